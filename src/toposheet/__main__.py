@@ -1,0 +1,3 @@
+from toposheet.cli import main
+
+main()

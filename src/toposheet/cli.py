@@ -1,0 +1,285 @@
+"""The command line: parse, call, print. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from toposheet import __version__, recipes
+from toposheet.recipes import Recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DONE, FAILED, MISTAKE = 0, 1, 2
+PROGRAM = "toposheet"
+
+_Model = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
+
+
+def _deferred(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
+    """Let a command be parsed now and called later, so that only parsing is parsing."""
+
+    @functools.wraps(command)
+    def parsed(*args: Any, **kwargs: Any) -> Callable[[], None]:
+        return functools.partial(command, *args, **kwargs)
+
+    return parsed
+
+
+@_deferred
+def demo(out: Path = Path("runs/demo"), recipe: str = "demo", permutations: int = 99) -> None:
+    """The whole path, small, on this machine: text, a topographic model and its control, maps, a report.
+
+    Stopped, it goes on where it was when it is called again.
+
+    Args:
+        out: Folder that everything goes to.
+        recipe: What is trained; `tiny` takes seconds and shows nothing.
+        permutations: Draws of each null.
+    """
+    chosen = recipes.named(recipe)
+    _check_out(out)
+    from toposheet import demo as whole_path
+    from toposheet.report.page import PAGE
+
+    checks = whole_path.run(chosen, out, permutations, say=lambda line: print(line, flush=True))
+    print()
+    for check in checks:
+        print(f"  {'✓' if check.holds else '✗'} {check.claim}: {check.value:.3f} ({check.bound})")
+    _print_table(out)
+    print(f"\nThe report: {(out / PAGE).resolve()}")
+
+
+def _training(chosen: Recipe) -> Callable[..., Callable[[], None]]:
+    """Return the command `train` for one recipe, whose fields are then the defaults of its options."""
+
+    @_deferred
+    def train(
+        recipe: Annotated[Recipe, tyro.conf.arg(name="")] = chosen, data: Path | None = None, out: Path | None = None
+    ) -> None:
+        """Train the model of a recipe; any field of the recipe can be changed.
+
+        Args:
+            recipe: What is trained.
+            data: Folder of prepared text. None: the built-in text is prepared in OUT/text.
+            out: The model folder. None: runs/RECIPE.
+        """
+        out = out or Path("runs") / recipe.name
+        _check_out(out)
+        from toposheet.text.pipeline import prepare_builtin
+        from toposheet.train.loop import RESULT, train
+
+        if data is None:
+            data = out / "text"
+            prepare_builtin(data, recipe)
+        train(recipe, data, out)
+        print(f"The model: {out.resolve()} (losses in {RESULT}, all updates in metrics.jsonl)")
+
+    return train
+
+
+@_deferred
+def map_contrasts(
+    model: _Model,
+    stimuli: Path,
+    contrast: tuple[str, ...],
+    out: Path,
+    text_column: str = "text",
+    condition_column: str = "condition",
+    fwhm_mm: float = 2.0,
+    permutations: int = 99,
+) -> None:
+    """Map contrasts between conditions on the sheets of a model, raw and with readout, each with its nulls.
+
+    Args:
+        model: A model folder or hub id.
+        stimuli: CSV file with a text and a condition in every row.
+        contrast: Conditions to compare, A:B (or A-B); several if you like.
+        out: Folder for summary.csv, maps.nc and figures.
+        text_column: Column of the texts.
+        condition_column: Column of the conditions.
+        fwhm_mm: Full width at half maximum of the readout.
+        permutations: Draws of each null.
+    """
+    _check_out(out)
+    table, contrasts = _stimuli(stimuli, contrast, text_column, condition_column)
+    from toposheet.report import compute, write_figures
+
+    readouts = (0.0, fwhm_mm) if fwhm_mm != 0 else (0.0,)
+    models = {Path(model).name: model}
+    compute(models, table, contrasts, out, readouts, permutations, random_splits=0)
+    write_figures(models, out)
+    _print_table(out)
+    print(f"\nThe maps: {out.resolve()} (summary.csv, maps.nc, figures)")
+
+
+@_deferred
+def report(
+    model: _Model,
+    control: str | None = None,
+    stimuli: Path | None = None,
+    contrast: tuple[str, ...] = (),
+    out: Path = Path("runs/report"),
+    text_column: str = "text",
+    condition_column: str = "condition",
+    permutations: int = 99,
+) -> None:
+    """Every analysis of a model, beside its control, in one HTML file.
+
+    Args:
+        model: A model folder or hub id.
+        control: The same of a model without topography.
+        stimuli: CSV file of stimuli. None: the project's own, built from text that no built-in recipe trains on.
+        contrast: Conditions of your stimuli to compare, A:B (or A-B).
+        out: Folder for report.html, summary.csv, maps.nc and figures.
+        text_column: Column of the texts.
+        condition_column: Column of the conditions.
+        permutations: Draws of each null.
+    """
+    _check_out(out)
+    if stimuli is not None:
+        table, contrasts = _stimuli(stimuli, contrast, text_column, condition_column)
+    elif contrast:
+        raise ValueError("--contrast is given without --stimuli: say which texts have these conditions")
+    else:
+        from toposheet.demo import CONTRASTS, builtin_stimuli
+
+        stored = Path(model) / "recipe.json"
+        recipe = Recipe.load(stored) if stored.is_file() else recipes.demo()
+        table, contrasts = builtin_stimuli(recipe), list(CONTRASTS)
+    from toposheet.report import compute, write_report
+
+    models = {Path(model).name: model} if control is None else {"topographic": model, "control": control}
+    compute(models, table, contrasts, out, permutations=permutations)
+    page = write_report(models, table, out, permutations)
+    _print_table(out)
+    print(f"\nThe report: {page.resolve()}")
+
+
+COMMANDS = {"demo": demo, "train": _training(recipes.demo()), "map": map_contrasts, "report": report}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 the user's mistake (one line on stderr), 1 anything else."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        command = _parse(arguments)
+        _quiet()
+        command()
+    except KeyboardInterrupt:
+        print(f"\n{PROGRAM}: interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(FAILED)
+    except FloatingPointError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        sys.exit(FAILED)
+    except (ValueError, OSError) as error:
+        if os.environ.get("TOPOSHEET_DEBUG"):
+            raise
+        print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(MISTAKE)
+    sys.exit(DONE)
+
+
+def _parse(arguments: list[str]) -> Callable[[], None]:
+    """Return the command that the arguments ask for, ready to be called."""
+    if arguments[:1] == ["--version"]:
+        print(f"{PROGRAM} {__version__}")
+        sys.exit(DONE)
+    commands: dict[str, Callable[..., Any]] = dict(COMMANDS)
+    asked_for_help = {"-h", "--help"} & set(arguments[1:2])
+    if arguments[:1] == ["train"] and not asked_for_help:
+        if len(arguments) < 2 or arguments[1].startswith("-"):
+            raise ValueError(f"train needs a recipe first: {PROGRAM} train {{{','.join(recipes.RECIPES)}}} ...")
+        chosen = recipes.named(arguments.pop(1))
+        commands["train"] = _training(chosen)
+    errors = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(errors):
+            return tyro.extras.subcommand_cli_from_dict(
+                commands,
+                prog=PROGRAM,
+                description="Topographic language models: grow them, map them, and know what the maps mean.",
+                args=arguments,
+                config=(tyro.conf.OmitArgPrefixes,),
+            )
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise ValueError(_one_line(errors.getvalue())) from None
+
+
+def _one_line(box: str) -> str:
+    """Return what a box of the argument parser says, on one line: its first part, without the help of options."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip().strip("│")[1:].rstrip() for line in box.splitlines()]
+    complaint: list[str] = []
+    for line in lines[1:]:  # the first line is the box's title
+        if "───" in line:
+            break
+        if not line.startswith(" " * 8):
+            complaint.append(line.strip())
+    suggestion = [lines[i + 1].split()[0] for i, line in enumerate(lines[:-1]) if line.startswith("Perhaps you meant")]
+    if suggestion:
+        complaint.append(f"(did you mean {suggestion[0]}?)")
+    elif choices := [line for line in lines if line.startswith("Available subcommands")]:
+        complaint.append(f"({choices[0].strip().lower()})")
+    return " ".join(word for word in complaint if word) or "the arguments cannot be understood; see --help"
+
+
+def _stimuli(
+    path: Path, contrast: Sequence[str], text_column: str, condition_column: str
+) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+    from toposheet.stimuli.table import parse_contrast, read_stimuli
+
+    table = read_stimuli(path, text_column, condition_column)
+    conditions = list(dict.fromkeys(table["condition"]))
+    if not contrast:
+        raise ValueError(f"say what to compare with --contrast A:B; the conditions are: {', '.join(conditions)}")
+    return table, [parse_contrast(text, conditions) for text in contrast]
+
+
+def _check_out(out: Path) -> None:
+    """Refuse a folder that cannot be written to before any work is done."""
+    there = out.absolute()
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"cannot write to {out}: {there} is {'not writable' if there.is_dir() else 'not a folder'}")
+
+
+def _print_table(out: Path) -> None:
+    import pandas as pd
+
+    from toposheet.report.page import medians
+
+    print("\nMedians over taps:")
+    print(f"{'contrast':18} {'fwhm':>4} {'model':12} {'signif.':>7} {'I':>6} {'place-null':>13} {'z':>6} "
+          f"{'label-null':>13} {'z':>5} {'cross-half':>10}")  # fmt: skip
+    for row in medians(pd.read_csv(out / "summary.csv")).to_dict("records"):
+        print(
+            "{contrast:18} {fwhm_mm:4g} {model:12} {significant_fraction:7.1%} {morans_i:6.2f} "
+            "{null_mean:6.2f} ± {null_sd:4.2f} {z:6.1f} {label_null_mean:6.2f} ± {label_null_sd:4.2f} "
+            "{label_z:5.1f} {cross_half_i:10.2f}".format(**row)
+        )
+
+
+def _quiet() -> None:
+    """Keep other libraries' bars and advice off the terminal; their errors still show."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Responses compared and sampled: contrasts between conditions, and what a voxel would see."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from toposheet.sheet import lay_out
+from toposheet.stats import gaussian_readout, q_values, welch_t
+
+
+def contrast(responses: xr.DataArray, a: str, b: str) -> xr.Dataset:
+    """Return condition `a` against condition `b` for every unit.
+
+    Args:
+        responses: From `respond`, or their `readout`.
+        a: Condition whose larger responses make t positive.
+        b: The condition it is compared with.
+
+    Returns:
+        Over `unit`: Welch's `t`, its two-sided `p`, `q` (Benjamini-Hochberg over all units of all taps
+        jointly, as in TopoLM) and Cohen's `d`. Silent units are nan.
+
+    Raises:
+        ValueError: a condition does not exist (the message lists those there are) or has under 3 stimuli.
+    """
+    in_a, in_b = condition_masks(responses, a, b)
+    welch = welch_t(responses.transpose("stimulus", "unit").values, in_a, in_b)
+    units = {name: c for name, c in responses.coords.items() if c.dims == ("unit",)}
+    columns = {"t": welch.t, "p": welch.p, "q": q_values(welch.p), "d": welch.d}
+    return xr.Dataset(
+        {name: ("unit", values) for name, values in columns.items()},
+        coords=units,
+        attrs={"contrast": f"{a}:{b}"},
+    )
+
+
+def readout(responses: xr.DataArray, fwhm_mm: float = 2.0) -> xr.DataArray:
+    """Return what voxels at the places of the units would see: Gaussian sampling of each sheet.
+
+    Args:
+        responses: From `respond`. The readout comes before any contrast, as in TopoLM (arXiv:2410.11516).
+        fwhm_mm: Full width at half maximum in millimetres; 0 returns the responses as they are.
+
+    Returns:
+        An array like `responses`; the mass of every voxel is 1, at the edge and beside holes too.
+
+    Raises:
+        ValueError: the width is negative or not finite.
+    """
+    responses = responses.transpose(..., "unit")
+    sampled = responses.copy(data=responses.values.copy())
+    for sheet in dict.fromkeys(responses["sheet"].values.tolist()):
+        on_sheet = np.flatnonzero(responses["sheet"].values == sheet)
+        grid, coordinates = on_grid(responses.isel(unit=on_sheet))
+        smooth = gaussian_readout(grid, fwhm_mm / float(responses["spacing_mm"].values[on_sheet[0]]))
+        sampled.values[..., on_sheet] = smooth[..., coordinates[:, 0], coordinates[:, 1]]
+    return sampled
+
+
+def condition_masks(responses: xr.DataArray, a: str, b: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return which stimuli are in condition `a` and which in `b`."""
+    conditions = responses["condition"].values
+    masks = []
+    for name in (a, b):
+        mask = conditions == name
+        if not mask.any():
+            there = ", ".join(map(str, dict.fromkeys(conditions.tolist())))
+            raise ValueError(f"there is no condition {name!r}; the conditions are: {there}")
+        if mask.sum() < 3:
+            raise ValueError(f"the condition {name!r} has {mask.sum()} stimuli: a contrast needs at least 3")
+        masks.append(mask)
+    if a == b:
+        raise ValueError(f"the contrast compares {a!r} with itself")
+    return masks[0], masks[1]
+
+
+def on_grid(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Return values of one sheet on the smallest grid that holds its units, and the units' cells in it."""
+    coordinates = np.stack([values["y"].values, values["x"].values], axis=1)
+    coordinates = coordinates - coordinates.min(axis=0)
+    height, width = (coordinates.max(axis=0) + 1).tolist()
+    return lay_out(values.values, coordinates, (height, width)), coordinates

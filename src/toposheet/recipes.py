@@ -1,0 +1,153 @@
+"""Every run we know, as frozen data: one dataclass for what a run is, one function for each run."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides what a run computes; equal recipes and equal text give equal models.
+
+    Units: lengths of text in tokens, places in cells of the sheet, `spacing_mm` in millimetres.
+    """
+
+    name: str
+    seed: int = 0
+
+    # Model: a GPT-2 without biases and dropout, exact GELU, as in TopoLM (arXiv:2410.11516).
+    layers: int = 4
+    heads: int = 4
+    width: int = 256
+    context: int = 64
+    vocabulary: int = 4096
+
+    # Sheets: one for each tap. No shape means the square sheet that the width fills.
+    taps: tuple[str, ...] = ("transformer.h.*.attn", "transformer.h.*.mlp")
+    sheet_shape: tuple[int, int] | None = None
+    spacing_mm: float = 1.0
+
+    # Objective: loss = cross-entropy + alpha * sum over taps of the spatial loss.
+    alpha: float = 2.5
+    neighborhoods: int = 5
+    radius: int = 5
+    metric: Literal["chebyshev", "euclidean"] = "chebyshev"
+    window: Literal["open", "closed"] = "open"
+
+    # Optimisation: AdamW, linear warm-up, cosine decay.
+    updates: int = 1200
+    batch: int = 8
+    learning_rate: float = 2e-3
+    final_learning_rate: float = 2e-4
+    warmup_updates: int = 60
+    weight_decay: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.95)
+    clip: float = 1.0
+
+    # Text and bookkeeping.
+    validation_fraction: float = 0.05
+    validation_blocks: int = 128
+    validate_every: int = 100
+    checkpoint_every: int = 200
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run can have.
+
+        Raises:
+            ValueError: a count below one, a negative strength, heads that do not divide the width.
+        """
+        for field in ("layers", "heads", "width", "context", "vocabulary", "neighborhoods", "radius", "batch",
+                      "updates", "validation_blocks", "validate_every", "checkpoint_every"):  # fmt: skip
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field} is {getattr(self, field)}: it must be at least 1")
+        for field in ("alpha", "learning_rate", "final_learning_rate", "weight_decay", "warmup_updates"):
+            if not getattr(self, field) >= 0:
+                raise ValueError(f"{field} is {getattr(self, field)}: it must not be negative")
+        if not (self.clip > 0 and self.spacing_mm > 0):
+            raise ValueError(f"clip ({self.clip}) and spacing_mm ({self.spacing_mm}) must be positive")
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(f"validation_fraction is {self.validation_fraction}: it must lie between 0 and 1")
+        if self.vocabulary < 257 or self.vocabulary > 65536:
+            raise ValueError(
+                f"vocabulary is {self.vocabulary}: it must hold the 256 bytes and the end-of-text token, "
+                "and fit 16 bits (257 to 65536)"
+            )
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} does not divide into {self.heads} heads of equal size")
+
+    def control(self) -> Recipe:
+        """Return the same run without topography: alpha 0, all else equal."""
+        return dataclasses.replace(self, name=f"{self.name}_control", alpha=0.0)
+
+    def save(self, path: Path) -> None:
+        """Write the recipe as JSON."""
+        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Recipe:
+        """Return the recipe stored at `path`, read strictly.
+
+        Raises:
+            ValueError: the file is not a recipe of this version; the message names the field.
+        """
+        try:
+            stored = json.loads(path.read_text())
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is not a recipe: {error}") from None
+        fields = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(stored, dict) or set(stored) != fields:
+            odd = sorted(set(stored) ^ fields) if isinstance(stored, dict) else "no fields"
+            raise ValueError(f"{path} is not a recipe of this version of toposheet (differs in: {odd})")
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
+        return cls(**values)
+
+    def differences(self, other: Recipe) -> list[str]:
+        """Return one `field: ours, theirs` line for each field in which two recipes differ."""
+        mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
+        return [f"{name}: {mine[name]}, {theirs[name]}" for name in mine if mine[name] != theirs[name]]
+
+
+def demo() -> Recipe:
+    """Return the run of `toposheet demo`: 4.2 M parameters, minutes on two CPU cores."""
+    return Recipe(name="demo")
+
+
+def tiny() -> Recipe:
+    """Return a run of seconds that goes the whole path and shows nothing: for tests and for trying things."""
+    return Recipe(
+        name="tiny",
+        layers=2,
+        heads=2,
+        width=36,
+        context=96,
+        vocabulary=1024,
+        radius=2,
+        updates=20,
+        batch=4,
+        warmup_updates=5,
+        validation_blocks=8,
+        validate_every=10,
+        checkpoint_every=10,
+    )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {"demo": demo, "tiny": tiny}
+
+
+def named(name: str, **changes: Any) -> Recipe:
+    """Return the recipe called `name`, with some fields changed.
+
+    Raises:
+        ValueError: there is no such recipe; the message lists those there are.
+    """
+    if name not in RECIPES:
+        nearest = difflib.get_close_matches(name, RECIPES, n=1)
+        hint = f" Did you mean {nearest[0]}?" if nearest else ""
+        raise ValueError(f"there is no recipe {name!r}.{hint} The recipes are: {', '.join(RECIPES)}")
+    return dataclasses.replace(RECIPES[name](), **changes)

@@ -1,0 +1,159 @@
+"""The figures of a report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+INK, MUTED = "#222222", "#777777"
+COLOURS = ("#b2182b", "#5b6770", "#2166ac", "#c78c00")
+_STYLE: Any = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.edgecolor": MUTED,
+    "text.color": INK,
+    "legend.frameon": False,
+}
+
+
+def loss_curves(metrics: Mapping[str, pd.DataFrame], bigram_loss: float | None) -> Figure:
+    """Return the task loss and the spatial loss of training runs, with the bigram model's task loss."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(9, 3.2), layout="constrained")
+        task, spatial = figure.subplots(1, 2)
+        for colour, (name, table) in zip(COLOURS, metrics.items(), strict=False):
+            for axes, column in ((task, "task_loss"), (spatial, "spatial_loss")):
+                if column in table:
+                    updates = table.dropna(subset=[column])
+                    smooth = updates[column].rolling(25, min_periods=1).mean()
+                    axes.plot(updates["update"], smooth, color=colour, alpha=0.4, lw=1)
+                validated = table.dropna(subset=[f"validation_{column}"])
+                axes.plot(
+                    validated["update"],
+                    validated[f"validation_{column}"],
+                    "o-",
+                    color=colour,
+                    ms=3,
+                    label=name,
+                )
+        if bigram_loss is not None:
+            task.axhline(bigram_loss, color=MUTED, ls=":", lw=1.2)
+            task.annotate("bigram model", (1, bigram_loss), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+                          color=MUTED, fontsize=8)  # fmt: skip
+        spatial.axhline(0.5, color=MUTED, ls=":", lw=1.2)
+        spatial.annotate("no topography", (1, 0.5), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+                         xytext=(0, 2), textcoords="offset points", color=MUTED, fontsize=8)  # fmt: skip
+        spatial.set_ylim(0, 0.6)
+        task.set(title="Task loss", xlabel="update", ylabel="cross-entropy (nats a token)")
+        spatial.set(title="Spatial loss, mean over taps", xlabel="update", ylabel="(1 − corr(r, d)) / 2")
+        task.legend(title="held-out (dots), training (faint)", title_fontsize=8)
+        return figure
+
+
+def contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, str], float], title: str) -> Figure:
+    """Return the t-maps of one contrast, the models side by side, on one symmetric scale.
+
+    Args:
+        t: Welch's t over (model, sheet, y, x).
+        morans_i: Moran's I for each (model, sheet), written under its map.
+        title: Of the figure.
+    """
+    models, sheets = t["model"].values.tolist(), t["sheet"].values.tolist()
+    rows = _rows(sheets)
+    columns = max(len(row) for row in rows.values())
+    beside = len(models) * columns <= 12
+    limit = float(np.nanpercentile(np.abs(t.values), 99.5)) or 1.0
+    norm = Normalize(-limit, limit)
+    with mpl.rc_context(_STYLE):
+        width = 1.05 * columns * (len(models) if beside else 1) + 1.6
+        height = (1.3 * len(rows) + 0.3) * (1 if beside else len(models)) + 0.5
+        figure = Figure(figsize=(width, height), layout="constrained")
+        figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+        main, side = figure.subfigures(1, 2, width_ratios=(width - 0.8, 0.8), squeeze=False)[0]
+        parts = main.subfigures(*((1, len(models)) if beside else (len(models), 1)), squeeze=False).flat
+        for model, part in zip(models, parts, strict=True):
+            part.suptitle(model, fontsize=10, fontweight="bold")
+            grid = part.subplots(len(rows), columns, squeeze=False)
+            for axes in grid.ravel():
+                axes.set_axis_off()
+            for row, (kind, names) in enumerate(rows.items()):
+                for column, sheet in enumerate(names):
+                    axes = grid[row, column]
+                    axes.set_axis_on()
+                    axes.imshow(t.sel(model=model, sheet=sheet), cmap="RdBu_r", norm=norm, interpolation="nearest")
+                    axes.set(xticks=[], yticks=[])
+                    axes.set_xlabel(f"I = {morans_i[model, sheet]:.2f}", fontsize=8, labelpad=2)
+                    axes.spines[:].set_visible(False)
+                    if row == 0:
+                        axes.set_title(f"layer {column}", fontsize=8, pad=3)
+                    if column == 0:
+                        axes.set_ylabel(kind, fontsize=8)
+        bar = figure.colorbar(ScalarMappable(norm, "RdBu_r"), cax=side.add_axes((0.05, 0.2, 0.22, 0.6)))
+        bar.set_label("Welch's t")
+        bar.outline.set_linewidth(0)
+        return figure
+
+
+def clustering(summary: pd.DataFrame) -> Figure:
+    """Return Moran's I of every tap, models against their place-null (grey) and label-null (blue)."""
+    contrasts, readouts = list(dict.fromkeys(summary["contrast"])), sorted(set(summary["fwhm_mm"]))
+    with mpl.rc_context(_STYLE):
+        size = (2.6 * len(contrasts) + 1.2, 2.3 * len(readouts) + 0.7)
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(len(readouts), len(contrasts), squeeze=False, sharey=True)
+        for line, fwhm in zip(grid, readouts, strict=True):
+            for axes, contrast in zip(line, contrasts, strict=True):
+                rows = summary.query("contrast == @contrast and fwhm_mm == @fwhm")
+                models = list(dict.fromkeys(rows["model"]))
+                for colour, model in zip(COLOURS, models, strict=False):
+                    of_model = rows.query("model == @model")
+                    x = np.arange(len(of_model)) + 0.24 * (models.index(model) - (len(models) - 1) / 2)
+                    for name, null, shade in (
+                        ("place", "null", "#bbbbbb"),
+                        ("label", "label_null", "#92c5de"),
+                    ):
+                        mean, sd = of_model[f"{null}_mean"], of_model[f"{null}_sd"]
+                        label = f"{name}-null ± 2 sd" if model == models[0] else None
+                        offset = -0.05 if null == "null" else 0.05
+                        axes.vlines(x + offset, mean - 2 * sd, mean + 2 * sd, color=shade, lw=3, label=label)
+                    axes.plot(x, of_model["morans_i"], "o", color=colour, ms=4.5, label=model)
+                taps = list(dict.fromkeys(rows["tap"]))
+                axes.set_xticks(
+                    np.arange(len(taps)), [_short(tap) for tap in taps], rotation=60, ha="right", fontsize=7
+                )
+                axes.axhline(0, color=MUTED, lw=0.6)
+                axes.set_ylim(-0.3, 1.0)
+                axes.set_title(f"{contrast}, {_readout(fwhm)}", fontsize=9)
+            line[0].set_ylabel("Moran's I")
+        handles, labels = grid[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
+        return figure
+
+
+def _readout(fwhm_mm: float) -> str:
+    return "raw" if fwhm_mm == 0 else f"readout {fwhm_mm:g} mm"
+
+
+def _rows(sheets: list[str]) -> dict[str, list[str]]:
+    """Return sheets grouped into rows of like taps: {attn: [layer 0, layer 1, ...], mlp: [...]}."""
+    rows: dict[str, list[str]] = {}
+    for sheet in sheets:
+        rows.setdefault(re.sub(r"\d+", "*", sheet), []).append(sheet)
+    return {kind.rsplit(".", 1)[-1]: names for kind, names in rows.items()}
+
+
+def _short(tap: str) -> str:
+    number = re.search(r"\d+", tap)
+    return f"{number.group() if number else ''} {tap.rsplit('.', 1)[-1]}".strip()

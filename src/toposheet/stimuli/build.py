@@ -1,0 +1,189 @@
+"""Stimuli that need no published material: built from held-out text and a word lexicon."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+
+from toposheet.stimuli.nonwords import NonwordMaker
+
+WORDS_IN_SENTENCE = range(10, 15)
+WORDS_IN_LIST = 3
+
+# Words that the lexicon calls nouns or verbs but that are grammar, not content.
+_CLOSED_CLASS = frozenset(
+    [
+        "all",
+        "another",
+        "any",
+        "anything",
+        "both",
+        "each",
+        "everyone",
+        "everything",
+        "few",
+        "her",
+        "hers",
+        "herself",
+        "him",
+        "himself",
+        "his",
+        "its",
+        "itself",
+        "let",
+        "many",
+        "mine",
+        "much",
+        "myself",
+        "nobody",
+        "none",
+        "nothing",
+        "one",
+        "ones",
+        "other",
+        "others",
+        "our",
+        "ours",
+        "ourselves",
+        "put",
+        "said",
+        "she",
+        "some",
+        "someone",
+        "something",
+        "such",
+        "that",
+        "their",
+        "theirs",
+        "them",
+        "themselves",
+        "these",
+        "they",
+        "this",
+        "those",
+        "thousand",
+        "million",
+        "hundred",
+        "us",
+        "what",
+        "whatever",
+        "which",
+        "who",
+        "whoever",
+        "whom",
+        "whose",
+        "you",
+        "your",
+        "yours",
+        "yourself",
+        "yourselves",
+        "same",
+        "own",
+        "including",
+        "according",
+        "except",
+        "regarding",
+        "concerning",
+    ]
+)
+
+
+def build_stimuli(
+    held_out: Sequence[str], train: Sequence[str], per_condition: int = 100, seed: int = 0
+) -> pd.DataFrame:
+    """Return a stimulus set with conditions `sentence`, `nonword`, `noun` and `verb`.
+
+    Sentences are 10 to 14 words long and come from text that no model saw; each non-word list is one of these
+    sentences with every word replaced by a pronounceable non-word of the same length (3 letters or more), case
+    and punctuation kept. The nouns and verbs are words that a lexicon (lemminflect, NIH SPECIALIST) knows as
+    nothing else, in lists of three, each word used once, matched pair by pair in frequency and length.
+
+    Args:
+        held_out: Documents that were not trained on.
+        train: The training documents: where words are counted.
+        per_condition: How many texts each condition has.
+        seed: Decides which.
+
+    Returns:
+        A table with columns `text`, `condition` and `item` (0, 1, ...; a non-word list has the item of its
+        sentence, a verb list that of its matched nouns).
+
+    Raises:
+        ValueError: the text holds too few sentences or words; the message says how many.
+        FileNotFoundError: the lexicon is not installed.
+    """
+    try:
+        import lemminflect
+    except ModuleNotFoundError:
+        raise FileNotFoundError(
+            "building stimuli needs the package lemminflect: pip install 'toposheet[demo]'"
+        ) from None
+    rng = np.random.default_rng(seed)
+    counts = Counter(word for text in train for word in re.findall(r"(?<![.!?] )\b[a-z]+\b", text))
+    sentences = _sentences(held_out, per_condition, rng)
+    maker = NonwordMaker(counts, is_word=lambda word: bool(lemminflect.getAllLemmas(word)))
+    nonwords = [_as_nonwords(sentence, maker, rng) for sentence in sentences]
+    nouns, verbs = _noun_and_verb_lists(counts, lemminflect.getAllLemmas, per_condition, rng)
+    columns = {"sentence": sentences, "nonword": nonwords, "noun": nouns, "verb": verbs}
+    return pd.DataFrame(
+        [(text, condition, item) for condition, texts in columns.items() for item, text in enumerate(texts)],
+        columns=["text", "condition", "item"],
+    )
+
+
+def _sentences(documents: Sequence[str], n: int, rng: np.random.Generator) -> list[str]:
+    whole = re.compile(r"(?:(?<=[.!?] )|^)[A-Z][A-Za-z ,;:'\-]*\.(?= |$)")
+    found = {s for text in documents for s in whole.findall(text) if len(s.split()) in WORDS_IN_SENTENCE}
+    if len(found) < n:
+        raise ValueError(
+            f"the held-out text has {len(found)} sentences of {WORDS_IN_SENTENCE[0]} to {WORDS_IN_SENTENCE[-1]} words, "
+            f"{n} are needed: "
+            "hold out more text or ask for fewer stimuli"
+        )
+    return [str(s) for s in rng.permutation(sorted(found))[:n]]
+
+
+def _as_nonwords(sentence: str, maker: NonwordMaker, rng: np.random.Generator) -> str:
+    def replace(match: re.Match[str]) -> str:
+        word = match.group()
+        nonword = maker.make(len(word), rng)
+        return nonword.capitalize() if word[0].isupper() else nonword
+
+    return re.sub(r"[A-Za-z]+(?:'[a-z]+)?", replace, sentence)
+
+
+def _noun_and_verb_lists(counts, lemmas, n: int, rng: np.random.Generator) -> tuple[list[str], list[str]]:
+    nouns, verbs = [], []
+    for word, count in sorted(counts.items()):
+        if count < 10 or not 3 <= len(word) <= 10 or word in _CLOSED_CLASS or word.endswith("ing"):
+            continue
+        classes = set(lemmas(word))
+        if classes == {"NOUN"}:
+            nouns.append(word)
+        elif classes == {"VERB"}:
+            verbs.append(word)
+    needed = n * WORDS_IN_LIST
+    if min(len(nouns), len(verbs)) < needed:
+        raise ValueError(
+            f"the text has {len(nouns)} usable nouns and {len(verbs)} verbs, {needed} of each are needed: "
+            "use more text or ask for fewer stimuli"
+        )
+
+    def features(words: list[str]) -> np.ndarray:
+        return np.array([(np.log(counts[word]), len(word)) for word in words])
+
+    # Verbs are rarer in the lexicon: draw them, and give each the free noun nearest in frequency and length.
+    verbs = [str(verb) for verb in rng.permutation(verbs)[:needed]]
+    cost = cdist(features(verbs), features(nouns) + rng.normal(0, 1e-6, (len(nouns), 2)))
+    matched = [nouns[i] for i in linear_sum_assignment(cost)[1]]
+
+    def lists(words: list[str]) -> list[str]:
+        return [" ".join(words[i : i + WORDS_IN_LIST]) for i in range(0, needed, WORDS_IN_LIST)]
+
+    return lists(matched), lists(verbs)

@@ -1,0 +1,20 @@
+from toposheet.topography.checkpoint import load, save
+from toposheet.topography.objectives.correlation import (
+    spatial_correlation_loss,
+    spatial_loss,
+    spatial_losses,
+)
+from toposheet.topography.taps import find_taps, record, tap_widths
+from toposheet.topography.topography import Topography
+
+__all__ = [
+    "Topography",
+    "find_taps",
+    "load",
+    "record",
+    "save",
+    "spatial_correlation_loss",
+    "spatial_loss",
+    "spatial_losses",
+    "tap_widths",
+]

@@ -1,0 +1,142 @@
+"""A topography beside its model: an ordinary Hugging Face folder and two files more."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from toposheet.sheet import Sheet
+from toposheet.topography.topography import Topography
+
+FORMAT = 1
+
+
+def save(
+    folder: str | Path,
+    model: PreTrainedModel,
+    topo: Topography,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+) -> None:
+    """Write model, topography and tokenizer to a folder that `AutoModelForCausalLM.from_pretrained` opens.
+
+    The places are in `topography.safetensors` (for each tap, row and column of its units), sheets and taps in
+    `topography.json`. Files are written aside and moved, so an interruption leaves no half file.
+
+    Args:
+        folder: Made where it is missing; other files in it stay.
+        model: Any `transformers` model.
+        topo: Its topography.
+        tokenizer: Its tokenizer, if it should travel with the model.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    description = {
+        "format": FORMAT,
+        "sheets": {
+            name: {"shape": list(sheet.shape), "spacing_mm": sheet.spacing_mm, "taps": list(sheet.places)}
+            for name, sheet in topo.sheets.items()
+        },
+    }
+    places = {tap: np.ascontiguousarray(p, np.int32) for s in topo.sheets.values() for tap, p in s.places.items()}
+    aside = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
+    try:
+        model.save_pretrained(aside)
+        if tokenizer is not None:
+            tokenizer.save_pretrained(aside)
+        save_file(places, aside / "topography.safetensors")
+        (aside / "topography.json").write_text(json.dumps(description, indent=2) + "\n")
+        for path in aside.iterdir():
+            path.replace(folder / path.name)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def load(source: str | Path) -> tuple[PreTrainedModel, Topography, Any]:
+    """Return (model, topography, tokenizer) saved by `save`; the tokenizer is None where there is none.
+
+    Args:
+        source: A folder, or the id of a model on the Hugging Face hub (`organisation/name`).
+
+    Raises:
+        FileNotFoundError: there is no such folder, or the hub cannot be reached.
+        ValueError: the folder is no model, has no topography, or one that does not fit; names the tap.
+    """
+    folder = _local_folder(source)
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"{source} is not a model folder: it has no config.json")
+    topo = load_topography(folder)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{source} holds no model that can be loaded: {first_line}") from None
+    try:
+        topo.check(model)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
+    has_tokenizer = (folder / "tokenizer_config.json").is_file()
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True) if has_tokenizer else None
+    return model.eval(), topo, tokenizer
+
+
+def load_topography(folder: Path) -> Topography:
+    """Return the topography stored in a model folder.
+
+    Raises:
+        ValueError: it is missing or damaged.
+    """
+    for name in ("topography.json", "topography.safetensors"):
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder} has no {name}: its model has no sheets")
+    try:
+        description = json.loads((folder / "topography.json").read_text())
+        if description["format"] != FORMAT:
+            raise ValueError(f"its format is {description['format']}, this version reads {FORMAT}")
+        places = load_file(folder / "topography.safetensors")
+        sheets = {
+            name: Sheet(
+                shape=(int(entry["shape"][0]), int(entry["shape"][1])),
+                spacing_mm=float(entry["spacing_mm"]),
+                places={tap: places[tap].astype(np.int64) for tap in entry["taps"]},
+            )
+            for name, entry in description["sheets"].items()
+        }
+        return Topography(sheets=sheets)
+    except KeyError as error:
+        raise ValueError(f"the topography in {folder} is damaged: it lacks {error}") from None
+    except (ValueError, TypeError, SafetensorError) as error:
+        raise ValueError(f"the topography in {folder} cannot be read: {error}") from None
+
+
+def _local_folder(source: str | Path) -> Path:
+    """Return the folder of a model; only `organisation/name` where no such path exists is asked of the hub."""
+    folder = Path(source)
+    if folder.is_dir():
+        return folder
+    is_path = isinstance(source, Path) or folder.exists() or folder.parent.name in ("", ".", "..")
+    hub_id = re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", str(source))
+    if is_path or not hub_id or folder.parent.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise FileNotFoundError(f"{source} {what}: give a model folder or a hub id (organisation/name)")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(str(source), etag_timeout=5))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise FileNotFoundError(f"{source} is no folder here and the hub did not give it: {first_line}") from None

@@ -1,0 +1,84 @@
+"""Finding the tensors of a network whose units get places, and recording them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+def find_taps(model: nn.Module, patterns: Sequence[str]) -> list[str]:
+    """Return the paths of the modules that match any pattern, in the order of the network.
+
+    Args:
+        model: Any network.
+        patterns: Module paths in which `*` stands for one step, e.g. `transformer.h.*.attn`.
+
+    Raises:
+        ValueError: a pattern matches nothing; the message lists the patterns that would.
+    """
+    names = [name for name, _ in model.named_modules() if name]
+    found = set()
+    for pattern in patterns:
+        expression = re.compile(re.escape(pattern).replace(r"\*", "[^.]*"))
+        matches = [name for name in names if expression.fullmatch(name)]
+        if not matches:
+            there = dict.fromkeys(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name) for name in names if "." in name)
+            raise ValueError(f"the tap pattern {pattern!r} matches no module; there are: {', '.join(there)}")
+        found.update(matches)
+    return [name for name in names if name in found]
+
+
+@contextmanager
+def record(model: nn.Module, taps: Sequence[str]) -> Generator[dict[str, Tensor], None, None]:
+    """Fill a dict with what each tap puts out while the model runs: {tap: (batch, time, units)}.
+
+    The tensors stay part of the graph, and the dict stays filled after the block. A second forward pass
+    overwrites the first.
+
+    Example:
+        with record(model, taps) as activations:
+            model(input_ids)
+    """
+    activations: dict[str, Tensor] = {}
+
+    def keep(tap: str):
+        def hook(_module: nn.Module, _inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
+            # Attention modules return (output, attention weights).
+            activations[tap] = output[0] if isinstance(output, tuple) else output
+
+        return hook
+
+    handles = [model.get_submodule(tap).register_forward_hook(keep(tap)) for tap in taps]
+    try:
+        yield activations
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def tap_widths(model: nn.Module, taps: Sequence[str]) -> dict[str, int]:
+    """Return how many units each tap has, found by running the model on one token.
+
+    Raises:
+        ValueError: a tap puts out no (batch, time, units) tensor, or is not reached.
+    """
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad(), record(model, taps) as activations:
+            model(torch.zeros((1, 1), dtype=torch.long, device=device))
+    finally:
+        model.train(training)
+    for tap in taps:
+        if tap not in activations:
+            raise ValueError(f"the tap {tap} was not reached when the model ran")
+        output = activations[tap]
+        if not isinstance(output, Tensor) or output.ndim != 3 or output.shape[:2] != (1, 1):
+            shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise ValueError(f"the tap {tap} puts out {shape}: it must be a (batch, time, units) tensor")
+    return {tap: activations[tap].shape[-1] for tap in taps}

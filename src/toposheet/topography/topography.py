@@ -1,0 +1,135 @@
+"""The topography of a model: which taps live on which sheets, and where each unit sits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from torch import Tensor, nn
+
+from toposheet.sheet import Sheet, lay_out, random_places, square_shape
+from toposheet.topography.taps import find_taps, record, tap_widths
+
+
+@dataclass(frozen=True, eq=False)
+class Topography:
+    """The taps and sheets of one model.
+
+    Args:
+        sheets: The sheets by name. A tap lives on exactly one of them.
+
+    Raises:
+        ValueError: a tap lives on two sheets.
+    """
+
+    sheets: Mapping[str, Sheet]
+
+    def __post_init__(self) -> None:
+        taps = [tap for sheet in self.sheets.values() for tap in sheet.places]
+        for tap in taps:
+            if taps.count(tap) > 1:
+                raise ValueError(f"the tap {tap} lives on more than one sheet")
+
+    @classmethod
+    def per_tap(
+        cls,
+        model: nn.Module,
+        taps: Sequence[str] = ("transformer.h.*.attn", "transformer.h.*.mlp"),
+        shape: tuple[int, int] | None = None,
+        spacing_mm: float = 1.0,
+        seed: int = 0,
+    ) -> Topography:
+        """Return a topography with one sheet and one random placement for each tap, as in TopoLM.
+
+        Args:
+            model: Any network that runs on a batch of token ids.
+            taps: Module path patterns, `*` standing for one step.
+            shape: Height and width of every sheet in cells; none means the square that the units fill.
+            spacing_mm: Distance between adjacent cells.
+            seed: Decides the places.
+
+        Raises:
+            ValueError: a pattern matches nothing, or the units of a tap do not fit the sheet.
+        """
+        rng = np.random.default_rng(seed)
+        sheets = {}
+        for tap, width in tap_widths(model, find_taps(model, taps)).items():
+            try:
+                tap_shape = shape or square_shape(width)
+                places = {tap: random_places(width, tap_shape, rng)}
+            except ValueError as error:
+                raise ValueError(f"{tap}: {error}") from None
+            sheets[tap] = Sheet(shape=tap_shape, places=places, spacing_mm=spacing_mm)
+        return cls(sheets=sheets)
+
+    @property
+    def taps(self) -> list[str]:
+        """The taps, sheet after sheet: the order of units everywhere."""
+        return [tap for sheet in self.sheets.values() for tap in sheet.places]
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """How many units each tap has."""
+        return {tap: len(places) for sheet in self.sheets.values() for tap, places in sheet.places.items()}
+
+    def record(self, model: nn.Module) -> AbstractContextManager[dict[str, Tensor]]:
+        """Record the taps while the model runs: {tap: (batch, time, units)}. See `taps.record`."""
+        return record(model, self.taps)
+
+    def check(self, model: nn.Module) -> None:
+        """Refuse a model that this topography does not fit.
+
+        Raises:
+            ValueError: the message names the tap that is missing or has another number of units.
+        """
+        there = {name for name, _ in model.named_modules()}
+        for tap in self.taps:
+            if tap not in there:
+                raise ValueError(f"the topography has a tap {tap}, which the model does not have")
+        for tap, width in tap_widths(model, self.taps).items():
+            if width != self.widths[tap]:
+                raise ValueError(f"the topography places {self.widths[tap]} units of {tap}, the model has {width}")
+
+    def unit_coordinates(self) -> dict[str, tuple[str, np.ndarray]]:
+        """Return the xarray coordinates of all units: tap, sheet, y, x (cells) and spacing_mm."""
+        rows = [
+            (tap, name, y, x, sheet.spacing_mm)
+            for name, sheet in self.sheets.items()
+            for tap, places in sheet.places.items()
+            for y, x in places.tolist()
+        ]
+        columns = zip(*rows, strict=True)
+        names = ("tap", "sheet", "y", "x", "spacing_mm")
+        return {name: ("unit", np.asarray(column)) for name, column in zip(names, columns, strict=True)}
+
+    def to_grid(self, values: xr.DataArray) -> dict[str, xr.DataArray]:
+        """Return values of units laid out on their sheets: {sheet: (..., y, x)}.
+
+        Args:
+            values: Any array with a `unit` dimension and its coordinates (`contrast`, `respond`); cells
+                without a unit, and units that were left out, are nan.
+
+        Raises:
+            ValueError: the array has units of a sheet that this topography does not have.
+        """
+        values = values.transpose(..., "unit")
+        grids = {}
+        for name in dict.fromkeys(values["sheet"].values.tolist()):
+            if name not in self.sheets:
+                raise ValueError(f"the values have a sheet {name!r}; the topography has {list(self.sheets)}")
+            on_sheet = values.isel(unit=values["sheet"].values == name)
+            coordinates = np.stack([on_sheet["y"].values, on_sheet["x"].values], axis=1)
+            array = on_sheet.values if on_sheet.dtype.kind == "f" else on_sheet.values.astype(float)
+            sheet = self.sheets[name]
+            kept = {c: on_sheet[c] for c in on_sheet.coords if "unit" not in on_sheet[c].dims}
+            grids[name] = xr.DataArray(
+                lay_out(array, coordinates, sheet.shape),
+                dims=(*on_sheet.dims[:-1], "y", "x"),
+                coords=kept,
+                attrs={"spacing_mm": sheet.spacing_mm},
+                name=values.name,
+            )
+        return grids

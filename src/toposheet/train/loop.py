@@ -1,0 +1,247 @@
+"""The training loop: next-token loss plus alpha times the spatial loss."""
+
+from __future__ import annotations
+
+import json
+import platform
+import signal
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from toposheet.recipes import Recipe
+from toposheet.text.bigram import bigram_loss
+from toposheet.text.pipeline import read_tokenizer
+from toposheet.text.shards import block_order, blocks, read_manifest, read_tokens
+from toposheet.text.tokenizer import end_of_text
+from toposheet.topography import Topography, save, spatial_losses
+from toposheet.train.log import Metrics, progress_bar
+from toposheet.train.model import build_model
+from toposheet.train.optimizer import adamw, learning_rate
+from toposheet.train.state import load_state, save_state
+
+STATE = "training_state.pt"
+RESULT = "training.json"
+
+
+def train(recipe: Recipe, text: Path, out: Path) -> None:
+    """Train the model of a recipe and save it, with its topography and tokenizer, as a model folder.
+
+    The folder also gets `recipe.json`, `metrics.jsonl` (every update) and, when training is done,
+    `training.json`: the final losses and how they came about. A run that was stopped goes on from its last
+    state; one that is done is left as it is.
+
+    Args:
+        recipe: What to train. Equal recipes on equal text give equal models on one machine.
+        text: A folder of prepared text (`prepare_builtin`).
+        out: The model folder.
+
+    Raises:
+        FileNotFoundError: there is no prepared text.
+        ValueError: the folder holds a run of another recipe, or recipe and text do not fit.
+        KeyboardInterrupt: the run was interrupted; its state is saved.
+    """
+    _claim(out, recipe)
+    if (out / RESULT).is_file():
+        return
+    manifest = read_manifest(text)
+    if manifest.vocabulary != recipe.vocabulary:
+        raise ValueError(f"{text} has a vocabulary of {manifest.vocabulary}, the recipe of {recipe.vocabulary}")
+    source = Blocks(text, recipe)
+    tokenizer = read_tokenizer(text)
+    unwrapped = build_model(recipe, end_of_text(tokenizer))
+    topo = Topography.per_tap(unwrapped, recipe.taps, recipe.sheet_shape, recipe.spacing_mm, recipe.seed)
+    spatial_losses(_silence(topo), topo, "all", recipe.radius, recipe.metric, recipe.window)  # fail before training
+
+    accelerator = Accelerator()
+    model, optimizer = accelerator.prepare(unwrapped, adamw(unwrapped, recipe))
+    out.mkdir(parents=True, exist_ok=True)
+    recipe.save(out / "recipe.json")
+    done = load_state(out / STATE, unwrapped, optimizer) if (out / STATE).is_file() else 0
+    metrics = Metrics(out / "metrics.jsonl", done)
+    started = time.perf_counter()
+
+    with progress_bar(recipe.name, recipe.updates, done) as bar, _interruptible() as interrupted:
+        validation: dict[str, Any] = {}
+        for update in range(done, recipe.updates):
+            tick = time.perf_counter()
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(update, recipe)
+            batch = torch.from_numpy(source.train(update)).to(accelerator.device)
+            with topo.record(unwrapped) as activations:
+                task_loss = _task_loss(model, batch)
+            loss, spatial = task_loss, None
+            if recipe.alpha > 0:
+                generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + update)
+                per_sheet = spatial_losses(
+                    activations, topo, recipe.neighborhoods, recipe.radius, recipe.metric, recipe.window, generator
+                )
+                spatial = torch.stack(list(per_sheet.values()))
+                loss = task_loss + recipe.alpha * spatial.sum()
+            if not loss.isfinite():
+                raise FloatingPointError(f"the loss is not finite in update {update + 1}: lower the learning rate")
+            accelerator.backward(loss)
+            norm = accelerator.clip_grad_norm_(model.parameters(), recipe.clip)
+            assert norm is not None
+            optimizer.step()
+            optimizer.zero_grad()
+            done = update + 1
+
+            row = {"task_loss": task_loss.item(), "gradient_norm": float(norm)}
+            if spatial is not None:
+                row["spatial_loss"] = spatial.mean().item()
+            speed = batch[:, 1:].numel() / (time.perf_counter() - tick)
+            metrics.write(
+                update=done,
+                learning_rate=learning_rate(update, recipe),
+                tokens_per_second=round(speed),
+                **row,
+            )
+            if done % recipe.validate_every == 0 or done == recipe.updates:
+                validation = _validate(unwrapped, topo, source, recipe, accelerator.device)
+                metrics.write(update=done, **validation)
+            shown = row.get("spatial_loss", validation.get("validation_spatial_loss", float("nan")))
+            bar.set_postfix_str(
+                f"{speed:,.0f} tokens/s, task loss {row['task_loss']:.2f}, spatial loss {shown:.3f}",
+                refresh=False,
+            )
+            bar.update()
+            if interrupted.is_set() or (done % recipe.checkpoint_every == 0 and done < recipe.updates):
+                save_state(out / STATE, done, unwrapped, optimizer)
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+    if not validation:  # stopped between the last update and the end
+        validation = _validate(unwrapped, topo, source, recipe, accelerator.device)
+    save(out, unwrapped, topo, tokenizer)
+    result = {
+        "recipe": asdict(recipe),
+        "tokens": recipe.updates * recipe.batch * recipe.context,
+        **validation,
+        "bigram_loss": bigram_loss(source.seen(), source.validation(), recipe.vocabulary),
+        "seconds_since_start_or_resume": round(time.perf_counter() - started, 1),
+        "machine": f"{platform.machine()} {platform.system()}, {accelerator.device.type}, "
+        f"{torch.get_num_threads()} threads, torch {torch.__version__}",
+    }
+    (out / RESULT).write_text(json.dumps(result, indent=2) + "\n")
+    (out / STATE).unlink(missing_ok=True)
+
+
+class Blocks:
+    """The text of a run, cut into batches: the same for every model of the recipe's seed.
+
+    Args:
+        text: A folder of prepared text.
+        recipe: Decides context, batch, seed and how many held-out blocks there are.
+
+    Raises:
+        ValueError: a split is shorter than one block.
+    """
+
+    def __init__(self, text: Path, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._tokens = {split: read_tokens(text, split) for split in ("train", "validation")}
+        for split, tokens in self._tokens.items():
+            if len(tokens) <= recipe.context:
+                raise ValueError(f"the {split} text in {text} has {len(tokens)} tokens, less than one context")
+
+    def _starts(self, first: int, count: int) -> np.ndarray:
+        n_tokens, recipe = len(self._tokens["train"]), self._recipe
+        epoch_length = (n_tokens - 1) // recipe.context
+        starts = []
+        for epoch in range(first // epoch_length, (first + count - 1) // epoch_length + 1):
+            order = block_order(n_tokens, recipe.context, recipe.seed, epoch)
+            low, high = first - epoch * epoch_length, first + count - epoch * epoch_length
+            starts.append(order[max(low, 0) : min(high, epoch_length)])
+        return np.concatenate(starts)
+
+    def train(self, update: int) -> np.ndarray:
+        """Return the batch of an update: integers (batch, context + 1)."""
+        starts = self._starts(update * self._recipe.batch, self._recipe.batch)
+        return blocks(self._tokens["train"], starts, self._recipe.context)
+
+    def seen(self) -> np.ndarray:
+        """Return every training block that the run sees, each once: integers (blocks, context + 1)."""
+        starts = np.unique(self._starts(0, self._recipe.updates * self._recipe.batch))
+        return blocks(self._tokens["train"], starts, self._recipe.context)
+
+    def validation(self) -> np.ndarray:
+        """Return the held-out blocks on which losses are compared: integers (blocks, context + 1)."""
+        order = block_order(len(self._tokens["validation"]), self._recipe.context, self._recipe.seed, 0)
+        return blocks(self._tokens["validation"], order[: self._recipe.validation_blocks], self._recipe.context)
+
+
+def _claim(out: Path, recipe: Recipe) -> None:
+    """Refuse a folder that holds the run of another recipe."""
+    path = out / "recipe.json"
+    if path.is_file():
+        differences = Recipe.load(path).differences(recipe)
+        if differences:
+            raise ValueError(
+                f"{out} holds another run ({'; '.join(differences)}; there, asked for): "
+                "choose another --out or remove the folder"
+            )
+    elif (out / "config.json").is_file():
+        raise ValueError(f"{out} holds a model that is no run of a recipe: choose another --out")
+
+
+def _silence(topo: Topography) -> dict[str, Tensor]:
+    return {tap: torch.zeros(1, 2, width) for tap, width in topo.widths.items()}
+
+
+def _task_loss(model: torch.nn.Module, batch: Tensor) -> Tensor:
+    logits = model(input_ids=batch[:, :-1], use_cache=False).logits
+    return functional.cross_entropy(logits.flatten(0, 1).float(), batch[:, 1:].flatten())
+
+
+@torch.no_grad()
+def _validate(
+    model: PreTrainedModel, topo: Topography, source: Blocks, recipe: Recipe, device: torch.device
+) -> dict[str, Any]:
+    """Return the task loss on held-out text and the spatial loss over all windows, mean and for each sheet."""
+    held_out = torch.from_numpy(source.validation()).to(device)
+    model.eval()
+    batches = held_out.split(recipe.batch)
+    task_loss, per_sheet = 0.0, dict.fromkeys(topo.sheets, 0.0)
+    for batch in batches:
+        with topo.record(model) as activations:
+            task_loss += _task_loss(model, batch).item() * len(batch) / len(held_out)
+        losses = spatial_losses(activations, topo, "all", recipe.radius, recipe.metric, recipe.window)
+        for name, value in losses.items():
+            per_sheet[name] += value.item() * len(batch) / len(held_out)
+    model.train()
+    return {
+        "validation_task_loss": task_loss,
+        "validation_spatial_loss": float(np.mean(list(per_sheet.values()))),
+        "validation_spatial_losses": per_sheet,
+    }
+
+
+@contextmanager
+def _interruptible() -> Generator[threading.Event, None, None]:
+    """Turn the first Ctrl-C into an event, so that an update is never cut in half; a second one interrupts."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+
+    def on_signal(_number: int, _frame: object) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+
+    before = signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
