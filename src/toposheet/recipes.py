@@ -71,6 +71,9 @@ class Recipe:
                 raise ValueError(f"{field} is {getattr(self, field)}: it must not be negative")
         if not (self.clip > 0 and self.spacing_mm > 0):
             raise ValueError(f"clip ({self.clip}) and spacing_mm ({self.spacing_mm}) must be positive")
+        for field, choices in (("metric", ("chebyshev", "euclidean")), ("window", ("open", "closed"))):
+            if getattr(self, field) not in choices:
+                raise ValueError(f"{field} is {getattr(self, field)!r}: it must be {' or '.join(choices)}")
         if not 0 < self.validation_fraction < 1:
             raise ValueError(f"validation_fraction is {self.validation_fraction}: it must lie between 0 and 1")
         if self.vocabulary < 257 or self.vocabulary > 65536:
@@ -105,7 +108,10 @@ class Recipe:
             odd = sorted(set(stored) ^ fields) if isinstance(stored, dict) else "no fields"
             raise ValueError(f"{path} is not a recipe of this version of toposheet (differs in: {odd})")
         values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
-        return cls(**values)
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ValueError(f"{path} is not a recipe: a field has a value of the wrong kind ({error})") from None
 
     def differences(self, other: Recipe) -> list[str]:
         """Return one `field: ours, theirs` line for each field in which two recipes differ."""

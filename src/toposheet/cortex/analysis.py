@@ -59,7 +59,8 @@ def analyse(
         dealt = with_random_labels(responses, first_a, first_b, seed)
         named.append((RANDOM_LABELS, dealt, "random-a", "random-b"))
         random_labels = random_label_statistics(responses, first_a, first_b, fwhm_mm, random_splits, seed)
-    tables, maps = [], []
+    tables: list[pd.DataFrame] = []
+    maps: list[xr.Dataset] = []
     for name, of_contrast, a, b in named:
         table = map_statistics(of_contrast, a, b, fwhm_mm, permutations, seed)
         tables.append(table.assign(contrast=name))
@@ -69,7 +70,7 @@ def analyse(
     names = xr.DataArray([name for name, *_ in named], dims="contrast", name="contrast")
     return Analysis(
         summary=pd.concat(tables, ignore_index=True),
-        maps=xr.Dataset(xr.concat(maps, dim=names)),
+        maps=xr.concat(maps, dim=names),
         random_labels=random_labels,
     )
 

@@ -28,7 +28,7 @@ def square_shape(width: int) -> tuple[int, int]:
     )
 
 
-def distances(coordinates: Int[np.ndarray, "units 2"], metric: Metric) -> Float[np.ndarray, "units units"]:
+def distances(coordinates: Int[np.ndarray, "units 2"], metric: str) -> Float[np.ndarray, "units units"]:
     """Return the distance between every two places, in cells.
 
     Args:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from toposheet.sheet.grid import Metric, distances
+from toposheet.sheet.grid import distances
 from toposheet.sheet.sheet import Sheet, lay_out
 
 
@@ -30,8 +29,8 @@ class Neighborhoods:
         cls,
         sheet: Sheet,
         radius: int,
-        metric: Metric = "chebyshev",
-        window: Literal["open", "closed"] = "open",
+        metric: str = "chebyshev",
+        window: str = "open",
     ) -> Neighborhoods:
         """Return all windows of l-infinity `radius` that lie on the sheet.
 

@@ -19,8 +19,8 @@ def morans_i(grid: np.ndarray | xr.DataArray) -> Float[np.ndarray, "*maps"]:
             they are nobody's neighbours.
 
     Returns:
-        One I for each map: about -1/(n-1) for noise, towards 1 for smooth maps. A constant map has no
-        autocorrelation and gives nan.
+        One I for each map, an array without axes for a single one: about -1/(n-1) for noise, towards 1 for
+        smooth maps. A constant map has no autocorrelation and gives nan.
     """
     values = np.asarray(grid, dtype=np.float64)
     return cross_morans_i(values, values)
@@ -43,21 +43,24 @@ def cross_morans_i(a: Float[np.ndarray, "*maps y x"], b: Float[np.ndarray, "*map
         map is constant.
     """
     present = np.isfinite(a) & np.isfinite(b)
-    n = present.sum(axis=(-2, -1))
-    za, zb = _centred(a, present, n), _centred(b, present, n)
-    weights = (present * _neighbor_sum(present.astype(np.float64))).sum(axis=(-2, -1))
+    za, zb = _centred(a, present), _centred(b, present)
+    n, weights = _total(present), _total(present * _neighbor_sum(present.astype(np.float64)))
     with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.sqrt((za**2).sum(axis=(-2, -1)) * (zb**2).sum(axis=(-2, -1)))
-        return n / weights * (za * _neighbor_sum(zb)).sum(axis=(-2, -1)) / scale
+        return np.asarray(n / weights * _total(za * _neighbor_sum(zb)) / np.sqrt(_total(za**2) * _total(zb**2)))
 
 
-def _centred(grid: np.ndarray, present: np.ndarray, n: np.ndarray) -> np.ndarray:
+def _total(grid: np.ndarray) -> np.ndarray:
+    return np.asarray(grid.sum(axis=(-2, -1)))
+
+
+def _centred(grid: np.ndarray, present: np.ndarray) -> np.ndarray:
     filled = np.where(present, grid, 0.0)
-    mean = filled.sum(axis=(-2, -1)) / np.maximum(n, 1)
-    z = np.where(present, filled - mean[..., None, None], 0.0)
+    n = present.sum(axis=(-2, -1), keepdims=True)
+    mean = filled.sum(axis=(-2, -1), keepdims=True) / np.maximum(n, 1)
+    z = np.where(present, filled - mean, 0.0)
     # Rounding leaves a constant map a spread of the last bit, which would pass for a map.
-    spread, size = np.abs(z).max(axis=(-2, -1), initial=0), np.abs(filled).max(axis=(-2, -1), initial=0)
-    return np.where((spread > 1e-12 * size)[..., None, None], z, 0.0)
+    spread, size = (np.abs(x).max(axis=(-2, -1), keepdims=True, initial=0) for x in (z, filled))
+    return np.where(spread > 1e-12 * size, z, 0.0)
 
 
 def _neighbor_sum(grid: np.ndarray) -> np.ndarray:

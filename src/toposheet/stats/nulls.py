@@ -20,15 +20,15 @@ class Null:
             doi:10.2202/1544-6115.1585).
     """
 
-    mean: Float[np.ndarray, "*values"]
-    sd: Float[np.ndarray, "*values"]
-    z: Float[np.ndarray, "*values"]
-    p: Float[np.ndarray, "*values"]
+    mean: np.ndarray
+    sd: np.ndarray
+    z: np.ndarray
+    p: np.ndarray
 
 
-def against_null(value: Float[np.ndarray, "*values"], draws: Float[np.ndarray, "permutations ..."]) -> Null:
+def against_null(value: np.ndarray | float, draws: Float[np.ndarray, "permutations ..."]) -> Null:
     """Return how a statistic stands in its null. A nan value or draw makes the comparison nan."""
-    mean, sd = draws.mean(axis=0), draws.std(axis=0, ddof=1)
+    mean, sd = np.asarray(draws.mean(axis=0)), np.asarray(draws.std(axis=0, ddof=1))
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(sd > 0, (value - mean) / sd, np.nan)
     p = (1 + (draws >= value).sum(axis=0)) / (1 + len(draws))

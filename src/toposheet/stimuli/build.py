@@ -127,7 +127,8 @@ def build_stimuli(
     rng = np.random.default_rng(seed)
     counts = Counter(word for text in train for word in re.findall(r"(?<![.!?] )\b[a-z]+\b", text))
     sentences = _sentences(held_out, per_condition, rng)
-    maker = NonwordMaker(counts, is_word=lambda word: bool(lemminflect.getAllLemmas(word)))
+    known = {word for text in train for word in re.findall("[a-z]+", text.lower())}  # names too
+    maker = NonwordMaker(counts, is_word=lambda word: word in known or bool(lemminflect.getAllLemmas(word)))
     nonwords = [_as_nonwords(sentence, maker, rng) for sentence in sentences]
     nouns, verbs = _noun_and_verb_lists(counts, lemminflect.getAllLemmas, per_condition, rng)
     columns = {"sentence": sentences, "nonword": nonwords, "noun": nouns, "verb": verbs}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class NonwordMaker:
         is_word: Further test of what counts as a word, e.g. a dictionary.
     """
 
-    def __init__(self, counts: Mapping[str, int], is_word=lambda word: False) -> None:
+    def __init__(self, counts: Mapping[str, int], is_word: Callable[[str], bool] = lambda word: False) -> None:
         self._words = set(counts)
         self._is_word = is_word
         follows: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
@@ -40,19 +40,17 @@ class NonwordMaker:
             if usual:
                 weights = np.array(list(usual.values()), dtype=float)
                 self._chain[key] = (list(usual), np.cumsum(weights / weights.sum()))
-        self._used: set[str] = set()
 
     def make(self, length: int, rng: np.random.Generator) -> str:
-        """Return a non-word of so many letters, at least 3, that was not made before.
+        """Return a non-word of so many letters, at least 3.
 
         Raises:
-            ValueError: the words given allow no (further) non-word of this length.
+            ValueError: the words given allow no non-word of this length.
         """
         length = max(length, 3)
         for _ in range(20_000):
             word = self._draw(length, rng)
-            if word and word not in self._words and word not in self._used and not self._is_word(word):
-                self._used.add(word)
+            if word and word not in self._words and not self._is_word(word):
                 return word
         raise ValueError(f"no non-word of {length} letters can be made from {len(self._words)} words: give more words")
 

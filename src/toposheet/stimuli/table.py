@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pandas as pd
@@ -23,16 +24,20 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no stimulus file {path}")
+    content = path.read_bytes()
     try:
-        table = pd.read_csv(path, dtype={text_column: str, condition_column: str}, keep_default_na=False)
+        decoded = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        row = path.read_bytes()[: error.start].count(b"\n") + 1
+        row = content[: error.start].count(b"\n") + 1
         raise ValueError(f"{path}, row {row}: not UTF-8; save the file as UTF-8") from None
+    try:
+        table = pd.read_csv(io.StringIO(decoded), keep_default_na=False)
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         raise ValueError(f"{path} is not a CSV table: {str(error).strip()}") from None
     for column in (text_column, condition_column):
         if column not in table:
             raise ValueError(f"{path} has no column {column!r}; it has: {', '.join(map(str, table.columns))}")
+        table[column] = table[column].astype(str)
         empty = table[column].str.strip() == ""
         if empty.any():
             raise ValueError(f"{path}, row {int(empty.to_numpy().argmax()) + 2}: {column!r} is empty")

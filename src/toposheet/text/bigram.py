@@ -9,7 +9,7 @@ from scipy import sparse
 
 def bigram_loss(
     train: Int[np.ndarray, "blocks length"],
-    validation: Int[np.ndarray, "blocks_held_out length"],
+    validation: Int[np.ndarray, "blocks_held_out length_held_out"],
     vocabulary: int,
     discount: float = 0.75,
 ) -> float:

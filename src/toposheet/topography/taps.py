@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +47,7 @@ def record(model: nn.Module, taps: Sequence[str]) -> Generator[dict[str, Tensor]
     activations: dict[str, Tensor] = {}
 
     def keep(tap: str):
-        def hook(_module: nn.Module, _inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
+        def hook(_module: nn.Module, _inputs: object, output: Any) -> None:
             # Attention modules return (output, attention weights).
             activations[tap] = output[0] if isinstance(output, tuple) else output
 

@@ -16,7 +16,7 @@ from toposheet.topography.topography import Topography
 
 
 def spatial_correlation_loss(
-    x: Float[Tensor, "samples units"], coordinates: Int[Tensor, "units 2"], metric: Metric = "chebyshev"
+    x: Float[Tensor, "samples units"], coordinates: Int[Tensor, "places 2"], metric: Metric = "chebyshev"
 ) -> Float[Tensor, ""]:
     """Return the spatial loss of one neighborhood (TopoLM, arXiv:2410.11516; TDANN, doi:10.1016/j.neuron.2024.04.018).
 
@@ -84,7 +84,9 @@ def spatial_losses(
                 device = generator.device if generator is not None else torch.device("cpu")
                 drawn = torch.randint(len(units), (neighborhoods,), generator=generator, device=device)
                 units = units[drawn.to(x.device)]
-                windows = z.T[units]  # (windows, cells, samples); -1, a hole, reads any unit and is masked
+                # (windows, cells, samples); a hole, -1, reads some unit and is masked. index_select has a gradient
+                # that sums in a fixed order, which plain indexing has not.
+                windows = z.T.index_select(0, units.clamp_min(0).flatten()).unflatten(0, units.shape)
                 correlations = windows @ windows.mT
             losses[name] = _losses(correlations, units, nearness).mean()
     return losses

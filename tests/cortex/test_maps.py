@@ -1,0 +1,205 @@
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from scipy import stats
+
+import toposheet as ts
+from toposheet.cortex.analysis import RANDOM_LABELS, analyse
+from toposheet.cortex.contrasts import condition_masks
+from toposheet.sheet import Sheet, random_places
+from toposheet.stats import gaussian_readout
+
+SIDE = 12
+COLUMNS = [
+    "contrast", "sheet", "tap", "fwhm_mm", "n_units", "significant_fraction", "morans_i", "null_mean", "null_sd",
+    "z", "p", "label_null_mean", "label_null_sd", "label_z", "label_p", "cross_half_i",
+]  # fmt: skip
+
+
+def cortex(n_taps=2, seed=0):
+    rng = np.random.default_rng(seed)
+    sheets = {
+        f"tap{i}": Sheet((SIDE, SIDE), {f"tap{i}": random_places(SIDE**2, (SIDE, SIDE), rng)}) for i in range(n_taps)
+    }
+    return ts.Topography(sheets)
+
+
+def responses(topo, effect=0.0, smooth=0.0, n=40, seed=0):
+    """Noise on the sheets, smoothed by `smooth` cells, and a patch that prefers condition a by `effect` sd."""
+    rng = np.random.default_rng(seed)
+    condition = np.array(["a", "b"] * n)
+    parts = []
+    for sheet in topo.sheets.values():
+        grid = gaussian_readout(rng.normal(size=(2 * n, SIDE, SIDE)), smooth)
+        grid /= grid.std()
+        grid[condition == "a", 2:8, 3:9] += effect
+        y, x = sheet.coordinates.T
+        parts.append(grid[:, y, x])
+    return xr.DataArray(
+        np.concatenate(parts, axis=1).astype(np.float32),
+        dims=("stimulus", "unit"),
+        coords={"condition": ("stimulus", condition), **topo.unit_coordinates()},
+    )
+
+
+def table(data, **options):
+    return ts.map_statistics(data, "a", "b", **{"permutations": 49, **options})
+
+
+def test_the_columns_are_those_of_the_contract_and_the_rows_taps_times_readouts():
+    result = table(responses(cortex()), fwhm_mm=(0.0, 2.0, 3.0))
+    assert list(result.columns) == COLUMNS
+    assert len(result) == 2 * 3
+    assert (result["n_units"] == SIDE**2).all()
+
+
+def test_a_planted_patch_is_found_where_it_is():
+    topo = cortex()
+    data = responses(topo, effect=1.5)
+    grid = topo.to_grid(ts.contrast(data, "a", "b").q)["tap0"].values < 0.05
+    patch = np.zeros((SIDE, SIDE), bool)
+    patch[2:8, 3:9] = True
+    assert (grid & patch).sum() / (grid | patch).sum() > 0.8
+    result = table(data)
+    assert (result["p"] == 0.02).all()
+    assert (result["label_p"] == 0.02).all()
+    assert (result["cross_half_i"] > 0.4).all()
+
+
+def test_smooth_noise_has_place_topography_but_no_selectivity():
+    result = table(responses(cortex(), smooth=4.0), fwhm_mm=(0.0,))
+    assert (result["morans_i"] > 0.7).all()
+    assert (result["z"] > 10).all()
+    assert (result["label_p"] > 0.02).all()
+    assert (result["significant_fraction"] == 0).all()
+
+
+@pytest.mark.parametrize("fwhm", [0.0, 2.0])
+def test_white_noise_gives_uniform_p_under_both_nulls(fwhm):
+    topo = cortex(n_taps=60)
+    result = table(responses(topo, n=6), fwhm_mm=(fwhm,))
+    for column in ("p", "label_p"):
+        assert stats.kstest(result[column] - 0.01, "uniform").pvalue > 0.01  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_readout_is_compared_with_the_null_of_the_same_readout():
+    result = table(responses(cortex(), n=20), fwhm_mm=(0.0, 2.0)).set_index("fwhm_mm")
+    assert abs(result.loc[0.0, "null_mean"]).max() < 0.05
+    assert (result.loc[2.0, "null_mean"] > 0.4).all()
+    assert (abs(result["z"]) < 4).all()
+
+
+def test_statistics_depend_on_the_seed_alone():
+    data = responses(cortex(), effect=0.3)
+    pd.testing.assert_frame_equal(table(data, seed=3), table(data, seed=3))
+    assert (table(data, seed=3)["null_mean"] != table(data, seed=4)["null_mean"]).all()
+
+
+def test_the_order_of_units_changes_nothing_but_the_draws(rng):
+    data = responses(cortex(n_taps=1), effect=0.5)
+    shuffled = data.isel(unit=rng.permutation(data.sizes["unit"]))
+    columns = ["significant_fraction", "morans_i", "cross_half_i"]
+    pd.testing.assert_frame_equal(table(data)[columns], table(shuffled)[columns])
+
+
+def test_places_are_shuffled_within_taps_when_taps_share_a_sheet():
+    # Two bands of one sheet that differ only in their mean: topography of the sheet, none of either tap.
+    rng = np.random.default_rng(0)
+    cells = np.stack(np.divmod(np.arange(SIDE**2), SIDE), axis=1)
+    topo = ts.Topography({"cortex": Sheet((SIDE, SIDE), {"top": cells[:72], "bottom": cells[72:]})})
+    values = rng.normal(size=(40, SIDE**2)).astype(np.float32)
+    values[::2, :72] += 3
+    coordinates = {"condition": ("stimulus", ["a", "b"] * 20), **topo.unit_coordinates()}
+    data = xr.DataArray(values, dims=("stimulus", "unit"), coords=coordinates)
+    result = table(data, fwhm_mm=(0.0, 2.0))
+    assert result["tap"].tolist() == ["top", "bottom"] * 2
+    assert (abs(result["z"]) < 4).all()
+
+
+def test_readout_of_responses_is_the_readout_of_their_maps():
+    topo = cortex()
+    data = responses(topo)
+    expected = gaussian_readout(topo.to_grid(data)["tap1"].values, 3.0)
+    np.testing.assert_allclose(topo.to_grid(ts.readout(data, 3.0))["tap1"], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_readout_is_in_millimetres():
+    topo = ts.Topography(
+        {"tap": Sheet((4, 4), {"tap": random_places(16, (4, 4), np.random.default_rng(0))}, spacing_mm=0.5)}
+    )
+    coordinates = {"condition": ("stimulus", ["a"] * 3), **topo.unit_coordinates()}
+    data = xr.DataArray(np.random.default_rng(1).normal(size=(3, 16)), dims=("stimulus", "unit"), coords=coordinates)
+    expected = gaussian_readout(topo.to_grid(data)["tap"].values, 4.0)
+    np.testing.assert_allclose(topo.to_grid(ts.readout(data, 2.0))["tap"], expected)
+
+
+def test_q_is_over_all_taps_jointly():
+    data = responses(cortex(), effect=0.5)
+    result = ts.contrast(data, "a", "b")
+    np.testing.assert_allclose(result.q, stats.false_discovery_control(result.p.values))
+    assert set(result.coords) == {"tap", "sheet", "y", "x", "spacing_mm"}
+
+
+def test_t_is_positive_where_a_is_larger():
+    topo = cortex()
+    grid = topo.to_grid(ts.contrast(responses(topo, effect=3.0), "a", "b").t)["tap0"]
+    assert float(grid[5, 6]) > 5
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [("a", "c", "no condition 'c'; the conditions are: a, b"), ("a", "a", "compares 'a' with itself")],
+)
+def test_conditions_that_are_not_there_list_those_that_are(a, b, message):
+    with pytest.raises(ValueError, match=message):
+        ts.contrast(responses(cortex()), a, b)
+
+
+def test_a_condition_of_two_texts_is_too_small():
+    data = responses(cortex()).isel(stimulus=[0, 1, 2, 3, 5])
+    with pytest.raises(ValueError, match="'a' has 2 stimuli"):
+        ts.contrast(data, "a", "b")
+
+
+def test_a_null_needs_two_permutations():
+    with pytest.raises(ValueError, match="permutations is 1"):
+        table(responses(cortex()), permutations=1)
+
+
+def test_random_labels_find_nothing_where_labels_find_much():
+    data = responses(cortex(), effect=1.5)
+    random = ts.random_label_statistics(data, "a", "b", splits=20)
+    assert random["significant_fraction"].mean() < 0.02
+    assert abs(random.query("fwhm_mm == 0")["cross_half_i"].mean()) < 0.1
+    assert len(random) == 20 * 2 * 2
+
+
+def test_an_analysis_has_random_labels_beside_the_contrasts_and_maps_on_their_sheets():
+    topo = cortex()
+    data = responses(topo, effect=1.0)
+    analysis = analyse(data, topo, [("a", "b")], permutations=9, random_splits=3)
+    assert analysis.summary["contrast"].unique().tolist() == ["a:b", RANDOM_LABELS]
+    assert dict(analysis.maps.sizes) == {"contrast": 2, "fwhm_mm": 2, "sheet": 2, "y": SIDE, "x": SIDE}
+    expected = topo.to_grid(ts.contrast(data, "a", "b").t)["tap1"]
+    np.testing.assert_allclose(analysis.maps["t"].sel(contrast="a:b", fwhm_mm=0.0, sheet="tap1"), expected)
+
+
+def test_sheets_of_different_shapes_share_a_file():
+    rng = np.random.default_rng(0)
+    sheets = {
+        name: Sheet(shape, {name: random_places(shape[0] * shape[1], shape, rng)})
+        for name, shape in (("s", (3, 4)), ("l", (5, 6)))
+    }
+    topo = ts.Topography(sheets)
+    coordinates = {"condition": ("stimulus", ["a", "b"] * 5), **topo.unit_coordinates()}
+    data = xr.DataArray(rng.normal(size=(10, 42)), dims=("stimulus", "unit"), coords=coordinates)
+    maps = analyse(data, topo, [("a", "b")], fwhm_mm=(0.0,), permutations=5).maps
+    assert int(np.isfinite(maps["t"].sel(sheet="s")).sum()) == 12
+    assert int(np.isfinite(maps["t"].sel(sheet="l")).sum()) == 30
+
+
+def test_masks_follow_the_labels():
+    in_a, in_b = condition_masks(responses(cortex(), n=3), "a", "b")
+    assert in_a.tolist() == [True, False] * 3
+    assert (in_a != in_b).all()

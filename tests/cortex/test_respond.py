@@ -1,0 +1,81 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import toposheet as ts
+
+
+def test_padding_never_changes_a_response(model, topo, stimuli, tokenizer):
+    together = ts.respond(model, topo, stimuli, tokenizer, batch_size=len(stimuli))
+    alone = ts.respond(model, topo, stimuli, tokenizer, batch_size=1)
+    lengths = [len(ids) for ids in tokenizer(stimuli["text"].tolist()).input_ids]
+    assert len(set(lengths)) > 3
+    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)
+
+
+def test_a_response_is_the_mean_over_the_texts_own_tokens(model, topo, stimuli, tokenizer):
+    responses = ts.respond(model, topo, stimuli, tokenizer)
+    for row, text in enumerate(stimuli["text"]):
+        with topo.record(model) as activations, torch.no_grad():
+            model(torch.tensor([tokenizer(text).input_ids]))
+        expected = torch.cat([activations[tap][0].mean(dim=0) for tap in topo.taps])
+        np.testing.assert_allclose(responses.values[row], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_special_tokens_are_read_but_not_counted(model, topo, stimuli, tokenizer):
+    from tokenizers.processors import TemplateProcessing
+    from transformers import PreTrainedTokenizerFast
+
+    backend = type(tokenizer.backend_tokenizer).from_str(tokenizer.backend_tokenizer.to_str())
+    backend.post_processor = TemplateProcessing(single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 0)])
+    with_start = PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<|endoftext|>")
+    responses = ts.respond(model, topo, stimuli[:1], with_start)
+    with topo.record(model) as activations, torch.no_grad():
+        model(torch.tensor([[0, *tokenizer(stimuli["text"][0]).input_ids]]))
+    expected = torch.cat([activations[tap][0, 1:].mean(dim=0) for tap in topo.taps])
+    np.testing.assert_allclose(responses.values[0], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_head_is_not_computed(model, topo, stimuli, tokenizer):
+    model.lm_head.register_forward_hook(lambda *args: pytest.fail("the language-model head ran"))
+    ts.respond(model, topo, stimuli, tokenizer)
+
+
+def test_responses_carry_their_names(model, topo, stimuli, tokenizer):
+    responses = ts.respond(model, topo, stimuli.assign(item=range(6)), tokenizer)
+    assert responses.dims == ("stimulus", "unit")
+    assert responses.dtype == np.float32
+    assert responses["condition"].values.tolist() == stimuli["condition"].tolist()
+    assert responses["item"].values.tolist() == list(range(6))
+    for name in ("tap", "sheet", "y", "x", "spacing_mm"):
+        assert responses[name].dims == ("unit",)
+    tap = topo.taps[2]
+    of_tap = responses.isel(unit=responses["tap"].values == tap)
+    np.testing.assert_array_equal(np.stack([of_tap["y"], of_tap["x"]], axis=1), topo.sheets[tap].places[tap])
+
+
+def test_the_model_is_left_in_its_mode(model, topo, stimuli, tokenizer):
+    model.train()
+    ts.respond(model, topo, stimuli, tokenizer)
+    assert model.training
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (pd.DataFrame({"text": ["a"]}), "no column 'condition'"),
+        (pd.DataFrame({"text": [], "condition": []}), "no stimuli"),
+        (pd.DataFrame({"text": ["a", ""], "condition": ["x", "y"]}), "stimulus 1 has no tokens"),
+        (pd.DataFrame({"text": ["word " * 60], "condition": ["x"]}), "stimulus 0 has .* the model reads at most 48"),
+    ],
+)
+def test_wrong_stimuli_are_refused_by_row(model, topo, tokenizer, table, message):
+    with pytest.raises(ValueError, match=message):
+        ts.respond(model, topo, table, tokenizer)
+
+
+def test_a_response_that_is_not_finite_names_the_tap(model, topo, stimuli, tokenizer):
+    model.transformer.h[1].attn.c_proj.bias.data[3] = float("nan")
+    with pytest.raises(ValueError, match=r"transformer.h.1.attn are not finite"):
+        ts.respond(model, topo, stimuli, tokenizer)

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from toposheet.sheet import distances, random_places, square_shape
+
+
+def test_square_shape_of_the_papers_width():
+    assert square_shape(784) == (28, 28)
+
+
+def test_a_width_that_fills_no_square_names_the_nearest_that_do_and_a_rectangle():
+    with pytest.raises(ValueError, match=r"729 \(27x27\) or 784 \(28x28\).*24x32"):
+        square_shape(768)
+
+
+@pytest.mark.parametrize(("metric", "expected"), [("chebyshev", 4.0), ("euclidean", 5.0)])
+def test_distance_of_a_three_four_step(metric, expected):
+    assert distances(np.array([[0, 0], [3, 4]]), metric)[0, 1] == expected
+
+
+def test_an_unknown_metric_is_refused():
+    with pytest.raises(ValueError, match="chebyshev"):
+        distances(np.zeros((2, 2), dtype=int), "manhattan")  # pyright: ignore[reportArgumentType]
+
+
+def test_a_placement_on_a_full_sheet_is_a_bijection(rng):
+    places = random_places(30, (5, 6), rng)
+    assert sorted(map(tuple, places.tolist())) == [(y, x) for y in range(5) for x in range(6)]
+
+
+def test_a_placement_differs_between_draws_and_not_between_seeds():
+    one, two = (random_places(36, (6, 6), np.random.default_rng(3)) for _ in range(2))
+    assert (one == two).all()
+    assert (one != random_places(36, (6, 6), np.random.default_rng(4))).any()
+
+
+def test_a_sheet_with_too_few_cells_says_which_widths_fit(rng):
+    with pytest.raises(ValueError, match=r"25 cells but the tap has 36 units.*at most 25"):
+        random_places(36, (5, 5), rng)

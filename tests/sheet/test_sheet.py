@@ -1,0 +1,26 @@
+import numpy as np
+import pytest
+
+from toposheet import Sheet
+from toposheet.sheet import lay_out
+
+
+def test_layout_puts_each_value_in_its_cell_and_leaves_holes_nan():
+    grid = lay_out(np.array([1.0, 2.0]), np.array([[0, 1], [2, 0]]), (3, 2))
+    np.testing.assert_array_equal(grid, [[np.nan, 1], [np.nan, np.nan], [2, np.nan]])
+
+
+def test_layout_of_a_stack_lays_out_every_map():
+    grids = lay_out(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[0, 0], [0, 1]]), (1, 2))
+    np.testing.assert_array_equal(grids, [[[1, 2]], [[3, 4]]])
+
+
+def test_two_units_in_one_cell_are_refused_by_the_name_of_the_tap():
+    with pytest.raises(ValueError, match="b has units that share a cell"):
+        Sheet(shape=(2, 2), places={"a": np.array([[0, 0]]), "b": np.array([[0, 0]])})
+
+
+@pytest.mark.parametrize("place", [(2, 0), (0, 2), (-1, 0)])
+def test_a_unit_outside_the_grid_is_refused(place):
+    with pytest.raises(ValueError, match="outside its 2x2 sheet"):
+        Sheet(shape=(2, 2), places={"a": np.array([place])})

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from toposheet.stats import q_values, welch_t
+
+
+def two_groups(rng, n_a=9, n_b=14, units=6):
+    x = rng.normal(size=(n_a + n_b + 3, units)) * rng.uniform(0.5, 5, size=units) + 100
+    in_a = np.arange(len(x)) < n_a
+    in_b = (np.arange(len(x)) >= n_a) & (np.arange(len(x)) < n_a + n_b)
+    x[in_a] += rng.normal(size=units)
+    return x, in_a, in_b
+
+
+def test_t_and_p_equal_scipy(rng):
+    x, in_a, in_b = two_groups(rng)
+    t, p = np.asarray(stats.ttest_ind(x[in_a], x[in_b], equal_var=False))
+    result = welch_t(x, in_a, in_b)
+    np.testing.assert_allclose(result.t, t, rtol=1e-10)
+    np.testing.assert_allclose(result.p, p, rtol=1e-10)
+
+
+def test_d_is_the_difference_over_the_pooled_standard_deviation(rng):
+    x, in_a, in_b = two_groups(rng)
+    a, b = x[in_a], x[in_b]
+    pooled = np.sqrt((8 * a.var(axis=0, ddof=1) + 13 * b.var(axis=0, ddof=1)) / 21)
+    np.testing.assert_allclose(welch_t(x, in_a, in_b).d, (a.mean(0) - b.mean(0)) / pooled, rtol=1e-10)
+
+
+def test_many_labellings_at_once_equal_one_after_another(rng):
+    x, in_a, in_b = two_groups(rng)
+    a, b = np.stack([in_a, in_b]), np.stack([in_b, in_a])
+    both = welch_t(x, a, b)
+    np.testing.assert_allclose(both.t[0], welch_t(x, in_a, in_b).t)
+    np.testing.assert_allclose(both.t[1], -both.t[0])
+
+
+def test_float32_responses_far_from_zero_keep_their_precision(rng):
+    x, in_a, in_b = two_groups(rng)
+    x = (x + 5000).astype(np.float32)
+    t, _ = np.asarray(stats.ttest_ind(x[in_a].astype(float), x[in_b].astype(float), equal_var=False))
+    np.testing.assert_allclose(welch_t(x, in_a, in_b).t, t, rtol=1e-8)
+
+
+def test_a_silent_unit_is_nan_and_is_not_tested(rng):
+    x, in_a, in_b = two_groups(rng)
+    x[:, 2] = 0.1
+    result = welch_t(x, in_a, in_b)
+    assert np.isnan(result.t[2])
+    q = q_values(result.p)
+    np.testing.assert_allclose(q[[0, 1, 3, 4, 5]], q_values(result.p[[0, 1, 3, 4, 5]]))
+    assert np.isnan(q[2])
+
+
+def test_a_condition_of_one_stimulus_is_refused(rng):
+    with pytest.raises(ValueError, match="at least 2 stimuli"):
+        welch_t(rng.normal(size=(4, 2)), np.array([1, 0, 0, 0], bool), np.array([0, 1, 1, 1], bool))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_q_is_the_least_rate_at_which_benjamini_and_hochberg_reject(p):
+    p = np.array(p)
+    ordered = np.sort(p)
+    slow = [min(1.0, min(ordered[k] * len(p) / (k + 1) for k in range(len(p)) if ordered[k] >= value)) for value in p]
+    np.testing.assert_allclose(q_values(p), slow, rtol=1e-12, atol=1e-300)

@@ -1,0 +1,58 @@
+import json
+
+import pytest
+
+from toposheet import recipes
+from toposheet.recipes import Recipe
+
+
+def test_a_recipe_is_read_back_as_it_was_stored(tmp_path):
+    recipe = recipes.named("demo", sheet_shape=(8, 32), seed=4)
+    recipe.save(tmp_path / "recipe.json")
+    assert Recipe.load(tmp_path / "recipe.json") == recipe
+
+
+@pytest.mark.parametrize("change", [{"colour": 1}, {"layers": None}])
+def test_a_stored_recipe_with_other_fields_is_refused_by_name(tmp_path, change):
+    path = tmp_path / "recipe.json"
+    recipes.demo().save(path)
+    stored = json.loads(path.read_text()) | change
+    if change == {"layers": None}:
+        del stored["layers"]
+    path.write_text(json.dumps(stored))
+    with pytest.raises(ValueError, match=next(iter(change))):
+        Recipe.load(path)
+
+
+def test_the_control_differs_in_alpha_alone():
+    recipe = recipes.demo()
+    differences = recipe.differences(recipe.control())
+    assert [line.split(":")[0] for line in differences] == ["name", "alpha"]
+    assert recipe.control().alpha == 0
+
+
+def test_the_demo_has_the_published_strength_and_windows():
+    demo = recipes.demo()
+    assert (demo.alpha, demo.neighborhoods, demo.radius, demo.metric) == (2.5, 5, 5, "chebyshev")
+
+
+def test_an_unknown_recipe_lists_those_there_are():
+    with pytest.raises(ValueError, match=r"no recipe 'demoo'. Did you mean demo\? The recipes are: demo, tiny"):
+        recipes.named("demoo")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"layers": 0}, "layers is 0"),
+        ({"alpha": -1.0}, "alpha is -1.0"),
+        ({"alpha": float("nan")}, "alpha is nan"),
+        ({"heads": 3}, "width 256 does not divide into 3 heads"),
+        ({"validation_fraction": 1.0}, "validation_fraction is 1.0"),
+        ({"vocabulary": 100}, "vocabulary is 100"),
+        ({"clip": 0.0}, "must be positive"),
+    ],
+)
+def test_values_no_run_can_have_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        recipes.named("demo", **change)

@@ -1,0 +1,119 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+from transformers import AutoModelForCausalLM
+
+import toposheet as ts
+
+
+@pytest.fixture
+def folder(tmp_path, model, topo, tokenizer):
+    ts.save(tmp_path / "model", model, topo, tokenizer)
+    return tmp_path / "model"
+
+
+def test_plain_transformers_opens_the_folder_and_gives_the_same_logits(folder, model):
+    ids = torch.arange(40)[None]
+    plain = AutoModelForCausalLM.from_pretrained(folder).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(plain(ids).logits, model(ids).logits, rtol=0, atol=0)
+
+
+def test_plain_transformers_needs_no_toposheet(folder):
+    code = (
+        "import sys; from transformers import AutoModelForCausalLM; "
+        f"AutoModelForCausalLM.from_pretrained({str(folder)!r}); assert 'toposheet' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_load_gives_back_model_places_and_tokenizer(folder, model, topo, tokenizer):
+    loaded, places, words = ts.load(folder)
+    for name, sheet in topo.sheets.items():
+        np.testing.assert_array_equal(places.sheets[name].coordinates, sheet.coordinates)
+        assert places.sheets[name].shape == sheet.shape
+    assert words("the river").input_ids == tokenizer("the river").input_ids
+    for mine, theirs in zip(model.parameters(), loaded.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_saving_again_keeps_what_else_is_in_the_folder(folder, model, topo):
+    (folder / "notes.txt").write_text("mine")
+    ts.save(folder, model, topo)
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert not list(folder.glob(".writing-*"))
+
+
+@pytest.mark.parametrize("name", ["topography.json", "topography.safetensors"])
+def test_a_folder_without_topography_is_refused(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(ValueError, match=f"has no {name}"):
+        ts.load(folder)
+
+
+def test_a_topography_of_another_width_names_the_tap(folder):
+    places = load_file(folder / "topography.safetensors")
+    places["transformer.h.1.mlp"] = places["transformer.h.1.mlp"][:-1]
+    save_file(places, folder / "topography.safetensors")
+    with pytest.raises(ValueError, match=r"35 units of transformer.h.1.mlp, the model has 36"):
+        ts.load(folder)
+
+
+def test_a_topography_of_another_model_names_the_tap(folder):
+    text = (folder / "topography.json").read_text().replace("transformer.h.1.mlp", "transformer.h.9.mlp")
+    (folder / "topography.json").write_text(text)
+    places = load_file(folder / "topography.safetensors")
+    places["transformer.h.9.mlp"] = places.pop("transformer.h.1.mlp")
+    save_file(places, folder / "topography.safetensors")
+    with pytest.raises(ValueError, match=r"a tap transformer.h.9.mlp, which the model does not have"):
+        ts.load(folder)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"format": 1}', b'{"format": 7, "sheets": {}}'])
+def test_a_damaged_topography_is_refused_in_words(folder, damage):
+    (folder / "topography.json").write_bytes(damage)
+    with pytest.raises(ValueError, match="topography in"):
+        ts.load(folder)
+
+
+def test_a_damaged_model_is_refused_in_words(folder):
+    (folder / "model.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(ValueError, match="no model that can be loaded"):
+        ts.load(folder)
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="not a model folder"):
+        ts.load(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["./nowhere", "nowhere", "/no/where", "a/b/c"])
+def test_a_path_never_reaches_the_hub(path, monkeypatch):
+    import huggingface_hub
+
+    def reached(*_args, **_kwargs):
+        raise AssertionError("the hub was asked")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", reached)
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        ts.load(path)
+
+
+def test_a_name_in_a_folder_that_exists_is_a_path(tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="runs/demo does not exist"):
+        ts.load("runs/demo")
+
+
+def test_the_sidecar_is_json_and_safetensors(folder):
+    description = json.loads((folder / "topography.json").read_text())
+    assert set(description) == {"format", "sheets"}
+    assert set(load_file(folder / "topography.safetensors")) == {
+        tap for sheet in description["sheets"].values() for tap in sheet["taps"]
+    }

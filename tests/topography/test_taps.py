@@ -1,0 +1,55 @@
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from toposheet.topography import find_taps, record, tap_widths
+
+TAPS = ("transformer.h.*.attn", "transformer.h.*.mlp")
+
+
+def test_taps_come_in_the_order_of_the_network(model):
+    assert find_taps(model, TAPS) == [f"transformer.h.{i}.{kind}" for i in range(2) for kind in ("attn", "mlp")]
+
+
+def test_a_star_is_one_step_of_the_path(model):
+    assert find_taps(model, ["transformer.h.*"]) == ["transformer.h.0", "transformer.h.1"]
+
+
+def test_a_pattern_that_matches_nothing_lists_those_that_would(model):
+    with pytest.raises(ValueError, match=r"'model.layers.\*.mlp' matches no module.*transformer.h.\*.mlp"):
+        find_taps(model, ["model.layers.*.mlp"])
+
+
+def test_what_is_recorded_is_what_is_added_to_the_residual(model):
+    residual = {}
+    block = model.transformer.h[1]
+    block.ln_2.register_forward_pre_hook(lambda module, args: residual.update(middle=args[0]))
+    block.register_forward_hook(lambda module, args, out: residual.update(end=out[0] if type(out) is tuple else out))
+    with record(model, find_taps(model, TAPS)) as activations, torch.no_grad():
+        model(torch.arange(20)[None])
+    added = residual["end"] - residual["middle"]
+    torch.testing.assert_close(activations["transformer.h.1.mlp"], added, rtol=1e-4, atol=1e-6)
+
+
+def test_the_dict_stays_filled_and_the_hooks_go(model):
+    with record(model, find_taps(model, TAPS)) as activations:
+        model(torch.arange(20)[None])
+    kept = {tap: tensor.clone() for tap, tensor in activations.items()}
+    model(torch.arange(7)[None])
+    assert all(torch.equal(kept[tap], activations[tap]) for tap in kept)
+    assert activations["transformer.h.0.attn"].shape == (1, 20, 36)
+    assert activations["transformer.h.0.attn"].requires_grad
+
+
+def test_the_same_code_serves_llama():
+    config = LlamaConfig(
+        vocab_size=50, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2
+    )
+    llama = LlamaForCausalLM(config)
+    taps = find_taps(llama, ["model.layers.*.self_attn", "model.layers.*.mlp"])
+    assert tap_widths(llama, taps) == dict.fromkeys(taps, 16)
+
+
+def test_a_tap_that_is_no_batch_of_vectors_over_time_is_refused(model):
+    with pytest.raises(ValueError, match="the tap transformer puts out BaseModelOutput"):
+        tap_widths(model, ["transformer"])

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from toposheet import Sheet, Topography
+
+
+def test_every_tap_gets_its_own_full_square_sheet_and_placement(model):
+    topo = Topography.per_tap(model, seed=0)
+    assert topo.taps == [f"transformer.h.{i}.{kind}" for i in range(2) for kind in ("attn", "mlp")]
+    assert all(sheet.shape == (6, 6) for sheet in topo.sheets.values())
+    placements = {sheet.coordinates.tobytes() for sheet in topo.sheets.values()}
+    assert len(placements) == 4
+
+
+def test_equal_seeds_give_equal_places_and_others_do_not(model):
+    one, two, three = (Topography.per_tap(model, seed=seed) for seed in (1, 1, 2))
+    for name in one.sheets:
+        np.testing.assert_array_equal(one.sheets[name].coordinates, two.sheets[name].coordinates)
+        assert (one.sheets[name].coordinates != three.sheets[name].coordinates).any()
+
+
+def test_a_sheet_too_small_names_the_tap_and_the_widths_that_fit(model):
+    with pytest.raises(ValueError, match=r"transformer.h.0.attn: a 5x5 sheet has 25 cells.*at most 25"):
+        Topography.per_tap(model, shape=(5, 5))
+
+
+def test_a_tap_lives_on_one_sheet():
+    sheet = Sheet((1, 1), {"tap": np.array([[0, 0]])})
+    with pytest.raises(ValueError, match="more than one sheet"):
+        Topography({"one": sheet, "two": sheet})
+
+
+def test_to_grid_puts_each_unit_in_its_place(model, topo):
+    names = {"tap": ("unit", topo.unit_coordinates()["tap"][1])}
+    values = xr.DataArray(np.arange(144.0), dims="unit", coords=topo.unit_coordinates())
+    grids = topo.to_grid(values)
+    for tap in topo.taps:
+        units = np.flatnonzero(names["tap"][1] == tap)
+        for unit, (y, x) in zip(units, topo.sheets[tap].places[tap], strict=True):
+            assert grids[tap].values[y, x] == unit
+    assert grids[topo.taps[0]].dims == ("y", "x")
+
+
+def test_to_grid_does_not_depend_on_the_order_of_units_and_leaves_missing_ones_nan(topo, rng):
+    values = xr.DataArray(rng.normal(size=(2, 144)), dims=("stimulus", "unit"), coords=topo.unit_coordinates())
+    shuffled = values.isel(unit=rng.permutation(144))
+    for name, grid in topo.to_grid(values).items():
+        np.testing.assert_array_equal(topo.to_grid(shuffled)[name], grid)
+    part = topo.to_grid(values.isel(unit=slice(1, None)))[topo.taps[0]]
+    assert np.isnan(part).sum() == 2
+
+
+def test_to_grid_of_a_foreign_sheet_is_refused(topo):
+    values = xr.DataArray(np.zeros(144), dims="unit", coords=topo.unit_coordinates())
+    with pytest.raises(ValueError, match="the values have a sheet 'elsewhere'"):
+        topo.to_grid(values.assign_coords(sheet=("unit", ["elsewhere"] * 144)))
+
+
+def test_record_records_all_taps(model, topo):
+    with topo.record(model) as activations:
+        model(torch.arange(5)[None])
+    assert list(activations) == topo.taps
