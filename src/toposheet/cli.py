@@ -220,19 +220,25 @@ def _parse(arguments: list[str]) -> Callable[[], None]:
 
 def _one_line(box: str) -> str:
     """Return what a box of the argument parser says, on one line: its first part, without the help of options."""
-    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip().strip("│")[1:].rstrip() for line in box.splitlines()]
-    complaint: list[str] = []
-    for line in lines[1:]:  # the first line is the box's title
-        if "───" in line:
-            break
-        if not line.startswith(" " * 8):
-            complaint.append(line.strip())
-    suggestion = [lines[i + 1].split()[0] for i, line in enumerate(lines[:-1]) if line.startswith("Perhaps you meant")]
-    if suggestion:
-        complaint.append(f"(did you mean {suggestion[0]}?)")
-    elif choices := [line for line in lines if line.startswith("Available subcommands")]:
-        complaint.append(f"({choices[0].strip().lower()})")
-    return " ".join(word for word in complaint if word) or "the arguments cannot be understood; see --help"
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    lines = [match[1].rstrip() for match in re.finditer(r"^│ (.*)│$", plain, re.MULTILINE)]
+    if not lines:  # where the terminal knows no frames: a title, a rule, and everything two columns to the right
+        lines = [line[2:].rstrip() for line in plain.splitlines()[2:]]
+    rule = re.compile(r"\s*[─-]{5,}\s*")
+    parts: list[list[str]] = [[]]
+    for line in lines:
+        if rule.fullmatch(line):
+            parts.append([])
+        else:
+            parts[-1].append(line)
+    complaint, *rest = parts
+    words = [line.strip() for line in complaint if not line.startswith(" " * 8)]  # deeper lines explain options
+    for part in rest:
+        if part and part[0].startswith("Perhaps you meant"):
+            words.append(f"(did you mean {part[1].split()[0]}?)")
+        elif part and part[0].startswith("Available subcommands"):
+            words.append(f"({part[0].lower()})")
+    return " ".join(word for word in words if word) or "the arguments cannot be understood; see --help"
 
 
 def _stimuli(

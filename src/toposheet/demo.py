@@ -112,9 +112,9 @@ def expectations(out: Path) -> list[Check]:
     check("topographic: spatial loss, mean over taps", result["topographic"]["validation_spatial_loss"], "<", 0.10)
     for name in (f"{a}:{b}" for a, b in CONTRASTS):
         z = np.median(rows("topographic", name)["z"])
-        check(f"topographic: Moran's I of {name}, median, in null sd above the null", float(z), ">", 10)
+        check(f"topographic: Moran's I of {name}, median, in null sd above the null", float(z), ">", 10.0)
         z = np.median(rows("control", name)["z"])
-        check(f"control: Moran's I of {name}, median, in null sd from the null", abs(float(z)), "≤", 3)
+        check(f"control: Moran's I of {name}, median, in null sd from the null", abs(float(z)), "≤", 3.0)
     language = rows("topographic", LANGUAGE)
     check(f"topographic: cross-half I of {LANGUAGE}, median", float(np.median(language["cross_half_i"])), ">", 0.5)
     check(f"topographic: units significant in {LANGUAGE}", _fraction(language), "≥", 0.5)

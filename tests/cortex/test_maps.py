@@ -80,7 +80,7 @@ def test_white_noise_gives_uniform_p_under_both_nulls(fwhm):
     topo = cortex(n_taps=60)
     result = table(responses(topo, n=6), fwhm_mm=(fwhm,))
     for column in ("p", "label_p"):
-        assert stats.kstest(result[column] - 0.01, "uniform").pvalue > 0.01  # pyright: ignore[reportAttributeAccessIssue]
+        assert stats.kstest(result[column] - 0.01, "uniform").pvalue > 0.01
 
 
 def test_a_readout_is_compared_with_the_null_of_the_same_readout():

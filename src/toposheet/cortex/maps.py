@@ -51,7 +51,8 @@ def map_statistics(
     Returns:
         One row for each tap and readout, columns `contrast, sheet, tap, fwhm_mm, n_units,
         significant_fraction` (q < 0.05 over all taps), `morans_i, null_mean, null_sd, z, p` (place-null),
-        `label_null_mean, label_null_sd, label_z, label_p, cross_half_i`. p is one-sided, (1 + b) / (1 + B).
+        `label_null_mean, label_null_sd, label_z, label_p, cross_half_i` (nan under 4 items a condition).
+        p is one-sided, (1 + b) / (1 + B).
 
     Raises:
         ValueError: a condition is missing or too small, a width or a number of permutations is out of range.
@@ -68,7 +69,7 @@ def map_statistics(
         sampled = readout(responses, fwhm)
         welch = welch_t(sampled.values, in_a, in_b)
         label_t = welch_t(sampled.values, *labels).t
-        half_t = [welch_t(sampled.values, in_a & half, in_b & half).t for half in _halves(in_a, in_b)]
+        half_t = [_t_or_nan(sampled.values, in_a & half, in_b & half) for half in _halves(in_a, in_b)]
         significant = q_values(welch.p) < SIGNIFICANT
         place_draws = _place_null(responses, in_a, in_b, fwhm, permutations, rng)
         for tap in taps:
@@ -131,7 +132,7 @@ def random_label_statistics(
         sampled = readout(responses, fwhm).values
         welch = welch_t(sampled, splits_a, splits_b)
         significant = q_values(welch.p) < SIGNIFICANT
-        half_t = [welch_t(sampled, splits_a & half, splits_b & half).t for half in in_half]
+        half_t = [_t_or_nan(sampled, splits_a & half, splits_b & half) for half in in_half]
         for tap in taps:
             values = morans_i(tap.map(welch.t))
             cross = cross_morans_i(*(tap.map(t) for t in half_t))
@@ -195,6 +196,13 @@ def _halves(in_a: np.ndarray, in_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """Return the even and the odd items of both conditions, counted within each."""
     rank = np.where(in_a, np.cumsum(in_a), np.cumsum(in_b)) - 1
     return rank % 2 == 0, rank % 2 == 1
+
+
+def _t_or_nan(x: np.ndarray, in_a: np.ndarray, in_b: np.ndarray) -> np.ndarray:
+    """Return Welch's t, or nan where a condition has fewer than 4 items, so that a half has no variance."""
+    if min(in_a.sum(axis=-1).min(), in_b.sum(axis=-1).min()) < 2:
+        return np.full((*in_a.shape[:-1], x.shape[1]), np.nan)
+    return welch_t(x, in_a, in_b).t
 
 
 def _place_null(

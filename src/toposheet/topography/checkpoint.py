@@ -41,6 +41,9 @@ def save(
         model: Any `transformers` model.
         topo: Its topography.
         tokenizer: Its tokenizer, if it should travel with the model.
+
+    Raises:
+        OSError: the folder cannot be written to; what was there before is intact.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,6 +64,8 @@ def save(
         (aside / "topography.json").write_text(json.dumps(description, indent=2) + "\n")
         for path in aside.iterdir():
             path.replace(folder / path.name)
+    except SafetensorError as error:
+        raise OSError(f"cannot write {folder}: {error}") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

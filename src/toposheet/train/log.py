@@ -31,7 +31,7 @@ class Metrics:
             file.write(json.dumps(values) + "\n")
 
 
-def _update(line: str) -> float:
+def _update(line: str) -> int | float:
     try:
         return json.loads(line)["update"]
     except (json.JSONDecodeError, KeyError):

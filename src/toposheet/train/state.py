@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 from pathlib import Path
 
 import torch
@@ -35,7 +36,7 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -
         state = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, KeyError, EOFError, ValueError) as error:
+    except (RuntimeError, KeyError, EOFError, ValueError, pickle.UnpicklingError) as error:
         first_line = str(error).splitlines()[0]
         raise ValueError(f"{path} is damaged: remove it to start this training anew ({first_line})") from None
     return int(state["update"])

@@ -1,0 +1,243 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import toposheet as ts
+from toposheet import cli
+
+
+def toposheet(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "toposheet", *map(str, arguments)], capture_output=True, text=True, cwd=cwd
+    )
+
+
+@pytest.fixture
+def folder(tmp_path, model, topo, tokenizer):
+    ts.save(tmp_path / "model", model, topo, tokenizer)
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def table(tmp_path, stimuli):
+    stimuli.to_csv(tmp_path / "stimuli.csv", index=False)
+    return tmp_path / "stimuli.csv"
+
+
+def refused(capsys, *arguments):
+    """Run a command that must be refused and return its one line."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main([str(argument) for argument in arguments])
+    assert stop.value.code == 2
+    errors = capsys.readouterr().err
+    lines = [line for line in errors.replace("\r", "\n").splitlines() if line.startswith("toposheet:")]
+    assert len(lines) == 1, errors
+    assert "Traceback" not in errors
+    assert "─" not in errors
+    return lines[0]
+
+
+def test_help_needs_nothing_heavy():
+    code = (
+        "import sys\nfrom toposheet.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit as stop: assert stop.code == 0\n"
+        "heavy = {'torch', 'transformers', 'numpy', 'pandas', 'xarray', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(command in done.stdout for command in ("demo", "train", "map", "report"))
+
+
+def test_importing_toposheet_costs_nothing():
+    code = (
+        "import sys, toposheet; assert not {'torch', 'numpy'} & set(sys.modules); "
+        "toposheet.morans_i; assert 'numpy' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_public_name_is_there_and_documented():
+    for name in ts.__all__:
+        assert getattr(ts, name).__doc__
+
+
+def test_help_of_train_lists_the_fields_of_the_recipe():
+    done = toposheet("train", "tiny", "--help")
+    assert done.returncode == 0
+    for option in ("--updates", "--alpha", "--radius", "--data", "--out", "default: 20"):
+        assert option in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nonsense"], ["Unrecognized", "nonsense", "demo, train, map, report"]),
+        ([], ["demo, train, map, report"]),
+        (["demo", "--outt", "x"], ["--outt", "did you mean --out?"]),
+        (["demo", "--permutations", "many"], ["--permutations", "many"]),
+        (["demo", "--recipe", "dem"], ["no recipe 'dem'", "demo, tiny"]),
+        (["train"], ["needs a recipe", "demo,tiny"]),
+        (["train", "demoo"], ["no recipe 'demoo'", "Did you mean demo?"]),
+        (["train", "tiny", "--updats", "3"], ["--updats", "did you mean --updates?"]),
+        (["train", "tiny", "--updates", "0"], ["updates is 0", "at least 1"]),
+        (["train", "tiny", "--metric", "manhattan"], ["--metric", "chebyshev"]),
+        (["train", "tiny", "--width", "38"], ["38 units do not fill a square sheet", "36 (6x6)", "49 (7x7)"]),
+        (["train", "tiny", "--sheet-shape", "5", "5"], ["5x5 sheet has 25 cells", "36 units"]),
+        (["train", "tiny", "--taps", "model.layers.*"], ["'model.layers.*' matches no module", "transformer.h.*.attn"]),
+        (["train", "tiny", "--data", "nowhere"], ["nowhere holds no prepared text"]),
+        (["map"], ["Missing", "MODEL", "--stimuli"]),
+        (["report", "nowhere", "--out", "o"], ["nowhere does not exist"]),
+        (["report", "nowhere", "--contrast", "a:b"], ["--contrast is given without --stimuli"]),
+    ],
+)
+def test_wrong_arguments_get_one_line_and_leave_nothing(capsys, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    line = refused(capsys, *arguments)
+    assert all(word in line for word in words), line
+    assert not [path for path in tmp_path.rglob("*.safetensors")]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--text-column", "word"], ["no column 'word'", "text, condition"]),
+        (["--condition-column", "kind"], ["no column 'kind'"]),
+        (["--contrast", "long:brief"], ["conditions are: long, short"]),
+        (["--contrast", "long"], ["A-B or A:B"]),
+        (["--fwhm-mm", "-1"], ["FWHM is -1"]),
+        (["--permutations", "0"], ["permutations is 0"]),
+    ],
+)
+def test_map_refuses_what_does_not_fit(capsys, tmp_path, folder, table, options, words):
+    arguments = {"--stimuli": table, "--contrast": "long:short", "--out": tmp_path / "out"} | {options[0]: options[1]}
+    line = refused(capsys, "map", folder, *[word for pair in arguments.items() for word in pair])
+    assert all(word in line for word in words), line
+    assert not (tmp_path / "out").exists()
+
+
+def test_map_of_a_folder_that_is_no_model(capsys, tmp_path, table):
+    line = refused(capsys, "map", tmp_path, "--stimuli", table, "--contrast", "long:short", "--out", tmp_path / "out")
+    assert "not a model folder" in line
+
+
+def test_a_stimulus_file_with_an_empty_condition_is_named_by_row(capsys, tmp_path, folder):
+    (tmp_path / "s.csv").write_text("text,condition\na,x\nb,\n")
+    line = refused(capsys, "map", folder, "--stimuli", tmp_path / "s.csv", "--contrast", "x:y", "--out", tmp_path / "o")
+    assert "s.csv, row 3: 'condition' is empty" in line
+
+
+def test_an_out_that_is_a_file_is_refused_and_kept(capsys, tmp_path, folder, table):
+    (tmp_path / "out").write_text("mine")
+    line = refused(capsys, "map", folder, "--stimuli", table, "--contrast", "long:short", "--out", tmp_path / "out")
+    assert "not a folder" in line
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_missing_corpus_says_what_to_install(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    line = refused(capsys, "demo", "--recipe", "tiny", "--out", tmp_path / "out")
+    assert "pip install 'toposheet[demo]'" in line
+
+
+def test_map_writes_a_row_for_each_tap_and_readout(capsys, tmp_path, folder, table):
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit) as stop:
+        cli.main(
+            [
+                "map",
+                str(folder),
+                "--stimuli",
+                str(table),
+                "--contrast",
+                "long-short",
+                "--permutations",
+                "9",
+                "--out",
+                str(out),
+            ]
+        )
+    assert stop.value.code == 0
+    summary = pd.read_csv(out / "summary.csv")
+    assert summary["contrast"].unique().tolist() == ["long:short"]
+    assert len(summary) == 4 * 2
+    assert (out / "maps.nc").is_file()
+    assert {path.name for path in (out / "figures").iterdir()} == {
+        "clustering.png",
+        "map-long-short-raw.png",
+        "map-long-short-2mm.png",
+    }
+    assert "long:short" in capsys.readouterr().out
+
+
+def test_report_takes_ones_own_stimuli_and_needs_no_control(tmp_path, folder, table):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(
+            [
+                "report",
+                str(folder),
+                "--stimuli",
+                str(table),
+                "--contrast",
+                "long:short",
+                "--permutations",
+                "9",
+                "--out",
+                str(tmp_path / "out"),
+            ]
+        )
+    assert stop.value.code == 0
+    assert "cross-half I" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_ctrl_c_ends_without_a_traceback_and_the_run_goes_on(tmp_path):
+    command = [sys.executable, "-m", "toposheet", "train", "tiny", "--updates", "400", "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (metrics.is_file() and metrics.stat().st_size):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Traceback" not in errors
+    assert "interrupted; the same command goes on" in errors
+    done = len(metrics.read_text().splitlines())
+    assert 0 < done < 400
+    finished = subprocess.run(command, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    log = metrics.read_text().splitlines()
+    assert sum('"task_loss"' in line for line in log) == 400
+
+
+def _tmpfs(path: Path, size: str) -> bool:
+    path.mkdir()
+    return (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)], capture_output=True
+        ).returncode
+        == 0
+    )
+
+
+@pytest.mark.parametrize("size", ["64k", "7m", "7300k", "7700k"])
+def test_a_full_disk_is_one_line_and_what_was_there_stays(tmp_path, size):
+    disk = tmp_path / "disk"
+    if os.geteuid() != 0 or not _tmpfs(disk, size):
+        pytest.skip("needs the right to mount a small disk")
+    try:
+        (disk / "notes.txt").write_text("mine")
+        done = toposheet("demo", "--recipe", "tiny", "--out", disk / "demo")
+        assert done.returncode == 2, done.stderr[-2000:]
+        assert "Traceback" not in done.stderr
+        assert "No space left" in done.stderr
+        assert (disk / "notes.txt").read_text() == "mine"
+        assert not list(disk.rglob(".writing*")) + list(disk.rglob("*.writing"))
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

@@ -1,0 +1,150 @@
+import base64
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from toposheet import demo, recipes
+from toposheet.cortex.analysis import RANDOM_LABELS
+
+CONTRACT = (
+    "model, contrast, sheet, tap, fwhm_mm, n_units, significant_fraction, morans_i, null_mean, null_sd, z, p, "
+    "label_null_mean, label_null_sd, label_z, label_p, cross_half_i"
+)
+
+
+def run(out, **options):
+    return demo.run(recipes.tiny(), out, permutations=9, per_condition=40, **options)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo") / "deep" / "demo"
+    run(folder)
+    return folder
+
+
+def test_it_leaves_what_the_contract_names(out):
+    for name in ("report.html", "summary.csv", "maps.nc", "topographic/model.safetensors", "control/topography.json"):
+        assert (out / name).is_file()
+    assert not list(out.rglob(".writing*"))
+
+
+def test_the_summary_has_a_row_for_each_model_contrast_tap_and_readout(out):
+    summary = pd.read_csv(out / "summary.csv")
+    assert ", ".join(summary.columns) == CONTRACT
+    assert set(summary["model"]) == {"topographic", "control"}
+    assert set(summary["contrast"]) == {"sentence:nonword", "noun:verb", RANDOM_LABELS}
+    assert len(summary) == 2 * 3 * 4 * 2
+    assert not summary.duplicated(["model", "contrast", "tap", "fwhm_mm"]).any()
+
+
+def test_the_maps_are_those_whose_statistics_are_reported(out):
+    from toposheet import morans_i
+
+    summary = pd.read_csv(out / "summary.csv").set_index(["model", "contrast", "tap", "fwhm_mm"])
+    with xr.open_dataset(out / "maps.nc", engine="h5netcdf") as maps:
+        for key in (
+            ("topographic", "noun:verb", "transformer.h.1.mlp", 0.0),
+            ("control", RANDOM_LABELS, "transformer.h.0.attn", 2.0),
+        ):
+            model, contrast, sheet, fwhm = key
+            grid = maps["t"].sel(model=model, contrast=contrast, sheet=sheet, fwhm_mm=fwhm)
+            assert grid.dims == ("y", "x")
+            assert float(morans_i(grid)) == pytest.approx(summary.loc[key, "morans_i"], abs=1e-9)
+
+
+class Sources(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found, self.captions = [], 0
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [value for name, value in attrs if name in ("src", "href", "srcset")]
+        self.captions += tag == "figcaption"
+
+
+def test_the_report_is_one_file_that_needs_no_network(out):
+    page = (out / "report.html").read_text()
+    sources = Sources()
+    sources.feed(page)
+    assert sources.found
+    assert all(source.startswith("data:image/png;base64,") for source in sources.found)
+    assert not re.search(r"@import|url\(|<script", page)
+    assert len(sources.found) == sources.captions == len(list((out / "figures").glob("*.png"))) == 8
+    for source in sources.found:
+        assert base64.b64decode(source.split(",")[1]).startswith(b"\x89PNG")
+
+
+def test_the_report_says_what_a_demo_cannot_show_and_names_its_text(out):
+    page = (out / "report.html").read_text()
+    assert "topography, not linguistics" in page
+    assert "bigram model of the same" in page
+    for corpus in json.loads((out / "text" / "corpus.json").read_text())["corpora"]:
+        assert corpus["licence"] in page
+        assert corpus["package"] in page
+
+
+def test_a_finished_stage_is_not_repeated(out, monkeypatch):
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    run(out)
+    assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+
+
+def test_a_missing_stage_is_made_again_and_what_follows_from_it(out):
+    trained = (out / "control" / "training.json").stat().st_mtime_ns
+    old = pd.read_csv(out / "summary.csv")
+    (out / "summary.csv").unlink()
+    run(out)
+    pd.testing.assert_frame_equal(pd.read_csv(out / "summary.csv"), old)
+    assert (out / "report.html").stat().st_mtime_ns > (out / "summary.csv").stat().st_mtime_ns
+    assert (out / "control" / "training.json").stat().st_mtime_ns == trained
+
+
+def test_an_interrupted_demo_goes_on(tmp_path, monkeypatch, out):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "compute", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path)
+    monkeypatch.undo()
+    stages = []
+    run(tmp_path, say=stages.append)
+    assert len(stages) == 5
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "summary.csv"), pd.read_csv(out / "summary.csv"))
+
+
+def test_another_recipe_in_the_same_folder_is_refused(out):
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match="updates: 20, 21"):
+        demo.run(recipes.named("tiny", updates=21), out, permutations=9)
+    with pytest.raises(ValueError, match="seed"):
+        demo.run(recipes.named("tiny", seed=1), out, permutations=9)
+    assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def test_expectations_are_computed_from_the_files(out, tmp_path):
+    checks = {check.claim: check for check in demo.expectations(out)}
+    assert len(checks) == 9
+    result = json.loads((out / "topographic" / "training.json").read_text())
+    spatial = checks["topographic: spatial loss, mean over taps"]
+    assert spatial.value == result["validation_spatial_loss"]
+    assert spatial.holds == (spatial.value < 0.1)
+    z = pd.read_csv(out / "summary.csv").query("model == 'topographic' and contrast == 'noun:verb' and fwhm_mm == 0")[
+        "z"
+    ]
+    noun_verb = checks["topographic: Moran's I of noun:verb, median, in null sd above the null"]
+    assert noun_verb.value == pytest.approx(np.median(z))
+
+
+@pytest.mark.slow
+def test_the_demo_shows_what_it_must(tmp_path, capsys):
+    checks = demo.run(recipes.demo(), tmp_path, say=print)
+    with capsys.disabled():
+        print(*checks, sep="\n")
+    assert [check.claim for check in checks if not check.holds] == []

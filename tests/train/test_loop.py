@@ -1,0 +1,186 @@
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+import toposheet as ts
+from toposheet import recipes
+from toposheet.text.shards import write_manifest, write_tokens
+from toposheet.train import loop
+from toposheet.train.log import read_metrics
+from toposheet.train.loop import RESULT, STATE, Blocks, train
+
+RECIPE = recipes.named("tiny", vocabulary=300, context=16, updates=12, validate_every=5, checkpoint_every=4)
+
+
+@pytest.fixture(scope="session")
+def text(tmp_path_factory, tokenizer):
+    folder = tmp_path_factory.mktemp("text")
+    rng = np.random.default_rng(0)
+    words = ["river", "mill", "child", "stone", "bridge", "letter", "machine", "weather", "bread", "winter", "snow"]
+    documents = [" ".join(rng.choice(words, size=60)) for _ in range(40)]
+    tokenizer.save_pretrained(folder / "tokenizer")
+    n = {"train": write_tokens(folder, "train", documents[4:], tokenizer)}
+    n["validation"] = write_tokens(folder, "validation", documents[:4], tokenizer)
+    write_manifest(folder, tokenizer, {"train": 36, "validation": 4}, n)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(text, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "model"
+    train(RECIPE, text, folder)
+    return folder
+
+
+def weights(folder):
+    return ts.load(folder)[0].state_dict()
+
+
+def assert_same_run(one, two):
+    for name, tensor in weights(one).items():
+        assert torch.equal(tensor, weights(two)[name]), name
+    for column in ("task_loss", "spatial_loss", "gradient_norm", "validation_task_loss"):
+        np.testing.assert_array_equal(*(read_metrics(folder / "metrics.jsonl")[column] for folder in (one, two)))
+
+
+def test_a_run_leaves_an_ordinary_model_with_its_topography(trained):
+    model, topo, tokenizer = ts.load(trained)
+    assert model.config.n_embd == RECIPE.width
+    assert len(topo.taps) == 2 * RECIPE.layers
+    assert tokenizer is not None
+    assert not (trained / STATE).exists()
+    result = json.loads((trained / RESULT).read_text())
+    assert result["tokens"] == 12 * 4 * 16
+    assert result["validation_spatial_loss"] == pytest.approx(
+        np.mean(list(result["validation_spatial_losses"].values()))
+    )
+
+
+def test_every_update_is_logged(trained):
+    metrics = read_metrics(trained / "metrics.jsonl")
+    assert metrics["task_loss"].notna().sum() == 12
+    assert metrics.dropna(subset=["validation_task_loss"])["update"].tolist() == [5, 10, 12]
+
+
+def test_equal_recipes_give_equal_models(trained, text, tmp_path):
+    train(RECIPE, text, tmp_path / "again")
+    assert_same_run(trained, tmp_path / "again")
+
+
+@pytest.mark.parametrize("at", [1, 4, 6, 12])
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(trained, text, tmp_path, at, monkeypatch):
+    batches = Blocks.train
+
+    def interrupting(self, update):
+        if update == at - 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return batches(self, update)
+
+    monkeypatch.setattr(Blocks, "train", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        train(RECIPE, text, tmp_path / "model")
+    monkeypatch.undo()
+    assert (tmp_path / "model" / STATE).is_file()
+    train(RECIPE, text, tmp_path / "model")
+    assert_same_run(trained, tmp_path / "model")
+
+
+def test_a_killed_run_goes_on_from_its_last_state(trained, text, tmp_path, monkeypatch):
+    class KilledError(Exception):
+        pass
+
+    batches = Blocks.train
+
+    def killed(self, update):
+        if update == 9:
+            raise KilledError
+        return batches(self, update)
+
+    monkeypatch.setattr(Blocks, "train", killed)
+    with pytest.raises(KilledError):
+        train(RECIPE, text, tmp_path / "model")
+    monkeypatch.undo()
+    with (tmp_path / "model" / "metrics.jsonl").open("a") as file:
+        file.write('{"update": 1')  # the kill cut a line in half
+    train(RECIPE, text, tmp_path / "model")
+    assert_same_run(trained, tmp_path / "model")
+
+
+def test_a_finished_run_is_not_repeated(trained, text, monkeypatch):
+    monkeypatch.setattr(loop, "build_model", lambda *args: pytest.fail("trained again"))
+    train(RECIPE, text, trained)
+
+
+def test_a_folder_with_another_run_is_refused_by_field_and_left_alone(trained, text):
+    before = {path: path.read_bytes() for path in trained.iterdir() if path.is_file()}
+    with pytest.raises(ValueError, match=r"updates: 12, 30"):
+        train(
+            recipes.named("tiny", vocabulary=300, context=16, updates=30, validate_every=5, checkpoint_every=4),
+            text,
+            trained,
+        )
+    assert before == {path: path.read_bytes() for path in trained.iterdir() if path.is_file()}
+
+
+def test_a_damaged_state_is_named(text, tmp_path):
+    (tmp_path / STATE).write_bytes(b"no state")
+    with pytest.raises(ValueError, match=f"{STATE} is damaged"):
+        train(RECIPE, text, tmp_path)
+
+
+def test_state_files_are_not_unpickled(text, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "owned"),))
+
+    torch.save({"update": Evil(), "model": {}, "optimizer": {}}, tmp_path / STATE)
+    with pytest.raises(ValueError, match="damaged"):
+        train(RECIPE, text, tmp_path)
+    assert not (tmp_path / "owned").exists()
+
+
+def test_the_control_sees_the_same_text_from_the_same_weights(trained, text, tmp_path):
+    train(RECIPE.control(), text, tmp_path / "control")
+    topographic, control = (read_metrics(f / "metrics.jsonl") for f in (trained, tmp_path / "control"))
+    assert topographic["task_loss"][0] == control["task_loss"][0]
+    assert topographic["task_loss"][5] != control["task_loss"][5]
+    places = [ts.load(f)[1].sheets["transformer.h.1.mlp"].coordinates for f in (trained, tmp_path / "control")]
+    np.testing.assert_array_equal(*places)
+
+
+def test_alpha_makes_the_sheet_smoother(trained, text, tmp_path):
+    train(RECIPE.control(), text, tmp_path / "control")
+    spatial = [json.loads((f / RESULT).read_text())["validation_spatial_loss"] for f in (trained, tmp_path / "control")]
+    assert spatial[0] < spatial[1] - 0.1
+
+
+def test_biases_stay_at_zero(trained):
+    for name, tensor in weights(trained).items():
+        if name.endswith(".bias"):
+            assert not tensor.any(), name
+
+
+def test_batches_are_the_shuffled_text_without_repetition(text):
+    source = Blocks(text, RECIPE)
+    n_tokens = len(source._tokens["train"])
+    per_epoch = (n_tokens - 1) // RECIPE.context
+    rows = np.concatenate([source.train(update) for update in range(-(-per_epoch // RECIPE.batch))])[:per_epoch]
+    assert len(np.unique(rows, axis=0)) == per_epoch
+    np.testing.assert_array_equal(
+        np.sort(rows[:, 1:].ravel()), np.sort(source._tokens["train"][1 : per_epoch * 16 + 1])
+    )
+
+
+def test_a_text_of_another_vocabulary_is_refused(text, tmp_path):
+    with pytest.raises(ValueError, match="vocabulary of 300, the recipe of 1024"):
+        train(recipes.tiny(), text, tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(text, tmp_path):
+    wild = recipes.named("tiny", vocabulary=300, context=16, learning_rate=1e30, warmup_updates=0, clip=1e30)
+    with pytest.raises(FloatingPointError, match="not finite in update"):
+        train(wild, text, tmp_path / "model")

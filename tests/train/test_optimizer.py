@@ -1,0 +1,47 @@
+import math
+
+import pytest
+import torch
+
+from toposheet import recipes
+from toposheet.train.model import build_model
+from toposheet.train.optimizer import adamw, learning_rate
+
+RECIPE = recipes.named("demo", updates=100, warmup_updates=10, learning_rate=1.0, final_learning_rate=0.1)
+
+
+@pytest.mark.parametrize(("update", "rate"), [(0, 0.1), (4, 0.5), (9, 1.0), (10, 1.0), (55, 0.55), (100, 0.1)])
+def test_warms_up_linearly_and_falls_by_a_cosine(update, rate):
+    assert learning_rate(update, RECIPE) == pytest.approx(rate)
+
+
+def test_is_a_cosine_between():
+    expected = 0.1 + 0.9 * (1 + math.cos(math.pi * 30 / 90)) / 2
+    assert learning_rate(40, RECIPE) == pytest.approx(expected)
+
+
+def test_matrices_decay_gains_do_not_and_biases_are_not_trained():
+    model = build_model(recipes.tiny(), end_of_text=0)
+    decayed, gains = adamw(model, recipes.tiny()).param_groups
+    assert all(p.ndim == 2 for p in decayed["params"])
+    assert decayed["weight_decay"] == 0.1
+    assert gains["weight_decay"] == 0
+    n_gains = 2 * 2 + 1  # two norms a block, one at the end
+    assert len(gains["params"]) == n_gains
+
+
+def test_equal_seeds_give_equal_weights_and_leave_the_global_generator_alone():
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    one, two = (build_model(recipes.tiny(), end_of_text=0) for _ in range(2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+
+
+def test_the_published_size():
+    recipe = recipes.named("demo", layers=12, heads=16, width=784, context=1024, vocabulary=50304)
+    with torch.device("meta"):
+        model = build_model(recipe, end_of_text=0)
+    assert sum(p.numel() for p in model.parameters()) == 128_875_488
+    biases = sum(p.numel() for n, p in model.named_parameters() if n.endswith(".bias"))
+    assert 128_875_488 - biases == 128_771_216
