@@ -183,11 +183,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         sys.exit(FAILED)
     except (ValueError, OSError) as error:
-        if os.environ.get("TOPOSHEET_DEBUG"):
+        if isinstance(error, ValueError) and not _is_ours(error):
             raise
         print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(MISTAKE)
     sys.exit(DONE)
+
+
+def _is_ours(error: ValueError) -> bool:
+    """Return whether toposheet itself raised an error, in words for the user; any other is a fault of ours."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("toposheet")
 
 
 def _parse(arguments: list[str]) -> Callable[[], None]:

@@ -19,6 +19,7 @@ from toposheet.stimuli.table import read_stimuli
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.pipeline import prepare_builtin, split_documents
 from toposheet.train.loop import RESULT, train
+from toposheet.train.state import write_aside
 
 CONTRASTS = (("sentence", "nonword"), ("noun", "verb"))
 LANGUAGE = "sentence:nonword"
@@ -61,10 +62,7 @@ def run(
 
     say("2/5 stimuli: sentences, non-words, nouns, verbs")
     if not stimuli_file.is_file():
-        stimuli = builtin_stimuli(recipe, per_condition)
-        aside = stimuli_file.with_suffix(".writing")
-        stimuli.to_csv(aside, index=False)
-        aside.replace(stimuli_file)
+        write_aside(stimuli_file, builtin_stimuli(recipe, per_condition).to_csv(index=False).encode())
     stimuli = read_stimuli(stimuli_file)
 
     say("3/5 training: the topographic model and its control")

@@ -20,6 +20,7 @@ from toposheet.report import figures
 from toposheet.report.results import MAPS, RANDOM_LABELS_TABLE, SUMMARY
 from toposheet.train.log import read_metrics
 from toposheet.train.loop import RESULT
+from toposheet.train.state import write_aside
 
 PAGE = "report.html"
 
@@ -83,12 +84,7 @@ def write_report(
             permutations=permutations,
         )
     )
-    aside = out / f".writing-{PAGE}"
-    try:
-        aside.write_text(page, encoding="utf-8")
-        aside.replace(out / PAGE)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_aside(out / PAGE, page.encode())
     return out / PAGE
 
 

@@ -54,7 +54,8 @@ def compute(
             analysis = analyse(responses, topo, contrasts, fwhm_mm, permutations, random_splits, seed)
             summaries.append(_named(analysis.summary, name))
             maps.append(analysis.maps)
-            random_labels.append(_named(analysis.random_labels, name))
+            if random_splits:
+                random_labels.append(_named(analysis.random_labels, name))
     out.mkdir(parents=True, exist_ok=True)
     names = xr.DataArray(list(models), dims="model", name="model")
     with tempfile.TemporaryDirectory(dir=out, prefix=".writing-") as aside:

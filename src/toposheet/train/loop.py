@@ -29,7 +29,7 @@ from toposheet.topography import Topography, save, spatial_losses
 from toposheet.train.log import Metrics, progress_bar
 from toposheet.train.model import build_model
 from toposheet.train.optimizer import adamw, learning_rate
-from toposheet.train.state import load_state, save_state
+from toposheet.train.state import load_state, save_state, write_aside
 
 STATE = "training_state.pt"
 RESULT = "training.json"
@@ -81,14 +81,8 @@ def train(recipe: Recipe, text: Path, out: Path) -> None:
             batch = torch.from_numpy(source.train(update)).to(accelerator.device)
             with topo.record(unwrapped) as activations:
                 task_loss = _task_loss(model, batch)
-            loss, spatial = task_loss, None
-            if recipe.alpha > 0:
-                generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + update)
-                per_sheet = spatial_losses(
-                    activations, topo, recipe.neighborhoods, recipe.radius, recipe.metric, recipe.window, generator
-                )
-                spatial = torch.stack(list(per_sheet.values()))
-                loss = task_loss + recipe.alpha * spatial.sum()
+            spatial = _spatial_losses(activations, topo, recipe, update)
+            loss = task_loss if spatial is None else task_loss + recipe.alpha * spatial.sum()
             if not loss.isfinite():
                 raise FloatingPointError(f"the loss is not finite in update {update + 1}: lower the learning rate")
             accelerator.backward(loss)
@@ -133,7 +127,7 @@ def train(recipe: Recipe, text: Path, out: Path) -> None:
         "machine": f"{platform.machine()} {platform.system()}, {accelerator.device.type}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}",
     }
-    (out / RESULT).write_text(json.dumps(result, indent=2) + "\n")
+    write_aside(out / RESULT, (json.dumps(result, indent=2) + "\n").encode())
     (out / STATE).unlink(missing_ok=True)
 
 
@@ -179,6 +173,17 @@ class Blocks:
         """Return the held-out blocks on which losses are compared: integers (blocks, context + 1)."""
         order = block_order(len(self._tokens["validation"]), self._recipe.context, self._recipe.seed, 0)
         return blocks(self._tokens["validation"], order[: self._recipe.validation_blocks], self._recipe.context)
+
+
+def _spatial_losses(activations: dict[str, Tensor], topo: Topography, recipe: Recipe, update: int) -> Tensor | None:
+    """Return the spatial loss of each sheet in windows drawn for this update; None where alpha is 0."""
+    if recipe.alpha == 0:
+        return None
+    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + update)
+    losses = spatial_losses(
+        activations, topo, recipe.neighborhoods, recipe.radius, recipe.metric, recipe.window, generator
+    )
+    return torch.stack(list(losses.values()))
 
 
 def _claim(out: Path, recipe: Recipe) -> None:

@@ -12,13 +12,18 @@ from torch import nn
 
 
 def save_state(path: Path, update: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Write the state after `update` updates: aside, synced, and moved over the one before."""
+    """Write the state after `update` updates, in place of the one before."""
     buffer = io.BytesIO()  # a full disk then shows as an OSError of the write, with the old state intact
     torch.save({"update": update, "model": model.state_dict(), "optimizer": optimizer.state_dict()}, buffer)
+    write_aside(path, buffer.getbuffer())
+
+
+def write_aside(path: Path, content: bytes | memoryview) -> None:
+    """Write a file so that it is there whole or, if anything stops the write, as it was before."""
     aside = path.with_suffix(".writing")
     try:
         with aside.open("wb") as file:
-            file.write(buffer.getbuffer())
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
