@@ -183,6 +183,8 @@ def test_an_analysis_has_random_labels_beside_the_contrasts_and_maps_on_their_sh
     assert dict(analysis.maps.sizes) == {"contrast": 2, "fwhm_mm": 2, "sheet": 2, "y": SIDE, "x": SIDE}
     expected = topo.to_grid(ts.contrast(data, "a", "b").t)["tap1"]
     np.testing.assert_allclose(analysis.maps["t"].sel(contrast="a:b", fwhm_mm=0.0, sheet="tap1"), expected)
+    first_split = analysis.random_labels.query("split == 0")["morans_i"]
+    np.testing.assert_allclose(analysis.summary.query("contrast == @RANDOM_LABELS")["morans_i"], first_split)
 
 
 def test_sheets_of_different_shapes_share_a_file():

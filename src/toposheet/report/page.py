@@ -102,10 +102,12 @@ def write_figures(models: Mapping[str, str | Path], out: Path) -> list[Picture]:
 
 
 def medians(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return the medians over taps of a summary, one row for each model, contrast and readout."""
+    """Return the medians over taps of a summary, one row for each contrast, readout and model."""
     columns = ["significant_fraction", "morans_i", "null_mean", "null_sd", "z", "p",
                "label_null_mean", "label_null_sd", "label_z", "label_p", "cross_half_i"]  # fmt: skip
-    return summary.groupby(["contrast", "fwhm_mm", "model"], sort=False)[columns].median().reset_index()
+    rows = summary.groupby(["contrast", "fwhm_mm", "model"], sort=False)[columns].median().reset_index()
+    order = {name: {value: i for i, value in enumerate(dict.fromkeys(rows[name]))} for name in ("contrast", "fwhm_mm")}
+    return rows.sort_values(list(order), key=lambda column: column.map(order[str(column.name)]), kind="stable")
 
 
 def _pictures(
@@ -154,10 +156,12 @@ def _loss_sentence(results: Mapping[str, Any]) -> str:
         if r
     ]
     bigram = next((r["bigram_loss"] for r in results.values() if r), None)
+    losses = [r["validation_task_loss"] for r in results.values() if r]
+    cost = f", and what that costs: {100 * (losses[0] / losses[1] - 1):+.1f} % task loss" if len(losses) == 2 else ""
     beside = f" A bigram model of the same tokens reaches {bigram:.2f}." if bigram is not None else ""
     return (
-        f"Held-out losses at the end — {'; '.join(parts)}.{beside} See the spatial loss of the topographic model "
-        "leave the dotted line of a random placement (0.5), and how little task loss that costs."
+        f"Held-out losses at the end — {'; '.join(parts)}.{beside} See whether the spatial loss leaves the dotted line "
+        f"of a random placement (0.5){cost}."
     )
 
 
@@ -214,5 +218,10 @@ def _environment() -> jinja2.Environment:
     loader = jinja2.PackageLoader("toposheet.report")
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["percent"] = lambda value: f"{100 * value:.1f} %"
-    environment.filters["number"] = lambda value, digits=2: "–" if pd.isna(value) else f"{value:.{digits}f}"
+    environment.filters["number"] = _number
     return environment
+
+
+def _number(value: float, digits: int = 2) -> str:
+    """Return a number with so many digits, a zero without sign, a missing one as a dash."""
+    return "–" if pd.isna(value) else f"{round(value, digits) + 0.0:.{digits}f}"
