@@ -1,5 +1,6 @@
 """Run every benchmark: `make bench`."""
 
-from benchmarks import training_step
+from benchmarks import objective, training_step
 
 training_step.main()
+objective.main()

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 import toposheet as ts
 from toposheet.sheet import Sheet, random_places
+from toposheet.topography.objectives import covariance
 
 
 def numpy_loss(x, places, metric):
@@ -152,6 +153,41 @@ def test_silent_units_and_single_tokens_are_finite(rng):
         assert loss.isfinite()
         assert leaf.grad.isfinite().all()
         assert leaf.grad.abs().max() < 10
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_outlier_units_of_low_precision_are_correct_to_a_thousandth(dtype, rng):
+    # Units of real language models can have means a thousand times their spread.
+    topo = one_tap((5, 5))
+    x = rng.normal(size=(400, 25))
+    x[:, ::3] += 1000
+    x = torch.from_numpy(x).to(dtype).requires_grad_()
+    exact = x.detach().double().requires_grad_()
+    places = torch.from_numpy(topo.sheets["tap"].coordinates)
+    ours, theirs = ts.spatial_loss({"tap": x[None]}, topo), torch64_loss(exact, places, "chebyshev")
+    ours.backward()
+    theirs.backward()
+    assert x.grad is not None
+    assert exact.grad is not None
+    assert ours.dtype == torch.float32
+    assert ours.item() == pytest.approx(theirs.item(), abs=1e-3)
+    tolerance = {torch.bfloat16: 1e-2, torch.float16: 2e-3, torch.float32: 1e-3}[dtype]  # of the gradient's own digits
+    torch.testing.assert_close(x.grad.double(), exact.grad, rtol=0, atol=tolerance * exact.grad.abs().max().item())
+
+
+def test_tokens_worked_through_in_chunks_give_the_sum_of_all(rng, monkeypatch):
+    topo = one_tap((6, 6))
+    x = torch.from_numpy(rng.normal(size=(1, 100, 36)).astype(np.float32)).requires_grad_()
+
+    def value_and_gradient():
+        loss = ts.spatial_loss({"tap": x}, topo, radius=2, generator=torch.Generator().manual_seed(0))
+        return loss.item(), torch.autograd.grad(loss, x)[0]
+
+    whole, whole_gradient = value_and_gradient()
+    monkeypatch.setitem(covariance._CHUNK, "cpu", 7)
+    parts, parts_gradient = value_and_gradient()
+    assert parts == pytest.approx(whole, abs=1e-6)
+    torch.testing.assert_close(parts_gradient, whole_gradient, rtol=1e-4, atol=1e-8)
 
 
 def test_autocast_changes_nothing(rng):

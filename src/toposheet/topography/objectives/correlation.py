@@ -12,6 +12,7 @@ from torch import Tensor
 
 from toposheet.sheet import Neighborhoods, Sheet, distances
 from toposheet.sheet.grid import Metric
+from toposheet.topography.objectives.covariance import window_products
 from toposheet.topography.topography import Topography
 
 
@@ -40,8 +41,7 @@ def spatial_correlation_loss(
     nearness = 1 / (1 + torch.from_numpy(distances(coordinates.cpu().numpy(), metric))).to(x.device)
     everyone = torch.arange(x.shape[-1], device=x.device)[None]
     with torch.autocast(x.device.type, enabled=False):
-        z = _standardised(x.float())
-        return _losses((z.T @ z)[None], everyone, nearness.float()).squeeze(0)
+        return _losses(_correlations(x, everyone), everyone, nearness.float()).squeeze(0)
 
 
 def spatial_losses(
@@ -77,17 +77,14 @@ def spatial_losses(
         x = _samples(activations, sheet)
         units, nearness = _table(sheet, radius, metric, window, x.device)
         with torch.autocast(x.device.type, enabled=False):
-            z = _standardised(x.float())
             if neighborhoods == "all":
-                correlations = (z.T @ z)[units[:, :, None], units[:, None, :]]
+                everyone = torch.arange(x.shape[-1], device=x.device)[None]
+                correlations = _correlations(x, everyone)[0][units[:, :, None], units[:, None, :]]
             else:
                 device = generator.device if generator is not None else torch.device("cpu")
                 drawn = torch.randint(len(units), (neighborhoods,), generator=generator, device=device)
                 units = units[drawn.to(x.device)]
-                # (windows, cells, samples); a hole, -1, reads some unit and is masked. index_select has a gradient
-                # that sums in a fixed order, which plain indexing has not.
-                windows = z.T.index_select(0, units.clamp_min(0).flatten()).unflatten(0, units.shape)
-                correlations = windows @ windows.mT
+                correlations = _correlations(x, units.clamp_min(0))  # a hole, -1, reads some unit and is masked
             losses[name] = _losses(correlations, units, nearness).mean()
     return losses
 
@@ -127,14 +124,16 @@ def _table(
     return torch.from_numpy(table.units.copy()).to(device), nearness
 
 
-def _standardised(x: Float[Tensor, "samples units"]) -> Float[Tensor, "samples units"]:
-    """Return units with mean 0 and length 1, so that products of units are correlations; silent units are 0."""
-    mean = x.mean(dim=0)
-    z = x - mean
-    square = (z * z).sum(dim=0)
+def _correlations(
+    x: Float[Tensor, "samples units"], windows: Int[Tensor, "windows cells"]
+) -> Float[Tensor, "windows cells cells"]:
+    """Return the Pearson correlations of all pairs of units of each window; silent units correlate 0 with all."""
+    products, mean = window_products(x, windows)
+    square = products.diagonal(dim1=1, dim2=2)
     # Below the rounding of float32 a spread is no response.
-    silent = square <= len(x) * (1e-6 * mean.detach()) ** 2 + 1e-30
-    return z * torch.where(silent, 0.0, torch.where(silent, 1.0, square).rsqrt())
+    silent = square <= len(x) * (1e-6 * mean) ** 2 + 1e-30
+    scale = torch.where(silent, 0.0, torch.where(silent, 1.0, square).rsqrt())
+    return products * scale[:, :, None] * scale[:, None, :]
 
 
 def _losses(
