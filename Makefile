@@ -33,14 +33,15 @@ docs: .venv/demo.stamp
 clean:
 	rm -rf .venv runs
 
-.venv/bin/python:
+.venv/venv.stamp:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "toposheet needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
+	touch $@
 
-.venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/python
+.venv/demo.stamp: pyproject.toml constraints.txt | .venv/venv.stamp
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo]'
 	touch $@
 
-.venv/dev.stamp: pyproject.toml constraints.txt | .venv/bin/python
+.venv/dev.stamp: pyproject.toml constraints.txt | .venv/venv.stamp
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
 	touch $@ .venv/demo.stamp

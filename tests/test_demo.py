@@ -1,6 +1,7 @@
 import base64
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -95,6 +96,15 @@ def test_a_finished_stage_is_not_repeated(out, monkeypatch):
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
 
 
+def test_other_settings_make_the_numbers_anew(out, tmp_path):
+    shutil.copytree(out, tmp_path / "demo", copy_function=shutil.copy2)
+    demo.run(recipes.tiny(), tmp_path / "demo", permutations=19, per_condition=40)
+    assert pd.read_csv(tmp_path / "demo" / "summary.csv")["p"].min() == pytest.approx(0.05)
+    assert "Nulls have 19 draws" in (tmp_path / "demo" / "report.html").read_text()
+    demo.run(recipes.tiny(), tmp_path / "demo", permutations=19, per_condition=30)
+    assert (pd.read_csv(tmp_path / "demo" / "stimuli.csv")["condition"].value_counts() == 30).all()
+
+
 def test_a_missing_stage_is_made_again_and_what_follows_from_it(out):
     trained = (out / "control" / "training.json").stat().st_mtime_ns
     old = pd.read_csv(out / "summary.csv")
@@ -138,7 +148,7 @@ def test_expectations_are_computed_from_the_files(out, tmp_path):
     z = pd.read_csv(out / "summary.csv").query("model == 'topographic' and contrast == 'noun:verb' and fwhm_mm == 0")[
         "z"
     ]
-    noun_verb = checks["topographic: Moran's I of noun:verb, median, in null sd above the null"]
+    noun_verb = checks["topographic: Moran's I of noun:verb, null sd above the place-null, median over taps"]
     assert noun_verb.value == pytest.approx(np.median(z))
 
 

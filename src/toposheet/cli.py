@@ -8,6 +8,7 @@ import io
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -116,7 +117,7 @@ def map_contrasts(
     from toposheet.report import compute, write_figures
 
     readouts = (0.0, fwhm_mm) if fwhm_mm != 0 else (0.0,)
-    models = {Path(model).name: model}
+    models = {_name(model): model}
     compute(models, table, contrasts, out, readouts, permutations, random_splits=0)
     write_figures(models, out)
     _print_table(out)
@@ -159,9 +160,9 @@ def report(
         table, contrasts = builtin_stimuli(recipe), list(CONTRASTS)
     from toposheet.report import compute, write_report
 
-    models = {Path(model).name: model} if control is None else {"topographic": model, "control": control}
+    models = {_name(model): model} if control is None else {"topographic": model, "control": control}
     compute(models, table, contrasts, out, permutations=permutations)
-    page = write_report(models, table, out, permutations)
+    page = write_report(models, table, out)
     _print_table(out)
     print(f"\nThe report: {page.resolve()}")
 
@@ -177,7 +178,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _quiet()
         command()
     except KeyboardInterrupt:
-        print(f"\n{PROGRAM}: interrupted; the same command goes on from here", file=sys.stderr)
+        goes_on = "; the same command goes on from here" if arguments[:1] in (["demo"], ["train"]) else ""
+        print(f"\n{PROGRAM}: interrupted{goes_on}", file=sys.stderr)
         sys.exit(FAILED)
     except FloatingPointError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
@@ -228,7 +230,7 @@ def _parse(arguments: list[str]) -> Callable[[], None]:
 
 def _one_line(box: str) -> str:
     """Return what a box of the argument parser says, on one line: its first part, without the help of options."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    plain = re.sub(r"\x1b\[[0-9;]*m|\[/?(?:bold|dim)\]", "", box)
     lines = [match[1].rstrip() for match in re.finditer(r"^│ (.*)│$", plain, re.MULTILINE)]
     if not lines:  # where the terminal knows no frames: a title, a rule, and everything two columns to the right
         lines = [line[2:].rstrip() for line in plain.splitlines()[2:]]
@@ -261,28 +263,37 @@ def _stimuli(
     return table, [parse_contrast(text, conditions) for text in contrast]
 
 
+def _name(model: str) -> str:
+    """Return what a model is called in tables: the last part of its folder or hub id."""
+    return Path(model).resolve().name or "model"
+
+
 def _check_out(out: Path) -> None:
     """Refuse a folder that cannot be written to before any work is done."""
     there = out.absolute()
     while not there.exists():
         there = there.parent
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise ValueError(f"cannot write to {out}: {there} is {'not writable' if there.is_dir() else 'not a folder'}")
+    try:
+        Path(tempfile.mkdtemp(dir=there, prefix=".writing-")).rmdir()
+    except OSError as error:
+        raise ValueError(f"cannot write to {out}: {there} says {error.strerror or error}") from None
 
 
 def _print_table(out: Path) -> None:
     import pandas as pd
 
+    from toposheet.report.numbers import number
     from toposheet.report.page import medians
 
     print("\nMedians over taps:")
     print(f"{'contrast':18} {'fwhm':>4} {'model':12} {'signif.':>7} {'I':>6} {'place-null':>13} {'z':>6} "
           f"{'label-null':>13} {'z':>5} {'cross-half':>10}")  # fmt: skip
     for row in medians(pd.read_csv(out / "summary.csv")).to_dict("records"):
+        place, label = (f"{number(row[n + '_mean'])} ± {number(row[n + '_sd'])}" for n in ("null", "label_null"))
         print(
-            "{contrast:18} {fwhm_mm:4g} {model:12} {significant_fraction:7.1%} {morans_i:6.2f} "
-            "{null_mean:6.2f} ± {null_sd:4.2f} {z:6.1f} {label_null_mean:6.2f} ± {label_null_sd:4.2f} "
-            "{label_z:5.1f} {cross_half_i:10.2f}".format(**row)
+            f"{row['contrast']:18} {row['fwhm_mm']:4g} {row['model']:12} {row['significant_fraction']:7.1%} "
+            f"{number(row['morans_i']):>6} {place:>13} {number(row['z'], 1):>6} "
+            f"{label:>13} {number(row['label_z'], 1):>5} {number(row['cross_half_i']):>10}"
         )
 
 

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 
 from toposheet.cortex.analysis import RANDOM_LABELS
+from toposheet.files import write_file
 from toposheet.recipes import Recipe
 from toposheet.report import compute, write_report
 from toposheet.report.page import PAGE, Check
-from toposheet.report.results import MAPS, RANDOM_LABELS_TABLE, SUMMARY
+from toposheet.report.results import MAPS, RANDOM_LABELS_TABLE, SETTINGS, SUMMARY, settings_of
 from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.table import read_stimuli
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.pipeline import prepare_builtin, split_documents
-from toposheet.train.loop import RESULT, train
-from toposheet.train.state import write_aside
+from toposheet.train.loop import RESULT, claim, train
 
 CONTRASTS = (("sentence", "nonword"), ("noun", "verb"))
 LANGUAGE = "sentence:nonword"
@@ -55,15 +55,22 @@ def run(
     """
     models = {"topographic": (out / "topographic", recipe), "control": (out / "control", recipe.control())}
     text, stimuli_file = out / "text", out / "stimuli.csv"
+    if permutations < 2:
+        raise ValueError(f"permutations is {permutations}: a null needs at least 2")
     out.mkdir(parents=True, exist_ok=True)
+
+    for folder, model_recipe in models.values():
+        claim(folder, model_recipe)
 
     say("1/5 text: corpus, tokenizer, tokens")
     prepare_builtin(text, recipe)
 
     say("2/5 stimuli: sentences, non-words, nouns, verbs")
-    if not stimuli_file.is_file():
-        write_aside(stimuli_file, builtin_stimuli(recipe, per_condition).to_csv(index=False).encode())
-    stimuli = read_stimuli(stimuli_file)
+    stimuli = read_stimuli(stimuli_file) if stimuli_file.is_file() else pd.DataFrame({"condition": []})
+    if not stimuli["condition"].value_counts().eq(per_condition).all() or stimuli.empty:
+        write_file(stimuli_file, builtin_stimuli(recipe, per_condition).to_csv(index=False))
+        stimuli = read_stimuli(stimuli_file)
+    settings = settings_of(stimuli, CONTRASTS, permutations=permutations, seed=recipe.seed)
 
     say("3/5 training: the topographic model and its control")
     for folder, model_recipe in models.values():
@@ -72,20 +79,19 @@ def run(
     say("4/5 maps: responses, contrasts, nulls")
     folders = {name: folder for name, (folder, _) in models.items()}
     trained = [folder / RESULT for folder in folders.values()]
-    computed = [out / name for name in (SUMMARY, MAPS, RANDOM_LABELS_TABLE)]
-    if _stale(computed, [*trained, stimuli_file]):
+    computed = [out / name for name in (SUMMARY, MAPS, RANDOM_LABELS_TABLE, SETTINGS)]
+    if _stale(computed, trained) or json.loads((out / SETTINGS).read_text()) != settings:
         compute(folders, stimuli, CONTRASTS, out, permutations=permutations, seed=recipe.seed)
 
     say("5/5 report")
     checks = expectations(out)
     if _stale([out / PAGE], computed):
-        corpora = json.loads((text / "corpus.json").read_text())["corpora"]
-        write_report(folders, stimuli, out, permutations, checks, corpora)
+        write_report(folders, stimuli, out, checks)
     return checks
 
 
 def builtin_stimuli(recipe: Recipe, per_condition: int = 100) -> pd.DataFrame:
-    """Return the stimuli that a recipe's models never saw: built from its held-out built-in text."""
+    """Return stimuli for the models of a recipe: built from the built-in text that they are not trained on."""
     training, held_out = split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
     return build_stimuli(held_out, training, per_condition, recipe.seed)
 
@@ -110,14 +116,19 @@ def expectations(out: Path) -> list[Check]:
     check("topographic: spatial loss, mean over taps", result["topographic"]["validation_spatial_loss"], "<", 0.10)
     for name in (f"{a}:{b}" for a, b in CONTRASTS):
         z = np.median(rows("topographic", name)["z"])
-        check(f"topographic: Moran's I of {name}, median, in null sd above the null", float(z), ">", 10.0)
+        check(f"topographic: Moran's I of {name}, null sd above the place-null, median over taps", float(z), ">", 10.0)
         z = np.median(rows("control", name)["z"])
-        check(f"control: Moran's I of {name}, median, in null sd from the null", abs(float(z)), "≤", 3.0)
+        check(f"control: Moran's I of {name}, null sd from the place-null, median over taps", abs(float(z)), "≤", 3.0)
     language = rows("topographic", LANGUAGE)
-    check(f"topographic: cross-half I of {LANGUAGE}, median", float(np.median(language["cross_half_i"])), ">", 0.5)
-    check(f"topographic: units significant in {LANGUAGE}", _fraction(language), "≥", 0.5)
+    check(
+        f"topographic: cross-half I of {LANGUAGE}, median over taps",
+        float(np.median(language["cross_half_i"])),
+        ">",
+        0.5,
+    )
+    check(f"topographic: fraction of all units significant in {LANGUAGE}", _fraction(language), "≥", 0.5)
     n_splits = len(set(random_labels["split"]))
-    claim = f"topographic: units significant with {RANDOM_LABELS}, mean of {n_splits} splits"
+    claim = f"topographic: fraction of all units significant with {RANDOM_LABELS}, mean of {n_splits} splits"
     check(claim, _fraction(random_labels), "≤", 0.01)
     ratio = result["topographic"]["validation_task_loss"] / result["control"]["validation_task_loss"]
     check("task loss, topographic over control", ratio, "≤", 1.10)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from toposheet.files import write_file
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -66,9 +68,13 @@ class Recipe:
                       "updates", "validation_blocks", "validate_every", "checkpoint_every"):  # fmt: skip
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}: it must be at least 1")
-        for field in ("alpha", "learning_rate", "final_learning_rate", "weight_decay", "warmup_updates"):
+        for field in ("alpha", "learning_rate", "final_learning_rate", "weight_decay", "warmup_updates", "seed"):
             if not getattr(self, field) >= 0:
-                raise ValueError(f"{field} is {getattr(self, field)}: it must not be negative")
+                raise ValueError(f"{field} is {getattr(self, field)}: it must be a number of at least 0")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas is {self.betas}: both must lie between 0 and 1")
+        if self.sheet_shape is not None and min(self.sheet_shape) < 1:
+            raise ValueError(f"sheet_shape is {self.sheet_shape}: a sheet has at least one row and one column")
         if not (self.clip > 0 and self.spacing_mm > 0):
             raise ValueError(f"clip ({self.clip}) and spacing_mm ({self.spacing_mm}) must be positive")
         for field, choices in (("metric", ("chebyshev", "euclidean")), ("window", ("open", "closed"))):
@@ -90,7 +96,7 @@ class Recipe:
 
     def save(self, path: Path) -> None:
         """Write the recipe as JSON."""
-        path.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+        write_file(path, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Recipe:

@@ -66,6 +66,7 @@ def test_the_model_is_left_in_its_mode(model, topo, stimuli, tokenizer):
     [
         (pd.DataFrame({"text": ["a"]}), "no column 'condition'"),
         (pd.DataFrame({"text": [], "condition": []}), "no stimuli"),
+        (pd.DataFrame({"text": ["a"], "condition": ["x"], "y": [1]}), "a column 'y'.*rename"),
         (pd.DataFrame({"text": ["a", ""], "condition": ["x", "y"]}), "stimulus 1 has no tokens"),
         (pd.DataFrame({"text": ["word " * 60], "condition": ["x"]}), "stimulus 0 has .* the model reads at most 48"),
     ],

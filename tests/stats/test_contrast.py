@@ -55,6 +55,14 @@ def test_a_silent_unit_is_nan_and_is_not_tested(rng):
     assert np.isnan(q[2])
 
 
+def test_groups_that_do_not_vary_but_differ_are_significant():
+    x = np.array([[1.0], [1.0], [1.0], [2.0], [2.0], [2.0]])
+    in_a = np.arange(6) < 3
+    result = welch_t(x, in_a, ~in_a)
+    assert result.t == -np.inf
+    assert result.p == 0
+
+
 def test_a_condition_of_one_stimulus_is_refused(rng):
     with pytest.raises(ValueError, match="at least 2 stimuli"):
         welch_t(rng.normal(size=(4, 2)), np.array([1, 0, 0, 0], bool), np.array([0, 1, 1, 1], bool))

@@ -74,7 +74,31 @@ def test_a_topography_of_another_model_names_the_tap(folder):
         ts.load(folder)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b'{"format": 1}', b'{"format": 7, "sheets": {}}'])
+def test_a_model_that_lacks_weights_is_refused_by_name(folder):
+    weights = load_file(folder / "model.safetensors")
+    del weights["transformer.h.1.mlp.c_fc.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"lacks 1 weights of the model, e.g. transformer.h.1.mlp.c_fc.weight"):
+        ts.load(folder)
+
+
+def test_a_damaged_tokenizer_is_refused_in_words(folder):
+    (folder / "tokenizer.json").write_text("{")
+    with pytest.raises(ValueError, match="tokenizer that cannot be read"):
+        ts.load(folder)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"",
+        b"{",
+        b'{"format": 1, "sheets": []}',
+        b'{"format": 1, "sheets": {}}',
+        b'{"format": 1}',
+        b'{"format": 7, "sheets": {}}',
+    ],
+)
 def test_a_damaged_topography_is_refused_in_words(folder, damage):
     (folder / "topography.json").write_bytes(damage)
     with pytest.raises(ValueError, match="topography in"):

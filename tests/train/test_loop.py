@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -8,10 +9,12 @@ import torch
 
 import toposheet as ts
 from toposheet import recipes
-from toposheet.text.shards import write_manifest, write_tokens
+from toposheet.text.shards import SPLITS, write_manifest, write_tokens
+from toposheet.text.tokenizer import train_tokenizer
 from toposheet.train import loop
 from toposheet.train.log import read_metrics
 from toposheet.train.loop import RESULT, STATE, Blocks, train
+from toposheet.train.state import save_state
 
 RECIPE = recipes.named("tiny", vocabulary=300, context=16, updates=12, validate_every=5, checkpoint_every=4)
 
@@ -124,6 +127,37 @@ def test_a_folder_with_another_run_is_refused_by_field_and_left_alone(trained, t
             trained,
         )
     assert before == {path: path.read_bytes() for path in trained.iterdir() if path.is_file()}
+
+
+def test_a_run_on_other_text_is_neither_finished_nor_resumed(trained, text, tokenizer, tmp_path):
+    other = tmp_path / "text"
+    shutil.copytree(text, other)
+    n = {s: write_tokens(other, s, ["another text about the river and the road " * 20], tokenizer) for s in SPLITS}
+    write_manifest(other, tokenizer, {"train": 1, "validation": 1}, n)
+    with pytest.raises(ValueError, match="run on other text"):
+        train(RECIPE, other, trained)
+    shutil.copytree(trained, tmp_path / "half")
+    (tmp_path / "half" / RESULT).unlink()
+    model, optimizer = torch.nn.Linear(1, 1), torch.optim.AdamW([torch.zeros(1)])
+    save_state(tmp_path / "half" / STATE, 3, model, optimizer, text="elsewhere")
+    with pytest.raises(ValueError, match=r"damaged|other text"):
+        train(RECIPE, text, tmp_path / "half")
+
+
+def test_a_finished_run_without_its_model_is_made_again(trained, text, tmp_path):
+    shutil.copytree(trained, tmp_path / "model")
+    (tmp_path / "model" / "model.safetensors").unlink()
+    train(RECIPE, text, tmp_path / "model")
+    assert_same_run(trained, tmp_path / "model")
+
+
+def test_a_tokenizer_that_did_not_make_the_tokens_is_refused(text, tmp_path):
+    shutil.copytree(text, tmp_path / "text")
+    train_tokenizer(["other words entirely, aaa bbb ccc ddd"] * 3, 262, 16).save_pretrained(
+        tmp_path / "text" / "tokenizer"
+    )
+    with pytest.raises(ValueError, match="not the one that made its tokens"):
+        train(RECIPE, tmp_path / "text", tmp_path / "model")
 
 
 def test_a_damaged_state_is_named(text, tmp_path):

@@ -36,7 +36,8 @@ def map_statistics(
 
     Two nulls answer two questions. The *place-null* shuffles the units of a tap among their cells, before
     the readout: are the places special? The *label-null* deals the stimuli out to the conditions anew: is
-    it the contrast, or would noise, which is smooth in a topographic model, make such a map too? The
+    it the contrast, or would noise, which is smooth in a topographic model, make such a map too? (Of
+    smoothness: a selective map need not be smoother than chance; significance and cross-half tell that.) The
     *cross-half* value is the bivariate Moran's I between the maps of the even and of the odd items of each
     condition: how much of the map comes back.
 

@@ -47,6 +47,9 @@ def respond(
             raise ValueError(
                 f"the stimuli have no column {column!r}; they have: {', '.join(map(str, stimuli.columns))}"
             )
+    coordinates: dict[str, Any] = dict(topo.unit_coordinates())
+    if clash := [str(name) for name in stimuli if name in coordinates]:
+        raise ValueError(f"the stimuli have a column {clash[0]!r}, which is a coordinate of units: rename the column")
     if len(stimuli) == 0:
         raise ValueError("there are no stimuli: the table is empty")
     token_ids = _tokenised(stimuli["text"].tolist(), tokenizer, getattr(model.config, "max_position_embeddings", None))
@@ -66,7 +69,6 @@ def respond(
             responses[rows] = torch.cat(means, dim=1).cpu().numpy()
     finally:
         model.train(training)
-    coordinates: dict[str, Any] = dict(topo.unit_coordinates())
     odd = ~np.isfinite(responses).all(axis=0)
     if odd.any():
         raise ValueError(f"responses of {coordinates['tap'][1][odd.argmax()]} are not finite (nan or inf)")

@@ -14,6 +14,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from toposheet.report.numbers import number
+
 INK, MUTED = "#222222", "#777777"
 COLOURS = ("#b2182b", "#5b6770", "#2166ac", "#c78c00")
 _STYLE: Any = {
@@ -67,7 +69,7 @@ def contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, str], float], ti
 
     Args:
         t: Welch's t over (model, sheet, y, x).
-        morans_i: Moran's I for each (model, sheet), written under its map.
+        morans_i: Moran's I for each (model, sheet), written under its map; sheets a model lacks stay empty.
         title: Of the figure.
     """
     models, sheets = t["model"].values.tolist(), t["sheet"].values.tolist()
@@ -90,17 +92,19 @@ def contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, str], float], ti
                 axes.set_axis_off()
             for row, (kind, names) in enumerate(rows.items()):
                 for column, sheet in enumerate(names):
+                    if (model, sheet) not in morans_i:
+                        continue
                     axes = grid[row, column]
                     axes.set_axis_on()
                     axes.imshow(t.sel(model=model, sheet=sheet), cmap="RdBu_r", norm=norm, interpolation="nearest")
                     axes.set(xticks=[], yticks=[])
-                    axes.set_xlabel(f"I = {morans_i[model, sheet]:.2f}", fontsize=8, labelpad=2)
+                    axes.set_xlabel(f"I = {number(morans_i[model, sheet])}", fontsize=8, labelpad=2)
                     axes.spines[:].set_visible(False)
-                    if row == 0:
-                        axes.set_title(f"layer {column}", fontsize=8, pad=3)
+                    if row == 0 and (layer := re.search(r"\d+", sheet)):
+                        axes.set_title(f"layer {layer.group()}", fontsize=8, pad=3)
                     if column == 0:
                         axes.set_ylabel(kind, fontsize=8)
-        bar = figure.colorbar(ScalarMappable(norm, "RdBu_r"), cax=side.add_axes((0.05, 0.2, 0.22, 0.6)))
+        bar = figure.colorbar(ScalarMappable(norm, "RdBu_r"), cax=side.add_axes((0.05, 0.2, 0.22, 0.6)), extend="both")
         bar.set_label("Welch's t")
         bar.outline.set_linewidth(0)
         return figure
@@ -112,29 +116,29 @@ def clustering(summary: pd.DataFrame) -> Figure:
     with mpl.rc_context(_STYLE):
         size = (2.6 * len(contrasts) + 1.2, 2.3 * len(readouts) + 0.7)
         figure = Figure(figsize=size, layout="constrained")
-        grid = figure.subplots(len(readouts), len(contrasts), squeeze=False, sharey=True)
+        grid = figure.subplots(len(readouts), len(contrasts), squeeze=False, sharey="row")
         for line, fwhm in zip(grid, readouts, strict=True):
             for axes, contrast in zip(line, contrasts, strict=True):
                 rows = summary.query("contrast == @contrast and fwhm_mm == @fwhm")
                 models = list(dict.fromkeys(rows["model"]))
                 for colour, model in zip(COLOURS, models, strict=False):
                     of_model = rows.query("model == @model")
-                    x = np.arange(len(of_model)) + 0.24 * (models.index(model) - (len(models) - 1) / 2)
+                    x = np.arange(len(of_model)) + 0.42 * (models.index(model) - (len(models) - 1) / 2)
                     for name, null, shade in (
                         ("place", "null", "#bbbbbb"),
                         ("label", "label_null", "#92c5de"),
                     ):
                         mean, sd = of_model[f"{null}_mean"], of_model[f"{null}_sd"]
                         label = f"{name}-null ± 2 sd" if model == models[0] else None
-                        offset = -0.05 if null == "null" else 0.05
+                        offset = -0.1 if null == "null" else 0.1
                         axes.vlines(x + offset, mean - 2 * sd, mean + 2 * sd, color=shade, lw=3, label=label)
                     axes.plot(x, of_model["morans_i"], "o", color=colour, ms=4.5, label=model)
                 taps = list(dict.fromkeys(rows["tap"]))
                 axes.set_xticks(
                     np.arange(len(taps)), [_short(tap) for tap in taps], rotation=60, ha="right", fontsize=7
                 )
-                axes.axhline(0, color=MUTED, lw=0.6)
-                axes.set_ylim(-0.3, 1.0)
+                if fwhm == 0:
+                    axes.axhline(0, color=MUTED, lw=0.6)
                 axes.set_title(f"{contrast}, {_readout(fwhm)}", fontsize=9)
             line[0].set_ylabel("Moran's I")
         handles, labels = grid[0, 0].get_legend_handles_labels()
@@ -151,7 +155,8 @@ def _rows(sheets: list[str]) -> dict[str, list[str]]:
     rows: dict[str, list[str]] = {}
     for sheet in sheets:
         rows.setdefault(re.sub(r"\d+", "*", sheet), []).append(sheet)
-    return {kind.rsplit(".", 1)[-1]: names for kind, names in rows.items()}
+    short = [kind.rsplit(".", 1)[-1] for kind in rows]
+    return dict(zip(short if len(set(short)) == len(rows) else rows, rows.values(), strict=True))
 
 
 def _short(tap: str) -> str:

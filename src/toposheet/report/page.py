@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import tempfile
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,12 @@ import xarray as xr
 
 from toposheet import __version__
 from toposheet.cortex.analysis import RANDOM_LABELS
+from toposheet.files import folder_aside, write_file
 from toposheet.report import figures
-from toposheet.report.results import MAPS, RANDOM_LABELS_TABLE, SUMMARY
+from toposheet.report.numbers import number, signed
+from toposheet.report.results import MAPS, RANDOM_LABELS_TABLE, SETTINGS, SUMMARY
 from toposheet.train.log import read_metrics
 from toposheet.train.loop import RESULT
-from toposheet.train.state import write_aside
 
 PAGE = "report.html"
 
@@ -49,9 +50,7 @@ def write_report(
     models: Mapping[str, str | Path],
     stimuli: pd.DataFrame,
     out: Path,
-    permutations: int,
     checks: Sequence[Check] = (),
-    corpora: Sequence[Mapping[str, str]] = (),
 ) -> Path:
     """Write `report.html` and `figures/*.png` from what `compute` left in a folder, and return the page's path.
 
@@ -59,9 +58,7 @@ def write_report(
         models: A name for each model and its folder.
         stimuli: The stimuli that were used.
         out: The folder with `summary.csv` and `maps.nc`.
-        permutations: Draws of each null, for the text.
         checks: What the run should show.
-        corpora: Cards of the text that was trained on.
     """
     summary = pd.read_csv(out / SUMMARY)
     random_labels = pd.read_csv(out / RANDOM_LABELS_TABLE) if (out / RANDOM_LABELS_TABLE).is_file() else None
@@ -80,11 +77,11 @@ def write_report(
             pictures=write_figures(models, out),
             examples=_examples(stimuli),
             checks=checks,
-            corpora=corpora,
-            permutations=permutations,
+            corpora=next((result["corpora"] for result in results.values() if result), []),
+            permutations=json.loads((out / SETTINGS).read_text())["permutations"],
         )
     )
-    write_aside(out / PAGE, page.encode())
+    write_file(out / PAGE, page)
     return out / PAGE
 
 
@@ -92,13 +89,8 @@ def write_figures(models: Mapping[str, str | Path], out: Path) -> list[Picture]:
     """Write `figures/*.png` from what `compute` left in a folder, and return them with their sentences."""
     summary = pd.read_csv(out / SUMMARY)
     results = _results(models)
-    with tempfile.TemporaryDirectory(dir=out, prefix=".writing-") as aside:
-        with xr.open_dataset(out / MAPS, engine="h5netcdf") as maps:
-            pictures = _pictures(models, results, summary, maps.load(), Path(aside))
-        (out / "figures").mkdir(exist_ok=True)
-        for path in Path(aside).glob("*.png"):
-            path.replace(out / "figures" / path.name)
-    return pictures
+    with folder_aside(out / "figures") as aside, xr.open_dataset(out / MAPS, engine="h5netcdf") as maps:
+        return _pictures(models, results, summary, maps.load(), aside)
 
 
 def medians(summary: pd.DataFrame) -> pd.DataFrame:
@@ -137,12 +129,12 @@ def _pictures(
     for contrast in maps["contrast"].values.tolist():
         for fwhm in maps["fwhm_mm"].values.tolist():
             rows = summary.query("contrast == @contrast and fwhm_mm == @fwhm")
-            values = dict(zip(zip(rows["model"], rows["tap"], strict=True), rows["morans_i"], strict=True))
+            values = pd.DataFrame(rows.groupby(["model", "sheet"])[["morans_i"]].mean())["morans_i"].to_dict()
             kind = "raw" if fwhm == 0 else f"readout, FWHM {fwhm:g} mm"
             figure = figures.contrast_maps(
                 maps["t"].sel(contrast=contrast, fwhm_mm=fwhm), values, f"{contrast} · {kind}"
             )
-            name = f"map-{contrast.replace(':', '-')}-{'raw' if fwhm == 0 else f'{fwhm:g}mm'}"
+            name = re.sub(r"[^\w.-]+", "-", f"map-{contrast}-{'raw' if fwhm == 0 else f'{fwhm:g}mm'}")
             of_models = {m: middle.loc[(contrast, fwhm, m)] for m in models}
             add(name, f"{contrast}, {kind}", _map_sentence(contrast, fwhm, of_models), figure)
     add("clustering", "Moran's I against its nulls", _clustering_sentence(), figures.clustering(summary))
@@ -170,12 +162,12 @@ def _map_sentence(contrast: str, fwhm: float, of_models: Mapping[str, pd.Series]
         f"red units respond more to {contrast.split(':')[0]}, blue ones to {contrast.split(':')[1]}"
     )  # fmt: skip
     parts = [
-        f"{name}: median I = {row.morans_i:.2f}, {row.z:+.1f} place-null sd from its null of {row.null_mean:.2f}, "
-        f"label z = {row.label_z:+.1f}, cross-half I = {row.cross_half_i:.2f}, "
+        f"{name}: median I = {number(row.morans_i)}, {signed(row.z)} place-null sd from its null of "
+        f"{number(row.null_mean)}, label z = {signed(row.label_z)}, cross-half I = {number(row.cross_half_i)}, "
         f"{100 * row.significant_fraction:.0f} % of units significant"
         for name, row in of_models.items()
     ]
-    look = ""
+    look = " See whether red and blue form patches, or salt and pepper as where units have no places."
     if contrast == RANDOM_LABELS:
         look = (
             " See that a topographic model makes smooth maps even of noise: smoothness alone is no evidence "
@@ -195,12 +187,15 @@ def _clustering_sentence() -> str:
 
 
 def _random_means(table: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Return the means over splits and taps of random labels, for each model and readout."""
+    """Return means over splits and taps of random labels, and the range of cross-half I, for each model and readout."""
     if table is None:
         return None
     columns = ["significant_fraction", "morans_i", "cross_half_i"]
-    means = table.groupby(["model", "fwhm_mm"], sort=False, as_index=False)[columns].mean()
-    return pd.DataFrame(means).assign(splits=len(set(table["split"])))
+    keys = ["model", "fwhm_mm"]
+    means = pd.DataFrame(table.groupby(keys, sort=False)[columns].mean())
+    of_split = table.groupby([*keys, "split"], sort=False)["cross_half_i"].median().groupby(keys, sort=False)
+    spread = {"cross_half_low": of_split.min(), "cross_half_high": of_split.max()}
+    return means.assign(splits=len(set(table["split"])), **spread).reset_index()
 
 
 def _examples(stimuli: pd.DataFrame) -> list[tuple[str, int, str]]:
@@ -218,10 +213,5 @@ def _environment() -> jinja2.Environment:
     loader = jinja2.PackageLoader("toposheet.report")
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["percent"] = lambda value: f"{100 * value:.1f} %"
-    environment.filters["number"] = _number
+    environment.filters["number"] = number
     return environment
-
-
-def _number(value: float, digits: int = 2) -> str:
-    """Return a number with so many digits, a zero without sign, a missing one as a dash."""
-    return "–" if pd.isna(value) else f"{round(value, digits) + 0.0:.{digits}f}"

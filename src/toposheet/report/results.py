@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
+import hashlib
+import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import xarray as xr
@@ -12,9 +15,10 @@ from tqdm import tqdm
 
 from toposheet.cortex import respond
 from toposheet.cortex.analysis import analyse
-from toposheet.topography import load
+from toposheet.files import folder_aside
+from toposheet.topography import load, load_topography, local_folder
 
-SUMMARY, MAPS, RANDOM_LABELS_TABLE = "summary.csv", "maps.nc", "random_labels.csv"
+SUMMARY, MAPS, SETTINGS, RANDOM_LABELS_TABLE = "summary.csv", "maps.nc", "analysis.json", "random_labels.csv"
 
 
 def compute(
@@ -27,7 +31,7 @@ def compute(
     random_splits: int = 20,
     seed: int = 0,
 ) -> None:
-    """Write `summary.csv`, `maps.nc` and `random_labels.csv` of models to a folder.
+    """Write `summary.csv`, `maps.nc`, `random_labels.csv` and `analysis.json` (the settings) of models to a folder.
 
     Args:
         models: A name for each model and its folder (or hub id).
@@ -43,8 +47,11 @@ def compute(
         FileNotFoundError: there is no such model.
         ValueError: a folder is no model with sheets, or stimuli and contrasts do not fit.
     """
+    settings = settings_of(stimuli, contrasts, fwhm_mm, permutations, random_splits, seed)
+    for folder in models.values():
+        load_topography(local_folder(folder))  # what is no model is refused before the first is mapped
     summaries, maps, random_labels = [], [], []
-    with tqdm(models.items(), desc="maps", unit="model", leave=False) as bar:
+    with tqdm(models.items(), desc="maps", unit="model", leave=False, disable=None) as bar:
         for name, folder in bar:
             bar.set_postfix_str(name)
             model, topo, tokenizer = load(folder)
@@ -56,15 +63,40 @@ def compute(
             maps.append(analysis.maps)
             if random_splits:
                 random_labels.append(_named(analysis.random_labels, name))
-    out.mkdir(parents=True, exist_ok=True)
     names = xr.DataArray(list(models), dims="model", name="model")
-    with tempfile.TemporaryDirectory(dir=out, prefix=".writing-") as aside:
-        xr.concat(maps, dim=names, join="outer").to_netcdf(Path(aside) / MAPS, engine="h5netcdf")
+    with folder_aside(out) as aside:
+        xr.concat(maps, dim=names, join="outer").to_netcdf(aside / MAPS, engine="h5netcdf")
         if random_splits:
-            pd.concat(random_labels, ignore_index=True).to_csv(Path(aside) / RANDOM_LABELS_TABLE, index=False)
-        pd.concat(summaries, ignore_index=True).to_csv(Path(aside) / SUMMARY, index=False)
-        for path in Path(aside).iterdir():
-            path.replace(out / path.name)
+            pd.concat(random_labels, ignore_index=True).to_csv(aside / RANDOM_LABELS_TABLE, index=False)
+        pd.concat(summaries, ignore_index=True).to_csv(aside / SUMMARY, index=False)
+        (aside / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
+
+
+def settings_of(
+    stimuli: pd.DataFrame,
+    contrasts: Sequence[tuple[str, str]],
+    fwhm_mm: Sequence[float] = (0.0, 2.0),
+    permutations: int = 99,
+    random_splits: int = 20,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return what decides the numbers of a report, besides the models; stored beside them as `analysis.json`.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+    if permutations < 2:
+        raise ValueError(f"permutations is {permutations}: a null needs at least 2")
+    if not all(math.isfinite(fwhm) and fwhm >= 0 for fwhm in fwhm_mm):
+        raise ValueError(f"the readout's FWHM is {min(fwhm_mm)}: it must be a length of at least 0")
+    return {
+        "contrasts": [f"{a}:{b}" for a, b in contrasts],
+        "fwhm_mm": list(fwhm_mm),
+        "permutations": permutations,
+        "random_splits": random_splits,
+        "seed": seed,
+        "stimuli": hashlib.sha256(stimuli.to_csv(index=False).encode()).hexdigest(),
+    }
 
 
 def _named(table: pd.DataFrame, model: str) -> pd.DataFrame:

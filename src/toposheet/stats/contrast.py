@@ -54,7 +54,10 @@ def welch_t(
     with np.errstate(divide="ignore", invalid="ignore"):
         error_a, error_b = var_a / n_a, var_b / n_b
         t = (mean_a - mean_b) / np.sqrt(error_a + error_b)
-        df = (error_a + error_b) ** 2 / (error_a**2 / (n_a - 1) + error_b**2 / (n_b - 1))
+        # Groups that do not vary but differ (t infinite) have no Satterthwaite degrees of freedom; p is 0 with any.
+        df = np.where(
+            error_a + error_b == 0, 1.0, (error_a + error_b) ** 2 / (error_a**2 / (n_a - 1) + error_b**2 / (n_b - 1))
+        )
         pooled = ((n_a - 1) * var_a + (n_b - 1) * var_b) / (n_a + n_b - 2)
         d = (mean_a - mean_b) / np.sqrt(pooled)
     t, d = np.where(silent, np.nan, t), np.where(silent, np.nan, d)

@@ -126,7 +126,7 @@ def build_stimuli(
         ) from None
     rng = np.random.default_rng(seed)
     counts = Counter(word for text in train for word in re.findall(r"(?<![.!?] )\b[a-z]+\b", text))
-    sentences = _sentences(held_out, per_condition, rng)
+    sentences = _sentences(held_out, train, per_condition, rng)
     known = {word for text in train for word in re.findall("[a-z]+", text.lower())}  # names too
     maker = NonwordMaker(counts, is_word=lambda word: word in known or bool(lemminflect.getAllLemmas(word)))
     nonwords = [_as_nonwords(sentence, maker, rng) for sentence in sentences]
@@ -138,9 +138,11 @@ def build_stimuli(
     )
 
 
-def _sentences(documents: Sequence[str], n: int, rng: np.random.Generator) -> list[str]:
+def _sentences(held_out: Sequence[str], train: Sequence[str], n: int, rng: np.random.Generator) -> list[str]:
+    """Return sentences of the held-out text that do not stand in the training text as well."""
     whole = re.compile(r"(?:(?<=[.!?] )|^)[A-Z][A-Za-z ,;:'\-]*\.(?= |$)")
-    found = {s for text in documents for s in whole.findall(text) if len(s.split()) in WORDS_IN_SENTENCE}
+    known = {sentence for text in train for sentence in whole.findall(text)}
+    found = {s for text in held_out for s in whole.findall(text) if len(s.split()) in WORDS_IN_SENTENCE} - known
     if len(found) < n:
         raise ValueError(
             f"the held-out text has {len(found)} sentences of {WORDS_IN_SENTENCE[0]} to {WORDS_IN_SENTENCE[-1]} words, "

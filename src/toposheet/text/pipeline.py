@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from toposheet.files import write_file
 from toposheet.recipes import Recipe
 from toposheet.text.corpora import BUILTIN, builtin_documents
-from toposheet.text.shards import read_manifest, write_manifest, write_tokens
+from toposheet.text.shards import read_manifest, tokenizer_hash, write_manifest, write_tokens
 from toposheet.text.tokenizer import train_tokenizer
 
 
@@ -51,7 +52,7 @@ def prepare_builtin(folder: Path, recipe: Recipe) -> None:
     tokenizer = train_tokenizer(train, recipe.vocabulary, recipe.context)
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(folder / "tokenizer")
-    (folder / "corpus.json").write_text(json.dumps({"settings": settings, "corpora": cards}, indent=2) + "\n")
+    write_file(folder / "corpus.json", json.dumps({"settings": settings, "corpora": cards}, indent=2) + "\n")
     n_tokens = {
         "train": write_tokens(folder, "train", train, tokenizer),
         "validation": write_tokens(folder, "validation", held_out, tokenizer),
@@ -60,5 +61,21 @@ def prepare_builtin(folder: Path, recipe: Recipe) -> None:
 
 
 def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """Return the tokenizer of a prepared folder."""
-    return AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    """Return the tokenizer of a prepared folder.
+
+    Raises:
+        ValueError: it is missing, or not the one that made the tokens.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{folder} has no tokenizer that can be read: {str(error).splitlines()[0]}") from None
+    if tokenizer_hash(tokenizer) != read_manifest(folder).tokenizer:
+        raise ValueError(f"the tokenizer in {folder} is not the one that made its tokens: prepare the text again")
+    return tokenizer
+
+
+def read_corpora(folder: Path) -> list[dict[str, str]]:
+    """Return the cards of the corpora in a prepared folder, none where the text is the user's own."""
+    path = folder / "corpus.json"
+    return json.loads(path.read_text())["corpora"] if path.is_file() else []

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Int, UInt16
 from transformers import PreTrainedTokenizerFast
 
+from toposheet.files import write_file
 from toposheet.text.tokenizer import end_of_text
 
 SPLITS = ("train", "validation")
@@ -63,7 +64,7 @@ def write_manifest(
         tokens=tokens,
         checksums={split: _checksum(folder / f"{split}.npy") for split in SPLITS},
     )
-    (folder / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n")
+    write_file(folder / "manifest.json", json.dumps(asdict(manifest), indent=2) + "\n")
     return manifest
 
 

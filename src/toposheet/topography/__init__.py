@@ -1,4 +1,4 @@
-from toposheet.topography.checkpoint import load, save
+from toposheet.topography.checkpoint import load, load_topography, local_folder, save
 from toposheet.topography.objectives.correlation import (
     spatial_correlation_loss,
     spatial_loss,
@@ -11,6 +11,8 @@ __all__ = [
     "Topography",
     "find_taps",
     "load",
+    "load_topography",
+    "local_folder",
     "record",
     "save",
     "spatial_correlation_loss",

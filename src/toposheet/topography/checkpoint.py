@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from toposheet.files import folder_aside
 from toposheet.sheet import Sheet
 from toposheet.topography.topography import Topography
 
@@ -46,7 +45,6 @@ def save(
         OSError: the folder cannot be written to; what was there before is intact.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     description = {
         "format": FORMAT,
         "sheets": {
@@ -55,19 +53,15 @@ def save(
         },
     }
     places = {tap: np.ascontiguousarray(p, np.int32) for s in topo.sheets.values() for tap, p in s.places.items()}
-    aside = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
     try:
-        model.save_pretrained(aside)
-        if tokenizer is not None:
-            tokenizer.save_pretrained(aside)
-        save_file(places, aside / "topography.safetensors")
-        (aside / "topography.json").write_text(json.dumps(description, indent=2) + "\n")
-        for path in aside.iterdir():
-            path.replace(folder / path.name)
+        with folder_aside(folder) as aside:
+            model.save_pretrained(aside)
+            if tokenizer is not None:
+                tokenizer.save_pretrained(aside)
+            save_file(places, aside / "topography.safetensors")
+            (aside / "topography.json").write_text(json.dumps(description, indent=2) + "\n")
     except SafetensorError as error:
         raise OSError(f"cannot write {folder}: {error}") from None
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def load(source: str | Path) -> tuple[PreTrainedModel, Topography, Any]:
@@ -80,22 +74,30 @@ def load(source: str | Path) -> tuple[PreTrainedModel, Topography, Any]:
         FileNotFoundError: there is no such folder, or the hub cannot be reached.
         ValueError: the folder is no model, has no topography, or one that does not fit; names the tap.
     """
-    folder = _local_folder(source)
-    if not (folder / "config.json").is_file():
-        raise ValueError(f"{source} is not a model folder: it has no config.json")
+    folder = local_folder(source)
     topo = load_topography(folder)
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+        model, info = loaded
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{source} holds no model that can be loaded: {first_line}") from None
+    if absent := sorted({*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])}):
+        raise ValueError(f"{source} is incomplete: it lacks {len(absent)} weights of the model, e.g. {absent[0]}")
     try:
         topo.check(model)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from None
-    has_tokenizer = (folder / "tokenizer_config.json").is_file()
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True) if has_tokenizer else None
-    return model.eval(), topo, tokenizer
+    return model.eval(), topo, _tokenizer(folder)
+
+
+def _tokenizer(folder: Path) -> Any:
+    if not (folder / "tokenizer_config.json").is_file():
+        return None
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # the tokenizers library raises bare exceptions
+        raise ValueError(f"{folder} has a tokenizer that cannot be read: {str(error).splitlines()[0]}") from None
 
 
 def load_topography(folder: Path) -> Topography:
@@ -104,6 +106,8 @@ def load_topography(folder: Path) -> Topography:
     Raises:
         ValueError: it is missing or damaged.
     """
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"{folder} is not a model folder: it has no config.json")
     for name in ("topography.json", "topography.safetensors"):
         if not (folder / name).is_file():
             raise ValueError(f"{folder} has no {name}: its model has no sheets")
@@ -120,15 +124,21 @@ def load_topography(folder: Path) -> Topography:
             )
             for name, entry in description["sheets"].items()
         }
+        if not sheets:
+            raise ValueError("it has no sheets")
         return Topography(sheets=sheets)
     except KeyError as error:
         raise ValueError(f"the topography in {folder} is damaged: it lacks {error}") from None
-    except (ValueError, TypeError, SafetensorError) as error:
+    except (ValueError, TypeError, AttributeError, IndexError, SafetensorError) as error:
         raise ValueError(f"the topography in {folder} cannot be read: {error}") from None
 
 
-def _local_folder(source: str | Path) -> Path:
-    """Return the folder of a model; only `organisation/name` where no such path exists is asked of the hub."""
+def local_folder(source: str | Path) -> Path:
+    """Return the folder of a model; only `organisation/name` where no such path exists is asked of the hub.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or the hub does not give it.
+    """
     folder = Path(source)
     if folder.is_dir():
         return folder
@@ -144,4 +154,6 @@ def _local_folder(source: str | Path) -> Path:
         return Path(snapshot_download(str(source), etag_timeout=5))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise FileNotFoundError(f"{source} is no folder here and the hub did not give it: {first_line}") from None
+        raise FileNotFoundError(
+            f"{source} is no folder here, and the hub cannot be reached or has no such model ({first_line})"
+        ) from None

@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
+from toposheet.files import write_file
+
 
 class Metrics:
     """The file `metrics.jsonl` of a run, one object for each update or validation.
@@ -22,7 +24,7 @@ class Metrics:
     def __init__(self, path: Path, updates_done: int) -> None:
         lines = path.read_text().splitlines() if path.exists() and updates_done else []
         kept = [line for line in lines if _update(line) <= updates_done]
-        path.write_text("".join(line + "\n" for line in kept))
+        write_file(path, "".join(line + "\n" for line in kept))
         self._path = path
 
     def write(self, **values: Any) -> None:
@@ -51,6 +53,7 @@ def progress_bar(title: str, total: int, done: int) -> tqdm:
         desc=title,
         unit="update",
         dynamic_ncols=True,
+        smoothing=0.05,
         mininterval=0.2 if sys.stderr.isatty() else 10.0,
         bar_format="{desc}: {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} updates, {remaining} left{postfix}",
     )

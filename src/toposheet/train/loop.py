@@ -20,16 +20,17 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from toposheet.files import write_file
 from toposheet.recipes import Recipe
 from toposheet.text.bigram import bigram_loss
-from toposheet.text.pipeline import read_tokenizer
+from toposheet.text.pipeline import read_corpora, read_tokenizer
 from toposheet.text.shards import block_order, blocks, read_manifest, read_tokens
 from toposheet.text.tokenizer import end_of_text
 from toposheet.topography import Topography, save, spatial_losses
 from toposheet.train.log import Metrics, progress_bar
 from toposheet.train.model import build_model
 from toposheet.train.optimizer import adamw, learning_rate
-from toposheet.train.state import load_state, save_state, write_aside
+from toposheet.train.state import load_state, save_state
 
 STATE = "training_state.pt"
 RESULT = "training.json"
@@ -52,12 +53,13 @@ def train(recipe: Recipe, text: Path, out: Path) -> None:
         ValueError: the folder holds a run of another recipe, or recipe and text do not fit.
         KeyboardInterrupt: the run was interrupted; its state is saved.
     """
-    _claim(out, recipe)
-    if (out / RESULT).is_file():
-        return
+    claim(out, recipe)
     manifest = read_manifest(text)
+    if _is_finished(out, manifest.checksums["train"]):
+        return
     if manifest.vocabulary != recipe.vocabulary:
         raise ValueError(f"{text} has a vocabulary of {manifest.vocabulary}, the recipe of {recipe.vocabulary}")
+    text_checksum = manifest.checksums["train"]
     source = Blocks(text, recipe)
     tokenizer = read_tokenizer(text)
     unwrapped = build_model(recipe, end_of_text(tokenizer))
@@ -68,8 +70,8 @@ def train(recipe: Recipe, text: Path, out: Path) -> None:
     model, optimizer = accelerator.prepare(unwrapped, adamw(unwrapped, recipe))
     out.mkdir(parents=True, exist_ok=True)
     recipe.save(out / "recipe.json")
-    done = load_state(out / STATE, unwrapped, optimizer) if (out / STATE).is_file() else 0
-    metrics = Metrics(out / "metrics.jsonl", done)
+    done = load_state(out / STATE, unwrapped, optimizer, text_checksum) if (out / STATE).is_file() else 0
+    first, metrics = done, Metrics(out / "metrics.jsonl", done)
     started = time.perf_counter()
 
     with progress_bar(recipe.name, recipe.updates, done) as bar, _interruptible() as interrupted:
@@ -95,24 +97,26 @@ def train(recipe: Recipe, text: Path, out: Path) -> None:
             row = {"task_loss": task_loss.item(), "gradient_norm": float(norm)}
             if spatial is not None:
                 row["spatial_loss"] = spatial.mean().item()
-            speed = batch[:, 1:].numel() / (time.perf_counter() - tick)
+            n_tokens = batch[:, 1:].numel()
+            now = time.perf_counter()
             metrics.write(
                 update=done,
                 learning_rate=learning_rate(update, recipe),
-                tokens_per_second=round(speed),
+                tokens_per_second=round(n_tokens / (now - tick)),
                 **row,
             )
             if done % recipe.validate_every == 0 or done == recipe.updates:
                 validation = _validate(unwrapped, topo, source, recipe, accelerator.device)
                 metrics.write(update=done, **validation)
-            shown = row.get("spatial_loss", validation.get("validation_spatial_loss", float("nan")))
-            bar.set_postfix_str(
-                f"{speed:,.0f} tokens/s, task loss {row['task_loss']:.2f}, spatial loss {shown:.3f}",
-                refresh=False,
-            )
+            mean_speed = n_tokens * (done - first) / (now - started)
+            postfix = f"{mean_speed:,.0f} tokens/s, task loss {row['task_loss']:.2f}"
+            shown = row.get("spatial_loss", validation.get("validation_spatial_loss"))
+            if shown is not None:  # without topography it is known from the first validation on
+                postfix += f", spatial loss {shown:.3f}"
+            bar.set_postfix_str(postfix, refresh=False)
             bar.update()
             if interrupted.is_set() or (done % recipe.checkpoint_every == 0 and done < recipe.updates):
-                save_state(out / STATE, done, unwrapped, optimizer)
+                save_state(out / STATE, done, unwrapped, optimizer, text_checksum)
             if interrupted.is_set():
                 raise KeyboardInterrupt
     if not validation:  # stopped between the last update and the end
@@ -120,6 +124,8 @@ def train(recipe: Recipe, text: Path, out: Path) -> None:
     save(out, unwrapped, topo, tokenizer)
     result = {
         "recipe": asdict(recipe),
+        "text": text_checksum,
+        "corpora": read_corpora(text),
         "tokens": recipe.updates * recipe.batch * recipe.context,
         **validation,
         "bigram_loss": bigram_loss(source.seen(), source.validation(), recipe.vocabulary),
@@ -127,7 +133,7 @@ def train(recipe: Recipe, text: Path, out: Path) -> None:
         "machine": f"{platform.machine()} {platform.system()}, {accelerator.device.type}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}",
     }
-    write_aside(out / RESULT, (json.dumps(result, indent=2) + "\n").encode())
+    write_file(out / RESULT, json.dumps(result, indent=2) + "\n")
     (out / STATE).unlink(missing_ok=True)
 
 
@@ -186,8 +192,12 @@ def _spatial_losses(activations: dict[str, Tensor], topo: Topography, recipe: Re
     return torch.stack(list(losses.values()))
 
 
-def _claim(out: Path, recipe: Recipe) -> None:
-    """Refuse a folder that holds the run of another recipe."""
+def claim(out: Path, recipe: Recipe) -> None:
+    """Refuse a folder that holds the run of another recipe.
+
+    Raises:
+        ValueError: the message names the fields that differ.
+    """
     path = out / "recipe.json"
     if path.is_file():
         differences = Recipe.load(path).differences(recipe)
@@ -198,6 +208,16 @@ def _claim(out: Path, recipe: Recipe) -> None:
             )
     elif (out / "config.json").is_file():
         raise ValueError(f"{out} holds a model that is no run of a recipe: choose another --out")
+
+
+def _is_finished(out: Path, text_checksum: str) -> bool:
+    """Return whether a folder holds a finished run, with its model; refuse one on other text."""
+    if not (out / RESULT).is_file():
+        return False
+    if json.loads((out / RESULT).read_text()).get("text") != text_checksum:
+        raise ValueError(f"{out} holds a run on other text: choose another --out or remove the folder")
+    parts = ("config.json", "model*.safetensors", "topography.json", "topography.safetensors")
+    return all(any(out.glob(part)) for part in parts)
 
 
 def _silence(topo: Topography) -> dict[str, Tensor]:
