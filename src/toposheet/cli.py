@@ -140,7 +140,7 @@ def report(
     Args:
         model: A model folder or hub id.
         control: The same of a model without topography.
-        stimuli: CSV file of stimuli. None: the project's own, built from text that no built-in recipe trains on.
+        stimuli: CSV file of stimuli. None: the project's own, built from text that the recipe of MODEL holds out.
         contrast: Conditions of your stimuli to compare, A:B (or A-B).
         out: Folder for report.html, summary.csv, maps.nc and figures.
         text_column: Column of the texts.

@@ -15,6 +15,7 @@ from toposheet.recipes import Recipe
 from toposheet.report import compute, write_report
 from toposheet.report.page import PAGE, Check
 from toposheet.report.results import MAPS, RANDOM_LABELS_TABLE, SETTINGS, SUMMARY, settings_of
+from toposheet.stats import check_permutations
 from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.table import read_stimuli
 from toposheet.text.corpora import builtin_documents
@@ -55,8 +56,7 @@ def run(
     """
     models = {"topographic": (out / "topographic", recipe), "control": (out / "control", recipe.control())}
     text, stimuli_file = out / "text", out / "stimuli.csv"
-    if permutations < 2:
-        raise ValueError(f"permutations is {permutations}: a null needs at least 2")
+    check_permutations(permutations)
     out.mkdir(parents=True, exist_ok=True)
 
     for folder, model_recipe in models.values():

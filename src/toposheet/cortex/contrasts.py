@@ -77,7 +77,13 @@ def condition_masks(responses: xr.DataArray, a: str, b: str) -> tuple[np.ndarray
 
 def on_grid(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
     """Return values of one sheet on the smallest grid that holds its units, and the units' cells in it."""
-    coordinates = np.stack([values["y"].values, values["x"].values], axis=1)
-    coordinates = coordinates - coordinates.min(axis=0)
-    height, width = (coordinates.max(axis=0) + 1).tolist()
-    return lay_out(values.values, coordinates, (height, width)), coordinates
+    cells, shape = cells_of(values)
+    return lay_out(values.values, cells, shape), cells
+
+
+def cells_of(values: xr.DataArray) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return the cells of units on the smallest grid that holds them all, and the shape of that grid."""
+    cells = np.stack([values["y"].values, values["x"].values], axis=1)
+    cells = cells - cells.min(axis=0)
+    height, width = (cells.max(axis=0) + 1).tolist()
+    return cells, (height, width)

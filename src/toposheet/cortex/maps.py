@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from toposheet.cortex.contrasts import condition_masks, on_grid, readout
+from toposheet.cortex.contrasts import cells_of, condition_masks, readout
 from toposheet.sheet import lay_out
 from toposheet.stats import (
     against_null,
+    check_permutations,
     cross_morans_i,
     gaussian_readout,
     morans_i,
@@ -58,8 +59,7 @@ def map_statistics(
     Raises:
         ValueError: a condition is missing or too small, a width or a number of permutations is out of range.
     """
-    if permutations < 2:
-        raise ValueError(f"permutations is {permutations}: a null needs at least 2")
+    check_permutations(permutations)
     responses = _of_two(responses, a, b)
     in_a, in_b = condition_masks(responses, a, b)
     rng = np.random.default_rng(seed)
@@ -187,9 +187,8 @@ def _taps(responses: xr.DataArray) -> list[_Tap]:
     names, taps = responses["tap"].values, []
     for name in dict.fromkeys(names.tolist()):
         units = np.flatnonzero(names == name)
-        grid, cells = on_grid(responses.isel(unit=units, stimulus=0))
         sheet = str(responses["sheet"].values[units[0]])
-        taps.append(_Tap(name, sheet, units, cells, (grid.shape[-2], grid.shape[-1])))
+        taps.append(_Tap(name, sheet, units, *cells_of(responses.isel(unit=units))))
     return taps
 
 
@@ -220,7 +219,7 @@ def _place_null(
     for sheet in dict.fromkeys(tap.sheet for tap in taps):
         on_sheet = responses.isel(unit=responses["sheet"].values == sheet)
         of_sheet = _taps(on_sheet)
-        grid, cells = on_grid(on_sheet)
+        cells, shape = cells_of(on_sheet)
         width = fwhm / float(on_sheet["spacing_mm"].values[0])
         raw_t = welch_t(on_sheet.values, in_a, in_b).t
         for draw in range(permutations):
@@ -230,7 +229,7 @@ def _place_null(
             if width == 0:
                 t = raw_t[order]
             else:
-                shuffled = lay_out(on_sheet.values[:, order], cells, grid.shape[-2:])
+                shuffled = lay_out(on_sheet.values[:, order], cells, shape)
                 t = welch_t(gaussian_readout(shuffled, width)[:, cells[:, 0], cells[:, 1]], in_a, in_b).t
             for tap in of_sheet:
                 draws[tap.name][draw] = morans_i(tap.map(t))

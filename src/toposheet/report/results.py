@@ -16,6 +16,7 @@ from tqdm import tqdm
 from toposheet.cortex import respond
 from toposheet.cortex.analysis import analyse
 from toposheet.files import folder_aside
+from toposheet.stats import check_permutations
 from toposheet.topography import load, load_topography, local_folder
 
 SUMMARY, MAPS, SETTINGS, RANDOM_LABELS_TABLE = "summary.csv", "maps.nc", "analysis.json", "random_labels.csv"
@@ -85,8 +86,7 @@ def settings_of(
     Raises:
         ValueError: a setting is out of range.
     """
-    if permutations < 2:
-        raise ValueError(f"permutations is {permutations}: a null needs at least 2")
+    check_permutations(permutations)
     if not all(math.isfinite(fwhm) and fwhm >= 0 for fwhm in fwhm_mm):
         raise ValueError(f"the readout's FWHM is {min(fwhm_mm)}: it must be a length of at least 0")
     return {

@@ -26,6 +26,16 @@ class Null:
     p: np.ndarray
 
 
+def check_permutations(permutations: int) -> None:
+    """Refuse a number of draws from which a null has no spread.
+
+    Raises:
+        ValueError: there are fewer than 2.
+    """
+    if permutations < 2:
+        raise ValueError(f"permutations is {permutations}: a null needs at least 2")
+
+
 def against_null(value: np.ndarray | float, draws: Float[np.ndarray, "permutations ..."]) -> Null:
     """Return how a statistic stands in its null. A nan value or draw makes the comparison nan."""
     mean, sd = np.asarray(draws.mean(axis=0)), np.asarray(draws.std(axis=0, ddof=1))

@@ -18,79 +18,16 @@ WORDS_IN_LIST = 3
 
 # Words that the lexicon calls nouns or verbs but that are grammar, not content.
 _CLOSED_CLASS = frozenset(
-    [
-        "all",
-        "another",
-        "any",
-        "anything",
-        "both",
-        "each",
-        "everyone",
-        "everything",
-        "few",
-        "her",
-        "hers",
-        "herself",
-        "him",
-        "himself",
-        "his",
-        "its",
-        "itself",
-        "let",
-        "many",
-        "mine",
-        "much",
-        "myself",
-        "nobody",
-        "none",
-        "nothing",
-        "one",
-        "ones",
-        "other",
-        "others",
-        "our",
-        "ours",
-        "ourselves",
-        "put",
-        "said",
-        "she",
-        "some",
-        "someone",
-        "something",
-        "such",
-        "that",
-        "their",
-        "theirs",
-        "them",
-        "themselves",
-        "these",
-        "they",
-        "this",
-        "those",
-        "thousand",
-        "million",
-        "hundred",
-        "us",
-        "what",
-        "whatever",
-        "which",
-        "who",
-        "whoever",
-        "whom",
-        "whose",
-        "you",
-        "your",
-        "yours",
-        "yourself",
-        "yourselves",
-        "same",
-        "own",
-        "including",
-        "according",
-        "except",
-        "regarding",
-        "concerning",
-    ]
+    re.findall(
+        r"\w+",
+        """
+        all another any anything both each everyone everything few her hers herself him himself his its
+        itself let many mine much myself nobody none nothing one ones other others our ours ourselves put
+        said she some someone something such that their theirs them themselves these they this those
+        thousand million hundred us what whatever which who whoever whom whose you your yours yourself
+        yourselves same own including according except regarding concerning
+        """,
+    )
 )
 
 
@@ -146,8 +83,7 @@ def _sentences(held_out: Sequence[str], train: Sequence[str], n: int, rng: np.ra
     if len(found) < n:
         raise ValueError(
             f"the held-out text has {len(found)} sentences of {WORDS_IN_SENTENCE[0]} to {WORDS_IN_SENTENCE[-1]} words, "
-            f"{n} are needed: "
-            "hold out more text or ask for fewer stimuli"
+            f"{n} are needed: hold out more text or ask for fewer stimuli"
         )
     return [str(s) for s in rng.permutation(sorted(found))[:n]]
 

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
 from toposheet.text.corpora import BUILTIN, builtin_documents
-from toposheet.text.shards import read_manifest, tokenizer_hash, write_manifest, write_tokens
+from toposheet.text.shards import Manifest, read_manifest, tokenizer_hash, write_manifest, write_tokens
 from toposheet.text.tokenizer import train_tokenizer
 
 
@@ -60,8 +60,8 @@ def prepare_builtin(folder: Path, recipe: Recipe) -> None:
     write_manifest(folder, tokenizer, {"train": len(train), "validation": len(held_out)}, n_tokens)
 
 
-def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """Return the tokenizer of a prepared folder.
+def read_tokenizer(folder: Path, manifest: Manifest) -> PreTrainedTokenizerFast:
+    """Return the tokenizer of a prepared folder, the one that its manifest names.
 
     Raises:
         ValueError: it is missing, or not the one that made the tokens.
@@ -70,7 +70,7 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
     except (OSError, ValueError) as error:
         raise ValueError(f"{folder} has no tokenizer that can be read: {str(error).splitlines()[0]}") from None
-    if tokenizer_hash(tokenizer) != read_manifest(folder).tokenizer:
+    if tokenizer_hash(tokenizer) != manifest.tokenizer:
         raise ValueError(f"the tokenizer in {folder} is not the one that made its tokens: prepare the text again")
     return tokenizer
 

@@ -55,13 +55,13 @@ def train(recipe: Recipe, text: Path, out: Path) -> None:
     """
     claim(out, recipe)
     manifest = read_manifest(text)
-    if _is_finished(out, manifest.checksums["train"]):
+    text_checksum = manifest.checksums["train"]
+    if _is_finished(out, text_checksum):
         return
     if manifest.vocabulary != recipe.vocabulary:
         raise ValueError(f"{text} has a vocabulary of {manifest.vocabulary}, the recipe of {recipe.vocabulary}")
-    text_checksum = manifest.checksums["train"]
     source = Blocks(text, recipe)
-    tokenizer = read_tokenizer(text)
+    tokenizer = read_tokenizer(text, manifest)
     unwrapped = build_model(recipe, end_of_text(tokenizer))
     topo = Topography.per_tap(unwrapped, recipe.taps, recipe.sheet_shape, recipe.spacing_mm, recipe.seed)
     spatial_losses(_silence(topo), topo, "all", recipe.radius, recipe.metric, recipe.window)  # fail before training
