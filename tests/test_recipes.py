@@ -31,6 +31,21 @@ def test_the_control_differs_in_alpha_alone():
     assert recipe.control().alpha == 0
 
 
+def test_the_control_of_a_schedule_has_no_strength_at_its_end_either():
+    control = recipes.named("demo", alpha_schedule="linear", final_alpha=5.0).control()
+    assert control.is_control
+    assert control.final_alpha == 0
+    assert not recipes.named("demo", alpha=0.0, alpha_schedule="linear", final_alpha=5.0).is_control
+
+
+def test_the_objectives_of_recipes_are_those_there_are():
+    from toposheet.topography import OBJECTIVES
+
+    for objective in OBJECTIVES:
+        recipes.named("tiny", objective=objective)
+    assert set(recipes._CHOICES["objective"]) == set(OBJECTIVES)
+
+
 def test_the_demo_has_the_published_strength_and_windows():
     demo = recipes.demo()
     assert (demo.alpha, demo.neighborhoods, demo.radius, demo.metric) == (2.5, 5, 5, "chebyshev")
@@ -51,6 +66,13 @@ def test_an_unknown_recipe_lists_those_there_are():
         ({"validation_fraction": 1.0}, "validation_fraction is 1.0"),
         ({"vocabulary": 100}, "vocabulary is 100"),
         ({"clip": 0.0}, "must be positive"),
+        ({"radius": -1}, "radius is -1"),
+        ({"neighborhoods": 0}, "neighborhoods is 0"),
+        ({"max_samples": 1}, "max_samples is 1"),
+        ({"final_alpha": 1.0}, "a strength that changes needs a final_alpha, a constant one has none"),
+        ({"alpha_schedule": "linear"}, "alpha_schedule is 'linear' and final_alpha None"),
+        ({"alpha_schedule": "linear", "final_alpha": -1.0}, "final_alpha is -1.0"),
+        ({"alpha_warmup_updates": -1}, "alpha_warmup_updates is -1"),
     ],
 )
 def test_values_no_run_can_have_are_refused(change, message):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from toposheet.stimuli.build import build_stimuli
     from toposheet.stimuli.table import read_stimuli
     from toposheet.topography import (
+        SpatialStatistics,
         Topography,
         load,
         save,
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Sheet",
+    "SpatialStatistics",
     "Topography",
     "build_stimuli",
     "contrast",
@@ -49,6 +51,7 @@ __all__ = [
 
 _HOME = {
     "Sheet": "sheet",
+    "SpatialStatistics": "topography",
     "Topography": "topography",
     "build_stimuli": "stimuli.build",
     "contrast": "cortex",

@@ -35,12 +35,20 @@ class Recipe:
     sheet_shape: tuple[int, int] | None = None
     spacing_mm: float = 1.0
 
-    # Objective: loss = cross-entropy + alpha * sum over taps of the spatial loss.
+    # Objective: loss = cross-entropy + strength * sum over sheets of the spatial loss (`toposheet.spatial_losses`).
+    # The strength rises linearly from 0 to alpha in the warm-up, then stays ("constant") or goes to final_alpha.
+    objective: Literal["correlation", "shuffled_correlation", "squared_difference", "topoloss", "all_tnn"] = (
+        "correlation"
+    )
     alpha: float = 2.5
-    neighborhoods: int = 5
+    alpha_schedule: Literal["constant", "linear", "cosine"] = "constant"
+    final_alpha: float | None = None
+    alpha_warmup_updates: int = 0
+    neighborhoods: int | Literal["all", "auto"] = 5
     radius: int = 5
     metric: Literal["chebyshev", "euclidean"] = "chebyshev"
     window: Literal["open", "closed"] = "open"
+    max_samples: int | None = None
 
     # Optimisation: AdamW, linear warm-up, cosine decay.
     updates: int = 1200
@@ -64,11 +72,12 @@ class Recipe:
         Raises:
             ValueError: a count below one, a negative strength, heads that do not divide the width.
         """
-        for field in ("layers", "heads", "width", "context", "vocabulary", "neighborhoods", "radius", "batch",
+        for field in ("layers", "heads", "width", "context", "vocabulary", "radius", "batch",
                       "updates", "validation_blocks", "validate_every", "checkpoint_every"):  # fmt: skip
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}: it must be at least 1")
-        for field in ("alpha", "learning_rate", "final_learning_rate", "weight_decay", "warmup_updates", "seed"):
+        for field in ("alpha", "learning_rate", "final_learning_rate", "weight_decay", "warmup_updates",
+                      "alpha_warmup_updates", "seed"):  # fmt: skip
             if not getattr(self, field) >= 0:
                 raise ValueError(f"{field} is {getattr(self, field)}: it must be a number of at least 0")
         if not all(0 <= beta < 1 for beta in self.betas):
@@ -77,9 +86,22 @@ class Recipe:
             raise ValueError(f"sheet_shape is {self.sheet_shape}: a sheet has at least one row and one column")
         if not (self.clip > 0 and self.spacing_mm > 0):
             raise ValueError(f"clip ({self.clip}) and spacing_mm ({self.spacing_mm}) must be positive")
-        for field, choices in (("metric", ("chebyshev", "euclidean")), ("window", ("open", "closed"))):
+        for field, choices in _CHOICES.items():
             if getattr(self, field) not in choices:
                 raise ValueError(f"{field} is {getattr(self, field)!r}: it must be {' or '.join(choices)}")
+        if self.neighborhoods not in ("all", "auto") and not (
+            isinstance(self.neighborhoods, int) and self.neighborhoods >= 1
+        ):
+            raise ValueError(f"neighborhoods is {self.neighborhoods!r}: it must be at least 1, or 'all' or 'auto'")
+        if self.max_samples is not None and self.max_samples < 2:
+            raise ValueError(f"max_samples is {self.max_samples}: a correlation takes at least 2 tokens")
+        if (self.alpha_schedule == "constant") != (self.final_alpha is None):
+            raise ValueError(
+                f"alpha_schedule is {self.alpha_schedule!r} and final_alpha {self.final_alpha}: a strength that "
+                "changes needs a final_alpha, a constant one has none"
+            )
+        if self.final_alpha is not None and not self.final_alpha >= 0:
+            raise ValueError(f"final_alpha is {self.final_alpha}: it must be a number of at least 0")
         if not 0 < self.validation_fraction < 1:
             raise ValueError(f"validation_fraction is {self.validation_fraction}: it must lie between 0 and 1")
         if self.vocabulary < 257 or self.vocabulary > 65536:
@@ -91,8 +113,14 @@ class Recipe:
             raise ValueError(f"width {self.width} does not divide into {self.heads} heads of equal size")
 
     def control(self) -> Recipe:
-        """Return the same run without topography: alpha 0, all else equal."""
-        return dataclasses.replace(self, name=f"{self.name}_control", alpha=0.0)
+        """Return the same run without topography: strength 0, all else equal."""
+        final_alpha = None if self.final_alpha is None else 0.0
+        return dataclasses.replace(self, name=f"{self.name}_control", alpha=0.0, final_alpha=final_alpha)
+
+    @property
+    def is_control(self) -> bool:
+        """Whether the run has no topography to learn."""
+        return self.alpha == 0 and not self.final_alpha
 
     def save(self, path: Path) -> None:
         """Write the recipe as JSON."""
@@ -125,9 +153,20 @@ class Recipe:
         return [f"{name}: {mine[name]}, {theirs[name]}" for name in mine if mine[name] != theirs[name]]
 
 
+_CHOICES = {
+    "objective": ("correlation", "shuffled_correlation", "squared_difference", "topoloss", "all_tnn"),
+    "alpha_schedule": ("constant", "linear", "cosine"),
+    "metric": ("chebyshev", "euclidean"),
+    "window": ("open", "closed"),
+}
+
+
 def demo() -> Recipe:
-    """Return the run of `toposheet demo`: 4.2 M parameters, minutes on two CPU cores."""
-    return Recipe(name="demo")
+    """Return the run of `toposheet demo`: 4.2 M parameters, minutes on two CPU cores.
+
+    The objective correlates half of the tokens of a batch, 256, which keeps its cost below a tenth of the step.
+    """
+    return Recipe(name="demo", max_samples=256)
 
 
 def tiny() -> Recipe:

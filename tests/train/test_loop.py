@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 import signal
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import toposheet as ts
 from toposheet import recipes
 from toposheet.text.shards import SPLITS, write_manifest, write_tokens
 from toposheet.text.tokenizer import train_tokenizer
+from toposheet.topography import OBJECTIVES
 from toposheet.train import loop
 from toposheet.train.log import read_metrics
 from toposheet.train.loop import RESULT, STATE, Blocks, train
@@ -214,7 +216,56 @@ def test_a_text_of_another_vocabulary_is_refused(text, tmp_path):
         train(recipes.tiny(), text, tmp_path)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(text, tmp_path):
-    wild = recipes.named("tiny", vocabulary=300, context=16, learning_rate=1e30, warmup_updates=0, clip=1e30)
-    with pytest.raises(FloatingPointError, match="not finite in update"):
-        train(wild, text, tmp_path / "model")
+@pytest.mark.parametrize("control", [False, True])
+def test_a_run_that_diverges_stops_and_names_update_tap_and_last_good_state(text, tmp_path, control, monkeypatch):
+    recipe = RECIPE.control() if control else RECIPE
+    record = ts.Topography.record
+    updates = iter(range(100))
+
+    @contextmanager
+    def poisoned(self, model):
+        if model.training and next(updates) == 6:
+            model.transformer.h[1].attn.c_proj.weight.data[0, 0] = torch.inf
+        with record(self, model) as activations:
+            yield activations
+
+    monkeypatch.setattr(ts.Topography, "record", poisoned)
+    with pytest.raises(
+        FloatingPointError,
+        match=rf"not finite in update 7, first in transformer.h.1.attn: .*{tmp_path}/model/{STATE}, after update 4",
+    ):
+        train(recipe, text, tmp_path / "model")
+    state = torch.load(tmp_path / "model" / STATE, weights_only=True)
+    assert state["update"] == 4
+    assert all(tensor.isfinite().all() for tensor in state["model"].values())
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_before_it_reaches_the_weights(text, tmp_path, monkeypatch):
+    def infinite_slope(model, *rest):
+        return (model.lm_head.weight * 0).sqrt().sum().expand(2 * RECIPE.layers)
+
+    monkeypatch.setattr(loop, "_spatial_losses", infinite_slope)
+    with pytest.raises(
+        FloatingPointError, match=r"gradient is not finite in update 1, first in transformer.wte.weight.*none was saved"
+    ):
+        train(RECIPE, text, tmp_path / "model")
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_objective_trains_and_is_lowered(objective, text, tmp_path):
+    recipe = recipes.named(
+        "tiny", vocabulary=300, context=16, updates=30, objective=objective, alpha=5.0, warmup_updates=1,
+        learning_rate=5e-3, validate_every=30, neighborhoods="all",
+    )  # fmt: skip
+    train(recipe, text, tmp_path / "model")
+    spatial = read_metrics(tmp_path / "model" / "metrics.jsonl")["spatial_loss"].dropna().to_numpy()
+    assert spatial[-5:].mean() < 0.95 * spatial[:2].mean()
+
+
+def test_the_strength_of_every_update_is_logged(text, tmp_path):
+    recipe = recipes.named(
+        "tiny", vocabulary=300, context=16, updates=4, alpha=2.0, alpha_schedule="linear", final_alpha=0.0
+    )
+    train(recipe, text, tmp_path / "model")
+    logged = read_metrics(tmp_path / "model" / "metrics.jsonl")["alpha"].dropna()
+    assert logged.tolist() == [2.0, 1.5, 1.0, 0.5]

@@ -1,11 +1,12 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from toposheet import recipes
 from toposheet.train.model import build_model
-from toposheet.train.optimizer import adamw, learning_rate
+from toposheet.train.optimizer import adamw, learning_rate, strength
 
 RECIPE = recipes.named("demo", updates=100, warmup_updates=10, learning_rate=1.0, final_learning_rate=0.1)
 
@@ -45,3 +46,28 @@ def test_the_published_size():
     assert sum(p.numel() for p in model.parameters()) == 128_875_488
     biases = sum(p.numel() for n, p in model.named_parameters() if n.endswith(".bias"))
     assert 128_875_488 - biases == 128_771_216
+
+
+def strengths(**changes):
+    recipe = recipes.named("tiny", updates=100, alpha=2.0, **changes)
+    return np.array([strength(update, recipe) for update in range(101)])
+
+
+def test_the_strength_is_constant_unless_a_schedule_is_named():
+    assert (strengths() == 2.0).all()
+
+
+def test_the_strength_warms_up_from_nothing():
+    values = strengths(alpha_warmup_updates=20)
+    np.testing.assert_allclose(values[:21], [*np.arange(1, 21) / 10, 2.0])
+    assert (values[20:] == 2.0).all()
+
+
+def test_the_strength_goes_linearly_to_its_end_after_warm_up():
+    values = strengths(alpha_schedule="linear", final_alpha=0.5, alpha_warmup_updates=20)
+    np.testing.assert_allclose(values[20:], np.linspace(2.0, 0.5, 81))
+
+
+def test_the_strength_goes_by_half_a_cosine_to_its_end_which_may_be_higher():
+    values = strengths(alpha_schedule="cosine", final_alpha=4.0)
+    np.testing.assert_allclose(values, 3.0 - np.cos(np.pi * np.arange(101) / 100))

@@ -43,6 +43,11 @@ class Sheet:
         """Row and column of all units of the sheet, tap after tap."""
         return np.concatenate(list(self.places.values()))
 
+    @property
+    def n_units(self) -> int:
+        """How many units live on the sheet."""
+        return sum(len(places) for places in self.places.values())
+
 
 def lay_out(
     values: Float[np.ndarray, "*maps units"],

@@ -1,13 +1,14 @@
 from toposheet.topography.checkpoint import load, load_topography, local_folder, save
-from toposheet.topography.objectives.correlation import (
-    spatial_correlation_loss,
-    spatial_loss,
-    spatial_losses,
-)
+from toposheet.topography.objectives.spatial import OBJECTIVES, spatial_correlation_loss, spatial_loss, spatial_losses
+from toposheet.topography.objectives.statistics import SpatialStatistics
+from toposheet.topography.objectives.weights import ON_WEIGHTS
 from toposheet.topography.taps import find_taps, record, tap_widths
 from toposheet.topography.topography import Topography
 
 __all__ = [
+    "OBJECTIVES",
+    "ON_WEIGHTS",
+    "SpatialStatistics",
     "Topography",
     "find_taps",
     "load",

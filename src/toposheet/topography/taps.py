@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 
 def find_taps(model: nn.Module, patterns: Sequence[str]) -> list[str]:
@@ -33,8 +34,21 @@ def find_taps(model: nn.Module, patterns: Sequence[str]) -> list[str]:
     return [name for name in names if name in found]
 
 
+class Activations(dict[str, Tensor]):
+    """What the taps of a model put out: {tap: (batch, time, units)}.
+
+    Args:
+        training: Whether the model was in training when it was recorded, so that the activations should carry a
+            gradient.
+    """
+
+    def __init__(self, training: bool) -> None:
+        super().__init__()
+        self.training = training
+
+
 @contextmanager
-def record(model: nn.Module, taps: Sequence[str]) -> Generator[dict[str, Tensor], None, None]:
+def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None, None]:
     """Fill a dict with what each tap puts out while the model runs: {tap: (batch, time, units)}.
 
     The tensors stay part of the graph, and the dict stays filled after the block. A second forward pass
@@ -44,7 +58,7 @@ def record(model: nn.Module, taps: Sequence[str]) -> Generator[dict[str, Tensor]
         with record(model, taps) as activations:
             model(input_ids)
     """
-    activations: dict[str, Tensor] = {}
+    activations = Activations(training=model.training and torch.is_grad_enabled())
 
     def keep(tap: str):
         def hook(_module: nn.Module, _inputs: object, output: Any) -> None:
@@ -83,3 +97,25 @@ def tap_widths(model: nn.Module, taps: Sequence[str]) -> dict[str, int]:
             shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise ValueError(f"the tap {tap} puts out {shape}: it must be a (batch, time, units) tensor")
     return {tap: activations[tap].shape[-1] for tap in taps}
+
+
+def output_weights(model: nn.Module, widths: Mapping[str, int]) -> dict[str, Tensor]:
+    """Return what each unit of a tap reads: {tap: (inputs, units)}, the weights of the last layer inside the module.
+
+    Args:
+        model: The network.
+        widths: How many units each tap has.
+
+    Raises:
+        ValueError: there is no linear layer in the tap that puts out its units.
+    """
+    weights = {}
+    for tap, width in widths.items():
+        for module in model.get_submodule(tap).modules():
+            if isinstance(module, nn.Linear) and module.out_features == width:
+                weights[tap] = module.weight.T
+            elif isinstance(module, Conv1D) and module.weight.shape[1] == width:
+                weights[tap] = module.weight
+        if tap not in weights:
+            raise ValueError(f"the tap {tap} has no linear layer that puts out its {width} units")
+    return weights

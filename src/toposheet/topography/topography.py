@@ -11,7 +11,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from toposheet.sheet import Sheet, lay_out, random_places, square_shape
-from toposheet.topography.taps import find_taps, record, tap_widths
+from toposheet.topography.taps import Activations, find_taps, output_weights, record, tap_widths
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +75,13 @@ class Topography:
         """How many units each tap has."""
         return {tap: len(places) for sheet in self.sheets.values() for tap, places in sheet.places.items()}
 
-    def record(self, model: nn.Module) -> AbstractContextManager[dict[str, Tensor]]:
+    def record(self, model: nn.Module) -> AbstractContextManager[Activations]:
         """Record the taps while the model runs: {tap: (batch, time, units)}. See `taps.record`."""
         return record(model, self.taps)
+
+    def weights(self, model: nn.Module) -> dict[str, Tensor]:
+        """Return what each unit of a tap reads: {tap: (inputs, units)}. See `taps.output_weights`."""
+        return output_weights(model, self.widths)
 
     def check(self, model: nn.Module) -> None:
         """Refuse a model that this topography does not fit.

@@ -7,7 +7,7 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
@@ -26,10 +27,11 @@ from toposheet.text.bigram import bigram_loss
 from toposheet.text.pipeline import read_corpora, read_tokenizer
 from toposheet.text.shards import block_order, blocks, read_manifest, read_tokens
 from toposheet.text.tokenizer import end_of_text
-from toposheet.topography import Topography, save, spatial_losses
+from toposheet.topography import ON_WEIGHTS, Topography, save, spatial_losses
 from toposheet.train.log import Metrics, progress_bar
+from toposheet.train.memory import keep_freed_memory
 from toposheet.train.model import build_model
-from toposheet.train.optimizer import adamw, learning_rate
+from toposheet.train.optimizer import adamw, learning_rate, strength
 from toposheet.train.state import load_state, save_state
 
 STATE = "training_state.pt"
@@ -65,12 +67,16 @@ def train(recipe: Recipe, text: Path, out: Path) -> None:
     unwrapped = build_model(recipe, end_of_text(tokenizer))
     topo = Topography.per_tap(unwrapped, recipe.taps, recipe.sheet_shape, recipe.spacing_mm, recipe.seed)
     spatial_losses(_silence(topo), topo, "all", recipe.radius, recipe.metric, recipe.window)  # fail before training
+    if recipe.objective in ON_WEIGHTS:
+        topo.weights(unwrapped)
 
+    keep_freed_memory()
     accelerator = Accelerator()
     model, optimizer = accelerator.prepare(unwrapped, adamw(unwrapped, recipe))
     out.mkdir(parents=True, exist_ok=True)
     recipe.save(out / "recipe.json")
     done = load_state(out / STATE, unwrapped, optimizer, text_checksum) if (out / STATE).is_file() else 0
+    good_state = f"{out / STATE}, after update {done}" if done else "none was saved yet"
     first, metrics = done, Metrics(out / "metrics.jsonl", done)
     started = time.perf_counter()
 
@@ -83,20 +89,26 @@ def train(recipe: Recipe, text: Path, out: Path) -> None:
             batch = torch.from_numpy(source.train(update)).to(accelerator.device)
             with topo.record(unwrapped) as activations:
                 task_loss = _task_loss(model, batch)
-            spatial = _spatial_losses(activations, topo, recipe, update)
-            loss = task_loss if spatial is None else task_loss + recipe.alpha * spatial.sum()
-            if not loss.isfinite():
-                raise FloatingPointError(f"the loss is not finite in update {update + 1}: lower the learning rate")
+            _refuse_divergence(task_loss, "task loss", update, activations, good_state)
+            spatial, alpha = None, strength(update, recipe)
+            loss = task_loss
+            if not recipe.is_control:
+                spatial = _spatial_losses(unwrapped, activations, topo, recipe, update)
+                loss = task_loss + alpha * spatial.sum()
+                of_sheets = dict(zip(topo.sheets, spatial, strict=True))
+                _refuse_divergence(loss, "spatial loss", update, of_sheets, good_state)
             accelerator.backward(loss)
             norm = accelerator.clip_grad_norm_(model.parameters(), recipe.clip)
             assert norm is not None
+            gradients = {name: p.grad for name, p in unwrapped.named_parameters() if p.grad is not None}
+            _refuse_divergence(norm, "gradient", update, gradients, good_state)
             optimizer.step()
             optimizer.zero_grad()
             done = update + 1
 
             row = {"task_loss": task_loss.item(), "gradient_norm": float(norm)}
             if spatial is not None:
-                row["spatial_loss"] = spatial.mean().item()
+                row |= {"spatial_loss": spatial.mean().item(), "alpha": alpha}
             n_tokens = batch[:, 1:].numel()
             now = time.perf_counter()
             metrics.write(
@@ -117,6 +129,7 @@ def train(recipe: Recipe, text: Path, out: Path) -> None:
             bar.update()
             if interrupted.is_set() or (done % recipe.checkpoint_every == 0 and done < recipe.updates):
                 save_state(out / STATE, done, unwrapped, optimizer, text_checksum)
+                good_state = f"{out / STATE}, after update {done}"
             if interrupted.is_set():
                 raise KeyboardInterrupt
     if not validation:  # stopped between the last update and the end
@@ -181,15 +194,36 @@ class Blocks:
         return blocks(self._tokens["validation"], order[: self._recipe.validation_blocks], self._recipe.context)
 
 
-def _spatial_losses(activations: dict[str, Tensor], topo: Topography, recipe: Recipe, update: int) -> Tensor | None:
-    """Return the spatial loss of each sheet in windows drawn for this update; None where alpha is 0."""
-    if recipe.alpha == 0:
-        return None
-    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + update)
+def _spatial_losses(
+    model: PreTrainedModel, activations: dict[str, Tensor], topo: Topography, recipe: Recipe, update: int
+) -> Float[Tensor, " sheets"]:
+    """Return the spatial loss of each sheet, by the recipe's objective, in windows drawn for this update."""
     losses = spatial_losses(
-        activations, topo, recipe.neighborhoods, recipe.radius, recipe.metric, recipe.window, generator
+        topo.weights(model) if recipe.objective in ON_WEIGHTS else activations,
+        topo,
+        recipe.neighborhoods,
+        recipe.radius,
+        recipe.metric,
+        recipe.window,
+        torch.Generator().manual_seed(recipe.seed * 1_000_003 + update),
+        objective=recipe.objective,
+        max_samples=recipe.max_samples,
     )
     return torch.stack(list(losses.values()))
+
+
+def _refuse_divergence(value: Tensor, what: str, update: int, parts: Mapping[str, Tensor], good_state: str) -> None:
+    """Stop a run in which a value is nan or inf, before it reaches the weights.
+
+    Raises:
+        FloatingPointError: the message names the update, the first part that is not finite and the last good state.
+    """
+    if not value.isfinite():
+        first = next((name for name, part in parts.items() if not part.isfinite().all()), "none of its parts")
+        raise FloatingPointError(
+            f"the {what} is not finite in update {update + 1}, first in {first}: train with a lower learning rate or "
+            f"strength, into another folder (last good state: {good_state})"
+        )
 
 
 def claim(out: Path, recipe: Recipe) -> None:
@@ -233,7 +267,10 @@ def _task_loss(model: torch.nn.Module, batch: Tensor) -> Tensor:
 def _validate(
     model: PreTrainedModel, topo: Topography, source: Blocks, recipe: Recipe, device: torch.device
 ) -> dict[str, Any]:
-    """Return the task loss on held-out text and the spatial loss over all windows, mean and for each sheet."""
+    """Return the task loss on held-out text and TopoLM's spatial loss over all windows, mean and for each sheet.
+
+    The spatial loss is that of `"correlation"` whatever the objective, so that runs can be compared.
+    """
     held_out = torch.from_numpy(source.validation()).to(device)
     model.eval()
     batches = held_out.split(recipe.batch)

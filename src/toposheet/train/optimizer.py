@@ -1,4 +1,4 @@
-"""AdamW and the learning rate of a recipe."""
+"""AdamW, and what changes from update to update: the learning rate and the strength of the objective."""
 
 from __future__ import annotations
 
@@ -27,3 +27,14 @@ def learning_rate(update: int, recipe: Recipe) -> float:
     progress = (update - recipe.warmup_updates) / max(1, recipe.updates - recipe.warmup_updates)
     swing = recipe.learning_rate - recipe.final_learning_rate
     return recipe.final_learning_rate + swing * (1 + math.cos(math.pi * progress)) / 2
+
+
+def strength(update: int, recipe: Recipe) -> float:
+    """Return what the spatial loss is multiplied by in an update (0, 1, ...): linear warm-up, then the schedule."""
+    if update < recipe.alpha_warmup_updates:
+        return recipe.alpha * (update + 1) / recipe.alpha_warmup_updates
+    if recipe.final_alpha is None:
+        return recipe.alpha
+    progress = (update - recipe.alpha_warmup_updates) / max(1, recipe.updates - recipe.alpha_warmup_updates)
+    left = 1 - progress if recipe.alpha_schedule == "linear" else (1 + math.cos(math.pi * progress)) / 2
+    return recipe.final_alpha + (recipe.alpha - recipe.final_alpha) * left

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toposheet as ts
-from toposheet.sheet import Sheet, random_places
-from toposheet.topography.objectives import covariance
+from toposheet.sheet import Sheet, distances, random_places
+from toposheet.topography.objectives import moments
 
 
 def numpy_loss(x, places, metric):
@@ -96,6 +96,121 @@ def test_sampled_gradients_equal_those_of_the_windows_drawn(rng):
     torch.testing.assert_close(sampled, direct, rtol=1e-4, atol=1e-7)
 
 
+def windows_of(sheet, side):
+    """The units of every window that lies on the sheet, counted cell by cell."""
+    height, width = (min(side, cells) for cells in sheet.shape)
+    for top in range(sheet.shape[0] - height + 1):
+        for left in range(sheet.shape[1] - width + 1):
+            y, x = sheet.coordinates.T - np.array([[top], [left]])
+            inside = np.flatnonzero((y >= 0) & (y < height) & (x >= 0) & (x < width))
+            if len(inside) >= 3:
+                yield inside
+
+
+@METRICS
+@pytest.mark.parametrize("window", ["open", "closed"])
+@pytest.mark.parametrize("neighborhoods", ["all", 7])
+@pytest.mark.parametrize(("shape", "n_units"), [((6, 6), 36), ((4, 9), 36), ((6, 7), 30)])
+def test_values_and_gradients_of_windows_equal_float64(metric, window, neighborhoods, shape, n_units, rng):
+    topo = one_tap(shape, n_units)
+    sheet = topo.sheets["tap"]
+    x = torch.from_numpy(rng.normal(size=(40, n_units)) * 3 + rng.normal(size=n_units) * 10).float()
+    windows = list(windows_of(sheet, 3 if window == "open" else 5))
+    if neighborhoods == 7:
+        drawn = torch.randint(len(windows), (7,), generator=torch.Generator().manual_seed(4))
+        windows = [windows[i] for i in drawn]
+    exact, ours = x.double().requires_grad_(), x.clone().requires_grad_()
+    places = torch.from_numpy(sheet.coordinates)
+    expected = torch.stack([torch64_loss(exact[:, w], places[w], metric) for w in windows]).mean()
+    value = ts.spatial_loss(
+        {"tap": ours[None]}, topo, neighborhoods, 2, metric, window, torch.Generator().manual_seed(4)
+    )
+    expected.backward()
+    value.backward()
+    assert value.item() == pytest.approx(expected.item(), abs=1e-6)
+    assert exact.grad is not None
+    assert ours.grad is not None
+    torch.testing.assert_close(ours.grad.double(), exact.grad, rtol=0, atol=1e-5 * exact.grad.abs().max().item())
+
+
+def test_the_parts_of_a_batch_share_the_loss_and_the_gradient_of_the_whole(rng):
+    places = random_places(70, (8, 9), rng)
+    topo = ts.Topography({"cortex": Sheet((8, 9), {"a": places[:40], "b": places[40:]})})
+    x = {tap: torch.from_numpy(rng.normal(size=(50, 1, n)) + 30).float() for tap, n in (("a", 40), ("b", 30))}
+    for neighborhoods in ("all", 5):
+        whole = {tap: value.clone().requires_grad_() for tap, value in x.items()}
+        generator = torch.Generator().manual_seed(2)
+        exact = ts.spatial_loss(whole, topo, neighborhoods, 3, generator=generator)
+        exact.backward()
+        statistics = ts.SpatialStatistics(topo, neighborhoods, 3, generator=torch.Generator().manual_seed(2))
+        parts = [
+            {tap: value[cut].requires_grad_() for tap, value in x.items()}
+            for cut in (slice(1), slice(1, 30), slice(30, 50))
+        ]
+        for part in parts:
+            statistics.add(part)
+        for part in parts:
+            value = statistics.losses(part)["cortex"]
+            assert value.item() == pytest.approx(exact.item(), abs=1e-6)
+            value.backward()
+        for tap, value in whole.items():
+            joined = torch.cat([part[tap].grad for part in parts])
+            torch.testing.assert_close(joined, value.grad, rtol=0, atol=1e-5 * value.grad.abs().max().item())
+
+
+def test_parts_are_added_before_losses_are_asked_for():
+    topo = one_tap((3, 3))
+    x = {"tap": torch.randn(1, 20, 9)}
+    statistics = ts.SpatialStatistics(topo)
+    with pytest.raises(ValueError, match="no activations were added"):
+        statistics.losses(x)
+    statistics.add(x)
+    statistics.losses(x)
+    with pytest.raises(ValueError, match="added whole"):
+        statistics.add(x)
+
+
+def test_max_samples_draws_tokens_uniformly_and_looks_at_no_others(rng):
+    topo = one_tap((3, 3))
+    x = torch.from_numpy(rng.normal(size=(4, 15, 9))).float().requires_grad_()
+    seen = torch.zeros(60)
+    for seed in range(300):
+        generator = torch.Generator().manual_seed(seed)
+        loss = ts.spatial_loss({"tap": x}, topo, generator=generator, max_samples=20)
+        (gradient,) = torch.autograd.grad(loss, x)
+        tokens = gradient.flatten(0, 1).abs().sum(dim=1) > 0
+        assert tokens.sum() == 20
+        alone = ts.spatial_loss({"tap": x.flatten(0, 1)[None, tokens]}, topo)
+        assert loss.item() == pytest.approx(alone.item(), abs=1e-6)
+        (of_alone,) = torch.autograd.grad(alone, x)
+        torch.testing.assert_close(gradient, of_alone, rtol=1e-4, atol=1e-7)
+        seen += tokens
+    # 300 draws of a third: binomial, mean 100, sd 8.2.
+    assert (seen - 100).abs().max() < 4.5 * 8.2
+    assert ts.spatial_loss({"tap": x}, topo, max_samples=60).item() == ts.spatial_loss({"tap": x}, topo).item()
+
+
+def test_auto_looks_at_all_windows_of_small_sheets_and_draws_from_large_ones(rng):
+    for shape, exact in (((6, 6), True), ((20, 20), False)):
+        topo = one_tap(shape)
+        x = {"tap": torch.from_numpy(rng.normal(size=(1, 30, shape[0] * shape[1]))).float()}
+        values = [ts.spatial_loss(x, topo, "auto", 3, generator=torch.Generator().manual_seed(s)) for s in (0, 1)]
+        assert (values[0] == values[1]).item() == exact
+        assert (values[0] == ts.spatial_loss(x, topo, "all", 3)).item() == exact
+
+
+def test_tables_are_built_once(rng, monkeypatch):
+    from toposheet.topography.objectives import windows
+
+    topo, x = one_tap((7, 7)), {"tap": torch.from_numpy(rng.normal(size=(1, 30, 49))).float()}
+    built = []
+    of = windows.Neighborhoods.of
+    monkeypatch.setattr(windows.Neighborhoods, "of", lambda *a: built.append(a) or of(*a))
+    for _ in range(3):
+        ts.spatial_loss(x, topo)
+    assert len(built) == 1
+
+
 @settings(max_examples=25)
 @given(st.integers(0, 1000), st.floats(0.1, 30), st.floats(-50, 50))
 def test_gain_and_offset_of_units_and_moves_of_the_sheet_change_nothing(seed, gain, offset):
@@ -145,7 +260,8 @@ def test_silent_units_and_single_tokens_are_finite(rng):
     topo = one_tap((3, 3))
     x = torch.from_numpy(rng.normal(size=(1, 20, 9)).astype(np.float32))
     x[..., 4] = 0.1
-    for case in (x, x[:, :1], torch.zeros_like(x)):
+    # A silent unit; one token; all silent; all units alike, so that correlations have no spread.
+    for case in (x, x[:, :1], torch.zeros_like(x), x[..., :1].expand_as(x)):
         leaf = case.clone().requires_grad_()
         loss = ts.spatial_loss({"tap": leaf}, topo)
         loss.backward()
@@ -184,7 +300,7 @@ def test_tokens_worked_through_in_chunks_give_the_sum_of_all(rng, monkeypatch):
         return loss.item(), torch.autograd.grad(loss, x)[0]
 
     whole, whole_gradient = value_and_gradient()
-    monkeypatch.setitem(covariance._CHUNK, "cpu", 7)
+    monkeypatch.setitem(moments._CHUNK, "cpu", 7)
     parts, parts_gradient = value_and_gradient()
     assert parts == pytest.approx(whole, abs=1e-6)
     torch.testing.assert_close(parts_gradient, whole_gradient, rtol=1e-4, atol=1e-8)
@@ -209,5 +325,25 @@ def test_wrong_input_is_refused_by_name():
         ts.spatial_loss({"tap": x}, topo, 0)
     with pytest.raises(ValueError, match="radius is -1"):
         ts.spatial_loss({"tap": x}, topo, radius=-1)
+    with pytest.raises(ValueError, match="metric is 'cityblock': it must be"):
+        distances(np.zeros((2, 2), dtype=int), "cityblock")
+    with pytest.raises(ValueError, match="objective is 'moran': it must be one of correlation, shuffled"):
+        ts.spatial_loss({"tap": x}, topo, objective="moran")
+    with pytest.raises(ValueError, match="reduce is 'global', but there is no process group"):
+        ts.spatial_loss({"tap": x}, topo, reduce="global")
+    with pytest.raises(ValueError, match="max_samples is 1"):
+        ts.spatial_loss({"tap": x}, topo, max_samples=1)
     with pytest.raises(ValueError, match="4 places for 9 units"):
         ts.spatial_correlation_loss(x[0], torch.zeros(4, 2, dtype=torch.long))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_nan_and_inf_are_refused_by_tap_wherever_they_are(value, dtype, rng):
+    places = random_places(400, (20, 20), rng)
+    topo = ts.Topography({"cortex": Sheet((20, 20), {"a": places[:200], "b": places[200:]})})
+    x = {tap: torch.from_numpy(rng.normal(size=(2, 600, 200))).to(dtype) for tap in "ab"}
+    ts.spatial_loss(x, topo, 1)
+    x["b"][1, 598, 7] = value
+    with pytest.raises(ValueError, match="activations of b hold nan or inf"):
+        ts.spatial_loss(x, topo, 1)

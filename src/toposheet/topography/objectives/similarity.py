@@ -1,0 +1,87 @@
+"""How alike the units of a window are, and what an objective makes of it: values, with gradients in closed form.
+
+Closed forms save the graph of a dozen small operations, which would cost as much as the products themselves.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Pairs(NamedTuple):
+    """The pairs of units of windows. Each pair counts twice, as (i, j) and as (j, i): the same values.
+
+    Args:
+        there: 1 for a pair of two units, 0 for a unit with itself or with a hole.
+        nearness: d = 1 / (1 + distance) of the two places.
+    """
+
+    there: Float[Tensor, "*#windows cells cells"]
+    nearness: Float[Tensor, "*#windows cells cells"]
+
+    @classmethod
+    def of(cls, units: Float[Tensor, "*#windows cells"], nearness: Float[Tensor, "*#windows cells cells"]) -> Pairs:
+        """Return the pairs of windows in which `units` is 1 for a unit and 0 for a hole."""
+        return cls(units[..., :, None] * units[..., None, :] - torch.diag_embed(units), nearness)
+
+
+def correlation_losses(
+    r: Float[Tensor, "*windows cells cells"], pairs: Pairs
+) -> tuple[Float[Tensor, "*windows"], Float[Tensor, "*windows cells cells"]]:
+    """Return (1 - corr(r, d)) / 2 of each window (TopoLM, arXiv:2410.11516), and its gradient with respect to r."""
+    n = _sums(pairs.there)
+    d = pairs.there * (pairs.nearness - _sums(pairs.there * pairs.nearness) / n)
+    d *= _sums(d * d).clamp_min(1e-20).rsqrt()
+    scratch = r * pairs.there
+    centred = (r - _sums(scratch) / n).mul_(pairs.there)
+    square = torch.linalg.vector_norm(centred, dim=(-2, -1), keepdim=True).square()
+    # Correlations that differ by less than their rounding have no correlation with anything.
+    scale = torch.where(square > 1e-12 * n, square, torch.inf).rsqrt()
+    corr = _sums(torch.mul(centred, d, out=scratch)) * scale
+    gradient = centred.mul_(corr * scale * scale / 2).addcmul_(d, scale, value=-0.5)
+    return (1 - corr.squeeze((-2, -1))) / 2, gradient
+
+
+def squared_differences(
+    r: Float[Tensor, "*windows cells cells"], pairs: Pairs
+) -> tuple[Float[Tensor, "*windows"], Float[Tensor, "*windows cells cells"]]:
+    """Return mean((r - d)^2) of each window (Poli et al. 2022, arXiv:2211.13152), and its gradient by r."""
+    n = _sums(pairs.there)
+    difference = (r - pairs.nearness).mul_(pairs.there)
+    losses = (_sums(difference * difference) / n).squeeze((-2, -1))
+    return losses, difference.mul_(2 / n)
+
+
+def similarities_(
+    products: Float[Tensor, "*windows cells cells"], silent_below: Float[Tensor, "*windows cells"]
+) -> tuple[Float[Tensor, "*windows cells cells"], Float[Tensor, "*windows cells"]]:
+    """Turn products into products / norms, in place: Pearson correlations if centred. Return also one over the norms.
+
+    A unit whose square is not above `silent_below` is silent: 0 to all others.
+    """
+    square = products.diagonal(dim1=-2, dim2=-1)
+    scale = torch.where(square > silent_below, square, torch.inf).rsqrt()
+    return products.mul_(scale[..., :, None]).mul_(scale[..., None, :]), scale
+
+
+def through_norms_(
+    gradient: Float[Tensor, "*windows cells cells"],
+    r: Float[Tensor, "*windows cells cells"],
+    scale: Float[Tensor, "*windows cells"],
+) -> Float[Tensor, "*windows cells cells"]:
+    """Turn the (symmetric) gradient by similarities into the one by products, in place; r is used up.
+
+    r_ij = p_ij s_i s_j and s_i = p_ii^(-1/2), so that each p_ii moves a whole row and column of r.
+    """
+    of_squares = r.mul_(gradient).sum(dim=-1) * scale * scale
+    gradient.mul_(scale[..., :, None]).mul_(scale[..., None, :])
+    gradient.diagonal(dim1=-2, dim2=-1).sub_(of_squares)
+    return gradient
+
+
+def _sums(x: Float[Tensor, "*#windows cells cells"]) -> Float[Tensor, "*#windows 1 1"]:
+    return x.sum(dim=(-2, -1), keepdim=True)

@@ -1,0 +1,171 @@
+"""The objectives of topographic training, behind one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from toposheet.sheet import distances
+from toposheet.sheet.grid import Metric
+from toposheet.topography.objectives.moments import Scratch, moments
+from toposheet.topography.objectives.statistics import (
+    ON_ACTIVATIONS,
+    SpatialStatistics,
+    View,
+    evaluate,
+    samples_of,
+    with_gradient,
+)
+from toposheet.topography.objectives.weights import ON_WEIGHTS
+from toposheet.topography.objectives.windows import Windows
+from toposheet.topography.topography import Topography
+
+OBJECTIVES = (*ON_ACTIVATIONS, *ON_WEIGHTS)
+
+
+def spatial_correlation_loss(
+    x: Float[Tensor, "samples units"], coordinates: Int[Tensor, "places 2"], metric: Metric = "chebyshev"
+) -> Float[Tensor, ""]:
+    """Return the spatial loss of one neighborhood (TopoLM, arXiv:2410.11516; TDANN, doi:10.1016/j.neuron.2024.04.018).
+
+    SL = (1 - corr(r, d)) / 2, where r holds the Pearson correlations of the responses of all pairs of units,
+    and d = 1 / (1 + distance) of their places.
+
+    Args:
+        x: Responses of the units of the neighborhood to a number of samples (tokens).
+        coordinates: Row and column of each unit, in cells.
+        metric: `"chebyshev"` (the paper's l-infinity) or `"euclidean"` (the published code's).
+
+    Returns:
+        Between 0 (near units respond alike, far units differ) and 1; 0.5 where responses do not depend on
+        places. Silent units correlate 0 with all others. Computed in float32 whatever autocast says.
+
+    Raises:
+        ValueError: places and responses differ in number, or the metric is unknown.
+    """
+    if len(coordinates) != x.shape[-1]:
+        raise ValueError(f"{len(coordinates)} places for {x.shape[-1]} units: each unit needs one")
+    nearness = 1 / (1 + torch.from_numpy(distances(coordinates.cpu().numpy(), metric)))
+    everyone = torch.arange(x.shape[-1], device=x.device)[None]
+    there = torch.ones(everyone.shape, device=x.device)
+    view = View(Windows(everyone, there, nearness.to(x.device, torch.float32)), everyone, None)
+    with torch.autocast(x.device.type, enabled=False):
+        with torch.no_grad():
+            part = moments(x, None, view.read, Scratch())
+            loss, weights = evaluate([view], [part], ON_ACTIVATIONS["correlation"])
+        return with_gradient(loss, [x], None, [view], [part], weights).squeeze(0)
+
+
+def spatial_losses(
+    activations: Mapping[str, Tensor],
+    topo: Topography,
+    neighborhoods: int | Literal["all", "auto"] = 5,
+    radius: int = 5,
+    metric: Metric = "chebyshev",
+    window: Literal["open", "closed"] = "open",
+    generator: torch.Generator | None = None,
+    *,
+    objective: str = "correlation",
+    max_samples: int | None = None,
+    reduce: Literal["local", "global"] = "local",
+) -> dict[str, Float[Tensor, ""]]:
+    """Return the spatial loss of each sheet (of each tap, where every tap has its own).
+
+    Objectives on activations, each the mean over windows:
+
+    - `"correlation"`: TopoLM's, see `spatial_correlation_loss`.
+    - `"shuffled_correlation"`: the same with the distances of each window shuffled once and for all: a control of
+      equal strength that no map can satisfy.
+    - `"squared_difference"`: mean (cosine similarity - d)^2 of pairs of units (Poli et al. 2022, arXiv:2211.13152;
+      there over all units of a layer and item by item, here over windows and all tokens).
+
+    Objectives on weights, which take `topo.weights(model)` in place of activations; all other options concern
+    activations and are left alone:
+
+    - `"topoloss"`: 1 - cosine(W, blur(W)) (TopoLoss, Deb et al. 2025, arXiv:2501.16396).
+    - `"all_tnn"`: cosine distance of the weights of neighbours (All-TNN, Lu et al. 2025,
+      doi:10.1038/s41562-025-02220-7).
+
+    Inside `torch.compile` the generator must be None (torch takes none there): windows then come from torch's global
+    randomness.
+
+    Args:
+        activations: What `topo.record` recorded: {tap: (batch, time, units)}. All tokens are samples.
+        topo: Where the units sit.
+        neighborhoods: How many windows of each sheet to draw, with replacement; `"all"` for the mean over every
+            window; `"auto"` for all of them on sheets so small that this costs little more than five.
+        radius: Of the windows, in cells (l-infinity).
+        metric: Distance between places, see `spatial_correlation_loss`.
+        window: `"open"`, a side of 2 radius - 1 cells, or `"closed"`, 2 radius + 1.
+        generator: Source of the randomness of the draw.
+        objective: Which objective.
+        max_samples: Look at no more tokens of this process's batch than these, drawn uniformly without replacement.
+        reduce: Correlate over the tokens of this process (`"local"`, as published) or of all (`"global"`): see
+            `SpatialStatistics`, which also takes a batch in micro-batches.
+
+    Returns:
+        Values in float32 whatever autocast says; of the correlation objectives between 0 and 1.
+
+    Raises:
+        ValueError: a tap is missing, has another width than its sheet, is not finite (seen on a CPU; elsewhere
+            looking would wait for the device, and the loss is nan) or carries no gradient in training; an option is
+            out of range.
+    """
+    if objective in ON_WEIGHTS:
+        of_sheet = ON_WEIGHTS[objective]
+        return {name: of_sheet(samples_of(activations, sheet).float(), sheet) for name, sheet in topo.sheets.items()}
+    if objective not in ON_ACTIVATIONS:
+        raise ValueError(f"objective is {objective!r}: it must be one of {', '.join(OBJECTIVES)}")
+    statistics = SpatialStatistics(
+        topo, neighborhoods, radius, metric, window, generator, objective=objective, reduce=reduce
+    )
+    some = None if max_samples is None else _drawn_tokens(activations, topo, max_samples, generator)
+    statistics.add(activations, some)
+    return statistics.losses(activations, some)
+
+
+def spatial_loss(
+    activations: Mapping[str, Tensor],
+    topo: Topography,
+    neighborhoods: int | Literal["all", "auto"] = 5,
+    radius: int = 5,
+    metric: Metric = "chebyshev",
+    window: Literal["open", "closed"] = "open",
+    generator: torch.Generator | None = None,
+    *,
+    objective: str = "correlation",
+    max_samples: int | None = None,
+    reduce: Literal["local", "global"] = "local",
+) -> Float[Tensor, ""]:
+    """Return the spatial loss of a network: the sum of `spatial_losses`, to be multiplied by alpha."""
+    losses = spatial_losses(
+        activations,
+        topo,
+        neighborhoods,
+        radius,
+        metric,
+        window,
+        generator,
+        objective=objective,
+        max_samples=max_samples,
+        reduce=reduce,
+    )
+    return torch.stack(list(losses.values())).sum()
+
+
+def _drawn_tokens(
+    activations: Mapping[str, Tensor], topo: Topography, max_samples: int, generator: torch.Generator | None
+) -> Int[Tensor, " drawn"] | None:
+    """Return which tokens to look at, the same of all taps; None for all, where there are no more."""
+    if max_samples < 2:
+        raise ValueError(f"max_samples is {max_samples}: a correlation takes at least 2 tokens")
+    x = samples_of(activations, next(iter(topo.sheets.values())))
+    if len(x) <= max_samples:
+        return None
+    device = generator.device if generator is not None else torch.device("cpu")
+    drawn = torch.randperm(len(x), generator=generator, device=device)[:max_samples]
+    return drawn.sort().values.to(x.device, non_blocking=True)

@@ -1,0 +1,336 @@
+"""The objectives on activations, computed from statistics that add up over batches and processes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, distributed
+
+from toposheet.sheet import Sheet
+from toposheet.sheet.grid import Metric
+from toposheet.topography.objectives.moments import (
+    Moments,
+    NotFiniteError,
+    Scratch,
+    all_reduce,
+    gradient_of_products,
+    moments,
+)
+from toposheet.topography.objectives.similarity import (
+    Pairs,
+    correlation_losses,
+    similarities_,
+    squared_differences,
+    through_norms_,
+)
+from toposheet.topography.objectives.windows import Windows, windows_of
+from toposheet.topography.topography import Topography
+
+
+class Objective(NamedTuple):
+    """What is made of the similarities of the units of a window, and how these are computed."""
+
+    losses: Callable[[Tensor, Pairs], tuple[Tensor, Tensor]]
+    centred: bool = True  # Pearson correlation, or else cosine
+    shuffled: bool = False
+
+
+ON_ACTIVATIONS = {
+    "correlation": Objective(correlation_losses),
+    "shuffled_correlation": Objective(correlation_losses, shuffled=True),
+    "squared_difference": Objective(squared_differences, centred=False),
+}
+
+# Windows worked through at a time: their pairs fit the cache of a CPU core, or fill a GPU.
+_BLOCK = {"cpu": 64}
+_BLOCK_ELSEWHERE = 512
+
+# `"auto"` looks at all windows of a sheet that has no more than these: there they cost little more than five.
+_AUTO = 16
+
+
+class SpatialStatistics:
+    """The spatial loss of a batch that comes in parts: micro-batches, processes, or both.
+
+    The loss is a function of correlations over all tokens, so the mean of the losses of the parts of a batch is not
+    the loss of the whole. Here every part is `add`ed first, without gradient; then `losses` gives the loss of the
+    whole with, for each part, its share of the gradient: the shares add up to the gradient of the whole batch. The
+    cost is one more forward pass for each micro-batch, about a third of a step.
+
+    Example:
+        statistics = ts.SpatialStatistics(topo, generator=generator)
+        for part in parts:
+            with torch.no_grad(), topo.record(model) as activations:
+                model(part)
+            statistics.add(activations)
+        for part in parts:
+            with topo.record(model) as activations:
+                task_loss = next_token_loss(model(part), part)
+            (task_loss / len(parts) + alpha * sum(statistics.losses(activations).values())).backward()
+
+    Args:
+        topo: Where the units sit.
+        neighborhoods: How many windows of each sheet to draw, with replacement; `"all"` for the mean over every
+            window; `"auto"` for all of them on sheets so small that this costs little more than five.
+        radius: Of the windows, in cells (l-infinity).
+        metric: Distance between places, see `spatial_correlation_loss`.
+        window: `"open"`, a side of 2 radius - 1 cells, or `"closed"`, 2 radius + 1.
+        generator: Source of the randomness of the draw.
+        objective: One of those on activations, see `spatial_losses`.
+        reduce: `"local"`: over the tokens of this process, as in the published code. `"global"`: over those of all
+            processes, which look at the windows that the first one draws. Gradients are scaled so that their *mean*
+            over processes, which data-parallel training takes, is the gradient of the whole batch.
+
+    Raises:
+        ValueError: an option is out of range.
+    """
+
+    def __init__(
+        self,
+        topo: Topography,
+        neighborhoods: int | Literal["all", "auto"] = 5,
+        radius: int = 5,
+        metric: Metric = "chebyshev",
+        window: Literal["open", "closed"] = "open",
+        generator: torch.Generator | None = None,
+        *,
+        objective: str = "correlation",
+        reduce: Literal["local", "global"] = "local",
+    ) -> None:
+        if neighborhoods not in ("all", "auto") and not (isinstance(neighborhoods, int) and neighborhoods >= 1):
+            raise ValueError(f"neighborhoods is {neighborhoods!r}: it must be at least 1, or 'all' or 'auto'")
+        if objective not in ON_ACTIVATIONS:
+            raise ValueError(f"objective is {objective!r}: on activations there are {', '.join(ON_ACTIVATIONS)}")
+        if reduce not in ("local", "global"):
+            raise ValueError(f"reduce is {reduce!r}: it must be 'local' or 'global'")
+        if reduce == "global" and not distributed.is_initialized():
+            raise ValueError("reduce is 'global', but there is no process group: start with torchrun, or use 'local'")
+        self._topo = topo
+        self._n_drawn = 5 if isinstance(neighborhoods, str) else neighborhoods
+        self._fewest_drawn_from = {"all": math.inf, "auto": _AUTO + 1}.get(str(neighborhoods), 0)
+        # As torch.compile traces, arguments stay open until they are used, and tables need them settled.
+        self._options = (int(radius), str(metric), str(window))
+        self._generator = generator
+        self._objective = ON_ACTIVATIONS[objective]
+        self._processes = distributed.get_world_size() if reduce == "global" else 1
+        self._views: list[View] = []
+        self._moments: list[Moments] = []
+        self._losses: Tensor | None = None
+        self._weights: list[Tensor] = []
+
+    def add(self, activations: Mapping[str, Tensor], some: Int[Tensor, " some"] | None = None) -> None:
+        """Take in the activations of a part of the batch.
+
+        Args:
+            activations: What `topo.record` recorded: {tap: (batch, time, units)}. All tokens are samples.
+            some: Look at these tokens only, each named once by its place in batch x time.
+
+        Raises:
+            ValueError: a tap is missing, has another width than its sheet, or is not finite. The last is seen on a
+                CPU only: elsewhere looking would wait for the device, and the loss is nan instead.
+        """
+        if self._losses is not None:
+            raise ValueError("a batch is added whole before its losses are asked for: begin a new one")
+        samples = [samples_of(activations, sheet) for sheet in self._topo.sheets.values()]
+        with torch.no_grad(), torch.autocast(samples[0].device.type, enabled=False):
+            self._views = self._views or self._draw(samples[0].device)
+            scratch, new = Scratch(), []
+            for x, view, sheet in zip(samples, self._views, self._topo.sheets.values(), strict=True):
+                try:
+                    new.append(moments(x, some, view.read, scratch, self._objective.centred))
+                except NotFiniteError:
+                    tap = next(tap for tap in sheet.places if not activations[tap].isfinite().all())
+                    raise ValueError(f"the activations of {tap} hold nan or inf: see the model and its input") from None
+            self._moments = [a.merge(b) for a, b in zip(self._moments, new, strict=True)] if self._moments else new
+
+    def losses(
+        self, activations: Mapping[str, Tensor], some: Int[Tensor, " some"] | None = None
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Return the spatial loss of each sheet over the whole batch, with the gradient of these activations.
+
+        Args:
+            activations: Those of a part that was added, computed again with gradient.
+            some: The same tokens as when the part was added.
+
+        Raises:
+            ValueError: as `add`; or nothing was added, or a tap carries no gradient in training.
+        """
+        if not self._moments:
+            raise ValueError("no activations were added: the spatial loss is one of a whole batch")
+        samples = [samples_of(activations, sheet) for sheet in self._topo.sheets.values()]
+        _refuse_without_gradient(activations, self._topo)
+        with torch.autocast(samples[0].device.type, enabled=False):
+            if self._losses is None:
+                with torch.no_grad():
+                    if self._processes > 1:
+                        self._moments = all_reduce(self._moments)
+                    self._losses, self._weights = evaluate(self._views, self._moments, self._objective)
+            losses = with_gradient(
+                self._losses, samples, some, self._views, self._moments, self._weights, self._processes
+            )
+        return dict(zip(self._topo.sheets, losses.unbind(), strict=True))
+
+    def _draw(self, device: torch.device) -> list[View]:
+        """Return what is looked at on each sheet: windows drawn for this batch, or all of them."""
+        sheets = self._topo.sheets.values()
+        tables = [windows_of(sheet, *self._options, self._objective.shuffled, device) for sheet in sheets]
+        on = self._generator.device if self._generator is not None else torch.device("cpu")
+        drawn = {
+            i: torch.randint(len(table.units), (self._n_drawn,), generator=self._generator, device=on)
+            for i, table in enumerate(tables)
+            if len(table.units) >= self._fewest_drawn_from
+        }
+        if drawn:
+            together = torch.stack(list(drawn.values())).to(device, non_blocking=True)
+            if self._processes > 1:
+                distributed.broadcast(together, src=0)
+            for i, windows in zip(drawn, together, strict=True):
+                tables[i] = tables[i].some(windows)
+        return [View.of(table, sheet.n_units) for table, sheet in zip(tables, sheets, strict=True)]
+
+
+class View(NamedTuple):
+    """What is looked at on one sheet.
+
+    Args:
+        windows: The windows whose loss is asked for.
+        read: The units whose products are computed: those of each window; none for all units of the sheet at once,
+            where that is less work.
+        pairs: In the latter case, where the pairs of units of each window are among all pairs.
+    """
+
+    windows: Windows
+    read: Int[Tensor, "reads units"] | None
+    pairs: Int[Tensor, "windows cells cells"] | None
+
+    @classmethod
+    def of(cls, windows: Windows, n_units: int) -> View:
+        """Return the view of some windows of a sheet of `n_units`."""
+        units = windows.units
+        if len(units) * units.shape[1] ** 2 < n_units**2:
+            return cls(windows, units, None)
+        return cls(windows, None, units[:, :, None] * n_units + units[:, None, :])
+
+    def some(self, part: Moments, block: slice) -> tuple[Tensor, Tensor, Tensor]:
+        """Return products and means of the units of some of the windows, and which cells have units."""
+        there = self.windows.there if len(self.windows.there) == 1 else self.windows.there[block]
+        if self.pairs is None:
+            return part.products[block], part.mean[block], there
+        pairs = self.pairs[block]
+        products = part.products.flatten().index_select(0, pairs.flatten()).view_as(pairs)
+        return products, part.mean[0][self.windows.units[block]], there
+
+    def gather(
+        self, weights: Tensor | None, part: Moments, block: slice, of_windows: Float[Tensor, "some cells cells"]
+    ) -> Tensor:
+        """Return the gradient by all products that were read, with that by the products of some windows added."""
+        if self.pairs is None:
+            return of_windows if weights is None else torch.cat([weights, of_windows])
+        weights = torch.zeros_like(part.products) if weights is None else weights
+        weights.view(-1).index_add_(0, self.pairs[block].flatten(), of_windows.flatten())
+        return weights
+
+
+def evaluate(
+    views: Sequence[View], parts: Sequence[Moments], objective: Objective
+) -> tuple[Float[Tensor, " sheets"], list[Float[Tensor, "reads units units"]]]:
+    """Return the loss of each sheet, and its gradient with respect to the products of pairs of units.
+
+    Sheets with equally many windows of equal size are worked through together.
+    """
+    losses: list[Tensor] = [part.mean.new_zeros(()) for part in parts]
+    weights: list[Tensor | None] = [None for _ in parts]
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for i, view in enumerate(views):
+        alike.setdefault((*view.windows.units.shape, len(view.windows.there)), []).append(i)
+    block = _BLOCK.get(parts[0].mean.device.type, _BLOCK_ELSEWHERE)
+    for (n_windows, *_), group in alike.items():
+        for together in _split(group, max(1, block // n_windows)):
+            nearness = torch.stack([views[i].windows.nearness for i in together])[:, None]
+            for first in range(0, n_windows, block):
+                some = slice(first, first + block)
+                of_sheets = zip(*(views[i].some(parts[i], some) for i in together), strict=True)
+                products, mean, there = (torch.stack(tensors) for tensors in of_sheets)
+                # Below the rounding of float32 a spread is no response. All sheets saw the same tokens.
+                silent_below = parts[0].n * (1e-6 * mean) ** 2 + 1e-30
+                r, scale = similarities_(products, silent_below)
+                values, gradient = objective.losses(r, Pairs.of(there, nearness))
+                gradient = through_norms_(gradient, r, scale / n_windows**0.5)
+                for i, loss, of_windows in zip(together, values.sum(dim=1) / n_windows, gradient, strict=True):
+                    losses[i] = losses[i] + loss
+                    weights[i] = views[i].gather(weights[i], parts[i], some, of_windows)
+    return torch.stack(losses), [w for w in weights if w is not None]
+
+
+def _split(items: list[int], size: int) -> list[list[int]]:
+    return [items[first : first + size] for first in range(0, len(items), size)]
+
+
+def with_gradient(
+    losses: Float[Tensor, " sheets"],
+    samples: Sequence[Float[Tensor, "samples units"]],
+    some: Int[Tensor, " some"] | None,
+    views: Sequence[View],
+    parts: Sequence[Moments],
+    weights: Sequence[Float[Tensor, "windows cells cells"]],
+    processes: int = 1,
+) -> Float[Tensor, " sheets"]:
+    """Return losses that were evaluated without a graph, with the gradient that the samples have a share in."""
+    reads, means = [view.read for view in views], [part.mean for part in parts]
+    return _WithGradient.apply(losses, processes, some, reads, *samples, *means, *weights)  # pyright: ignore
+
+
+class _WithGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, losses: Tensor, processes: int, some: Tensor | None, reads: list[Tensor | None], *tensors: Tensor
+    ) -> Tensor:
+        ctx.processes, ctx.some, ctx.reads = processes, some, reads
+        ctx.save_for_backward(*tensors)
+        return losses.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        saved, n = ctx.saved_tensors, len(ctx.reads)
+        by_sheet = zip(saved[:n], ctx.reads, saved[n : 2 * n], saved[2 * n :], strict=True)
+        factors, scratch = gradients[0] * ctx.processes, Scratch()
+        of_samples = [
+            gradient_of_products(x, ctx.some, read, mean, weights, factor, scratch)
+            for (x, read, mean, weights), factor in zip(by_sheet, factors.unbind(), strict=True)
+        ]
+        return None, None, None, None, *of_samples, *[None] * (2 * n)
+
+
+def samples_of(activations: Mapping[str, Tensor], sheet: Sheet) -> Float[Tensor, "samples units"]:
+    """Return the activations of the taps of a sheet side by side, all tokens as samples.
+
+    Raises:
+        ValueError: a tap is missing, has another width than the sheet, or (seen on a CPU only) is not finite.
+    """
+    parts = []
+    for tap, places in sheet.places.items():
+        if tap not in activations:
+            raise ValueError(f"there are no activations of the tap {tap}; there are: {', '.join(activations)}")
+        x = activations[tap]
+        if x.shape[-1] != len(places):
+            raise ValueError(f"the activations of {tap} have {x.shape[-1]} units, its sheet {len(places)}")
+        parts.append(x.flatten(0, -2))
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+
+
+def _refuse_without_gradient(activations: Mapping[str, Tensor], topo: Topography) -> None:
+    """Refuse activations that cannot learn, by name, where others can or where the model was in training."""
+    if not torch.is_grad_enabled():
+        return
+    learning = getattr(activations, "training", False) or any(activations[tap].requires_grad for tap in topo.taps)
+    for tap in topo.taps:
+        if learning and not activations[tap].requires_grad:
+            raise ValueError(
+                f"the activations of {tap} carry no gradient, so the objective would not reach them: use "
+                "non-reentrant gradient checkpointing (use_reentrant=False), train this part of the model or leave "
+                "its tap out; to measure only, use torch.no_grad()"
+            )

@@ -1,0 +1,135 @@
+"""The objectives beside TopoLM's, each against a slow reference of its own."""
+
+import numpy as np
+import pytest
+import torch
+
+import toposheet as ts
+from toposheet.sheet import Sheet, random_places
+from toposheet.topography.objectives.weights import all_tnn, topoloss
+
+
+def test_squared_difference_is_the_mean_over_pairs(rng):
+    places = random_places(10, (3, 4), rng)
+    topo = ts.Topography({"tap": Sheet((3, 4), {"tap": places})})
+    x = rng.normal(size=(30, 10)) + 2
+    values = []
+    for i in range(10):
+        for j in range(i):
+            cosine = x[:, i] @ x[:, j] / np.sqrt((x[:, i] @ x[:, i]) * (x[:, j] @ x[:, j]))
+            values.append((cosine - 1 / (1 + np.abs(places[i] - places[j]).max())) ** 2)
+    ours = ts.spatial_loss({"tap": torch.from_numpy(x).float()[None]}, topo, 2, objective="squared_difference")
+    assert ours.item() == pytest.approx(np.mean(values), abs=1e-6)
+
+
+def test_squared_difference_has_the_gradient_of_float64(rng):
+    places = random_places(12, (3, 4), rng)
+    topo = ts.Topography({"tap": Sheet((3, 4), {"tap": places})})
+    x = torch.from_numpy(rng.normal(size=(30, 12)) + 1)
+    exact, ours = x.clone().requires_grad_(), x.float().requires_grad_()
+    unit = exact / exact.norm(dim=0)
+    i, j = torch.triu_indices(12, 12, 1)
+    step = torch.from_numpy(np.abs(places[:, None] - places[None]).max(axis=-1))
+    (((unit.T @ unit)[i, j] - (1 / (1 + step))[i, j]) ** 2).mean().backward()
+    ts.spatial_loss({"tap": ours[None]}, topo, "all", objective="squared_difference").backward()
+    torch.testing.assert_close(ours.grad.double(), exact.grad, rtol=0, atol=1e-5 * exact.grad.abs().max().item())
+
+
+def test_shuffled_distances_are_the_same_distances_of_other_pairs(rng):
+    """The control has the loss of one assignment of the window's distances to pairs, the same in every call."""
+    from toposheet.sheet import Neighborhoods
+    from toposheet.topography.objectives.windows import windows_of
+
+    sheet = Sheet((5, 5), {"tap": random_places(25, (5, 5), rng)})
+    device = torch.device("cpu")
+    real = windows_of(sheet, 2, "euclidean", "open", False, device).nearness.numpy()
+    shuffled = windows_of(sheet, 2, "euclidean", "open", True, device).nearness.numpy()
+    i, j = np.triu_indices(9, 1)
+    np.testing.assert_array_equal(np.sort(real[i, j]), np.sort(shuffled[i, j]))
+    np.testing.assert_array_equal(shuffled, shuffled.T)
+    assert (real[i, j] != shuffled[i, j]).mean() > 0.3
+
+    topo = ts.Topography({"tap": sheet})
+    x = rng.normal(size=(40, 25))
+    values = []
+    for units in Neighborhoods.of(sheet, 2, "euclidean").units:
+        r = np.corrcoef(x[:, units].T)[i, j]
+        values.append((1 - np.corrcoef(r, shuffled[i, j])[0, 1]) / 2)
+    ours = ts.spatial_loss(
+        {"tap": torch.from_numpy(x).float()[None]}, topo, "all", 2, "euclidean", objective="shuffled_correlation"
+    )
+    assert ours.item() == pytest.approx(np.mean(values), abs=1e-6)
+
+
+def bilinear(values, size):
+    """One axis resampled linearly between the centres of cells, ends held."""
+    at = np.clip((np.arange(size) + 0.5) * len(values) / size - 0.5, 0, len(values) - 1)
+    return np.interp(at, np.arange(len(values)), values)
+
+
+def blurred(grid, factor=3.0):
+    for size in (None, grid.shape):
+        small = size or [max(1, round(cells / factor)) for cells in grid.shape]
+        grid = np.stack([bilinear(row, small[1]) for row in grid])
+        grid = np.stack([bilinear(column, small[0]) for column in grid.T], axis=1)
+    return grid
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (5, 9)])
+def test_topoloss_compares_weights_with_their_blur(shape, rng):
+    sheet = Sheet(shape, {"tap": random_places(shape[0] * shape[1], shape, rng)})
+    weights = rng.normal(size=(7, shape[0] * shape[1]))
+    smooth = np.empty_like(weights)
+    for n, row in enumerate(weights):
+        grid = np.empty(shape)
+        grid[tuple(sheet.coordinates.T)] = row
+        smooth[n] = blurred(grid)[tuple(sheet.coordinates.T)]
+    cosine = (weights * smooth).sum(axis=0) / np.sqrt((weights**2).sum(axis=0) * (smooth**2).sum(axis=0))
+    assert topoloss(torch.from_numpy(weights).float(), sheet).item() == pytest.approx(1 - cosine.mean(), abs=1e-6)
+
+
+def test_all_tnn_is_the_cosine_distance_of_neighbours_that_share_an_edge(rng):
+    sheet = Sheet((4, 5), {"a": random_places(14, (4, 5), rng)})  # with holes
+    weights = rng.normal(size=(7, 14))
+    values = []
+    for i, (y, x) in enumerate(sheet.coordinates):
+        for j, (v, u) in enumerate(sheet.coordinates):
+            if (v - y, u - x) in ((0, 1), (1, 0)):
+                a, b = weights[:, i], weights[:, j]
+                values.append(1 - a @ b / np.sqrt((a @ a) * (b @ b)))
+    assert all_tnn(torch.from_numpy(weights).float(), sheet).item() == pytest.approx(np.mean(values), abs=1e-6)
+
+
+@pytest.mark.parametrize("objective", [topoloss, all_tnn])
+def test_weights_get_the_gradient_of_finite_differences(objective, rng):
+    sheet = Sheet((4, 5), {"a": random_places(17, (4, 5), rng)})
+    weights = torch.from_numpy(rng.normal(size=(3, 17))).requires_grad_()
+    assert torch.autograd.gradcheck(lambda w: objective(w, sheet), weights)
+
+
+def test_weights_of_a_tap_are_those_its_units_read(model, topo):
+    seen = {}
+    for tap in topo.taps:
+        model.get_submodule(tap).c_proj.register_forward_hook(lambda m, i, o, tap=tap: seen.update({tap: (i[0], o)}))
+    model(torch.arange(9)[None])
+    for tap, weights in topo.weights(model).items():
+        before, after = seen[tap]
+        assert weights.shape[1] == topo.widths[tap]
+        bias = model.get_submodule(tap).c_proj.bias
+        torch.testing.assert_close(before @ weights + bias, after)
+
+
+def test_objectives_on_weights_are_called_alike_and_reach_the_weights(model, topo):
+    for objective in ("topoloss", "all_tnn"):
+        model.zero_grad()
+        losses = ts.spatial_losses(topo.weights(model), topo, objective=objective)
+        assert list(losses) == topo.taps
+        torch.stack(list(losses.values())).sum().backward()
+        assert model.transformer.h[1].mlp.c_proj.weight.grad.abs().max() > 0
+        assert model.transformer.h[1].mlp.c_fc.weight.grad is None
+
+
+def test_a_tap_without_a_linear_layer_is_refused(model, topo):
+    wrong = ts.Topography.per_tap(model, ["transformer.h.*.ln_1"])
+    with pytest.raises(ValueError, match=r"transformer.h.0.ln_1 has no linear layer"):
+        wrong.weights(model)
