@@ -1,6 +1,39 @@
-"""Run every benchmark: `make bench`."""
+"""Run the benchmarks, all or those named, print their tables and write the docs page: `make bench`."""
 
-from benchmarks import objective, training_step
+from __future__ import annotations
 
-training_step.main()
-objective.main()
+import datetime
+import json
+import sys
+from types import ModuleType
+
+from benchmarks import exactness, memory, objective, page, scaling, training_step
+from benchmarks.timing import machine
+
+BENCHMARKS: dict[str, ModuleType] = {
+    "objective": objective,
+    "training_step": training_step,
+    "scaling": scaling,
+    "exactness": exactness,
+    "memory": memory,
+}
+
+
+def main(names: list[str]) -> None:
+    """Measure, print, and write the results of a whole run."""
+    unknown = set(names) - set(BENCHMARKS)
+    if unknown:
+        sys.exit(f"there is no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(BENCHMARKS)}")
+    results = {"machine": machine(), "date": datetime.date.today().isoformat(), "benchmarks": {}}
+    for name in names or BENCHMARKS:
+        results["benchmarks"][name] = BENCHMARKS[name].measure()
+        print(f"\n{name}: {BENCHMARKS[name].__doc__.splitlines()[0]}\n")  # pyright: ignore[reportOptionalMemberAccess]
+        print(page.tables(results)[name], flush=True)
+    if not names:
+        page.RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        page.write(results)
+        print(f"\nwritten: {page.RESULTS}, {page.PAGE}, {page.PLOT}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,42 +1,52 @@
-"""Claim: what topography costs in a training step of the demo recipe, objective on against alpha = 0.
+"""Claim: what topography costs in a training step, objective on against strength 0, next to nothing.
 
-Both steps run in turn on the same batches; the figure is the median of the ratios pair by pair, since machines are
-noisy and shared.
+Both steps run in turn on the same batches.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch.nn import functional
 
+from benchmarks.timing import device, paired
 from toposheet import Topography, spatial_loss
 from toposheet.recipes import Recipe, demo
+from toposheet.train.memory import keep_freed_memory
 from toposheet.train.model import build_model
 from toposheet.train.optimizer import adamw
 
-PAIRS, WARM_UP = 40, 3
+PAPER = replace(demo(), name="paper's size", layers=12, heads=16, width=784, context=1024, vocabulary=50304, batch=48)
 
 
-def step_of(recipe: Recipe) -> Callable[[int], None]:
+def step_of(recipe: Recipe) -> Callable[[], None]:
     """Return a function that makes one update of a freshly built model."""
     model = build_model(recipe, end_of_text=0)
+    model.to(device())  # pyright: ignore
     topo = Topography.per_tap(model, recipe.taps, seed=recipe.seed)
     optimizer = adamw(model, recipe)
-    text = torch.randint(recipe.vocabulary, (8, recipe.batch, recipe.context + 1), generator=torch.Generator())
+    shape = (8, recipe.batch, recipe.context + 1)
+    text = torch.randint(recipe.vocabulary, shape, generator=torch.Generator().manual_seed(0)).to(device())
+    updates = iter(range(10**9))
+    half = torch.autocast(device().type, torch.bfloat16, enabled=device().type == "cuda")
 
-    def step(update: int) -> None:
+    def step() -> None:
+        update = next(updates)
         batch = text[update % len(text)]
-        with topo.record(model) as activations:
+        with half, topo.record(model) as activations:
             logits = model(input_ids=batch[:, :-1], use_cache=False).logits
-        loss = functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
+        loss = functional.cross_entropy(logits.flatten(0, 1).float(), batch[:, 1:].flatten())
         if recipe.alpha > 0:
-            generator = torch.Generator().manual_seed(update)
             loss = loss + recipe.alpha * spatial_loss(
-                activations, topo, recipe.neighborhoods, recipe.radius, generator=generator
+                activations,
+                topo,
+                recipe.neighborhoods,
+                recipe.radius,
+                generator=torch.Generator().manual_seed(update),
+                max_samples=recipe.max_samples,
             )
         loss.backward()
         optimizer.step()
@@ -45,22 +55,16 @@ def step_of(recipe: Recipe) -> Callable[[int], None]:
     return step
 
 
-def main() -> None:
-    steps = {"objective": step_of(demo()), "alpha 0": step_of(demo().control())}
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for update in range(PAIRS + WARM_UP):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step(update)
-            if update >= WARM_UP:
-                seconds[name].append(time.perf_counter() - start)
-    ratios = [a / b for a, b in zip(seconds["objective"], seconds["alpha 0"], strict=True)]
-    quartiles = statistics.quantiles(ratios, n=4)
-    print(f"training step, demo recipe, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    for name, values in seconds.items():
-        print(f"  {name:10} {1000 * statistics.median(values):7.1f} ms (median of {PAIRS})")
-    print(f"  ratio      {quartiles[1]:7.3f} (quartiles {quartiles[0]:.3f} to {quartiles[2]:.3f})")
-
-
-if __name__ == "__main__":
-    main()
+def measure() -> list[dict[str, Any]]:
+    """Return one row for each recipe: on a CPU the demo's, on a GPU the paper's size."""
+    keep_freed_memory()
+    whole = replace(demo(), name="demo, all tokens of a batch", max_samples=None)
+    cases = {"cpu": [(demo(), 1.10), (whole, None)], "cuda": [(PAPER, 1.02), (replace(PAPER, max_samples=8192), None)]}
+    rows = []
+    for recipe, bar in cases[device().type]:
+        pair = paired(step_of(recipe.control()), step_of(recipe), pairs=60, warm_up=5)
+        rows.append({
+            "recipe": recipe.name, "max_samples": recipe.max_samples, "without_ms": 1000 * pair.first,
+            "with_ms": 1000 * pair.second, "ratio": pair.ratio, "at_most": bar,
+        })  # fmt: skip
+    return rows

@@ -347,3 +347,19 @@ def test_nan_and_inf_are_refused_by_tap_wherever_they_are(value, dtype, rng):
     x["b"][1, 598, 7] = value
     with pytest.raises(ValueError, match="activations of b hold nan or inf"):
         ts.spatial_loss(x, topo, 1)
+
+
+def test_memory_beyond_the_gradient_does_not_grow_with_the_tokens():
+    from benchmarks.memory import peak_bytes
+
+    def beyond_gradient(tokens, neighborhoods):
+        topo = one_tap((12, 12))
+        x = torch.randn(1, tokens, 144, requires_grad=True)
+        run = lambda: torch.autograd.grad(ts.spatial_loss({"tap": x}, topo, neighborhoods), x)  # noqa: E731
+        run()  # tables are built once
+        return peak_bytes(run) - x.nbytes
+
+    for neighborhoods in ("all", 5):
+        small, large = (beyond_gradient(tokens, neighborhoods) for tokens in (1024, 16384))
+        assert small > 0
+        assert large < 1.01 * small

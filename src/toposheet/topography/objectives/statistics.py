@@ -211,7 +211,7 @@ class View(NamedTuple):
     def of(cls, windows: Windows, n_units: int) -> View:
         """Return the view of some windows of a sheet of `n_units`."""
         units = windows.units
-        if len(units) * units.shape[1] ** 2 < n_units**2:
+        if 3 * len(units) * units.shape[1] ** 2 < 2 * n_units**2:
             return cls(windows, units, None)
         return cls(windows, None, units[:, :, None] * n_units + units[:, None, :])
 
