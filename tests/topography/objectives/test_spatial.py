@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 import toposheet as ts
 from toposheet.sheet import Sheet, distances, random_places
+from toposheet.topography import OBJECTIVES
 from toposheet.topography.objectives import moments
 
 
@@ -306,6 +307,30 @@ def test_tokens_worked_through_in_chunks_give_the_sum_of_all(rng, monkeypatch):
     torch.testing.assert_close(parts_gradient, whole_gradient, rtol=1e-4, atol=1e-8)
 
 
+def test_nothing_waits_for_the_device_and_nothing_is_looked_at_on_the_way():
+    # On the device "meta" there are no values: whoever asks for one gets an error.
+    places = random_places(144, (12, 12), np.random.default_rng(0))
+    topo = ts.Topography({tap: Sheet((12, 12), {tap: places}) for tap in "ab"})
+    for objective in OBJECTIVES:
+        x = {tap: torch.empty(4, 300, 144, device="meta", dtype=torch.bfloat16, requires_grad=True) for tap in "ab"}
+        for neighborhoods in (5, "all"):
+            for max_samples in (None, 100):
+                generator = torch.Generator().manual_seed(0)
+                loss = ts.spatial_loss(
+                    x, topo, neighborhoods, generator=generator, objective=objective, max_samples=max_samples
+                )
+                loss.backward()
+        assert x["b"].grad.shape == (4, 300, 144)
+
+
+def test_the_gradient_has_no_gradient_and_says_so(rng):
+    topo = one_tap((3, 3))
+    x = torch.from_numpy(rng.normal(size=(1, 20, 9))).float().requires_grad_()
+    (gradient,) = torch.autograd.grad(ts.spatial_loss({"tap": x}, topo), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="grad_fn|once_differentiable"):
+        gradient.sum().backward()
+
+
 def test_autocast_changes_nothing(rng):
     topo = one_tap((4, 4))
     x = torch.from_numpy(rng.normal(size=(1, 64, 16)).astype(np.float32))
@@ -321,6 +346,9 @@ def test_wrong_input_is_refused_by_name():
         ts.spatial_loss({"other": x}, topo)
     with pytest.raises(ValueError, match="tap have 8 units, its sheet 9"):
         ts.spatial_loss({"tap": x[..., :8]}, topo)
+    two = ts.Topography({tap: Sheet((3, 3), {tap: random_places(9, (3, 3), np.random.default_rng(0))}) for tap in "ab"})
+    with pytest.raises(ValueError, match="taps have different numbers of tokens"):
+        ts.spatial_loss({"a": x, "b": x[:, 1:]}, two)
     with pytest.raises(ValueError, match="neighborhoods is 0"):
         ts.spatial_loss({"tap": x}, topo, 0)
     with pytest.raises(ValueError, match="radius is -1"):
@@ -345,8 +373,10 @@ def test_nan_and_inf_are_refused_by_tap_wherever_they_are(value, dtype, rng):
     x = {tap: torch.from_numpy(rng.normal(size=(2, 600, 200))).to(dtype) for tap in "ab"}
     ts.spatial_loss(x, topo, 1)
     x["b"][1, 598, 7] = value
-    with pytest.raises(ValueError, match="activations of b hold nan or inf"):
+    with pytest.raises(ValueError, match="activations of b hold nan, inf"):
         ts.spatial_loss(x, topo, 1)
+    with pytest.raises(ValueError, match="responses hold nan, inf"):
+        ts.spatial_correlation_loss(x["b"][1], torch.from_numpy(places[200:]))
 
 
 def test_memory_beyond_the_gradient_does_not_grow_with_the_tokens():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -39,7 +41,10 @@ class Moments(NamedTuple):
 
 
 class NotFiniteError(ValueError):
-    """Responses hold nan or inf."""
+    """Responses hold nan or inf, or numbers whose sum is too large for float32."""
+
+    def __init__(self) -> None:
+        super().__init__("the responses hold nan, inf or numbers too large for float32")
 
 
 class Scratch:
@@ -56,71 +61,85 @@ class Scratch:
         return self._buffers[name][:size].view(*shape)
 
 
+def groups(
+    reads: Sequence[Int[Tensor, "windows cells"] | None], n_samples: int, device: torch.device
+) -> list[list[int]]:
+    """Return which sheets to work through side by side, where their windows are alike: few tokens fill no chunk."""
+    size = max(1, 2 * _CHUNK.get(device.type, _CHUNK_ELSEWHERE) // max(1, n_samples))
+    found: list[list[int]] = []
+    for i, read in enumerate(reads):
+        last = reads[found[-1][-1]] if found else None
+        if read is not None and last is not None and read.shape == last.shape and len(found[-1]) < size:
+            found[-1].append(i)
+        else:
+            found.append([i])
+    return found
+
+
 def moments(
-    x: Float[Tensor, "samples units"],
+    samples: Sequence[Float[Tensor, "samples _"]],
     some: Int[Tensor, " some"] | None,
-    windows: Int[Tensor, "windows cells"] | None,
+    reads: Sequence[Int[Tensor, "windows cells"] | None],
     scratch: Scratch,
     centred: bool = True,
-) -> Moments:
-    """Return the moments of responses, window by window, in one pass over the samples.
+) -> list[Moments]:
+    """Return the moments of the responses of each sheet, window by window, in one pass over the samples.
 
     Args:
-        x: Responses of units to samples (tokens), of any precision.
+        samples: Responses of the units of each sheet of a group to samples (tokens), of any precision.
         some: Which samples to look at, each once; none means all.
-        windows: Indices of the units of each window, every index one of a unit; none means all units in one window.
+        reads: Indices of the units of each window, every index one of a unit; none means all units in one window.
         scratch: Memory to work in.
         centred: Whether products are about the means. If not, means are zero and products plain.
 
     Raises:
         NotFiniteError: there is nan or inf among the responses. Looked for on a CPU only, where that is free.
     """
-    total = None
-    for part in _parts(x, some):
-        if (
-            x.device.type == "cpu"
-            and not torch.compiler.is_compiling()
-            and not part.sum(dtype=torch.float32).isfinite()
-        ):
+    total, looking = None, samples[0].device.type == "cpu" and not torch.compiler.is_compiling()
+    for parts in zip(*(_parts(x, some) for x in samples), strict=True):
+        if looking and not all(part.sum(dtype=torch.float32).isfinite() for part in parts):
             raise NotFiniteError
-        rows = _gather(part, windows, scratch)
+        rows = _gather(parts, reads, scratch)
         mean = rows.mean(dim=2) if centred else rows.new_zeros(rows.shape[:2])
         rows -= mean[:, :, None]
-        of_part = Moments(float(len(part)), mean, rows @ rows.mT)
-        total = of_part if total is None else total.merge(of_part)
+        of_parts = Moments(float(len(parts[0])), mean, rows @ rows.mT)
+        total = of_parts if total is None else total.merge(of_parts)
     assert total is not None
-    return total
+    split = zip(total.mean.chunk(len(samples)), total.products.chunk(len(samples)), strict=True)
+    return [Moments(total.n, mean, products) for mean, products in split]
 
 
-def gradient_of_products(
-    x: Float[Tensor, "samples units"],
+def gradients_of_products(
+    samples: Sequence[Float[Tensor, "samples _"]],
     some: Int[Tensor, " some"] | None,
-    windows: Int[Tensor, "windows cells"] | None,
-    mean: Float[Tensor, "windows cells"],
-    weights: Float[Tensor, "windows cells cells"],
-    factor: Float[Tensor, ""],
+    reads: Sequence[Int[Tensor, "windows cells"] | None],
+    means: Sequence[Float[Tensor, "windows cells"]],
+    weights: Sequence[Float[Tensor, "windows cells cells"]],
     scratch: Scratch,
-) -> Float[Tensor, "samples units"]:
-    """Return the gradient of factor * sum_ij weights_ij products_ij with respect to x; weights must be symmetric.
+) -> list[Float[Tensor, "samples _"]]:
+    """Return the gradient of sum_ij weights_ij products_ij with respect to the samples of each sheet of a group.
 
-    d products_ij / d x_ni = x_nj - mean_j: deviations sum to zero over samples, so the mean adds nothing. The
-    samples are read again instead of kept, window by window, since the forward pass.
+    d products_ij / d x_ni = x_nj - mean_j: deviations sum to zero over samples, so the mean adds nothing. Weights are
+    symmetric. The samples are read again instead of kept, window by window, since the forward pass.
     """
-    gradient = torch.empty_like(x) if some is None else torch.zeros_like(x)
-    twice, of_parts = weights * (2 * factor), _chunks(gradient) if some is None else _chunks(some)
-    for part, of_part in zip(_parts(x, some), of_parts, strict=True):
-        rows = _gather(part, windows, scratch)
+    gradients = [torch.empty_like(x) if some is None else torch.zeros_like(x) for x in samples]
+    targets = zip(*(_chunks(gradient if some is None else some) for gradient in gradients), strict=True)
+    mean, twice = torch.cat(list(means)), 2 * torch.cat(list(weights))
+    for parts, into in zip(zip(*(_parts(x, some) for x in samples), strict=True), targets, strict=True):
+        rows = _gather(parts, reads, scratch)
         rows -= mean[:, :, None]
-        of_cells = scratch("of_cells", (len(part), *mean.shape), x.device)
+        of_cells = scratch("of_cells", (len(parts[0]), *mean.shape), mean.device)
         torch.bmm(rows.mT, twice, out=of_cells.transpose(0, 1))
-        of_units = of_part if some is None else torch.empty_like(part)
-        if windows is None:
-            of_units.copy_(of_cells.flatten(1))
-        else:
-            of_units.zero_().index_add_(1, windows.flatten(), of_cells.flatten(1).to(x.dtype))
-        if some is not None:
-            gradient.index_copy_(0, of_part, of_units)
-    return gradient
+        of_sheets = of_cells.chunk(len(samples), dim=1)
+        for gradient, part, target, read, of_sheet in zip(gradients, parts, into, reads, of_sheets, strict=True):
+            of_units = target if some is None else torch.empty_like(part)
+            if read is None:
+                of_units.copy_(of_sheet.flatten(1))
+            else:
+                of_units.zero_().index_add_(1, read.flatten(), of_sheet.flatten(1).to(part.dtype))
+            if some is not None:
+                gradient.index_copy_(0, target, of_units)
+    return gradients
 
 
 def _parts(x: Float[Tensor, "samples units"], some: Int[Tensor, " some"] | None) -> Iterator[Tensor]:
@@ -132,16 +151,19 @@ def _parts(x: Float[Tensor, "samples units"], some: Int[Tensor, " some"] | None)
 
 
 def _gather(
-    x: Float[Tensor, "samples units"], windows: Int[Tensor, "windows cells"] | None, scratch: Scratch
+    parts: Sequence[Float[Tensor, "samples _"]], reads: Sequence[Int[Tensor, "windows cells"] | None], scratch: Scratch
 ) -> Float[Tensor, "windows cells samples"]:
-    """Return a copy, in scratch memory, of the responses of the units of each window."""
-    if windows is None:
-        return scratch("rows", x.shape, x.device).copy_(x).T[None]
-    rows = scratch("rows", (len(x), windows.numel()), x.device)
-    if x.dtype == torch.float32:
-        torch.index_select(x, 1, windows.flatten(), out=rows)
+    """Return a copy, in scratch memory, of the responses of the units of the windows of all sheets of a group."""
+    side_by_side = parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=1)
+    if reads[0] is None:
+        return scratch("rows", side_by_side.shape, side_by_side.device).copy_(side_by_side).T[None]
+    before = itertools.accumulate((part.shape[1] for part in parts[:-1]), initial=0)
+    windows = torch.cat([read + n for read, n in zip(reads, before, strict=True) if read is not None])
+    rows = scratch("rows", (len(side_by_side), windows.numel()), side_by_side.device)
+    if side_by_side.dtype == torch.float32:
+        torch.index_select(side_by_side, 1, windows.flatten(), out=rows)
     else:
-        rows.copy_(x.index_select(1, windows.flatten()))
+        rows.copy_(side_by_side.index_select(1, windows.flatten()))
     return rows.T.unflatten(0, windows.shape)
 
 
@@ -156,7 +178,7 @@ def all_reduce(parts: list[Moments]) -> list[Moments]:
             "reduce is 'global', but torch.distributed is not initialised: start with torchrun, or use 'local'"
         )
     sums = [(part.n * part.mean).flatten() for part in parts]
-    counts = torch.tensor([float(part.n) for part in parts], device=sums[0].device)
+    counts = torch.stack([torch.full((), float(part.n), device=sums[0].device) for part in parts])
     packed = torch.cat([counts, *sums])
     torch.distributed.all_reduce(packed)
     counts, *sums = packed.split([len(parts), *(len(s) for s in sums)])
@@ -167,6 +189,12 @@ def all_reduce(parts: list[Moments]) -> list[Moments]:
     torch.distributed.all_reduce(packed)
     products = [p.view_as(q) for p, q in zip(packed.split([p.numel() for p in products]), products, strict=True)]
     return [Moments(*values) for values in zip(counts, means, products, strict=True)]
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Return a context in which nothing is cast, whatever autocast was asked for."""
+    available = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if available else nullcontext()
 
 
 def _chunks(x: Tensor) -> tuple[Tensor, ...]:

@@ -11,15 +11,9 @@ from torch import Tensor
 
 from toposheet.sheet import distances
 from toposheet.sheet.grid import Metric
-from toposheet.topography.objectives.moments import Scratch, moments
-from toposheet.topography.objectives.statistics import (
-    ON_ACTIVATIONS,
-    SpatialStatistics,
-    View,
-    evaluate,
-    samples_of,
-    with_gradient,
-)
+from toposheet.topography.objectives.evaluation import ON_ACTIVATIONS, View, evaluate, moments_of, with_gradient
+from toposheet.topography.objectives.moments import full_precision
+from toposheet.topography.objectives.statistics import SpatialStatistics, samples_of
 from toposheet.topography.objectives.weights import ON_WEIGHTS
 from toposheet.topography.objectives.windows import Windows
 from toposheet.topography.topography import Topography
@@ -45,7 +39,8 @@ def spatial_correlation_loss(
         places. Silent units correlate 0 with all others. Computed in float32 whatever autocast says.
 
     Raises:
-        ValueError: places and responses differ in number, or the metric is unknown.
+        ValueError: places and responses differ in number, the metric is unknown, or (seen on a CPU) responses are
+            not finite.
     """
     if len(coordinates) != x.shape[-1]:
         raise ValueError(f"{len(coordinates)} places for {x.shape[-1]} units: each unit needs one")
@@ -53,11 +48,11 @@ def spatial_correlation_loss(
     everyone = torch.arange(x.shape[-1], device=x.device)[None]
     there = torch.ones(everyone.shape, device=x.device)
     view = View(Windows(everyone, there, nearness.to(x.device, torch.float32)), everyone, None)
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x.device):
         with torch.no_grad():
-            part = moments(x, None, view.read, Scratch())
-            loss, weights = evaluate([view], [part], ON_ACTIVATIONS["correlation"])
-        return with_gradient(loss, [x], None, [view], [part], weights).squeeze(0)
+            parts = moments_of([x], None, [view], ON_ACTIVATIONS["correlation"])
+            loss, weights = evaluate([view], parts, ON_ACTIVATIONS["correlation"])
+        return with_gradient(loss, [x], None, [view], parts, weights).squeeze(0)
 
 
 def spatial_losses(

@@ -1,10 +1,10 @@
-"""The objectives on activations, computed from statistics that add up over batches and processes."""
+"""The spatial loss as a function of statistics that add up over batches and processes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -12,42 +12,15 @@ from torch import Tensor, distributed
 
 from toposheet.sheet import Sheet
 from toposheet.sheet.grid import Metric
+from toposheet.topography.objectives.evaluation import ON_ACTIVATIONS, View, evaluate, moments_of, with_gradient
 from toposheet.topography.objectives.moments import (
     Moments,
     NotFiniteError,
-    Scratch,
     all_reduce,
-    gradient_of_products,
-    moments,
+    full_precision,
 )
-from toposheet.topography.objectives.similarity import (
-    Pairs,
-    correlation_losses,
-    similarities_,
-    squared_differences,
-    through_norms_,
-)
-from toposheet.topography.objectives.windows import Windows, windows_of
+from toposheet.topography.objectives.windows import windows_of
 from toposheet.topography.topography import Topography
-
-
-class Objective(NamedTuple):
-    """What is made of the similarities of the units of a window, and how these are computed."""
-
-    losses: Callable[[Tensor, Pairs], tuple[Tensor, Tensor]]
-    centred: bool = True  # Pearson correlation, or else cosine
-    shuffled: bool = False
-
-
-ON_ACTIVATIONS = {
-    "correlation": Objective(correlation_losses),
-    "shuffled_correlation": Objective(correlation_losses, shuffled=True),
-    "squared_difference": Objective(squared_differences, centred=False),
-}
-
-# Windows worked through at a time: their pairs fit the cache of a CPU core, or fill a GPU.
-_BLOCK = {"cpu": 64}
-_BLOCK_ELSEWHERE = 512
 
 # `"auto"` looks at all windows of a sheet that has no more than these: there they cost little more than five.
 _AUTO = 16
@@ -101,7 +74,7 @@ class SpatialStatistics:
         objective: str = "correlation",
         reduce: Literal["local", "global"] = "local",
     ) -> None:
-        if neighborhoods not in ("all", "auto") and not (isinstance(neighborhoods, int) and neighborhoods >= 1):
+        if neighborhoods not in ("all", "auto") if isinstance(neighborhoods, str) else neighborhoods < 1:
             raise ValueError(f"neighborhoods is {neighborhoods!r}: it must be at least 1, or 'all' or 'auto'")
         if objective not in ON_ACTIVATIONS:
             raise ValueError(f"objective is {objective!r}: on activations there are {', '.join(ON_ACTIVATIONS)}")
@@ -135,16 +108,17 @@ class SpatialStatistics:
         """
         if self._losses is not None:
             raise ValueError("a batch is added whole before its losses are asked for: begin a new one")
-        samples = [samples_of(activations, sheet) for sheet in self._topo.sheets.values()]
-        with torch.no_grad(), torch.autocast(samples[0].device.type, enabled=False):
+        samples = self._samples(activations)
+        with torch.no_grad(), full_precision(samples[0].device):
             self._views = self._views or self._draw(samples[0].device)
-            scratch, new = Scratch(), []
-            for x, view, sheet in zip(samples, self._views, self._topo.sheets.values(), strict=True):
-                try:
-                    new.append(moments(x, some, view.read, scratch, self._objective.centred))
-                except NotFiniteError:
-                    tap = next(tap for tap in sheet.places if not activations[tap].isfinite().all())
-                    raise ValueError(f"the activations of {tap} hold nan or inf: see the model and its input") from None
+            try:
+                new = moments_of(samples, some, self._views, self._objective)
+            except NotFiniteError:
+                bad = [tap for tap in self._topo.taps if not activations[tap].isfinite().all()]
+                raise ValueError(
+                    f"the activations of {', '.join(bad or self._topo.taps)} hold nan, inf or numbers too large for "
+                    "float32: look at the model and its input"
+                ) from None
             self._moments = [a.merge(b) for a, b in zip(self._moments, new, strict=True)] if self._moments else new
 
     def losses(
@@ -161,9 +135,9 @@ class SpatialStatistics:
         """
         if not self._moments:
             raise ValueError("no activations were added: the spatial loss is one of a whole batch")
-        samples = [samples_of(activations, sheet) for sheet in self._topo.sheets.values()]
+        samples = self._samples(activations)
         _refuse_without_gradient(activations, self._topo)
-        with torch.autocast(samples[0].device.type, enabled=False):
+        with full_precision(samples[0].device):
             if self._losses is None:
                 with torch.no_grad():
                     if self._processes > 1:
@@ -173,6 +147,13 @@ class SpatialStatistics:
                 self._losses, samples, some, self._views, self._moments, self._weights, self._processes
             )
         return dict(zip(self._topo.sheets, losses.unbind(), strict=True))
+
+    def _samples(self, activations: Mapping[str, Tensor]) -> list[Float[Tensor, "samples _"]]:
+        samples = [samples_of(activations, sheet) for sheet in self._topo.sheets.values()]
+        counts = {len(x) for x in samples}
+        if len(counts) > 1:
+            raise ValueError(f"taps have different numbers of tokens ({counts}): give those of one batch")
+        return samples
 
     def _draw(self, device: torch.device) -> list[View]:
         """Return what is looked at on each sheet: windows drawn for this batch, or all of them."""
@@ -191,118 +172,6 @@ class SpatialStatistics:
             for i, windows in zip(drawn, together, strict=True):
                 tables[i] = tables[i].some(windows)
         return [View.of(table, sheet.n_units) for table, sheet in zip(tables, sheets, strict=True)]
-
-
-class View(NamedTuple):
-    """What is looked at on one sheet.
-
-    Args:
-        windows: The windows whose loss is asked for.
-        read: The units whose products are computed: those of each window; none for all units of the sheet at once,
-            where that is less work.
-        pairs: In the latter case, where the pairs of units of each window are among all pairs.
-    """
-
-    windows: Windows
-    read: Int[Tensor, "reads units"] | None
-    pairs: Int[Tensor, "windows cells cells"] | None
-
-    @classmethod
-    def of(cls, windows: Windows, n_units: int) -> View:
-        """Return the view of some windows of a sheet of `n_units`."""
-        units = windows.units
-        if 3 * len(units) * units.shape[1] ** 2 < 2 * n_units**2:
-            return cls(windows, units, None)
-        return cls(windows, None, units[:, :, None] * n_units + units[:, None, :])
-
-    def some(self, part: Moments, block: slice) -> tuple[Tensor, Tensor, Tensor]:
-        """Return products and means of the units of some of the windows, and which cells have units."""
-        there = self.windows.there if len(self.windows.there) == 1 else self.windows.there[block]
-        if self.pairs is None:
-            return part.products[block], part.mean[block], there
-        pairs = self.pairs[block]
-        products = part.products.flatten().index_select(0, pairs.flatten()).view_as(pairs)
-        return products, part.mean[0][self.windows.units[block]], there
-
-    def gather(
-        self, weights: Tensor | None, part: Moments, block: slice, of_windows: Float[Tensor, "some cells cells"]
-    ) -> Tensor:
-        """Return the gradient by all products that were read, with that by the products of some windows added."""
-        if self.pairs is None:
-            return of_windows if weights is None else torch.cat([weights, of_windows])
-        weights = torch.zeros_like(part.products) if weights is None else weights
-        weights.view(-1).index_add_(0, self.pairs[block].flatten(), of_windows.flatten())
-        return weights
-
-
-def evaluate(
-    views: Sequence[View], parts: Sequence[Moments], objective: Objective
-) -> tuple[Float[Tensor, " sheets"], list[Float[Tensor, "reads units units"]]]:
-    """Return the loss of each sheet, and its gradient with respect to the products of pairs of units.
-
-    Sheets with equally many windows of equal size are worked through together.
-    """
-    losses: list[Tensor] = [part.mean.new_zeros(()) for part in parts]
-    weights: list[Tensor | None] = [None for _ in parts]
-    alike: dict[tuple[int, ...], list[int]] = {}
-    for i, view in enumerate(views):
-        alike.setdefault((*view.windows.units.shape, len(view.windows.there)), []).append(i)
-    block = _BLOCK.get(parts[0].mean.device.type, _BLOCK_ELSEWHERE)
-    for (n_windows, *_), group in alike.items():
-        for together in _split(group, max(1, block // n_windows)):
-            nearness = torch.stack([views[i].windows.nearness for i in together])[:, None]
-            for first in range(0, n_windows, block):
-                some = slice(first, first + block)
-                of_sheets = zip(*(views[i].some(parts[i], some) for i in together), strict=True)
-                products, mean, there = (torch.stack(tensors) for tensors in of_sheets)
-                # Below the rounding of float32 a spread is no response. All sheets saw the same tokens.
-                silent_below = parts[0].n * (1e-6 * mean) ** 2 + 1e-30
-                r, scale = similarities_(products, silent_below)
-                values, gradient = objective.losses(r, Pairs.of(there, nearness))
-                gradient = through_norms_(gradient, r, scale / n_windows**0.5)
-                for i, loss, of_windows in zip(together, values.sum(dim=1) / n_windows, gradient, strict=True):
-                    losses[i] = losses[i] + loss
-                    weights[i] = views[i].gather(weights[i], parts[i], some, of_windows)
-    return torch.stack(losses), [w for w in weights if w is not None]
-
-
-def _split(items: list[int], size: int) -> list[list[int]]:
-    return [items[first : first + size] for first in range(0, len(items), size)]
-
-
-def with_gradient(
-    losses: Float[Tensor, " sheets"],
-    samples: Sequence[Float[Tensor, "samples units"]],
-    some: Int[Tensor, " some"] | None,
-    views: Sequence[View],
-    parts: Sequence[Moments],
-    weights: Sequence[Float[Tensor, "windows cells cells"]],
-    processes: int = 1,
-) -> Float[Tensor, " sheets"]:
-    """Return losses that were evaluated without a graph, with the gradient that the samples have a share in."""
-    reads, means = [view.read for view in views], [part.mean for part in parts]
-    return _WithGradient.apply(losses, processes, some, reads, *samples, *means, *weights)  # pyright: ignore
-
-
-class _WithGradient(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, losses: Tensor, processes: int, some: Tensor | None, reads: list[Tensor | None], *tensors: Tensor
-    ) -> Tensor:
-        ctx.processes, ctx.some, ctx.reads = processes, some, reads
-        ctx.save_for_backward(*tensors)
-        return losses.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        saved, n = ctx.saved_tensors, len(ctx.reads)
-        by_sheet = zip(saved[:n], ctx.reads, saved[n : 2 * n], saved[2 * n :], strict=True)
-        factors, scratch = gradients[0] * ctx.processes, Scratch()
-        of_samples = [
-            gradient_of_products(x, ctx.some, read, mean, weights, factor, scratch)
-            for (x, read, mean, weights), factor in zip(by_sheet, factors.unbind(), strict=True)
-        ]
-        return None, None, None, None, *of_samples, *[None] * (2 * n)
 
 
 def samples_of(activations: Mapping[str, Tensor], sheet: Sheet) -> Float[Tensor, "samples units"]:
