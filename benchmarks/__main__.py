@@ -7,12 +7,13 @@ import json
 import sys
 from types import ModuleType
 
-from benchmarks import exactness, memory, objective, page, scaling, training_step
+from benchmarks import accumulation, exactness, memory, objective, page, scaling, training_step
 from benchmarks.timing import machine
 
 BENCHMARKS: dict[str, ModuleType] = {
     "objective": objective,
     "training_step": training_step,
+    "accumulation": accumulation,
     "scaling": scaling,
     "exactness": exactness,
     "memory": memory,

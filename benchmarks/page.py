@@ -78,6 +78,13 @@ def _training_step(rows: Rows) -> str:
     ])  # fmt: skip
 
 
+def _accumulation(rows: Rows) -> str:
+    head = ("micro-batches", "a value each", "one value for the batch", "ratio (quartiles)")
+    return _markdown(head, [
+        (f"{r['parts']}", f"{r['own_ms']:.0f} ms", f"{r['one_ms']:.0f} ms", _ratio(r["ratio"])) for r in rows
+    ])  # fmt: skip
+
+
 def _scaling(rows: Rows) -> str:
     head = ("varied", "from", "to", "cost", "exponent")
     return _markdown(head, [
@@ -106,6 +113,7 @@ def _memory(rows: Rows) -> str:
 _TABLES = {
     "objective": _objective,
     "training_step": _training_step,
+    "accumulation": _accumulation,
     "scaling": _scaling,
     "exactness": _exactness,
     "memory": _memory,
@@ -114,6 +122,7 @@ _AXES = {"windows": "windows of a sheet", "units": "units of the sheet", "taps":
 _TITLES = {
     "objective": "The objective against the textbook loop",
     "training_step": "The whole training step",
+    "accumulation": "One value for a batch in micro-batches",
     "scaling": "Cost against size",
     "exactness": "All windows against five drawn ones",
     "memory": "Memory",
@@ -126,6 +135,8 @@ _WORDS = {
     "objective": "Loss and gradient, 24 taps of 784 units, 5 windows of 81 cells for each: the paper's size. The "
     "textbook loop takes window after window, with `torch.corrcoef`.",
     "training_step": "Forward, backward and AdamW, with the objective against strength 0, the same batches.",
+    "accumulation": "The demo recipe's step in four micro-batches: each with a spatial loss of its own, as published, "
+    "against two passes (statistics, then gradients) that give the whole batch one value. All tokens are correlated.",
     "scaling": "Loss and gradient from a middle point (5 windows, 28x28 sheets, 4 taps, 2,048 tokens; one tap where "
     "units vary), one quantity varied at a time. What grows with the units of a sheet, where windows are drawn, is the "
     "gradient that has to be written.",

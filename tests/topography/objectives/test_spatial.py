@@ -327,7 +327,7 @@ def test_the_gradient_has_no_gradient_and_says_so(rng):
     topo = one_tap((3, 3))
     x = torch.from_numpy(rng.normal(size=(1, 20, 9))).float().requires_grad_()
     (gradient,) = torch.autograd.grad(ts.spatial_loss({"tap": x}, topo), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="grad_fn|once_differentiable"):
+    with pytest.raises(RuntimeError, match=r"grad_fn|once_differentiable"):
         gradient.sum().backward()
 
 

@@ -1,0 +1,62 @@
+"""Claim: one spatial loss for a batch in micro-batches costs one more forward pass, about a third of a step.
+
+Both steps take four micro-batches of the demo recipe and one update. One gives every micro-batch a spatial loss of its
+own, as published; the other takes two passes (statistics, then gradients) and gives the batch one value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from benchmarks.timing import device, paired
+from toposheet import SpatialStatistics, Topography
+from toposheet.recipes import demo
+from toposheet.train.memory import keep_freed_memory
+from toposheet.train.model import build_model
+from toposheet.train.optimizer import adamw
+
+PARTS = 4
+
+
+def step_of(one_value: bool) -> Callable[[], None]:
+    """Return a function that makes one update from four micro-batches."""
+    recipe = demo()
+    model = build_model(recipe, end_of_text=0)
+    model.to(device())  # pyright: ignore
+    topo, optimizer = Topography.per_tap(model, recipe.taps, seed=0), adamw(model, recipe)
+    shape = (PARTS, recipe.batch, recipe.context + 1)
+    text = torch.randint(recipe.vocabulary, shape, generator=torch.Generator().manual_seed(0)).to(device())
+
+    def forward(part: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        with topo.record(model) as activations:
+            return model(input_ids=part[:, :-1], use_cache=False).logits, activations
+
+    def step() -> None:
+        statistics = SpatialStatistics(topo)
+        if one_value:
+            for part in text:
+                with torch.no_grad():
+                    statistics.add(forward(part)[1])
+        for part in text:
+            logits, activations = forward(part)
+            if not one_value:
+                statistics = SpatialStatistics(topo)
+                statistics.add(activations)
+            task_loss = functional.cross_entropy(logits.flatten(0, 1), part[:, 1:].flatten()) / PARTS
+            spatial = torch.stack(list(statistics.losses(activations).values())).sum()
+            (task_loss + recipe.alpha * (spatial if one_value else spatial / PARTS)).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def measure() -> list[dict[str, Any]]:
+    """Return one row."""
+    keep_freed_memory()
+    pair = paired(step_of(one_value=False), step_of(one_value=True), pairs=20)
+    return [{"parts": PARTS, "own_ms": 1000 * pair.first, "one_ms": 1000 * pair.second, "ratio": pair.ratio}]
