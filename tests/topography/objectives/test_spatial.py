@@ -134,6 +134,36 @@ def test_values_and_gradients_of_windows_equal_float64(metric, window, neighborh
     torch.testing.assert_close(ours.grad.double(), exact.grad, rtol=0, atol=1e-5 * exact.grad.abs().max().item())
 
 
+def test_more_windows_than_fit_a_block_equal_float64(rng):
+    topo = one_tap((24, 24))
+    sheet = topo.sheets["tap"]
+    x = torch.from_numpy(rng.normal(size=(30, 576))).float()
+    windows = list(windows_of(sheet, 3))
+    drawn = torch.randint(len(windows), (150,), generator=torch.Generator().manual_seed(4))
+    exact, ours = x.double().requires_grad_(), x.clone().requires_grad_()
+    places = torch.from_numpy(sheet.coordinates)
+    chosen = [windows[i] for i in drawn]
+    torch.stack([torch64_loss(exact[:, w], places[w], "chebyshev") for w in chosen]).mean().backward()
+    ts.spatial_loss({"tap": ours[None]}, topo, 150, 2, generator=torch.Generator().manual_seed(4)).backward()
+    assert exact.grad is not None
+    assert ours.grad is not None
+    torch.testing.assert_close(ours.grad.double(), exact.grad, rtol=0, atol=1e-5 * exact.grad.abs().max().item())
+
+
+def test_sheets_of_any_shapes_are_worked_through_together_and_alone_alike(rng):
+    shapes = {"a": (9, 9), "b": (9, 9), "c": (4, 20), "d": (9, 9), "e": (9, 10)}
+    places = {tap: random_places(80, shape, rng) for tap, shape in shapes.items()}
+    sheets = {tap: Sheet(shapes[tap], {tap: places[tap]}) for tap in shapes}
+    x = {tap: torch.from_numpy(rng.normal(size=(2, 15, 80)) + 5).float().requires_grad_() for tap in shapes}
+    together = ts.spatial_losses(x, ts.Topography(sheets), 3, 3, generator=torch.Generator().manual_seed(0))
+    gradients = torch.autograd.grad(torch.stack(list(together.values())).sum(), list(x.values()))
+    generator = torch.Generator().manual_seed(0)
+    for (tap, loss), gradient in zip(together.items(), gradients, strict=True):
+        alone = ts.spatial_loss({tap: x[tap]}, ts.Topography({tap: sheets[tap]}), 3, 3, generator=generator)
+        assert loss.item() == pytest.approx(alone.item(), abs=1e-6)
+        torch.testing.assert_close(gradient, torch.autograd.grad(alone, x[tap])[0], rtol=1e-4, atol=1e-7)
+
+
 def test_the_parts_of_a_batch_share_the_loss_and_the_gradient_of_the_whole(rng):
     places = random_places(70, (8, 9), rng)
     topo = ts.Topography({"cortex": Sheet((8, 9), {"a": places[:40], "b": places[40:]})})

@@ -152,7 +152,7 @@ def _parts(x: Float[Tensor, "samples units"], some: Int[Tensor, " some"] | None)
 
 def _gather(
     parts: Sequence[Float[Tensor, "samples _"]], reads: Sequence[Int[Tensor, "windows cells"] | None], scratch: Scratch
-) -> Float[Tensor, "windows cells samples"]:
+) -> Float[Tensor, "all_windows cells samples"]:
     """Return a copy, in scratch memory, of the responses of the units of the windows of all sheets of a group."""
     side_by_side = parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=1)
     if reads[0] is None:
