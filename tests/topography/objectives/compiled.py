@@ -27,6 +27,9 @@ def value_and_gradients(function, leaves):
 
 
 # The objective alone: all windows against eager; draws of compiled code differ, on a sheet of one window they do not.
+large = ts.Topography(
+    {"a": ts.Sheet((28, 28), {"a": torch.cartesian_prod(torch.arange(28), torch.arange(28)).numpy()})}
+)
 small = ts.Topography({"a": ts.Sheet((3, 4), {"a": torch.cartesian_prod(torch.arange(3), torch.arange(4)).numpy()})})
 for objective, (sheets, radius, neighborhoods, max_samples) in itertools.product(
     ("correlation", "squared_difference", "shuffled_correlation"),
@@ -37,9 +40,25 @@ for objective, (sheets, radius, neighborhoods, max_samples) in itertools.product
     def loss(x=x, sheets=sheets, radius=radius, n=neighborhoods, objective=objective, m=max_samples):
         return ts.spatial_loss(x, sheets, n, radius, objective=objective, max_samples=m)
 
-    torch.compiler.reset()  # or a radius that changes would be traced as a variable
+    if sheets is topo:
+        torch.compiler.reset()  # torch recompiles one function eight times at most
     compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
     check(value_and_gradients(compiled, list(x.values())), value_and_gradients(loss, list(x.values())))
+
+
+# With the defaults, where windows are read one by one: what was drawn is not known, but its size is.
+def default(x, radius=5, max_samples=None):
+    return ts.spatial_loss(x, large, radius=radius, max_samples=max_samples)
+
+
+activations = {"a": torch.randn(2, 300, 784, requires_grad=True)}
+for options in ({}, {"radius": 2}, {"radius": 3}, {"max_samples": 100}):
+    for backend in ("aot_eager", "inductor") if not options else ("aot_eager",):
+        value = torch.compile(default, fullgraph=True, backend=backend)(activations, **options)
+        (gradient,) = torch.autograd.grad(value, activations.values())
+        (eager,) = torch.autograd.grad(default(activations, **options), activations.values())
+        assert 0.3 < value < 0.7
+        assert 0.3 < gradient.norm() / eager.norm() < 3
 
 
 # A whole step, model and objective in one graph.

@@ -61,21 +61,22 @@ def test_shuffled_distances_are_the_same_distances_of_other_pairs(rng):
     assert ours.item() == pytest.approx(np.mean(values), abs=1e-6)
 
 
-def bilinear(values, size):
-    """One axis resampled linearly between the centres of cells, ends held."""
-    at = np.clip((np.arange(size) + 0.5) * len(values) / size - 0.5, 0, len(values) - 1)
+def bilinear(values, size, width):
+    """One axis resampled linearly at the centres of `size` new cells, each `width` old cells wide, ends held."""
+    at = np.clip((np.arange(size) + 0.5) * width - 0.5, 0, len(values) - 1)
     return np.interp(at, np.arange(len(values)), values)
 
 
-def blurred(grid, factor=3.0):
-    for size in (None, grid.shape):
-        small = size or [max(1, round(cells / factor)) for cells in grid.shape]
-        grid = np.stack([bilinear(row, small[1]) for row in grid])
-        grid = np.stack([bilinear(column, small[0]) for column in grid.T], axis=1)
-    return grid
+def blurred(grid):
+    """Shrunk to floor(side / 3) cells, each 3 wide, and stretched back: the published convention."""
+    rows, columns = grid.shape
+    small = np.stack([bilinear(row, columns // 3, 3.0) for row in grid])
+    small = np.stack([bilinear(column, rows // 3, 3.0) for column in small.T], axis=1)
+    wide = np.stack([bilinear(row, columns, (columns // 3) / columns) for row in small])
+    return np.stack([bilinear(column, rows, (rows // 3) / rows) for column in wide.T], axis=1)
 
 
-@pytest.mark.parametrize("shape", [(6, 6), (5, 9)])
+@pytest.mark.parametrize("shape", [(6, 6), (5, 10), (16, 16)])
 def test_topoloss_compares_weights_with_their_blur(shape, rng):
     sheet = Sheet(shape, {"tap": random_places(shape[0] * shape[1], shape, rng)})
     weights = rng.normal(size=(7, shape[0] * shape[1]))
@@ -127,6 +128,27 @@ def test_objectives_on_weights_are_called_alike_and_reach_the_weights(model, top
         torch.stack(list(losses.values())).sum().backward()
         assert model.transformer.h[1].mlp.c_proj.weight.grad.abs().max() > 0
         assert model.transformer.h[1].mlp.c_fc.weight.grad is None
+
+
+@pytest.mark.parametrize("objective", ["topoloss", "all_tnn"])
+def test_units_without_weights_get_no_gradient_and_nan_is_refused_by_tap(objective, rng):
+    topo = ts.Topography({"sheet": Sheet((4, 5), {"tap": random_places(20, (4, 5), rng)})})
+    weights = torch.from_numpy(rng.normal(size=(6, 20))).float()
+    weights[:, 3] = 0
+    weights.requires_grad_()
+    ts.spatial_loss({"tap": weights}, topo, objective=objective).backward()
+    assert weights.grad.isfinite().all()
+    assert weights.grad.abs().max() < 10
+    with pytest.raises(ValueError, match="the weights of tap hold nan"):
+        ts.spatial_loss({"tap": weights.detach() * torch.nan}, topo, objective=objective)
+
+
+def test_sheets_on_which_an_objective_on_weights_means_nothing_are_refused():
+    apart = Sheet((3, 3), {"tap": np.array([[0, 0], [2, 2], [0, 2]])})
+    with pytest.raises(ValueError, match="no two units of the sheet share an edge"):
+        all_tnn(torch.ones(4, 3), apart)
+    with pytest.raises(ValueError, match="2x9 is too small"):
+        topoloss(torch.ones(4, 3), Sheet((2, 9), {"tap": apart.coordinates[:0]}))
 
 
 def test_a_tap_without_a_linear_layer_is_refused(model, topo):

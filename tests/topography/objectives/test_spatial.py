@@ -193,7 +193,7 @@ def test_parts_are_added_before_losses_are_asked_for():
     topo = one_tap((3, 3))
     x = {"tap": torch.randn(1, 20, 9)}
     statistics = ts.SpatialStatistics(topo)
-    with pytest.raises(ValueError, match="no activations were added"):
+    with pytest.raises(ValueError, match="no activations of 20 tokens were added"):
         statistics.losses(x)
     statistics.add(x)
     statistics.losses(x)

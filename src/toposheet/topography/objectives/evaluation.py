@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from toposheet.topography.objectives.moments import Moments, Scratch, gradients_of_products, groups, moments
+from toposheet.topography.objectives.moments import Moments, Responses, Scratch, gradients_of_products, groups, moments
 from toposheet.topography.objectives.similarity import (
     Pairs,
     correlation_losses,
@@ -45,46 +45,60 @@ class View(NamedTuple):
 
     Args:
         windows: The windows whose loss is asked for.
+        n_units: How many units the sheet has.
         read: The units whose products are computed: those of each window; none for all units of the sheet at once,
             where that is less work.
-        pairs: In the latter case, where the pairs of units of each window are among all pairs.
     """
 
     windows: Windows
-    read: Int[Tensor, "reads units"] | None
-    pairs: Int[Tensor, "windows cells cells"] | None
+    n_units: int
+    read: Int[Tensor, "windows cells"] | None
 
     @classmethod
     def of(cls, windows: Windows, n_units: int) -> View:
         """Return the view of some windows of a sheet of `n_units`."""
         units = windows.units
-        if 3 * len(units) * units.shape[1] ** 2 < 2 * n_units**2:
-            return cls(windows, units, None)
-        return cls(windows, None, units[:, :, None] * n_units + units[:, None, :])
+        one_by_one = 3 * len(units) * units.shape[1] ** 2 < 2 * n_units**2
+        return cls(windows, n_units, units if one_by_one else None)
 
-    def some(self, part: Moments, block: slice) -> tuple[Tensor, Tensor, Tensor]:
-        """Return products and means of the units of some of the windows, and which cells have units."""
-        there = self.windows.there if len(self.windows.there) == 1 else self.windows.there[block]
-        if self.pairs is None:
+    def take(self, part: Moments, block: slice) -> tuple[Tensor, Tensor, Tensor]:
+        """Return products and means of the units of a block of windows, and which cells have units."""
+        units, there = self.windows.units[block], self.windows.there
+        there = there if len(there) == 1 else there[block]
+        if self.read is not None:
             return part.products[block], part.mean[block], there
-        pairs = self.pairs[block]
-        products = part.products.flatten().index_select(0, pairs.flatten()).view_as(pairs)
-        return products, part.mean[0][self.windows.units[block]], there
+        pairs = self._pairs(units)
+        return part.products.flatten().index_select(0, pairs.flatten()).view_as(pairs), part.mean[0][units], there
 
-    def gather(
-        self, weights: Tensor | None, part: Moments, block: slice, of_windows: Float[Tensor, "some cells cells"]
+    def put(
+        self, weights: Tensor | None, part: Moments, block: slice, of_windows: Float[Tensor, "block _ _"]
     ) -> Tensor:
-        """Return the gradient by all products that were read, with that by the products of some windows added."""
-        if self.pairs is None:
+        """Return the gradient by all products that were read, with that by the products of a block of windows added."""
+        if self.read is not None:
             return of_windows if weights is None else torch.cat([weights, of_windows])
         weights = torch.zeros_like(part.products) if weights is None else weights
-        weights.view(-1).index_add_(0, self.pairs[block].flatten(), of_windows.flatten())
+        pairs = self._pairs(self.windows.units[block])
+        weights.view(-1).index_add_(0, pairs.flatten(), of_windows.flatten())
         return weights
+
+    def _pairs(self, units: Int[Tensor, "block cells"]) -> Int[Tensor, "block cells cells"]:
+        # Where pairs of a window are among all pairs. For all windows at once the table would not fit in memory.
+        return units[:, :, None] * self.n_units + units[:, None, :]
+
+
+def moments_of(
+    sheets: Sequence[Responses], tokens: Int[Tensor, " tokens"] | None, views: Sequence[View], objective: Objective
+) -> list[Moments]:
+    """Return the moments of what is looked at on each sheet."""
+    reads, scratch, found = [view.read for view in views], Scratch(), []
+    for group in groups(reads, _n_looked_at(sheets, tokens), sheets[0][0].device):
+        found += moments([sheets[i] for i in group], tokens, [reads[i] for i in group], scratch, objective.centred)
+    return found
 
 
 def evaluate(
     views: Sequence[View], parts: Sequence[Moments], objective: Objective
-) -> tuple[Float[Tensor, " sheets"], list[Float[Tensor, "reads units units"]]]:
+) -> tuple[Float[Tensor, " sheets"], list[Float[Tensor, "_ _ _"]]]:
     """Return the loss of each sheet, and its gradient with respect to the products of pairs of units.
 
     Sheets with equally many windows of equal size are worked through together.
@@ -94,49 +108,50 @@ def evaluate(
     alike: dict[tuple[int, ...], list[int]] = {}
     for i, view in enumerate(views):
         alike.setdefault((*view.windows.units.shape, len(view.windows.there)), []).append(i)
-    block = _BLOCK.get(parts[0].mean.device.type, _BLOCK_ELSEWHERE)
+    size = _BLOCK.get(parts[0].mean.device.type, _BLOCK_ELSEWHERE)
     for (n_windows, *_), group in alike.items():
-        for together in _split(group, max(1, block // n_windows)):
+        for together in _split(group, max(1, size // n_windows)):
             nearness = torch.stack([views[i].windows.nearness for i in together])[:, None]
-            for first in range(0, n_windows, block):
-                some = slice(first, first + block)
-                of_sheets = zip(*(views[i].some(parts[i], some) for i in together), strict=True)
+            for first in range(0, n_windows, size):
+                block = slice(first, first + size)
+                of_sheets = zip(*(views[i].take(parts[i], block) for i in together), strict=True)
                 products, mean, there = (torch.stack(tensors) for tensors in of_sheets)
-                # Below the rounding of float32 a spread is no response. All sheets saw the same tokens.
-                silent_below = parts[0].n * (1e-6 * mean) ** 2 + 1e-30
-                r, scale = similarities_(products, silent_below)
+                r, scale = similarities_(products, mean, parts[0].n)  # all sheets saw the same tokens
                 values, gradient = objective.losses(r, Pairs.of(there, nearness))
                 gradient = through_norms_(gradient, r, scale / n_windows**0.5)
                 for i, loss, of_windows in zip(together, values.sum(dim=1) / n_windows, gradient, strict=True):
                     losses[i] = losses[i] + loss
-                    weights[i] = views[i].gather(weights[i], parts[i], some, of_windows)
+                    weights[i] = views[i].put(weights[i], parts[i], block, of_windows)
     return torch.stack(losses), [w for w in weights if w is not None]
-
-
-def _split(items: list[int], size: int) -> list[list[int]]:
-    return [items[first : first + size] for first in range(0, len(items), size)]
 
 
 def with_gradient(
     losses: Float[Tensor, " sheets"],
-    samples: Sequence[Float[Tensor, "samples units"]],
-    some: Int[Tensor, " some"] | None,
+    sheets: Sequence[Responses],
+    tokens: Int[Tensor, " tokens"] | None,
     views: Sequence[View],
     parts: Sequence[Moments],
-    weights: Sequence[Float[Tensor, "windows cells cells"]],
+    weights: Sequence[Float[Tensor, "_ _ _"]],
     processes: int = 1,
 ) -> Float[Tensor, " sheets"]:
-    """Return losses that were evaluated without a graph, with the gradient that the samples have a share in."""
-    reads, means = [view.read for view in views], [part.mean for part in parts]
-    return _WithGradient.apply(losses, processes, some, reads, *samples, *means, *weights)  # pyright: ignore
+    """Return losses that were evaluated without a graph, with the gradient that the responses have a share in."""
+    reads, means, taps = [v.read for v in views], [part.mean for part in parts], [x for taps in sheets for x in taps]
+    counts = [len(taps) for taps in sheets]
+    return _WithGradient.apply(losses, processes, tokens, reads, counts, *means, *weights, *taps)  # pyright: ignore
 
 
 class _WithGradient(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, losses: Tensor, processes: int, some: Tensor | None, reads: list[Tensor | None], *tensors: Tensor
+        ctx: Any,
+        losses: Tensor,
+        processes: int,
+        tokens: Tensor | None,
+        reads: list[Tensor | None],
+        counts: list[int],
+        *tensors: Tensor,
     ) -> Tensor:
-        ctx.processes, ctx.some, ctx.reads = processes, some, reads
+        ctx.processes, ctx.tokens, ctx.reads, ctx.counts = processes, tokens, reads, counts
         ctx.save_for_backward(*tensors)
         return losses.clone()
 
@@ -144,27 +159,25 @@ class _WithGradient(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
         n = len(ctx.reads)
-        samples, means, weights = (ctx.saved_tensors[first : first + n] for first in (0, n, 2 * n))
+        means, weights, taps = ctx.saved_tensors[:n], ctx.saved_tensors[n : 2 * n], list(ctx.saved_tensors[2 * n :])
+        sheets = [[taps.pop(0) for _ in range(count)] for count in ctx.counts]
         weights = [w * factor for w, factor in zip(weights, (gradients[0] * ctx.processes).unbind(), strict=True)]
-        of_samples, scratch = [], Scratch()
-        for group in groups(ctx.reads, _looked_at(samples, ctx.some), means[0].device):
-            x, reads, mean, weight = ([values[i] for i in group] for values in (samples, ctx.reads, means, weights))
-            of_samples += gradients_of_products(x, ctx.some, reads, mean, weight, scratch)
-        return None, None, None, None, *of_samples, *[None] * (2 * n)
+        of_taps, scratch = [], Scratch()
+        for group in groups(ctx.reads, _n_looked_at(sheets, ctx.tokens), means[0].device):
+            of_taps += gradients_of_products(
+                [sheets[i] for i in group],
+                ctx.tokens,
+                [ctx.reads[i] for i in group],
+                [means[i] for i in group],
+                [weights[i] for i in group],
+                scratch,
+            )
+        return None, None, None, None, None, *[None] * (2 * n), *of_taps
 
 
-def moments_of(
-    samples: Sequence[Float[Tensor, "samples _"]],
-    some: Int[Tensor, " some"] | None,
-    views: Sequence[View],
-    objective: Objective,
-) -> list[Moments]:
-    """Return the moments of what is looked at on each sheet."""
-    reads, scratch, found = [view.read for view in views], Scratch(), []
-    for group in groups(reads, _looked_at(samples, some), samples[0].device):
-        found += moments([samples[i] for i in group], some, [reads[i] for i in group], scratch, objective.centred)
-    return found
+def _n_looked_at(sheets: Sequence[Responses], tokens: Int[Tensor, " tokens"] | None) -> int:
+    return len(sheets[0][0] if tokens is None else tokens)
 
 
-def _looked_at(samples: Sequence[Tensor], some: Tensor | None) -> int:
-    return len(samples[0] if some is None else some)
+def _split(items: list[int], size: int) -> list[list[int]]:
+    return [items[first : first + size] for first in range(0, len(items), size)]

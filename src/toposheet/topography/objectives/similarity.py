@@ -39,8 +39,8 @@ def correlation_losses(
     scratch = r * pairs.there
     centred = (r - _sums(scratch) / n).mul_(pairs.there)
     square = torch.linalg.vector_norm(centred, dim=(-2, -1), keepdim=True).square()
-    # Correlations that differ by less than their rounding have no correlation with anything.
-    scale = torch.where(square > 1e-12 * n, square, torch.inf).rsqrt()
+    # Correlations that differ by less than their rounding in float32 correlate with nothing: 0.5, without gradient.
+    scale = torch.where(square > 1e-13 * n, square, torch.inf).rsqrt()
     corr = _sums(torch.mul(centred, d, out=scratch)) * scale
     gradient = centred.mul_(corr * scale * scale / 2).addcmul_(d, scale, value=-0.5)
     return (1 - corr.squeeze((-2, -1))) / 2, gradient
@@ -57,13 +57,15 @@ def squared_differences(
 
 
 def similarities_(
-    products: Float[Tensor, "*windows cells cells"], silent_below: Float[Tensor, "*windows cells"]
+    products: Float[Tensor, "*windows cells cells"], mean: Float[Tensor, "*windows cells"], n: float | Tensor
 ) -> tuple[Float[Tensor, "*windows cells cells"], Float[Tensor, "*windows cells"]]:
     """Turn products into products / norms, in place: Pearson correlations if centred. Return also one over the norms.
 
-    A unit whose square is not above `silent_below` is silent: 0 to all others.
+    A silent unit is 0 to all others and gets no gradient. Silent is a spread below the rounding of the mean in float32,
+    or below 1 / 30,000 of the root mean square spread of the window's units.
     """
     square = products.diagonal(dim1=-2, dim2=-1)
+    silent_below = n * (1e-6 * mean) ** 2 + 1e-9 * square.mean(dim=-1, keepdim=True) + 1e-30
     scale = torch.where(square > silent_below, square, torch.inf).rsqrt()
     return products.mul_(scale[..., :, None]).mul_(scale[..., None, :]), scale
 

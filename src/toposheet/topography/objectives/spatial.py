@@ -12,8 +12,13 @@ from torch import Tensor
 from toposheet.sheet import distances
 from toposheet.sheet.grid import Metric
 from toposheet.topography.objectives.evaluation import ON_ACTIVATIONS, View, evaluate, moments_of, with_gradient
-from toposheet.topography.objectives.moments import full_precision
-from toposheet.topography.objectives.statistics import SpatialStatistics, samples_of
+from toposheet.topography.objectives.moments import NotFiniteError, can_look, full_precision
+from toposheet.topography.objectives.statistics import (
+    SpatialStatistics,
+    check_count,
+    refuse_without_gradient,
+    responses_of,
+)
 from toposheet.topography.objectives.weights import ON_WEIGHTS
 from toposheet.topography.objectives.windows import Windows
 from toposheet.topography.topography import Topography
@@ -42,17 +47,19 @@ def spatial_correlation_loss(
         ValueError: places and responses differ in number, the metric is unknown, or (seen on a CPU) responses are
             not finite.
     """
+    if x.ndim != 2 or x.shape[1] < 3:
+        raise ValueError(f"the responses have shape {tuple(x.shape)}: it must be (samples, units), of 3 units or more")
     if len(coordinates) != x.shape[-1]:
         raise ValueError(f"{len(coordinates)} places for {x.shape[-1]} units: each unit needs one")
     nearness = 1 / (1 + torch.from_numpy(distances(coordinates.cpu().numpy(), metric)))
     everyone = torch.arange(x.shape[-1], device=x.device)[None]
     there = torch.ones(everyone.shape, device=x.device)
-    view = View(Windows(everyone, there, nearness.to(x.device, torch.float32)), everyone, None)
+    view = View.of(Windows(everyone, there, nearness.to(x.device, torch.float32)), x.shape[1])
     with full_precision(x.device):
         with torch.no_grad():
-            parts = moments_of([x], None, [view], ON_ACTIVATIONS["correlation"])
+            parts = moments_of([[x]], None, [view], ON_ACTIVATIONS["correlation"])
             loss, weights = evaluate([view], parts, ON_ACTIVATIONS["correlation"])
-        return with_gradient(loss, [x], None, [view], parts, weights).squeeze(0)
+        return with_gradient(loss, [[x]], None, [view], parts, weights).squeeze(0)
 
 
 def spatial_losses(
@@ -74,7 +81,7 @@ def spatial_losses(
 
     - `"correlation"`: TopoLM's, see `spatial_correlation_loss`.
     - `"shuffled_correlation"`: the same with the distances of each window shuffled once and for all: a control of
-      equal strength that no map can satisfy.
+      equal strength, in which places mean nothing (as windows overlap, no arrangement satisfies them all).
     - `"squared_difference"`: mean (cosine similarity - d)^2 of pairs of units (Poli et al. 2022, arXiv:2211.13152;
       there over all units of a layer and item by item, here over windows and all tokens).
 
@@ -99,6 +106,7 @@ def spatial_losses(
         generator: Source of the randomness of the draw.
         objective: Which objective.
         max_samples: Look at no more tokens of this process's batch than these, drawn uniformly without replacement.
+            Tokens that are not drawn are not looked at for nan either.
         reduce: Correlate over the tokens of this process (`"local"`, as published) or of all (`"global"`): see
             `SpatialStatistics`, which also takes a batch in micro-batches.
 
@@ -106,21 +114,27 @@ def spatial_losses(
         Values in float32 whatever autocast says; of the correlation objectives between 0 and 1.
 
     Raises:
-        ValueError: a tap is missing, has another width than its sheet, is not finite (seen on a CPU; elsewhere
-            looking would wait for the device, and the loss is nan) or carries no gradient in training; an option is
-            out of range.
+        ValueError: a tap is missing, has another width than its sheet or other tokens than the rest, is not finite
+            (seen on a CPU; elsewhere looking would wait for the device, and the loss is nan) or carries no gradient
+            in training; an option is out of range.
     """
     if objective in ON_WEIGHTS:
-        of_sheet = ON_WEIGHTS[objective]
-        return {name: of_sheet(samples_of(activations, sheet).float(), sheet) for name, sheet in topo.sheets.items()}
+        weights = responses_of(activations, topo)
+        refuse_without_gradient(activations, topo)
+        of_sheet, losses = ON_WEIGHTS[objective], {}
+        for (name, sheet), taps in zip(topo.sheets.items(), weights, strict=True):
+            losses[name] = of_sheet(torch.cat(taps, dim=1).float(), sheet)
+            if can_look(losses[name]) and not losses[name].isfinite():
+                raise NotFiniteError(f"the weights of {', '.join(sheet.places)}")
+        return losses
     if objective not in ON_ACTIVATIONS:
         raise ValueError(f"objective is {objective!r}: it must be one of {', '.join(OBJECTIVES)}")
     statistics = SpatialStatistics(
         topo, neighborhoods, radius, metric, window, generator, objective=objective, reduce=reduce
     )
-    some = None if max_samples is None else _drawn_tokens(activations, topo, max_samples, generator)
-    statistics.add(activations, some)
-    return statistics.losses(activations, some)
+    tokens = None if max_samples is None else _drawn_tokens(activations, topo, max_samples, generator)
+    statistics.add(activations, tokens)
+    return statistics.losses(activations, tokens)
 
 
 def spatial_loss(
@@ -156,9 +170,10 @@ def _drawn_tokens(
     activations: Mapping[str, Tensor], topo: Topography, max_samples: int, generator: torch.Generator | None
 ) -> Int[Tensor, " drawn"] | None:
     """Return which tokens to look at, the same of all taps; None for all, where there are no more."""
+    max_samples = check_count("max_samples", max_samples)
     if max_samples < 2:
         raise ValueError(f"max_samples is {max_samples}: a correlation takes at least 2 tokens")
-    x = samples_of(activations, next(iter(topo.sheets.values())))
+    x = responses_of(activations, topo)[0][0]
     if len(x) <= max_samples:
         return None
     device = generator.device if generator is not None else torch.device("cpu")

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, distributed
 
-from toposheet.sheet import Sheet
 from toposheet.sheet.grid import Metric
 from toposheet.topography.objectives.evaluation import ON_ACTIVATIONS, View, evaluate, moments_of, with_gradient
-from toposheet.topography.objectives.moments import (
-    Moments,
-    NotFiniteError,
-    all_reduce,
-    full_precision,
-)
+from toposheet.topography.objectives.moments import Moments, NotFiniteError, all_reduce, can_look, full_precision
 from toposheet.topography.objectives.windows import windows_of
 from toposheet.topography.topography import Topography
 
 # `"auto"` looks at all windows of a sheet that has no more than these: there they cost little more than five.
-_AUTO = 16
+AUTO = 16
 
 
 class SpatialStatistics:
@@ -74,8 +69,8 @@ class SpatialStatistics:
         objective: str = "correlation",
         reduce: Literal["local", "global"] = "local",
     ) -> None:
-        if neighborhoods not in ("all", "auto") if isinstance(neighborhoods, str) else neighborhoods < 1:
-            raise ValueError(f"neighborhoods is {neighborhoods!r}: it must be at least 1, or 'all' or 'auto'")
+        neighborhoods = check_count("neighborhoods", neighborhoods, ("all", "auto"))
+        radius = check_count("radius", radius)
         if objective not in ON_ACTIVATIONS:
             raise ValueError(f"objective is {objective!r}: on activations there are {', '.join(ON_ACTIVATIONS)}")
         if reduce not in ("local", "global"):
@@ -83,77 +78,80 @@ class SpatialStatistics:
         if reduce == "global" and not distributed.is_initialized():
             raise ValueError("reduce is 'global', but there is no process group: start with torchrun, or use 'local'")
         self._topo = topo
-        self._n_drawn = 5 if isinstance(neighborhoods, str) else neighborhoods
-        self._fewest_drawn_from = {"all": math.inf, "auto": _AUTO + 1}.get(str(neighborhoods), 0)
-        # As torch.compile traces, arguments stay open until they are used, and tables need them settled.
-        self._options = (int(radius), str(metric), str(window))
+        named = isinstance(neighborhoods, str)
+        self._n_drawn = 5 if named else neighborhoods
+        # Sheets with no more windows than these are looked at whole.
+        self._whole_up_to = {"all": math.inf, "auto": AUTO}[neighborhoods] if named else 0
+        self._options = (radius, str(metric), str(window))
         self._generator = generator
         self._objective = ON_ACTIVATIONS[objective]
         self._processes = distributed.get_world_size() if reduce == "global" else 1
+        self._added: set[int] = set()
         self._views: list[View] = []
         self._moments: list[Moments] = []
         self._losses: Tensor | None = None
         self._weights: list[Tensor] = []
 
-    def add(self, activations: Mapping[str, Tensor], some: Int[Tensor, " some"] | None = None) -> None:
+    def add(self, activations: Mapping[str, Tensor], tokens: Int[Tensor, " tokens"] | None = None) -> None:
         """Take in the activations of a part of the batch.
 
         Args:
             activations: What `topo.record` recorded: {tap: (batch, time, units)}. All tokens are samples.
-            some: Look at these tokens only, each named once by its place in batch x time.
+            tokens: Look at these tokens only, each named once by its place in batch x time.
 
         Raises:
-            ValueError: a tap is missing, has another width than its sheet, or is not finite. The last is seen on a
-                CPU only: elsewhere looking would wait for the device, and the loss is nan instead.
+            ValueError: a tap is missing, has another width than its sheet or other tokens than the rest, or is not
+                finite. The last is seen on a CPU only: elsewhere looking would wait for the device, and the loss is
+                nan instead.
         """
         if self._losses is not None:
             raise ValueError("a batch is added whole before its losses are asked for: begin a new one")
-        samples = self._samples(activations)
-        with torch.no_grad(), full_precision(samples[0].device):
-            self._views = self._views or self._draw(samples[0].device)
+        sheets = self._responses(activations)
+        with torch.no_grad(), full_precision(sheets[0][0].device):
+            self._views = self._views or self._draw(sheets[0][0].device)
             try:
-                new = moments_of(samples, some, self._views, self._objective)
+                new = moments_of(sheets, tokens, self._views, self._objective)
             except NotFiniteError:
-                bad = [tap for tap in self._topo.taps if not activations[tap].isfinite().all()]
-                raise ValueError(
-                    f"the activations of {', '.join(bad or self._topo.taps)} hold nan, inf or numbers too large for "
-                    "float32: look at the model and its input"
-                ) from None
+                raise _not_finite(activations, self._topo) from None
             self._moments = [a.merge(b) for a, b in zip(self._moments, new, strict=True)] if self._moments else new
+        self._added.add(len(sheets[0][0]))
 
     def losses(
-        self, activations: Mapping[str, Tensor], some: Int[Tensor, " some"] | None = None
+        self, activations: Mapping[str, Tensor], tokens: Int[Tensor, " tokens"] | None = None
     ) -> dict[str, Float[Tensor, ""]]:
         """Return the spatial loss of each sheet over the whole batch, with the gradient of these activations.
 
         Args:
             activations: Those of a part that was added, computed again with gradient.
-            some: The same tokens as when the part was added.
+            tokens: The same tokens as when the part was added.
 
         Raises:
-            ValueError: as `add`; or nothing was added, or a tap carries no gradient in training.
+            ValueError: as `add`; or nothing like them was added, or a tap carries no gradient in training.
         """
-        if not self._moments:
-            raise ValueError("no activations were added: the spatial loss is one of a whole batch")
-        samples = self._samples(activations)
-        _refuse_without_gradient(activations, self._topo)
-        with full_precision(samples[0].device):
+        sheets = self._responses(activations)
+        if len(sheets[0][0]) not in self._added:
+            raise ValueError(
+                f"no activations of {len(sheets[0][0])} tokens were added: add every part of the batch first, then ask "
+                "for the losses with each again"
+            )
+        refuse_without_gradient(activations, self._topo)
+        with full_precision(sheets[0][0].device):
             if self._losses is None:
                 with torch.no_grad():
                     if self._processes > 1:
                         self._moments = all_reduce(self._moments)
                     self._losses, self._weights = evaluate(self._views, self._moments, self._objective)
+                if can_look(self._losses) and not self._losses.isfinite().all():
+                    raise _not_finite(activations, self._topo)
             losses = with_gradient(
-                self._losses, samples, some, self._views, self._moments, self._weights, self._processes
+                self._losses, sheets, tokens, self._views, self._moments, self._weights, self._processes
             )
         return dict(zip(self._topo.sheets, losses.unbind(), strict=True))
 
-    def _samples(self, activations: Mapping[str, Tensor]) -> list[Float[Tensor, "samples _"]]:
-        samples = [samples_of(activations, sheet) for sheet in self._topo.sheets.values()]
-        counts = {len(x) for x in samples}
-        if len(counts) > 1:
-            raise ValueError(f"taps have different numbers of tokens ({counts}): give those of one batch")
-        return samples
+    def _responses(self, activations: Mapping[str, Tensor]) -> list[list[Float[Tensor, "samples _"]]]:
+        sheets = responses_of(activations, self._topo)
+        _refuse_ragged({name: taps[0] for name, taps in zip(self._topo.sheets, sheets, strict=True)})
+        return sheets
 
     def _draw(self, device: torch.device) -> list[View]:
         """Return what is looked at on each sheet: windows drawn for this batch, or all of them."""
@@ -163,7 +161,7 @@ class SpatialStatistics:
         drawn = {
             i: torch.randint(len(table.units), (self._n_drawn,), generator=self._generator, device=on)
             for i, table in enumerate(tables)
-            if len(table.units) >= self._fewest_drawn_from
+            if len(table.units) > self._whole_up_to
         }
         if drawn:
             together = torch.stack(list(drawn.values())).to(device, non_blocking=True)
@@ -174,24 +172,37 @@ class SpatialStatistics:
         return [View.of(table, sheet.n_units) for table, sheet in zip(tables, sheets, strict=True)]
 
 
-def samples_of(activations: Mapping[str, Tensor], sheet: Sheet) -> Float[Tensor, "samples units"]:
-    """Return the activations of the taps of a sheet side by side, all tokens as samples.
+def responses_of(activations: Mapping[str, Tensor], topo: Topography) -> list[list[Float[Tensor, "samples _"]]]:
+    """Return the activations of the taps of each sheet, all tokens as samples.
 
     Raises:
-        ValueError: a tap is missing, has another width than the sheet, or (seen on a CPU only) is not finite.
+        ValueError: a tap is missing, is no tensor of numbers over tokens, has another width than its sheet, or saw
+            other tokens than the rest of its sheet.
     """
-    parts = []
-    for tap, places in sheet.places.items():
+    if not topo.taps:
+        raise ValueError("the topography has no sheets: give it at least one")
+    for tap, width in topo.widths.items():
         if tap not in activations:
             raise ValueError(f"there are no activations of the tap {tap}; there are: {', '.join(activations)}")
         x = activations[tap]
-        if x.shape[-1] != len(places):
-            raise ValueError(f"the activations of {tap} have {x.shape[-1]} units, its sheet {len(places)}")
-        parts.append(x.flatten(0, -2))
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+        if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2:
+            what = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(f"the activations of {tap} are {what}: it must be a float tensor (batch, time, units)")
+        if x.shape[-1] != width:
+            raise ValueError(f"the activations of {tap} have {x.shape[-1]} units, its sheet {width}")
+    sheets = [[activations[tap].flatten(0, -2) for tap in sheet.places] for sheet in topo.sheets.values()]
+    for sheet, taps in zip(topo.sheets.values(), sheets, strict=True):
+        _refuse_ragged(dict(zip(sheet.places, taps, strict=True)))
+    return sheets
 
 
-def _refuse_without_gradient(activations: Mapping[str, Tensor], topo: Topography) -> None:
+def _refuse_ragged(taps: Mapping[str, Tensor]) -> None:
+    counts = {tap: len(x) for tap, x in taps.items()}
+    if len(set(counts.values())) > 1 or 0 in counts.values():
+        raise ValueError(f"taps have different numbers of tokens, or none ({counts}): give those of one batch")
+
+
+def refuse_without_gradient(activations: Mapping[str, Tensor], topo: Topography) -> None:
     """Refuse activations that cannot learn, by name, where others can or where the model was in training."""
     if not torch.is_grad_enabled():
         return
@@ -203,3 +214,25 @@ def _refuse_without_gradient(activations: Mapping[str, Tensor], topo: Topography
                 "non-reentrant gradient checkpointing (use_reentrant=False), train this part of the model or leave "
                 "its tap out; to measure only, use torch.no_grad()"
             )
+
+
+def check_count(name: str, value: Any, words: tuple[str, ...] = ()) -> Any:
+    """Return a whole number of at least 1, or one of some words; refuse what is neither."""
+    if isinstance(value, str):
+        fits = value in words
+    else:
+        fits = isinstance(value, int | np.integer | torch.SymInt) and not isinstance(value, bool) and value >= 1
+    if not fits:
+        wanted = " or ".join(["a whole number of at least 1", *map(repr, words)])
+        raise ValueError(f"{name} is {value!r}: it must be {wanted}")
+    # As torch.compile traces, a number stays open until something hangs on it, and tables need it settled.
+    return value if isinstance(value, str) else len(range(value))
+
+
+def _not_finite(activations: Mapping[str, Tensor], topo: Topography) -> NotFiniteError:
+    """Return the error that names the taps that are not finite, or whose sums or products are not."""
+    for power in (1, 2):
+        bad = [t for t in topo.taps if not activations[t].detach().float().pow(power).sum().isfinite()]
+        if bad:
+            return NotFiniteError(f"the activations of {', '.join(bad)}")
+    return NotFiniteError("the activations")
