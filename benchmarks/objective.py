@@ -41,16 +41,27 @@ def noise(topo: Topography, tokens: int, dtype: torch.dtype = torch.float32) -> 
     }
 
 
-def textbook_loss(activations: dict[str, Tensor], topo: Topography, generator: torch.Generator) -> Tensor:
-    """The formula, window by window, as one would write it down."""
-    total = torch.zeros((), device=device())
+def tables(topo: Topography) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return the units of every window and the nearness of their cells: built once, for the textbook loop too."""
+    found = {}
     for name, sheet in topo.sheets.items():
         table = Neighborhoods.of(sheet, RADIUS)
-        drawn = torch.randint(len(table.units), (WINDOWS,), generator=generator)
-        x, nearness = activations[name].flatten(0, -2), torch.from_numpy(table.nearness).float().to(device())
+        units, nearness = torch.from_numpy(table.units.copy()), torch.from_numpy(table.nearness).float()
+        found[name] = units.to(device()), nearness.to(device())
+    return found
+
+
+def textbook_loss(
+    activations: dict[str, Tensor], windows: dict[str, tuple[Tensor, Tensor]], generator: torch.Generator
+) -> Tensor:
+    """The formula, window by window, as one would write it down."""
+    total = torch.zeros((), device=device())
+    for name, (units, nearness) in windows.items():
+        drawn = torch.randint(len(units), (WINDOWS,), generator=generator)
+        x = activations[name].flatten(0, -2)
         i, j = torch.triu_indices(len(nearness), len(nearness), 1)
         losses = []
-        for window in torch.from_numpy(table.units.copy())[drawn].to(device()):
+        for window in units[drawn.to(device())]:
             r = torch.corrcoef(x[:, window].float().T)[i, j]
             losses.append((1 - torch.corrcoef(torch.stack([r, nearness[i, j]]))[0, 1]) / 2)
         total = total + torch.stack(losses).mean()
@@ -60,6 +71,7 @@ def textbook_loss(activations: dict[str, Tensor], topo: Topography, generator: t
 def measure() -> list[dict[str, Any]]:
     """Return one row for each number of tokens."""
     topo, rows = topography(), []
+    windows = tables(topo)
     for tokens, dtype, bar in CASES[device().type]:
         activations = noise(topo, tokens, dtype)
         leaves = list(activations.values())
@@ -71,7 +83,7 @@ def measure() -> list[dict[str, Any]]:
             return loss.detach()
 
         def textbook(activations: dict[str, Tensor] = activations, leaves: list[Tensor] = leaves) -> Tensor:
-            loss = textbook_loss(activations, topo, torch.Generator().manual_seed(0))
+            loss = textbook_loss(activations, windows, torch.Generator().manual_seed(0))
             torch.autograd.grad(loss, leaves)
             return loss.detach()
 

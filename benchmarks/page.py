@@ -8,6 +8,9 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from benchmarks.timing import device
+from toposheet.topography.objectives.statistics import AUTO
+
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS, PAGE, PLOT = DOCS / "benchmarks.json", DOCS / "benchmarks.md", DOCS / "figures" / "benchmarks.png"
 
@@ -26,7 +29,7 @@ def write(results: dict[str, Any]) -> None:
         parts += [f"## {_TITLES[name]}", _WORDS[name], table]
         if name == "scaling":
             parts.append(f"![Cost against windows, units, taps and tokens](figures/{PLOT.name})")
-    PAGE.write_text("\n\n".join([*parts, _TAIL]) + "\n")
+    PAGE.write_text("\n\n".join([*parts, *([] if device().type == "cuda" else [_TAIL])]) + "\n")
     plot(results["benchmarks"]["scaling"])
 
 
@@ -142,7 +145,7 @@ _WORDS = {
     "gradient that has to be written.",
     "exactness": "One tap, 2,048 tokens, responses half smooth, half noise. *Noise*: mean squared distance of the "
     'gradient of 5 drawn windows from that of all, in units of the square of the latter. `neighborhoods="auto"` takes '
-    "all windows of sheets that have no more than 16.",
+    f"all windows of sheets that have no more than {AUTO}.",
     "memory": "Most bytes that tensors take in loss and gradient of one tap of 784 units, beyond the activations and "
     "their gradient.",
 }

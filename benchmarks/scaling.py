@@ -1,7 +1,7 @@
-"""Claim: the cost of the objective is linear in windows, taps and tokens, and independent of the units of a sheet.
+"""Claim: the cost of the objective is at most linear in windows, taps and tokens, and less than linear in units.
 
 Loss and gradient, from a middle point that one quantity at a time is varied from. The exponent is the slope of a
-straight line through the logarithms. Units of a sheet cost what their gradient takes to write.
+straight line through the logarithms. Units of a sheet cost what their gradient takes to write, where windows are drawn.
 """
 
 from __future__ import annotations

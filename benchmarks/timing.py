@@ -31,7 +31,8 @@ def paired(first: Callable[[], object], second: Callable[[], object], pairs: int
     """Return the times of two functions run in turn."""
     seconds: tuple[list[float], list[float]] = ([], [])
     for run in range(pairs + warm_up):
-        for function, kept in zip((first, second), seconds, strict=True):
+        order = [(first, seconds[0]), (second, seconds[1])]
+        for function, kept in order if run % 2 else reversed(order):
             taken = once(function)
             if run >= warm_up:
                 kept.append(taken)

@@ -19,7 +19,17 @@ from toposheet.train.memory import keep_freed_memory
 from toposheet.train.model import build_model
 from toposheet.train.optimizer import adamw
 
-PAPER = replace(demo(), name="paper's size", layers=12, heads=16, width=784, context=1024, vocabulary=50304, batch=48)
+PAPER = replace(
+    demo(),
+    name="paper's size",
+    layers=12,
+    heads=16,
+    width=784,
+    context=1024,
+    vocabulary=50304,
+    batch=48,
+    max_samples=None,
+)
 
 
 def step_of(recipe: Recipe) -> Callable[[], None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ class Recipe:
                 raise ValueError(f"{field} is {getattr(self, field)}: it must be at least 1")
         for field in ("alpha", "learning_rate", "final_learning_rate", "weight_decay", "warmup_updates",
                       "alpha_warmup_updates", "seed"):  # fmt: skip
-            if not getattr(self, field) >= 0:
+            if not 0 <= getattr(self, field) < math.inf:
                 raise ValueError(f"{field} is {getattr(self, field)}: it must be a number of at least 0")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas is {self.betas}: both must lie between 0 and 1")
@@ -98,9 +99,9 @@ class Recipe:
         if (self.alpha_schedule == "constant") != (self.final_alpha is None):
             raise ValueError(
                 f"alpha_schedule is {self.alpha_schedule!r} and final_alpha {self.final_alpha}: a strength that "
-                "changes needs a final_alpha, a constant one has none"
+                "changes ('linear', 'cosine') needs a final_alpha to end at, e.g. 0, and a constant one has none"
             )
-        if self.final_alpha is not None and not self.final_alpha >= 0:
+        if self.final_alpha is not None and not 0 <= self.final_alpha < math.inf:
             raise ValueError(f"final_alpha is {self.final_alpha}: it must be a number of at least 0")
         if not 0 < self.validation_fraction < 1:
             raise ValueError(f"validation_fraction is {self.validation_fraction}: it must lie between 0 and 1")

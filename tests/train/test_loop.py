@@ -232,12 +232,27 @@ def test_a_run_that_diverges_stops_and_names_update_tap_and_last_good_state(text
     monkeypatch.setattr(ts.Topography, "record", poisoned)
     with pytest.raises(
         FloatingPointError,
-        match=rf"not finite in update 7, first in transformer.h.1.attn: .*{tmp_path}/model/{STATE}, after update 4",
+        match=rf"^update 7: .* not finite, first in transformer.h.1.attn .*{tmp_path}/model/{STATE}, after update 4",
     ):
         train(recipe, text, tmp_path / "model")
     state = torch.load(tmp_path / "model" / STATE, weights_only=True)
     assert state["update"] == 4
     assert all(tensor.isfinite().all() for tensor in state["model"].values())
+
+
+def test_activations_too_large_for_the_objective_stop_the_run_too(text, tmp_path, monkeypatch):
+    record = ts.Topography.record
+
+    @contextmanager
+    def poisoned(self, model):
+        if model.training:  # finite, and made small again by the norm that follows
+            model.transformer.h[0].mlp.c_proj.weight.data *= 1e36
+        with record(self, model) as activations:
+            yield activations
+
+    monkeypatch.setattr(ts.Topography, "record", poisoned)
+    with pytest.raises(FloatingPointError, match=r"^update 1: the activations of transformer.h.0.mlp hold nan, inf or"):
+        train(RECIPE, text, tmp_path / "model")
 
 
 def test_a_gradient_that_is_not_finite_stops_the_run_before_it_reaches_the_weights(text, tmp_path, monkeypatch):
@@ -246,7 +261,8 @@ def test_a_gradient_that_is_not_finite_stops_the_run_before_it_reaches_the_weigh
 
     monkeypatch.setattr(loop, "_spatial_losses", infinite_slope)
     with pytest.raises(
-        FloatingPointError, match=r"gradient is not finite in update 1, first in transformer.wte.weight.*none was saved"
+        FloatingPointError,
+        match=r"update 1: the gradient is not finite, first in transformer.wte.weight.*none was saved",
     ):
         train(RECIPE, text, tmp_path / "model")
 

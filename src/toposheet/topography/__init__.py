@@ -1,4 +1,5 @@
 from toposheet.topography.checkpoint import load, load_topography, local_folder, save
+from toposheet.topography.objectives.moments import NotFiniteError
 from toposheet.topography.objectives.spatial import OBJECTIVES, spatial_correlation_loss, spatial_loss, spatial_losses
 from toposheet.topography.objectives.statistics import SpatialStatistics
 from toposheet.topography.objectives.weights import ON_WEIGHTS
@@ -8,6 +9,7 @@ from toposheet.topography.topography import Topography
 __all__ = [
     "OBJECTIVES",
     "ON_WEIGHTS",
+    "NotFiniteError",
     "SpatialStatistics",
     "Topography",
     "find_taps",

@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from transformers import PreTrainedModel
 
 from toposheet.files import write_file
@@ -27,7 +28,7 @@ from toposheet.text.bigram import bigram_loss
 from toposheet.text.pipeline import read_corpora, read_tokenizer
 from toposheet.text.shards import block_order, blocks, read_manifest, read_tokens
 from toposheet.text.tokenizer import end_of_text
-from toposheet.topography import ON_WEIGHTS, Topography, save, spatial_losses
+from toposheet.topography import ON_WEIGHTS, NotFiniteError, Topography, save, spatial_losses
 from toposheet.train.log import Metrics, progress_bar
 from toposheet.train.memory import keep_freed_memory
 from toposheet.train.model import build_model
@@ -93,15 +94,19 @@ def train(recipe: Recipe, text: Path, out: Path) -> None:
             spatial, alpha = None, strength(update, recipe)
             loss = task_loss
             if not recipe.is_control:
-                spatial = _spatial_losses(unwrapped, activations, topo, recipe, update)
+                try:
+                    spatial = _spatial_losses(unwrapped, activations, topo, recipe, update)
+                except NotFiniteError as error:
+                    raise _divergence(str(error), update, good_state) from None
                 loss = task_loss + alpha * spatial.sum()
                 of_sheets = dict(zip(topo.sheets, spatial, strict=True))
                 _refuse_divergence(loss, "spatial loss", update, of_sheets, good_state)
             accelerator.backward(loss)
-            norm = accelerator.clip_grad_norm_(model.parameters(), recipe.clip)
-            assert norm is not None
-            gradients = {name: p.grad for name, p in unwrapped.named_parameters() if p.grad is not None}
+            backwards = reversed(list(unwrapped.named_parameters()))  # as gradients came about
+            gradients = {name: p.grad for name, p in backwards if p.grad is not None}
+            norm = get_total_norm(list(gradients.values()))
             _refuse_divergence(norm, "gradient", update, gradients, good_state)
+            clip_grads_with_norm_(unwrapped.parameters(), recipe.clip, norm)
             optimizer.step()
             optimizer.zero_grad()
             done = update + 1
@@ -219,11 +224,15 @@ def _refuse_divergence(value: Tensor, what: str, update: int, parts: Mapping[str
         FloatingPointError: the message names the update, the first part that is not finite and the last good state.
     """
     if not value.isfinite():
-        first = next((name for name, part in parts.items() if not part.isfinite().all()), "none of its parts")
-        raise FloatingPointError(
-            f"the {what} is not finite in update {update + 1}, first in {first}: train with a lower learning rate or "
-            f"strength, into another folder (last good state: {good_state})"
-        )
+        first = next((name for name, part in parts.items() if not part.isfinite().all()), "the sum of its parts")
+        raise _divergence(f"the {what} is not finite, first in {first}", update, good_state)
+
+
+def _divergence(what: str, update: int, good_state: str) -> FloatingPointError:
+    return FloatingPointError(
+        f"update {update + 1}: {what} (last good state: {good_state}); train with a lower learning rate or strength, "
+        "into another folder"
+    )
 
 
 def claim(out: Path, recipe: Recipe) -> None:

@@ -291,8 +291,11 @@ def test_silent_units_and_single_tokens_are_finite(rng):
     topo = one_tap((3, 3))
     x = torch.from_numpy(rng.normal(size=(1, 20, 9)).astype(np.float32))
     x[..., 4] = 0.1
-    # A silent unit; one token; all silent; all units alike, so that correlations have no spread.
-    for case in (x, x[:, :1], torch.zeros_like(x), x[..., :1].expand_as(x)):
+    whisper = x.clone()
+    whisper[..., 4] = 0
+    whisper[0, 7, 4] = 1e-10
+    # A silent unit; one token; all silent; all units alike, so that correlations have no spread; a unit next to silent.
+    for case in (x, x[:, :1], torch.zeros_like(x), x[..., :1].expand_as(x), whisper):
         leaf = case.clone().requires_grad_()
         loss = ts.spatial_loss({"tap": leaf}, topo)
         loss.backward()
@@ -361,12 +364,20 @@ def test_the_gradient_has_no_gradient_and_says_so(rng):
         gradient.sum().backward()
 
 
-def test_autocast_changes_nothing(rng):
-    topo = one_tap((4, 4))
-    x = torch.from_numpy(rng.normal(size=(1, 64, 16)).astype(np.float32))
+@pytest.mark.parametrize(("shape", "radius"), [((4, 4), 5), ((12, 12), 2)])
+def test_autocast_changes_nothing(shape, radius, rng):
+    topo = one_tap(shape)
+    x = torch.from_numpy(rng.normal(size=(1, 64, shape[0] * shape[1])).astype(np.float32)).requires_grad_()
+
+    def value_and_gradient():
+        loss = ts.spatial_loss({"tap": x}, topo, radius=radius, generator=torch.Generator().manual_seed(0))
+        return loss, torch.autograd.grad(loss, x)[0]
+
+    value, gradient = value_and_gradient()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        inside = ts.spatial_loss({"tap": x}, topo, "all")
-    assert inside.item() == ts.spatial_loss({"tap": x}, topo, "all").item()
+        inside, of_inside = value_and_gradient()
+    assert inside.item() == value.item()
+    assert torch.equal(of_inside, gradient)
 
 
 def test_wrong_input_is_refused_by_name():
@@ -409,17 +420,69 @@ def test_nan_and_inf_are_refused_by_tap_wherever_they_are(value, dtype, rng):
         ts.spatial_correlation_loss(x["b"][1], torch.from_numpy(places[200:]))
 
 
-def test_memory_beyond_the_gradient_does_not_grow_with_the_tokens():
+@pytest.mark.parametrize("n_taps", [1, 2])
+@pytest.mark.parametrize("options", [{"neighborhoods": "all"}, {"radius": 3}, {"radius": 3, "max_samples": 500}])
+def test_memory_beyond_the_gradient_does_not_grow_with_the_tokens(n_taps, options, rng):
     from benchmarks.memory import peak_bytes
 
-    def beyond_gradient(tokens, neighborhoods):
-        topo = one_tap((12, 12))
-        x = torch.randn(1, tokens, 144, requires_grad=True)
-        run = lambda: torch.autograd.grad(ts.spatial_loss({"tap": x}, topo, neighborhoods), x)  # noqa: E731
-        run()  # tables are built once
-        return peak_bytes(run) - x.nbytes
+    places = np.split(random_places(144, (12, 12), rng), n_taps)
+    topo = ts.Topography({"cortex": Sheet((12, 12), {f"tap{i}": part for i, part in enumerate(places)})})
 
-    for neighborhoods in ("all", 5):
-        small, large = (beyond_gradient(tokens, neighborhoods) for tokens in (1024, 16384))
-        assert small > 0
-        assert large < 1.01 * small
+    def beyond_gradient(tokens):
+        x = {tap: torch.randn(1, tokens, width, requires_grad=True) for tap, width in topo.widths.items()}
+
+        def run():
+            torch.autograd.grad(ts.spatial_loss(x, topo, **options), list(x.values()))
+
+        run()  # tables are built once
+        return peak_bytes(run) - sum(value.nbytes for value in x.values())
+
+    small, large = (beyond_gradient(tokens) for tokens in (1024, 16384))
+    assert small > 0
+    drawn = 3 * 8 * 16384 if "max_samples" in options else 0  # the order that tokens are drawn in
+    assert large < 1.01 * small + drawn
+
+
+def _unchecked(topo, x):
+    """The loss of activations of any kind: the checks of axes that pytest turns on would refuse them first."""
+    from toposheet.topography.objectives.statistics import responses_of
+
+    responses_of({"tap": x}, topo)
+    return ts.spatial_loss({"tap": x}, topo)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (torch.zeros(9), r"activations of tap are torch.float32 of shape \(9,\): it must be a float tensor"),
+        (torch.zeros(1, 5, 9, dtype=torch.long), "activations of tap are torch.int64"),
+        (torch.zeros(1, 5, 9, dtype=torch.complex64), "activations of tap are torch.complex64"),
+        (torch.zeros(1, 0, 9), "different numbers of tokens, or none"),
+        (1e19 * torch.arange(45.0).cos().view(1, 5, 9), "activations of tap hold nan, inf or numbers too large"),
+    ],
+)
+def test_what_is_no_activation_is_refused_by_tap(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        _unchecked(one_tap((3, 3)), wrong)
+
+
+@pytest.mark.parametrize("field", ["radius", "neighborhoods", "max_samples"])
+@pytest.mark.parametrize("value", [0, -1, 2.5, float("nan"), True, "some"])
+def test_numbers_that_are_no_counts_are_refused_by_name(field, value):
+    from toposheet.topography.objectives.statistics import check_count
+
+    with pytest.raises(ValueError, match=rf"{field} is {value!r}: it must be a whole number of at least 1"):
+        check_count(field, value)
+    assert check_count(field, np.int64(3)) == 3
+
+
+def test_neighborhoods_that_do_not_fit_are_refused_before_work():
+    for value in (5.5, 0, "some", None):
+        with pytest.raises((ValueError, TypeError)):
+            ts.SpatialStatistics(one_tap((3, 3)), value)
+
+
+def test_bare_responses_need_three_units_in_two_dimensions():
+    for x in (torch.zeros(5, 2), torch.zeros(5)):
+        with pytest.raises((ValueError, TypeError)):
+            ts.spatial_correlation_loss(x, torch.zeros(2, 2, dtype=torch.long))
