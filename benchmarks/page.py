@@ -143,9 +143,10 @@ _WORDS = {
     "scaling": "Loss and gradient from a middle point (5 windows, 28x28 sheets, 4 taps, 2,048 tokens; one tap where "
     "units vary), one quantity varied at a time. What grows with the units of a sheet, where windows are drawn, is the "
     "gradient that has to be written.",
-    "exactness": "One tap, 2,048 tokens, responses half smooth, half noise. *Noise*: mean squared distance of the "
-    'gradient of 5 drawn windows from that of all, in units of the square of the latter. `neighborhoods="auto"` takes '
-    f"all windows of sheets that have no more than {AUTO}.",
+    "exactness": "One tap, 2,048 tokens, radius 5, responses half smooth, half noise. *Noise*: mean squared distance "
+    "of the gradient of 5 drawn windows from that of all, in units of the square of the latter. All windows are nearly "
+    f"free on sheets that have no more than {AUTO} (12x12 cells at radius 5): there `neighborhoods='auto'` takes them "
+    "all, elsewhere it draws 5.",
     "memory": "Most bytes that tensors take in loss and gradient of one tap of 784 units, beyond the activations and "
     "their gradient.",
 }

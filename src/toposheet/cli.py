@@ -248,7 +248,8 @@ def _one_line(box: str) -> str:
             words.append(f"(did you mean {part[1].split()[0]}?)")
         elif part and part[0].startswith("Available subcommands"):
             words.append(f"({part[0].lower()})")
-    return " ".join(word for word in words if word) or "the arguments cannot be understood; see --help"
+    line = " ".join(word for word in words if word).partition(" Got errors:")[0]  # what each type of a union says
+    return line or "the arguments cannot be understood; see --help"
 
 
 def _stimuli(

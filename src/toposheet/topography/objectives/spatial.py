@@ -41,7 +41,9 @@ def spatial_correlation_loss(
 
     Returns:
         Between 0 (near units respond alike, far units differ) and 1; 0.5 where responses do not depend on
-        places. Silent units correlate 0 with all others. Computed in float32 whatever autocast says.
+        places. Silent units correlate 0 with all others. Computed in float32 whatever autocast says, which
+        resolves correlations to about 1e-7: where those of a window differ by less (copies of one unit, or one
+        sample with nearly all the variance), the loss tends to 0.5 and its gradient to rounding or nothing.
 
     Raises:
         ValueError: places and responses differ in number, the metric is unknown, or (seen on a CPU) responses are

@@ -27,7 +27,7 @@ class SpatialStatistics:
     The loss is a function of correlations over all tokens, so the mean of the losses of the parts of a batch is not
     the loss of the whole. Here every part is `add`ed first, without gradient; then `losses` gives the loss of the
     whole with, for each part, its share of the gradient: the shares add up to the gradient of the whole batch. The
-    cost is one more forward pass for each micro-batch, about a third of a step.
+    cost is one more forward pass for each micro-batch, about a third of a step (docs/benchmarks.md).
 
     Example:
         statistics = ts.SpatialStatistics(topo, generator=generator)
