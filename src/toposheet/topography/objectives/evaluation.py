@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from toposheet.topography.objectives.moments import Moments, Responses, Scratch, gradients_of_products, groups, moments
+from toposheet.topography.objectives.moments import Moments, Responses, Scratch, gradients_of_products, moments
 from toposheet.topography.objectives.similarity import (
     Pairs,
     correlation_losses,
@@ -90,10 +90,10 @@ def moments_of(
     sheets: Sequence[Responses], tokens: Int[Tensor, " tokens"] | None, views: Sequence[View], objective: Objective
 ) -> list[Moments]:
     """Return the moments of what is looked at on each sheet."""
-    reads, scratch, found = [view.read for view in views], Scratch(), []
-    for group in groups(reads, _n_looked_at(sheets, tokens), sheets[0][0].device):
-        found += moments([sheets[i] for i in group], tokens, [reads[i] for i in group], scratch, objective.centred)
-    return found
+    scratch = Scratch()
+    return [
+        moments(taps, tokens, view.read, scratch, objective.centred) for taps, view in zip(sheets, views, strict=True)
+    ]
 
 
 def evaluate(
@@ -161,22 +161,11 @@ class _WithGradient(torch.autograd.Function):
         n = len(ctx.reads)
         means, weights, taps = ctx.saved_tensors[:n], ctx.saved_tensors[n : 2 * n], list(ctx.saved_tensors[2 * n :])
         sheets = [[taps.pop(0) for _ in range(count)] for count in ctx.counts]
-        weights = [w * factor for w, factor in zip(weights, (gradients[0] * ctx.processes).unbind(), strict=True)]
+        factors = gradients[0] * ctx.processes
         of_taps, scratch = [], Scratch()
-        for group in groups(ctx.reads, _n_looked_at(sheets, ctx.tokens), means[0].device):
-            of_taps += gradients_of_products(
-                [sheets[i] for i in group],
-                ctx.tokens,
-                [ctx.reads[i] for i in group],
-                [means[i] for i in group],
-                [weights[i] for i in group],
-                scratch,
-            )
+        for x, read, mean, w, factor in zip(sheets, ctx.reads, means, weights, factors.unbind(), strict=True):
+            of_taps += gradients_of_products(x, ctx.tokens, read, mean, w * factor, scratch)
         return None, None, None, None, None, *[None] * (2 * n), *of_taps
-
-
-def _n_looked_at(sheets: Sequence[Responses], tokens: Int[Tensor, " tokens"] | None) -> int:
-    return len(sheets[0][0] if tokens is None else tokens)
 
 
 def _split(items: list[int], size: int) -> list[list[int]]:

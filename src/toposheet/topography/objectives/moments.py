@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -64,93 +63,77 @@ class Scratch:
         return self._buffers[name][:size].view(*shape)
 
 
-def groups(reads: Sequence[Int[Tensor, "_ _"] | None], n_samples: int, device: torch.device) -> list[list[int]]:
-    """Return which sheets to work through side by side, where their windows are alike: few tokens fill no chunk."""
-    size = max(1, 2 * _CHUNK.get(device.type, _CHUNK_ELSEWHERE) // max(1, n_samples))
-    found: list[list[int]] = []
-    for i, read in enumerate(reads):
-        last = reads[found[-1][-1]] if found else None
-        if read is not None and last is not None and read.shape == last.shape and len(found[-1]) < size:
-            found[-1].append(i)
-        else:
-            found.append([i])
-    return found
-
-
 def moments(
-    sheets: Sequence[Responses],
+    taps: Responses,
     tokens: Int[Tensor, " tokens"] | None,
-    reads: Sequence[Int[Tensor, "windows cells"] | None],
+    read: Int[Tensor, "windows cells"] | None,
     scratch: Scratch,
     centred: bool = True,
-) -> list[Moments]:
-    """Return the moments of the responses of each sheet, window by window, in one pass over the samples.
+) -> Moments:
+    """Return the moments of the responses of a sheet, window by window, in one pass over the samples.
 
     Args:
-        sheets: The responses of a group of sheets.
+        taps: The responses of the units of the sheet.
         tokens: Which samples to look at, each once; none means all.
-        reads: Indices of the units of each window, every index one of a unit; none means all units in one window.
+        read: Indices of the units of each window, every index one of a unit; none means all units in one window.
         scratch: Memory to work in.
         centred: Whether products are about the means. If not, means are zero and products plain.
 
     Raises:
         NotFiniteError: there is nan or inf among the responses looked at. Seen on a CPU only, where looking is free.
     """
-    total, looking = None, can_look(sheets[0][0])
-    for parts in _parts(sheets, tokens):
-        if looking and not all(x.sum(dtype=torch.float32).isfinite() for part in parts for x in part):
+    total, looking = None, can_look(taps[0])
+    for part in _parts(taps, tokens):
+        if looking and not all(x.sum(dtype=torch.float32).isfinite() for x in part):
             raise NotFiniteError
-        rows = _gather(parts, reads, scratch)
+        rows = _gather(part, read, scratch)
         mean = rows.mean(dim=2) if centred else rows.new_zeros(rows.shape[:2])
         rows -= mean[:, :, None]
-        of_parts = Moments(float(rows.shape[2]), mean, rows @ rows.mT)
-        total = of_parts if total is None else total.merge(of_parts)
+        of_part = Moments(float(rows.shape[2]), mean, rows @ rows.mT)
+        total = of_part if total is None else total.merge(of_part)
     assert total is not None
-    split = zip(total.mean.chunk(len(sheets)), total.products.chunk(len(sheets)), strict=True)
-    return [Moments(total.n, mean, products) for mean, products in split]
+    return total
 
 
 def gradients_of_products(
-    sheets: Sequence[Responses],
+    taps: Responses,
     tokens: Int[Tensor, " tokens"] | None,
-    reads: Sequence[Int[Tensor, "windows cells"] | None],
-    means: Sequence[Float[Tensor, "windows cells"]],
-    weights: Sequence[Float[Tensor, "windows cells cells"]],
+    read: Int[Tensor, "windows cells"] | None,
+    mean: Float[Tensor, "windows cells"],
+    weights: Float[Tensor, "windows cells cells"],
     scratch: Scratch,
 ) -> list[Tensor]:
-    """Return the gradient of sum_ij weights_ij products_ij by the responses of a group of sheets, tap after tap.
+    """Return the gradient of sum_ij weights_ij products_ij by the responses of each tap of a sheet.
 
     d products_ij / d x_ni = x_nj - mean_j: deviations sum to zero over samples, so the mean adds nothing. Weights are
     symmetric. The samples are read again instead of kept, window by window, since the forward pass.
     """
-    gradients = [[torch.empty_like(x) if tokens is None else torch.zeros_like(x) for x in taps] for taps in sheets]
-    places = _chunks(gradients[0][0]) if tokens is None else _chunks(tokens)
-    mean, twice, first = torch.cat(list(means)), 2 * torch.cat(list(weights)), 0
-    for parts, place in zip(_parts(sheets, tokens), places, strict=True):
-        rows = _gather(parts, reads, scratch)
+    gradients = [torch.empty_like(x) if tokens is None else torch.zeros_like(x) for x in taps]
+    widths = [x.shape[1] for x in taps]
+    direct = len(taps) == 1 and tokens is None and taps[0].dtype == torch.float32
+    twice, first = 2 * weights, 0
+    for part, place in zip(_parts(taps, tokens), _chunks(taps[0] if tokens is None else tokens), strict=True):
+        rows = _gather(part, read, scratch)
         rows -= mean[:, :, None]
         if torch.compiler.is_compiling():  # which writes to contiguous tensors only
             of_cells = (rows.mT @ twice).transpose(0, 1)
         else:
             of_cells = scratch("of_cells", (len(place), *mean.shape), mean.device)
             torch.bmm(rows.mT, twice, out=of_cells.transpose(0, 1))
-        for taps, read, of_sheet in zip(gradients, reads, of_cells.chunk(len(sheets), dim=1), strict=True):
-            direct = len(taps) == 1 and tokens is None and taps[0].dtype == torch.float32
-            size = (len(place), sum(gradient.shape[1] for gradient in taps))
-            of_units = taps[0][first : first + len(place)] if direct else scratch("of_units", size, mean.device)
-            if read is None:
-                of_units.copy_(of_sheet.flatten(1))
-            else:
-                of_units.zero_().index_add_(1, read.flatten(), of_sheet.flatten(1))
-            if direct:
-                continue
-            for gradient, of_tap in zip(taps, of_units.split([g.shape[1] for g in taps], dim=1), strict=True):
+        here = slice(first, first + len(place))
+        of_units = gradients[0][here] if direct else scratch("of_units", (len(place), sum(widths)), mean.device)
+        if read is None:
+            of_units.copy_(of_cells.flatten(1))
+        else:
+            of_units.zero_().index_add_(1, read.flatten(), of_cells.flatten(1))
+        if not direct:
+            for gradient, of_tap in zip(gradients, of_units.split(widths, dim=1), strict=True):
                 if tokens is None:
-                    gradient[first : first + len(place)] = of_tap
+                    gradient[here] = of_tap
                 else:
                     gradient.index_copy_(0, place, of_tap.to(gradient.dtype))
         first += len(place)
-    return [gradient for taps in gradients for gradient in taps]
+    return gradients
 
 
 def all_reduce(parts: list[Moments]) -> list[Moments]:
@@ -180,34 +163,27 @@ def full_precision(device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast(device.type, enabled=False) if available else nullcontext()
 
 
-def _parts(sheets: Sequence[Responses], tokens: Int[Tensor, " tokens"] | None) -> Iterator[list[list[Tensor]]]:
+def _parts(taps: Responses, tokens: Int[Tensor, " tokens"] | None) -> Iterator[list[Tensor]]:
     """Yield the samples to look at, chunk by chunk."""
-    if tokens is not None:
-        for chunk in _chunks(tokens):
-            yield [[x.index_select(0, chunk) for x in taps] for taps in sheets]
-        return
-    first = 0
-    for chunk in _chunks(sheets[0][0]):
-        yield [[x[first : first + len(chunk)] for x in taps] for taps in sheets]
-        first += len(chunk)
+    if tokens is None:
+        yield from (list(part) for part in zip(*(_chunks(x) for x in taps), strict=True))
+    else:
+        yield from ([x.index_select(0, chunk) for x in taps] for chunk in _chunks(tokens))
 
 
 def _gather(
-    parts: Sequence[Responses], reads: Sequence[Int[Tensor, "windows cells"] | None], scratch: Scratch
-) -> Float[Tensor, "all_windows cells samples"]:
-    """Return a copy, in scratch memory, of the responses of the units of the windows of all sheets of a group."""
-    taps = [x for part in parts for x in part]
-    side_by_side = taps[0] if len(taps) == 1 else torch.cat(taps, dim=1)
-    if reads[0] is None:
-        return scratch("rows", side_by_side.shape, side_by_side.device).copy_(side_by_side).T[None]
-    before = itertools.accumulate((sum(x.shape[1] for x in part) for part in parts[:-1]), initial=0)
-    windows = torch.cat([read + n for read, n in zip(reads, before, strict=True) if read is not None])
-    rows = scratch("rows", (len(side_by_side), windows.numel()), side_by_side.device)
-    if side_by_side.dtype == torch.float32:
-        torch.index_select(side_by_side, 1, windows.flatten(), out=rows)
+    taps: Responses, read: Int[Tensor, "windows cells"] | None, scratch: Scratch
+) -> Float[Tensor, "windows cells samples"]:
+    """Return a copy, in scratch memory, of the responses of the units of each window."""
+    x = taps[0] if len(taps) == 1 else torch.cat(list(taps), dim=1)
+    if read is None:
+        return scratch("rows", x.shape, x.device).copy_(x).T[None]
+    rows = scratch("rows", (len(x), read.numel()), x.device)
+    if x.dtype == torch.float32:
+        torch.index_select(x, 1, read.flatten(), out=rows)
     else:
-        rows.copy_(side_by_side.index_select(1, windows.flatten()))
-    return rows.T.unflatten(0, windows.shape)
+        rows.copy_(x.index_select(1, read.flatten()))
+    return rows.T.unflatten(0, read.shape)
 
 
 def _chunks(x: Tensor) -> tuple[Tensor, ...]:
