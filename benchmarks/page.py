@@ -44,7 +44,7 @@ def plot(curves: Rows) -> None:
             axes[quantity].plot(curve["values"], curve["ms"], "o-", ms=3, lw=1, color=colour, label=label)
         for quantity, axis in axes.items():
             axis.set(xscale="log", yscale="log", xlabel=_AXES[quantity])
-            axis.legend(frameon=False, fontsize=7.5, loc="upper left")
+            axis.legend(frameon=False, fontsize=7.5, loc="lower right")
         axes["windows"].set_ylabel("loss + gradient (ms)")
         PLOT.parent.mkdir(exist_ok=True)
         figure.savefig(PLOT, dpi=150)
