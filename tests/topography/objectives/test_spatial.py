@@ -283,8 +283,13 @@ def test_several_taps_on_one_sheet_share_its_windows(rng):
     shared = ts.Topography({"cortex": Sheet((6, 6), {"a": places[:20], "b": places[20:]})})
     whole = ts.Topography({"tap": Sheet((6, 6), {"tap": places})})
     x = torch.from_numpy(rng.normal(size=(1, 30, 36)).astype(np.float32))
-    together = ts.spatial_loss({"a": x[..., :20], "b": x[..., 20:]}, shared, "all", radius=2)
-    torch.testing.assert_close(together, ts.spatial_loss({"tap": x}, whole, "all", radius=2))
+    for neighborhoods in ("all", 2):
+        losses = []
+        for topo, activations in ((shared, {"a": x[..., :20], "b": x[..., 20:]}), (whole, {"tap": x})):
+            leaves = {tap: value.clone().requires_grad_() for tap, value in activations.items()}
+            loss = ts.spatial_loss(leaves, topo, neighborhoods, 2, generator=torch.Generator().manual_seed(0))
+            losses.append((loss, torch.cat(torch.autograd.grad(loss, list(leaves.values())), dim=-1)))
+        torch.testing.assert_close(losses[0], losses[1], rtol=1e-5, atol=1e-8)
 
 
 def test_silent_units_and_single_tokens_are_finite(rng):
