@@ -38,13 +38,17 @@ def plot(curves: Rows) -> None:
     with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(9.5, 2.7), layout="constrained")
         axes = dict(zip(("windows", "units", "taps", "tokens"), figure.subplots(1, 4, sharey=True), strict=True))
+        exponents: dict[str, list[str]] = {quantity: [] for quantity in axes}
         for curve, colour in zip(curves, ("C0", "C0", "C0", "C0", "C1"), strict=True):
             quantity, _, which = curve["varied"].partition(", ")
-            label = f"{which or '5 windows' if quantity == 'units' else 'measured'}: exponent {curve['exponent']:.2f}"
-            axes[quantity].plot(curve["values"], curve["ms"], "o-", ms=3, lw=1, color=colour, label=label)
+            which = which or ("5 windows" if quantity == "units" else "")
+            axes[quantity].plot(curve["values"], curve["ms"], "o-", ms=3, lw=1, color=colour)
+            last = (curve["values"][-1], curve["ms"][-1])
+            axes[quantity].annotate(which, last, (0, 6), textcoords="offset points", ha="right", color=colour)
+            exponents[quantity].append(f"{curve['exponent']:.2f}")
         for quantity, axis in axes.items():
-            axis.set(xscale="log", yscale="log", xlabel=_AXES[quantity])
-            axis.legend(frameon=False, fontsize=7.5, loc="lower right")
+            axis.set(xscale="log", yscale="log", xlabel=_AXES[quantity], ylim=(2, 1000))
+            axis.set_title(f"exponent {' and '.join(exponents[quantity])}", fontsize=9)
         axes["windows"].set_ylabel("loss + gradient (ms)")
         PLOT.parent.mkdir(exist_ok=True)
         figure.savefig(PLOT, dpi=150)
