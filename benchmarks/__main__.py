@@ -24,7 +24,10 @@ def main(names: list[str]) -> None:
     """Measure, print, and write the results of a whole run."""
     unknown = set(names) - set(BENCHMARKS)
     if unknown:
-        sys.exit(f"there is no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(BENCHMARKS)}")
+        print(
+            f"there is no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(BENCHMARKS)}", file=sys.stderr
+        )
+        sys.exit(2)
     results = {"machine": machine(), "date": datetime.date.today().isoformat(), "benchmarks": {}}
     for name in names or BENCHMARKS:
         results["benchmarks"][name] = BENCHMARKS[name].measure()

@@ -12,12 +12,11 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from benchmarks.timing import device, paired
-from toposheet import SpatialStatistics, Topography
+from benchmarks.timing import paired
+from benchmarks.training_step import setting
+from toposheet import SpatialStatistics
 from toposheet.recipes import demo
 from toposheet.train.memory import keep_freed_memory
-from toposheet.train.model import build_model
-from toposheet.train.optimizer import adamw
 
 PARTS = 4
 
@@ -25,11 +24,7 @@ PARTS = 4
 def step_of(one_value: bool) -> Callable[[], None]:
     """Return a function that makes one update from four micro-batches."""
     recipe = demo()
-    model = build_model(recipe, end_of_text=0)
-    model.to(device())  # pyright: ignore
-    topo, optimizer = Topography.per_tap(model, recipe.taps, seed=0), adamw(model, recipe)
-    shape = (PARTS, recipe.batch, recipe.context + 1)
-    text = torch.randint(recipe.vocabulary, shape, generator=torch.Generator().manual_seed(0)).to(device())
+    model, topo, optimizer, text = setting(recipe, n_batches=PARTS)
 
     def forward(part: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         with topo.record(model) as activations:

@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 from torch.nn import functional
+from torch.optim import AdamW
+from transformers import PreTrainedModel
 
 from benchmarks.timing import device, paired
 from toposheet import Topography, spatial_loss
@@ -32,14 +34,18 @@ PAPER = replace(
 )
 
 
-def step_of(recipe: Recipe) -> Callable[[], None]:
-    """Return a function that makes one update of a freshly built model."""
+def setting(recipe: Recipe, n_batches: int) -> tuple[PreTrainedModel, Topography, AdamW, torch.Tensor]:
+    """Return a freshly built model, its topography and optimizer, and batches of random tokens."""
     model = build_model(recipe, end_of_text=0)
     model.to(device())  # pyright: ignore
-    topo = Topography.per_tap(model, recipe.taps, seed=recipe.seed)
-    optimizer = adamw(model, recipe)
-    shape = (8, recipe.batch, recipe.context + 1)
+    shape = (n_batches, recipe.batch, recipe.context + 1)
     text = torch.randint(recipe.vocabulary, shape, generator=torch.Generator().manual_seed(0)).to(device())
+    return model, Topography.per_tap(model, recipe.taps, seed=recipe.seed), adamw(model, recipe), text
+
+
+def step_of(recipe: Recipe) -> Callable[[], None]:
+    """Return a function that makes one update of a freshly built model."""
+    model, topo, optimizer, text = setting(recipe, n_batches=8)
     updates = iter(range(10**9))
     half = torch.autocast(device().type, torch.bfloat16, enabled=device().type == "cuda")
 

@@ -9,9 +9,20 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from toposheet.files import write_file
+
+Objective = Literal["correlation", "shuffled_correlation", "squared_difference", "topoloss", "all_tnn"]
+Schedule = Literal["constant", "linear", "cosine"]
+Metric = Literal["chebyshev", "euclidean"]
+Window = Literal["open", "closed"]
+_CHOICES = {
+    "objective": get_args(Objective),
+    "alpha_schedule": get_args(Schedule),
+    "metric": get_args(Metric),
+    "window": get_args(Window),
+}
 
 
 @dataclass(frozen=True)
@@ -38,17 +49,15 @@ class Recipe:
 
     # Objective: loss = cross-entropy + strength * sum over sheets of the spatial loss (`toposheet.spatial_losses`).
     # The strength rises linearly from 0 to alpha in the warm-up, then stays ("constant") or goes to final_alpha.
-    objective: Literal["correlation", "shuffled_correlation", "squared_difference", "topoloss", "all_tnn"] = (
-        "correlation"
-    )
+    objective: Objective = "correlation"
     alpha: float = 2.5
-    alpha_schedule: Literal["constant", "linear", "cosine"] = "constant"
+    alpha_schedule: Schedule = "constant"
     final_alpha: float | None = None
     alpha_warmup_updates: int = 0
     neighborhoods: int | Literal["all", "auto"] = 5
     radius: int = 5
-    metric: Literal["chebyshev", "euclidean"] = "chebyshev"
-    window: Literal["open", "closed"] = "open"
+    metric: Metric = "chebyshev"
+    window: Window = "open"
     max_samples: int | None = None
 
     # Optimisation: AdamW, linear warm-up, cosine decay.
@@ -152,14 +161,6 @@ class Recipe:
         """Return one `field: ours, theirs` line for each field in which two recipes differ."""
         mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
         return [f"{name}: {mine[name]}, {theirs[name]}" for name in mine if mine[name] != theirs[name]]
-
-
-_CHOICES = {
-    "objective": ("correlation", "shuffled_correlation", "squared_difference", "topoloss", "all_tnn"),
-    "alpha_schedule": ("constant", "linear", "cosine"),
-    "metric": ("chebyshev", "euclidean"),
-    "window": ("open", "closed"),
-}
 
 
 def demo() -> Recipe:

@@ -63,12 +63,12 @@ class View(NamedTuple):
 
     def take(self, part: Moments, block: slice) -> tuple[Tensor, Tensor, Tensor]:
         """Return products and means of the units of a block of windows, and which cells have units."""
-        units, there = self.windows.units[block], self.windows.there
-        there = there if len(there) == 1 else there[block]
+        windows = self.windows.some(block)
         if self.read is not None:
-            return part.products[block], part.mean[block], there
-        pairs = self._pairs(units)
-        return part.products.flatten().index_select(0, pairs.flatten()).view_as(pairs), part.mean[0][units], there
+            return part.products[block], part.mean[block], windows.there
+        pairs = self._pairs(windows.units)
+        products = part.products.flatten().index_select(0, pairs.flatten()).view_as(pairs)
+        return products, part.mean[0][windows.units], windows.there
 
     def put(
         self, weights: Tensor | None, part: Moments, block: slice, of_windows: Float[Tensor, "block _ _"]

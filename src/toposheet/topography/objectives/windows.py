@@ -26,10 +26,10 @@ class Windows(NamedTuple):
     there: Float[Tensor, "rows cells"]
     nearness: Float[Tensor, "cells cells"]
 
-    def some(self, drawn: Int[Tensor, " drawn"]) -> Windows:
+    def some(self, chosen: Int[Tensor, " chosen"] | slice) -> Windows:
         """Return some of the windows."""
-        there = self.there if len(self.there) == 1 else self.there[drawn]
-        return Windows(self.units[drawn], there, self.nearness)
+        there = self.there if len(self.there) == 1 else self.there[chosen]
+        return Windows(self.units[chosen], there, self.nearness)
 
 
 @torch.compiler.assume_constant_result
