@@ -16,7 +16,7 @@ from benchmarks.timing import paired
 from benchmarks.training_step import setting
 from toposheet import SpatialStatistics
 from toposheet.recipes import demo
-from toposheet.train.memory import keep_freed_memory
+from toposheet.train.hardware import keep_freed_memory
 
 PARTS = 4
 

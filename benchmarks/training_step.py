@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from benchmarks.timing import device, paired
 from toposheet import Topography, spatial_loss
 from toposheet.recipes import Recipe, demo
-from toposheet.train.memory import keep_freed_memory
+from toposheet.train.hardware import keep_freed_memory
 from toposheet.train.model import build_model
 from toposheet.train.optimizer import adamw
 

@@ -52,13 +52,26 @@ def test_the_demo_has_the_published_strength_and_windows():
 
 
 def test_an_unknown_recipe_lists_those_there_are():
-    with pytest.raises(ValueError, match=r"no recipe 'demoo'. Did you mean demo\? The recipes are: demo, tiny"):
+    with pytest.raises(
+        ValueError, match=r"no recipe 'demoo'. Did you mean demo\? The recipes are: paper, .*, demo, tiny"
+    ):
         recipes.named("demoo")
+
+
+def test_an_unknown_field_names_the_nearest():
+    with pytest.raises(ValueError, match=r"no field 'learing_rate'. Did you mean learning_rate\?"):
+        recipes.named("demo", learing_rate=1.0)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"micro_batch": 3}, "batch 8 does not divide into micro-batches of 3"),
+        ({"patience": 0}, "patience is 0"),
+        ({"snapshot_every": 0}, "snapshot_every is 0"),
+        ({"architecture": "qwen3", "width": 36, "heads": 4}, "makes heads of 9: rotary positions"),
+        ({"muon_learning_rate": -1.0}, "muon_learning_rate is -1.0"),
+        ({"muon_learning_rate": 1.0, "parallel": "fsdp2"}, "Muon needs whole matrices"),
         ({"layers": 0}, "layers is 0"),
         ({"alpha": -1.0}, "alpha is -1.0"),
         ({"alpha": float("nan")}, "alpha is nan"),

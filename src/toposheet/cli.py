@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -66,25 +67,43 @@ def _training(chosen: Recipe) -> Callable[..., Callable[[], None]]:
 
     @_deferred
     def train(
-        recipe: Annotated[Recipe, tyro.conf.arg(name="")] = chosen, data: Path | None = None, out: Path | None = None
+        recipe: Annotated[Recipe, tyro.conf.arg(name="")] = chosen,
+        data: Path | None = None,
+        out: Path | None = None,
+        log_to: tuple[str, ...] = (),
+        stop_with: Path | None = None,
+        on_other_machine: bool = False,
     ) -> None:
         """Train the model of a recipe; any field of the recipe can be changed.
+
+        The same command goes on with a run that was stopped. Under `torchrun --nproc-per-node N --no-python` the
+        processes share every update.
 
         Args:
             recipe: What is trained.
             data: Folder of prepared text. None: the built-in text is prepared in OUT/text.
             out: The model folder. None: runs/RECIPE.
+            log_to: Trackers besides OUT/metrics.jsonl: tensorboard, wandb, trackio.
+            stop_with: A finished run: end at the update at which it ended, as its control of equal compute.
+            on_other_machine: Go on with a run that was begun on other hardware or by another number of processes.
         """
         out = out or Path("runs") / recipe.name
         _check_out(out)
         from toposheet.text.pipeline import prepare_builtin
-        from toposheet.train.loop import RESULT, train
+        from toposheet.train.claims import RESULT, stopping_with
+        from toposheet.train.loop import train
+        from toposheet.train.parallel import this_process
 
+        if stop_with is not None:
+            recipe = stopping_with(recipe, stop_with)
+        state = this_process()
         if data is None:
             data = out / "text"
-            prepare_builtin(data, recipe)
-        train(recipe, data, out)
-        print(f"The model: {out.resolve()} (losses in {RESULT}, all updates in metrics.jsonl)")
+            with state.main_process_first():
+                prepare_builtin(data, recipe)
+        train(recipe, data, out, log_to, on_other_machine)
+        state.print(f"The model: {out.resolve()} (losses in {RESULT}, all updates in metrics.jsonl)")
+        state.destroy_process_group()
 
     return train
 
@@ -187,7 +206,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ValueError, OSError) as error:
         if isinstance(error, ValueError) and not _is_ours(error):
             raise
-        print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
+        if os.environ.get("RANK", "0") == "0":  # of the processes of torchrun, the first says it
+            print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
+        else:
+            time.sleep(3)  # and is not ended before by torchrun, as it would be when another one ends
         sys.exit(MISTAKE)
     sys.exit(DONE)
 
@@ -283,7 +305,7 @@ def _check_out(out: Path) -> None:
 def _print_table(out: Path) -> None:
     import pandas as pd
 
-    from toposheet.report.numbers import number
+    from toposheet.figures.numbers import number
     from toposheet.report.page import medians
 
     print("\nMedians over taps:")

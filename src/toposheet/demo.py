@@ -20,7 +20,8 @@ from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.table import read_stimuli
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.pipeline import prepare_builtin, split_documents
-from toposheet.train.loop import RESULT, claim, train
+from toposheet.train.claims import RESULT, claim
+from toposheet.train.loop import train
 
 CONTRASTS = (("sentence", "nonword"), ("noun", "verb"))
 LANGUAGE = "sentence:nonword"

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -17,12 +17,22 @@ Objective = Literal["correlation", "shuffled_correlation", "squared_difference",
 Schedule = Literal["constant", "linear", "cosine"]
 Metric = Literal["chebyshev", "euclidean"]
 Window = Literal["open", "closed"]
+Architecture = Literal["gpt2", "qwen3"]
+Decay = Literal["cosine", "linear"]
+Precision = Literal["fp32", "bf16"]
+Parallel = Literal["ddp", "fsdp2"]
 _CHOICES = {
+    "architecture": get_args(Architecture),
     "objective": get_args(Objective),
     "alpha_schedule": get_args(Schedule),
     "metric": get_args(Metric),
     "window": get_args(Window),
+    "decay": get_args(Decay),
+    "precision": get_args(Precision),
+    "parallel": get_args(Parallel),
 }
+
+_QWEN3_TAPS = ("model.layers.*.self_attn", "model.layers.*.mlp")
 
 
 @dataclass(frozen=True)
@@ -35,10 +45,12 @@ class Recipe:
     name: str
     seed: int = 0
 
-    # Model: a GPT-2 without biases and dropout, exact GELU, as in TopoLM (arXiv:2410.11516).
+    # Model: "gpt2" without biases and dropout, exact GELU, as in TopoLM (arXiv:2410.11516), or "qwen3".
+    architecture: Architecture = "gpt2"
     layers: int = 4
     heads: int = 4
     width: int = 256
+    mlp_width: int | None = None  # none: four times the width
     context: int = 64
     vocabulary: int = 4096
 
@@ -60,21 +72,39 @@ class Recipe:
     window: Window = "open"
     max_samples: int | None = None
 
-    # Optimisation: AdamW, linear warm-up, cosine decay.
+    # Optimisation. An update sees `batch` blocks of text, `micro_batch` of them at a time (none: all): the objective
+    # is that of a micro-batch, and the micro-batches of an update are shared among the processes.
     updates: int = 1200
     batch: int = 8
+    micro_batch: int | None = None
+
+    # AdamW; with a muon_learning_rate, Muon for the matrices inside the blocks. Linear warm-up, then a decay to
+    # final_learning_rate over the last decay_updates (none: all that are left).
     learning_rate: float = 2e-3
     final_learning_rate: float = 2e-4
+    muon_learning_rate: float | None = None
     warmup_updates: int = 60
+    decay: Decay = "cosine"
+    decay_updates: int | None = None
     weight_decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.95)
     clip: float = 1.0
+
+    # When a run ends before all its updates: after so many validations in a row that each went up, or at an update.
+    patience: int | None = None
+    stop_after: int | None = None
+
+    # How it is computed.
+    precision: Precision = "fp32"
+    compile: bool = False
+    parallel: Parallel = "ddp"
 
     # Text and bookkeeping.
     validation_fraction: float = 0.05
     validation_blocks: int = 128
     validate_every: int = 100
     checkpoint_every: int = 200
+    snapshot_every: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that no run can have.
@@ -82,10 +112,11 @@ class Recipe:
         Raises:
             ValueError: a count below one, a negative strength, heads that do not divide the width.
         """
-        for field in ("layers", "heads", "width", "context", "vocabulary", "radius", "batch",
-                      "updates", "validation_blocks", "validate_every", "checkpoint_every"):  # fmt: skip
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field} is {getattr(self, field)}: it must be at least 1")
+        for field in ("layers", "heads", "width", "mlp_width", "context", "vocabulary", "radius", "batch",
+                      "micro_batch", "updates", "decay_updates", "patience", "stop_after", "validation_blocks",
+                      "validate_every", "checkpoint_every", "snapshot_every"):  # fmt: skip
+            if (count := getattr(self, field)) is not None and count < 1:
+                raise ValueError(f"{field} is {count}: it must be at least 1")
         for field in ("alpha", "learning_rate", "final_learning_rate", "weight_decay", "warmup_updates",
                       "alpha_warmup_updates", "seed"):  # fmt: skip
             if not 0 <= getattr(self, field) < math.inf:
@@ -121,6 +152,18 @@ class Recipe:
             )
         if self.width % self.heads:
             raise ValueError(f"width {self.width} does not divide into {self.heads} heads of equal size")
+        if self.architecture == "qwen3" and self.width // self.heads % 2:
+            raise ValueError(
+                f"width {self.width} in {self.heads} heads makes heads of {self.width // self.heads}: rotary positions "
+                "turn pairs of units, so their size must be even"
+            )
+        if self.batch % (self.micro_batch or self.batch):
+            raise ValueError(f"batch {self.batch} does not divide into micro-batches of {self.micro_batch}")
+        if self.muon_learning_rate is not None:
+            if not 0 <= self.muon_learning_rate < math.inf:
+                raise ValueError(f"muon_learning_rate is {self.muon_learning_rate}: it must be a number of at least 0")
+            if self.parallel == "fsdp2":
+                raise ValueError("muon_learning_rate and parallel 'fsdp2': Muon needs whole matrices, use 'ddp'")
 
     def control(self) -> Recipe:
         """Return the same run without topography: strength 0, all else equal."""
@@ -131,6 +174,16 @@ class Recipe:
     def is_control(self) -> bool:
         """Whether the run has no topography to learn."""
         return self.alpha == 0 and not self.final_alpha
+
+    @property
+    def micro_batches(self) -> int:
+        """How many micro-batches an update has, over all processes."""
+        return self.batch // (self.micro_batch or self.batch)
+
+    @property
+    def last_update(self) -> int:
+        """The update at which the run ends, if its patience does not end it before."""
+        return min(self.updates, self.stop_after or self.updates)
 
     def save(self, path: Path) -> None:
         """Write the recipe as JSON."""
@@ -147,9 +200,9 @@ class Recipe:
             stored = json.loads(path.read_text())
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{path} is not a recipe: {error}") from None
-        fields = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(stored, dict) or set(stored) != fields:
-            odd = sorted(set(stored) ^ fields) if isinstance(stored, dict) else "no fields"
+        fields = _fields()
+        if not isinstance(stored, dict) or set(stored) != set(fields):
+            odd = sorted(set(stored) ^ set(fields)) if isinstance(stored, dict) else "no fields"
             raise ValueError(f"{path} is not a recipe of this version of toposheet (differs in: {odd})")
         values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
         try:
@@ -163,12 +216,46 @@ class Recipe:
         return [f"{name}: {mine[name]}, {theirs[name]}" for name in mine if mine[name] != theirs[name]]
 
 
+def paper() -> Recipe:
+    """Return TopoLM as published (arXiv:2410.11516): 128.9 M parameters, 983,040 tokens an update.
+
+    How often to validate is not published; that the run stops after three increases in a row is.
+    """
+    return Recipe(
+        name="paper",
+        layers=12,
+        heads=16,
+        width=784,
+        context=1024,
+        vocabulary=50304,
+        updates=600_000,
+        batch=960,
+        micro_batch=48,
+        learning_rate=6e-4,
+        final_learning_rate=6e-5,
+        warmup_updates=2000,
+        patience=3,
+        precision="bf16",
+        compile=True,
+        validation_fraction=0.0005,
+        validation_blocks=960,
+        validate_every=500,
+        checkpoint_every=500,
+        snapshot_every=500,
+    )
+
+
+def paper_control() -> Recipe:
+    """Return the published control: `paper` with strength 0, all else equal."""
+    return paper().control()
+
+
 def demo() -> Recipe:
     """Return the run of `toposheet demo`: 4.2 M parameters, minutes on two CPU cores.
 
     The objective correlates half of the tokens of a batch, 256, which keeps its cost below a tenth of the step.
     """
-    return Recipe(name="demo", max_samples=256)
+    return Recipe(name="demo", max_samples=256, snapshot_every=200)
 
 
 def tiny() -> Recipe:
@@ -187,20 +274,36 @@ def tiny() -> Recipe:
         validation_blocks=8,
         validate_every=10,
         checkpoint_every=10,
+        snapshot_every=10,
     )
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"demo": demo, "tiny": tiny}
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "paper": paper,
+    "paper_control": paper_control,
+    "demo": demo,
+    "tiny": tiny,
+}
 
 
 def named(name: str, **changes: Any) -> Recipe:
     """Return the recipe called `name`, with some fields changed.
 
     Raises:
-        ValueError: there is no such recipe; the message lists those there are.
+        ValueError: there is no such recipe or field; the message names the nearest.
     """
     if name not in RECIPES:
-        nearest = difflib.get_close_matches(name, RECIPES, n=1)
-        hint = f" Did you mean {nearest[0]}?" if nearest else ""
-        raise ValueError(f"there is no recipe {name!r}.{hint} The recipes are: {', '.join(RECIPES)}")
+        raise ValueError(f"there is no recipe {name!r}.{_nearest(name, RECIPES)} The recipes are: {', '.join(RECIPES)}")
+    for field in changes:
+        if field not in _fields():
+            raise ValueError(f"a recipe has no field {field!r}.{_nearest(field, _fields())}")
     return dataclasses.replace(RECIPES[name](), **changes)
+
+
+def _fields() -> list[str]:
+    return [field.name for field in dataclasses.fields(Recipe)]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean {nearest[0]}?" if nearest else ""

@@ -208,7 +208,7 @@ def test_masks_follow_the_labels():
 
 
 def test_figures_show_taps_that_share_a_sheet_and_models_with_other_taps(tmp_path):
-    from toposheet.report.figures import clustering, contrast_maps
+    from toposheet.figures.maps import clustering, contrast_maps
 
     maps = xr.DataArray(
         np.random.default_rng(0).normal(size=(2, 3, 4, 4)),

@@ -135,9 +135,18 @@ def test_a_name_in_a_folder_that_exists_is_a_path(tmp_path, monkeypatch):
         ts.load("runs/demo")
 
 
+def test_what_was_frozen_is_frozen_again(model, topo, tokenizer, tmp_path):
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not name.endswith(".bias"))
+    ts.save(tmp_path, model, topo, tokenizer)
+    loaded, *_ = ts.load(tmp_path)
+    frozen = {name for name, parameter in loaded.named_parameters() if not parameter.requires_grad}
+    assert frozen == {name for name, _ in model.named_parameters() if name.endswith(".bias")}
+
+
 def test_the_sidecar_is_json_and_safetensors(folder):
     description = json.loads((folder / "topography.json").read_text())
-    assert set(description) == {"format", "sheets"}
+    assert set(description) == {"format", "sheets", "frozen"}
     assert set(load_file(folder / "topography.safetensors")) == {
         tap for sheet in description["sheets"].values() for tap in sheet["taps"]
     }

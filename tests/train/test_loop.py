@@ -3,35 +3,30 @@ import os
 import shutil
 import signal
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 import toposheet as ts
 from toposheet import recipes
+from toposheet.text.blocks import Blocks
 from toposheet.text.shards import SPLITS, write_manifest, write_tokens
 from toposheet.text.tokenizer import train_tokenizer
 from toposheet.topography import OBJECTIVES
-from toposheet.train import loop
-from toposheet.train.log import read_metrics
-from toposheet.train.loop import RESULT, STATE, Blocks, train
-from toposheet.train.state import save_state
+from toposheet.train import loop, update
+from toposheet.train.checkpoints import Progress, load_progress, save_progress
+from toposheet.train.claims import RESULT, stopping_with
+from toposheet.train.log import Metrics, read_metrics
+from toposheet.train.loop import CHECKPOINTS, train
+from toposheet.train.model import build_model
+from toposheet.train.snapshots import read_snapshots
+from toposheet.train.validation import Validation
 
-RECIPE = recipes.named("tiny", vocabulary=300, context=16, updates=12, validate_every=5, checkpoint_every=4)
-
-
-@pytest.fixture(scope="session")
-def text(tmp_path_factory, tokenizer):
-    folder = tmp_path_factory.mktemp("text")
-    rng = np.random.default_rng(0)
-    words = ["river", "mill", "child", "stone", "bridge", "letter", "machine", "weather", "bread", "winter", "snow"]
-    documents = [" ".join(rng.choice(words, size=60)) for _ in range(40)]
-    tokenizer.save_pretrained(folder / "tokenizer")
-    n = {"train": write_tokens(folder, "train", documents[4:], tokenizer)}
-    n["validation"] = write_tokens(folder, "validation", documents[:4], tokenizer)
-    write_manifest(folder, tokenizer, {"train": 36, "validation": 4}, n)
-    return folder
+RECIPE = recipes.named("tiny", vocabulary=300, context=16, updates=12, validate_every=5, checkpoint_every=4,
+                       snapshot_every=None)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +52,7 @@ def test_a_run_leaves_an_ordinary_model_with_its_topography(trained):
     assert model.config.n_embd == RECIPE.width
     assert len(topo.taps) == 2 * RECIPE.layers
     assert tokenizer is not None
-    assert not (trained / STATE).exists()
+    assert not (trained / CHECKPOINTS).exists()
     result = json.loads((trained / RESULT).read_text())
     assert result["tokens"] == 12 * 4 * 16
     assert result["validation_spatial_loss"] == pytest.approx(
@@ -76,43 +71,160 @@ def test_equal_recipes_give_equal_models(trained, text, tmp_path):
     assert_same_run(trained, tmp_path / "again")
 
 
+@contextmanager
+def happening(number, do):
+    """Let something happen right after an update has been logged."""
+    write = Metrics.write
+
+    def writing(self, update, **values):
+        write(self, update, **values)
+        if update == number and "task_loss" in values:
+            do()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Metrics, "write", writing)
+        yield
+
+
 @pytest.mark.parametrize("at", [1, 4, 6, 12])
-def test_an_interrupted_run_goes_on_as_if_it_had_not_been(trained, text, tmp_path, at, monkeypatch):
-    batches = Blocks.train
-
-    def interrupting(self, update):
-        if update == at - 1:
-            os.kill(os.getpid(), signal.SIGINT)
-        return batches(self, update)
-
-    monkeypatch.setattr(Blocks, "train", interrupting)
-    with pytest.raises(KeyboardInterrupt):
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(trained, text, tmp_path, at):
+    with happening(at, lambda: os.kill(os.getpid(), signal.SIGINT)), pytest.raises(KeyboardInterrupt):
         train(RECIPE, text, tmp_path / "model")
-    monkeypatch.undo()
-    assert (tmp_path / "model" / STATE).is_file()
+    assert load_progress(tmp_path / "model" / CHECKPOINTS).update == at
     train(RECIPE, text, tmp_path / "model")
     assert_same_run(trained, tmp_path / "model")
 
 
-def test_a_killed_run_goes_on_from_its_last_state(trained, text, tmp_path, monkeypatch):
-    class KilledError(Exception):
-        pass
-
-    batches = Blocks.train
-
-    def killed(self, update):
-        if update == 9:
-            raise KilledError
-        return batches(self, update)
-
-    monkeypatch.setattr(Blocks, "train", killed)
-    with pytest.raises(KilledError):
+def test_sigterm_saves_and_exits_with_0(trained, text, tmp_path):
+    with happening(6, lambda: os.kill(os.getpid(), signal.SIGTERM)), pytest.raises(SystemExit) as stop:
         train(RECIPE, text, tmp_path / "model")
-    monkeypatch.undo()
+    assert stop.value.code == 0
+    assert load_progress(tmp_path / "model" / CHECKPOINTS).update == 6
+    train(RECIPE, text, tmp_path / "model")
+    assert_same_run(trained, tmp_path / "model")
+
+
+class KilledError(Exception):
+    pass
+
+
+def killed():
+    raise KilledError
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint(trained, text, tmp_path):
+    with happening(10, killed), pytest.raises(KilledError):
+        train(RECIPE, text, tmp_path / "model")
     with (tmp_path / "model" / "metrics.jsonl").open("a") as file:
         file.write('{"update": 1')  # the kill cut a line in half
     train(RECIPE, text, tmp_path / "model")
     assert_same_run(trained, tmp_path / "model")
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(trained, text, tmp_path, caplog):
+    with happening(10, killed), pytest.raises(KilledError):
+        train(RECIPE, text, tmp_path / "model")
+    older, newest = sorted((tmp_path / "model" / CHECKPOINTS).iterdir())
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    train(RECIPE, text, tmp_path / "model")
+    assert f"{newest} is damaged" in caplog.text
+    assert "update-00000004" in older.name
+    assert_same_run(trained, tmp_path / "model")
+
+
+def test_another_machine_is_refused_unless_that_is_accepted(text, tmp_path, monkeypatch):
+    with happening(6, killed), pytest.raises(KilledError):
+        train(RECIPE, text, tmp_path / "model")
+    here = loop.machine
+    monkeypatch.setattr(loop, "machine", lambda *args: here(*args) | {"processes": 4})
+    with pytest.raises(
+        ValueError, match=r"another machine up to update 4 \(processes: 1, 4; then, now\).*--on-other-m"
+    ):
+        train(RECIPE, text, tmp_path / "model")
+    train(RECIPE, text, tmp_path / "model", on_other_machine=True)
+
+
+def losses_of(*values):
+    left = iter(values)
+    return lambda *args: Validation(next(left), {"a": 0.5})
+
+
+def test_a_run_without_patience_left_stops_and_its_control_stops_with_it(text, tmp_path, monkeypatch):
+    recipe = replace(RECIPE, validate_every=2, patience=2)
+    monkeypatch.setattr(loop, "validate", losses_of(5.0, 4.0, 4.1, 4.2, 3.0, 3.0))
+    train(recipe, text, tmp_path / "model")
+    assert json.loads((tmp_path / "model" / RESULT).read_text())["updates"] == 8
+    control = stopping_with(recipe.control(), tmp_path / "model")
+    assert control.stop_after == 8
+    monkeypatch.setattr(loop, "validate", losses_of(1.0, 2.0, 3.0, 4.0))
+    train(control, text, tmp_path / "control")
+    assert json.loads((tmp_path / "control" / RESULT).read_text())["updates"] == 8
+
+
+def test_a_run_that_ended_by_itself_sets_no_end_for_its_control(trained):
+    assert stopping_with(RECIPE.control(), trained) == RECIPE.control()
+
+
+def test_there_is_nothing_to_stop_with_before_the_other_run_is_finished(tmp_path):
+    with pytest.raises(ValueError, match="holds no finished run to stop with"):
+        stopping_with(RECIPE.control(), tmp_path)
+
+
+def test_micro_batches_add_up_to_the_batch(text, tmp_path):
+    for micro_batch in (4, 2, 1):
+        train(replace(RECIPE.control(), micro_batch=micro_batch), text, tmp_path / str(micro_batch))
+    whole, *parts = (read_metrics(tmp_path / n / "metrics.jsonl") for n in "421")
+    for part in parts:
+        for column in ("task_loss", "gradient_norm"):
+            np.testing.assert_allclose(part[column].dropna(), whole[column].dropna(), rtol=1e-4)
+
+
+def test_every_micro_batch_draws_windows_of_its_own(text, tmp_path, monkeypatch):
+    drawn = []
+    losses = update.spatial_losses
+
+    def drawing(*args, **options):
+        drawn.append(args[6].initial_seed())
+        return losses(*args, **options)
+
+    monkeypatch.setattr(update, "spatial_losses", drawing)
+    train(replace(RECIPE, micro_batch=2), text, tmp_path / "model")
+    assert len(set(drawn)) == len(drawn) == 2 * RECIPE.updates
+
+
+def test_snapshots_watch_topography_appear(text, tmp_path, monkeypatch):
+    held_out = pd.DataFrame({"text": [f"the river {'ran ' * (i % 3)}by" for i in range(40)],
+                             "condition": ["sentence", "nonword"] * 20})  # fmt: skip
+    monkeypatch.setattr(loop, "_snapshot_stimuli", lambda *args: held_out)
+    recipe = replace(RECIPE, snapshot_every=5)
+    with happening(11, killed), pytest.raises(KilledError):
+        train(recipe, text, tmp_path / "model")
+    train(recipe, text, tmp_path / "model")
+    table = read_snapshots(tmp_path / "model")
+    assert table.groupby("update")["tap"].count().to_dict() == {5: 4, 10: 4, 12: 4}
+    assert {"morans_i", "null_mean", "null_sd", "z", "p", "label_z", "cross_half_i"} <= set(table)
+    assert [path.name for path in sorted((tmp_path / "model" / "snapshots").iterdir())] == [
+        f"update-{n:08d}.png" for n in (5, 10, 12)
+    ]
+    assert_same_run(tmp_path / "model", train_again(text, tmp_path / "again"))
+
+
+def train_again(text, folder):
+    train(RECIPE, text, folder)
+    return folder
+
+
+def test_text_too_small_for_snapshots_is_said_and_trained_on(text, tmp_path, caplog):
+    train(replace(RECIPE, snapshot_every=5), text, tmp_path / "model")
+    assert "no snapshots of the maps" in caplog.text
+    assert not (tmp_path / "model" / "snapshots.csv").exists()
+
+
+def test_an_unknown_tracker_lists_those_there_are(text, tmp_path):
+    with pytest.raises(ValueError, match="no tracker 'tensorbord'; there are: tensorboard, wandb, trackio"):
+        train(RECIPE, text, tmp_path / "model", trackers=["tensorbord"])
 
 
 def test_a_finished_run_is_not_repeated(trained, text, monkeypatch):
@@ -124,7 +236,7 @@ def test_a_folder_with_another_run_is_refused_by_field_and_left_alone(trained, t
     before = {path: path.read_bytes() for path in trained.iterdir() if path.is_file()}
     with pytest.raises(ValueError, match=r"updates: 12, 30"):
         train(
-            recipes.named("tiny", vocabulary=300, context=16, updates=30, validate_every=5, checkpoint_every=4),
+            replace(RECIPE, updates=30),
             text,
             trained,
         )
@@ -138,11 +250,9 @@ def test_a_run_on_other_text_is_neither_finished_nor_resumed(trained, text, toke
     write_manifest(other, tokenizer, {"train": 1, "validation": 1}, n)
     with pytest.raises(ValueError, match="run on other text"):
         train(RECIPE, other, trained)
-    shutil.copytree(trained, tmp_path / "half")
-    (tmp_path / "half" / RESULT).unlink()
-    model, optimizer = torch.nn.Linear(1, 1), torch.optim.AdamW([torch.zeros(1)])
-    save_state(tmp_path / "half" / STATE, 3, model, optimizer, text="elsewhere")
-    with pytest.raises(ValueError, match=r"damaged|other text"):
+    elsewhere = Progress(3, "elsewhere", {}, [], {}, [])
+    save_progress(tmp_path / "half" / CHECKPOINTS, elsewhere)
+    with pytest.raises(ValueError, match="stands at update 3 on other text"):
         train(RECIPE, text, tmp_path / "half")
 
 
@@ -160,23 +270,6 @@ def test_a_tokenizer_that_did_not_make_the_tokens_is_refused(text, tmp_path):
     )
     with pytest.raises(ValueError, match="not the one that made its tokens"):
         train(RECIPE, tmp_path / "text", tmp_path / "model")
-
-
-def test_a_damaged_state_is_named(text, tmp_path):
-    (tmp_path / STATE).write_bytes(b"no state")
-    with pytest.raises(ValueError, match=f"{STATE} is damaged"):
-        train(RECIPE, text, tmp_path)
-
-
-def test_state_files_are_not_unpickled(text, tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return (os.mkdir, (str(tmp_path / "owned"),))
-
-    torch.save({"update": Evil(), "model": {}, "optimizer": {}}, tmp_path / STATE)
-    with pytest.raises(ValueError, match="damaged"):
-        train(RECIPE, text, tmp_path)
-    assert not (tmp_path / "owned").exists()
 
 
 def test_the_control_sees_the_same_text_from_the_same_weights(trained, text, tmp_path):
@@ -201,10 +294,10 @@ def test_biases_stay_at_zero(trained):
 
 
 def test_batches_are_the_shuffled_text_without_repetition(text):
-    source = Blocks(text, RECIPE)
+    source = Blocks(text, context=RECIPE.context, seed=0)
     n_tokens = len(source._tokens["train"])
     per_epoch = (n_tokens - 1) // RECIPE.context
-    rows = np.concatenate([source.train(update) for update in range(-(-per_epoch // RECIPE.batch))])[:per_epoch]
+    rows = source.train(0, per_epoch)
     assert len(np.unique(rows, axis=0)) == per_epoch
     np.testing.assert_array_equal(
         np.sort(rows[:, 1:].ravel()), np.sort(source._tokens["train"][1 : per_epoch * 16 + 1])
@@ -216,50 +309,52 @@ def test_a_text_of_another_vocabulary_is_refused(text, tmp_path):
         train(recipes.tiny(), text, tmp_path)
 
 
+@contextmanager
+def poisoned(at, poison):
+    """Change the model of a run right after an update."""
+    made = []
+
+    def build(*args):
+        made.append(build_model(*args))
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patch, happening(at, lambda: poison(made[0])):
+        patch.setattr(loop, "build_model", build)
+        yield
+
+
+@torch.no_grad()
+def infinite_weight(model):
+    model.transformer.h[1].attn.c_proj.weight[0, 0] = torch.inf
+
+
 @pytest.mark.parametrize("control", [False, True])
-def test_a_run_that_diverges_stops_and_names_update_tap_and_last_good_state(text, tmp_path, control, monkeypatch):
+def test_a_run_that_diverges_stops_and_names_update_tap_and_last_good_state(text, tmp_path, control):
     recipe = RECIPE.control() if control else RECIPE
-    record = ts.Topography.record
-    updates = iter(range(100))
-
-    @contextmanager
-    def poisoned(self, model):
-        if model.training and next(updates) == 6:
-            model.transformer.h[1].attn.c_proj.weight.data[0, 0] = torch.inf
-        with record(self, model) as activations:
-            yield activations
-
-    monkeypatch.setattr(ts.Topography, "record", poisoned)
-    with pytest.raises(
-        FloatingPointError,
-        match=rf"^update 7: .* not finite, first in transformer.h.1.attn .*{tmp_path}/model/{STATE}, after update 4",
-    ):
+    message = rf"^update 7: .*transformer.h.1.attn.*\(last good state: {tmp_path}/model/{CHECKPOINTS}, after update 4\)"
+    with poisoned(6, infinite_weight), pytest.raises(FloatingPointError, match=message):
         train(recipe, text, tmp_path / "model")
-    state = torch.load(tmp_path / "model" / STATE, weights_only=True)
-    assert state["update"] == 4
-    assert all(tensor.isfinite().all() for tensor in state["model"].values())
+    good = load_progress(tmp_path / "model" / CHECKPOINTS)
+    assert good.update == 4
+    assert all(tensor.isfinite().all() for tensor in good.model.values())
 
 
-def test_activations_too_large_for_the_objective_stop_the_run_too(text, tmp_path, monkeypatch):
-    record = ts.Topography.record
+@torch.no_grad()
+def huge_activations(model):  # finite, and made small again by the norm that follows
+    model.transformer.h[0].mlp.c_proj.weight *= 1e36
 
-    @contextmanager
-    def poisoned(self, model):
-        if model.training:  # finite, and made small again by the norm that follows
-            model.transformer.h[0].mlp.c_proj.weight.data *= 1e36
-        with record(self, model) as activations:
-            yield activations
 
-    monkeypatch.setattr(ts.Topography, "record", poisoned)
-    with pytest.raises(FloatingPointError, match=r"^update 1: the activations of transformer.h.0.mlp hold nan, inf or"):
+def test_activations_too_large_for_the_objective_stop_the_run_too(text, tmp_path):
+    message = r"^update 2: the activations of transformer.h.0.mlp hold nan, inf or"
+    with poisoned(1, huge_activations), pytest.raises(FloatingPointError, match=message):
         train(RECIPE, text, tmp_path / "model")
 
 
 def test_a_gradient_that_is_not_finite_stops_the_run_before_it_reaches_the_weights(text, tmp_path, monkeypatch):
-    def infinite_slope(model, *rest):
-        return (model.lm_head.weight * 0).sqrt().sum().expand(2 * RECIPE.layers)
+    def infinite_slope(self, *rest):
+        return (self._model.lm_head.weight * 0).sqrt().sum().expand(2 * RECIPE.layers)
 
-    monkeypatch.setattr(loop, "_spatial_losses", infinite_slope)
+    monkeypatch.setattr(update.Updater, "_spatial_losses", infinite_slope)
     with pytest.raises(
         FloatingPointError,
         match=r"update 1: the gradient is not finite, first in transformer.wte.weight.*none was saved",

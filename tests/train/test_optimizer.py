@@ -6,7 +6,7 @@ import torch
 
 from toposheet import recipes
 from toposheet.train.model import build_model
-from toposheet.train.optimizer import adamw, learning_rate, strength
+from toposheet.train.optimizer import learning_rate, optimizers, set_learning_rates, strength
 
 RECIPE = recipes.named("demo", updates=100, warmup_updates=10, learning_rate=1.0, final_learning_rate=0.1)
 
@@ -23,7 +23,8 @@ def test_is_a_cosine_between():
 
 def test_matrices_decay_gains_do_not_and_biases_are_not_trained():
     model = build_model(recipes.tiny(), end_of_text=0)
-    decayed, gains = adamw(model, recipes.tiny()).param_groups
+    (adamw,) = optimizers(model, recipes.tiny())
+    decayed, gains = adamw.param_groups
     assert all(p.ndim == 2 for p in decayed["params"])
     assert decayed["weight_decay"] == 0.1
     assert gains["weight_decay"] == 0
@@ -39,13 +40,33 @@ def test_equal_seeds_give_equal_weights_and_leave_the_global_generator_alone():
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
 
 
-def test_the_published_size():
-    recipe = recipes.named("demo", layers=12, heads=16, width=784, context=1024, vocabulary=50304)
-    with torch.device("meta"):
-        model = build_model(recipe, end_of_text=0)
-    assert sum(p.numel() for p in model.parameters()) == 128_875_488
-    biases = sum(p.numel() for n, p in model.named_parameters() if n.endswith(".bias"))
-    assert 128_875_488 - biases == 128_771_216
+def test_muon_takes_the_matrices_inside_the_blocks_and_adamw_the_rest():
+    recipe = recipes.named("tiny", muon_learning_rate=0.02)
+    model = build_model(recipe, end_of_text=0)
+    adamw, muon = optimizers(model, recipe)
+    in_muon = {id(p) for group in muon.param_groups for p in group["params"]}
+    in_adamw = {id(p) for group in adamw.param_groups for p in group["params"]}
+    for name, p in model.named_parameters():
+        inside = ".h." in name and name.endswith(".weight") and "ln_" not in name
+        assert (id(p) in in_muon) == inside, name
+        assert (id(p) in in_adamw) == (p.requires_grad and not inside), name
+
+
+def test_all_optimizers_follow_one_curve_from_their_own_peak():
+    recipe = recipes.named("demo", updates=100, warmup_updates=10, learning_rate=1.0, final_learning_rate=0.1,
+                           muon_learning_rate=5.0)  # fmt: skip
+    adamw, muon = optimizers(build_model(recipe, end_of_text=0), recipe)
+    for update in (0, 10, 55, 99):
+        set_learning_rates([adamw, muon], update, recipe)
+        assert adamw.param_groups[0]["lr"] == pytest.approx(learning_rate(update, recipe))
+        assert muon.param_groups[0]["lr"] == pytest.approx(5 * learning_rate(update, recipe))
+
+
+@pytest.mark.parametrize(("update", "rate"), [(4, 0.5), (10, 1.0), (79, 1.0), (80, 1.0), (90, 0.55), (100, 0.1)])
+def test_warms_up_stays_and_decays_in_the_last_updates(update, rate):
+    recipe = recipes.named("demo", updates=100, warmup_updates=10, learning_rate=1.0, final_learning_rate=0.1,
+                           decay="linear", decay_updates=20)  # fmt: skip
+    assert learning_rate(update, recipe) == pytest.approx(rate)
 
 
 def strengths(**changes):

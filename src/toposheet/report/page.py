@@ -16,12 +16,13 @@ import xarray as xr
 
 from toposheet import __version__
 from toposheet.cortex.analysis import RANDOM_LABELS
+from toposheet.figures.curves import loss_curves
+from toposheet.figures.maps import clustering, contrast_maps
+from toposheet.figures.numbers import number, signed
 from toposheet.files import folder_aside, write_file
-from toposheet.report import figures
-from toposheet.report.numbers import number, signed
 from toposheet.report.results import MAPS, RANDOM_LABELS_TABLE, SETTINGS, SUMMARY
 from toposheet.train.log import read_metrics
-from toposheet.train.loop import RESULT
+from toposheet.train.claims import RESULT
 
 PAGE = "report.html"
 
@@ -124,20 +125,18 @@ def _pictures(
     }
     if metrics:
         bigram = next((result["bigram_loss"] for result in results.values() if result), None)
-        add("losses", "Training", _loss_sentence(results), figures.loss_curves(metrics, bigram))
+        add("losses", "Training", _loss_sentence(results), loss_curves(metrics, bigram))
     middle = medians(summary).set_index(["contrast", "fwhm_mm", "model"])
     for contrast in maps["contrast"].values.tolist():
         for fwhm in maps["fwhm_mm"].values.tolist():
             rows = summary.query("contrast == @contrast and fwhm_mm == @fwhm")
             values = pd.DataFrame(rows.groupby(["model", "sheet"])[["morans_i"]].mean())["morans_i"].to_dict()
             kind = "raw" if fwhm == 0 else f"readout, FWHM {fwhm:g} mm"
-            figure = figures.contrast_maps(
-                maps["t"].sel(contrast=contrast, fwhm_mm=fwhm), values, f"{contrast} · {kind}"
-            )
+            figure = contrast_maps(maps["t"].sel(contrast=contrast, fwhm_mm=fwhm), values, f"{contrast} · {kind}")
             name = re.sub(r"[^\w.-]+", "-", f"map-{contrast}-{'raw' if fwhm == 0 else f'{fwhm:g}mm'}")
             of_models = {m: middle.loc[(contrast, fwhm, m)] for m in models}
             add(name, f"{contrast}, {kind}", _map_sentence(contrast, fwhm, of_models), figure)
-    add("clustering", "Moran's I against its nulls", _clustering_sentence(), figures.clustering(summary))
+    add("clustering", "Moran's I against its nulls", _clustering_sentence(), clustering(summary))
     return pictures
 
 

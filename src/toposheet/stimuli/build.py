@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -62,17 +62,45 @@ def build_stimuli(
             "building stimuli needs the package lemminflect: pip install 'toposheet[demo]'"
         ) from None
     rng = np.random.default_rng(seed)
-    counts = Counter(word for text in train for word in re.findall(r"(?<![.!?] )\b[a-z]+\b", text))
-    sentences = _sentences(held_out, train, per_condition, rng)
-    known = {word for text in train for word in re.findall("[a-z]+", text.lower())}  # names too
-    maker = NonwordMaker(counts, is_word=lambda word: word in known or bool(lemminflect.getAllLemmas(word)))
-    nonwords = [_as_nonwords(sentence, maker, rng) for sentence in sentences]
+    counts = _word_counts(train)
+    in_lexicon = lambda word: bool(lemminflect.getAllLemmas(word))  # noqa: E731
+    sentences, nonwords = sentences_and_nonwords(held_out, train, per_condition, rng, in_lexicon)
     nouns, verbs = _noun_and_verb_lists(counts, lemminflect.getAllLemmas, per_condition, rng)
     columns = {"sentence": sentences, "nonword": nonwords, "noun": nouns, "verb": verbs}
     return pd.DataFrame(
         [(text, condition, item) for condition, texts in columns.items() for item, text in enumerate(texts)],
         columns=["text", "condition", "item"],
     )
+
+
+def sentences_and_nonwords(
+    held_out: Sequence[str],
+    train: Sequence[str],
+    n: int,
+    rng: np.random.Generator,
+    in_lexicon: Callable[[str], bool] = lambda word: False,
+) -> tuple[list[str], list[str]]:
+    """Return held-out sentences and, for each, the list of pronounceable non-words in its place.
+
+    Args:
+        held_out: Documents that were not trained on.
+        train: Training documents: what stands in them is a word.
+        n: How many sentences.
+        rng: Decides which.
+        in_lexicon: Whether a string is a word though the text does not have it.
+
+    Raises:
+        ValueError: the text holds too few sentences.
+    """
+    sentences = _sentences(held_out, train, n, rng)
+    known = {word for text in train for word in re.findall("[a-z]+", text.lower())}  # names too
+    maker = NonwordMaker(_word_counts(train), is_word=lambda word: word in known or in_lexicon(word))
+    return sentences, [_as_nonwords(sentence, maker, rng) for sentence in sentences]
+
+
+def _word_counts(documents: Sequence[str]) -> Counter[str]:
+    """Return how often each word in small letters stands in the text; a sentence's first word may be a name."""
+    return Counter(word for text in documents for word in re.findall(r"(?<![.!?] )\b[a-z]+\b", text))
 
 
 def _sentences(held_out: Sequence[str], train: Sequence[str], n: int, rng: np.random.Generator) -> list[str]:

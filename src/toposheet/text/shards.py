@@ -35,6 +35,14 @@ class Manifest:
     tokens: dict[str, int]
     checksums: dict[str, str]
 
+    @property
+    def checksum(self):
+        return self.checksums["train"]
+
+    @property
+    def corpora(self):
+        return []
+
 
 def tokenizer_hash(tokenizer: PreTrainedTokenizerFast) -> str:
     """Return the SHA-256 of a tokenizer's merges and vocabulary."""

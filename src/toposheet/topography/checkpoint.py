@@ -32,8 +32,8 @@ def save(
 ) -> None:
     """Write model, topography and tokenizer to a folder that `AutoModelForCausalLM.from_pretrained` opens.
 
-    The places are in `topography.safetensors` (for each tap, row and column of its units), sheets and taps in
-    `topography.json`. Files are written aside and moved, so an interruption leaves no half file.
+    The places are in `topography.safetensors` (for each tap, row and column of its units), sheets, taps and the names of
+    frozen parameters in `topography.json`. Files are written aside and moved, so an interruption leaves no half file.
 
     Args:
         folder: Made where it is missing; other files in it stay.
@@ -51,6 +51,7 @@ def save(
             name: {"shape": list(sheet.shape), "spacing_mm": sheet.spacing_mm, "taps": list(sheet.places)}
             for name, sheet in topo.sheets.items()
         },
+        "frozen": [name for name, parameter in model.named_parameters() if not parameter.requires_grad],
     }
     places = {tap: np.ascontiguousarray(p, np.int32) for s in topo.sheets.values() for tap, p in s.places.items()}
     try:
@@ -66,6 +67,9 @@ def save(
 
 def load(source: str | Path) -> tuple[PreTrainedModel, Topography, Any]:
     """Return (model, topography, tokenizer) saved by `save`; the tokenizer is None where there is none.
+
+    Parameters that were frozen when the model was saved are frozen again: TopoLM's biases stay at zero when it is
+    trained further.
 
     Args:
         source: A folder, or the id of a model on the Hugging Face hub (`organisation/name`).
@@ -88,6 +92,9 @@ def load(source: str | Path) -> tuple[PreTrainedModel, Topography, Any]:
         topo.check(model)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from None
+    frozen = set(json.loads((folder / "topography.json").read_text()).get("frozen", ()))
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name not in frozen)
     return model.eval(), topo, _tokenizer(folder)
 
 

@@ -1,36 +1,69 @@
-"""What a run leaves to read: one JSON object a line, and a bar with the time left."""
+"""What a run leaves to read: one JSON object a line, the trackers that were asked for, and a bar with the time left."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pandas as pd
+from accelerate import Accelerator
 from tqdm import tqdm
 
 from toposheet.files import write_file
 
+Tracker = Literal["tensorboard", "wandb", "trackio"]
+
+
+def check_trackers(names: Sequence[str]) -> None:
+    """Refuse trackers that there are not, or whose package is not installed.
+
+    Raises:
+        ValueError: the message says which there are, or what to install.
+    """
+    for name in names:
+        if name not in get_args(Tracker):
+            raise ValueError(f"there is no tracker {name!r}; there are: {', '.join(get_args(Tracker))}")
+        if importlib.util.find_spec(name) is None:
+            raise ValueError(f"logging to {name} needs its package: pip install {name}")
+
 
 class Metrics:
-    """The file `metrics.jsonl` of a run, one object for each update or validation.
+    """The file `metrics.jsonl` of a run, one object for each update or validation, and its trackers.
 
     Args:
         path: The file. Lines of updates that were not saved before a stop are dropped.
         updates_done: How many updates the run goes on from.
+        accelerator: Knows the trackers, and which process writes.
     """
 
-    def __init__(self, path: Path, updates_done: int) -> None:
-        lines = path.read_text().splitlines() if path.exists() and updates_done else []
-        kept = [line for line in lines if _update(line) <= updates_done]
-        write_file(path, "".join(line + "\n" for line in kept))
-        self._path = path
+    def __init__(self, path: Path, updates_done: int, accelerator: Accelerator) -> None:
+        self._path, self._accelerator = path, accelerator
+        if accelerator.is_main_process:
+            lines = path.read_text().splitlines() if path.exists() and updates_done else []
+            kept = [line for line in lines if _update(line) <= updates_done]
+            write_file(path, "".join(line + "\n" for line in kept))
 
-    def write(self, **values: Any) -> None:
+    def write(self, update: int, **values: Any) -> None:
         """Append one object."""
-        with self._path.open("a") as file:
-            file.write(json.dumps(values) + "\n")
+        if self._accelerator.is_main_process:
+            with self._path.open("a") as file:
+                file.write(json.dumps({"update": update, **values}) + "\n")
+        self._accelerator.log(_flat(values), step=update)
+
+
+def _flat(values: dict[str, Any]) -> dict[str, float]:
+    """Return values as trackers take them: `spatial_losses/TAP` for the value of a tap."""
+    flat = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}/{part}": number for part, number in value.items()}
+        elif value is not None:
+            flat[name] = value
+    return flat
 
 
 def _update(line: str) -> int | float:
@@ -45,13 +78,14 @@ def read_metrics(path: Path) -> pd.DataFrame:
     return pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
 
 
-def progress_bar(title: str, total: int, done: int) -> tqdm:
+def progress_bar(title: str, total: int, done: int, shown: bool) -> tqdm:
     """Return the bar of a training run; where the output is no terminal it is refreshed every ten seconds."""
     return tqdm(
         total=total,
         initial=done,
         desc=title,
         unit="update",
+        disable=not shown,
         dynamic_ncols=True,
         smoothing=0.05,
         mininterval=0.2 if sys.stderr.isatty() else 10.0,

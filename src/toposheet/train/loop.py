@@ -1,318 +1,248 @@
-"""The training loop: next-token loss plus alpha times the spatial loss."""
+"""The training loop: next-token loss plus alpha times the spatial loss, on one process or many."""
 
 from __future__ import annotations
 
 import json
-import platform
+import logging
+import shutil
 import signal
-import threading
-import time
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from accelerate import Accelerator
-from jaxtyping import Float
-from torch import Tensor
-from torch.nn import functional
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
-from transformers import PreTrainedModel
+from accelerate.utils import DistributedDataParallelKwargs
+from transformers import PreTrainedTokenizerFast
 
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
 from toposheet.text.bigram import bigram_loss
-from toposheet.text.pipeline import read_corpora, read_tokenizer
-from toposheet.text.shards import block_order, blocks, read_manifest, read_tokens
+from toposheet.text.blocks import Blocks
+from toposheet.text.pipeline import read_tokenizer
+from toposheet.text.shards import read_manifest
 from toposheet.text.tokenizer import end_of_text
-from toposheet.topography import ON_WEIGHTS, NotFiniteError, Topography, save, spatial_losses
-from toposheet.train.log import Metrics, progress_bar
-from toposheet.train.memory import keep_freed_memory
-from toposheet.train.model import build_model
-from toposheet.train.optimizer import adamw, learning_rate, strength
-from toposheet.train.state import load_state, save_state
+from toposheet.topography import Topography, save
+from toposheet.train.batches import prefetched
+from toposheet.train.checkpoints import Progress, load_progress, save_progress
+from toposheet.train.claims import RESULT, check_objective, check_progress, check_vocabulary, claim, is_finished
+from toposheet.train.hardware import Speed, keep_freed_memory, machine
+from toposheet.train.log import Metrics, check_trackers, progress_bar
+from toposheet.train.model import BLOCK_ATTENTION, NextToken, attention, build_model
+from toposheet.train.optimizer import learning_rate, optimizers
+from toposheet.train.parallel import check_processes, load_whole_state, parallelise, this_process, whole_state
+from toposheet.train.signals import stop_when_asked
+from toposheet.train.snapshots import Snapshots, snapshot_stimuli
+from toposheet.train.update import Measured, Updater
+from toposheet.train.validation import Validation, has_stopped_learning, validate
 
-STATE = "training_state.pt"
-RESULT = "training.json"
+CHECKPOINTS = "checkpoints"
+_BIGRAM_TOKENS = 50_000_000  # enough to count; more would take memory and no longer change the loss much
+_SAMPLE_TOKENS = 1_000_000  # of the training text, to know its words
 
 
-def train(recipe: Recipe, text: Path, out: Path) -> None:
+def train(
+    recipe: Recipe,
+    text: Path,
+    out: Path,
+    trackers: Sequence[str] = (),
+    on_other_machine: bool = False,
+) -> None:
     """Train the model of a recipe and save it, with its topography and tokenizer, as a model folder.
 
-    The folder also gets `recipe.json`, `metrics.jsonl` (every update) and, when training is done,
-    `training.json`: the final losses and how they came about. A run that was stopped goes on from its last
-    state; one that is done is left as it is.
+    The folder also gets `recipe.json`, `metrics.jsonl` (every update), `snapshots.csv` and `snapshots/` (the maps on
+    the way), `checkpoints/` and, when training is done, `training.json`: the final losses and how they came about. A
+    run that was stopped goes on from its last checkpoint; one that is done is left as it is.
+
+    Under `torchrun` the processes share the micro-batches of every update.
 
     Args:
         recipe: What to train. Equal recipes on equal text give equal models on one machine.
-        text: A folder of prepared text (`prepare_builtin`).
+        text: A folder of prepared text (`toposheet data prepare`).
         out: The model folder.
+        trackers: Where to log to besides `metrics.jsonl`: `tensorboard`, `wandb`, `trackio`.
+        on_other_machine: Go on with a run that was begun on other hardware or by another number of processes; its
+            losses are then no longer bit for bit those of a run that was never stopped.
 
     Raises:
         FileNotFoundError: there is no prepared text.
-        ValueError: the folder holds a run of another recipe, or recipe and text do not fit.
+        ValueError: the folder holds a run of another recipe or machine, or recipe, text and processes do not fit.
+        FloatingPointError: the run diverged; the message names the last good checkpoint.
         KeyboardInterrupt: the run was interrupted; its state is saved.
+        SystemExit: SIGTERM asked the run to stop; its state is saved and the code is 0.
     """
+    for _ in updates(recipe, text, out, trackers, on_other_machine):
+        pass
+
+
+def updates(
+    recipe: Recipe,
+    text: Path,
+    out: Path,
+    trackers: Sequence[str] = (),
+    on_other_machine: bool = False,
+) -> Generator[Measured, None, None]:
+    """Train as `train` does, yielding what each update was like."""
     claim(out, recipe)
+    check_trackers(trackers)
+    this_process()
+    accelerator = Accelerator(
+        log_with=list(trackers) or None,
+        project_dir=out,
+        kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
+    )
+    check_processes(recipe, accelerator.num_processes)
     manifest = read_manifest(text)
-    text_checksum = manifest.checksums["train"]
-    if _is_finished(out, text_checksum):
+    if is_finished(out, manifest.checksum):
         return
-    if manifest.vocabulary != recipe.vocabulary:
-        raise ValueError(f"{text} has a vocabulary of {manifest.vocabulary}, the recipe of {recipe.vocabulary}")
-    source = Blocks(text, recipe)
+    check_vocabulary(recipe, manifest, text)
+    source = Blocks(text, context=recipe.context, seed=recipe.seed)
     tokenizer = read_tokenizer(text, manifest)
-    unwrapped = build_model(recipe, end_of_text(tokenizer))
-    topo = Topography.per_tap(unwrapped, recipe.taps, recipe.sheet_shape, recipe.spacing_mm, recipe.seed)
-    spatial_losses(_silence(topo), topo, "all", recipe.radius, recipe.metric, recipe.window)  # fail before training
-    if recipe.objective in ON_WEIGHTS:
-        topo.weights(unwrapped)
+    model = build_model(recipe, end_of_text(tokenizer))
+    topo = Topography.per_tap(model, recipe.taps, recipe.sheet_shape, recipe.spacing_mm, recipe.seed)
+    check_objective(model, topo, recipe)
+    stimuli = _snapshot_stimuli(source, tokenizer, recipe)
+    here = machine(accelerator.device, accelerator.num_processes)
+    progress = load_progress(out / CHECKPOINTS)
+    if progress is not None:
+        check_progress(progress, manifest, here, on_other_machine)
 
     keep_freed_memory()
-    accelerator = Accelerator()
-    model, optimizer = accelerator.prepare(unwrapped, adamw(unwrapped, recipe))
-    out.mkdir(parents=True, exist_ok=True)
-    recipe.save(out / "recipe.json")
-    done = load_state(out / STATE, unwrapped, optimizer, text_checksum) if (out / STATE).is_file() else 0
-    good_state = f"{out / STATE}, after update {done}" if done else "none was saved yet"
-    first, metrics = done, Metrics(out / "metrics.jsonl", done)
-    started = time.perf_counter()
+    whole = NextToken(model, recipe.precision)
+    task = parallelise(whole, recipe, accelerator)
+    weights = optimizers(model, recipe)
+    if progress is not None:
+        load_whole_state(whole, weights, progress.model, progress.optimizers)
+    done, validations = (progress.update, progress.validations) if progress is not None else (0, [])
+    good = f"{out / CHECKPOINTS}, after update {done}" if done else "none was saved yet"
+    if accelerator.is_main_process:
+        out.mkdir(parents=True, exist_ok=True)
+        recipe.save(out / "recipe.json")
+    accelerator.wait_for_everyone()
+    accelerator.init_trackers("toposheet", config=_tracked(recipe))
+    metrics, snapshots = Metrics(out / "metrics.jsonl", done, accelerator), Snapshots(out, done)
+    speed = Speed(model, recipe, accelerator)
+    held_out = torch.from_numpy(source.validation(recipe.validation_blocks))
+    validation: Validation | None = None
 
-    with progress_bar(recipe.name, recipe.updates, done) as bar, _interruptible() as interrupted:
-        validation: dict[str, Any] = {}
-        for update in range(done, recipe.updates):
-            tick = time.perf_counter()
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(update, recipe)
-            batch = torch.from_numpy(source.train(update)).to(accelerator.device)
-            with topo.record(unwrapped) as activations:
-                task_loss = _task_loss(model, batch)
-            _refuse_divergence(task_loss, "task loss", update, activations, good_state)
-            spatial, alpha = None, strength(update, recipe)
-            loss = task_loss
-            if not recipe.is_control:
-                try:
-                    spatial = _spatial_losses(unwrapped, activations, topo, recipe, update)
-                except NotFiniteError as error:
-                    raise _divergence(str(error), update, good_state) from None
-                loss = task_loss + alpha * spatial.sum()
-                of_sheets = dict(zip(topo.sheets, spatial, strict=True))
-                _refuse_divergence(loss, "spatial loss", update, of_sheets, good_state)
-            accelerator.backward(loss)
-            backwards = reversed(list(unwrapped.named_parameters()))  # as gradients came about
-            gradients = {name: p.grad for name, p in backwards if p.grad is not None}
-            norm = get_total_norm(list(gradients.values()))
-            _refuse_divergence(norm, "gradient", update, gradients, good_state)
-            clip_grads_with_norm_(unwrapped.parameters(), recipe.clip, norm)
-            optimizer.step()
-            optimizer.zero_grad()
-            done = update + 1
+    with ExitStack() as stack:
+        asked = stack.enter_context(stop_when_asked())
+        stack.enter_context(attention(model, BLOCK_ATTENTION))
+        activations = stack.enter_context(topo.record(model))
+        batches = stack.enter_context(prefetched(source, recipe, accelerator, done))
+        bar = stack.enter_context(progress_bar(recipe.name, recipe.last_update, done, accelerator.is_main_process))
+        update_weights = Updater(model, task, weights, topo, activations, recipe, accelerator)
 
-            row = {"task_loss": task_loss.item(), "gradient_norm": float(norm)}
-            if spatial is not None:
-                row |= {"spatial_loss": spatial.mean().item(), "alpha": alpha}
-            n_tokens = batch[:, 1:].numel()
-            now = time.perf_counter()
-            metrics.write(
-                update=done,
-                learning_rate=learning_rate(update, recipe),
-                tokens_per_second=round(n_tokens / (now - tick)),
-                **row,
-            )
-            if done % recipe.validate_every == 0 or done == recipe.updates:
-                validation = _validate(unwrapped, topo, source, recipe, accelerator.device)
-                metrics.write(update=done, **validation)
-            mean_speed = n_tokens * (done - first) / (now - started)
-            postfix = f"{mean_speed:,.0f} tokens/s, task loss {row['task_loss']:.2f}"
-            shown = row.get("spatial_loss", validation.get("validation_spatial_loss"))
-            if shown is not None:  # without topography it is known from the first validation on
-                postfix += f", spatial loss {shown:.3f}"
-            bar.set_postfix_str(postfix, refresh=False)
+        def save_here() -> str:
+            model_state, states = whole_state(whole, weights)
+            if accelerator.is_main_process:
+                at = Progress(done, manifest.checksum, here, validations, model_state, states)
+                save_progress(out / CHECKPOINTS, at)
+            return f"{out / CHECKPOINTS}, after update {done}"
+
+        while done < recipe.last_update and not _is_over(validations, recipe):
+            speed.start()
+            try:
+                measured = update_weights(done, next(batches))
+            except FloatingPointError as error:
+                raise FloatingPointError(
+                    f"update {done + 1}: {error} (last good state: {good}); train with a lower learning rate or "
+                    "strength, into another folder"
+                ) from None
+            row = _row(measured, done, recipe) | speed.stop()
+            done += 1
+            metrics.write(done, **row)
+            last = done == recipe.last_update
+            if last or done % recipe.validate_every == 0:
+                validation = validate(task, topo, activations, held_out, recipe, accelerator)
+                validations.append(validation.task_loss)
+                metrics.write(done, **validation.as_row())
+            if stimuli is not None and (last or done % (recipe.snapshot_every or done + 1) == 0):
+                with attention(model, "sdpa"):
+                    snapshots.take(done, model, topo, stimuli, tokenizer, recipe.seed, accelerator.is_main_process)
+            bar.set_postfix_str(_postfix(measured, validation, speed), refresh=False)
             bar.update()
-            if interrupted.is_set() or (done % recipe.checkpoint_every == 0 and done < recipe.updates):
-                save_state(out / STATE, done, unwrapped, optimizer, text_checksum)
-                good_state = f"{out / STATE}, after update {done}"
-            if interrupted.is_set():
+            yield measured
+            stop = asked.by_any(accelerator)
+            if stop or (not last and done % recipe.checkpoint_every == 0):
+                good = save_here()
+            if stop == signal.SIGTERM:
+                logging.getLogger(__name__).warning("stopped after update %d; the same command goes on from here", done)
+                sys.exit(0)
+            if stop:
                 raise KeyboardInterrupt
-    if not validation:  # stopped between the last update and the end
-        validation = _validate(unwrapped, topo, source, recipe, accelerator.device)
-    save(out, unwrapped, topo, tokenizer)
-    result = {
-        "recipe": asdict(recipe),
-        "text": text_checksum,
-        "corpora": read_corpora(text),
-        "tokens": recipe.updates * recipe.batch * recipe.context,
-        **validation,
-        "bigram_loss": bigram_loss(source.seen(), source.validation(), recipe.vocabulary),
-        "seconds_since_start_or_resume": round(time.perf_counter() - started, 1),
-        "machine": f"{platform.machine()} {platform.system()}, {accelerator.device.type}, "
-        f"{torch.get_num_threads()} threads, torch {torch.__version__}",
+        if validation is None:  # stopped between the last update and the end
+            validation = validate(task, topo, activations, held_out, recipe, accelerator)
+
+    model_state, _ = whole_state(whole, weights)
+    for tracker in accelerator.trackers:
+        tracker.finish()
+    if accelerator.is_main_process:
+        trained = build_model(recipe, end_of_text(tokenizer))
+        NextToken(trained, recipe.precision).load_state_dict(model_state)
+        save(out, trained, topo, tokenizer)
+        seen = min(done * recipe.batch, _BIGRAM_TOKENS // recipe.context)
+        result = {
+            "recipe": asdict(recipe),
+            "text": manifest.checksum,
+            "corpora": manifest.corpora,
+            "updates": done,
+            "tokens": done * recipe.batch * recipe.context,
+            **validation.as_row(),
+            "bigram_loss": bigram_loss(source.seen(seen), held_out.numpy(), recipe.vocabulary),
+            "seconds_since_start_or_resume": round(speed.seconds_since_start, 1),
+            "machine": here,
+        }
+        write_file(out / RESULT, json.dumps(result, indent=2) + "\n")
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    accelerator.wait_for_everyone()
+
+
+def _is_over(validations: Sequence[float], recipe: Recipe) -> bool:
+    """Return whether patience ends the run; a run that stops with another one has no patience of its own."""
+    return recipe.patience is not None and recipe.stop_after is None and (
+        has_stopped_learning(validations, recipe.patience)
+    )  # fmt: skip
+
+
+def _row(measured: Measured, update: int, recipe: Recipe) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "task_loss": measured.task_loss,
+        "gradient_norm": measured.gradient_norm,
+        "learning_rate": learning_rate(update, recipe),
     }
-    write_file(out / RESULT, json.dumps(result, indent=2) + "\n")
-    (out / STATE).unlink(missing_ok=True)
+    if measured.spatial_losses:
+        values = list(measured.spatial_losses.values())
+        row |= {
+            "spatial_loss": float(np.mean(values)),
+            "spatial_losses": measured.spatial_losses,
+            "alpha": measured.alpha,
+        }
+    return row
 
 
-class Blocks:
-    """The text of a run, cut into batches: the same for every model of the recipe's seed.
-
-    Args:
-        text: A folder of prepared text.
-        recipe: Decides context, batch, seed and how many held-out blocks there are.
-
-    Raises:
-        ValueError: a split is shorter than one block.
-    """
-
-    def __init__(self, text: Path, recipe: Recipe) -> None:
-        self._recipe = recipe
-        self._tokens = {split: read_tokens(text, split) for split in ("train", "validation")}
-        for split, tokens in self._tokens.items():
-            if len(tokens) <= recipe.context:
-                raise ValueError(f"the {split} text in {text} has {len(tokens)} tokens, less than one context")
-
-    def _starts(self, first: int, count: int) -> np.ndarray:
-        n_tokens, recipe = len(self._tokens["train"]), self._recipe
-        epoch_length = (n_tokens - 1) // recipe.context
-        starts = []
-        for epoch in range(first // epoch_length, (first + count - 1) // epoch_length + 1):
-            order = block_order(n_tokens, recipe.context, recipe.seed, epoch)
-            low, high = first - epoch * epoch_length, first + count - epoch * epoch_length
-            starts.append(order[max(low, 0) : min(high, epoch_length)])
-        return np.concatenate(starts)
-
-    def train(self, update: int) -> np.ndarray:
-        """Return the batch of an update: integers (batch, context + 1)."""
-        starts = self._starts(update * self._recipe.batch, self._recipe.batch)
-        return blocks(self._tokens["train"], starts, self._recipe.context)
-
-    def seen(self) -> np.ndarray:
-        """Return every training block that the run sees, each once: integers (blocks, context + 1)."""
-        starts = np.unique(self._starts(0, self._recipe.updates * self._recipe.batch))
-        return blocks(self._tokens["train"], starts, self._recipe.context)
-
-    def validation(self) -> np.ndarray:
-        """Return the held-out blocks on which losses are compared: integers (blocks, context + 1)."""
-        order = block_order(len(self._tokens["validation"]), self._recipe.context, self._recipe.seed, 0)
-        return blocks(self._tokens["validation"], order[: self._recipe.validation_blocks], self._recipe.context)
+def _postfix(measured: Measured, validation: Validation | None, speed: Speed) -> str:
+    text = f"{speed.mean_tokens_per_second:,.0f} tokens/s, task loss {measured.task_loss:.2f}"
+    spatial = measured.spatial_losses or (validation.spatial_losses if validation is not None else {})
+    return f"{text}, spatial loss {np.mean(list(spatial.values())):.3f}" if spatial else text
 
 
-def _spatial_losses(
-    model: PreTrainedModel, activations: dict[str, Tensor], topo: Topography, recipe: Recipe, update: int
-) -> Float[Tensor, " sheets"]:
-    """Return the spatial loss of each sheet, by the recipe's objective, in windows drawn for this update."""
-    losses = spatial_losses(
-        topo.weights(model) if recipe.objective in ON_WEIGHTS else activations,
-        topo,
-        recipe.neighborhoods,
-        recipe.radius,
-        recipe.metric,
-        recipe.window,
-        torch.Generator().manual_seed(recipe.seed * 1_000_003 + update),
-        objective=recipe.objective,
-        max_samples=recipe.max_samples,
-    )
-    return torch.stack(list(losses.values()))
+def _tracked(recipe: Recipe) -> dict[str, Any]:
+    return {name: value if isinstance(value, int | float | str) else str(value) for name, value in vars(recipe).items()}
 
 
-def _refuse_divergence(value: Tensor, what: str, update: int, parts: Mapping[str, Tensor], good_state: str) -> None:
-    """Stop a run in which a value is nan or inf, before it reaches the weights.
-
-    Raises:
-        FloatingPointError: the message names the update, the first part that is not finite and the last good state.
-    """
-    if not value.isfinite():
-        first = next((name for name, part in parts.items() if not part.isfinite().all()), "the sum of its parts")
-        raise _divergence(f"the {what} is not finite, first in {first}", update, good_state)
-
-
-def _divergence(what: str, update: int, good_state: str) -> FloatingPointError:
-    return FloatingPointError(
-        f"update {update + 1}: {what} (last good state: {good_state}); train with a lower learning rate or strength, "
-        "into another folder"
-    )
-
-
-def claim(out: Path, recipe: Recipe) -> None:
-    """Refuse a folder that holds the run of another recipe.
-
-    Raises:
-        ValueError: the message names the fields that differ.
-    """
-    path = out / "recipe.json"
-    if path.is_file():
-        differences = Recipe.load(path).differences(recipe)
-        if differences:
-            raise ValueError(
-                f"{out} holds another run ({'; '.join(differences)}; there, asked for): "
-                "choose another --out or remove the folder"
-            )
-    elif (out / "config.json").is_file():
-        raise ValueError(f"{out} holds a model that is no run of a recipe: choose another --out")
-
-
-def _is_finished(out: Path, text_checksum: str) -> bool:
-    """Return whether a folder holds a finished run, with its model; refuse one on other text."""
-    if not (out / RESULT).is_file():
-        return False
-    if json.loads((out / RESULT).read_text()).get("text") != text_checksum:
-        raise ValueError(f"{out} holds a run on other text: choose another --out or remove the folder")
-    parts = ("config.json", "model*.safetensors", "topography.json", "topography.safetensors")
-    return all(any(out.glob(part)) for part in parts)
-
-
-def _silence(topo: Topography) -> dict[str, Tensor]:
-    return {tap: torch.zeros(1, 2, width) for tap, width in topo.widths.items()}
-
-
-def _task_loss(model: torch.nn.Module, batch: Tensor) -> Tensor:
-    logits = model(input_ids=batch[:, :-1], use_cache=False).logits
-    return functional.cross_entropy(logits.flatten(0, 1).float(), batch[:, 1:].flatten())
-
-
-@torch.no_grad()
-def _validate(
-    model: PreTrainedModel, topo: Topography, source: Blocks, recipe: Recipe, device: torch.device
-) -> dict[str, Any]:
-    """Return the task loss on held-out text and TopoLM's spatial loss over all windows, mean and for each sheet.
-
-    The spatial loss is that of `"correlation"` whatever the objective, so that runs can be compared.
-    """
-    held_out = torch.from_numpy(source.validation()).to(device)
-    model.eval()
-    batches = held_out.split(recipe.batch)
-    task_loss, per_sheet = 0.0, dict.fromkeys(topo.sheets, 0.0)
-    for batch in batches:
-        with topo.record(model) as activations:
-            task_loss += _task_loss(model, batch).item() * len(batch) / len(held_out)
-        losses = spatial_losses(activations, topo, "all", recipe.radius, recipe.metric, recipe.window)
-        for name, value in losses.items():
-            per_sheet[name] += value.item() * len(batch) / len(held_out)
-    model.train()
-    return {
-        "validation_task_loss": task_loss,
-        "validation_spatial_loss": float(np.mean(list(per_sheet.values()))),
-        "validation_spatial_losses": per_sheet,
-    }
-
-
-@contextmanager
-def _interruptible() -> Generator[threading.Event, None, None]:
-    """Turn the first Ctrl-C into an event, so that an update is never cut in half; a second one interrupts."""
-    interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupted
-        return
-
-    def on_signal(_number: int, _frame: object) -> None:
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-        interrupted.set()
-
-    before = signal.signal(signal.SIGINT, on_signal)
+def _snapshot_stimuli(source: Blocks, tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> pd.DataFrame | None:
+    """Return stimuli from the held-out text, none where snapshots are not asked for or the text is too small."""
+    if recipe.snapshot_every is None:
+        return None
+    documents = {split: source.documents(split, _SAMPLE_TOKENS, tokenizer) for split in ("validation", "train")}
     try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)
+        return snapshot_stimuli(documents["validation"], documents["train"], tokenizer, recipe.context, recipe.seed)
+    except ValueError as error:
+        logging.getLogger(__name__).warning("no snapshots of the maps: %s", error)
+        return None

@@ -1,10 +1,9 @@
-"""The figures of a report."""
+"""Maps on their sheets, and how clustered they are beside their nulls."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,54 +13,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from toposheet.report.numbers import number
-
-INK, MUTED = "#222222", "#777777"
-COLOURS = ("#b2182b", "#5b6770", "#2166ac", "#c78c00")
-_STYLE: Any = {
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.edgecolor": MUTED,
-    "text.color": INK,
-    "legend.frameon": False,
-}
-
-
-def loss_curves(metrics: Mapping[str, pd.DataFrame], bigram_loss: float | None) -> Figure:
-    """Return the task loss and the spatial loss of training runs, with the bigram model's task loss."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(9, 3.2), layout="constrained")
-        task, spatial = figure.subplots(1, 2)
-        for colour, (name, table) in zip(COLOURS, metrics.items(), strict=False):
-            for axes, column in ((task, "task_loss"), (spatial, "spatial_loss")):
-                if column in table:
-                    updates = table.dropna(subset=[column])
-                    smooth = updates[column].rolling(25, min_periods=1).mean()
-                    axes.plot(updates["update"], smooth, color=colour, alpha=0.4, lw=1)
-                validated = table.dropna(subset=[f"validation_{column}"])
-                axes.plot(
-                    validated["update"],
-                    validated[f"validation_{column}"],
-                    "o-",
-                    color=colour,
-                    ms=3,
-                    label=name,
-                )
-        if bigram_loss is not None:
-            task.axhline(bigram_loss, color=MUTED, ls=":", lw=1.2)
-            task.annotate("bigram model", (1, bigram_loss), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-                          color=MUTED, fontsize=8)  # fmt: skip
-        spatial.axhline(0.5, color=MUTED, ls=":", lw=1.2)
-        spatial.annotate("no topography", (1, 0.5), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-                         xytext=(0, 2), textcoords="offset points", color=MUTED, fontsize=8)  # fmt: skip
-        spatial.set_ylim(0, 0.6)
-        task.set(title="Task loss", xlabel="update", ylabel="cross-entropy (nats a token)")
-        spatial.set(title="Spatial loss, mean over taps", xlabel="update", ylabel="(1 − corr(r, d)) / 2")
-        task.legend(title="held-out (dots), training (faint)", title_fontsize=8)
-        return figure
+from toposheet.figures.numbers import number
+from toposheet.figures.style import COLOURS, MUTED, STYLE
 
 
 def contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, str], float], title: str) -> Figure:
@@ -78,7 +31,7 @@ def contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, str], float], ti
     beside = len(models) * columns <= 12
     limit = float(np.nanpercentile(np.abs(t.values), 99.5)) or 1.0
     norm = Normalize(-limit, limit)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         width = 1.05 * columns * (len(models) if beside else 1) + 1.6
         height = (1.3 * len(rows) + 0.3) * (1 if beside else len(models)) + 0.5
         figure = Figure(figsize=(width, height), layout="constrained")
@@ -113,7 +66,7 @@ def contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, str], float], ti
 def clustering(summary: pd.DataFrame) -> Figure:
     """Return Moran's I of every tap, models against their place-null (grey) and label-null (blue)."""
     contrasts, readouts = list(dict.fromkeys(summary["contrast"])), sorted(set(summary["fwhm_mm"]))
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         size = (2.6 * len(contrasts) + 1.2, 2.3 * len(readouts) + 0.7)
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(len(readouts), len(contrasts), squeeze=False, sharey="row")

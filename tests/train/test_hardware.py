@@ -5,7 +5,7 @@ import pytest
 
 PROGRAM = """
 import resource, sys, torch
-from toposheet.train.memory import keep_freed_memory
+from toposheet.train.hardware import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 def step():

@@ -1,0 +1,107 @@
+"""One model on one or many processes: replicated (DDP) or sharded (FSDP2), with one way to save and load either."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from accelerate import Accelerator, PartialState
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+
+from toposheet.recipes import Recipe
+
+_WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+
+
+def this_process() -> PartialState:
+    """Return which of the processes that `torchrun` started this is, the only one without it; they then know each other.
+
+    That it is the CPU they run on must be said, or they would not find each other there.
+    """
+    return PartialState(cpu=not torch.accelerator.is_available())
+
+
+def check_processes(recipe: Recipe, processes: int) -> None:
+    """Refuse a number of processes that cannot share the micro-batches of an update evenly.
+
+    Raises:
+        ValueError: the message says how to change batch or micro-batch.
+    """
+    if recipe.micro_batches % processes:
+        raise ValueError(
+            f"{processes} processes cannot share an update evenly: its batch of {recipe.batch} makes "
+            f"{recipe.micro_batches} micro-batches of {recipe.batch // recipe.micro_batches}; set --batch and "
+            f"--micro-batch so that batch / micro-batch is a multiple of {processes}"
+        )
+
+
+def parallelise(task: nn.Module, recipe: Recipe, accelerator: Accelerator) -> nn.Module:
+    """Move a model to its device and share it among the processes, as the recipe says; one process needs nothing."""
+    task.to(accelerator.device)
+    if accelerator.num_processes == 1 or recipe.parallel == "ddp":
+        if recipe.compile:
+            task.compile()
+        return accelerator.prepare_model(task)
+    for layer in next(module for module in task.modules() if isinstance(module, nn.ModuleList)):
+        fully_shard(layer)
+    fully_shard(task)
+    if recipe.compile:
+        task.compile()
+    return task
+
+
+@contextmanager
+def synchronised(model: nn.Module, now: bool) -> Generator[None, None, None]:
+    """Exchange gradients among the processes in this backward pass, or leave that to a later one."""
+    if isinstance(model, FSDPModule):
+        model.set_requires_gradient_sync(now)
+        yield
+    elif isinstance(model, DistributedDataParallel) and not now:
+        with model.no_sync():
+            yield
+    else:
+        yield
+
+
+def over_processes(values: Tensor, accelerator: Accelerator, reduction: str) -> Tensor:
+    """Return the sum or mean of a tensor over all processes, in every one."""
+    reduced = accelerator.reduce(values, reduction=reduction)
+    assert isinstance(reduced, Tensor)
+    return reduced
+
+
+def whole_state(task: nn.Module, optimizers: Sequence[Optimizer]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the weights and the state of each optimizer, whole, in the first process."""
+    if not isinstance(task, FSDPModule):
+        return task.state_dict(), [optimizer.state_dict() for optimizer in optimizers]
+    return (
+        get_model_state_dict(task, options=_WHOLE),
+        [get_optimizer_state_dict(task, optimizer, options=_WHOLE) for optimizer in optimizers],
+    )
+
+
+def load_whole_state(
+    task: nn.Module, optimizers: Sequence[Optimizer], model_state: dict[str, Any], states: Sequence[dict[str, Any]]
+) -> None:
+    """Load what `whole_state` returned, in every process."""
+    if not isinstance(task, FSDPModule):
+        task.load_state_dict(model_state)
+    else:
+        set_model_state_dict(task, model_state, options=_WHOLE)
+    for optimizer, state in zip(optimizers, states, strict=True):
+        if not isinstance(task, FSDPModule):
+            optimizer.load_state_dict(state)
+        else:
+            set_optimizer_state_dict(task, optimizer, state, options=_WHOLE)

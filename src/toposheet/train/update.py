@@ -1,0 +1,148 @@
+"""One update of the weights: micro-batches forward and backward, clipping, a step of the optimizers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.optim import Optimizer
+from transformers import PreTrainedModel
+
+from toposheet.recipes import Recipe
+from toposheet.topography import ON_WEIGHTS, NotFiniteError, Topography, spatial_losses
+from toposheet.topography.taps import Activations
+from toposheet.train.optimizer import set_learning_rates, strength
+from toposheet.train.parallel import over_processes, synchronised
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an update was like, over all processes.
+
+    Args:
+        task_loss: Mean cross-entropy, nats a token.
+        gradient_norm: Before clipping.
+        spatial_losses: The spatial loss of each sheet, mean over micro-batches; empty in a control.
+        alpha: What their sum was multiplied by.
+    """
+
+    task_loss: float
+    gradient_norm: float
+    spatial_losses: dict[str, float]
+    alpha: float
+
+
+class Updater:
+    """Makes the updates of a run.
+
+    Args:
+        model: The model inside `task`, whose weights change.
+        task: The model with its loss, as the processes share it (`parallel.parallelise`).
+        optimizers: What changes the weights.
+        topo: The topography of the model.
+        activations: What its taps put out, refilled at every forward pass.
+        recipe: The run.
+        accelerator: The processes.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        task: nn.Module,
+        optimizers: Sequence[Optimizer],
+        topo: Topography,
+        activations: Activations,
+        recipe: Recipe,
+        accelerator: Accelerator,
+    ) -> None:
+        self._model, self._task, self._optimizers = model, task, optimizers
+        self._topo, self._activations = topo, activations
+        self._recipe, self._accelerator = recipe, accelerator
+        self._names = [] if recipe.is_control else list(topo.sheets)
+
+    def __call__(self, update: int, batch: Int[Tensor, "micro_batches batch time_and_next"]) -> Measured:
+        """Change the weights by one update.
+
+        Args:
+            update: Its number: 0, 1, ...
+            batch: The micro-batches of this process: of all of them, number rank, rank + processes, ...
+
+        Raises:
+            FloatingPointError: a value is nan or inf; it has not reached the weights. The message names the first tap
+                or parameter that has one.
+        """
+        set_learning_rates(self._optimizers, update, self._recipe)
+        alpha = strength(update, self._recipe)
+        sums = torch.zeros(1 + len(self._names), device=batch.device)
+        for index, blocks in enumerate(batch):
+            with synchronised(self._task, now=index == len(batch) - 1):
+                losses = self._task(blocks)[None]
+                if self._names:
+                    losses = torch.cat([losses, self._spatial_losses(update, index)])
+                loss = losses[0] + alpha * losses[1:].sum()
+                (loss / len(batch)).backward()
+            self._activations.clear()
+            sums += losses.detach()
+        gradients = {name: p.grad for name, p in self._model.named_parameters() if p.grad is not None}
+        norm = _whole(get_total_norm(list(gradients.values())))
+        means = over_processes(sums / len(batch), self._accelerator, "mean")
+        measured = torch.cat([norm[None], means])
+        gradient_norm, task_loss, *spatial = measured.tolist()  # the one wait for the device in an update
+        if not measured.isfinite().all():
+            raise FloatingPointError(self._not_finite(measured, batch, gradients))
+        clip_grads_with_norm_(self._model.parameters(), self._recipe.clip, norm)
+        for optimizer in self._optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        return Measured(task_loss, gradient_norm, dict(zip(self._names, spatial, strict=True)), alpha)
+
+    def _spatial_losses(self, update: int, index: int) -> Float[Tensor, " sheets"]:
+        """Return the spatial loss of each sheet by the recipe's objective, in windows drawn for this micro-batch."""
+        recipe, accelerator = self._recipe, self._accelerator
+        of_update = index * accelerator.num_processes + accelerator.process_index
+        number = update * recipe.micro_batches + of_update
+        try:
+            losses = spatial_losses(
+                self._topo.weights(self._model) if recipe.objective in ON_WEIGHTS else self._activations,
+                self._topo,
+                recipe.neighborhoods,
+                recipe.radius,
+                recipe.metric,
+                recipe.window,
+                torch.Generator().manual_seed(recipe.seed * 1_000_003 + number),
+                objective=recipe.objective,
+                max_samples=recipe.max_samples,
+            )
+        except NotFiniteError as error:
+            raise FloatingPointError(str(error)) from None
+        return torch.stack(list(losses.values()))
+
+    def _not_finite(self, measured: Tensor, batch: Tensor, gradients: dict[str, Tensor]) -> str:
+        """Return what is not finite and where it is first seen; the weights are still those that gave it."""
+        _, task_loss, *spatial = measured.isfinite().tolist()
+        if not task_loss:
+            return f"the task loss is not finite, first in {self._first_tap(batch)}"
+        if not all(spatial):
+            return f"the spatial loss is not finite, first in {self._names[spatial.index(False)]}"
+        backwards = reversed(gradients.items())  # as gradients came about
+        first = next((name for name, gradient in backwards if not _whole(gradient.isfinite().all())), "their sum")
+        return f"the gradient is not finite, first in {first}"
+
+    @torch.no_grad()
+    def _first_tap(self, batch: Tensor) -> str:
+        for blocks in batch:
+            self._task(blocks)
+            for tap in self._topo.taps:
+                if not self._activations[tap].isfinite().all():
+                    return tap
+        return "the output layer, or in another process"
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor

@@ -1,0 +1,135 @@
+"""Training as a command: in several processes, and killed."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import toposheet as ts
+from toposheet.train.checkpoints import load_progress
+from toposheet.train.claims import RESULT
+from toposheet.train.log import read_metrics
+from toposheet.train.loop import CHECKPOINTS
+
+FIELDS = {"vocabulary": 300, "context": 16, "batch": 8, "micro-batch": 2, "validation-blocks": 5}
+
+
+def command(text, out, processes=1, **fields):
+    """Return the command line of a training in several processes."""
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)] if processes > 1 else []
+    options = [f"--{name}={value}" for name, value in (FIELDS | fields).items()]
+    return [sys.executable, *launcher, "-m", "toposheet", "train", "tiny", f"--data={text}", f"--out={out}", *options]
+
+
+def run(*arguments, **fields):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command(*arguments, **fields), capture_output=True, text=True, env=environment)
+
+
+def assert_close_runs(one, two, tolerance):
+    weights = [ts.load(folder)[0].state_dict() for folder in (one, two)]
+    for name, tensor in weights[0].items():
+        np.testing.assert_allclose(weights[1][name], tensor, rtol=0, atol=tolerance, err_msg=name)
+    metrics = [read_metrics(folder / "metrics.jsonl") for folder in (one, two)]
+    assert metrics[0]["update"].tolist() == metrics[1]["update"].tolist()
+    for column in ("task_loss", "spatial_loss", "gradient_norm", "validation_task_loss", "validation_spatial_loss"):
+        np.testing.assert_allclose(metrics[1][column], metrics[0][column], rtol=1e-4, err_msg=column)
+
+
+@pytest.fixture(scope="module")
+def alone(text, tmp_path_factory):
+    out = tmp_path_factory.mktemp("alone") / "model"
+    done = run(text, out)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_two_processes_train_the_model_of_one(alone, text, tmp_path):
+    done = run(text, tmp_path / "model", 2)
+    assert done.returncode == 0, done.stderr
+    assert_close_runs(alone, tmp_path / "model", 1e-5)
+    assert json.loads((tmp_path / "model" / RESULT).read_text())["machine"]["processes"] == 2
+
+
+@pytest.mark.slow
+def test_two_processes_with_sharded_weights_train_the_model_of_one(alone, text, tmp_path):
+    done = run(text, tmp_path / "model", 2, parallel="fsdp2")
+    assert done.returncode == 0, done.stderr
+    assert_close_runs(alone, tmp_path / "model", 1e-5)
+
+
+def kill_when(process, condition, number, later=0.0):
+    """Send a signal some seconds after a condition holds."""
+    while not condition() and process.poll() is None:
+        time.sleep(0.002)
+    time.sleep(later)
+    process.send_signal(number)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp2"])
+def test_sigterm_stops_all_processes_after_the_same_update_and_they_go_on(alone, text, tmp_path, parallel):
+    out = tmp_path / "model"
+    process = subprocess.Popen(command(text, out, 2, parallel=parallel), stderr=subprocess.PIPE, text=True,
+                               env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
+    metrics = out / "metrics.jsonl"
+    kill_when(process, lambda: metrics.exists() and metrics.read_text().count("\n") >= 3, signal.SIGTERM)
+    process.communicate()
+    stopped = load_progress(out / CHECKPOINTS).update
+    assert 3 <= stopped < 20
+    done = run(text, out, 2, parallel=parallel)
+    assert done.returncode == 0, done.stderr
+    assert_close_runs(alone, out, 1e-5)
+
+
+def test_processes_that_cannot_share_an_update_are_refused_in_one_line(text, tmp_path):
+    done = run(text, tmp_path / "model", 3)
+    said = [line for line in done.stderr.splitlines() if line.startswith("toposheet:")]
+    assert said == [
+        "toposheet: 3 processes cannot share an update evenly: its batch of 8 makes 4 micro-batches of 2; set --batch "
+        "and --micro-batch so that batch / micro-batch is a multiple of 3"
+    ]
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_random_moments_has_the_losses_of_one_that_was_not(text, tmp_path):
+    fields = {"updates": 60, "checkpoint-every": 7, "validate-every": 5}
+    whole, out = tmp_path / "whole", tmp_path / "model"
+    assert run(text, whole, **fields).returncode == 0
+    moments = random.Random(0)
+    kills = 0
+    while kills < 5:
+        process = subprocess.Popen(command(text, out, **fields), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
+        metrics = out / "metrics.jsonl"
+        progress = load_progress(out / CHECKPOINTS)
+        wanted = f'{{"update": {(progress.update if progress else 0) + moments.randint(1, 12)},'
+        kill_when(
+            process,
+            lambda at=wanted, m=metrics: m.exists() and at in m.read_text(),
+            signal.SIGKILL,
+            0.03 * moments.random(),
+        )
+        process.wait()
+        kills += process.returncode == -signal.SIGKILL
+    finished = run(text, out, **fields)
+    assert finished.returncode == 0, finished.stderr
+    one, two = (read_metrics(folder / "metrics.jsonl") for folder in (whole, out))
+    for column in ("update", "task_loss", "spatial_loss", "gradient_norm", "validation_task_loss"):
+        np.testing.assert_array_equal(one[column], two[column])
+    assert (whole / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+def test_compiled_and_bf16_runs_train_what_a_plain_one_trains(text, tmp_path):
+    script = Path(__file__).with_name("compiled.py")
+    done = subprocess.run([sys.executable, str(script), str(text), str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
