@@ -122,7 +122,7 @@ def map_contrasts(
     """Map contrasts between conditions on the sheets of a model, raw and with readout, each with its nulls.
 
     Args:
-        model: A model folder or hub id.
+        model: A model folder, hub id, or shipped model.
         stimuli: CSV file with a text and a condition in every row.
         contrast: Conditions to compare, A:B (or A-B); several if you like.
         out: Folder for summary.csv, maps.nc and figures.
@@ -157,9 +157,10 @@ def report(
     """Every analysis of a model, beside its control, in one HTML file.
 
     Args:
-        model: A model folder or hub id.
-        control: The same of a model without topography.
-        stimuli: CSV file of stimuli. None: the project's own, built from text that the recipe of MODEL holds out.
+        model: A model folder, hub id, or shipped model.
+        control: The same of a model without topography. None: that of a shipped model.
+        stimuli: CSV file of stimuli. None: those that come with MODEL, or the project's own, built from text that the
+            recipe of MODEL holds out.
         contrast: Conditions of your stimuli to compare, A:B (or A-B).
         out: Folder for report.html, summary.csv, maps.nc and figures.
         text_column: Column of the texts.
@@ -172,14 +173,16 @@ def report(
     elif contrast:
         raise ValueError("--contrast is given without --stimuli: say which texts have these conditions")
     else:
-        from toposheet.demo import CONTRASTS, builtin_stimuli
+        from toposheet.demo import CONTRASTS, stimuli_for
 
-        stored = Path(model) / "recipe.json"
-        recipe = Recipe.load(stored) if stored.is_file() else recipes.demo()
-        table, contrasts = builtin_stimuli(recipe), list(CONTRASTS)
+        table, contrasts = stimuli_for(model), list(CONTRASTS)
     from toposheet.report import compute, write_report
+    from toposheet.topography import local_folder, shipped
 
+    if control is None and f"{model}-control" in shipped():
+        control = f"{model}-control"
     models = {_name(model): model} if control is None else {"topographic": model, "control": control}
+    models = {name: local_folder(source) for name, source in models.items()}
     compute(models, table, contrasts, out, permutations=permutations)
     page = write_report(models, table, out)
     _print_table(out)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from toposheet.cortex.analysis import RANDOM_LABELS
 from toposheet.files import write_file
-from toposheet.recipes import Recipe
+from toposheet.recipes import Recipe, demo
 from toposheet.report import compute, write_report
 from toposheet.report.page import PAGE, Check
 from toposheet.report.results import MAPS, RANDOM_LABELS_TABLE, SETTINGS, SUMMARY, settings_of
@@ -20,11 +20,13 @@ from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.table import read_stimuli
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.pipeline import prepare_builtin, split_documents
+from toposheet.topography import local_folder
 from toposheet.train.claims import RESULT, claim
 from toposheet.train.loop import train
 
 CONTRASTS = (("sentence", "nonword"), ("noun", "verb"))
 LANGUAGE = "sentence:nonword"
+STIMULI = "stimuli.csv"
 
 
 def run(
@@ -56,7 +58,7 @@ def run(
         KeyboardInterrupt: the run was interrupted; calling again goes on.
     """
     models = {"topographic": (out / "topographic", recipe), "control": (out / "control", recipe.control())}
-    text, stimuli_file = out / "text", out / "stimuli.csv"
+    text, stimuli_file = out / "text", out / STIMULI
     check_permutations(permutations)
     out.mkdir(parents=True, exist_ok=True)
 
@@ -95,6 +97,15 @@ def builtin_stimuli(recipe: Recipe, per_condition: int = 100) -> pd.DataFrame:
     """Return stimuli for the models of a recipe: built from the built-in text that they are not trained on."""
     training, held_out = split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
     return build_stimuli(held_out, training, per_condition, recipe.seed)
+
+
+def stimuli_for(model: str) -> pd.DataFrame:
+    """Return the stimuli that come with a model, or those that are built for its recipe, the demo's if it has none."""
+    folder = local_folder(model)
+    if (folder / STIMULI).is_file():
+        return read_stimuli(folder / STIMULI)
+    stored = folder / "recipe.json"
+    return builtin_stimuli(Recipe.load(stored) if stored.is_file() else demo())
 
 
 def expectations(out: Path) -> list[Check]:

@@ -250,6 +250,33 @@ def paper_control() -> Recipe:
     return paper().control()
 
 
+def fast() -> Recipe:
+    """Return a modern run with the sheets of `paper`: the same loss from fewer tokens.
+
+    Qwen3's block (arXiv:2505.09388) with about as many parameters, Muon for its matrices (arXiv:2502.16982), and a
+    learning rate that warms up, stays and decays to nothing in the last 30 % of the updates (arXiv:2404.06395). 20,000
+    updates see the 10 billion tokens of `sample-10BT` once. Compared with `paper` at 4.2 M parameters only, where
+    both rates were 5e-3; at this size they are those of Muon's speed records for GPT-2.
+    """
+    return dataclasses.replace(
+        paper(),
+        name="fast",
+        architecture="qwen3",
+        taps=_QWEN3_TAPS,
+        heads=14,
+        mlp_width=2112,
+        updates=20_000,
+        batch=480,
+        learning_rate=3e-3,
+        final_learning_rate=0.0,
+        muon_learning_rate=3e-3,
+        warmup_updates=400,
+        decay="linear",
+        decay_updates=6000,
+        patience=None,
+    )
+
+
 def demo() -> Recipe:
     """Return the run of `toposheet demo`: 4.2 M parameters, minutes on two CPU cores.
 
@@ -281,6 +308,7 @@ def tiny() -> Recipe:
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "paper": paper,
     "paper_control": paper_control,
+    "fast": fast,
     "demo": demo,
     "tiny": tiny,
 }

@@ -197,7 +197,7 @@ def test_every_micro_batch_draws_windows_of_its_own(text, tmp_path, monkeypatch)
 def test_snapshots_watch_topography_appear(text, tmp_path, monkeypatch):
     held_out = pd.DataFrame({"text": [f"the river {'ran ' * (i % 3)}by" for i in range(40)],
                              "condition": ["sentence", "nonword"] * 20})  # fmt: skip
-    monkeypatch.setattr(loop, "_snapshot_stimuli", lambda *args: held_out)
+    monkeypatch.setattr(loop, "snapshot_stimuli", lambda *args: held_out)
     recipe = replace(RECIPE, snapshot_every=5)
     with happening(11, killed), pytest.raises(KilledError):
         train(recipe, text, tmp_path / "model")

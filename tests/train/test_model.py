@@ -4,6 +4,7 @@ import torch
 from torch.nn import functional
 
 from toposheet import Topography, recipes
+from toposheet.train import model as model_module
 from toposheet.train.hardware import flops_per_token
 from toposheet.train.model import BLOCK_ATTENTION, NextToken, attend_within_blocks, attention, build_model
 from toposheet.train.optimizer import learning_rate
@@ -29,6 +30,12 @@ def expected_loss(model, blocks):
     with torch.no_grad():
         logits = model(input_ids=blocks[:, :-1]).logits
     return functional.cross_entropy(logits.flatten(0, 1), blocks[:, 1:].flatten())
+
+
+@pytest.fixture(params=["whole", "in chunks"], autouse=True)
+def logits(request, monkeypatch):
+    if request.param == "in chunks":
+        monkeypatch.setattr(model_module, "_LOGITS", 0)
 
 
 def test_the_task_is_the_cross_entropy_of_the_next_token(recipe, blocks):

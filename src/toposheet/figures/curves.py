@@ -43,3 +43,34 @@ def loss_curves(metrics: Mapping[str, pd.DataFrame], bigram_loss: float | None) 
         spatial.set(title="Spatial loss, mean over taps", xlabel="update", ylabel="(1 − corr(r, d)) / 2")
         task.legend(title="held-out (dots), training (faint)", title_fontsize=8)
         return figure
+
+
+def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
+    """Return how topography appeared: Moran's I, its cross-half value and the units significant, update by update.
+
+    Args:
+        snapshots: The snapshots of each run (`train.snapshots.read_snapshots`). Lines are medians over taps, the band
+            is the place-null of Moran's I, mean ± 2 sd.
+    """
+    panels = {
+        "morans_i": "Moran's I",
+        "cross_half_i": "Cross-half Moran's I",
+        "significant_fraction": "Units significant (q < 0.05)",
+    }
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 2.9), layout="constrained")
+        grid = dict(zip(panels, figure.subplots(1, len(panels)), strict=True))
+        for colour, (name, table) in zip(COLOURS, snapshots.items(), strict=False):
+            medians = table.groupby("update")[[*panels, "null_mean", "null_sd"]].median()
+            for column, axes in grid.items():
+                axes.plot(medians.index, medians[column], "o-", color=colour, ms=3, label=name)
+            low, high = (medians["null_mean"] + sign * 2 * medians["null_sd"] for sign in (-1, 1))
+            label = "place-null ± 2 sd" if name == next(iter(snapshots)) else None
+            grid["morans_i"].fill_between(medians.index, low, high, color=MUTED, alpha=0.2, lw=0, label=label)
+        for column, axes in grid.items():
+            axes.set(
+                title=panels[column], xlabel="update", ylim=(-0.05 if column == "significant_fraction" else -0.5, 1.05)
+            )
+            axes.axhline(0, color=MUTED, lw=0.6)
+        grid["morans_i"].legend(fontsize=8, loc="lower right")
+        return figure

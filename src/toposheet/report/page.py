@@ -16,13 +16,14 @@ import xarray as xr
 
 from toposheet import __version__
 from toposheet.cortex.analysis import RANDOM_LABELS
-from toposheet.figures.curves import loss_curves
+from toposheet.figures.curves import loss_curves, trajectory
 from toposheet.figures.maps import clustering, contrast_maps
 from toposheet.figures.numbers import number, signed
 from toposheet.files import folder_aside, write_file
 from toposheet.report.results import MAPS, RANDOM_LABELS_TABLE, SETTINGS, SUMMARY
-from toposheet.train.log import read_metrics
 from toposheet.train.claims import RESULT
+from toposheet.train.log import read_metrics
+from toposheet.train.snapshots import read_snapshots
 
 PAGE = "report.html"
 
@@ -126,6 +127,10 @@ def _pictures(
     if metrics:
         bigram = next((result["bigram_loss"] for result in results.values() if result), None)
         add("losses", "Training", _loss_sentence(results), loss_curves(metrics, bigram))
+    snapshots = {name: read_snapshots(Path(folder)) for name, folder in models.items()}
+    taken = {name: table for name, table in snapshots.items() if table["update"].nunique() > 1}
+    if taken:
+        add("trajectory", "How topography appeared", _trajectory_sentence(taken), trajectory(taken))
     middle = medians(summary).set_index(["contrast", "fwhm_mm", "model"])
     for contrast in maps["contrast"].values.tolist():
         for fwhm in maps["fwhm_mm"].values.tolist():
@@ -153,6 +158,22 @@ def _loss_sentence(results: Mapping[str, Any]) -> str:
     return (
         f"Held-out losses at the end — {'; '.join(parts)}.{beside} See whether the spatial loss leaves the dotted line "
         f"of a random placement (0.5){cost}."
+    )
+
+
+def _trajectory_sentence(snapshots: Mapping[str, pd.DataFrame]) -> str:
+    parts = []
+    for name, table in snapshots.items():
+        middle = table.groupby("update")[["morans_i", "z"]].median()
+        first, last = middle.index[0], middle.index[-1]
+        parts.append(
+            f"{name}: median I = {number(middle.loc[first, 'morans_i'])} after {first:,} updates, "
+            f"{number(middle.loc[last, 'morans_i'])} after {last:,} ({signed(middle.loc[last, 'z'])} place-null sd)"
+        )
+    return (
+        f"The language contrast (sentence:nonword, raw) while the models learned, medians over taps. {'; '.join(parts)}. "
+        "See when the lines leave the grey band of a random placement, and when the map begins to come back in the other "
+        "half of the items."
     )
 
 

@@ -1,4 +1,4 @@
-from toposheet.topography.checkpoint import load, load_topography, local_folder, save
+from toposheet.topography.checkpoint import load, load_topography, local_folder, pretrained, save, shipped
 from toposheet.topography.objectives.moments import NotFiniteError
 from toposheet.topography.objectives.spatial import OBJECTIVES, spatial_correlation_loss, spatial_loss, spatial_losses
 from toposheet.topography.objectives.statistics import SpatialStatistics
@@ -16,8 +16,10 @@ __all__ = [
     "load",
     "load_topography",
     "local_folder",
+    "pretrained",
     "record",
     "save",
+    "shipped",
     "spatial_correlation_loss",
     "spatial_loss",
     "spatial_losses",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from transformers import (
@@ -22,6 +23,7 @@ from toposheet.sheet import Sheet
 from toposheet.topography.topography import Topography
 
 FORMAT = 1
+SHIPPED = Path(__file__).parents[1] / "models"
 
 
 def save(
@@ -65,14 +67,15 @@ def save(
         raise OSError(f"cannot write {folder}: {error}") from None
 
 
-def load(source: str | Path) -> tuple[PreTrainedModel, Topography, Any]:
+def load(source: str | Path, dtype: torch.dtype = torch.float32) -> tuple[PreTrainedModel, Topography, Any]:
     """Return (model, topography, tokenizer) saved by `save`; the tokenizer is None where there is none.
 
     Parameters that were frozen when the model was saved are frozen again: TopoLM's biases stay at zero when it is
     trained further.
 
     Args:
-        source: A folder, or the id of a model on the Hugging Face hub (`organisation/name`).
+        source: A folder, the name of a shipped model, or the id of one on the Hugging Face hub (`organisation/name`).
+        dtype: Of the weights; statistics of responses want float32, whatever the weights were stored in.
 
     Raises:
         FileNotFoundError: there is no such folder, or the hub cannot be reached.
@@ -81,7 +84,9 @@ def load(source: str | Path) -> tuple[PreTrainedModel, Topography, Any]:
     folder = local_folder(source)
     topo = load_topography(folder)
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, output_loading_info=True, dtype=dtype
+        )
         model, info = loaded
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -96,6 +101,22 @@ def load(source: str | Path) -> tuple[PreTrainedModel, Topography, Any]:
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)
     return model.eval(), topo, _tokenizer(folder)
+
+
+def pretrained(name: str) -> tuple[PreTrainedModel, Topography, Any]:
+    """Return (model, topography, tokenizer) of a model that comes with the package: `small` or its control.
+
+    Raises:
+        ValueError: there is no such model; the message lists those there are.
+    """
+    if name not in shipped():
+        raise ValueError(f"there is no shipped model {name!r}; there are: {', '.join(shipped()) or 'none'}")
+    return load(SHIPPED / name)
+
+
+def shipped() -> list[str]:
+    """Return the names of the models that come with the package."""
+    return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
 
 
 def _tokenizer(folder: Path) -> Any:
@@ -143,12 +164,16 @@ def load_topography(folder: Path) -> Topography:
 def local_folder(source: str | Path) -> Path:
     """Return the folder of a model; only `organisation/name` where no such path exists is asked of the hub.
 
+    A name without a path is that of a shipped model, unless there is a folder of that name here.
+
     Raises:
         FileNotFoundError: there is no such folder, or the hub does not give it.
     """
     folder = Path(source)
     if folder.is_dir():
         return folder
+    if str(source) in shipped():
+        return SHIPPED / str(source)
     is_path = isinstance(source, Path) or folder.exists() or folder.parent.name in ("", ".", "..")
     hub_id = re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", str(source))
     if is_path or not hub_id or folder.parent.is_dir():

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import shutil
 import signal
 import sys
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
-from transformers import PreTrainedTokenizerFast
 
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
@@ -29,6 +28,7 @@ from toposheet.text.shards import read_manifest
 from toposheet.text.tokenizer import end_of_text
 from toposheet.topography import Topography, save
 from toposheet.train.batches import prefetched
+from toposheet.train.card import write_card
 from toposheet.train.checkpoints import Progress, load_progress, save_progress
 from toposheet.train.claims import RESULT, check_objective, check_progress, check_vocabulary, claim, is_finished
 from toposheet.train.hardware import Speed, keep_freed_memory, machine
@@ -37,13 +37,12 @@ from toposheet.train.model import BLOCK_ATTENTION, NextToken, attention, build_m
 from toposheet.train.optimizer import learning_rate, optimizers
 from toposheet.train.parallel import check_processes, load_whole_state, parallelise, this_process, whole_state
 from toposheet.train.signals import stop_when_asked
-from toposheet.train.snapshots import Snapshots, snapshot_stimuli
+from toposheet.train.snapshots import Snapshots, read_snapshots, snapshot_stimuli
 from toposheet.train.update import Measured, Updater
 from toposheet.train.validation import Validation, has_stopped_learning, validate
 
 CHECKPOINTS = "checkpoints"
 _BIGRAM_TOKENS = 50_000_000  # enough to count; more would take memory and no longer change the loss much
-_SAMPLE_TOKENS = 1_000_000  # of the training text, to know its words
 
 
 def train(
@@ -106,7 +105,6 @@ def updates(
     model = build_model(recipe, end_of_text(tokenizer))
     topo = Topography.per_tap(model, recipe.taps, recipe.sheet_shape, recipe.spacing_mm, recipe.seed)
     check_objective(model, topo, recipe)
-    stimuli = _snapshot_stimuli(source, tokenizer, recipe)
     here = machine(accelerator.device, accelerator.num_processes)
     progress = load_progress(out / CHECKPOINTS)
     if progress is not None:
@@ -125,12 +123,15 @@ def updates(
         recipe.save(out / "recipe.json")
     accelerator.wait_for_everyone()
     accelerator.init_trackers("toposheet", config=_tracked(recipe))
-    metrics, snapshots = Metrics(out / "metrics.jsonl", done, accelerator), Snapshots(out, done)
+    metrics = Metrics(out / "metrics.jsonl", done, accelerator)
+    stimuli = snapshot_stimuli(source, tokenizer, recipe) if recipe.snapshot_every else None
+    snapshots = Snapshots(out, done, topo, stimuli, tokenizer, recipe.seed, accelerator.is_main_process)
     speed = Speed(model, recipe, accelerator)
     held_out = torch.from_numpy(source.validation(recipe.validation_blocks))
     validation: Validation | None = None
 
     with ExitStack() as stack:
+        stack.enter_context(_full_disk_names(lambda: good))
         asked = stack.enter_context(stop_when_asked())
         stack.enter_context(attention(model, BLOCK_ATTENTION))
         activations = stack.enter_context(topo.record(model))
@@ -162,9 +163,9 @@ def updates(
                 validation = validate(task, topo, activations, held_out, recipe, accelerator)
                 validations.append(validation.task_loss)
                 metrics.write(done, **validation.as_row())
-            if stimuli is not None and (last or done % (recipe.snapshot_every or done + 1) == 0):
+            if recipe.snapshot_every and done % recipe.snapshot_every == 0:
                 with attention(model, "sdpa"):
-                    snapshots.take(done, model, topo, stimuli, tokenizer, recipe.seed, accelerator.is_main_process)
+                    snapshots.take(done, model)
             bar.set_postfix_str(_postfix(measured, validation, speed), refresh=False)
             bar.update()
             yield measured
@@ -178,6 +179,8 @@ def updates(
                 raise KeyboardInterrupt
         if validation is None:  # stopped between the last update and the end
             validation = validate(task, topo, activations, held_out, recipe, accelerator)
+    if recipe.snapshot_every and snapshots.last < done:
+        snapshots.take(done, model)
 
     model_state, _ = whole_state(whole, weights)
     for tracker in accelerator.trackers:
@@ -198,9 +201,21 @@ def updates(
             "seconds_since_start_or_resume": round(speed.seconds_since_start, 1),
             "machine": here,
         }
+        write_card(out, result, read_snapshots(out))
         write_file(out / RESULT, json.dumps(result, indent=2) + "\n")
         shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     accelerator.wait_for_everyone()
+
+
+@contextmanager
+def _full_disk_names(good_state: Callable[[], str]) -> Generator[None, None, None]:
+    """Let a full disk say from where the run will go on."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise OSError(f"{error} (last good state: {good_state()}); make room and call the same again") from None
 
 
 def _is_over(validations: Sequence[float], recipe: Recipe) -> bool:
@@ -234,15 +249,3 @@ def _postfix(measured: Measured, validation: Validation | None, speed: Speed) ->
 
 def _tracked(recipe: Recipe) -> dict[str, Any]:
     return {name: value if isinstance(value, int | float | str) else str(value) for name, value in vars(recipe).items()}
-
-
-def _snapshot_stimuli(source: Blocks, tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> pd.DataFrame | None:
-    """Return stimuli from the held-out text, none where snapshots are not asked for or the text is too small."""
-    if recipe.snapshot_every is None:
-        return None
-    documents = {split: source.documents(split, _SAMPLE_TOKENS, tokenizer) for split in ("validation", "train")}
-    try:
-        return snapshot_stimuli(documents["validation"], documents["train"], tokenizer, recipe.context, recipe.seed)
-    except ValueError as error:
-        logging.getLogger(__name__).warning("no snapshots of the maps: %s", error)
-        return None

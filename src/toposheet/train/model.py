@@ -15,6 +15,7 @@ from transformers import AttentionInterface, GPT2Config, GPT2LMHeadModel, PreTra
 from toposheet.recipes import Recipe
 
 BLOCK_ATTENTION = "toposheet_blocks"
+_LOGITS = 2**27  # half a gigabyte in float32: more are not held at once; fewer are quicker at once
 _ALIGNMENT = 8  # fused attention on GPUs wants heads of a multiple of this size
 
 
@@ -77,7 +78,7 @@ def _qwen3(recipe: Recipe, end_of_text: int) -> Qwen3Config:
 class NextToken(nn.Module):
     """A language model with its task: next-token cross-entropy of whole blocks of text.
 
-    The logits of all tokens at once are never held in float32: the output layer and the loss go through them in
+    Where they are many, the logits of all tokens are never held in float32: output layer and loss go through them in
     chunks. Blocks have no padding, so attention is plainly causal, which fused kernels know.
 
     Args:
@@ -108,7 +109,7 @@ def _cross_entropies(
     hidden: Float[Tensor, "tokens width"], weight: Float[Tensor, "vocab width"], target: Int[Tensor, " tokens"]
 ) -> Float[Tensor, " tokens"]:
     """Return -log p(target) of each token; each for itself, as a mean in bfloat16 would be rounded to three digits."""
-    if not hasattr(functional, "linear_cross_entropy"):  # torch before 2.13
+    if len(hidden) * len(weight) <= _LOGITS or not hasattr(functional, "linear_cross_entropy"):  # torch before 2.13
         return functional.cross_entropy(functional.linear(hidden, weight).float(), target, reduction="none")
     options = nn.LinearCrossEntropyOptions()
     return functional.linear_cross_entropy(hidden, weight, target, reduction="none", options=options)

@@ -2,48 +2,53 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from toposheet.cortex.analysis import analyse
 from toposheet.cortex.respond import respond
 from toposheet.figures.maps import contrast_maps
 from toposheet.files import folder_aside, write_file
+from toposheet.recipes import Recipe
 from toposheet.stimuli.build import sentences_and_nonwords
+from toposheet.text.blocks import Blocks
 from toposheet.topography import Topography
 
 TABLE = "snapshots.csv"
 PICTURES = "snapshots"
 _CONDITIONS = ("sentence", "nonword")
 _PER_CONDITION, _AT_LEAST = 50, 20
+_SAMPLE_TOKENS = 1_000_000  # of the text, to know its words and sentences
 
 
-def snapshot_stimuli(
-    held_out: list[str], train: list[str], tokenizer: PreTrainedTokenizerBase, context: int, seed: int
-) -> pd.DataFrame:
-    """Return sentences of held-out text and non-word lists made of them: the same for every run of a seed and text.
+def snapshot_stimuli(source: Blocks, tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> pd.DataFrame | None:
+    """Return sentences of the held-out text and non-word lists made of them: the same for every run of a seed and text.
+
+    Pairs of which one is longer than the context are left out. None, with a warning, where too few are left.
 
     Args:
-        held_out: Documents that are not trained on.
-        train: Documents that are, or enough of them to know which words there are.
+        source: The text.
         tokenizer: Of the model.
-        context: How many tokens the model reads; pairs of which one is longer are left out.
-        seed: Decides which sentences and non-words.
-
-    Raises:
-        ValueError: the text holds too few sentences that fit.
+        recipe: The run.
     """
-    rng = np.random.default_rng(seed)
-    pairs = zip(*sentences_and_nonwords(held_out, train, _PER_CONDITION, rng), strict=True)
-    fitting = [pair for pair in pairs if all(len(ids) <= context for ids in tokenizer(list(pair)).input_ids)]
+    held_out, train = (source.documents(split, _SAMPLE_TOKENS, tokenizer) for split in ("validation", "train"))
+    rng = np.random.default_rng(recipe.seed)
+    try:
+        pairs = list(zip(*sentences_and_nonwords(held_out, train, _PER_CONDITION, rng), strict=True))
+    except ValueError as error:
+        logging.getLogger(__name__).warning("no snapshots of the maps: %s", error)
+        return None
+    fitting = [pair for pair in pairs if all(len(ids) <= recipe.context for ids in tokenizer(list(pair)).input_ids)]
     if len(fitting) < _AT_LEAST:
-        raise ValueError(
-            f"{len(fitting)} of {_PER_CONDITION} sentences and their non-words fit a context of {context} tokens, "
-            f"{_AT_LEAST} are needed"
-        )
+        logging.getLogger(__name__).warning(
+            "no snapshots of the maps: %d sentences and their non-words fit a context of %d tokens, %d are needed",
+            len(fitting), recipe.context, _AT_LEAST,
+        )  # fmt: skip
+        return None
     rows = [(text, condition) for pair in fitting for text, condition in zip(pair, _CONDITIONS, strict=True)]
     return pd.DataFrame(rows, columns=["text", "condition"])
 
@@ -54,39 +59,42 @@ class Snapshots:
     Args:
         out: The model folder. What is there of updates that are not done is dropped.
         updates_done: How many updates the run goes on from.
+        topo: The topography of the model.
+        stimuli: From `snapshot_stimuli`; without them no snapshot is taken.
+        tokenizer: Of the model.
+        seed: Of the nulls.
+        write: Whether this process is the one that writes.
     """
 
-    def __init__(self, out: Path, updates_done: int) -> None:
-        self._out = out
+    def __init__(
+        self, out: Path, updates_done: int, topo: Topography, stimuli: pd.DataFrame | None,
+        tokenizer: PreTrainedTokenizerFast, seed: int, write: bool,
+    ) -> None:  # fmt: skip
+        self._out, self._topo, self._stimuli, self._tokenizer = out, topo, stimuli, tokenizer
+        self._seed, self._write = seed, write
         there = read_snapshots(out)
         self._rows = there[there["update"] <= updates_done]
 
-    def take(
-        self, update: int, model: PreTrainedModel, topo: Topography, stimuli: pd.DataFrame,
-        tokenizer: PreTrainedTokenizerBase, seed: int, write: bool = True,
-    ) -> None:  # fmt: skip
-        """Map the language contrast as the model has it after an update, and add it to table and pictures.
+    @property
+    def last(self) -> int:
+        """The update of the last snapshot, 0 if there is none."""
+        return int(self._rows["update"].max()) if len(self._rows) else 0
 
-        Args:
-            update: How many updates are done.
-            model: The model, as it is.
-            topo: Its topography.
-            stimuli: From `snapshot_stimuli`.
-            tokenizer: The model's.
-            seed: Of the nulls.
-            write: Whether this process is the one that writes.
-        """
-        responses = respond(model, topo, stimuli, tokenizer)
-        if not write:
+    def take(self, update: int, model: PreTrainedModel) -> None:
+        """Map the language contrast as the model has it after an update, and add it to table and pictures."""
+        if self._stimuli is None:
             return
-        found = analyse(responses, topo, [_CONDITIONS], fwhm_mm=(0.0,), seed=seed)
+        responses = respond(model, self._topo, self._stimuli, self._tokenizer)
+        if not self._write:
+            return
+        found = analyse(responses, self._topo, [_CONDITIONS], fwhm_mm=(0.0,), seed=self._seed)
         rows = found.summary.assign(update=update)[["update", *found.summary.columns]]
         self._rows = pd.concat([self._rows, rows], ignore_index=True) if len(self._rows) else rows
         name = f"after {update:,} updates"
         t = found.maps["t"].isel(contrast=0, fwhm_mm=0).expand_dims(model=[name])
         values = {(name, sheet): i for sheet, i in zip(rows["sheet"], rows["morans_i"], strict=True)}
         with folder_aside(self._out / PICTURES) as aside:
-            figure = contrast_maps(t, values, "sentence:nonword")
+            figure = contrast_maps(t, values, ":".join(_CONDITIONS))
             figure.savefig(aside / f"update-{update:08d}.png", dpi=120)
         write_file(self._out / TABLE, self._rows.to_csv(index=False))
 

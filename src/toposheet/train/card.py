@@ -1,0 +1,41 @@
+"""The card of a trained model, as the Hugging Face hub shows it: what it is, what it was made from, what it is worth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from toposheet import __version__
+from toposheet.figures.numbers import number, signed
+from toposheet.files import write_file
+
+CARD = "README.md"
+
+
+def write_card(folder: Path, result: Mapping[str, Any], snapshots: pd.DataFrame) -> None:
+    """Write `README.md`: recipe, data with licences, tokens, losses, and Moran's I with its nulls and cross-half.
+
+    Args:
+        folder: The model folder.
+        result: What `training.json` holds.
+        snapshots: The snapshots of the run; the last one is shown, none where there are none.
+    """
+    last = snapshots[snapshots["update"] == snapshots["update"].max()] if len(snapshots) else None
+    maps = None if last is None else last.drop(columns=["contrast", "sheet", "tap"]).median().to_dict()
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("toposheet.train"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters |= {"number": number, "signed": signed}
+    recipe = {name: json.dumps(value) for name, value in result["recipe"].items() if value is not None}
+    template = environment.get_template("card.md.jinja")
+    write_file(
+        folder / CARD,
+        template.render(
+            result=result, recipe=recipe, maps=maps, n_taps=0 if last is None else len(last), version=__version__
+        ),  # fmt: skip
+    )
