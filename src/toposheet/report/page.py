@@ -164,16 +164,16 @@ def _loss_sentence(results: Mapping[str, Any]) -> str:
 def _trajectory_sentence(snapshots: Mapping[str, pd.DataFrame]) -> str:
     parts = []
     for name, table in snapshots.items():
-        middle = table.groupby("update")[["morans_i", "z"]].median()
-        first, last = middle.index[0], middle.index[-1]
+        middle = table.groupby("update")[["morans_i", "z"]].median().reset_index().to_dict("records")
+        first, last = middle[0], middle[-1]
         parts.append(
-            f"{name}: median I = {number(middle.loc[first, 'morans_i'])} after {first:,} updates, "
-            f"{number(middle.loc[last, 'morans_i'])} after {last:,} ({signed(middle.loc[last, 'z'])} place-null sd)"
+            f"{name}: median I = {number(first['morans_i'])} after {first['update']:,} updates, "
+            f"{number(last['morans_i'])} after {last['update']:,} ({signed(last['z'])} place-null sd)"
         )
     return (
-        f"The language contrast (sentence:nonword, raw) while the models learned, medians over taps. {'; '.join(parts)}. "
-        "See when the lines leave the grey band of a random placement, and when the map begins to come back in the other "
-        "half of the items."
+        f"The language contrast (sentence:nonword, raw) while the models learned, medians over taps. {'; '.join(parts)}"
+        ". See when the lines leave the grey band of a random placement, and when the map begins to come back in the "
+        "other half of the items."
     )
 
 

@@ -34,8 +34,8 @@ def save(
 ) -> None:
     """Write model, topography and tokenizer to a folder that `AutoModelForCausalLM.from_pretrained` opens.
 
-    The places are in `topography.safetensors` (for each tap, row and column of its units), sheets, taps and the names of
-    frozen parameters in `topography.json`. Files are written aside and moved, so an interruption leaves no half file.
+    The places are in `topography.safetensors` (for each tap, row and column of its units); sheets, taps and the names
+    of frozen parameters in `topography.json`. Files are written aside and moved: an interruption leaves no half file.
 
     Args:
         folder: Made where it is missing; other files in it stay.

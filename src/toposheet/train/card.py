@@ -1,4 +1,4 @@
-"""The card of a trained model, as the Hugging Face hub shows it: what it is, what it was made from, what it is worth."""
+"""The card of a trained model, as the Hugging Face hub shows it: what it is, made from what, worth how much."""
 
 from __future__ import annotations
 
@@ -32,10 +32,7 @@ def write_card(folder: Path, result: Mapping[str, Any], snapshots: pd.DataFrame)
     )
     environment.filters |= {"number": number, "signed": signed}
     recipe = {name: json.dumps(value) for name, value in result["recipe"].items() if value is not None}
-    template = environment.get_template("card.md.jinja")
-    write_file(
-        folder / CARD,
-        template.render(
-            result=result, recipe=recipe, maps=maps, n_taps=0 if last is None else len(last), version=__version__
-        ),  # fmt: skip
+    page = environment.get_template("card.md.jinja").render(
+        result=result, recipe=recipe, maps=maps, n_taps=0 if last is None else len(last), version=__version__
     )
+    write_file(folder / CARD, page)

@@ -26,9 +26,9 @@ _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
 
 def this_process() -> PartialState:
-    """Return which of the processes that `torchrun` started this is, the only one without it; they then know each other.
+    """Return which of the processes that `torchrun` started this is; without it, the only one.
 
-    That it is the CPU they run on must be said, or they would not find each other there.
+    They then know each other. On CPUs it must be said that these are meant, or they would not.
     """
     return PartialState(cpu=not torch.accelerator.is_available())
 
