@@ -25,9 +25,9 @@ from transformers import PreTrainedModel
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
 from toposheet.text.bigram import bigram_loss
-from toposheet.text.pipeline import read_corpora, read_tokenizer
-from toposheet.text.shards import block_order, blocks, read_manifest, read_tokens
-from toposheet.text.tokenizer import end_of_text
+from toposheet.text.blocks import Blocks
+from toposheet.text.shards import read_manifest
+from toposheet.text.tokenizer import end_of_text, read_tokenizer
 from toposheet.topography import ON_WEIGHTS, NotFiniteError, Topography, save, spatial_losses
 from toposheet.train.log import Metrics, progress_bar
 from toposheet.train.memory import keep_freed_memory
@@ -48,7 +48,7 @@ def train(recipe: Recipe, text: Path, out: Path) -> None:
 
     Args:
         recipe: What to train. Equal recipes on equal text give equal models on one machine.
-        text: A folder of prepared text (`prepare_builtin`).
+        text: A folder of prepared text (`toposheet.text.pipeline.prepare`).
         out: The model folder.
 
     Raises:
@@ -58,13 +58,14 @@ def train(recipe: Recipe, text: Path, out: Path) -> None:
     """
     claim(out, recipe)
     manifest = read_manifest(text)
-    text_checksum = manifest.checksums["train"]
+    text_checksum = manifest.checksum
     if _is_finished(out, text_checksum):
         return
     if manifest.vocabulary != recipe.vocabulary:
         raise ValueError(f"{text} has a vocabulary of {manifest.vocabulary}, the recipe of {recipe.vocabulary}")
-    source = Blocks(text, recipe)
+    source = Blocks(text, context=recipe.context, seed=recipe.seed)
     tokenizer = read_tokenizer(text, manifest)
+    tokenizer.model_max_length = recipe.context
     unwrapped = build_model(recipe, end_of_text(tokenizer))
     topo = Topography.per_tap(unwrapped, recipe.taps, recipe.sheet_shape, recipe.spacing_mm, recipe.seed)
     spatial_losses(_silence(topo), topo, "all", recipe.radius, recipe.metric, recipe.window)  # fail before training
@@ -87,7 +88,7 @@ def train(recipe: Recipe, text: Path, out: Path) -> None:
             tick = time.perf_counter()
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(update, recipe)
-            batch = torch.from_numpy(source.train(update)).to(accelerator.device)
+            batch = torch.from_numpy(source.train(update * recipe.batch, recipe.batch)).to(accelerator.device)
             with topo.record(unwrapped) as activations:
                 task_loss = _task_loss(model, batch)
             _refuse_divergence(task_loss, "task loss", update, activations, good_state)
@@ -143,60 +144,18 @@ def train(recipe: Recipe, text: Path, out: Path) -> None:
     result = {
         "recipe": asdict(recipe),
         "text": text_checksum,
-        "corpora": read_corpora(text),
+        "corpora": manifest.corpora,
         "tokens": recipe.updates * recipe.batch * recipe.context,
         **validation,
-        "bigram_loss": bigram_loss(source.seen(), source.validation(), recipe.vocabulary),
+        "bigram_loss": bigram_loss(
+            source.seen(recipe.updates * recipe.batch), source.validation(recipe.validation_blocks), recipe.vocabulary
+        ),
         "seconds_since_start_or_resume": round(time.perf_counter() - started, 1),
         "machine": f"{platform.machine()} {platform.system()}, {accelerator.device.type}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}",
     }
     write_file(out / RESULT, json.dumps(result, indent=2) + "\n")
     (out / STATE).unlink(missing_ok=True)
-
-
-class Blocks:
-    """The text of a run, cut into batches: the same for every model of the recipe's seed.
-
-    Args:
-        text: A folder of prepared text.
-        recipe: Decides context, batch, seed and how many held-out blocks there are.
-
-    Raises:
-        ValueError: a split is shorter than one block.
-    """
-
-    def __init__(self, text: Path, recipe: Recipe) -> None:
-        self._recipe = recipe
-        self._tokens = {split: read_tokens(text, split) for split in ("train", "validation")}
-        for split, tokens in self._tokens.items():
-            if len(tokens) <= recipe.context:
-                raise ValueError(f"the {split} text in {text} has {len(tokens)} tokens, less than one context")
-
-    def _starts(self, first: int, count: int) -> np.ndarray:
-        n_tokens, recipe = len(self._tokens["train"]), self._recipe
-        epoch_length = (n_tokens - 1) // recipe.context
-        starts = []
-        for epoch in range(first // epoch_length, (first + count - 1) // epoch_length + 1):
-            order = block_order(n_tokens, recipe.context, recipe.seed, epoch)
-            low, high = first - epoch * epoch_length, first + count - epoch * epoch_length
-            starts.append(order[max(low, 0) : min(high, epoch_length)])
-        return np.concatenate(starts)
-
-    def train(self, update: int) -> np.ndarray:
-        """Return the batch of an update: integers (batch, context + 1)."""
-        starts = self._starts(update * self._recipe.batch, self._recipe.batch)
-        return blocks(self._tokens["train"], starts, self._recipe.context)
-
-    def seen(self) -> np.ndarray:
-        """Return every training block that the run sees, each once: integers (blocks, context + 1)."""
-        starts = np.unique(self._starts(0, self._recipe.updates * self._recipe.batch))
-        return blocks(self._tokens["train"], starts, self._recipe.context)
-
-    def validation(self) -> np.ndarray:
-        """Return the held-out blocks on which losses are compared: integers (blocks, context + 1)."""
-        order = block_order(len(self._tokens["validation"]), self._recipe.context, self._recipe.seed, 0)
-        return blocks(self._tokens["validation"], order[: self._recipe.validation_blocks], self._recipe.context)
 
 
 def _spatial_losses(
@@ -280,7 +239,7 @@ def _validate(
 
     The spatial loss is that of `"correlation"` whatever the objective, so that runs can be compared.
     """
-    held_out = torch.from_numpy(source.validation()).to(device)
+    held_out = torch.from_numpy(source.validation(recipe.validation_blocks)).to(device)
     model.eval()
     batches = held_out.split(recipe.batch)
     task_loss, per_sheet = 0.0, dict.fromkeys(topo.sheets, 0.0)
