@@ -10,28 +10,23 @@ import torch
 
 import toposheet as ts
 from toposheet import recipes
-from toposheet.text.shards import SPLITS, write_manifest, write_tokens
+from toposheet.text.blocks import Blocks
 from toposheet.text.tokenizer import train_tokenizer
 from toposheet.topography import OBJECTIVES
 from toposheet.train import loop
 from toposheet.train.log import read_metrics
-from toposheet.train.loop import RESULT, STATE, Blocks, train
+from toposheet.train.loop import RESULT, STATE, train
 from toposheet.train.state import save_state
 
 RECIPE = recipes.named("tiny", vocabulary=300, context=16, updates=12, validate_every=5, checkpoint_every=4)
 
 
 @pytest.fixture(scope="session")
-def text(tmp_path_factory, tokenizer):
-    folder = tmp_path_factory.mktemp("text")
+def text(tmp_path_factory, prepared):
     rng = np.random.default_rng(0)
     words = ["river", "mill", "child", "stone", "bridge", "letter", "machine", "weather", "bread", "winter", "snow"]
     documents = [" ".join(rng.choice(words, size=60)) for _ in range(40)]
-    tokenizer.save_pretrained(folder / "tokenizer")
-    n = {"train": write_tokens(folder, "train", documents[4:], tokenizer)}
-    n["validation"] = write_tokens(folder, "validation", documents[:4], tokenizer)
-    write_manifest(folder, tokenizer, {"train": 36, "validation": 4}, n)
-    return folder
+    return prepared(tmp_path_factory.mktemp("text"), documents)
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +51,7 @@ def test_a_run_leaves_an_ordinary_model_with_its_topography(trained):
     model, topo, tokenizer = ts.load(trained)
     assert model.config.n_embd == RECIPE.width
     assert len(topo.taps) == 2 * RECIPE.layers
-    assert tokenizer is not None
+    assert tokenizer.model_max_length == RECIPE.context
     assert not (trained / STATE).exists()
     result = json.loads((trained / RESULT).read_text())
     assert result["tokens"] == 12 * 4 * 16
@@ -80,10 +75,10 @@ def test_equal_recipes_give_equal_models(trained, text, tmp_path):
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(trained, text, tmp_path, at, monkeypatch):
     batches = Blocks.train
 
-    def interrupting(self, update):
-        if update == at - 1:
+    def interrupting(self, first, count):
+        if first == (at - 1) * RECIPE.batch:
             os.kill(os.getpid(), signal.SIGINT)
-        return batches(self, update)
+        return batches(self, first, count)
 
     monkeypatch.setattr(Blocks, "train", interrupting)
     with pytest.raises(KeyboardInterrupt):
@@ -100,10 +95,10 @@ def test_a_killed_run_goes_on_from_its_last_state(trained, text, tmp_path, monke
 
     batches = Blocks.train
 
-    def killed(self, update):
-        if update == 9:
+    def killed(self, first, count):
+        if first == 9 * RECIPE.batch:
             raise KilledError
-        return batches(self, update)
+        return batches(self, first, count)
 
     monkeypatch.setattr(Blocks, "train", killed)
     with pytest.raises(KilledError):
@@ -131,11 +126,8 @@ def test_a_folder_with_another_run_is_refused_by_field_and_left_alone(trained, t
     assert before == {path: path.read_bytes() for path in trained.iterdir() if path.is_file()}
 
 
-def test_a_run_on_other_text_is_neither_finished_nor_resumed(trained, text, tokenizer, tmp_path):
-    other = tmp_path / "text"
-    shutil.copytree(text, other)
-    n = {s: write_tokens(other, s, ["another text about the river and the road " * 20], tokenizer) for s in SPLITS}
-    write_manifest(other, tokenizer, {"train": 1, "validation": 1}, n)
+def test_a_run_on_other_text_is_neither_finished_nor_resumed(trained, text, prepared, tmp_path):
+    other = prepared(tmp_path, [f"{i} other texts about the river and the road" for i in range(40)])
     with pytest.raises(ValueError, match="run on other text"):
         train(RECIPE, other, trained)
     shutil.copytree(trained, tmp_path / "half")
@@ -155,7 +147,7 @@ def test_a_finished_run_without_its_model_is_made_again(trained, text, tmp_path)
 
 def test_a_tokenizer_that_did_not_make_the_tokens_is_refused(text, tmp_path):
     shutil.copytree(text, tmp_path / "text")
-    train_tokenizer(["other words entirely, aaa bbb ccc ddd"] * 3, 262, 16).save_pretrained(
+    train_tokenizer(["other words entirely, aaa bbb ccc ddd"] * 3, 262).save_pretrained(
         tmp_path / "text" / "tokenizer"
     )
     with pytest.raises(ValueError, match="not the one that made its tokens"):
@@ -198,17 +190,6 @@ def test_biases_stay_at_zero(trained):
     for name, tensor in weights(trained).items():
         if name.endswith(".bias"):
             assert not tensor.any(), name
-
-
-def test_batches_are_the_shuffled_text_without_repetition(text):
-    source = Blocks(text, RECIPE)
-    n_tokens = len(source._tokens["train"])
-    per_epoch = (n_tokens - 1) // RECIPE.context
-    rows = np.concatenate([source.train(update) for update in range(-(-per_epoch // RECIPE.batch))])[:per_epoch]
-    assert len(np.unique(rows, axis=0)) == per_epoch
-    np.testing.assert_array_equal(
-        np.sort(rows[:, 1:].ravel()), np.sort(source._tokens["train"][1 : per_epoch * 16 + 1])
-    )
 
 
 def test_a_text_of_another_vocabulary_is_refused(text, tmp_path):

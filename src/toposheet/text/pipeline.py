@@ -177,7 +177,7 @@ def _finished(plan: Plan, out: Path) -> Manifest:
             )
     manifest.save(out)
     _remove_work(out)
-    return manifest
+    return Manifest.load(out)
 
 
 def _remove_work(out: Path) -> None:

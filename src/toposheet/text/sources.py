@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from toposheet.hub import first_line
 from toposheet.text.corpora import BUILTIN
@@ -149,9 +150,10 @@ def _text(path: str, _column: str) -> Iterator[Piece]:
             continue
         parts.append(line)
         length += len(line)
-        if length >= LONGEST:
-            yield Piece("".join(parts), ends=False)
-            parts, length, begun = [], 0, True
+        if length >= LONGEST and (text := "".join(parts)).strip():
+            piece = text.rstrip("\r\n")  # its line break belongs to the next, if there is one
+            yield Piece(piece, ends=False)
+            parts, length, begun = [text[len(piece) :]], 0, True
 
 
 def _decoded(path: str) -> Iterator[str]:
@@ -227,10 +229,8 @@ def _no_column(where: str, column: str, found: str) -> str:
     return f"{where}: there is no column {column!r} but {found}; choose one with --text-column"
 
 
-def _open(path: str) -> BinaryIO:
+def _open(path: str) -> io.BufferedReader:
     """Open a file for reading; .gz and .zst are decompressed on the way."""
-    import io
-
     import pyarrow as pa
 
     return io.BufferedReader(pa.input_stream(path, compression="detect"))  # pyright: ignore

@@ -20,10 +20,9 @@ from tokenizers import Tokenizer
 from toposheet.files import folder_aside, write_file
 from toposheet.text.plan import Plan, read_split, record_path
 from toposheet.text.shards import SPLITS, TOKENIZER, TOKENIZER_FILE, Shard
-from toposheet.text.split import LONGEST
 
-PENDING = 2**18
-"""Tokens that are written at a time."""
+BATCH, PENDING = 2**18, 2**18
+"""Characters that are tokenised and tokens that are written at a time."""
 
 
 class ReadDocuments(PipelineStep):
@@ -145,13 +144,13 @@ def _encoded(documents: Iterable[Document], tokenizer: Tokenizer) -> Iterator[tu
 
 
 def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    """Yield documents in batches of about a million characters."""
+    """Yield documents in batches of about as many characters."""
     batch: list[Document] = []
     length = 0
     for document in documents:
         batch.append(document)
         length += len(document.text) + 1
-        if length >= LONGEST:
+        if length >= BATCH:
             yield batch
             batch, length = [], 0
     if batch:
