@@ -1,4 +1,7 @@
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -7,6 +10,8 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from toposheet import Topography
+from toposheet.text.pipeline import prepare
+from toposheet.text.plan import Executor, Preparation
 from toposheet.text.tokenizer import train_tokenizer
 
 DOCUMENTS = [
@@ -18,7 +23,25 @@ DOCUMENTS = [
 
 @pytest.fixture(scope="session")
 def tokenizer() -> PreTrainedTokenizerFast:
-    return train_tokenizer(DOCUMENTS, vocabulary=300, context=48)
+    tokenizer = train_tokenizer(DOCUMENTS, vocabulary=300)
+    tokenizer.model_max_length = 48
+    return tokenizer
+
+
+@pytest.fixture(scope="session")
+def prepared(tokenizer: PreTrainedTokenizerFast) -> Callable[..., Path]:
+    """Prepare documents in a folder, as a user would who has them in one file."""
+
+    def prepared(folder: Path, documents: list[str], **settings: Any) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        tokenizer.save_pretrained(folder / "tokenizer")
+        source = folder / "documents.jsonl"
+        source.write_text("".join(json.dumps({"text": text}) + "\n" for text in documents))
+        settings = {"tokenizer": str(folder / "tokenizer"), "validation_fraction": 0.1} | settings
+        prepare(Preparation((str(source),), **settings), folder / "text", Executor(workers=1))
+        return folder / "text"
+
+    return prepared
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def test_the_report_says_what_a_demo_cannot_show_and_names_its_text(out):
     page = (out / "report.html").read_text()
     assert "topography, not linguistics" in page
     assert "bigram model of the same" in page
-    for corpus in json.loads((out / "text" / "corpus.json").read_text())["corpora"]:
+    for corpus in json.loads((out / "text" / "manifest.json").read_text())["corpora"]:
         assert corpus["licence"] in page
         assert corpus["package"] in page
 

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 import tyro
 
@@ -60,6 +60,59 @@ def demo(out: Path = Path("runs/demo"), recipe: str = "demo", permutations: int 
         print(f"  {'✓' if check.holds else '✗'} {check.claim}: {check.value:.3f} ({check.bound})")
     _print_table(out)
     print(f"\nThe report: {(out / PAGE).resolve()}")
+
+
+def _group(description: str, **commands: Callable[..., Callable[[], None]]) -> Callable[..., Callable[[], None]]:
+    """Return a command of commands: `toposheet GROUP COMMAND ...`."""
+    parsers = [Annotated[Any, tyro.conf.subcommand(name, constructor=command)] for name, command in commands.items()]
+
+    def group(command: Any) -> Callable[[], None]:
+        return command
+
+    group.__doc__ = description
+    group.__annotations__["command"] = Union[*parsers, Annotated[None, tyro.conf.Suppress]]  # a union takes two
+    return group
+
+
+@_deferred
+def data_prepare(
+    source: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="SOURCE [SOURCE ...]")],
+    out: Path,
+    tokenizer: str | None = None,
+    vocabulary: int | None = None,
+    validation_fraction: float = 0.0005,
+    seed: int = 0,
+    text_column: str = "text",
+    licence: str | None = None,
+    executor: Literal["local", "slurm", "ray"] = "local",
+    workers: int | None = None,
+    cpus: int = 1,
+    slurm_partition: str | None = None,
+    slurm_time: str = "24:00:00",
+) -> None:
+    """Turn text into shards of tokens that `train --data` reads; stopped, the same command goes on.
+
+    Args:
+        source: builtin, fineweb-edu, or files and folders (.txt .jsonl .parquet).
+        out: Folder for shards, tokenizer and manifest.json.
+        tokenizer: A folder or hub id; train: learn one from the text. None: train for builtin, else gpt2.
+        vocabulary: Tokens of a tokenizer that is trained. None: 4096.
+        validation_fraction: How large a part of the documents is held out.
+        seed: Decides which documents.
+        text_column: Where .jsonl and .parquet have the text.
+        licence: Of your own files, for the record.
+        executor: Where the work is done.
+        workers: Tasks at a time. None: one for each core; on a cluster, as many as it gives.
+        cpus: Cores of a task on a cluster.
+        slurm_partition: Where Slurm runs it.
+        slurm_time: How long a task may take there.
+    """
+    _check_out(out)
+    from toposheet.text.pipeline import prepare
+    from toposheet.text.plan import Executor, Preparation
+
+    text = Preparation(source, tokenizer, vocabulary, validation_fraction, seed, text_column, licence)
+    prepare(text, out, Executor(executor, workers, cpus, slurm_partition, slurm_time), say=print)
 
 
 def _training(chosen: Recipe) -> Callable[..., Callable[[], None]]:
@@ -189,7 +242,13 @@ def report(
     print(f"\nThe report: {page.resolve()}")
 
 
-COMMANDS = {"demo": demo, "train": _training(recipes.demo()), "map": map_contrasts, "report": report}
+COMMANDS = {
+    "demo": demo,
+    "data": _group("Text, made ready for training.", prepare=data_prepare),
+    "train": _training(recipes.demo()),
+    "map": map_contrasts,
+    "report": report,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -200,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _quiet()
         command()
     except KeyboardInterrupt:
-        goes_on = "; the same command goes on from here" if arguments[:1] in (["demo"], ["train"]) else ""
+        goes_on = "; the same command goes on from here" if arguments[:1] in (["demo"], ["train"], ["data"]) else ""
         print(f"\n{PROGRAM}: interrupted{goes_on}", file=sys.stderr)
         sys.exit(FAILED)
     except FloatingPointError as error:

@@ -19,7 +19,8 @@ from toposheet.stats import check_permutations
 from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.table import read_stimuli
 from toposheet.text.corpora import builtin_documents
-from toposheet.text.pipeline import prepare_builtin, split_documents
+from toposheet.text.pipeline import prepare_builtin
+from toposheet.text.split import split_documents
 from toposheet.topography import local_folder
 from toposheet.train.claims import RESULT, claim
 from toposheet.train.loop import train

@@ -24,10 +24,10 @@ def write_file(path: Path, content: str | bytes | memoryview) -> None:
 
 
 @contextmanager
-def folder_aside(folder: Path) -> Generator[Path, None, None]:
+def folder_aside(folder: Path, prefix: str = ".writing-") -> Generator[Path, None, None]:
     """Give a folder to write files to, which are moved into `folder` when the block ends without an error."""
     folder.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
+    aside = Path(tempfile.mkdtemp(dir=folder, prefix=prefix))
     try:
         yield aside
         for path in aside.iterdir():

@@ -10,7 +10,7 @@ from toposheet import build_stimuli
 from toposheet.recipes import demo
 from toposheet.stimuli.nonwords import NonwordMaker
 from toposheet.text.corpora import builtin_documents
-from toposheet.text.pipeline import split_documents
+from toposheet.text.split import split_documents
 
 
 @pytest.fixture(scope="module")

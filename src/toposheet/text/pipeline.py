@@ -1,81 +1,195 @@
-"""From documents to a tokenizer, token files and held-out text, in one folder."""
+"""From sources to prepared text: a tokenizer, shards of tokens and a manifest, in one folder."""
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.util
 import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
-
-from toposheet.files import write_file
 from toposheet.recipes import Recipe
-from toposheet.text.corpora import BUILTIN, builtin_documents
-from toposheet.text.shards import Manifest, read_manifest, tokenizer_hash, write_manifest, write_tokens
-from toposheet.text.tokenizer import train_tokenizer
+from toposheet.text.plan import HERE, PLAN, TRAIN, WORK, Executor, Plan, Preparation, cut, read_split, record_path
+from toposheet.text.progress import n_tokens, progress
+from toposheet.text.shards import MANIFEST, SPLITS, TOKENIZER, Manifest, Shard, read_manifest
+from toposheet.text.sources import BUILTIN_TEXT, File, card, list_files
+from toposheet.text.tokenizer import end_of_text, load_tokenizer, tokenizer_hash, train_tokenizer
+
+SAMPLE = 10**8
+"""About how many characters a tokenizer is trained on."""
 
 
-def split_documents(documents: list[str], fraction: float, seed: int) -> tuple[list[str], list[str]]:
-    """Return (training, held-out) documents: a random `fraction` of them, at least one, is held out."""
-    order = np.random.default_rng(seed).permutation(len(documents))
-    n_held_out = max(1, round(fraction * len(documents)))
-    held_out = set(order[:n_held_out].tolist())
-    train = [text for i, text in enumerate(documents) if i not in held_out]
-    return train, [text for i, text in enumerate(documents) if i in held_out]
+def prepare(
+    preparation: Preparation,
+    out: Path,
+    executor: Executor = HERE,
+    say: Callable[[str], None] = lambda line: None,
+) -> Manifest | None:
+    """Prepare text for training; work that was interrupted goes on, and a folder that is finished is left as it is.
+
+    Writes `tokenizer/` (Hugging Face format), shards of tokens (`train-00000.bin`, `validation-00000.bin` ...) and,
+    last, `manifest.json`.
+
+    Args:
+        preparation: What decides the tokens.
+        out: The folder.
+        executor: Where the work is done.
+        say: Told what came of it, in a line.
+
+    Returns:
+        The manifest, or None where a cluster still has work to do: the same call finishes when that is done.
+
+    Raises:
+        FileNotFoundError: a source, tokenizer or package is missing.
+        ValueError: a source is no text, or the folder holds something else; the message says what.
+        OSError: a file cannot be read or written, or the cluster does not take the work.
+    """
+    out = out.absolute()
+    if (out / MANIFEST).is_file():
+        manifest = read_manifest(out)
+        _check_same(preparation, manifest, out)
+        _remove_work(out)
+        say(f"{out} is prepared already: {_counts(manifest)}")
+        return manifest
+    plan = _resumed(preparation, out) if (out / PLAN).is_file() else _started(preparation, out)
+
+    from toposheet.text.executors import execute
+
+    started, before = time.perf_counter(), n_tokens(out, plan.dtype)
+    with progress(out, plan.dtype):
+        n_left = execute(out, len(plan.tasks), executor)
+    if n_left and executor.kind == "slurm":
+        say(f"{n_left} of {len(plan.tasks)} tasks are with Slurm: call the same again when they are done")
+        return None
+    if n_left:
+        raise OSError(f"{n_left} of {len(plan.tasks)} tasks failed, see {out / WORK}/logs; the same command goes on")
+    manifest = _finished(plan, out)
+    seconds = time.perf_counter() - started
+    speed = (n_tokens(out, plan.dtype) - before) / seconds
+    say(f"{_counts(manifest)}, in {seconds:.1f} s ({speed:,.0f} tokens/s): {out}")
+    return manifest
 
 
 def prepare_builtin(folder: Path, recipe: Recipe) -> None:
-    """Prepare the built-in corpora for a recipe; a folder that is finished is left as it is.
+    """Prepare the built-in text for a recipe, as `prepare` does."""
+    preparation = Preparation(
+        sources=(BUILTIN_TEXT,),
+        tokenizer=TRAIN,
+        vocabulary=recipe.vocabulary,
+        validation_fraction=recipe.validation_fraction,
+        seed=recipe.seed,
+    )
+    prepare(preparation, folder, Executor(workers=1))
 
-    Writes `tokenizer/` (Hugging Face format), `train.npy`, `validation.npy`, `manifest.json` (last) and
-    `corpus.json`: the cards of the corpora, with package, licence and source.
+
+def _started(preparation: Preparation, out: Path) -> Plan:
+    """Return the plan of work that begins, written beside its tokenizer; nothing is written before all is known."""
+    strangers = [path.name for path in out.iterdir() if path.name != WORK] if out.is_dir() else []
+    if strangers and not (out / WORK).is_dir():
+        raise ValueError(f"{out} is not empty and holds no prepared text (but {strangers[0]}): choose another --out")
+    tasks = cut(list_files(preparation.sources))
+    for package in ("datatrove", "pyarrow"):
+        if importlib.util.find_spec(package) is None:
+            raise FileNotFoundError(f"preparing text needs the package {package}: pip install 'toposheet[data]'")
+    if preparation.tokenizer == TRAIN:
+        assert preparation.vocabulary is not None
+        tokenizer = train_tokenizer(_sample(preparation, tasks), preparation.vocabulary)
+    else:
+        tokenizer = load_tokenizer(str(preparation.tokenizer))
+    (out / WORK).mkdir(parents=True, exist_ok=True)  # from here on the folder is ours
+    tokenizer.save_pretrained(out / TOKENIZER)
+    vocabulary = max(tokenizer.get_vocab().values()) + 1
+    plan = Plan(preparation, tasks, end_of_text(tokenizer), vocabulary)
+    plan.save(out)
+    return plan
+
+
+def _sample(preparation: Preparation, tasks: Sequence[Sequence[File]]) -> Iterator[str]:
+    """Yield training text to learn a tokenizer from: the beginning of every task."""
+    for files in tasks:
+        length = 0
+        for piece, split in read_split(preparation, files):
+            if split == "train":
+                yield piece.text
+                length += len(piece.text)
+            if length > SAMPLE / len(tasks):
+                break
+
+
+def _resumed(preparation: Preparation, out: Path) -> Plan:
+    """Return the plan of work that was begun, which must be the work that is asked for."""
+    plan = Plan.load(out)
+    anew = f"choose another --out, or remove {out} to begin anew"
+    if differences := plan.preparation.differences(preparation):
+        raise ValueError(f"{out} holds unfinished work ({'; '.join(differences)}; there, asked for): {anew}")
+    files = list_files(preparation.sources)
+    if changed := sorted(set(plan.files) ^ set(files)):
+        raise ValueError(
+            f"{out} holds unfinished work on files that have changed since, e.g. {changed[0].path}: {anew}"
+        )
+    return plan
+
+
+def _check_same(preparation: Preparation, manifest: Manifest, out: Path) -> None:
+    """Refuse a folder whose text is not the one that is asked for, as far as its sources are still at hand.
 
     Raises:
-        FileNotFoundError: a corpus package is not installed.
-        ValueError: the folder holds text prepared in another way; the message says what differs.
+        ValueError: the message says what differs.
     """
-    settings = {
-        "vocabulary": recipe.vocabulary,
-        "context": recipe.context,
-        "validation_fraction": recipe.validation_fraction,
-        "seed": recipe.seed,
-    }
-    if (folder / "manifest.json").is_file():
-        read_manifest(folder)
-        stored = json.loads((folder / "corpus.json").read_text())["settings"]
-        if stored != settings:
-            raise ValueError(f"{folder} holds text prepared with {stored}, this run needs {settings}")
-        return
-    documents = builtin_documents()
-    cards = [corpus.card() for corpus in BUILTIN]
-    train, held_out = split_documents(documents, recipe.validation_fraction, recipe.seed)
-    tokenizer = train_tokenizer(train, recipe.vocabulary, recipe.context)
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save_pretrained(folder / "tokenizer")
-    write_file(folder / "corpus.json", json.dumps({"settings": settings, "corpora": cards}, indent=2) + "\n")
-    n_tokens = {
-        "train": write_tokens(folder, "train", train, tokenizer),
-        "validation": write_tokens(folder, "validation", held_out, tokenizer),
-    }
-    write_manifest(folder, tokenizer, {"train": len(train), "validation": len(held_out)}, n_tokens)
+    differences = Preparation.of(manifest.preparation).differences(preparation)
+    if not differences and all(Path(source).exists() for source in preparation.sources):
+        files = list_files(preparation.sources)
+        there, now = (manifest.files, manifest.bytes), (len(files), sum(file.size for file in files))
+        if there != now:
+            differences = [f"files and bytes: {there}, {now}"]
+    if differences:
+        raise ValueError(f"{out} holds other text ({'; '.join(differences)}; there, asked for): choose another --out")
 
 
-def read_tokenizer(folder: Path, manifest: Manifest) -> PreTrainedTokenizerFast:
-    """Return the tokenizer of a prepared folder, the one that its manifest names.
+def _finished(plan: Plan, out: Path) -> Manifest:
+    """Return the manifest of shards that are all written, and leave nothing else beside them."""
+    records = [json.loads(record_path(out, rank).read_text()) for rank in range(len(plan.tasks))]
+    shards = [Shard(**shard) for record in records for shard in record["shards"]]
+    manifest = Manifest(
+        preparation=dataclasses.asdict(plan.preparation),
+        corpora=[entry for source in plan.preparation.sources for entry in card(source, plan.preparation.licence)],
+        files=len(plan.files),
+        bytes=sum(file.size for file in plan.files),
+        empty_records=sum(record["empty_records"] for record in records),
+        tokenizer=tokenizer_hash(out / TOKENIZER),
+        vocabulary=plan.vocabulary,
+        dtype=plan.dtype,
+        shards=tuple(sorted(shards, key=lambda shard: SPLITS.index(shard.split))),
+    )
+    for split in SPLITS:
+        if not manifest.tokens(split):
+            n_documents = sum(shard.documents for shard in shards)
+            for shard in shards:
+                (out / shard.file).unlink()
+            shutil.rmtree(out / TOKENIZER)
+            _remove_work(out)
+            raise ValueError(
+                f"none of the {n_documents:,} documents is in the {split} split, with a validation fraction of "
+                f"{plan.preparation.validation_fraction}: "
+                + ("raise --validation-fraction" if split == "validation" else "lower --validation-fraction")
+            )
+    manifest.save(out)
+    _remove_work(out)
+    return Manifest.load(out)
 
-    Raises:
-        ValueError: it is missing, or not the one that made the tokens.
-    """
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{folder} has no tokenizer that can be read: {str(error).splitlines()[0]}") from None
-    if tokenizer_hash(tokenizer) != manifest.tokenizer:
-        raise ValueError(f"the tokenizer in {folder} is not the one that made its tokens: prepare the text again")
-    return tokenizer
+
+def _remove_work(out: Path) -> None:
+    for path in (out / WORK, *out.glob(".writing-*")):
+        shutil.rmtree(path, ignore_errors=True)
 
 
-def read_corpora(folder: Path) -> list[dict[str, str]]:
-    """Return the cards of the corpora in a prepared folder, none where the text is the user's own."""
-    path = folder / "corpus.json"
-    return json.loads(path.read_text())["corpora"] if path.is_file() else []
+def _counts(manifest: Manifest) -> str:
+    parts = [
+        f"{manifest.documents(split):,} documents, {manifest.tokens(split):,} tokens {name}"
+        for split, name in (("train", "to train on"), ("validation", "held out"))
+    ]
+    if manifest.empty_records:
+        parts.append(f"{manifest.empty_records:,} records without text left out")
+    return "; ".join(parts)

@@ -1,29 +1,35 @@
-"""Byte-level BPE, trained on the text of a run."""
+"""Tokenizers: GPT-2's byte-level BPE or any other of Hugging Face's, given or trained on the text."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-END_OF_TEXT = "<|endoftext|>"
+from toposheet.hub import first_line, snapshot
+from toposheet.text.shards import TOKENIZER, TOKENIZER_FILE, Manifest
+from toposheet.text.sources import END_OF_TEXT
+
+# The files of a byte-level BPE that carries no description: Hugging Face's names, OpenAI's names.
+_BARE = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
+_DESCRIBED = (TOKENIZER_FILE, "tokenizer_config.json", "config.json")
 
 
-def train_tokenizer(documents: Iterable[str], vocabulary: int, context: int) -> PreTrainedTokenizerFast:
+def train_tokenizer(documents: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
     """Return a byte-level BPE tokenizer of the GPT-2 kind, trained on documents.
 
     Args:
         documents: The text to learn merges from.
         vocabulary: Number of tokens, the end-of-text token included.
-        context: The longest text the model will read, in tokens.
 
     Raises:
         ValueError: the text is too small for so large a vocabulary.
     """
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer = _byte_level(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         special_tokens=[END_OF_TEXT],
@@ -36,18 +42,91 @@ def train_tokenizer(documents: Iterable[str], vocabulary: int, context: int) -> 
             f"the text yields {tokenizer.get_vocab_size()} tokens, fewer than the vocabulary of {vocabulary}: "
             "use more text or a smaller vocabulary"
         )
+    return _ending_documents(tokenizer)
+
+
+def load_tokenizer(source: str) -> PreTrainedTokenizerFast:
+    """Return a tokenizer that can end a document.
+
+    Args:
+        source: A folder, in Hugging Face's format or with GPT-2's two files (`encoder.json`, `vocab.bpe`), or an id
+            of the hub.
+
+    Raises:
+        FileNotFoundError: there is no such folder, and the hub does not give it.
+        ValueError: the folder holds no tokenizer of the kind that is needed.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        is_path = folder.exists() or ("/" in source and folder.parent.is_dir())
+        if is_path or not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", source):
+            raise FileNotFoundError(f"{source} is not a folder: give that of a tokenizer, or a hub id such as gpt2")
+        folder = snapshot(source, ["tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "config.json"])
+    if not any((folder / name).is_file() for name in _DESCRIBED):
+        for names in _BARE:
+            vocabulary, merges = (str(folder / name) for name in names)
+            if Path(vocabulary).is_file() and Path(merges).is_file():
+                return _ending_documents(_byte_level(models.BPE.from_file(vocabulary, merges)))
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # the tokenizers library raises bare exceptions
+        raise ValueError(f"{source} holds no tokenizer that can be read: {first_line(error)}") from None
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise ValueError(
+            f"{source} holds a tokenizer without {TOKENIZER_FILE} (a slow one): save it as a fast one first"
+        )
+    end_of_text(tokenizer)
+    return tokenizer
+
+
+def end_of_text(tokenizer: PreTrainedTokenizerFast) -> int:
+    """Return the id of the token that stands between documents.
+
+    Raises:
+        ValueError: the tokenizer has none.
+    """
+    if tokenizer.eos_token_id is None:
+        raise ValueError(
+            f"the tokenizer {tokenizer.name_or_path} has no end-of-sequence token to end a document with: "
+            "give it one (eos_token) and save it"
+        )
+    return tokenizer.eos_token_id
+
+
+def read_tokenizer(text: Path, manifest: Manifest) -> PreTrainedTokenizerFast:
+    """Return the tokenizer of a folder of prepared text, the one that its manifest names.
+
+    Raises:
+        ValueError: it is missing, or not the one that made the tokens.
+    """
+    try:
+        found = tokenizer_hash(text / TOKENIZER)
+    except OSError as error:
+        raise ValueError(f"{text} has no tokenizer that can be read: {error}") from None
+    if found != manifest.tokenizer:
+        raise ValueError(f"the tokenizer in {text} is not the one that made its tokens: prepare the text again")
+    return load_tokenizer(str(text / TOKENIZER))
+
+
+def tokenizer_hash(folder: Path) -> str:
+    """Return the SHA-256 of a saved tokenizer: its merges, vocabulary and rules."""
+    return hashlib.sha256((folder / TOKENIZER_FILE).read_bytes()).hexdigest()
+
+
+def _byte_level(model: models.BPE) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def _ending_documents(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
+    if tokenizer.token_to_id(END_OF_TEXT) is None:
+        raise ValueError(f"the vocabulary has no token {END_OF_TEXT}, which ends a document")
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=END_OF_TEXT,
         bos_token=END_OF_TEXT,
         pad_token=END_OF_TEXT,
-        model_max_length=context,
         clean_up_tokenization_spaces=False,
     )
-
-
-def end_of_text(tokenizer: PreTrainedTokenizerFast) -> int:
-    """Return the id of the token that stands between documents."""
-    token = tokenizer.convert_tokens_to_ids(END_OF_TEXT)
-    assert isinstance(token, int)
-    return token

@@ -19,6 +19,7 @@ from transformers import (
 )
 
 from toposheet.files import folder_aside
+from toposheet.hub import first_line, snapshot
 from toposheet.sheet import Sheet
 from toposheet.topography.topography import Topography
 
@@ -89,8 +90,7 @@ def load(source: str | Path, dtype: torch.dtype = torch.float32) -> tuple[PreTra
         )
         model, info = loaded
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"{source} holds no model that can be loaded: {first_line}") from None
+        raise ValueError(f"{source} holds no model that can be loaded: {first_line(error)}") from None
     if absent := sorted({*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])}):
         raise ValueError(f"{source} is incomplete: it lacks {len(absent)} weights of the model, e.g. {absent[0]}")
     try:
@@ -179,13 +179,4 @@ def local_folder(source: str | Path) -> Path:
     if is_path or not hub_id or folder.parent.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise FileNotFoundError(f"{source} {what}: give a model folder or a hub id (organisation/name)")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(str(source), etag_timeout=5))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise FileNotFoundError(
-            f"{source} is no folder here, and the hub cannot be reached or has no such model ({first_line})"
-        ) from None
+    return snapshot(str(source))

@@ -23,9 +23,8 @@ from toposheet.files import write_file
 from toposheet.recipes import Recipe
 from toposheet.text.bigram import bigram_loss
 from toposheet.text.blocks import Blocks
-from toposheet.text.pipeline import read_tokenizer
 from toposheet.text.shards import read_manifest
-from toposheet.text.tokenizer import end_of_text
+from toposheet.text.tokenizer import end_of_text, read_tokenizer
 from toposheet.topography import Topography, save
 from toposheet.train.batches import prefetched
 from toposheet.train.card import write_card
@@ -102,6 +101,7 @@ def updates(
     check_vocabulary(recipe, manifest, text)
     source = Blocks(text, context=recipe.context, seed=recipe.seed)
     tokenizer = read_tokenizer(text, manifest)
+    tokenizer.model_max_length = recipe.context
     model = build_model(recipe, end_of_text(tokenizer))
     topo = Topography.per_tap(model, recipe.taps, recipe.sheet_shape, recipe.spacing_mm, recipe.seed)
     check_objective(model, topo, recipe)

@@ -78,7 +78,7 @@ class Snapshots:
     @property
     def last(self) -> int:
         """The update of the last snapshot, 0 if there is none."""
-        return int(self._rows["update"].max()) if len(self._rows) else 0
+        return max(self._rows["update"].tolist(), default=0)
 
     def take(self, update: int, model: PreTrainedModel) -> None:
         """Map the language contrast as the model has it after an update, and add it to table and pictures."""

@@ -1,0 +1,33 @@
+"""The Hugging Face hub, asked only for what was named as its own, with one clear line where it does not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def snapshot(name: str, patterns: Sequence[str] | None = None) -> Path:
+    """Return the folder of a model on the hub, from this machine's cache where the hub cannot be reached.
+
+    Args:
+        name: `organisation/name`, or the bare name of an old model.
+        patterns: Which of its files are needed. None: all.
+
+    Raises:
+        FileNotFoundError: the hub cannot be reached, or has no such model.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, etag_timeout=5, allow_patterns=patterns))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise FileNotFoundError(
+            f"{name} is no folder here, and the hub cannot be reached or has no such model ({first_line(error)}): "
+            "give a folder, or try again with a network"
+        ) from None
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error of a client says, in one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,128 @@
+"""datatrove's executors: processes of this machine, a Slurm or a Ray cluster, one pipeline on all of them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import multiprocess.forkserver
+from datatrove.executor import LocalPipelineExecutor, RayPipelineExecutor, SlurmPipelineExecutor
+from datatrove.executor.base import PipelineExecutor
+from datatrove.utils.logging import logger
+
+from toposheet.text.plan import WORK, Executor
+from toposheet.text.sources import SourceError
+from toposheet.text.steps import ReadDocuments, WriteTokens
+
+JOB = f"{WORK}/slurm_job"
+
+
+def execute(out: Path, n_tasks: int, where: Executor) -> int:
+    """Run the tasks of the plan in `out` that are not finished yet; return how many still are not.
+
+    On Slurm the call returns when the work is submitted; elsewhere when it is done.
+
+    Raises:
+        ValueError: a task found something in its source that is no text.
+        OSError: a file cannot be read or written, or the cluster does not take the work.
+    """
+    with _silence():
+        try:
+            if where.kind == "slurm":
+                return _on_slurm(out, n_tasks, where)
+            executor = _on_ray(out, n_tasks, where) if where.kind == "ray" else _local(out, n_tasks, where)
+            executor.run()
+            return len(executor.get_incomplete_ranks())
+        except SourceError as error:  # without the traceback of another process
+            raise SourceError(str(error)) from None
+
+
+class _Local(LocalPipelineExecutor):
+    """Processes of this machine that keep quiet: what goes wrong is raised, and told once."""
+
+    def _run_for_rank(self, rank: int, local_rank: int = 0, node_rank: int = -1) -> Any:
+        logger.disable("datatrove")
+        return super()._run_for_rank(rank, local_rank, node_rank)
+
+
+def _local(out: Path, n_tasks: int, where: Executor) -> PipelineExecutor:
+    workers = where.workers or os.cpu_count() or 1
+    settings = _settings(out, n_tasks, parallel=n_tasks < workers)
+    if min(workers, n_tasks) > 1:
+        _start_server()
+    return _Local(**settings, workers=min(workers, n_tasks))
+
+
+def _on_ray(out: Path, n_tasks: int, where: Executor) -> PipelineExecutor:
+    if importlib.util.find_spec("ray") is None:
+        raise FileNotFoundError("the Ray executor needs the package ray: pip install 'ray[default]'")
+    settings = _settings(out, n_tasks, parallel=where.cpus > 1)
+    return RayPipelineExecutor(**settings, workers=where.workers or -1, cpus_per_task=where.cpus)
+
+
+def _on_slurm(out: Path, n_tasks: int, where: Executor) -> int:
+    if shutil.which("sbatch") is None:
+        raise FileNotFoundError("the Slurm executor needs the command sbatch: call it on a login node of the cluster")
+    executor = SlurmPipelineExecutor(
+        **_settings(out, n_tasks, parallel=where.cpus > 1),
+        workers=where.workers or -1,
+        cpus_per_task=where.cpus,
+        partition=str(where.slurm_partition),
+        time=where.slurm_time,
+        qos="",
+        job_name="toposheet-text",
+        env_command=f'export PATH="{Path(sys.executable).parent}:$PATH"',
+    )
+    job = (out / JOB).read_text() if (out / JOB).is_file() else None
+    if executor.get_incomplete_ranks() and not (job and _in_queue(job)):
+        try:
+            executor.run()
+        except subprocess.CalledProcessError as error:
+            raise OSError(
+                f"sbatch did not take the job (exit code {error.returncode}); see its message above"
+            ) from None
+        (out / JOB).write_text(str(executor.job_id))
+    return len(executor.get_incomplete_ranks())
+
+
+def _in_queue(job: str) -> bool:
+    """Return whether Slurm still has a job; one that it has forgotten is over."""
+    return bool(subprocess.run(["squeue", "--noheader", "--jobs", job], capture_output=True).stdout.strip())
+
+
+def _settings(out: Path, n_tasks: int, parallel: bool) -> dict[str, Any]:
+    pipeline = [ReadDocuments(str(out)), WriteTokens(str(out), parallel)]
+    return {"pipeline": pipeline, "tasks": n_tasks, "logging_dir": str(out / WORK)}
+
+
+def _start_server() -> None:
+    """Start the process that the workers are forked from, deaf to Ctrl-C: the main process hears it, and ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        multiprocess.forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _silence() -> Generator[None, None, None]:
+    """Keep datatrove's messages off the terminal, and Python's about its way to start processes."""
+    logger.disable("datatrove")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+            yield
+    finally:
+        logger.enable("datatrove")
