@@ -9,9 +9,9 @@ from pathlib import Path
 
 import dill
 import pytest
-
 from tests.text.test_pipeline import DOCUMENTS, FILES, INLINE, asked, contents
 from tests.text.test_sources import fineweb
+
 from toposheet.text import executors, plan
 from toposheet.text.pipeline import prepare
 from toposheet.text.plan import Executor, Plan
@@ -39,7 +39,7 @@ def source(tmp_path_factory):
     """Files that take a moment each."""
     folder = tmp_path_factory.mktemp("source")
     for i in range(2 * FILES):
-        fineweb(folder / f"{i:03d}.parquet", [f"{i}.{j} {text}" for j in range(60) for text in DOCUMENTS])
+        fineweb(folder / f"{i:03d}.parquet", [f"{i}.{j} {text}" for j in range(25) for text in DOCUMENTS])
     return folder
 
 
