@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 
-def snapshot(name: str, patterns: Sequence[str] | None = None) -> Path:
+def snapshot(name: str, patterns: list[str] | None = None) -> Path:
     """Return the folder of a model on the hub, from this machine's cache where the hub cannot be reached.
 
     Args:

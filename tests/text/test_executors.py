@@ -39,7 +39,7 @@ def source(tmp_path_factory):
     """Files that take a moment each."""
     folder = tmp_path_factory.mktemp("source")
     for i in range(2 * FILES):
-        fineweb(folder / f"{i:03d}.parquet", [f"{i}.{j} {text}" for j in range(60) for text in DOCUMENTS])
+        fineweb(folder / f"{i:03d}.parquet", [f"{i}.{j} {text}" for j in range(25) for text in DOCUMENTS])
     return folder
 
 

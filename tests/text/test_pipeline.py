@@ -315,7 +315,7 @@ def test_an_empty_split_is_refused_and_can_be_asked_for_anew(source, saved, tmp_
 
 def test_a_damaged_source_is_one_line_and_quiet(saved, tmp_path, capfd):
     (tmp_path / "a.jsonl").write_text('{"text": "x"}\n{"text"\n')
-    with pytest.raises(SourceError, match="a.jsonl, line 2: not a JSON record"):
+    with pytest.raises(SourceError, match=r"a.jsonl, line 2: not a JSON record"):
         prepare(asked(tmp_path / "a.jsonl", saved), tmp_path / "out", INLINE)
     assert capfd.readouterr() == ("", "")
 

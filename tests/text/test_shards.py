@@ -72,7 +72,7 @@ def test_a_missing_shard_is_named(folder):
 
 
 def test_unfinished_text_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no prepared text .* toposheet data prepare"):
+    with pytest.raises(FileNotFoundError, match=r"no prepared text .* toposheet data prepare"):
         read_manifest(tmp_path)
 
 

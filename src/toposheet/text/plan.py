@@ -69,7 +69,8 @@ class Preparation:
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Preparation:
         """Return the preparation that a manifest or a plan describes."""
-        return cls(**stored | {"sources": tuple(stored["sources"])})
+        values: dict[str, Any] = {**stored, "sources": tuple(stored["sources"])}
+        return cls(**values)
 
     def differences(self, other: Preparation) -> list[str]:
         """Return one `field: ours, theirs` line for each field in which two preparations differ."""

@@ -85,12 +85,14 @@ def end_of_text(tokenizer: PreTrainedTokenizerFast) -> int:
     Raises:
         ValueError: the tokenizer has none.
     """
-    if tokenizer.eos_token_id is None:
+    token = tokenizer.eos_token_id
+    if token is None:
         raise ValueError(
             f"the tokenizer {tokenizer.name_or_path} has no end-of-sequence token to end a document with: "
             "give it one (eos_token) and save it"
         )
-    return tokenizer.eos_token_id
+    assert isinstance(token, int)
+    return token
 
 
 def read_tokenizer(text: Path, manifest: Manifest) -> PreTrainedTokenizerFast:
