@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from benchmarks.timing import paired
-from benchmarks.training_step import setting
-from toposheet import SpatialStatistics
+from benchmarks.timing import device, paired
+from toposheet import SpatialStatistics, Topography
 from toposheet.recipes import demo
 from toposheet.train.hardware import keep_freed_memory
+from toposheet.train.model import build_model
+from toposheet.train.optimizer import optimizers
 
 PARTS = 4
 
@@ -24,7 +25,10 @@ PARTS = 4
 def step_of(one_value: bool) -> Callable[[], None]:
     """Return a function that makes one update from four micro-batches."""
     recipe = demo()
-    model, topo, optimizer, text = setting(recipe, n_batches=PARTS)
+    model = build_model(recipe, end_of_text=0).to(device())  # pyright: ignore
+    topo, (optimizer,) = Topography.per_tap(model, recipe.taps, seed=recipe.seed), optimizers(model, recipe)
+    shape = (PARTS, recipe.batch, recipe.context + 1)
+    text = torch.randint(recipe.vocabulary, shape, generator=torch.Generator().manual_seed(0)).to(device())
 
     def forward(part: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         with topo.record(model) as activations:

@@ -1,70 +1,84 @@
-"""Claim: what topography costs in a training step, objective on against strength 0, next to nothing.
+"""Claims: the training loop costs next to nothing beside bare PyTorch, and topography little beside strength 0.
 
-Both steps run in turn on the same batches.
+What runs is the real loop (`toposheet train`), update by update, in turn with a bare loop of the same model and text,
+and with itself at strength 0; logging and checks are part of it, validation, snapshots and checkpoints are not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import hashlib
+import io
+import tempfile
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from tokenizers import Tokenizer, models
 from torch.nn import functional
-from torch.optim import AdamW
-from transformers import PreTrainedModel
+from transformers import PreTrainedTokenizerFast
 
 from benchmarks.timing import device, paired
-from toposheet import Topography, spatial_loss
-from toposheet.recipes import Recipe, demo
-from toposheet.train.hardware import keep_freed_memory
+from toposheet.recipes import Recipe, demo, fast, paper
+from toposheet.text.blocks import Blocks
+from toposheet.text.shards import TOKENIZER, Manifest, Shard
+from toposheet.text.tokenizer import tokenizer_hash
+from toposheet.train.hardware import flops_per_token, keep_freed_memory, peak_flops
+from toposheet.train.loop import updates
 from toposheet.train.model import build_model
-from toposheet.train.optimizer import adamw
+from toposheet.train.optimizer import learning_rate, optimizers
 
-PAPER = replace(
-    demo(),
-    name="paper's size",
-    layers=12,
-    heads=16,
-    width=784,
-    context=1024,
-    vocabulary=50304,
-    batch=48,
-    max_samples=None,
-)
+_NEVER = 10**9
 
 
-def setting(recipe: Recipe, n_batches: int) -> tuple[PreTrainedModel, Topography, AdamW, torch.Tensor]:
-    """Return a freshly built model, its topography and optimizer, and batches of random tokens."""
-    model = build_model(recipe, end_of_text=0)
-    model.to(device())  # pyright: ignore
-    shape = (n_batches, recipe.batch, recipe.context + 1)
-    text = torch.randint(recipe.vocabulary, shape, generator=torch.Generator().manual_seed(0)).to(device())
-    return model, Topography.per_tap(model, recipe.taps, seed=recipe.seed), adamw(model, recipe), text
+def random_text(folder: Path, recipe: Recipe, n_blocks: int = 4096) -> Path:
+    """Write prepared text of random tokens for a recipe."""
+    bare = Tokenizer(models.WordLevel({"<|endoftext|>": 0}, unk_token="<|endoftext|>"))
+    PreTrainedTokenizerFast(tokenizer_object=bare, eos_token="<|endoftext|>").save_pretrained(folder / TOKENIZER)
+    shards = []
+    for split in ("train", "validation"):
+        file, n_tokens = f"{split}-00000.bin", n_blocks * recipe.context + 1
+        content = np.random.default_rng(0).integers(recipe.vocabulary, size=n_tokens).astype("<u2").tobytes()
+        (folder / file).write_bytes(content)
+        shards.append(Shard(split, file, 1, n_tokens, hashlib.sha256(content).hexdigest()))
+    Manifest({}, [], 1, 0, 0, tokenizer_hash(folder / TOKENIZER), recipe.vocabulary, "uint16", tuple(shards)).save(
+        folder
+    )
+    return folder
 
 
-def step_of(recipe: Recipe) -> Callable[[], None]:
-    """Return a function that makes one update of a freshly built model."""
-    model, topo, optimizer, text = setting(recipe, n_batches=8)
-    updates = iter(range(10**9))
-    half = torch.autocast(device().type, torch.bfloat16, enabled=device().type == "cuda")
+@contextmanager
+def loop_of(recipe: Recipe, text: Path) -> Generator[Callable[[], object], None, None]:
+    """Give a function that makes one update of the real loop."""
+    recipe = replace(recipe, updates=_NEVER, validation_blocks=1, validate_every=_NEVER, checkpoint_every=_NEVER,
+                     snapshot_every=None, patience=None)  # fmt: skip
+    with tempfile.TemporaryDirectory() as out, contextlib.redirect_stderr(io.StringIO()):
+        run = updates(recipe, text, Path(out))
+        yield lambda: next(run)
+        run.close()
+
+
+def bare_loop(recipe: Recipe, text: Path) -> Callable[[], None]:
+    """Return a function that makes one update as one would write it for oneself, without topography."""
+    model = build_model(recipe, end_of_text=0).to(device())  # pyright: ignore
+    (optimizer,) = optimizers(model, recipe)
+    source, numbers = Blocks(text, context=recipe.context, seed=recipe.seed), iter(range(_NEVER))
 
     def step() -> None:
-        update = next(updates)
-        batch = text[update % len(text)]
-        with half, topo.record(model) as activations:
-            logits = model(input_ids=batch[:, :-1], use_cache=False).logits
-        loss = functional.cross_entropy(logits.flatten(0, 1).float(), batch[:, 1:].flatten())
-        if recipe.alpha > 0:
-            loss = loss + recipe.alpha * spatial_loss(
-                activations,
-                topo,
-                recipe.neighborhoods,
-                recipe.radius,
-                generator=torch.Generator().manual_seed(update),
-                max_samples=recipe.max_samples,
-            )
-        loss.backward()
+        update = next(numbers)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(update, recipe)
+        batch = torch.from_numpy(source.train(update * recipe.batch, recipe.batch)).to(device())
+        for blocks in batch.split(recipe.batch // recipe.micro_batches):
+            with torch.autocast(device().type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+                logits = model(input_ids=blocks[:, :-1], use_cache=False).logits
+            loss = functional.cross_entropy(logits.flatten(0, 1).float(), blocks[:, 1:].flatten())
+            (loss / recipe.micro_batches).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
         optimizer.step()
         optimizer.zero_grad()
 
@@ -72,15 +86,35 @@ def step_of(recipe: Recipe) -> Callable[[], None]:
 
 
 def measure() -> list[dict[str, Any]]:
-    """Return one row for each recipe: on a CPU the demo's, on a GPU the paper's size."""
+    """Return one row for each comparison: on a CPU of the demo's run, on a GPU of the paper's."""
     keep_freed_memory()
-    whole = replace(demo(), name="demo, all tokens of a batch", max_samples=None)
-    cases = {"cpu": [(demo(), 1.10), (whole, None)], "cuda": [(PAPER, 1.02), (replace(PAPER, max_samples=8192), None)]}
+    if device().type == "cpu":
+        whole = replace(demo(), name="demo, all tokens of a batch", max_samples=None)
+        comparisons = [
+            (demo().control(), "bare PyTorch", 1.05), (demo(), "strength 0", 1.10), (whole, "strength 0", None)
+        ]  # fmt: skip
+    else:
+        some = replace(paper(), name="paper, 8,192 tokens correlated", max_samples=8192)
+        comparisons = [(paper(), "strength 0", 1.02), (some, "strength 0", None), (fast(), "strength 0", None)]
     rows = []
-    for recipe, bar in cases[device().type]:
-        pair = paired(step_of(recipe.control()), step_of(recipe), pairs=60, warm_up=5)
+    for recipe, beside, bar in comparisons:
+        with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+            text = random_text(Path(folder), recipe)
+            ours = stack.enter_context(loop_of(recipe, text))
+            bare = beside == "bare PyTorch"
+            other = bare_loop(recipe, text) if bare else stack.enter_context(loop_of(recipe.control(), text))
+            pairs = 60 if device().type == "cpu" else 10
+            pair = paired(other, ours, pairs=pairs, warm_up=5)
         rows.append({
-            "recipe": recipe.name, "max_samples": recipe.max_samples, "without_ms": 1000 * pair.first,
-            "with_ms": 1000 * pair.second, "ratio": pair.ratio, "at_most": bar,
+            "recipe": recipe.name, "beside": beside, "beside_ms": 1000 * pair.first, "ms": 1000 * pair.second,
+            "ratio": pair.ratio, "at_most": bar, "model_flops_utilisation": _utilisation(recipe, pair.second),
         })  # fmt: skip
     return rows
+
+
+def _utilisation(recipe: Recipe, seconds: float) -> float | None:
+    """Return the share of a device's arithmetic that an update takes, none where the device is not known."""
+    peak = peak_flops(device())
+    n_parameters = sum(p.numel() for p in build_model(recipe, end_of_text=0, device="meta").parameters())
+    flops = recipe.batch * recipe.context * flops_per_token(n_parameters, recipe)
+    return flops / seconds / peak if peak else None
