@@ -100,7 +100,7 @@ def data_prepare(
         validation_fraction: How large a part of the documents is held out.
         seed: Decides which documents.
         text_column: Where .jsonl and .parquet have the text.
-        licence: Of your own files, for the record.
+        licence: Of your own files, for the record; a folder may say more in a corpora.json.
         executor: Where the work is done.
         workers: Tasks at a time. None: one for each core; on a cluster, as many as it gives.
         cpus: Cores of a task on a cluster.

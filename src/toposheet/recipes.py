@@ -277,6 +277,27 @@ def fast() -> Recipe:
     )
 
 
+def small() -> Recipe:
+    """Return the run of the shipped models `small` and `small-control`: `fast` with 5.0 M parameters, 41 M tokens."""
+    return dataclasses.replace(
+        fast(),
+        name="small",
+        layers=5,
+        heads=4,
+        width=256,
+        mlp_width=688,
+        context=128,
+        vocabulary=4096,
+        updates=20_000,
+        batch=16,
+        micro_batch=None,
+        warmup_updates=400,
+        compile=False,
+        validation_fraction=0.02,
+        validation_blocks=512,
+    )
+
+
 def demo() -> Recipe:
     """Return the run of `toposheet demo`: 4.2 M parameters, minutes on two CPU cores.
 
@@ -309,6 +330,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "paper": paper,
     "paper_control": paper_control,
     "fast": fast,
+    "small": small,
     "demo": demo,
     "tiny": tiny,
 }

@@ -23,6 +23,7 @@ FINEWEB_EDU_CARD = {
     "licence": "ODC-By 1.0; Common Crawl's terms of use",
     "source": "Common Crawl",
 }
+CARDS = "corpora.json"
 END_OF_TEXT = "<|endoftext|>"
 """The line between the documents of a .txt file, and the name of the token between documents."""
 
@@ -69,11 +70,23 @@ def list_files(sources: Sequence[str]) -> list[File]:
 
 
 def card(source: str, licence: str | None) -> list[dict[str, str]]:
-    """Return what a reader must know of the text of a source: name, genre, package, licence, source."""
+    """Return what a reader must know of the text of a source: name, genre, package, licence, source.
+
+    A folder may say that of its corpora itself, in a list in `corpora.json`.
+
+    Raises:
+        SourceError: that file is no list of cards.
+    """
     if source == BUILTIN_TEXT:
         return [corpus.card() for corpus in BUILTIN]
     if source == FINEWEB_EDU:
         return [FINEWEB_EDU_CARD]
+    said = Path(source) / CARDS
+    if said.is_file():
+        try:
+            return [{str(field): str(value) for field, value in entry.items()} for entry in json.loads(said.read_text())]
+        except (ValueError, AttributeError, TypeError) as error:
+            raise SourceError(f"{said} is no list of cards (name, genre, package, licence, source): {error}") from None
     return [{"name": Path(source).name, "genre": "", "package": "", "licence": licence or "", "source": source}]
 
 
