@@ -76,7 +76,8 @@ def test_the_report_is_one_file_that_needs_no_network(out):
     assert sources.found
     assert all(source.startswith("data:image/png;base64,") for source in sources.found)
     assert not re.search(r"@import|url\(|<script", page)
-    assert len(sources.found) == sources.captions == len(list((out / "figures").glob("*.png"))) == 8
+    assert len(sources.found) == sources.captions == len(list((out / "figures").glob("*.png"))) == 9
+    assert (out / "figures" / "trajectory.png").is_file()
     for source in sources.found:
         assert base64.b64decode(source.split(",")[1]).startswith(b"\x89PNG")
 
@@ -88,6 +89,19 @@ def test_the_report_says_what_a_demo_cannot_show_and_names_its_text(out):
     for corpus in json.loads((out / "text" / "manifest.json").read_text())["corpora"]:
         assert corpus["licence"] in page
         assert corpus["package"] in page
+
+
+def test_both_models_have_a_card_with_losses_nulls_and_licences(out):
+    for model in ("topographic", "control"):
+        card = (out / model / "README.md").read_text()
+        result = json.loads((out / model / "training.json").read_text())
+        assert f"| task loss (nats a token) | {result['validation_task_loss']:.3f} |" in card
+        assert f"| {result['bigram_loss']:.3f} |" in card
+        assert f"| tokens seen | {result['tokens']:,} |" in card
+        assert all(f"| {corpus['licence']} |" in card for corpus in result["corpora"])
+        assert all(row in card for row in ("| Moran's I |", "| place-null |", "| label-null |", "| cross-half I |"))
+        assert f"| alpha | {result['recipe']['alpha']} |" in card
+        assert ("The control of" in card) == (model == "control")
 
 
 def test_a_finished_stage_is_not_repeated(out, monkeypatch):

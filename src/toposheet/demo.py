@@ -22,7 +22,7 @@ from toposheet.text.corpora import builtin_documents
 from toposheet.text.pipeline import prepare_builtin
 from toposheet.text.split import split_documents
 from toposheet.topography import local_folder
-from toposheet.train.claims import RESULT, claim
+from toposheet.train.claims import RESULT, claim, stopping_with
 from toposheet.train.loop import train
 
 CONTRASTS = (("sentence", "nonword"), ("noun", "verb"))
@@ -58,13 +58,14 @@ def run(
         ValueError: the folder holds another run; the message says what differs.
         KeyboardInterrupt: the run was interrupted; calling again goes on.
     """
-    models = {"topographic": (out / "topographic", recipe), "control": (out / "control", recipe.control())}
+    folders = {name: out / name for name in ("topographic", "control")}
     text, stimuli_file = out / "text", out / STIMULI
     check_permutations(permutations)
     out.mkdir(parents=True, exist_ok=True)
 
-    for folder, model_recipe in models.values():
-        claim(folder, model_recipe)
+    claim(folders["topographic"], recipe)
+    if recipe.patience is None:  # else the first run decides when the second stops
+        claim(folders["control"], recipe.control())
 
     say("1/5 text: corpus, tokenizer, tokens")
     prepare_builtin(text, recipe)
@@ -77,11 +78,10 @@ def run(
     settings = settings_of(stimuli, CONTRASTS, permutations=permutations, seed=recipe.seed)
 
     say("3/5 training: the topographic model and its control")
-    for folder, model_recipe in models.values():
-        train(model_recipe, text, folder)
+    train(recipe, text, folders["topographic"], on_other_machine=True)
+    train(stopping_with(recipe.control(), folders["topographic"]), text, folders["control"], on_other_machine=True)
 
     say("4/5 maps: responses, contrasts, nulls")
-    folders = {name: folder for name, (folder, _) in models.items()}
     trained = [folder / RESULT for folder in folders.values()]
     computed = [out / name for name in (SUMMARY, MAPS, RANDOM_LABELS_TABLE, SETTINGS)]
     if _stale(computed, trained) or json.loads((out / SETTINGS).read_text()) != settings:

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 import toposheet as ts
+from toposheet.topography import checkpoint
 
 
 @pytest.fixture
@@ -150,3 +152,18 @@ def test_the_sidecar_is_json_and_safetensors(folder):
     assert set(load_file(folder / "topography.safetensors")) == {
         tap for sheet in description["sheets"].values() for tap in sheet["taps"]
     }
+
+
+def test_a_shipped_model_is_opened_by_its_name_unless_a_folder_has_it(model, topo, tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path / "models")
+    for name in ("small", "small-control"):
+        ts.save(tmp_path / "models" / name, model.to(torch.bfloat16), topo, tokenizer)
+    opened, places, _ = ts.pretrained("small")
+    assert opened.dtype == torch.float32
+    assert places.taps == topo.taps
+    assert checkpoint.local_folder("small-control") == tmp_path / "models" / "small-control"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small").mkdir()
+    assert checkpoint.local_folder("small") == Path("small")
+    with pytest.raises(ValueError, match="no shipped model 'smal'; there are: small, small-control"):
+        ts.pretrained("smal")

@@ -84,7 +84,9 @@ def card(source: str, licence: str | None) -> list[dict[str, str]]:
     said = Path(source) / CARDS
     if said.is_file():
         try:
-            return [{str(field): str(value) for field, value in entry.items()} for entry in json.loads(said.read_text())]
+            return [
+                {str(field): str(value) for field, value in entry.items()} for entry in json.loads(said.read_text())
+            ]
         except (ValueError, AttributeError, TypeError) as error:
             raise SourceError(f"{said} is no list of cards (name, genre, package, licence, source): {error}") from None
     return [{"name": Path(source).name, "genre": "", "package": "", "licence": licence or "", "source": source}]
