@@ -21,6 +21,13 @@ def test_it_is_prose_with_ordinary_nouns_and_verbs(documents):
     assert not any("<" in text for text in documents[:200])
 
 
+def test_chapters_are_whole_sentences_and_lose_nothing_but_the_spaces_between():
+    chapters = list(next(corpus for corpus in BUILTIN if corpus.name == "bible").read())
+    assert len(chapters) > 1000
+    assert all(re.fullmatch(r"[A-Z].*[.?!]", chapter, re.DOTALL) for chapter in chapters)
+    assert len(" ".join(chapters)) == 4_183_448  # of the package's text
+
+
 def test_every_corpus_says_where_it_comes_from_and_what_is_allowed():
     for corpus in BUILTIN:
         card = corpus.card()
