@@ -108,7 +108,7 @@ def test_help_of_train_lists_the_fields_of_the_recipe():
         (["data", "prepare", "builtin"], ["Missing", "--out"]),
         (["data", "prepare", "--out", "o"], ["no source is given", "builtin, fineweb-edu"]),
         (["data", "prepare", "nowhere", "--out", "o"], ["nowhere does not exist"]),
-        (["data", "prepare", "builtin", "--out", "o", "--executor", "spark"], ["--executor", "'local', 'slurm', 'ray'"]),
+        (["data", "prepare", "builtin", "--out", "o", "--executor", "spark"], ["--executor", "'local', 'slurm'"]),
         (["data", "prepare", "builtin", "--out", "o", "--tokenizer", "./x"], ["./x is not a folder"]),
         (["data", "prepare", "builtin", "--out", "o", "--vocabulary", "9"], ["vocabulary is 9"]),
         (["data", "prepare", "builtin", "--out", "o", "--workers", "0"], ["workers is 0"]),

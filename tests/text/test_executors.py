@@ -109,7 +109,7 @@ def test_what_goes_wrong_in_a_process_is_one_line(saved, tmp_path, monkeypatch, 
     for name, ending in (("a", ""), ("b", '{"text"')):
         lines = [json.dumps({"text": text}) for text in DOCUMENTS]
         (tmp_path / f"{name}.jsonl").write_text("\n".join([*lines, ending]))
-    with pytest.raises(SourceError, match=r"b.jsonl, line 121: not a JSON record") as raised:
+    with pytest.raises(SourceError, match=r"b.jsonl, line 125: not a JSON record") as raised:
         prepare(asked(tmp_path, saved), tmp_path / "out", Executor(workers=2))
     assert raised.value.__cause__ is None
     assert capfd.readouterr() == ("", "")
