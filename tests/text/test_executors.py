@@ -67,7 +67,7 @@ def wait_for(condition, process):
         time.sleep(0.002)
 
 
-@pytest.mark.parametrize("n_finished", [0, 2])
+@pytest.mark.parametrize("n_finished", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_work_that_is_killed_goes_on_with_the_finished_tasks_kept(source, saved, whole, tmp_path, n_finished):
     out = tmp_path / "out"
     process = started(source, saved, out)
@@ -109,7 +109,7 @@ def test_what_goes_wrong_in_a_process_is_one_line(saved, tmp_path, monkeypatch, 
     for name, ending in (("a", ""), ("b", '{"text"')):
         lines = [json.dumps({"text": text}) for text in DOCUMENTS]
         (tmp_path / f"{name}.jsonl").write_text("\n".join([*lines, ending]))
-    with pytest.raises(SourceError, match=r"b.jsonl, line 121: not a JSON record") as raised:
+    with pytest.raises(SourceError, match=r"b.jsonl, line 125: not a JSON record") as raised:
         prepare(asked(tmp_path, saved), tmp_path / "out", Executor(workers=2))
     assert raised.value.__cause__ is None
     assert capfd.readouterr() == ("", "")

@@ -19,8 +19,8 @@ from toposheet.text.split import is_held_out, split_documents
 from toposheet.text.tokenizer import load_tokenizer, read_tokenizer, train_tokenizer
 
 INLINE = Executor(workers=1)
-DOCUMENTS = [f"Text {i}: the river ran past the mill, “ünïcode” and <|endoftext|> in it." for i in range(120)]
-FILES = 4
+DOCUMENTS = [f"Text {i}: the river ran past the mill, “ünïcode” and <|endoftext|> in it." for i in range(124)]
+FILES, EACH = 4, 31
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +36,7 @@ def source(tmp_path):
     folder = tmp_path / "source"
     folder.mkdir()
     for i in range(FILES):
-        fineweb(folder / f"{i:03d}_00000.parquet", DOCUMENTS[i * 30 : (i + 1) * 30])
+        fineweb(folder / f"{i:03d}_00000.parquet", DOCUMENTS[i * EACH : (i + 1) * EACH])
     return folder
 
 
@@ -168,7 +168,7 @@ def test_a_tokenizer_is_trained_on_a_bounded_sample_of_every_file(source, monkey
     preparation = asked(source, None, tokenizer="train")
     tasks = [[file] for file in sources.list_files(preparation.sources)]
     sample = list(pipeline._sample(preparation, tasks))
-    assert [DOCUMENTS.index(text) // 30 for text in sample] == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert [DOCUMENTS.index(text) // EACH for text in sample] == [0, 0, 1, 1, 2, 2, 3, 3]
     assert not any(is_held_out(text, 0.2, 0) for text in sample)
 
 
@@ -304,8 +304,8 @@ def test_a_folder_of_other_things_is_refused(source, saved, tmp_path):
 
 @pytest.mark.parametrize(
     ("fraction", "message"),
-    [(1e-9, "none of the 120 documents is in the validation split.*: raise --validation-fraction"),
-     (1 - 1e-9, "none of the 120 documents is in the train split.*: lower --validation-fraction")],
+    [(1e-9, "none of the 124 documents is in the validation split.*: raise --validation-fraction"),
+     (1 - 1e-9, "none of the 124 documents is in the train split.*: lower --validation-fraction")],
 )  # fmt: skip
 def test_an_empty_split_is_refused_and_can_be_asked_for_anew(source, saved, tmp_path, fraction, message):
     with pytest.raises(ValueError, match=message):

@@ -10,7 +10,7 @@ from toposheet.text.tokenizer import read_tokenizer
 LENGTHS = {"train": (7, 1, 5, 20), "validation": (4, 3)}
 
 
-def text_of(folder, lengths=LENGTHS, dtype="uint16", start=65_000):
+def text_of(folder, lengths=LENGTHS, dtype="uint16", start=65_000, tokenizer="t"):
     """Write shards of given lengths, with consecutive tokens, and their manifest."""
     shards = []
     for split, each in lengths.items():
@@ -20,7 +20,7 @@ def text_of(folder, lengths=LENGTHS, dtype="uint16", start=65_000):
             token += length
             (folder / f"{split}-{i:05d}.bin").write_bytes(content)
             shards.append(Shard(split, f"{split}-{i:05d}.bin", 1, length, hashlib.sha256(content).hexdigest()))
-    manifest = Manifest({}, [], 1, 1, 0, "t" * 64, 66_000, dtype, tuple(shards))
+    manifest = Manifest({}, [], 1, 1, 0, tokenizer, 66_000, dtype, tuple(shards))
     manifest.save(folder)
     return manifest
 
@@ -45,6 +45,7 @@ def test_one_checksum_stands_for_the_whole_text(folder, tmp_path_factory):
         {"lengths": {"train": LENGTHS["train"]}},
         {"lengths": {"train": LENGTHS["validation"], "validation": LENGTHS["train"]}},
         {"dtype": "uint32"},
+        {"tokenizer": "another"},
     ]
     assert text_of(tmp_path_factory.mktemp("same")).checksum == checksum
     for i, other in enumerate(others):

@@ -66,9 +66,9 @@ def prepare(
     if n_left:
         raise OSError(f"{n_left} of {len(plan.tasks)} tasks failed, see {out / WORK}/logs; the same command goes on")
     manifest = _finished(plan, out)
-    seconds = time.perf_counter() - started
-    speed = (n_tokens(out, plan.dtype) - before) / seconds
-    say(f"{_counts(manifest)}, in {seconds:.1f} s ({speed:,.0f} tokens/s): {out}")
+    seconds, done = time.perf_counter() - started, n_tokens(out, plan.dtype) - before
+    speed = f", in {seconds:.1f} s ({done / seconds:,.0f} tokens/s)" if done else ""
+    say(f"{_counts(manifest)}{speed}: {out}")
     return manifest
 
 

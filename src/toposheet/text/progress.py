@@ -27,7 +27,7 @@ def progress(out: Path, dtype: str) -> Generator[None, None, None]:
 
         def watch() -> None:
             while not stop.wait(every):
-                bar.update(n_tokens(out, dtype) - bar.n)
+                bar.update(max(n_tokens(out, dtype) - bar.n, 0))  # what a killed process left is removed
 
         thread = threading.Thread(target=watch, daemon=True)
         thread.start()
