@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
+
+from toposheet.train.hardware import device_name
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,5 @@ def device() -> torch.device:
 
 def machine() -> str:
     """Return the machine in words."""
-    if device().type == "cuda":
-        name = torch.cuda.get_device_name()
-    else:
-        names = [line.split(":")[1] for line in _cpuinfo().splitlines() if line.startswith("model name")]
-        name = (
-            f"{(names or [platform.processor() or platform.machine()])[0].strip()}, {torch.get_num_threads()} threads"
-        )
-    return f"{name}, torch {torch.__version__}"
-
-
-def _cpuinfo() -> str:
-    path = Path("/proc/cpuinfo")
-    return path.read_text() if path.exists() else ""
+    threads = f", {torch.get_num_threads()} threads" if device().type == "cpu" else ""
+    return f"{device_name(device())}{threads}, torch {torch.__version__}"

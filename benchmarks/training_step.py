@@ -27,10 +27,11 @@ from toposheet.recipes import Recipe, demo, fast, paper
 from toposheet.text.blocks import Blocks
 from toposheet.text.shards import TOKENIZER, Manifest, Shard
 from toposheet.text.tokenizer import tokenizer_hash
-from toposheet.train.hardware import flops_per_token, keep_freed_memory, peak_flops
+from toposheet.train.hardware import keep_freed_memory
 from toposheet.train.loop import updates
 from toposheet.train.model import build_model
 from toposheet.train.optimizer import learning_rate, optimizers
+from toposheet.train.speed import flops_per_token, peak_flops
 
 _NEVER = 10**9
 

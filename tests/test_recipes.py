@@ -72,6 +72,7 @@ def test_an_unknown_field_names_the_nearest():
         ({"architecture": "qwen3", "width": 36, "heads": 4}, "makes heads of 9: rotary positions"),
         ({"muon_learning_rate": -1.0}, "muon_learning_rate is -1.0"),
         ({"muon_learning_rate": 1.0, "parallel": "fsdp2"}, "Muon needs whole matrices"),
+        ({"objective": "topoloss", "parallel": "fsdp2"}, "topoloss needs whole matrices"),
         ({"layers": 0}, "layers is 0"),
         ({"alpha": -1.0}, "alpha is -1.0"),
         ({"alpha": float("nan")}, "alpha is nan"),

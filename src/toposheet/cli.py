@@ -143,13 +143,17 @@ def _training(chosen: Recipe) -> Callable[..., Callable[[], None]]:
         out = out or Path("runs") / recipe.name
         _check_out(out)
         from toposheet.text.pipeline import prepare_builtin
-        from toposheet.train.claims import RESULT, stopping_with
+        from toposheet.train.claims import RESULT, claim, stopping_with
+        from toposheet.train.log import check_trackers
         from toposheet.train.loop import train
-        from toposheet.train.parallel import this_process
+        from toposheet.train.parallel import check_processes, this_process
 
         if stop_with is not None:
             recipe = stopping_with(recipe, stop_with)
         state = this_process()
+        claim(out, recipe)  # before text is prepared for it
+        check_trackers(log_to)
+        check_processes(recipe, state.num_processes)
         if data is None:
             data = out / "text"
             with state.main_process_first():
@@ -268,10 +272,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ValueError, OSError) as error:
         if isinstance(error, ValueError) and not _is_ours(error):
             raise
-        if os.environ.get("RANK", "0") == "0":  # of the processes of torchrun, the first says it
-            print(f"{PROGRAM}: {' '.join(str(error).split())}", file=sys.stderr)
-        else:
-            time.sleep(3)  # and is not ended before by torchrun, as it would be when another one ends
+        rank = int(os.environ.get("RANK", "0"))
+        if rank:  # where all processes of torchrun meet a mistake, the first says it and ends the others
+            time.sleep(3)
+        print(f"{PROGRAM}{f' (process {rank})' if rank else ''}: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(MISTAKE)
     sys.exit(DONE)
 

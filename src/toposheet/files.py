@@ -19,6 +19,7 @@ def write_file(path: Path, content: str | bytes | memoryview) -> None:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
+        _sync(path.parent)
     finally:
         aside.unlink(missing_ok=True)
 
@@ -31,6 +32,18 @@ def folder_aside(folder: Path, prefix: str = ".writing-") -> Generator[Path, Non
     try:
         yield aside
         for path in aside.iterdir():
+            if path.is_file():
+                _sync(path)
             path.replace(folder / path.name)
+        _sync(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or which files a folder has, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -115,13 +115,17 @@ class Recipe:
         for field in ("layers", "heads", "width", "mlp_width", "context", "vocabulary", "radius", "batch",
                       "micro_batch", "updates", "decay_updates", "patience", "stop_after", "validation_blocks",
                       "validate_every", "checkpoint_every", "snapshot_every"):  # fmt: skip
-            if (count := getattr(self, field)) is not None and count < 1:
-                raise ValueError(f"{field} is {count}: it must be at least 1")
+            count = getattr(self, field)
+            if count is not None and (not isinstance(count, int) or count < 1):
+                raise ValueError(f"{field} is {count!r}: it must be a whole number of at least 1")
+        for field in ("seed", "warmup_updates", "alpha_warmup_updates"):
+            if not isinstance(getattr(self, field), int):
+                raise ValueError(f"{field} is {getattr(self, field)!r}: it must be a whole number")
         for field in ("alpha", "learning_rate", "final_learning_rate", "weight_decay", "warmup_updates",
                       "alpha_warmup_updates", "seed"):  # fmt: skip
             if not 0 <= getattr(self, field) < math.inf:
                 raise ValueError(f"{field} is {getattr(self, field)}: it must be a number of at least 0")
-        if not all(0 <= beta < 1 for beta in self.betas):
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas is {self.betas}: both must lie between 0 and 1")
         if self.sheet_shape is not None and min(self.sheet_shape) < 1:
             raise ValueError(f"sheet_shape is {self.sheet_shape}: a sheet has at least one row and one column")
@@ -159,11 +163,11 @@ class Recipe:
             )
         if self.batch % (self.micro_batch or self.batch):
             raise ValueError(f"batch {self.batch} does not divide into micro-batches of {self.micro_batch}")
-        if self.muon_learning_rate is not None:
-            if not 0 <= self.muon_learning_rate < math.inf:
-                raise ValueError(f"muon_learning_rate is {self.muon_learning_rate}: it must be a number of at least 0")
-            if self.parallel == "fsdp2":
-                raise ValueError("muon_learning_rate and parallel 'fsdp2': Muon needs whole matrices, use 'ddp'")
+        if self.muon_learning_rate is not None and not 0 <= self.muon_learning_rate < math.inf:
+            raise ValueError(f"muon_learning_rate is {self.muon_learning_rate}: it must be a number of at least 0")
+        whole = "Muon" if self.muon_learning_rate is not None else self.objective
+        if self.parallel == "fsdp2" and whole in ("Muon", "topoloss", "all_tnn"):
+            raise ValueError(f"parallel is 'fsdp2', but {whole} needs whole matrices: use 'ddp'")
 
     def control(self) -> Recipe:
         """Return the same run without topography: strength 0, all else equal."""
@@ -278,10 +282,11 @@ def fast() -> Recipe:
 
 
 def small() -> Recipe:
-    """Return the run of the shipped models `small` and `small-control`: `fast` with 5.0 M parameters, 41 M tokens."""
-    return dataclasses.replace(
-        fast(),
+    """Return the run of the shipped models `small` and `small-control`: the kind of `fast`, 5.0 M parameters."""
+    return Recipe(
         name="small",
+        architecture="qwen3",
+        taps=_QWEN3_TAPS,
         layers=5,
         heads=4,
         width=256,
@@ -290,11 +295,18 @@ def small() -> Recipe:
         vocabulary=4096,
         updates=20_000,
         batch=16,
-        micro_batch=None,
+        learning_rate=4e-3,
+        final_learning_rate=0.0,
+        muon_learning_rate=2.5e-3,
         warmup_updates=400,
-        compile=False,
+        decay="linear",
+        decay_updates=8000,
+        precision="bf16",
         validation_fraction=0.02,
         validation_blocks=512,
+        validate_every=500,
+        checkpoint_every=500,
+        snapshot_every=500,
     )
 
 

@@ -1,6 +1,14 @@
 import numpy as np
 import pytest
 
+from toposheet.train.checkpoints import newest_checkpoint, read_progress
+
+
+def newest(folder):
+    """Return what the newest checkpoint of a folder holds."""
+    path = newest_checkpoint(folder)
+    return None if path is None else read_progress(path)
+
 
 @pytest.fixture(scope="session")
 def text(tmp_path_factory, prepared):

@@ -4,8 +4,9 @@ import sys
 
 import pytest
 import torch
+from tests.train.conftest import newest
 
-from toposheet.train.checkpoints import KEPT, Progress, load_progress, save_progress
+from toposheet.train.checkpoints import KEPT, Progress, save_progress
 
 
 def progress(update):
@@ -14,7 +15,7 @@ def progress(update):
 
 def test_comes_back_as_it_was(tmp_path):
     save_progress(tmp_path, progress(3))
-    back = load_progress(tmp_path)
+    back = newest(tmp_path)
     assert torch.equal(back.model.pop("w"), torch.arange(5.0))
     assert (back.update, back.text, back.machine, back.validations) == (3, "text", {"device": "a"}, [3.0, 2.5])
 
@@ -24,18 +25,18 @@ def test_two_are_kept_and_what_a_kill_left_is_removed(tmp_path):
     for update in range(9, 12):
         save_progress(tmp_path, progress(update))
     assert len(list(tmp_path.iterdir())) == KEPT == 2
-    assert load_progress(tmp_path).update == 11
+    assert newest(tmp_path).update == 11
 
 
 def test_there_is_none_in_an_empty_folder(tmp_path):
-    assert load_progress(tmp_path / "nowhere") is None
+    assert newest(tmp_path / "nowhere") is None
 
 
 def test_if_all_are_damaged_the_folder_is_named(tmp_path):
     for update in (1, 2):
         save_progress(tmp_path, progress(update)).write_bytes(b"no checkpoint")
     with pytest.raises(ValueError, match=f"all checkpoints in {tmp_path} are damaged: remove the folder"):
-        load_progress(tmp_path)
+        newest(tmp_path)
 
 
 def test_checkpoints_are_not_unpickled(tmp_path):
@@ -47,7 +48,7 @@ def test_checkpoints_are_not_unpickled(tmp_path):
     evil.machine["device"] = Evil()
     save_progress(tmp_path, evil)
     with pytest.raises(ValueError, match="damaged"):
-        load_progress(tmp_path)
+        newest(tmp_path)
     assert not (tmp_path / "owned").exists()
 
 
@@ -68,5 +69,5 @@ except OSError as error:
 def test_a_full_disk_leaves_the_last_checkpoint_intact(tmp_path):
     done = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True)
     assert "stopped: [Errno 27] File too large" in done.stderr
-    assert load_progress(tmp_path).update == 1
+    assert newest(tmp_path).update == 1
     assert len(list(tmp_path.iterdir())) == 1

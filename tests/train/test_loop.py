@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tests.train.conftest import newest
 
 import toposheet as ts
 from toposheet import recipes
+from toposheet.text.blocks import Blocks
 from toposheet.text.tokenizer import train_tokenizer
 from toposheet.topography import OBJECTIVES
 from toposheet.train import loop, update
-from toposheet.train.checkpoints import Progress, load_progress, save_progress
+from toposheet.train.checkpoints import Progress, save_progress
 from toposheet.train.claims import RESULT, stopping_with
 from toposheet.train.log import Metrics, read_metrics
 from toposheet.train.loop import CHECKPOINTS, train
@@ -88,7 +90,7 @@ def happening(number, do):
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(trained, text, tmp_path, at):
     with happening(at, lambda: os.kill(os.getpid(), signal.SIGINT)), pytest.raises(KeyboardInterrupt):
         train(RECIPE, text, tmp_path / "model")
-    assert load_progress(tmp_path / "model" / CHECKPOINTS).update == at
+    assert newest(tmp_path / "model" / CHECKPOINTS).update == at
     train(RECIPE, text, tmp_path / "model")
     assert_same_run(trained, tmp_path / "model")
 
@@ -97,7 +99,7 @@ def test_sigterm_saves_and_exits_with_0(trained, text, tmp_path):
     with happening(6, lambda: os.kill(os.getpid(), signal.SIGTERM)), pytest.raises(SystemExit) as stop:
         train(RECIPE, text, tmp_path / "model")
     assert stop.value.code == 0
-    assert load_progress(tmp_path / "model" / CHECKPOINTS).update == 6
+    assert newest(tmp_path / "model" / CHECKPOINTS).update == 6
     train(RECIPE, text, tmp_path / "model")
     assert_same_run(trained, tmp_path / "model")
 
@@ -122,12 +124,12 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(trained, text, tmp_path):
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(trained, text, tmp_path, caplog):
     with happening(10, killed), pytest.raises(KilledError):
         train(RECIPE, text, tmp_path / "model")
-    older, newest = sorted((tmp_path / "model" / CHECKPOINTS).iterdir())
-    content = bytearray(newest.read_bytes())
+    older, damaged = sorted((tmp_path / "model" / CHECKPOINTS).iterdir())
+    content = bytearray(damaged.read_bytes())
     content[len(content) // 2] ^= 1
-    newest.write_bytes(content)
+    damaged.write_bytes(content)
     train(RECIPE, text, tmp_path / "model")
-    assert f"{newest} is damaged" in caplog.text
+    assert f"{damaged} is damaged" in caplog.text
     assert "update-00000004" in older.name
     assert_same_run(trained, tmp_path / "model")
 
@@ -161,8 +163,50 @@ def test_a_run_without_patience_left_stops_and_its_control_stops_with_it(text, t
     assert json.loads((tmp_path / "control" / RESULT).read_text())["updates"] == 8
 
 
-def test_a_run_that_ended_by_itself_sets_no_end_for_its_control(trained):
+def test_a_run_that_made_all_its_updates_leaves_its_control_no_patience(trained):
     assert stopping_with(RECIPE.control(), trained) == RECIPE.control()
+    assert stopping_with(replace(RECIPE.control(), patience=3), trained).stop_after == RECIPE.updates
+
+
+@pytest.mark.parametrize("change", [{"updates": 40}, {"batch": 8}, {"context": 8}])
+def test_a_run_of_other_updates_makes_no_pair(trained, change):
+    with pytest.raises(ValueError, match="no pair of equal compute"):
+        stopping_with(replace(RECIPE.control(), **change), trained)
+
+
+MUON = replace(RECIPE, architecture="qwen3", taps=("model.layers.*.self_attn", "model.layers.*.mlp"), mlp_width=48,
+               muon_learning_rate=2e-3, micro_batch=2, decay="linear", decay_updates=4)  # fmt: skip
+
+
+def test_a_run_with_two_optimizers_goes_on_as_if_it_had_not_been_stopped(text, tmp_path):
+    train(MUON, text, tmp_path / "whole")
+    with happening(10, killed), pytest.raises(KilledError):
+        train(MUON, text, tmp_path / "model")
+    train(MUON, text, tmp_path / "model")
+    assert_same_run(tmp_path / "whole", tmp_path / "model")
+
+
+@pytest.mark.parametrize("clip", [1e9, 0.01])
+def test_an_update_follows_the_clipped_gradient_of_both_losses(text, tmp_path, clip, monkeypatch):
+    recipe = replace(RECIPE, micro_batch=2, neighborhoods="all", updates=1, warmup_updates=0, clip=clip, alpha=3.0)
+    model = build_model(recipe, 0)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    topo = ts.Topography.per_tap(model, recipe.taps, seed=recipe.seed)
+    for blocks in torch.from_numpy(Blocks(text, context=16, seed=0).train(0, 4)).split(2):
+        with topo.record(model) as activations:
+            logits = model(input_ids=blocks[:, :-1]).logits
+        task_loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), blocks[:, 1:].flatten())
+        spatial = ts.spatial_loss(activations, topo, "all", recipe.radius)
+        ((task_loss + 3.0 * spatial) / 2).backward()
+    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    norm = torch.cat([g.flatten() for g in gradients.values()]).norm()
+    step = min(1.0, clip / norm.item())
+    monkeypatch.setattr(loop, "optimizers", lambda m, r: [torch.optim.SGD(m.parameters(), lr=1 / step)])
+    monkeypatch.setattr(update, "set_learning_rates", lambda *args: None)
+    train(recipe, text, tmp_path / "model")
+    for name, tensor in weights(tmp_path / "model").items():
+        if name in gradients:
+            torch.testing.assert_close(before[name] - tensor, gradients[name], rtol=1e-3, atol=1e-5)
 
 
 def test_there_is_nothing_to_stop_with_before_the_other_run_is_finished(tmp_path):
@@ -316,7 +360,7 @@ def test_a_run_that_diverges_stops_and_names_update_tap_and_last_good_state(text
     message = rf"^update 7: .*transformer.h.1.attn.*\(last good state: {tmp_path}/model/{CHECKPOINTS}, after update 4\)"
     with poisoned(6, infinite_weight), pytest.raises(FloatingPointError, match=message):
         train(recipe, text, tmp_path / "model")
-    good = load_progress(tmp_path / "model" / CHECKPOINTS)
+    good = newest(tmp_path / "model" / CHECKPOINTS)
     assert good.update == 4
     assert all(tensor.isfinite().all() for tensor in good.model.values())
 

@@ -5,9 +5,9 @@ from torch.nn import functional
 
 from toposheet import Topography, recipes
 from toposheet.train import model as model_module
-from toposheet.train.hardware import flops_per_token
 from toposheet.train.model import BLOCK_ATTENTION, NextToken, attend_within_blocks, attention, build_model
 from toposheet.train.optimizer import learning_rate
+from toposheet.train.speed import flops_per_token
 
 ARCHITECTURES = {
     "gpt2": recipes.named("tiny", vocabulary=300, heads=3),

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.train.conftest import newest
 
 import toposheet as ts
-from toposheet.train.checkpoints import load_progress
+from toposheet import recipes
+from toposheet.text.pipeline import prepare_builtin
 from toposheet.train.claims import RESULT
 from toposheet.train.log import read_metrics
 from toposheet.train.loop import CHECKPOINTS
+from toposheet.train.snapshots import read_snapshots
 
 FIELDS = {"vocabulary": 300, "context": 16, "batch": 8, "micro-batch": 2, "validation-blocks": 5}
 
@@ -65,6 +68,19 @@ def test_two_processes_with_sharded_weights_train_the_model_of_one(alone, text, 
     assert_close_runs(alone, tmp_path / "model", 1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp2"])
+def test_snapshots_are_those_of_one_process_whenever_they_are_taken(tmp_path, parallel):
+    fields = {"vocabulary": 1024, "context": 96, "updates": 8, "snapshot-every": 3, "validate-every": 4}
+    prepare_builtin(tmp_path / "text", recipes.tiny())
+    for processes in (1, 2):
+        done = run(tmp_path / "text", tmp_path / str(processes), processes, parallel=parallel, **fields)
+        assert done.returncode == 0, done.stderr
+    one, two = (read_snapshots(tmp_path / n) for n in "12")
+    assert one["update"].unique().tolist() == [3, 6, 8]
+    np.testing.assert_allclose(two["morans_i"], one["morans_i"], atol=1e-3)
+
+
 def kill_when(process, condition, number, later=0.0):
     """Send a signal some seconds after a condition holds."""
     while not condition() and process.poll() is None:
@@ -81,8 +97,9 @@ def test_sigterm_stops_all_processes_after_the_same_update_and_they_go_on(alone,
                                env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
     metrics = out / "metrics.jsonl"
     kill_when(process, lambda: metrics.exists() and metrics.read_text().count("\n") >= 3, signal.SIGTERM)
-    process.communicate()
-    stopped = load_progress(out / CHECKPOINTS).update
+    _, said = process.communicate()
+    assert said.count("the same command goes on") == 1
+    stopped = newest(out / CHECKPOINTS).update
     assert 3 <= stopped < 20
     done = run(text, out, 2, parallel=parallel)
     assert done.returncode == 0, done.stderr
@@ -110,7 +127,7 @@ def test_a_run_killed_at_random_moments_has_the_losses_of_one_that_was_not(text,
         process = subprocess.Popen(command(text, out, **fields), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
         metrics = out / "metrics.jsonl"
-        progress = load_progress(out / CHECKPOINTS)
+        progress = newest(out / CHECKPOINTS)
         wanted = f'{{"update": {(progress.update if progress else 0) + moments.randint(1, 12)},'
         kill_when(
             process,

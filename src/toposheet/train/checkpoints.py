@@ -60,7 +60,7 @@ def save_progress(folder: Path, progress: Progress) -> Path:
     return path
 
 
-def load_progress(folder: Path) -> Progress | None:
+def newest_checkpoint(folder: Path) -> Path | None:
     """Return the newest checkpoint that is intact, none where there is no checkpoint; a damaged one is named.
 
     Raises:
@@ -69,7 +69,8 @@ def load_progress(folder: Path) -> Progress | None:
     there = _checkpoints(folder)
     for path in there:
         try:
-            return _read(path)
+            read_progress(path)
+            return path
         except ValueError as error:
             logging.getLogger(__name__).warning("%s; the checkpoint before it is used", error)
     if there:
@@ -82,7 +83,14 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted((path for path in folder.glob("*.pt") if _NAME.fullmatch(path.name)), reverse=True)
 
 
-def _read(path: Path) -> Progress:
+def read_progress(path: Path) -> Progress:
+    """Return what a checkpoint holds.
+
+    Raises:
+        ValueError: it is not there, damaged or of another version.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path} is not there: all processes must see the same run folder")
     content = path.read_bytes()
     match = _NAME.fullmatch(path.name)
     assert match is not None

@@ -40,13 +40,17 @@ def stopping_with(recipe: Recipe, run: Path) -> Recipe:
     """Return a recipe whose run ends at the update at which a finished one ended: equal compute for a pair.
 
     Raises:
-        ValueError: the other run is not finished.
+        ValueError: the other run is not finished, or its updates are others.
     """
     path = run / RESULT
     if not path.is_file():
         raise ValueError(f"{run} holds no finished run to stop with (no {RESULT}): train that first")
-    ended = json.loads(path.read_text())["updates"]
-    return recipe if ended == recipe.updates else replace(recipe, stop_after=ended)
+    result = json.loads(path.read_text())
+    for field in ("updates", "batch", "context"):
+        if (there := result["recipe"][field]) != getattr(recipe, field):
+            raise ValueError(f"{run} has {field} {there}, this run {getattr(recipe, field)}: no pair of equal compute")
+    ended = result["updates"]
+    return recipe if ended == recipe.updates and recipe.patience is None else replace(recipe, stop_after=ended)
 
 
 def is_finished(out: Path, text_checksum: str) -> bool:

@@ -1,26 +1,17 @@
-"""What a run is computed on, and how well it uses it."""
+"""What a run is computed on."""
 
 from __future__ import annotations
 
 import ctypes
 import platform
-import re
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
-from accelerate import Accelerator
-from torch import nn
-
-from toposheet.recipes import Recipe
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # from glibc's malloc.h
-
-# Dense bfloat16 operations a second, from the makers' data sheets (in which sparse figures are twice as high).
-_PEAKS = {"B200": 2.25e15, "H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12}
 
 
 def machine(device: torch.device, processes: int) -> dict[str, Any]:
@@ -37,24 +28,6 @@ def device_name(device: torch.device) -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def flops_per_token(n_parameters: int, recipe: Recipe) -> float:
-    """Return the floating-point operations that training on one token takes, forward and backward.
-
-    6 N + 12 L T D, with N the parameters that are multiplied with (tied embeddings once, positions not), L layers,
-    T the context and D the width (arXiv:2204.02311, appendix B). The objective is not part of it.
-    """
-    positions = recipe.context * recipe.width if recipe.architecture == "gpt2" else 0
-    return 6.0 * (n_parameters - positions) + 12.0 * recipe.layers * recipe.context * recipe.width
-
-
-def peak_flops(device: torch.device) -> float | None:
-    """Return how many bfloat16 operations a second a device is made for, none where that is not known."""
-    if device.type != "cuda":
-        return None
-    name = torch.cuda.get_device_name(device)
-    return next((peak for known, peak in _PEAKS.items() if re.search(rf"\b{known}\b", name)), None)
 
 
 def memory_gb(device: torch.device) -> float:
@@ -76,41 +49,3 @@ def keep_freed_memory() -> None:
         mallopt(_TRIM_THRESHOLD, 512 << 20)
         mallopt(_TOP_PAD, 64 << 20)
         mallopt(_MMAP_THRESHOLD, 32 << 20)
-
-
-class Speed:
-    """How fast updates go: tokens a second, the share of the device's arithmetic that this takes, memory."""
-
-    def __init__(self, model: nn.Module, recipe: Recipe, accelerator: Accelerator) -> None:
-        self._tokens = recipe.batch * recipe.context
-        self._flops = flops_per_token(sum(p.numel() for p in model.parameters()), recipe)
-        self._device = accelerator.device
-        self._peak = peak_flops(accelerator.device)
-        self._processes = accelerator.num_processes
-        self._started = time.perf_counter()
-        self._updates = 0
-
-    def start(self) -> None:
-        """Note that an update begins."""
-        self._tick = time.perf_counter()
-
-    def stop(self) -> dict[str, float | None]:
-        """Return the speed of the update that ends now. Its values were read, so its work is done."""
-        self._updates += 1
-        tokens_per_second = self._tokens / (time.perf_counter() - self._tick)
-        of_each = tokens_per_second * self._flops / self._processes
-        return {
-            "tokens_per_second": round(tokens_per_second, 1),
-            "model_flops_utilisation": round(of_each / self._peak, 4) if self._peak else None,
-            "memory_gb": round(memory_gb(self._device), 3),
-        }
-
-    @property
-    def seconds_since_start(self) -> float:
-        """How long the run goes, validations and snapshots included."""
-        return time.perf_counter() - self._started
-
-    @property
-    def mean_tokens_per_second(self) -> float:
-        """Over all that long."""
-        return self._tokens * self._updates / self.seconds_since_start

@@ -17,28 +17,36 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
 
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
 from toposheet.text.bigram import bigram_loss
 from toposheet.text.blocks import Blocks
-from toposheet.text.shards import read_manifest
+from toposheet.text.shards import Manifest, read_manifest
 from toposheet.text.tokenizer import end_of_text, read_tokenizer
 from toposheet.topography import Topography, save
 from toposheet.train.batches import prefetched
 from toposheet.train.card import write_card
-from toposheet.train.checkpoints import Progress, load_progress, save_progress
+from toposheet.train.checkpoints import Progress, newest_checkpoint, read_progress, save_progress
 from toposheet.train.claims import RESULT, check_objective, check_progress, check_vocabulary, claim, is_finished
-from toposheet.train.hardware import Speed, keep_freed_memory, machine
+from toposheet.train.hardware import keep_freed_memory, machine
 from toposheet.train.log import Metrics, check_trackers, progress_bar
 from toposheet.train.model import BLOCK_ATTENTION, NextToken, attention, build_model
 from toposheet.train.optimizer import learning_rate, optimizers
-from toposheet.train.parallel import check_processes, load_whole_state, parallelise, this_process, whole_state
-from toposheet.train.signals import stop_when_asked
+from toposheet.train.parallel import (
+    check_processes,
+    load_whole_state,
+    parallelise,
+    this_process,
+    whole_state,
+    whole_weights,
+)
+from toposheet.train.signals import Asked, stop_when_asked
 from toposheet.train.snapshots import Snapshots, read_snapshots, snapshot_stimuli
+from toposheet.train.speed import Speed
 from toposheet.train.update import Measured, Updater
-from toposheet.train.validation import Validation, has_stopped_learning, validate
+from toposheet.train.validation import Validation, has_stopped_learning, validate, whole_batches
 
 CHECKPOINTS = "checkpoints"
 _BIGRAM_TOKENS = 50_000_000  # enough to count; more would take memory and no longer change the loss much
@@ -74,8 +82,9 @@ def train(
         KeyboardInterrupt: the run was interrupted; its state is saved.
         SystemExit: SIGTERM asked the run to stop; its state is saved and the code is 0.
     """
-    for _ in updates(recipe, text, out, trackers, on_other_machine):
-        pass
+    with stop_when_asked() as asked:
+        for _ in updates(recipe, text, out, trackers, on_other_machine, asked):
+            pass
 
 
 def updates(
@@ -84,8 +93,10 @@ def updates(
     out: Path,
     trackers: Sequence[str] = (),
     on_other_machine: bool = False,
+    asked: Asked | None = None,
 ) -> Generator[Measured, None, None]:
-    """Train as `train` does, yielding what each update was like."""
+    """Train as `train` does, yielding what each update was like, until all are done or `asked` says stop."""
+    asked = asked or Asked()
     claim(out, recipe)
     check_trackers(trackers)
     this_process()
@@ -94,8 +105,10 @@ def updates(
         project_dir=out,
         kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
     )
+    if not accelerator.is_main_process:
+        logging.getLogger("toposheet").setLevel(logging.ERROR)  # the first process says it
     check_processes(recipe, accelerator.num_processes)
-    manifest = read_manifest(text)
+    manifest = read_manifest(text) if accelerator.is_local_main_process else Manifest.load(text)
     if is_finished(out, manifest.checksum):
         return
     check_vocabulary(recipe, manifest, text)
@@ -106,7 +119,9 @@ def updates(
     topo = Topography.per_tap(model, recipe.taps, recipe.sheet_shape, recipe.spacing_mm, recipe.seed)
     check_objective(model, topo, recipe)
     here = machine(accelerator.device, accelerator.num_processes)
-    progress = load_progress(out / CHECKPOINTS)
+    found = newest_checkpoint(out / CHECKPOINTS) if accelerator.is_main_process else None
+    (checkpoint,) = broadcast_object_list([found])  # all processes go on from the same
+    progress = None if checkpoint is None else read_progress(checkpoint)
     if progress is not None:
         check_progress(progress, manifest, here, on_other_machine)
 
@@ -117,6 +132,7 @@ def updates(
     if progress is not None:
         load_whole_state(whole, weights, progress.model, progress.optimizers)
     done, validations = (progress.update, progress.validations) if progress is not None else (0, [])
+    del progress  # its weights, a second time in memory
     good = f"{out / CHECKPOINTS}, after update {done}" if done else "none was saved yet"
     if accelerator.is_main_process:
         out.mkdir(parents=True, exist_ok=True)
@@ -127,12 +143,13 @@ def updates(
     stimuli = snapshot_stimuli(source, tokenizer, recipe) if recipe.snapshot_every else None
     snapshots = Snapshots(out, done, topo, stimuli, tokenizer, recipe.seed, accelerator.is_main_process)
     speed = Speed(model, recipe, accelerator)
-    held_out = torch.from_numpy(source.validation(recipe.validation_blocks))
+    held_out = whole_batches(torch.from_numpy(source.validation(recipe.validation_blocks)), recipe)
     validation: Validation | None = None
 
     with ExitStack() as stack:
         stack.enter_context(_full_disk_names(lambda: good))
-        asked = stack.enter_context(stop_when_asked())
+        for tracker in accelerator.trackers:
+            stack.callback(tracker.finish)
         stack.enter_context(attention(model, BLOCK_ATTENTION))
         activations = stack.enter_context(topo.record(model))
         batches = stack.enter_context(prefetched(source, recipe, accelerator, done))
@@ -145,6 +162,13 @@ def updates(
                 at = Progress(done, manifest.checksum, here, validations, model_state, states)
                 save_progress(out / CHECKPOINTS, at)
             return f"{out / CHECKPOINTS}, after update {done}"
+
+        def take_snapshot() -> None:
+            if stimuli is None:
+                return
+            with whole_weights(whole), attention(model, "sdpa"):
+                snapshots.take(done, model)
+            activations.clear()
 
         while done < recipe.last_update and not _is_over(validations, recipe):
             speed.start()
@@ -164,13 +188,12 @@ def updates(
                 validations.append(validation.task_loss)
                 metrics.write(done, **validation.as_row())
             if recipe.snapshot_every and done % recipe.snapshot_every == 0:
-                with attention(model, "sdpa"):
-                    snapshots.take(done, model)
+                take_snapshot()
             bar.set_postfix_str(_postfix(measured, validation, speed), refresh=False)
             bar.update()
             yield measured
             stop = asked.by_any(accelerator)
-            if stop or (not last and done % recipe.checkpoint_every == 0):
+            if stop or last or done % recipe.checkpoint_every == 0:
                 good = save_here()
             if stop == signal.SIGTERM:
                 logging.getLogger(__name__).warning("stopped after update %d; the same command goes on from here", done)
@@ -179,32 +202,29 @@ def updates(
                 raise KeyboardInterrupt
         if validation is None:  # stopped between the last update and the end
             validation = validate(task, topo, activations, held_out, recipe, accelerator)
-    if recipe.snapshot_every and snapshots.last < done:
-        snapshots.take(done, model)
-
-    model_state, _ = whole_state(whole, weights)
-    for tracker in accelerator.trackers:
-        tracker.finish()
-    if accelerator.is_main_process:
-        trained = build_model(recipe, end_of_text(tokenizer))
-        NextToken(trained, recipe.precision).load_state_dict(model_state)
-        save(out, trained, topo, tokenizer)
-        seen = min(done * recipe.batch, _BIGRAM_TOKENS // recipe.context)
-        result = {
-            "recipe": asdict(recipe),
-            "text": manifest.checksum,
-            "corpora": manifest.corpora,
-            "updates": done,
-            "tokens": done * recipe.batch * recipe.context,
-            **validation.as_row(),
-            "bigram_loss": bigram_loss(source.seen(seen), held_out.numpy(), recipe.vocabulary),
-            "seconds_since_start_or_resume": round(speed.seconds_since_start, 1),
-            "machine": here,
-        }
-        write_card(out, result, read_snapshots(out))
-        write_file(out / RESULT, json.dumps(result, indent=2) + "\n")
-        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
-    accelerator.wait_for_everyone()
+        if recipe.snapshot_every and snapshots.last < done:
+            take_snapshot()
+        model_state, _ = whole_state(whole, weights)
+        if accelerator.is_main_process:
+            trained = build_model(recipe, end_of_text(tokenizer))
+            NextToken(trained, recipe.precision).load_state_dict(model_state)
+            save(out, trained, topo, tokenizer)
+            seen = min(done * recipe.batch, _BIGRAM_TOKENS // recipe.context)
+            result = {
+                "recipe": asdict(recipe),
+                "text": manifest.checksum,
+                "corpora": manifest.corpora,
+                "updates": done,
+                "tokens": done * recipe.batch * recipe.context,
+                **validation.as_row(),
+                "bigram_loss": bigram_loss(source.seen(seen), held_out.numpy(), recipe.vocabulary),
+                "seconds_since_start_or_resume": round(speed.seconds_since_start, 1),
+                "machine": here,
+            }
+            write_card(out, result, read_snapshots(out))
+            write_file(out / RESULT, json.dumps(result, indent=2) + "\n")
+            shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+        accelerator.wait_for_everyone()
 
 
 @contextmanager

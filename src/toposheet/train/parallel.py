@@ -82,6 +82,22 @@ def over_processes(values: Tensor, accelerator: Accelerator, reduction: str) -> 
     return reduced
 
 
+@contextmanager
+def whole_weights(task: nn.Module) -> Generator[None, None, None]:
+    """Let every process have all weights for a while, so that the model inside can be called by itself."""
+    if not isinstance(task, FSDPModule):
+        yield
+        return
+    layers = [module for module in task.modules() if isinstance(module, FSDPModule)]
+    for layer in layers:
+        layer.unshard()
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.reshard()
+
+
 def whole_state(task: nn.Module, optimizers: Sequence[Optimizer]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the weights and the state of each optimizer, whole, in the first process."""
     if not isinstance(task, FSDPModule):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from jaxtyping import Float, Int
@@ -106,7 +107,7 @@ class Updater:
         """Return the spatial loss of each sheet by the recipe's objective, in windows drawn for this micro-batch."""
         recipe, accelerator = self._recipe, self._accelerator
         of_update = index * accelerator.num_processes + accelerator.process_index
-        number = update * recipe.micro_batches + of_update
+        seed = np.random.SeedSequence((recipe.seed, update, of_update)).generate_state(1, np.uint64)[0]
         try:
             losses = spatial_losses(
                 self._topo.weights(self._model) if recipe.objective in ON_WEIGHTS else self._activations,
@@ -115,7 +116,7 @@ class Updater:
                 recipe.radius,
                 recipe.metric,
                 recipe.window,
-                torch.Generator().manual_seed(recipe.seed * 1_000_003 + number),
+                torch.Generator().manual_seed(int(seed >> 1)),
                 objective=recipe.objective,
                 max_samples=recipe.max_samples,
             )

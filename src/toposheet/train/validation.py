@@ -61,6 +61,12 @@ def validate(
     return Validation(task_loss, dict(zip(topo.sheets, spatial, strict=True)))
 
 
+def whole_batches(held_out: Tensor, recipe: Recipe) -> Tensor:
+    """Return as many held-out blocks as fill micro-batches; one that is not full would be compiled anew."""
+    size = recipe.batch // recipe.micro_batches
+    return held_out[: len(held_out) // size * size] if len(held_out) >= size else held_out
+
+
 def has_stopped_learning(task_losses: Sequence[float], patience: int) -> bool:
     """Return whether the last `patience` validations each had a higher task loss than the one before (TopoLM)."""
     last = task_losses[-patience - 1 :]
