@@ -94,7 +94,7 @@ def test_work_that_is_killed_goes_on_with_the_finished_tasks_kept(source, saved,
 def test_ctrl_c_ends_every_process_in_one_line_and_the_same_command_goes_on(source, saved, whole, tmp_path):
     out = tmp_path / "out"
     process = started(source, saved, out)
-    wait_for(lambda: list((out / ".work").glob("completions/*")), process)
+    wait_for(lambda: list(out.glob(".writing-*")), process)  # the first tasks are at work, the others wait
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 1
