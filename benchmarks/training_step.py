@@ -74,7 +74,7 @@ def bare_loop(recipe: Recipe, text: Path) -> Callable[[], None]:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(update, recipe)
         batch = torch.from_numpy(source.train(update * recipe.batch, recipe.batch)).to(device())
-        for blocks in batch.split(recipe.batch // recipe.micro_batches):
+        for blocks in batch.split(recipe.micro_batch_size):
             with torch.autocast(device().type, torch.bfloat16, enabled=recipe.precision == "bf16"):
                 logits = model(input_ids=blocks[:, :-1], use_cache=False).logits
             loss = functional.cross_entropy(logits.flatten(0, 1).float(), blocks[:, 1:].flatten())

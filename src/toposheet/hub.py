@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+
+def may_be_on_hub(source: str | Path, bare: bool = False) -> bool:
+    """Return whether a source can be meant for the hub: `organisation/name`, where that is no path here.
+
+    Args:
+        source: What was asked for; a `Path` is never meant for the hub.
+        bare: Whether a name without organisation is one too, as of old models (`gpt2`).
+    """
+    path, name = Path(source), str(source)
+    if isinstance(source, Path) or path.exists() or ("/" in name and path.parent.is_dir()):
+        return False
+    return re.fullmatch(rf"[A-Za-z0-9][\w.-]*(/[\w.-]+){'?' if bare else ''}", name) is not None
 
 
 def snapshot(name: str, patterns: list[str] | None = None) -> Path:

@@ -161,7 +161,7 @@ class Recipe:
                 f"width {self.width} in {self.heads} heads makes heads of {self.width // self.heads}: rotary positions "
                 "turn pairs of units, so their size must be even"
             )
-        if self.batch % (self.micro_batch or self.batch):
+        if self.batch % self.micro_batch_size:
             raise ValueError(f"batch {self.batch} does not divide into micro-batches of {self.micro_batch}")
         if self.muon_learning_rate is not None and not 0 <= self.muon_learning_rate < math.inf:
             raise ValueError(f"muon_learning_rate is {self.muon_learning_rate}: it must be a number of at least 0")
@@ -180,9 +180,14 @@ class Recipe:
         return self.alpha == 0 and not self.final_alpha
 
     @property
+    def micro_batch_size(self) -> int:
+        """How many blocks go through the model at a time."""
+        return self.micro_batch or self.batch
+
+    @property
     def micro_batches(self) -> int:
         """How many micro-batches an update has, over all processes."""
-        return self.batch // (self.micro_batch or self.batch)
+        return self.batch // self.micro_batch_size
 
     @property
     def last_update(self) -> int:
@@ -216,8 +221,13 @@ class Recipe:
 
     def differences(self, other: Recipe) -> list[str]:
         """Return one `field: ours, theirs` line for each field in which two recipes differ."""
-        mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
-        return [f"{name}: {mine[name]}, {theirs[name]}" for name in mine if mine[name] != theirs[name]]
+        return differences(self, other)
+
+
+def differences(one: Any, other: Any) -> list[str]:
+    """Return one `field: ours, theirs` line for each field in which two instances of a dataclass differ."""
+    mine, theirs = dataclasses.asdict(one), dataclasses.asdict(other)
+    return [f"{name}: {mine[name]}, {theirs[name]}" for name in mine if mine[name] != theirs[name]]
 
 
 def paper() -> Recipe:

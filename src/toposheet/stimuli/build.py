@@ -63,8 +63,9 @@ def build_stimuli(
         ) from None
     rng = np.random.default_rng(seed)
     counts = _word_counts(train)
-    in_lexicon = lambda word: bool(lemminflect.getAllLemmas(word))  # noqa: E731
-    sentences, nonwords = sentences_and_nonwords(held_out, train, per_condition, rng, in_lexicon)
+    sentences, nonwords = sentences_and_nonwords(
+        held_out, train, per_condition, rng, lambda word: bool(lemminflect.getAllLemmas(word))
+    )
     nouns, verbs = _noun_and_verb_lists(counts, lemminflect.getAllLemmas, per_condition, rng)
     columns = {"sentence": sentences, "nonword": nonwords, "noun": nouns, "verb": verbs}
     return pd.DataFrame(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from toposheet.files import write_file
+from toposheet.recipes import differences
 from toposheet.text.shards import SPLITS
 from toposheet.text.sources import BUILTIN_TEXT, File, Piece, read_documents
 from toposheet.text.split import is_held_out
@@ -74,8 +75,7 @@ class Preparation:
 
     def differences(self, other: Preparation) -> list[str]:
         """Return one `field: ours, theirs` line for each field in which two preparations differ."""
-        mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
-        return [f"{name}: {mine[name]}, {theirs[name]}" for name in mine if mine[name] != theirs[name]]
+        return differences(self, other)
 
 
 @dataclass(frozen=True)

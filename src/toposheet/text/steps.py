@@ -107,9 +107,7 @@ class _Writer:
     def close(self) -> None:
         self._flush()
         if self._file is not None:
-            with self._file as file:
-                file.flush()
-                os.fsync(file.fileno())
+            self._file.close()
 
     @property
     def shard(self) -> Shard:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from toposheet.hub import first_line, snapshot
+from toposheet.hub import first_line, may_be_on_hub, snapshot
 from toposheet.text.shards import TOKENIZER, TOKENIZER_FILE, Manifest
 from toposheet.text.sources import END_OF_TEXT
 
@@ -58,8 +57,7 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerFast:
     """
     folder = Path(source)
     if not folder.is_dir():
-        is_path = folder.exists() or ("/" in source and folder.parent.is_dir())
-        if is_path or not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", source):
+        if not may_be_on_hub(source, bare=True):
             raise FileNotFoundError(f"{source} is not a folder: give that of a tokenizer, or a hub id such as gpt2")
         folder = snapshot(source, ["tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "config.json"])
     if not any((folder / name).is_file() for name in _DESCRIBED):

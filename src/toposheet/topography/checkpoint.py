@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from transformers import (
 )
 
 from toposheet.files import folder_aside
-from toposheet.hub import first_line, snapshot
+from toposheet.hub import first_line, may_be_on_hub, snapshot
 from toposheet.sheet import Sheet
 from toposheet.topography.topography import Topography
 
@@ -125,7 +124,7 @@ def _tokenizer(folder: Path) -> Any:
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # the tokenizers library raises bare exceptions
-        raise ValueError(f"{folder} has a tokenizer that cannot be read: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"{folder} has a tokenizer that cannot be read: {first_line(error)}") from None
 
 
 def load_topography(folder: Path) -> Topography:
@@ -174,9 +173,7 @@ def local_folder(source: str | Path) -> Path:
         return folder
     if str(source) in shipped():
         return SHIPPED / str(source)
-    is_path = isinstance(source, Path) or folder.exists() or folder.parent.name in ("", ".", "..")
-    hub_id = re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", str(source))
-    if is_path or not hub_id or folder.parent.is_dir():
+    if not may_be_on_hub(source):
         what = "is not a folder" if folder.exists() else "does not exist"
         raise FileNotFoundError(f"{source} {what}: give a model folder or a hub id (organisation/name)")
     return snapshot(str(source))

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from toposheet.files import write_file
+from toposheet.hub import first_line
 
 KEPT = 2
 _NAME = re.compile(r"update-(\d+)-([0-9a-f]{16})\.pt")
@@ -99,4 +100,4 @@ def read_progress(path: Path) -> Progress:
     try:
         return Progress(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
     except (RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} is no checkpoint of this version: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"{path} is no checkpoint of this version: {first_line(error)}") from None

@@ -164,8 +164,6 @@ def updates(
             return f"{out / CHECKPOINTS}, after update {done}"
 
         def take_snapshot() -> None:
-            if stimuli is None:
-                return
             with whole_weights(whole), attention(model, "sdpa"):
                 snapshots.take(done, model)
             activations.clear()
@@ -187,7 +185,7 @@ def updates(
                 validation = validate(task, topo, activations, held_out, recipe, accelerator)
                 validations.append(validation.task_loss)
                 metrics.write(done, **validation.as_row())
-            if recipe.snapshot_every and done % recipe.snapshot_every == 0:
+            if stimuli is not None and recipe.snapshot_every and done % recipe.snapshot_every == 0:
                 take_snapshot()
             bar.set_postfix_str(_postfix(measured, validation, speed), refresh=False)
             bar.update()
@@ -202,9 +200,9 @@ def updates(
                 raise KeyboardInterrupt
         if validation is None:  # stopped between the last update and the end
             validation = validate(task, topo, activations, held_out, recipe, accelerator)
-        if recipe.snapshot_every and snapshots.last < done:
+        if stimuli is not None and snapshots.last < done:
             take_snapshot()
-        model_state, _ = whole_state(whole, weights)
+        model_state, _ = whole_state(whole, ())
         if accelerator.is_main_process:
             trained = build_model(recipe, end_of_text(tokenizer))
             NextToken(trained, recipe.precision).load_state_dict(model_state)

@@ -42,7 +42,7 @@ def check_processes(recipe: Recipe, processes: int) -> None:
     if recipe.micro_batches % processes:
         raise ValueError(
             f"{processes} processes cannot share an update evenly: its batch of {recipe.batch} makes "
-            f"{recipe.micro_batches} micro-batches of {recipe.batch // recipe.micro_batches}; set --batch and "
+            f"{recipe.micro_batches} micro-batches of {recipe.micro_batch_size}; set --batch and "
             f"--micro-batch so that batch / micro-batch is a multiple of {processes}"
         )
 
@@ -112,12 +112,12 @@ def load_whole_state(
     task: nn.Module, optimizers: Sequence[Optimizer], model_state: dict[str, Any], states: Sequence[dict[str, Any]]
 ) -> None:
     """Load what `whole_state` returned, in every process."""
+    of_each = zip(optimizers, states, strict=True)
     if not isinstance(task, FSDPModule):
         task.load_state_dict(model_state)
-    else:
-        set_model_state_dict(task, model_state, options=_WHOLE)
-    for optimizer, state in zip(optimizers, states, strict=True):
-        if not isinstance(task, FSDPModule):
+        for optimizer, state in of_each:
             optimizer.load_state_dict(state)
-        else:
-            set_optimizer_state_dict(task, optimizer, state, options=_WHOLE)
+        return
+    set_model_state_dict(task, model_state, options=_WHOLE)
+    for optimizer, state in of_each:
+        set_optimizer_state_dict(task, optimizer, state, options=_WHOLE)

@@ -82,8 +82,7 @@ class Snapshots:
 
     def take(self, update: int, model: PreTrainedModel) -> None:
         """Map the language contrast as the model has it after an update, and add it to table and pictures."""
-        if self._stimuli is None:
-            return
+        assert self._stimuli is not None, "without stimuli there is nothing to map"
         responses = respond(model, self._topo, self._stimuli, self._tokenizer)
         if not self._write:
             return

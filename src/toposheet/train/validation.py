@@ -44,7 +44,7 @@ def validate(
     accelerator: Accelerator,
 ) -> Validation:  # fmt: skip
     """Return the losses on held-out blocks (blocks, context + 1), shared among the processes."""
-    micro_batches = held_out.split(recipe.batch // recipe.micro_batches)
+    micro_batches = held_out.split(recipe.micro_batch_size)
     task.eval()
     sums = torch.zeros(1 + len(topo.sheets), dtype=torch.float64)
     # All processes make as many forward passes, as sharded weights need it; a pass too many counts for nothing.
@@ -63,7 +63,7 @@ def validate(
 
 def whole_batches(held_out: Tensor, recipe: Recipe) -> Tensor:
     """Return as many held-out blocks as fill micro-batches; one that is not full would be compiled anew."""
-    size = recipe.batch // recipe.micro_batches
+    size = recipe.micro_batch_size
     return held_out[: len(held_out) // size * size] if len(held_out) >= size else held_out
 
 
