@@ -147,7 +147,7 @@ _TITLES = {
     "memory": "Memory",
     "tokenising": "From text to tokens",
 }
-_HEAD = """# What the objective costs
+_HEAD = """# What it costs
 
 Made by `make bench` (results in [benchmarks.json](benchmarks.json)) on {machine}; {date}. Machines are noisy:
 whatever is compared runs in turn in one process, and a ratio is the median over pairs, with its quartiles."""
@@ -174,5 +174,5 @@ _WORDS = {
 _TAIL = """## Not measured
 
 No GPU was at hand: the bars for one (10 times faster than the loop at 49,152 tokens in bfloat16; a training step of
-the paper's size at most 1.02 times that without the objective) are open. `make bench` measures them where torch finds
+the paper's size at most 1.02 times that without the objective; 40 % model FLOPs utilisation) are open. `make bench` measures them where torch finds
 one."""
