@@ -174,5 +174,5 @@ _WORDS = {
 _TAIL = """## Not measured
 
 No GPU was at hand: the bars for one (10 times faster than the loop at 49,152 tokens in bfloat16; a training step of
-the paper's size at most 1.02 times that without the objective; 40 % model FLOPs utilisation) are open. `make bench` measures them where torch finds
-one."""
+the paper's size at most 1.02 times that without the objective; 40 % model FLOPs utilisation) are open. `make bench`
+measures them where torch finds one."""
