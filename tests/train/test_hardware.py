@@ -20,8 +20,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is the C library of Linux")
 def test_freed_memory_is_used_again_without_page_faults():
-    faults = {}
-    for how in ("keep", "default"):
+    faults = {"keep": 0, "default": 0}
+    for how in 4 * list(faults):  # where a heap happens to lie, now and then nothing is given back by default either
         done = subprocess.run([sys.executable, "-c", PROGRAM, how], capture_output=True, text=True, check=True)
-        faults[how] = int(done.stdout)
+        faults[how] += int(done.stdout)
     assert faults["keep"] < 0.1 * faults["default"]
