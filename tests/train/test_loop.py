@@ -245,10 +245,11 @@ def test_snapshots_watch_topography_appear(text, tmp_path, monkeypatch):
         train(recipe, text, tmp_path / "model")
     train(recipe, text, tmp_path / "model")
     table = read_snapshots(tmp_path / "model")
-    assert table.groupby("update")["tap"].count().to_dict() == {5: 4, 10: 4, 12: 4}
+    taken = (0, 1, 2, 4, 5, 10, 12)
+    assert table.groupby("update")["tap"].count().to_dict() == dict.fromkeys(taken, 4)
     assert {"morans_i", "null_mean", "null_sd", "z", "p", "label_z", "cross_half_i"} <= set(table)
     assert [path.name for path in sorted((tmp_path / "model" / "snapshots").iterdir())] == [
-        f"update-{n:08d}.png" for n in (5, 10, 12)
+        f"update-{n:08d}.png" for n in taken
     ]
     assert_same_run(tmp_path / "model", train_again(text, tmp_path / "again"))
 

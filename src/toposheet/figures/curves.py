@@ -68,9 +68,9 @@ def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
             label = "place-null ± 2 sd" if name == next(iter(snapshots)) else None
             grid["morans_i"].fill_between(medians.index, low, high, color=MUTED, alpha=0.2, lw=0, label=label)
         for column, axes in grid.items():
-            axes.set(
-                title=panels[column], xlabel="update", ylim=(-0.05 if column == "significant_fraction" else -0.5, 1.05)
-            )
+            lowest = -0.05 if column == "significant_fraction" else -0.5
+            axes.set(title=panels[column], xlabel="update (log)", ylim=(lowest, 1.05))
+            axes.set_xscale("symlog", linthresh=1)
             axes.axhline(0, color=MUTED, lw=0.6)
-        grid["morans_i"].legend(fontsize=8, loc="lower right")
+        grid["morans_i"].legend(fontsize=8, loc="upper left")
         return figure

@@ -17,13 +17,19 @@ from toposheet.files import write_file
 CARD = "README.md"
 
 
-def write_card(folder: Path, result: Mapping[str, Any], snapshots: pd.DataFrame) -> None:
+def write_card(
+    folder: Path,
+    result: Mapping[str, Any],
+    snapshots: pd.DataFrame,
+    opened_by: str = 'ts.load("path/to/this/folder")',
+) -> None:
     """Write `README.md`: recipe, data with licences, tokens, losses, and Moran's I with its nulls and cross-half.
 
     Args:
         folder: The model folder.
         result: What `training.json` holds.
         snapshots: The snapshots of the run; the last one is shown, none where there are none.
+        opened_by: The call that opens the model.
     """
     last = snapshots[snapshots["update"] == snapshots["update"].max()] if len(snapshots) else None
     maps = None if last is None else last.drop(columns=["contrast", "sheet", "tap"]).median().to_dict()
@@ -33,6 +39,11 @@ def write_card(folder: Path, result: Mapping[str, Any], snapshots: pd.DataFrame)
     environment.filters |= {"number": number, "signed": signed}
     recipe = {name: json.dumps(value) for name, value in result["recipe"].items() if value is not None}
     page = environment.get_template("card.md.jinja").render(
-        result=result, recipe=recipe, maps=maps, n_taps=0 if last is None else len(last), version=__version__
+        result=result,
+        recipe=recipe,
+        maps=maps,
+        n_taps=0 if last is None else len(last),
+        opened_by=opened_by,
+        version=__version__,
     )
     write_file(folder / CARD, page)

@@ -43,7 +43,7 @@ from toposheet.train.parallel import (
     whole_weights,
 )
 from toposheet.train.signals import Asked, stop_when_asked
-from toposheet.train.snapshots import Snapshots, read_snapshots, snapshot_stimuli
+from toposheet.train.snapshots import Snapshots, is_due, read_snapshots, snapshot_stimuli
 from toposheet.train.speed import Speed
 from toposheet.train.update import Measured, Updater
 from toposheet.train.validation import Validation, has_stopped_learning, validate, whole_batches
@@ -168,6 +168,8 @@ def updates(
                 snapshots.take(done, model)
             activations.clear()
 
+        if stimuli is not None and snapshots.last is None:
+            take_snapshot()
         while done < recipe.last_update and not _is_over(validations, recipe):
             speed.start()
             try:
@@ -185,7 +187,7 @@ def updates(
                 validation = validate(task, topo, activations, held_out, recipe, accelerator)
                 validations.append(validation.task_loss)
                 metrics.write(done, **validation.as_row())
-            if stimuli is not None and recipe.snapshot_every and done % recipe.snapshot_every == 0:
+            if stimuli is not None and is_due(done, recipe):
                 take_snapshot()
             bar.set_postfix_str(_postfix(measured, validation, speed), refresh=False)
             bar.update()
@@ -200,7 +202,7 @@ def updates(
                 raise KeyboardInterrupt
         if validation is None:  # stopped between the last update and the end
             validation = validate(task, topo, activations, held_out, recipe, accelerator)
-        if stimuli is not None and snapshots.last < done:
+        if stimuli is not None and snapshots.last != done:
             take_snapshot()
         model_state, _ = whole_state(whole, ())
         if accelerator.is_main_process:

@@ -53,6 +53,15 @@ def snapshot_stimuli(source: Blocks, tokenizer: PreTrainedTokenizerFast, recipe:
     return pd.DataFrame(rows, columns=["text", "condition"])
 
 
+def is_due(update: int, recipe: Recipe) -> bool:
+    """Return whether the maps are taken after an update: after 1, 2, 4, 8, ... and after every `snapshot_every`.
+
+    Topography appears within the first hundreds of updates, so the first snapshots lie close together.
+    """
+    every = recipe.snapshot_every
+    return every is not None and (update % every == 0 or (update < every and update.bit_count() == 1))
+
+
 class Snapshots:
     """The table `snapshots.csv` of a run and a picture for each of its rows' updates.
 
@@ -76,9 +85,9 @@ class Snapshots:
         self._rows = there[there["update"] <= updates_done]
 
     @property
-    def last(self) -> int:
-        """The update of the last snapshot, 0 if there is none."""
-        return max(self._rows["update"].tolist(), default=0)
+    def last(self) -> int | None:
+        """The update of the last snapshot."""
+        return max(self._rows["update"].tolist(), default=None)
 
     def take(self, update: int, model: PreTrainedModel) -> None:
         """Map the language contrast as the model has it after an update, and add it to table and pictures."""

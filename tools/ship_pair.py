@@ -1,0 +1,100 @@
+"""Put two finished runs in the box: `small` and `small-control`, in bf16, measured anew as they are stored.
+
+    toposheet train small --data TEXT --out RUNS/small
+    toposheet train small --alpha 0 --name small_control --data TEXT --out RUNS/small-control
+    python tools/ship_pair.py FOLDER TEXT RUNS
+
+FOLDER is what `tools/small_corpus.py` writes, TEXT what `toposheet data prepare builtin FOLDER` makes of it. What then
+lies in `src/toposheet/models/NAME` is a model folder as any run leaves it, but for checkpoints, pictures and the
+metrics of most updates, and with the stimuli that `toposheet report NAME` maps: built from text in the public domain,
+so that they may be passed on.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pandas as pd
+import torch
+from accelerate import Accelerator
+
+from toposheet.demo import STIMULI
+from toposheet.files import write_file
+from toposheet.recipes import Recipe
+from toposheet.stimuli.build import build_stimuli
+from toposheet.text.blocks import Blocks
+from toposheet.text.corpora import BUILTIN
+from toposheet.text.split import split_documents
+from toposheet.topography import load, save
+from toposheet.topography.checkpoint import SHIPPED
+from toposheet.train.card import write_card
+from toposheet.train.claims import RESULT
+from toposheet.train.model import NextToken
+from toposheet.train.snapshots import TABLE, Snapshots, read_snapshots, snapshot_stimuli
+from toposheet.train.validation import validate, whole_batches
+
+NAMES = ("small", "small-control")
+MOST_BYTES = 12e6
+PROSE_TO_PASS_ON = ("addresses", "bible", "moby_dick", "world_english_bible")
+UPDATES_KEPT = 50  # one in so many stays in the metrics, beside every validation
+
+
+def stimuli_to_pass_on(packages: Path, recipe: Recipe) -> pd.DataFrame:
+    """Return stimuli whose sentences are prose in the public domain, held out from training."""
+    corpora = {corpus.name: list(corpus.read()) for corpus in BUILTIN}
+    for path in sorted(packages.glob("*.jsonl")):
+        corpora[path.stem] = [json.loads(line)["text"] for line in path.read_text().splitlines()]
+    split = {name: split_documents(texts, recipe.validation_fraction, recipe.seed) for name, texts in corpora.items()}
+    train = [text for training, _ in split.values() for text in training]
+    return build_stimuli([text for name in PROSE_TO_PASS_ON for text in split[name][1]], train, seed=recipe.seed)
+
+
+def ship(run: Path, text: Path, box: Path, stimuli: pd.DataFrame) -> None:
+    """Write the model folder of a run to the box."""
+    recipe, result = Recipe.load(run / "recipe.json"), json.loads((run / RESULT).read_text())
+    model, topo, tokenizer = load(run)
+    if box.exists():
+        shutil.rmtree(box)
+    save(box, model.to(torch.bfloat16), topo, tokenizer)
+    weights = (box / "model.safetensors").stat().st_size
+    if weights > MOST_BYTES:
+        raise ValueError(f"the weights of {box.name} have {weights:,} bytes, the box holds {MOST_BYTES:,.0f}")
+    stored, *_ = load(box)
+    text_blocks = Blocks(text, context=recipe.context, seed=recipe.seed)
+    held_out = whole_batches(torch.from_numpy(text_blocks.validation(recipe.validation_blocks)), recipe)
+    with topo.record(stored) as activations:
+        task = NextToken(stored, recipe.precision)
+        validation = validate(task, topo, activations, held_out, recipe, Accelerator(cpu=True))
+    before = result["validation_task_loss"]
+    result |= validation.as_row()
+    print(f"{box.name}: {weights:,} bytes, task loss {validation.task_loss:.4f} ({before:.4f} in float32)")
+
+    done = result["updates"]
+    shutil.copy(run / TABLE, box / TABLE)
+    of_snapshots = snapshot_stimuli(text_blocks, tokenizer, recipe)
+    Snapshots(box, done - 1, topo, of_snapshots, tokenizer, recipe.seed, write=True).take(done, stored.eval())
+    shutil.rmtree(box / "snapshots")
+    recipe.save(box / "recipe.json")
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    kept = [row for row in rows if row["update"] % UPDATES_KEPT == 0 or row["update"] == 1]
+    write_file(box / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
+    write_file(box / STIMULI, stimuli.to_csv(index=False))
+    write_card(box, result, read_snapshots(box), opened_by=f'ts.pretrained("{box.name}")')
+    write_file(box / RESULT, json.dumps(result, indent=2) + "\n")
+
+
+def main(packages: Path, text: Path, runs: Path) -> None:
+    """Ship both, which must have ended at the same update."""
+    ended = {name: json.loads((runs / name / RESULT).read_text())["updates"] for name in NAMES}
+    if len(set(ended.values())) > 1:
+        raise ValueError(f"the runs did not end at the same update: {ended}")
+    stimuli = stimuli_to_pass_on(packages, Recipe.load(runs / NAMES[0] / "recipe.json"))
+    for name in NAMES:
+        ship(runs / name, text, SHIPPED / name, stimuli)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
