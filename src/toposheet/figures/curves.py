@@ -67,10 +67,12 @@ def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
             low, high = (medians["null_mean"] + sign * 2 * medians["null_sd"] for sign in (-1, 1))
             label = "place-null ± 2 sd" if name == next(iter(snapshots)) else None
             grid["morans_i"].fill_between(medians.index, low, high, color=MUTED, alpha=0.2, lw=0, label=label)
+        last = max(table["update"].max() for table in snapshots.values())
         for column, axes in grid.items():
             lowest = -0.05 if column == "significant_fraction" else -0.5
             axes.set(title=panels[column], xlabel="update (log)", ylim=(lowest, 1.05))
             axes.set_xscale("symlog", linthresh=1)
+            axes.set_xlim(-0.3, 1.3 * last)
             axes.axhline(0, color=MUTED, lw=0.6)
         grid["morans_i"].legend(fontsize=8, loc="upper left")
         return figure
