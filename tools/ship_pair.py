@@ -25,16 +25,17 @@ from toposheet.demo import STIMULI
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
 from toposheet.stimuli.build import build_stimuli
-from toposheet.text.blocks import Blocks
 from toposheet.text.corpora import BUILTIN
+from toposheet.text.shards import read_manifest
 from toposheet.text.split import split_documents
 from toposheet.topography import load, save
 from toposheet.topography.checkpoint import SHIPPED
+from toposheet.train.batches import read_text
 from toposheet.train.card import write_card
 from toposheet.train.claims import RESULT
 from toposheet.train.model import NextToken
 from toposheet.train.snapshots import TABLE, Snapshots, read_snapshots, snapshot_stimuli
-from toposheet.train.validation import validate, whole_batches
+from toposheet.train.validation import validate
 
 NAMES = ("small", "small-control")
 MOST_BYTES = 12e6
@@ -63,18 +64,17 @@ def ship(run: Path, text: Path, box: Path, stimuli: pd.DataFrame) -> None:
     if weights > MOST_BYTES:
         raise ValueError(f"the weights of {box.name} have {weights:,} bytes, the box holds {MOST_BYTES:,.0f}")
     stored, *_ = load(box)
-    text_blocks = Blocks(text, context=recipe.context, seed=recipe.seed)
-    held_out = whole_batches(torch.from_numpy(text_blocks.validation(recipe.validation_blocks)), recipe)
+    run_text = read_text(text, read_manifest(text), recipe)
     with topo.record(stored) as activations:
         task = NextToken(stored, recipe.precision)
-        validation = validate(task, topo, activations, held_out, recipe, Accelerator(cpu=True))
+        validation = validate(task, topo, activations, run_text.held_out, recipe, Accelerator(cpu=True))
     before = result["validation_task_loss"]
     result |= validation.as_row()
     print(f"{box.name}: {weights:,} bytes, task loss {validation.task_loss:.4f} ({before:.4f} in float32)")
 
     done = result["updates"]
     shutil.copy(run / TABLE, box / TABLE)
-    of_snapshots = snapshot_stimuli(text_blocks, tokenizer, recipe)
+    of_snapshots = snapshot_stimuli(run_text, recipe)
     Snapshots(box, done - 1, topo, of_snapshots, tokenizer, recipe.seed, write=True).take(done, stored.eval())
     shutil.rmtree(box / "snapshots")
     recipe.save(box / "recipe.json")

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import shutil
 import signal
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
 
-from toposheet.files import write_file
 from toposheet.recipes import Recipe
-from toposheet.text.bigram import bigram_loss
-from toposheet.text.blocks import Blocks
 from toposheet.text.shards import Manifest, read_manifest
-from toposheet.text.tokenizer import end_of_text, read_tokenizer
-from toposheet.topography import Topography, save
-from toposheet.train.batches import prefetched
-from toposheet.train.card import write_card
+from toposheet.text.tokenizer import end_of_text
+from toposheet.topography import Topography
+from toposheet.train.batches import prefetched, read_text
 from toposheet.train.checkpoints import Progress, newest_checkpoint, read_progress, save_progress
-from toposheet.train.claims import RESULT, check_objective, check_progress, check_vocabulary, claim, is_finished
+from toposheet.train.claims import check_objective, check_progress, claim, is_finished
+from toposheet.train.finish import write_model
 from toposheet.train.hardware import keep_freed_memory, machine
 from toposheet.train.log import Metrics, check_trackers, progress_bar
 from toposheet.train.model import BLOCK_ATTENTION, NextToken, attention, build_model
@@ -43,18 +37,17 @@ from toposheet.train.parallel import (
     whole_weights,
 )
 from toposheet.train.signals import Asked, stop_when_asked
-from toposheet.train.snapshots import Snapshots, is_due, read_snapshots, snapshot_stimuli
+from toposheet.train.snapshots import Snapshots, is_due, snapshot_stimuli
 from toposheet.train.speed import Speed
 from toposheet.train.update import Measured, Updater
-from toposheet.train.validation import Validation, has_stopped_learning, validate, whole_batches
+from toposheet.train.validation import Validation, has_stopped_learning, validate
 
 CHECKPOINTS = "checkpoints"
-_BIGRAM_TOKENS = 50_000_000  # enough to count; more would take memory and no longer change the loss much
 
 
 def train(
     recipe: Recipe,
-    text: Path,
+    data: Path,
     out: Path,
     trackers: Sequence[str] = (),
     on_other_machine: bool = False,
@@ -69,7 +62,7 @@ def train(
 
     Args:
         recipe: What to train. Equal recipes on equal text give equal models on one machine.
-        text: A folder of prepared text (`toposheet data prepare`).
+        data: A folder of prepared text (`toposheet data prepare`).
         out: The model folder.
         trackers: Where to log to besides `metrics.jsonl`: `tensorboard`, `wandb`, `trackio`.
         on_other_machine: Go on with a run that was begun on other hardware or by another number of processes; its
@@ -83,13 +76,13 @@ def train(
         SystemExit: SIGTERM asked the run to stop; its state is saved and the code is 0.
     """
     with stop_when_asked() as asked:
-        for _ in updates(recipe, text, out, trackers, on_other_machine, asked):
+        for _ in updates(recipe, data, out, trackers, on_other_machine, asked):
             pass
 
 
 def updates(
     recipe: Recipe,
-    text: Path,
+    data: Path,
     out: Path,
     trackers: Sequence[str] = (),
     on_other_machine: bool = False,
@@ -108,14 +101,12 @@ def updates(
     if not accelerator.is_main_process:
         logging.getLogger("toposheet").setLevel(logging.ERROR)  # the first process says it
     check_processes(recipe, accelerator.num_processes)
-    manifest = read_manifest(text) if accelerator.is_local_main_process else Manifest.load(text)
+    manifest = read_manifest(data) if accelerator.is_local_main_process else Manifest.load(data)
     if is_finished(out, manifest.checksum):
         return
-    check_vocabulary(recipe, manifest, text)
-    source = Blocks(text, context=recipe.context, seed=recipe.seed)
-    tokenizer = read_tokenizer(text, manifest)
-    tokenizer.model_max_length = recipe.context
-    model = build_model(recipe, end_of_text(tokenizer))
+    text = read_text(data, manifest, recipe)
+    end = end_of_text(text.tokenizer)
+    model = build_model(recipe, end)
     topo = Topography.per_tap(model, recipe.taps, recipe.sheet_shape, recipe.spacing_mm, recipe.seed)
     check_objective(model, topo, recipe)
     here = machine(accelerator.device, accelerator.num_processes)
@@ -140,10 +131,9 @@ def updates(
     accelerator.wait_for_everyone()
     accelerator.init_trackers("toposheet", config=_tracked(recipe))
     metrics = Metrics(out / "metrics.jsonl", done, accelerator)
-    stimuli = snapshot_stimuli(source, tokenizer, recipe) if recipe.snapshot_every else None
-    snapshots = Snapshots(out, done, topo, stimuli, tokenizer, recipe.seed, accelerator.is_main_process)
+    stimuli = snapshot_stimuli(text, recipe) if recipe.snapshot_every else None
+    snapshots = Snapshots(out, done, topo, stimuli, text.tokenizer, recipe.seed, accelerator.is_main_process)
     speed = Speed(model, recipe, accelerator)
-    held_out = whole_batches(torch.from_numpy(source.validation(recipe.validation_blocks)), recipe)
     validation: Validation | None = None
 
     with ExitStack() as stack:
@@ -152,7 +142,7 @@ def updates(
             stack.callback(tracker.finish)
         stack.enter_context(attention(model, BLOCK_ATTENTION))
         activations = stack.enter_context(topo.record(model))
-        batches = stack.enter_context(prefetched(source, recipe, accelerator, done))
+        batches = stack.enter_context(prefetched(text.blocks, recipe, accelerator, done))
         bar = stack.enter_context(progress_bar(recipe.name, recipe.last_update, done, accelerator.is_main_process))
         update_weights = Updater(model, task, weights, topo, activations, recipe, accelerator)
 
@@ -184,7 +174,7 @@ def updates(
             metrics.write(done, **row)
             last = done == recipe.last_update
             if last or done % recipe.validate_every == 0:
-                validation = validate(task, topo, activations, held_out, recipe, accelerator)
+                validation = validate(task, topo, activations, text.held_out, recipe, accelerator)
                 validations.append(validation.task_loss)
                 metrics.write(done, **validation.as_row())
             if stimuli is not None and is_due(done, recipe):
@@ -201,28 +191,17 @@ def updates(
             if stop:
                 raise KeyboardInterrupt
         if validation is None:  # stopped between the last update and the end
-            validation = validate(task, topo, activations, held_out, recipe, accelerator)
+            validation = validate(task, topo, activations, text.held_out, recipe, accelerator)
         if stimuli is not None and snapshots.last != done:
             take_snapshot()
         model_state, _ = whole_state(whole, ())
         if accelerator.is_main_process:
-            trained = build_model(recipe, end_of_text(tokenizer))
+            trained = build_model(recipe, end)
             NextToken(trained, recipe.precision).load_state_dict(model_state)
-            save(out, trained, topo, tokenizer)
-            seen = min(done * recipe.batch, _BIGRAM_TOKENS // recipe.context)
-            result = {
-                "recipe": asdict(recipe),
-                "text": manifest.checksum,
-                "corpora": manifest.corpora,
-                "updates": done,
-                "tokens": done * recipe.batch * recipe.context,
-                **validation.as_row(),
-                "bigram_loss": bigram_loss(source.seen(seen), held_out.numpy(), recipe.vocabulary),
-                "seconds_since_start_or_resume": round(speed.seconds_since_start, 1),
-                "machine": here,
-            }
-            write_card(out, result, read_snapshots(out))
-            write_file(out / RESULT, json.dumps(result, indent=2) + "\n")
+            seconds = round(speed.seconds_since_start, 1)
+            write_model(
+                out, recipe, trained, topo, text, validation, done, seconds_since_start_or_resume=seconds, machine=here
+            )
             shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
         accelerator.wait_for_everyone()
 

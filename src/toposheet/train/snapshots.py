@@ -15,8 +15,8 @@ from toposheet.figures.maps import contrast_maps
 from toposheet.files import folder_aside, write_file
 from toposheet.recipes import Recipe
 from toposheet.stimuli.build import sentences_and_nonwords
-from toposheet.text.blocks import Blocks
 from toposheet.topography import Topography
+from toposheet.train.batches import RunText
 
 TABLE = "snapshots.csv"
 PICTURES = "snapshots"
@@ -25,17 +25,17 @@ _PER_CONDITION, _AT_LEAST = 50, 20
 _SAMPLE_TOKENS = 1_000_000  # of the text, to know its words and sentences
 
 
-def snapshot_stimuli(source: Blocks, tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> pd.DataFrame | None:
+def snapshot_stimuli(text: RunText, recipe: Recipe) -> pd.DataFrame | None:
     """Return sentences of the held-out text and non-word lists made of them: the same for every run of a seed and text.
 
     Pairs of which one is longer than the context are left out. None, with a warning, where too few are left.
 
     Args:
-        source: The text.
-        tokenizer: Of the model.
+        text: Of the run.
         recipe: The run.
     """
-    held_out, train = (source.documents(split, _SAMPLE_TOKENS, tokenizer) for split in ("validation", "train"))
+    tokenizer = text.tokenizer
+    held_out, train = (text.blocks.documents(split, _SAMPLE_TOKENS, tokenizer) for split in ("validation", "train"))
     rng = np.random.default_rng(recipe.seed)
     try:
         pairs = list(zip(*sentences_and_nonwords(held_out, train, _PER_CONDITION, rng), strict=True))

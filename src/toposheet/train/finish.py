@@ -1,0 +1,54 @@
+"""What a run leaves when it is done: the model, its card, and what it is worth."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from toposheet.files import write_file
+from toposheet.recipes import Recipe
+from toposheet.text.bigram import bigram_loss
+from toposheet.topography import Topography, save
+from toposheet.train.batches import RunText
+from toposheet.train.card import write_card
+from toposheet.train.claims import RESULT
+from toposheet.train.snapshots import read_snapshots
+from toposheet.train.validation import Validation
+
+_BIGRAM_TOKENS = 50_000_000  # enough to count; more would take memory and no longer change the loss much
+
+
+def write_model(
+    out: Path, recipe: Recipe, model: PreTrainedModel, topo: Topography, text: RunText, validation: Validation,
+    updates: int, **more: Any,
+) -> None:  # fmt: skip
+    """Write model, card and `training.json`, the last of them last: where it is, the run is finished.
+
+    Args:
+        out: The model folder.
+        recipe: The run.
+        model: As it was trained.
+        topo: Its topography.
+        text: Of the run.
+        validation: Losses at the end.
+        updates: How many were done.
+        more: What else `training.json` holds.
+    """
+    save(out, model, topo, text.tokenizer)
+    seen = text.blocks.seen(min(updates * recipe.batch, _BIGRAM_TOKENS // recipe.context))
+    result = {
+        "recipe": asdict(recipe),
+        "text": text.manifest.checksum,
+        "corpora": text.manifest.corpora,
+        "updates": updates,
+        "tokens": updates * recipe.batch * recipe.context,
+        **validation.as_row(),
+        "bigram_loss": bigram_loss(seen, text.held_out.numpy(), recipe.vocabulary),
+        **more,
+    }
+    write_card(out, result, read_snapshots(out))
+    write_file(out / RESULT, json.dumps(result, indent=2) + "\n")
