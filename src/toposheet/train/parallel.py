@@ -48,7 +48,11 @@ def check_processes(recipe: Recipe, processes: int) -> None:
 
 
 def parallelise(task: nn.Module, recipe: Recipe, accelerator: Accelerator) -> nn.Module:
-    """Move a model to its device and share it among the processes, as the recipe says; one process needs nothing."""
+    """Move a model to its device and share it among the processes, as the recipe says; one process needs nothing.
+
+    FSDP2 takes the module that is called first for the outermost, so the whole model is called once, before a snapshot
+    calls the one inside.
+    """
     task.to(accelerator.device)
     if accelerator.num_processes == 1 or recipe.parallel == "ddp":
         if recipe.compile:
@@ -56,7 +60,10 @@ def parallelise(task: nn.Module, recipe: Recipe, accelerator: Accelerator) -> nn
         return accelerator.prepare_model(task)
     for layer in next(module for module in task.modules() if isinstance(module, nn.ModuleList)):
         fully_shard(layer)
-    fully_shard(task)
+    sharded = fully_shard(task)
+    with torch.no_grad():
+        task(torch.zeros(1, 2, dtype=torch.long, device=accelerator.device))
+    sharded.reshard()
     if recipe.compile:
         task.compile()
     return task
