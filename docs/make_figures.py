@@ -1,22 +1,26 @@
-"""Make the figures that the README shows, from a finished (or now run) demo: `make docs`."""
+"""Make the figures of README and docs, from the demo (finished, or run now) and the shipped pair: `make docs`."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
-from toposheet import demo, recipes
+from toposheet import cli, demo, recipes
 
 HERE = Path(__file__).parent
-SHOWN = ("losses.png", "map-sentence-nonword-raw.png", "map-random-labels-raw.png", "clustering.png")
+OF_DEMO = ("losses.png", "map-sentence-nonword-raw.png", "map-random-labels-raw.png", "clustering.png")
+OF_SMALL = ("map-sentence-nonword-raw.png", "trajectory.png")
 
 
 def main() -> None:
-    out = HERE.parent / "runs" / "demo"
-    demo.run(recipes.demo(), out, say=print)
+    runs = HERE.parent / "runs"
+    demo.run(recipes.demo(), runs / "demo", say=print)
+    cli.report("small", out=runs / "small")
     (HERE / "figures").mkdir(exist_ok=True)
-    for name in SHOWN:
-        shutil.copy(out / "figures" / name, HERE / "figures" / name)
+    for name in OF_DEMO:
+        shutil.copy(runs / "demo" / "figures" / name, HERE / "figures" / name)
+    for name in OF_SMALL:
+        shutil.copy(runs / "small" / "figures" / name, HERE / "figures" / f"small-{name}")
 
 
 if __name__ == "__main__":

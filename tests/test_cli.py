@@ -300,9 +300,6 @@ def test_a_full_disk_is_one_line_and_what_was_there_stays(tmp_path, size):
 
 
 def test_what_the_readme_shows_in_python_runs(tmp_path):
-    from toposheet import demo, recipes
-
-    demo.run(recipes.tiny(), tmp_path / "runs" / "demo", permutations=5, per_condition=20)
     (example,) = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text(), re.DOTALL)
     done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

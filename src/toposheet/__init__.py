@@ -3,7 +3,8 @@
 Example:
     import toposheet as ts
 
-    model, topo, tokenizer = ts.load("runs/demo/topographic")
+    model, topo, tokenizer = ts.pretrained("small")
+    stimuli = ts.stimuli_for("small")
     responses = ts.respond(model, topo, stimuli, tokenizer)
     ts.map_statistics(responses, "sentence", "nonword")
 """
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from toposheet.cortex import contrast, map_statistics, random_label_statistics, readout, respond
+    from toposheet.demo import stimuli_for
     from toposheet.sheet import Sheet
     from toposheet.stats import cross_morans_i, morans_i
     from toposheet.stimuli.build import build_stimuli
@@ -49,6 +51,7 @@ __all__ = [
     "spatial_correlation_loss",
     "spatial_loss",
     "spatial_losses",
+    "stimuli_for",
 ]
 
 _HOME = {
@@ -70,6 +73,7 @@ _HOME = {
     "spatial_correlation_loss": "topography",
     "spatial_loss": "topography",
     "spatial_losses": "topography",
+    "stimuli_for": "demo",
 }
 
 

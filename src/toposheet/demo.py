@@ -101,7 +101,17 @@ def builtin_stimuli(recipe: Recipe, per_condition: int = 100) -> pd.DataFrame:
 
 
 def stimuli_for(model: str) -> pd.DataFrame:
-    """Return the stimuli that come with a model, or those that are built for its recipe, the demo's if it has none."""
+    """Return the stimuli that come with a model, or those that are built for its recipe, the demo's if it has none.
+
+    Args:
+        model: A model folder, the name of a shipped model, or a hub id.
+
+    Returns:
+        A table with columns `text`, `condition` (sentence, nonword, noun, verb) and `item`.
+
+    Raises:
+        FileNotFoundError: there is no such model, or a package of the extra `demo`, which building needs, is missing.
+    """
     folder = local_folder(model)
     if (folder / STIMULI).is_file():
         return read_stimuli(folder / STIMULI)
