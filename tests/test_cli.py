@@ -114,7 +114,7 @@ def test_help_of_train_lists_the_fields_of_the_recipe():
         (["data", "prepare", "builtin", "--out", "o", "--workers", "0"], ["workers is 0"]),
         (["data", "prepare", "builtin", "--out", "o", "--executor", "slurm"], ["--slurm-partition NAME"]),
         (["map"], ["Missing", "MODEL", "--stimuli"]),
-        (["report", "nowhere", "--out", "o"], ["nowhere does not exist"]),
+        (["report", "nowhere", "--out", "o"], ["nowhere does not exist", "small, small-control"]),
         (["report", "nowhere", "--contrast", "a:b"], ["--contrast is given without --stimuli"]),
     ],
 )

@@ -175,5 +175,8 @@ def local_folder(source: str | Path) -> Path:
         return SHIPPED / str(source)
     if not may_be_on_hub(source):
         what = "is not a folder" if folder.exists() else "does not exist"
-        raise FileNotFoundError(f"{source} {what}: give a model folder or a hub id (organisation/name)")
+        raise FileNotFoundError(
+            f"{source} {what}: give a model folder, a shipped model ({', '.join(shipped()) or 'none'}) or a hub id "
+            "(organisation/name)"
+        )
     return snapshot(str(source))
