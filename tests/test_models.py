@@ -73,6 +73,8 @@ def test_their_losses_are_well_under_the_bigram_models_and_close_to_one_another(
 def test_a_card_says_what_the_results_say(name):
     card, stored = (SHIPPED / name / "README.md").read_text(), result(name)
     assert f'ts.pretrained("{name}")' in card
+    assert card.count(f"# {name}\n") == 1
+    assert ("It shows topography" in card) == (name == "small")
     for value in (stored["validation_task_loss"], stored["bigram_loss"]):
         assert f"| {value:.3f} |" in card
     assert f"| {stored['validation_spatial_loss']:.4f} |" in card

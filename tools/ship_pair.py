@@ -57,12 +57,12 @@ def ship(run: Path, text: Path, box: Path, stimuli: pd.DataFrame) -> None:
     """Write the model folder of a run to the box."""
     recipe, result = Recipe.load(run / "recipe.json"), json.loads((run / RESULT).read_text())
     model, topo, tokenizer = load(run)
+    weights = 2 * sum(parameter.numel() for parameter in model.parameters())
+    if weights > MOST_BYTES:
+        raise ValueError(f"the weights of {box.name} have {weights:,} bytes, the box holds {MOST_BYTES:,.0f}")
     if box.exists():
         shutil.rmtree(box)
     save(box, model.to(torch.bfloat16), topo, tokenizer)
-    weights = (box / "model.safetensors").stat().st_size
-    if weights > MOST_BYTES:
-        raise ValueError(f"the weights of {box.name} have {weights:,} bytes, the box holds {MOST_BYTES:,.0f}")
     stored, *_ = load(box)
     run_text = read_text(text, read_manifest(text), recipe)
     with topo.record(stored) as activations:
@@ -82,7 +82,7 @@ def ship(run: Path, text: Path, box: Path, stimuli: pd.DataFrame) -> None:
     kept = [row for row in rows if row["update"] % UPDATES_KEPT == 0 or row["update"] == 1]
     write_file(box / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
     write_file(box / STIMULI, stimuli.to_csv(index=False))
-    write_card(box, result, read_snapshots(box), opened_by=f'ts.pretrained("{box.name}")')
+    write_card(box, result, read_snapshots(box), shipped_as=box.name)
     write_file(box / RESULT, json.dumps(result, indent=2) + "\n")
 
 

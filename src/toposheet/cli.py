@@ -236,7 +236,7 @@ def report(
     from toposheet.report import compute, write_report
     from toposheet.topography import local_folder, shipped
 
-    if control is None and f"{model}-control" in shipped():
+    if control is None and not Path(model).is_dir() and f"{model}-control" in shipped():
         control = f"{model}-control"
     models = {_name(model): model} if control is None else {"topographic": model, "control": control}
     models = {name: local_folder(source) for name, source in models.items()}

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 
 from toposheet.figures.style import COLOURS, MUTED, STYLE
 
+_SMOOTHED = 25  # updates
+
 
 def loss_curves(metrics: Mapping[str, pd.DataFrame], bigram_loss: float | None) -> Figure:
     """Return the task loss and the spatial loss of training runs, with the bigram model's task loss."""
@@ -20,7 +22,9 @@ def loss_curves(metrics: Mapping[str, pd.DataFrame], bigram_loss: float | None) 
             for axes, column in ((task, "task_loss"), (spatial, "spatial_loss")):
                 if column in table:
                     updates = table.dropna(subset=[column])
-                    smooth = updates[column].rolling(25, min_periods=1).mean()
+                    at = updates["update"].to_numpy()
+                    spacing = (at[-1] - at[0]) / max(1, len(at) - 1)  # shipped models keep one update in 50
+                    smooth = updates[column].rolling(round(_SMOOTHED / spacing) or 1 if spacing else 1, 1).mean()
                     axes.plot(updates["update"], smooth, color=colour, alpha=0.4, lw=1)
                 validated = table.dropna(subset=[f"validation_{column}"])
                 axes.plot(
@@ -70,7 +74,7 @@ def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
         last = max(table["update"].max() for table in snapshots.values())
         for column, axes in grid.items():
             lowest = -0.05 if column == "significant_fraction" else -0.5
-            axes.set(title=panels[column], xlabel="update (log)", ylim=(lowest, 1.05))
+            axes.set(title=panels[column], xlabel="update (log, but for 0)", ylim=(lowest, 1.05))
             axes.set_xscale("symlog", linthresh=1)
             axes.set_xlim(-0.3, 1.3 * last)
             axes.axhline(0, color=MUTED, lw=0.6)

@@ -13,6 +13,7 @@ import pandas as pd
 from toposheet import __version__
 from toposheet.figures.numbers import number, signed
 from toposheet.files import write_file
+from toposheet.train.snapshots import PER_CONDITION
 
 CARD = "README.md"
 
@@ -21,7 +22,7 @@ def write_card(
     folder: Path,
     result: Mapping[str, Any],
     snapshots: pd.DataFrame,
-    opened_by: str = 'ts.load("path/to/this/folder")',
+    shipped_as: str | None = None,
 ) -> None:
     """Write `README.md`: recipe, data with licences, tokens, losses, and Moran's I with its nulls and cross-half.
 
@@ -29,7 +30,7 @@ def write_card(
         folder: The model folder.
         result: What `training.json` holds.
         snapshots: The snapshots of the run; the last one is shown, none where there are none.
-        opened_by: The call that opens the model.
+        shipped_as: The name of a model that comes with the package.
     """
     last = snapshots[snapshots["update"] == snapshots["update"].max()] if len(snapshots) else None
     maps = None if last is None else last.drop(columns=["contrast", "sheet", "tap"]).median().to_dict()
@@ -43,7 +44,8 @@ def write_card(
         recipe=recipe,
         maps=maps,
         n_taps=0 if last is None else len(last),
-        opened_by=opened_by,
+        shipped_as=shipped_as,
+        per_condition=PER_CONDITION,
         version=__version__,
     )
     write_file(folder / CARD, page)

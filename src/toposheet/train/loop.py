@@ -158,7 +158,7 @@ def updates(
                 snapshots.take(done, model)
             activations.clear()
 
-        if stimuli is not None and snapshots.last is None:
+        if stimuli is not None and done == 0 and snapshots.last is None:
             take_snapshot()
         while done < recipe.last_update and not _is_over(validations, recipe):
             speed.start()

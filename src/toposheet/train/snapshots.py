@@ -21,7 +21,7 @@ from toposheet.train.batches import RunText
 TABLE = "snapshots.csv"
 PICTURES = "snapshots"
 _CONDITIONS = ("sentence", "nonword")
-_PER_CONDITION, _AT_LEAST = 50, 20
+PER_CONDITION, _AT_LEAST = 50, 20
 _SAMPLE_TOKENS = 1_000_000  # of the text, to know its words and sentences
 
 
@@ -38,7 +38,7 @@ def snapshot_stimuli(text: RunText, recipe: Recipe) -> pd.DataFrame | None:
     held_out, train = (text.blocks.documents(split, _SAMPLE_TOKENS, tokenizer) for split in ("validation", "train"))
     rng = np.random.default_rng(recipe.seed)
     try:
-        pairs = list(zip(*sentences_and_nonwords(held_out, train, _PER_CONDITION, rng), strict=True))
+        pairs = list(zip(*sentences_and_nonwords(held_out, train, PER_CONDITION, rng), strict=True))
     except ValueError as error:
         logging.getLogger(__name__).warning("no snapshots of the maps: %s", error)
         return None
@@ -83,16 +83,14 @@ class Snapshots:
         self._seed, self._write = seed, write
         there = read_snapshots(out)
         self._rows = there[there["update"] <= updates_done]
-
-    @property
-    def last(self) -> int | None:
-        """The update of the last snapshot."""
-        return max(self._rows["update"].tolist(), default=None)
+        self.last: int | None = max(self._rows["update"].tolist(), default=None)
+        """The update of the last snapshot, the same in every process: all take part in one, or none."""
 
     def take(self, update: int, model: PreTrainedModel) -> None:
         """Map the language contrast as the model has it after an update, and add it to table and pictures."""
         assert self._stimuli is not None, "without stimuli there is nothing to map"
         responses = respond(model, self._topo, self._stimuli, self._tokenizer)
+        self.last = update
         if not self._write:
             return
         found = analyse(responses, self._topo, [_CONDITIONS], fwhm_mm=(0.0,), seed=self._seed)
