@@ -2,15 +2,18 @@
 
 import json
 import re
+import shutil
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors import safe_open
 
 import toposheet as ts
-from toposheet import recipes
+from toposheet import cli, recipes
 from toposheet.cortex.analysis import analyse
 from toposheet.recipes import Recipe, differences
 from toposheet.text.bigram import bigram_loss
@@ -69,6 +72,15 @@ def test_their_losses_are_well_under_the_bigram_models_and_close_to_one_another(
     assert 1 <= small["validation_task_loss"] / control["validation_task_loss"] < 1.1
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
+def test_the_pages_give_the_losses_as_they_are_stored(page):
+    text, (small, control) = (Path(__file__).parents[1] / page).read_text(), (result(name) for name in NAMES)
+    for value in (f"{small['validation_spatial_loss']:.4f}", f"{control['validation_spatial_loss']:.3f}"):
+        assert value in text
+    for stored in (small["validation_task_loss"], control["validation_task_loss"], small["bigram_loss"]):
+        assert re.search(rf"\b({stored:.2f}|{stored:.3f})\b", text)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_card_says_what_the_results_say(name):
     card, stored = (SHIPPED / name / "README.md").read_text(), result(name)
@@ -85,6 +97,8 @@ def test_a_card_says_what_the_results_say(name):
     last = snapshots[snapshots["update"] == stored["updates"]]
     assert f"| Moran's I | {np.median(last['morans_i']):.2f} |" in card
     assert re.search(r"place-null \| -?0\.\d\d ± 0\.\d\d, z = ", card)
+    assert f"| units significant (q < 0.05) | {100 * np.median(last['significant_fraction']):.1f} % |" in card
+    assert re.search(r"label-null \| -?0\.\d\d ± 0\.\d\d, z = ", card)
     assert f"| cross-half I | {np.median(last['cross_half_i']):.2f} |" in card
 
 
@@ -121,3 +135,13 @@ def test_the_weights_beat_a_bigram_model_on_text_that_is_held_out(name):
     held_out_blocks = blocks(held_out, tokenizer, 256, recipe.context)
     counted = blocks(train, tokenizer, 12_000, recipe.context)
     assert task_loss(model, held_out_blocks) < bigram_loss(counted, held_out_blocks, recipe.vocabulary) - 0.3
+
+
+def test_report_stands_the_control_beside_a_shipped_model_but_not_beside_a_folder_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cli.report("small", out=Path("shipped"), permutations=5)
+    assert set(pd.read_csv("shipped/summary.csv")["model"]) == {"topographic", "control"}
+    assert {"losses.png", "trajectory.png"} <= {path.name for path in Path("shipped/figures").iterdir()}
+    shutil.copytree(SHIPPED / "small", "small")
+    cli.report("small", out=Path("mine"), permutations=5)
+    assert set(pd.read_csv("mine/summary.csv")["model"]) == {"small"}
