@@ -15,7 +15,7 @@ OF_SMALL = ("map-sentence-nonword-raw.png", "trajectory.png")
 def main() -> None:
     runs = HERE.parent / "runs"
     demo.run(recipes.demo(), runs / "demo", say=print)
-    cli.report("small", out=runs / "small")
+    cli.report("small", out=runs / "small")()  # a command is called twice: parsed, then run
     (HERE / "figures").mkdir(exist_ok=True)
     for name in OF_DEMO:
         shutil.copy(runs / "demo" / "figures" / name, HERE / "figures" / name)

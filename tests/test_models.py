@@ -139,9 +139,9 @@ def test_the_weights_beat_a_bigram_model_on_text_that_is_held_out(name):
 
 def test_report_stands_the_control_beside_a_shipped_model_but_not_beside_a_folder_of_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    cli.report("small", out=Path("shipped"), permutations=5)
+    cli.report("small", out=Path("shipped"), permutations=5)()
     assert set(pd.read_csv("shipped/summary.csv")["model"]) == {"topographic", "control"}
     assert {"losses.png", "trajectory.png"} <= {path.name for path in Path("shipped/figures").iterdir()}
     shutil.copytree(SHIPPED / "small", "small")
-    cli.report("small", out=Path("mine"), permutations=5)
+    cli.report("small", out=Path("mine"), permutations=5)()
     assert set(pd.read_csv("mine/summary.csv")["model"]) == {"small"}
