@@ -78,6 +78,7 @@ def test_snapshots_are_those_of_one_process_whenever_they_are_taken(tmp_path, pa
         assert done.returncode == 0, done.stderr
     one, two = (read_snapshots(tmp_path / n) for n in "12")
     assert one["update"].unique().tolist() == [0, 1, 2, 3, 6, updates]
+    assert not one.duplicated(["update", "tap"]).any()
     np.testing.assert_allclose(two["morans_i"], one["morans_i"], atol=1e-3)
 
 
