@@ -30,7 +30,7 @@ from toposheet.text.shards import read_manifest
 from toposheet.text.split import split_documents
 from toposheet.topography import load, save
 from toposheet.topography.checkpoint import SHIPPED
-from toposheet.train.batches import read_text
+from toposheet.train.batches import RunText, read_text
 from toposheet.train.card import write_card
 from toposheet.train.claims import RESULT
 from toposheet.train.model import NextToken
@@ -53,7 +53,7 @@ def stimuli_to_pass_on(packages: Path, recipe: Recipe) -> pd.DataFrame:
     return build_stimuli([text for name in PROSE_TO_PASS_ON for text in split[name][1]], train, seed=recipe.seed)
 
 
-def ship(run: Path, text: Path, box: Path, stimuli: pd.DataFrame) -> None:
+def ship(run: Path, text: RunText, box: Path, stimuli: pd.DataFrame) -> None:
     """Write the model folder of a run to the box."""
     recipe, result = Recipe.load(run / "recipe.json"), json.loads((run / RESULT).read_text())
     model, topo, tokenizer = load(run)
@@ -64,18 +64,17 @@ def ship(run: Path, text: Path, box: Path, stimuli: pd.DataFrame) -> None:
         shutil.rmtree(box)
     save(box, model.to(torch.bfloat16), topo, tokenizer)
     stored, *_ = load(box)
-    run_text = read_text(text, read_manifest(text), recipe)
     with topo.record(stored) as activations:
         task = NextToken(stored, recipe.precision)
-        validation = validate(task, topo, activations, run_text.held_out, recipe, Accelerator(cpu=True))
+        validation = validate(task, topo, activations, text.held_out, recipe, Accelerator(cpu=True))
     before = result["validation_task_loss"]
     result |= validation.as_row()
     print(f"{box.name}: {weights:,} bytes, task loss {validation.task_loss:.4f} ({before:.4f} in float32)")
 
     done = result["updates"]
     shutil.copy(run / TABLE, box / TABLE)
-    of_snapshots = snapshot_stimuli(run_text, recipe)
-    Snapshots(box, done - 1, topo, of_snapshots, tokenizer, recipe.seed, write=True).take(done, stored.eval())
+    of_snapshots = snapshot_stimuli(text, recipe)
+    Snapshots(box, done - 1, topo, of_snapshots, tokenizer, recipe, write=True).take(done, stored.eval())
     shutil.rmtree(box / "snapshots")
     recipe.save(box / "recipe.json")
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -91,9 +90,10 @@ def main(packages: Path, text: Path, runs: Path) -> None:
     ended = {name: json.loads((runs / name / RESULT).read_text())["updates"] for name in NAMES}
     if len(set(ended.values())) > 1:
         raise ValueError(f"the runs did not end at the same update: {ended}")
-    stimuli = stimuli_to_pass_on(packages, Recipe.load(runs / NAMES[0] / "recipe.json"))
+    recipe = Recipe.load(runs / NAMES[0] / "recipe.json")
+    of_runs, stimuli = read_text(text, read_manifest(text), recipe), stimuli_to_pass_on(packages, recipe)
     for name in NAMES:
-        ship(runs / name, text, SHIPPED / name, stimuli)
+        ship(runs / name, of_runs, SHIPPED / name, stimuli)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -23,8 +24,8 @@ def loss_curves(metrics: Mapping[str, pd.DataFrame], bigram_loss: float | None) 
                 if column in table:
                     updates = table.dropna(subset=[column])
                     at = updates["update"].to_numpy()
-                    spacing = (at[-1] - at[0]) / max(1, len(at) - 1)  # shipped models keep one update in 50
-                    smooth = updates[column].rolling(round(_SMOOTHED / spacing) or 1 if spacing else 1, 1).mean()
+                    kept = len(at) / float(np.ptp(at) + 1) if len(at) else 1.0  # shipped models keep 1 in 50
+                    smooth = updates[column].rolling(max(1, round(kept * _SMOOTHED)), min_periods=1).mean()
                     axes.plot(updates["update"], smooth, color=colour, alpha=0.4, lw=1)
                 validated = table.dropna(subset=[f"validation_{column}"])
                 axes.plot(

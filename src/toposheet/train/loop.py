@@ -37,7 +37,7 @@ from toposheet.train.parallel import (
     whole_weights,
 )
 from toposheet.train.signals import Asked, stop_when_asked
-from toposheet.train.snapshots import Snapshots, is_due, snapshot_stimuli
+from toposheet.train.snapshots import Snapshots, snapshot_stimuli
 from toposheet.train.speed import Speed
 from toposheet.train.update import Measured, Updater
 from toposheet.train.validation import Validation, has_stopped_learning, validate
@@ -132,7 +132,7 @@ def updates(
     accelerator.init_trackers("toposheet", config=_tracked(recipe))
     metrics = Metrics(out / "metrics.jsonl", done, accelerator)
     stimuli = snapshot_stimuli(text, recipe) if recipe.snapshot_every else None
-    snapshots = Snapshots(out, done, topo, stimuli, text.tokenizer, recipe.seed, accelerator.is_main_process)
+    snapshots = Snapshots(out, done, topo, stimuli, text.tokenizer, recipe, accelerator.is_main_process)
     speed = Speed(model, recipe, accelerator)
     validation: Validation | None = None
 
@@ -158,7 +158,7 @@ def updates(
                 snapshots.take(done, model)
             activations.clear()
 
-        if stimuli is not None and done == 0 and snapshots.last is None:
+        if snapshots.are_due(done):
             take_snapshot()
         while done < recipe.last_update and not _is_over(validations, recipe):
             speed.start()
@@ -177,7 +177,7 @@ def updates(
                 validation = validate(task, topo, activations, text.held_out, recipe, accelerator)
                 validations.append(validation.task_loss)
                 metrics.write(done, **validation.as_row())
-            if stimuli is not None and is_due(done, recipe):
+            if snapshots.are_due(done):
                 take_snapshot()
             bar.set_postfix_str(_postfix(measured, validation, speed), refresh=False)
             bar.update()
@@ -192,7 +192,7 @@ def updates(
                 raise KeyboardInterrupt
         if validation is None:  # stopped between the last update and the end
             validation = validate(task, topo, activations, text.held_out, recipe, accelerator)
-        if stimuli is not None and snapshots.last != done:
+        if snapshots.are_due(done, at_the_end=True):
             take_snapshot()
         model_state, _ = whole_state(whole, ())
         if accelerator.is_main_process:

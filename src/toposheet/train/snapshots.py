@@ -53,15 +53,6 @@ def snapshot_stimuli(text: RunText, recipe: Recipe) -> pd.DataFrame | None:
     return pd.DataFrame(rows, columns=["text", "condition"])
 
 
-def is_due(update: int, recipe: Recipe) -> bool:
-    """Return whether the maps are taken after an update: after 1, 2, 4, 8, ... and after every `snapshot_every`.
-
-    Topography appears within the first hundreds of updates, so the first snapshots lie close together.
-    """
-    every = recipe.snapshot_every
-    return every is not None and (update % every == 0 or (update < every and update.bit_count() == 1))
-
-
 class Snapshots:
     """The table `snapshots.csv` of a run and a picture for each of its rows' updates.
 
@@ -71,29 +62,39 @@ class Snapshots:
         topo: The topography of the model.
         stimuli: From `snapshot_stimuli`; without them no snapshot is taken.
         tokenizer: Of the model.
-        seed: Of the nulls.
+        recipe: The run: when snapshots are due, and the seed of the nulls.
         write: Whether this process is the one that writes.
     """
 
     def __init__(
         self, out: Path, updates_done: int, topo: Topography, stimuli: pd.DataFrame | None,
-        tokenizer: PreTrainedTokenizerFast, seed: int, write: bool,
+        tokenizer: PreTrainedTokenizerFast, recipe: Recipe, write: bool,
     ) -> None:  # fmt: skip
         self._out, self._topo, self._stimuli, self._tokenizer = out, topo, stimuli, tokenizer
-        self._seed, self._write = seed, write
+        self._recipe, self._write = recipe, write
         there = read_snapshots(out)
         self._rows = there[there["update"] <= updates_done]
-        self.last: int | None = max(self._rows["update"].tolist(), default=None)
-        """The update of the last snapshot, the same in every process: all take part in one, or none."""
+        self._last = max(self._rows["update"].tolist(), default=None)  # the same in every process
+
+    def are_due(self, update: int, at_the_end: bool = False) -> bool:
+        """Return whether the maps are to be taken after an update, in every process or in none.
+
+        They are after 0, 1, 2, 4, 8, ... and after every `snapshot_every` updates, since topography appears within the
+        first hundreds, and at the end of the run; unless they were taken, or there is nothing to map.
+        """
+        every = self._recipe.snapshot_every
+        if self._stimuli is None or every is None or update == self._last:
+            return False
+        return at_the_end or update % every == 0 or (update < every and update.bit_count() == 1)
 
     def take(self, update: int, model: PreTrainedModel) -> None:
         """Map the language contrast as the model has it after an update, and add it to table and pictures."""
         assert self._stimuli is not None, "without stimuli there is nothing to map"
         responses = respond(model, self._topo, self._stimuli, self._tokenizer)
-        self.last = update
+        self._last = update
         if not self._write:
             return
-        found = analyse(responses, self._topo, [_CONDITIONS], fwhm_mm=(0.0,), seed=self._seed)
+        found = analyse(responses, self._topo, [_CONDITIONS], fwhm_mm=(0.0,), seed=self._recipe.seed)
         rows = found.summary.assign(update=update)[["update", *found.summary.columns]]
         self._rows = pd.concat([self._rows, rows], ignore_index=True) if len(self._rows) else rows
         name = f"after {update:,} updates"
