@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from toposheet.stats import q_values, welch_t
+from toposheet.stats import Moments, q_values, residuals, welch, welch_t
 
 
 def two_groups(rng, n_a=9, n_b=14, units=6):
@@ -74,3 +74,38 @@ def test_q_is_the_least_rate_at_which_benjamini_and_hochberg_reject(p):
     ordered = np.sort(p)
     slow = [min(1.0, min(ordered[k] * len(p) / (k + 1) for k in range(len(p)) if ordered[k] >= value)) for value in p]
     np.testing.assert_allclose(q_values(p), slow, rtol=1e-12, atol=1e-300)
+
+
+def test_q_equals_statsmodels(rng):
+    from statsmodels.stats.multitest import multipletests
+
+    p = rng.random(500) ** 3
+    np.testing.assert_allclose(q_values(p), multipletests(p, method="fdr_bh")[1], rtol=1e-12)
+
+
+def test_moments_of_halves_together_are_those_of_the_whole(rng):
+    x, in_a, in_b = two_groups(rng)
+    first, second = (Moments.of(x, in_a & half) for half in (np.arange(len(x)) < 4, np.arange(len(x)) >= 4))
+    np.testing.assert_allclose((first | second).mean, x[in_a].mean(axis=0))
+    np.testing.assert_allclose((first | second).var, x[in_a].var(axis=0, ddof=1))
+    np.testing.assert_allclose(welch(first | second, Moments.of(x, in_b)).t, welch_t(x, in_a, in_b).t)
+
+
+def test_residuals_equal_statsmodels_and_keep_the_mean(rng):
+    import statsmodels.api as sm
+
+    confounds = rng.normal(size=(30, 2)) + 4
+    x = rng.normal(size=(30, 3)) + confounds @ rng.normal(size=(2, 3))
+    left = residuals(x, confounds)
+    for unit in range(3):
+        expected = sm.OLS(x[:, unit], sm.add_constant(confounds)).fit().resid
+        np.testing.assert_allclose(left[:, unit] - x[:, unit].mean(), expected, atol=1e-10)
+    np.testing.assert_allclose(left.mean(axis=0), x.mean(axis=0))
+
+
+def test_a_difference_that_a_confound_explains_is_gone(rng):
+    length = np.repeat([4.0, 9.0], 20) + rng.normal(size=40)
+    x = (2 * length + rng.normal(size=40))[:, None]
+    in_a = np.arange(40) < 20
+    assert abs(welch_t(x, in_a, ~in_a).t) > 10
+    assert abs(welch_t(residuals(x, length[:, None]), in_a, ~in_a).t) < 3

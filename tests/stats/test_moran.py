@@ -3,8 +3,9 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
-from toposheet.stats import cross_morans_i, morans_i
+from toposheet.stats import cross_morans_i, islands_morans_i, morans_i, morans_i_on_graph
 
 
 def slow_cross_morans_i(a, b):
@@ -58,3 +59,56 @@ def test_takes_dataarrays_and_stacks(rng):
 def test_gain_and_offset_of_a_map_do_not_matter(rng):
     grid = rng.normal(size=(6, 6))
     np.testing.assert_allclose(morans_i(5 - 3 * grid), morans_i(grid))
+
+
+def esda_morans_i(grid):
+    """Moran's I by esda over the cells that are not nan."""
+    from esda import Moran
+    from libpysal.weights import W
+
+    cells = [(y, x) for y, x in np.ndindex(grid.shape) if np.isfinite(grid[y, x])]
+    number = {cell: i for i, cell in enumerate(cells)}
+    near = {
+        i: [
+            number[y + dy, x + dx]
+            for dy in (-1, 0, 1)
+            for dx in (-1, 0, 1)
+            if (dy or dx) and (y + dy, x + dx) in number
+        ]
+        for (y, x), i in number.items()
+    }
+    return Moran(np.array([grid[cell] for cell in cells]), W(near, silence_warnings=True), "b", permutations=0).I
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (9, 14)])
+def test_equals_esda_to_ten_digits(rng, shape):
+    from esda import Moran
+    from libpysal.weights import lat2W
+
+    grid = np.cumsum(rng.normal(size=shape), axis=0)
+    expected = Moran(grid.ravel(), lat2W(*shape, rook=False), "b", permutations=0).I
+    assert morans_i(grid) == pytest.approx(expected, abs=1e-10)
+    grid[rng.random(shape) < 0.2] = np.nan
+    assert morans_i(grid) == pytest.approx(esda_morans_i(grid), abs=1e-10)
+
+
+def test_islands_are_the_significant_cells_alone_as_esda_sees_them(rng):
+    grid = np.cumsum(rng.normal(size=(16, 16)), axis=1)
+    significant = np.abs(grid) > np.median(np.abs(grid))
+    expected = esda_morans_i(np.where(significant, grid, np.nan))
+    assert islands_morans_i(grid, significant) == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.mark.parametrize(("side", "n", "defined"), [(16, 29, False), (16, 30, True), (28, 78, False), (28, 79, True)])
+def test_islands_need_thirty_units_and_a_tenth_of_all(rng, side, n, defined):
+    significant = np.zeros(side * side, dtype=bool)
+    significant[:n] = True
+    assert np.isfinite(islands_morans_i(rng.normal(size=(side, side)), significant.reshape(side, side))) == defined
+
+
+def test_on_a_graph_of_queen_neighbours_it_is_that_of_the_sheet(rng):
+    from libpysal.weights import lat2W
+
+    grid = np.cumsum(rng.normal(size=(3, 7, 9)), axis=-1)
+    adjacency = csr_array(lat2W(7, 9, rook=False).sparse)
+    np.testing.assert_allclose(morans_i_on_graph(grid.reshape(3, -1), adjacency), morans_i(grid), rtol=1e-10)

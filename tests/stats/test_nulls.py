@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from toposheet.stats import against_null, shuffled_labels
+from toposheet.stats import against_null, shuffled_labels, shuffled_within
 
 
 def test_p_counts_draws_that_reach_the_value_and_the_value_itself():
@@ -30,3 +30,25 @@ def test_shuffled_labels_keep_sizes_and_touch_no_third_condition(rng):
     assert ((a | b) == (in_a | in_b)).all()
     assert not (a & b).any()
     assert len(np.unique(a, axis=0)) > 30
+
+
+def test_draws_that_are_not_defined_are_left_out_and_counted():
+    draws = np.array([[np.nan, np.nan], [1.0, np.nan], [2.0, np.nan], [3.0, 1.0]])
+    null = against_null(np.array([2.5, 2.5]), draws)
+    assert null.undefined.tolist() == [0.25, 0.75]
+    assert null.p[0] == (1 + 1) / (1 + 3)
+    assert null.z[0] == pytest.approx(0.5)
+    assert np.isnan([null.p[1], null.z[1], null.mean[1]]).all()
+
+
+def test_small_values_can_be_the_extreme_ones():
+    assert against_null(0.5, np.array([0.0, 1.0, 2.0, 3.0]), larger=False).p == (1 + 1) / (1 + 4)
+
+
+def test_units_change_places_within_their_tap_only(rng):
+    taps = np.repeat([0, 1, 0], [5, 6, 4])
+    orders = shuffled_within(taps, 200, rng)
+    assert (taps[orders] == taps).all()
+    assert (np.sort(orders, axis=1) == np.arange(15)).all()
+    counts = np.array([(orders[:, 0] == unit).sum() for unit in np.flatnonzero(taps == 0)])
+    assert (counts > 5).all()

@@ -1,17 +1,33 @@
-from toposheet.stats.contrast import Welch, q_values, welch_t
-from toposheet.stats.moran import cross_morans_i, morans_i
-from toposheet.stats.nulls import Null, against_null, check_permutations, shuffled_labels
+from toposheet.stats.clusters import cluster_masses, clusters, count_and_largest, largest_mass, tfce
+from toposheet.stats.contrast import Moments, Welch, q_values, residuals, welch, welch_t
+from toposheet.stats.covariance import Pairs, participation_ratio, spatial_correlation
+from toposheet.stats.moran import cross_morans_i, islands_morans_i, morans_i, morans_i_on_graph
+from toposheet.stats.nulls import Null, against_null, check_permutations, shuffled_labels, shuffled_within
 from toposheet.stats.readout import gaussian_readout
 
 __all__ = [
+    "Moments",
     "Null",
+    "Pairs",
     "Welch",
     "against_null",
     "check_permutations",
+    "cluster_masses",
+    "clusters",
+    "count_and_largest",
     "cross_morans_i",
     "gaussian_readout",
+    "islands_morans_i",
+    "largest_mass",
     "morans_i",
+    "morans_i_on_graph",
+    "participation_ratio",
     "q_values",
+    "residuals",
     "shuffled_labels",
+    "shuffled_within",
+    "spatial_correlation",
+    "tfce",
+    "welch",
     "welch_t",
 ]

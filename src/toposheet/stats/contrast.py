@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -16,13 +17,49 @@ class Welch:
 
     Args:
         t: Welch's t; positive where condition A has the higher mean.
-        p: Its two-sided p-value.
+        df: Its degrees of freedom (Satterthwaite).
         d: Cohen's d: the difference of the means over the pooled standard deviation.
     """
 
     t: Float[np.ndarray, "*labellings units"]
-    p: Float[np.ndarray, "*labellings units"]
+    df: Float[np.ndarray, "*labellings units"]
     d: Float[np.ndarray, "*labellings units"]
+
+    @cached_property
+    def p(self) -> Float[np.ndarray, "*labellings units"]:
+        """The two-sided p-value of t, computed when it is first asked for: nulls of t alone need none."""
+        return 2 * special.stdtr(self.df, -np.abs(self.t))
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Number, mean and variance (n - 1) of the stimuli of a group, for each labelling and unit."""
+
+    n: np.ndarray
+    mean: Float[np.ndarray, "*labellings units"]
+    var: Float[np.ndarray, "*labellings units"]
+
+    @classmethod
+    def of(cls, x: Float[np.ndarray, "stimuli units"], member: Bool[np.ndarray, "*labellings stimuli"]) -> Moments:
+        """Return the moments of groups of stimuli, all labellings by two matrix products.
+
+        Args:
+            x: Responses, near zero on the whole: squares of large means would swallow small variances.
+            member: Which stimuli are in the group; leading axes are alternative labellings.
+        """
+        n = member.sum(axis=-1, keepdims=True)
+        weights = member.astype(x.dtype)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = weights @ x / n
+            return cls(n, mean, np.maximum(weights @ x**2 - n * mean**2, 0.0) / (n - 1))
+
+    def __or__(self, other: Moments) -> Moments:
+        """Return the moments of two groups together (Chan et al. 1983, doi:10.1080/00031305.1983.10483115)."""
+        n = self.n + other.n
+        shift = other.mean - self.mean
+        with np.errstate(divide="ignore", invalid="ignore"):
+            squares = sum(np.where(m.n > 1, (m.n - 1) * m.var, 0.0) for m in (self, other))
+            return Moments(n, self.mean + shift * other.n / n, (squares + shift**2 * self.n * other.n / n) / (n - 1))
 
 
 def welch_t(
@@ -33,7 +70,6 @@ def welch_t(
     """Return Welch's t of condition A against B (Welch 1947, doi:10.1093/biomet/34.1-2.28).
 
     t = (mean_a - mean_b) / sqrt(var_a / n_a + var_b / n_b), with the degrees of freedom of Satterthwaite.
-    All labellings are computed by two matrix products, which makes label permutations cheap.
 
     Args:
         x: Responses.
@@ -43,31 +79,46 @@ def welch_t(
     Raises:
         ValueError: a condition has fewer than 2 stimuli.
     """
-    n_a, n_b = in_a.sum(axis=-1, keepdims=True), in_b.sum(axis=-1, keepdims=True)
+    n_a, n_b = in_a.sum(axis=-1), in_b.sum(axis=-1)
     if min(n_a.min(), n_b.min()) < 2:
         raise ValueError(f"a contrast needs at least 2 stimuli a condition, got {n_a.min()} and {n_b.min()}")
+    x = centred(x)
+    return welch(Moments.of(x, in_a), Moments.of(x, in_b))
+
+
+def centred(x: Float[np.ndarray, "stimuli units"]) -> Float[np.ndarray, "stimuli units"]:
+    """Return responses in float64 less each unit's mean, exactly 0 where a unit is silent."""
     x = x.astype(np.float64)
-    silent = np.ptp(x, axis=0) == 0
-    x = x - x.mean(axis=0)
-    mean_a, var_a = _moments(x, in_a, n_a)
-    mean_b, var_b = _moments(x, in_b, n_b)
+    return np.where(np.ptp(x, axis=0) == 0, 0.0, x - x.mean(axis=0))
+
+
+def welch(a: Moments, b: Moments) -> Welch:
+    """Return Welch's test of two groups known by their moments; see `welch_t`."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        error_a, error_b = var_a / n_a, var_b / n_b
-        t = (mean_a - mean_b) / np.sqrt(error_a + error_b)
+        error_a, error_b = a.var / a.n, b.var / b.n
+        error = error_a + error_b
+        t = (a.mean - b.mean) / np.sqrt(error)
         # Groups that do not vary but differ (t infinite) have no Satterthwaite degrees of freedom; p is 0 with any.
-        df = np.where(
-            error_a + error_b == 0, 1.0, (error_a + error_b) ** 2 / (error_a**2 / (n_a - 1) + error_b**2 / (n_b - 1))
-        )
-        pooled = ((n_a - 1) * var_a + (n_b - 1) * var_b) / (n_a + n_b - 2)
-        d = (mean_a - mean_b) / np.sqrt(pooled)
-    t, d = np.where(silent, np.nan, t), np.where(silent, np.nan, d)
-    return Welch(t=t, p=2 * special.stdtr(df, -np.abs(t)), d=d)
+        df = np.where(error == 0, 1.0, error**2 / (error_a**2 / (a.n - 1) + error_b**2 / (b.n - 1)))
+        pooled = ((a.n - 1) * a.var + (b.n - 1) * b.var) / (a.n + b.n - 2)
+        return Welch(t=t, df=df, d=(a.mean - b.mean) / np.sqrt(pooled))
 
 
-def _moments(x: np.ndarray, member: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    weights = member.astype(np.float64)
-    mean = weights @ x / n
-    return mean, np.maximum(weights @ x**2 - n * mean**2, 0.0) / (n - 1)
+def residuals(
+    x: Float[np.ndarray, "stimuli units"], confounds: Float[np.ndarray, "stimuli confounds"]
+) -> Float[np.ndarray, "stimuli units"]:
+    """Return what a linear regression on confounds (and a constant) leaves of responses, the means kept.
+
+    What confounds and conditions explain alike is taken away too: a contrast of residuals can only be smaller
+    than one in which both compete, as in the permutation scheme of Freedman & Lane (1983, doi:10.2307/1391660).
+
+    Args:
+        x: Responses.
+        confounds: What to take out, e.g. length and frequency of each text.
+    """
+    design = confounds - confounds.mean(axis=0)
+    x = x.astype(np.float64)
+    return x - design @ np.linalg.lstsq(design, x - x.mean(axis=0), rcond=None)[0]
 
 
 def q_values(p: Float[np.ndarray, "*labellings units"]) -> Float[np.ndarray, "*labellings units"]:

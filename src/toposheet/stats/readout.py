@@ -26,8 +26,7 @@ def gaussian_readout(grid: Float[np.ndarray, "*maps y x"], fwhm: float) -> Float
         raise ValueError(f"the readout's FWHM is {fwhm}: it must be a length of at least 0")
     if fwhm == 0:
         return grid
-    sigma = fwhm / (2 * math.sqrt(2 * math.log(2)))
-    rows, columns = (_gaussian(cells, sigma).astype(grid.dtype) for cells in grid.shape[-2:])
+    rows, columns = (gaussian_weights(cells, fwhm).astype(grid.dtype) for cells in grid.shape[-2:])
     present = np.isfinite(grid)
     if present.all():
         return rows @ grid @ columns / np.outer(rows.sum(axis=1), columns.sum(axis=0))
@@ -36,6 +35,8 @@ def gaussian_readout(grid: Float[np.ndarray, "*maps y x"], fwhm: float) -> Float
     return np.where(present, sampled / np.where(present, mass, 1.0), np.nan).astype(grid.dtype)
 
 
-def _gaussian(cells: int, sigma: float) -> np.ndarray:
+def gaussian_weights(cells: int, fwhm: float) -> Float[np.ndarray, "cells cells"]:
+    """Return the weights of a Gaussian along one side of a sheet, 1 at its middle: [where it looks from, at what]."""
+    sigma = fwhm / (2 * math.sqrt(2 * math.log(2)))
     steps = np.subtract.outer(np.arange(cells), np.arange(cells))
     return np.exp(-(steps**2) / (2 * sigma**2))
