@@ -1,7 +1,7 @@
 import pytest
 
 from toposheet import read_stimuli
-from toposheet.stimuli.table import parse_contrast
+from toposheet.stimuli.contrasts import Contrast, parse_contrast
 
 
 def write(tmp_path, text, encoding="utf-8"):
@@ -48,7 +48,7 @@ def test_a_missing_file_is_refused(tmp_path):
     [("S:N", ("S", "N")), ("S-N", ("S", "N")), ("non-word:S", ("non-word", "S")), ("non-word-S", ("non-word", "S"))],
 )
 def test_contrasts_are_read_as_they_are_written(contrast, expected):
-    assert parse_contrast(contrast, ["S", "N", "non-word"]) == expected
+    assert parse_contrast(contrast, ["S", "N", "non-word"]) == Contrast(*expected)
 
 
 @pytest.mark.parametrize("contrast", ["S", "S:S", "S-X", "X:N", "", ":"])
@@ -62,7 +62,58 @@ def test_an_ambiguous_contrast_asks_for_a_colon():
         parse_contrast("a-b-c", ["a", "b-c", "a-b", "c"])
 
 
-def test_the_published_tables_can_be_read(data):
-    assert set(read_stimuli(data / "stimuli" / "fedorenko_swjn.csv", "sentence")["condition"]) == {"S", "W", "J", "N"}
-    moseley = read_stimuli(data / "stimuli" / "moseley.csv", "word", "class")
-    assert len(moseley) == 160
+def test_the_published_formats_are_read_as_they_are(data, tmp_path):
+    swjn = read_stimuli(data / "stimuli" / "fedorenko_swjn.csv")
+    assert swjn["condition"].value_counts().to_dict() == dict.fromkeys("SWJN", 160)
+    assert swjn.loc[swjn["condition"] == "S", "text"].iloc[0].startswith("tina met with an architect")
+    moseley = read_stimuli(data / "stimuli" / "moseley.csv")
+    assert list(moseley.columns) == ["text", "condition", "category"]
+    assert moseley.groupby(["condition", "category"]).size().tolist() == [40] * 4
+    localizer = read_stimuli(data / "stimuli" / "fedorenko10" / "langloc_fmri_run1_stim_set1.csv")
+    assert localizer["text"].iloc[0] == "just the barest suggestion of a heel is found on teenage pumps"
+    assert (localizer["text"].str.split().str.len() == 12).all()
+    pairs = write(
+        tmp_path, "run,block,class,category,pair\n1,1,noun,birds,the owl the crow\n1,1,verb,sound,to hum to ring\n"
+    )
+    assert read_stimuli(pairs)["text"].tolist() == ["the owl the crow", "to hum to ring"]
+    assert read_stimuli(pairs)["condition"].tolist() == ["noun", "verb"]
+    assert read_stimuli(pairs)["category"].tolist() == ["birds", "sound"]
+
+
+def table(tmp_path, rows):
+    return read_stimuli(write(tmp_path, "text,condition,category\n" + "".join(f"{row}\n" for row in rows)))
+
+
+WORDS = ["owl,noun,x", "crow,noun,x", "wren,noun,x", "hum,verb,x", "ring,verb,x", "sing,verb,x", "doubt,verb,y"]
+
+
+@pytest.mark.parametrize(
+    ("contrast", "rows", "message"),
+    [
+        (Contrast("noun", "adverb"), WORDS, r"stimuli\.csv has no condition 'adverb'; the conditions are: noun, verb"),
+        (Contrast("noun", "verb"), WORDS[1:], r"stimuli\.csv has 2 texts of the condition 'noun': .* at least 3"),
+        (
+            Contrast("noun", "verb", where=("category", "y")),
+            WORDS,
+            r"has no condition 'noun'; the conditions are: verb",
+        ),
+        (Contrast("noun", "verb", where=("category", "z")), WORDS, r"has no category 'z'; there are: x, y"),
+        (Contrast("x", "y", column="kind"), WORDS, r"has no column 'kind'; it has: text, condition, category"),
+        (
+            Contrast("noun", "verb"),
+            [*WORDS, "crow,verb,x"],
+            r"stimuli\.csv, rows 3 and 9: the text 'crow' is in both conditions, 'noun' and 'verb'",
+        ),
+    ],
+)
+def test_stimuli_that_do_not_fit_a_contrast_name_file_and_row(tmp_path, contrast, rows, message):
+    with pytest.raises(ValueError, match=message):
+        contrast.check(table(tmp_path, rows))
+
+
+def test_a_contrast_within_a_category_takes_the_texts_of_that_category(tmp_path):
+    kept = Contrast("noun", "verb", where=("category", "x")).of(table(tmp_path, WORDS))
+    assert kept["text"].tolist() == ["owl", "crow", "wren", "hum", "ring", "sing"]
+    by_category = Contrast("x", "y", column="category").of(table(tmp_path, WORDS))
+    assert by_category["condition"].tolist() == ["x"] * 6 + ["y"]
+    assert Contrast("noun", "verb", where=("category", "x")).name == "x noun:verb"

@@ -59,10 +59,10 @@ def build_stimuli(
         import lemminflect
     except ModuleNotFoundError:
         raise FileNotFoundError(
-            "building stimuli needs the package lemminflect: pip install 'toposheet[demo]'"
+            "building stimuli needs the package lemminflect: pip install 'toposheet[stimuli]'"
         ) from None
     rng = np.random.default_rng(seed)
-    counts = _word_counts(train)
+    counts = word_counts(train)
     sentences, nonwords = sentences_and_nonwords(
         held_out, train, per_condition, rng, lambda word: bool(lemminflect.getAllLemmas(word))
     )
@@ -93,31 +93,44 @@ def sentences_and_nonwords(
     Raises:
         ValueError: the text holds too few sentences.
     """
-    sentences = _sentences(held_out, train, n, rng)
-    known = {word for text in train for word in re.findall("[a-z]+", text.lower())}  # names too
-    maker = NonwordMaker(_word_counts(train), is_word=lambda word: word in known or in_lexicon(word))
-    return sentences, [_as_nonwords(sentence, maker, rng) for sentence in sentences]
+    sentences = unseen_sentences(held_out, train, n, rng)[:n]
+    known = known_words(train)
+    maker = NonwordMaker(word_counts(train), is_word=lambda word: word in known or in_lexicon(word))
+    return sentences, [as_nonwords(sentence, maker, rng) for sentence in sentences]
 
 
-def _word_counts(documents: Sequence[str]) -> Counter[str]:
+def known_words(documents: Sequence[str]) -> set[str]:
+    """Return every word of the text in small letters, names too."""
+    return {word for text in documents for word in re.findall("[a-z]+", text.lower())}
+
+
+def word_counts(documents: Sequence[str]) -> Counter[str]:
     """Return how often each word in small letters stands in the text; a sentence's first word may be a name."""
     return Counter(word for text in documents for word in re.findall(r"(?<![.!?] )\b[a-z]+\b", text))
 
 
-def _sentences(held_out: Sequence[str], train: Sequence[str], n: int, rng: np.random.Generator) -> list[str]:
-    """Return sentences of the held-out text that do not stand in the training text as well."""
+def unseen_sentences(
+    held_out: Sequence[str], train: Sequence[str], at_least: int, rng: np.random.Generator
+) -> list[str]:
+    """Return all sentences of the held-out text that do not stand in the training text as well, in random order.
+
+    Raises:
+        ValueError: there are fewer than `at_least`.
+    """
     whole = re.compile(r"(?:(?<=[.!?] )|^)[A-Z][A-Za-z ,;:'\-]*\.(?= |$)")
     known = {sentence for text in train for sentence in whole.findall(text)}
     found = {s for text in held_out for s in whole.findall(text) if len(s.split()) in WORDS_IN_SENTENCE} - known
-    if len(found) < n:
+    if len(found) < at_least:
         raise ValueError(
             f"the held-out text has {len(found)} sentences of {WORDS_IN_SENTENCE[0]} to {WORDS_IN_SENTENCE[-1]} words, "
-            f"{n} are needed: hold out more text or ask for fewer stimuli"
+            f"{at_least} are needed: hold out more text or ask for fewer stimuli"
         )
-    return [str(s) for s in rng.permutation(sorted(found))[:n]]
+    return [str(s) for s in rng.permutation(sorted(found))]
 
 
-def _as_nonwords(sentence: str, maker: NonwordMaker, rng: np.random.Generator) -> str:
+def as_nonwords(sentence: str, maker: NonwordMaker, rng: np.random.Generator) -> str:
+    """Return a sentence with a non-word of the same length in place of every word, case and punctuation kept."""
+
     def replace(match: re.Match[str]) -> str:
         word = match.group()
         nonword = maker.make(len(word), rng)

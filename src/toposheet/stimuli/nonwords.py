@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 _CLUSTER = re.compile(r"[aeiouy]+|[^aeiouy]+")
+_TRIPLE = re.compile(r"(.)\1\1")
 _END = "$"
+_LIKELIEST = {3: 100, 4: 400}  # so many short non-words are used where they come evenly: the rest look odd ("utyl")
 
 
 class NonwordMaker:
@@ -17,16 +19,23 @@ class NonwordMaker:
 
     A word is cut into clusters of vowels and of consonants (*str-ea-m*); clusters are chained as they follow
     each other in real words, a Markov chain of order 2, as in Wuggy (Keuleers & Brysbaert 2010,
-    doi:10.3758/BRM.42.3.627). Chains that are words are thrown away.
+    doi:10.3758/BRM.42.3.627). Chains that are words, or have a letter three times in a row, are thrown away.
 
     Args:
         counts: English words (lower case letters) and how often they occur.
         is_word: Further test of what counts as a word, e.g. a dictionary.
+        evenly: Whether non-words of 3 and 4 letters, of which there are few, come again only when all have come; else
+            the likeliest come again and again.
     """
 
-    def __init__(self, counts: Mapping[str, int], is_word: Callable[[str], bool] = lambda word: False) -> None:
+    def __init__(
+        self, counts: Mapping[str, int], is_word: Callable[[str], bool] = lambda word: False, evenly: bool = False
+    ) -> None:
         self._words = set(counts)
         self._is_word = is_word
+        self._evenly = evenly
+        self._short: dict[int, list[str]] = {}
+        self._to_come: dict[int, list[str]] = {}
         follows: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         for word in counts:
             if 3 <= len(word) <= 14:
@@ -48,11 +57,37 @@ class NonwordMaker:
             ValueError: the words given allow no non-word of this length.
         """
         length = max(length, 3)
-        for _ in range(20_000):
-            word = self._draw(length, rng)
-            if word and word not in self._words and not self._is_word(word):
-                return word
+        if self._evenly and length in _LIKELIEST:
+            if length not in self._short:
+                chains = sorted((-p, chain) for chain, p in self._chains(length) if self._is_nonword(chain))
+                self._short[length] = [chain for _, chain in chains[: _LIKELIEST[length]]]
+                self._to_come[length] = []
+            every, to_come = self._short[length], self._to_come[length]
+            if not to_come:
+                to_come.extend(every[i] for i in rng.permutation(len(every)))
+            if to_come:
+                return to_come.pop()
+        else:
+            for _ in range(20_000):
+                word = self._draw(length, rng)
+                if word and self._is_nonword(word):
+                    return word
         raise ValueError(f"no non-word of {length} letters can be made from {len(self._words)} words: give more words")
+
+    def _is_nonword(self, chain: str) -> bool:
+        return chain not in self._words and not _TRIPLE.search(chain) and not self._is_word(chain)
+
+    def _chains(self, length: int) -> Iterator[tuple[str, float]]:
+        """Yield every chain of so many letters with its probability."""
+        begun = [("", "", "", 1.0)]
+        while begun:
+            first, second, start, p = begun.pop()
+            clusters, cumulative = self._chain.get((first, second), ((), np.zeros(0)))
+            for cluster, share in zip(clusters, np.diff(cumulative, prepend=0.0).tolist(), strict=True):
+                if cluster != _END and len(start + cluster) <= length:
+                    begun.append((second, cluster, start + cluster, p * share))
+                elif cluster == _END and len(start) == length and re.search("[aeiouy]", start):
+                    yield start, p * share
 
     def _draw(self, length: int, rng: np.random.Generator) -> str | None:
         first, second, word = "", "", ""

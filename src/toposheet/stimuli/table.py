@@ -11,9 +11,13 @@ import pandas as pd
 def read_stimuli(path: str | Path, text_column: str = "text", condition_column: str = "condition") -> pd.DataFrame:
     """Return the stimuli of a CSV file, with columns `text`, `condition` and whatever else it has.
 
+    Files in the formats in which the localizer of Fedorenko et al. (2010), sentences, word lists, Jabberwocky and
+    non-words (2011), the words of Moseley & Pulvermüller (2014) and the pairs of Elli et al. (2019) are passed on are
+    read as they are.
+
     Args:
         path: A CSV file with a header, in UTF-8.
-        text_column: Its column that holds the texts.
+        text_column: Its column that holds the texts. The formats of published stimuli need neither.
         condition_column: Its column that holds the conditions.
 
     Raises:
@@ -34,6 +38,9 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
         table = pd.read_csv(io.StringIO(decoded), keep_default_na=False)
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         raise ValueError(f"{path} is not a CSV table: {str(error).strip()}") from None
+    known = _of_published_format(table) if {text_column, condition_column} == {"text", "condition"} else None
+    if known is not None:
+        table = known
     for column in (text_column, condition_column):
         if column not in table:
             raise ValueError(f"{path} has no column {column!r}; it has: {', '.join(map(str, table.columns))}")
@@ -45,23 +52,26 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
         raise ValueError(f"{path} has a header but no stimuli")
     clash = {"text", "condition"} - {text_column, condition_column}
     table = table.drop(columns=[c for c in clash if c in table])
-    return table.rename(columns={text_column: "text", condition_column: "condition"})
+    table = table.rename(columns={text_column: "text", condition_column: "condition"})
+    table.attrs["source"] = str(path)
+    return table
 
 
-def parse_contrast(contrast: str, conditions: list[str]) -> tuple[str, str]:
-    """Return the two conditions of `A:B`, or of `A-B` where exactly one split names two conditions.
+def _of_published_format(table: pd.DataFrame) -> pd.DataFrame | None:
+    """Return a table in one of the formats that published stimuli come in as `text` and `condition`, or none.
 
-    Raises:
-        ValueError: it names no two conditions that there are; the message lists them.
+    Fedorenko et al. 2010: words in stim2 to stim13, in capitals, S or N in stim14; Fedorenko et al. 2011: sentence,
+    condition; Moseley & Pulvermüller 2014: word, class, category; Elli et al. 2019: run, block, class, category, pair.
     """
-    there = f"the conditions are: {', '.join(conditions)}"
-    if ":" in contrast:
-        splits = [tuple(contrast.split(":", 1))]
-    else:
-        splits = [(contrast[:i], contrast[i + 1 :]) for i, sign in enumerate(contrast) if sign == "-"]
-    fitting = [(a, b) for a, b in splits if a in conditions and b in conditions and a != b]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        raise ValueError(f"the contrast {contrast!r} can be split in {len(fitting)} ways: write it as A:B")
-    raise ValueError(f"the contrast {contrast!r} does not name two different conditions as A-B or A:B; {there}")
+    columns = set(table.columns)
+    if {"text", "condition"} <= columns:
+        return None
+    if {f"stim{n}" for n in range(1, 15)} <= columns:
+        words = table[[f"stim{n}" for n in range(2, 14)]].astype(str)
+        text = words.agg(lambda row: " ".join(row).lower(), axis=1)
+        return pd.DataFrame({"text": text, "condition": table["stim14"]})
+    for text_column, condition_column in (("sentence", "condition"), ("word", "class"), ("pair", "class")):
+        if {text_column, condition_column} <= columns:
+            kept = [c for c in table if c not in (text_column, condition_column) and not str(c).startswith("Unnamed")]
+            return pd.DataFrame({"text": table[text_column], "condition": table[condition_column]}).join(table[kept])
+    return None

@@ -1,0 +1,60 @@
+"""What texts differ in besides their condition: length, frequency, number of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from toposheet.stimuli.matched import difference
+
+
+def word_frequency(texts: Sequence[str]) -> np.ndarray | None:
+    """Return the mean Zipf frequency of the words of each text (0 for a word that `wordfreq` does not know).
+
+    The Zipf scale is log10 of the occurrences in a billion words (van Heuven et al. 2014,
+    doi:10.1080/17470218.2013.850521). None where the package `wordfreq` is not installed.
+    """
+    try:
+        import wordfreq
+    except ModuleNotFoundError:
+        return None
+    means = [np.mean([wordfreq.zipf_frequency(word, "en") for word in text.split()] or [0.0]) for text in texts]
+    return np.array(means, dtype=float)
+
+
+def text_length(texts: Sequence[str]) -> np.ndarray:
+    """Return the number of letters of each text."""
+    return np.array([sum(sign.isalpha() for sign in text) for text in texts], dtype=float)
+
+
+def matching(
+    stimuli: pd.DataFrame, n_tokens: Callable[[str], int] | None = None, by: Sequence[str] = ("condition",)
+) -> pd.DataFrame:
+    """Return how far groups of stimuli differ in what they are not meant to differ in.
+
+    Args:
+        stimuli: A table with columns `text` and `condition`.
+        n_tokens: How many tokens a model makes of a text; none leaves that out.
+        by: Columns whose values make the groups; those of fewer than 3 texts are left out.
+
+    Returns:
+        A row for each measure (letters, words, Zipf frequency, tokens): the mean ± sd of each group, and the p of a
+        difference between any of them (`matched.difference`; nan for a single one).
+    """
+    texts = stimuli["text"].tolist()
+    measures = {"letters": text_length(texts), "words": np.array([len(text.split()) for text in texts], dtype=float)}
+    if (frequency := word_frequency(texts)) is not None:
+        measures["Zipf frequency"] = frequency
+    if n_tokens is not None:
+        measures["tokens"] = np.array([n_tokens(text) for text in texts], dtype=float)
+    labels = stimuli[list(by)].astype(str).agg(" ".join, axis=1).to_numpy()
+    groups = [label for label in dict.fromkeys(labels.tolist()) if (labels == label).sum() > 2]
+    rows = []
+    for name, values in measures.items():
+        of_groups = {label: values[labels == label] for label in groups}
+        row: dict[str, object] = {"measure": name}
+        row |= {label: f"{group.mean():.2f} ± {group.std(ddof=1):.2f}" for label, group in of_groups.items()}
+        rows.append(row | {"p": difference(list(of_groups.values())) if len(groups) > 1 else float("nan")})
+    return pd.DataFrame(rows)
