@@ -13,15 +13,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from toposheet.cortex import contrast, map_statistics, random_label_statistics, readout, respond
-    from toposheet.demo import stimuli_for
+    from toposheet.cortex import (
+        clustering_of_network,
+        consistency,
+        contrast,
+        correlation_curve,
+        criteria,
+        cross_validated,
+        grow_clusters,
+        load_localizer,
+        localize,
+        map_statistics,
+        negative_controls,
+        profiles,
+        readout,
+        respond,
+        response_statistics,
+        selective_clusters,
+        topography_statistics,
+        without_confounds,
+    )
+    from toposheet.report.batteries import stimuli_for
     from toposheet.sheet import Sheet
-    from toposheet.stats import cross_morans_i, morans_i
+    from toposheet.stats import cross_morans_i, islands_morans_i, morans_i
     from toposheet.stimuli.build import build_stimuli
+    from toposheet.stimuli.contrasts import Contrast
+    from toposheet.stimuli.registry import stimulus_set
     from toposheet.stimuli.table import read_stimuli
     from toposheet.topography import (
         SpatialStatistics,
         Topography,
+        fingerprint,
         load,
         pretrained,
         save,
@@ -33,47 +55,81 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Contrast",
     "Sheet",
     "SpatialStatistics",
     "Topography",
     "build_stimuli",
+    "clustering_of_network",
+    "consistency",
     "contrast",
+    "correlation_curve",
+    "criteria",
     "cross_morans_i",
+    "cross_validated",
+    "fingerprint",
+    "grow_clusters",
+    "islands_morans_i",
     "load",
+    "load_localizer",
+    "localize",
     "map_statistics",
     "morans_i",
+    "negative_controls",
     "pretrained",
-    "random_label_statistics",
+    "profiles",
     "read_stimuli",
     "readout",
     "respond",
+    "response_statistics",
     "save",
+    "selective_clusters",
     "spatial_correlation_loss",
     "spatial_loss",
     "spatial_losses",
     "stimuli_for",
+    "stimulus_set",
+    "topography_statistics",
+    "without_confounds",
 ]
 
 _HOME = {
+    "Contrast": "stimuli.contrasts",
     "Sheet": "sheet",
     "SpatialStatistics": "topography",
     "Topography": "topography",
     "build_stimuli": "stimuli.build",
+    "clustering_of_network": "cortex",
+    "consistency": "cortex",
     "contrast": "cortex",
+    "correlation_curve": "cortex",
+    "criteria": "cortex",
     "cross_morans_i": "stats",
+    "cross_validated": "cortex",
+    "fingerprint": "topography",
+    "grow_clusters": "cortex",
+    "islands_morans_i": "stats",
     "load": "topography",
+    "load_localizer": "cortex",
+    "localize": "cortex",
     "map_statistics": "cortex",
     "morans_i": "stats",
+    "negative_controls": "cortex",
     "pretrained": "topography",
-    "random_label_statistics": "cortex",
+    "profiles": "cortex",
     "read_stimuli": "stimuli.table",
     "readout": "cortex",
     "respond": "cortex",
+    "response_statistics": "cortex",
     "save": "topography",
+    "selective_clusters": "cortex",
     "spatial_correlation_loss": "topography",
     "spatial_loss": "topography",
     "spatial_losses": "topography",
-    "stimuli_for": "demo",
+    "stimuli_for": "report.batteries",
+    "stimulus_set": "stimuli.registry",
+    "topography_statistics": "cortex",
+    "without_confounds": "cortex",
 }
 
 

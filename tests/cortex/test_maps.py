@@ -5,10 +5,13 @@ import xarray as xr
 from scipy import stats
 
 import toposheet as ts
-from toposheet.cortex.analysis import RANDOM_LABELS, analyse
+from toposheet.cortex.analysis import analyse
 from toposheet.cortex.contrasts import condition_masks
+from toposheet.cortex.maps import contrast_maps, replaced
+from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.sheet import Sheet, random_places
-from toposheet.stats import gaussian_readout
+from toposheet.stats import gaussian_readout, shuffled_within
+from toposheet.stimuli.contrasts import Contrast
 
 SIDE = 12
 COLUMNS = [
@@ -167,24 +170,95 @@ def test_a_null_needs_two_permutations():
         table(responses(cortex()), permutations=1)
 
 
-def test_random_labels_find_nothing_where_labels_find_much():
-    data = responses(cortex(), effect=1.5)
-    random = ts.random_label_statistics(data, "a", "b", splits=20)
-    assert random["significant_fraction"].mean() < 0.02
-    assert abs(random.query("fwhm_mm == 0")["cross_half_i"].mean()) < 0.1
-    assert len(random) == 20 * 2 * 2
+def test_labels_dealt_out_anew_find_nothing_where_labels_find_much():
+    table = ts.topography_statistics(responses(cortex(), effect=1.5), "a", "b")
+    of_all = table[table["tap"] == MEAN_OVER_TAPS].set_index(["statistic", "fwhm_mm"])
+    assert of_all.loc[("significant_fraction", 0.0), "value"] > 0.2
+    assert of_all.loc[("significant_fraction", 0.0), "label_null_mean"] < 0.01
+    assert abs(of_all.loc[("cross_half_i", 0.0), "label_null_mean"]) < 0.05
+    assert of_all.loc[("cross_half_i", 0.0), "label_p"] == 0.01
+    assert of_all.loc[("islands_i", 0.0), "label_undefined"] == 1
 
 
-def test_an_analysis_has_random_labels_beside_the_contrasts_and_maps_on_their_sheets():
+def test_the_mean_over_taps_has_the_null_of_means():
+    table = ts.topography_statistics(responses(cortex(n_taps=9)), "a", "b", (0.0,), permutations=400)
+    morans = table[table["statistic"] == "morans_i"]
+    whole, of_taps = morans[morans["tap"] == MEAN_OVER_TAPS].iloc[0], morans[morans["tap"] != MEAN_OVER_TAPS]
+    assert whole["value"] == pytest.approx(of_taps["value"].mean())
+    assert whole["null_mean"] == pytest.approx(of_taps["null_mean"].mean())
+    assert whole["null_sd"] == pytest.approx(of_taps["null_sd"].mean() / 3, rel=0.15)  # nine independent taps
+
+
+def test_planted_clusters_are_counted_and_measured():
+    topo = cortex(n_taps=1)
+    data = responses(topo)
+    y, x = data["y"].values, data["x"].values
+    for sign, rows, columns in ((1, (0, 4), (0, 4)), (-1, (6, 11), (5, 11))):  # 16 and 30 units
+        patch = (y >= rows[0]) & (y < rows[1]) & (x >= columns[0]) & (x < columns[1])
+        data.values[::2, patch] += 3 * sign
+    table = ts.topography_statistics(data, "a", "b", (0.0,), permutations=9).set_index(["tap", "statistic"])["value"]
+    assert table["tap0", "clusters"] == 2
+    assert table["tap0", "largest_cluster"] == pytest.approx(30, abs=3)
+
+
+def one_by_one(topo, data, orders, fwhm):
+    """The place-null done slowly: the responses of each draw moved, sampled and contrasted anew."""
+    in_a, in_b = condition_masks(data, "a", "b")
+    maps = []
+    for order in orders:
+        moved = data.copy(data=data.values[:, order])
+        maps.append(contrast_maps(ts.readout(moved, fwhm), in_a, in_b))
+    return [np.stack([getattr(m, name) for m in maps]) for name in ("t", "q", "even", "odd")]
+
+
+@pytest.mark.parametrize("fwhm", [0.0, 2.0])
+@pytest.mark.parametrize("layout", ["full", "holes", "shared"])
+def test_moved_units_are_sampled_as_if_they_had_been_there(fwhm, layout):
+    rng = np.random.default_rng(1)
+    if layout == "shared":
+        cells = rng.permutation(np.stack(np.divmod(np.arange(SIDE**2), SIDE), axis=1))[:100]
+        topo = ts.Topography({"cortex": Sheet((SIDE, SIDE), {"one": cells[:60], "two": cells[60:]}, spacing_mm=0.5)})
+    else:
+        n = SIDE**2 if layout == "full" else 90
+        topo = ts.Topography({"s": Sheet((SIDE, SIDE), {"one": random_places(n, (SIDE, SIDE), rng)})})
+    coordinates = {"condition": ("stimulus", ["a", "b", "a", "b", "a"] * 5), **topo.unit_coordinates()}
+    units = sum(topo.widths.values())
+    values = (rng.normal(size=(25, units)) + 50 * rng.normal(size=units)).astype(np.float32)
+    data = xr.DataArray(values, dims=("stimulus", "unit"), coords=coordinates)
+    orders = shuffled_within(np.unique(data["tap"], return_inverse=True)[1], 4, rng)
+    maps = list(replaced(data, *condition_masks(data, "a", "b"), fwhm, orders))
+    for name, slow in zip(("t", "q", "even", "odd"), one_by_one(topo, data, orders, fwhm), strict=True):
+        np.testing.assert_allclose(np.concatenate([getattr(m, name) for m in maps]), slow, rtol=2e-3, atol=2e-4)
+
+
+def test_responses_that_are_not_finite_are_refused_by_tap():
+    data = responses(cortex())
+    data.values[3, 150] = np.nan
+    with pytest.raises(ValueError, match="tap1 to stimulus 3 is not finite"):
+        table(data)
+
+
+def test_an_analysis_has_negative_controls_beside_each_contrast_and_maps_on_their_sheets():
     topo = cortex()
     data = responses(topo, effect=1.0)
-    analysis = analyse(data, topo, [("a", "b")], permutations=9, random_splits=3)
-    assert analysis.summary["contrast"].unique().tolist() == ["a:b", RANDOM_LABELS]
-    assert dict(analysis.maps.sizes) == {"contrast": 2, "fwhm_mm": 2, "sheet": 2, "y": SIDE, "x": SIDE}
+    texts = ["word " * (1 + i // 8) for i in range(80)]
+    data = data.assign_coords(text=("stimulus", texts), kind=("stimulus", ["x"] * 40 + ["y"] * 40))
+    contrasts = [Contrast("a", "b"), Contrast("a", "b", where=("kind", "y"))]
+    analysis = analyse(data, topo, contrasts, permutations=9)
+    names = ["a:b", "a:b/random-labels", "a:b/length", "y a:b", "y a:b/random-labels", "y a:b/length"]
+    assert analysis.statistics["contrast"].unique().tolist() == names
+    assert analysis.maps["contrast"].values.tolist() == names
+    assert dict(analysis.maps.sizes) == {"contrast": 6, "fwhm_mm": 2, "sheet": 2, "y": SIDE, "x": SIDE}
     expected = topo.to_grid(ts.contrast(data, "a", "b").t)["tap1"]
     np.testing.assert_allclose(analysis.maps["t"].sel(contrast="a:b", fwhm_mm=0.0, sheet="tap1"), expected)
-    first_split = analysis.random_labels.query("split == 0")["morans_i"]
-    np.testing.assert_allclose(analysis.summary.query("contrast == @RANDOM_LABELS")["morans_i"], first_split)
+    of_kind = ts.contrast(data.isel(stimulus=slice(40, 80)), "a", "b").t
+    np.testing.assert_allclose(
+        analysis.maps["t"].sel(contrast="y a:b", fwhm_mm=0.0, sheet="tap0"), topo.to_grid(of_kind)["tap0"]
+    )
+    found = analysis.statistics.query("statistic == 'significant_fraction' and fwhm_mm == 0 and tap == '*'")
+    assert found.set_index("contrast")["value"]["a:b"] > 0.1
+    assert found[found["control"] != ""]["value"].max() < 0.05
+    assert set(analysis.clusters["contrast"]) >= {"a:b", "y a:b"}
 
 
 def test_sheets_of_different_shapes_share_a_file():
@@ -196,7 +270,7 @@ def test_sheets_of_different_shapes_share_a_file():
     topo = ts.Topography(sheets)
     coordinates = {"condition": ("stimulus", ["a", "b"] * 5), **topo.unit_coordinates()}
     data = xr.DataArray(rng.normal(size=(10, 42)), dims=("stimulus", "unit"), coords=coordinates)
-    maps = analyse(data, topo, [("a", "b")], fwhm_mm=(0.0,), permutations=5).maps
+    maps = analyse(data, topo, [Contrast("a", "b")], fwhm_mm=(0.0,), permutations=5, controls=False).maps
     assert int(np.isfinite(maps["t"].sel(sheet="s")).sum()) == 12
     assert int(np.isfinite(maps["t"].sel(sheet="l")).sum()) == 30
 

@@ -80,3 +80,38 @@ def test_a_response_that_is_not_finite_names_the_tap(model, topo, stimuli, token
     model.transformer.h[1].attn.c_proj.bias.data[3] = float("nan")
     with pytest.raises(ValueError, match=r"transformer.h.1.attn are not finite"):
         ts.respond(model, topo, stimuli, tokenizer)
+
+
+@pytest.mark.parametrize("pooling", ["last", "sum"])
+def test_pooling_takes_the_last_own_token_or_their_sum(model, topo, stimuli, tokenizer, pooling):
+    responses = ts.respond(model, topo, stimuli, tokenizer, pooling=pooling)
+    assert responses.attrs["pooling"] == pooling
+    for row, text in enumerate(stimuli["text"]):
+        with topo.record(model) as activations, torch.no_grad():
+            model(torch.tensor([tokenizer(text).input_ids]))
+        of_text = torch.cat([activations[tap][0] for tap in topo.taps], dim=1)
+        expected = of_text[-1] if pooling == "last" else of_text.sum(dim=0)
+        np.testing.assert_allclose(responses.values[row], expected, rtol=1e-3, atol=1e-5)
+
+
+def test_unknown_pooling_is_refused(model, topo, stimuli, tokenizer):
+    with pytest.raises(ValueError, match="pooling is 'max': it must be one of mean, last, sum"):
+        ts.respond(model, topo, stimuli, tokenizer, pooling="max")
+
+
+def test_nothing_after_the_last_tap_is_computed(model, stimuli, tokenizer):
+    topo = ts.Topography.per_tap(model, taps=("transformer.h.0.attn",))
+    for module in (model.transformer.h[0].mlp, model.transformer.h[1], model.transformer.ln_f):
+        module.register_forward_pre_hook(lambda *args: pytest.fail("a layer after the last tap ran"))
+    ts.respond(model, topo, stimuli, tokenizer)
+
+
+def test_a_text_that_is_too_long_names_file_and_row(model, topo, tokenizer, tmp_path):
+    (tmp_path / "my.csv").write_text(f"text,condition\nshort,a\n{'long ' * 60},b\n")
+    with pytest.raises(ValueError, match=r"my\.csv, row 3 has \d+ tokens, the model reads at most 48"):
+        ts.respond(model, topo, ts.read_stimuli(tmp_path / "my.csv"), tokenizer)
+
+
+def test_the_number_of_tokens_travels_with_a_response(model, topo, stimuli, tokenizer):
+    responses = ts.respond(model, topo, stimuli, tokenizer)
+    assert responses["n_tokens"].values.tolist() == [len(ids) for ids in tokenizer(stimuli["text"].tolist()).input_ids]

@@ -9,86 +9,161 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from toposheet.cortex.clusters import clustering_of_network, grow_clusters, selective_clusters
 from toposheet.cortex.contrasts import contrast, readout
-from toposheet.cortex.maps import map_statistics, random_label_statistics, with_random_labels
+from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS, named, negative_controls
+from toposheet.cortex.localizer import cross_validated
+from toposheet.cortex.profiles import consistency, criteria, profiles
+from toposheet.cortex.statistics import topography_statistics
+from toposheet.stimuli.contrasts import Contrast
 from toposheet.topography import Topography
-
-RANDOM_LABELS = "random-labels"
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """What the responses of a model say.
+    """What the responses of a model to one stimulus set say.
 
     Args:
-        summary: Rows of `map_statistics` for each contrast.
+        statistics: Rows of `topography_statistics` for each contrast and its negative controls, with a column
+            `control` (empty, `random-labels`, `word-frequency` or `length`); the contrast of a control is called
+            `A:B/control` (`controls.split_name`).
         maps: Variables `t`, `q`, `d` over (contrast, fwhm_mm, sheet, y, x); nan where there is no unit.
-        random_labels: Rows of `random_label_statistics`, or no rows.
+        clusters: Rows of `selective_clusters` for each contrast and readout.
     """
 
-    summary: pd.DataFrame
+    statistics: pd.DataFrame
     maps: xr.Dataset
-    random_labels: pd.DataFrame
+    clusters: pd.DataFrame
 
 
 def analyse(
     responses: xr.DataArray,
     topo: Topography,
-    contrasts: Sequence[tuple[str, str]],
+    contrasts: Sequence[Contrast],
     fwhm_mm: Sequence[float] = (0.0, 2.0),
     permutations: int = 99,
-    random_splits: int = 0,
+    controls: bool = True,
     seed: int = 0,
 ) -> Analysis:
-    """Return maps and statistics of contrasts and, if asked for, of random labels beside them.
+    """Return maps, statistics and selective clusters of contrasts, with negative controls beside each.
 
     Args:
         responses: From `respond`.
         topo: The topography of the model.
-        contrasts: Pairs of conditions.
+        contrasts: What is compared.
         fwhm_mm: Readouts in millimetres; 0 is raw.
         permutations: Draws of each null.
-        random_splits: How many random splits of the first contrast's stimuli to report; the first of them
-            is also treated as a contrast, called `random-labels`.
+        controls: Whether each contrast has its negative controls (`negative_controls`) beside it.
         seed: Of all shuffles.
     """
-    named = [(f"{a}:{b}", responses, a, b) for a, b in contrasts]
-    random_labels = pd.DataFrame()
-    if random_splits:
-        first_a, first_b = contrasts[0]
-        dealt = with_random_labels(responses, first_a, first_b, seed)
-        named.append((RANDOM_LABELS, dealt, "random-a", "random-b"))
-        random_labels = random_label_statistics(responses, first_a, first_b, fwhm_mm, random_splits, seed)
-    tables: list[pd.DataFrame] = []
-    maps: list[xr.Dataset] = []
-    for name, of_contrast, a, b in named:
-        table = map_statistics(of_contrast, a, b, fwhm_mm, permutations, seed)
-        tables.append(table.assign(contrast=name))
-        grids = [_maps(contrast(readout(of_contrast, fwhm), a, b), topo) for fwhm in fwhm_mm]
-        widths = xr.DataArray(np.asarray(fwhm_mm, dtype=float), dims="fwhm_mm", name="fwhm_mm")
-        maps.append(xr.concat(grids, dim=widths))
-    names = xr.DataArray([name for name, *_ in named], dims="contrast", name="contrast")
+    compared: list[tuple[str, str, xr.DataArray, str, str]] = []
+    for wanted in contrasts:
+        data = responses_to(responses, wanted)
+        compared.append((wanted.name, "", data, wanted.a, wanted.b))
+        if controls:
+            for control, relabelled in negative_controls(data, wanted.a, wanted.b, seed).items():
+                conditions = CONDITIONS_OF_CONTROLS[control]
+                compared.append((named(wanted.name, control), control, relabelled, *conditions))
+    tables, maps, patches = [], [], []
+    for name, control, data, a, b in compared:
+        table = topography_statistics(data, a, b, fwhm_mm, permutations, seed)
+        tables.append(table.assign(contrast=name, control=control))
+        maps.append(_maps([contrast(readout(data, fwhm), a, b) for fwhm in fwhm_mm], fwhm_mm, topo))
+        for fwhm in fwhm_mm:
+            found, _ = selective_clusters(data, a, b, fwhm, permutations, seed)
+            patches.append(found.assign(contrast=name, control=control))
+    names = xr.DataArray([name for name, *_ in compared], dims="contrast", name="contrast")
     return Analysis(
-        summary=pd.concat(tables, ignore_index=True),
+        statistics=pd.concat(tables, ignore_index=True),
         maps=xr.concat(maps, dim=names),
-        random_labels=random_labels,
+        clusters=_concatenated(patches),
     )
 
 
-def _maps(result: xr.Dataset, topo: Topography) -> xr.Dataset:
-    """Return t, q, d of one contrast over (sheet, y, x), smaller sheets padded with nan."""
+@dataclass(frozen=True)
+class LanguageNetwork:
+    """The language network of a model: found with a localizer, measured with other texts.
+
+    Args:
+        localized: From `cross_validated`: what one half of the localizer's items finds, in the other half.
+        clusters: From `grow_clusters`: a number for each unit.
+        clustering: From `clustering_of_network`.
+        profiles: From `profiles`.
+        consistency: From `consistency`.
+        criteria: From `criteria`.
+    """
+
+    localized: pd.DataFrame
+    clusters: xr.DataArray
+    clustering: pd.DataFrame
+    profiles: pd.DataFrame
+    consistency: pd.Series
+    criteria: pd.DataFrame
+
+
+def language_network(
+    localizer: xr.DataArray,
+    language: Contrast,
+    measured: xr.DataArray,
+    permutations: int = 99,
+    seed: int = 0,
+) -> LanguageNetwork:
+    """Return the language network of a model and how it responds.
+
+    Args:
+        localizer: Responses to the localizer's texts.
+        language: Its contrast, sentences against non-words.
+        measured: Responses to other texts, conditions S, W, J and N.
+        permutations: Draws of each null.
+        seed: Of all draws.
+    """
+    data = responses_to(localizer, language)
+    localized = cross_validated(data, language.a, language.b)
+    result = contrast(data, language.a, language.b)
+    clusters, clustering = grow_clusters(result), clustering_of_network(result, permutations, seed)
+    return LanguageNetwork(
+        localized=localized,
+        clusters=clusters,
+        clustering=clustering,
+        profiles=profiles(measured, clusters, seed=seed),
+        consistency=consistency(measured, clusters, permutations, seed),
+        criteria=criteria(localized, clustering, measured, clusters, permutations=permutations, seed=seed),
+    )
+
+
+def responses_to(responses: xr.DataArray, wanted: Contrast) -> xr.DataArray:
+    """Return the responses that a contrast compares, its column being their `condition`."""
+    if wanted.where is not None:
+        column, value = wanted.where
+        responses = responses.isel(stimulus=responses[column].values.astype(str) == value)
+    return responses.assign_coords(condition=("stimulus", responses[wanted.column].values.astype(str)))
+
+
+def _concatenated(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return tables one after another; those without rows would spoil the types of columns."""
+    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+
+
+def _maps(results: Sequence[xr.Dataset], fwhm_mm: Sequence[float], topo: Topography) -> xr.Dataset:
+    """Return t, q, d of one contrast over (fwhm_mm, sheet, y, x), smaller sheets padded with nan."""
+    sheets = {name: i for i, name in enumerate(dict.fromkeys(results[0]["sheet"].values.tolist()))}
+    height, width = np.max([topo.sheets[name].shape for name in sheets], axis=0)
+    sheet = np.array([sheets[name] for name in results[0]["sheet"].values.tolist()])
+    y, x = results[0]["y"].values, results[0]["x"].values
     variables = {}
     for name in ("t", "q", "d"):
-        grids = topo.to_grid(result[name])
-        sheets = xr.DataArray(list(grids), dims="sheet", name="sheet")
-        indexed = [
-            grid.assign_coords(y=np.arange(grid.sizes["y"]), x=np.arange(grid.sizes["x"])) for grid in grids.values()
-        ]
-        variables[name] = xr.concat(indexed, dim=sheets, join="outer").drop_attrs()
-    dataset = xr.Dataset(variables)
-    spacing = [topo.sheets[name].spacing_mm for name in dataset["sheet"].values.tolist()]
-    dataset = dataset.assign_coords(spacing_mm=("sheet", spacing))
-    dataset["t"].attrs = {"long_name": "Welch's t"}
-    dataset["q"].attrs = {"long_name": "false discovery rate over all taps"}
-    dataset["d"].attrs = {"long_name": "Cohen's d"}
-    return dataset
+        grids = np.full((len(results), len(sheets), height, width), np.nan)
+        for grid, result in zip(grids, results, strict=True):
+            grid[sheet, y, x] = result[name].values
+        variables[name] = (("fwhm_mm", "sheet", "y", "x"), grids, {"long_name": _LONG_NAMES[name]})
+    coordinates = {
+        "fwhm_mm": np.asarray(fwhm_mm, dtype=float),
+        "sheet": list(sheets),
+        "y": np.arange(height),
+        "x": np.arange(width),
+        "spacing_mm": ("sheet", [topo.sheets[name].spacing_mm for name in sheets]),
+    }
+    return xr.Dataset(variables, coordinates)
+
+
+_LONG_NAMES = {"t": "Welch's t", "q": "false discovery rate over all taps", "d": "Cohen's d"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from toposheet.cortex.layout import cells_of
 from toposheet.sheet import lay_out
 from toposheet.stats import gaussian_readout, q_values, welch_t
 
@@ -59,7 +60,12 @@ def readout(responses: xr.DataArray, fwhm_mm: float = 2.0) -> xr.DataArray:
 
 
 def condition_masks(responses: xr.DataArray, a: str, b: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return which stimuli are in condition `a` and which in `b`."""
+    """Return which stimuli are in condition `a` and which in `b`.
+
+    Raises:
+        ValueError: a condition does not exist (lists those there are) or has under 3 stimuli, or a response is nan or
+            infinite (names the tap and the first such stimulus).
+    """
     conditions = responses["condition"].values
     masks = []
     for name in (a, b):
@@ -72,6 +78,13 @@ def condition_masks(responses: xr.DataArray, a: str, b: str) -> tuple[np.ndarray
         masks.append(mask)
     if a == b:
         raise ValueError(f"the contrast compares {a!r} with itself")
+    finite = np.isfinite(responses.transpose("stimulus", "unit").values)
+    if not finite.all():
+        stimulus, unit = (int(axis[0]) for axis in np.nonzero(~finite))
+        raise ValueError(
+            f"the response of {responses['tap'].values[unit]} to stimulus {stimulus} is not finite (nan or inf): leave "
+            "such stimuli out"
+        )
     return masks[0], masks[1]
 
 
@@ -79,11 +92,3 @@ def on_grid(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
     """Return values of one sheet on the smallest grid that holds its units, and the units' cells in it."""
     cells, shape = cells_of(values)
     return lay_out(values.values, cells, shape), cells
-
-
-def cells_of(values: xr.DataArray) -> tuple[np.ndarray, tuple[int, int]]:
-    """Return the cells of units on the smallest grid that holds them all, and the shape of that grid."""
-    cells = np.stack([values["y"].values, values["x"].values], axis=1)
-    cells = cells - cells.min(axis=0)
-    height, width = (cells.max(axis=0) + 1).tolist()
-    return cells, (height, width)

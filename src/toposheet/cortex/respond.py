@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
+from torch import Tensor
+from torch.distributed.tensor import DTensor
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from toposheet.topography import Topography
+from toposheet.cache import recall
+from toposheet.topography import Topography, fingerprint
+
+POOLINGS = ("mean", "last", "sum")
 
 
 def respond(
@@ -21,10 +31,13 @@ def respond(
     tokenizer: Any,
     batch_size: int = 32,
     progress: bool = False,
+    pooling: str = "mean",
+    cache: str | Path | None = None,
 ) -> xr.DataArray:
     """Return the response of every unit to every stimulus: its mean activation over the text's own tokens.
 
-    Padding and special tokens are never part of the mean, and the language-model head is not computed.
+    Padding and special tokens are never part of a response. What comes after the last tap is not computed, neither
+    layers nor the language-model head.
 
     Args:
         model: A `transformers` language model; it runs where it is and is left in the mode it was in.
@@ -33,15 +46,20 @@ def respond(
         tokenizer: The model's tokenizer.
         batch_size: How many texts are read at once; texts of like length are read together.
         progress: Show a progress bar.
+        pooling: `"mean"` over the text's own tokens, their `"sum"`, or the `"last"` of them.
+        cache: A folder in which responses are kept, and found when the same model (weights and topography) reads the
+            same tokens with the same settings again; the least recently used go when it holds over 4 GB.
 
     Returns:
         Float32 responses with dims ("stimulus", "unit"); units carry `tap`, `sheet`, `y`, `x` (cells) and
-        `spacing_mm`, stimuli the columns of the table.
+        `spacing_mm`, stimuli the columns of the table and `n_tokens`, how many own tokens a text has.
 
     Raises:
-        ValueError: a column is missing, a text has no tokens or more than the model's context, or a response
-            is not finite (names the tap).
+        ValueError: a column is missing, a text has no tokens or more than the model's context, the pooling is
+            unknown, or a response is not finite (names the tap).
     """
+    if pooling not in POOLINGS:
+        raise ValueError(f"pooling is {pooling!r}: it must be one of {', '.join(POOLINGS)}")
     for column in ("text", "condition"):
         if column not in stimuli:
             raise ValueError(
@@ -52,44 +70,117 @@ def respond(
         raise ValueError(f"the stimuli have a column {clash[0]!r}, which is a coordinate of units: rename the column")
     if len(stimuli) == 0:
         raise ValueError("there are no stimuli: the table is empty")
-    token_ids = _tokenised(stimuli["text"].tolist(), tokenizer, getattr(model.config, "max_position_embeddings", None))
-    order = np.argsort([len(ids) for ids, _ in token_ids], kind="stable")
-    responses = np.empty((len(stimuli), sum(topo.widths.values())), dtype=np.float32)
-    network = model.base_model
-    training = model.training
-    model.eval()
-    try:
-        for start in tqdm(range(0, len(order), batch_size), desc="responses", disable=not progress, leave=False):
-            rows = order[start : start + batch_size]
-            ids, attended, own = _padded([token_ids[row] for row in rows], model.device)
-            with torch.inference_mode(), topo.record(model) as activations:
-                network(input_ids=ids, attention_mask=attended, use_cache=False)
-            weights = (own / own.sum(dim=1, keepdim=True))[:, None, :]
-            means = [(weights @ activations[tap].float()).squeeze(1) for tap in topo.taps]
-            responses[rows] = torch.cat(means, dim=1).cpu().numpy()
-    finally:
-        model.train(training)
+    tokens = _tokenised(stimuli, tokenizer, getattr(model.config, "max_position_embeddings", None))
+
+    def compute() -> np.ndarray:
+        return _responses(model, topo, tokens, batch_size, progress, pooling)
+
+    if cache is None:
+        responses = compute()
+    else:
+        key = hashlib.sha256(json.dumps([fingerprint(model, topo), tokens, pooling]).encode()).hexdigest()
+        responses = recall(Path(cache), f"responses-{key}.npy", compute)
     odd = ~np.isfinite(responses).all(axis=0)
     if odd.any():
         raise ValueError(f"responses of {coordinates['tap'][1][odd.argmax()]} are not finite (nan or inf)")
+    coordinates["n_tokens"] = ("stimulus", np.array([sum(own) for _, own in tokens]))
     coordinates |= {str(name): ("stimulus", column.to_numpy()) for name, column in stimuli.items()}
-    return xr.DataArray(responses, dims=("stimulus", "unit"), coords=coordinates, name="response")
+    return xr.DataArray(
+        responses, dims=("stimulus", "unit"), coords=coordinates, name="response", attrs={"pooling": pooling}
+    )
 
 
-def _tokenised(texts: list[str], tokenizer: Any, context: int | None) -> list[tuple[list[int], list[bool]]]:
+def _responses(
+    model: PreTrainedModel,
+    topo: Topography,
+    tokens: list[tuple[list[int], list[bool]]],
+    batch_size: int,
+    progress: bool,
+    pooling: str,
+) -> np.ndarray:
+    order = np.argsort([len(ids) for ids, _ in tokens], kind="stable")
+    responses = np.empty((len(tokens), sum(topo.widths.values())), dtype=np.float32)
+    training = model.training
+    model.eval()
+    try:
+        bar = tqdm(total=len(order), desc="responses", unit="text", disable=not progress, leave=False)
+        with bar:
+            for start in range(0, len(order), batch_size):
+                rows = order[start : start + batch_size]
+                ids, attended, own = _padded([tokens[row] for row in rows], model.device)
+                weights = _POOLED[pooling](own)[:, None, :]
+                with (
+                    torch.inference_mode(),
+                    topo.record(model) as activations,
+                    _until_recorded(model, topo, activations),
+                ):
+                    model.base_model(input_ids=ids, attention_mask=attended, use_cache=False)
+                pooled = [(weights @ activations[tap].float()).squeeze(1) for tap in topo.taps]
+                responses[rows] = torch.cat(pooled, dim=1).cpu().numpy()
+                bar.update(len(rows))
+    finally:
+        model.train(training)
+    return responses
+
+
+class _AllRecorded(Exception):
+    """The last tap has put out what it has; what comes after it is not asked for."""
+
+
+@contextlib.contextmanager
+def _until_recorded(model: PreTrainedModel, topo: Topography, activations: dict[str, Tensor]) -> Generator[None]:
+    """End a forward pass as soon as all taps are recorded, but for a sharded model, which gathers as it goes."""
+    if any(isinstance(parameter, DTensor) for parameter in model.parameters()):
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        if len(activations) == len(topo.taps):
+            raise _AllRecorded
+
+    handles = [model.get_submodule(tap).register_forward_hook(stop) for tap in topo.taps]
+    try:
+        with contextlib.suppress(_AllRecorded):
+            yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _last(own: Tensor) -> Tensor:
+    last = own.shape[1] - 1 - own.flip(1).argmax(dim=1)
+    return torch.nn.functional.one_hot(last, own.shape[1]).float()
+
+
+_POOLED: dict[str, Callable[[Tensor], Tensor]] = {
+    "mean": lambda own: own / own.sum(dim=1, keepdim=True),
+    "sum": lambda own: own,
+    "last": _last,
+}
+
+
+def _tokenised(stimuli: pd.DataFrame, tokenizer: Any, context: int | None) -> list[tuple[list[int], list[bool]]]:
     """Return for each text its token ids and which of them are its own (not special)."""
+    texts = stimuli["text"].tolist()
     encoded = tokenizer(texts, return_special_tokens_mask=True, return_attention_mask=False, verbose=False)
     tokens = []
     for row, (ids, special) in enumerate(zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)):
         own = [not flag for flag in special]
         if not any(own):
-            raise ValueError(f"stimulus {row} has no tokens: {texts[row]!r}")
+            raise ValueError(f"{_where(stimuli, row)} has no tokens: {texts[row]!r}")
         if context is not None and len(ids) > context:
             raise ValueError(
-                f"stimulus {row} has {len(ids)} tokens, the model reads at most {context}: shorten {texts[row][:60]!r}"
+                f"{_where(stimuli, row)} has {len(ids)} tokens, the model reads at most {context}: "
+                f"shorten {texts[row][:60]!r}"
             )
         tokens.append((ids, own))
     return tokens
+
+
+def _where(stimuli: pd.DataFrame, row: int) -> str:
+    """Return where a stimulus stands: file and row for a table that `read_stimuli` gave."""
+    source = stimuli.attrs.get("source")
+    return f"{source}, row {stimuli.index[row] + 2}" if source else f"stimulus {stimuli.index[row]}"
 
 
 def _padded(

@@ -1,4 +1,5 @@
-from toposheet.topography.checkpoint import load, load_topography, local_folder, pretrained, save, shipped
+from toposheet.topography.checkpoint import load, load_topography, local_folder, pretrained, save, shipped, tokenizer_of
+from toposheet.topography.fingerprint import fingerprint
 from toposheet.topography.objectives.moments import NotFiniteError
 from toposheet.topography.objectives.spatial import OBJECTIVES, spatial_correlation_loss, spatial_loss, spatial_losses
 from toposheet.topography.objectives.statistics import SpatialStatistics
@@ -13,6 +14,7 @@ __all__ = [
     "SpatialStatistics",
     "Topography",
     "find_taps",
+    "fingerprint",
     "load",
     "load_topography",
     "local_folder",
@@ -24,4 +26,5 @@ __all__ = [
     "spatial_loss",
     "spatial_losses",
     "tap_widths",
+    "tokenizer_of",
 ]

@@ -99,7 +99,7 @@ def load(source: str | Path, dtype: torch.dtype = torch.float32) -> tuple[PreTra
     frozen = set(json.loads((folder / "topography.json").read_text()).get("frozen", ()))
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)
-    return model.eval(), topo, _tokenizer(folder)
+    return model.eval(), topo, tokenizer_of(folder)
 
 
 def pretrained(name: str) -> tuple[PreTrainedModel, Topography, Any]:
@@ -118,7 +118,12 @@ def shipped() -> list[str]:
     return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
 
 
-def _tokenizer(folder: Path) -> Any:
+def tokenizer_of(folder: Path) -> Any:
+    """Return the tokenizer of a model folder, or none where there is none.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
     if not (folder / "tokenizer_config.json").is_file():
         return None
     try:

@@ -11,10 +11,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from toposheet.cortex.analysis import analyse
 from toposheet.cortex.respond import respond
+from toposheet.cortex.statistics import summary_of
 from toposheet.figures.maps import contrast_maps
 from toposheet.files import folder_aside, write_file
 from toposheet.recipes import Recipe
 from toposheet.stimuli.build import sentences_and_nonwords
+from toposheet.stimuli.contrasts import Contrast
 from toposheet.topography import Topography
 from toposheet.train.batches import RunText
 
@@ -94,8 +96,10 @@ class Snapshots:
         self._last = update
         if not self._write:
             return
-        found = analyse(responses, self._topo, [_CONDITIONS], fwhm_mm=(0.0,), seed=self._recipe.seed)
-        rows = found.summary.assign(update=update)[["update", *found.summary.columns]]
+        language = Contrast(*_CONDITIONS)
+        found = analyse(responses, self._topo, [language], (0.0,), controls=False, seed=self._recipe.seed)
+        rows = summary_of(found.statistics)
+        rows.insert(0, "update", update)
         self._rows = pd.concat([self._rows, rows], ignore_index=True) if len(self._rows) else rows
         name = f"after {update:,} updates"
         t = found.maps["t"].isel(contrast=0, fwhm_mm=0).expand_dims(model=[name])

@@ -1,0 +1,214 @@
+"""Patches of a map: grown as TopoLM grows them, and tested as neuroimaging tests them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import stats as scipy_stats
+
+from toposheet.cortex.contrasts import condition_masks, readout
+from toposheet.cortex.layout import TapLayout, tap_layouts
+from toposheet.cortex.maps import DRAWS_AT_ONCE
+from toposheet.cortex.statistics import SIGNIFICANT, of_two
+from toposheet.sheet import lay_out
+from toposheet.stats import (
+    against_null,
+    check_permutations,
+    cluster_masses,
+    clusters,
+    count_and_largest,
+    largest_mass,
+    shuffled_labels,
+    shuffled_within,
+    tfce,
+    welch_t,
+)
+from toposheet.stats.clusters import MIN_SIZE
+
+
+def grow_clusters(
+    result: xr.Dataset, q: float = SIGNIFICANT, min_size: int = MIN_SIZE, contiguity: str = "queen"
+) -> xr.DataArray:
+    """Return the clusters of units selective for the first condition of a contrast, as TopoLM grows them.
+
+    From the most selective unit on, the most selective neighbour is added until none is significant; then the next
+    most selective unit that is left starts another cluster; small ones are dropped (arXiv:2410.11516). What that
+    ends with are the connected components of the significant units with t > 0, which is how they are found.
+
+    Args:
+        result: From `contrast`.
+        q: Units below this false discovery rate are significant.
+        min_size: Clusters of fewer units are dropped.
+        contiguity: `"queen"`: units whose cells share an edge or a corner are neighbours; `"rook"`: an edge.
+
+    Returns:
+        Over `unit`: the number of the cluster, 0 for none. Clusters are numbered through all taps from 1, tap after
+        tap, in each from the one with the most selective unit on.
+
+    Raises:
+        ValueError: the contiguity is unknown.
+    """
+    labels, n = np.zeros(result.sizes["unit"], dtype=np.int64), 0
+    selective = (result["q"].values < q) & (result["t"].values > 0)
+    for tap in tap_layouts(result):
+        own = tap.of_map(clusters(tap.map(selective) == 1, contiguity, min_size))
+        t = result["t"].values[tap.units]
+        by_peak = sorted(set(own.tolist()) - {0}, key=lambda cluster: -t[own == cluster].max())
+        for cluster in by_peak:
+            n += 1
+            labels[tap.units[own == cluster]] = n
+    return result["t"].copy(data=labels).rename("cluster").drop_attrs()
+
+
+def clustering_of_network(
+    result: xr.Dataset, permutations: int = 99, seed: int = 0, q: float = SIGNIFICANT, contiguity: str = "queen"
+) -> pd.DataFrame:
+    """Return whether selective units lie together: the size of the largest cluster against the place-null.
+
+    Where many units are selective, some lie side by side wherever they are: a number of clusters alone shows nothing.
+
+    Args:
+        result: From `contrast`.
+        permutations: Draws of the place-null, which shuffles the units of a tap among their cells.
+        seed: Of the draws.
+        q: Units with t > 0 below this false discovery rate are selective.
+        contiguity: `"queen"` or `"rook"`.
+
+    Returns:
+        Two rows, `statistic` being `clusters` (of at least 10 units, all taps together) and `largest_cluster` (units,
+        mean over taps), with `value, null_mean, null_sd, z, p`.
+
+    Raises:
+        ValueError: the contiguity is unknown, or permutations are under 2.
+    """
+    check_permutations(permutations)
+    rng = np.random.default_rng(seed)
+    selective = (result["q"].values < q) & (result["t"].values > 0)
+    count, largest = np.zeros(1 + permutations), np.zeros(1 + permutations)
+    taps = tap_layouts(result)
+    for tap in taps:
+        orders = shuffled_within(np.zeros(len(tap.units), dtype=np.int64), permutations, rng)
+        of_tap = selective[tap.units]
+        draws = np.concatenate([of_tap[None], of_tap[orders]])
+        of_draws = count_and_largest(lay_out(draws.astype(float), tap.cells, tap.shape) == 1, contiguity)
+        count, largest = count + of_draws[0], largest + of_draws[1] / len(taps)
+    rows = []
+    for name, values in (("clusters", count), ("largest_cluster", largest)):
+        null = against_null(values[0], values[1:])
+        columns = {"null_mean": null.mean, "null_sd": null.sd, "z": null.z, "p": null.p}
+        rows.append({"statistic": name, "value": values[0]} | {key: float(value) for key, value in columns.items()})
+    return pd.DataFrame(rows)
+
+
+def selective_clusters(
+    responses: xr.DataArray,
+    a: str,
+    b: str,
+    fwhm_mm: float = 0.0,
+    permutations: int = 99,
+    seed: int = 0,
+    method: str = "mass",
+    forming_p: float = 0.001,
+    contiguity: str = "queen",
+) -> tuple[pd.DataFrame, xr.Dataset]:
+    """Return the clusters of a contrast that are larger than chance labels make them: the claim of selectivity.
+
+    Cluster-level inference as in neuroimaging (Bullmore et al. 1999, doi:10.1109/42.750253; Maris & Oostenveld 2007,
+    doi:10.1016/j.jneumeth.2007.03.024): cells whose |t| passes the cluster-forming threshold make clusters with the
+    neighbours of their sign; the mass of each, the sum of its t, is compared with the largest mass in any tap under
+    shuffled labels. So p holds familywise over all clusters of all taps, and smooth noise does not pass. What is
+    claimed is that the labels matter in the cluster, not where exactly it ends.
+
+    Args:
+        responses: From `respond`.
+        a: Condition whose larger responses make t positive.
+        b: The condition it is compared with.
+        fwhm_mm: Readout before the contrast; 0 is raw.
+        permutations: Labellings drawn; the smallest p is 1 / (1 + permutations).
+        seed: Of the draws.
+        method: `"mass"`, or `"tfce"`: threshold-free cluster enhancement (Smith & Nichols 2009), whose p is one for
+            each cell; clusters are then the connected cells with p < 0.05.
+        forming_p: Two-sided p of the t that forms clusters (n_a + n_b - 2 degrees of freedom; Woo et al. 2014,
+            doi:10.1016/j.neuroimage.2013.12.058, on why 0.001); not used by TFCE.
+        contiguity: `"queen"` or `"rook"`.
+
+    Returns:
+        A table with a row for each cluster, columns `contrast, sheet, tap, fwhm_mm, cluster, sign, n_units, mass,
+        p, peak_t, y, x` (the peak's cell), the most massive first; and a dataset over units: `cluster`, its number (0:
+        none), `p`, familywise, that of its cluster or, by TFCE, of the unit (1 in none), and `t`.
+
+    Raises:
+        ValueError: a condition is missing or too small, or a setting is out of range.
+    """
+    check_permutations(permutations)
+    if method not in ("mass", "tfce"):
+        raise ValueError(f"method is {method!r}: it must be 'mass' or 'tfce'")
+    if not 0 < forming_p < 1:
+        raise ValueError(f"forming_p is {forming_p}: it must lie between 0 and 1")
+    responses = readout(of_two(responses, a, b), fwhm_mm)
+    in_a, in_b = condition_masks(responses, a, b)
+    labels = shuffled_labels(in_a, in_b, permutations, np.random.default_rng(seed))
+    threshold = float(scipy_stats.t.isf(forming_p / 2, len(in_a) - 2))
+    taps = tap_layouts(responses)
+    t = welch_t(responses.values, in_a, in_b).t
+
+    def largest(t: np.ndarray) -> np.ndarray:
+        """Return the largest statistic in any tap of maps (draws, units)."""
+        if method == "mass":
+            return np.max([largest_mass(tap.map(t), threshold, contiguity) for tap in taps], axis=0)
+        return np.max([tfce(tap.map(t), contiguity).max(axis=(-2, -1)) for tap in taps], axis=0)
+
+    draws = np.concatenate(
+        [
+            largest(welch_t(responses.values, *(label[start : start + DRAWS_AT_ONCE] for label in labels)).t)
+            for start in range(0, permutations, DRAWS_AT_ONCE)
+        ]
+    )
+
+    def familywise(statistic: np.ndarray) -> np.ndarray:
+        return (1 + (draws >= np.asarray(statistic)[..., None]).sum(axis=-1)) / (1 + permutations)
+
+    rows, number, p_of_unit = [], np.zeros(t.shape, dtype=np.int64), np.ones(t.shape)
+    for tap in taps:
+        grid = tap.map(t)
+        if method == "mass":
+            labelled, masses = cluster_masses(grid, threshold, contiguity)
+            p_of_cell = np.where(labelled > 0, familywise(np.abs(masses))[labelled], 1.0)
+        else:
+            p_of_cell = familywise(tfce(grid, contiguity))
+            positive, negative = (
+                clusters((p_of_cell < SIGNIFICANT) & (sign * grid > 0), contiguity) for sign in (1, -1)
+            )
+            labelled = np.where(negative > 0, negative + positive.max(), positive)
+        p_of_unit[tap.units] = tap.of_map(p_of_cell)
+        for cluster in range(1, labelled.max() + 1):
+            rows.append(_row(tap, grid, p_of_cell, labelled == cluster))
+            number[tap.units[tap.of_map(labelled == cluster)]] = len(rows)
+    units = {name: c for name, c in responses.coords.items() if c.dims == ("unit",)}
+    order = sorted(range(len(rows)), key=lambda row: -abs(rows[row]["mass"]))
+    rank = np.zeros(len(rows) + 1, dtype=np.int64)
+    rank[[row + 1 for row in order]] = np.arange(1, len(rows) + 1)
+    numbered = {"contrast": f"{a}:{b}", "fwhm_mm": float(fwhm_mm)}
+    table = pd.DataFrame([rows[row] | numbered | {"cluster": n} for n, row in enumerate(order, 1)], columns=_COLUMNS)
+    dataset = xr.Dataset({"cluster": ("unit", rank[number]), "p": ("unit", p_of_unit), "t": ("unit", t)}, coords=units)
+    return table, dataset
+
+
+_COLUMNS = ["contrast", "sheet", "tap", "fwhm_mm", "cluster", "sign", "n_units", "mass", "p", "peak_t", "y", "x"]
+
+
+def _row(tap: TapLayout, grid: np.ndarray, p: np.ndarray, cells: np.ndarray) -> dict[str, object]:
+    inside = np.where(cells, np.abs(np.nan_to_num(grid)), -1.0)
+    y, x = np.unravel_index(int(inside.argmax()), grid.shape)
+    return {
+        "sheet": tap.sheet,
+        "tap": tap.name,
+        "sign": int(np.sign(grid[y, x])),
+        "n_units": int(cells.sum()),
+        "mass": float(grid[cells].sum()),
+        "p": float(p[cells].min()),
+        "peak_t": float(grid[y, x]),
+        "y": int(y),
+        "x": int(x),
+    }

@@ -1,0 +1,96 @@
+"""Sheets as surfaces that neuroimaging programs open."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Bool, Int
+
+from toposheet.cortex.surface import brain_package
+from toposheet.files import folder_aside
+from toposheet.topography import Topography
+
+
+def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> list[Path]:
+    """Write maps of units as GIFTI surfaces, the format of Connectome Workbench, nilearn and FreeSurfer.
+
+    Each sheet becomes a flat mesh `SHEET.surf.gii` and its maps `SHEET.func.gii`. A vertex is a cell with a unit, of
+    whichever tap, row by row, at (x * spacing, -y * spacing, 0) mm: seen from above the sheet lies as in our figures,
+    its first row on top. Four cells in a square make two triangles, three of them make one; other cells without a
+    unit are holes. As programs know no sheets, the files say `CortexLeft`.
+
+    Args:
+        topo: Where the units are.
+        values: Over `unit`, with its coordinates (from `contrast`, `respond`). Each index of its other dimensions
+            is a data array of its own, of that name; units that were left out are nan.
+        folder: Where the files go; other files there stay, those of the same name are replaced. Letters, digits,
+            `_` and `-` of a sheet's name are kept, others become `-`.
+
+    Returns:
+        The files, mesh and maps for each sheet.
+
+    Raises:
+        ValueError: the values are not over units of this topography, or no three units of a sheet are together.
+        FileNotFoundError: nibabel is not installed.
+    """
+    if missing := {"unit", "sheet", "y", "x"} - {*values.dims, *values.coords}:
+        raise ValueError(
+            f"the values have no {', '.join(sorted(missing))}: they must be over units (contrast, respond)"
+        )
+    folder = Path(folder)
+    gifti = brain_package("nibabel").gifti
+    structure = {"AnatomicalStructurePrimary": "CortexLeft"}
+
+    def array(data: np.ndarray, intent: str, **meta: str) -> Any:
+        kind = "NIFTI_TYPE_FLOAT32" if data.dtype.kind == "f" else "NIFTI_TYPE_INT32"
+        data = data.astype(np.float32 if data.dtype.kind == "f" else np.int32)
+        return gifti.GiftiDataArray(data, f"NIFTI_INTENT_{intent}", kind, meta=gifti.GiftiMetaData(meta))
+
+    files: dict[str, bytes] = {}
+    for sheet, grid in topo.to_grid(values).items():
+        occupied = np.zeros(topo.sheets[sheet].shape, dtype=bool)
+        occupied[tuple(topo.sheets[sheet].coordinates.T)] = True
+        if not len(triangles := _triangles(occupied)):
+            raise ValueError(f"the sheet {sheet} has no three units in a square of four cells: it is no surface")
+        y, x = np.nonzero(occupied)
+        points = np.stack([x, -y, 0 * x], axis=1) * float(topo.sheets[sheet].spacing_mm)
+        points = array(points, "POINTSET", **structure, GeometricType="Flat")
+        mesh = gifti.GiftiImage(darrays=[points, array(triangles, "TRIANGLE", TopologicalType="Cut")])
+        maps = grid.values[..., occupied].reshape(-1, len(y))
+        maps = [array(one, "NORMAL", Name=name) for one, name in zip(maps, _map_names(grid), strict=True)]
+        name = _file_name(sheet, files)
+        files[f"{name}.surf.gii"] = mesh.to_bytes()
+        files[f"{name}.func.gii"] = gifti.GiftiImage(darrays=maps, meta=gifti.GiftiMetaData(structure)).to_bytes()
+    with folder_aside(folder) as aside:
+        for name, content in files.items():
+            (aside / name).write_bytes(content)
+    return [folder / name for name in files]
+
+
+def _triangles(occupied: Bool[np.ndarray, "y x"]) -> Int[np.ndarray, "faces 3"]:
+    """Return the triangles of a sheet, counter-clockwise as seen from above: normals point up."""
+    vertex = np.where(occupied, np.cumsum(occupied).reshape(occupied.shape) - 1, -1)
+    corners = [vertex[:-1, :-1], vertex[1:, :-1], vertex[1:, 1:], vertex[:-1, 1:]]
+    squares = np.stack(corners, axis=-1).reshape(-1, 4)
+    there = (squares >= 0).sum(axis=1)
+    whole, cut = squares[there == 4], squares[there == 3]
+    return np.concatenate([whole[:, [0, 1, 2]], whole[:, [0, 2, 3]], cut[cut >= 0].reshape(-1, 3)])
+
+
+def _map_names(grid: xr.DataArray) -> list[str]:
+    """Return a name for each map of a stack (..., y, x)."""
+    leading = [[str(label) for label in grid[dim].values] for dim in grid.dims[:-2]]
+    return [", ".join(labels) for labels in itertools.product(*leading)] if leading else [str(grid.name or "value")]
+
+
+def _file_name(sheet: str, taken: dict[str, bytes]) -> str:
+    """Return a name for the files of a sheet, without their endings, that no other sheet has on any file system."""
+    name = re.sub(r"[^\w-]+", "-", sheet).strip("-") or "sheet"
+    others = {file.lower() for file in taken}
+    numbered = (name if n == 1 else f"{name}-{n}" for n in itertools.count(1))
+    return next(candidate for candidate in numbered if f"{candidate}.surf.gii".lower() not in others)

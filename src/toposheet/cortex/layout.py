@@ -1,0 +1,59 @@
+"""Where the units of each tap are: among all units, and on a grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from toposheet.sheet import lay_out
+
+
+@dataclass(frozen=True, eq=False)
+class TapLayout:
+    """Where the units of one tap are. Cells of the sheet that other taps have are holes of its maps.
+
+    Args:
+        name: Of the tap.
+        sheet: Of its sheet.
+        units: Which of all units are its own.
+        cells: Row and column of each, on the smallest grid that holds them.
+        shape: Height and width of that grid.
+        spacing_mm: Distance between adjacent cells.
+    """
+
+    name: str
+    sheet: str
+    units: np.ndarray
+    cells: np.ndarray
+    shape: tuple[int, int]
+    spacing_mm: float
+
+    def map(self, values: np.ndarray) -> np.ndarray:
+        """Return values (..., all units) of this tap as maps (..., y, x); values that are not floats as floats."""
+        own = values[..., self.units]
+        return lay_out(own if own.dtype.kind == "f" else own.astype(float), self.cells, self.shape)
+
+    def of_map(self, grid: np.ndarray) -> np.ndarray:
+        """Return the values (..., units of the tap) of maps (..., y, x)."""
+        return grid[..., self.cells[:, 0], self.cells[:, 1]]
+
+
+def tap_layouts(values: xr.DataArray | xr.Dataset) -> list[TapLayout]:
+    """Return where the units of each tap are, tap after tap, of responses, a contrast or a mask."""
+    names, taps = values["tap"].values, []
+    for name in dict.fromkeys(names.tolist()):
+        units = np.flatnonzero(names == name)
+        of_tap = values.isel(unit=units)
+        sheet, spacing = str(of_tap["sheet"].values[0]), float(of_tap["spacing_mm"].values[0])
+        taps.append(TapLayout(name, sheet, units, *cells_of(of_tap), spacing))
+    return taps
+
+
+def cells_of(values: xr.DataArray | xr.Dataset) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return the cells of units on the smallest grid that holds them all, and the shape of that grid."""
+    cells = np.stack([values["y"].values, values["x"].values], axis=1)
+    cells = cells - cells.min(axis=0)
+    height, width = (cells.max(axis=0) + 1).tolist()
+    return cells, (height, width)

@@ -1,0 +1,150 @@
+"""Functional localizers: the units that prefer one condition, found with some stimuli to be measured with others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from toposheet.cortex.contrasts import condition_masks, contrast
+from toposheet.cortex.layout import tap_layouts
+from toposheet.cortex.statistics import SIGNIFICANT, of_two
+from toposheet.files import write_file
+from toposheet.stats.contrast import welch_t
+
+LOCALIZER = "localizer.nc"
+
+
+def localize(
+    responses: xr.DataArray,
+    a: str = "sentence",
+    b: str = "nonword",
+    percent: float | None = None,
+    q: float = SIGNIFICANT,
+    items: str = "all",
+    model: str = "",
+) -> xr.Dataset:
+    """Return the units that respond more to condition `a` than to `b`: with the defaults, the language network.
+
+    As in humans (Fedorenko et al. 2010, doi:10.1152/jn.00032.2010) and models (AlKhamissi et al. 2025,
+    arXiv:2411.02280).
+
+    Args:
+        responses: From `respond`.
+        a: Condition that the units prefer.
+        b: The condition it is compared with.
+        percent: The most selective units of all taps, this many of a hundred; none: all with t > 0 and a false
+            discovery rate over all taps under `q`.
+        q: Bound of the false discovery rate.
+        items: `"all"`, or the `"odd"` or `"even"` items of each condition (the first is 0, even).
+        model: Fingerprint of the model, stored with the mask.
+
+    Returns:
+        Over `unit`: `mask`, and `t`, `q`, `d` of the contrast in the items used; attributes `contrast`, `rule`,
+        `items`, `model`.
+
+    Raises:
+        ValueError: a condition is missing or too small, or a setting is out of range.
+    """
+    if items not in ("all", "odd", "even"):
+        raise ValueError(f"items is {items!r}: it must be 'all', 'odd' or 'even'")
+    responses = of_two(responses, a, b)
+    if items != "all":
+        responses = responses.isel(stimulus=_parity(responses, a, b) == (items == "odd"))
+    result = contrast(responses, a, b)
+    t = result["t"].values
+    if percent is None:
+        if not 0 < q <= 1:
+            raise ValueError(f"q is {q}: it must lie between 0 and 1")
+        mask, rule = (result["q"].values < q) & (t > 0), f"t > 0 and q < {q:g} over all taps"
+    else:
+        if not 0 < percent <= 100:
+            raise ValueError(f"percent is {percent}: it must lie between 0 and 100")
+        mask, rule = np.zeros(len(t), dtype=bool), f"the {percent:g} % of all units with the largest t"
+        mask[np.argsort(-np.nan_to_num(t, nan=-np.inf), kind="stable")[: round(percent / 100 * len(t))]] = True
+    attributes = {"contrast": f"{a}:{b}", "rule": rule, "items": items, "model": model}
+    return result.assign(mask=("unit", mask)).assign_attrs(attributes)[["mask", "t", "q", "d"]]
+
+
+def cross_validated(
+    responses: xr.DataArray, a: str, b: str, percent: float | None = None, q: float = SIGNIFICANT
+) -> pd.DataFrame:
+    """Return whether what a localizer finds holds in other items: odd ones select, even ones measure.
+
+    Selecting and measuring with the same items would show an effect in noise (Kriegeskorte et al. 2009,
+    doi:10.1038/nn.2303).
+
+    Args:
+        responses: From `respond`.
+        a: Condition that the units prefer.
+        b: The other.
+        percent: See `localize`.
+        q: See `localize`.
+
+    Returns:
+        One row for each tap and one for all together (tap `*`): `tap, n_selected, fraction, t, p, d` — Welch's t, its
+        p (one-sided, `a` larger) and Cohen's d of the mean response of the selected units to the even items; nan where
+        none is selected.
+
+    Raises:
+        ValueError: a condition has fewer than 6 stimuli, of which 3 select.
+    """
+    selected = localize(responses, a, b, percent, q, items="odd")["mask"].values
+    responses = of_two(responses, a, b)
+    held_out = responses.isel(stimulus=~_parity(responses, a, b))
+    in_a, in_b = condition_masks(held_out, a, b)
+    rows = []
+    groups = {tap.name: tap.units for tap in tap_layouts(responses)} | {"*": np.arange(len(selected))}
+    for name, units in groups.items():
+        chosen = units[selected[units]]
+        row: dict[str, object] = {"tap": name, "n_selected": len(chosen), "fraction": len(chosen) / len(units)}
+        if len(chosen):
+            welch = welch_t(held_out.values[:, chosen].mean(axis=1, keepdims=True), in_a, in_b)
+            p = float(welch.p[0])
+            row |= {"t": float(welch.t[0]), "p": p / 2 if welch.t[0] > 0 else 1 - p / 2, "d": float(welch.d[0])}
+        rows.append({"t": np.nan, "p": np.nan, "d": np.nan} | row)
+    return pd.DataFrame(rows)[["tap", "n_selected", "fraction", "t", "p", "d"]]
+
+
+def save_localizer(localizer: xr.Dataset, path: Path) -> None:
+    """Write a localizer to a NetCDF file."""
+    stored = localizer.assign(mask=localizer["mask"].astype("int8"))
+    write_file(path, bytes(stored.to_netcdf(engine="h5netcdf")))
+
+
+def load_localizer(path: str | Path, model: str | None = None) -> xr.Dataset:
+    """Return a localizer that `toposheet localize` left.
+
+    Args:
+        path: The file, or the folder it is in.
+        model: Fingerprint of the model it is to be used on.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is none, or it was made of another model.
+    """
+    file = Path(path) / LOCALIZER if Path(path).is_dir() else Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no localizer {file}: make one with toposheet localize MODEL --out DIR")
+    try:
+        with xr.open_dataset(file, engine="h5netcdf") as stored:
+            localizer: Any = stored.load()
+        localizer = localizer.assign(mask=localizer["mask"].astype(bool))
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{file} is no localizer: {str(error).splitlines()[0]}") from None
+    if model is not None and localizer.attrs["model"] != model:
+        raise ValueError(f"{file} was made of another model ({localizer.attrs['model'][:12]}, this is {model[:12]})")
+    return localizer
+
+
+def _parity(responses: xr.DataArray, a: str, b: str) -> np.ndarray:
+    """Return which items are odd, counted within each condition from 0."""
+    for name in (a, b):
+        n = int((responses["condition"].values == name).sum())
+        if n < 6:
+            raise ValueError(f"the condition {name!r} has {n} stimuli: to cross-validate, at least 6 are needed")
+    in_a, in_b = condition_masks(responses, a, b)
+    return (np.where(in_a, np.cumsum(in_a), np.cumsum(in_b)) - 1) % 2 == 1

@@ -1,0 +1,179 @@
+"""How strongly groups of units respond to each condition, and whether that looks like the human language network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import stats as scipy_stats
+
+from toposheet.stats import against_null, check_permutations
+
+NETWORK = "network"
+_NULLED = ("value", "null_mean", "null_sd", "z", "p")
+BRAIN = (("S", "W"), ("S", "J"), ("W", "N"), ("J", "N"))  # each larger than the other in the human language network
+
+
+def profiles(responses: xr.DataArray, clusters: xr.DataArray, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
+    """Return the mean absolute response of each cluster, and of the whole network, to every condition.
+
+    As in TopoLM (arXiv:2410.11516, after Fedorenko et al. 2011, doi:10.1073/pnas.1112937108): the response of a group
+    of units to a text is the mean of their absolute activations.
+
+    Args:
+        responses: From `respond`, of other stimuli than those that made the clusters.
+        clusters: Over the same units, the number of each one's cluster, 0 for none (`grow_clusters`).
+        resamples: Bootstrap resamples of the texts, from which intervals are taken.
+        seed: Of the resamples.
+
+    Returns:
+        A row for each group and condition: `cluster` (a number, or `network`: all of them together), `tap` (`*` for
+        the network), `n_units, condition, n_texts, response, low, high` (95 % percentile interval over texts).
+    """
+    conditions = list(dict.fromkeys(responses["condition"].values.tolist()))
+    rng = np.random.default_rng(seed)
+    rows = []
+    for group in _groups(responses, clusters):
+        of_texts = group.response(responses)
+        for condition in conditions:
+            values = of_texts[responses["condition"].values == condition]
+            means = rng.choice(values, (resamples, len(values))).mean(axis=1)
+            low, high = np.quantile(means, (0.025, 0.975))
+            rows.append(
+                {
+                    "cluster": group.name,
+                    "tap": group.tap,
+                    "n_units": len(group.units),
+                    "condition": condition,
+                    "n_texts": len(values),
+                    "response": values.mean(),
+                    "low": low,
+                    "high": high,
+                }
+            )
+    columns = ["cluster", "tap", "n_units", "condition", "n_texts", "response", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def consistency(responses: xr.DataArray, clusters: xr.DataArray, permutations: int = 99, seed: int = 0) -> pd.Series:
+    """Return how alike the profiles of clusters are: the mean Pearson correlation over all pairs of them.
+
+    A profile is the mean absolute response to each condition. Clusters of one network share much of their activity, so
+    even arbitrary conditions give them like profiles: that is what the label-null, with the conditions of the texts
+    dealt out anew, shows.
+
+    Args:
+        responses: From `respond`.
+        clusters: From `grow_clusters`.
+        permutations: Draws of the label-null.
+        seed: Of the draws.
+
+    Returns:
+        `n_clusters, value, null_mean, null_sd, z, p`; nan with fewer than 2 clusters or conditions.
+    """
+    check_permutations(permutations)
+    groups = [group for group in _groups(responses, clusters) if group.name != NETWORK]
+    conditions = responses["condition"].values
+    names = list(dict.fromkeys(conditions.tolist()))
+    if len(groups) < 2 or len(names) < 2:
+        return pd.Series(
+            {"n_clusters": len(groups)} | dict.fromkeys(("value", "null_mean", "null_sd", "z", "p"), np.nan)
+        )
+    of_texts = np.stack([group.response(responses) for group in groups])
+    rng = np.random.default_rng(seed)
+
+    def mean_correlation(labels: np.ndarray) -> float:
+        means = np.stack([of_texts[:, labels == name].mean(axis=1) for name in names], axis=1)
+        r = np.corrcoef(means)
+        return float(r[np.triu_indices(len(r), 1)].mean())
+
+    value = mean_correlation(conditions)
+    null = against_null(value, np.array([mean_correlation(rng.permutation(conditions)) for _ in range(permutations)]))
+    columns = {"null_mean": null.mean, "null_sd": null.sd, "z": null.z, "p": null.p}
+    return pd.Series({"n_clusters": len(groups), "value": value} | {k: float(v) for k, v in columns.items()})
+
+
+def criteria(
+    localized: pd.DataFrame,
+    clustering: pd.DataFrame,
+    responses: xr.DataArray,
+    clusters: xr.DataArray,
+    names: Mapping[str, str] | None = None,
+    permutations: int = 99,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return whether a network meets TopoLM's three criteria of a language network, each with its test.
+
+    1. *Selective*: units chosen by one half of the items prefer sentences to non-words in the other half, and
+       selective units lie together: the largest cluster is larger than that of units at other places.
+    2. *Response profile*: it responds more to sentences (S) than to word lists (W) and to Jabberwocky (J), and to both
+       more than to non-word lists (N), as the human language network does. Each pair is a Welch test over texts,
+       one-sided.
+    3. *Consistent*: the clusters have like profiles, more alike than those of shuffled conditions.
+
+    Args:
+        localized: From `cross_validated`.
+        clustering: From `clustering_of_network`.
+        responses: To sentences, word lists, Jabberwocky and non-word lists.
+        clusters: From `grow_clusters`.
+        names: What S, W, J and N are called in the responses, if not so.
+        permutations: Draws of the label-null of the third.
+        seed: Of the draws.
+
+    Returns:
+        Columns `criterion, measure, value, null_mean, null_sd, z, p, holds`. The null is the place-null of clusters and
+        the label-null of consistency; `holds` is p < 0.05 and the value positive.
+    """
+    rows: list[dict[str, object]] = []
+
+    def add(criterion: str, measure: str, value: float, p: float, **null: float) -> None:
+        holds = bool(p < 0.05 and value > 0)
+        rows.append({"criterion": criterion, "measure": measure, "value": value, **null, "p": p, "holds": holds})
+
+    network = localized[localized["tap"] == "*"].iloc[0]
+    add("1 selective", "sentences over non-words, held-out items (d)", float(network["d"]), float(network["p"]))
+    largest = clustering[clustering["statistic"] == "largest_cluster"].to_dict("records")[0]
+    add("1 selective", "largest cluster, units, mean over taps", **{name: float(largest[name]) for name in _NULLED})
+    n_clusters = int(clusters.max()) if clusters.size else 0
+    label_of = {name: (names or {}).get(name, name) for name in "SWJN"}
+    whole = _groups(responses, clusters)[-1].response(responses) if n_clusters else None
+    for larger, smaller in BRAIN:
+        measure = f"{larger} > {smaller}, mean |response| of the network (d)"
+        if whole is None:
+            add("2 profile", measure, np.nan, np.nan)
+            continue
+        x, y = (whole[responses["condition"].values == label_of[name]] for name in (larger, smaller))
+        pooled = np.sqrt(((len(x) - 1) * x.var(ddof=1) + (len(y) - 1) * y.var(ddof=1)) / (len(x) + len(y) - 2))
+        _, p = np.asarray(scipy_stats.ttest_ind(x, y, equal_var=False, alternative="greater"))
+        add("2 profile", measure, float((x.mean() - y.mean()) / pooled), float(p))
+    alike = consistency(responses, clusters, permutations, seed)
+    add("3 consistent", "mean correlation of the clusters' profiles", **{name: float(alike[name]) for name in _NULLED})
+    columns = ["criterion", "measure", "value", "null_mean", "null_sd", "z", "p", "holds"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Units whose responses are averaged."""
+
+    name: str
+    tap: str
+    units: np.ndarray
+
+    def response(self, responses: xr.DataArray) -> np.ndarray:
+        """Return the mean absolute response of the group to each text."""
+        return np.abs(responses.transpose("stimulus", "unit").values[:, self.units]).mean(axis=1, dtype=np.float64)
+
+
+def _groups(responses: xr.DataArray, clusters: xr.DataArray) -> list[_Group]:
+    """Return the clusters and, last, all of them together; nothing where there is no cluster."""
+    if not clusters["tap"].equals(responses["tap"]):
+        raise ValueError("the clusters are not over the units of these responses: make both with the same topography")
+    numbers, taps = clusters.values, clusters["tap"].values
+    groups = [
+        _Group(str(n), str(taps[numbers == n][0]), np.flatnonzero(numbers == n)) for n in range(1, numbers.max() + 1)
+    ]
+    return [*groups, _Group(NETWORK, "*", np.flatnonzero(numbers))] if groups else []

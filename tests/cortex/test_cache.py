@@ -1,0 +1,76 @@
+from importlib import import_module
+
+import numpy as np
+import pytest
+import torch
+
+import toposheet as ts
+from toposheet import cache as caching
+
+
+@pytest.fixture
+def count(monkeypatch):
+    """How often the model has run."""
+    module = import_module("toposheet.cortex.respond")
+    runs, compute = [], module._responses
+    monkeypatch.setattr(module, "_responses", lambda *arguments: runs.append(1) or compute(*arguments))
+    return runs
+
+
+def test_responses_are_computed_once(model, topo, stimuli, tokenizer, tmp_path, count):
+    first = ts.respond(model, topo, stimuli, tokenizer, cache=tmp_path)
+    second = ts.respond(model, topo, stimuli.assign(item=range(6)), tokenizer, cache=tmp_path)
+    assert len(count) == 1
+    np.testing.assert_array_equal(first, second)
+    assert "item" in second.coords
+
+
+def changed(what, model, topo, stimuli, tokenizer):
+    """Model, topography, stimuli and options of a reading that differs in one thing."""
+    options = {}
+    if what == "a weight":
+        with torch.no_grad():
+            model.transformer.h[1].mlp.c_fc.weight[3, 5] += 1e-3
+    elif what == "a place":
+        topo = ts.Topography.per_tap(model, seed=1)
+    elif what == "a text":
+        stimuli = stimuli.assign(text=["other words", *stimuli["text"][1:]])
+    elif what == "the pooling":
+        options["pooling"] = "last"
+    else:
+        model = model.to(torch.bfloat16)
+    return (model, topo, stimuli, tokenizer), options
+
+
+@pytest.mark.parametrize("what", ["a weight", "a place", "a text", "the pooling", "the precision"])
+def test_whatever_changes_a_response_never_reads_an_old_one(what, model, topo, stimuli, tokenizer, tmp_path, count):
+    ts.respond(model, topo, stimuli, tokenizer, cache=tmp_path)
+    reading, options = changed(what, model, topo, stimuli, tokenizer)
+    cached = ts.respond(*reading, **options, cache=tmp_path)
+    assert len(count) == 2
+    np.testing.assert_array_equal(cached, ts.respond(*reading, **options))
+
+
+def test_a_damaged_or_unwritable_cache_costs_time_and_nothing_else(model, topo, stimuli, tokenizer, tmp_path, count):
+    expected = ts.respond(model, topo, stimuli, tokenizer, cache=tmp_path)
+    file = next(tmp_path.glob("*.npy"))
+    file.write_bytes(file.read_bytes()[:100])
+    np.testing.assert_array_equal(ts.respond(model, topo, stimuli, tokenizer, cache=tmp_path), expected)
+    np.testing.assert_array_equal(ts.respond(model, topo, stimuli, tokenizer, cache="/proc/nowhere"), expected)
+    assert len(count) == 3
+
+
+def test_the_least_recently_used_go_when_there_is_too_much(tmp_path, monkeypatch):
+    import os
+
+    monkeypatch.setattr(caching, "LIMIT", 25_000)
+    for i in range(3):
+        caching.recall(tmp_path, f"{i}.npy", lambda: np.zeros(1250))
+        os.utime(tmp_path / f"{i}.npy", (i, i)) if (tmp_path / f"{i}.npy").exists() else None
+    assert sorted(path.name for path in tmp_path.glob("*.npy")) == ["1.npy", "2.npy"]
+
+
+def test_equal_models_have_equal_fingerprints_wherever_they_lie(model, topo, tokenizer, tmp_path):
+    ts.save(tmp_path / "a", model, topo, tokenizer)
+    loaded, places, _ = ts.load(tmp_path / "a")
+    assert ts.fingerprint(loaded, places) == ts.fingerprint(model, topo)

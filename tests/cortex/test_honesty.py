@@ -1,0 +1,72 @@
+"""Nulls are honest: where there is nothing, p is uniform."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from scipy import stats
+
+import toposheet as ts
+from toposheet.cortex.statistics import MEAN_OVER_TAPS
+from toposheet.sheet import Sheet, random_places
+
+SIDE, PERMUTATIONS = 8, 49
+
+
+def noise(seed, units=SIDE**2, n=16):
+    """White noise on one sheet."""
+    rng = np.random.default_rng(seed)
+    topo = ts.Topography({"s": Sheet((SIDE, SIDE), {"tap": random_places(units, (SIDE, SIDE), rng)})})
+    coordinates = {"condition": ("stimulus", ["a", "b"] * (n // 2)), **topo.unit_coordinates()}
+    return xr.DataArray(rng.normal(size=(n, units)).astype(np.float32), dims=("stimulus", "unit"), coords=coordinates)
+
+
+def is_uniform(p):
+    """p of so many permutations is discrete; a coin thrown for the place within a step makes it continuous."""
+    coin = np.random.default_rng(0).random(len(p))
+    return stats.kstest(np.asarray(p) - coin / (1 + PERMUTATIONS), "uniform").pvalue > 0.005
+
+
+@pytest.mark.slow
+def test_white_noise_gives_uniform_p_over_200_seeds_at_every_readout():
+    fwhm = (0.0, 1.0, 2.0, 3.0, 4.0)
+    tables = [ts.topography_statistics(noise(seed), "a", "b", fwhm, PERMUTATIONS, seed) for seed in range(200)]
+    table = pd.concat(tables)
+    groups = table[table["tap"] != MEAN_OVER_TAPS].groupby(["statistic", "fwhm_mm"])
+    for statistic in ("morans_i", "cross_half_i"):
+        for width in fwhm:
+            for column in ("p", "label_p"):
+                assert is_uniform(groups.get_group((statistic, width))[column]), (statistic, width, column)
+
+
+def test_white_noise_gives_uniform_p_of_smoothness_and_wiring():
+    tables = [ts.response_statistics(noise(seed), PERMUTATIONS, seed) for seed in range(200)]
+    rows = [table[table["tap"] != MEAN_OVER_TAPS].set_index("statistic")["p"] for table in tables]
+    assert is_uniform([row["wiring_mm"] for row in rows])
+    smooth = np.array([row["smoothness_mm"] for row in rows])
+    assert (smooth <= 0.05).mean() < 0.1  # half of the draws tie at 0: conservative, not uniform
+
+
+@pytest.mark.parametrize("fwhm", [0.0, 2.0])
+def test_in_a_model_without_topography_p_over_taps_is_uniform(model, stimuli, tokenizer, fwhm):
+    p = []
+    for seed in range(40):
+        topo = ts.Topography.per_tap(model, seed=seed)
+        responses = ts.respond(model, topo, stimuli, tokenizer)
+        table = ts.map_statistics(responses, "long", "short", (fwhm,), PERMUTATIONS, seed)
+        p += table["p"].tolist()
+    assert len(p) == 160
+    assert is_uniform(p)
+
+
+def test_chance_makes_a_selective_cluster_as_rarely_as_p_says():
+    found = []
+    for seed in range(120):
+        clusters, _ = ts.selective_clusters(noise(seed), "a", "b", permutations=19, seed=seed, forming_p=0.1)
+        found.append((clusters["p"] <= 0.05).any())
+    assert stats.binomtest(int(np.sum(found)), 120, 0.05).pvalue > 0.01
+
+
+def test_a_localizer_cross_validated_finds_nothing_in_noise():
+    p = [ts.cross_validated(noise(seed, n=40), "a", "b", percent=10.0)["p"].iloc[-1] for seed in range(200)]
+    assert stats.kstest(p, "uniform").pvalue > 0.005

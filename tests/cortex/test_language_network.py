@@ -1,0 +1,277 @@
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import stats
+
+import toposheet as ts
+from toposheet.cortex.analysis import language_network
+from toposheet.cortex.contrasts import condition_masks
+from toposheet.cortex.localizer import LOCALIZER, save_localizer
+from toposheet.sheet import Sheet, random_places
+from toposheet.stats import shuffled_labels
+from toposheet.stimuli.contrasts import Contrast
+
+SIDE = 12
+
+
+@pytest.fixture
+def topo():
+    rng = np.random.default_rng(0)
+    shape = (SIDE, SIDE)
+    return ts.Topography({f"tap{i}": Sheet(shape, {f"tap{i}": random_places(SIDE**2, shape, rng)}) for i in range(2)})
+
+
+def patch(topo):
+    """The units of 5x5 cells of the first sheet and of 4x5 cells of the second."""
+    units = topo.unit_coordinates()
+    tap, y, x = (units[name][1] for name in ("tap", "y", "x"))
+    first = (tap == "tap0") & (y >= 2) & (y < 7) & (x >= 3) & (x < 8)
+    return first | ((tap == "tap1") & (y >= 6) & (y < 10) & (x >= 1) & (x < 6))
+
+
+def responses(topo, conditions, effects, seed=0):
+    """Noise, and a patch that responds to each condition as strongly as its effect says."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(len(conditions), 2 * SIDE**2))
+    values[:, patch(topo)] += np.array([effects[c] for c in conditions])[:, None]
+    coordinates = {"condition": ("stimulus", list(conditions)), **topo.unit_coordinates()}
+    return xr.DataArray(values.astype(np.float32), dims=("stimulus", "unit"), coords=coordinates)
+
+
+def localizer(topo, effect=3.0, n=24):
+    return responses(topo, ["sentence", "nonword"] * n, {"sentence": effect, "nonword": 0.0})
+
+
+PROFILE = {"S": 4.0, "W": 2.5, "J": 2.0, "N": 0.5}
+
+
+def overlap(found, planted):
+    return (found & planted).sum() / (found | planted).sum()
+
+
+def test_a_localizer_finds_the_planted_network(topo):
+    found = ts.localize(localizer(topo))
+    assert overlap(found["mask"].values, patch(topo)) > 0.8
+    assert found.attrs["contrast"] == "sentence:nonword"
+
+
+def test_a_localizer_of_a_percentage_takes_the_units_with_the_largest_t(topo):
+    data = localizer(topo)
+    mask = ts.localize(data, percent=12.5)["mask"].values
+    t = stats.ttest_ind(data.values[::2], data.values[1::2], equal_var=False).statistic
+    assert mask.sum() == 36
+    assert t[mask].min() > t[~mask].max()
+
+
+def test_odd_and_even_items_share_none(topo):
+    data = localizer(topo)
+    odd, even = (ts.localize(data, items=items)["t"].values for items in ("odd", "even"))
+    rows = np.arange(48)
+    expected = [
+        stats.ttest_ind(
+            data.values[(rows % 4) == 2 * parity], data.values[(rows % 4) == 2 * parity + 1], equal_var=False
+        )
+        for parity in (1, 0)
+    ]
+    np.testing.assert_allclose(odd, expected[0].statistic, atol=1e-5)
+    np.testing.assert_allclose(even, expected[1].statistic, atol=1e-5)
+
+
+def test_cross_validation_measures_in_the_items_that_did_not_select(topo):
+    data = localizer(topo)
+    table = ts.cross_validated(data, "sentence", "nonword")
+    mask = ts.localize(data, items="odd")["mask"].values
+    even = data.values[(np.arange(48) % 4) < 2][:, mask].mean(axis=1, dtype=float)
+    test = stats.ttest_ind(even[::2], even[1::2], equal_var=False, alternative="greater")
+    whole = table.set_index("tap").loc["*"]
+    assert whole["t"] == pytest.approx(test.statistic)
+    assert whole["p"] == pytest.approx(test.pvalue)
+    assert whole["n_selected"] == mask.sum() == table["n_selected"].iloc[:-1].sum()
+
+
+def test_a_localizer_is_stored_with_its_model_and_refused_by_another(topo, tmp_path):
+    found = ts.localize(localizer(topo), model="abc")
+    save_localizer(found, tmp_path / LOCALIZER)
+    xr.testing.assert_equal(ts.load_localizer(tmp_path, "abc"), found)
+    with pytest.raises(ValueError, match=r"made of another model \(abc, this is xyz\)"):
+        ts.load_localizer(tmp_path / LOCALIZER, "xyz")
+    with pytest.raises(FileNotFoundError, match="toposheet localize"):
+        ts.load_localizer(tmp_path / "none.nc")
+    (tmp_path / "bad.nc").write_bytes(b"no")
+    with pytest.raises(ValueError, match="is no localizer"):
+        ts.load_localizer(tmp_path / "bad.nc")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"percent": 0.0}, "percent is 0"), ({"q": 2.0}, "q is 2"), ({"items": "some"}, "items is 'some'")],
+)
+def test_settings_of_a_localizer_out_of_range_are_refused(topo, options, message):
+    with pytest.raises(ValueError, match=message):
+        ts.localize(localizer(topo), **options)
+
+
+def test_clusters_are_the_planted_ones_in_order_of_taps(topo):
+    clusters = ts.grow_clusters(ts.contrast(localizer(topo), "sentence", "nonword"))
+    assert clusters.max() == 2
+    planted, first = patch(topo), topo.unit_coordinates()["tap"][1] == "tap0"
+    assert overlap(clusters.values == 1, planted & first) > 0.8
+    assert overlap(clusters.values == 2, planted & ~first) > 0.8
+
+
+def test_units_that_prefer_the_other_condition_are_in_no_cluster(topo):
+    assert ts.grow_clusters(ts.contrast(localizer(topo), "nonword", "sentence")).max() == 0
+
+
+def test_a_network_at_random_places_is_not_clustered_where_the_planted_one_is(topo):
+    planted = ts.clustering_of_network(ts.contrast(localizer(topo), "sentence", "nonword")).set_index("statistic")
+    assert planted.loc["clusters", "value"] == 2
+    assert planted.loc["largest_cluster", "value"] == pytest.approx((25 + 20) / 2, abs=2)
+    assert planted.loc["largest_cluster", "p"] == 0.01
+    scattered = localizer(topo)
+    rng = np.random.default_rng(2)
+    for tap in ("tap0", "tap1"):
+        own = np.flatnonzero(scattered["tap"] == tap)
+        scattered.values[:, own] = scattered.values[:, rng.permutation(own)]
+    found = ts.clustering_of_network(ts.contrast(scattered, "sentence", "nonword")).set_index("statistic")
+    assert found.loc["largest_cluster", "p"] > 0.05
+    assert found.loc["largest_cluster", "null_mean"] == pytest.approx(
+        planted.loc["largest_cluster", "null_mean"], rel=0.2
+    )
+
+
+def test_selective_clusters_are_the_planted_ones_and_survive_correction(topo):
+    for method in ("mass", "tfce"):
+        table, units = ts.selective_clusters(localizer(topo), "sentence", "nonword", method=method)
+        real = table[table["p"] < 0.05]
+        assert len(real) == 2
+        assert (real["p"] == 0.01).all()
+        assert (real["sign"] == 1).all()
+        assert overlap((units["p"] < 0.05).values, patch(topo)) > 0.8
+        top = table.iloc[0]
+        assert (units["cluster"].values == 1).sum() == top["n_units"]
+        assert top["mass"] == pytest.approx(units["t"].values[units["cluster"].values == 1].sum(), rel=1e-6)
+
+
+def test_cluster_inference_agrees_with_mne(topo):
+    from mne.stats import permutation_cluster_test
+    from mne.stats.cluster_level import _find_clusters, _setup_adjacency
+    from scipy.sparse import block_diag
+    from tests.stats.test_clusters import adjacency
+
+    data = localizer(topo, effect=0.5, n=12)
+    table, _ = ts.selective_clusters(data, "sentence", "nonword", permutations=99, forming_p=0.02)
+    order = np.lexsort((data["x"], data["y"], data["tap"]))
+    x = data.values[:, order].astype(float)
+    near = block_diag([adjacency((SIDE, SIDE), "queen")] * 2).tocoo()
+    threshold = stats.t.isf(0.01, 22)
+
+    def t(a, b):
+        return stats.ttest_ind(a, b, equal_var=False).statistic
+
+    observed, clusters, _, _ = permutation_cluster_test(
+        [x[::2], x[1::2]], threshold=threshold, n_permutations=1, tail=0, adjacency=near, out_type="mask", stat_fun=t,
+        verbose="ERROR",
+    )  # fmt: skip
+    masses = sorted([observed[mask].sum() for mask in clusters], key=abs, reverse=True)
+    np.testing.assert_allclose(table["mass"], masses, rtol=1e-4)
+    # mne's own null of two groups takes the largest sum with its sign; of two sides, the largest without is meant.
+    found_by, draws = _setup_adjacency(near, x.shape[1], 1), []
+    for a, b in zip(
+        *shuffled_labels(*condition_masks(data, "sentence", "nonword"), 99, np.random.default_rng(0)), strict=True
+    ):
+        sums = _find_clusters(t(x[a], x[b]), threshold, tail=0, adjacency=found_by)[1]
+        draws.append(np.abs(sums).max(initial=0))
+    expected = [(1 + (np.array(draws) >= abs(mass) * (1 - 1e-6)).sum()) / 100 for mass in masses]
+    np.testing.assert_allclose(table["p"], expected)
+
+
+def test_smooth_noise_makes_no_selective_cluster(topo):
+    from toposheet.stats import gaussian_readout
+
+    rng = np.random.default_rng(5)
+    data = localizer(topo, effect=0.0)
+    grids = gaussian_readout(rng.normal(size=(48, 2, SIDE, SIDE)), 5.0)
+    for i, tap in enumerate(("tap0", "tap1")):
+        own = data["tap"].values == tap
+        data.values[:, own] = grids[:, i][:, data["y"].values[own], data["x"].values[own]]
+    assert (ts.map_statistics(data, "sentence", "nonword", (0.0,))["morans_i"] > 0.7).all()
+    table, _ = ts.selective_clusters(data, "sentence", "nonword", forming_p=0.05)
+    assert (table["p"] > 0.05).all()
+
+
+def test_profiles_are_mean_absolute_responses_with_intervals_that_cover(topo):
+    clusters = ts.grow_clusters(ts.contrast(localizer(topo), "sentence", "nonword"))
+    measured = responses(topo, list("SWJN") * 30, PROFILE, seed=9)
+    table = ts.profiles(measured, clusters).set_index(["cluster", "condition"])
+    units = clusters.values == 1
+    expected = np.abs(measured.values[1::4][:, units]).mean()
+    assert table.loc[("1", "W"), "response"] == pytest.approx(expected, rel=1e-5)
+    assert table.loc[("network", "W"), "n_units"] == (clusters.values > 0).sum()
+    of_texts = np.abs(measured.values[0::4][:, units]).mean(axis=1)
+    interval = stats.bootstrap(
+        (of_texts,), np.mean, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert table.loc[("1", "S"), "low"] == pytest.approx(interval.low, abs=0.02)
+    assert table.loc[("1", "S"), "high"] == pytest.approx(interval.high, abs=0.02)
+
+
+def test_a_planted_language_network_meets_the_three_criteria(topo):
+    measured = responses(topo, list("SWJN") * 40, PROFILE, seed=9)
+    found = language_network(localizer(topo), Contrast("sentence", "nonword"), measured)
+    assert found.criteria["holds"].all()
+    assert found.consistency["n_clusters"] == 2
+    assert found.consistency["value"] > 0.95
+    assert found.criteria["criterion"].nunique() == 3
+
+
+def test_where_there_is_no_network_no_criterion_holds(topo):
+    measured = responses(topo, list("SWJN") * 40, dict.fromkeys("SWJN", 0.0), seed=9)
+    found = language_network(localizer(topo, effect=0.0), Contrast("sentence", "nonword"), measured)
+    assert not found.criteria["holds"].any()
+    assert found.profiles.empty
+
+
+def test_d_of_a_profile_is_that_of_the_texts(topo):
+    result = ts.contrast(localizer(topo), "sentence", "nonword")
+    clusters, clustering = ts.grow_clusters(result), ts.clustering_of_network(result)
+    measured = responses(topo, list("SWJN") * 40, PROFILE, seed=9)
+    table = ts.criteria(ts.cross_validated(localizer(topo), "sentence", "nonword"), clustering, measured, clusters)
+    of_texts = np.abs(measured.values[:, clusters.values > 0]).mean(axis=1, dtype=float)
+    s, w = of_texts[0::4], of_texts[1::4]
+    row = table[table["measure"].str.startswith("S > W")].iloc[0]
+    assert row["value"] == pytest.approx((s.mean() - w.mean()) / np.sqrt((s.var(ddof=1) + w.var(ddof=1)) / 2), rel=1e-5)
+    assert row["p"] == pytest.approx(stats.ttest_ind(s, w, equal_var=False, alternative="greater").pvalue, rel=1e-4)
+
+
+def test_confounds_are_taken_out_of_responses(topo):
+    data = localizer(topo, effect=0.0)
+    texts = ["long words everywhere" if c == "sentence" else "as is" for c in data["condition"].values]
+    rng = np.random.default_rng(3)
+    n_tokens = np.where(data["condition"] == "sentence", 9.0, 4.0) + rng.normal(size=48)
+    data = data.assign_coords(text=("stimulus", texts), n_tokens=("stimulus", n_tokens))
+    data.values[:] += n_tokens[:, None]
+    assert abs(ts.contrast(data, "sentence", "nonword").t).median() > 5
+    assert abs(ts.contrast(ts.without_confounds(data, ["tokens"]), "sentence", "nonword").t).median() < 1.5
+    assert ts.without_confounds(data, []).equals(data)
+    with pytest.raises(ValueError, match="no confound 'colour'; there are: length, frequency, tokens"):
+        ts.without_confounds(data, ["colour"])
+    with pytest.raises(ValueError, match="no numbers"):
+        ts.without_confounds(data, ["text"])
+
+
+def test_negative_controls_split_within_conditions(topo):
+    data = localizer(topo, effect=0.0)
+    texts = [("the house " if i % 3 else "zygote quark ") * (1 + i % 5) for i in range(48)]
+    controls = ts.negative_controls(data.assign_coords(text=("stimulus", texts)), "sentence", "nonword")
+    assert list(controls) == ["random-labels", "word-frequency", "length"]
+    letters = np.array([sum(map(str.isalpha, text)) for text in texts])
+    for name, conditions in (("length", ("long", "short")), ("word-frequency", ("frequent", "rare"))):
+        labels = controls[name]["condition"].values
+        for condition in ("sentence", "nonword"):
+            members = data["condition"].values == condition
+            assert (labels[members] == conditions[0]).sum() == 12
+    labels = controls["length"]["condition"].values
+    for condition in ("sentence", "nonword"):
+        members = data["condition"].values == condition
+        assert letters[members & (labels == "long")].min() >= letters[members & (labels == "short")].max()
