@@ -7,7 +7,7 @@ import json
 import sys
 from types import ModuleType
 
-from benchmarks import accumulation, exactness, memory, objective, page, scaling, tokenising, training_step
+from benchmarks import accumulation, analysis, exactness, memory, objective, page, scaling, tokenising, training_step
 from benchmarks.timing import machine
 
 BENCHMARKS: dict[str, ModuleType] = {
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "exactness": exactness,
     "memory": memory,
     "tokenising": tokenising,
+    "analysis": analysis,
 }
 
 

@@ -128,6 +128,24 @@ def _tokenising(rows: Rows) -> str:
     ])  # fmt: skip
 
 
+def _analysis(rows: Rows) -> str:
+    head = ("what", "toposheet", "the published way", "ratio (quartiles)", "asked for", "peak memory")
+    lines = []
+    for r in rows:
+        if r["what"] == "responses":
+            asked = _bar(r["at_least"], r["faster"][1] >= r["at_least"], "≥")
+            seconds = (f"{r['seconds']:.1f} s", f"{r['published_seconds']:.1f} s")
+            lines.append(("responses to 480 texts", *seconds, _ratio(r["faster"]), asked, ""))
+        else:
+            what = {"report": "the whole report", "place-null": "999 place-null draws of one contrast"}[r["what"]]
+            memory = ""
+            if "peak_gb" in r:
+                memory = f"{r['peak_gb']:.1f} GB, {_bar(r['at_most_gb'], r['peak_gb'] < r['at_most_gb'], '<')}"
+            asked = _bar(r["at_most"], r["seconds"] < r["at_most"], "<")
+            lines.append((what, f"{r['seconds']:.0f} s", "", "", asked, memory))
+    return _markdown(head, lines)
+
+
 _TABLES = {
     "objective": _objective,
     "training_step": _training_step,
@@ -136,6 +154,7 @@ _TABLES = {
     "exactness": _exactness,
     "memory": _memory,
     "tokenising": _tokenising,
+    "analysis": _analysis,
 }
 _AXES = {"windows": "windows of a sheet", "units": "units of the sheet", "taps": "taps", "tokens": "tokens"}
 _TITLES = {
@@ -146,6 +165,7 @@ _TITLES = {
     "exactness": "All windows against five drawn ones",
     "memory": "Memory",
     "tokenising": "From text to tokens",
+    "analysis": "Analyses",
 }
 _HEAD = """# What it costs
 
@@ -170,6 +190,12 @@ _WORDS = {
     "tokenising": "`toposheet data prepare` on Parquet files of FineWeb-Edu's schema, start of the program included; "
     "the built-in text over and over, so less varied than the web. Tokenizer: GPT-2's where `TOPOSHEET_GPT2` names "
     "its folder, else a byte-level BPE of 50,257 tokens trained on the same text.",
+    "analysis": "A model of the paper's size (128.9 M parameters, 24 taps, random weights). *The whole report*: "
+    "`toposheet report --stimuli published`, start of the program, figures and page included: 1,280 texts, five "
+    "contrasts with three negative controls each, raw and with readout, 99 draws of each null. *Responses*: to the "
+    "language localizer, against a full forward pass with language-model head and loss, batches of 12 padded to the "
+    "longest. *Place-null*: 480 texts, 24 taps, readout of 2 mm. The first two need the published stimuli "
+    "(`TOPOSHEET_DATA`).",
 }
 _TAIL = """## Not measured
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import psutil
 import torch
 
 from toposheet.train.hardware import device_name
@@ -63,3 +67,34 @@ def machine() -> str:
     """Return the machine in words."""
     threads = f", {torch.get_num_threads()} threads" if device().type == "cpu" else ""
     return f"{device_name(device())}{threads}, torch {torch.__version__}"
+
+
+def command(arguments: list[str]) -> tuple[float, int]:
+    """Return the seconds that a command takes, and the most memory of it and its processes together."""
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "toposheet", *arguments], stdout=subprocess.DEVNULL)
+    peak, done = 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(0.1):
+            peak = max(peak, _memory(process.pid))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    code = process.wait()
+    seconds = time.perf_counter() - started
+    done.set()
+    thread.join()
+    if code:
+        raise RuntimeError(f"toposheet {' '.join(arguments)} ended with {code}")
+    return seconds, peak
+
+
+def _memory(pid: int) -> int:
+    """Return the bytes of a process and those below it, shared pages counted in parts."""
+    try:
+        process = psutil.Process(pid)
+        return sum(each.memory_full_info().pss for each in (process, *process.children(recursive=True)))
+    except psutil.NoSuchProcess:
+        return 0

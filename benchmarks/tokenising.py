@@ -7,19 +7,15 @@ is that of the built-in corpora, over and over: real English, though less varied
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
-import threading
-import time
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.timing import command
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.shards import SPLITS, Manifest
 from toposheet.text.tokenizer import train_tokenizer
@@ -34,16 +30,13 @@ def measure() -> list[dict[str, Any]]:
     documents = builtin_documents()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        tokenizer = os.environ.get(GPT2)
-        if tokenizer is None:
-            tokenizer = str(folder / "tokenizer")
-            train_tokenizer(documents, VOCABULARY).save_pretrained(tokenizer)
+        tokenizer = str(tokenizer_of_size_of_gpt2(folder / "tokenizer"))
         rows = []
         for megabytes in MEGABYTES:
             source, out = folder / f"source-{megabytes}", folder / f"out-{megabytes}"
             _write(documents, source, megabytes)
             arguments = [source, "--out", out, "--tokenizer", tokenizer, "--workers", WORKERS]
-            seconds, peak = _run(["data", "prepare", *map(str, arguments)])
+            seconds, peak = command(["data", "prepare", *map(str, arguments)])
             manifest = Manifest.load(out)
             tokens = sum(manifest.tokens(split) for split in SPLITS)
             which = "GPT-2's" if GPT2 in os.environ else "trained"
@@ -52,6 +45,14 @@ def measure() -> list[dict[str, Any]]:
                 "million_per_second": tokens / seconds / 1e6, "at_least": 0.5, "peak_mb": peak / 1e6,
             })  # fmt: skip
         return rows
+
+
+def tokenizer_of_size_of_gpt2(folder: Path) -> Path:
+    """Return the folder of GPT-2's tokenizer, or of one of its size that is trained there on the built-in text."""
+    if given := os.environ.get(GPT2):
+        return Path(given)
+    train_tokenizer(builtin_documents(), VOCABULARY).save_pretrained(folder)
+    return folder
 
 
 def _write(documents: list[str], folder: Path, megabytes: int) -> None:
@@ -70,34 +71,3 @@ def _write(documents: list[str], folder: Path, megabytes: int) -> None:
             "language_score": [0.97] * n, "token_count": [0] * n, "score": [3.0] * n, "int_score": [3] * n,
         }  # fmt: skip
         pq.write_table(pa.table(columns), folder / f"{i:03d}_00000.parquet", row_group_size=1000)
-
-
-def _run(arguments: list[str]) -> tuple[float, int]:
-    """Return the seconds that a command takes, and the most memory of it and its processes together."""
-    started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "toposheet", *arguments], stdout=subprocess.DEVNULL)
-    peak, done = 0, threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not done.wait(0.1):
-            peak = max(peak, _memory(process.pid))
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    code = process.wait()
-    seconds = time.perf_counter() - started
-    done.set()
-    thread.join()
-    if code:
-        raise RuntimeError(f"toposheet {' '.join(arguments)} ended with {code}")
-    return seconds, peak
-
-
-def _memory(pid: int) -> int:
-    """Return the bytes of a process and those below it, shared pages counted in parts."""
-    try:
-        process = psutil.Process(pid)
-        return sum(each.memory_full_info().pss for each in (process, *process.children(recursive=True)))
-    except psutil.NoSuchProcess:
-        return 0

@@ -53,7 +53,7 @@ def test_help_needs_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert all(command in done.stdout for command in ("demo", "data", "train", "map", "report"))
+    assert all(command in done.stdout for command in cli.COMMANDS)
 
 
 def test_importing_toposheet_costs_nothing():
@@ -79,8 +79,8 @@ def test_help_of_train_lists_the_fields_of_the_recipe():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nonsense"], ["Unrecognized", "nonsense", "demo, data, train, map, report"]),
-        ([], ["demo, data, train, map, report"]),
+        (["nonsense"], ["Unrecognized", "nonsense", "demo, data, train, stimuli, map, localize, report, ledger, compare, brain"]),
+        ([], ["demo, data, train, stimuli, map, localize, report, ledger, compare, brain"]),
         (["demo", "--outt", "x"], ["--outt", "did you mean --out?"]),
         (["demo", "--permutations", "many"], ["--permutations", "many"]),
         (["demo", "--recipe", "dem"], ["no recipe 'dem'", "demo, tiny"]),
@@ -115,7 +115,31 @@ def test_help_of_train_lists_the_fields_of_the_recipe():
         (["data", "prepare", "builtin", "--out", "o", "--executor", "slurm"], ["--slurm-partition NAME"]),
         (["map"], ["Missing", "MODEL", "--stimuli"]),
         (["report", "nowhere", "--out", "o"], ["nowhere does not exist", "small, small-control"]),
-        (["report", "nowhere", "--contrast", "a:b"], ["--contrast is given without --stimuli"]),
+        (["report", "small", "--contrast", "a:b"], ["--contrast is for a CSV file: synthetic stimuli come with"]),
+        (["report", "small", "--stimuli", "mine.csv", "--contrast", "a:b"], ["there is no stimulus file mine.csv"]),
+        (
+            ["report", "small", "--stimuli", "nouns"],
+            ["no stimulus set 'nouns'; there are: fedorenko2010,", "or give a CSV"],
+        ),
+        (
+            ["report", "small", "--stimuli", "published", "--data", "d"],
+            ["langloc_fmri_run1", "not in d, d/stimuli", "--data"],
+        ),
+        (["localize", "nowhere", "--out", "o"], ["nowhere does not exist"]),
+        (["localize", "small", "--percent", "0", "--out", "o"], ["percent is 0"]),
+        (
+            ["localize", "small", "--contrast", "noun:adverb", "--out", "o"],
+            ["conditions are: sentence, nonword, noun, verb"],
+        ),
+        (["compare", "--out", "o"], ["nothing to compare"]),
+        (["compare", "small", "small", "--out", "o"], ["the model small is given twice"]),
+        (["compare", "a=", "--out", "o"], ["'a=' names no group and model"]),
+        (["ledger", "nowhere", "--out", "o"], ["nowhere does not exist"]),
+        (["stimuli", "show", "nouns"], ["no stimulus set 'nouns'; there are: fedorenko2010, "]),
+        (["stimuli", "build", "words"], ["Missing", "--out"]),
+        (["stimuli", "check", "mine.csv"], ["there is no stimulus file mine.csv"]),
+        (["brain", "moran", "map.gii"], ["map.gii"]),
+        (["brain", "moran"], ["Missing", "MAP"]),
     ],
 )
 def test_wrong_arguments_get_one_line_and_leave_nothing(capsys, tmp_path, monkeypatch, arguments, words):
@@ -134,6 +158,10 @@ def test_wrong_arguments_get_one_line_and_leave_nothing(capsys, tmp_path, monkey
         (["--contrast", "long"], ["A-B or A:B"]),
         (["--fwhm-mm", "-1"], ["FWHM is -1"]),
         (["--permutations", "0"], ["permutations is 0"]),
+        (["--where", "kind"], ["--where is 'kind': write it as COLUMN=VALUE"]),
+        (["--where", "kind=x"], ["stimuli.csv has no column 'kind'"]),
+        (["--confounds", "colour"], ["no confound 'colour'; there are: length, frequency, tokens"]),
+        (["--pooling", "max"], ["--pooling", "max"]),
     ],
 )
 def test_map_refuses_what_does_not_fit(capsys, tmp_path, folder, table, options, words):
@@ -218,14 +246,13 @@ def test_map_writes_a_row_for_each_tap_and_readout(capsys, tmp_path, folder, tab
         )
     assert stop.value.code == 0
     summary = pd.read_csv(out / "summary.csv")
-    assert summary["contrast"].unique().tolist() == ["long:short"]
-    assert len(summary) == 4 * 2
+    names = ["long:short", "long:short/random-labels", "long:short/word-frequency", "long:short/length"]
+    assert summary["contrast"].unique().tolist() == names[: len(summary) // 8]
+    assert set(names[:2]) <= set(summary["contrast"])
     assert (out / "maps.nc").is_file()
-    assert {path.name for path in (out / "figures").iterdir()} == {
-        "clustering.png",
-        "map-long-short-raw.png",
-        "map-long-short-2mm.png",
-    }
+    figures = ("clustering", "clustering-mean", "correlation", "map-long-short-raw", "map-long-short-2mm",
+               "map-long-short-random-labels-raw")  # fmt: skip
+    assert {path.name for path in (out / "figures").iterdir()} == {f"{n}.{e}" for n in figures for e in ("png", "pdf")}
     assert "long:short" in capsys.readouterr().out
 
 
@@ -247,6 +274,128 @@ def test_report_takes_ones_own_stimuli_and_needs_no_control(tmp_path, folder, ta
         )
     assert stop.value.code == 0
     assert "cross-half I" in (tmp_path / "out" / "report.html").read_text()
+
+
+def ran(capsys, *arguments):
+    """Run a command that must succeed and return what it prints."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main([str(argument) for argument in arguments])
+    assert stop.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def sentences(tmp_path):
+    """Ten texts of each of the conditions S, N, W and J, short enough for a tiny model."""
+    words = ["river", "mill", "bridge", "winter", "stone", "child", "letter", "bread", "road", "city"]
+    rows = [
+        f"{words[i]} {'the' if c in 'SW' else 'zog'} {words[-i]}{'s' * (c in 'SJ')},{c}"
+        for c in "SNWJ"
+        for i in range(10)
+    ]
+    (tmp_path / "sentences.csv").write_text("\n".join(["text,condition", *rows]) + "\n")
+    return tmp_path / "sentences.csv"
+
+
+def test_localize_leaves_a_mask_that_knows_its_model(capsys, tmp_path, folder, sentences, model, topo):
+    out = tmp_path / "localizer"
+    printed = ran(capsys, "localize", folder, "--stimuli", sentences, "--percent", "10", "--out", out)
+    assert "of 144 units (9.7%)" in printed
+    assert "odd items select, even items measure: d = " in printed
+    localizer = ts.load_localizer(out, ts.fingerprint(model, topo))
+    assert int(localizer["mask"].sum()) == 14
+    assert localizer.attrs["contrast"] == "S:N"
+    assert len(pd.read_csv(out / "cross_validated.csv")) == 5
+    assert (out / "figures" / "localizer.png").is_file()
+
+
+def test_a_map_can_be_of_some_texts_with_confounds_taken_out(capsys, tmp_path, folder, sentences):
+    arguments = ["map", folder, "--contrast", "S:N", "--permutations", "5", "--stimuli", sentences, "--no-controls"]
+    ran(capsys, *arguments, "--out", tmp_path / "plain")
+    ran(capsys, *arguments, "--confounds", "length", "--pooling", "last", "--out", tmp_path / "last")
+    plain, last = (pd.read_csv(tmp_path / name / "summary.csv") for name in ("plain", "last"))
+    assert (plain["morans_i"] != last["morans_i"]).all()
+    settings = json.loads((tmp_path / "last" / "analysis.json").read_text())
+    assert settings["confounds"] == ["length"]
+    assert settings["pooling"] == "last"
+
+
+def test_identical_texts_in_both_conditions_are_named_by_file_and_row(capsys, tmp_path, folder):
+    (tmp_path / "s.csv").write_text("text,condition\n" + "a,x\nb,x\nc,x\nd,y\nb,y\ne,y\n")
+    line = refused(capsys, "map", folder, "--stimuli", tmp_path / "s.csv", "--contrast", "x:y", "--out", tmp_path / "o")
+    assert "s.csv, rows 3 and 6: the text 'b' is in both conditions" in line
+
+
+def test_models_are_compared_in_groups(capsys, tmp_path, folder, sentences, model, tokenizer):
+    ts.save(tmp_path / "other", model, ts.Topography.per_tap(model, seed=5), tokenizer)
+    arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "5", "--out", tmp_path / "out"]
+    printed = ran(capsys, "compare", f"a={folder}", f"a={tmp_path / 'other'}", f"b={folder}", *arguments)
+    table = pd.read_csv(tmp_path / "out" / "compare.csv")
+    assert set(table["group"]) == {"a", "b"}
+    assert table.set_index("group").loc["a", "n_models"].eq(2).all()
+    assert table.loc[table["group"] == "b", "difference"].notna().all()
+    assert "significant_fraction" in printed
+    assert (tmp_path / "out" / "figures" / "compare.pdf").is_file()
+
+
+def test_sheets_are_exported_as_surfaces(capsys, tmp_path, folder, sentences):
+    import nibabel
+
+    out = tmp_path / "surfaces"
+    ran(capsys, "brain", "export", folder, "--stimuli", sentences, "--contrast", "S:N", "--out", out)
+    assert len(list(out.glob("*.surf.gii"))) == len(list(out.glob("*.func.gii"))) == 4
+    assert len(nibabel.load(next(out.glob("*.func.gii"))).darrays[0].data) == 36
+
+
+def test_brain_moran_prints_the_value_and_on_demand_its_null(capsys, tmp_path):
+    import numpy as np
+    import xarray as xr
+
+    from toposheet.cortex.surface import mesh_of
+
+    values = mesh_of(10_242, "left").coordinates[:, 1].copy()
+    xr.Dataset({"t_values": ("vertex", values)}).to_netcdf(tmp_path / "map.nc", engine="h5netcdf")
+    assert re.search(r"^Moran's I = 0\.99\d$", ran(capsys, "brain", "moran", tmp_path / "map.nc"), re.MULTILINE)
+    printed = ran(
+        capsys, "brain", "moran", tmp_path / "map.nc", "--permutations", "19", "--figure", tmp_path / "f" / "m.png"
+    )
+    assert "null of 19 shuffles: " in printed
+    assert "p = 0.05" in printed
+    assert (tmp_path / "f" / "m.png").read_bytes().startswith(b"\x89PNG")
+    xr.Dataset({"t_values": ("vertex", np.ones(5))}).to_netcdf(tmp_path / "bad.nc", engine="h5netcdf")
+    line = refused(capsys, "brain", "moran", tmp_path / "bad.nc")
+    assert "bad.nc has 5 vertices; meshes known are fs_LR 32k (32,492 a hemisphere) and fsaverage5 (10,242)" in line
+
+
+def test_stimulus_sets_are_listed_shown_built_and_checked(capsys, tmp_path):
+    listed = ran(capsys, "stimuli", "list")
+    assert all(name in listed for name in ("fedorenko2010", "moseley2014", "swjn", "pairs"))
+    assert "10.3758/s13428-013-0403-5" in ran(capsys, "stimuli", "show", "words", "--texts", "0")
+    built = ran(capsys, "stimuli", "build", "words", "--model", "small", "--out", tmp_path / "sets" / "words.csv")
+    assert "noun concrete" in built
+    assert "160 texts" in built
+    checked = ran(capsys, "stimuli", "check", tmp_path / "sets" / "words.csv", "--model", "small")
+    assert "160 texts; noun 80, verb 80" in checked
+    assert "note:" not in checked
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stimuli", ["synthetic", "published"])
+def test_the_ledger_and_report_of_the_shipped_pair_stand_on_both_kinds_of_stimuli(capsys, tmp_path, data, stimuli):
+    arguments = ["--stimuli", stimuli, "--data", data, "--permutations", "19"]
+    printed = ran(capsys, "ledger", "small", *arguments, "--out", tmp_path / "ledger")
+    assert "| small | Moran's I, verbs-nouns" in printed or "| topographic | Moran's I, verbs-nouns" in printed
+    table = pd.read_csv(tmp_path / "ledger" / "ledger.csv")
+    concrete = table[(table["quantity"].str.contains("concrete")) & (table["fwhm_mm"] == 0)]
+    assert concrete["published"].tolist() == [0.80, 0.11]
+    assert concrete["verdict"].str.startswith(("topographic (p < 0.05)", "no topography")).all()
+    assert concrete["measured"].iloc[0] > 0.3 > concrete["measured"].iloc[1]
+    assert (tmp_path / "ledger" / "ledger.md").is_file()
+    ran(capsys, "report", "small", *arguments, "--out", tmp_path / "report")
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert f"Stimuli: <b>{stimuli}</b>" in page
+    assert ("made by\ntoposheet from packages" in page) == (stimuli == "synthetic")
+    assert (tmp_path / "report" / "figures" / "network.pdf").is_file()
 
 
 def test_ctrl_c_ends_without_a_traceback_and_the_run_goes_on(tmp_path):
@@ -279,6 +428,7 @@ def _tmpfs(path: Path, size: str) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["64k", "7m", "7300k", "7700k"])
 def test_a_full_disk_is_one_line_and_what_was_there_stays(tmp_path, size):
     disk = tmp_path / "disk"
@@ -312,4 +462,4 @@ def test_conditions_with_odd_names_still_make_files(tmp_path, folder, stimuli):
     with pytest.raises(SystemExit) as stop:
         cli.main(["map", str(folder), *arguments, "--out", str(tmp_path / "out")])
     assert stop.value.code == 0
-    assert len(list((tmp_path / "out" / "figures").iterdir())) == 3
+    assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == 6

@@ -10,7 +10,6 @@ import pytest
 import xarray as xr
 
 from toposheet import demo, recipes
-from toposheet.cortex.analysis import RANDOM_LABELS
 
 CONTRACT = (
     "model, contrast, sheet, tap, fwhm_mm, n_units, significant_fraction, morans_i, null_mean, null_sd, z, p, "
@@ -39,8 +38,12 @@ def test_the_summary_has_a_row_for_each_model_contrast_tap_and_readout(out):
     summary = pd.read_csv(out / "summary.csv")
     assert ", ".join(summary.columns) == CONTRACT
     assert set(summary["model"]) == {"topographic", "control"}
-    assert set(summary["contrast"]) == {"sentence:nonword", "noun:verb", RANDOM_LABELS}
-    assert len(summary) == 2 * 3 * 4 * 2
+    of_interest = ["sentence:nonword", "noun:verb", "words noun:verb", "concrete noun:verb", "abstract noun:verb"]
+    of_interest += ["concrete:abstract", "pairs noun:verb"]
+    controls = ["random-labels", "word-frequency", "length"]
+    names = [name for contrast in of_interest for name in (contrast, *(f"{contrast}/{c}" for c in controls))]
+    assert list(dict.fromkeys(summary["contrast"])) == names
+    assert len(summary) == 2 * 28 * 4 * 2
     assert not summary.duplicated(["model", "contrast", "tap", "fwhm_mm"]).any()
 
 
@@ -51,7 +54,7 @@ def test_the_maps_are_those_whose_statistics_are_reported(out):
     with xr.open_dataset(out / "maps.nc", engine="h5netcdf") as maps:
         for key in (
             ("topographic", "noun:verb", "transformer.h.1.mlp", 0.0),
-            ("control", RANDOM_LABELS, "transformer.h.0.attn", 2.0),
+            ("control", "sentence:nonword/random-labels", "transformer.h.0.attn", 2.0),
         ):
             model, contrast, sheet, fwhm = key
             grid = maps["t"].sel(model=model, contrast=contrast, sheet=sheet, fwhm_mm=fwhm)
@@ -76,7 +79,8 @@ def test_the_report_is_one_file_that_needs_no_network(out):
     assert sources.found
     assert all(source.startswith("data:image/png;base64,") for source in sources.found)
     assert not re.search(r"@import|url\(|<script", page)
-    assert len(sources.found) == sources.captions == len(list((out / "figures").glob("*.png"))) == 9
+    assert len(sources.found) == sources.captions == len(list((out / "figures").glob("*.png"))) == 16
+    assert len(list((out / "figures").glob("*.pdf"))) == 16
     assert (out / "figures" / "trajectory.png").is_file()
     for source in sources.found:
         assert base64.b64decode(source.split(",")[1]).startswith(b"\x89PNG")
@@ -110,6 +114,7 @@ def test_a_finished_stage_is_not_repeated(out, monkeypatch):
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_other_settings_make_the_numbers_anew(out, tmp_path):
     shutil.copytree(out, tmp_path / "demo", copy_function=shutil.copy2)
     demo.run(recipes.tiny(), tmp_path / "demo", permutations=19, per_condition=40)
@@ -129,6 +134,7 @@ def test_a_missing_stage_is_made_again_and_what_follows_from_it(out):
     assert (out / "control" / "training.json").stat().st_mtime_ns == trained
 
 
+@pytest.mark.slow
 def test_an_interrupted_demo_goes_on(tmp_path, monkeypatch, out):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt

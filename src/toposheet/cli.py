@@ -22,6 +22,9 @@ from toposheet.recipes import Recipe
 if TYPE_CHECKING:
     import pandas as pd
 
+    from toposheet.report.batteries import Battery
+    from toposheet.stimuli.contrasts import Contrast
+
 DONE, FAILED, MISTAKE = 0, 1, 2
 PROGRAM = "toposheet"
 
@@ -168,90 +171,416 @@ def _training(chosen: Recipe) -> Callable[..., Callable[[], None]]:
 @_deferred
 def map_contrasts(
     model: _Model,
-    stimuli: Path,
+    stimuli: str,
     contrast: tuple[str, ...],
     out: Path,
     text_column: str = "text",
     condition_column: str = "condition",
+    where: str | None = None,
+    confounds: tuple[str, ...] = (),
+    pooling: Literal["mean", "last", "sum"] = "mean",
     fwhm_mm: float = 2.0,
     permutations: int = 99,
+    controls: bool = True,
+    data: Path | None = None,
+    seed: int = 0,
 ) -> None:
     """Map contrasts between conditions on the sheets of a model, raw and with readout, each with its nulls.
 
     Args:
         model: A model folder, hub id, or shipped model.
-        stimuli: CSV file with a text and a condition in every row.
+        stimuli: CSV file with a text and a condition in every row, or the name of a set (toposheet stimuli list).
         contrast: Conditions to compare, A:B (or A-B); several if you like.
-        out: Folder for summary.csv, maps.nc and figures.
+        out: Folder for summary.csv, statistics.csv, maps.nc, clusters.csv and figures.
         text_column: Column of the texts.
         condition_column: Column of the conditions.
+        where: Only texts with a value in a column, COLUMN=VALUE.
+        confounds: Regressed out of the responses: length, frequency, tokens, or numeric columns of the stimuli.
+        pooling: What a response is: mean, sum or last of the activations over a text's own tokens.
         fwhm_mm: Full width at half maximum of the readout.
         permutations: Draws of each null.
+        controls: Whether negative controls (random labels, word frequency, length) stand beside each contrast.
+        data: Where the files of published sets are. None: TOPOSHEET_DATA.
+        seed: Of all draws.
     """
     _check_out(out)
-    table, contrasts = _stimuli(stimuli, contrast, text_column, condition_column)
+    from toposheet.cache import cache_folder
     from toposheet.report import compute, write_figures
+    from toposheet.report.batteries import Battery, Study
 
+    table = _table(stimuli, model, text_column, condition_column, data)
+    contrasts = _contrasts(table, contrast, where)
+    battery = Battery(Path(stimuli).name, (Study(Path(stimuli).stem, table, contrasts),))
     readouts = (0.0, fwhm_mm) if fwhm_mm != 0 else (0.0,)
     models = {_name(model): model}
-    compute(models, table, contrasts, out, readouts, permutations, random_splits=0)
+    compute(
+        models, battery, out, readouts, permutations, controls, seed,
+        pooling=pooling, confounds=confounds, cache=cache_folder(),
+    )  # fmt: skip
     write_figures(models, out)
     _print_table(out)
-    print(f"\nThe maps: {out.resolve()} (summary.csv, maps.nc, figures)")
+    print(f"\nThe maps: {out.resolve()} (summary.csv, statistics.csv, maps.nc, clusters.csv, figures)")
+
+
+@_deferred
+def localize(
+    model: _Model,
+    out: Path,
+    stimuli: str | None = None,
+    contrast: str | None = None,
+    text_column: str = "text",
+    condition_column: str = "condition",
+    percent: float | None = None,
+    q: float = 0.05,
+    data: Path | None = None,
+) -> None:
+    """Find the units that prefer one condition, by default sentences: a functional localizer.
+
+    Args:
+        model: A model folder, hub id, or shipped model.
+        out: Folder for localizer.nc (the mask, with the model's hash), cross_validated.csv and figures.
+        stimuli: CSV file, or the name of a set. None: those that come with the model.
+        contrast: A:B, where A is preferred. None: sentence:nonword, or S:N.
+        text_column: Column of the texts.
+        condition_column: Column of the conditions.
+        percent: The most selective units, this many of a hundred. None: all under q.
+        q: Bound of the false discovery rate.
+        data: Where the files of published sets are. None: TOPOSHEET_DATA.
+    """
+    _check_out(out)
+    from toposheet.report.localizing import write_localizer
+
+    table = _table(stimuli, model, text_column, condition_column, data)
+    conditions = set(table["condition"])
+    default = next((f"{a}:{b}" for a, b in (("sentence", "nonword"), ("S", "N")) if {a, b} <= conditions), None)
+    contrast = contrast or default
+    wanted = _contrasts(table, [contrast] if contrast else [], None)[0]
+    found = write_localizer(model, table, wanted, out, percent, q)
+    print(f"{found.rule}: {found.n_selected:,} of {found.n_units:,} units ({found.n_selected / found.n_units:.1%})")
+    print(f"odd items select, even items measure: d = {found.d:.2f}, t = {found.t:.1f}, p = {found.p:.2g}")
+    print(f"\nThe localizer: {out.resolve()} (localizer.nc, cross_validated.csv, figures)")
 
 
 @_deferred
 def report(
     model: _Model,
     control: str | None = None,
-    stimuli: Path | None = None,
+    stimuli: str = "synthetic",
     contrast: tuple[str, ...] = (),
     out: Path = Path("runs/report"),
     text_column: str = "text",
     condition_column: str = "condition",
     permutations: int = 99,
+    data: Path | None = None,
+    seed: int = 0,
 ) -> None:
     """Every analysis of a model, beside its control, in one HTML file.
 
     Args:
         model: A model folder, hub id, or shipped model.
         control: The same of a model without topography. None: that of a shipped model.
-        stimuli: CSV file of stimuli. None: those that come with MODEL, or the project's own, built from text that the
-            recipe of MODEL holds out.
-        contrast: Conditions of your stimuli to compare, A:B (or A-B).
-        out: Folder for report.html, summary.csv, maps.nc and figures.
+        stimuli: synthetic (made from packages, of text that the recipe of MODEL holds out), published (read from
+            files you have), or a CSV file.
+        contrast: Conditions of your CSV file to compare, A:B (or A-B).
+        out: Folder for report.html, the tables, maps.nc and figures (PNG and PDF).
         text_column: Column of the texts.
         condition_column: Column of the conditions.
         permutations: Draws of each null.
+        data: Where the files of published sets are. None: TOPOSHEET_DATA.
+        seed: Of all draws.
     """
     _check_out(out)
-    if stimuli is not None:
-        table, contrasts = _stimuli(stimuli, contrast, text_column, condition_column)
-    elif contrast:
-        raise ValueError("--contrast is given without --stimuli: say which texts have these conditions")
-    else:
-        from toposheet.demo import CONTRASTS, stimuli_for
-
-        table, contrasts = stimuli_for(model), list(CONTRASTS)
+    from toposheet.cache import cache_folder
     from toposheet.report import compute, write_report
-    from toposheet.topography import local_folder, shipped
 
-    if control is None and not Path(model).is_dir() and f"{model}-control" in shipped():
-        control = f"{model}-control"
-    models = {_name(model): model} if control is None else {"topographic": model, "control": control}
-    models = {name: local_folder(source) for name, source in models.items()}
-    compute(models, table, contrasts, out, permutations=permutations)
-    page = write_report(models, table, out)
+    battery = _battery(stimuli, model, contrast, text_column, condition_column, data)
+    models = _with_control(model, control)
+    compute(models, battery, out, permutations=permutations, seed=seed, cache=cache_folder())
+    page = write_report(models, out)
     _print_table(out)
     print(f"\nThe report: {page.resolve()}")
+
+
+@_deferred
+def ledger(
+    model: _Model,
+    control: str | None = None,
+    stimuli: Literal["synthetic", "published"] = "synthetic",
+    out: Path = Path("runs/ledger"),
+    permutations: int = 99,
+    data: Path | None = None,
+    seed: int = 0,
+) -> None:
+    """The numbers TopoLM published against those of a model, with nulls and a verdict.
+
+    Args:
+        model: A model folder, hub id, or shipped model.
+        control: A model without topography. None: that of a shipped model.
+        stimuli: published (read from files you have), or synthetic: others, so that no value need agree.
+        out: Folder for ledger.md and ledger.csv.
+        permutations: Draws of each null.
+        data: Where the files of published sets are. None: TOPOSHEET_DATA.
+        seed: Of all draws.
+    """
+    _check_out(out)
+    from toposheet.cache import cache_folder
+    from toposheet.report import compute
+    from toposheet.report.ledger import write_ledger
+
+    battery = _battery(stimuli, model, (), "text", "condition", data)
+    models = _with_control(model, control)
+    compute(models, battery, out, permutations=permutations, controls=False, seed=seed, cache=cache_folder())
+    print(write_ledger(models, out))
+    print(f"The ledger: {(out / 'ledger.md').resolve()} (and ledger.csv)")
+
+
+@_deferred
+def compare(
+    models: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[GROUP=]MODEL [...]")],
+    out: Path,
+    stimuli: str = "synthetic",
+    contrast: tuple[str, ...] = (),
+    text_column: str = "text",
+    condition_column: str = "condition",
+    permutations: int = 99,
+    data: Path | None = None,
+    seed: int = 0,
+) -> None:
+    """Several models side by side, seeds of one group together, with hierarchical bootstrap intervals.
+
+    Args:
+        models: Model folders, hub ids or shipped models; models named GROUP=MODEL belong together (seeds of one
+            objective), others are groups of their own.
+        out: Folder for compare.csv, the tables and figures.
+        stimuli: synthetic, published, or a CSV file.
+        contrast: Conditions of your CSV file to compare, A:B (or A-B).
+        text_column: Column of the texts.
+        condition_column: Column of the conditions.
+        permutations: Draws of each null.
+        data: Where the files of published sets are. None: TOPOSHEET_DATA.
+        seed: Of all draws.
+    """
+    _check_out(out)
+    from toposheet.cache import cache_folder
+    from toposheet.report import compute
+    from toposheet.report.comparison import grouped, write_comparison
+
+    groups = grouped(models)
+    first = next(iter(next(iter(groups.values())).values()))
+    battery = _battery(stimuli, first, contrast, text_column, condition_column, data)
+    every = {name: model for of_group in groups.values() for name, model in of_group.items()}
+    compute(every, battery, out, permutations=permutations, controls=False, seed=seed, cache=cache_folder())
+    print(write_comparison({group: list(of_group) for group, of_group in groups.items()}, out, seed=seed))
+    print(f"The comparison: {out.resolve()} (compare.csv, statistics.csv, figures)")
+
+
+@_deferred
+def stimuli_list() -> None:
+    """The stimulus sets there are."""
+    from toposheet.stimuli.registry import SETS
+
+    for entry in SETS.values():
+        print(f"{entry.name:14} {entry.kind:9} {', '.join(entry.conditions):18} {entry.what}")
+
+
+@_deferred
+def stimuli_show(
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")],
+    data: Path | None = None,
+    texts: int = 3,
+) -> None:
+    """What is known of a set, and some of its texts.
+
+    Args:
+        name: A set of `toposheet stimuli list`.
+        data: Where the files of published sets are. None: TOPOSHEET_DATA.
+        texts: How many of each condition are shown.
+    """
+    from toposheet.stimuli.registry import described, stimulus_set
+
+    entry = described(name)
+    facts = {
+        "what": entry.what,
+        "kind": entry.kind,
+        "source": entry.source,
+        "licence": entry.licence,
+        "conditions": ", ".join(entry.conditions),
+        "columns": ", ".join(("text", "condition", *entry.columns)),
+        "contrasts": ", ".join(contrast.name for contrast in entry.contrasts),
+        "files": ", ".join(entry.files),
+        "SHA-256": entry.sha256,
+    }
+    for fact, value in facts.items():
+        if value:
+            print(f"{fact:11} {value}")
+    if texts:
+        table = stimulus_set(name, data)
+        for condition, rows in table.groupby("condition", sort=False):
+            print(f"\n{condition} ({len(rows)} texts)")
+            for text in rows["text"].head(texts):
+                print(f"  {text}")
+
+
+@_deferred
+def stimuli_build(
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")],
+    out: Path,
+    model: str | None = None,
+    per_condition: int = 100,
+    seed: int = 0,
+    data: Path | None = None,
+) -> None:
+    """Write a set to a CSV file, and print how well its conditions are matched.
+
+    Args:
+        name: A set of `toposheet stimuli list`.
+        out: The CSV file.
+        model: Whose held-out text and tokenizer it is made for. None: the demo's text, and no matching in tokens.
+        per_condition: Texts a condition of the sets made from text.
+        seed: Of what is drawn. With a model its recipe's seed decides which text is held out.
+        data: Where the files of published sets are. None: TOPOSHEET_DATA.
+    """
+    _check_out(out.parent)
+    from toposheet.files import write_file
+    from toposheet.report.batteries import recipe_of, tokens_of
+    from toposheet.stimuli.contrasts import factors_of
+    from toposheet.stimuli.measures import matching
+    from toposheet.stimuli.registry import described, stimulus_set
+
+    options: dict[str, Any] = {}
+    if model is not None:
+        recipe = recipe_of(model)
+        options = {
+            "validation_fraction": recipe.validation_fraction,
+            "split_seed": recipe.seed,
+            "n_tokens": tokens_of(model),
+        }
+    table = stimulus_set(name, data, per_condition, seed=seed, **options)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_file(out, table.to_csv(index=False))
+    _print_matching(matching(table, options.get("n_tokens"), factors_of(described(name).contrasts)))
+    print(f"\n{len(table)} texts: {out.resolve()}")
+
+
+@_deferred
+def stimuli_check(
+    stimuli: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FILE_OR_NAME")],
+    model: str | None = None,
+    text_column: str = "text",
+    condition_column: str = "condition",
+    data: Path | None = None,
+) -> None:
+    """Read a set as the analyses would, and say what they would refuse or what could mislead them.
+
+    Args:
+        stimuli: A CSV file, or a set of `toposheet stimuli list`.
+        model: Also whether it can read them: tokens, length.
+        text_column: Column of the texts.
+        condition_column: Column of the conditions.
+        data: Where the files of published sets are. None: TOPOSHEET_DATA.
+    """
+    from toposheet.report.batteries import context_of, tokens_of
+    from toposheet.stimuli.checks import check
+    from toposheet.stimuli.measures import matching
+
+    table = _table(stimuli, None, text_column, condition_column, data)
+    n_tokens = tokens_of(model) if model else None
+    warnings = check(table, n_tokens, context_of(model) if model else None)
+    counts = table.groupby("condition", sort=False).size()
+    print(f"{stimuli}: {len(table)} texts; " + ", ".join(f"{name} {n}" for name, n in counts.items()))
+    _print_matching(matching(table, n_tokens))
+    for warning in warnings:
+        print(f"note: {warning}")
+
+
+@_deferred
+def brain_moran(
+    map: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MAP")],
+    hemisphere: Literal["left", "right"] = "left",
+    variable: str = "t_values",
+    which: int = 0,
+    permutations: int = 0,
+    seed: int = 0,
+    figure: Path | None = None,
+) -> None:
+    """A surface map's Moran's I, over its mesh.
+
+    Args:
+        map: GIFTI (.gii), NetCDF (.nc) or CIFTI dense scalar (.dscalar.nii) file on fs_LR 32k or fsaverage5.
+        hemisphere: Which, where the file does not say.
+        variable: Of a NetCDF file.
+        which: Which data array of a GIFTI or row of a CIFTI file, from 0.
+        permutations: Draws of the null in which the values change places; 0 for none.
+        seed: Of the draws.
+        figure: Draw the map to this PNG or PDF file.
+    """
+    if figure is not None:
+        _check_out(figure.parent)
+    from toposheet.cortex.surface import read_surface_map, surface_morans_i
+
+    surface = read_surface_map(map, hemisphere, variable=variable, which=which)
+    found = surface_morans_i(surface, permutations, seed)
+    print(f"Moran's I = {found.morans_i:.3f}")
+    where = f"{surface.space}, {surface.hemisphere}"
+    print(f"{found.n_vertices:,} finite non-zero vertices of {len(surface.values):,} ({where})")
+    if permutations:
+        null = f"{found.null_mean:.3f} ± {found.null_sd:.3f}"
+        print(f"null of {permutations} shuffles: {null}, z = {found.z:.1f}, p = {found.p:.3g}")
+    if figure is not None:
+        from toposheet.figures.surface import surface_figure
+
+        figure.parent.mkdir(parents=True, exist_ok=True)
+        surface_figure(surface, map.name).savefig(figure, dpi=200)
+        print(f"The figure: {figure.resolve()}")
+
+
+@_deferred
+def brain_export(
+    model: _Model,
+    out: Path,
+    stimuli: str | None = None,
+    contrast: tuple[str, ...] = (),
+    text_column: str = "text",
+    condition_column: str = "condition",
+    data: Path | None = None,
+) -> None:
+    """A model's maps as flat surfaces (GIFTI) that neuroimaging tools open: a mesh and its t-maps for each sheet.
+
+    Args:
+        model: A model folder, hub id, or shipped model.
+        out: Folder for the .surf.gii and .func.gii files.
+        stimuli: CSV file, or the name of a set. None: those that come with the model.
+        contrast: Conditions to compare, A:B. None, for the model's own stimuli: sentence:nonword.
+        text_column: Column of the texts.
+        condition_column: Column of the conditions.
+        data: Where the files of published sets are. None: TOPOSHEET_DATA.
+    """
+    _check_out(out)
+    from toposheet.report.localizing import export_maps
+
+    table = _table(stimuli, model, text_column, condition_column, data)
+    wanted = _contrasts(table, contrast or (("sentence:nonword",) if stimuli is None else ()), None)
+    files = export_maps(model, table, wanted, out)
+    print(f"{len(files)} files: {out.resolve()}")
 
 
 COMMANDS = {
     "demo": demo,
     "data": _group("Text, made ready for training.", prepare=data_prepare),
     "train": _training(recipes.demo()),
+    "stimuli": _group(
+        "Stimulus sets, published and self-made.",
+        list=stimuli_list,
+        show=stimuli_show,
+        build=stimuli_build,
+        check=stimuli_check,
+    ),
     "map": map_contrasts,
+    "localize": localize,
     "report": report,
+    "ledger": ledger,
+    "compare": compare,
+    "brain": _group("The brain's surface, and sheets as surfaces.", moran=brain_moran, export=brain_export),
 }
 
 
@@ -335,21 +664,72 @@ def _one_line(box: str) -> str:
         if part and part[0].startswith("Perhaps you meant"):
             words.append(f"(did you mean {part[1].split()[0]}?)")
         elif part and part[0].startswith("Available subcommands"):
-            words.append(f"({part[0].lower()})")
+            words.append(f"({' '.join(line.strip() for line in part).replace('Available', 'available')})")
     line = " ".join(word for word in words if word).partition(" Got errors:")[0]  # what each type of a union says
     return line or "the arguments cannot be understood; see --help"
 
 
-def _stimuli(
-    path: Path, contrast: Sequence[str], text_column: str, condition_column: str
-) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
-    from toposheet.stimuli.table import parse_contrast, read_stimuli
+def _table(
+    stimuli: str | None, model: str | None, text_column: str, condition_column: str, data: Path | None
+) -> pd.DataFrame:
+    """Return stimuli: of a CSV file, a set by its name, or those that come with a model."""
+    from toposheet.stimuli.table import read_stimuli
 
-    table = read_stimuli(path, text_column, condition_column)
-    conditions = list(dict.fromkeys(table["condition"]))
+    if stimuli is None:
+        from toposheet.report.batteries import stimuli_for
+
+        assert model is not None, "stimuli are of a model or named"
+        return stimuli_for(model)
+    if Path(stimuli).suffix or Path(stimuli).exists():
+        return read_stimuli(stimuli, text_column, condition_column)
+    from toposheet.report.batteries import named_stimuli
+
+    return named_stimuli(stimuli, model, data)
+
+
+def _contrasts(table: pd.DataFrame, contrast: Sequence[str], where: str | None) -> tuple[Contrast, ...]:
+    """Return the contrasts that are asked for of stimuli, checked."""
+    from toposheet.stimuli.contrasts import parse_contrast
+
+    column, sign, value = (where or "").partition("=")
+    if where and not (column and sign and value):
+        raise ValueError(f"--where is {where!r}: write it as COLUMN=VALUE")
+    conditions = list(dict.fromkeys(table["condition"].astype(str)))
     if not contrast:
         raise ValueError(f"say what to compare with --contrast A:B; the conditions are: {', '.join(conditions)}")
-    return table, [parse_contrast(text, conditions) for text in contrast]
+    wanted = tuple(parse_contrast(text, conditions, (column, value) if where else None) for text in contrast)
+    for one in wanted:
+        one.check(table)
+    return wanted
+
+
+def _battery(
+    stimuli: str, model: str, contrast: Sequence[str], text_column: str, condition_column: str, data: Path | None
+) -> Battery:
+    """Return the studies of a report."""
+    from toposheet.report.batteries import PUBLISHED, SYNTHETIC, Battery, Study, published_battery, synthetic_battery
+
+    if stimuli in (SYNTHETIC, PUBLISHED):
+        if contrast:
+            raise ValueError(f"--contrast is for a CSV file: {stimuli} stimuli come with their contrasts")
+        return synthetic_battery(model) if stimuli == SYNTHETIC else published_battery(data)
+    table = _table(stimuli, model, text_column, condition_column, data)
+    return Battery(Path(stimuli).name, (Study(Path(stimuli).stem, table, _contrasts(table, contrast, None)),))
+
+
+def _with_control(model: str, control: str | None) -> dict[str, Path]:
+    """Return the folders of a model and its control, by what tables call them."""
+    from toposheet.topography import local_folder, shipped
+
+    if control is None and not Path(model).is_dir() and f"{model}-control" in shipped():
+        control = f"{model}-control"
+    models = {_name(model): model} if control is None else {"topographic": model, "control": control}
+    return {name: local_folder(source) for name, source in models.items()}
+
+
+def _print_matching(table: pd.DataFrame) -> None:
+    with_p = table.assign(p=[f"{p:.3f}" for p in table["p"]])
+    print(with_p.to_string(index=False))
 
 
 def _name(model: str) -> str:
@@ -372,12 +752,12 @@ def _print_table(out: Path) -> None:
     import pandas as pd
 
     from toposheet.figures.numbers import number
-    from toposheet.report.page import medians
+    from toposheet.report.page import medians, of_interest
 
     print("\nMedians over taps:")
     print(f"{'contrast':18} {'fwhm':>4} {'model':12} {'signif.':>7} {'I':>6} {'place-null':>13} {'z':>6} "
           f"{'label-null':>13} {'z':>5} {'cross-half':>10}")  # fmt: skip
-    for row in medians(pd.read_csv(out / "summary.csv")).to_dict("records"):
+    for row in medians(of_interest(pd.read_csv(out / "summary.csv"))).to_dict("records"):
         place, label = (f"{number(row[n + '_mean'])} ± {number(row[n + '_sd'])}" for n in ("null", "label_null"))
         print(
             f"{row['contrast']:18} {row['fwhm_mm']:4g} {row['model']:12} {row['significant_fraction']:7.1%} "

@@ -9,25 +9,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from toposheet.cortex.analysis import RANDOM_LABELS
+from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.files import write_file
-from toposheet.recipes import Recipe, demo
+from toposheet.recipes import Recipe
 from toposheet.report import compute, write_report
+from toposheet.report.batteries import CONTRASTS, STIMULI, battery_of, builtin_stimuli
 from toposheet.report.page import PAGE, Check
-from toposheet.report.results import MAPS, RANDOM_LABELS_TABLE, SETTINGS, SUMMARY, settings_of
+from toposheet.report.results import MAPS, SETTINGS, STATISTICS, SUMMARY, settings_of
 from toposheet.stats import check_permutations
-from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.table import read_stimuli
-from toposheet.text.corpora import builtin_documents
 from toposheet.text.pipeline import prepare_builtin
-from toposheet.text.split import split_documents
-from toposheet.topography import local_folder
+from toposheet.topography import tokenizer_of
 from toposheet.train.claims import RESULT, claim, stopping_with
 from toposheet.train.loop import train
 
-CONTRASTS = (("sentence", "nonword"), ("noun", "verb"))
 LANGUAGE = "sentence:nonword"
-STIMULI = "stimuli.csv"
 
 
 def run(
@@ -70,12 +66,14 @@ def run(
     say("1/5 text: corpus, tokenizer, tokens")
     prepare_builtin(text, recipe)
 
-    say("2/5 stimuli: sentences, non-words, nouns, verbs")
+    say("2/5 stimuli: sentences, word lists, Jabberwocky, non-words, nouns, verbs")
     stimuli = read_stimuli(stimuli_file) if stimuli_file.is_file() else pd.DataFrame({"condition": []})
     if not stimuli["condition"].value_counts().eq(per_condition).all() or stimuli.empty:
         write_file(stimuli_file, builtin_stimuli(recipe, per_condition).to_csv(index=False))
         stimuli = read_stimuli(stimuli_file)
-    settings = settings_of(stimuli, CONTRASTS, permutations=permutations, seed=recipe.seed)
+    tokenizer = tokenizer_of(text / "tokenizer")
+    battery = battery_of(stimuli, recipe, lambda words: len(tokenizer(words)["input_ids"]), per_condition)
+    settings = settings_of(battery, permutations=permutations, seed=recipe.seed)
 
     say("3/5 training: the topographic model and its control")
     train(recipe, text, folders["topographic"], on_other_machine=True)
@@ -83,40 +81,15 @@ def run(
 
     say("4/5 maps: responses, contrasts, nulls")
     trained = [folder / RESULT for folder in folders.values()]
-    computed = [out / name for name in (SUMMARY, MAPS, RANDOM_LABELS_TABLE, SETTINGS)]
+    computed = [out / name for name in (SUMMARY, MAPS, STATISTICS, SETTINGS)]
     if _stale(computed, trained) or json.loads((out / SETTINGS).read_text()) != settings:
-        compute(folders, stimuli, CONTRASTS, out, permutations=permutations, seed=recipe.seed)
+        compute(folders, battery, out, permutations=permutations, seed=recipe.seed)
 
     say("5/5 report")
     checks = expectations(out)
     if _stale([out / PAGE], computed):
-        write_report(folders, stimuli, out, checks)
+        write_report(folders, out, checks)
     return checks
-
-
-def builtin_stimuli(recipe: Recipe, per_condition: int = 100) -> pd.DataFrame:
-    """Return stimuli for the models of a recipe: built from the built-in text that they are not trained on."""
-    training, held_out = split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
-    return build_stimuli(held_out, training, per_condition, recipe.seed)
-
-
-def stimuli_for(model: str) -> pd.DataFrame:
-    """Return the stimuli that come with a model, or those that are built for its recipe, the demo's if it has none.
-
-    Args:
-        model: A model folder, the name of a shipped model, or a hub id.
-
-    Returns:
-        A table with columns `text`, `condition` (sentence, nonword, noun, verb) and `item`.
-
-    Raises:
-        FileNotFoundError: there is no such model, or a package of the extra `demo`, which building needs, is missing.
-    """
-    folder = local_folder(model)
-    if (folder / STIMULI).is_file():
-        return read_stimuli(folder / STIMULI)
-    stored = folder / "recipe.json"
-    return builtin_stimuli(Recipe.load(stored) if stored.is_file() else demo())
 
 
 def expectations(out: Path) -> list[Check]:
@@ -125,7 +98,7 @@ def expectations(out: Path) -> list[Check]:
     Moran's I is raw, medians and means are over taps, nulls are place-nulls.
     """
     summary = pd.read_csv(out / SUMMARY).query("fwhm_mm == 0")
-    random_labels = pd.read_csv(out / RANDOM_LABELS_TABLE).query("fwhm_mm == 0 and model == 'topographic'")
+    statistics = pd.read_csv(out / STATISTICS).query("fwhm_mm == 0 and model == 'topographic'")
     result = {name: json.loads((out / name / RESULT).read_text()) for name in ("topographic", "control")}
     checks = []
 
@@ -137,7 +110,7 @@ def expectations(out: Path) -> list[Check]:
         return summary.query("model == @model and contrast == @contrast")
 
     check("topographic: spatial loss, mean over taps", result["topographic"]["validation_spatial_loss"], "<", 0.10)
-    for name in (f"{a}:{b}" for a, b in CONTRASTS):
+    for name in (contrast.name for contrast in CONTRASTS):
         z = np.median(rows("topographic", name)["z"])
         check(f"topographic: Moran's I of {name}, null sd above the place-null, median over taps", float(z), ">", 10.0)
         z = np.median(rows("control", name)["z"])
@@ -150,9 +123,9 @@ def expectations(out: Path) -> list[Check]:
         0.5,
     )
     check(f"topographic: fraction of all units significant in {LANGUAGE}", _fraction(language), "≥", 0.5)
-    n_splits = len(set(random_labels["split"]))
-    claim = f"topographic: fraction of all units significant with {RANDOM_LABELS}, mean of {n_splits} splits"
-    check(claim, _fraction(random_labels), "≤", 0.01)
+    of_language = statistics[(statistics["contrast"] == LANGUAGE) & (statistics["tap"] == MEAN_OVER_TAPS)]
+    by_chance = of_language.set_index("statistic")["label_null_mean"]["significant_fraction"]
+    check("topographic: the same with the labels shuffled, mean of all draws and taps", float(by_chance), "≤", 0.01)
     ratio = result["topographic"]["validation_task_loss"] / result["control"]["validation_task_loss"]
     check("task loss, topographic over control", ratio, "≤", 1.10)
     return checks

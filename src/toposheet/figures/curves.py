@@ -81,3 +81,23 @@ def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
             axes.axhline(0, color=MUTED, lw=0.6)
         grid["morans_i"].legend(fontsize=8, loc="upper left")
         return figure
+
+
+def correlation_curves(table: pd.DataFrame) -> Figure:
+    """Return r(d), the mean correlation of two units by their distance, of models against their place-null.
+
+    Args:
+        table: Rows of `correlation_curve` of one or more models, with a column `model`; means over taps are shown.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(4.6, 3.0), layout="constrained")
+        axes = figure.subplots()
+        for colour, (name, rows) in zip(COLOURS, table.groupby("model", sort=False), strict=False):
+            means = rows.groupby("distance_mm")[["r", "null_mean", "null_sd"]].mean()
+            axes.plot(means.index, means["r"], "o-", color=colour, ms=2.5, label=name)
+            low, high = (means["null_mean"] + sign * 2 * means["null_sd"] for sign in (-1, 1))
+            axes.fill_between(means.index, low, high, color=colour, alpha=0.2, lw=0)
+        axes.axhline(0, color=MUTED, lw=0.6)
+        axes.set(xlabel="distance on the sheet (mm)", ylabel="mean correlation of two units")
+        axes.legend(title="bands: place-null ± 2 sd", title_fontsize=8, fontsize=8)
+        return figure

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -26,7 +27,7 @@ def contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, str], float], ti
         title: Of the figure.
     """
     models, sheets = t["model"].values.tolist(), t["sheet"].values.tolist()
-    rows = _rows(sheets)
+    rows = rows_of_sheets(sheets)
     columns = max(len(row) for row in rows.values())
     beside = len(models) * columns <= 12
     limit = float(np.nanpercentile(np.abs(t.values), 99.5)) or 1.0
@@ -53,8 +54,8 @@ def contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, str], float], ti
                     axes.set(xticks=[], yticks=[])
                     axes.set_xlabel(f"I = {number(morans_i[model, sheet])}", fontsize=8, labelpad=2)
                     axes.spines[:].set_visible(False)
-                    if row == 0 and (layer := re.search(r"\d+", sheet)):
-                        axes.set_title(f"layer {layer.group()}", fontsize=8, pad=3)
+                    if row == 0 and (layer := layer_of(sheet)):
+                        axes.set_title(f"layer {layer}" if columns < 9 else layer, fontsize=8, pad=3)
                     if column == 0:
                         axes.set_ylabel(kind, fontsize=8)
         bar = figure.colorbar(ScalarMappable(norm, "RdBu_r"), cax=side.add_axes((0.05, 0.2, 0.22, 0.6)), extend="both")
@@ -99,11 +100,54 @@ def clustering(summary: pd.DataFrame) -> Figure:
         return figure
 
 
+_NULLS = (("place", "null", "#555555", -1), ("label", "label_null", "#2166ac", 1))  # side of the bar's middle
+
+
+def clustering_bars(statistics: pd.DataFrame, contrasts: Sequence[str]) -> Figure:
+    """Return the mean Moran's I over taps of several contrasts, raw and with readout, its nulls drawn in.
+
+    Args:
+        statistics: Rows of `topography_statistics` of one or more models.
+        contrasts: Those that are shown, in this order.
+    """
+    rows = statistics[statistics["statistic"] == "morans_i"]
+    models, readouts = list(dict.fromkeys(rows["model"])), sorted(set(rows["fwhm_mm"]))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(max(5.0, 1.1 * len(contrasts) * len(readouts) + 1.6), 3.3), layout="constrained")
+        panels = figure.subplots(1, len(readouts), squeeze=False, sharey=True)[0]
+        width = 0.8 / len(models)
+        for axes, fwhm in zip(panels, readouts, strict=True):
+            for n, (model, colour) in enumerate(zip(models, itertools.cycle(COLOURS), strict=False)):
+                of_model = rows[(rows["model"] == model) & (rows["fwhm_mm"] == fwhm)]
+                at = np.arange(len(contrasts)) + width * (n - (len(models) - 1) / 2)
+                taps = of_model[of_model["tap"] != "*"]
+                of_taps = [taps[taps["contrast"] == contrast]["value"] for contrast in contrasts]
+                whole = of_model[of_model["tap"] == "*"].set_index("contrast").loc[list(contrasts)]
+                axes.bar(at, whole["value"], 0.9 * width, color=colour, alpha=0.65, label=model)
+                for x, values in zip(at, of_taps, strict=True):
+                    jitter = np.linspace(-0.25, 0.25, len(values)) * width
+                    axes.plot(x + jitter, values, ".", color=colour, ms=2.5, alpha=0.8)
+                for name, null, shade, side in (
+                    ("place", "null", "#555555", -1),
+                    ("label", "label_null", "#2166ac", 1),
+                ):
+                    label = f"{name}-null ± 2 sd" if n == 0 else None
+                    mean, sd = whole[f"{null}_mean"], whole[f"{null}_sd"]
+                    axes.errorbar(at + side * 0.12 * width, mean, 2 * sd, fmt="_", color=shade, ms=5, lw=2, label=label)
+            axes.set_xticks(np.arange(len(contrasts)), [c.replace(" ", "\n") for c in contrasts], fontsize=8)
+            axes.axhline(0, color=MUTED, lw=0.6)
+            axes.set_title(_readout(fwhm))
+        panels[0].set_ylabel("Moran's I, mean over taps")
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
+        return figure
+
+
 def _readout(fwhm_mm: float) -> str:
     return "raw" if fwhm_mm == 0 else f"readout {fwhm_mm:g} mm"
 
 
-def _rows(sheets: list[str]) -> dict[str, list[str]]:
+def rows_of_sheets(sheets: list[str]) -> dict[str, list[str]]:
     """Return sheets grouped into rows of like taps: {attn: [layer 0, layer 1, ...], mlp: [...]}."""
     rows: dict[str, list[str]] = {}
     for sheet in sheets:
@@ -112,6 +156,11 @@ def _rows(sheets: list[str]) -> dict[str, list[str]]:
     return dict(zip(short if len(set(short)) == len(rows) else rows, rows.values(), strict=True))
 
 
+def layer_of(sheet: str) -> str | None:
+    """Return the number of the layer in the name of a sheet or tap, if it has one."""
+    found = re.search(r"\d+", sheet)
+    return found.group() if found else None
+
+
 def _short(tap: str) -> str:
-    number = re.search(r"\d+", tap)
-    return f"{number.group() if number else ''} {tap.rsplit('.', 1)[-1]}".strip()
+    return f"{layer_of(tap) or ''} {tap.rsplit('.', 1)[-1]}".strip()

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,73 +14,175 @@ import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
-from toposheet.cortex import respond
-from toposheet.cortex.analysis import analyse
+from toposheet.cortex import correlation_curve, respond, response_statistics, without_confounds
+from toposheet.cortex.analysis import Analysis, LanguageNetwork, analyse, language_network
+from toposheet.cortex.controls import named, split_name
+from toposheet.cortex.statistics import summary_of
 from toposheet.files import folder_aside
+from toposheet.report.batteries import Battery
 from toposheet.stats import check_permutations
+from toposheet.stimuli.contrasts import factors_of
+from toposheet.stimuli.measures import matching
 from toposheet.topography import load, load_topography, local_folder
 
-SUMMARY, MAPS, SETTINGS, RANDOM_LABELS_TABLE = "summary.csv", "maps.nc", "analysis.json", "random_labels.csv"
+SUMMARY, MAPS, SETTINGS = "summary.csv", "maps.nc", "analysis.json"
+STATISTICS, RESPONSES, CURVES, CLUSTERS = "statistics.csv", "responses.csv", "correlation.csv", "clusters.csv"
+LOCALIZED, PROFILES, CRITERIA, NETWORK = "localized.csv", "profiles.csv", "criteria.csv", "network.nc"
+MATCHING, TEXTS = "matching.csv", "texts.csv"
 
 
 def compute(
     models: Mapping[str, str | Path],
-    stimuli: pd.DataFrame,
-    contrasts: Sequence[tuple[str, str]],
+    battery: Battery,
     out: Path,
     fwhm_mm: Sequence[float] = (0.0, 2.0),
     permutations: int = 99,
-    random_splits: int = 20,
+    controls: bool = True,
     seed: int = 0,
+    pooling: str = "mean",
+    confounds: Sequence[str] = (),
+    cache: Path | None = None,
 ) -> None:
-    """Write `summary.csv`, `maps.nc`, `random_labels.csv` and `analysis.json` (the settings) of models to a folder.
+    """Write everything that a battery of studies says of models to a folder.
+
+    `summary.csv` and `statistics.csv` (contrasts, with nulls), `maps.nc`, `clusters.csv` (cluster-level inference),
+    `responses.csv` and `correlation.csv` (what does not depend on conditions), `localized.csv`, `profiles.csv`,
+    `criteria.csv` and `network.nc` (the language network), `matching.csv`, `texts.csv`, `analysis.json` (settings).
 
     Args:
         models: A name for each model and its folder (or hub id).
-        stimuli: A table with columns `text` and `condition`.
-        contrasts: Pairs of conditions.
+        battery: The studies.
         out: The folder; made where it is missing.
         fwhm_mm: Readouts in millimetres; 0 is raw.
         permutations: Draws of each null.
-        random_splits: How many random splits of the first contrast's stimuli stand beside it; 0 for none.
+        controls: Whether negative controls stand beside each contrast.
         seed: Of all shuffles.
+        pooling: What a response is (`cortex.respond`).
+        confounds: Regressed out of the responses (`cortex.without_confounds`).
+        cache: A folder in which responses are kept.
 
     Raises:
         FileNotFoundError: there is no such model.
         ValueError: a folder is no model with sheets, or stimuli and contrasts do not fit.
     """
-    settings = settings_of(stimuli, contrasts, fwhm_mm, permutations, random_splits, seed)
+    settings = settings_of(battery, fwhm_mm, permutations, controls, seed, pooling, confounds)
+    for study in battery.studies:
+        for contrast in study.contrasts:
+            contrast.check(study.stimuli)
     for folder in models.values():
         load_topography(local_folder(folder))  # what is no model is refused before the first is mapped
-    summaries, maps, random_labels = [], [], []
-    with tqdm(models.items(), desc="maps", unit="model", leave=False, disable=None) as bar:
-        for name, folder in bar:
-            bar.set_postfix_str(name)
-            model, topo, tokenizer = load(folder)
-            if tokenizer is None:
-                raise ValueError(f"{folder} has no tokenizer: save it with toposheet.save(..., tokenizer)")
-            responses = respond(model, topo, stimuli, tokenizer)
-            analysis = analyse(responses, topo, contrasts, fwhm_mm, permutations, random_splits, seed)
-            summaries.append(_named(analysis.summary, name))
-            maps.append(analysis.maps)
-            if random_splits:
-                random_labels.append(_named(analysis.random_labels, name))
-    names = xr.DataArray(list(models), dims="model", name="model")
+    results: dict[str, _Result] = {}
+    with tqdm(total=len(models) * len(battery.studies), desc="maps", unit="study", leave=False, disable=None) as bar:
+        for name, folder in models.items():
+            results[name] = _of_model(name, folder, battery, settings, cache, bar)
     with folder_aside(out) as aside:
-        xr.concat(maps, dim=names, join="outer").to_netcdf(aside / MAPS, engine="h5netcdf")
-        if random_splits:
-            pd.concat(random_labels, ignore_index=True).to_csv(aside / RANDOM_LABELS_TABLE, index=False)
-        pd.concat(summaries, ignore_index=True).to_csv(aside / SUMMARY, index=False)
+        _write(results, battery, aside)
         (aside / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
 
 
+@dataclass
+class _Result:
+    """What one model gives, table by table and study by study."""
+
+    tables: dict[str, list[pd.DataFrame]]
+    maps: list[xr.Dataset]
+    network: xr.DataArray | None = None
+
+
+def _of_model(
+    name: str, folder: str | Path, battery: Battery, settings: Mapping[str, Any], cache: Path | None, bar: Any
+) -> _Result:
+    permutations, seed = settings["permutations"], settings["seed"]
+    model, topo, tokenizer = load(folder)
+    if tokenizer is None:
+        raise ValueError(f"{folder} has no tokenizer: save it with toposheet.save(..., tokenizer)")
+    names = {(study, contrast): called for called, (study, contrast) in battery.contrasts().items()}
+    result, responses = _Result({}, []), {}
+
+    def add(file: str, table: pd.DataFrame, **columns: object) -> None:
+        result.tables.setdefault(file, []).append(
+            pd.DataFrame({"model": name, **columns}, index=table.index).join(table)
+        )
+
+    def count(text: str) -> int:
+        return len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    for study in battery.studies:
+        bar.set_postfix_str(f"{name}: {study.name}")
+        of_study = respond(
+            model, topo, study.stimuli, tokenizer,
+            progress=not bar.disable, pooling=settings["pooling"], cache=cache,
+        )  # fmt: skip
+        of_study = responses[study.name] = without_confounds(of_study, settings["confounds"])
+        add(MATCHING, matching(study.stimuli, count, factors_of(study.contrasts)), stimuli=study.name)
+        add(RESPONSES, response_statistics(of_study, permutations, seed).drop(columns="contrast"), stimuli=study.name)
+        add(CURVES, correlation_curve(of_study, permutations, seed), stimuli=study.name)
+        if study.contrasts:
+            analysis = analyse(
+                of_study, topo, study.contrasts, settings["fwhm_mm"], permutations, settings["controls"], seed
+            )
+            analysis = _renamed(analysis, {c.name: names[study.name, c] for c in study.contrasts})
+            add(STATISTICS, analysis.statistics, stimuli=study.name)
+            add(CLUSTERS, analysis.clusters, stimuli=study.name)
+            result.maps.append(analysis.maps)
+        bar.update()
+    if battery.localizer is not None and battery.measured is not None:
+        language = next(study.contrasts[0] for study in battery.studies if study.name == battery.localizer)
+        found = language_network(
+            responses[battery.localizer], language, responses[battery.measured], permutations, seed
+        )
+        _add_network(found, add)
+        result.network = found.clusters
+    return result
+
+
+def _add_network(found: LanguageNetwork, add: Any) -> None:
+    add(LOCALIZED, found.localized)
+    add(PROFILES, found.profiles)
+    add(CRITERIA, found.criteria)
+
+
+def _renamed(analysis: Analysis, names: Mapping[str, str]) -> Analysis:
+    """Return an analysis whose contrasts, and those of their controls, go by other names."""
+
+    def of(name: str) -> str:
+        contrast, control = split_name(name)
+        return named(names[contrast], control)
+
+    renamed = {
+        "statistics": analysis.statistics.assign(contrast=analysis.statistics["contrast"].map(of)),
+        "clusters": analysis.clusters.assign(contrast=analysis.clusters["contrast"].map(of)),
+    }
+    contrasts = [of(name) for name in analysis.maps["contrast"].values.tolist()]
+    return Analysis(maps=analysis.maps.assign_coords(contrast=contrasts), **renamed)
+
+
+def _write(results: Mapping[str, _Result], battery: Battery, aside: Path) -> None:
+    tables: dict[str, list[pd.DataFrame]] = {}
+    for result in results.values():
+        for file, of_model in result.tables.items():
+            tables.setdefault(file, []).extend(table for table in of_model if len(table))
+    for file, parts in tables.items():
+        pd.concat(parts, ignore_index=True).to_csv(aside / file, index=False)
+    summary_of(pd.concat(tables[STATISTICS], ignore_index=True)).to_csv(aside / SUMMARY, index=False)
+    names = xr.DataArray(list(results), dims="model", name="model")
+    maps = [xr.concat(result.maps, dim="contrast") for result in results.values()]
+    xr.concat(maps, dim=names, join="outer").to_netcdf(aside / MAPS, engine="h5netcdf")
+    networks = {name: result.network for name, result in results.items() if result.network is not None}
+    for name, network in networks.items():
+        network.to_netcdf(aside / NETWORK, engine="h5netcdf", group=name, mode="a")
+    stimuli = [study.stimuli.assign(stimuli=study.name) for study in battery.studies]
+    pd.concat(stimuli, ignore_index=True).to_csv(aside / TEXTS, index=False)
+
+
 def settings_of(
-    stimuli: pd.DataFrame,
-    contrasts: Sequence[tuple[str, str]],
+    battery: Battery,
     fwhm_mm: Sequence[float] = (0.0, 2.0),
     permutations: int = 99,
-    random_splits: int = 20,
+    controls: bool = True,
     seed: int = 0,
+    pooling: str = "mean",
+    confounds: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return what decides the numbers of a report, besides the models; stored beside them as `analysis.json`.
 
@@ -90,14 +193,18 @@ def settings_of(
     if not all(math.isfinite(fwhm) and fwhm >= 0 for fwhm in fwhm_mm):
         raise ValueError(f"the readout's FWHM is {min(fwhm_mm)}: it must be a length of at least 0")
     return {
-        "contrasts": [f"{a}:{b}" for a, b in contrasts],
+        "battery": battery.name,
+        "contrasts": list(battery.contrasts()),
+        "language": battery.language,
+        "measured": battery.measured,
         "fwhm_mm": list(fwhm_mm),
         "permutations": permutations,
-        "random_splits": random_splits,
+        "controls": controls,
         "seed": seed,
-        "stimuli": hashlib.sha256(stimuli.to_csv(index=False).encode()).hexdigest(),
+        "pooling": pooling,
+        "confounds": list(confounds),
+        "stimuli": {
+            study.name: hashlib.sha256(study.stimuli.to_csv(index=False).encode()).hexdigest()
+            for study in battery.studies
+        },
     }
-
-
-def _named(table: pd.DataFrame, model: str) -> pd.DataFrame:
-    return pd.concat([pd.Series(model, index=table.index, name="model"), table], axis=1)

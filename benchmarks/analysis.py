@@ -1,0 +1,93 @@
+"""Claim: every analysis of a model of the paper's size, on the published stimuli, takes minutes on a laptop.
+
+Three measurements: the whole report (responses, contrasts, nulls, controls, clusters, profiles, figures) of the paper's
+model with random weights; its responses against the published way, which computes the language-model head and the loss
+as well and pads batches of 12 to the longest text; and one contrast with many place-null draws through the readout.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+
+from benchmarks.objective import topography
+from benchmarks.timing import command, paired
+from benchmarks.tokenising import tokenizer_of_size_of_gpt2
+from toposheet import recipes, save
+from toposheet.cortex import respond
+from toposheet.cortex.contrasts import condition_masks
+from toposheet.cortex.maps import replaced
+from toposheet.stats import morans_i, shuffled_within
+from toposheet.stimuli.registry import stimulus_set
+from toposheet.topography import Topography, load
+from toposheet.train.model import build_model
+
+TEXTS, DRAWS, PUBLISHED_BATCH = 480, 999, 12
+
+
+def measure() -> list[dict[str, Any]]:
+    """Return one row for each measurement; those on published stimuli need `TOPOSHEET_DATA`."""
+    rows = [_place_null()]
+    if "TOPOSHEET_DATA" not in os.environ:
+        print("no published stimuli: set TOPOSHEET_DATA to measure responses and the whole report")
+        return rows
+    with tempfile.TemporaryDirectory() as name:
+        model, out = Path(name) / "model", Path(name) / "report"
+        _write_model(model, tokenizer_of_size_of_gpt2(Path(name) / "tokenizer"))
+        rows.append(_responses(model))
+        os.environ["TOPOSHEET_CACHE"] = str(Path(name) / "cache")
+        arguments = ["report", str(model), "--stimuli", "published", "--out", str(out)]
+        seconds, peak = command(arguments)
+        rows.append({"what": "report", "seconds": seconds, "at_most": 300, "peak_gb": peak / 1e9, "at_most_gb": 4})
+    return rows
+
+
+def _write_model(folder: Path, tokenizer: Path) -> None:
+    from transformers import AutoTokenizer
+
+    recipe, own = recipes.paper(), AutoTokenizer.from_pretrained(tokenizer)
+    model = build_model(recipe, own.eos_token_id)
+    save(folder, model, Topography.per_tap(model, recipe.taps), own)
+
+
+def _place_null() -> dict[str, Any]:
+    topo, rng = topography(24), np.random.default_rng(0)
+    values = rng.normal(size=(TEXTS, 24 * 784)).astype(np.float32)
+    coordinates = {"condition": ("stimulus", ["a", "b"] * (TEXTS // 2)), **topo.unit_coordinates()}
+    responses = xr.DataArray(values, dims=("stimulus", "unit"), coords=coordinates)
+    masks = condition_masks(responses, "a", "b")
+    orders = shuffled_within(np.repeat(np.arange(24), 784), DRAWS, rng)
+    started = time.perf_counter()
+    for maps in replaced(responses, *masks, 2.0, orders):
+        morans_i(maps.t.reshape(len(maps.t), 24, 28, 28))
+    return {"what": "place-null", "seconds": time.perf_counter() - started, "at_most": 90}
+
+
+def _responses(folder: Path) -> dict[str, Any]:
+    model, topo, tokenizer = load(folder)
+    stimuli = stimulus_set("fedorenko2010")
+
+    def published() -> None:
+        texts = stimuli["text"].tolist()
+        for start in range(0, len(texts), PUBLISHED_BATCH):
+            batch = tokenizer(texts[start : start + PUBLISHED_BATCH], return_tensors="pt", padding=True)
+            with torch.no_grad(), topo.record(model) as activations:
+                model(**batch, labels=batch.input_ids)
+            torch.cat([activations[tap].mean(dim=1) for tap in topo.taps], dim=1)
+
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    pair = paired(lambda: respond(model, topo, stimuli, tokenizer), published, pairs=3, warm_up=1)
+    return {
+        "what": "responses",
+        "seconds": pair.first,
+        "published_seconds": pair.second,
+        "faster": pair.ratio,
+        "at_least": 1.5,
+    }

@@ -1,0 +1,202 @@
+"""Which studies a report consists of: published stimuli, self-made ones, or a file of your own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from toposheet.recipes import Recipe, demo
+from toposheet.stimuli.build import build_stimuli, unseen_sentences
+from toposheet.stimuli.contrasts import Contrast
+from toposheet.stimuli.registry import described, stimulus_set
+from toposheet.stimuli.synthetic import pairs, swjn, words
+from toposheet.stimuli.table import read_stimuli
+from toposheet.text.corpora import builtin_documents
+from toposheet.text.split import split_documents
+from toposheet.topography import local_folder, tokenizer_of
+
+STIMULI = "stimuli.csv"  # beside a model: those that it is shown by default
+SYNTHETIC, PUBLISHED = "synthetic", "published"
+MIN_PER_CONDITION = 20
+CONTRASTS = (Contrast("sentence", "nonword"), Contrast("noun", "verb"))
+
+
+@dataclass(frozen=True)
+class Study:
+    """A stimulus set and what is compared in it.
+
+    Args:
+        name: Of the set.
+        stimuli: Its table, columns `text` and `condition`.
+        contrasts: What is compared; none for a set that only measures the language network.
+    """
+
+    name: str
+    stimuli: pd.DataFrame
+    contrasts: tuple[Contrast, ...]
+
+
+@dataclass(frozen=True)
+class Battery:
+    """The studies of a report.
+
+    Args:
+        name: What the stimuli are: `synthetic`, `published`, or a file's name.
+        studies: Each with its contrasts.
+        localizer: Name of the study whose first contrast is sentences against non-words; none: no language network.
+        measured: Name of the study with the conditions S, W, J and N that measures the network.
+    """
+
+    name: str
+    studies: tuple[Study, ...]
+    localizer: str | None = None
+    measured: str | None = None
+
+    def contrasts(self) -> dict[str, tuple[str, Contrast]]:
+        """Return every contrast by the name it has in tables, with the name of its study.
+
+        Where several studies have the same contrast, all but the first go by the study's name as well.
+        """
+        named: dict[str, tuple[str, Contrast]] = {}
+        for study in self.studies:
+            for contrast in study.contrasts:
+                name = f"{study.name} {contrast.name}" if contrast.name in named else contrast.name
+                named[name] = (study.name, contrast)
+        return named
+
+    @property
+    def language(self) -> str | None:
+        """The name, in tables, of the contrast of sentences against non-words that the localizer takes."""
+        return next((name for name, (study, _) in self.contrasts().items() if study == self.localizer), None)
+
+
+def published_battery(data: str | Path | None = None) -> Battery:
+    """Return the stimuli of TopoLM's analyses that are known here, read from files you have.
+
+    The localizer (Fedorenko et al. 2010), sentences, word lists, Jabberwocky and non-words (2011), and nouns and verbs,
+    concrete and abstract (Moseley & Pulvermüller 2014).
+
+    Args:
+        data: Where the files are, if not in `$TOPOSHEET_DATA`.
+
+    Raises:
+        FileNotFoundError: files are missing.
+        ValueError: files are not those known.
+    """
+    studies = []
+    for name in ("fedorenko2010", "fedorenko2011", "moseley2014"):
+        contrasts = () if name == "fedorenko2011" else described(name).contrasts
+        studies.append(Study(name, stimulus_set(name, data), contrasts))
+    return Battery(PUBLISHED, tuple(studies), localizer="fedorenko2010", measured="fedorenko2011")
+
+
+def synthetic_battery(model: str | Path) -> Battery:
+    """Return self-made stimuli for a model: nothing but packages is needed (the extra `demo`).
+
+    Args:
+        model: A model folder, the name of a shipped model, or a hub id.
+
+    Raises:
+        FileNotFoundError: there is no such model, or a package is missing.
+    """
+    return battery_of(stimuli_for(model), recipe_of(model), tokens_of(model))
+
+
+def battery_of(
+    builtin: pd.DataFrame, recipe: Recipe, n_tokens: Callable[[str], int] | None, per_condition: int = 100
+) -> Battery:
+    """Return the self-made stimuli of a recipe's models.
+
+    `built-in` sentences, non-words, nouns and verbs; `swjn`, `words` and `pairs` (`toposheet stimuli list`), made of
+    text that the recipe holds out and matched for a tokenizer.
+
+    Args:
+        builtin: From `builtin_stimuli` or `stimuli_for`.
+        recipe: Of the models.
+        n_tokens: How many tokens they make of a text.
+        per_condition: Sentences, word lists, Jabberwocky texts and non-word lists each.
+    """
+    sentences, seed = set(builtin.loc[builtin["condition"] == "sentence", "text"]), recipe.seed
+    return Battery(
+        SYNTHETIC,
+        (
+            Study("built-in", builtin, CONTRASTS),
+            Study("swjn", profile_stimuli(recipe, sentences, per_condition), ()),
+            Study("words", words(seed, n_tokens=n_tokens), described("words").contrasts),
+            Study("pairs", pairs(seed, n_tokens=n_tokens), described("pairs").contrasts),
+        ),
+        localizer="built-in",
+        measured="swjn",
+    )
+
+
+def stimuli_for(model: str | Path) -> pd.DataFrame:
+    """Return the stimuli that come with a model, or those that are built for its recipe, the demo's if it has none.
+
+    Args:
+        model: A model folder, the name of a shipped model, or a hub id.
+
+    Returns:
+        A table with columns `text`, `condition` (sentence, nonword, noun, verb) and `item`.
+
+    Raises:
+        FileNotFoundError: there is no such model, or a package of the extra `demo`, which building needs, is missing.
+    """
+    folder = local_folder(model)
+    if (folder / STIMULI).is_file():
+        return read_stimuli(folder / STIMULI)
+    return builtin_stimuli(recipe_of(model))
+
+
+def builtin_stimuli(recipe: Recipe, per_condition: int = 100) -> pd.DataFrame:
+    """Return stimuli for the models of a recipe: built from the built-in text that they are not trained on."""
+    training, held_out = split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
+    return build_stimuli(held_out, training, per_condition, recipe.seed)
+
+
+def profile_stimuli(recipe: Recipe, without: set[str], per_condition: int = 100) -> pd.DataFrame:
+    """Return sentences, word lists, Jabberwocky and non-word lists, made of other sentences than those given.
+
+    Where the held-out text is short there are fewer texts a condition, down to 20.
+    """
+    training, held_out = split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
+    left = set(unseen_sentences(held_out, training, 0, np.random.default_rng(recipe.seed))) - without
+    n = min(per_condition, len(left) // 2, sum(not {"-", "'"} & set(sentence) for sentence in left))
+    return swjn(held_out, training, max(n, MIN_PER_CONDITION), recipe.seed, skip=without)
+
+
+def recipe_of(model: str | Path) -> Recipe:
+    """Return the recipe that a model was trained by, the demo's if it has none."""
+    stored = local_folder(model) / "recipe.json"
+    return Recipe.load(stored) if stored.is_file() else demo()
+
+
+def tokens_of(model: str | Path) -> Callable[[str], int]:
+    """Return a function that counts the tokens of a text as a model reads it."""
+    tokenizer = tokenizer_of(local_folder(model))
+    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def context_of(model: str | Path) -> int | None:
+    """Return how many tokens a model reads at most, if its configuration says."""
+    config = json.loads((local_folder(model) / "config.json").read_text())
+    return config.get("max_position_embeddings") or config.get("n_positions")
+
+
+def named_stimuli(name: str, model: str | Path | None = None, data: str | Path | None = None) -> pd.DataFrame:
+    """Return a stimulus set by its name, made for a model where it is a synthetic one.
+
+    Raises:
+        ValueError: there is no such set.
+        FileNotFoundError: its files or packages are missing.
+    """
+    if model is None:
+        return stimulus_set(name, data)
+    recipe, folder = recipe_of(model), local_folder(model)
+    n_tokens = tokens_of(model) if tokenizer_of(folder) else None
+    return stimulus_set(name, data, validation_fraction=recipe.validation_fraction, seed=recipe.seed, n_tokens=n_tokens)

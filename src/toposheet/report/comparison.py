@@ -1,0 +1,110 @@
+"""Several models side by side: seeds of one objective, and one objective against another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from toposheet.cortex.statistics import MEAN_OVER_TAPS
+from toposheet.figures.comparison import comparison
+from toposheet.files import folder_aside
+from toposheet.report.results import STATISTICS
+from toposheet.stats.bootstrap import hierarchical_bootstrap
+
+COMPARED = {"morans_i": "Moran's I", "cross_half_i": "cross-half I", "significant_fraction": "units significant"}
+RESAMPLES = 5000
+
+
+def grouped(models: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return the models of each group by their names: `GROUP=MODEL` belongs to a group, `MODEL` is one of its own.
+
+    Raises:
+        ValueError: there is no model, or the same twice.
+    """
+    groups: dict[str, dict[str, str]] = {}
+    for text in models:
+        group, sign, model = text.partition("=")
+        if not sign:
+            group, model = Path(text).name or text, text
+        if not group or not model:
+            raise ValueError(f"{text!r} names no group and model: write MODEL or GROUP=MODEL")
+        members = groups.setdefault(group, {})
+        name = f"{group}/{len(members)}" if sign else group
+        if model in members.values() or name in members:
+            raise ValueError(f"the model {model} is given twice")
+        members[name] = model
+    if not groups:
+        raise ValueError("there is nothing to compare: name at least one model")
+    return groups
+
+
+def write_comparison(groups: Mapping[str, Sequence[str]], out: Path, resamples: int = RESAMPLES, seed: int = 0) -> str:
+    """Write `compare.csv` and figures from what `compute` left in a folder, and return the table in words.
+
+    Args:
+        groups: The names of the models of each group.
+        out: The folder.
+        resamples: Of the hierarchical bootstrap.
+        seed: Of the resamples.
+    """
+    table = compared(pd.read_csv(out / STATISTICS), groups, resamples, seed)
+    figure = comparison(table, COMPARED)
+    with folder_aside(out / "figures") as aside:
+        figure.savefig(aside / "compare.png", dpi=200)
+        figure.savefig(aside / "compare.pdf")
+    with folder_aside(out) as aside:
+        table.to_csv(aside / "compare.csv", index=False)
+    shown = table[table["fwhm_mm"] == table["fwhm_mm"].min()].drop(columns=["fwhm_mm", "n_taps"])
+    note = "" if max(map(len, groups.values())) > 1 else (
+        "\nOne model in each group: intervals are over its taps, and say nothing about another training run."
+    )  # fmt: skip
+    return shown.to_string(index=False, float_format=lambda value: f"{value:.3f}") + note
+
+
+def compared(
+    statistics: pd.DataFrame, groups: Mapping[str, Sequence[str]], resamples: int = RESAMPLES, seed: int = 0
+) -> pd.DataFrame:
+    """Return means of each group with intervals, and how they differ from those of the first group.
+
+    Args:
+        statistics: Rows of `topography_statistics` of all models, with a column `model`.
+        groups: The names of the models of each group.
+        resamples: Of the hierarchical bootstrap: models of a group, then taps of each model.
+        seed: Of the resamples.
+
+    Returns:
+        A row for each contrast, readout, statistic and group: `n_models, n_taps, value`, its 95 % percentile interval
+        `low, high`, the mean of the place-null `null_mean`, and `difference, difference_low, difference_high` from the
+        first group (nan for itself).
+    """
+    rng = np.random.default_rng(seed)
+    of_taps = statistics[(statistics["tap"] != MEAN_OVER_TAPS) & statistics["statistic"].isin(COMPARED)]
+    rows: list[dict[str, Any]] = []
+    for (contrast, fwhm, statistic), some in of_taps.groupby(["contrast", "fwhm_mm", "statistic"], sort=False):  # pyright: ignore[reportGeneralTypeIssues]
+        reference: tuple[float, np.ndarray] | None = None
+        for group, models in groups.items():
+            values = [some.loc[some["model"] == model, "value"].dropna().to_numpy() for model in models]
+            values = [of_model for of_model in values if len(of_model)]
+            row: dict[str, Any] = {"contrast": contrast, "fwhm_mm": fwhm, "statistic": statistic, "group": group}
+            if not values:
+                rows.append(row | {"n_models": 0, "n_taps": 0})
+                continue
+            mean, draws = float(np.mean([v.mean() for v in values])), hierarchical_bootstrap(values, resamples, rng)
+            row |= {"n_models": len(values), "n_taps": sum(map(len, values)), "value": mean}
+            row |= dict(zip(("low", "high"), np.quantile(draws, (0.025, 0.975)), strict=True))
+            row["null_mean"] = some.loc[some["model"].isin(models), "null_mean"].mean()
+            if reference is None:
+                reference = mean, draws
+            else:
+                difference = draws - reference[1]
+                row["difference"] = mean - reference[0]
+                low, high = np.quantile(difference, (0.025, 0.975))
+                row |= {"difference_low": low, "difference_high": high}
+            rows.append(row)
+    columns = ["contrast", "fwhm_mm", "statistic", "group", "n_models", "n_taps", "value", "low", "high", "null_mean",
+               "difference", "difference_low", "difference_high"]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,227 @@
+"""The numbers that TopoLM published against those of a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from toposheet.cortex.statistics import MEAN_OVER_TAPS
+from toposheet.figures.numbers import number
+from toposheet.files import folder_aside
+from toposheet.report.batteries import PUBLISHED
+from toposheet.report.results import PROFILES, SETTINGS, STATISTICS
+from toposheet.train.claims import RESULT
+
+NEAR = 0.10  # of a published Moran's I, to agree with it
+
+
+@dataclass(frozen=True)
+class Published:
+    """Moran's I of one contrast as published (Rathi et al., ICLR 2025, arXiv:2410.11516).
+
+    Args:
+        what: The contrast in words.
+        stimuli: Whose they are.
+        contrasts: What it is called here, in published and in synthetic stimuli; none where those are not at hand.
+        fwhm_mm: Of the readout; 0 is raw.
+        topolm: TopoLM.
+        control: The control without spatial loss.
+        topoformer: Topoformer-BERT.
+        brain: The human brain, group map.
+    """
+
+    what: str
+    stimuli: str
+    contrasts: Mapping[str, str]
+    fwhm_mm: float
+    topolm: float
+    control: float
+    topoformer: float
+    brain: float | None = None
+
+
+_PAIRS = {"synthetic": "pairs noun:verb"}
+_CONCRETE = {"published": "concrete noun:verb", "synthetic": "concrete noun:verb"}
+_ABSTRACT = {"published": "abstract noun:verb", "synthetic": "abstract noun:verb"}
+MORANS_I = (
+    Published("verbs-nouns", "Elli et al. 2019, Hauptman et al. 2024", _PAIRS, 0.0, 0.48, 0.11, 0.66),
+    Published("verbs-nouns", "Elli et al. 2019, Hauptman et al. 2024", _PAIRS, 2.0, 0.81, 0.60, 0.85, 0.96),
+    Published("concrete verbs-nouns", "Moseley & Pulvermüller 2014", _CONCRETE, 0.0, 0.80, 0.11, 0.60),
+    Published("concrete verbs-nouns", "Moseley & Pulvermüller 2014", _CONCRETE, 2.0, 0.89, 0.60, 0.84),
+    Published("abstract verbs-nouns", "Moseley & Pulvermüller 2014", _ABSTRACT, 0.0, 0.23, 0.12, 0.61),
+    Published("abstract verbs-nouns", "Moseley & Pulvermüller 2014", _ABSTRACT, 2.0, 0.70, 0.60, 0.84),
+)
+TASK_LOSS = {"topographic": 3.075, "control": 2.966}
+BENCHMARKS = {
+    "BLiMP": {"topographic": 0.71, "control": 0.76},
+    "GLUE": {"topographic": 0.68, "control": 0.65},
+    "Brain-Score": {"topographic": 0.78, "control": 0.80},
+}
+PROFILE = "S ~ W > J > N"  # mean absolute response of TopoLM's language network
+
+
+def write_ledger(models: Mapping[str, str | Path], out: Path) -> str:
+    """Write `ledger.md` and `ledger.csv` from what `compute` left in a folder, and return the Markdown.
+
+    The first model stands against TopoLM, one called `control` against its control.
+
+    Args:
+        models: A name for each model and its folder.
+        out: The folder.
+    """
+    settings = json.loads((out / SETTINGS).read_text())
+    statistics = pd.read_csv(out / STATISTICS)
+    rows: list[dict[str, Any]] = []
+    for n, (name, folder) in enumerate(models.items()):
+        role = "control" if name == "control" or (n == 1 and len(models) == 2) else "topographic"
+        of_model = statistics[(statistics["model"] == name) & (statistics["tap"] == MEAN_OVER_TAPS)]
+        rows += [_clustering(entry, role, of_model, settings["battery"]) | {"model": name} for entry in MORANS_I]
+        rows += [row | {"model": name} for row in _others(role, name, Path(folder), of_model, out, settings["battery"])]
+    table = pd.DataFrame(rows)[_COLUMNS]
+    text = _markdown(table, settings)
+    with folder_aside(out) as aside:
+        table.to_csv(aside / "ledger.csv", index=False)
+        (aside / "ledger.md").write_text(text + "\n")
+    return text
+
+
+_COLUMNS = [
+    "model", "quantity", "fwhm_mm", "published_stimuli", "contrast", "published", "topoformer", "brain", "measured",
+    "null_mean", "null_sd", "z", "p", "label_z", "label_p", "verdict",
+]  # fmt: skip
+
+
+def _clustering(entry: Published, role: str, statistics: pd.DataFrame, battery: str) -> dict[str, Any]:
+    published = entry.topolm if role == "topographic" else entry.control
+    row: dict[str, Any] = {
+        "quantity": f"Moran's I, {entry.what}, mean over taps",
+        "fwhm_mm": entry.fwhm_mm,
+        "published_stimuli": entry.stimuli,
+        "contrast": entry.contrasts.get(battery, ""),
+        "published": published,
+        "topoformer": entry.topoformer if role == "topographic" else None,
+        "brain": entry.brain if role == "topographic" else None,
+    }
+    found = statistics[
+        (statistics["contrast"] == row["contrast"])
+        & (statistics["fwhm_mm"] == entry.fwhm_mm)
+        & (statistics["statistic"] == "morans_i")
+    ]
+    if found.empty:
+        return row | {"verdict": "not measured: these stimuli are not at hand"}
+    measured = found.iloc[0]
+    columns = {name: float(measured[name]) for name in ("null_mean", "null_sd", "z", "p", "label_z", "label_p")}
+    value = float(measured["value"])
+    return row | columns | {"measured": value, "verdict": _verdict(value, published, columns["p"], battery)}
+
+
+def _verdict(value: float, published: float, p: float, battery: str) -> str:
+    """Return what a value says: of topography, by its null, and of the published value, by its nearness."""
+    topography = "topographic (p < 0.05)" if p < 0.05 else "no topography (p ≥ 0.05)"
+    if abs(value - published) <= NEAR:
+        near = f"within {NEAR:g} of the published value"
+    else:
+        near = f"{'higher' if value > published else 'lower'} than published by {abs(value - published):.2f}"
+    return f"{topography}; {near}{'' if battery == PUBLISHED else ', on other stimuli'}"
+
+
+def _others(
+    role: str, name: str, folder: Path, statistics: pd.DataFrame, out: Path, battery: str
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    if role == "topographic":
+        of_words = statistics[
+            (statistics["contrast"] == {"synthetic": "words noun:verb", "published": "noun:verb"}.get(battery, ""))
+            & (statistics["fwhm_mm"] == 0)
+            & (statistics["statistic"] == "significant_fraction")
+        ]
+        row: dict[str, Any] = {
+            "quantity": "units significant, verbs-nouns",
+            "fwhm_mm": 0.0,
+            "published_stimuli": "Moseley & Pulvermüller 2014",
+            "topoformer": 0.0,
+        }
+        if len(of_words):
+            measured = of_words.iloc[0]
+            row |= {"contrast": measured["contrast"], "measured": float(measured["value"])}
+            row |= {"label_z": float(measured["label_z"]), "label_p": float(measured["label_p"])}
+            row["verdict"] = (
+                "more than shuffled labels give" if row["label_p"] < 0.05 else "no more than shuffled labels give"
+            )
+        else:
+            row["verdict"] = "not measured"
+        rows.append(row)
+        rows.append(
+            {"quantity": "response profile, mean |response| of the network", "published": PROFILE} | _profile(name, out)
+        )
+    result = folder / RESULT
+    loss: dict[str, Any] = {"quantity": "task loss, nats a token", "published_stimuli": "FineWeb-Edu, GPT-2 BPE",
+                            "published": TASK_LOSS[role]}  # fmt: skip
+    if result.is_file():
+        loss["measured"] = json.loads(result.read_text())["validation_task_loss"]
+        loss["verdict"] = "comparable only where text and tokenizer are the published ones"
+    else:
+        loss["verdict"] = "not measured: the model folder has no training.json"
+    rows.append(loss)
+    rows += [
+        {"quantity": quantity, "published": values[role], "verdict": "not measured by this command"}
+        for quantity, values in BENCHMARKS.items()
+    ]
+    return rows
+
+
+def _profile(name: str, out: Path) -> dict[str, Any]:
+    table = pd.read_csv(out / PROFILES, dtype={"cluster": str}) if (out / PROFILES).is_file() else pd.DataFrame()
+    if len(table):
+        table = table[(table["model"] == name) & (table["cluster"] == "network")].set_index("condition")
+    if not len(table):
+        return {"verdict": "no language network: no cluster of 10 units"}
+    low, high, means = (table[column].to_dict() for column in ("low", "high", "response"))
+    pairs = (("S", "W"), ("S", "J"), ("W", "J"), ("W", "N"), ("J", "N"))
+    apart = {(x, y): low[x] > high[y] for x, y in pairs}
+    measured = ", ".join(f"{c} {number(means[c], 3)}" for c in "SWJN")
+    if apart["W", "J"] and apart["J", "N"] and not apart["S", "W"]:
+        verdict = "as published (S ~ W > J > N, intervals apart)"
+    elif apart["S", "W"] and apart["S", "J"] and apart["W", "N"] and apart["J", "N"]:
+        verdict = "as in the brain (S > W, J > N, intervals apart)"
+    else:
+        order = " > ".join(sorted("SWJN", key=lambda condition: -means[condition]))
+        verdict = f"another profile: {order}, not all intervals apart"
+    return {"measured": measured, "verdict": verdict}
+
+
+def _markdown(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
+    def cell(value: Any, digits: int = 2) -> str:
+        if isinstance(value, str):
+            return value
+        return "" if value is None or pd.isna(value) else number(float(value), digits)
+
+    head = ("model", "quantity", "readout", "published on", "published", "Topoformer", "brain", "measured",
+            "place-null", "z", "p", "label z", "label p", "verdict")  # fmt: skip
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for row in table.to_dict("records"):
+        null = f"{cell(row['null_mean'])} ± {cell(row['null_sd'])}" if cell(row["null_mean"]) else ""
+        readout = "" if pd.isna(row["fwhm_mm"]) else ("raw" if row["fwhm_mm"] == 0 else f"{row['fwhm_mm']:g} mm")
+        cells = [row["model"], row["quantity"], readout, cell(row["published_stimuli"]), cell(row["published"]),
+                 cell(row["topoformer"]), cell(row["brain"]), cell(row["measured"]), null, cell(row["z"], 1),
+                 cell(row["p"], 3), cell(row["label_z"], 1), cell(row["label_p"], 3), row["verdict"]]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    stimuli = (
+        "the published stimuli" if settings["battery"] == PUBLISHED else "synthetic stimuli, not the published ones"
+    )
+    return "\n".join(
+        [
+            "# Reproduction ledger",
+            "",
+            f"Published: Rathi et al., ICLR 2025 (arXiv:2410.11516). Measured on {stimuli}; nulls of "
+            f"{settings['permutations']} draws, seed {settings['seed']}. The place-null is what the same responses "
+            "give with units at other places, through the same readout; p is one-sided.",
+            "",
+            *lines,
+        ]
+    )
