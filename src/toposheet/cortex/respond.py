@@ -45,7 +45,7 @@ def respond(
         stimuli: A table with columns `text` and `condition`; further columns become coordinates as well.
         tokenizer: The model's tokenizer.
         batch_size: How many texts are read at once; texts of like length are read together.
-        progress: Show a progress bar.
+        progress: Show a progress bar where there is a terminal.
         pooling: `"mean"` over the text's own tokens, their `"sum"`, or the `"last"` of them.
         cache: A folder in which responses are kept, and found when the same model (weights and topography) reads the
             same tokens with the same settings again; the least recently used go when it holds over 4 GB.
@@ -103,7 +103,7 @@ def _responses(
     training = model.training
     model.eval()
     try:
-        bar = tqdm(total=len(order), desc="responses", unit="text", disable=not progress, leave=False)
+        bar = tqdm(total=len(order), desc="responses", unit="text", disable=None if progress else True, leave=False)
         with bar:
             for start in range(0, len(order), batch_size):
                 rows = order[start : start + batch_size]

@@ -17,6 +17,7 @@ from toposheet.report.batteries import PUBLISHED
 from toposheet.report.results import PROFILES, SETTINGS, STATISTICS
 from toposheet.train.claims import RESULT
 
+_ABSENT = "not measured: these stimuli are not at hand"
 NEAR = 0.10  # of a published Moran's I, to agree with it
 
 
@@ -56,6 +57,10 @@ MORANS_I = (
     Published("abstract verbs-nouns", "Moseley & Pulvermüller 2014", _ABSTRACT, 0.0, 0.23, 0.12, 0.61),
     Published("abstract verbs-nouns", "Moseley & Pulvermüller 2014", _ABSTRACT, 2.0, 0.70, 0.60, 0.84),
 )
+SIGNIFICANT_FRACTION = (  # published of Topoformer-BERT
+    ("Elli et al. 2019, Hauptman et al. 2024", _PAIRS, 0.106),
+    ("Moseley & Pulvermüller 2014", {"published": "noun:verb", "synthetic": "words noun:verb"}, 0.0),
+)
 TASK_LOSS = {"topographic": 3.075, "control": 2.966}
 BENCHMARKS = {
     "BLiMP": {"topographic": 0.71, "control": 0.76},
@@ -82,7 +87,7 @@ def write_ledger(models: Mapping[str, str | Path], out: Path) -> str:
         of_model = statistics[(statistics["model"] == name) & (statistics["tap"] == MEAN_OVER_TAPS)]
         rows += [_clustering(entry, role, of_model, settings["battery"]) | {"model": name} for entry in MORANS_I]
         rows += [row | {"model": name} for row in _others(role, name, Path(folder), of_model, out, settings["battery"])]
-    table = pd.DataFrame(rows)[_COLUMNS]
+    table = pd.DataFrame(rows, columns=_COLUMNS)
     text = _markdown(table, settings)
     with folder_aside(out) as aside:
         table.to_csv(aside / "ledger.csv", index=False)
@@ -113,16 +118,25 @@ def _clustering(entry: Published, role: str, statistics: pd.DataFrame, battery: 
         & (statistics["statistic"] == "morans_i")
     ]
     if found.empty:
-        return row | {"verdict": "not measured: these stimuli are not at hand"}
+        return row | {"verdict": _ABSENT}
     measured = found.iloc[0]
     columns = {name: float(measured[name]) for name in ("null_mean", "null_sd", "z", "p", "label_z", "label_p")}
     value = float(measured["value"])
-    return row | columns | {"measured": value, "verdict": _verdict(value, published, columns["p"], battery)}
+    return (
+        row
+        | columns
+        | {"measured": value, "verdict": _verdict(value, published, columns["p"], columns["label_p"], battery)}
+    )
 
 
-def _verdict(value: float, published: float, p: float, battery: str) -> str:
-    """Return what a value says: of topography, by its null, and of the published value, by its nearness."""
-    topography = "topographic (p < 0.05)" if p < 0.05 else "no topography (p ≥ 0.05)"
+def _verdict(value: float, published: float, p: float, label_p: float, battery: str) -> str:
+    """Return what a value says: of topography and of the contrast, by its nulls, and of the published value."""
+    if p >= 0.05:
+        topography = "no topography (p ≥ 0.05)"
+    elif label_p >= 0.05:
+        topography = "topographic, yet no smoother than shuffled labels make it"
+    else:
+        topography = "topographic, and smoother than shuffled labels make it"
     if abs(value - published) <= NEAR:
         near = f"within {NEAR:g} of the published value"
     else:
@@ -135,32 +149,11 @@ def _others(
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     if role == "topographic":
-        of_words = statistics[
-            (statistics["contrast"] == {"synthetic": "words noun:verb", "published": "noun:verb"}.get(battery, ""))
-            & (statistics["fwhm_mm"] == 0)
-            & (statistics["statistic"] == "significant_fraction")
-        ]
-        row: dict[str, Any] = {
-            "quantity": "units significant, verbs-nouns",
-            "fwhm_mm": 0.0,
-            "published_stimuli": "Moseley & Pulvermüller 2014",
-            "topoformer": 0.0,
-        }
-        if len(of_words):
-            measured = of_words.iloc[0]
-            row |= {"contrast": measured["contrast"], "measured": float(measured["value"])}
-            row |= {"label_z": float(measured["label_z"]), "label_p": float(measured["label_p"])}
-            row["verdict"] = (
-                "more than shuffled labels give" if row["label_p"] < 0.05 else "no more than shuffled labels give"
-            )
-        else:
-            row["verdict"] = "not measured"
-        rows.append(row)
-        rows.append(
-            {"quantity": "response profile, mean |response| of the network", "published": PROFILE} | _profile(name, out)
-        )
+        rows += [_significant(*entry, statistics, battery) for entry in SIGNIFICANT_FRACTION]
+        profile = {"quantity": "response profile: mean absolute response of the network", "published": PROFILE}
+        rows.append(profile | _profile(name, out))
     result = folder / RESULT
-    loss: dict[str, Any] = {"quantity": "task loss, nats a token", "published_stimuli": "FineWeb-Edu, GPT-2 BPE",
+    loss: dict[str, Any] = {"quantity": "task loss (nats a token)", "published_stimuli": "FineWeb-Edu, GPT-2 BPE",
                             "published": TASK_LOSS[role]}  # fmt: skip
     if result.is_file():
         loss["measured"] = json.loads(result.read_text())["validation_task_loss"]
@@ -173,6 +166,25 @@ def _others(
         for quantity, values in BENCHMARKS.items()
     ]
     return rows
+
+
+def _significant(
+    stimuli: str, contrasts: Mapping[str, str], topoformer: float, statistics: pd.DataFrame, battery: str
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"quantity": "fraction of units significant, verbs-nouns", "fwhm_mm": 0.0,
+                           "published_stimuli": stimuli, "topoformer": topoformer}  # fmt: skip
+    found = statistics[
+        (statistics["contrast"] == contrasts.get(battery, ""))
+        & (statistics["fwhm_mm"] == 0)
+        & (statistics["statistic"] == "significant_fraction")
+    ]
+    if found.empty:
+        return row | {"verdict": _ABSENT}
+    measured = found.iloc[0].to_dict()
+    columns = {"contrast": measured["contrast"], "measured": float(measured["value"])}
+    columns |= {name: float(measured[name]) for name in ("label_z", "label_p")}
+    more = "more" if columns["label_p"] < 0.05 else "no more"
+    return row | columns | {"verdict": f"{more} than shuffled labels give"}
 
 
 def _profile(name: str, out: Path) -> dict[str, Any]:
@@ -207,8 +219,10 @@ def _markdown(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
     for row in table.to_dict("records"):
         null = f"{cell(row['null_mean'])} ± {cell(row['null_sd'])}" if cell(row["null_mean"]) else ""
         readout = "" if pd.isna(row["fwhm_mm"]) else ("raw" if row["fwhm_mm"] == 0 else f"{row['fwhm_mm']:g} mm")
-        cells = [row["model"], row["quantity"], readout, cell(row["published_stimuli"]), cell(row["published"]),
-                 cell(row["topoformer"]), cell(row["brain"]), cell(row["measured"]), null, cell(row["z"], 1),
+        digits = 3 if "loss" in row["quantity"] or "fraction" in row["quantity"] else 2
+        cells = [row["model"], row["quantity"], readout, cell(row["published_stimuli"]),
+                 cell(row["published"], digits), cell(row["topoformer"], digits), cell(row["brain"]),
+                 cell(row["measured"], digits), null, cell(row["z"], 1),
                  cell(row["p"], 3), cell(row["label_z"], 1), cell(row["label_p"], 3), row["verdict"]]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     stimuli = (

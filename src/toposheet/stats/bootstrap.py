@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 
 def hierarchical_bootstrap(
-    groups: Sequence[Float[np.ndarray, " values"]], resamples: int, rng: np.random.Generator
+    groups: Sequence[Float[np.ndarray, " _"]], resamples: int, rng: np.random.Generator
 ) -> Float[np.ndarray, " resamples"]:
     """Return means of resampled data: groups with replacement, then values within each (Saravanan et al. 2020).
 

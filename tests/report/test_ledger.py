@@ -1,0 +1,79 @@
+import json
+
+import pandas as pd
+import pytest
+
+from toposheet.report.ledger import write_ledger
+
+
+@pytest.fixture
+def out(tmp_path):
+    """What `compute` leaves of two models, as far as a ledger needs it."""
+    rows = []
+    for model, value, p, label_p in (("topographic", 0.75, 0.01, 0.01), ("control", 0.05, 0.3, 0.4)):
+        for contrast in ("concrete noun:verb", "abstract noun:verb"):
+            for fwhm in (0.0, 2.0):
+                row = {"model": model, "contrast": contrast, "fwhm_mm": fwhm, "tap": "*", "value": value, "null_mean": 0.0,
+                       "null_sd": 0.01, "z": 3.0, "p": p, "label_z": 1.0, "label_p": label_p}  # fmt: skip
+                rows += [
+                    {**row, "statistic": "morans_i"},
+                    {**row, "statistic": "morans_i", "tap": "tap0", "value": 9.0},
+                ]
+        rows.append({**row, "contrast": "noun:verb", "fwhm_mm": 0.0, "statistic": "significant_fraction", "value": 0.2})
+    pd.DataFrame(rows).to_csv(tmp_path / "statistics.csv", index=False)
+    profile = [
+        ("topographic", "network", c, r, r - 0.1, r + 0.1) for c, r in zip("SWJN", (4.0, 3.95, 3.0, 2.0), strict=True)
+    ]
+    columns = ["model", "cluster", "condition", "response", "low", "high"]
+    pd.DataFrame(profile, columns=columns).to_csv(tmp_path / "profiles.csv", index=False)
+    (tmp_path / "analysis.json").write_text(json.dumps({"battery": "published", "permutations": 99, "seed": 0}))
+    return tmp_path
+
+
+def ledger(out, **models):
+    for folder in models.values():
+        folder.mkdir()
+    write_ledger(models, out)
+    return pd.read_csv(out / "ledger.csv")
+
+
+def test_each_published_value_stands_beside_the_mean_over_taps_and_its_nulls(out, tmp_path):
+    table = ledger(out, topographic=tmp_path / "t", control=tmp_path / "c")
+    concrete = table[table["quantity"].str.contains("concrete") & (table["fwhm_mm"] == 0)].set_index("model")
+    assert concrete.loc["topographic", ["published", "topoformer", "measured", "z", "p"]].tolist() == [
+        0.8,
+        0.6,
+        0.75,
+        3,
+        0.01,
+    ]
+    assert concrete.loc["control", ["published", "measured"]].tolist() == [0.11, 0.05]
+    assert concrete.loc["topographic", "verdict"] == (
+        "topographic, and smoother than shuffled labels make it; within 0.1 of the published value"
+    )
+    assert concrete.loc["control", "verdict"] == "no topography (p ≥ 0.05); within 0.1 of the published value"
+    abstract = table[table["quantity"].str.contains("abstract") & (table["fwhm_mm"] == 0)].set_index("model")
+    assert abstract.loc["topographic", "verdict"].endswith("higher than published by 0.52")
+
+
+def test_what_was_not_measured_is_said_and_nothing_is_left_out(out, tmp_path):
+    table = ledger(out, topographic=tmp_path / "t", control=tmp_path / "c")
+    assert table["verdict"].notna().all()
+    assert (table["published"].isna() & table["topoformer"].isna()).sum() == 0
+    for quantity in ("BLiMP", "GLUE", "Brain-Score"):
+        assert (table.loc[table["quantity"] == quantity, "verdict"] == "not measured by this command").all()
+    assert table["verdict"].str.startswith("not measured: these stimuli").sum() == 2 * 2 + 1
+
+
+def test_a_profile_as_published_is_known_by_its_intervals(out, tmp_path):
+    table = ledger(out, topographic=tmp_path / "t").set_index("quantity")
+    row = table.loc["response profile: mean absolute response of the network"]
+    assert row["verdict"] == "as published (S ~ W > J > N, intervals apart)"
+    assert row["measured"] == "S 4.000, W 3.950, J 3.000, N 2.000"
+
+
+def test_markdown_has_a_cell_for_every_column(out, tmp_path):
+    (tmp_path / "m").mkdir()
+    lines = [line for line in write_ledger({"m": tmp_path / "m"}, out).splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in lines}) == 1
+    assert len(lines) > 10
