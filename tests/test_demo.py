@@ -124,6 +124,7 @@ def test_other_settings_make_the_numbers_anew(out, tmp_path):
     assert (pd.read_csv(tmp_path / "demo" / "stimuli.csv")["condition"].value_counts() == 30).all()
 
 
+@pytest.mark.slow
 def test_a_missing_stage_is_made_again_and_what_follows_from_it(out):
     trained = (out / "control" / "training.json").stat().st_mtime_ns
     old = pd.read_csv(out / "summary.csv")

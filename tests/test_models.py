@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 
 import toposheet as ts
 from toposheet import cli, recipes
-from toposheet.cortex.analysis import analyse
 from toposheet.recipes import Recipe, differences
 from toposheet.text.bigram import bigram_loss
 from toposheet.text.corpora import builtin_documents
@@ -109,7 +108,7 @@ def test_one_has_maps_of_language_and_the_other_has_none():
     for name in NAMES:
         model, topo, tokenizer = ts.pretrained(name)
         responses = ts.respond(model, topo, language, tokenizer)
-        found[name] = analyse(responses, topo, [("sentence", "nonword")], fwhm_mm=(0.0,)).summary
+        found[name] = ts.map_statistics(responses, "sentence", "nonword", (0.0,))
     assert len(found["small"]) == len(found["small-control"]) == 10
     assert found["small"]["z"].median() > 10
     assert abs(found["small-control"]["z"].median()) < 3
@@ -138,9 +137,12 @@ def test_the_weights_beat_a_bigram_model_on_text_that_is_held_out(name):
 
 def test_report_stands_the_control_beside_a_shipped_model_but_not_beside_a_folder_of_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    cli.report("small", out=Path("shipped"), permutations=5)()
+    stimuli = ts.stimuli_for("small")
+    stimuli[stimuli["item"] < 4].to_csv("few.csv", index=False)
+    few = {"stimuli": "few.csv", "contrast": ("noun:verb",), "permutations": 5}
+    cli.report("small", out=Path("shipped"), **few)()
     assert set(pd.read_csv("shipped/summary.csv")["model"]) == {"topographic", "control"}
     assert {"losses.png", "trajectory.png"} <= {path.name for path in Path("shipped/figures").iterdir()}
     shutil.copytree(SHIPPED / "small", "small")
-    cli.report("small", out=Path("mine"), permutations=5)()
+    cli.report("small", out=Path("mine"), **few)()
     assert set(pd.read_csv("mine/summary.csv")["model"]) == {"small"}

@@ -128,6 +128,8 @@ def _pictures(models: Mapping[str, str | Path], out: Path, maps: xr.Dataset, asi
     results, pictures = _results(models), []
 
     def add(name: str, title: str, sentence: str, figure: Any) -> None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once for both
         figure.savefig(aside / f"{name}.pdf")
         figure.savefig(aside / f"{name}.png", dpi=200)
         encoded = base64.b64encode((aside / f"{name}.png").read_bytes()).decode()
