@@ -70,3 +70,24 @@ def test_chance_makes_a_selective_cluster_as_rarely_as_p_says():
 def test_a_localizer_cross_validated_finds_nothing_in_noise():
     p = [ts.cross_validated(noise(seed, n=40), "a", "b", percent=10.0)["p"].iloc[-1] for seed in range(200)]
     assert stats.kstest(p, "uniform").pvalue > 0.005
+
+
+def repeated(seed, copies):
+    """Smooth noise in which every text stands several times, as pairs that share words do."""
+    rng = np.random.default_rng(seed)
+    data = noise(seed, n=8 * copies)
+    texts = np.repeat(rng.normal(size=(8, SIDE**2)), copies, axis=0)
+    data.values[:] = texts + 0.3 * data.values
+    labels = np.repeat(["a", "b"] * 4, copies)
+    return data.assign_coords(condition=("stimulus", labels), group=("stimulus", np.repeat(np.arange(8), copies)))
+
+
+def test_texts_that_share_words_are_kept_together_so_that_chance_makes_no_effect_of_them():
+    with_groups, without = [], []
+    for seed in range(60):
+        data = repeated(seed, 4)
+        for found, responses in ((with_groups, data), (without, data.drop_vars("group"))):
+            table, _ = ts.selective_clusters(responses, "a", "b", permutations=19, seed=seed, forming_p=0.05)
+            found.append((table["p"] <= 0.05).any())
+    assert np.mean(without) > 0.5
+    assert stats.binomtest(int(np.sum(with_groups)), 60, 0.05).pvalue > 0.01

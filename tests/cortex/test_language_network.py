@@ -127,14 +127,15 @@ def test_a_network_at_random_places_is_not_clustered_where_the_planted_one_is(to
     planted = ts.clustering_of_network(ts.contrast(localizer(topo), "sentence", "nonword")).set_index("statistic")
     assert planted.loc["clusters", "value"] == 2
     assert planted.loc["largest_cluster", "value"] == pytest.approx((25 + 20) / 2, abs=2)
-    assert planted.loc["largest_cluster", "p"] == 0.01
+    assert planted.loc["mask_morans_i", "value"] > 0.6
+    assert planted.loc["mask_morans_i", "p"] == 0.01
     scattered = localizer(topo)
     rng = np.random.default_rng(2)
     for tap in ("tap0", "tap1"):
         own = np.flatnonzero(scattered["tap"] == tap)
         scattered.values[:, own] = scattered.values[:, rng.permutation(own)]
     found = ts.clustering_of_network(ts.contrast(scattered, "sentence", "nonword")).set_index("statistic")
-    assert found.loc["largest_cluster", "p"] > 0.05
+    assert found.loc["mask_morans_i", "p"] > 0.05
     assert found.loc["largest_cluster", "null_mean"] == pytest.approx(
         planted.loc["largest_cluster", "null_mean"], rel=0.2
     )
@@ -251,13 +252,14 @@ def test_confounds_are_taken_out_of_responses(topo):
     n_tokens = np.where(data["condition"] == "sentence", 9.0, 4.0) + rng.normal(size=48)
     data = data.assign_coords(text=("stimulus", texts), n_tokens=("stimulus", n_tokens))
     data.values[:] += n_tokens[:, None]
+    both = ("sentence", "nonword")
     assert abs(ts.contrast(data, "sentence", "nonword").t).median() > 5
-    assert abs(ts.contrast(ts.without_confounds(data, ["tokens"]), "sentence", "nonword").t).median() < 1.5
-    assert ts.without_confounds(data, []).equals(data)
+    assert abs(ts.contrast(ts.without_confounds(data, ["tokens"], *both), "sentence", "nonword").t).median() < 1.5
+    assert ts.without_confounds(data, [], *both).equals(data)
     with pytest.raises(ValueError, match="no confound 'colour'; there are: length, frequency, tokens"):
-        ts.without_confounds(data, ["colour"])
+        ts.without_confounds(data, ["colour"], *both)
     with pytest.raises(ValueError, match="no numbers"):
-        ts.without_confounds(data, ["text"])
+        ts.without_confounds(data, ["text"], *both)
 
 
 def test_negative_controls_split_within_conditions(topo):
@@ -275,3 +277,69 @@ def test_negative_controls_split_within_conditions(topo):
     for condition in ("sentence", "nonword"):
         members = data["condition"].values == condition
         assert letters[members & (labels == "long")].min() >= letters[members & (labels == "short")].max()
+
+
+def test_a_third_condition_is_no_confound(topo):
+    # c responds strongly and is long; a and b differ in length alone, to which nothing responds.
+    data = responses(topo, list("abc") * 30, {"a": 0.0, "b": 0.0, "c": 5.0})
+    length = np.select([data["condition"] == c for c in "abc"], [10.0, 12.0, 20.0]) + np.tile([-1.0, 0.0, 1.0], 30)
+    data = data.assign_coords(syllables=("stimulus", length + np.random.default_rng(0).normal(size=90)))
+    left = ts.without_confounds(data, ["syllables"], "a", "b")
+    assert set(left["condition"].values) == {"a", "b"}
+    assert (ts.contrast(left, "a", "b").q < 0.05).mean() < 0.02
+
+
+def test_t_without_confounds_is_that_of_the_regression_where_they_are_balanced(topo):
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(4)
+    data = localizer(topo, effect=0.4)
+    confounds = np.repeat(rng.normal(size=(24, 2)), 2, axis=0)  # the same in both conditions
+    data.values[:] += confounds @ rng.normal(size=(2, data.sizes["unit"]))
+    data = data.assign_coords(one=("stimulus", confounds[:, 0]), two=("stimulus", confounds[:, 1]))
+    t = ts.contrast(ts.without_confounds(data, ["one", "two"], "sentence", "nonword"), "sentence", "nonword").t.values
+    design = sm.add_constant(np.column_stack([data["condition"] == "sentence", confounds]).astype(float))
+    expected = [sm.OLS(data.values[:, unit].astype(float), design).fit().tvalues[1] for unit in range(40)]
+    np.testing.assert_allclose(t[:40], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_few_texts_a_confound_are_refused(topo):
+    data = localizer(topo).assign_coords({f"c{i}": ("stimulus", np.arange(48.0) ** i) for i in range(3)})
+    with pytest.raises(ValueError, match="3 confounds and 48 texts: take out one confound for 20 texts at most"):
+        ts.without_confounds(data, ["c0", "c1", "c2"], "sentence", "nonword")
+
+
+def test_random_labels_are_no_draw_of_their_own_null(topo):
+    data = localizer(topo, effect=0.0)
+    own = ts.negative_controls(data, "sentence", "nonword", seed=3)["random-labels"]["condition"].values == "random-a"
+    draws, _ = shuffled_labels(*condition_masks(data, "sentence", "nonword"), 99, np.random.default_rng(3))
+    assert not (draws == own).all(axis=1).any()
+
+
+def test_splits_within_conditions_are_as_sensitive_where_the_contrast_is_strong(topo):
+    texts = ["letters " * (1 + i % 7) for i in range(48)]
+    letters = np.array([len(text) for text in texts])
+    found = []
+    for effect in (0.0, 20.0):
+        data = localizer(topo, effect=effect).assign_coords(text=("stimulus", texts))
+        data.values[:, patch(topo)] += 0.1 * letters[:, None]
+        split = ts.negative_controls(data, "sentence", "nonword")["length"]
+        found.append(float((ts.contrast(split, "long", "short").q < 0.05).mean()))
+    assert found[0] > 0.1
+    assert found[1] == pytest.approx(found[0], abs=0.02)
+
+
+def test_units_that_do_not_vary_but_differ_break_nothing(topo):
+    data = localizer(topo)
+    data.values[:, 5] = (data["condition"] == "sentence").astype(float)
+    for method in ("mass", "tfce"):
+        table, _ = ts.selective_clusters(data, "sentence", "nonword", permutations=9, method=method)
+        assert np.isfinite(table["p"].astype(float)).all()
+    fraction = ts.map_statistics(data, "sentence", "nonword", (0.0,), permutations=9)["significant_fraction"]
+    assert fraction.max() <= 1
+
+
+def test_a_localizer_of_a_percentage_takes_no_unit_that_prefers_the_other_condition(topo):
+    data = localizer(topo, effect=0.0)
+    data.values[::2] -= 5
+    assert not ts.localize(data, percent=10.0)["mask"].any()

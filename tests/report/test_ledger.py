@@ -21,10 +21,9 @@ def out(tmp_path):
                 ]
         rows.append({**row, "contrast": "noun:verb", "fwhm_mm": 0.0, "statistic": "significant_fraction", "value": 0.2})
     pd.DataFrame(rows).to_csv(tmp_path / "statistics.csv", index=False)
-    profile = [
-        ("topographic", "network", c, r, r - 0.1, r + 0.1) for c, r in zip("SWJN", (4.0, 3.95, 3.0, 2.0), strict=True)
-    ]
-    columns = ["model", "cluster", "condition", "response", "low", "high"]
+    responses = {"S": 4.0, "W": 3.95, "J": 3.0, "N": 2.0}
+    profile = [("topographic", "network", c, r, 1.0, 100) for c, r in responses.items()]
+    columns = ["model", "cluster", "condition", "response", "sd", "n_texts"]
     pd.DataFrame(profile, columns=columns).to_csv(tmp_path / "profiles.csv", index=False)
     (tmp_path / "analysis.json").write_text(json.dumps({"battery": "published", "permutations": 99, "seed": 0}))
     return tmp_path
@@ -46,7 +45,7 @@ def test_each_published_value_stands_beside_the_mean_over_taps_and_its_nulls(out
     assert concrete.loc["topographic", "verdict"] == (
         "topographic, and smoother than shuffled labels make it; within 0.1 of the published value"
     )
-    assert concrete.loc["control", "verdict"] == "no topography (p ≥ 0.05); within 0.1 of the published value"
+    assert concrete.loc["control", "verdict"] == "no topography (p > 0.05); within 0.1 of the published value"
     abstract = table[table["quantity"].str.contains("abstract") & (table["fwhm_mm"] == 0)].set_index("model")
     assert abstract.loc["topographic", "verdict"].endswith("higher than published by 0.52")
 
@@ -60,10 +59,10 @@ def test_what_was_not_measured_is_said_and_nothing_is_left_out(out, tmp_path):
     assert table["verdict"].str.startswith("not measured: these stimuli").sum() == 2 * 2 + 1
 
 
-def test_a_profile_as_published_is_known_by_its_intervals(out, tmp_path):
+def test_a_profile_as_published_is_known_by_its_tests(out, tmp_path):
     table = ledger(out, topographic=tmp_path / "t").set_index("quantity")
     row = table.loc["response profile: mean absolute response of the network"]
-    assert row["verdict"] == "as published (S ~ W > J > N, intervals apart)"
+    assert row["verdict"] == "as published: W > J > N, and no difference between S and W that these texts show"
     assert row["measured"] == "S 4.000, W 3.950, J 3.000, N 2.000"
 
 

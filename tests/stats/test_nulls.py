@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from toposheet.stats import against_null, shuffled_labels, shuffled_within
+from toposheet.stats import against_null, halves, shuffled_labels, shuffled_within
 
 
 def test_p_counts_draws_that_reach_the_value_and_the_value_itself():
@@ -52,3 +52,36 @@ def test_units_change_places_within_their_tap_only(rng):
     assert (np.sort(orders, axis=1) == np.arange(15)).all()
     counts = np.array([(orders[:, 0] == unit).sum() for unit in np.flatnonzero(taps == 0)])
     assert (counts > 5).all()
+
+
+def test_stimuli_of_a_group_keep_one_label_and_one_half(rng):
+    groups = np.repeat([7, 3, 9, 1, 4, 8], [2, 3, 1, 2, 3, 1])[[0, 2, 5, 1, 3, 4, 6, 7, 8, 9, 10, 11]]
+    in_a = np.isin(groups, [7, 3, 9])
+    a, b = shuffled_labels(in_a, ~in_a, 100, rng, groups)
+    even, odd = halves(a, b, groups)
+    for group in np.unique(groups):
+        for of_labelling in (a, b, even, odd):
+            assert (of_labelling[:, groups == group] == of_labelling[:, groups == group][:, :1]).all()
+    n_groups = np.array([[row[groups == g].any() for g in np.unique(groups)] for row in a]).sum(axis=1)
+    assert (n_groups == 3).all()
+    assert len(np.unique(a, axis=0)) == 20  # all ways to choose three groups of six
+    assert (even ^ odd).all()
+
+
+def test_a_group_with_stimuli_of_both_conditions_is_refused(rng):
+    in_a = np.array([True, True, False, False])
+    with pytest.raises(ValueError, match="groups must lie within conditions"):
+        shuffled_labels(in_a, ~in_a, 3, rng, np.array([0, 1, 1, 2]))
+
+
+def test_halves_are_even_and_odd_items_of_each_condition():
+    in_a = np.array([1, 0, 1, 1, 0, 0, 1], bool)
+    even, odd = halves(in_a, ~in_a)
+    assert even.tolist() == [True, True, False, True, False, True, False]
+    assert (odd == ~even).all()
+
+
+def test_a_draw_that_equals_the_value_but_for_rounding_reaches_it():
+    value = 0.1 + 0.2
+    assert against_null(value, np.array([0.3, 0.1, 0.2])).p == (1 + 1) / (1 + 3)
+    assert against_null(0.3, np.array([value, 0.5, 0.7]), larger=False).p == (1 + 1) / (1 + 3)

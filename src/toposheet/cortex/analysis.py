@@ -11,7 +11,7 @@ import xarray as xr
 
 from toposheet.cortex.clusters import clustering_of_network, grow_clusters, selective_clusters
 from toposheet.cortex.contrasts import contrast, readout
-from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS, named, negative_controls
+from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS, named, negative_controls, without_confounds
 from toposheet.cortex.localizer import cross_validated
 from toposheet.cortex.profiles import consistency, criteria, profiles
 from toposheet.cortex.statistics import topography_statistics
@@ -44,6 +44,7 @@ def analyse(
     permutations: int = 99,
     controls: bool = True,
     seed: int = 0,
+    confounds: Sequence[str] = (),
 ) -> Analysis:
     """Return maps, statistics and selective clusters of contrasts, with negative controls beside each.
 
@@ -55,10 +56,11 @@ def analyse(
         permutations: Draws of each null.
         controls: Whether each contrast has its negative controls (`negative_controls`) beside it.
         seed: Of all shuffles.
+        confounds: Regressed out of the responses of each contrast (`without_confounds`).
     """
     compared: list[tuple[str, str, xr.DataArray, str, str]] = []
     for wanted in contrasts:
-        data = responses_to(responses, wanted)
+        data = without_confounds(responses_to(responses, wanted), confounds, wanted.a, wanted.b)
         compared.append((wanted.name, "", data, wanted.a, wanted.b))
         if controls:
             for control, relabelled in negative_controls(data, wanted.a, wanted.b, seed).items():

@@ -88,6 +88,13 @@ def condition_masks(responses: xr.DataArray, a: str, b: str) -> tuple[np.ndarray
     return masks[0], masks[1]
 
 
+def groups_of(responses: xr.DataArray) -> np.ndarray | None:
+    """Return which stimuli are not independent of each other: equal numbers for the same value in a column `group`."""
+    if "group" not in responses.coords or responses["group"].dims != ("stimulus",):
+        return None
+    return np.unique(responses["group"].values.astype(str), return_inverse=True)[1]
+
+
 def on_grid(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
     """Return values of one sheet on the smallest grid that holds its units, and the units' cells in it."""
     cells, shape = cells_of(values)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from toposheet.cortex.contrasts import condition_masks
+from toposheet.cortex.contrasts import condition_masks, groups_of
 from toposheet.cortex.statistics import of_two
 from toposheet.stats import residuals, shuffled_labels
 from toposheet.stimuli.measures import text_length, word_frequency
 
 RANDOM_LABELS, FREQUENCY, LENGTH = "random-labels", "word-frequency", "length"
+TEXTS_A_CONFOUND = 20
 CONFOUNDS = ("length", "frequency", "tokens")
 
 
@@ -22,7 +24,8 @@ def negative_controls(responses: xr.DataArray, a: str, b: str, seed: int = 0) ->
 
     `random-labels`: dealt out at random. `word-frequency`: the texts of each condition whose words are more frequent
     than its median against the others (mean Zipf frequency, `wordfreq`; left out where that is not installed).
-    `length`: the same for the number of letters. Splits are within conditions, so the contrast itself is in neither.
+    `length`: the same for the number of letters. Splits are within conditions, whose means are taken out, so the
+    contrast itself is in neither. Texts of a `group` stay together.
 
     Args:
         responses: From `respond`.
@@ -37,17 +40,23 @@ def negative_controls(responses: xr.DataArray, a: str, b: str, seed: int = 0) ->
     """
     responses = of_two(responses, a, b)
     in_a, in_b = condition_masks(responses, a, b)
-    rng = np.random.default_rng(seed)
-    new_a, _ = shuffled_labels(in_a, in_b, 1, rng)
-    labels = {RANDOM_LABELS: np.where(new_a[0], "random-a", "random-b")}
+    groups = groups_of(responses)
+    rng = np.random.default_rng([seed, zlib.crc32(RANDOM_LABELS.encode())])  # no draw of a label-null of this seed
+    new_a, _ = shuffled_labels(in_a, in_b, 1, rng, groups)
+    dealt = np.where(new_a[0], *CONDITIONS_OF_CONTROLS[RANDOM_LABELS])
+    controls = {RANDOM_LABELS: responses.assign_coords(condition=("stimulus", dealt))}
     if "text" in responses.coords:
         texts = responses["text"].values.tolist()
+        centred = responses.astype(np.float64)
+        for mask in (in_a, in_b):
+            centred.values[mask] -= centred.values[mask].mean(axis=0)
         for name, values in ((FREQUENCY, word_frequency(texts)), (LENGTH, text_length(texts))):
             if values is not None and np.ptp(values) > 1e-9:
-                above = _above_median(values, in_a, rng) | _above_median(values, in_b, rng)
-                labels[name] = np.where(above, *CONDITIONS_OF_CONTROLS[name])
-    named = {name: responses.assign_coords(condition=("stimulus", label)) for name, label in labels.items()}
-    return {name: data for name, data in named.items() if np.unique(data["condition"], return_counts=True)[1].min() > 2}
+                above = _above_median(values, in_a, groups, rng) | _above_median(values, in_b, groups, rng)
+                labels = np.where(above, *CONDITIONS_OF_CONTROLS[name])
+                controls[name] = centred.assign_coords(condition=("stimulus", labels))
+    counts = {name: np.unique(data["condition"], return_counts=True)[1] for name, data in controls.items()}
+    return {name: data for name, data in controls.items() if len(counts[name]) == 2 and counts[name].min() > 2}
 
 
 CONDITIONS_OF_CONTROLS = {
@@ -68,23 +77,37 @@ def split_name(name: str) -> tuple[str, str]:
     return (contrast, control) if control in CONDITIONS_OF_CONTROLS else (name, "")
 
 
-def without_confounds(responses: xr.DataArray, confounds: Sequence[str]) -> xr.DataArray:
-    """Return responses less what confounds explain of them by linear regression (`stats.residuals`).
+def without_confounds(responses: xr.DataArray, confounds: Sequence[str], a: str, b: str) -> xr.DataArray:
+    """Return the responses to two conditions less what confounds explain of them by linear regression.
+
+    What confounds and conditions explain alike is taken away with the confounds: where the two go together a contrast
+    is too small rather than too large. Deviations from the mean of a condition are scaled by
+    sqrt((n - 2) / (n - 2 - k)), so that t pays for its k confounds; where these are balanced over the conditions it is
+    that of the regression. Labels shuffled afterwards are not fitted anew: with few texts a confound their p is too small, so there must be 20.
 
     Args:
         responses: From `respond`.
         confounds: Any of `length` (letters of the text), `frequency` (mean Zipf frequency of its words, which needs the
             package `wordfreq`), `tokens` (their number), or names of numeric columns of the stimuli.
+        a: First condition; the regression sees the texts of these two and no others.
+        b: Second condition.
 
     Raises:
-        ValueError: there is no such column, or it is not numeric.
+        ValueError: there is no such column, it is not numeric, or there are fewer than 20 texts a confound.
         FileNotFoundError: `wordfreq` is not installed.
     """
-    responses = responses.transpose("stimulus", "unit")
-    columns = [_confound(responses, name) for name in confounds]
-    if not columns:
+    if not confounds:
         return responses
-    return responses.copy(data=residuals(responses.values, np.stack(columns, axis=1)))
+    responses = of_two(responses, a, b)
+    columns = np.stack([_confound(responses, name) for name in confounds], axis=1)
+    n, k = columns.shape
+    if n < TEXTS_A_CONFOUND * k:
+        raise ValueError(f"{k} confounds and {n} texts: take out one confound for {TEXTS_A_CONFOUND} texts at most")
+    left = residuals(responses.values, columns)
+    for mask in condition_masks(responses, a, b):
+        mean = left[mask].mean(axis=0)
+        left[mask] = mean + (left[mask] - mean) * np.sqrt((n - 2) / (n - 2 - k))
+    return responses.copy(data=left)
 
 
 def _confound(responses: xr.DataArray, name: str) -> np.ndarray:
@@ -108,10 +131,12 @@ def _confound(responses: xr.DataArray, name: str) -> np.ndarray:
     return values
 
 
-def _above_median(values: np.ndarray, member: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return which members are in the upper half of their group; equal values are split at random."""
-    above = np.zeros(len(values), dtype=bool)
-    members = rng.permutation(np.flatnonzero(member))
-    by_value = members[np.argsort(values[members], kind="stable")]
-    above[by_value[len(by_value) // 2 :]] = True
-    return above
+def _above_median(
+    values: np.ndarray, member: np.ndarray, groups: np.ndarray | None, rng: np.random.Generator
+) -> np.ndarray:
+    """Return which members are in the upper half of their condition; equal ones are split at random, groups are not."""
+    group = np.arange(len(values)) if groups is None else groups
+    there = rng.permutation(np.unique(group[member]))
+    means = np.array([values[member & (group == one)].mean() for one in there])
+    upper = there[np.argsort(means, kind="stable")][len(there) // 2 :]
+    return member & np.isin(group, upper)

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from toposheet.cortex.contrasts import condition_masks, contrast
+from toposheet.cortex.contrasts import condition_masks, contrast, groups_of
 from toposheet.cortex.layout import tap_layouts
 from toposheet.cortex.statistics import SIGNIFICANT, of_two
 from toposheet.files import write_file
-from toposheet.stats.contrast import welch_t
+from toposheet.stats import halves, welch_t
 
 LOCALIZER = "localizer.nc"
 
@@ -36,8 +36,8 @@ def localize(
         responses: From `respond`.
         a: Condition that the units prefer.
         b: The condition it is compared with.
-        percent: The most selective units of all taps, this many of a hundred; none: all with t > 0 and a false
-            discovery rate over all taps under `q`.
+        percent: The most selective units of all taps, this many of a hundred (fewer where fewer have t > 0); none:
+            all with t > 0 and a false discovery rate over all taps under `q`.
         q: Bound of the false discovery rate.
         items: `"all"`, or the `"odd"` or `"even"` items of each condition (the first is 0, even).
         model: Fingerprint of the model, stored with the mask.
@@ -65,6 +65,7 @@ def localize(
             raise ValueError(f"percent is {percent}: it must lie between 0 and 100")
         mask, rule = np.zeros(len(t), dtype=bool), f"the {percent:g} % of all units with the largest t"
         mask[np.argsort(-np.nan_to_num(t, nan=-np.inf), kind="stable")[: round(percent / 100 * len(t))]] = True
+        mask &= t > 0
     attributes = {"contrast": f"{a}:{b}", "rule": rule, "items": items, "model": model}
     return result.assign(mask=("unit", mask)).assign_attrs(attributes)[["mask", "t", "q", "d"]]
 
@@ -141,10 +142,9 @@ def load_localizer(path: str | Path, model: str | None = None) -> xr.Dataset:
 
 
 def _parity(responses: xr.DataArray, a: str, b: str) -> np.ndarray:
-    """Return which items are odd, counted within each condition from 0."""
+    """Return which items are odd, counted within each condition from 0; those of a group are in one half."""
     for name in (a, b):
         n = int((responses["condition"].values == name).sum())
         if n < 6:
             raise ValueError(f"the condition {name!r} has {n} stimuli: to cross-validate, at least 6 are needed")
-    in_a, in_b = condition_masks(responses, a, b)
-    return (np.where(in_a, np.cumsum(in_a), np.cumsum(in_b)) - 1) % 2 == 1
+    return halves(*condition_masks(responses, a, b), groups_of(responses))[1]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from toposheet.cortex.contrasts import groups_of
 from toposheet.cortex.layout import cells_of
-from toposheet.stats import q_values
+from toposheet.stats import halves, q_values
 from toposheet.stats.contrast import Moments, centred, welch, welch_t
 from toposheet.stats.readout import gaussian_weights
 
@@ -43,7 +44,7 @@ def contrast_maps(responses: xr.DataArray, in_a: np.ndarray, in_b: np.ndarray) -
     """
     x = responses.values
     welch_of_all = welch_t(x, in_a, in_b)
-    even, odd = (_half(x, in_a & half, in_b & half) for half in _halves(in_a, in_b))
+    even, odd = (_half(x, in_a & half, in_b & half) for half in halves(in_a, in_b, groups_of(responses)))
     return ContrastMaps(welch_of_all.t, q_values(welch_of_all.p), even, odd)
 
 
@@ -74,7 +75,7 @@ def replaced(
         return
     # What a readout of responses does to their means it does to the means' map; variances need every response, but
     # only its distance from the mean of its group: half of a condition, so that halves cost nothing extra.
-    groups = [in_x & half for in_x in (in_a, in_b) for half in _halves(in_a, in_b)]
+    groups = [in_x & half for in_x in (in_a, in_b) for half in halves(in_a, in_b, groups_of(responses))]
     x = centred(responses.values)
     means = np.stack([x[group].mean(axis=0) for group in groups])
     deviations = np.concatenate([x[group] - mean for group, mean in zip(groups, means, strict=True)])
@@ -127,12 +128,6 @@ class _Readout:
         rows, columns = self._rows.astype(x.dtype), self._columns.astype(x.dtype)
         down = (rows @ grid.reshape(height, width * n)).reshape(height, width, n)
         return np.matmul(columns, down)
-
-
-def _halves(in_a: np.ndarray, in_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the even and the odd items of both conditions, counted within each."""
-    rank = np.where(in_a, np.cumsum(in_a, axis=-1), np.cumsum(in_b, axis=-1)) - 1
-    return rank % 2 == 0, rank % 2 == 1
 
 
 def _half(x: np.ndarray, in_a: np.ndarray, in_b: np.ndarray) -> np.ndarray:

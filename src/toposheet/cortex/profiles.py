@@ -31,7 +31,8 @@ def profiles(responses: xr.DataArray, clusters: xr.DataArray, resamples: int = 2
 
     Returns:
         A row for each group and condition: `cluster` (a number, or `network`: all of them together), `tap` (`*` for
-        the network), `n_units, condition, n_texts, response, low, high` (95 % percentile interval over texts).
+        the network), `n_units, condition, n_texts, response, sd` (over texts), `low, high` (95 % percentile
+        interval over texts).
     """
     conditions = list(dict.fromkeys(responses["condition"].values.tolist()))
     rng = np.random.default_rng(seed)
@@ -50,11 +51,12 @@ def profiles(responses: xr.DataArray, clusters: xr.DataArray, resamples: int = 2
                     "condition": condition,
                     "n_texts": len(values),
                     "response": values.mean(),
+                    "sd": values.std(ddof=1),
                     "low": low,
                     "high": high,
                 }
             )
-    columns = ["cluster", "tap", "n_units", "condition", "n_texts", "response", "low", "high"]
+    columns = ["cluster", "tap", "n_units", "condition", "n_texts", "response", "sd", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -108,7 +110,7 @@ def criteria(
     """Return whether a network meets TopoLM's three criteria of a language network, each with its test.
 
     1. *Selective*: units chosen by one half of the items prefer sentences to non-words in the other half, and
-       selective units lie together: the largest cluster is larger than that of units at other places.
+       selective units lie together: their mask has a larger Moran's I than that of units at other places.
     2. *Response profile*: it responds more to sentences (S) than to word lists (W) and to Jabberwocky (J), and to both
        more than to non-word lists (N), as the human language network does. Each pair is a Welch test over texts,
        one-sided.
@@ -125,18 +127,18 @@ def criteria(
 
     Returns:
         Columns `criterion, measure, value, null_mean, null_sd, z, p, holds`. The null is the place-null of clusters and
-        the label-null of consistency; `holds` is p < 0.05 and the value positive.
+        the label-null of consistency; `holds` is p <= 0.05 and the value positive.
     """
     rows: list[dict[str, object]] = []
 
     def add(criterion: str, measure: str, value: float, p: float, **null: float) -> None:
-        holds = bool(p < 0.05 and value > 0)
+        holds = bool(p <= 0.05 and value > 0)
         rows.append({"criterion": criterion, "measure": measure, "value": value, **null, "p": p, "holds": holds})
 
     network = localized[localized["tap"] == "*"].iloc[0]
     add("1 selective", "sentences over non-words, held-out items (d)", float(network["d"]), float(network["p"]))
-    largest = clustering[clustering["statistic"] == "largest_cluster"].to_dict("records")[0]
-    add("1 selective", "largest cluster, units, mean over taps", **{name: float(largest[name]) for name in _NULLED})
+    mask = clustering[clustering["statistic"] == "mask_morans_i"].to_dict("records")[0]
+    add("1 selective", "Moran's I of the selective units' mask", **{name: float(mask[name]) for name in _NULLED})
     n_clusters = int(clusters.max()) if clusters.size else 0
     label_of = {name: (names or {}).get(name, name) for name in "SWJN"}
     whole = _groups(responses, clusters)[-1].response(responses) if n_clusters else None

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from toposheet.cortex.contrasts import condition_masks, readout
+from toposheet.cortex.contrasts import condition_masks, groups_of, readout
 from toposheet.cortex.layout import TapLayout, tap_layouts
 from toposheet.cortex.maps import ContrastMaps, contrast_maps, relabelled, replaced
 from toposheet.stats import (
@@ -92,12 +92,15 @@ def topography_statistics(
     the readout: are the places special? The *label-null* deals the stimuli out to the conditions anew: is
     it the contrast, or would noise, which is smooth in a topographic model, make such a map too? (Of
     smoothness: a selective map need not be smoother than chance; significance and cross-half tell that.)
+    Where stimuli have a column `group`, those of a group (texts that share words) keep one label and are in one
+    half; t, p and q still take them for independent. The effect itself is part of what labels dealt anew make noise of.
 
     `statistic` is one of
 
     - `morans_i`: spatial autocorrelation of t (`morans_i`, queen contiguity, nothing thresholded);
     - `cross_half_i`: bivariate Moran's I between the maps of the even and of the odd items of each
-      condition: how much of the map comes back (nan under 4 items a condition);
+      condition: how much of the map comes back (nan under 4 items a condition). Its test is the label-null; the
+      place-null, here too, only asks of places;
     - `islands_i`: Moran's I of the significant units alone; nan, and counted in `undefined`, where under 10 %
       or 30 units of a tap are significant;
     - `significant_fraction`: units with q < 0.05, Benjamini-Hochberg over all taps jointly;
@@ -126,7 +129,7 @@ def topography_statistics(
     responses = of_two(responses, a, b)
     in_a, in_b = condition_masks(responses, a, b)
     for_labels, for_places = np.random.default_rng(seed).spawn(2)
-    labels = shuffled_labels(in_a, in_b, permutations, for_labels)
+    labels = shuffled_labels(in_a, in_b, permutations, for_labels, groups_of(responses))
     orders = shuffled_within(_numbered(responses["tap"].values), permutations, for_places)
     taps = tap_layouts(responses)
     tables = []
@@ -234,7 +237,7 @@ def _of_map(t: np.ndarray, q: np.ndarray, even: np.ndarray, odd: np.ndarray) -> 
         "morans_i": morans_i(t),
         "cross_half_i": cross_morans_i(even, odd),
         "islands_i": islands_morans_i(t, significant),
-        "significant_fraction": significant.sum(axis=(-2, -1)) / np.isfinite(t).sum(axis=(-2, -1)),
+        "significant_fraction": significant.sum(axis=(-2, -1)) / (~np.isnan(t)).sum(axis=(-2, -1)),
         "clusters": positive[0] + negative[0],
         "largest_cluster": np.maximum(positive[1], negative[1]),
     }

@@ -16,7 +16,7 @@ from toposheet.report.results import STATISTICS
 from toposheet.stats.bootstrap import hierarchical_bootstrap
 
 COMPARED = {"morans_i": "Moran's I", "cross_half_i": "cross-half I", "significant_fraction": "units significant"}
-RESAMPLES = 5000
+RESAMPLES, ENOUGH = 5000, 10  # with 5 models an interval of 95 % covered 81 % in simulations, with 10 91 %
 
 
 def grouped(models: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -59,8 +59,10 @@ def write_comparison(groups: Mapping[str, Sequence[str]], out: Path, resamples: 
     with folder_aside(out) as aside:
         table.to_csv(aside / "compare.csv", index=False)
     shown = table[table["fwhm_mm"] == table["fwhm_mm"].min()].drop(columns=["fwhm_mm", "n_taps"])
-    note = "" if max(map(len, groups.values())) > 1 else (
-        "\nOne model in each group: intervals are over its taps, and say nothing about another training run."
+    few = [group for group, models in groups.items() if len(models) < ENOUGH]
+    note = "" if not few else (
+        f"\nFewer than {ENOUGH} models in {', '.join(few)}: intervals there are too narrow to stand for other training "
+        "runs (with one model they are over its taps alone)."
     )  # fmt: skip
     return shown.to_string(index=False, float_format=lambda value: f"{value:.3f}") + note
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from scipy.stats import ttest_ind_from_stats
 
 from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.figures.numbers import number
@@ -131,9 +133,9 @@ def _clustering(entry: Published, role: str, statistics: pd.DataFrame, battery: 
 
 def _verdict(value: float, published: float, p: float, label_p: float, battery: str) -> str:
     """Return what a value says: of topography and of the contrast, by its nulls, and of the published value."""
-    if p >= 0.05:
-        topography = "no topography (p ≥ 0.05)"
-    elif label_p >= 0.05:
+    if p > 0.05:
+        topography = "no topography (p > 0.05)"
+    elif label_p > 0.05:
         topography = "topographic, yet no smoother than shuffled labels make it"
     else:
         topography = "topographic, and smoother than shuffled labels make it"
@@ -183,7 +185,7 @@ def _significant(
     measured = found.iloc[0].to_dict()
     columns = {"contrast": measured["contrast"], "measured": float(measured["value"])}
     columns |= {name: float(measured[name]) for name in ("label_z", "label_p")}
-    more = "more" if columns["label_p"] < 0.05 else "no more"
+    more = "more" if columns["label_p"] <= 0.05 else "no more"
     return row | columns | {"verdict": f"{more} than shuffled labels give"}
 
 
@@ -193,17 +195,21 @@ def _profile(name: str, out: Path) -> dict[str, Any]:
         table = table[(table["model"] == name) & (table["cluster"] == "network")].set_index("condition")
     if not len(table):
         return {"verdict": "no language network: no cluster of 10 units"}
-    low, high, means = (table[column].to_dict() for column in ("low", "high", "response"))
-    pairs = (("S", "W"), ("S", "J"), ("W", "J"), ("W", "N"), ("J", "N"))
-    apart = {(x, y): low[x] > high[y] for x, y in pairs}
+    means, sds, texts = (table[column].to_dict() for column in ("response", "sd", "n_texts"))
+
+    def larger(x: str, y: str) -> bool:
+        """Whether the response to one condition is larger than to another: Welch's test over texts, one-sided."""
+        of_both = (means[x], sds[x], texts[x], means[y], sds[y], texts[y])
+        _, p = np.asarray(ttest_ind_from_stats(*of_both, equal_var=False, alternative="greater"))
+        return bool(p < 0.05)
+
     measured = ", ".join(f"{c} {number(means[c], 3)}" for c in "SWJN")
-    if apart["W", "J"] and apart["J", "N"] and not apart["S", "W"]:
-        verdict = "as published (S ~ W > J > N, intervals apart)"
-    elif apart["S", "W"] and apart["S", "J"] and apart["W", "N"] and apart["J", "N"]:
-        verdict = "as in the brain (S > W, J > N, intervals apart)"
+    if larger("S", "W") and larger("S", "J") and larger("W", "N") and larger("J", "N"):
+        verdict = "as in the brain: S > W, J > N"
+    elif larger("W", "J") and larger("J", "N") and not larger("S", "W") and not larger("W", "S"):
+        verdict = "as published: W > J > N, and no difference between S and W that these texts show"
     else:
-        order = " > ".join(sorted("SWJN", key=lambda condition: -means[condition]))
-        verdict = f"another profile: {order}, not all intervals apart"
+        verdict = f"another profile: {' > '.join(sorted('SWJN', key=lambda condition: -means[condition]))}"
     return {"measured": measured, "verdict": verdict}
 
 

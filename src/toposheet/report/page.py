@@ -234,7 +234,7 @@ def _surviving(out: Path, statistics: pd.DataFrame) -> pd.DataFrame:
         own = table
         for key, value in row.items():
             own = own[own[key] == value] if len(own) else own
-        real = own[own["p"] < SIGNIFICANT] if len(own) else own
+        real = own[own["p"] <= SIGNIFICANT] if len(own) else own
         rows.append(
             row
             | {

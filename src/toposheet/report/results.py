@@ -14,7 +14,7 @@ import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
-from toposheet.cortex import correlation_curve, respond, response_statistics, without_confounds
+from toposheet.cortex import correlation_curve, respond, response_statistics
 from toposheet.cortex.analysis import Analysis, LanguageNetwork, analyse, language_network
 from toposheet.cortex.controls import named, split_name
 from toposheet.cortex.statistics import summary_of
@@ -109,17 +109,23 @@ def _of_model(
 
     for study in battery.studies:
         bar.set_postfix_str(f"{name}: {study.name}")
-        of_study = respond(
+        of_study = responses[study.name] = respond(
             model, topo, study.stimuli, tokenizer,
             progress=not bar.disable, pooling=settings["pooling"], cache=cache,
         )  # fmt: skip
-        of_study = responses[study.name] = without_confounds(of_study, settings["confounds"])
         add(MATCHING, matching(study.stimuli, count, factors_of(study.contrasts)), stimuli=study.name)
         add(RESPONSES, response_statistics(of_study, permutations, seed).drop(columns="contrast"), stimuli=study.name)
         add(CURVES, correlation_curve(of_study, permutations, seed), stimuli=study.name)
         if study.contrasts:
             analysis = analyse(
-                of_study, topo, study.contrasts, settings["fwhm_mm"], permutations, settings["controls"], seed
+                of_study,
+                topo,
+                study.contrasts,
+                settings["fwhm_mm"],
+                permutations,
+                settings["controls"],
+                seed,
+                settings["confounds"],
             )
             analysis = _renamed(analysis, {c.name: names[study.name, c] for c in study.contrasts})
             add(STATISTICS, analysis.statistics, stimuli=study.name)

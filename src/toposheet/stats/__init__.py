@@ -2,7 +2,15 @@ from toposheet.stats.clusters import cluster_masses, clusters, count_and_largest
 from toposheet.stats.contrast import Moments, Welch, q_values, residuals, welch, welch_t
 from toposheet.stats.covariance import Pairs, participation_ratio, spatial_correlation
 from toposheet.stats.moran import cross_morans_i, islands_morans_i, morans_i, morans_i_on_graph
-from toposheet.stats.nulls import Null, against_null, check_permutations, shuffled_labels, shuffled_within
+from toposheet.stats.nulls import (
+    Null,
+    against_null,
+    check_permutations,
+    halves,
+    reaches,
+    shuffled_labels,
+    shuffled_within,
+)
 from toposheet.stats.readout import gaussian_readout
 
 __all__ = [
@@ -17,12 +25,14 @@ __all__ = [
     "count_and_largest",
     "cross_morans_i",
     "gaussian_readout",
+    "halves",
     "islands_morans_i",
     "largest_mass",
     "morans_i",
     "morans_i_on_graph",
     "participation_ratio",
     "q_values",
+    "reaches",
     "residuals",
     "shuffled_labels",
     "shuffled_within",

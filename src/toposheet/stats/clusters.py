@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
 Contiguity = Literal["queen", "rook"]
+_LARGEST_T, _MOST_HEIGHTS = 1e3, 1000  # an infinite t is that of units that do not vary but differ
 MIN_SIZE = 10  # units: smaller clusters are dropped (TopoLM, arXiv:2410.11516)
 
 
@@ -58,7 +59,7 @@ def cluster_masses(
     Returns:
         Number of the cluster of each cell (0 for none), and masses by cluster: entry 0 is that of no cluster, 0.
     """
-    filled = np.nan_to_num(t, nan=0.0)
+    filled = np.nan_to_num(t, nan=0.0, posinf=_LARGEST_T, neginf=-_LARGEST_T)
     positive, n_positive = _components(filled > threshold, contiguity)
     negative, n_negative = _components(filled < -threshold, contiguity)
     labels = np.where(negative > 0, negative + len(n_positive) - 1, positive)
@@ -91,13 +92,14 @@ def tfce(
     Args:
         t: One map or a stack; nan cells are holes.
         contiguity: `"queen"` or `"rook"`.
-        step: Between heights, in units of t.
+        step: Between heights, in units of t; larger where that would make more than 1,000 heights.
         extent_power: E.
         height_power: H.
     """
-    filled = np.nan_to_num(t, nan=0.0)
-    scores = np.zeros(filled.shape)
-    for height in np.arange(step, np.abs(filled).max(initial=0.0), step):
+    filled = np.nan_to_num(t, nan=0.0, posinf=_LARGEST_T, neginf=-_LARGEST_T)
+    scores, highest = np.zeros(filled.shape), np.abs(filled).max(initial=0.0)
+    step = max(step, highest / _MOST_HEIGHTS)
+    for height in np.arange(step, highest, step):
         for sign in (1.0, -1.0):
             labels, sizes = _components(sign * filled > height, contiguity)
             sizes[0] = 0

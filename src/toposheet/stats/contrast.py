@@ -109,16 +109,13 @@ def residuals(
 ) -> Float[np.ndarray, "stimuli units"]:
     """Return what a linear regression on confounds (and a constant) leaves of responses, the means kept.
 
-    What confounds and conditions explain alike is taken away too: a contrast of residuals can only be smaller
-    than one in which both compete, as in the permutation scheme of Freedman & Lane (1983, doi:10.2307/1391660).
-
     Args:
         x: Responses.
         confounds: What to take out, e.g. length and frequency of each text.
     """
     design = confounds - confounds.mean(axis=0)
-    x = x.astype(np.float64)
-    return x - design @ np.linalg.lstsq(design, x - x.mean(axis=0), rcond=None)[0]
+    x, mean = x.astype(np.float64), x.mean(axis=0, dtype=np.float64)
+    return x - design @ np.linalg.lstsq(design, x - mean, rcond=None)[0]
 
 
 def q_values(p: Float[np.ndarray, "*labellings units"]) -> Float[np.ndarray, "*labellings units"]:

@@ -71,6 +71,8 @@ class SpatialCorrelation:
         FWHM = spacing sqrt(-2 ln 2 / ln r(spacing)) (Forman et al. 1995, doi:10.1002/mrm.1910330508), 0 where
         neighbours are not correlated.
         """
+        if not len(self.distances):
+            return np.full(self.r.shape[:-1], np.nan)
         r = np.clip(self.r[..., 0], 0.0, 1.0)
         with np.errstate(divide="ignore"):
             return np.asarray(self.distances[0] * np.sqrt(-2 * np.log(2) / np.log(r)))
@@ -109,13 +111,13 @@ def spatial_correlation(
     norm = np.sqrt((z**2).sum(axis=0))
     z = np.divide(z, norm, out=np.zeros_like(z), where=norm > 0)
     correlation = (z.T @ z).astype(np.float32)
-    n = np.bincount(pairs.distance_class)
+    n = np.bincount(pairs.distance_class, minlength=len(pairs.distances))
     orders_or_identity = np.arange(x.shape[1]) if orders is None else orders
     rows = orders_or_identity.reshape(-1, x.shape[1])
     r, positive = np.empty((len(rows), len(n))), np.empty((len(rows), len(n)))
     for row, order in enumerate(rows):
         of_pairs = correlation[order[pairs.first], order[pairs.second]]
-        r[row] = np.bincount(pairs.distance_class, weights=of_pairs)
-        positive[row] = np.bincount(pairs.distance_class, weights=np.maximum(of_pairs, 0))
+        r[row] = np.bincount(pairs.distance_class, weights=of_pairs, minlength=len(n))
+        positive[row] = np.bincount(pairs.distance_class, weights=np.maximum(of_pairs, 0), minlength=len(n))
     shape = (*orders_or_identity.shape[:-1], len(n))
     return SpatialCorrelation(pairs.distances, n, (r / n).reshape(shape), (positive / n).reshape(shape))

@@ -53,9 +53,8 @@ def against_null(value: np.ndarray | float, draws: Float[np.ndarray, "permutatio
         mean = np.where(n > 1, np.where(defined, draws, 0.0).sum(axis=0) / n, np.nan)
         squares = np.where(defined, draws - mean, 0.0) ** 2
         sd = np.where(n > 1, np.sqrt(squares.sum(axis=0) / (n - 1)), np.nan)
-        z = np.where(sd > 0, (value - mean) / sd, np.nan)
-    extreme = (draws >= value) if larger else (draws <= value)  # a nan is neither
-    p = (1 + extreme.sum(axis=0)) / (1 + n)
+        z = np.where(sd > 1e-9 * np.abs(mean), (value - mean) / sd, np.nan)
+    p = (1 + reaches(draws, value, larger).sum(axis=0)) / (1 + n)  # a nan reaches nothing
     p = np.where(np.isnan(value) | np.isnan(mean), np.nan, p)
     return Null(mean=mean, sd=sd, z=z, p=p, undefined=np.asarray(1 - n / len(draws)))
 
@@ -65,16 +64,55 @@ def shuffled_labels(
     in_b: Bool[np.ndarray, " stimuli"],
     permutations: int,
     rng: np.random.Generator,
+    groups: Int[np.ndarray, " stimuli"] | None = None,
 ) -> tuple[Bool[np.ndarray, "permutations stimuli"], Bool[np.ndarray, "permutations stimuli"]]:
-    """Return labellings in which the stimuli of A and B are dealt out anew, the group sizes kept."""
-    either = np.flatnonzero(in_a | in_b)
-    a = np.zeros((permutations, len(in_a)), dtype=bool)
+    """Return labellings in which the stimuli of A and B are dealt out anew, as many (or as many groups) to each.
+
+    Args:
+        in_a: Which stimuli are in condition A.
+        in_b: Which are in condition B.
+        permutations: How many labellings.
+        rng: Source of the randomness.
+        groups: Stimuli that are not independent of each other (texts that share words) have the same number: they
+            keep one label, or else chance would make effects of the words they share.
+
+    Raises:
+        ValueError: a group has stimuli of both conditions.
+    """
+    numbers = np.arange(len(in_a)) if groups is None else groups
+    _, first, group = np.unique(numbers, return_index=True, return_inverse=True)
+    if (in_a != in_a[first][group])[in_a | in_b].any() or (in_b != in_b[first][group])[in_a | in_b].any():
+        raise ValueError("a group of stimuli has some of either condition: groups must lie within conditions")
+    group_a, group_b = in_a[first], in_b[first]
+    either = np.flatnonzero(group_a | group_b)
+    a = np.zeros((permutations, len(first)), dtype=bool)
     b = a.copy()
     for row in range(permutations):
         order = rng.permutation(either)
-        a[row, order[: in_a.sum()]] = True
-        b[row, order[in_a.sum() :]] = True
-    return a, b
+        a[row, order[: group_a.sum()]] = True
+        b[row, order[group_a.sum() :]] = True
+    return a[:, group], b[:, group]
+
+
+def halves(
+    in_a: Bool[np.ndarray, "*labellings stimuli"],
+    in_b: Bool[np.ndarray, "*labellings stimuli"],
+    groups: Int[np.ndarray, " stimuli"] | None = None,
+) -> tuple[Bool[np.ndarray, "*labellings stimuli"], Bool[np.ndarray, "*labellings stimuli"]]:
+    """Return the even and the odd stimuli of both conditions, counted from 0 within each; groups are not split."""
+    numbers = np.arange(in_a.shape[-1]) if groups is None else groups
+    _, first, group = np.unique(numbers, return_index=True, return_inverse=True)
+    by_appearance = np.argsort(first)
+    place = np.argsort(by_appearance)[group]
+    group_a, group_b = in_a[..., first[by_appearance]], in_b[..., first[by_appearance]]
+    rank = np.where(group_a, np.cumsum(group_a, axis=-1), np.cumsum(group_b, axis=-1)) - 1
+    return (rank % 2 == 0)[..., place], (rank % 2 == 1)[..., place]
+
+
+def reaches(draws: np.ndarray, value: np.ndarray | float, larger: bool = True) -> np.ndarray:
+    """Return which draws are at least as extreme as a value, equal but for rounding included."""
+    slack = 1e-6 * np.abs(value)
+    return draws >= value - slack if larger else draws <= value + slack
 
 
 def shuffled_within(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from toposheet.stimuli.lexicon import FUNCTION_WORDS
 from toposheet.stimuli.matched import difference
 
 
@@ -27,6 +31,32 @@ def word_frequency(texts: Sequence[str]) -> np.ndarray | None:
 def text_length(texts: Sequence[str]) -> np.ndarray:
     """Return the number of letters of each text."""
     return np.array([sum(sign.isalpha() for sign in text) for text in texts], dtype=float)
+
+
+def sharing_words(texts: Sequence[str]) -> np.ndarray:
+    """Return a number for each text, equal for those that share a content word, directly or through other texts.
+
+    Texts that share words are not independent of each other; function words (`lexicon.FUNCTION_WORDS`) do not count.
+    """
+    words = [set(re.findall(r"[\w'-]+", text.lower())) - FUNCTION_WORDS for text in texts]
+    index = {word: i for i, word in enumerate(sorted(set().union(*words)))}
+    rows = [row for row, of_text in enumerate(words) for _ in of_text]
+    columns = [len(texts) + index[word] for of_text in words for word in sorted(of_text)]
+    n = len(texts) + len(index)
+    _, labels = connected_components(coo_array((np.ones(len(rows)), (rows, columns)), shape=(n, n)), directed=False)
+    return labels[: len(texts)]
+
+
+def with_groups(stimuli: pd.DataFrame) -> pd.DataFrame:
+    """Return stimuli with a column `group` that says which share words, where that can be kept to.
+
+    A null then moves whole groups between conditions: impossible, and no column is added, where a group has texts of
+    two conditions or a condition has fewer than 3 groups.
+    """
+    groups = stimuli.assign(group=sharing_words(stimuli["text"].tolist()))
+    within = groups.groupby("group")["condition"].nunique().max() == 1
+    enough = groups.groupby("condition")["group"].nunique().min() >= 3
+    return groups if within and enough else stimuli
 
 
 def matching(

@@ -12,6 +12,7 @@ import pandas as pd
 
 from toposheet.stimuli.lexicon import FUNCTION_WORDS, inflections, lemmas, missing, zipf
 from toposheet.stimuli.matched import difference, matched
+from toposheet.stimuli.measures import with_groups
 
 CONCRETE_FROM, ABSTRACT_TO = 3.5, 2.25  # of 1 (abstract) to 5 (concrete)
 MODALITIES = ("visual", "auditory", "haptic", "interoceptive")
@@ -111,7 +112,8 @@ def pairs(seed: int = 0, per_category: int = 36, n_tokens: Callable[[str], int] 
     Returns:
         Columns `run` (`odd` or `even`), `block` (in the order of presentation, odd and even runs in turn), `class`
         (`noun` or `verb`), `category`, `pair`, `text` (the pair), `condition` (the class), `item` (even in even runs; a
-        noun and a verb pair of an item are matched) and `synthetic` (True). Within a class, rows of even and odd runs
+        noun and a verb pair of an item are matched), `synthetic` (True) and `group` (pairs that share words, directly
+        or through others: a null keeps them together). Within a class, rows of even and odd runs
         alternate: every second row has other words than those between.
 
     Raises:
@@ -143,7 +145,7 @@ def pairs(seed: int = 0, per_category: int = 36, n_tokens: Callable[[str], int] 
 
     rng = np.random.default_rng(seed)
     chosen = matched(cells, measures, 2 * WORDS_IN_HALF, rng, p_values)
-    return _presented({cell: _pairs_of(rows, places) for cell, rows in chosen.items()}, rng)
+    return with_groups(_presented({cell: _pairs_of(rows, places) for cell, rows in chosen.items()}, rng))
 
 
 def _places_in_pairs(n: int) -> dict[str, list[tuple[int, int]]]:

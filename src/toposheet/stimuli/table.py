@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from toposheet.stimuli.measures import with_groups
+
 
 def read_stimuli(path: str | Path, text_column: str = "text", condition_column: str = "condition") -> pd.DataFrame:
     """Return the stimuli of a CSV file, with columns `text`, `condition` and whatever else it has.
@@ -73,5 +75,6 @@ def _of_published_format(table: pd.DataFrame) -> pd.DataFrame | None:
     for text_column, condition_column in (("sentence", "condition"), ("word", "class"), ("pair", "class")):
         if {text_column, condition_column} <= columns:
             kept = [c for c in table if c not in (text_column, condition_column) and not str(c).startswith("Unnamed")]
-            return pd.DataFrame({"text": table[text_column], "condition": table[condition_column]}).join(table[kept])
+            read = pd.DataFrame({"text": table[text_column], "condition": table[condition_column]}).join(table[kept])
+            return with_groups(read) if text_column == "pair" and len(read) else read
     return None
