@@ -83,7 +83,8 @@ def without_confounds(responses: xr.DataArray, confounds: Sequence[str], a: str,
     What confounds and conditions explain alike is taken away with the confounds: where the two go together a contrast
     is too small rather than too large. Deviations from the mean of a condition are scaled by
     sqrt((n - 2) / (n - 2 - k)), so that t pays for its k confounds; where these are balanced over the conditions it is
-    that of the regression. Labels shuffled afterwards are not fitted anew: with few texts a confound their p is too small, so there must be 20.
+    that of the regression. Labels shuffled afterwards are not fitted anew: with few texts a confound their p is too
+    small, so there must be 20.
 
     Args:
         responses: From `respond`.
