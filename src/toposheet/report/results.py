@@ -167,9 +167,10 @@ def _write(results: Mapping[str, _Result], battery: Battery, aside: Path) -> Non
     tables: dict[str, list[pd.DataFrame]] = {}
     for result in results.values():
         for file, of_model in result.tables.items():
-            tables.setdefault(file, []).extend(table for table in of_model if len(table))
+            tables.setdefault(file, []).extend(of_model)
     for file, parts in tables.items():
-        pd.concat(parts, ignore_index=True).to_csv(aside / file, index=False)
+        filled = [table for table in parts if len(table)] or parts[:1]  # empty ones would spoil the types of columns
+        pd.concat(filled, ignore_index=True).to_csv(aside / file, index=False)
     summary_of(pd.concat(tables[STATISTICS], ignore_index=True)).to_csv(aside / SUMMARY, index=False)
     names = xr.DataArray(list(results), dims="model", name="model")
     maps = [xr.concat(result.maps, dim="contrast") for result in results.values()]
