@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import accumulate
@@ -23,19 +24,22 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toposheet"
 
 
-def recall(folder: Path, name: str, compute: Callable[[], np.ndarray]) -> np.ndarray:
-    """Return an array that lies in a folder under this name, or compute it and leave it there.
+def recall(folder: Path, name: str, shape: tuple[int, ...], compute: Callable[[], np.ndarray]) -> np.ndarray:
+    """Return an array of a shape that lies in a folder under this name, or compute it and leave it there.
 
     A file that cannot be read is computed anew; a folder that cannot be written to costs the time and nothing else.
     Files that were not used for the longest time go when there are over 4 GB.
     """
     path = folder / name
     try:
-        array = np.load(path, allow_pickle=False)
-        path.touch()
-        return array
-    except (OSError, ValueError, EOFError):
-        array = compute()
+        with path.open("rb") as file:
+            array = np.load(file, allow_pickle=False)
+        if isinstance(array, np.ndarray) and array.shape == shape:
+            path.touch()
+            return array
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        pass
+    array = compute()
     content = io.BytesIO()
     np.save(content, array)
     with suppress(OSError):

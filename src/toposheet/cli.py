@@ -515,6 +515,8 @@ def brain_moran(
         figure: Draw the map to this PNG or PDF file.
     """
     if figure is not None:
+        if figure.suffix not in (".png", ".pdf", ".svg"):
+            raise ValueError(f"--figure is {figure}: name a file that ends in .png, .pdf or .svg")
         _check_out(figure.parent)
     from toposheet.cortex.surface import read_surface_map, surface_morans_i
 
@@ -697,7 +699,8 @@ def _contrasts(table: pd.DataFrame, contrast: Sequence[str], where: str | None) 
     conditions = list(dict.fromkeys(table["condition"].astype(str)))
     if not contrast:
         raise ValueError(f"say what to compare with --contrast A:B; the conditions are: {', '.join(conditions)}")
-    wanted = tuple(parse_contrast(text, conditions, (column, value) if where else None) for text in contrast)
+    within = (column, value) if where else None
+    wanted = tuple(dict.fromkeys(parse_contrast(text, conditions, within) for text in contrast))
     for one in wanted:
         one.check(table)
     return wanted

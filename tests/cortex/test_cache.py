@@ -56,8 +56,12 @@ def test_a_damaged_or_unwritable_cache_costs_time_and_nothing_else(model, topo, 
     file = next(tmp_path.glob("*.npy"))
     file.write_bytes(file.read_bytes()[:100])
     np.testing.assert_array_equal(ts.respond(model, topo, stimuli, tokenizer, cache=tmp_path), expected)
+    file.write_bytes(b"PK\x03\x04 no array")
+    np.testing.assert_array_equal(ts.respond(model, topo, stimuli, tokenizer, cache=tmp_path), expected)
+    np.save(file, np.zeros((2, 3)))
+    np.testing.assert_array_equal(ts.respond(model, topo, stimuli, tokenizer, cache=tmp_path), expected)
     np.testing.assert_array_equal(ts.respond(model, topo, stimuli, tokenizer, cache="/proc/nowhere"), expected)
-    assert len(count) == 3
+    assert len(count) == 5
 
 
 def test_the_least_recently_used_go_when_there_is_too_much(tmp_path, monkeypatch):
@@ -65,7 +69,7 @@ def test_the_least_recently_used_go_when_there_is_too_much(tmp_path, monkeypatch
 
     monkeypatch.setattr(caching, "LIMIT", 25_000)
     for i in range(3):
-        caching.recall(tmp_path, f"{i}.npy", lambda: np.zeros(1250))
+        caching.recall(tmp_path, f"{i}.npy", (1250,), lambda: np.zeros(1250))
         os.utime(tmp_path / f"{i}.npy", (i, i)) if (tmp_path / f"{i}.npy").exists() else None
     assert sorted(path.name for path in tmp_path.glob("*.npy")) == ["1.npy", "2.npy"]
 

@@ -79,14 +79,16 @@ def repeated(seed, copies):
     texts = np.repeat(rng.normal(size=(8, SIDE**2)), copies, axis=0)
     data.values[:] = texts + 0.3 * data.values
     labels = np.repeat(["a", "b"] * 4, copies)
-    return data.assign_coords(condition=("stimulus", labels), group=("stimulus", np.repeat(np.arange(8), copies)))
+    return data.assign_coords(
+        condition=("stimulus", labels), shared_words=("stimulus", np.repeat(np.arange(8), copies))
+    )
 
 
 def test_texts_that_share_words_are_kept_together_so_that_chance_makes_no_effect_of_them():
     with_groups, without = [], []
     for seed in range(60):
         data = repeated(seed, 4)
-        for found, responses in ((with_groups, data), (without, data.drop_vars("group"))):
+        for found, responses in ((with_groups, data), (without, data.drop_vars("shared_words"))):
             table, _ = ts.selective_clusters(responses, "a", "b", permutations=19, seed=seed, forming_p=0.05)
             found.append((table["p"] <= 0.05).any())
     assert np.mean(without) > 0.5

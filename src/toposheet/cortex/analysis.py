@@ -13,7 +13,7 @@ from toposheet.cortex.clusters import clustering_of_network, grow_clusters, sele
 from toposheet.cortex.contrasts import contrast, readout
 from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS, named, negative_controls, without_confounds
 from toposheet.cortex.localizer import cross_validated
-from toposheet.cortex.profiles import consistency, criteria, profiles
+from toposheet.cortex.profiles import criteria, profiles
 from toposheet.cortex.statistics import topography_statistics
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.topography import Topography
@@ -91,7 +91,6 @@ class LanguageNetwork:
         clusters: From `grow_clusters`: a number for each unit.
         clustering: From `clustering_of_network`.
         profiles: From `profiles`.
-        consistency: From `consistency`.
         criteria: From `criteria`.
     """
 
@@ -99,7 +98,6 @@ class LanguageNetwork:
     clusters: xr.DataArray
     clustering: pd.DataFrame
     profiles: pd.DataFrame
-    consistency: pd.Series
     criteria: pd.DataFrame
 
 
@@ -128,7 +126,6 @@ def language_network(
         clusters=clusters,
         clustering=clustering,
         profiles=profiles(measured, clusters, seed=seed),
-        consistency=consistency(measured, clusters, permutations, seed),
         criteria=criteria(localized, clustering, measured, clusters, permutations=permutations, seed=seed),
     )
 

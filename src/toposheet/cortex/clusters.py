@@ -133,7 +133,7 @@ def selective_clusters(
     smoothest tap sets the bar for all. Labels must be exchangeable: with conditions of unequal size whose spread or
     smoothness differs, p is too small where the smaller one varies more (simulated: 0.16 at a nominal 0.05 with 8 texts
     against 60 of a third of their standard deviation; none of that with equal sizes). Where stimuli have a column
-    `group`, its texts keep one label.
+    `shared_words`, texts of equal ones keep one label.
 
     Args:
         responses: From `respond`.

@@ -78,6 +78,16 @@ def condition_masks(responses: xr.DataArray, a: str, b: str) -> tuple[np.ndarray
         masks.append(mask)
     if a == b:
         raise ValueError(f"the contrast compares {a!r} with itself")
+    check_finite(responses)
+    return masks[0], masks[1]
+
+
+def check_finite(responses: xr.DataArray) -> None:
+    """Refuse responses that no statistic can be made of.
+
+    Raises:
+        ValueError: a response is nan or infinite; names the tap and the first such stimulus.
+    """
     finite = np.isfinite(responses.transpose("stimulus", "unit").values)
     if not finite.all():
         stimulus, unit = (int(axis[0]) for axis in np.nonzero(~finite))
@@ -85,14 +95,13 @@ def condition_masks(responses: xr.DataArray, a: str, b: str) -> tuple[np.ndarray
             f"the response of {responses['tap'].values[unit]} to stimulus {stimulus} is not finite (nan or inf): leave "
             "such stimuli out"
         )
-    return masks[0], masks[1]
 
 
 def groups_of(responses: xr.DataArray) -> np.ndarray | None:
-    """Return which stimuli are not independent of each other: equal numbers for the same value in a column `group`."""
-    if "group" not in responses.coords or responses["group"].dims != ("stimulus",):
+    """Return which stimuli are not independent of each other: equal numbers for equal values of `shared_words`."""
+    if "shared_words" not in responses.coords or responses["shared_words"].dims != ("stimulus",):
         return None
-    return np.unique(responses["group"].values.astype(str), return_inverse=True)[1]
+    return np.unique(responses["shared_words"].values.astype(str), return_inverse=True)[1]
 
 
 def on_grid(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:

@@ -25,7 +25,7 @@ def negative_controls(responses: xr.DataArray, a: str, b: str, seed: int = 0) ->
     `random-labels`: dealt out at random. `word-frequency`: the texts of each condition whose words are more frequent
     than its median against the others (mean Zipf frequency, `wordfreq`; left out where that is not installed).
     `length`: the same for the number of letters. Splits are within conditions, whose means are taken out, so the
-    contrast itself is in neither. Texts of a `group` stay together.
+    contrast itself is in neither. Texts of equal `shared_words` stay together.
 
     Args:
         responses: From `respond`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 import xarray as xr
 from scipy import stats as scipy_stats
 
+from toposheet.cortex.contrasts import check_finite
 from toposheet.stats import against_null, check_permutations
 
 NETWORK = "network"
@@ -103,7 +103,6 @@ def criteria(
     clustering: pd.DataFrame,
     responses: xr.DataArray,
     clusters: xr.DataArray,
-    names: Mapping[str, str] | None = None,
     permutations: int = 99,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -121,7 +120,6 @@ def criteria(
         clustering: From `clustering_of_network`.
         responses: To sentences, word lists, Jabberwocky and non-word lists.
         clusters: From `grow_clusters`.
-        names: What S, W, J and N are called in the responses, if not so.
         permutations: Draws of the label-null of the third.
         seed: Of the draws.
 
@@ -140,14 +138,13 @@ def criteria(
     mask = clustering[clustering["statistic"] == "mask_morans_i"].to_dict("records")[0]
     add("1 selective", "Moran's I of the selective units' mask", **{name: float(mask[name]) for name in _NULLED})
     n_clusters = int(clusters.max()) if clusters.size else 0
-    label_of = {name: (names or {}).get(name, name) for name in "SWJN"}
     whole = _groups(responses, clusters)[-1].response(responses) if n_clusters else None
     for larger, smaller in BRAIN:
         measure = f"{larger} > {smaller}, mean |response| of the network (d)"
         if whole is None:
             add("2 profile", measure, np.nan, np.nan)
             continue
-        x, y = (whole[responses["condition"].values == label_of[name]] for name in (larger, smaller))
+        x, y = (whole[responses["condition"].values == name] for name in (larger, smaller))
         pooled = np.sqrt(((len(x) - 1) * x.var(ddof=1) + (len(y) - 1) * y.var(ddof=1)) / (len(x) + len(y) - 2))
         _, p = np.asarray(scipy_stats.ttest_ind(x, y, equal_var=False, alternative="greater"))
         add("2 profile", measure, float((x.mean() - y.mean()) / pooled), float(p))
@@ -174,6 +171,7 @@ def _groups(responses: xr.DataArray, clusters: xr.DataArray) -> list[_Group]:
     """Return the clusters and, last, all of them together; nothing where there is no cluster."""
     if not clusters["tap"].equals(responses["tap"]):
         raise ValueError("the clusters are not over the units of these responses: make both with the same topography")
+    check_finite(responses)
     numbers, taps = clusters.values, clusters["tap"].values
     groups = [
         _Group(str(n), str(taps[numbers == n][0]), np.flatnonzero(numbers == n)) for n in range(1, numbers.max() + 1)

@@ -66,8 +66,9 @@ def respond(
                 f"the stimuli have no column {column!r}; they have: {', '.join(map(str, stimuli.columns))}"
             )
     coordinates: dict[str, Any] = dict(topo.unit_coordinates())
-    if clash := [str(name) for name in stimuli if name in coordinates]:
-        raise ValueError(f"the stimuli have a column {clash[0]!r}, which is a coordinate of units: rename the column")
+    if clash := [str(name) for name in stimuli if name in {*coordinates, "n_tokens"}]:
+        source = stimuli.attrs.get("source", "the stimuli")
+        raise ValueError(f"{source}: a column {clash[0]!r} would hide what responses are called by: rename the column")
     if len(stimuli) == 0:
         raise ValueError("there are no stimuli: the table is empty")
     tokens = _tokenised(stimuli, tokenizer, getattr(model.config, "max_position_embeddings", None))
@@ -79,7 +80,7 @@ def respond(
         responses = compute()
     else:
         key = hashlib.sha256(json.dumps([fingerprint(model, topo), tokens, pooling]).encode()).hexdigest()
-        responses = recall(Path(cache), f"responses-{key}.npy", compute)
+        responses = recall(Path(cache), f"responses-{key}.npy", (len(tokens), sum(topo.widths.values())), compute)
     odd = ~np.isfinite(responses).all(axis=0)
     if odd.any():
         raise ValueError(f"responses of {coordinates['tap'][1][odd.argmax()]} are not finite (nan or inf)")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from toposheet.cortex.contrasts import condition_masks, groups_of, readout
+from toposheet.cortex.contrasts import check_finite, condition_masks, groups_of, readout
 from toposheet.cortex.layout import TapLayout, tap_layouts
 from toposheet.cortex.maps import ContrastMaps, contrast_maps, relabelled, replaced
 from toposheet.stats import (
@@ -92,7 +92,7 @@ def topography_statistics(
     the readout: are the places special? The *label-null* deals the stimuli out to the conditions anew: is
     it the contrast, or would noise, which is smooth in a topographic model, make such a map too? (Of
     smoothness: a selective map need not be smoother than chance; significance and cross-half tell that.)
-    Where stimuli have a column `group`, those of a group (texts that share words) keep one label and are in one
+    Where stimuli have a column `shared_words`, those of a group (texts that share words) keep one label and are in one
     half; t, p and q still take them for independent. The effect itself is part of what labels dealt anew make noise of.
 
     `statistic` is one of
@@ -165,6 +165,7 @@ def response_statistics(responses: xr.DataArray, permutations: int = 99, seed: i
         ValueError: the number of permutations is out of range.
     """
     check_permutations(permutations)
+    check_finite(responses)
     taps, x = tap_layouts(responses), responses.transpose("stimulus", "unit").values.astype(np.float64)
     rng = np.random.default_rng(seed)
     value: dict[str, list[float]] = {name: [] for name in ("participation_ratio", "smoothness_mm", "wiring_mm")}
@@ -197,6 +198,7 @@ def correlation_curve(responses: xr.DataArray, permutations: int = 99, seed: int
         distance_mm, r, null_mean, null_sd, z, p`.
     """
     check_permutations(permutations)
+    check_finite(responses)
     x, rng, tables = responses.transpose("stimulus", "unit").values.astype(np.float64), np.random.default_rng(seed), []
     for tap in tap_layouts(responses):
         pairs = Pairs.of(tap.cells, tap.spacing_mm)

@@ -70,7 +70,7 @@ def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
             for column, axes in grid.items():
                 axes.plot(medians.index, medians[column], "o-", color=colour, ms=3, label=name)
             low, high = (medians["null_mean"] + sign * 2 * medians["null_sd"] for sign in (-1, 1))
-            label = "place-null ± 2 sd" if name == next(iter(snapshots)) else None
+            label = "place-null of a tap ± 2 sd" if name == next(iter(snapshots)) else None
             grid["morans_i"].fill_between(medians.index, low, high, color=MUTED, alpha=0.2, lw=0, label=label)
         last = max(table["update"].max() for table in snapshots.values())
         for column, axes in grid.items():
@@ -93,7 +93,11 @@ def correlation_curves(table: pd.DataFrame) -> Figure:
         figure = Figure(figsize=(4.6, 3.0), layout="constrained")
         axes = figure.subplots()
         for colour, (name, rows) in zip(COLOURS, table.groupby("model", sort=False), strict=False):
-            means = rows.groupby("distance_mm")[["r", "null_mean", "null_sd"]].mean()
+            of_distance = rows.groupby("distance_mm")
+            means = of_distance[["r", "null_mean"]].mean()
+            # The places of taps are shuffled independently: the variance of their mean is the mean variance over n.
+            variance = of_distance["null_sd"].agg(lambda sd: (sd**2).mean() / len(sd))
+            means["null_sd"] = np.sqrt(variance)
             axes.plot(means.index, means["r"], "o-", color=colour, ms=2.5, label=name)
             low, high = (means["null_mean"] + sign * 2 * means["null_sd"] for sign in (-1, 1))
             axes.fill_between(means.index, low, high, color=colour, alpha=0.2, lw=0)

@@ -68,7 +68,8 @@ def clustering(summary: pd.DataFrame) -> Figure:
     """Return Moran's I of every tap, models against their place-null (grey) and label-null (blue)."""
     contrasts, readouts = list(dict.fromkeys(summary["contrast"])), sorted(set(summary["fwhm_mm"]))
     with mpl.rc_context(STYLE):
-        size = (2.6 * len(contrasts) + 1.2, 2.3 * len(readouts) + 0.7)
+        n_taps = summary["tap"].nunique()
+        size = (max(2.6, 0.22 * n_taps) * len(contrasts) + 1.2, 2.3 * len(readouts) + 0.7)
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(len(readouts), len(contrasts), squeeze=False, sharey="row")
         for line, fwhm in zip(grid, readouts, strict=True):

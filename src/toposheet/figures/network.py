@@ -118,9 +118,8 @@ def _profile(axes: Axes, table: pd.DataFrame, highest: float) -> None:
     axes.bar(at, whole["response"], 0.65, color=COLOURS[0], alpha=0.75, yerr=error, error_kw={"lw": 1.2, "ecolor": INK})
     n_clusters = of_clusters["cluster"].nunique()
     plural = "s" * (n_clusters != 1)
-    axes.set_title(
-        f"network of {int(whole['n_units'].iloc[0])} units (bars), its {n_clusters} cluster{plural} (lines)", fontsize=8
-    )
+    network = f"network of {int(whole['n_units'].iloc[0])} units (bars),"
+    axes.set_title(f"{network}\nits {n_clusters} cluster{plural} (lines)", fontsize=8)
     names = {"S": "sentences", "W": "word\nlists", "J": "Jabber-\nwocky", "N": "non-words"}
     axes.set_xticks(at, [names.get(str(c), str(c)) for c in conditions], fontsize=8)
     axes.set_ylim(0, 1.15 * highest)

@@ -15,4 +15,5 @@ STYLE: Any = {
     "axes.edgecolor": MUTED,
     "text.color": INK,
     "legend.frameon": False,
+    "text.parse_math": False,  # a condition may be called $
 }

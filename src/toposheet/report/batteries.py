@@ -125,7 +125,7 @@ def battery_of(
     return Battery(
         SYNTHETIC,
         (
-            Study("built-in", builtin, CONTRASTS),
+            Study("built-in", builtin.assign(synthetic=True), CONTRASTS),
             Study("swjn", profile_stimuli(recipe, sentences, per_condition), ()),
             Study("words", words(seed, n_tokens=n_tokens), described("words").contrasts),
             Study("pairs", pairs(seed, n_tokens=n_tokens), described("pairs").contrasts),
@@ -179,6 +179,8 @@ def recipe_of(model: str | Path) -> Recipe:
 def tokens_of(model: str | Path) -> Callable[[str], int]:
     """Return a function that counts the tokens of a text as a model reads it."""
     tokenizer = tokenizer_of(local_folder(model))
+    if tokenizer is None:
+        raise ValueError(f"{model} has no tokenizer: save it with toposheet.save(..., tokenizer)")
     return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 

@@ -27,9 +27,11 @@ def grouped(models: Sequence[str]) -> dict[str, dict[str, str]]:
     """
     groups: dict[str, dict[str, str]] = {}
     for text in models:
-        group, sign, model = text.partition("=")
+        group, sign, model = ("", "", text) if Path(text).exists() else text.partition("=")
         if not sign:
-            group, model = Path(text).name or text, text
+            model = text
+            group = Path(text).name or text
+            group = text if group in groups and model not in groups[group].values() else group  # two demos' models
         if not group or not model:
             raise ValueError(f"{text!r} names no group and model: write MODEL or GROUP=MODEL")
         members = groups.setdefault(group, {})

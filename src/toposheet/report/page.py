@@ -106,7 +106,12 @@ def write_report(models: Mapping[str, str | Path], out: Path, checks: Sequence[C
 def write_figures(models: Mapping[str, str | Path], out: Path) -> list[Picture]:
     """Write `figures/*.png` and `*.pdf` from what `compute` left in a folder, and return them with their sentences."""
     with folder_aside(out / "figures") as aside, xr.open_dataset(out / MAPS, engine="h5netcdf") as maps:
-        return _pictures(models, out, maps.load(), aside)
+        pictures = _pictures(models, out, maps.load(), aside)
+        written = {path.name for path in aside.iterdir()}
+    for path in (out / "figures").iterdir():
+        if path.suffix in (".png", ".pdf") and path.name not in written:  # of an earlier run of other studies
+            path.unlink()
+    return pictures
 
 
 def of_interest(table: pd.DataFrame) -> pd.DataFrame:
@@ -161,7 +166,8 @@ def _pictures(models: Mapping[str, str | Path], out: Path, maps: xr.Dataset, asi
             means: Any = rows.groupby(["model", "sheet"])["morans_i"].mean().to_dict()
             kind = "raw" if fwhm == 0 else f"readout, FWHM {fwhm:g} mm"
             figure = contrast_maps(maps["t"].sel(contrast=contrast, fwhm_mm=fwhm), means, f"{contrast} · {kind}")
-            name = re.sub(r"[^\w.-]+", "-", f"map-{contrast}-{'raw' if fwhm == 0 else f'{fwhm:g}mm'}")
+            kind_of_file = "raw" if fwhm == 0 else f"{fwhm:g}mm"
+            name = re.sub(r"[^\w.-]+", "-", f"map-{contrast[:80]}-{kind_of_file}")
             of_models: Any = {m: middle.xs((contrast, fwhm, m)) for m in models}
             add(name, f"{contrast}, {kind}", _map_sentence(contrast, fwhm, of_models), figure)
     bars = clustering_bars(statistics, shown)
@@ -257,10 +263,11 @@ def _matching(out: Path) -> list[tuple[str, pd.DataFrame]]:
     """Return for each stimulus set in what its conditions differ; counts of tokens are those of the first model."""
     table = pd.read_csv(out / MATCHING)
     table = table[table["model"] == table["model"].iloc[0]].drop(columns="model")
-    return [
-        (str(name), rows.drop(columns="stimuli").dropna(axis="columns", how="all"))
-        for name, rows in table.groupby("stimuli", sort=False)
-    ]
+    sets = []
+    for name, rows in table.groupby("stimuli", sort=False):
+        of_set = rows.drop(columns=["stimuli", "p"]).dropna(axis="columns", how="all")
+        sets.append((str(name), of_set.assign(p=rows["p"])))
+    return sets
 
 
 def _network_sentence(out: Path) -> str:

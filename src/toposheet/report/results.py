@@ -23,7 +23,7 @@ from toposheet.report.batteries import Battery
 from toposheet.stats import check_permutations
 from toposheet.stimuli.contrasts import factors_of
 from toposheet.stimuli.measures import matching
-from toposheet.topography import load, load_topography, local_folder
+from toposheet.topography import fingerprint, load, load_topography, local_folder
 
 SUMMARY, MAPS, SETTINGS = "summary.csv", "maps.nc", "analysis.json"
 STATISTICS, RESPONSES, CURVES, CLUSTERS = "statistics.csv", "responses.csv", "correlation.csv", "clusters.csv"
@@ -75,15 +75,23 @@ def compute(
     with tqdm(total=len(models) * len(battery.studies), desc="maps", unit="study", leave=False, disable=None) as bar:
         for name, folder in models.items():
             results[name] = _of_model(name, folder, battery, settings, cache, bar)
+    stored = settings | {"models": {name: result.identity for name, result in results.items()}}
     with folder_aside(out) as aside:
         _write(results, battery, aside)
-        (aside / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
+        (aside / SETTINGS).write_text(json.dumps(stored, indent=2) + "\n")
+        written = {path.name for path in aside.iterdir()}
+    for name in _EVERY_FILE - written:  # of an earlier run of other studies
+        (out / name).unlink(missing_ok=True)
+
+
+_EVERY_FILE = {SUMMARY, MAPS, STATISTICS, RESPONSES, CURVES, CLUSTERS, LOCALIZED, PROFILES, CRITERIA, NETWORK, MATCHING}
 
 
 @dataclass
 class _Result:
     """What one model gives, table by table and study by study."""
 
+    identity: dict[str, str]
     tables: dict[str, list[pd.DataFrame]]
     maps: list[xr.Dataset]
     network: xr.DataArray | None = None
@@ -97,7 +105,8 @@ def _of_model(
     if tokenizer is None:
         raise ValueError(f"{folder} has no tokenizer: save it with toposheet.save(..., tokenizer)")
     names = {(study, contrast): called for called, (study, contrast) in battery.contrasts().items()}
-    result, responses = _Result({}, []), {}
+    identity = {"source": str(folder), "fingerprint": fingerprint(model, topo)}
+    result, responses = _Result(identity, {}, []), {}
 
     def add(file: str, table: pd.DataFrame, **columns: object) -> None:
         result.tables.setdefault(file, []).append(
@@ -174,7 +183,9 @@ def _write(results: Mapping[str, _Result], battery: Battery, aside: Path) -> Non
     summary_of(pd.concat(tables[STATISTICS], ignore_index=True)).to_csv(aside / SUMMARY, index=False)
     names = xr.DataArray(list(results), dims="model", name="model")
     maps = [xr.concat(result.maps, dim="contrast") for result in results.values()]
-    xr.concat(maps, dim=names, join="outer").to_netcdf(aside / MAPS, engine="h5netcdf")
+    sheets = list(dict.fromkeys(sheet for of_model in maps for sheet in of_model["sheet"].values.tolist()))
+    every = xr.concat(maps, dim=names, join="outer").sel(sheet=sheets)  # an outer join sorts layer 10 before layer 2
+    every.to_netcdf(aside / MAPS, engine="h5netcdf")
     networks = {name: result.network for name, result in results.items() if result.network is not None}
     for name, network in networks.items():
         network.to_netcdf(aside / NETWORK, engine="h5netcdf", group=name, mode="a")

@@ -77,13 +77,21 @@ def shuffled_labels(
             keep one label, or else chance would make effects of the words they share.
 
     Raises:
-        ValueError: a group has stimuli of both conditions.
+        ValueError: a group has stimuli of both conditions, or a condition has fewer than 3 groups.
     """
     numbers = np.arange(len(in_a)) if groups is None else groups
     _, first, group = np.unique(numbers, return_index=True, return_inverse=True)
     if (in_a != in_a[first][group])[in_a | in_b].any() or (in_b != in_b[first][group])[in_a | in_b].any():
-        raise ValueError("a group of stimuli has some of either condition: groups must lie within conditions")
+        raise ValueError(
+            "stimuli of either condition have the same shared_words: groups must lie within conditions; drop the "
+            "column to take all texts for independent"
+        )
     group_a, group_b = in_a[first], in_b[first]
+    if groups is not None and min(group_a.sum(), group_b.sum()) < 3:
+        raise ValueError(
+            f"the stimuli make {group_a.sum()} and {group_b.sum()} groups (column shared_words): a null needs at "
+            "least 3 a condition"
+        )
     either = np.flatnonzero(group_a | group_b)
     a = np.zeros((permutations, len(first)), dtype=bool)
     b = a.copy()

@@ -48,14 +48,14 @@ def sharing_words(texts: Sequence[str]) -> np.ndarray:
 
 
 def with_groups(stimuli: pd.DataFrame) -> pd.DataFrame:
-    """Return stimuli with a column `group` that says which share words, where that can be kept to.
+    """Return stimuli with a column `shared_words`, equal for those that share words, where that can be kept to.
 
     A null then moves whole groups between conditions: impossible, and no column is added, where a group has texts of
     two conditions or a condition has fewer than 3 groups.
     """
-    groups = stimuli.assign(group=sharing_words(stimuli["text"].tolist()))
-    within = groups.groupby("group")["condition"].nunique().max() == 1
-    enough = groups.groupby("condition")["group"].nunique().min() >= 3
+    groups = stimuli.assign(shared_words=sharing_words(stimuli["text"].tolist()))
+    within = groups.groupby("shared_words")["condition"].nunique().max() == 1
+    enough = groups.groupby("condition")["shared_words"].nunique().min() >= 3
     return groups if within and enough else stimuli
 
 

