@@ -323,6 +323,32 @@ def test_a_map_can_be_of_some_texts_with_confounds_taken_out(capsys, tmp_path, f
     assert settings["pooling"] == "last"
 
 
+def test_a_second_run_leaves_no_files_of_the_first_and_none_of_the_users_are_lost(capsys, tmp_path, folder, sentences):
+    out = tmp_path / "out"
+    (out / "figures").mkdir(parents=True)
+    for name in ("criteria.csv", "network.nc", "figures/map-old-raw.png", "notes.txt", "figures/mine.txt"):
+        (out / name).write_text("before")
+    arguments = [
+        "--stimuli",
+        sentences,
+        "--contrast",
+        "S:N",
+        "S:N",
+        "--permutations",
+        "5",
+        "--no-controls",
+        "--out",
+        out,
+    ]
+    ran(capsys, "map", folder, *arguments)
+    assert not [name for name in ("criteria.csv", "network.nc", "figures/map-old-raw.png") if (out / name).exists()]
+    assert (out / "notes.txt").read_text() == (out / "figures" / "mine.txt").read_text() == "before"
+    assert pd.read_csv(out / "summary.csv")["contrast"].unique().tolist() == ["S:N"]
+    stored = json.loads((out / "analysis.json").read_text())["models"]
+    assert stored["model"]["source"] == str(folder)
+    assert len(stored["model"]["fingerprint"]) == 64
+
+
 def test_identical_texts_in_both_conditions_are_named_by_file_and_row(capsys, tmp_path, folder):
     (tmp_path / "s.csv").write_text("text,condition\n" + "a,x\nb,x\nc,x\nd,y\nb,y\ne,y\n")
     line = refused(capsys, "map", folder, "--stimuli", tmp_path / "s.csv", "--contrast", "x:y", "--out", tmp_path / "o")

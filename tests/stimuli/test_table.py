@@ -117,3 +117,29 @@ def test_a_contrast_within_a_category_takes_the_texts_of_that_category(tmp_path)
     by_category = Contrast("x", "y", column="category").of(table(tmp_path, WORDS))
     assert by_category["condition"].tolist() == ["x"] * 6 + ["y"]
     assert Contrast("noun", "verb", where=("category", "x")).name == "x noun:verb"
+
+
+def test_a_row_wider_than_the_header_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"stimuli\.csv, row 3: 3 fields, the header has 2: put quotes around a text"):
+        read_stimuli(write(tmp_path, "text,condition\na,x\nThe cat, said he,y\n"))
+
+
+def test_numbers_are_words_as_they_are_written(tmp_path):
+    read = read_stimuli(write(tmp_path, "text,condition,n\n007,01,3\n0.50,02,4\n"))
+    assert read["text"].tolist() == ["007", "0.50"]
+    assert read["condition"].tolist() == ["01", "02"]
+    assert read["n"].tolist() == [3, 4]
+
+
+def test_blank_lines_do_not_move_the_rows_that_errors_name(tmp_path):
+    with pytest.raises(ValueError, match=r"row 3: 'text' is empty"):
+        read_stimuli(write(tmp_path, "text,condition\na,x\n\nb,y\n"))
+    assert len(read_stimuli(write(tmp_path, "text,condition\na,x\nb,y\n\n\n"))) == 2
+
+
+def test_texts_that_share_words_directly_or_through_others_have_one_number():
+    from toposheet.stimuli.measures import sharing_words
+
+    numbers = sharing_words(["the owl the crow", "crow wren", "wren finch", "the oak", "oak elm", "the of"])
+    assert len({*numbers[:3].tolist()}) == len({*numbers[3:5].tolist()}) == 1
+    assert len(set(numbers.tolist())) == 3
