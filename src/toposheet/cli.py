@@ -206,11 +206,10 @@ def map_contrasts(
     _check_out(out)
     from toposheet.cache import cache_folder
     from toposheet.report import compute, write_figures
-    from toposheet.report.batteries import Battery, Study
+    from toposheet.report.batteries import battery_of_table
 
     table = _table(stimuli, model, text_column, condition_column, data)
-    contrasts = _contrasts(table, contrast, where)
-    battery = Battery(Path(stimuli).name, (Study(Path(stimuli).stem, table, contrasts),))
+    battery = battery_of_table(stimuli, table, _contrasts(table, contrast, where))
     readouts = (0.0, fwhm_mm) if fwhm_mm != 0 else (0.0,)
     models = {_name(model): model}
     compute(
@@ -710,14 +709,20 @@ def _battery(
     stimuli: str, model: str, contrast: Sequence[str], text_column: str, condition_column: str, data: Path | None
 ) -> Battery:
     """Return the studies of a report."""
-    from toposheet.report.batteries import PUBLISHED, SYNTHETIC, Battery, Study, published_battery, synthetic_battery
+    from toposheet.report.batteries import (
+        PUBLISHED,
+        SYNTHETIC,
+        battery_of_table,
+        published_battery,
+        synthetic_battery,
+    )
 
     if stimuli in (SYNTHETIC, PUBLISHED):
         if contrast:
             raise ValueError(f"--contrast is for a CSV file: {stimuli} stimuli come with their contrasts")
         return synthetic_battery(model) if stimuli == SYNTHETIC else published_battery(data)
     table = _table(stimuli, model, text_column, condition_column, data)
-    return Battery(Path(stimuli).name, (Study(Path(stimuli).stem, table, _contrasts(table, contrast, None)),))
+    return battery_of_table(stimuli, table, _contrasts(table, contrast, None))
 
 
 def _with_control(model: str, control: str | None) -> dict[str, Path]:

@@ -14,7 +14,7 @@ from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
 from toposheet.report import compute, write_report
-from toposheet.report.batteries import CONTRASTS, STIMULI, battery_of, builtin_stimuli
+from toposheet.report.batteries import CONTRASTS, STIMULI, battery_of, builtin_stimuli, token_counter
 from toposheet.report.page import PAGE, Check
 from toposheet.report.results import MAPS, SETTINGS, STATISTICS, SUMMARY, settings_of
 from toposheet.stats import check_permutations
@@ -72,8 +72,8 @@ def run(
     if not stimuli["condition"].value_counts().eq(per_condition).all() or stimuli.empty:
         write_file(stimuli_file, builtin_stimuli(recipe, per_condition).to_csv(index=False))
         stimuli = read_stimuli(stimuli_file)
-    tokenizer = tokenizer_of(text / "tokenizer")
-    battery = battery_of(stimuli, recipe, lambda words: len(tokenizer(words)["input_ids"]), per_condition)
+    tokens = token_counter(tokenizer_of(text / "tokenizer"), text)
+    battery = battery_of(stimuli, recipe, tokens, per_condition)
     settings = settings_of(battery, permutations=permutations, seed=recipe.seed)
 
     say("3/5 training: the topographic model and its control")

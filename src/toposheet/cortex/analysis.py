@@ -78,7 +78,7 @@ def analyse(
     return Analysis(
         statistics=pd.concat(tables, ignore_index=True),
         maps=xr.concat(maps, dim=names),
-        clusters=_concatenated(patches),
+        clusters=concatenated(patches),
     )
 
 
@@ -89,14 +89,12 @@ class LanguageNetwork:
     Args:
         localized: From `cross_validated`: what one half of the localizer's items finds, in the other half.
         clusters: From `grow_clusters`: a number for each unit.
-        clustering: From `clustering_of_network`.
         profiles: From `profiles`.
         criteria: From `criteria`.
     """
 
     localized: pd.DataFrame
     clusters: xr.DataArray
-    clustering: pd.DataFrame
     profiles: pd.DataFrame
     criteria: pd.DataFrame
 
@@ -124,7 +122,6 @@ def language_network(
     return LanguageNetwork(
         localized=localized,
         clusters=clusters,
-        clustering=clustering,
         profiles=profiles(measured, clusters, seed=seed),
         criteria=criteria(localized, clustering, measured, clusters, permutations=permutations, seed=seed),
     )
@@ -138,9 +135,9 @@ def responses_to(responses: xr.DataArray, wanted: Contrast) -> xr.DataArray:
     return responses.assign_coords(condition=("stimulus", responses[wanted.column].values.astype(str)))
 
 
-def _concatenated(tables: list[pd.DataFrame]) -> pd.DataFrame:
+def concatenated(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return tables one after another; those without rows would spoil the types of columns."""
-    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+    return pd.concat([table for table in tables if len(table)] or list(tables[:1]), ignore_index=True)
 
 
 def _maps(results: Sequence[xr.Dataset], fwhm_mm: Sequence[float], topo: Topography) -> xr.Dataset:

@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 from scipy import stats as scipy_stats
 
-from toposheet.cortex.contrasts import condition_masks, groups_of, readout
+from toposheet.cortex.contrasts import condition_masks, groups_of, readout, unit_coordinates
 from toposheet.cortex.layout import TapLayout, tap_layouts
 from toposheet.cortex.maps import DRAWS_AT_ONCE
 from toposheet.cortex.statistics import SIGNIFICANT, of_two
@@ -106,8 +106,7 @@ def clustering_of_network(
     }
     rows = []
     for name, draws in over_taps.items():
-        null = against_null(draws[0], draws[1:])
-        columns = {"null_mean": null.mean, "null_sd": null.sd, "z": null.z, "p": null.p}
+        columns = against_null(draws[0], draws[1:]).columns()
         rows.append({"statistic": name, "value": draws[0]} | {key: float(value) for key, value in columns.items()})
     return pd.DataFrame(rows)
 
@@ -200,7 +199,7 @@ def selective_clusters(
         for cluster in range(1, labelled.max() + 1):
             rows.append(_row(tap, grid, p_of_cell, labelled == cluster))
             number[tap.units[tap.of_map(labelled == cluster)]] = len(rows)
-    units = {name: c for name, c in responses.coords.items() if c.dims == ("unit",)}
+    units = unit_coordinates(responses)
     order = sorted(range(len(rows)), key=lambda row: -abs(rows[row]["mass"]))
     rank = np.zeros(len(rows) + 1, dtype=np.int64)
     rank[[row + 1 for row in order]] = np.arange(1, len(rows) + 1)

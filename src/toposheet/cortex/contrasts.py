@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import numpy as np
 import xarray as xr
 
 from toposheet.cortex.layout import cells_of
 from toposheet.sheet import lay_out
 from toposheet.stats import gaussian_readout, q_values, welch_t
+from toposheet.stimuli.contrasts import MIN_TEXTS
 
 
 def contrast(responses: xr.DataArray, a: str, b: str) -> xr.Dataset:
@@ -27,7 +30,7 @@ def contrast(responses: xr.DataArray, a: str, b: str) -> xr.Dataset:
     """
     in_a, in_b = condition_masks(responses, a, b)
     welch = welch_t(responses.transpose("stimulus", "unit").values, in_a, in_b)
-    units = {name: c for name, c in responses.coords.items() if c.dims == ("unit",)}
+    units = unit_coordinates(responses)
     columns = {"t": welch.t, "p": welch.p, "q": q_values(welch.p), "d": welch.d}
     return xr.Dataset(
         {name: ("unit", values) for name, values in columns.items()},
@@ -73,8 +76,8 @@ def condition_masks(responses: xr.DataArray, a: str, b: str) -> tuple[np.ndarray
         if not mask.any():
             there = ", ".join(map(str, dict.fromkeys(conditions.tolist())))
             raise ValueError(f"there is no condition {name!r}; the conditions are: {there}")
-        if mask.sum() < 3:
-            raise ValueError(f"the condition {name!r} has {mask.sum()} stimuli: a contrast needs at least 3")
+        if mask.sum() < MIN_TEXTS:
+            raise ValueError(f"the condition {name!r} has {mask.sum()} stimuli: a contrast needs at least {MIN_TEXTS}")
         masks.append(mask)
     if a == b:
         raise ValueError(f"the contrast compares {a!r} with itself")
@@ -95,6 +98,11 @@ def check_finite(responses: xr.DataArray) -> None:
             f"the response of {responses['tap'].values[unit]} to stimulus {stimulus} is not finite (nan or inf): leave "
             "such stimuli out"
         )
+
+
+def unit_coordinates(responses: xr.DataArray) -> dict[Hashable, xr.DataArray]:
+    """Return what responses say of their units: tap, sheet, y, x and spacing_mm."""
+    return {name: coordinate for name, coordinate in responses.coords.items() if coordinate.dims == ("unit",)}
 
 
 def groups_of(responses: xr.DataArray) -> np.ndarray | None:

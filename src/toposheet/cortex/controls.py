@@ -12,6 +12,7 @@ import xarray as xr
 from toposheet.cortex.contrasts import condition_masks, groups_of
 from toposheet.cortex.statistics import of_two
 from toposheet.stats import residuals, shuffled_labels
+from toposheet.stimuli.contrasts import MIN_TEXTS
 from toposheet.stimuli.measures import text_length, word_frequency
 
 RANDOM_LABELS, FREQUENCY, LENGTH = "random-labels", "word-frequency", "length"
@@ -56,7 +57,7 @@ def negative_controls(responses: xr.DataArray, a: str, b: str, seed: int = 0) ->
                 labels = np.where(above, *CONDITIONS_OF_CONTROLS[name])
                 controls[name] = centred.assign_coords(condition=("stimulus", labels))
     counts = {name: np.unique(data["condition"], return_counts=True)[1] for name, data in controls.items()}
-    return {name: data for name, data in controls.items() if len(counts[name]) == 2 and counts[name].min() > 2}
+    return {name: data for name, data in controls.items() if len(counts[name]) == 2 and counts[name].min() >= MIN_TEXTS}
 
 
 CONDITIONS_OF_CONTROLS = {

@@ -81,9 +81,7 @@ def consistency(responses: xr.DataArray, clusters: xr.DataArray, permutations: i
     conditions = responses["condition"].values
     names = list(dict.fromkeys(conditions.tolist()))
     if len(groups) < 2 or len(names) < 2:
-        return pd.Series(
-            {"n_clusters": len(groups)} | dict.fromkeys(("value", "null_mean", "null_sd", "z", "p"), np.nan)
-        )
+        return pd.Series({"n_clusters": len(groups)} | dict.fromkeys(_NULLED, np.nan))
     of_texts = np.stack([group.response(responses) for group in groups])
     rng = np.random.default_rng(seed)
 
@@ -94,8 +92,8 @@ def consistency(responses: xr.DataArray, clusters: xr.DataArray, permutations: i
 
     value = mean_correlation(conditions)
     null = against_null(value, np.array([mean_correlation(rng.permutation(conditions)) for _ in range(permutations)]))
-    columns = {"null_mean": null.mean, "null_sd": null.sd, "z": null.z, "p": null.p}
-    return pd.Series({"n_clusters": len(groups), "value": value} | {k: float(v) for k, v in columns.items()})
+    columns = {name: float(column) for name, column in null.columns().items()}
+    return pd.Series({"n_clusters": len(groups), "value": value} | columns)
 
 
 def criteria(

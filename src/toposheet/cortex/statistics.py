@@ -205,14 +205,7 @@ def correlation_curve(responses: xr.DataArray, permutations: int = 99, seed: int
         orders = shuffled_within(np.zeros(len(tap.units), dtype=np.int64), permutations, rng)
         distance, r = spatial_correlation(x[:, tap.units], pairs).curve(tap.spacing_mm)
         null = against_null(r, spatial_correlation(x[:, tap.units], pairs, orders).curve(tap.spacing_mm)[1])
-        columns = {
-            "distance_mm": distance,
-            "r": r,
-            "null_mean": null.mean,
-            "null_sd": null.sd,
-            "z": null.z,
-            "p": null.p,
-        }
+        columns = {"distance_mm": distance, "r": r, **null.columns()}
         tables.append(pd.DataFrame({"sheet": tap.sheet, "tap": tap.name, **columns}))
     return pd.concat(tables, ignore_index=True)
 
@@ -271,8 +264,7 @@ def _table(
             of_row = {"value": over(of_taps)}
             for prefix, draws in (("", place), ("label_", label)):
                 null = against_null(over(of_taps), over(draws[statistic]), larger)
-                of_row |= {f"{prefix}null_mean": null.mean, f"{prefix}null_sd": null.sd}
-                of_row |= {f"{prefix}{name}": getattr(null, name) for name in ("z", "p", "undefined")}
+                of_row |= null.columns(prefix) | {f"{prefix}undefined": null.undefined}
             for name, column in of_row.items():
                 parts.setdefault(name, []).append(column)
     rows = len(value)

@@ -10,9 +10,10 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from toposheet.figures.numbers import number
 from toposheet.figures.style import COLOURS, MUTED, STYLE
@@ -30,8 +31,7 @@ def contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, str], float], ti
     rows = rows_of_sheets(sheets)
     columns = max(len(row) for row in rows.values())
     beside = len(models) * columns <= 12
-    limit = float(np.nanpercentile(np.abs(t.values), 99.5)) or 1.0
-    norm = Normalize(-limit, limit)
+    norm = symmetric(t.values)
     with mpl.rc_context(STYLE):
         width = 1.05 * columns * (len(models) if beside else 1) + 1.6
         height = (1.3 * len(rows) + 0.3) * (1 if beside else len(models)) + 0.5
@@ -41,27 +41,56 @@ def contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, str], float], ti
         parts = main.subfigures(*((1, len(models)) if beside else (len(models), 1)), squeeze=False).flat
         for model, part in zip(models, parts, strict=True):
             part.suptitle(model, fontsize=10, fontweight="bold")
-            grid = part.subplots(len(rows), columns, squeeze=False)
-            for axes in grid.ravel():
-                axes.set_axis_off()
-            for row, (kind, names) in enumerate(rows.items()):
-                for column, sheet in enumerate(names):
-                    if (model, sheet) not in morans_i:
-                        continue
-                    axes = grid[row, column]
-                    axes.set_axis_on()
-                    axes.imshow(t.sel(model=model, sheet=sheet), cmap="RdBu_r", norm=norm, interpolation="nearest")
-                    axes.set(xticks=[], yticks=[])
-                    axes.set_xlabel(f"I = {number(morans_i[model, sheet])}", fontsize=8, labelpad=2)
-                    axes.spines[:].set_visible(False)
-                    if row == 0 and (layer := layer_of(sheet)):
-                        axes.set_title(f"layer {layer}" if columns < 9 else layer, fontsize=8, pad=3)
-                    if column == 0:
-                        axes.set_ylabel(kind, fontsize=8)
-        bar = figure.colorbar(ScalarMappable(norm, "RdBu_r"), cax=side.add_axes((0.05, 0.2, 0.22, 0.6)), extend="both")
-        bar.set_label("Welch's t")
-        bar.outline.set_linewidth(0)
+            of_model = {sheet: t.sel(model=model, sheet=sheet) for sheet in sheets if (model, sheet) in morans_i}
+            for sheet, axes in draw_sheets(part, rows, of_model, norm).items():
+                axes.set_xlabel(f"I = {number(morans_i[model, sheet])}", fontsize=8, labelpad=2)
+        draw_scale(side, norm, "Welch's t")
         return figure
+
+
+def symmetric(t: np.ndarray) -> Normalize:
+    """Return a scale of colours that is white at 0 and full where all but the most extreme values end."""
+    limit = float(np.nanpercentile(np.abs(t), 99.5)) or 1.0
+    return Normalize(-limit, limit)
+
+
+def draw_sheets(
+    part: SubFigure, rows: Mapping[str, Sequence[str]], t: Mapping[str, xr.DataArray], norm: Normalize
+) -> dict[str, Axes]:
+    """Draw the maps of one model, kinds of taps in rows and layers in columns, and return the axes of each sheet.
+
+    Args:
+        part: Where.
+        rows: From `rows_of_sheets`.
+        t: Welch's t on each sheet, {sheet: (y, x)}; sheets without one stay empty.
+        norm: The scale of colours.
+    """
+    columns = max(len(row) for row in rows.values())
+    grid = part.subplots(len(rows), columns, squeeze=False)
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    drawn: dict[str, Axes] = {}
+    for row, (kind, names) in enumerate(rows.items()):
+        for column, sheet in enumerate(names):
+            if sheet not in t:
+                continue
+            axes = drawn[sheet] = grid[row, column]
+            axes.set_axis_on()
+            axes.imshow(t[sheet], cmap="RdBu_r", norm=norm, interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+            if row == 0 and (layer := layer_of(sheet)):
+                axes.set_title(f"layer {layer}" if columns < 9 else layer, fontsize=8, pad=3)
+            if column == 0:
+                axes.set_ylabel(kind, fontsize=8)
+    return drawn
+
+
+def draw_scale(part: SubFigure, norm: Normalize, label: str) -> None:
+    """Draw the colour bar of maps."""
+    bar = part.colorbar(ScalarMappable(norm, "RdBu_r"), cax=part.add_axes((0.05, 0.2, 0.22, 0.6)), extend="both")
+    bar.set_label(label)
+    bar.outline.set_linewidth(0)
 
 
 def clustering(summary: pd.DataFrame) -> Figure:
@@ -128,10 +157,7 @@ def clustering_bars(statistics: pd.DataFrame, contrasts: Sequence[str]) -> Figur
                 for x, values in zip(at, of_taps, strict=True):
                     jitter = np.linspace(-0.25, 0.25, len(values)) * width
                     axes.plot(x + jitter, values, ".", color=colour, ms=2.5, alpha=0.8)
-                for name, null, shade, side in (
-                    ("place", "null", "#555555", -1),
-                    ("label", "label_null", "#2166ac", 1),
-                ):
+                for name, null, shade, side in _NULLS:
                     label = f"{name}-null ± 2 sd" if n == 0 else None
                     mean, sd = whole[f"{null}_mean"], whole[f"{null}_sd"]
                     axes.errorbar(at + side * 0.12 * width, mean, 2 * sd, fmt="_", color=shade, ms=5, lw=2, label=label)

@@ -9,12 +9,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
-from toposheet.figures.maps import layer_of, rows_of_sheets
+from toposheet.figures.maps import draw_scale, draw_sheets, rows_of_sheets, symmetric
 from toposheet.figures.style import COLOURS, INK, MUTED, STYLE
 
 
@@ -32,8 +30,7 @@ def language_network(
     models, sheets = list(clusters), t["sheet"].values.tolist()
     rows = rows_of_sheets(sheets)
     columns = max(len(row) for row in rows.values())
-    limit = float(np.nanpercentile(np.abs(t.values), 99.5)) or 1.0
-    norm = Normalize(-limit, limit)
+    norm = symmetric(t.values)
     cell = min(1.05, 9.0 / columns)
     highest = max((float(table["high"].max()) for table in profiles.values() if len(table)), default=1.0)
     with mpl.rc_context(STYLE):
@@ -44,8 +41,9 @@ def language_network(
             part.suptitle(model, fontsize=10, fontweight="bold", x=0.01, ha="left")
             left, bar, right = part.subfigures(1, 3, width_ratios=(cell * columns + 0.4, 0.9, 3.3), squeeze=False)[0]
             of_model = {sheet: t.sel(model=model, sheet=sheet) for sheet in sheets}
-            _maps(left, rows, columns, of_model, {sheet: clusters[model].sel(sheet=sheet) for sheet in sheets}, norm)
-            _scale(bar, norm, contrast)
+            for sheet, axes in draw_sheets(left, rows, of_model, norm).items():
+                _outline(axes, clusters[model].sel(sheet=sheet))
+            draw_scale(bar, norm, f"Welch's t, {contrast}")
             _profile(right.subplots(), profiles[model], highest)
         return figure
 
@@ -60,46 +58,14 @@ def localizer_map(t: Mapping[str, xr.DataArray], mask: Mapping[str, xr.DataArray
     """
     rows = rows_of_sheets(list(t))
     columns = max(len(row) for row in rows.values())
-    limit = float(np.nanpercentile(np.abs(np.concatenate([grid.values.ravel() for grid in t.values()])), 99.5)) or 1.0
-    norm = Normalize(-limit, limit)
+    norm = symmetric(np.concatenate([grid.values.ravel() for grid in t.values()]))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(1.05 * columns + 1.8, 1.25 * len(rows) + 0.6), layout="constrained")
         main, side = figure.subfigures(1, 2, width_ratios=(1.05 * columns + 0.9, 0.9), squeeze=False)[0]
-        _maps(main, rows, columns, t, mask, norm)
-        _scale(side, norm, contrast)
+        for sheet, axes in draw_sheets(main, rows, t, norm).items():
+            _outline(axes, mask[sheet])
+        draw_scale(side, norm, f"Welch's t, {contrast}")
         return figure
-
-
-def _maps(
-    part: SubFigure,
-    rows: Mapping[str, list[str]],
-    columns: int,
-    t: Mapping[str, xr.DataArray],
-    groups: Mapping[str, xr.DataArray],
-    norm: Normalize,
-) -> None:
-    """Draw the maps of one model, kinds of taps in rows, and the outlines of groups of cells on them."""
-    grid = part.subplots(len(rows), columns, squeeze=False)
-    for axes in grid.ravel():
-        axes.set_axis_off()
-    for row, (kind, names) in enumerate(rows.items()):
-        for column, sheet in enumerate(names):
-            axes = grid[row, column]
-            axes.set_axis_on()
-            axes.imshow(t[sheet], cmap="RdBu_r", norm=norm, interpolation="nearest")
-            _outline(axes, np.nan_to_num(groups[sheet].values))
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
-            if row == 0 and (layer := layer_of(sheet)):
-                axes.set_title(f"layer {layer}" if columns < 9 else layer, fontsize=8, pad=3)
-            if column == 0:
-                axes.set_ylabel(kind, fontsize=8)
-
-
-def _scale(part: SubFigure, norm: Normalize, contrast: str) -> None:
-    bar = part.colorbar(ScalarMappable(norm, "RdBu_r"), cax=part.add_axes((0.05, 0.2, 0.2, 0.6)), extend="both")
-    bar.set_label(f"Welch's t, {contrast}")
-    bar.outline.set_linewidth(0)
 
 
 def _profile(axes: Axes, table: pd.DataFrame, highest: float) -> None:
@@ -125,9 +91,9 @@ def _profile(axes: Axes, table: pd.DataFrame, highest: float) -> None:
     axes.set_ylim(0, 1.15 * highest)
 
 
-def _outline(axes: Axes, clusters: np.ndarray) -> None:
-    """Draw the edges between cells of different clusters."""
-    padded = np.pad(clusters, 1)
+def _outline(axes: Axes, groups: xr.DataArray) -> None:
+    """Draw the edges between cells of different groups; nan is none."""
+    padded = np.pad(np.nan_to_num(groups.values), 1)
     down = np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1])  # an edge above row y
     across = np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1])
     edges = [((x - 0.5, y - 0.5), (x + 0.5, y - 0.5)) for y, x in down]

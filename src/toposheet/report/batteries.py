@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from toposheet.recipes import Recipe, demo
-from toposheet.stimuli.build import build_stimuli, unseen_sentences
+from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.registry import described, stimulus_set
-from toposheet.stimuli.synthetic import pairs, swjn, words
+from toposheet.stimuli.synthetic import swjn
 from toposheet.stimuli.table import read_stimuli
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.split import split_documents
-from toposheet.topography import local_folder, tokenizer_of
+from toposheet.topography import check_tokenizer, local_folder, tokenizer_of
 
 STIMULI = "stimuli.csv"  # beside a model: those that it is shown by default
 SYNTHETIC, PUBLISHED = "synthetic", "published"
@@ -88,11 +88,9 @@ def published_battery(data: str | Path | None = None) -> Battery:
         FileNotFoundError: files are missing.
         ValueError: files are not those known.
     """
-    studies = []
-    for name in ("fedorenko2010", "fedorenko2011", "moseley2014"):
-        contrasts = () if name == "fedorenko2011" else described(name).contrasts
-        studies.append(Study(name, stimulus_set(name, data), contrasts))
-    return Battery(PUBLISHED, tuple(studies), localizer="fedorenko2010", measured="fedorenko2011")
+    localizer, words = (_study(name, data=data) for name in ("fedorenko2010", "moseley2014"))
+    measured = Study("fedorenko2011", stimulus_set("fedorenko2011", data), ())
+    return Battery(PUBLISHED, (localizer, measured, words), localizer.name, measured.name)
 
 
 def synthetic_battery(model: str | Path) -> Battery:
@@ -127,12 +125,21 @@ def battery_of(
         (
             Study("built-in", builtin.assign(synthetic=True), CONTRASTS),
             Study("swjn", profile_stimuli(recipe, sentences, per_condition), ()),
-            Study("words", words(seed, n_tokens=n_tokens), described("words").contrasts),
-            Study("pairs", pairs(seed, n_tokens=n_tokens), described("pairs").contrasts),
+            *(_study(name, seed=seed, n_tokens=n_tokens) for name in ("words", "pairs")),
         ),
         localizer="built-in",
         measured="swjn",
     )
+
+
+def battery_of_table(stimuli: str, table: pd.DataFrame, contrasts: Sequence[Contrast]) -> Battery:
+    """Return the one study of a user's own table, called as its file is."""
+    return Battery(Path(stimuli).name, (Study(Path(stimuli).stem, table, tuple(contrasts)),))
+
+
+def _study(name: str, **options: Any) -> Study:
+    """Return a set of the registry with all its contrasts."""
+    return Study(name, stimulus_set(name, **options), described(name).contrasts)
 
 
 def stimuli_for(model: str | Path) -> pd.DataFrame:
@@ -165,9 +172,7 @@ def profile_stimuli(recipe: Recipe, without: set[str], per_condition: int = 100)
     Where the held-out text is short there are fewer texts a condition, down to 20.
     """
     training, held_out = split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
-    left = set(unseen_sentences(held_out, training, 0, np.random.default_rng(recipe.seed))) - without
-    n = min(per_condition, len(left) // 2, sum(not {"-", "'"} & set(sentence) for sentence in left))
-    return swjn(held_out, training, max(n, MIN_PER_CONDITION), recipe.seed, skip=without)
+    return swjn(held_out, training, per_condition, recipe.seed, skip=without, at_least=MIN_PER_CONDITION)
 
 
 def recipe_of(model: str | Path) -> Recipe:
@@ -177,10 +182,17 @@ def recipe_of(model: str | Path) -> Recipe:
 
 
 def tokens_of(model: str | Path) -> Callable[[str], int]:
-    """Return a function that counts the tokens of a text as a model reads it."""
-    tokenizer = tokenizer_of(local_folder(model))
-    if tokenizer is None:
-        raise ValueError(f"{model} has no tokenizer: save it with toposheet.save(..., tokenizer)")
+    """Return a function that counts the tokens of a text as a model reads it; see `token_counter`."""
+    return token_counter(tokenizer_of(local_folder(model)), model)
+
+
+def token_counter(tokenizer: Any, model: str | Path) -> Callable[[str], int]:
+    """Return a function that counts the tokens of a text.
+
+    Raises:
+        ValueError: the model has no tokenizer.
+    """
+    check_tokenizer(tokenizer, model)
     return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
@@ -199,6 +211,6 @@ def named_stimuli(name: str, model: str | Path | None = None, data: str | Path |
     """
     if model is None:
         return stimulus_set(name, data)
-    recipe, folder = recipe_of(model), local_folder(model)
-    n_tokens = tokens_of(model) if tokenizer_of(folder) else None
+    recipe, tokenizer = recipe_of(model), tokenizer_of(local_folder(model))
+    n_tokens = token_counter(tokenizer, model) if tokenizer else None
     return stimulus_set(name, data, validation_fraction=recipe.validation_fraction, seed=recipe.seed, n_tokens=n_tokens)

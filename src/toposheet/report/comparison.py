@@ -11,6 +11,7 @@ import pandas as pd
 
 from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.figures.comparison import comparison
+from toposheet.figures.files import save_figure
 from toposheet.files import folder_aside
 from toposheet.report.results import STATISTICS
 from toposheet.stats.bootstrap import hierarchical_bootstrap
@@ -56,8 +57,7 @@ def write_comparison(groups: Mapping[str, Sequence[str]], out: Path, resamples: 
     table = compared(pd.read_csv(out / STATISTICS), groups, resamples, seed)
     figure = comparison(table, COMPARED)
     with folder_aside(out / "figures") as aside:
-        figure.savefig(aside / "compare.png", dpi=200)
-        figure.savefig(aside / "compare.pdf")
+        save_figure(figure, aside, "compare")
     with folder_aside(out) as aside:
         table.to_csv(aside / "compare.csv", index=False)
     shown = table[table["fwhm_mm"] == table["fwhm_mm"].min()].drop(columns=["fwhm_mm", "n_taps"])

@@ -14,10 +14,11 @@ from toposheet.cortex import contrast, cross_validated, grow_clusters, localize,
 from toposheet.cortex.analysis import responses_to
 from toposheet.cortex.export import export_sheet
 from toposheet.cortex.localizer import LOCALIZER, save_localizer
+from toposheet.figures.files import save_figure
 from toposheet.figures.network import localizer_map
 from toposheet.files import folder_aside
 from toposheet.stimuli.contrasts import Contrast
-from toposheet.topography import Topography, fingerprint, load
+from toposheet.topography import Topography, check_tokenizer, fingerprint, load
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,7 @@ def write_localizer(
     localizer = localizer.assign(cluster=grow_clusters(localizer, q))
     figure = localizer_map(topo.to_grid(localizer["t"]), topo.to_grid(localizer["mask"].astype(float)), wanted.name)
     with folder_aside(out / "figures") as aside:
-        figure.savefig(aside / "localizer.png", dpi=200)
-        figure.savefig(aside / "localizer.pdf")
+        save_figure(figure, aside, "localizer")
     with folder_aside(out) as aside:
         save_localizer(localizer, aside / LOCALIZER)
         table.to_csv(aside / "cross_validated.csv", index=False)
@@ -90,6 +90,5 @@ def export_maps(source: str | Path, stimuli: pd.DataFrame, wanted: Sequence[Cont
 
 def _responses(source: str | Path, stimuli: pd.DataFrame) -> tuple[xr.DataArray, Topography, str]:
     model, topo, tokenizer = load(source)
-    if tokenizer is None:
-        raise ValueError(f"{source} has no tokenizer: save it with toposheet.save(..., tokenizer)")
+    check_tokenizer(tokenizer, source)
     return respond(model, topo, stimuli, tokenizer, progress=True, cache=cache_folder()), topo, fingerprint(model, topo)

@@ -19,6 +19,7 @@ from toposheet import __version__
 from toposheet.cortex.controls import RANDOM_LABELS, split_name
 from toposheet.cortex.statistics import MEAN_OVER_TAPS, SIGNIFICANT
 from toposheet.figures.curves import correlation_curves, loss_curves, trajectory
+from toposheet.figures.files import save_figure
 from toposheet.figures.maps import clustering, clustering_bars, contrast_maps
 from toposheet.figures.network import language_network
 from toposheet.figures.numbers import number, signed
@@ -74,8 +75,8 @@ def write_report(models: Mapping[str, str | Path], out: Path, checks: Sequence[C
         checks: What the run should show.
     """
     results, settings = _results(models), json.loads((out / SETTINGS).read_text())
-    statistics = pd.read_csv(out / STATISTICS, keep_default_na=False, na_values=["", "nan"], dtype={"control": str})
-    statistics["control"] = statistics["control"].fillna("")
+    summary = pd.read_csv(out / SUMMARY)
+    statistics = pd.read_csv(out / STATISTICS, dtype={"control": str}).fillna({"control": ""})
     page = (
         _environment()
         .get_template("report.html.jinja")
@@ -84,8 +85,8 @@ def write_report(models: Mapping[str, str | Path], out: Path, checks: Sequence[C
             models=list(models),
             results=results,
             settings=settings,
-            summary=pd.read_csv(out / SUMMARY),
-            medians=medians(of_interest(pd.read_csv(out / SUMMARY))),
+            summary=summary,
+            medians=medians(of_interest(summary)),
             controls=_controls(statistics),
             islands=_islands(statistics),
             clusters=_surviving(out, statistics),
@@ -133,11 +134,7 @@ def _pictures(models: Mapping[str, str | Path], out: Path, maps: xr.Dataset, asi
     results, pictures = _results(models), []
 
     def add(name: str, title: str, sentence: str, figure: Any) -> None:
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # laid out once for both
-        figure.savefig(aside / f"{name}.pdf")
-        figure.savefig(aside / f"{name}.png", dpi=200)
-        encoded = base64.b64encode((aside / f"{name}.png").read_bytes()).decode()
+        encoded = base64.b64encode(save_figure(figure, aside, name).read_bytes()).decode()
         pictures.append(Picture(name, title, sentence, f"data:image/png;base64,{encoded}"))
 
     metrics = {

@@ -15,11 +15,11 @@ import xarray as xr
 from tqdm import tqdm
 
 from toposheet.cortex import correlation_curve, respond, response_statistics
-from toposheet.cortex.analysis import Analysis, LanguageNetwork, analyse, language_network
+from toposheet.cortex.analysis import Analysis, analyse, concatenated, language_network
 from toposheet.cortex.controls import named, split_name
 from toposheet.cortex.statistics import summary_of
 from toposheet.files import folder_aside
-from toposheet.report.batteries import Battery
+from toposheet.report.batteries import Battery, token_counter
 from toposheet.stats import check_permutations
 from toposheet.stimuli.contrasts import factors_of
 from toposheet.stimuli.measures import matching
@@ -102,8 +102,7 @@ def _of_model(
 ) -> _Result:
     permutations, seed = settings["permutations"], settings["seed"]
     model, topo, tokenizer = load(folder)
-    if tokenizer is None:
-        raise ValueError(f"{folder} has no tokenizer: save it with toposheet.save(..., tokenizer)")
+    count = token_counter(tokenizer, folder)
     names = {(study, contrast): called for called, (study, contrast) in battery.contrasts().items()}
     identity = {"source": str(folder), "fingerprint": fingerprint(model, topo)}
     result, responses = _Result(identity, {}, []), {}
@@ -112,9 +111,6 @@ def _of_model(
         result.tables.setdefault(file, []).append(
             pd.DataFrame({"model": name, **columns}, index=table.index).join(table)
         )
-
-    def count(text: str) -> int:
-        return len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
     for study in battery.studies:
         bar.set_postfix_str(f"{name}: {study.name}")
@@ -146,15 +142,11 @@ def _of_model(
         found = language_network(
             responses[battery.localizer], language, responses[battery.measured], permutations, seed
         )
-        _add_network(found, add)
+        add(LOCALIZED, found.localized)
+        add(PROFILES, found.profiles)
+        add(CRITERIA, found.criteria)
         result.network = found.clusters
     return result
-
-
-def _add_network(found: LanguageNetwork, add: Any) -> None:
-    add(LOCALIZED, found.localized)
-    add(PROFILES, found.profiles)
-    add(CRITERIA, found.criteria)
 
 
 def _renamed(analysis: Analysis, names: Mapping[str, str]) -> Analysis:
@@ -178,8 +170,7 @@ def _write(results: Mapping[str, _Result], battery: Battery, aside: Path) -> Non
         for file, of_model in result.tables.items():
             tables.setdefault(file, []).extend(of_model)
     for file, parts in tables.items():
-        filled = [table for table in parts if len(table)] or parts[:1]  # empty ones would spoil the types of columns
-        pd.concat(filled, ignore_index=True).to_csv(aside / file, index=False)
+        concatenated(parts).to_csv(aside / file, index=False)
     summary_of(pd.concat(tables[STATISTICS], ignore_index=True)).to_csv(aside / SUMMARY, index=False)
     names = xr.DataArray(list(results), dims="model", name="model")
     maps = [xr.concat(result.maps, dim="contrast") for result in results.values()]

@@ -27,6 +27,11 @@ class Null:
     p: np.ndarray
     undefined: np.ndarray
 
+    def columns(self, prefix: str = "") -> dict[str, np.ndarray]:
+        """Return the columns of a table of statistics that say where they stand: null_mean, null_sd, z and p."""
+        columns = {"null_mean": self.mean, "null_sd": self.sd, "z": self.z, "p": self.p}
+        return {prefix + name: column for name, column in columns.items()}
+
 
 def check_permutations(permutations: int) -> None:
     """Refuse a number of draws from which a null has no spread.

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
+from toposheet.stimuli.lexicon import lemmas
 from toposheet.stimuli.nonwords import NonwordMaker
 
 WORDS_IN_SENTENCE = range(10, 15)
@@ -55,18 +56,10 @@ def build_stimuli(
         ValueError: the text holds too few sentences or words; the message says how many.
         FileNotFoundError: the lexicon is not installed.
     """
-    try:
-        import lemminflect
-    except ModuleNotFoundError:
-        raise FileNotFoundError(
-            "building stimuli needs the package lemminflect: pip install 'toposheet[stimuli]'"
-        ) from None
     rng = np.random.default_rng(seed)
     counts = word_counts(train)
-    sentences, nonwords = sentences_and_nonwords(
-        held_out, train, per_condition, rng, lambda word: bool(lemminflect.getAllLemmas(word))
-    )
-    nouns, verbs = _noun_and_verb_lists(counts, lemminflect.getAllLemmas, per_condition, rng)
+    sentences, nonwords = sentences_and_nonwords(held_out, train, per_condition, rng, lambda word: bool(lemmas(word)))
+    nouns, verbs = _noun_and_verb_lists(counts, per_condition, rng)
     columns = {"sentence": sentences, "nonword": nonwords, "noun": nouns, "verb": verbs}
     return pd.DataFrame(
         [(text, condition, item) for condition, texts in columns.items() for item, text in enumerate(texts)],
@@ -139,7 +132,7 @@ def as_nonwords(sentence: str, maker: NonwordMaker, rng: np.random.Generator) ->
     return re.sub(r"[A-Za-z]+(?:'[a-z]+)?", replace, sentence)
 
 
-def _noun_and_verb_lists(counts, lemmas, n: int, rng: np.random.Generator) -> tuple[list[str], list[str]]:
+def _noun_and_verb_lists(counts: Counter[str], n: int, rng: np.random.Generator) -> tuple[list[str], list[str]]:
     nouns, verbs = [], []
     for word, count in sorted(counts.items()):
         if count < 10 or not 3 <= len(word) <= 10 or word in _CLOSED_CLASS or word.endswith("ing"):

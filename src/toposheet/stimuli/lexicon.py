@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import re
+from typing import Any
 
 # Words that carry grammar: determiners, pronouns, prepositions, conjunctions, auxiliaries, negation. A lexicon has
 # several of them as nouns, adjectives or adverbs ("about", "that", "own"), so they are listed.
@@ -44,6 +46,13 @@ def missing(package: str) -> FileNotFoundError:
     return FileNotFoundError(f"making these stimuli needs the package {package}: pip install 'toposheet[stimuli]'")
 
 
+def _installed(package: str) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError:
+        raise missing(package) from None
+
+
 @functools.cache  # the lexicon copies what it returns
 def lemmas(word: str) -> dict[str, tuple[str, ...]]:
     """Return the base forms of a word for each part of speech that it can be; nothing for an unknown word.
@@ -53,11 +62,7 @@ def lemmas(word: str) -> dict[str, tuple[str, ...]]:
     Raises:
         FileNotFoundError: the package is not installed.
     """
-    try:
-        import lemminflect
-    except ModuleNotFoundError:
-        raise missing("lemminflect") from None
-    return lemminflect.getAllLemmas(word)
+    return _installed("lemminflect").getAllLemmas(word)
 
 
 def inflections(word: str) -> dict[str, tuple[str, ...]]:
@@ -66,11 +71,7 @@ def inflections(word: str) -> dict[str, tuple[str, ...]]:
     Raises:
         FileNotFoundError: the package is not installed.
     """
-    try:
-        import lemminflect
-    except ModuleNotFoundError:
-        raise missing("lemminflect") from None
-    return lemminflect.getAllInflections(word)
+    return _installed("lemminflect").getAllInflections(word)
 
 
 def zipf(word: str) -> float:
@@ -81,11 +82,7 @@ def zipf(word: str) -> float:
     Raises:
         FileNotFoundError: the package is not installed.
     """
-    try:
-        import wordfreq
-    except ModuleNotFoundError:
-        raise missing("wordfreq") from None
-    return float(wordfreq.zipf_frequency(word, "en"))
+    return float(_installed("wordfreq").zipf_frequency(word, "en"))
 
 
 def is_word(word: str) -> bool:

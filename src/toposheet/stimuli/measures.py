@@ -10,21 +10,19 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from toposheet.stimuli.lexicon import FUNCTION_WORDS
+from toposheet.stimuli.lexicon import FUNCTION_WORDS, zipf
 from toposheet.stimuli.matched import difference
 
 
 def word_frequency(texts: Sequence[str]) -> np.ndarray | None:
-    """Return the mean Zipf frequency of the words of each text (0 for a word that `wordfreq` does not know).
+    """Return the mean Zipf frequency (`lexicon.zipf`) of the words of each text.
 
-    The Zipf scale is log10 of the occurrences in a billion words (van Heuven et al. 2014,
-    doi:10.1080/17470218.2013.850521). None where the package `wordfreq` is not installed.
+    None where the package `wordfreq` is not installed.
     """
     try:
-        import wordfreq
-    except ModuleNotFoundError:
+        means = [np.mean([zipf(word) for word in text.split()] or [0.0]) for text in texts]
+    except FileNotFoundError:
         return None
-    means = [np.mean([wordfreq.zipf_frequency(word, "en") for word in text.split()] or [0.0]) for text in texts]
     return np.array(means, dtype=float)
 
 

@@ -60,6 +60,7 @@ def swjn(
     per_condition: int = _PER_CONDITION,
     seed: int = 0,
     skip: Collection[str] | None = None,
+    at_least: int | None = None,
 ) -> pd.DataFrame:
     """Return sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N), as in Fedorenko et al. 2011.
 
@@ -81,6 +82,8 @@ def swjn(
         seed: Decides which.
         skip: Sentences that stand in other sets, e.g. the model's localizer, and must not come again. None: those that
             `language` and `build_stimuli` take with the same seed, and the same `per_condition` or up to 100.
+        at_least: Make fewer texts a condition where the text is short, down to this many. None: exactly
+            `per_condition`.
 
     Returns:
         Columns `text`, `condition`, `item` (S, W and J of an item have the same number of words, S and J the same
@@ -91,17 +94,19 @@ def swjn(
         FileNotFoundError: a package is not installed.
     """
     rng = np.random.default_rng(seed)
-    found = unseen_sentences(held_out, train, 2 * per_condition, rng)  # in the order in which `language` takes them
+    least = per_condition if at_least is None else at_least
+    found = unseen_sentences(held_out, train, 2 * least, rng)  # in the order in which `language` takes them
     taken = set(found[: max(per_condition, _PER_CONDITION)] if skip is None else skip)
     left = [sentence for sentence in found if sentence not in taken]
     plain = [sentence for sentence in left if not re.search("['-]", sentence)]
-    if len(left) < 2 * per_condition or len(plain) < per_condition:
+    n = max(least, min(per_condition, len(left) // 2, len(plain)))
+    if len(left) < 2 * n or len(plain) < n:
         raise ValueError(
             f"the held-out text has {len(found)} sentences of {WORDS_IN_SENTENCE[0]} to {WORDS_IN_SENTENCE[-1]} words, "
             f"{len(left)} of them in no other set, {len(plain)} of these without hyphens and apostrophes; "
-            f"{2 * per_condition} and {per_condition} are needed: hold out more text or ask for fewer stimuli"
+            f"{2 * n} and {n} are needed: hold out more text or ask for fewer stimuli"
         )
-    fewest_names = set(sorted(plain, key=_unknown_words)[:per_condition])
+    fewest_names = set(sorted(plain, key=_unknown_words)[:n])
     chosen = [_words_of(sentence) for sentence in left if sentence in fewest_names]
     others = _of_like_length(chosen, [_words_of(sentence) for sentence in left if sentence not in fewest_names])
     english = _english([*train, *held_out])

@@ -1,4 +1,13 @@
-from toposheet.topography.checkpoint import load, load_topography, local_folder, pretrained, save, shipped, tokenizer_of
+from toposheet.topography.checkpoint import (
+    check_tokenizer,
+    load,
+    load_topography,
+    local_folder,
+    pretrained,
+    save,
+    shipped,
+    tokenizer_of,
+)
 from toposheet.topography.fingerprint import fingerprint
 from toposheet.topography.objectives.moments import NotFiniteError
 from toposheet.topography.objectives.spatial import OBJECTIVES, spatial_correlation_loss, spatial_loss, spatial_losses
@@ -13,6 +22,7 @@ __all__ = [
     "NotFiniteError",
     "SpatialStatistics",
     "Topography",
+    "check_tokenizer",
     "find_taps",
     "fingerprint",
     "load",

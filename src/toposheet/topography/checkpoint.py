@@ -132,6 +132,16 @@ def tokenizer_of(folder: Path) -> Any:
         raise ValueError(f"{folder} has a tokenizer that cannot be read: {first_line(error)}") from None
 
 
+def check_tokenizer(tokenizer: Any, source: str | Path) -> None:
+    """Refuse a model that cannot be shown texts.
+
+    Raises:
+        ValueError: it has no tokenizer.
+    """
+    if tokenizer is None:
+        raise ValueError(f"{source} has no tokenizer: save it with toposheet.save(..., tokenizer)")
+
+
 def load_topography(folder: Path) -> Topography:
     """Return the topography stored in a model folder.
 
