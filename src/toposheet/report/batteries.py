@@ -18,7 +18,7 @@ from toposheet.stimuli.synthetic import swjn
 from toposheet.stimuli.table import read_stimuli
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.split import split_documents
-from toposheet.topography import check_tokenizer, local_folder, tokenizer_of
+from toposheet.topography import check_model_folder, check_tokenizer, local_folder, tokenizer_of
 
 STIMULI = "stimuli.csv"  # beside a model: those that it is shown by default
 SYNTHETIC, PUBLISHED = "synthetic", "published"
@@ -183,7 +183,9 @@ def recipe_of(model: str | Path) -> Recipe:
 
 def tokens_of(model: str | Path) -> Callable[[str], int]:
     """Return a function that counts the tokens of a text as a model reads it; see `token_counter`."""
-    return token_counter(tokenizer_of(local_folder(model)), model)
+    folder = local_folder(model)
+    check_model_folder(folder)
+    return token_counter(tokenizer_of(folder), model)
 
 
 def token_counter(tokenizer: Any, model: str | Path) -> Callable[[str], int]:

@@ -199,8 +199,9 @@ def settings_of(
         ValueError: a setting is out of range.
     """
     check_permutations(permutations)
-    if not all(math.isfinite(fwhm) and fwhm >= 0 for fwhm in fwhm_mm):
-        raise ValueError(f"the readout's FWHM is {min(fwhm_mm)}: it must be a length of at least 0")
+    for fwhm in fwhm_mm:
+        if not (math.isfinite(fwhm) and fwhm >= 0):
+            raise ValueError(f"the readout's FWHM is {fwhm}: it must be a length of at least 0")
     return {
         "battery": battery.name,
         "contrasts": list(battery.contrasts()),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from toposheet.stimuli import synthetic
-from toposheet.stimuli.contrasts import Contrast
+from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
 from toposheet.stimuli.table import read_stimuli
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.split import split_documents
@@ -130,10 +130,14 @@ def stimulus_set(
         Columns `text`, `condition` and those of the set.
 
     Raises:
-        ValueError: there is no such set, or its files are not what they should be.
+        ValueError: there is no such set, its files are not what they should be, or `per_condition` is under 3.
         FileNotFoundError: files or packages are missing; says where they were looked for.
     """
     entry = described(name)
+    if per_condition < MIN_TEXTS:
+        raise ValueError(
+            f"per_condition is {per_condition}: a contrast needs at least {MIN_TEXTS} texts of a condition"
+        )
     if entry.kind == PUBLISHED:
         return read_published(entry, data)
     if name in ("language", "swjn"):

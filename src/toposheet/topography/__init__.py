@@ -1,4 +1,5 @@
 from toposheet.topography.checkpoint import (
+    check_model_folder,
     check_tokenizer,
     load,
     load_topography,
@@ -22,6 +23,7 @@ __all__ = [
     "NotFiniteError",
     "SpatialStatistics",
     "Topography",
+    "check_model_folder",
     "check_tokenizer",
     "find_taps",
     "fingerprint",

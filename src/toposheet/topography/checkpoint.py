@@ -142,14 +142,23 @@ def check_tokenizer(tokenizer: Any, source: str | Path) -> None:
         raise ValueError(f"{source} has no tokenizer: save it with toposheet.save(..., tokenizer)")
 
 
+def check_model_folder(folder: Path) -> None:
+    """Refuse a folder that holds no model.
+
+    Raises:
+        ValueError: it has no configuration.
+    """
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"{folder} is not a model folder: it has no config.json")
+
+
 def load_topography(folder: Path) -> Topography:
     """Return the topography stored in a model folder.
 
     Raises:
         ValueError: it is missing or damaged.
     """
-    if not (folder / "config.json").is_file():
-        raise ValueError(f"{folder} is not a model folder: it has no config.json")
+    check_model_folder(folder)
     for name in ("topography.json", "topography.safetensors"):
         if not (folder / name).is_file():
             raise ValueError(f"{folder} has no {name}: its model has no sheets")
