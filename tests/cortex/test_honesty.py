@@ -7,6 +7,7 @@ import xarray as xr
 from scipy import stats
 
 import toposheet as ts
+from toposheet.cortex.maps import replaced
 from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.sheet import Sheet, random_places
 
@@ -93,3 +94,35 @@ def test_texts_that_share_words_are_kept_together_so_that_chance_makes_no_effect
             found.append((table["p"] <= 0.05).any())
     assert np.mean(without) > 0.5
     assert stats.binomtest(int(np.sum(with_groups)), 60, 0.05).pvalue > 0.01
+
+
+def test_units_are_not_significant_by_the_words_that_texts_share():
+    significant = {"groups": 0.0, "texts": 0.0}
+    for seed in range(30):
+        data = repeated(seed, 6)
+        significant["groups"] += (ts.contrast(data, "a", "b")["p"] < 0.05).mean().item() / 30
+        significant["texts"] += (ts.contrast(data.drop_vars("shared_words"), "a", "b")["p"] < 0.05).mean().item() / 30
+    assert significant["groups"] < 0.08
+    assert significant["texts"] > 0.3
+
+
+def test_every_draw_of_a_null_takes_groups_for_independent_with_and_without_readout():
+    data = repeated(0, 4)
+    grouped, alone = (
+        ts.topography_statistics(d, "a", "b", (0.0, 2.0), permutations=19).query("statistic == 'significant_fraction'")
+        for d in (data, data.drop_vars("shared_words"))
+    )
+    for null in ("null_mean", "label_null_mean"):
+        assert (grouped[null] < 0.02).all()
+    assert (alone["null_mean"] > 0.05).all()
+    in_place = ts.contrast(ts.readout(data, 2.0), "a", "b")["q"].values < 0.05
+    assert grouped.query("fwhm_mm == 2")["value"].iloc[0] == in_place.mean()
+
+
+def test_the_place_null_of_groups_is_the_pipeline_with_the_units_moved():
+    data = repeated(3, 4)
+    in_a, in_b = (data["condition"].values == name for name in "ab")
+    order = np.random.default_rng(0).permutation(data.sizes["unit"])
+    (maps,) = replaced(data, in_a, in_b, 2.0, order[None])
+    moved = data.copy(data=data.values[:, order])
+    np.testing.assert_allclose(maps.q[0], ts.contrast(ts.readout(moved, 2.0), "a", "b")["q"], rtol=1e-4)

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.regression.linear_model import OLS
 
-from toposheet.stats import Moments, q_values, residuals, welch, welch_t
+from toposheet.stats import Moments, grouped_p, q_values, residuals, welch, welch_t
 
 
 def two_groups(rng, n_a=9, n_b=14, units=6):
@@ -109,3 +110,38 @@ def test_a_difference_that_a_confound_explains_is_gone(rng):
     in_a = np.arange(40) < 20
     assert abs(welch_t(x, in_a, ~in_a).t) > 10
     assert abs(welch_t(residuals(x, length[:, None]), in_a, ~in_a).t) < 3
+
+
+def test_p_of_equally_large_groups_is_that_of_their_means(rng):
+    x, groups = rng.normal(size=(28, 5)) + 100, rng.permutation(np.repeat(np.arange(7), 4))
+    in_a = groups < 3
+    means = np.stack([x[groups == group].mean(axis=0) for group in range(7)])
+    _, p = np.asarray(stats.ttest_ind(means[:3], means[3:], equal_var=False))
+    np.testing.assert_allclose(grouped_p(x, in_a, ~in_a, groups), p, rtol=1e-9)
+    np.testing.assert_allclose(grouped_p(x, np.stack([in_a, ~in_a]), np.stack([~in_a, in_a]), groups)[1], p, rtol=1e-9)
+
+
+def test_p_of_groups_of_one_is_that_of_welch(rng):
+    x, in_a, in_b = two_groups(rng)
+    np.testing.assert_allclose(grouped_p(x, in_a, in_b, np.arange(len(x))), welch_t(x, in_a, in_b).p, rtol=1e-9)
+
+
+def test_the_error_of_unequal_groups_is_that_of_statsmodels(rng):
+    x, groups = rng.normal(size=(30, 1)), np.repeat(np.arange(9), [1, 2, 6, 3, 3, 5, 1, 7, 2])
+    in_a = groups < 4
+    means, errors, dfs = [], [], np.array([3.0, 4.0])
+    for member in (in_a, ~in_a):
+        fit = OLS(x[member, 0], np.ones(member.sum())).fit(cov_type="cluster", cov_kwds={"groups": groups[member]})
+        means.append(fit.params[0])
+        errors.append(fit.bse[0] ** 2)
+    t, error = (means[0] - means[1]) / np.sqrt(sum(errors)), np.array(errors)
+    df = error.sum() ** 2 / (error**2 / dfs).sum()
+    np.testing.assert_allclose(grouped_p(x, in_a, ~in_a, groups)[0], 2 * stats.t.sf(abs(t), df), rtol=1e-9)
+
+
+def test_p_of_groups_is_uniform_where_texts_of_a_group_are_alike(rng):
+    groups = np.repeat(np.arange(16), 9)
+    x = rng.normal(size=(16, 4000))[groups] + 0.5 * rng.normal(size=(144, 4000))
+    in_a = groups < 8
+    assert stats.kstest(grouped_p(x, in_a, ~in_a, groups), "uniform").pvalue > 0.01
+    assert (welch_t(x, in_a, ~in_a).p < 0.05).mean() > 0.4  # what texts taken for independent would claim

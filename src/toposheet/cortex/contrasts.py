@@ -9,7 +9,7 @@ import xarray as xr
 
 from toposheet.cortex.layout import cells_of
 from toposheet.sheet import lay_out
-from toposheet.stats import gaussian_readout, q_values, welch_t
+from toposheet.stats import check_groups, gaussian_readout, grouped_p, q_values, welch_t
 from toposheet.stimuli.contrasts import MIN_TEXTS
 
 
@@ -23,15 +23,19 @@ def contrast(responses: xr.DataArray, a: str, b: str) -> xr.Dataset:
 
     Returns:
         Over `unit`: Welch's `t`, its two-sided `p`, `q` (Benjamini-Hochberg over all units of all taps
-        jointly, as in TopoLM) and Cohen's `d`. Silent units are nan.
+        jointly, as in TopoLM) and Cohen's `d`. Silent units are nan. Where stimuli have a column `shared_words`, p
+        takes the groups of texts that share words, not the texts, for independent (`stats.grouped_p`).
 
     Raises:
-        ValueError: a condition does not exist (the message lists those there are) or has under 3 stimuli.
+        ValueError: a condition does not exist (the message lists those there are), has under 3 stimuli, or makes under
+            3 groups.
     """
     in_a, in_b = condition_masks(responses, a, b)
-    welch = welch_t(responses.transpose("stimulus", "unit").values, in_a, in_b)
-    units = unit_coordinates(responses)
-    columns = {"t": welch.t, "p": welch.p, "q": q_values(welch.p), "d": welch.d}
+    x = responses.transpose("stimulus", "unit").values
+    welch, groups = welch_t(x, in_a, in_b), groups_of(responses)
+    check_groups(in_a, in_b, groups)
+    units, p = unit_coordinates(responses), welch.p if groups is None else grouped_p(x, in_a, in_b, groups)
+    columns = {"t": welch.t, "p": p, "q": q_values(p), "d": welch.d}
     return xr.Dataset(
         {name: ("unit", values) for name, values in columns.items()},
         coords=units,

@@ -36,8 +36,8 @@ def negative_controls(responses: xr.DataArray, a: str, b: str, seed: int = 0) ->
 
     Returns:
         Responses to the stimuli of both conditions, for each control, with the conditions `random-a` and `random-b`,
-        `frequent` and `rare`, `long` and `short` (`CONDITIONS_OF_CONTROLS`). Controls with fewer than 3 texts on a
-        side, and lengths or frequencies that are all equal, are left out.
+        `frequent` and `rare`, `long` and `short` (`CONDITIONS_OF_CONTROLS`). Controls with fewer than 3 texts (or
+        groups of texts) on a side, and lengths or frequencies that are all equal, are left out.
     """
     responses = of_two(responses, a, b)
     in_a, in_b = condition_masks(responses, a, b)
@@ -56,8 +56,12 @@ def negative_controls(responses: xr.DataArray, a: str, b: str, seed: int = 0) ->
                 above = _above_median(values, in_a, groups, rng) | _above_median(values, in_b, groups, rng)
                 labels = np.where(above, *CONDITIONS_OF_CONTROLS[name])
                 controls[name] = centred.assign_coords(condition=("stimulus", labels))
-    counts = {name: np.unique(data["condition"], return_counts=True)[1] for name, data in controls.items()}
-    return {name: data for name, data in controls.items() if len(counts[name]) == 2 and counts[name].min() >= MIN_TEXTS}
+    first = np.arange(len(in_a)) if groups is None else np.unique(groups, return_index=True)[1]  # groups count as one
+    return {
+        name: data
+        for name, data in controls.items()
+        if all((data["condition"].values[first] == side).sum() >= MIN_TEXTS for side in CONDITIONS_OF_CONTROLS[name])
+    }
 
 
 CONDITIONS_OF_CONTROLS = {

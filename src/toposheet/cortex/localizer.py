@@ -13,7 +13,7 @@ from toposheet.cortex.contrasts import condition_masks, contrast, groups_of
 from toposheet.cortex.layout import tap_layouts
 from toposheet.cortex.statistics import SIGNIFICANT, of_two
 from toposheet.files import write_file
-from toposheet.stats import halves, welch_t
+from toposheet.stats import grouped_p, halves, welch_t
 
 LOCALIZER = "localizer.nc"
 
@@ -103,8 +103,9 @@ def cross_validated(
         chosen = units[selected[units]]
         row: dict[str, object] = {"tap": name, "n_selected": len(chosen), "fraction": len(chosen) / len(units)}
         if len(chosen):
-            welch = welch_t(held_out.values[:, chosen].mean(axis=1, keepdims=True), in_a, in_b)
-            p = float(welch.p[0])
+            response = held_out.values[:, chosen].mean(axis=1, keepdims=True)
+            welch, groups = welch_t(response, in_a, in_b), groups_of(held_out)
+            p = float((welch.p if groups is None else grouped_p(response, in_a, in_b, groups))[0])
             row |= {"t": float(welch.t[0]), "p": p / 2 if welch.t[0] > 0 else 1 - p / 2, "d": float(welch.d[0])}
         rows.append({"t": np.nan, "p": np.nan, "d": np.nan} | row)
     return pd.DataFrame(rows)[["tap", "n_selected", "fraction", "t", "p", "d"]]

@@ -10,8 +10,8 @@ import xarray as xr
 
 from toposheet.cortex.contrasts import groups_of
 from toposheet.cortex.layout import cells_of
-from toposheet.stats import halves, q_values
-from toposheet.stats.contrast import Moments, centred, welch, welch_t
+from toposheet.stats import grouped_p, halves, q_values
+from toposheet.stats.contrast import Moments, centred, group_sums, p_of_sums, welch, welch_t
 from toposheet.stats.readout import gaussian_weights
 
 DRAWS_AT_ONCE = 50  # memory: four arrays (draws, units) and what making them takes
@@ -42,10 +42,11 @@ def contrast_maps(responses: xr.DataArray, in_a: np.ndarray, in_b: np.ndarray) -
         in_a: Which stimuli are in condition A; leading axes are alternative labellings.
         in_b: Which are in condition B.
     """
-    x = responses.values
-    welch_of_all = welch_t(x, in_a, in_b)
-    even, odd = (_half(x, in_a & half, in_b & half) for half in halves(in_a, in_b, groups_of(responses)))
-    return ContrastMaps(welch_of_all.t, q_values(welch_of_all.p), even, odd)
+    x, groups = responses.values, groups_of(responses)
+    of_all = welch_t(x, in_a, in_b)
+    p = of_all.p if groups is None else grouped_p(x, in_a, in_b, groups)
+    even, odd = (_half(x, in_a & half, in_b & half) for half in halves(in_a, in_b, groups))
+    return ContrastMaps(of_all.t, q_values(p), even, odd)
 
 
 def relabelled(responses: xr.DataArray, labels_a: np.ndarray, labels_b: np.ndarray) -> Iterator[ContrastMaps]:
@@ -75,29 +76,36 @@ def replaced(
         return
     # What a readout of responses does to their means it does to the means' map; variances need every response, but
     # only its distance from the mean of its group: half of a condition, so that halves cost nothing extra.
-    groups = [in_x & half for in_x in (in_a, in_b) for half in halves(in_a, in_b, groups_of(responses))]
+    groups = groups_of(responses)
+    parts = [in_x & half for in_x in (in_a, in_b) for half in halves(in_a, in_b, groups)]
     x = centred(responses.values)
-    means = np.stack([x[group].mean(axis=0) for group in groups])
-    deviations = np.concatenate([x[group] - mean for group, mean in zip(groups, means, strict=True)])
+    means = np.stack([x[part].mean(axis=0) for part in parts])
+    deviations = np.concatenate([x[part] - mean for part, mean in zip(parts, means, strict=True)])
     deviations = np.ascontiguousarray(deviations.T, dtype=np.float32)
-    sizes = [int(group.sum()) for group in groups]
+    sizes = [int(part.sum()) for part in parts]
+    of_groups = None if groups is None else group_sums(x, groups)
     for start in range(0, len(orders), DRAWS_AT_ONCE):
         some = orders[start : start + DRAWS_AT_ONCE]
-        mean, squares = np.empty((2, len(groups), *some.shape))
+        mean, squares = np.empty((2, len(parts), *some.shape))
+        p = np.empty(some.shape)
         for sheet in dict.fromkeys(responses["sheet"].values.tolist()):
             units = np.flatnonzero(responses["sheet"].values == sheet)
             sampling = _Readout(responses.isel(unit=units), fwhm_mm)
             for draw, order in enumerate(some[:, units]):
                 mean[:, draw, units] = sampling.of(means[:, order].T).T
                 squares[:, draw, units] = sampling.squares(deviations[order], sizes)
+                if of_groups is not None:
+                    sums, n, first = of_groups
+                    p[draw, units] = p_of_sums(sampling.of(sums[:, order].T).T, n, in_a[first], in_b[first])
         moments = [Moments(np.array([n]), m, s / max(n - 1, 1)) for n, m, s in zip(sizes, mean, squares, strict=True)]
         a_even, a_odd, b_even, b_odd = moments
         of_all = welch(a_even | a_odd, b_even | b_odd)
+        q = q_values(of_all.p if of_groups is None else p)
         if min(sizes) < 2:
             none = np.full(some.shape, np.nan)
-            yield ContrastMaps(of_all.t, q_values(of_all.p), none, none)
+            yield ContrastMaps(of_all.t, q, none, none)
         else:
-            yield ContrastMaps(of_all.t, q_values(of_all.p), welch(a_even, b_even).t, welch(a_odd, b_odd).t)
+            yield ContrastMaps(of_all.t, q, welch(a_even, b_even).t, welch(a_odd, b_odd).t)
 
 
 class _Readout:

@@ -1,10 +1,11 @@
 from toposheet.stats.clusters import cluster_masses, clusters, count_and_largest, largest_mass, tfce
-from toposheet.stats.contrast import Moments, Welch, q_values, residuals, welch, welch_t
+from toposheet.stats.contrast import Moments, Welch, grouped_p, q_values, residuals, welch, welch_t
 from toposheet.stats.covariance import Pairs, participation_ratio, spatial_correlation
 from toposheet.stats.moran import cross_morans_i, islands_morans_i, morans_i, morans_i_on_graph
 from toposheet.stats.nulls import (
     Null,
     against_null,
+    check_groups,
     check_permutations,
     halves,
     reaches,
@@ -19,12 +20,14 @@ __all__ = [
     "Pairs",
     "Welch",
     "against_null",
+    "check_groups",
     "check_permutations",
     "cluster_masses",
     "clusters",
     "count_and_largest",
     "cross_morans_i",
     "gaussian_readout",
+    "grouped_p",
     "halves",
     "islands_morans_i",
     "largest_mass",

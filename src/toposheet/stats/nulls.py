@@ -84,19 +84,10 @@ def shuffled_labels(
     Raises:
         ValueError: a group has stimuli of both conditions, or a condition has fewer than 3 groups.
     """
+    check_groups(in_a, in_b, groups)
     numbers = np.arange(len(in_a)) if groups is None else groups
     _, first, group = np.unique(numbers, return_index=True, return_inverse=True)
-    if (in_a != in_a[first][group])[in_a | in_b].any() or (in_b != in_b[first][group])[in_a | in_b].any():
-        raise ValueError(
-            "stimuli of either condition have the same shared_words: groups must lie within conditions; drop the "
-            "column to take all texts for independent"
-        )
     group_a, group_b = in_a[first], in_b[first]
-    if groups is not None and min(group_a.sum(), group_b.sum()) < 3:
-        raise ValueError(
-            f"the stimuli make {group_a.sum()} and {group_b.sum()} groups (column shared_words): a null needs at "
-            "least 3 a condition"
-        )
     either = np.flatnonzero(group_a | group_b)
     a = np.zeros((permutations, len(first)), dtype=bool)
     b = a.copy()
@@ -105,6 +96,28 @@ def shuffled_labels(
         a[row, order[: group_a.sum()]] = True
         b[row, order[group_a.sum() :]] = True
     return a[:, group], b[:, group]
+
+
+def check_groups(
+    in_a: Bool[np.ndarray, " stimuli"], in_b: Bool[np.ndarray, " stimuli"], groups: Int[np.ndarray, " stimuli"] | None
+) -> None:
+    """Refuse groups of stimuli that conditions cut through, or too few of them.
+
+    Raises:
+        ValueError: a group has stimuli of both conditions, or a condition has fewer than 3 groups.
+    """
+    if groups is None:
+        return
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    if (in_a != in_a[first][group])[in_a | in_b].any() or (in_b != in_b[first][group])[in_a | in_b].any():
+        raise ValueError(
+            "stimuli of either condition have the same shared_words: groups must lie within conditions; drop the "
+            "column to take all texts for independent"
+        )
+    n_a, n_b = int(in_a[first].sum()), int(in_b[first].sum())
+    if min(n_a, n_b) < 3:
+        raise ValueError(f"the stimuli make {n_a} and {n_b} groups (column shared_words): at least 3 a condition are "
+                         "needed; drop the column to take all texts for independent")  # fmt: skip
 
 
 def halves(
