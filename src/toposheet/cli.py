@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
@@ -18,6 +19,7 @@ import tyro
 
 from toposheet import __version__, recipes
 from toposheet.recipes import Recipe
+from toposheet.settings import Contiguity, Pooling, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +31,27 @@ DONE, FAILED, MISTAKE = 0, 1, 2
 PROGRAM = "toposheet"
 
 _Model = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
+_BY_DEFAULT, _WITHOUT_CONTROLS = Settings(), Settings(controls=False)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How stimuli are read.
+
+    Args:
+        text_column: Column of a CSV file that has the texts.
+        condition_column: Column that has the conditions.
+        where: Only texts of a CSV file with a value in a column, COLUMN=VALUE.
+        data: Where the files of published sets are. None: TOPOSHEET_DATA.
+    """
+
+    text_column: str = "text"
+    condition_column: str = "condition"
+    where: str | None = None
+    data: Path | None = None
+
+
+_AS_USUAL = Reading()
 
 
 def _deferred(command: Callable[..., None]) -> Callable[..., Callable[[], None]]:
@@ -174,16 +197,8 @@ def map_contrasts(
     stimuli: str,
     contrast: tuple[str, ...],
     out: Path,
-    text_column: str = "text",
-    condition_column: str = "condition",
-    where: str | None = None,
-    confounds: tuple[str, ...] = (),
-    pooling: Literal["mean", "last", "sum"] = "mean",
-    fwhm_mm: float = 2.0,
-    permutations: int = 99,
-    controls: bool = True,
-    data: Path | None = None,
-    seed: int = 0,
+    reading: Reading = _AS_USUAL,
+    settings: Settings = _BY_DEFAULT,
 ) -> None:
     """Map contrasts between conditions on the sheets of a model, raw and with readout, each with its nulls.
 
@@ -192,30 +207,18 @@ def map_contrasts(
         stimuli: CSV file with a text and a condition in every row, or the name of a set (toposheet stimuli list).
         contrast: Conditions to compare, A:B (or A-B); several if you like.
         out: Folder for summary.csv, statistics.csv, maps.nc, clusters.csv and figures.
-        text_column: Column of the texts.
-        condition_column: Column of the conditions.
-        where: Only texts with a value in a column, COLUMN=VALUE.
-        confounds: Regressed out of the responses: length, frequency, tokens, or numeric columns of the stimuli.
-        pooling: What a response is: mean, sum or last of the activations over a text's own tokens.
-        fwhm_mm: Full width at half maximum of the readout.
-        permutations: Draws of each null.
-        controls: Whether negative controls (random labels, word frequency, length) stand beside each contrast.
-        data: Where the files of published sets are. None: TOPOSHEET_DATA.
-        seed: Of all draws.
+        reading: How stimuli are read.
+        settings: How responses are analysed.
     """
     _check_out(out)
     from toposheet.cache import cache_folder
     from toposheet.report import compute, write_figures
     from toposheet.report.batteries import battery_of_table
 
-    table = _table(stimuli, model, text_column, condition_column, data)
-    battery = battery_of_table(stimuli, table, _contrasts(table, contrast, where))
-    readouts = (0.0, fwhm_mm) if fwhm_mm != 0 else (0.0,)
+    table = _table(stimuli, model, reading)
+    battery = battery_of_table(stimuli, table, _contrasts(table, contrast, reading))
     models = {_name(model): model}
-    compute(
-        models, battery, out, readouts, permutations, controls, seed,
-        pooling=pooling, confounds=confounds, cache=cache_folder(),
-    )  # fmt: skip
+    compute(models, battery, out, settings, cache_folder())
     write_figures(models, out)
     _print_table(out)
     print(f"\nThe maps: {out.resolve()} (summary.csv, statistics.csv, maps.nc, clusters.csv, figures)")
@@ -227,11 +230,12 @@ def localize(
     out: Path,
     stimuli: str | None = None,
     contrast: str | None = None,
-    text_column: str = "text",
-    condition_column: str = "condition",
     percent: float | None = None,
     q: float = 0.05,
-    data: Path | None = None,
+    min_size: int = 10,
+    contiguity: Contiguity = "queen",
+    pooling: Pooling = "mean",
+    reading: Reading = _AS_USUAL,
 ) -> None:
     """Find the units that prefer one condition, by default sentences: a functional localizer.
 
@@ -240,20 +244,21 @@ def localize(
         out: Folder for localizer.nc (the mask, with the model's hash), cross_validated.csv and figures.
         stimuli: CSV file, or the name of a set. None: those that come with the model.
         contrast: A:B, where A is preferred. None: sentence:nonword, or S:N.
-        text_column: Column of the texts.
-        condition_column: Column of the conditions.
         percent: The most selective units, this many of a hundred. None: all under q.
         q: Bound of the false discovery rate.
-        data: Where the files of published sets are. None: TOPOSHEET_DATA.
+        min_size: Units of the smallest cluster of selected units that counts.
+        contiguity: Neighbours in a cluster share an edge or a corner (queen), or an edge (rook).
+        pooling: What a response is: mean, sum or last of the activations over a text's own tokens.
+        reading: How stimuli are read.
     """
     _check_out(out)
     from toposheet.report.localizing import write_localizer
 
-    table = _table(stimuli, model, text_column, condition_column, data)
+    table = _table(stimuli, model, reading)
     conditions = set(table["condition"])
     default = next((f"{a}:{b}" for a, b in (("sentence", "nonword"), ("S", "N")) if {a, b} <= conditions), None)
     contrast = contrast or default
-    wanted = _contrasts(table, [contrast] if contrast else [], None)[0]
+    wanted = _contrasts(table, [contrast] if contrast else [], reading)[0]
     found = write_localizer(model, table, wanted, out, percent, q)
     print(f"{found.rule}: {found.n_selected:,} of {found.n_units:,} units ({found.n_selected / found.n_units:.1%})")
     print(f"odd items select, even items measure: d = {found.d:.2f}, t = {found.t:.1f}, p = {found.p:.2g}")
@@ -266,12 +271,10 @@ def report(
     control: str | None = None,
     stimuli: str = "synthetic",
     contrast: tuple[str, ...] = (),
+    pairs: Path | None = None,
     out: Path = Path("runs/report"),
-    text_column: str = "text",
-    condition_column: str = "condition",
-    permutations: int = 99,
-    data: Path | None = None,
-    seed: int = 0,
+    reading: Reading = _AS_USUAL,
+    settings: Settings = _BY_DEFAULT,
 ) -> None:
     """Every analysis of a model, beside its control, in one HTML file.
 
@@ -281,20 +284,19 @@ def report(
         stimuli: synthetic (made from packages, of text that the recipe of MODEL holds out), published (read from
             files you have), or a CSV file.
         contrast: Conditions of your CSV file to compare, A:B (or A-B).
+        pairs: Noun and verb pairs in the format of Elli et al. (run, block, class, category, pair) for the published
+            stimuli, which have none.
         out: Folder for report.html, the tables, maps.nc and figures (PNG and PDF).
-        text_column: Column of the texts.
-        condition_column: Column of the conditions.
-        permutations: Draws of each null.
-        data: Where the files of published sets are. None: TOPOSHEET_DATA.
-        seed: Of all draws.
+        reading: How stimuli are read.
+        settings: How responses are analysed.
     """
     _check_out(out)
     from toposheet.cache import cache_folder
     from toposheet.report import compute, write_report
 
-    battery = _battery(stimuli, model, contrast, text_column, condition_column, data)
+    battery = _battery(stimuli, model, contrast, reading, pairs)
     models = _with_control(model, control)
-    compute(models, battery, out, permutations=permutations, seed=seed, cache=cache_folder())
+    compute(models, battery, out, settings, cache_folder())
     page = write_report(models, out)
     _print_table(out)
     print(f"\nThe report: {page.resolve()}")
@@ -305,10 +307,10 @@ def ledger(
     model: _Model,
     control: str | None = None,
     stimuli: Literal["synthetic", "published"] = "synthetic",
+    pairs: Path | None = None,
     out: Path = Path("runs/ledger"),
-    permutations: int = 99,
     data: Path | None = None,
-    seed: int = 0,
+    settings: Settings = _WITHOUT_CONTROLS,
 ) -> None:
     """The numbers TopoLM published against those of a model, with nulls and a verdict.
 
@@ -316,19 +318,20 @@ def ledger(
         model: A model folder, hub id, or shipped model.
         control: A model without topography. None: that of a shipped model.
         stimuli: published (read from files you have), or synthetic: others, so that no value need agree.
+        pairs: Noun and verb pairs in the format of Elli et al. (run, block, class, category, pair) for the published
+            stimuli, which have none.
         out: Folder for ledger.md and ledger.csv.
-        permutations: Draws of each null.
         data: Where the files of published sets are. None: TOPOSHEET_DATA.
-        seed: Of all draws.
+        settings: How responses are analysed.
     """
     _check_out(out)
     from toposheet.cache import cache_folder
     from toposheet.report import compute
     from toposheet.report.ledger import write_ledger
 
-    battery = _battery(stimuli, model, (), "text", "condition", data)
+    battery = _battery(stimuli, model, (), Reading(data=data), pairs)
     models = _with_control(model, control)
-    compute(models, battery, out, permutations=permutations, controls=False, seed=seed, cache=cache_folder())
+    compute(models, battery, out, settings, cache_folder())
     print(write_ledger(models, out))
     print(f"The ledger: {(out / 'ledger.md').resolve()} (and ledger.csv)")
 
@@ -339,11 +342,8 @@ def compare(
     out: Path,
     stimuli: str = "synthetic",
     contrast: tuple[str, ...] = (),
-    text_column: str = "text",
-    condition_column: str = "condition",
-    permutations: int = 99,
-    data: Path | None = None,
-    seed: int = 0,
+    reading: Reading = _AS_USUAL,
+    settings: Settings = _WITHOUT_CONTROLS,
 ) -> None:
     """Several models side by side, seeds of one group together, with hierarchical bootstrap intervals.
 
@@ -353,11 +353,8 @@ def compare(
         out: Folder for compare.csv, the tables and figures.
         stimuli: synthetic, published, or a CSV file.
         contrast: Conditions of your CSV file to compare, A:B (or A-B).
-        text_column: Column of the texts.
-        condition_column: Column of the conditions.
-        permutations: Draws of each null.
-        data: Where the files of published sets are. None: TOPOSHEET_DATA.
-        seed: Of all draws.
+        reading: How stimuli are read.
+        settings: How responses are analysed.
     """
     _check_out(out)
     from toposheet.cache import cache_folder
@@ -366,10 +363,10 @@ def compare(
 
     groups = grouped(models)
     first = next(iter(next(iter(groups.values())).values()))
-    battery = _battery(stimuli, first, contrast, text_column, condition_column, data)
+    battery = _battery(stimuli, first, contrast, reading)
     every = {name: model for of_group in groups.values() for name, model in of_group.items()}
-    compute(every, battery, out, permutations=permutations, controls=False, seed=seed, cache=cache_folder())
-    print(write_comparison({group: list(of_group) for group, of_group in groups.items()}, out, seed=seed))
+    compute(every, battery, out, settings, cache_folder())
+    print(write_comparison({group: list(of_group) for group, of_group in groups.items()}, out, seed=settings.seed))
     print(f"The comparison: {out.resolve()} (compare.csv, statistics.csv, figures)")
 
 
@@ -465,24 +462,20 @@ def stimuli_build(
 def stimuli_check(
     stimuli: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FILE_OR_NAME")],
     model: str | None = None,
-    text_column: str = "text",
-    condition_column: str = "condition",
-    data: Path | None = None,
+    reading: Reading = _AS_USUAL,
 ) -> None:
     """Read a set as the analyses would, and say what they would refuse or what could mislead them.
 
     Args:
         stimuli: A CSV file, or a set of `toposheet stimuli list`.
         model: Also whether it can read them: tokens, length.
-        text_column: Column of the texts.
-        condition_column: Column of the conditions.
-        data: Where the files of published sets are. None: TOPOSHEET_DATA.
+        reading: How stimuli are read.
     """
     from toposheet.report.batteries import context_of, tokens_of
     from toposheet.stimuli.checks import check
     from toposheet.stimuli.measures import matching
 
-    table = _table(stimuli, None, text_column, condition_column, data)
+    table = _table(stimuli, None, reading)
     n_tokens = tokens_of(model) if model else None
     warnings = check(table, n_tokens, context_of(model) if model else None)
     counts = table.groupby("condition", sort=False).size()
@@ -541,9 +534,7 @@ def brain_export(
     out: Path,
     stimuli: str | None = None,
     contrast: tuple[str, ...] = (),
-    text_column: str = "text",
-    condition_column: str = "condition",
-    data: Path | None = None,
+    reading: Reading = _AS_USUAL,
 ) -> None:
     """A model's maps as flat surfaces (GIFTI) that neuroimaging tools open: a mesh and its t-maps for each sheet.
 
@@ -552,15 +543,13 @@ def brain_export(
         out: Folder for the .surf.gii and .func.gii files.
         stimuli: CSV file, or the name of a set. None: those that come with the model.
         contrast: Conditions to compare, A:B. None, for the model's own stimuli: sentence:nonword.
-        text_column: Column of the texts.
-        condition_column: Column of the conditions.
-        data: Where the files of published sets are. None: TOPOSHEET_DATA.
+        reading: How stimuli are read.
     """
     _check_out(out)
     from toposheet.report.localizing import export_maps
 
-    table = _table(stimuli, model, text_column, condition_column, data)
-    wanted = _contrasts(table, contrast or (("sentence:nonword",) if stimuli is None else ()), None)
+    table = _table(stimuli, model, reading)
+    wanted = _contrasts(table, contrast or (("sentence:nonword",) if stimuli is None else ()), reading)
     files = export_maps(model, table, wanted, out)
     print(f"{len(files)} files: {out.resolve()}")
 
@@ -615,7 +604,7 @@ def _is_ours(error: ValueError) -> bool:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("toposheet")
+    return trace is not None and trace.tb_frame.f_globals.get("__package__", "").startswith("toposheet")
 
 
 def _parse(arguments: list[str]) -> Callable[[], None]:
@@ -666,13 +655,12 @@ def _one_line(box: str) -> str:
             words.append(f"(did you mean {part[1].split()[0]}?)")
         elif part and part[0].startswith("Available subcommands"):
             words.append(f"({' '.join(line.strip() for line in part).replace('Available', 'available')})")
-    line = " ".join(word for word in words if word).partition(" Got errors:")[0]  # what each type of a union says
+    line = re.sub(r"^Error parsing \S*tyro-dummy\S*: ", "", " ".join(word for word in words if word))  # has no name
+    line = line.partition(" Got errors:")[0]  # what each type of a union says
     return line or "the arguments cannot be understood; see --help"
 
 
-def _table(
-    stimuli: str | None, model: str | None, text_column: str, condition_column: str, data: Path | None
-) -> pd.DataFrame:
+def _table(stimuli: str | None, model: str | None, reading: Reading) -> pd.DataFrame:
     """Return stimuli: of a CSV file, a set by its name, or those that come with a model."""
     from toposheet.stimuli.table import read_stimuli
 
@@ -682,32 +670,30 @@ def _table(
         assert model is not None, "stimuli are of a model or named"
         return stimuli_for(model)
     if Path(stimuli).suffix or Path(stimuli).exists():
-        return read_stimuli(stimuli, text_column, condition_column)
+        return read_stimuli(stimuli, reading.text_column, reading.condition_column)
     from toposheet.report.batteries import named_stimuli
 
-    return named_stimuli(stimuli, model, data)
+    return named_stimuli(stimuli, model, reading.data)
 
 
-def _contrasts(table: pd.DataFrame, contrast: Sequence[str], where: str | None) -> tuple[Contrast, ...]:
+def _contrasts(table: pd.DataFrame, contrast: Sequence[str], reading: Reading) -> tuple[Contrast, ...]:
     """Return the contrasts that are asked for of stimuli, checked."""
     from toposheet.stimuli.contrasts import parse_contrast
 
-    column, sign, value = (where or "").partition("=")
-    if where and not (column and sign and value):
-        raise ValueError(f"--where is {where!r}: write it as COLUMN=VALUE")
+    column, sign, value = (reading.where or "").partition("=")
+    if reading.where and not (column and sign and value):
+        raise ValueError(f"--where is {reading.where!r}: write it as COLUMN=VALUE")
     conditions = list(dict.fromkeys(table["condition"].astype(str)))
     if not contrast:
         raise ValueError(f"say what to compare with --contrast A:B; the conditions are: {', '.join(conditions)}")
-    within = (column, value) if where else None
+    within = (column, value) if reading.where else None
     wanted = tuple(dict.fromkeys(parse_contrast(text, conditions, within) for text in contrast))
     for one in wanted:
         one.check(table)
     return wanted
 
 
-def _battery(
-    stimuli: str, model: str, contrast: Sequence[str], text_column: str, condition_column: str, data: Path | None
-) -> Battery:
+def _battery(stimuli: str, model: str, contrast: Sequence[str], reading: Reading, pairs: Path | None = None) -> Battery:
     """Return the studies of a report."""
     from toposheet.report.batteries import (
         PUBLISHED,
@@ -717,12 +703,15 @@ def _battery(
         synthetic_battery,
     )
 
+    if pairs is not None and stimuli != PUBLISHED:
+        raise ValueError(f"--pairs goes with --stimuli {PUBLISHED}, not with {stimuli}")
     if stimuli in (SYNTHETIC, PUBLISHED):
-        if contrast:
-            raise ValueError(f"--contrast is for a CSV file: {stimuli} stimuli come with their contrasts")
-        return synthetic_battery(model) if stimuli == SYNTHETIC else published_battery(data)
-    table = _table(stimuli, model, text_column, condition_column, data)
-    return battery_of_table(stimuli, table, _contrasts(table, contrast, None))
+        if contrast or reading.where:
+            option = "--contrast" if contrast else "--where"
+            raise ValueError(f"{option} is for a CSV file: {stimuli} stimuli come with their contrasts")
+        return synthetic_battery(model) if stimuli == SYNTHETIC else published_battery(reading.data, pairs)
+    table = _table(stimuli, model, reading)
+    return battery_of_table(stimuli, table, _contrasts(table, contrast, reading))
 
 
 def _with_control(model: str, control: str | None) -> dict[str, Path]:

@@ -16,8 +16,8 @@ from toposheet.recipes import Recipe
 from toposheet.report import compute, write_report
 from toposheet.report.batteries import CONTRASTS, STIMULI, battery_of, builtin_stimuli, token_counter
 from toposheet.report.page import PAGE, Check
-from toposheet.report.results import MAPS, SETTINGS, STATISTICS, SUMMARY, settings_of
-from toposheet.stats import check_permutations
+from toposheet.report.results import MAPS, SETTINGS, STATISTICS, SUMMARY, described
+from toposheet.settings import Settings
 from toposheet.stimuli.table import read_stimuli
 from toposheet.text.pipeline import prepare_builtin
 from toposheet.topography import tokenizer_of
@@ -57,7 +57,7 @@ def run(
     """
     folders = {name: out / name for name in ("topographic", "control")}
     text, stimuli_file = out / "text", out / STIMULI
-    check_permutations(permutations)
+    settings = Settings(permutations=permutations, seed=recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
 
     claim(folders["topographic"], recipe)
@@ -74,7 +74,6 @@ def run(
         stimuli = read_stimuli(stimuli_file)
     tokens = token_counter(tokenizer_of(text / "tokenizer"), text)
     battery = battery_of(stimuli, recipe, tokens, per_condition)
-    settings = settings_of(battery, permutations=permutations, seed=recipe.seed)
 
     say("3/5 training: the topographic model and its control")
     train(recipe, text, folders["topographic"], on_other_machine=True)
@@ -83,8 +82,8 @@ def run(
     say("4/5 maps: responses, contrasts, nulls")
     trained = [folder / RESULT for folder in folders.values()]
     computed = [out / name for name in (SUMMARY, MAPS, STATISTICS, SETTINGS)]
-    if _stale(computed, trained) or _differs(settings, out / SETTINGS):
-        compute(folders, battery, out, permutations=permutations, seed=recipe.seed)
+    if _stale(computed, trained) or _differs(described(battery, settings), out / SETTINGS):
+        compute(folders, battery, out, settings)
 
     say("5/5 report")
     checks = expectations(out)

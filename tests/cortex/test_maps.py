@@ -9,6 +9,7 @@ from toposheet.cortex.analysis import analyse
 from toposheet.cortex.contrasts import condition_masks
 from toposheet.cortex.maps import contrast_maps, replaced
 from toposheet.cortex.statistics import MEAN_OVER_TAPS
+from toposheet.settings import Settings
 from toposheet.sheet import Sheet, random_places
 from toposheet.stats import gaussian_readout, shuffled_within
 from toposheet.stimuli.contrasts import Contrast
@@ -244,7 +245,7 @@ def test_an_analysis_has_negative_controls_beside_each_contrast_and_maps_on_thei
     texts = ["word " * (1 + i // 8) for i in range(80)]
     data = data.assign_coords(text=("stimulus", texts), kind=("stimulus", ["x"] * 40 + ["y"] * 40))
     contrasts = [Contrast("a", "b"), Contrast("a", "b", where=("kind", "y"))]
-    analysis = analyse(data, topo, contrasts, permutations=9)
+    analysis = analyse(data, topo, contrasts, Settings(permutations=9))
     names = ["a:b", "a:b/random-labels", "a:b/length", "y a:b", "y a:b/random-labels", "y a:b/length"]
     assert analysis.statistics["contrast"].unique().tolist() == names
     assert analysis.maps["contrast"].values.tolist() == names
@@ -270,7 +271,7 @@ def test_sheets_of_different_shapes_share_a_file():
     topo = ts.Topography(sheets)
     coordinates = {"condition": ("stimulus", ["a", "b"] * 5), **topo.unit_coordinates()}
     data = xr.DataArray(rng.normal(size=(10, 42)), dims=("stimulus", "unit"), coords=coordinates)
-    maps = analyse(data, topo, [Contrast("a", "b")], fwhm_mm=(0.0,), permutations=5, controls=False).maps
+    maps = analyse(data, topo, [Contrast("a", "b")], Settings(fwhm_mm=(), permutations=5, controls=False)).maps
     assert int(np.isfinite(maps["t"].sel(sheet="s")).sum()) == 12
     assert int(np.isfinite(maps["t"].sel(sheet="l")).sum()) == 30
 

@@ -10,14 +10,20 @@ from toposheet.report.ledger import write_ledger
 def out(tmp_path):
     """What `compute` leaves of two models, as far as a ledger needs it."""
     rows = []
-    for model, value, p, label_p in (("topographic", 0.75, 0.01, 0.01), ("control", 0.05, 0.3, 0.4)):
+    for model, value, p, label_p, halves_p in (
+        ("topographic", 0.75, 0.01, 0.3, 0.02),
+        ("control", 0.05, 0.3, 0.4, 0.7),
+    ):
         for contrast in ("concrete noun:verb", "abstract noun:verb"):
             for fwhm in (0.0, 2.0):
                 row = {"model": model, "contrast": contrast, "fwhm_mm": fwhm, "tap": "*", "value": value}
-                row |= {"null_mean": 0.0, "null_sd": 0.01, "z": 3.0, "p": p, "label_z": 1.0, "label_p": label_p}
+                row |= {"null_mean": 0.0, "null_sd": 0.01, "z": 3.0, "p": p}
+                row |= {"label_null_mean": 0.4, "label_null_sd": 0.1, "label_z": 1.0, "label_p": label_p}
+                halves_p = halves_p if contrast.startswith("concrete") else 0.6
                 rows += [
                     {**row, "statistic": "morans_i"},
                     {**row, "statistic": "morans_i", "tap": "tap0", "value": 9.0},
+                    {**row, "statistic": "cross_half_i", "value": 0.35, "label_p": halves_p},
                 ]
         rows.append({**row, "contrast": "noun:verb", "fwhm_mm": 0.0, "statistic": "significant_fraction", "value": 0.2})
     pd.DataFrame(rows).to_csv(tmp_path / "statistics.csv", index=False)
@@ -39,15 +45,48 @@ def ledger(out, **models):
 def test_each_published_value_stands_beside_the_mean_over_taps_and_its_nulls(out, tmp_path):
     table = ledger(out, topographic=tmp_path / "t", control=tmp_path / "c")
     concrete = table[table["quantity"].str.contains("concrete") & (table["fwhm_mm"] == 0)].set_index("model")
-    values = concrete[["published", "topoformer", "measured", "z", "p"]].astype(float)
-    assert values.loc["topographic"].tolist() == [0.8, 0.6, 0.75, 3, 0.01]
+    columns = [
+        "published",
+        "topoformer",
+        "measured",
+        "z",
+        "p",
+        "label_null_mean",
+        "label_p",
+        "cross_half_i",
+        "cross_half_p",
+    ]
+    values = concrete[columns].astype(float)
+    assert values.loc["topographic"].tolist() == [0.8, 0.6, 0.75, 3, 0.01, 0.4, 0.3, 0.35, 0.02]
     assert values.loc["control", ["published", "measured"]].tolist() == [0.11, 0.05]
     assert concrete.loc["topographic", "verdict"] == (
-        "topographic, and smoother than shuffled labels make it; within 0.1 of the published value"
+        "topographic, and the map comes back in other items; within 0.1 of the published value"
     )
-    assert concrete.loc["control", "verdict"] == "no topography (p > 0.05); within 0.1 of the published value"
+    assert concrete.loc["control", "verdict"] == "no topography (place p > 0.05); within 0.1 of the published value"
     abstract = table[table["quantity"].str.contains("abstract") & (table["fwhm_mm"] == 0)].set_index("model")
+    assert "does not come back in other items" in abstract.loc["topographic", "verdict"]
     assert abstract.loc["topographic", "verdict"].endswith("higher than published by 0.52")
+
+
+def test_the_fraction_of_significant_units_stands_beside_shuffled_labels(out, tmp_path):
+    table = ledger(out, topographic=tmp_path / "t")
+    fraction = table[table["quantity"].str.startswith("fraction") & table["measured"].notna()].iloc[0]
+    assert float(fraction["measured"]) == 0.2
+    assert fraction[["label_null_mean", "label_null_sd"]].tolist() == [0.4, 0.1]
+    assert fraction["verdict"] == "no more than shuffled labels give"
+
+
+def test_losses_of_the_training_stand_beside_the_published(out, tmp_path):
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "training.json").write_text(
+        json.dumps({"validation_task_loss": 5.0, "validation_spatial_loss": 0.02})
+    )
+    write_ledger({"topographic": tmp_path / "t"}, out)
+    table = pd.read_csv(out / "ledger.csv").set_index("quantity")
+    task, spatial = table.loc["task loss (nats a token)"], table.loc["spatial loss, mean over taps"]
+    assert [float(task["published"]), float(task["measured"])] == [3.075, 5.0]
+    assert [float(spatial["published"]), float(spatial["measured"])] == [0.108, 0.02]
+    assert spatial["verdict"].startswith("the sum over 1 taps is 0.020")
 
 
 def test_what_was_not_measured_is_said_and_nothing_is_left_out(out, tmp_path):

@@ -15,8 +15,11 @@ from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS, named, negative_co
 from toposheet.cortex.localizer import cross_validated
 from toposheet.cortex.profiles import criteria, profiles
 from toposheet.cortex.statistics import topography_statistics
+from toposheet.settings import Settings
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.topography import Topography
+
+_DEFAULT = Settings()
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,7 @@ def analyse(
     responses: xr.DataArray,
     topo: Topography,
     contrasts: Sequence[Contrast],
-    fwhm_mm: Sequence[float] = (0.0, 2.0),
-    permutations: int = 99,
-    controls: bool = True,
-    seed: int = 0,
-    confounds: Sequence[str] = (),
+    settings: Settings = _DEFAULT,
 ) -> Analysis:
     """Return maps, statistics and selective clusters of contrasts, with negative controls beside each.
 
@@ -52,27 +51,36 @@ def analyse(
         responses: From `respond`.
         topo: The topography of the model.
         contrasts: What is compared.
-        fwhm_mm: Readouts in millimetres; 0 is raw.
-        permutations: Draws of each null.
-        controls: Whether each contrast has its negative controls (`negative_controls`) beside it.
-        seed: Of all shuffles.
-        confounds: Regressed out of the responses of each contrast (`without_confounds`).
+        settings: How; its `pooling` has been used by then.
     """
+    readouts = settings.readouts
     compared: list[tuple[str, str, xr.DataArray, str, str]] = []
     for wanted in contrasts:
-        data = without_confounds(responses_to(responses, wanted), confounds, wanted.a, wanted.b)
+        data = without_confounds(responses_to(responses, wanted), settings.confounds, wanted.a, wanted.b)
         compared.append((wanted.name, "", data, wanted.a, wanted.b))
-        if controls:
-            for control, relabelled in negative_controls(data, wanted.a, wanted.b, seed).items():
+        if settings.controls:
+            for control, relabelled in negative_controls(data, wanted.a, wanted.b, settings.seed).items():
                 conditions = CONDITIONS_OF_CONTROLS[control]
                 compared.append((named(wanted.name, control), control, relabelled, *conditions))
     tables, maps, patches = [], [], []
     for name, control, data, a, b in compared:
-        table = topography_statistics(data, a, b, fwhm_mm, permutations, seed)
+        table = topography_statistics(
+            data, a, b, readouts, settings.permutations, settings.seed, settings.contiguity, settings.min_size
+        )
         tables.append(table.assign(contrast=name, control=control))
-        maps.append(_maps([contrast(readout(data, fwhm), a, b) for fwhm in fwhm_mm], fwhm_mm, topo))
-        for fwhm in fwhm_mm:
-            found, _ = selective_clusters(data, a, b, fwhm, permutations, seed)
+        maps.append(_maps([contrast(readout(data, fwhm), a, b) for fwhm in readouts], readouts, topo))
+        for fwhm in readouts:
+            found, _ = selective_clusters(
+                data,
+                a,
+                b,
+                fwhm,
+                settings.permutations,
+                settings.seed,
+                settings.inference,
+                settings.forming_p,
+                settings.contiguity,
+            )
             patches.append(found.assign(contrast=name, control=control))
     names = xr.DataArray([name for name, *_ in compared], dims="contrast", name="contrast")
     return Analysis(
@@ -103,8 +111,7 @@ def language_network(
     localizer: xr.DataArray,
     language: Contrast,
     measured: xr.DataArray,
-    permutations: int = 99,
-    seed: int = 0,
+    settings: Settings = _DEFAULT,
 ) -> LanguageNetwork:
     """Return the language network of a model and how it responds.
 
@@ -112,13 +119,16 @@ def language_network(
         localizer: Responses to the localizer's texts.
         language: Its contrast, sentences against non-words.
         measured: Responses to other texts, conditions S, W, J and N.
-        permutations: Draws of each null.
-        seed: Of all draws.
+        settings: How: its `permutations`, `seed`, `contiguity` and `min_size`.
     """
+    permutations, seed = settings.permutations, settings.seed
     data = responses_to(localizer, language)
     localized = cross_validated(data, language.a, language.b)
     result = contrast(data, language.a, language.b)
-    clusters, clustering = grow_clusters(result), clustering_of_network(result, permutations, seed)
+    clusters = grow_clusters(result, min_size=settings.min_size, contiguity=settings.contiguity)
+    clustering = clustering_of_network(
+        result, permutations, seed, min_size=settings.min_size, contiguity=settings.contiguity
+    )
     return LanguageNetwork(
         localized=localized,
         clusters=clusters,

@@ -64,7 +64,12 @@ def grow_clusters(
 
 
 def clustering_of_network(
-    result: xr.Dataset, permutations: int = 99, seed: int = 0, q: float = SIGNIFICANT, contiguity: str = "queen"
+    result: xr.Dataset,
+    permutations: int = 99,
+    seed: int = 0,
+    q: float = SIGNIFICANT,
+    contiguity: str = "queen",
+    min_size: int = MIN_SIZE,
 ) -> pd.DataFrame:
     """Return whether selective units lie together, against the place-null.
 
@@ -78,10 +83,11 @@ def clustering_of_network(
         seed: Of the draws.
         q: Units with t > 0 below this false discovery rate are selective.
         contiguity: `"queen"` or `"rook"`, of the clusters; Moran's I takes queens.
+        min_size: Clusters of fewer units are not counted.
 
     Returns:
         Three rows, `statistic` being `mask_morans_i` (mean over the taps in which some but not all units are
-        selective), `clusters` (of at least 10 units, in all taps) and `largest_cluster` (units, mean over taps), with
+        selective), `clusters` (in all taps) and `largest_cluster` (units, mean over taps), with
         `value, null_mean, null_sd, z, p`.
 
     Raises:
@@ -95,7 +101,7 @@ def clustering_of_network(
         orders = shuffled_within(np.zeros(len(tap.units), dtype=np.int64), permutations, rng)
         of_tap = selective[tap.units]
         grid = lay_out(np.concatenate([of_tap[None], of_tap[orders]]).astype(float), tap.cells, tap.shape)
-        count, largest = count_and_largest(grid == 1, contiguity)
+        count, largest = count_and_largest(grid == 1, contiguity, min_size)
         for name, of_draws in (("mask_morans_i", morans_i(grid)), ("clusters", count), ("largest_cluster", largest)):
             values[name].append(of_draws)
     defined = [of_draws for of_draws in values["mask_morans_i"] if np.isfinite(of_draws[0])]

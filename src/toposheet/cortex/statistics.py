@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from toposheet.stats import (
     shuffled_within,
     spatial_correlation,
 )
+from toposheet.stats.clusters import MIN_SIZE
 
 SIGNIFICANT = 0.05
 MEAN_OVER_TAPS = "*"
@@ -85,6 +87,8 @@ def topography_statistics(
     fwhm_mm: Sequence[float] = (0.0, 2.0),
     permutations: int = 99,
     seed: int = 0,
+    contiguity: str = "queen",
+    min_size: int = MIN_SIZE,
 ) -> pd.DataFrame:
     """Return every statistic of the map of a contrast, for each tap and readout, with its nulls.
 
@@ -105,7 +109,7 @@ def topography_statistics(
     - `islands_i`: Moran's I of the significant units alone; nan, and counted in `undefined`, where under 10 %
       or 30 units of a tap are significant;
     - `significant_fraction`: units with q < 0.05, Benjamini-Hochberg over all taps jointly;
-    - `clusters`: clusters of at least 10 adjacent significant units of one sign (`grow_clusters`);
+    - `clusters`: clusters of adjacent significant units of one sign (`grow_clusters`);
     - `largest_cluster`: units of the largest.
 
     Args:
@@ -115,6 +119,8 @@ def topography_statistics(
         fwhm_mm: Readouts in millimetres; 0 is raw.
         permutations: Draws of each null.
         seed: Of the draws.
+        contiguity: Of `clusters` and `largest_cluster`, `"queen"` or `"rook"`; Moran's I takes queens.
+        min_size: Units of the smallest cluster that `clusters` counts.
 
     Returns:
         A row for each statistic, readout and tap, and for the mean over taps (tap `*`), whose nulls are means over
@@ -132,13 +138,13 @@ def topography_statistics(
     for_labels, for_places = np.random.default_rng(seed).spawn(2)
     labels = shuffled_labels(in_a, in_b, permutations, for_labels, groups_of(responses))
     orders = shuffled_within(_numbered(responses["tap"].values), permutations, for_places)
-    taps = tap_layouts(responses)
+    taps, count = tap_layouts(responses), partial(count_and_largest, contiguity=contiguity, min_size=min_size)
     tables = []
     for fwhm in fwhm_mm:
         sampled = readout(responses, fwhm)
-        value = _statistics(contrast_maps(sampled, in_a, in_b), taps)
-        place = _collected(replaced(responses, in_a, in_b, fwhm, orders), taps)
-        label = _collected(relabelled(sampled, *labels), taps)
+        value = _statistics(contrast_maps(sampled, in_a, in_b), taps, count)
+        place = _collected(replaced(responses, in_a, in_b, fwhm, orders), taps, count)
+        label = _collected(relabelled(sampled, *labels), taps, count)
         table = _table(value, place, label, taps)
         tables.append(table.assign(contrast=f"{a}:{b}", fwhm_mm=float(fwhm)))
     return pd.concat(tables, ignore_index=True)[_COLUMNS]
@@ -223,12 +229,14 @@ _COLUMNS = [
     "label_null_mean", "label_null_sd", "label_z", "label_p", "label_undefined",
 ]  # fmt: skip
 _SMALLER_IS_TOPOGRAPHIC = {"wiring_mm"}
+_Count = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # number of clusters and size of the largest
 
 
-def _of_map(t: np.ndarray, q: np.ndarray, even: np.ndarray, odd: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the statistics of one tap's maps (..., y, x)."""
+def _of_map(maps: ContrastMaps, tap: TapLayout, count: _Count) -> dict[str, np.ndarray]:
+    """Return the statistics of one tap's maps."""
+    t, q, even, odd = (tap.map(of_units) for of_units in (maps.t, maps.q, maps.even, maps.odd))
     significant = q < SIGNIFICANT
-    positive, negative = (count_and_largest(significant & (sign * t > 0)) for sign in (1, -1))
+    positive, negative = (count(significant & (sign * t > 0)) for sign in (1, -1))
     return {
         "morans_i": morans_i(t),
         "cross_half_i": cross_morans_i(even, odd),
@@ -239,15 +247,15 @@ def _of_map(t: np.ndarray, q: np.ndarray, even: np.ndarray, odd: np.ndarray) -> 
     }
 
 
-def _statistics(maps: ContrastMaps, taps: Sequence[TapLayout]) -> dict[str, np.ndarray]:
+def _statistics(maps: ContrastMaps, taps: Sequence[TapLayout], count: _Count) -> dict[str, np.ndarray]:
     """Return each statistic over (..., taps)."""
-    of_taps = [_of_map(*(tap.map(values) for values in (maps.t, maps.q, maps.even, maps.odd))) for tap in taps]
+    of_taps = [_of_map(maps, tap, count) for tap in taps]
     return {name: np.stack([of_tap[name] for of_tap in of_taps], axis=-1) for name in of_taps[0]}
 
 
-def _collected(draws: Iterable[ContrastMaps], taps: Sequence[TapLayout]) -> dict[str, np.ndarray]:
+def _collected(draws: Iterable[ContrastMaps], taps: Sequence[TapLayout], count: _Count) -> dict[str, np.ndarray]:
     """Return each statistic over (draws, taps)."""
-    parts = [_statistics(maps, taps) for maps in draws]
+    parts = [_statistics(maps, taps, count) for maps in draws]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

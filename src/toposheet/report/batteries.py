@@ -75,22 +75,30 @@ class Battery:
         return next((name for name, (study, _) in self.contrasts().items() if study == self.localizer), None)
 
 
-def published_battery(data: str | Path | None = None) -> Battery:
-    """Return the stimuli of TopoLM's analyses that are known here, read from files you have.
+def published_battery(data: str | Path | None = None, pairs: str | Path | None = None) -> Battery:
+    """Return the stimuli of TopoLM's analyses, read from files you have.
 
-    The localizer (Fedorenko et al. 2010), sentences, word lists, Jabberwocky and non-words (2011), and nouns and verbs,
-    concrete and abstract (Moseley & Pulvermüller 2014).
+    The localizer (Fedorenko et al. 2010), sentences, word lists, Jabberwocky and non-words (2011), nouns and verbs,
+    concrete and abstract (Moseley & Pulvermüller 2014), and, where given, pairs of nouns and of verbs (Elli et al.
+    2019, Hauptman et al. 2024).
 
     Args:
         data: Where the files are, if not in `$TOPOSHEET_DATA`.
+        pairs: A CSV file of pairs, columns `run, block, class, category, pair`, the classes `noun` and `verb`.
 
     Raises:
         FileNotFoundError: files are missing.
-        ValueError: files are not those known.
+        ValueError: files are not those known, or the pairs are in no such file.
     """
     localizer, words = (_study(name, data=data) for name in ("fedorenko2010", "moseley2014"))
     measured = Study("fedorenko2011", stimulus_set("fedorenko2011", data), ())
-    return Battery(PUBLISHED, (localizer, measured, words), localizer.name, measured.name)
+    studies = (localizer, measured, words)
+    if pairs is not None:
+        nouns_and_verbs = Contrast("noun", "verb")
+        table = read_stimuli(pairs)
+        nouns_and_verbs.check(table)
+        studies += (Study("pairs", table, (nouns_and_verbs,)),)
+    return Battery(PUBLISHED, studies, localizer.name, measured.name)
 
 
 def synthetic_battery(model: str | Path) -> Battery:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from toposheet.cortex.controls import named, split_name
 from toposheet.cortex.statistics import summary_of
 from toposheet.files import folder_aside
 from toposheet.report.batteries import Battery, token_counter
-from toposheet.stats import check_permutations
+from toposheet.settings import Settings
 from toposheet.stimuli.contrasts import factors_of
 from toposheet.stimuli.measures import matching
 from toposheet.topography import fingerprint, load, load_topography, local_folder
@@ -29,18 +28,14 @@ SUMMARY, MAPS, SETTINGS = "summary.csv", "maps.nc", "analysis.json"
 STATISTICS, RESPONSES, CURVES, CLUSTERS = "statistics.csv", "responses.csv", "correlation.csv", "clusters.csv"
 LOCALIZED, PROFILES, CRITERIA, NETWORK = "localized.csv", "profiles.csv", "criteria.csv", "network.nc"
 MATCHING, TEXTS = "matching.csv", "texts.csv"
+_DEFAULT = Settings()
 
 
 def compute(
     models: Mapping[str, str | Path],
     battery: Battery,
     out: Path,
-    fwhm_mm: Sequence[float] = (0.0, 2.0),
-    permutations: int = 99,
-    controls: bool = True,
-    seed: int = 0,
-    pooling: str = "mean",
-    confounds: Sequence[str] = (),
+    settings: Settings = _DEFAULT,
     cache: Path | None = None,
 ) -> None:
     """Write everything that a battery of studies says of models to a folder.
@@ -53,19 +48,13 @@ def compute(
         models: A name for each model and its folder (or hub id).
         battery: The studies.
         out: The folder; made where it is missing.
-        fwhm_mm: Readouts in millimetres; 0 is raw.
-        permutations: Draws of each null.
-        controls: Whether negative controls stand beside each contrast.
-        seed: Of all shuffles.
-        pooling: What a response is (`cortex.respond`).
-        confounds: Regressed out of the responses (`cortex.without_confounds`).
+        settings: How.
         cache: A folder in which responses are kept.
 
     Raises:
         FileNotFoundError: there is no such model.
         ValueError: a folder is no model with sheets, or stimuli and contrasts do not fit.
     """
-    settings = settings_of(battery, fwhm_mm, permutations, controls, seed, pooling, confounds)
     for study in battery.studies:
         for contrast in study.contrasts:
             contrast.check(study.stimuli)
@@ -75,7 +64,7 @@ def compute(
     with tqdm(total=len(models) * len(battery.studies), desc="maps", unit="study", leave=False, disable=None) as bar:
         for name, folder in models.items():
             results[name] = _of_model(name, folder, battery, settings, cache, bar)
-    stored = settings | {"models": {name: result.identity for name, result in results.items()}}
+    stored = described(battery, settings) | {"models": {name: result.identity for name, result in results.items()}}
     with folder_aside(out) as aside:
         _write(results, battery, aside)
         (aside / SETTINGS).write_text(json.dumps(stored, indent=2) + "\n")
@@ -98,9 +87,9 @@ class _Result:
 
 
 def _of_model(
-    name: str, folder: str | Path, battery: Battery, settings: Mapping[str, Any], cache: Path | None, bar: Any
+    name: str, folder: str | Path, battery: Battery, settings: Settings, cache: Path | None, bar: Any
 ) -> _Result:
-    permutations, seed = settings["permutations"], settings["seed"]
+    permutations, seed = settings.permutations, settings.seed
     model, topo, tokenizer = load(folder)
     count = token_counter(tokenizer, folder)
     names = {(study, contrast): called for called, (study, contrast) in battery.contrasts().items()}
@@ -116,22 +105,13 @@ def _of_model(
         bar.set_postfix_str(f"{name}: {study.name}")
         of_study = responses[study.name] = respond(
             model, topo, study.stimuli, tokenizer,
-            progress=not bar.disable, pooling=settings["pooling"], cache=cache,
+            progress=not bar.disable, pooling=settings.pooling, cache=cache,
         )  # fmt: skip
         add(MATCHING, matching(study.stimuli, count, factors_of(study.contrasts)), stimuli=study.name)
         add(RESPONSES, response_statistics(of_study, permutations, seed).drop(columns="contrast"), stimuli=study.name)
         add(CURVES, correlation_curve(of_study, permutations, seed), stimuli=study.name)
         if study.contrasts:
-            analysis = analyse(
-                of_study,
-                topo,
-                study.contrasts,
-                settings["fwhm_mm"],
-                permutations,
-                settings["controls"],
-                seed,
-                settings["confounds"],
-            )
+            analysis = analyse(of_study, topo, study.contrasts, settings)
             analysis = _renamed(analysis, {c.name: names[study.name, c] for c in study.contrasts})
             add(STATISTICS, analysis.statistics, stimuli=study.name)
             add(CLUSTERS, analysis.clusters, stimuli=study.name)
@@ -139,9 +119,7 @@ def _of_model(
         bar.update()
     if battery.localizer is not None and battery.measured is not None:
         language = next(study.contrasts[0] for study in battery.studies if study.name == battery.localizer)
-        found = language_network(
-            responses[battery.localizer], language, responses[battery.measured], permutations, seed
-        )
+        found = language_network(responses[battery.localizer], language, responses[battery.measured], settings)
         add(LOCALIZED, found.localized)
         add(PROFILES, found.profiles)
         add(CRITERIA, found.criteria)
@@ -184,37 +162,16 @@ def _write(results: Mapping[str, _Result], battery: Battery, aside: Path) -> Non
     pd.concat(stimuli, ignore_index=True).to_csv(aside / TEXTS, index=False)
 
 
-def settings_of(
-    battery: Battery,
-    fwhm_mm: Sequence[float] = (0.0, 2.0),
-    permutations: int = 99,
-    controls: bool = True,
-    seed: int = 0,
-    pooling: str = "mean",
-    confounds: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Return what decides the numbers of a report, besides the models; stored beside them as `analysis.json`.
-
-    Raises:
-        ValueError: a setting is out of range.
-    """
-    check_permutations(permutations)
-    for fwhm in fwhm_mm:
-        if not (math.isfinite(fwhm) and fwhm >= 0):
-            raise ValueError(f"the readout's FWHM is {fwhm}: it must be a length of at least 0")
-    return {
+def described(battery: Battery, settings: Settings) -> dict[str, Any]:
+    """Return what decides the numbers of a report, besides the models; stored beside them as `analysis.json`."""
+    stimuli = {
+        study.name: hashlib.sha256(study.stimuli.to_csv(index=False).encode()).hexdigest() for study in battery.studies
+    }
+    named = {
         "battery": battery.name,
         "contrasts": list(battery.contrasts()),
         "language": battery.language,
         "measured": battery.measured,
-        "fwhm_mm": list(fwhm_mm),
-        "permutations": permutations,
-        "controls": controls,
-        "seed": seed,
-        "pooling": pooling,
-        "confounds": list(confounds),
-        "stimuli": {
-            study.name: hashlib.sha256(study.stimuli.to_csv(index=False).encode()).hexdigest()
-            for study in battery.studies
-        },
     }
+    of_settings = asdict(settings) | {"fwhm_mm": list(settings.readouts), "confounds": list(settings.confounds)}
+    return named | of_settings | {"stimuli": stimuli}

@@ -15,6 +15,7 @@ from toposheet.cortex.statistics import summary_of
 from toposheet.figures.maps import contrast_maps
 from toposheet.files import folder_aside, write_file
 from toposheet.recipes import Recipe
+from toposheet.settings import Settings
 from toposheet.stimuli.build import sentences_and_nonwords
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.topography import Topography
@@ -97,7 +98,8 @@ class Snapshots:
         if not self._write:
             return
         language = Contrast(*_CONDITIONS)
-        found = analyse(responses, self._topo, [language], (0.0,), controls=False, seed=self._recipe.seed)
+        settings = Settings(fwhm_mm=(), controls=False, seed=self._recipe.seed)
+        found = analyse(responses, self._topo, [language], settings)
         rows = summary_of(found.statistics)
         rows.insert(0, "update", update)
         self._rows = pd.concat([self._rows, rows], ignore_index=True) if len(self._rows) else rows

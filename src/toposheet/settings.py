@@ -1,0 +1,67 @@
+"""What decides the numbers of an analysis, besides model and stimuli."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Pooling = Literal["mean", "last", "sum"]
+Inference = Literal["mass", "tfce"]
+Contiguity = Literal["queen", "rook"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How responses are compared, sampled and tested. With the defaults, as TopoLM does it (arXiv:2410.11516).
+
+    Args:
+        fwhm_mm: Full width at half maximum of the readout; several if you like, 0 for raw maps alone.
+        permutations: Draws of each null.
+        seed: Of all draws.
+        pooling: What a response is: mean, sum or last of the activations over a text's own tokens.
+        confounds: Regressed out of the responses: length, frequency, tokens, or numeric columns of the stimuli.
+        controls: Whether negative controls (random labels, word frequency, length) stand beside each contrast.
+        inference: How clusters are tested: by their mass, or by threshold-free enhancement.
+        forming_p: Two-sided p of the t that forms the clusters whose mass is tested.
+        contiguity: Neighbours in a cluster share an edge or a corner (queen), or an edge (rook).
+        min_size: Units of the smallest cluster of significant units that counts.
+    """
+
+    fwhm_mm: tuple[float, ...] = (2.0,)
+    permutations: int = 99
+    seed: int = 0
+    pooling: Pooling = "mean"
+    confounds: tuple[str, ...] = ()
+    controls: bool = True
+    inference: Inference = "mass"
+    forming_p: float = 0.001
+    contiguity: Contiguity = "queen"
+    min_size: int = 10
+
+    def __post_init__(self) -> None:
+        """Refuse what no analysis can be made with.
+
+        Raises:
+            ValueError: a setting is out of range.
+        """
+        for fwhm in self.fwhm_mm:
+            if not (math.isfinite(fwhm) and fwhm >= 0):
+                raise ValueError(f"the readout's FWHM is {fwhm}: it must be a length of at least 0")
+        if self.permutations < 2:
+            raise ValueError(f"permutations is {self.permutations}: a null needs at least 2")
+        if not 0 < self.forming_p < 1:
+            raise ValueError(f"forming_p is {self.forming_p}: it must lie between 0 and 1")
+        if self.min_size < 1:
+            raise ValueError(f"min_size is {self.min_size}: a cluster has at least 1 unit")
+        for name, choices in _CHOICES.items():
+            if (chosen := getattr(self, name)) not in choices:
+                raise ValueError(f"{name} is {chosen!r}: it must be one of {', '.join(choices)}")
+
+    @property
+    def readouts(self) -> tuple[float, ...]:
+        """The widths of all readouts, each once; 0, raw, is always there and comes first."""
+        return tuple(dict.fromkeys((0.0, *self.fwhm_mm)))
+
+
+_CHOICES = {"pooling": get_args(Pooling), "inference": get_args(Inference), "contiguity": get_args(Contiguity)}
