@@ -57,9 +57,26 @@ def test_contrasts_of_no_two_conditions_list_those_there_are(contrast):
         parse_contrast(contrast, ["S", "N"])
 
 
-def test_an_ambiguous_contrast_asks_for_a_colon():
-    with pytest.raises(ValueError, match="A:B"):
+@pytest.mark.parametrize(
+    ("contrast", "expected"),
+    [
+        ("run:1:run:2", ("run:1", "run:2")),
+        ("S:run:1", ("S", "run:1")),
+        ("run:1:S", ("run:1", "S")),
+        ("run:1-run:2", ("run:1", "run:2")),
+    ],
+)
+def test_conditions_may_have_colons_in_their_names(contrast, expected):
+    assert parse_contrast(contrast, ["run:1", "run:2", "S"]) == Contrast(*expected)
+
+
+def test_a_contrast_that_can_be_read_in_two_ways_says_which_and_asks_for_the_other_sign():
+    with pytest.raises(ValueError, match=r"in 2 ways \('a' against 'b-c', 'a-b' against 'c'\): write it as A:B$"):
         parse_contrast("a-b-c", ["a", "b-c", "a-b", "c"])
+    conditions = ["a", "b:c", "a:b", "c"]
+    with pytest.raises(ValueError, match=r"in 2 ways \('a' against 'b:c', 'a:b' against 'c'\): write it as A-B$"):
+        parse_contrast("a:b:c", conditions)
+    assert parse_contrast("a-b:c", conditions) == Contrast("a", "b:c")
 
 
 def test_the_published_formats_are_read_as_they_are(data, tmp_path):

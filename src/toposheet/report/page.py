@@ -330,9 +330,11 @@ def _trajectory_sentence(snapshots: Mapping[str, pd.DataFrame]) -> str:
 
 def _map_sentence(contrast: str, fwhm: float, of_models: Mapping[str, pd.Series]) -> str:
     random = contrast.endswith(RANDOM_LABELS)
-    what = "no real difference: the labels were dealt out at random" if random else (
-        f"red units respond more to {contrast.split(':')[0].split()[-1]}, blue ones to {contrast.split(':')[1]}"
-    )  # fmt: skip
+    what = (
+        "no real difference: the labels were dealt out at random"
+        if random
+        else "red units respond more to the condition named first, blue ones to the other"
+    )
     parts = [
         f"{name}: median I = {number(row.morans_i)}, {signed(row.z)} place-null sd from its null of "
         f"{number(row.null_mean)}, label z = {signed(row.label_z)}, cross-half I = {number(row.cross_half_i)}, "

@@ -84,7 +84,7 @@ def factors_of(contrasts: Sequence[Contrast]) -> list[str]:
 
 
 def parse_contrast(contrast: str, conditions: Sequence[str], where: tuple[str, str] | None = None) -> Contrast:
-    """Return the contrast `A:B`, or `A-B` where exactly one split names two conditions.
+    """Return the contrast `A:B`, or `A-B`, where exactly one split names two conditions; colons go before hyphens.
 
     Args:
         contrast: What the user wrote.
@@ -92,16 +92,19 @@ def parse_contrast(contrast: str, conditions: Sequence[str], where: tuple[str, s
         where: See `Contrast`.
 
     Raises:
-        ValueError: it names no two conditions that there are; the message lists them.
+        ValueError: it names no two conditions that there are (the message lists them), or can be read in several ways.
     """
-    there = f"the conditions are: {', '.join(conditions)}"
-    if ":" in contrast:
-        splits = [tuple(contrast.split(":", 1))]
-    else:
-        splits = [(contrast[:i], contrast[i + 1 :]) for i, sign in enumerate(contrast) if sign == "-"]
-    fitting = [(a, b) for a, b in splits if a in conditions and b in conditions and a != b]
-    if len(fitting) == 1:
-        return Contrast(*fitting[0], where=where)
-    if fitting:
-        raise ValueError(f"the contrast {contrast!r} can be split in {len(fitting)} ways: write it as A:B")
-    raise ValueError(f"the contrast {contrast!r} does not name two different conditions as A-B or A:B; {there}")
+    for sign, other in (":-", "-:"):
+        splits = [(contrast[:i], contrast[i + 1 :]) for i, written in enumerate(contrast) if written == sign]
+        fitting = [(a, b) for a, b in splits if a in conditions and b in conditions and a != b]
+        if len(fitting) == 1:
+            return Contrast(*fitting[0], where=where)
+        if fitting:
+            ways = ", ".join(f"{a!r} against {b!r}" for a, b in fitting)
+            raise ValueError(
+                f"the contrast {contrast!r} can be read in {len(fitting)} ways ({ways}): write it as A{other}B"
+            )
+    raise ValueError(
+        f"the contrast {contrast!r} does not name two different conditions as A-B or A:B; the conditions are: "
+        f"{', '.join(conditions)}"
+    )
