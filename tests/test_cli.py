@@ -318,6 +318,16 @@ def test_localize_leaves_a_mask_that_knows_its_model(capsys, tmp_path, folder, s
     assert (out / "figures" / "localizer.png").is_file()
 
 
+def test_a_localizer_that_cannot_be_cross_validated_says_so_in_words(capsys, tmp_path, folder, sentences):
+    printed = ran(capsys, "localize", folder, "--stimuli", sentences, "--q", "1e-12", "--out", tmp_path / "out")
+    assert "0 of 144 units" in printed
+    assert "not cross-validated: the odd items select no unit" in printed
+    assert "nan" not in printed
+    arguments = ["--percent", "0.1", "--out", tmp_path / "none"]
+    assert "percent is 0.1" in refused(capsys, "localize", folder, "--stimuli", sentences, *arguments)
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_map_can_be_of_some_texts_with_confounds_taken_out(capsys, tmp_path, folder, sentences):
     arguments = ["map", folder, "--contrast", "S:N", "--permutations", "5", "--stimuli", sentences, "--no-controls"]
     ran(capsys, *arguments, "--out", tmp_path / "plain")

@@ -256,7 +256,7 @@ def localize(
     wanted = _contrasts(table, [contrast] if contrast else [], None)[0]
     found = write_localizer(model, table, wanted, out, percent, q)
     print(f"{found.rule}: {found.n_selected:,} of {found.n_units:,} units ({found.n_selected / found.n_units:.1%})")
-    print(f"odd items select, even items measure: d = {found.d:.2f}, t = {found.t:.1f}, p = {found.p:.2g}")
+    print(found.held_out)
     print(f"\nThe localizer: {out.resolve()} (localizer.nc, cross_validated.csv, figures)")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,10 @@ from toposheet.topography import Topography, check_tokenizer, fingerprint, load
 
 @dataclass(frozen=True)
 class Found:
-    """What a localizer found, in numbers: which rule, how many units, and the effect in items that did not select."""
+    """What a localizer found, in numbers: which rule, how many units, and the effect in items that did not select.
+
+    The effect is nan where the odd items select no unit, or none that tells the even items apart.
+    """
 
     rule: str
     n_selected: int
@@ -31,6 +35,13 @@ class Found:
     d: float
     t: float
     p: float
+
+    @property
+    def held_out(self) -> str:
+        """The effect in items that did not select, in words."""
+        if math.isnan(self.t):
+            return "not cross-validated: the odd items select no unit that the even items could measure"
+        return f"odd items select, even items measure: d = {self.d:.2f}, t = {self.t:.1f}, p = {self.p:.2g}"
 
 
 def write_localizer(
@@ -55,7 +66,7 @@ def write_localizer(
     data = responses_to(responses, wanted)
     localizer = localize(data, wanted.a, wanted.b, percent, q, model=identity)
     table = cross_validated(data, wanted.a, wanted.b, percent, q)
-    localizer = localizer.assign(cluster=grow_clusters(localizer, q))
+    localizer = localizer.assign(cluster=grow_clusters(localizer))
     figure = localizer_map(topo.to_grid(localizer["t"]), topo.to_grid(localizer["mask"].astype(float)), wanted.name)
     with folder_aside(out / "figures") as aside:
         save_figure(figure, aside, "localizer")
