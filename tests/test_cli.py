@@ -34,6 +34,7 @@ def table(tmp_path, stimuli):
 
 def refused(capsys, *arguments):
     """Run a command that must be refused and return its one line."""
+    capsys.readouterr()  # bars of what was saved for it
     with pytest.raises(SystemExit) as stop:
         cli.main([str(argument) for argument in arguments])
     assert stop.value.code == 2
@@ -291,6 +292,43 @@ def ran(capsys, *arguments):
         cli.main([str(argument) for argument in arguments])
     assert stop.value.code == 0
     return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        (
+            "metrics.jsonl",
+            '{"update": 1, "task_loss": 5.0}\n{"update": 2, "ta\n{"update": 3}\n',
+            ["line 2", "not the metrics"],
+        ),
+        ("metrics.jsonl", '{"update": 1}\n[1, 2]\n', ["line 2"]),
+        ("metrics.jsonl", "\x00\x01\n", ["line 1"]),
+        ("training.json", '{"recipe": {', ["training.json cannot be read", "Expecting"]),
+        ("training.json", "[]", ["training.json lacks recipe, text, corpora"]),
+        ("training.json", "", ["training.json cannot be read"]),
+        ("snapshots.csv", "", ["snapshots.csv is no table of snapshots"]),
+        ("snapshots.csv", "a,b\n1,2\n", ["snapshots.csv is no table of snapshots", "update"]),
+        ("config.json", "{", ["config.json", "no model that can be loaded"]),
+    ],
+)
+@pytest.mark.parametrize("command", ["report", "map"])
+def test_damaged_files_of_a_training_are_named_before_anything_is_written(
+    capsys, tmp_path, folder, table, command, file, content, words
+):
+    (folder / file).write_text(content)
+    arguments = ["--stimuli", table, "--contrast", "long:short", "--permutations", "5", "--out", tmp_path / "out"]
+    line = refused(capsys, command, folder, *arguments)
+    assert all(word in line for word in [str(folder), *words]), line
+    assert not (tmp_path / "out").exists()
+
+
+def test_half_a_last_line_of_metrics_is_that_of_a_run_that_was_killed(tmp_path):
+    from toposheet.train.log import read_metrics
+
+    (tmp_path / "metrics.jsonl").write_text('{"update": 1, "task_loss": 5.0}\n{"update": 2, "ta')
+    assert read_metrics(tmp_path / "metrics.jsonl").to_dict("records") == [{"update": 1, "task_loss": 5.0}]
+    assert read_metrics(tmp_path / "none.jsonl").empty
 
 
 @pytest.fixture

@@ -207,11 +207,13 @@ def map_contrasts(
     from toposheet.cache import cache_folder
     from toposheet.report import compute, write_figures
     from toposheet.report.batteries import battery_of_table
+    from toposheet.report.page import check_histories
 
     table = _table(stimuli, model, text_column, condition_column, data)
     battery = battery_of_table(stimuli, table, _contrasts(table, contrast, where))
     readouts = (0.0, fwhm_mm) if fwhm_mm != 0 else (0.0,)
     models = {_name(model): model}
+    check_histories(models)
     compute(
         models, battery, out, readouts, permutations, controls, seed,
         pooling=pooling, confounds=confounds, cache=cache_folder(),
@@ -726,13 +728,16 @@ def _battery(
 
 
 def _with_control(model: str, control: str | None) -> dict[str, Path]:
-    """Return the folders of a model and its control, by what tables call them."""
+    """Return the folders of a model and its control, whose training can be read, by what tables call them."""
+    from toposheet.report.page import check_histories
     from toposheet.topography import local_folder, shipped
 
     if control is None and not Path(model).is_dir() and f"{model}-control" in shipped():
         control = f"{model}-control"
     models = {_name(model): model} if control is None else {"topographic": model, "control": control}
-    return {name: local_folder(source) for name, source in models.items()}
+    folders = {name: local_folder(source) for name, source in models.items()}
+    check_histories(folders)
+    return folders
 
 
 def _print_matching(table: pd.DataFrame) -> None:

@@ -17,7 +17,7 @@ from toposheet.figures.numbers import number
 from toposheet.files import folder_aside
 from toposheet.report.batteries import PUBLISHED
 from toposheet.report.results import PROFILES, SETTINGS, STATISTICS
-from toposheet.train.claims import RESULT
+from toposheet.train.claims import read_result
 
 _ABSENT = "not measured: these stimuli are not at hand"
 NEAR = 0.10  # of a published Moran's I, to agree with it
@@ -154,11 +154,11 @@ def _others(
         rows += [_significant(*entry, statistics, battery) for entry in SIGNIFICANT_FRACTION]
         profile = {"quantity": "response profile: mean absolute response of the network", "published": PROFILE}
         rows.append(profile | _profile(name, out))
-    result = folder / RESULT
+    result = read_result(folder)
     loss: dict[str, Any] = {"quantity": "task loss (nats a token)", "published_stimuli": "FineWeb-Edu, GPT-2 BPE",
                             "published": TASK_LOSS[role]}  # fmt: skip
-    if result.is_file():
-        loss["measured"] = json.loads(result.read_text())["validation_task_loss"]
+    if result is not None:
+        loss["measured"] = result["validation_task_loss"]
         loss["verdict"] = "comparable only where text and tokenizer are the published ones"
     else:
         loss["verdict"] = "not measured: the model folder has no training.json"
