@@ -128,6 +128,12 @@ def test_stimuli_that_do_not_fit_a_contrast_name_file_and_row(tmp_path, contrast
         contrast.check(table(tmp_path, rows))
 
 
+def test_a_table_of_ones_own_index_is_checked_by_its_labels(tmp_path):
+    stimuli = table(tmp_path, [*WORDS, "crow,verb,x"]).set_axis(list("abcdefgh"))
+    with pytest.raises(ValueError, match="rows b and h: the text 'crow' is in both"):
+        Contrast("noun", "verb").check(stimuli)
+
+
 def test_a_contrast_within_a_category_takes_the_texts_of_that_category(tmp_path):
     kept = Contrast("noun", "verb", where=("category", "x")).of(table(tmp_path, WORDS))
     assert kept["text"].tolist() == ["owl", "crow", "wren", "hum", "ring", "sing"]

@@ -58,9 +58,10 @@ class Contrast:
                 )
         if self.a == self.b:
             raise ValueError(f"the contrast compares {self.a!r} with itself")
-        rows: dict[str, dict[str, int]] = {name: {} for name in (self.a, self.b)}
-        for row, text, condition in zip(kept.index.tolist(), kept["text"], kept["condition"], strict=True):
-            rows.get(condition, {}).setdefault(text, row + 2)
+        rows: dict[str, dict[str, object]] = {name: {} for name in (self.a, self.b)}
+        of_file = kept.index + 2 if pd.api.types.is_integer_dtype(kept.index) else kept.index
+        for row, text, condition in zip(of_file.tolist(), kept["text"], kept["condition"], strict=True):
+            rows.get(condition, {}).setdefault(text, row)
         for text in rows[self.b]:
             if text in rows[self.a]:
                 raise ValueError(
