@@ -144,6 +144,11 @@ def test_help_of_train_lists_the_fields_of_the_recipe():
         ),
         (["localize", "nowhere", "--out", "o"], ["nowhere does not exist"]),
         (["localize", "small", "--percent", "0", "--out", "o"], ["percent is 0"]),
+        (["localize", "small", "--percent", "1e-4", "--out", "o"], ["percent is 0.0001: of 2,560 units that is none"]),
+        (["report", "small", "--seed", "-1"], ["seed is -1: it must be at least 0"]),
+        (["ledger", "small", "--seed", "-1"], ["seed is -1"]),
+        (["compare", "small", "--seed", "-1", "--out", "o"], ["seed is -1"]),
+        (["ledger", "small", "--stimuli", "mine.csv"], ["--stimuli", "('synthetic', 'published')"]),
         (
             ["localize", "small", "--contrast", "noun:adverb", "--out", "o"],
             ["conditions are: sentence, nonword, noun, verb"],
@@ -157,10 +162,17 @@ def test_help_of_train_lists_the_fields_of_the_recipe():
             ["stimuli", "build", "language", "--per-condition", "0", "--out", "w.csv"],
             ["per_condition is 0", "at least 3"],
         ),
+        (["stimuli", "build", "language", "--seed", "-1", "--out", "w.csv"], ["seed is -1"]),
+        (["stimuli", "build", "words", "--out", "."], ["--out is ., a folder: name the CSV file"]),
+        (["stimuli", "check", "."], [". is a folder: give a CSV file"]),
+        (["stimuli", "show", "words", "--texts", "-1"], ["texts is -1"]),
         (["stimuli", "show", "nouns"], ["no stimulus set 'nouns'; there are: fedorenko2010, "]),
         (["stimuli", "build", "words"], ["Missing", "--out"]),
         (["stimuli", "check", "mine.csv"], ["there is no stimulus file mine.csv"]),
-        (["brain", "moran", "map.gii"], ["map.gii"]),
+        (["brain", "moran", "map.gii"], ["there is no file map.gii"]),
+        (["brain", "moran", "map.gii", "--seed", "-1"], ["seed is -1"]),
+        (["brain", "moran", "map.gii", "--figure", "map.jpg"], ["--figure is map.jpg", ".png, .pdf or .svg"]),
+        (["brain", "export", "small", "--out", "o", "--contrast", "noun:noun"], ["conditions are: sentence, nonword,"]),
         (["brain", "moran"], ["Missing", "MAP"]),
     ],
 )
@@ -178,9 +190,13 @@ def test_wrong_arguments_get_one_line_and_leave_nothing(capsys, tmp_path, monkey
         (["--condition-column", "kind"], ["no column 'kind'"]),
         (["--contrast", "long:brief"], ["conditions are: long, short"]),
         (["--contrast", "long"], ["A-B or A:B"]),
+        (["--contrast", "long:long"], ["two different conditions"]),
+        (["--seed", "-1"], ["seed is -1"]),
         (["--fwhm-mm", "-1"], ["FWHM is -1"]),
         (["--fwhm-mm", "nan"], ["FWHM is nan"]),
         (["--permutations", "0"], ["permutations is 0"]),
+        (["--permutations", "1"], ["permutations is 1"]),
+        (["--stimuli", "."], [". is a folder"]),
         (["--where", "kind"], ["--where is 'kind': write it as COLUMN=VALUE"]),
         (["--where", "kind=x"], ["stimuli.csv has no column 'kind'"]),
         (["--confounds", "colour"], ["no confound 'colour'; there are: length, frequency, tokens"]),
@@ -205,11 +221,35 @@ def test_a_stimulus_file_with_an_empty_condition_is_named_by_row(capsys, tmp_pat
     assert "s.csv, row 3: 'condition' is empty" in line
 
 
-def test_an_out_that_is_a_file_is_refused_and_kept(capsys, tmp_path, folder, table):
+@pytest.mark.parametrize("command", [["map"], ["report"], ["compare"], ["localize"], ["brain", "export"]])
+def test_an_out_that_is_a_file_or_in_one_is_refused_and_kept(capsys, tmp_path, folder, table, command):
     (tmp_path / "out").write_text("mine")
-    line = refused(capsys, "map", folder, "--stimuli", table, "--contrast", "long:short", "--out", tmp_path / "out")
-    assert "Not a directory" in line
+    arguments = [*command, folder, "--stimuli", table, "--contrast", "long:short"]
+    for out in (tmp_path / "out", tmp_path / "out" / "deeper"):
+        assert "Not a directory" in refused(capsys, *arguments, "--out", out)
     assert (tmp_path / "out").read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", [["map"], ["report"], ["compare"], ["localize"], ["brain", "export"]])
+@pytest.mark.parametrize("what", ["no tokenizer", "nan weights", "a long text"])
+def test_what_a_model_cannot_read_or_answer_is_refused_and_nothing_is_written(
+    capsys, tmp_path, model, topo, tokenizer, sentences, command, what
+):
+    if what == "nan weights":
+        model.transformer.h[1].mlp.c_proj.weight.data[3, 5] = float("nan")
+    ts.save(tmp_path / "model", model, topo, None if what == "no tokenizer" else tokenizer)
+    if what == "a long text":
+        with sentences.open("a") as file:
+            file.write(f"{'river ' * 60},S\n")
+    arguments = ["--stimuli", sentences, "--contrast", "S:N", "--out", tmp_path / "out"]
+    line = refused(capsys, *command, tmp_path / "model", *arguments)
+    words = {
+        "no tokenizer": f"{tmp_path / 'model'} has no tokenizer",
+        "nan weights": "transformer.h.1.mlp are not finite",
+        "a long text": "sentences.csv, row 42 has 180 tokens, the model reads at most 48",
+    }
+    assert words[what] in line
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_missing_corpus_says_what_to_install(capsys, tmp_path, monkeypatch):
@@ -458,6 +498,10 @@ def test_brain_moran_prints_the_value_and_on_demand_its_null(capsys, tmp_path):
     assert "null of 19 shuffles: " in printed
     assert "p = 0.05" in printed
     assert (tmp_path / "f" / "m.png").read_bytes().startswith(b"\x89PNG")
+    xr.Dataset({"t_values": ("vertex", np.ones(10_242))}).to_netcdf(tmp_path / "flat.nc", engine="h5netcdf")
+    printed = ran(capsys, "brain", "moran", tmp_path / "flat.nc", "--permutations", "5")
+    assert "Moran's I = nan (undefined: the map is constant" in printed
+    assert "null of" not in printed
     xr.Dataset({"t_values": ("vertex", np.ones(5))}).to_netcdf(tmp_path / "bad.nc", engine="h5netcdf")
     line = refused(capsys, "brain", "moran", tmp_path / "bad.nc")
     assert "bad.nc has 5 vertices; meshes known are fs_LR 32k (32,492 a hemisphere) and fsaverage5 (10,242)" in line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import math
 import os
 import re
 import sys
@@ -203,6 +204,7 @@ def map_contrasts(
         data: Where the files of published sets are. None: TOPOSHEET_DATA.
         seed: Of all draws.
     """
+    _check_seed(seed)
     _check_out(out)
     from toposheet.cache import cache_folder
     from toposheet.report import compute, write_figures
@@ -290,6 +292,7 @@ def report(
         data: Where the files of published sets are. None: TOPOSHEET_DATA.
         seed: Of all draws.
     """
+    _check_seed(seed)
     _check_out(out)
     from toposheet.cache import cache_folder
     from toposheet.report import compute, write_report
@@ -323,6 +326,7 @@ def ledger(
         data: Where the files of published sets are. None: TOPOSHEET_DATA.
         seed: Of all draws.
     """
+    _check_seed(seed)
     _check_out(out)
     from toposheet.cache import cache_folder
     from toposheet.report import compute
@@ -361,6 +365,7 @@ def compare(
         data: Where the files of published sets are. None: TOPOSHEET_DATA.
         seed: Of all draws.
     """
+    _check_seed(seed)
     _check_out(out)
     from toposheet.cache import cache_folder
     from toposheet.report import compute
@@ -397,6 +402,8 @@ def stimuli_show(
         data: Where the files of published sets are. None: TOPOSHEET_DATA.
         texts: How many of each condition are shown.
     """
+    if texts < 0:
+        raise ValueError(f"texts is {texts}: it must be at least 0")
     from toposheet.stimuli.registry import described, stimulus_set
 
     entry = described(name)
@@ -441,6 +448,9 @@ def stimuli_build(
         seed: Of what is drawn. With a model its recipe's seed decides which text is held out.
         data: Where the files of published sets are. None: TOPOSHEET_DATA.
     """
+    _check_seed(seed)
+    if out.is_dir():
+        raise ValueError(f"--out is {out}, a folder: name the CSV file")
     _check_out(out.parent)
     from toposheet.files import write_file
     from toposheet.report.batteries import recipe_of, tokens_of
@@ -515,18 +525,21 @@ def brain_moran(
         seed: Of the draws.
         figure: Draw the map to this PNG or PDF file.
     """
+    _check_seed(seed)
     if figure is not None:
-        if figure.suffix not in (".png", ".pdf", ".svg"):
+        if figure.suffix not in (".png", ".pdf", ".svg") or figure.is_dir():
             raise ValueError(f"--figure is {figure}: name a file that ends in .png, .pdf or .svg")
         _check_out(figure.parent)
     from toposheet.cortex.surface import read_surface_map, surface_morans_i
 
     surface = read_surface_map(map, hemisphere, variable=variable, which=which)
     found = surface_morans_i(surface, permutations, seed)
-    print(f"Moran's I = {found.morans_i:.3f}")
+    undefined = math.isnan(found.morans_i)
+    why = " (undefined: the map is constant, or no two of its vertices are neighbours)" if undefined else ""
+    print(f"Moran's I = {found.morans_i:.3f}{why}")
     where = f"{surface.space}, {surface.hemisphere}"
     print(f"{found.n_vertices:,} finite non-zero vertices of {len(surface.values):,} ({where})")
-    if permutations:
+    if permutations and not undefined:
         null = f"{found.null_mean:.3f} ± {found.null_sd:.3f}"
         print(f"null of {permutations} shuffles: {null}, z = {found.z:.1f}, p = {found.p:.3g}")
     if figure is not None:
@@ -748,6 +761,12 @@ def _print_matching(table: pd.DataFrame) -> None:
 def _name(model: str) -> str:
     """Return what a model is called in tables: the last part of its folder or hub id."""
     return Path(model).resolve().name or "model"
+
+
+def _check_seed(seed: int) -> None:
+    """Refuse a seed that no generator takes."""
+    if seed < 0:
+        raise ValueError(f"seed is {seed}: it must be at least 0")
 
 
 def _check_out(out: Path) -> None:

@@ -24,7 +24,12 @@ def test_named_columns_become_text_and_condition_and_others_stay(tmp_path):
         ("text,condition\na,x\nb,\n", r"stimuli.csv, row 3: 'condition' is empty"),
         ("text,condition\n ,x\n", r"row 2: 'text' is empty"),
         ("text,condition\n", "no stimuli"),
-        ("", "not a CSV table"),
+        ("", "not a CSV table: it begins with an empty row or has none"),
+        ("\n\n", "not a CSV table"),
+        ("text;condition\na;x\n", r"stimuli\.csv, row 1: the columns are separated by ';': save the file with commas"),
+        ("text\tcondition\na\tx\n", r"row 1: the columns are separated by '\\t'"),
+        ("text,text,condition\na,b,x\n", r"stimuli\.csv, row 1: 2 columns are called 'text': rename them"),
+        ("text,condition,n,n\na,x,1,2\n", r"row 1: 2 columns are called 'n'"),
         ('text,condition\n"a,x\n', "not a CSV table"),
     ],
 )
@@ -36,6 +41,23 @@ def test_wrong_tables_are_refused_by_file_and_row(tmp_path, text, message):
 def test_another_encoding_is_refused_by_row(tmp_path):
     with pytest.raises(ValueError, match="row 3: not UTF-8"):
         read_stimuli(write(tmp_path, "text,condition\na,x\ncafé,x\n", "latin-1"))
+    with pytest.raises(ValueError, match="row 1: not UTF-8"):
+        read_stimuli(write(tmp_path, "text,condition\na,x\n", "utf-16"))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_as_on_any_system(tmp_path, end):
+    read = read_stimuli(write(tmp_path, end.join(["text,condition", "a,x", '"b, c",y', ""])))
+    assert read["text"].tolist() == ["a", "b, c"]
+    with pytest.raises(ValueError, match="row 3: 3 fields"):
+        read_stimuli(write(tmp_path, end.join(["text,condition", '"a', 'b",x', "c,d,e"])))
+
+
+def test_a_folder_and_one_column_for_both_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="is a folder: give a CSV file"):
+        read_stimuli(tmp_path)
+    with pytest.raises(ValueError, match="cannot both be the column 'condition'"):
+        read_stimuli(write(tmp_path, "text,condition\na,x\n"), "condition", "condition")
 
 
 def test_a_missing_file_is_refused(tmp_path):
@@ -120,6 +142,11 @@ WORDS = ["owl,noun,x", "crow,noun,x", "wren,noun,x", "hum,verb,x", "ring,verb,x"
             Contrast("noun", "verb"),
             [*WORDS, "crow,verb,x"],
             r"stimuli\.csv, rows 3 and 9: the text 'crow' is in both conditions, 'noun' and 'verb'",
+        ),
+        (
+            Contrast("noun", "verb"),
+            [*WORDS, "the  oak ,noun,x", " the oak,verb,x"],
+            "rows 9 and 10: the text 'the oak'",
         ),
     ],
 )

@@ -61,7 +61,7 @@ class Contrast:
         rows: dict[str, dict[str, object]] = {name: {} for name in (self.a, self.b)}
         of_file = kept.index + 2 if pd.api.types.is_integer_dtype(kept.index) else kept.index
         for row, text, condition in zip(of_file.tolist(), kept["text"], kept["condition"], strict=True):
-            rows.get(condition, {}).setdefault(text, row)
+            rows.get(condition, {}).setdefault(" ".join(str(text).split()), row)
         for text in rows[self.b]:
             if text in rows[self.a]:
                 raise ValueError(
