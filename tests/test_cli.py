@@ -34,6 +34,7 @@ def table(tmp_path, stimuli):
 
 def refused(capsys, *arguments):
     """Run a command that must be refused and return its one line."""
+    capsys.readouterr()  # bars of what was saved for it
     with pytest.raises(SystemExit) as stop:
         cli.main([str(argument) for argument in arguments])
     assert stop.value.code == 2
@@ -67,6 +68,19 @@ def test_importing_toposheet_costs_nothing():
 def test_every_public_name_is_there_and_documented():
     for name in ts.__all__:
         assert getattr(ts, name).__doc__
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/analyses.md", "docs/models.md", "docs/training.md"])
+def test_every_name_that_a_page_gives_is_there(page):
+    named = re.findall(r"\bts\.([A-Za-z_]+)", (Path(__file__).parents[1] / page).read_text())
+    assert set(named) <= set(ts.__all__)
+
+
+def test_every_public_analysis_is_named_by_a_page():
+    pages = "".join((Path(__file__).parents[1] / page).read_text() for page in ("README.md", "docs/analyses.md"))
+    of_cortex = [name for name in ts.__all__ if getattr(ts, name).__module__.startswith("toposheet.cortex")]
+    assert len(of_cortex) > 20
+    assert [name for name in of_cortex if not re.search(rf"\b{name}\b", pages)] == []
 
 
 def test_help_of_train_lists_the_fields_of_the_recipe():
@@ -130,6 +144,11 @@ def test_help_of_train_lists_the_fields_of_the_recipe():
         ),
         (["localize", "nowhere", "--out", "o"], ["nowhere does not exist"]),
         (["localize", "small", "--percent", "0", "--out", "o"], ["percent is 0"]),
+        (["localize", "small", "--percent", "1e-4", "--out", "o"], ["percent is 0.0001: of 2,560 units that is none"]),
+        (["report", "small", "--seed", "-1"], ["seed is -1: it must be at least 0"]),
+        (["ledger", "small", "--seed", "-1"], ["seed is -1"]),
+        (["compare", "small", "--seed", "-1", "--out", "o"], ["seed is -1"]),
+        (["ledger", "small", "--stimuli", "mine.csv"], ["--stimuli", "('synthetic', 'published')"]),
         (
             ["localize", "small", "--contrast", "noun:adverb", "--out", "o"],
             ["conditions are: sentence, nonword, noun, verb"],
@@ -143,10 +162,17 @@ def test_help_of_train_lists_the_fields_of_the_recipe():
             ["stimuli", "build", "language", "--per-condition", "0", "--out", "w.csv"],
             ["per_condition is 0", "at least 3"],
         ),
+        (["stimuli", "build", "language", "--seed", "-1", "--out", "w.csv"], ["seed is -1"]),
+        (["stimuli", "build", "words", "--out", "."], ["--out is ., a folder: name the CSV file"]),
+        (["stimuli", "check", "."], [". is a folder: give a CSV file"]),
+        (["stimuli", "show", "words", "--texts", "-1"], ["texts is -1"]),
         (["stimuli", "show", "nouns"], ["no stimulus set 'nouns'; there are: fedorenko2010, "]),
         (["stimuli", "build", "words"], ["Missing", "--out"]),
         (["stimuli", "check", "mine.csv"], ["there is no stimulus file mine.csv"]),
-        (["brain", "moran", "map.gii"], ["map.gii"]),
+        (["brain", "moran", "map.gii"], ["there is no file map.gii"]),
+        (["brain", "moran", "map.gii", "--seed", "-1"], ["seed is -1"]),
+        (["brain", "moran", "map.gii", "--figure", "map.jpg"], ["--figure is map.jpg", ".png, .pdf or .svg"]),
+        (["brain", "export", "small", "--out", "o", "--contrast", "noun:noun"], ["conditions are: sentence, nonword,"]),
         (["brain", "moran"], ["Missing", "MAP"]),
     ],
 )
@@ -164,9 +190,13 @@ def test_wrong_arguments_get_one_line_and_leave_nothing(capsys, tmp_path, monkey
         (["--condition-column", "kind"], ["no column 'kind'"]),
         (["--contrast", "long:brief"], ["conditions are: long, short"]),
         (["--contrast", "long"], ["A-B or A:B"]),
+        (["--contrast", "long:long"], ["two different conditions"]),
+        (["--seed", "-1"], ["seed is -1"]),
         (["--fwhm-mm", "-1"], ["FWHM is -1"]),
         (["--fwhm-mm", "nan"], ["FWHM is nan"]),
         (["--permutations", "0"], ["permutations is 0"]),
+        (["--permutations", "1"], ["permutations is 1"]),
+        (["--stimuli", "."], [". is a folder"]),
         (["--where", "kind"], ["--where is 'kind': write it as COLUMN=VALUE"]),
         (["--where", "kind=x"], ["stimuli.csv has no column 'kind'"]),
         (["--confounds", "colour"], ["no confound 'colour'; there are: length, frequency, tokens"]),
@@ -191,11 +221,35 @@ def test_a_stimulus_file_with_an_empty_condition_is_named_by_row(capsys, tmp_pat
     assert "s.csv, row 3: 'condition' is empty" in line
 
 
-def test_an_out_that_is_a_file_is_refused_and_kept(capsys, tmp_path, folder, table):
+@pytest.mark.parametrize("command", [["map"], ["report"], ["compare"], ["localize"], ["brain", "export"]])
+def test_an_out_that_is_a_file_or_in_one_is_refused_and_kept(capsys, tmp_path, folder, table, command):
     (tmp_path / "out").write_text("mine")
-    line = refused(capsys, "map", folder, "--stimuli", table, "--contrast", "long:short", "--out", tmp_path / "out")
-    assert "Not a directory" in line
+    arguments = [*command, folder, "--stimuli", table, "--contrast", "long:short"]
+    for out in (tmp_path / "out", tmp_path / "out" / "deeper"):
+        assert "Not a directory" in refused(capsys, *arguments, "--out", out)
     assert (tmp_path / "out").read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", [["map"], ["report"], ["compare"], ["localize"], ["brain", "export"]])
+@pytest.mark.parametrize("what", ["no tokenizer", "nan weights", "a long text"])
+def test_what_a_model_cannot_read_or_answer_is_refused_and_nothing_is_written(
+    capsys, tmp_path, model, topo, tokenizer, sentences, command, what
+):
+    if what == "nan weights":
+        model.transformer.h[1].mlp.c_proj.weight.data[3, 5] = float("nan")
+    ts.save(tmp_path / "model", model, topo, None if what == "no tokenizer" else tokenizer)
+    if what == "a long text":
+        with sentences.open("a") as file:
+            file.write(f"{'river ' * 60},S\n")
+    arguments = ["--stimuli", sentences, "--contrast", "S:N", "--out", tmp_path / "out"]
+    line = refused(capsys, *command, tmp_path / "model", *arguments)
+    words = {
+        "no tokenizer": f"{tmp_path / 'model'} has no tokenizer",
+        "nan weights": "transformer.h.1.mlp are not finite",
+        "a long text": "sentences.csv, row 42 has 180 tokens, the model reads at most 48",
+    }
+    assert words[what] in line
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_missing_corpus_says_what_to_install(capsys, tmp_path, monkeypatch):
@@ -293,6 +347,43 @@ def ran(capsys, *arguments):
     return capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        (
+            "metrics.jsonl",
+            '{"update": 1, "task_loss": 5.0}\n{"update": 2, "ta\n{"update": 3}\n',
+            ["line 2", "not the metrics"],
+        ),
+        ("metrics.jsonl", '{"update": 1}\n[1, 2]\n', ["line 2"]),
+        ("metrics.jsonl", "\x00\x01\n", ["line 1"]),
+        ("training.json", '{"recipe": {', ["training.json cannot be read", "Expecting"]),
+        ("training.json", "[]", ["training.json lacks recipe, text, corpora"]),
+        ("training.json", "", ["training.json cannot be read"]),
+        ("snapshots.csv", "", ["snapshots.csv is no table of snapshots"]),
+        ("snapshots.csv", "a,b\n1,2\n", ["snapshots.csv is no table of snapshots", "update"]),
+        ("config.json", "{", ["config.json", "no model that can be loaded"]),
+    ],
+)
+@pytest.mark.parametrize("command", ["report", "map"])
+def test_damaged_files_of_a_training_are_named_before_anything_is_written(
+    capsys, tmp_path, folder, table, command, file, content, words
+):
+    (folder / file).write_text(content)
+    arguments = ["--stimuli", table, "--contrast", "long:short", "--permutations", "5", "--out", tmp_path / "out"]
+    line = refused(capsys, command, folder, *arguments)
+    assert all(word in line for word in [str(folder), *words]), line
+    assert not (tmp_path / "out").exists()
+
+
+def test_half_a_last_line_of_metrics_is_that_of_a_run_that_was_killed(tmp_path):
+    from toposheet.train.log import read_metrics
+
+    (tmp_path / "metrics.jsonl").write_text('{"update": 1, "task_loss": 5.0}\n{"update": 2, "ta')
+    assert read_metrics(tmp_path / "metrics.jsonl").to_dict("records") == [{"update": 1, "task_loss": 5.0}]
+    assert read_metrics(tmp_path / "none.jsonl").empty
+
+
 @pytest.fixture
 def sentences(tmp_path):
     """Ten texts of each of the conditions S, N, W and J, short enough for a tiny model."""
@@ -316,6 +407,16 @@ def test_localize_leaves_a_mask_that_knows_its_model(capsys, tmp_path, folder, s
     assert localizer.attrs["contrast"] == "S:N"
     assert len(pd.read_csv(out / "cross_validated.csv")) == 5
     assert (out / "figures" / "localizer.png").is_file()
+
+
+def test_a_localizer_that_cannot_be_cross_validated_says_so_in_words(capsys, tmp_path, folder, sentences):
+    printed = ran(capsys, "localize", folder, "--stimuli", sentences, "--q", "1e-12", "--out", tmp_path / "out")
+    assert "0 of 144 units" in printed
+    assert "not cross-validated: the odd items select no unit" in printed
+    assert "nan" not in printed
+    arguments = ["--percent", "0.1", "--out", tmp_path / "none"]
+    assert "percent is 0.1" in refused(capsys, "localize", folder, "--stimuli", sentences, *arguments)
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_map_can_be_of_some_texts_with_confounds_taken_out(capsys, tmp_path, folder, sentences):
@@ -397,6 +498,10 @@ def test_brain_moran_prints_the_value_and_on_demand_its_null(capsys, tmp_path):
     assert "null of 19 shuffles: " in printed
     assert "p = 0.05" in printed
     assert (tmp_path / "f" / "m.png").read_bytes().startswith(b"\x89PNG")
+    xr.Dataset({"t_values": ("vertex", np.ones(10_242))}).to_netcdf(tmp_path / "flat.nc", engine="h5netcdf")
+    printed = ran(capsys, "brain", "moran", tmp_path / "flat.nc", "--permutations", "5")
+    assert "Moran's I = nan (undefined: the map is constant" in printed
+    assert "null of" not in printed
     xr.Dataset({"t_values": ("vertex", np.ones(5))}).to_netcdf(tmp_path / "bad.nc", engine="h5netcdf")
     line = refused(capsys, "brain", "moran", tmp_path / "bad.nc")
     assert "bad.nc has 5 vertices; meshes known are fs_LR 32k (32,492 a hemisphere) and fsaverage5 (10,242)" in line
@@ -484,8 +589,9 @@ def test_a_full_disk_is_one_line_and_what_was_there_stays(tmp_path, size):
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_what_the_readme_shows_in_python_runs(tmp_path):
-    (example,) = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text(), re.DOTALL)
+@pytest.mark.parametrize("page", ["README.md", pytest.param("docs/analyses.md", marks=pytest.mark.slow)])
+def test_what_a_page_shows_in_python_runs(tmp_path, page):
+    (example,) = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / page).read_text(), re.DOTALL)
     done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

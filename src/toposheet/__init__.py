@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         topography_statistics,
         without_confounds,
     )
+    from toposheet.cortex.export import export_sheet
+    from toposheet.cortex.surface import SurfaceMap, read_surface_map, surface_morans_i
     from toposheet.report.batteries import stimuli_for
     from toposheet.sheet import Sheet
     from toposheet.stats import cross_morans_i, islands_morans_i, morans_i
@@ -58,6 +60,7 @@ __all__ = [
     "Contrast",
     "Sheet",
     "SpatialStatistics",
+    "SurfaceMap",
     "Topography",
     "build_stimuli",
     "clustering_of_network",
@@ -67,6 +70,7 @@ __all__ = [
     "criteria",
     "cross_morans_i",
     "cross_validated",
+    "export_sheet",
     "fingerprint",
     "grow_clusters",
     "islands_morans_i",
@@ -79,6 +83,7 @@ __all__ = [
     "pretrained",
     "profiles",
     "read_stimuli",
+    "read_surface_map",
     "readout",
     "respond",
     "response_statistics",
@@ -89,6 +94,7 @@ __all__ = [
     "spatial_losses",
     "stimuli_for",
     "stimulus_set",
+    "surface_morans_i",
     "topography_statistics",
     "without_confounds",
 ]
@@ -97,6 +103,7 @@ _HOME = {
     "Contrast": "stimuli.contrasts",
     "Sheet": "sheet",
     "SpatialStatistics": "topography",
+    "SurfaceMap": "cortex.surface",
     "Topography": "topography",
     "build_stimuli": "stimuli.build",
     "clustering_of_network": "cortex",
@@ -106,6 +113,7 @@ _HOME = {
     "criteria": "cortex",
     "cross_morans_i": "stats",
     "cross_validated": "cortex",
+    "export_sheet": "cortex.export",
     "fingerprint": "topography",
     "grow_clusters": "cortex",
     "islands_morans_i": "stats",
@@ -118,6 +126,7 @@ _HOME = {
     "pretrained": "topography",
     "profiles": "cortex",
     "read_stimuli": "stimuli.table",
+    "read_surface_map": "cortex.surface",
     "readout": "cortex",
     "respond": "cortex",
     "response_statistics": "cortex",
@@ -128,6 +137,7 @@ _HOME = {
     "spatial_losses": "topography",
     "stimuli_for": "report.batteries",
     "stimulus_set": "stimuli.registry",
+    "surface_morans_i": "cortex.surface",
     "topography_statistics": "cortex",
     "without_confounds": "cortex",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import math
 import os
 import re
 import sys
@@ -214,10 +215,12 @@ def map_contrasts(
     from toposheet.cache import cache_folder
     from toposheet.report import compute, write_figures
     from toposheet.report.batteries import battery_of_table
+    from toposheet.report.page import check_histories
 
     table = _table(stimuli, model, reading)
     battery = battery_of_table(stimuli, table, _contrasts(table, contrast, reading))
     models = {_name(model): model}
+    check_histories(models)
     compute(models, battery, out, settings, cache_folder())
     write_figures(models, out)
     _print_table(out)
@@ -259,9 +262,9 @@ def localize(
     default = next((f"{a}:{b}" for a, b in (("sentence", "nonword"), ("S", "N")) if {a, b} <= conditions), None)
     contrast = contrast or default
     wanted = _contrasts(table, [contrast] if contrast else [], reading)[0]
-    found = write_localizer(model, table, wanted, out, percent, q)
+    found = write_localizer(model, table, wanted, out, percent, q, min_size, contiguity, pooling)
     print(f"{found.rule}: {found.n_selected:,} of {found.n_units:,} units ({found.n_selected / found.n_units:.1%})")
-    print(f"odd items select, even items measure: d = {found.d:.2f}, t = {found.t:.1f}, p = {found.p:.2g}")
+    print(found.held_out)
     print(f"\nThe localizer: {out.resolve()} (localizer.nc, cross_validated.csv, figures)")
 
 
@@ -392,6 +395,8 @@ def stimuli_show(
         data: Where the files of published sets are. None: TOPOSHEET_DATA.
         texts: How many of each condition are shown.
     """
+    if texts < 0:
+        raise ValueError(f"texts is {texts}: it must be at least 0")
     from toposheet.stimuli.registry import described, stimulus_set
 
     entry = described(name)
@@ -436,6 +441,9 @@ def stimuli_build(
         seed: Of what is drawn. With a model its recipe's seed decides which text is held out.
         data: Where the files of published sets are. None: TOPOSHEET_DATA.
     """
+    _check_seed(seed)
+    if out.is_dir():
+        raise ValueError(f"--out is {out}, a folder: name the CSV file")
     _check_out(out.parent)
     from toposheet.files import write_file
     from toposheet.report.batteries import recipe_of, tokens_of
@@ -506,18 +514,21 @@ def brain_moran(
         seed: Of the draws.
         figure: Draw the map to this PNG or PDF file.
     """
+    _check_seed(seed)
     if figure is not None:
-        if figure.suffix not in (".png", ".pdf", ".svg"):
+        if figure.suffix not in (".png", ".pdf", ".svg") or figure.is_dir():
             raise ValueError(f"--figure is {figure}: name a file that ends in .png, .pdf or .svg")
         _check_out(figure.parent)
     from toposheet.cortex.surface import read_surface_map, surface_morans_i
 
     surface = read_surface_map(map, hemisphere, variable=variable, which=which)
     found = surface_morans_i(surface, permutations, seed)
-    print(f"Moran's I = {found.morans_i:.3f}")
+    undefined = math.isnan(found.morans_i)
+    why = " (undefined: the map is constant, or no two of its vertices are neighbours)" if undefined else ""
+    print(f"Moran's I = {found.morans_i:.3f}{why}")
     where = f"{surface.space}, {surface.hemisphere}"
     print(f"{found.n_vertices:,} finite non-zero vertices of {len(surface.values):,} ({where})")
-    if permutations:
+    if permutations and not undefined:
         null = f"{found.null_mean:.3f} ± {found.null_sd:.3f}"
         print(f"null of {permutations} shuffles: {null}, z = {found.z:.1f}, p = {found.p:.3g}")
     if figure is not None:
@@ -715,13 +726,16 @@ def _battery(stimuli: str, model: str, contrast: Sequence[str], reading: Reading
 
 
 def _with_control(model: str, control: str | None) -> dict[str, Path]:
-    """Return the folders of a model and its control, by what tables call them."""
+    """Return the folders of a model and its control, whose training can be read, by what tables call them."""
+    from toposheet.report.page import check_histories
     from toposheet.topography import local_folder, shipped
 
     if control is None and not Path(model).is_dir() and f"{model}-control" in shipped():
         control = f"{model}-control"
     models = {_name(model): model} if control is None else {"topographic": model, "control": control}
-    return {name: local_folder(source) for name, source in models.items()}
+    folders = {name: local_folder(source) for name, source in models.items()}
+    check_histories(folders)
+    return folders
 
 
 def _print_matching(table: pd.DataFrame) -> None:
@@ -732,6 +746,12 @@ def _print_matching(table: pd.DataFrame) -> None:
 def _name(model: str) -> str:
     """Return what a model is called in tables: the last part of its folder or hub id."""
     return Path(model).resolve().name or "model"
+
+
+def _check_seed(seed: int) -> None:
+    """Refuse a seed that no generator takes."""
+    if seed < 0:
+        raise ValueError(f"seed is {seed}: it must be at least 0")
 
 
 def _check_out(out: Path) -> None:

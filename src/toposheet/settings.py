@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 Pooling = Literal["mean", "last", "sum"]
 Inference = Literal["mass", "tfce"]
@@ -50,18 +50,14 @@ class Settings:
                 raise ValueError(f"the readout's FWHM is {fwhm}: it must be a length of at least 0")
         if self.permutations < 2:
             raise ValueError(f"permutations is {self.permutations}: a null needs at least 2")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}: it must be at least 0")
         if not 0 < self.forming_p < 1:
             raise ValueError(f"forming_p is {self.forming_p}: it must lie between 0 and 1")
         if self.min_size < 1:
             raise ValueError(f"min_size is {self.min_size}: a cluster has at least 1 unit")
-        for name, choices in _CHOICES.items():
-            if (chosen := getattr(self, name)) not in choices:
-                raise ValueError(f"{name} is {chosen!r}: it must be one of {', '.join(choices)}")
 
     @property
     def readouts(self) -> tuple[float, ...]:
         """The widths of all readouts, each once; 0, raw, is always there and comes first."""
         return tuple(dict.fromkeys((0.0, *self.fwhm_mm)))
-
-
-_CHOICES = {"pooling": get_args(Pooling), "inference": get_args(Inference), "contiguity": get_args(Contiguity)}

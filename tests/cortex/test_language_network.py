@@ -102,9 +102,25 @@ def test_a_localizer_is_stored_with_its_model_and_refused_by_another(topo, tmp_p
         ts.load_localizer(tmp_path / "bad.nc")
 
 
+@pytest.mark.parametrize("lacks", ["mask", "tap", "model"])
+def test_a_file_that_is_no_localizer_says_what_it_lacks(topo, tmp_path, lacks):
+    whole = ts.localize(localizer(topo), model="abc")
+    part = whole.drop_attrs() if lacks == "model" else whole.drop_vars(lacks)
+    part.to_netcdf(tmp_path / "part.nc", engine="h5netcdf")
+    with pytest.raises(ValueError, match=rf"part\.nc is no localizer: it has no {lacks}; toposheet localize"):
+        ts.load_localizer(tmp_path / "part.nc", "abc")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"percent": 0.0}, "percent is 0"), ({"q": 2.0}, "q is 2"), ({"items": "some"}, "items is 'some'")],
+    [
+        ({"percent": 0.0}, "percent is 0"),
+        ({"percent": 100.1}, "percent is 100.1"),
+        ({"percent": float("nan")}, "percent is nan"),
+        ({"percent": 0.1}, "percent is 0.1: of 288 units that is none; one unit is 0.35 %"),
+        ({"q": 2.0}, "q is 2"),
+        ({"items": "some"}, "items is 'some'"),
+    ],
 )
 def test_settings_of_a_localizer_out_of_range_are_refused(topo, options, message):
     with pytest.raises(ValueError, match=message):
@@ -117,6 +133,19 @@ def test_clusters_are_the_planted_ones_in_order_of_taps(topo):
     planted, first = patch(topo), topo.unit_coordinates()["tap"][1] == "tap0"
     assert overlap(clusters.values == 1, planted & first) > 0.8
     assert overlap(clusters.values == 2, planted & ~first) > 0.8
+
+
+def test_clusters_of_a_localizer_are_those_of_its_mask(topo):
+    data = localizer(topo)
+    for few, many in (({"percent": 5.0}, {"percent": 25.0}), ({"q": 1e-9}, {"q": 0.2})):
+        masks = [ts.localize(data, **options) for options in (few, many)]
+        clusters = [ts.grow_clusters(mask, min_size=1).values > 0 for mask in masks]
+        for mask, cluster in zip(masks, clusters, strict=True):
+            np.testing.assert_array_equal(cluster, mask["mask"])
+        assert clusters[0].sum() < clusters[1].sum()
+    of_size = ts.grow_clusters(ts.localize(data, percent=25.0), min_size=10)
+    assert np.bincount(of_size.values)[1:].min() >= 10
+    assert (of_size.values > 0).sum() < 72
 
 
 def test_units_that_prefer_the_other_condition_are_in_no_cluster(topo):

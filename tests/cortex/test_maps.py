@@ -262,6 +262,27 @@ def test_an_analysis_has_negative_controls_beside_each_contrast_and_maps_on_thei
     assert set(analysis.clusters["contrast"]) >= {"a:b", "y a:b"}
 
 
+def test_an_analysis_follows_its_settings():
+    topo = cortex()
+    data = responses(topo, effect=1.0)
+    data = data.assign_coords(length_of=("stimulus", np.random.default_rng(0).normal(size=80)))
+    options = {"permutations": 9, "seed": 3, "controls": False, "fwhm_mm": (1.0,)}
+    settings = Settings(**options, inference="tfce", contiguity="rook", min_size=1, confounds=("length_of",))
+    found = analyse(data, topo, [Contrast("a", "b")], settings)
+    left = ts.without_confounds(data, ("length_of",), "a", "b")
+    clusters, _ = ts.selective_clusters(left, "a", "b", 1.0, 9, 3, method="tfce", contiguity="rook")
+    pd.testing.assert_frame_equal(
+        found.clusters.query("fwhm_mm == 1")[clusters.columns.tolist()].reset_index(drop=True),
+        clusters,
+        check_dtype=False,
+    )
+    statistics = ts.topography_statistics(left, "a", "b", (0.0, 1.0), 9, 3, "rook", 1)
+    pd.testing.assert_frame_equal(found.statistics[statistics.columns.tolist()], statistics, check_dtype=False)
+    usual = analyse(data, topo, [Contrast("a", "b")], Settings(**options)).statistics
+    clusters, other = (table.query("statistic == 'clusters'")["value"].to_numpy() for table in (statistics, usual))
+    assert (clusters > other).any()  # smaller ones count
+
+
 def test_sheets_of_different_shapes_share_a_file():
     rng = np.random.default_rng(0)
     sheets = {
@@ -296,3 +317,37 @@ def test_figures_show_taps_that_share_a_sheet_and_models_with_other_taps(tmp_pat
     assert [title for title in titles if title] == ["layer 2"]
     summary = table(responses(cortex())).assign(model="one")
     clustering(summary).savefig(tmp_path / "clustering.png")
+
+
+def one_cluster(data):
+    return data.isel(stimulus=0, drop=True).copy(data=np.ones(data.sizes["unit"], dtype=int))
+
+
+@pytest.mark.parametrize(
+    ("analysis", "needed"),
+    [
+        (lambda data: ts.map_statistics(data, "a", "b", permutations=3), "condition tap sheet y x spacing_mm"),
+        (lambda data: ts.selective_clusters(data, "a", "b", permutations=3), "condition tap sheet y x spacing_mm"),
+        (lambda data: ts.cross_validated(data, "a", "b"), "condition tap sheet y x"),
+        (lambda data: ts.negative_controls(data, "a", "b"), "condition"),
+        (lambda data: ts.profiles(data, one_cluster(data)), "condition tap"),
+        (lambda data: ts.consistency(data, one_cluster(data), permutations=3), "condition tap"),
+        (lambda data: ts.response_statistics(data, permutations=3), "tap sheet y x spacing_mm"),
+        (lambda data: ts.correlation_curve(data, permutations=3), "tap sheet y x spacing_mm"),
+        (lambda data: ts.readout(data), "sheet y x spacing_mm"),
+    ],
+)
+def test_responses_that_lack_a_coordinate_are_refused_by_its_name(analysis, needed):
+    for name in needed.split():
+        with pytest.raises(ValueError, match=f"no coordinate '{name}'; they have: "):
+            analysis(responses(cortex()).drop_vars(name))
+
+
+def test_a_contrast_of_responses_without_conditions_says_what_they_have():
+    data = responses(cortex())
+    with pytest.raises(ValueError, match="no coordinate 'condition'; they have: tap, sheet, y, x, spacing_mm"):
+        ts.contrast(data.drop_vars("condition"), "a", "b")
+    with pytest.raises(ValueError, match="no coordinate 'text'"):
+        ts.without_confounds(data, ["length"], "a", "b")
+    with pytest.raises(ValueError, match="no coordinate 'category'"):
+        analyse(data, cortex(), [Contrast("a", "b", where=("category", "x"))])

@@ -64,7 +64,14 @@ def test_the_model_is_left_in_its_mode(model, topo, stimuli, tokenizer):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (pd.DataFrame({"text": ["a"]}), "no column 'condition'"),
+        (pd.DataFrame({"text": ["a"]}), "no column 'condition'; they have: text"),
+        (pd.DataFrame({"condition": ["a"]}), "no column 'text'; they have: condition"),
+        (pd.DataFrame([["a", "b", "x"]], columns=["text", "text", "condition"]), "the column 'text' twice"),
+        (pd.DataFrame({"text": ["a", None], "condition": ["x", "y"]}), "stimulus 1 has nan as its text"),
+        (
+            pd.DataFrame({"text": ["a", 7.5], "condition": ["x", "y"]}, index=[3, 9]),
+            "stimulus 9 has 7.5 as its text, a float: it must be a str",
+        ),
         (pd.DataFrame({"text": [], "condition": []}), "no stimuli"),
         (pd.DataFrame({"text": ["a"], "condition": ["x"], "y": [1]}), "a column 'y'.*rename"),
         (pd.DataFrame({"text": ["a", ""], "condition": ["x", "y"]}), "stimulus 1 has no tokens"),
@@ -74,6 +81,23 @@ def test_the_model_is_left_in_its_mode(model, topo, stimuli, tokenizer):
 def test_wrong_stimuli_are_refused_by_row(model, topo, tokenizer, table, message):
     with pytest.raises(ValueError, match=message):
         ts.respond(model, topo, table, tokenizer)
+
+
+@pytest.mark.parametrize("index", [[9, 4, 7, 2, 5, 3], list("abcdef"), [0, 0, 1, 1, 2, 2]])
+def test_a_response_is_that_of_its_row_whatever_the_index(model, topo, stimuli, tokenizer, index):
+    expected = ts.respond(model, topo, stimuli, tokenizer)
+    responses = ts.respond(model, topo, stimuli.set_axis(index), tokenizer)
+    assert responses["text"].values.tolist() == stimuli["text"].tolist()
+    np.testing.assert_array_equal(responses, expected)
+
+
+def test_a_row_is_that_of_the_file_after_others_were_left_out_or_by_its_label(model, topo, tokenizer, tmp_path):
+    (tmp_path / "my.csv").write_text(f"text,condition\nshort,a\nbrief,b\n{'long ' * 60},b\n")
+    table = ts.read_stimuli(tmp_path / "my.csv")
+    with pytest.raises(ValueError, match=r"my\.csv, row 4 has"):
+        ts.respond(model, topo, table[1:], tokenizer)
+    with pytest.raises(ValueError, match="stimulus c has"):
+        ts.respond(model, topo, table.set_axis(list("abc")), tokenizer)
 
 
 def test_a_response_that_is_not_finite_names_the_tap(model, topo, stimuli, tokenizer):

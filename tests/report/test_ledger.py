@@ -78,8 +78,9 @@ def test_the_fraction_of_significant_units_stands_beside_shuffled_labels(out, tm
 
 def test_losses_of_the_training_stand_beside_the_published(out, tmp_path):
     (tmp_path / "t").mkdir()
+    of_result = ("recipe", "text", "corpora", "updates", "tokens", "bigram_loss", "machine")
     (tmp_path / "t" / "training.json").write_text(
-        json.dumps({"validation_task_loss": 5.0, "validation_spatial_loss": 0.02})
+        json.dumps(dict.fromkeys(of_result) | {"validation_task_loss": 5.0, "validation_spatial_loss": 0.02})
     )
     write_ledger({"topographic": tmp_path / "t"}, out)
     table = pd.read_csv(out / "ledger.csv").set_index("quantity")

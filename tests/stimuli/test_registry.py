@@ -85,7 +85,7 @@ def test_matching_shows_in_what_conditions_differ(tmp_path):
 
 def test_a_check_says_what_could_mislead_and_refuses_what_analyses_refuse(tmp_path):
     (tmp_path / "s.csv").write_text(
-        "text,condition\n" + "one,a\ntwo,a\ntwo,a\nfour,a\nfour,b\nsix,b\nseven words more,b\n"
+        "text,condition\n" + "one,a\ntwo,a\ntwo ,a\nfour,a\n four,b\nsix,b\nseven words more,b\n"
     )
     table = read_stimuli(tmp_path / "s.csv")
     notes = " | ".join(check(table))

@@ -24,7 +24,12 @@ def test_named_columns_become_text_and_condition_and_others_stay(tmp_path):
         ("text,condition\na,x\nb,\n", r"stimuli.csv, row 3: 'condition' is empty"),
         ("text,condition\n ,x\n", r"row 2: 'text' is empty"),
         ("text,condition\n", "no stimuli"),
-        ("", "not a CSV table"),
+        ("", "not a CSV table: it begins with an empty row or has none"),
+        ("\n\n", "not a CSV table"),
+        ("text;condition\na;x\n", r"stimuli\.csv, row 1: the columns are separated by ';': save the file with commas"),
+        ("text\tcondition\na\tx\n", r"row 1: the columns are separated by '\\t'"),
+        ("text,text,condition\na,b,x\n", r"stimuli\.csv, row 1: 2 columns are called 'text': rename them"),
+        ("text,condition,n,n\na,x,1,2\n", r"row 1: 2 columns are called 'n'"),
         ('text,condition\n"a,x\n', "not a CSV table"),
     ],
 )
@@ -36,6 +41,23 @@ def test_wrong_tables_are_refused_by_file_and_row(tmp_path, text, message):
 def test_another_encoding_is_refused_by_row(tmp_path):
     with pytest.raises(ValueError, match="row 3: not UTF-8"):
         read_stimuli(write(tmp_path, "text,condition\na,x\ncafé,x\n", "latin-1"))
+    with pytest.raises(ValueError, match="row 1: not UTF-8"):
+        read_stimuli(write(tmp_path, "text,condition\na,x\n", "utf-16"))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_as_on_any_system(tmp_path, end):
+    read = read_stimuli(write(tmp_path, end.join(["text,condition", "a,x", '"b, c",y', ""])))
+    assert read["text"].tolist() == ["a", "b, c"]
+    with pytest.raises(ValueError, match="row 3: 3 fields"):
+        read_stimuli(write(tmp_path, end.join(["text,condition", '"a', 'b",x', "c,d,e"])))
+
+
+def test_a_folder_and_one_column_for_both_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="is a folder: give a CSV file"):
+        read_stimuli(tmp_path)
+    with pytest.raises(ValueError, match="cannot both be the column 'condition'"):
+        read_stimuli(write(tmp_path, "text,condition\na,x\n"), "condition", "condition")
 
 
 def test_a_missing_file_is_refused(tmp_path):
@@ -57,9 +79,26 @@ def test_contrasts_of_no_two_conditions_list_those_there_are(contrast):
         parse_contrast(contrast, ["S", "N"])
 
 
-def test_an_ambiguous_contrast_asks_for_a_colon():
-    with pytest.raises(ValueError, match="A:B"):
+@pytest.mark.parametrize(
+    ("contrast", "expected"),
+    [
+        ("run:1:run:2", ("run:1", "run:2")),
+        ("S:run:1", ("S", "run:1")),
+        ("run:1:S", ("run:1", "S")),
+        ("run:1-run:2", ("run:1", "run:2")),
+    ],
+)
+def test_conditions_may_have_colons_in_their_names(contrast, expected):
+    assert parse_contrast(contrast, ["run:1", "run:2", "S"]) == Contrast(*expected)
+
+
+def test_a_contrast_that_can_be_read_in_two_ways_says_which_and_asks_for_the_other_sign():
+    with pytest.raises(ValueError, match=r"in 2 ways \('a' against 'b-c', 'a-b' against 'c'\): write it as A:B$"):
         parse_contrast("a-b-c", ["a", "b-c", "a-b", "c"])
+    conditions = ["a", "b:c", "a:b", "c"]
+    with pytest.raises(ValueError, match=r"in 2 ways \('a' against 'b:c', 'a:b' against 'c'\): write it as A-B$"):
+        parse_contrast("a:b:c", conditions)
+    assert parse_contrast("a-b:c", conditions) == Contrast("a", "b:c")
 
 
 def test_the_published_formats_are_read_as_they_are(data, tmp_path):
@@ -104,11 +143,22 @@ WORDS = ["owl,noun,x", "crow,noun,x", "wren,noun,x", "hum,verb,x", "ring,verb,x"
             [*WORDS, "crow,verb,x"],
             r"stimuli\.csv, rows 3 and 9: the text 'crow' is in both conditions, 'noun' and 'verb'",
         ),
+        (
+            Contrast("noun", "verb"),
+            [*WORDS, "the  oak ,noun,x", " the oak,verb,x"],
+            "rows 9 and 10: the text 'the oak'",
+        ),
     ],
 )
 def test_stimuli_that_do_not_fit_a_contrast_name_file_and_row(tmp_path, contrast, rows, message):
     with pytest.raises(ValueError, match=message):
         contrast.check(table(tmp_path, rows))
+
+
+def test_a_table_of_ones_own_index_is_checked_by_its_labels(tmp_path):
+    stimuli = table(tmp_path, [*WORDS, "crow,verb,x"]).set_axis(list("abcdefgh"))
+    with pytest.raises(ValueError, match="rows b and h: the text 'crow' is in both"):
+        Contrast("noun", "verb").check(stimuli)
 
 
 def test_a_contrast_within_a_category_takes_the_texts_of_that_category(tmp_path):

@@ -12,6 +12,7 @@ import xarray as xr
 from toposheet.cortex.clusters import clustering_of_network, grow_clusters, selective_clusters
 from toposheet.cortex.contrasts import contrast, readout
 from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS, named, negative_controls, without_confounds
+from toposheet.cortex.layout import check_coordinates
 from toposheet.cortex.localizer import cross_validated
 from toposheet.cortex.profiles import criteria, profiles
 from toposheet.cortex.statistics import topography_statistics
@@ -139,6 +140,7 @@ def language_network(
 
 def responses_to(responses: xr.DataArray, wanted: Contrast) -> xr.DataArray:
     """Return the responses that a contrast compares, its column being their `condition`."""
+    check_coordinates(responses, wanted.column, *(wanted.where or ())[:1])
     if wanted.where is not None:
         column, value = wanted.where
         responses = responses.isel(stimulus=responses[column].values.astype(str) == value)

@@ -39,8 +39,8 @@ def grow_clusters(
     ends with are the connected components of the significant units with t > 0, which is how they are found.
 
     Args:
-        result: From `contrast`.
-        q: Units below this false discovery rate are significant.
+        result: From `contrast`, or from `localize`, whose mask then says which units are significant.
+        q: Units of a contrast below this false discovery rate are significant.
         min_size: Clusters of fewer units are dropped.
         contiguity: `"queen"`: units whose cells share an edge or a corner are neighbours; `"rook"`: an edge.
 
@@ -49,10 +49,12 @@ def grow_clusters(
         tap, in each from the one with the most selective unit on.
 
     Raises:
-        ValueError: the contiguity is unknown.
+        ValueError: the contiguity is unknown, or the size is under 1.
     """
+    if min_size < 1:
+        raise ValueError(f"min_size is {min_size}: a cluster has at least 1 unit")
     labels, n = np.zeros(result.sizes["unit"], dtype=np.int64), 0
-    selective = (result["q"].values < q) & (result["t"].values > 0)
+    selective = result["mask"].values if "mask" in result else (result["q"].values < q) & (result["t"].values > 0)
     for tap in tap_layouts(result):
         own = tap.of_map(clusters(tap.map(selective) == 1, contiguity, min_size))
         t = result["t"].values[tap.units]

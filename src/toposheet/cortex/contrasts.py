@@ -7,7 +7,7 @@ from collections.abc import Hashable
 import numpy as np
 import xarray as xr
 
-from toposheet.cortex.layout import cells_of
+from toposheet.cortex.layout import cells_of, check_coordinates
 from toposheet.sheet import lay_out
 from toposheet.stats import check_groups, gaussian_readout, grouped_p, q_values, welch_t
 from toposheet.stimuli.contrasts import MIN_TEXTS
@@ -54,8 +54,9 @@ def readout(responses: xr.DataArray, fwhm_mm: float = 2.0) -> xr.DataArray:
         An array like `responses`; the mass of every voxel is 1, at the edge and beside holes too.
 
     Raises:
-        ValueError: the width is negative or not finite.
+        ValueError: the width is negative or not finite, or the responses do not say where units are.
     """
+    check_coordinates(responses, "sheet", "spacing_mm")
     responses = responses.transpose(..., "unit")
     sampled = responses.copy(data=responses.values.copy())
     for sheet in dict.fromkeys(responses["sheet"].values.tolist()):
@@ -73,6 +74,7 @@ def condition_masks(responses: xr.DataArray, a: str, b: str) -> tuple[np.ndarray
         ValueError: a condition does not exist (lists those there are) or has under 3 stimuli, or a response is nan or
             infinite (names the tap and the first such stimulus).
     """
+    check_coordinates(responses, "condition")
     conditions = responses["condition"].values
     masks = []
     for name in (a, b):
@@ -93,8 +95,9 @@ def check_finite(responses: xr.DataArray) -> None:
     """Refuse responses that no statistic can be made of.
 
     Raises:
-        ValueError: a response is nan or infinite; names the tap and the first such stimulus.
+        ValueError: a response is nan or infinite; names the tap and the first such stimulus. Or they name no taps.
     """
+    check_coordinates(responses, "tap")
     finite = np.isfinite(responses.transpose("stimulus", "unit").values)
     if not finite.all():
         stimulus, unit = (int(axis[0]) for axis in np.nonzero(~finite))

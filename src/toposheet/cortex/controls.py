@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from toposheet.cortex.contrasts import condition_masks, groups_of
+from toposheet.cortex.layout import check_coordinates
 from toposheet.cortex.statistics import of_two
 from toposheet.stats import residuals, shuffled_labels
 from toposheet.stimuli.contrasts import MIN_TEXTS
@@ -117,6 +118,8 @@ def without_confounds(responses: xr.DataArray, confounds: Sequence[str], a: str,
 
 
 def _confound(responses: xr.DataArray, name: str) -> np.ndarray:
+    if name in ("length", "frequency"):
+        check_coordinates(responses, "text")
     if name == "length":
         return text_length(responses["text"].values.tolist())
     if name == "frequency":

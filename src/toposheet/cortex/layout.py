@@ -42,6 +42,7 @@ class TapLayout:
 
 def tap_layouts(values: xr.DataArray | xr.Dataset) -> list[TapLayout]:
     """Return where the units of each tap are, tap after tap, of responses, a contrast or a mask."""
+    check_coordinates(values, "tap", "sheet", "spacing_mm")
     names, taps = values["tap"].values, []
     for name in dict.fromkeys(names.tolist()):
         units = np.flatnonzero(names == name)
@@ -53,7 +54,22 @@ def tap_layouts(values: xr.DataArray | xr.Dataset) -> list[TapLayout]:
 
 def cells_of(values: xr.DataArray | xr.Dataset) -> tuple[np.ndarray, tuple[int, int]]:
     """Return the cells of units on the smallest grid that holds them all, and the shape of that grid."""
+    check_coordinates(values, "y", "x")
     cells = np.stack([values["y"].values, values["x"].values], axis=1)
     cells = cells - cells.min(axis=0)
     height, width = (cells.max(axis=0) + 1).tolist()
     return cells, (height, width)
+
+
+def check_coordinates(values: xr.DataArray | xr.Dataset, *names: str) -> None:
+    """Refuse an array that does not say of its stimuli or units what is needed.
+
+    Raises:
+        ValueError: a coordinate is missing; lists those there are.
+    """
+    if missing := [name for name in names if name not in values.coords]:
+        there = ", ".join(map(str, values.coords)) or "none"
+        raise ValueError(
+            f"the responses have no coordinate {missing[0]!r}; they have: {there} (respond gives those of units and "
+            "the columns of the stimuli)"
+        )

@@ -13,6 +13,7 @@ from toposheet.cortex.contrasts import condition_masks, contrast, groups_of
 from toposheet.cortex.layout import tap_layouts
 from toposheet.cortex.statistics import SIGNIFICANT, of_two
 from toposheet.files import write_file
+from toposheet.hub import first_line
 from toposheet.stats import grouped_p, halves, welch_t
 
 LOCALIZER = "localizer.nc"
@@ -47,7 +48,8 @@ def localize(
         `items`, `model`.
 
     Raises:
-        ValueError: a condition is missing or too small, or a setting is out of range.
+        ValueError: a condition is missing or too small, or a setting is out of range (so few percent that they are no
+            unit, too).
     """
     if items not in ("all", "odd", "even"):
         raise ValueError(f"items is {items!r}: it must be 'all', 'odd' or 'even'")
@@ -63,8 +65,13 @@ def localize(
     else:
         if not 0 < percent <= 100:
             raise ValueError(f"percent is {percent}: it must lie between 0 and 100")
+        n_selected = round(percent / 100 * len(t))
+        if n_selected < 1:
+            raise ValueError(
+                f"percent is {percent:g}: of {len(t):,} units that is none; one unit is {100 / len(t):.2g} %"
+            )
         mask, rule = np.zeros(len(t), dtype=bool), f"the {percent:g} % of all units with the largest t"
-        mask[np.argsort(-np.nan_to_num(t, nan=-np.inf), kind="stable")[: round(percent / 100 * len(t))]] = True
+        mask[np.argsort(-np.nan_to_num(t, nan=-np.inf), kind="stable")[:n_selected]] = True
         mask &= t > 0
     attributes = {"contrast": f"{a}:{b}", "rule": rule, "items": items, "model": model}
     return result.assign(mask=("unit", mask)).assign_attrs(attributes)[["mask", "t", "q", "d"]]
@@ -88,7 +95,7 @@ def cross_validated(
     Returns:
         One row for each tap and one for all together (tap `*`): `tap, n_selected, fraction, t, p, d` — Welch's t, its
         p (one-sided, `a` larger) and Cohen's d of the mean response of the selected units to the even items; nan where
-        none is selected.
+        none is selected, or those that are respond alike to all of these.
 
     Raises:
         ValueError: a condition has fewer than 6 stimuli, of which 3 select.
@@ -134,9 +141,14 @@ def load_localizer(path: str | Path, model: str | None = None) -> xr.Dataset:
     try:
         with xr.open_dataset(file, engine="h5netcdf") as stored:
             localizer: Any = stored.load()
-        localizer = localizer.assign(mask=localizer["mask"].astype(bool))
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{file} is no localizer: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # of whatever kind h5py and xarray raise
+        raise ValueError(f"{file} is no localizer: {first_line(error)}") from None
+    there = {*localizer.variables, *localizer.attrs}
+    if missing := [name for name in ("mask", "tap", "sheet", "y", "x", "model") if name not in there]:
+        raise ValueError(
+            f"{file} is no localizer: it has no {', '.join(missing)}; toposheet localize MODEL --out DIR makes one"
+        )
+    localizer = localizer.assign(mask=localizer["mask"].astype(bool))
     if model is not None and localizer.attrs["model"] != model:
         raise ValueError(f"{file} was made of another model ({localizer.attrs['model'][:12]}, this is {model[:12]})")
     return localizer

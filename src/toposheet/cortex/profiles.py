@@ -10,14 +10,17 @@ import xarray as xr
 from scipy import stats as scipy_stats
 
 from toposheet.cortex.contrasts import check_finite
+from toposheet.cortex.layout import check_coordinates
 from toposheet.stats import against_null, check_permutations
 
-NETWORK = "network"
+NETWORK, RESAMPLES = "network", 2000
 _NULLED = ("value", "null_mean", "null_sd", "z", "p")
 BRAIN = (("S", "W"), ("S", "J"), ("W", "N"), ("J", "N"))  # each larger than the other in the human language network
 
 
-def profiles(responses: xr.DataArray, clusters: xr.DataArray, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
+def profiles(
+    responses: xr.DataArray, clusters: xr.DataArray, resamples: int = RESAMPLES, seed: int = 0
+) -> pd.DataFrame:
     """Return the mean absolute response of each cluster, and of the whole network, to every condition.
 
     As in TopoLM (arXiv:2410.11516, after Fedorenko et al. 2011, doi:10.1073/pnas.1112937108): the response of a group
@@ -34,10 +37,10 @@ def profiles(responses: xr.DataArray, clusters: xr.DataArray, resamples: int = 2
         the network), `n_units, condition, n_texts, response, sd` (over texts), `low, high` (95 % percentile
         interval over texts).
     """
-    conditions = list(dict.fromkeys(responses["condition"].values.tolist()))
     rng = np.random.default_rng(seed)
-    rows = []
-    for group in _groups(responses, clusters):
+    rows, groups = [], _groups(responses, clusters)
+    conditions = list(dict.fromkeys(responses["condition"].values.tolist()))
+    for group in groups:
         of_texts = group.response(responses)
         for condition in conditions:
             values = of_texts[responses["condition"].values == condition]
@@ -167,6 +170,8 @@ class _Group:
 
 def _groups(responses: xr.DataArray, clusters: xr.DataArray) -> list[_Group]:
     """Return the clusters and, last, all of them together; nothing where there is no cluster."""
+    check_coordinates(clusters, "tap")
+    check_coordinates(responses, "tap", "condition")
     if not clusters["tap"].equals(responses["tap"]):
         raise ValueError("the clusters are not over the units of these responses: make both with the same topography")
     check_finite(responses)

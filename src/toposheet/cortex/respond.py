@@ -55,8 +55,8 @@ def respond(
         `spacing_mm`, stimuli the columns of the table and `n_tokens`, how many own tokens a text has.
 
     Raises:
-        ValueError: a column is missing, a text has no tokens or more than the model's context, the pooling is
-            unknown, or a response is not finite (names the tap).
+        ValueError: a column is missing or there twice, a text is no str, has no tokens or more than the model's
+            context, the pooling is unknown, or a response is not finite (names the tap).
     """
     if pooling not in POOLINGS:
         raise ValueError(f"pooling is {pooling!r}: it must be one of {', '.join(POOLINGS)}")
@@ -65,6 +65,9 @@ def respond(
             raise ValueError(
                 f"the stimuli have no column {column!r}; they have: {', '.join(map(str, stimuli.columns))}"
             )
+    if not stimuli.columns.is_unique:
+        twice = stimuli.columns[stimuli.columns.duplicated()][0]
+        raise ValueError(f"the stimuli have the column {twice!r} twice: rename one")
     coordinates: dict[str, Any] = dict(topo.unit_coordinates())
     if clash := [str(name) for name in stimuli if name in {*coordinates, "n_tokens"}]:
         source = stimuli.attrs.get("source", "the stimuli")
@@ -163,6 +166,11 @@ _POOLED: dict[str, Callable[[Tensor], Tensor]] = {
 def _tokenised(stimuli: pd.DataFrame, tokenizer: Any, context: int | None) -> list[tuple[list[int], list[bool]]]:
     """Return for each text its token ids and which of them are its own (not special)."""
     texts = stimuli["text"].tolist()
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(
+                f"{_where(stimuli, row)} has {text!r} as its text, a {type(text).__name__}: it must be a str"
+            )
     encoded = tokenizer(texts, return_special_tokens_mask=True, return_attention_mask=False, verbose=False)
     tokens = []
     for row, (ids, special) in enumerate(zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)):
@@ -180,8 +188,8 @@ def _tokenised(stimuli: pd.DataFrame, tokenizer: Any, context: int | None) -> li
 
 def _where(stimuli: pd.DataFrame, row: int) -> str:
     """Return where a stimulus stands: file and row for a table that `read_stimuli` gave."""
-    source = stimuli.attrs.get("source")
-    return f"{source}, row {stimuli.index[row] + 2}" if source else f"stimulus {stimuli.index[row]}"
+    source, label = stimuli.attrs.get("source"), stimuli.index[row]
+    return f"{source}, row {label + 2}" if source and isinstance(label, int | np.integer) else f"stimulus {label}"
 
 
 def _padded(

@@ -17,7 +17,7 @@ from toposheet.figures.numbers import number
 from toposheet.files import folder_aside
 from toposheet.report.batteries import PUBLISHED
 from toposheet.report.results import PROFILES, SETTINGS, STATISTICS
-from toposheet.train.claims import RESULT
+from toposheet.train.claims import RESULT, read_result
 
 _ABSENT = "not measured: these stimuli are not at hand (--pairs FILE with --stimuli published)"
 NEAR = 0.10  # of a published Moran's I, to agree with it
@@ -168,8 +168,8 @@ def _losses(role: str, folder: Path, n_taps: int) -> list[dict[str, Any]]:
     """Return the rows of the task loss and, of a topographic model, the spatial loss."""
     task: dict[str, Any] = {"quantity": "task loss (nats a token)", "published": TASK_LOSS[role]}
     spatial: dict[str, Any] = {"quantity": "spatial loss, mean over taps", "published": SPATIAL_LOSS}
-    if (folder / RESULT).is_file():
-        result = json.loads((folder / RESULT).read_text())
+    result = read_result(folder)
+    if result is not None:
         task["measured"] = result["validation_task_loss"]
         task["verdict"] = "comparable only where text and tokenizer are the published ones"
         spatial["measured"] = result["validation_spatial_loss"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +18,17 @@ from toposheet.cortex.localizer import LOCALIZER, save_localizer
 from toposheet.figures.files import save_figure
 from toposheet.figures.network import localizer_map
 from toposheet.files import folder_aside
+from toposheet.stats.clusters import MIN_SIZE
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.topography import Topography, check_tokenizer, fingerprint, load
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a localizer found, in numbers: which rule, how many units, and the effect in items that did not select."""
+    """What a localizer found, in numbers: which rule, how many units, and the effect in items that did not select.
+
+    The effect is nan where the odd items select no unit, or none that tells the even items apart.
+    """
 
     rule: str
     n_selected: int
@@ -31,6 +36,13 @@ class Found:
     d: float
     t: float
     p: float
+
+    @property
+    def held_out(self) -> str:
+        """The effect in items that did not select, in words."""
+        if math.isnan(self.t):
+            return "not cross-validated: the odd items select no unit that the even items could measure"
+        return f"odd items select, even items measure: d = {self.d:.2f}, t = {self.t:.1f}, p = {self.p:.2g}"
 
 
 def write_localizer(
@@ -40,6 +52,9 @@ def write_localizer(
     out: Path,
     percent: float | None = None,
     q: float = 0.05,
+    min_size: int = MIN_SIZE,
+    contiguity: str = "queen",
+    pooling: str = "mean",
 ) -> Found:
     """Write `localizer.nc`, `cross_validated.csv` and figures of a model to a folder, and return what was found.
 
@@ -50,12 +65,15 @@ def write_localizer(
         out: The folder.
         percent: See `cortex.localize`.
         q: See `cortex.localize`.
+        min_size: See `cortex.grow_clusters`.
+        contiguity: See `cortex.grow_clusters`.
+        pooling: See `cortex.respond`.
     """
-    responses, topo, identity = _responses(source, stimuli)
+    responses, topo, identity = _responses(source, stimuli, pooling)
     data = responses_to(responses, wanted)
     localizer = localize(data, wanted.a, wanted.b, percent, q, model=identity)
     table = cross_validated(data, wanted.a, wanted.b, percent, q)
-    localizer = localizer.assign(cluster=grow_clusters(localizer, q))
+    localizer = localizer.assign(cluster=grow_clusters(localizer, min_size=min_size, contiguity=contiguity))
     figure = localizer_map(topo.to_grid(localizer["t"]), topo.to_grid(localizer["mask"].astype(float)), wanted.name)
     with folder_aside(out / "figures") as aside:
         save_figure(figure, aside, "localizer")
@@ -88,7 +106,10 @@ def export_maps(source: str | Path, stimuli: pd.DataFrame, wanted: Sequence[Cont
     return export_sheet(topo, xr.concat(maps, dim=names), out)
 
 
-def _responses(source: str | Path, stimuli: pd.DataFrame) -> tuple[xr.DataArray, Topography, str]:
+def _responses(
+    source: str | Path, stimuli: pd.DataFrame, pooling: str = "mean"
+) -> tuple[xr.DataArray, Topography, str]:
     model, topo, tokenizer = load(source)
     check_tokenizer(tokenizer, source)
-    return respond(model, topo, stimuli, tokenizer, progress=True, cache=cache_folder()), topo, fingerprint(model, topo)
+    responses = respond(model, topo, stimuli, tokenizer, pooling=pooling, progress=True, cache=cache_folder())
+    return responses, topo, fingerprint(model, topo)

@@ -39,8 +39,8 @@ from toposheet.report.results import (
     SUMMARY,
     TEXTS,
 )
-from toposheet.train.claims import RESULT
-from toposheet.train.log import read_metrics
+from toposheet.train.claims import read_result
+from toposheet.train.log import METRICS, read_metrics
 from toposheet.train.snapshots import read_snapshots
 
 PAGE = "report.html"
@@ -104,6 +104,21 @@ def write_report(models: Mapping[str, str | Path], out: Path, checks: Sequence[C
     return out / PAGE
 
 
+def check_histories(models: Mapping[str, str | Path]) -> None:
+    """Refuse models whose folders say in damaged files how they were trained, before anything is computed.
+
+    Args:
+        models: A name for each model and its folder.
+
+    Raises:
+        ValueError: a file is damaged; the message names it.
+    """
+    for folder in map(Path, models.values()):
+        read_result(folder)
+        read_metrics(folder / METRICS)
+        read_snapshots(folder)
+
+
 def write_figures(models: Mapping[str, str | Path], out: Path) -> list[Picture]:
     """Write `figures/*.png` and `*.pdf` from what `compute` left in a folder, and return them with their sentences."""
     with folder_aside(out / "figures") as aside, xr.open_dataset(out / MAPS, engine="h5netcdf") as maps:
@@ -137,12 +152,9 @@ def _pictures(models: Mapping[str, str | Path], out: Path, maps: xr.Dataset, asi
         encoded = base64.b64encode(save_figure(figure, aside, name).read_bytes()).decode()
         pictures.append(Picture(name, title, sentence, f"data:image/png;base64,{encoded}"))
 
-    metrics = {
-        name: read_metrics(Path(folder) / "metrics.jsonl")
-        for name, folder in models.items()
-        if (Path(folder) / "metrics.jsonl").is_file()
-    }
-    if metrics:
+    logged = {name: read_metrics(Path(folder) / METRICS) for name, folder in models.items()}
+    validated = {"validation_task_loss", "validation_spatial_loss"}
+    if metrics := {name: table for name, table in logged.items() if validated <= set(table)}:
         bigram = next((result["bigram_loss"] for result in results.values() if result), None)
         add("losses", "Training", _loss_sentence(results), loss_curves(metrics, bigram))
     snapshots = {name: read_snapshots(Path(folder)) for name, folder in models.items()}
@@ -330,9 +342,11 @@ def _trajectory_sentence(snapshots: Mapping[str, pd.DataFrame]) -> str:
 
 def _map_sentence(contrast: str, fwhm: float, of_models: Mapping[str, pd.Series]) -> str:
     random = contrast.endswith(RANDOM_LABELS)
-    what = "no real difference: the labels were dealt out at random" if random else (
-        f"red units respond more to {contrast.split(':')[0].split()[-1]}, blue ones to {contrast.split(':')[1]}"
-    )  # fmt: skip
+    what = (
+        "no real difference: the labels were dealt out at random"
+        if random
+        else "red units respond more to the condition named first, blue ones to the other"
+    )
     parts = [
         f"{name}: median I = {number(row.morans_i)}, {signed(row.z)} place-null sd from its null of "
         f"{number(row.null_mean)}, label z = {signed(row.label_z)}, cross-half I = {number(row.cross_half_i)}, "
@@ -365,8 +379,7 @@ def _examples(texts: pd.DataFrame) -> list[tuple[str, str, int, str]]:
 
 def _results(models: Mapping[str, str | Path]) -> dict[str, Any]:
     """Return the training results of the models that have them, None for others."""
-    paths = {name: Path(folder) / RESULT for name, folder in models.items()}
-    return {name: json.loads(path.read_text()) if path.is_file() else None for name, path in paths.items()}
+    return {name: read_result(Path(folder)) for name, folder in models.items()}
 
 
 def _environment() -> jinja2.Environment:

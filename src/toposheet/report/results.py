@@ -16,6 +16,7 @@ from tqdm import tqdm
 from toposheet.cortex import correlation_curve, respond, response_statistics
 from toposheet.cortex.analysis import Analysis, analyse, concatenated, language_network
 from toposheet.cortex.controls import named, split_name
+from toposheet.cortex.profiles import RESAMPLES
 from toposheet.cortex.statistics import summary_of
 from toposheet.files import folder_aside
 from toposheet.report.batteries import Battery, token_counter
@@ -80,7 +81,7 @@ _EVERY_FILE = {SUMMARY, MAPS, STATISTICS, RESPONSES, CURVES, CLUSTERS, LOCALIZED
 class _Result:
     """What one model gives, table by table and study by study."""
 
-    identity: dict[str, str]
+    identity: dict[str, Any]
     tables: dict[str, list[pd.DataFrame]]
     maps: list[xr.Dataset]
     network: xr.DataArray | None = None
@@ -94,6 +95,7 @@ def _of_model(
     count = token_counter(tokenizer, folder)
     names = {(study, contrast): called for called, (study, contrast) in battery.contrasts().items()}
     identity = {"source": str(folder), "fingerprint": fingerprint(model, topo)}
+    identity |= {"taps": list(topo.widths), "units": sum(topo.widths.values())}
     result, responses = _Result(identity, {}, []), {}
 
     def add(file: str, table: pd.DataFrame, **columns: object) -> None:
@@ -173,5 +175,6 @@ def described(battery: Battery, settings: Settings) -> dict[str, Any]:
         "language": battery.language,
         "measured": battery.measured,
     }
+    grouped = [study.name for study in battery.studies if "shared_words" in study.stimuli]
     of_settings = asdict(settings) | {"fwhm_mm": list(settings.readouts), "confounds": list(settings.confounds)}
-    return named | of_settings | {"stimuli": stimuli}
+    return named | of_settings | {"grouped": grouped, "resamples": RESAMPLES, "stimuli": stimuli}

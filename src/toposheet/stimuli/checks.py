@@ -31,11 +31,12 @@ def check(stimuli: pd.DataFrame, n_tokens: Callable[[str], int] | None = None, c
         for row, text in zip(stimuli.index.tolist(), stimuli["text"], strict=True):
             if (n := n_tokens(text)) > context:
                 raise ValueError(f"{source}, row {row + 2} has {n} tokens, the model reads at most {context}")
-    conditions_of = stimuli.groupby("text")["condition"].nunique()
+    texts = stimuli["text"].str.split().str.join(" ")
+    conditions_of = stimuli.groupby(texts)["condition"].nunique()
     for text in conditions_of.index[conditions_of > 1].tolist():
-        rows = [row + 2 for row in stimuli.index[stimuli["text"] == text].tolist()]
+        rows = [row + 2 for row in stimuli.index[texts == text].tolist()]
         notes.append(f"rows {', '.join(map(str, rows))}: the text {text[:60]!r} is in several conditions")
-    repeated = stimuli.duplicated(["text", "condition"])
+    repeated = stimuli.assign(text=texts).duplicated(["text", "condition"])
     if repeated.any():
         notes.append(f"{int(repeated.sum())} texts stand in their condition more than once, e.g. row "
                      f"{stimuli.index[repeated][0] + 2}")  # fmt: skip

@@ -58,9 +58,10 @@ class Contrast:
                 )
         if self.a == self.b:
             raise ValueError(f"the contrast compares {self.a!r} with itself")
-        rows: dict[str, dict[str, int]] = {name: {} for name in (self.a, self.b)}
-        for row, text, condition in zip(kept.index.tolist(), kept["text"], kept["condition"], strict=True):
-            rows.get(condition, {}).setdefault(text, row + 2)
+        rows: dict[str, dict[str, object]] = {name: {} for name in (self.a, self.b)}
+        of_file = kept.index + 2 if pd.api.types.is_integer_dtype(kept.index) else kept.index
+        for row, text, condition in zip(of_file.tolist(), kept["text"], kept["condition"], strict=True):
+            rows.get(condition, {}).setdefault(" ".join(str(text).split()), row)
         for text in rows[self.b]:
             if text in rows[self.a]:
                 raise ValueError(
@@ -84,7 +85,7 @@ def factors_of(contrasts: Sequence[Contrast]) -> list[str]:
 
 
 def parse_contrast(contrast: str, conditions: Sequence[str], where: tuple[str, str] | None = None) -> Contrast:
-    """Return the contrast `A:B`, or `A-B` where exactly one split names two conditions.
+    """Return the contrast `A:B`, or `A-B`, where exactly one split names two conditions; colons go before hyphens.
 
     Args:
         contrast: What the user wrote.
@@ -92,16 +93,19 @@ def parse_contrast(contrast: str, conditions: Sequence[str], where: tuple[str, s
         where: See `Contrast`.
 
     Raises:
-        ValueError: it names no two conditions that there are; the message lists them.
+        ValueError: it names no two conditions that there are (the message lists them), or can be read in several ways.
     """
-    there = f"the conditions are: {', '.join(conditions)}"
-    if ":" in contrast:
-        splits = [tuple(contrast.split(":", 1))]
-    else:
-        splits = [(contrast[:i], contrast[i + 1 :]) for i, sign in enumerate(contrast) if sign == "-"]
-    fitting = [(a, b) for a, b in splits if a in conditions and b in conditions and a != b]
-    if len(fitting) == 1:
-        return Contrast(*fitting[0], where=where)
-    if fitting:
-        raise ValueError(f"the contrast {contrast!r} can be split in {len(fitting)} ways: write it as A:B")
-    raise ValueError(f"the contrast {contrast!r} does not name two different conditions as A-B or A:B; {there}")
+    for sign, other in (":-", "-:"):
+        splits = [(contrast[:i], contrast[i + 1 :]) for i, written in enumerate(contrast) if written == sign]
+        fitting = [(a, b) for a, b in splits if a in conditions and b in conditions and a != b]
+        if len(fitting) == 1:
+            return Contrast(*fitting[0], where=where)
+        if fitting:
+            ways = ", ".join(f"{a!r} against {b!r}" for a, b in fitting)
+            raise ValueError(
+                f"the contrast {contrast!r} can be read in {len(fitting)} ways ({ways}): write it as A{other}B"
+            )
+    raise ValueError(
+        f"the contrast {contrast!r} does not name two different conditions as A-B or A:B; the conditions are: "
+        f"{', '.join(conditions)}"
+    )

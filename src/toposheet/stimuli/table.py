@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -25,23 +26,27 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a column is missing, a row has no text or no condition, the file is empty or not a CSV
-            in UTF-8; the message names file and row (the header is row 1).
+        ValueError: a column is missing or there twice, a row has no text or no condition, the file is empty or not a
+            CSV in UTF-8; the message names file and row (the header is row 1).
     """
     path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: give a CSV file")
     if not path.is_file():
         raise FileNotFoundError(f"there is no stimulus file {path}")
+    if text_column == condition_column:
+        raise ValueError(f"text and condition cannot both be the column {text_column!r}: name two")
     content = path.read_bytes()
     try:
-        decoded = content.decode("utf-8-sig")
+        decoded = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").rstrip()
     except UnicodeDecodeError as error:
         row = content[: error.start].count(b"\n") + 1
         raise ValueError(f"{path}, row {row}: not UTF-8; save the file as UTF-8") from None
-    _check_widths(path, decoded)
+    _check_rows(path, decoded)
     words = dict.fromkeys((*_WORDS, text_column, condition_column), str)  # 007 is no number
     try:
         table = pd.read_csv(
-            io.StringIO(decoded.rstrip()), keep_default_na=False, index_col=False, skip_blank_lines=False, dtype=words
+            io.StringIO(decoded), keep_default_na=False, index_col=False, skip_blank_lines=False, dtype=words
         )
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         raise ValueError(f"{path} is not a CSV table: {str(error).strip()}") from None
@@ -67,16 +72,22 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
 _WORDS = ("text", "condition", "sentence", "word", "class", "category", "pair")
 
 
-def _check_widths(path: Path, decoded: str) -> None:
-    """Refuse a row with more fields than the header: a comma without quotes, which would move every column."""
+def _check_rows(path: Path, decoded: str) -> None:
+    """Refuse what would be read as another table than it is: other separators, two columns of a name, wide rows."""
     rows = csv.reader(io.StringIO(decoded))
     try:
         header = next(rows, [])
-        for row in rows:
-            if len(row) > len(header):
+        if not header:
+            raise ValueError(f"{path} is not a CSV table: it begins with an empty row or has none")
+        if len(header) == 1 and (separator := next((sign for sign in ";\t" if sign in header[0]), None)):
+            raise ValueError(f"{path}, row 1: the columns are separated by {separator!r}: save the file with commas")
+        if twice := [name for name, n in Counter(header).items() if name and n > 1]:
+            raise ValueError(f"{path}, row 1: {header.count(twice[0])} columns are called {twice[0]!r}: rename them")
+        for number, row in enumerate(rows, 2):
+            if len(row) > len(header):  # a comma without quotes, which would move every column
                 raise ValueError(
-                    f"{path}, row {rows.line_num}: {len(row)} fields, the header has {len(header)}: put quotes "
-                    "around a text with commas"
+                    f"{path}, row {number}: {len(row)} fields, the header has {len(header)}: put quotes around a text "
+                    "with commas"
                 )
     except csv.Error as error:
         raise ValueError(f"{path} is not a CSV table: {error}") from None

@@ -16,6 +16,28 @@ from toposheet.topography import ON_WEIGHTS, Topography, spatial_losses
 from toposheet.train.checkpoints import Progress
 
 RESULT = "training.json"
+_OF_RESULT = (
+    "recipe", "text", "corpora", "updates", "tokens", "validation_task_loss", "validation_spatial_loss", "bigram_loss",
+    "machine",
+)  # fmt: skip
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """Return what a finished run was worth, as `training.json` has it; none where a folder holds no finished run.
+
+    Raises:
+        ValueError: the file is damaged; the message names it.
+    """
+    path = folder / RESULT
+    if not path.is_file():
+        return None
+    try:
+        result = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read ({error}): it is not what a finished run leaves") from None
+    if absent := [name for name in _OF_RESULT if not isinstance(result, dict) or name not in result]:
+        raise ValueError(f"{path} lacks {', '.join(absent)}: it is not what a finished run leaves")
+    return result
 
 
 def claim(out: Path, recipe: Recipe) -> None:
@@ -42,10 +64,9 @@ def stopping_with(recipe: Recipe, run: Path) -> Recipe:
     Raises:
         ValueError: the other run is not finished, or its updates are others.
     """
-    path = run / RESULT
-    if not path.is_file():
+    result = read_result(run)
+    if result is None:
         raise ValueError(f"{run} holds no finished run to stop with (no {RESULT}): train that first")
-    result = json.loads(path.read_text())
     for field in ("updates", "batch", "context"):
         if (there := result["recipe"][field]) != getattr(recipe, field):
             raise ValueError(f"{run} has {field} {there}, this run {getattr(recipe, field)}: no pair of equal compute")
@@ -55,9 +76,10 @@ def stopping_with(recipe: Recipe, run: Path) -> Recipe:
 
 def is_finished(out: Path, text_checksum: str) -> bool:
     """Return whether a folder holds a finished run, with its model; refuse one on other text."""
-    if not (out / RESULT).is_file():
+    result = read_result(out)
+    if result is None:
         return False
-    if json.loads((out / RESULT).read_text()).get("text") != text_checksum:
+    if result["text"] != text_checksum:
         raise ValueError(f"{out} holds a run on other text: choose another --out or remove the folder")
     parts = ("config.json", "model*.safetensors", "topography.json", "topography.safetensors")
     return all(any(out.glob(part)) for part in parts)

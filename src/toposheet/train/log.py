@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from toposheet.files import write_file
 
+METRICS = "metrics.jsonl"
 Tracker = Literal["tensorboard", "wandb", "trackio"]
 
 
@@ -67,15 +68,29 @@ def _flat(values: dict[str, Any]) -> dict[str, float]:
 
 
 def _update(line: str) -> int | float:
+    """Return which update a line is of, infinity for a damaged one: half a line, of a run that was killed."""
     try:
-        return json.loads(line)["update"]
-    except (json.JSONDecodeError, KeyError):
-        return float("inf")  # half a line, of a run that was killed
+        return int(json.loads(line)["update"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
 
 
 def read_metrics(path: Path) -> pd.DataFrame:
-    """Return the metrics of a run, one row for each line; a value that a line lacks is nan."""
-    return pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
+    """Return the metrics of a run, one row for each line; a value that a line lacks is nan.
+
+    Half a line at the end is left out: it is of a run that was killed. Where there is no file there are no rows.
+
+    Raises:
+        ValueError: another line is damaged; the message names file and line.
+    """
+    text = path.read_text(errors="replace") if path.is_file() else ""
+    lines, rows = text.splitlines(), []
+    for number, line in enumerate(lines, 1):
+        if _update(line) < float("inf"):
+            rows.append(json.loads(line))
+        elif number < len(lines) or text.endswith("\n"):
+            raise ValueError(f"{path}, line {number}: not the metrics of an update: {line[:60]!r}")
+    return pd.DataFrame(rows)
 
 
 def progress_bar(title: str, total: int, done: int, shown: bool) -> tqdm:

@@ -25,7 +25,7 @@ from toposheet.train.checkpoints import Progress, newest_checkpoint, read_progre
 from toposheet.train.claims import check_objective, check_progress, claim, is_finished
 from toposheet.train.finish import write_model
 from toposheet.train.hardware import keep_freed_memory, machine
-from toposheet.train.log import Metrics, check_trackers, progress_bar
+from toposheet.train.log import METRICS, Metrics, check_trackers, progress_bar
 from toposheet.train.model import BLOCK_ATTENTION, NextToken, attention, build_model
 from toposheet.train.optimizer import learning_rate, optimizers
 from toposheet.train.parallel import (
@@ -130,7 +130,7 @@ def updates(
         recipe.save(out / "recipe.json")
     accelerator.wait_for_everyone()
     accelerator.init_trackers("toposheet", config=_tracked(recipe))
-    metrics = Metrics(out / "metrics.jsonl", done, accelerator)
+    metrics = Metrics(out / METRICS, done, accelerator)
     stimuli = snapshot_stimuli(text, recipe) if recipe.snapshot_every else None
     snapshots = Snapshots(out, done, topo, stimuli, text.tokenizer, recipe, accelerator.is_main_process)
     speed = Speed(model, recipe, accelerator)

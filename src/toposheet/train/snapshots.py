@@ -14,6 +14,7 @@ from toposheet.cortex.respond import respond
 from toposheet.cortex.statistics import summary_of
 from toposheet.figures.maps import contrast_maps
 from toposheet.files import folder_aside, write_file
+from toposheet.hub import first_line
 from toposheet.recipes import Recipe
 from toposheet.settings import Settings
 from toposheet.stimuli.build import sentences_and_nonwords
@@ -113,6 +114,18 @@ class Snapshots:
 
 
 def read_snapshots(out: Path) -> pd.DataFrame:
-    """Return the snapshots of a run: the columns of `map_statistics` after `update`; no rows where none was taken."""
+    """Return the snapshots of a run: the columns of `map_statistics` after `update`; no rows where none was taken.
+
+    Raises:
+        ValueError: the table is damaged; the message names the file.
+    """
     path = out / TABLE
-    return pd.read_csv(path) if path.is_file() else pd.DataFrame({"update": []})
+    if not path.is_file():
+        return pd.DataFrame({"update": []})
+    try:
+        table = pd.read_csv(path)
+    except ValueError as error:
+        raise ValueError(f"{path} is no table of snapshots: {first_line(error)}") from None
+    if "update" not in table or "morans_i" not in table:
+        raise ValueError(f"{path} is no table of snapshots: it has no columns update and morans_i")
+    return table
