@@ -92,6 +92,11 @@ def test_help_of_train_lists_the_fields_of_the_recipe():
         assert option in done.stdout
 
 
+@pytest.mark.parametrize("command", ["demo", "map", "report", "ledger", "compare"])
+def test_nulls_have_99_draws_unless_others_are_asked_for(capsys, command):
+    assert re.search(r"--permutations INT\s.*?\(default: 99\)", ran(capsys, command, "--help"), re.DOTALL)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
