@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -276,6 +278,17 @@ def test_intervals_of_profiles_are_those_of_a_bootstrap_over_the_texts_of_the_co
     assert table.loc[("1", "W"), "high"] - table.loc[("1", "W"), "low"] > 3 * (
         table.loc[("1", "S"), "high"] - table.loc[("1", "S"), "low"]
     )
+
+
+def test_an_interval_of_few_texts_is_that_of_all_ways_to_draw_as_many(topo):
+    clusters = ts.grow_clusters(ts.contrast(localizer(topo), "sentence", "nonword"))
+    measured = responses(topo, list("SWJN") * 4, PROFILE, seed=9)
+    row = ts.profiles(measured, clusters, resamples=20_000).set_index(["cluster", "condition"]).loc[("1", "W")]
+    of_texts = np.abs(measured.values[1::4][:, clusters.values == 1]).mean(axis=1, dtype=float)
+    means = [np.mean(drawn) for drawn in itertools.product(of_texts, repeat=4)]
+    low, high = np.quantile(means, (0.025, 0.975), method="inverted_cdf")
+    assert row["low"] == pytest.approx(low)
+    assert row["high"] == pytest.approx(high)
 
 
 def test_profiles_depend_on_their_seed_alone(topo):
