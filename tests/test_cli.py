@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 import toposheet as ts
 from toposheet import cli
@@ -88,6 +90,11 @@ def test_help_of_train_lists_the_fields_of_the_recipe():
     assert done.returncode == 0
     for option in ("--updates", "--alpha", "--radius", "--data", "--out", "default: 20"):
         assert option in done.stdout
+
+
+@pytest.mark.parametrize("command", ["demo", "map", "report", "ledger", "compare"])
+def test_nulls_have_99_draws_unless_others_are_asked_for(capsys, command):
+    assert re.search(r"--permutations INT\s.*?\(default: 99\)", ran(capsys, command, "--help"), re.DOTALL)
 
 
 @pytest.mark.parametrize(
@@ -433,7 +440,17 @@ def test_a_map_can_be_of_some_texts_with_confounds_taken_out(capsys, tmp_path, f
 def test_a_second_run_leaves_no_files_of_the_first_and_none_of_the_users_are_lost(capsys, tmp_path, folder, sentences):
     out = tmp_path / "out"
     (out / "figures").mkdir(parents=True)
-    for name in ("criteria.csv", "network.nc", "figures/map-old-raw.png", "notes.txt", "figures/mine.txt"):
+    old = (
+        "criteria.csv",
+        "network.nc",
+        "report.html",
+        "ledger.md",
+        "ledger.csv",
+        "compare.csv",
+        "figures/map-old-raw.png",
+    )
+    mine = ("notes.txt", "figures/mine.txt", "figures/mine.png")
+    for name in (*old, *mine):
         (out / name).write_text("before")
     arguments = [
         "--stimuli",
@@ -448,12 +465,46 @@ def test_a_second_run_leaves_no_files_of_the_first_and_none_of_the_users_are_los
         out,
     ]
     ran(capsys, "map", folder, *arguments)
-    assert not [name for name in ("criteria.csv", "network.nc", "figures/map-old-raw.png") if (out / name).exists()]
-    assert (out / "notes.txt").read_text() == (out / "figures" / "mine.txt").read_text() == "before"
+    assert not [name for name in old if (out / name).exists()]
+    assert {(out / name).read_text() for name in mine} == {"before"}
     assert pd.read_csv(out / "summary.csv")["contrast"].unique().tolist() == ["S:N"]
     stored = json.loads((out / "analysis.json").read_text())["models"]
     assert stored["model"]["source"] == str(folder)
     assert len(stored["model"]["fingerprint"]) == 64
+
+
+def test_a_report_in_the_folder_of_another_models_is_that_of_its_own_model(
+    capsys, tmp_path, folder, sentences, topo, tokenizer
+):
+    torch.manual_seed(1)
+    other = GPT2LMHeadModel(GPT2Config.from_pretrained(folder))
+    ts.save(tmp_path / "other", other, topo, tokenizer)
+    arguments = ["--stimuli", sentences, "--permutations", "5", "--out"]
+    ran(capsys, "report", folder, "--contrast", "S:N", "W:J", *arguments, tmp_path / "both")
+    for out in ("both", "fresh"):
+        ran(capsys, "report", tmp_path / "other", "--contrast", "W:N", *arguments, tmp_path / out)
+    both, fresh = ({p.relative_to(tmp_path / out) for p in (tmp_path / out).rglob("*")} for out in ("both", "fresh"))
+    assert both == fresh
+    for name in ("summary.csv", "statistics.csv", "clusters.csv", "analysis.json", "texts.csv"):
+        assert (tmp_path / "both" / name).read_text() == (tmp_path / "fresh" / name).read_text()
+
+
+def test_a_model_folder_can_be_the_out_of_what_is_computed_of_it_and_stays_what_it_was(
+    capsys, tmp_path, folder, sentences
+):
+    files = {name: f"{name} as it was" for name in ("README.md", "notes.txt", "snapshots", "stimulus.csv")}
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    (folder / "stimuli.csv").write_bytes(sentences.read_bytes())
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    arguments = ["--stimuli", folder / "stimuli.csv", "--contrast", "S:N", "--out", folder]
+    for command in ("map", "report", "compare"):
+        ran(capsys, command, folder, *arguments, "--permutations", "5")
+    for command in (["localize"], ["brain", "export"]):
+        ran(capsys, *command, folder, *arguments)
+    assert {path: path.read_bytes() for path in before} == before
+    assert (folder / "compare.csv").is_file()
+    assert (folder / "localizer.nc").is_file()
 
 
 def test_identical_texts_in_both_conditions_are_named_by_file_and_row(capsys, tmp_path, folder):

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -87,6 +89,21 @@ def test_cross_validation_measures_in_the_items_that_did_not_select(topo):
     assert whole["t"] == pytest.approx(test.statistic)
     assert whole["p"] == pytest.approx(test.pvalue)
     assert whole["n_selected"] == mask.sum() == table["n_selected"].iloc[:-1].sum()
+
+
+@pytest.mark.parametrize("planted", ["odd", "even"])
+def test_an_effect_in_the_items_that_select_is_not_measured_and_one_in_the_others_not_selected(topo, planted):
+    data = localizer(topo, effect=0.0)
+    item = np.arange(48) // 2
+    with_effect = (data["condition"].values == "sentence") & (item % 2 == (planted == "odd"))
+    data.values[np.ix_(with_effect, patch(topo))] += 3.0
+    whole = ts.cross_validated(data, "sentence", "nonword").set_index("tap").loc["*"]
+    if planted == "odd":
+        assert whole["n_selected"] > 30
+        assert abs(whole["d"]) < 0.6
+        assert whole["p"] > 0.05
+    else:
+        assert whole["n_selected"] < 5
 
 
 def test_a_localizer_is_stored_with_its_model_and_refused_by_another(topo, tmp_path):
@@ -230,7 +247,7 @@ def test_smooth_noise_makes_no_selective_cluster(topo):
     assert (table["p"] > 0.05).all()
 
 
-def test_profiles_are_mean_absolute_responses_with_intervals_that_cover(topo):
+def test_profiles_are_mean_absolute_responses(topo):
     clusters = ts.grow_clusters(ts.contrast(localizer(topo), "sentence", "nonword"))
     measured = responses(topo, list("SWJN") * 30, PROFILE, seed=9)
     table = ts.profiles(measured, clusters).set_index(["cluster", "condition"])
@@ -238,12 +255,48 @@ def test_profiles_are_mean_absolute_responses_with_intervals_that_cover(topo):
     expected = np.abs(measured.values[1::4][:, units]).mean()
     assert table.loc[("1", "W"), "response"] == pytest.approx(expected, rel=1e-5)
     assert table.loc[("network", "W"), "n_units"] == (clusters.values > 0).sum()
-    of_texts = np.abs(measured.values[0::4][:, units]).mean(axis=1)
-    interval = stats.bootstrap(
-        (of_texts,), np.mean, method="percentile", rng=np.random.default_rng(1)
-    ).confidence_interval
-    assert table.loc[("1", "S"), "low"] == pytest.approx(interval.low, abs=0.02)
-    assert table.loc[("1", "S"), "high"] == pytest.approx(interval.high, abs=0.02)
+
+
+def test_intervals_of_profiles_are_those_of_a_bootstrap_over_the_texts_of_the_condition(topo):
+    clusters = ts.grow_clusters(ts.contrast(localizer(topo), "sentence", "nonword"))
+    measured = responses(topo, [*"SWJN" * 20, *"N" * 60], PROFILE, seed=9)
+    rng = np.random.default_rng(3)
+    spread = {"S": 0.2, "W": 2.0, "J": 1.0, "N": 0.5}  # of texts: far wider than that of units
+    measured.values[:] += np.array([spread[c] * rng.exponential() for c in measured["condition"].values])[:, None]
+    table = ts.profiles(measured, clusters, resamples=20_000).set_index(["cluster", "condition"])
+    for (cluster, condition), row in table.iterrows():
+        units = clusters.values == int(cluster) if cluster != "network" else clusters.values > 0
+        of_texts = np.abs(measured.values[measured["condition"] == condition][:, units]).mean(axis=1, dtype=float)
+        assert row["n_texts"] == len(of_texts)
+        assert row["sd"] == pytest.approx(of_texts.std(ddof=1))
+        reference = stats.bootstrap((of_texts,), np.mean, method="percentile", n_resamples=20_000, rng=rng)
+        width = reference.confidence_interval.high - reference.confidence_interval.low
+        assert row["low"] == pytest.approx(reference.confidence_interval.low, abs=0.03 * width)
+        assert row["high"] == pytest.approx(reference.confidence_interval.high, abs=0.03 * width)
+        assert width == pytest.approx(2 * stats.norm.ppf(0.975) * of_texts.std() / np.sqrt(len(of_texts)), rel=0.1)
+    np.testing.assert_array_equal(table["low"] < table["response"], True)
+    assert table.loc[("1", "W"), "high"] - table.loc[("1", "W"), "low"] > 3 * (
+        table.loc[("1", "S"), "high"] - table.loc[("1", "S"), "low"]
+    )
+
+
+def test_an_interval_of_few_texts_is_that_of_all_ways_to_draw_as_many(topo):
+    clusters = ts.grow_clusters(ts.contrast(localizer(topo), "sentence", "nonword"))
+    measured = responses(topo, list("SWJN") * 4, PROFILE, seed=9)
+    row = ts.profiles(measured, clusters, resamples=20_000).set_index(["cluster", "condition"]).loc[("1", "W")]
+    of_texts = np.abs(measured.values[1::4][:, clusters.values == 1]).mean(axis=1, dtype=float)
+    means = [np.mean(drawn) for drawn in itertools.product(of_texts, repeat=4)]
+    low, high = np.quantile(means, (0.025, 0.975), method="inverted_cdf")
+    assert row["low"] == pytest.approx(low)
+    assert row["high"] == pytest.approx(high)
+
+
+def test_profiles_depend_on_their_seed_alone(topo):
+    clusters = ts.grow_clusters(ts.contrast(localizer(topo), "sentence", "nonword"))
+    measured = responses(topo, list("SWJN") * 10, PROFILE, seed=9)
+    first, again, other = (ts.profiles(measured, clusters, seed=seed) for seed in (1, 1, 2))
+    assert first.equals(again)
+    assert (first["low"] != other["low"]).all()
 
 
 def test_a_planted_language_network_meets_the_three_criteria(topo):

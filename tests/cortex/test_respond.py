@@ -14,6 +14,40 @@ def test_padding_never_changes_a_response(model, topo, stimuli, tokenizer):
     np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)
 
 
+def test_texts_are_read_with_those_of_like_length_and_answered_in_the_order_of_the_table(
+    model, topo, stimuli, tokenizer
+):
+    shuffled = stimuli.iloc[[4, 0, 5, 2, 1, 3]].reset_index(drop=True)
+    read = []
+    model.transformer.register_forward_pre_hook(
+        lambda module, args, inputs: read.append(inputs["attention_mask"]), with_kwargs=True
+    )
+    batches = ts.respond(model, topo, shuffled, tokenizer, batch_size=2)
+    assert [len(mask) for mask in read] == [2, 2, 2]
+    lengths = sorted(len(ids) for ids in tokenizer(shuffled["text"].tolist()).input_ids)
+    assert [n for mask in read for n in mask.sum(dim=1).tolist()] == lengths
+    assert [mask.shape[1] for mask in read] == lengths[1::2]
+    assert batches["text"].values.tolist() == shuffled["text"].tolist()
+    for row in range(6):
+        alone = ts.respond(model, topo, shuffled[row : row + 1], tokenizer)
+        np.testing.assert_allclose(batches[row], alone[0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "sum", "last"])
+def test_what_stands_at_padding_is_never_part_of_a_response(model, topo, stimuli, tokenizer, pooling):
+    expected = ts.respond(model, topo, stimuli, tokenizer, pooling=pooling)
+    lengths = sorted(len(ids) for ids in tokenizer(stimuli["text"].tolist()).input_ids)
+
+    def spoil(module, args, output):
+        for row, n in enumerate(lengths):
+            (output[0] if isinstance(output, tuple) else output)[row, n:] = 1e6
+
+    for tap in topo.taps[-2:]:  # what comes after an earlier tap would carry it on
+        model.get_submodule(tap).register_forward_hook(spoil)
+    spoilt = ts.respond(model, topo, stimuli, tokenizer, pooling=pooling)
+    np.testing.assert_array_equal(spoilt, expected)
+
+
 def test_a_response_is_the_mean_over_the_texts_own_tokens(model, topo, stimuli, tokenizer):
     responses = ts.respond(model, topo, stimuli, tokenizer)
     for row, text in enumerate(stimuli["text"]):

@@ -13,7 +13,7 @@ from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.figures.comparison import comparison
 from toposheet.figures.files import save_figure
 from toposheet.files import folder_aside
-from toposheet.report.results import STATISTICS
+from toposheet.report.results import COMPARISON, STATISTICS
 from toposheet.stats.bootstrap import hierarchical_bootstrap
 
 COMPARED = {"morans_i": "Moran's I", "cross_half_i": "cross-half I", "significant_fraction": "units significant"}
@@ -59,7 +59,7 @@ def write_comparison(groups: Mapping[str, Sequence[str]], out: Path, resamples: 
     with folder_aside(out / "figures") as aside:
         save_figure(figure, aside, "compare")
     with folder_aside(out) as aside:
-        table.to_csv(aside / "compare.csv", index=False)
+        table.to_csv(aside / COMPARISON, index=False)
     shown = table[table["fwhm_mm"] == table["fwhm_mm"].min()].drop(columns=["fwhm_mm", "n_taps"])
     few = [group for group, models in groups.items() if len(models) < ENOUGH]
     note = "" if not few else (

@@ -16,7 +16,7 @@ from toposheet.cortex.statistics import MEAN_OVER_TAPS, SIGNIFICANT
 from toposheet.figures.numbers import number
 from toposheet.files import folder_aside
 from toposheet.report.batteries import PUBLISHED
-from toposheet.report.results import PROFILES, SETTINGS, STATISTICS
+from toposheet.report.results import LEDGER, PROFILES, SETTINGS, STATISTICS
 from toposheet.train.claims import RESULT, read_result
 
 _ABSENT = "not measured: these stimuli are not at hand (--pairs FILE with --stimuli published)"
@@ -95,8 +95,9 @@ def write_ledger(models: Mapping[str, str | Path], out: Path) -> str:
     table = pd.DataFrame(rows, columns=_COLUMNS)
     text = _markdown(table, settings)
     with folder_aside(out) as aside:
-        table.to_csv(aside / "ledger.csv", index=False)
-        (aside / "ledger.md").write_text(text + "\n")
+        page, values = LEDGER
+        table.to_csv(aside / values, index=False)
+        (aside / page).write_text(text + "\n")
     return text
 
 

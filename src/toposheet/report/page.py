@@ -32,6 +32,7 @@ from toposheet.report.results import (
     MAPS,
     MATCHING,
     NETWORK,
+    PAGE,
     PROFILES,
     RESPONSES,
     SETTINGS,
@@ -43,7 +44,7 @@ from toposheet.train.claims import read_result
 from toposheet.train.log import METRICS, read_metrics
 from toposheet.train.snapshots import read_snapshots
 
-PAGE = "report.html"
+_FIGURES = re.compile(r"(losses|trajectory|network|map-.*|clustering|clustering-mean|correlation)\.(png|pdf)")
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def write_figures(models: Mapping[str, str | Path], out: Path) -> list[Picture]:
         pictures = _pictures(models, out, maps.load(), aside)
         written = {path.name for path in aside.iterdir()}
     for path in (out / "figures").iterdir():
-        if path.suffix in (".png", ".pdf") and path.name not in written:  # of an earlier run of other studies
+        if _FIGURES.fullmatch(path.name) and path.name not in written:  # of an earlier run of other studies or models
             path.unlink()
     return pictures
 

@@ -29,6 +29,7 @@ SUMMARY, MAPS, SETTINGS = "summary.csv", "maps.nc", "analysis.json"
 STATISTICS, RESPONSES, CURVES, CLUSTERS = "statistics.csv", "responses.csv", "correlation.csv", "clusters.csv"
 LOCALIZED, PROFILES, CRITERIA, NETWORK = "localized.csv", "profiles.csv", "criteria.csv", "network.nc"
 MATCHING, TEXTS = "matching.csv", "texts.csv"
+PAGE, LEDGER, COMPARISON = "report.html", ("ledger.md", "ledger.csv"), "compare.csv"
 _DEFAULT = Settings()
 
 
@@ -70,11 +71,14 @@ def compute(
         _write(results, battery, aside)
         (aside / SETTINGS).write_text(json.dumps(stored, indent=2) + "\n")
         written = {path.name for path in aside.iterdir()}
-    for name in _EVERY_FILE - written:  # of an earlier run of other studies
+    for name in _EVERY_FILE - written:  # of an earlier run of other studies or models
         (out / name).unlink(missing_ok=True)
 
 
-_EVERY_FILE = {SUMMARY, MAPS, STATISTICS, RESPONSES, CURVES, CLUSTERS, LOCALIZED, PROFILES, CRITERIA, NETWORK, MATCHING}
+_EVERY_FILE = {
+    *(SUMMARY, MAPS, STATISTICS, RESPONSES, CURVES, CLUSTERS, LOCALIZED, PROFILES, CRITERIA, NETWORK, MATCHING),
+    *(PAGE, *LEDGER, COMPARISON),  # made of the numbers that are replaced
+}
 
 
 @dataclass
