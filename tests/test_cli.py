@@ -1,3 +1,4 @@
+import html
 import json
 import os
 import re
@@ -489,6 +490,33 @@ def test_a_report_in_the_folder_of_another_models_is_that_of_its_own_model(
         assert (tmp_path / "both" / name).read_text() == (tmp_path / "fresh" / name).read_text()
 
 
+def test_a_report_is_made_with_the_settings_asked_for_and_says_so(capsys, tmp_path, folder, sentences):
+    out = tmp_path / "report"
+    options = {"--pooling": "last", "--inference": "tfce", "--contiguity": "rook", "--min-size": "3", "--seed": "7"}
+    options |= {"--permutations": "5", "--fwhm-mm": "1.5", "--where": "keep=yes"}
+    table = pd.read_csv(sentences)
+    table.assign(keep=["no", *["yes"] * (len(table) - 1)]).to_csv(tmp_path / "kept.csv", index=False)
+    arguments = [text for option in options.items() for text in option]
+    ran(capsys, "report", folder, "--stimuli", tmp_path / "kept.csv", "--contrast", "S:N", *arguments,
+        "--no-controls", "--out", out)  # fmt: skip
+    stored = json.loads((out / "analysis.json").read_text())
+    wanted = {"pooling": "last", "inference": "tfce", "contiguity": "rook", "min_size": 3, "seed": 7}
+    wanted |= {"permutations": 5, "fwhm_mm": [0.0, 1.5], "controls": False, "contrasts": ["yes S:N"]}
+    assert {name: stored[name] for name in wanted} == wanted
+    methods = " ".join(html.unescape((out / "report.html").read_text()).partition("<h2>Methods</h2>")[2].split())
+    for said in (
+        "the activation of a unit at a text's last token",
+        "Taps of model: transformer.h.0.attn, transformer.h.0.mlp, transformer.h.1.attn, transformer.h.1.mlp",
+        "FWHM 0.0 and 1.5 mm",
+        "5 draws each, seed 7",
+        "at least 3, rook contiguity",
+        "threshold-free enhancement",
+    ):
+        assert said in methods, said
+    for unsaid in ("negative controls", "linear regression", "The language network is", "0.001"):
+        assert unsaid not in methods, unsaid
+
+
 def test_a_model_folder_can_be_the_out_of_what_is_computed_of_it_and_stays_what_it_was(
     capsys, tmp_path, folder, sentences
 ):
@@ -579,7 +607,7 @@ def test_the_ledger_and_report_of_the_shipped_pair_stand_on_both_kinds_of_stimul
     table = pd.read_csv(tmp_path / "ledger" / "ledger.csv")
     concrete = table[(table["quantity"].str.contains("concrete")) & (table["fwhm_mm"] == 0)]
     assert concrete["published"].astype(float).tolist() == [0.80, 0.11]
-    assert concrete["verdict"].str.startswith(("topographic, ", "no topography (p > 0.05)")).all()
+    assert concrete["verdict"].str.startswith(("topographic, ", "no topography (place p > 0.05)")).all()
     assert float(concrete["measured"].iloc[0]) > 0.3 > float(concrete["measured"].iloc[1])
     assert (tmp_path / "ledger" / "ledger.md").is_file()
     ran(capsys, "report", "small", *arguments, "--out", tmp_path / "report")
