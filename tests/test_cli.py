@@ -15,6 +15,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 import toposheet as ts
 from toposheet import cli
+from toposheet.report.batteries import published_battery
+from toposheet.report.ledger import MORANS_I
 
 
 def toposheet(*arguments, cwd=None):
@@ -153,6 +155,10 @@ def test_nulls_have_99_draws_unless_others_are_asked_for(capsys, command):
         (["localize", "nowhere", "--out", "o"], ["nowhere does not exist"]),
         (["localize", "small", "--percent", "0", "--out", "o"], ["percent is 0"]),
         (["localize", "small", "--percent", "1e-4", "--out", "o"], ["percent is 0.0001: of 2,560 units that is none"]),
+        (["ledger", "small", "--pairs", "p.csv"], ["--pairs goes with --stimuli published, not with synthetic"]),
+        (["report", "small", "--where", "a=b"], ["--where is for a CSV file"]),
+        (["report", "small", "--forming-p", "1"], ["forming_p is 1.0: it must lie between 0 and 1"]),
+        (["localize", "small", "--min-size", "0", "--out", "o"], ["min_size is 0: a cluster has at least 1 unit"]),
         (["report", "small", "--seed", "-1"], ["seed is -1: it must be at least 0"]),
         (["ledger", "small", "--seed", "-1"], ["seed is -1"]),
         (["compare", "small", "--seed", "-1", "--out", "o"], ["seed is -1"]),
@@ -596,6 +602,20 @@ def test_stimulus_sets_are_listed_shown_built_and_checked(capsys, tmp_path):
     checked = ran(capsys, "stimuli", "check", tmp_path / "sets" / "words.csv", "--model", "small")
     assert "160 texts; noun 80, verb 80" in checked
     assert "note:" not in checked
+
+
+def test_pairs_of_your_own_fill_the_ledgers_row(capsys, tmp_path, data):
+    rows = [
+        f"{run},{run},{kind},{kind} {run},{kind}{run} word{kind}{run}" for run in range(4) for kind in ("noun", "verb")
+    ]
+    (tmp_path / "pairs.csv").write_text("\n".join(["run,block,class,category,pair", *rows]) + "\n")
+    (tmp_path / "words.csv").write_text("text,condition\na,noun\nb,noun\nc,noun\nd,verb\ne,verb\nf,verb\n")
+    arguments = ["ledger", "small", "--stimuli", "published", "--data", data, "--out", tmp_path / "o", "--pairs"]
+    line = refused(capsys, *arguments, tmp_path / "words.csv")
+    assert "words.csv has no column run, block, category: pairs come as run, block, class, category, pair" in line
+    battery = published_battery(data, tmp_path / "pairs.csv")
+    assert list(battery.contrasts())[-1] == "pairs noun:verb"
+    assert MORANS_I[0].contrasts[battery.name] == "pairs noun:verb"
 
 
 @pytest.mark.slow

@@ -96,6 +96,10 @@ def published_battery(data: str | Path | None = None, pairs: str | Path | None =
     if pairs is not None:
         nouns_and_verbs = Contrast("noun", "verb")
         table = read_stimuli(pairs)
+        if absent := [column for column in ("run", "block", "category") if column not in table]:
+            raise ValueError(
+                f"{pairs} has no column {', '.join(absent)}: pairs come as run, block, class, category, pair"
+            )
         nouns_and_verbs.check(table)
         studies += (Study("pairs", table, (nouns_and_verbs,)),)
     return Battery(PUBLISHED, studies, localizer.name, measured.name)

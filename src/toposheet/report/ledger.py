@@ -228,8 +228,8 @@ def _markdown(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
             return value
         return "" if value is None or pd.isna(value) else number(float(value), digits)
 
-    def null(row: Mapping[Any, Any], prefix: str = "") -> list[str]:
-        mean, sd = cell(row[f"{prefix}null_mean"]), cell(row[f"{prefix}null_sd"])
+    def null(row: Mapping[Any, Any], digits: int, prefix: str = "") -> list[str]:
+        mean, sd = (cell(row[f"{prefix}null_{of}"], digits) for of in ("mean", "sd"))
         return [f"{mean} ± {sd}" if mean else "", cell(row[f"{prefix}p"], 3)]
 
     head = ("model", "quantity", "readout", "published on", "published", "Topoformer", "brain", "measured",
@@ -240,7 +240,7 @@ def _markdown(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
         digits = 3 if "loss" in row["quantity"] or "fraction" in row["quantity"] else 2
         cells = [row["model"], row["quantity"], readout, cell(row["published_stimuli"]),
                  cell(row["published"], digits), cell(row["topoformer"], digits), cell(row["brain"]),
-                 cell(row["measured"], digits), *null(row), *null(row, "label_"),
+                 cell(row["measured"], digits), *null(row, digits), *null(row, digits, "label_"),
                  cell(row["cross_half_i"]), cell(row["cross_half_p"], 3), row["verdict"]]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     stimuli = (
