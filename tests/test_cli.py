@@ -695,10 +695,11 @@ def test_what_a_page_shows_in_python_runs(tmp_path, page):
     assert done.returncode == 0, done.stderr
 
 
-def test_conditions_with_odd_names_still_make_files(tmp_path, folder, stimuli):
-    stimuli["condition"] = ["S/W", "../n"] * 3
+@pytest.mark.parametrize("conditions", [("S/W", "../n"), ("run:1", "run:2")])
+def test_conditions_with_odd_names_still_make_files(tmp_path, folder, stimuli, conditions):
+    stimuli["condition"] = conditions * 3
     stimuli.to_csv(tmp_path / "s.csv", index=False)
-    arguments = ["--stimuli", str(tmp_path / "s.csv"), "--contrast", "S/W:../n", "--permutations", "5"]
+    arguments = ["--stimuli", str(tmp_path / "s.csv"), "--contrast", ":".join(conditions), "--permutations", "5"]
     with pytest.raises(SystemExit) as stop:
         cli.main(["map", str(folder), *arguments, "--out", str(tmp_path / "out")])
     assert stop.value.code == 0

@@ -307,6 +307,7 @@ def mistakes(tmp_path_factory):
     right = write_cifti(tmp_path / "right.dscalar.nii", noise[None], {"CORTEX_RIGHT": np.ones(32_492, dtype=bool)})
     (tmp_path / "cut.dscalar.nii").write_bytes(right.read_bytes()[:-5000])
     model = BrainModelAxis.from_mask(np.ones(32_492, dtype=bool), name="CIFTI_STRUCTURE_CORTEX_LEFT")
+    write_cifti(tmp_path / "164k.dscalar.nii", np.ones((1, 163_842)), {"CORTEX_LEFT": np.ones(163_842, dtype=bool)})
     parcels = ParcelsAxis.from_brain_models([("all", model)])
     nibabel.save(
         Cifti2Image(np.ones((1, 1), dtype=np.float32), (ScalarAxis(["a"]), parcels)), tmp_path / "parcels.pscalar.nii"
@@ -341,6 +342,7 @@ def mistakes(tmp_path_factory):
         ("volume.nii.gz", {}, "is a volume: bring it to a surface first, as nilearn.surface.vol_to_surf does"),
         ("right.dscalar.nii", {}, "has no left cortex; it has: CIFTI_STRUCTURE_CORTEX_RIGHT"),
         ("right.dscalar.nii", {"hemisphere": "right", "which": 1}, "has 1 map"),
+        ("164k.dscalar.nii", {}, r"has 163,842 vertices; meshes known are fs_LR 32k \(32,492 a hemisphere\)"),
         ("parcels.pscalar.nii", {}, "has no vertices but ParcelsAxis: give a dense file"),
     ],
 )
