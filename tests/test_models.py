@@ -139,7 +139,7 @@ def test_report_stands_the_control_beside_a_shipped_model_but_not_beside_a_folde
     monkeypatch.chdir(tmp_path)
     stimuli = ts.stimuli_for("small")
     stimuli[stimuli["item"] < 4].to_csv("few.csv", index=False)
-    few = {"stimuli": "few.csv", "contrast": ("noun:verb",), "permutations": 5}
+    few = {"stimuli": "few.csv", "contrast": ("noun:verb",), "settings": Settings(permutations=5)}
     cli.report("small", out=Path("shipped"), **few)()
     assert set(pd.read_csv("shipped/summary.csv")["model"]) == {"topographic", "control"}
     assert {"losses.png", "trajectory.png"} <= {path.name for path in Path("shipped/figures").iterdir()}

@@ -68,6 +68,15 @@ def test_each_published_value_stands_beside_the_mean_over_taps_and_its_nulls(out
     assert abstract.loc["topographic", "verdict"].endswith("higher than published by 0.52")
 
 
+def test_a_readout_that_was_not_made_is_not_taken_for_stimuli_that_are_not_there(out, tmp_path):
+    statistics = pd.read_csv(out / "statistics.csv").query("fwhm_mm == 0")
+    statistics.to_csv(out / "statistics.csv", index=False)
+    table = ledger(out, topographic=tmp_path / "t")
+    concrete = table[table["quantity"].str.contains("concrete")].set_index("fwhm_mm")["verdict"]
+    assert concrete[2.0] == "not measured: no readout of 2 mm"
+    assert concrete[0.0].startswith("topographic")
+
+
 def test_the_fraction_of_significant_units_stands_beside_shuffled_labels(out, tmp_path):
     table = ledger(out, topographic=tmp_path / "t")
     fraction = table[table["quantity"].str.startswith("fraction") & table["measured"].notna()].iloc[0]

@@ -122,7 +122,8 @@ def _clustering(entry: Published, role: str, statistics: pd.DataFrame, battery: 
     }
     of_map = _rows(statistics, row["contrast"], entry.fwhm_mm)
     if not of_map:
-        return row | {"verdict": _ABSENT}
+        mapped = (statistics["contrast"] == row["contrast"]).any()
+        return row | {"verdict": f"not measured: no readout of {entry.fwhm_mm:g} mm" if mapped else _ABSENT}
     row |= {"measured": of_map["morans_i"]["value"]} | {name: of_map["morans_i"][name] for name in _NULLS}
     row |= {"cross_half_i": of_map["cross_half_i"]["value"], "cross_half_p": of_map["cross_half_i"]["label_p"]}
     return row | {"verdict": _verdict(row["measured"], published, row["p"], row["cross_half_p"], battery)}
