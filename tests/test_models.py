@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 import toposheet as ts
 from toposheet import cli, recipes
 from toposheet.recipes import Recipe, differences
+from toposheet.settings import Settings
 from toposheet.text.bigram import bigram_loss
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.split import split_documents
