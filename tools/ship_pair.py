@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +25,7 @@ from accelerate import Accelerator
 from toposheet.demo import STIMULI
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
+from toposheet.report.batteries import token_counter
 from toposheet.stimuli.build import build_stimuli
 from toposheet.text.corpora import BUILTIN
 from toposheet.text.shards import read_manifest
@@ -43,14 +45,15 @@ PROSE_TO_PASS_ON = ("addresses", "bible", "moby_dick", "world_english_bible")
 UPDATES_KEPT = 50  # one in so many stays in the metrics, beside every validation
 
 
-def stimuli_to_pass_on(packages: Path, recipe: Recipe) -> pd.DataFrame:
+def stimuli_to_pass_on(packages: Path, recipe: Recipe, n_tokens: Callable[[str], int]) -> pd.DataFrame:
     """Return stimuli whose sentences are prose in the public domain, held out from training."""
     corpora = {corpus.name: list(corpus.read()) for corpus in BUILTIN}
     for path in sorted(packages.glob("*.jsonl")):
         corpora[path.stem] = [json.loads(line)["text"] for line in path.read_text().splitlines()]
     split = {name: split_documents(texts, recipe.validation_fraction, recipe.seed) for name, texts in corpora.items()}
     train = [text for training, _ in split.values() for text in training]
-    return build_stimuli([text for name in PROSE_TO_PASS_ON for text in split[name][1]], train, seed=recipe.seed)
+    held_out = [text for name in PROSE_TO_PASS_ON for text in split[name][1]]
+    return build_stimuli(held_out, train, seed=recipe.seed, n_tokens=n_tokens)
 
 
 def ship(run: Path, text: RunText, box: Path, stimuli: pd.DataFrame) -> None:
@@ -91,7 +94,8 @@ def main(packages: Path, text: Path, runs: Path) -> None:
     if len(set(ended.values())) > 1:
         raise ValueError(f"the runs did not end at the same update: {ended}")
     recipe = Recipe.load(runs / NAMES[0] / "recipe.json")
-    of_runs, stimuli = read_text(text, read_manifest(text), recipe), stimuli_to_pass_on(packages, recipe)
+    of_runs = read_text(text, read_manifest(text), recipe)
+    stimuli = stimuli_to_pass_on(packages, recipe, token_counter(of_runs.tokenizer, text))
     for name in NAMES:
         ship(runs / name, of_runs, SHIPPED / name, stimuli)
 

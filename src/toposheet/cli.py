@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import json
 import math
 import os
 import re
@@ -770,6 +771,7 @@ def _print_table(out: Path) -> None:
 
     from toposheet.figures.numbers import number
     from toposheet.report.page import medians, of_interest
+    from toposheet.report.results import SETTINGS
 
     print("\nMedians over taps:")
     print(f"{'contrast':18} {'fwhm':>4} {'model':12} {'signif.':>7} {'I':>6} {'place-null':>13} {'z':>6} "
@@ -781,6 +783,8 @@ def _print_table(out: Path) -> None:
             f"{number(row['morans_i']):>6} {place:>13} {number(row['z'], 1):>6} "
             f"{label:>13} {number(row['label_z'], 1):>5} {number(row['cross_half_i']):>10}"
         )
+    if note := json.loads((out / SETTINGS).read_text())["left_out"]:
+        print(f"note: {note}")
 
 
 def _quiet() -> None:

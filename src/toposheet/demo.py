@@ -68,11 +68,11 @@ def run(
     prepare_builtin(text, recipe)
 
     say("2/5 stimuli: sentences, word lists, Jabberwocky, non-words, nouns, verbs")
+    tokens = token_counter(tokenizer_of(text / "tokenizer"), text)
     stimuli = read_stimuli(stimuli_file) if stimuli_file.is_file() else pd.DataFrame({"condition": []})
     if not stimuli["condition"].value_counts().eq(per_condition).all() or stimuli.empty:
-        write_file(stimuli_file, builtin_stimuli(recipe, per_condition).to_csv(index=False))
+        write_file(stimuli_file, builtin_stimuli(recipe, per_condition, tokens).to_csv(index=False))
         stimuli = read_stimuli(stimuli_file)
-    tokens = token_counter(tokenizer_of(text / "tokenizer"), text)
     battery = battery_of(stimuli, recipe, tokens, per_condition)
 
     say("3/5 training: the topographic model and its control")

@@ -4,6 +4,7 @@ from collections import Counter
 import lemminflect
 import numpy as np
 import pytest
+import wordfreq
 from scipy import stats
 
 from toposheet import build_stimuli
@@ -20,9 +21,9 @@ def documents():
 
 
 @pytest.fixture(scope="module")
-def built(documents):
+def built(documents, n_tokens):
     train, held_out = documents
-    return build_stimuli(held_out, train)
+    return build_stimuli(held_out, train, n_tokens=n_tokens)
 
 
 def texts(built, condition):
@@ -74,18 +75,20 @@ def test_nouns_are_nouns_and_verbs_are_verbs_and_each_is_used_once(built):
         assert all(set(lemminflect.getAllLemmas(word)) == {part_of_speech} for word in used)
 
 
-def test_nouns_and_verbs_are_matched_in_frequency_and_length(built, documents):
+def test_nouns_and_verbs_are_matched_in_frequency_length_and_tokens(built, documents, n_tokens):
     counts = Counter(re.findall("[a-z]+", " ".join(documents[0])))
     nouns, verbs = ([w for text in texts(built, c) for w in text.split()] for c in ("noun", "verb"))
-    for measure in (lambda word: np.log(counts[word]), len):
+    for measure in (lambda word: np.log(counts[word]), lambda word: wordfreq.zipf_frequency(word, "en"), len):
         test = stats.ttest_ind([measure(w) for w in nouns], [measure(w) for w in verbs], equal_var=False)
         assert np.asarray(test)[1] > 0.1
+    test = stats.ttest_ind(*([n_tokens(text) for text in texts(built, c)] for c in ("noun", "verb")), equal_var=False)
+    assert np.asarray(test)[1] > 0.1
 
 
-def test_equal_seeds_give_equal_stimuli_and_others_do_not(built, documents):
+def test_equal_seeds_give_equal_stimuli_and_others_do_not(built, documents, n_tokens):
     train, held_out = documents
-    assert build_stimuli(held_out, train).equals(built)
-    assert not build_stimuli(held_out, train, seed=1).equals(built)
+    assert build_stimuli(held_out, train, n_tokens=n_tokens).equals(built)
+    assert not build_stimuli(held_out, train, seed=1, n_tokens=n_tokens).equals(built)
 
 
 def test_too_little_text_says_how_much_there_is(documents):

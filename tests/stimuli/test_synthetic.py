@@ -13,9 +13,7 @@ import pandas as pd
 import pytest
 import wordfreq
 from scipy import stats
-from transformers import AutoTokenizer
 
-import toposheet
 from toposheet import build_stimuli
 from toposheet.recipes import demo
 from toposheet.stimuli.lexicon import FUNCTION_WORDS, base_and_ending, is_word, with_ending
@@ -38,17 +36,11 @@ def documents():
 
 
 @pytest.fixture(scope="module")
-def n_tokens():
-    tokenizer = AutoTokenizer.from_pretrained(Path(toposheet.__file__).parent / "models" / "small")
-    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-@pytest.fixture(scope="module")
 def made(documents, n_tokens):
     train, held_out = documents
     makers = {
-        "language": lambda seed: language(held_out, train, seed=seed),
-        "swjn": lambda seed: swjn(held_out, train, seed=seed),
+        "language": lambda seed: language(held_out, train, seed=seed, n_tokens=n_tokens),
+        "swjn": lambda seed: swjn(held_out, train, seed=seed, n_tokens=n_tokens),
         "words": lambda seed: words(seed, n_tokens=n_tokens),
         "pairs": lambda seed: pairs(seed, n_tokens=n_tokens),
     }
@@ -97,8 +89,8 @@ def test_every_set_says_that_it_is_synthetic_and_no_text_comes_twice(made, name)
 
 def test_equal_seeds_give_equal_sets_and_others_do_not(made, documents, n_tokens):
     train, held_out = documents
-    assert language(held_out, train).equals(made["language", 0])
-    assert swjn(held_out, train).equals(made["swjn", 0])
+    assert language(held_out, train, n_tokens=n_tokens).equals(made["language", 0])
+    assert swjn(held_out, train, n_tokens=n_tokens).equals(made["swjn", 0])
     assert words(n_tokens=n_tokens).equals(made["words", 0])
     assert pairs(n_tokens=n_tokens).equals(made["pairs", 0])
     for name in SETS:
@@ -270,11 +262,37 @@ def test_forms_of_a_word_share_the_stem_of_their_nonword(trained_words, rng):
 
 def test_two_words_of_a_text_never_have_the_same_nonword(rng):
     class Scripted(NonwordMaker):
-        def make(self, length: int, rng: np.random.Generator) -> str:
+        def make(self, length, rng, distance=None) -> str:
             return stems.pop(0)
 
     stems = ["blorp", "blorp", "glasp"]
     assert jabberwocky(["cat", "mouse"], Scripted({}), lambda word: False, rng) == ["blorp", "glasp"]
+
+
+def test_nonwords_are_chosen_to_have_about_as_many_tokens_as_their_words(made, documents, n_tokens):
+    train, held_out = documents
+    for name, alike, condition in (("language", "sentence", "nonword"), ("swjn", "S", "J")):
+        plainly = {"language": language, "swjn": swjn}[name](held_out, train)
+        excess = []
+        for table in (plainly, made[name, 0]):
+            tokens = table["text"].map(n_tokens).groupby(table["condition"]).mean()
+            excess.append(tokens[condition] - tokens[alike])
+        assert 0 < excess[1] < 0.85 * excess[0], (name, excess)  # few short non-words are one token, as short words are
+
+
+def test_of_several_nonwords_the_nearest_is_made_and_short_ones_still_come_evenly(trained_words, rng):
+    maker = NonwordMaker(dict.fromkeys(sorted(trained_words), 2), is_word)
+
+    def distance(nonword: str) -> float:
+        return float(nonword[0] != "s")
+
+    longs = [maker.make(7, rng, distance) for _ in range(40)]
+    assert sum(nonword.startswith("s") for nonword in longs) > 30
+    assert len(set(longs)) > 35
+    shorts = [maker.make(3, rng, distance) for _ in range(100)]
+    assert len(set(shorts)) == 100
+    first = [nonword.startswith("s") for nonword in shorts]
+    assert sum(first[:20]) > sum(first[80:])
 
 
 def test_no_nonword_has_a_letter_three_times_in_a_row(rng):

@@ -65,6 +65,13 @@ def negative_controls(responses: xr.DataArray, a: str, b: str, seed: int = 0) ->
     }
 
 
+def left_out() -> str:
+    """Return, in words, which negative control cannot be made here and why; nothing where all can."""
+    if word_frequency(["a"]) is not None:
+        return ""
+    return f"the control {FREQUENCY} is left out: it needs the package wordfreq (pip install 'toposheet[stimuli]')"
+
+
 CONDITIONS_OF_CONTROLS = {
     RANDOM_LABELS: ("random-a", "random-b"),
     FREQUENCY: ("frequent", "rare"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -135,8 +136,8 @@ def battery_of(
     return Battery(
         SYNTHETIC,
         (
-            Study("built-in", builtin.assign(synthetic=True), CONTRASTS),
-            Study("swjn", profile_stimuli(recipe, sentences, per_condition), ()),
+            Study("built-in", builtin, CONTRASTS),
+            Study("swjn", profile_stimuli(recipe, sentences, per_condition, n_tokens), ()),
             *(_study(name, seed=seed, n_tokens=n_tokens) for name in ("words", "pairs")),
         ),
         localizer="built-in",
@@ -169,22 +170,27 @@ def stimuli_for(model: str | Path) -> pd.DataFrame:
     folder = local_folder(model)
     if (folder / STIMULI).is_file():
         return read_stimuli(folder / STIMULI)
-    return builtin_stimuli(recipe_of(model))
+    tokenizer = tokenizer_of(folder)
+    return builtin_stimuli(recipe_of(model), n_tokens=token_counter(tokenizer, model) if tokenizer else None)
 
 
-def builtin_stimuli(recipe: Recipe, per_condition: int = 100) -> pd.DataFrame:
+def builtin_stimuli(
+    recipe: Recipe, per_condition: int = 100, n_tokens: Callable[[str], int] | None = None
+) -> pd.DataFrame:
     """Return stimuli for the models of a recipe: built from the built-in text that they are not trained on."""
     training, held_out = split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
-    return build_stimuli(held_out, training, per_condition, recipe.seed)
+    return build_stimuli(held_out, training, per_condition, recipe.seed, n_tokens)
 
 
-def profile_stimuli(recipe: Recipe, without: set[str], per_condition: int = 100) -> pd.DataFrame:
+def profile_stimuli(
+    recipe: Recipe, without: set[str], per_condition: int = 100, n_tokens: Callable[[str], int] | None = None
+) -> pd.DataFrame:
     """Return sentences, word lists, Jabberwocky and non-word lists, made of other sentences than those given.
 
     Where the held-out text is short there are fewer texts a condition, down to 20.
     """
     training, held_out = split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
-    return swjn(held_out, training, per_condition, recipe.seed, skip=without, at_least=MIN_PER_CONDITION)
+    return swjn(held_out, training, per_condition, recipe.seed, without, MIN_PER_CONDITION, n_tokens)
 
 
 def recipe_of(model: str | Path) -> Recipe:
@@ -207,7 +213,7 @@ def token_counter(tokenizer: Any, model: str | Path) -> Callable[[str], int]:
         ValueError: the model has no tokenizer.
     """
     check_tokenizer(tokenizer, model)
-    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
+    return functools.cache(lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]))
 
 
 def context_of(model: str | Path) -> int | None:

@@ -270,14 +270,14 @@ def _without_control(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _matching(out: Path) -> list[tuple[str, pd.DataFrame]]:
-    """Return for each stimulus set in what its conditions differ; counts of tokens are those of the first model."""
-    table = pd.read_csv(out / MATCHING)
+    """Return for each contrast in what its conditions differ; counts of tokens are those of the first model."""
+    table = pd.read_csv(out / MATCHING).fillna({"contrast": ""})
     table = table[table["model"] == table["model"].iloc[0]].drop(columns="model")
-    sets = []
-    for name, rows in table.groupby("stimuli", sort=False):
-        of_set = rows.drop(columns=["stimuli", "p"]).dropna(axis="columns", how="all")
-        sets.append((str(name), of_set.assign(p=rows["p"])))
-    return sets
+    compared = []
+    for (stimuli, contrast), rows in table.groupby(["stimuli", "contrast"], sort=False):  # pyright: ignore[reportGeneralTypeIssues]
+        conditions = rows.drop(columns=["stimuli", "contrast", "p"]).dropna(axis="columns", how="all")
+        compared.append((str(contrast or stimuli), conditions.assign(p=rows["p"])))
+    return compared
 
 
 def _network_sentence(out: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ from tqdm import tqdm
 
 from toposheet.cortex import correlation_curve, respond, response_statistics
 from toposheet.cortex.analysis import Analysis, analyse, concatenated, language_network
-from toposheet.cortex.controls import named, split_name
+from toposheet.cortex.controls import left_out, named, split_name
 from toposheet.cortex.profiles import RESAMPLES
 from toposheet.cortex.statistics import summary_of
 from toposheet.files import folder_aside
-from toposheet.report.batteries import Battery, token_counter
+from toposheet.report.batteries import Battery, Study, token_counter
 from toposheet.settings import Settings
-from toposheet.stimuli.contrasts import factors_of
+from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.measures import matching
 from toposheet.topography import fingerprint, load, load_topography, local_folder
 
@@ -113,7 +113,8 @@ def _of_model(
             model, topo, study.stimuli, tokenizer,
             progress=not bar.disable, pooling=settings.pooling, cache=cache,
         )  # fmt: skip
-        add(MATCHING, matching(study.stimuli, count, factors_of(study.contrasts)), stimuli=study.name)
+        for compared, texts in _compared(study, names):
+            add(MATCHING, matching(texts, count), stimuli=study.name, contrast=compared)
         add(RESPONSES, response_statistics(of_study, permutations, seed).drop(columns="contrast"), stimuli=study.name)
         add(CURVES, correlation_curve(of_study, permutations, seed), stimuli=study.name)
         if study.contrasts:
@@ -131,6 +132,15 @@ def _of_model(
         add(CRITERIA, found.criteria)
         result.network = found.clusters
     return result
+
+
+def _compared(study: Study, names: Mapping[tuple[str, Contrast], str]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the texts of each contrast with its name; all texts of a study that compares nothing, with none."""
+    if not study.contrasts:
+        yield "", study.stimuli
+    for wanted in study.contrasts:
+        texts = wanted.of(study.stimuli)
+        yield names[study.name, wanted], texts[texts["condition"].isin([wanted.a, wanted.b])]
 
 
 def _renamed(analysis: Analysis, names: Mapping[str, str]) -> Analysis:
@@ -181,4 +191,5 @@ def described(battery: Battery, settings: Settings) -> dict[str, Any]:
     }
     grouped = [study.name for study in battery.studies if "shared_words" in study.stimuli]
     of_settings = asdict(settings) | {"fwhm_mm": list(settings.readouts), "confounds": list(settings.confounds)}
+    of_settings["left_out"] = left_out() if settings.controls else ""
     return named | of_settings | {"grouped": grouped, "resamples": RESAMPLES, "stimuli": stimuli}

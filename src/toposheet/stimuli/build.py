@@ -1,4 +1,4 @@
-"""Stimuli that need no published material: built from held-out text and a word lexicon."""
+"""The stimuli that come with a model: sentences and non-words, nouns and verbs, made of text and a lexicon."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
 
-from toposheet.stimuli.lexicon import lemmas
-from toposheet.stimuli.nonwords import NonwordMaker
+from toposheet.stimuli.lexicon import lemmas, zipf
+from toposheet.stimuli.matched import Cell, difference, matched
+from toposheet.stimuli.sentences import word_counts
+from toposheet.stimuli.synthetic import language
 
-WORDS_IN_SENTENCE = range(10, 15)
 WORDS_IN_LIST = 3
 
 # Words that the lexicon calls nouns or verbs but that are grammar, not content.
@@ -33,131 +32,70 @@ _CLOSED_CLASS = frozenset(
 
 
 def build_stimuli(
-    held_out: Sequence[str], train: Sequence[str], per_condition: int = 100, seed: int = 0
+    held_out: Sequence[str],
+    train: Sequence[str],
+    per_condition: int = 100,
+    seed: int = 0,
+    n_tokens: Callable[[str], int] | None = None,
 ) -> pd.DataFrame:
     """Return a stimulus set with conditions `sentence`, `nonword`, `noun` and `verb`.
 
-    Sentences are 10 to 14 words long and come from text that no model saw; each non-word list is one of these
-    sentences with every word replaced by a pronounceable non-word of the same length (3 letters or more), case
-    and punctuation kept. The nouns and verbs are words that a lexicon (lemminflect, NIH SPECIALIST) knows as
-    nothing else, in lists of three, each word used once, matched pair by pair in frequency and length.
+    Sentences and non-words are those of the set `language`. The nouns and verbs are words that stand in the training
+    text 10 times or more and that a lexicon (lemminflect, NIH SPECIALIST) knows as nothing else, in lists of three,
+    each word used once, matched in how often they stand there, in Zipf frequency (wordfreq), letters and tokens.
 
     Args:
         held_out: Documents that were not trained on.
         train: The training documents: where words are counted.
         per_condition: How many texts each condition has.
         seed: Decides which.
+        n_tokens: How many tokens a model makes of a text; none leaves tokens out of all matching.
 
     Returns:
-        A table with columns `text`, `condition` and `item` (0, 1, ...; a non-word list has the item of its
-        sentence, a verb list that of its matched nouns).
+        Columns `text`, `condition`, `item` (0, 1, ...; a non-word list has the item of its sentence, a verb list that
+        of its matched nouns) and `synthetic` (True).
 
     Raises:
-        ValueError: the text holds too few sentences or words; the message says how many.
-        FileNotFoundError: the lexicon is not installed.
+        ValueError: the text holds too few sentences or words, or no choice of words is matched; says how many, or the
+            p-values.
+        FileNotFoundError: a package is not installed.
     """
-    rng = np.random.default_rng(seed)
-    counts = word_counts(train)
-    sentences, nonwords = sentences_and_nonwords(held_out, train, per_condition, rng, lambda word: bool(lemmas(word)))
-    nouns, verbs = _noun_and_verb_lists(counts, per_condition, rng)
-    columns = {"sentence": sentences, "nonword": nonwords, "noun": nouns, "verb": verbs}
-    return pd.DataFrame(
-        [(text, condition, item) for condition, texts in columns.items() for item, text in enumerate(texts)],
-        columns=["text", "condition", "item"],
-    )
+    sentences = language(held_out, train, per_condition, seed, n_tokens)
+    lists = _noun_and_verb_lists(word_counts(train), per_condition, np.random.default_rng(seed), n_tokens)
+    rows = [(text, condition, item) for condition, texts in lists.items() for item, text in enumerate(texts)]
+    nouns_and_verbs = pd.DataFrame(rows, columns=["text", "condition", "item"]).assign(synthetic=True)
+    return pd.concat([sentences, nouns_and_verbs], ignore_index=True)
 
 
-def sentences_and_nonwords(
-    held_out: Sequence[str],
-    train: Sequence[str],
-    n: int,
-    rng: np.random.Generator,
-    in_lexicon: Callable[[str], bool] = lambda word: False,
-) -> tuple[list[str], list[str]]:
-    """Return held-out sentences and, for each, the list of pronounceable non-words in its place.
-
-    Args:
-        held_out: Documents that were not trained on.
-        train: Training documents: what stands in them is a word.
-        n: How many sentences.
-        rng: Decides which.
-        in_lexicon: Whether a string is a word though the text does not have it.
-
-    Raises:
-        ValueError: the text holds too few sentences.
-    """
-    sentences = unseen_sentences(held_out, train, n, rng)[:n]
-    known = known_words(train)
-    maker = NonwordMaker(word_counts(train), is_word=lambda word: word in known or in_lexicon(word))
-    return sentences, [as_nonwords(sentence, maker, rng) for sentence in sentences]
-
-
-def known_words(documents: Sequence[str]) -> set[str]:
-    """Return every word of the text in small letters, names too."""
-    return {word for text in documents for word in re.findall("[a-z]+", text.lower())}
-
-
-def word_counts(documents: Sequence[str]) -> Counter[str]:
-    """Return how often each word in small letters stands in the text; a sentence's first word may be a name."""
-    return Counter(word for text in documents for word in re.findall(r"(?<![.!?] )\b[a-z]+\b", text))
-
-
-def unseen_sentences(
-    held_out: Sequence[str], train: Sequence[str], at_least: int, rng: np.random.Generator
-) -> list[str]:
-    """Return all sentences of the held-out text that do not stand in the training text as well, in random order.
-
-    Raises:
-        ValueError: there are fewer than `at_least`.
-    """
-    whole = re.compile(r"(?:(?<=[.!?] )|^)[A-Z][A-Za-z ,;:'\-]*\.(?= |$)")
-    known = {sentence for text in train for sentence in whole.findall(text)}
-    found = {s for text in held_out for s in whole.findall(text) if len(s.split()) in WORDS_IN_SENTENCE} - known
-    if len(found) < at_least:
-        raise ValueError(
-            f"the held-out text has {len(found)} sentences of {WORDS_IN_SENTENCE[0]} to {WORDS_IN_SENTENCE[-1]} words, "
-            f"{at_least} are needed: hold out more text or ask for fewer stimuli"
-        )
-    return [str(s) for s in rng.permutation(sorted(found))]
-
-
-def as_nonwords(sentence: str, maker: NonwordMaker, rng: np.random.Generator) -> str:
-    """Return a sentence with a non-word of the same length in place of every word, case and punctuation kept."""
-
-    def replace(match: re.Match[str]) -> str:
-        word = match.group()
-        nonword = maker.make(len(word), rng)
-        return nonword.capitalize() if word[0].isupper() else nonword
-
-    return re.sub(r"[A-Za-z]+(?:'[a-z]+)?", replace, sentence)
-
-
-def _noun_and_verb_lists(counts: Counter[str], n: int, rng: np.random.Generator) -> tuple[list[str], list[str]]:
-    nouns, verbs = [], []
+def _noun_and_verb_lists(
+    counts: Counter[str], n: int, rng: np.random.Generator, n_tokens: Callable[[str], int] | None
+) -> dict[str, list[str]]:
+    """Return lists of nouns and lists of verbs that differ in none of their measures, as words and as texts."""
+    rows = []
     for word, count in sorted(counts.items()):
         if count < 10 or not 3 <= len(word) <= 10 or word in _CLOSED_CLASS or word.endswith("ing"):
             continue
         classes = set(lemmas(word))
-        if classes == {"NOUN"}:
-            nouns.append(word)
-        elif classes == {"VERB"}:
-            verbs.append(word)
-    needed = n * WORDS_IN_LIST
-    if min(len(nouns), len(verbs)) < needed:
-        raise ValueError(
-            f"the text has {len(nouns)} usable nouns and {len(verbs)} verbs, {needed} of each are needed: "
-            "use more text or ask for fewer stimuli"
-        )
+        if classes in ({"NOUN"}, {"VERB"}):
+            row = {"word": word, "class": classes.pop().lower(), "count": np.log(count), "zipf": zipf(word)}
+            rows.append(row | {"letters": len(word)} | ({"tokens": n_tokens(f"{word} {word}") / 2} if n_tokens else {}))
+    found = pd.DataFrame(rows, columns=[*_MEASURES, *(["tokens"] if n_tokens else [])])
+    measures = found.columns[2:].tolist()
+    pools = {(part, "lists"): found[found["class"] == part] for part in ("noun", "verb")}
 
-    def features(words: list[str]) -> np.ndarray:
-        return np.array([(np.log(counts[word]), len(word)) for word in words])
+    def p_values(chosen: dict[Cell, pd.DataFrame]) -> dict[str, float]:
+        p = {name: difference([words[name] for words in chosen.values()]) for name in measures}
+        if n_tokens is not None:
+            p["tokens of lists"] = difference([np.array([*map(n_tokens, _lists(words))]) for words in chosen.values()])
+        return p
 
-    # Verbs are rarer in the lexicon: draw them, and give each the free noun nearest in frequency and length.
-    verbs = [str(verb) for verb in rng.permutation(verbs)[:needed]]
-    cost = cdist(features(verbs), features(nouns) + rng.normal(0, 1e-6, (len(nouns), 2)))
-    matched = [nouns[i] for i in linear_sum_assignment(cost)[1]]
+    chosen = matched(pools, measures, n * WORDS_IN_LIST, rng, p_values)
+    return {part: _lists(words) for (part, _), words in chosen.items()}
 
-    def lists(words: list[str]) -> list[str]:
-        return [" ".join(words[i : i + WORDS_IN_LIST]) for i in range(0, needed, WORDS_IN_LIST)]
 
-    return lists(matched), lists(verbs)
+_MEASURES = ("word", "class", "count", "zipf", "letters")
+
+
+def _lists(words: pd.DataFrame) -> list[str]:
+    """Return words as texts of three."""
+    return [" ".join(some) for some in np.reshape(words["word"].to_numpy(), (-1, WORDS_IN_LIST)).tolist()]

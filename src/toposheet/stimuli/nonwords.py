@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +13,7 @@ import numpy as np
 _CLUSTER = re.compile(r"[aeiouy]+|[^aeiouy]+")
 _TRIPLE = re.compile(r"(.)\1\1")
 _END = "$"
+_CANDIDATES, _MOST_DRAWS = 20, 20_000
 _LIKELIEST = {3: 100, 4: 400}  # so many short non-words are used where they come evenly: the rest look odd ("utyl")
 
 
@@ -19,21 +22,17 @@ class NonwordMaker:
 
     A word is cut into clusters of vowels and of consonants (*str-ea-m*); clusters are chained as they follow
     each other in real words, a Markov chain of order 2, as in Wuggy (Keuleers & Brysbaert 2010,
-    doi:10.3758/BRM.42.3.627). Chains that are words, or have a letter three times in a row, are thrown away.
+    doi:10.3758/BRM.42.3.627). Chains that are words, or have a letter three times in a row, are thrown away. Non-words
+    of 3 and 4 letters, of which there are few, come again only when all have come.
 
     Args:
         counts: English words (lower case letters) and how often they occur.
         is_word: Further test of what counts as a word, e.g. a dictionary.
-        evenly: Whether non-words of 3 and 4 letters, of which there are few, come again only when all have come; else
-            the likeliest come again and again.
     """
 
-    def __init__(
-        self, counts: Mapping[str, int], is_word: Callable[[str], bool] = lambda word: False, evenly: bool = False
-    ) -> None:
+    def __init__(self, counts: Mapping[str, int], is_word: Callable[[str], bool] = lambda word: False) -> None:
         self._words = set(counts)
         self._is_word = is_word
-        self._evenly = evenly
         self._short: dict[int, list[str]] = {}
         self._to_come: dict[int, list[str]] = {}
         follows: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
@@ -48,31 +47,48 @@ class NonwordMaker:
             usual = {cluster: n for cluster, n in counter.items() if n > 1}
             if usual:
                 weights = np.array(list(usual.values()), dtype=float)
-                self._chain[key] = (list(usual), np.cumsum(weights / weights.sum()))
+                self._chain[key] = (list(usual), np.cumsum(weights / weights.sum()).tolist())
 
-    def make(self, length: int, rng: np.random.Generator) -> str:
+    def make(self, length: int, rng: np.random.Generator, distance: Callable[[str], float] | None = None) -> str:
         """Return a non-word of so many letters, at least 3.
+
+        Args:
+            length: The number of letters.
+            rng: Decides which.
+            distance: How far a non-word is from what is wanted: of up to 20, the nearest is returned.
 
         Raises:
             ValueError: the words given allow no non-word of this length.
         """
         length = max(length, 3)
-        if self._evenly and length in _LIKELIEST:
-            if length not in self._short:
-                chains = sorted((-p, chain) for chain, p in self._chains(length) if self._is_nonword(chain))
-                self._short[length] = [chain for _, chain in chains[: _LIKELIEST[length]]]
-                self._to_come[length] = []
-            every, to_come = self._short[length], self._to_come[length]
-            if not to_come:
-                to_come.extend(every[i] for i in rng.permutation(len(every)))
-            if to_come:
-                return to_come.pop()
-        else:
-            for _ in range(20_000):
-                word = self._draw(length, rng)
-                if word and self._is_nonword(word):
-                    return word
-        raise ValueError(f"no non-word of {length} letters can be made from {len(self._words)} words: give more words")
+        candidates: dict[str, float] = {}
+        for nonword in itertools.islice(self._nonwords(length, rng), _CANDIDATES):
+            candidates[nonword] = distance(nonword) if distance else 0.0
+            if candidates[nonword] == 0:
+                break
+        if not candidates:
+            raise ValueError(
+                f"no non-word of {length} letters can be made from {len(self._words)} words: give more words"
+            )
+        nearest = min(candidates, key=candidates.__getitem__)
+        if length in _LIKELIEST:
+            self._to_come[length].remove(nearest)
+        return nearest
+
+    def _nonwords(self, length: int, rng: np.random.Generator) -> Iterator[str]:
+        """Yield non-words of so many letters: short ones that have not come yet, long ones as they are drawn."""
+        if length not in _LIKELIEST:
+            drawn = (self._draw(length, rng) for _ in range(_MOST_DRAWS))
+            yield from (word for word in drawn if word and self._is_nonword(word))
+            return
+        if length not in self._short:
+            chains = sorted((-p, chain) for chain, p in self._chains(length) if self._is_nonword(chain))
+            self._short[length] = [chain for _, chain in chains[: _LIKELIEST[length]]]
+            self._to_come[length] = []
+        every, to_come = self._short[length], self._to_come[length]
+        if not to_come:
+            to_come.extend(every[i] for i in rng.permutation(len(every)))
+        yield from reversed(to_come)
 
     def _is_nonword(self, chain: str) -> bool:
         return chain not in self._words and not _TRIPLE.search(chain) and not self._is_word(chain)
@@ -82,7 +98,7 @@ class NonwordMaker:
         begun = [("", "", "", 1.0)]
         while begun:
             first, second, start, p = begun.pop()
-            clusters, cumulative = self._chain.get((first, second), ((), np.zeros(0)))
+            clusters, cumulative = self._chain.get((first, second), ((), []))
             for cluster, share in zip(clusters, np.diff(cumulative, prepend=0.0).tolist(), strict=True):
                 if cluster != _END and len(start + cluster) <= length:
                     begun.append((second, cluster, start + cluster, p * share))
@@ -96,7 +112,7 @@ class NonwordMaker:
             if choice is None:
                 return None
             clusters, cumulative = choice
-            cluster = clusters[min(np.searchsorted(cumulative, rng.random()), len(clusters) - 1)]
+            cluster = clusters[min(bisect.bisect_left(cumulative, rng.random()), len(clusters) - 1)]
             if cluster == _END:
                 return word if len(word) == length and re.search("[aeiouy]", word) else None
             word += cluster

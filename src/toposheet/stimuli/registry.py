@@ -124,7 +124,7 @@ def stimulus_set(
             are made from that part.
         seed: Of everything drawn in a synthetic set.
         split_seed: Of the recipe, which decides what is held out; none: `seed`.
-        n_tokens: How many tokens the model makes of a text, for the sets matched in it.
+        n_tokens: How many tokens the model makes of a text: synthetic sets are matched in it.
 
     Returns:
         Columns `text`, `condition` and those of the set.
@@ -144,7 +144,7 @@ def stimulus_set(
         train, held_out = split_documents(
             builtin_documents(), validation_fraction, seed if split_seed is None else split_seed
         )
-        table = getattr(synthetic, name)(held_out, train, per_condition, seed)
+        table = getattr(synthetic, name)(held_out, train, per_condition, seed, n_tokens=n_tokens)
     elif name == "words":
         table = synthetic.words(seed, n_tokens=n_tokens)
     else:

@@ -11,16 +11,18 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from toposheet.stimuli.build import (
-    WORDS_IN_SENTENCE,
-    as_nonwords,
-    known_words,
-    unseen_sentences,
-    word_counts,
-)
 from toposheet.stimuli.lexicon import FUNCTION_WORDS, base_and_ending, is_word, lemmas, with_ending
 from toposheet.stimuli.nonwords import NonwordMaker
 from toposheet.stimuli.norms import pairs, words
+from toposheet.stimuli.sentences import (
+    WORDS_IN_SENTENCE,
+    NTokens,
+    as_nonwords,
+    known_words,
+    like_in_tokens,
+    unseen_sentences,
+    word_counts,
+)
 
 __all__ = ["language", "pairs", "swjn", "words"]
 
@@ -28,18 +30,25 @@ _PER_CONDITION = 100
 
 
 def language(
-    held_out: Sequence[str], train: Sequence[str], per_condition: int = _PER_CONDITION, seed: int = 0
+    held_out: Sequence[str],
+    train: Sequence[str],
+    per_condition: int = _PER_CONDITION,
+    seed: int = 0,
+    n_tokens: NTokens | None = None,
 ) -> pd.DataFrame:
     """Return sentences and, for each, a list of pronounceable non-words: a language localizer.
 
     As in Fedorenko et al. 2010 (doi:10.1152/jn.00032.2010): conditions `sentence` and `nonword`. The sentences have 10
-    to 14 words and are those of `build_stimuli` with the same seed; case and punctuation are kept in both conditions.
+    to 14 words; a non-word has as many letters as the word it stands for (3 or more) and, as far as that goes, as many
+    tokens; case and punctuation are kept in both conditions.
 
     Args:
         held_out: Documents that the model was not trained on.
         train: Training documents: what stands in them is a word.
         per_condition: How many texts each condition has.
         seed: Decides which.
+        n_tokens: How many tokens a model makes of a text. Non-words of a tokenizer are rarer than words, so texts of
+            them still have more tokens (`measures.matching` says how many). None leaves tokens out.
 
     Returns:
         Columns `text`, `condition`, `item` (a non-word list has the item of its sentence) and `synthetic` (True).
@@ -50,8 +59,9 @@ def language(
     """
     rng = np.random.default_rng(seed)
     sentences = unseen_sentences(held_out, train, per_condition, rng)[:per_condition]
-    maker = NonwordMaker(_lexicon_words(train), _english([*train, *held_out]), evenly=True)
-    return _table({"sentence": sentences, "nonword": [as_nonwords(s, maker, rng) for s in sentences]})
+    maker = NonwordMaker(_lexicon_words(train), _english([*train, *held_out]))
+    nonwords = [as_nonwords(sentence, maker, rng, n_tokens) for sentence in sentences]
+    return _table({"sentence": sentences, "nonword": nonwords})
 
 
 def swjn(
@@ -61,6 +71,7 @@ def swjn(
     seed: int = 0,
     skip: Collection[str] | None = None,
     at_least: int | None = None,
+    n_tokens: NTokens | None = None,
 ) -> pd.DataFrame:
     """Return sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N), as in Fedorenko et al. 2011.
 
@@ -84,6 +95,8 @@ def swjn(
             `language` and `build_stimuli` take with the same seed, and the same `per_condition` or up to 100.
         at_least: Make fewer texts a condition where the text is short, down to this many. None: exactly
             `per_condition`.
+        n_tokens: How many tokens a model makes of a text: non-words come as near as they can to the words in whose
+            place they stand (see `language`). None leaves tokens out.
 
     Returns:
         Columns `text`, `condition`, `item` (S, W and J of an item have the same number of words, S and J the same
@@ -111,15 +124,13 @@ def swjn(
     others = _of_like_length(chosen, [_words_of(sentence) for sentence in left if sentence not in fewest_names])
     english = _english([*train, *held_out])
     counts = _lexicon_words(train)
-    whole = NonwordMaker(counts, english, evenly=True)
-    stems = NonwordMaker(
-        {word: n for word, n in counts.items() if base_and_ending(word) == (word, "")}, english, evenly=True
-    )
+    whole = NonwordMaker(counts, english)
+    stems = NonwordMaker({word: n for word, n in counts.items() if base_and_ending(word) == (word, "")}, english)
     texts = {
         "S": chosen,
         "W": scrambled(chosen, rng),
-        "J": [jabberwocky(sentence, stems, english, rng) for sentence in chosen],
-        "N": [[whole.make(len(word), rng) for word in sentence] for sentence in others],
+        "J": [jabberwocky(sentence, stems, english, rng, n_tokens) for sentence in chosen],
+        "N": [[whole.make(len(word), rng, like_in_tokens(word, n_tokens)) for word in words] for words in others],
     }
     return _table({condition: [" ".join(words) for words in lists] for condition, lists in texts.items()})
 
@@ -166,7 +177,11 @@ def scrambled(sentences: Sequence[Sequence[str]], rng: np.random.Generator) -> l
 
 
 def jabberwocky(
-    sentence: Sequence[str], stems: NonwordMaker, english: Callable[[str], bool], rng: np.random.Generator
+    sentence: Sequence[str],
+    stems: NonwordMaker,
+    english: Callable[[str], bool],
+    rng: np.random.Generator,
+    n_tokens: NTokens | None = None,
 ) -> list[str]:
     """Return the words of a sentence with an inflected non-word in place of each that is not a function word.
 
@@ -177,6 +192,7 @@ def jabberwocky(
         stems: Makes non-words that look like base forms.
         english: Whether a string is a word: no inflected non-word is.
         rng: Decides which.
+        n_tokens: How many tokens a model makes of a text; see `swjn`.
 
     Raises:
         ValueError: a word finds no non-word that fits.
@@ -195,11 +211,13 @@ def jabberwocky(
         if word in FUNCTION_WORDS:
             continue
         base, ending = base_and_ending(word)
-        stem = stem_of.get(base) or stems.make(len(base), rng)  # walk and walked have the same
+        like = like_in_tokens(word, n_tokens)
+        distance = like and (lambda stem, like=like, ending=ending: like(with_ending(stem, ending)))
+        stem = stem_of.get(base) or stems.make(len(base), rng, distance)  # walk and walked have the same
         for _ in range(1000):
             if fits(word, stem, with_ending(stem, ending)):
                 break
-            stem = stems.make(len(base), rng)
+            stem = stems.make(len(base), rng, distance)
         else:
             raise ValueError(f"no non-word can be made for {word!r}: give more text to make them from")
         stem_of[base], made[word] = stem, with_ending(stem, ending)

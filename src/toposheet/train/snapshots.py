@@ -17,8 +17,8 @@ from toposheet.files import folder_aside, write_file
 from toposheet.hub import first_line
 from toposheet.recipes import Recipe
 from toposheet.settings import Settings
-from toposheet.stimuli.build import sentences_and_nonwords
 from toposheet.stimuli.contrasts import Contrast
+from toposheet.stimuli.sentences import sentences_and_nonwords
 from toposheet.topography import Topography
 from toposheet.train.batches import RunText
 

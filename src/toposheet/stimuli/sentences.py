@@ -1,0 +1,92 @@
+"""Sentences of held-out text, and the same sentences with non-words in place of their words."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from toposheet.stimuli.nonwords import NonwordMaker
+
+WORDS_IN_SENTENCE = range(10, 15)
+NTokens = Callable[[str], int]
+
+
+def sentences_and_nonwords(
+    held_out: Sequence[str], train: Sequence[str], n: int, rng: np.random.Generator, n_tokens: NTokens | None = None
+) -> tuple[list[str], list[str]]:
+    """Return held-out sentences and, for each, the list of pronounceable non-words in its place.
+
+    Args:
+        held_out: Documents that were not trained on.
+        train: Training documents: what stands in them is a word.
+        n: How many sentences.
+        rng: Decides which.
+        n_tokens: See `as_nonwords`.
+
+    Raises:
+        ValueError: the text holds too few sentences.
+    """
+    sentences = unseen_sentences(held_out, train, n, rng)[:n]
+    known = known_words(train)
+    maker = NonwordMaker(word_counts(train), is_word=lambda word: word in known)
+    return sentences, [as_nonwords(sentence, maker, rng, n_tokens) for sentence in sentences]
+
+
+def known_words(documents: Sequence[str]) -> set[str]:
+    """Return every word of the text in small letters, names too."""
+    return {word for text in documents for word in re.findall("[a-z]+", text.lower())}
+
+
+def word_counts(documents: Sequence[str]) -> Counter[str]:
+    """Return how often each word in small letters stands in the text; a sentence's first word may be a name."""
+    return Counter(word for text in documents for word in re.findall(r"(?<![.!?] )\b[a-z]+\b", text))
+
+
+def unseen_sentences(
+    held_out: Sequence[str], train: Sequence[str], at_least: int, rng: np.random.Generator
+) -> list[str]:
+    """Return all sentences of the held-out text that do not stand in the training text as well, in random order.
+
+    Raises:
+        ValueError: there are fewer than `at_least`.
+    """
+    whole = re.compile(r"(?:(?<=[.!?] )|^)[A-Z][A-Za-z ,;:'\-]*\.(?= |$)")
+    known = {sentence for text in train for sentence in whole.findall(text)}
+    found = {s for text in held_out for s in whole.findall(text) if len(s.split()) in WORDS_IN_SENTENCE} - known
+    if len(found) < at_least:
+        raise ValueError(
+            f"the held-out text has {len(found)} sentences of {WORDS_IN_SENTENCE[0]} to {WORDS_IN_SENTENCE[-1]} words, "
+            f"{at_least} are needed: hold out more text or ask for fewer stimuli"
+        )
+    return [str(s) for s in rng.permutation(sorted(found))]
+
+
+def as_nonwords(sentence: str, maker: NonwordMaker, rng: np.random.Generator, n_tokens: NTokens | None = None) -> str:
+    """Return a sentence with a non-word of the same length in place of every word, case and punctuation kept.
+
+    Args:
+        sentence: Of words, hyphens and apostrophes, and punctuation.
+        maker: Makes the non-words.
+        rng: Decides which.
+        n_tokens: How many tokens a model makes of a text; each non-word is then, of several, one that has as many
+            tokens as its word or comes nearest.
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        word = match.group()
+        as_written = str.capitalize if word[0].isupper() else str
+        like = like_in_tokens(word, n_tokens)
+        return as_written(maker.make(len(word), rng, like and (lambda nonword: like(as_written(nonword)))))
+
+    return re.sub(r"[A-Za-z]+(?:'[a-z]+)?", replace, sentence)
+
+
+def like_in_tokens(word: str, n_tokens: NTokens | None) -> Callable[[str], float] | None:
+    """Return how far a non-word is from a word in its number of tokens, in a text; none without a tokenizer."""
+    if n_tokens is None:
+        return None
+    wanted = n_tokens(f"a {word}")  # after a space, where a word may have other tokens than alone
+    return lambda nonword: abs(n_tokens(f"a {nonword}") - wanted)
