@@ -254,7 +254,7 @@ def localize(
     default = next((f"{a}:{b}" for a, b in (("sentence", "nonword"), ("S", "N")) if {a, b} <= conditions), None)
     contrast = contrast or default
     wanted = _contrasts(table, [contrast] if contrast else [], None)[0]
-    found = write_localizer(model, table, wanted, out, percent, q)
+    found = write_localizer(model, table, wanted, out, Path(stimuli or "synthetic").name, percent, q)
     print(f"{found.rule}: {found.n_selected:,} of {found.n_units:,} units ({found.n_selected / found.n_units:.1%})")
     print(f"odd items select, even items measure: d = {found.d:.2f}, t = {found.t:.1f}, p = {found.p:.2g}")
     print(f"\nThe localizer: {out.resolve()} (localizer.nc, cross_validated.csv, figures)")
@@ -528,10 +528,11 @@ def brain_moran(
         null = f"{found.null_mean:.3f} ± {found.null_sd:.3f}"
         print(f"null of {permutations} shuffles: {null}, z = {found.z:.1f}, p = {found.p:.3g}")
     if figure is not None:
+        from toposheet.figures.files import write_figure
         from toposheet.figures.surface import surface_figure
 
         figure.parent.mkdir(parents=True, exist_ok=True)
-        surface_figure(surface, map.name).savefig(figure, dpi=200)
+        write_figure(surface_figure(surface, map.name), figure)
         print(f"The figure: {figure.resolve()}")
 
 
@@ -680,7 +681,7 @@ def _table(
         from toposheet.report.batteries import stimuli_for
 
         assert model is not None, "stimuli are of a model or named"
-        return stimuli_for(model)
+        return stimuli_for(model).assign(synthetic=True)
     if Path(stimuli).suffix or Path(stimuli).exists():
         return read_stimuli(stimuli, text_column, condition_column)
     from toposheet.report.batteries import named_stimuli

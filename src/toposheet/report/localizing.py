@@ -14,7 +14,7 @@ from toposheet.cortex import contrast, cross_validated, grow_clusters, localize,
 from toposheet.cortex.analysis import responses_to
 from toposheet.cortex.export import export_sheet
 from toposheet.cortex.localizer import LOCALIZER, save_localizer
-from toposheet.figures.files import save_figure
+from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.network import localizer_map
 from toposheet.files import folder_aside
 from toposheet.stimuli.contrasts import Contrast
@@ -38,6 +38,7 @@ def write_localizer(
     stimuli: pd.DataFrame,
     wanted: Contrast,
     out: Path,
+    name: str,
     percent: float | None = None,
     q: float = 0.05,
 ) -> Found:
@@ -48,6 +49,7 @@ def write_localizer(
         stimuli: The localizer's texts.
         wanted: Its contrast, the preferred condition first.
         out: The folder.
+        name: Of the stimuli, for the figure.
         percent: See `cortex.localize`.
         q: See `cortex.localize`.
     """
@@ -58,7 +60,7 @@ def write_localizer(
     localizer = localizer.assign(cluster=grow_clusters(localizer, q))
     figure = localizer_map(topo.to_grid(localizer["t"]), topo.to_grid(localizer["mask"].astype(float)), wanted.name)
     with folder_aside(out / "figures") as aside:
-        save_figure(figure, aside, "localizer")
+        save_figure(figure, aside, "localizer", stamp(stimuli, name))
     with folder_aside(out) as aside:
         save_localizer(localizer, aside / LOCALIZER)
         table.to_csv(aside / "cross_validated.csv", index=False)
