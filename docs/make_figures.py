@@ -8,8 +8,8 @@ from pathlib import Path
 from toposheet import cli, demo, recipes
 
 HERE = Path(__file__).parent
-OF_DEMO = ("losses.png", "map-sentence-nonword-raw.png", "map-sentence-nonword-random-labels-raw.png", "clustering.png")
-OF_SMALL = ("map-sentence-nonword-raw.png", "trajectory.png", "network.png", "clustering-mean.png", "correlation.png")
+OF_DEMO = ("losses.png", "map-sentence-nonword.png", "map-sentence-nonword-random-labels.png", "clustering.png")
+OF_SMALL = ("map-sentence-nonword.png", "trajectory.png", "network.png", "clustering-mean.png", "correlation.png")
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 import toposheet as ts
 from toposheet import cli
+from toposheet.figures.files import save_figure
 from toposheet.report.batteries import published_battery
 from toposheet.report.ledger import MORANS_I
 
@@ -327,10 +328,24 @@ def test_map_writes_a_row_for_each_tap_and_readout(capsys, tmp_path, folder, tab
     assert summary["contrast"].unique().tolist() == names[: len(summary) // 8]
     assert set(names[:2]) <= set(summary["contrast"])
     assert (out / "maps.nc").is_file()
-    figures = ("clustering", "clustering-mean", "correlation", "map-long-short-raw", "map-long-short-2mm",
-               "map-long-short-random-labels-raw")  # fmt: skip
+    figures = ("clustering", "clustering-mean", "correlation", "map-long-short", "map-long-short-random-labels")
     assert {path.name for path in (out / "figures").iterdir()} == {f"{n}.{e}" for n in figures for e in ("png", "pdf")}
     assert "long:short" in capsys.readouterr().out
+
+
+def test_figures_name_the_file_of_their_stimuli(capsys, tmp_path, folder, sentences, monkeypatch):
+    notes = []
+    for module in ("page", "localizing", "comparison"):
+        name = f"toposheet.report.{module}.save_figure"
+        monkeypatch.setattr(name, lambda *arguments: notes.append(arguments[3]) or save_figure(*arguments))
+    made = tmp_path / "made.csv"
+    pd.read_csv(sentences).assign(synthetic=True).to_csv(made, index=False)
+    for stimuli, note in ((sentences, "sentences.csv"), (made, "made.csv, synthetic")):
+        of_stimuli = ["--stimuli", stimuli, "--contrast", "S:N", "--out", tmp_path / "out"]
+        for command in (["map", "--permutations", "5"], ["localize"], ["compare", "--permutations", "5"]):
+            notes.clear()
+            ran(capsys, command[0], folder, *command[1:], *of_stimuli)
+            assert set(notes) == {note}
 
 
 def test_report_takes_ones_own_stimuli_and_needs_no_control(tmp_path, folder, table):
@@ -454,7 +469,7 @@ def test_a_second_run_leaves_no_files_of_the_first_and_none_of_the_users_are_los
         "ledger.md",
         "ledger.csv",
         "compare.csv",
-        "figures/map-old-raw.png",
+        "figures/map-old.png",
     )
     mine = ("notes.txt", "figures/mine.txt", "figures/mine.png")
     for name in (*old, *mine):
@@ -695,12 +710,12 @@ def test_what_a_page_shows_in_python_runs(tmp_path, page):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("conditions", [("S/W", "../n"), ("run:1", "run:2")])
-def test_conditions_with_odd_names_still_make_files(tmp_path, folder, stimuli, conditions):
-    stimuli["condition"] = conditions * 3
+@pytest.mark.parametrize(("a", "b"), [("S/W", "../n"), ("$名詞$", "動詞"), ("run:1", "run:2")])
+def test_conditions_with_odd_names_still_make_files(tmp_path, folder, stimuli, a, b):
+    stimuli["condition"] = [a, b] * 3
     stimuli.to_csv(tmp_path / "s.csv", index=False)
-    arguments = ["--stimuli", str(tmp_path / "s.csv"), "--contrast", ":".join(conditions), "--permutations", "5"]
+    arguments = ["--stimuli", str(tmp_path / "s.csv"), "--contrast", f"{a}:{b}", "--permutations", "5"]
     with pytest.raises(SystemExit) as stop:
         cli.main(["map", str(folder), *arguments, "--out", str(tmp_path / "out")])
     assert stop.value.code == 0
-    assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == 6
+    assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == 5

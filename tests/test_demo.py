@@ -10,6 +10,8 @@ import pytest
 import xarray as xr
 
 from toposheet import demo, recipes
+from toposheet.figures.files import save_figure
+from toposheet.report import write_figures
 
 CONTRACT = (
     "model, contrast, sheet, tap, fwhm_mm, n_units, significant_fraction, morans_i, null_mean, null_sd, z, p, "
@@ -79,11 +81,43 @@ def test_the_report_is_one_file_that_needs_no_network(out):
     assert sources.found
     assert all(source.startswith("data:image/png;base64,") for source in sources.found)
     assert not re.search(r"@import|url\(|<script", page)
-    assert len(sources.found) == sources.captions == len(list((out / "figures").glob("*.png"))) == 16
-    assert len(list((out / "figures").glob("*.pdf"))) == 16
+    assert len(sources.found) == sources.captions == len(list((out / "figures").glob("*.png"))) == 13
+    assert len(list((out / "figures").glob("*.pdf"))) == 13
     assert (out / "figures" / "trajectory.png").is_file()
     for source in sources.found:
         assert base64.b64decode(source.split(",")[1]).startswith(b"\x89PNG")
+
+
+def test_every_contrast_of_interest_has_one_figure_of_raw_maps_and_readouts_and_all_name_their_stimuli(
+    out, tmp_path, monkeypatch
+):
+    drawn, notes = {}, {}
+
+    def save(figure, folder, name, stimuli):
+        drawn[name], notes[name] = figure, stimuli
+        return save_figure(figure, folder, name, stimuli)
+
+    monkeypatch.setattr("toposheet.report.page.save_figure", save)
+    for path in out.iterdir():
+        if path.is_file():
+            shutil.copy(path, tmp_path)
+    pictures = write_figures({name: out / name for name in ("topographic", "control")}, tmp_path)
+    of_maps = {name: figure for name, figure in drawn.items() if name.startswith("map-")}
+    names = ["sentence-nonword", "noun-verb", "words-noun-verb", "concrete-noun-verb-and-abstract-noun-verb"]
+    names += ["concrete-abstract", "pairs-noun-verb", "sentence-nonword-random-labels"]
+    assert list(of_maps) == [f"map-{name}" for name in names]
+    for name, figure in of_maps.items():
+        n_maps = sum(bool(axes.images) for axes in figure.axes)
+        assert n_maps == 2 * 4 * 2 * (2 if "and" in name.split("-") else 1)  # models, taps, readouts, contrasts
+    texts = of_maps["map-concrete-noun-verb-and-abstract-noun-verb"].texts
+    texts = [text.get_text().replace("\n", " ") for text in texts]
+    panels = [f"{model}, {kind} noun:verb" for model in ("topographic", "control") for kind in ("concrete", "abstract")]
+    assert [text for text in texts if text in panels] == panels
+    assert notes.pop("losses") == ""
+    assert set(notes.values()) == {"synthetic"}
+    (picture,) = (picture for picture in pictures if picture.name == "trajectory")
+    assert "synthetic" in picture.title
+    assert "synthetic stimuli, whatever those of this report" in picture.sentence
 
 
 def test_the_report_says_what_a_demo_cannot_show_and_names_its_text(out):

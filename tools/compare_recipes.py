@@ -19,7 +19,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from toposheet.figures.style import COLOURS, MUTED, STYLE
+from toposheet.figures.style import DPI, MUTED, STYLE, WIDTH, colour
 from toposheet.recipes import Recipe, fast, paper
 from toposheet.train.log import read_metrics
 from toposheet.train.loop import train
@@ -62,7 +62,7 @@ def main(text: Path, out: Path) -> None:
             "spatial_loss": table["validation_spatial_loss"].round(5).tolist(),
         }
     (DOCS / "recipes.json").write_text(json.dumps(curves, indent=1) + "\n")
-    draw(curves).savefig(DOCS / "figures" / "recipes.png", dpi=150)
+    draw(curves).savefig(DOCS / "figures" / "recipes.png", dpi=DPI)
     for name, curve in curves.items():
         tokens, task, spatial = (values[-1] for values in curve.values())
         print(f"{name}: {tokens:,} tokens, task loss {task}, spatial loss {spatial}")
@@ -70,10 +70,10 @@ def main(text: Path, out: Path) -> None:
 
 def draw(curves: dict[str, dict[str, list[float]]]) -> Figure:
     """Return task loss and spatial loss against tokens: a colour for each recipe, dashes for what was varied."""
-    colours = dict(zip(("fast", "paper"), COLOURS, strict=False))
+    colours = {"fast": colour(0), "paper": colour(1)}
     dashes = {"": "-", "seed 1": "--", "alpha 2.5": ":", "learning rate 3e-3": ":", "learning rate 1.2e-3": "-."}
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9.5, 3.2), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
         task, spatial = figure.subplots(1, 2)
         for name, curve in sorted(curves.items()):
             recipe, _, varied = name.partition(", ")
@@ -85,7 +85,7 @@ def draw(curves: dict[str, dict[str, list[float]]]) -> Figure:
             axes.axhline(curves["paper"][loss][-1], color=MUTED, lw=0.8, zorder=0, label="where paper ends")
         task.set(title="Task loss on held-out text", xlabel="tokens (millions)", ylabel="cross-entropy (nats a token)")
         spatial.set(title="Spatial loss, mean over taps", xlabel="tokens (millions)", yscale="log")
-        figure.legend(*task.get_legend_handles_labels(), fontsize=8, loc="outside right upper")
+        figure.legend(*task.get_legend_handles_labels(), loc="outside lower center", ncols=4)
         return figure
 
 

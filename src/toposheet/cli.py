@@ -263,7 +263,9 @@ def localize(
     default = next((f"{a}:{b}" for a, b in (("sentence", "nonword"), ("S", "N")) if {a, b} <= conditions), None)
     contrast = contrast or default
     wanted = _contrasts(table, [contrast] if contrast else [], reading)[0]
-    found = write_localizer(model, table, wanted, out, percent, q, min_size, contiguity, pooling)
+    found = write_localizer(
+        model, table, wanted, out, Path(stimuli or "synthetic").name, percent, q, min_size, contiguity, pooling
+    )
     print(f"{found.rule}: {found.n_selected:,} of {found.n_units:,} units ({found.n_selected / found.n_units:.1%})")
     print(found.held_out)
     print(f"\nThe localizer: {out.resolve()} (localizer.nc, cross_validated.csv, figures)")
@@ -533,10 +535,11 @@ def brain_moran(
         null = f"{found.null_mean:.3f} ± {found.null_sd:.3f}"
         print(f"null of {permutations} shuffles: {null}, z = {found.z:.1f}, p = {found.p:.3g}")
     if figure is not None:
+        from toposheet.figures.files import write_figure
         from toposheet.figures.surface import surface_figure
 
         figure.parent.mkdir(parents=True, exist_ok=True)
-        surface_figure(surface, map.name).savefig(figure, dpi=200)
+        write_figure(surface_figure(surface, map.name), figure)
         print(f"The figure: {figure.resolve()}")
 
 
@@ -680,7 +683,7 @@ def _table(stimuli: str | None, model: str | None, reading: Reading) -> pd.DataF
         from toposheet.report.batteries import stimuli_for
 
         assert model is not None, "stimuli are of a model or named"
-        return stimuli_for(model)
+        return stimuli_for(model).assign(synthetic=True)
     if Path(stimuli).suffix or Path(stimuli).exists():
         return read_stimuli(stimuli, reading.text_column, reading.condition_column)
     from toposheet.report.batteries import named_stimuli

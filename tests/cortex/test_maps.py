@@ -303,22 +303,6 @@ def test_masks_follow_the_labels():
     assert (in_a != in_b).all()
 
 
-def test_figures_show_taps_that_share_a_sheet_and_models_with_other_taps(tmp_path):
-    from toposheet.figures.maps import clustering, contrast_maps
-
-    maps = xr.DataArray(
-        np.random.default_rng(0).normal(size=(2, 3, 4, 4)),
-        dims=("model", "sheet", "y", "x"),
-        coords={"model": ["one", "two"], "sheet": ["h.2.attn", "h.2.mlp", "cortex"]},
-    )
-    figure = contrast_maps(maps, {("one", "h.2.attn"): 0.5, ("one", "h.2.mlp"): 0.4, ("two", "cortex"): 0.1}, "a:b")
-    figure.savefig(tmp_path / "maps.png")
-    titles = [axes.get_title() for part in figure.subfigs[0].subfigs for axes in part.axes]
-    assert [title for title in titles if title] == ["layer 2"]
-    summary = table(responses(cortex())).assign(model="one")
-    clustering(summary).savefig(tmp_path / "clustering.png")
-
-
 def one_cluster(data):
     return data.isel(stimulus=0, drop=True).copy(data=np.ones(data.sizes["unit"], dtype=int))
 

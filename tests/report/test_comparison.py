@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from toposheet.figures.comparison import comparison
+from toposheet.figures.style import LABEL, PLACE
 from toposheet.report.comparison import COMPARED, compared, grouped
 
 
@@ -17,6 +18,7 @@ def statistics(values):
             "tap": f"tap{i}",
             "value": value,
             "null_mean": 0.01,
+            "label_null_mean": 0.4,
         }
         for model, of_taps in values.items()
         for name in COMPARED
@@ -47,6 +49,24 @@ def test_taps_without_a_value_are_left_out_and_a_group_without_any_is_empty():
     assert rows.loc["y", "n_models"] == 0
     assert np.isnan(rows.loc["y", "value"])
     comparison(table, COMPARED)
+
+
+def test_each_statistic_stands_beside_its_own_null_in_table_and_figure():
+    values = statistics({"x": [0.5, 0.7], "y": [0.1, 0.1]})
+    values.loc[values["model"] == "y", ["null_mean", "label_null_mean"]] = 0.02, 0.3
+    table = compared(values, {"x": ["x"], "y": ["y"], "z": ["z"]})
+    nulls = {"morans_i": ("place", 0.01, 0.02), "cross_half_i": ("label", 0.4, 0.3)}
+    nulls["significant_fraction"] = nulls["cross_half_i"]
+    assert table.columns.tolist().index("null") + 1 == table.columns.tolist().index("null_mean")
+    for axes, (statistic, (kind, *means)) in zip(comparison(table, COMPARED).axes, nulls.items(), strict=True):
+        rows = table[table["statistic"] == statistic]
+        assert rows["null"].tolist() == [kind] * 3
+        assert rows["null_mean"].tolist()[:2] == pytest.approx(means)
+        marks = [line for line in axes.lines if line.get_marker() == "|"]
+        assert [line.get_xdata()[0] for line in marks[:2]] == pytest.approx(means)
+        assert {line.get_color() for line in marks} == {PLACE if kind == "place" else LABEL}
+        dots = [line for line in axes.lines if line.get_marker() == "o"]
+        assert [line.get_ydata()[0] for line in dots] == [line.get_ydata()[0] for line in marks]
 
 
 def test_models_are_grouped_by_what_stands_before_the_sign():

@@ -8,12 +8,16 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from toposheet.figures.style import COLOURS, MUTED, STYLE
+from toposheet.figures.style import HEIGHT, LABEL, MUTED, PLACE, STYLE, WIDTH, broken, colour, keys_below
 
 
 def comparison(table: pd.DataFrame, statistics: Mapping[str, str]) -> Figure:
     """Return statistics of groups of models for each contrast, raw: means with 95 % hierarchical bootstrap intervals.
+
+    Beside each mean stands that of its null: of the place-null or the label-null, whichever answers what the statistic
+    asks.
 
     Args:
         table: Rows of `report.comparison.compared`.
@@ -21,27 +25,29 @@ def comparison(table: pd.DataFrame, statistics: Mapping[str, str]) -> Figure:
     """
     table = table[table["fwhm_mm"] == table["fwhm_mm"].min()]
     contrasts, groups = list(dict.fromkeys(table["contrast"])), list(dict.fromkeys(table["group"]))
+    at, step = np.arange(len(contrasts)), 0.7 / len(groups)
     with mpl.rc_context(STYLE):
-        figure = Figure(
-            figsize=(3.0 + 0.45 * len(groups) * len(statistics), 0.42 * len(contrasts) + 1.6), layout="constrained"
-        )
+        height = max(0.3, 0.13 * len(groups) + 0.08) * len(contrasts) + 1.0
+        figure = Figure(figsize=(WIDTH, min(HEIGHT, height)), layout="constrained")
         panels = figure.subplots(1, len(statistics), sharey=True, squeeze=False)[0]
-        at, step = np.arange(len(contrasts)), 0.6 / max(len(groups), 1)
         for axes, (statistic, title) in zip(panels, statistics.items(), strict=True):
             rows = table[table["statistic"] == statistic]
             for n, group in enumerate(groups):
                 of_group = rows[rows["group"] == group].set_index("contrast").reindex(contrasts)
                 y = at + step * (n - (len(groups) - 1) / 2)
+                shade = PLACE if (of_group["null"] == "place").any() else LABEL
+                axes.plot(of_group["null_mean"], y, "|", color=shade, ms=7, mew=1.5, zorder=3)
                 error = np.stack([of_group["value"] - of_group["low"], of_group["high"] - of_group["value"]])
-                axes.errorbar(of_group["value"], y, xerr=np.nan_to_num(error), fmt="o", ms=4, lw=1.4,
-                              color=COLOURS[n % len(COLOURS)], label=group)  # fmt: skip
-            if statistic == "morans_i":
-                null = rows.groupby("contrast", sort=False)["null_mean"].mean().reindex(contrasts)
-                axes.plot(null, at, "|", color=MUTED, ms=14, label="place-null")
-            axes.axvline(0, color=MUTED, lw=0.6)
+                axes.errorbar(of_group["value"], y, xerr=np.nan_to_num(error), fmt="o", ms=3, lw=1.2, color=colour(n))
+            axes.axvline(0, color=MUTED, lw=0.6, zorder=0)
             axes.set_title(title)
-        panels[0].set_yticks(at, contrasts, fontsize=8)
+        panels[0].set_yticks(at, [broken(contrast, 24, 2) for contrast in contrasts])
         panels[0].invert_yaxis()
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
+        keys = [Line2D([], [], color=colour(n), marker="o", ms=3, label=group) for n, group in enumerate(groups)]
+        nulls = [
+            Line2D([], [], ls="", marker="|", ms=6, mew=1.5, color=shade, label=f"mean of the {name}-null")
+            for name, shade in (("place", PLACE), ("label", LABEL))
+            if (table["null"] == name).any()
+        ]
+        keys_below(figure, [*keys, *nulls])
         return figure

@@ -1,193 +1,74 @@
-"""Maps on their sheets, and how clustered they are beside their nulls."""
+"""The maps of contrasts, raw and with readout."""
 
 from __future__ import annotations
 
-import itertools
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib as mpl
-import numpy as np
-import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from toposheet.figures.numbers import number
-from toposheet.figures.style import COLOURS, MUTED, STYLE
+from toposheet.figures.sheets import LEFT, cell_size, draw_scale, draw_sheets, lines_of, size_of, symmetric, write
+from toposheet.figures.style import HEIGHT, SMALL, STYLE, TINY, WIDTH, broken
+
+_LAYERS, _ABREAST = 16, 12  # layers in a line, and in a line of several panels
+_TITLE, _HEADING, _GAP = 0.3, 0.2, 0.1  # inches: of the figure, a line of a panel's name, below maps of one readout
+_READOUT, _SCALE = 0.2, 0.65  # inches left of the maps, for the readout's name, and right of them, for the colour bar
 
 
-def contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, str], float], title: str) -> Figure:
-    """Return the t-maps of one contrast, the models side by side, on one symmetric scale.
+def contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, float, str], float], title: str) -> Figure:
+    """Return t-maps, panels beside each other where they fit and below each other where not, readouts in rows.
+
+    Panels (models, or models and contrasts) share the scale of a readout; readouts differ in theirs, since averaging
+    over a neighbourhood makes t larger.
 
     Args:
-        t: Welch's t over (model, sheet, y, x).
-        morans_i: Moran's I for each (model, sheet), written under its map; sheets a model lacks stay empty.
+        t: Welch's t over (panel, fwhm_mm, sheet, y, x).
+        morans_i: Moran's I for each (panel, fwhm_mm, sheet), written under its map; sheets that a panel lacks are not
+            drawn.
         title: Of the figure.
     """
-    models, sheets = t["model"].values.tolist(), t["sheet"].values.tolist()
-    rows = rows_of_sheets(sheets)
-    columns = max(len(row) for row in rows.values())
-    beside = len(models) * columns <= 12
-    norm = symmetric(t.values)
+    panels, readouts = t["panel"].values.tolist(), t["fwhm_mm"].values.tolist()
+    sheets = {p: [s for s in t["sheet"].values.tolist() if (p, readouts[0], s) in morans_i] for p in panels}
+    lines = {panel: lines_of(own, _LAYERS) for panel, own in sheets.items()}
+    columns = max(len(own[0].sheets) for own in lines.values())
+    alike = len(set(map(tuple, sheets.values()))) == 1
+    abreast = max(1, _ABREAST // columns) if alike else 1
+    rows = [panels[start : start + abreast] for start in range(0, len(panels), abreast)]
+    across = (WIDTH - _READOUT - _SCALE) / len(rows[0])
+    names = {panel: broken(panel, int(14 * min(across, 0.3 + columns)), 2) for panel in panels}
+    heading = _HEADING * (1 + max(name.count("\n") for name in names.values()))
+    down = (HEIGHT - _TITLE - len(rows) * heading) / (len(rows) * len(readouts)) - _GAP
+    cell = min(cell_size(own, across, down) for own in lines.values())
+    sizes = {panel: size_of(own, cell) for panel, own in lines.items()}
+    bands = [max(sizes[panel][1] for panel in row) + _GAP for row in rows]
+    height = _TITLE + sum(heading + len(readouts) * band for band in bands)
+    wide = max(sum(sizes[panel][0] for panel in row) for row in rows)
+    norms = {fwhm: symmetric(t.sel(fwhm_mm=fwhm).values) for fwhm in readouts}
     with mpl.rc_context(STYLE):
-        width = 1.05 * columns * (len(models) if beside else 1) + 1.6
-        height = (1.3 * len(rows) + 0.3) * (1 if beside else len(models)) + 0.5
-        figure = Figure(figsize=(width, height), layout="constrained")
-        figure.suptitle(title, fontsize=11, x=0.01, ha="left")
-        main, side = figure.subfigures(1, 2, width_ratios=(width - 0.8, 0.8), squeeze=False)[0]
-        parts = main.subfigures(*((1, len(models)) if beside else (len(models), 1)), squeeze=False).flat
-        for model, part in zip(models, parts, strict=True):
-            part.suptitle(model, fontsize=10, fontweight="bold")
-            of_model = {sheet: t.sel(model=model, sheet=sheet) for sheet in sheets if (model, sheet) in morans_i}
-            for sheet, axes in draw_sheets(part, rows, of_model, norm).items():
-                axes.set_xlabel(f"I = {number(morans_i[model, sheet])}", fontsize=8, labelpad=2)
-        draw_scale(side, norm, "Welch's t")
+        figure = Figure(figsize=(_READOUT + wide + _SCALE, height))
+        write(figure, 0.06, 0.06, broken(title, int(14 * (_READOUT + wide + _SCALE)) - 18, 1), fontsize=9)
+        write(figure, _READOUT + wide + _SCALE - 0.06, 0.08, "below each map: Moran's I", ha="right", fontsize=TINY)
+        top = _TITLE
+        for row, band in zip(rows, bands, strict=True):
+            for n, panel in enumerate(row):
+                left = _READOUT + n * sizes[panel][0]
+                write(figure, left + LEFT, top, names[panel], fontweight="bold")
+                for m, fwhm in enumerate(readouts):
+                    there = {sheet: t.sel(panel=panel, fwhm_mm=fwhm, sheet=sheet) for sheet in sheets[panel]}
+                    y = top + heading + m * band
+                    for sheet, axes in draw_sheets(figure, lines[panel], there, norms[fwhm], cell, left, y).items():
+                        value = number(morans_i[panel, fwhm, sheet]).replace("-", "−")
+                        axes.set_xlabel(value, fontsize=TINY, labelpad=1.5)
+            for m, fwhm in enumerate(readouts):
+                y = top + heading + m * band
+                write(figure, 0.05, y + band / 2, readout_name(fwhm), rotation=90, va="center", fontsize=SMALL)
+                draw_scale(figure, norms[fwhm], "Welch's t", _READOUT + wide + 0.08, y, band)
+            top += heading + len(readouts) * band
         return figure
 
 
-def symmetric(t: np.ndarray) -> Normalize:
-    """Return a scale of colours that is white at 0 and full where all but the most extreme values end."""
-    limit = float(np.nanpercentile(np.abs(t), 99.5)) or 1.0
-    return Normalize(-limit, limit)
-
-
-def draw_sheets(
-    part: SubFigure, rows: Mapping[str, Sequence[str]], t: Mapping[str, xr.DataArray], norm: Normalize
-) -> dict[str, Axes]:
-    """Draw the maps of one model, kinds of taps in rows and layers in columns, and return the axes of each sheet.
-
-    Args:
-        part: Where.
-        rows: From `rows_of_sheets`.
-        t: Welch's t on each sheet, {sheet: (y, x)}; sheets without one stay empty.
-        norm: The scale of colours.
-    """
-    columns = max(len(row) for row in rows.values())
-    grid = part.subplots(len(rows), columns, squeeze=False)
-    for axes in grid.ravel():
-        axes.set_axis_off()
-    drawn: dict[str, Axes] = {}
-    for row, (kind, names) in enumerate(rows.items()):
-        for column, sheet in enumerate(names):
-            if sheet not in t:
-                continue
-            axes = drawn[sheet] = grid[row, column]
-            axes.set_axis_on()
-            axes.imshow(t[sheet], cmap="RdBu_r", norm=norm, interpolation="nearest")
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
-            if row == 0 and (layer := layer_of(sheet)):
-                axes.set_title(f"layer {layer}" if columns < 9 else layer, fontsize=8, pad=3)
-            if column == 0:
-                axes.set_ylabel(kind, fontsize=8)
-    return drawn
-
-
-def draw_scale(part: SubFigure, norm: Normalize, label: str) -> None:
-    """Draw the colour bar of maps."""
-    bar = part.colorbar(ScalarMappable(norm, "RdBu_r"), cax=part.add_axes((0.05, 0.2, 0.22, 0.6)), extend="both")
-    bar.set_label(label)
-    bar.outline.set_linewidth(0)
-
-
-def clustering(summary: pd.DataFrame) -> Figure:
-    """Return Moran's I of every tap, models against their place-null (grey) and label-null (blue)."""
-    contrasts, readouts = list(dict.fromkeys(summary["contrast"])), sorted(set(summary["fwhm_mm"]))
-    with mpl.rc_context(STYLE):
-        n_taps = summary["tap"].nunique()
-        size = (max(2.6, 0.22 * n_taps) * len(contrasts) + 1.2, 2.3 * len(readouts) + 0.7)
-        figure = Figure(figsize=size, layout="constrained")
-        grid = figure.subplots(len(readouts), len(contrasts), squeeze=False, sharey="row")
-        for line, fwhm in zip(grid, readouts, strict=True):
-            for axes, contrast in zip(line, contrasts, strict=True):
-                rows = summary.query("contrast == @contrast and fwhm_mm == @fwhm")
-                models = list(dict.fromkeys(rows["model"]))
-                for colour, model in zip(COLOURS, models, strict=False):
-                    of_model = rows.query("model == @model")
-                    x = np.arange(len(of_model)) + 0.42 * (models.index(model) - (len(models) - 1) / 2)
-                    for name, null, shade in (
-                        ("place", "null", "#bbbbbb"),
-                        ("label", "label_null", "#92c5de"),
-                    ):
-                        mean, sd = of_model[f"{null}_mean"], of_model[f"{null}_sd"]
-                        label = f"{name}-null ± 2 sd" if model == models[0] else None
-                        offset = -0.1 if null == "null" else 0.1
-                        axes.vlines(x + offset, mean - 2 * sd, mean + 2 * sd, color=shade, lw=3, label=label)
-                    axes.plot(x, of_model["morans_i"], "o", color=colour, ms=4.5, label=model)
-                taps = list(dict.fromkeys(rows["tap"]))
-                axes.set_xticks(
-                    np.arange(len(taps)), [_short(tap) for tap in taps], rotation=60, ha="right", fontsize=7
-                )
-                if fwhm == 0:
-                    axes.axhline(0, color=MUTED, lw=0.6)
-                axes.set_title(f"{contrast}, {_readout(fwhm)}", fontsize=9)
-            line[0].set_ylabel("Moran's I")
-        handles, labels = grid[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
-        return figure
-
-
-_NULLS = (("place", "null", "#555555", -1), ("label", "label_null", "#2166ac", 1))  # side of the bar's middle
-
-
-def clustering_bars(statistics: pd.DataFrame, contrasts: Sequence[str]) -> Figure:
-    """Return the mean Moran's I over taps of several contrasts, raw and with readout, its nulls drawn in.
-
-    Args:
-        statistics: Rows of `topography_statistics` of one or more models.
-        contrasts: Those that are shown, in this order.
-    """
-    rows = statistics[statistics["statistic"] == "morans_i"]
-    models, readouts = list(dict.fromkeys(rows["model"])), sorted(set(rows["fwhm_mm"]))
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(max(5.0, 1.1 * len(contrasts) * len(readouts) + 1.6), 3.3), layout="constrained")
-        panels = figure.subplots(1, len(readouts), squeeze=False, sharey=True)[0]
-        width = 0.8 / len(models)
-        for axes, fwhm in zip(panels, readouts, strict=True):
-            for n, (model, colour) in enumerate(zip(models, itertools.cycle(COLOURS), strict=False)):
-                of_model = rows[(rows["model"] == model) & (rows["fwhm_mm"] == fwhm)]
-                at = np.arange(len(contrasts)) + width * (n - (len(models) - 1) / 2)
-                taps = of_model[of_model["tap"] != "*"]
-                of_taps = [taps[taps["contrast"] == contrast]["value"] for contrast in contrasts]
-                whole = of_model[of_model["tap"] == "*"].set_index("contrast").loc[list(contrasts)]
-                axes.bar(at, whole["value"], 0.9 * width, color=colour, alpha=0.65, label=model)
-                for x, values in zip(at, of_taps, strict=True):
-                    jitter = np.linspace(-0.25, 0.25, len(values)) * width
-                    axes.plot(x + jitter, values, ".", color=colour, ms=2.5, alpha=0.8)
-                for name, null, shade, side in _NULLS:
-                    label = f"{name}-null ± 2 sd" if n == 0 else None
-                    mean, sd = whole[f"{null}_mean"], whole[f"{null}_sd"]
-                    axes.errorbar(at + side * 0.12 * width, mean, 2 * sd, fmt="_", color=shade, ms=5, lw=2, label=label)
-            axes.set_xticks(np.arange(len(contrasts)), [c.replace(" ", "\n") for c in contrasts], fontsize=8)
-            axes.axhline(0, color=MUTED, lw=0.6)
-            axes.set_title(_readout(fwhm))
-        panels[0].set_ylabel("Moran's I, mean over taps")
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
-        return figure
-
-
-def _readout(fwhm_mm: float) -> str:
+def readout_name(fwhm_mm: float) -> str:
+    """Return what maps of a readout are called."""
     return "raw" if fwhm_mm == 0 else f"readout {fwhm_mm:g} mm"
-
-
-def rows_of_sheets(sheets: list[str]) -> dict[str, list[str]]:
-    """Return sheets grouped into rows of like taps: {attn: [layer 0, layer 1, ...], mlp: [...]}."""
-    rows: dict[str, list[str]] = {}
-    for sheet in sheets:
-        rows.setdefault(re.sub(r"\d+", "*", sheet), []).append(sheet)
-    short = [kind.rsplit(".", 1)[-1] for kind in rows]
-    return dict(zip(short if len(set(short)) == len(rows) else rows, rows.values(), strict=True))
-
-
-def layer_of(sheet: str) -> str | None:
-    """Return the number of the layer in the name of a sheet or tap, if it has one."""
-    found = re.search(r"\d+", sheet)
-    return found.group() if found else None
-
-
-def _short(tap: str) -> str:
-    return f"{layer_of(tap) or ''} {tap.rsplit('.', 1)[-1]}".strip()

@@ -12,8 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from toposheet.figures.maps import draw_scale, draw_sheets, rows_of_sheets, symmetric
-from toposheet.figures.style import COLOURS, INK, MUTED, STYLE
+from toposheet.figures.sheets import cell_size, draw_scale, draw_sheets, lines_of, place, size_of, symmetric, write
+from toposheet.figures.style import HEIGHT, INK, MUTED, SMALL, STYLE, TINY, WIDTH, broken, colour
+
+_LAYERS = 8  # in a line
+_HEADING, _SCALE, _PROFILE = 0.28, 0.75, 2.5  # inches: above a model, for the colour bar, for the profile
 
 
 def language_network(
@@ -22,29 +25,32 @@ def language_network(
     """Return maps of the localizer with the outlines of its clusters, and the response profile beside them.
 
     Args:
-        t: Welch's t over (model, sheet, y, x), raw.
+        t: Welch's t over (model, sheet, y, x), raw; sheets that a model lacks are nan.
         clusters: For each model the number of the cluster of every cell, over (sheet, y, x); 0 or nan for none.
         profiles: For each model the rows of `cortex.profiles`; no rows where there is no cluster.
         contrast: What the map compares, for the colour bar.
     """
-    models, sheets = list(clusters), t["sheet"].values.tolist()
-    rows = rows_of_sheets(sheets)
-    columns = max(len(row) for row in rows.values())
-    norm = symmetric(t.values)
-    cell = min(1.05, 9.0 / columns)
-    highest = max((float(table["high"].max()) for table in profiles.values() if len(table)), default=1.0)
+    models, norm = list(clusters), symmetric(t.values)
+    maps = {name: _sheets(t.sel(model=name)) for name in models}
+    lines = {name: lines_of(list(own), _LAYERS) for name, own in maps.items()}
+    space = (WIDTH - _SCALE - _PROFILE, HEIGHT / len(models) - _HEADING)
+    cell = min(cell_size(own, *space) for own in lines.values())
+    sizes = {name: size_of(own, cell) for name, own in lines.items()}
+    wide, heights = max(width for width, _ in sizes.values()), [max(2.2, height) for _, height in sizes.values()]
+    drawn = [table["high"].where(table["cluster"] == "network", table["response"]) for table in profiles.values()]
+    highest = max((float(values.max()) for values in drawn if len(values)), default=1.0)
     with mpl.rc_context(STYLE):
-        width, height = cell * columns + 4.6, max(2.5, (cell + 0.2) * len(rows) + 0.7)
-        figure = Figure(figsize=(width, height * len(models)), layout="constrained")
-        parts = figure.subfigures(len(models), 1, squeeze=False)[:, 0]
-        for model, part in zip(models, parts, strict=True):
-            part.suptitle(model, fontsize=10, fontweight="bold", x=0.01, ha="left")
-            left, bar, right = part.subfigures(1, 3, width_ratios=(cell * columns + 0.4, 0.9, 3.3), squeeze=False)[0]
-            of_model = {sheet: t.sel(model=model, sheet=sheet) for sheet in sheets}
-            for sheet, axes in draw_sheets(left, rows, of_model, norm).items():
-                _outline(axes, clusters[model].sel(sheet=sheet))
-            draw_scale(bar, norm, f"Welch's t, {contrast}")
-            _profile(right.subplots(), profiles[model], highest)
+        figure = Figure(figsize=(wide + _SCALE + _PROFILE, sum(heights) + len(models) * _HEADING))
+        top = 0.0
+        for n, (name, height) in enumerate(zip(models, heights, strict=True)):
+            write(figure, 0.06, top + 0.06, broken(name, 60, 1), fontweight="bold")
+            top += _HEADING
+            for sheet, axes in draw_sheets(figure, lines[name], maps[name], norm, cell, 0.0, top).items():
+                _outline(axes, clusters[name].sel(sheet=sheet))
+            draw_scale(figure, norm, f"Welch's t, {contrast}", wide + 0.08, top, sizes[name][1])
+            axes = place(figure, wide + _SCALE + 0.45, top + 0.3, _PROFILE - 0.5, 1.45)
+            _profile(axes, profiles[name], highest, colour(n))
+            top += height
         return figure
 
 
@@ -56,20 +62,26 @@ def localizer_map(t: Mapping[str, xr.DataArray], mask: Mapping[str, xr.DataArray
         mask: 1 where a unit is selected, on the same sheets.
         contrast: What is compared.
     """
-    rows = rows_of_sheets(list(t))
-    columns = max(len(row) for row in rows.values())
+    lines = lines_of(list(t), 2 * _LAYERS)
     norm = symmetric(np.concatenate([grid.values.ravel() for grid in t.values()]))
+    cell = cell_size(lines, WIDTH - _SCALE, HEIGHT)
+    wide, height = size_of(lines, cell)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(1.05 * columns + 1.8, 1.25 * len(rows) + 0.6), layout="constrained")
-        main, side = figure.subfigures(1, 2, width_ratios=(1.05 * columns + 0.9, 0.9), squeeze=False)[0]
-        for sheet, axes in draw_sheets(main, rows, t, norm).items():
+        figure = Figure(figsize=(wide + _SCALE, height))
+        for sheet, axes in draw_sheets(figure, lines, t, norm, cell, 0.0, 0.0).items():
             _outline(axes, mask[sheet])
-        draw_scale(side, norm, f"Welch's t, {contrast}")
+        draw_scale(figure, norm, f"Welch's t, {contrast}", wide + 0.08, 0.0, height)
         return figure
 
 
-def _profile(axes: Axes, table: pd.DataFrame, highest: float) -> None:
-    axes.set_ylabel("mean |response| (95 % CI)")
+def _sheets(t: xr.DataArray) -> dict[str, xr.DataArray]:
+    """Return the map on each sheet that a model has."""
+    every = {sheet: t.sel(sheet=sheet) for sheet in t["sheet"].values.tolist()}
+    return {sheet: grid for sheet, grid in every.items() if grid.notnull().any()}
+
+
+def _profile(axes: Axes, table: pd.DataFrame, highest: float, shade: str) -> None:
+    axes.set_ylabel("mean |response| (95 % CI)", fontsize=SMALL)
     if table.empty:
         axes.set(xticks=[], yticks=[])
         axes.annotate("no cluster of 10 units", (0.5, 0.5), xycoords="axes fraction", ha="center", color=MUTED)
@@ -81,14 +93,15 @@ def _profile(axes: Axes, table: pd.DataFrame, highest: float) -> None:
         axes.plot(at, rows.set_index("condition").loc[conditions, "response"], color=MUTED, lw=0.7, alpha=0.5, zorder=3)
     whole = table[table["cluster"] == "network"].set_index("condition").loc[conditions]
     error = np.stack([whole["response"] - whole["low"], whole["high"] - whole["response"]])
-    axes.bar(at, whole["response"], 0.65, color=COLOURS[0], alpha=0.75, yerr=error, error_kw={"lw": 1.2, "ecolor": INK})
+    axes.bar(at, whole["response"], 0.65, color=shade, alpha=0.7, yerr=error,
+             error_kw={"lw": 1.2, "ecolor": INK, "capsize": 2, "zorder": 4})  # fmt: skip
     n_clusters = of_clusters["cluster"].nunique()
     plural = "s" * (n_clusters != 1)
     network = f"network of {int(whole['n_units'].iloc[0])} units (bars),"
-    axes.set_title(f"{network}\nits {n_clusters} cluster{plural} (lines)", fontsize=8)
+    axes.set_title(f"{network}\nits {n_clusters} cluster{plural} (lines)", fontsize=SMALL)
     names = {"S": "sentences", "W": "word\nlists", "J": "Jabber-\nwocky", "N": "non-words"}
-    axes.set_xticks(at, [names.get(str(c), str(c)) for c in conditions], fontsize=8)
-    axes.set_ylim(0, 1.15 * highest)
+    axes.set_xticks(at, [names.get(str(c), broken(str(c), 9)) for c in conditions], fontsize=TINY)
+    axes.set_ylim(0, 1.08 * highest)
 
 
 def _outline(axes: Axes, groups: xr.DataArray) -> None:
@@ -98,4 +111,4 @@ def _outline(axes: Axes, groups: xr.DataArray) -> None:
     across = np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1])
     edges = [((x - 0.5, y - 0.5), (x + 0.5, y - 0.5)) for y, x in down]
     edges += [((x - 0.5, y - 0.5), (x - 0.5, y + 0.5)) for y, x in across]
-    axes.add_collection(LineCollection(edges, colors=INK, linewidths=0.9, clip_on=False))
+    axes.add_collection(LineCollection(edges, colors=INK, linewidths=0.7, clip_on=False))

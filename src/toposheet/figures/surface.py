@@ -13,9 +13,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from toposheet.cortex.surface import FS_LR, SurfaceMap, brain_package, mesh_of, read_surface_map, template_files
-from toposheet.figures.style import STYLE
+from toposheet.figures.style import STYLE, WIDTH
 
-_LINE = 90  # characters of the title
+_LINE = 85  # characters of the title
 
 
 def surface_figure(map: SurfaceMap, title: str = "") -> Figure:
@@ -44,8 +44,8 @@ def surface_figure(map: SurfaceMap, title: str = "") -> Figure:
     background, lines = _sulci(map), textwrap.wrap(title, _LINE)
     with mpl.rc_context(STYLE):
         height = 2.6 + 0.19 * len(lines)
-        figure = Figure(figsize=(7.6, height))
-        figure.suptitle("\n".join(lines), fontsize=11, x=0.01, ha="left", y=1 - 0.06 / height, va="top")
+        figure = Figure(figsize=(WIDTH, height))
+        figure.suptitle("\n".join(lines), fontsize=9, x=0.01, ha="left", y=1 - 0.06 / height, va="top")
         for column, view in enumerate(("lateral", "medial")):
             axes: Any = figure.add_axes((0.4 * column, 0.0, 0.42, 2.4 / height), projection="3d")
             plotting.plot_surf_stat_map(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,15 @@ import pandas as pd
 
 from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.figures.comparison import comparison
-from toposheet.figures.files import save_figure
+from toposheet.figures.files import save_figure, stamp
 from toposheet.files import folder_aside
-from toposheet.report.results import COMPARISON, STATISTICS
+from toposheet.report.results import COMPARISON, SETTINGS, STATISTICS, TEXTS
 from toposheet.stats.bootstrap import hierarchical_bootstrap
 
 COMPARED = {"morans_i": "Moran's I", "cross_half_i": "cross-half I", "significant_fraction": "units significant"}
+# What asks of places is against the place-null; what asks of the contrast, against dealt labels. (Where a unit is does
+# not matter to how many are significant: its place-null is the value itself.)
+NULLS = {"morans_i": "place", "cross_half_i": "label", "significant_fraction": "label"}
 RESAMPLES, ENOUGH = 5000, 10  # with 5 models an interval of 95 % covered 81 % in simulations, with 10 91 %
 
 
@@ -55,9 +59,9 @@ def write_comparison(groups: Mapping[str, Sequence[str]], out: Path, resamples: 
         seed: Of the resamples.
     """
     table = compared(pd.read_csv(out / STATISTICS), groups, resamples, seed)
-    figure = comparison(table, COMPARED)
+    figure, battery = comparison(table, COMPARED), json.loads((out / SETTINGS).read_text())["battery"]
     with folder_aside(out / "figures") as aside:
-        save_figure(figure, aside, "compare")
+        save_figure(figure, aside, "compare", stamp(pd.read_csv(out / TEXTS), battery))
     with folder_aside(out) as aside:
         table.to_csv(aside / COMPARISON, index=False)
     shown = table[table["fwhm_mm"] == table["fwhm_mm"].min()].drop(columns=["fwhm_mm", "n_taps"])
@@ -66,7 +70,7 @@ def write_comparison(groups: Mapping[str, Sequence[str]], out: Path, resamples: 
         f"\nFewer than {ENOUGH} models in {', '.join(few)}: intervals there are too narrow to stand for other training "
         "runs (with one model they are over its taps alone)."
     )  # fmt: skip
-    return shown.to_string(index=False, float_format=lambda value: f"{value:.3f}") + note
+    return shown.to_string(index=False, na_rep="–", float_format=lambda value: f"{value:.3f}") + note
 
 
 def compared(
@@ -82,8 +86,8 @@ def compared(
 
     Returns:
         A row for each contrast, readout, statistic and group: `n_models, n_taps, value`, its 95 % percentile interval
-        `low, high`, the mean of the place-null `null_mean`, and `difference, difference_low, difference_high` from the
-        first group (nan for itself).
+        `low, high`, which null the statistic is held against (`null`: place or label) and that one's mean `null_mean`,
+        and `difference, difference_low, difference_high` from the first group (nan for itself).
     """
     rng = np.random.default_rng(seed)
     of_taps = statistics[(statistics["tap"] != MEAN_OVER_TAPS) & statistics["statistic"].isin(COMPARED)]
@@ -94,13 +98,15 @@ def compared(
             values = [some.loc[some["model"] == model, "value"].dropna().to_numpy() for model in models]
             values = [of_model for of_model in values if len(of_model)]
             row: dict[str, Any] = {"contrast": contrast, "fwhm_mm": fwhm, "statistic": statistic, "group": group}
+            row["null"] = NULLS[str(statistic)]
             if not values:
                 rows.append(row | {"n_models": 0, "n_taps": 0})
                 continue
             mean, draws = float(np.mean([v.mean() for v in values])), hierarchical_bootstrap(values, resamples, rng)
             row |= {"n_models": len(values), "n_taps": sum(map(len, values)), "value": mean}
             row |= dict(zip(("low", "high"), np.quantile(draws, (0.025, 0.975)), strict=True))
-            row["null_mean"] = some.loc[some["model"].isin(models), "null_mean"].mean()
+            column = "null_mean" if row["null"] == "place" else "label_null_mean"
+            row["null_mean"] = some.loc[some["model"].isin(models), column].mean()
             if reference is None:
                 reference = mean, draws
             else:
@@ -109,6 +115,6 @@ def compared(
                 low, high = np.quantile(difference, (0.025, 0.975))
                 row |= {"difference_low": low, "difference_high": high}
             rows.append(row)
-    columns = ["contrast", "fwhm_mm", "statistic", "group", "n_models", "n_taps", "value", "low", "high", "null_mean",
-               "difference", "difference_low", "difference_high"]  # fmt: skip
+    columns = ["contrast", "fwhm_mm", "statistic", "group", "n_models", "n_taps", "value", "low", "high", "null",
+               "null_mean", "difference", "difference_low", "difference_high"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)

@@ -15,7 +15,7 @@ from toposheet.cortex import contrast, cross_validated, grow_clusters, localize,
 from toposheet.cortex.analysis import responses_to
 from toposheet.cortex.export import export_sheet
 from toposheet.cortex.localizer import LOCALIZER, save_localizer
-from toposheet.figures.files import save_figure
+from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.network import localizer_map
 from toposheet.files import folder_aside
 from toposheet.stats.clusters import MIN_SIZE
@@ -50,6 +50,7 @@ def write_localizer(
     stimuli: pd.DataFrame,
     wanted: Contrast,
     out: Path,
+    name: str,
     percent: float | None = None,
     q: float = 0.05,
     min_size: int = MIN_SIZE,
@@ -63,6 +64,7 @@ def write_localizer(
         stimuli: The localizer's texts.
         wanted: Its contrast, the preferred condition first.
         out: The folder.
+        name: Of the stimuli, for the figure.
         percent: See `cortex.localize`.
         q: See `cortex.localize`.
         min_size: See `cortex.grow_clusters`.
@@ -76,7 +78,7 @@ def write_localizer(
     localizer = localizer.assign(cluster=grow_clusters(localizer, min_size=min_size, contiguity=contiguity))
     figure = localizer_map(topo.to_grid(localizer["t"]), topo.to_grid(localizer["mask"].astype(float)), wanted.name)
     with folder_aside(out / "figures") as aside:
-        save_figure(figure, aside, "localizer")
+        save_figure(figure, aside, "localizer", stamp(stimuli, name))
     with folder_aside(out) as aside:
         save_localizer(localizer, aside / LOCALIZER)
         table.to_csv(aside / "cross_validated.csv", index=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -18,12 +19,15 @@ import xarray as xr
 from toposheet import __version__
 from toposheet.cortex.controls import RANDOM_LABELS, split_name
 from toposheet.cortex.statistics import MEAN_OVER_TAPS, SIGNIFICANT
-from toposheet.figures.curves import correlation_curves, loss_curves, trajectory
-from toposheet.figures.files import save_figure
-from toposheet.figures.maps import clustering, clustering_bars, contrast_maps
+from toposheet.figures.clustering import clustering, clustering_bars
+from toposheet.figures.curves import correlation_curves, loss_curves, mean_over_taps, trajectory
+from toposheet.figures.files import save_figure, stamp
+from toposheet.figures.maps import contrast_maps, readout_name
 from toposheet.figures.network import language_network
 from toposheet.figures.numbers import number, signed
+from toposheet.figures.sheets import by_kind, layers_of
 from toposheet.files import folder_aside, write_file
+from toposheet.report.batteries import SYNTHETIC
 from toposheet.report.results import (
     CLUSTERS,
     CRITERIA,
@@ -65,6 +69,7 @@ class Picture:
     title: str
     sentence: str
     source: str
+    inches: float
 
 
 def write_report(models: Mapping[str, str | Path], out: Path, checks: Sequence[Check] = ()) -> Path:
@@ -147,49 +152,70 @@ def medians(summary: pd.DataFrame) -> pd.DataFrame:
 
 def _pictures(models: Mapping[str, str | Path], out: Path, maps: xr.Dataset, aside: Path) -> list[Picture]:
     summary, statistics = pd.read_csv(out / SUMMARY), pd.read_csv(out / STATISTICS)
-    results, pictures = _results(models), []
+    settings, results = json.loads((out / SETTINGS).read_text()), _results(models)
+    stimuli, pictures = stamp(pd.read_csv(out / TEXTS), settings["battery"]), []
 
-    def add(name: str, title: str, sentence: str, figure: Any) -> None:
-        encoded = base64.b64encode(save_figure(figure, aside, name).read_bytes()).decode()
-        pictures.append(Picture(name, title, sentence, f"data:image/png;base64,{encoded}"))
+    def add(name: str, title: str, sentence: str, figure: Any, stimuli: str = stimuli) -> None:
+        encoded = base64.b64encode(save_figure(figure, aside, name, stimuli).read_bytes()).decode()
+        source = f"data:image/png;base64,{encoded}"
+        pictures.append(Picture(name, title, sentence, source, figure.get_size_inches()[0]))
 
     logged = {name: read_metrics(Path(folder) / METRICS) for name, folder in models.items()}
     validated = {"validation_task_loss", "validation_spatial_loss"}
     if metrics := {name: table for name, table in logged.items() if validated <= set(table)}:
         bigram = next((result["bigram_loss"] for result in results.values() if result), None)
-        add("losses", "Training", _loss_sentence(results), loss_curves(metrics, bigram))
+        add("losses", "Training", _loss_sentence(results), loss_curves(metrics, bigram), stimuli="")
     snapshots = {name: read_snapshots(Path(folder)) for name, folder in models.items()}
     taken = {name: table for name, table in snapshots.items() if len(set(table["update"])) > 1}
     if taken:
-        add("trajectory", "How topography appeared", _trajectory_sentence(taken), trajectory(taken))
+        title = "How topography appeared (synthetic stimuli)"
+        add("trajectory", title, _trajectory_sentence(taken), trajectory(taken), stimuli=SYNTHETIC)
     if (out / NETWORK).is_file():
         add("network", "The language network", _network_sentence(out), _network(models, out, maps))
-    middle = medians(summary).set_index(["contrast", "fwhm_mm", "model"])
+    middle = medians(summary)
     there = maps["contrast"].values.tolist()
     shown = [name for name in there if not split_name(name)[1]]
     random = [name for name in there if split_name(name) == (shown[0], RANDOM_LABELS)]
-    for contrast in [*shown, *random]:
-        for fwhm in maps["fwhm_mm"].values.tolist():
-            if fwhm > 0 and contrast not in shown[:2]:
-                continue
-            rows = summary[(summary["contrast"] == contrast) & (summary["fwhm_mm"] == fwhm)]
-            means: Any = rows.groupby(["model", "sheet"])["morans_i"].mean().to_dict()
-            kind = "raw" if fwhm == 0 else f"readout, FWHM {fwhm:g} mm"
-            figure = contrast_maps(maps["t"].sel(contrast=contrast, fwhm_mm=fwhm), means, f"{contrast} · {kind}")
-            kind_of_file = "raw" if fwhm == 0 else f"{fwhm:g}mm"
-            name = re.sub(r"[^\w.-]+", "-", f"map-{contrast[:80]}-{kind_of_file}")
-            of_models: Any = {m: middle.xs((contrast, fwhm, m)) for m in models}
-            add(name, f"{contrast}, {kind}", _map_sentence(contrast, fwhm, of_models), figure)
+    deep = len(layers_of(by_kind(maps["sheet"].values.tolist()))) > 6
+    for contrasts in _together([*shown, *random]):
+        for of_figure in [[model] for model in models] if deep and len(contrasts) > 1 else [list(models)]:
+            title = " and ".join(contrasts)
+            name = "-".join(["map", title[:80], *(of_figure if len(of_figure) < len(models) else [])])
+            figure = contrast_maps(*_panels(contrasts, of_figure, maps["t"], summary), title)
+            add(re.sub(r"[^\w.-]+", "-", name), title, _map_sentence(contrasts, of_figure, middle), figure)
     bars = clustering_bars(statistics, shown)
     add("clustering-mean", "Clustering of each contrast", _bars_sentence(), bars)
     few = [*shown[:2], *random]
-    of_few = summary[summary["contrast"].isin(few)]
+    of_few = pd.concat([summary[summary["contrast"] == contrast] for contrast in few])
     add("clustering", "Moran's I of every tap against its nulls", _clustering_sentence(), clustering(of_few))
     if (out / CURVES).is_file():
         curves = pd.read_csv(out / CURVES)
         first = curves[curves["stimuli"] == curves["stimuli"].iloc[0]]
         add("correlation", "Correlation by distance", _curve_sentence(), correlation_curves(first))
     return pictures
+
+
+def _together(contrasts: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the contrasts of each figure: one, but for nouns against verbs that are concrete and that are abstract."""
+    pair = ("concrete noun:verb", "abstract noun:verb")  # as in TopoLM's figure 4
+    if not set(pair) <= set(contrasts):
+        return [(contrast,) for contrast in contrasts]
+    return [pair if contrast == pair[0] else (contrast,) for contrast in contrasts if contrast != pair[1]]
+
+
+def _panels(
+    contrasts: Sequence[str], models: Sequence[str], t: xr.DataArray, summary: pd.DataFrame
+) -> tuple[xr.DataArray, dict[Any, float]]:
+    """Return maps with a panel for each model and contrast, and the Moran's I of each."""
+    maps: list[xr.DataArray] = []
+    values: dict[Any, float] = {}
+    for model, contrast in itertools.product(models, contrasts):
+        panel = model if len(contrasts) == 1 else f"{model}, {contrast}"
+        maps.append(t.sel(model=model, contrast=contrast, drop=True))
+        rows = summary[(summary["model"] == model) & (summary["contrast"] == contrast)]
+        values |= rows.assign(panel=panel).groupby(["panel", "fwhm_mm", "sheet"])["morans_i"].mean().to_dict()
+    panels = xr.DataArray(list(dict.fromkeys(panel for panel, _, _ in values)), dims="panel", name="panel")
+    return xr.concat(maps, dim=panels), values
 
 
 def _network(models: Mapping[str, Any], out: Path, maps: xr.Dataset) -> Any:
@@ -328,48 +354,56 @@ def _loss_sentence(results: Mapping[str, Any]) -> str:
 def _trajectory_sentence(snapshots: Mapping[str, pd.DataFrame]) -> str:
     parts = []
     for name, table in snapshots.items():
-        middle = table.groupby("update")[["morans_i", "z"]].median().reset_index().to_dict("records")
-        first, last = middle[0], middle[-1]
+        means = mean_over_taps(table, "update", ["morans_i"]).reset_index().to_dict("records")
+        first, last = means[0], means[-1]
+        z = (last["morans_i"] - last["null_mean"]) / last["null_sd"]
         parts.append(
-            f"{name}: median I = {number(first['morans_i'])} after {first['update']:,} updates, "
-            f"{number(last['morans_i'])} after {last['update']:,} ({signed(last['z'])} place-null sd)"
+            f"{name}: mean I = {number(first['morans_i'])} after {first['update']:,} updates, "
+            f"{number(last['morans_i'])} after {last['update']:,} ({signed(z)} place-null sd)"
         )
     return (
-        f"The language contrast (sentence:nonword, raw) while the models learned, medians over taps. {'; '.join(parts)}"
-        ". See when the lines leave the grey band of a random placement, and when the map begins to come back in the "
-        "other half of the items."
+        "A contrast of synthetic stimuli, whatever those of this report: sentences of each run's held-out text "
+        "against non-words made of them (sentence:nonword, raw), while the models learned. Means over taps. "
+        f"{'; '.join(parts)}. See when the lines leave their band, that of the mean under random placements, and when "
+        "the map begins to come back in the other half of the items."
     )
 
 
-def _map_sentence(contrast: str, fwhm: float, of_models: Mapping[str, pd.Series]) -> str:
-    random = contrast.endswith(RANDOM_LABELS)
+def _map_sentence(contrasts: Sequence[str], models: Sequence[str], middle: pd.DataFrame) -> str:
+    random = contrasts[0].endswith(RANDOM_LABELS)
     what = (
         "no real difference: the labels were dealt out at random"
         if random
         else "red units respond more to the condition named first, blue ones to the other"
     )
-    parts = [
-        f"{name}: median I = {number(row.morans_i)}, {signed(row.z)} place-null sd from its null of "
-        f"{number(row.null_mean)}, label z = {signed(row.label_z)}, cross-half I = {number(row.cross_half_i)}, "
-        f"{100 * row.significant_fraction:.0f} % of units significant"
-        for name, row in of_models.items()
-    ]
-    look = " See whether red and blue form patches, or salt and pepper as where units have no places."
+    parts = []
+    for contrast, model in itertools.product(contrasts, models):
+        rows = middle[(middle["contrast"] == contrast) & (middle["model"] == model)].to_dict("records")
+        of_readouts = [
+            f"{readout_name(row['fwhm_mm'])} I = {number(row['morans_i'])} ({signed(row['z'])} place-null sd from "
+            f"{number(row['null_mean'])}; label z = {signed(row['label_z'])}; cross-half I = "
+            f"{number(row['cross_half_i'])}; {100 * row['significant_fraction']:.0f} % of units significant)"
+            for row in rows
+        ]
+        name = model if len(contrasts) == 1 else f"{model}, {contrast}"
+        parts.append(f"{name}: {', '.join(of_readouts)}")
+    look = "See whether red and blue form patches, or salt and pepper as where units have no places."
     if random:
         look = (
-            " See that a topographic model makes smooth maps even of noise: smoothness alone is no evidence "
+            "See that a topographic model makes smooth maps even of noise: smoothness alone is no evidence "
             "of selectivity, significance and cross-half reliability are."
         )
-    elif fwhm > 0:
-        look = " See that the readout smooths any map: judge I by its distance from the null, not by its size."
-    return f"Maps of t, {what}. {'. '.join(parts)}.{look}"
+    elif (middle["fwhm_mm"] > 0).any():
+        look += " A readout smooths any map: judge its I by the distance from the null, not by its size."
+    return f"Maps of t, {what}; number below a map: Moran's I. Medians over taps — {'. '.join(parts)}. {look}"
 
 
 def _clustering_sentence() -> str:
     return (
-        "Each dot is one tap. Grey bars: the same statistic with units shuffled among their cells before the "
-        "readout (place-null); blue bars: with the labels of the stimuli shuffled (label-null). A dot above grey "
-        "means the places matter; a dot above blue means this contrast makes a smoother map than chance labels do."
+        "Each mark is one tap, its shape says which kind. Grey bars: the same statistic with units shuffled among "
+        "their cells before the readout (place-null); blue bars: with the labels of the stimuli shuffled (label-null). "
+        "A mark above grey means the places matter; a mark above blue means this contrast makes a smoother map than "
+        "chance labels do."
     )
 
 

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from toposheet.cortex.analysis import analyse
 from toposheet.cortex.respond import respond
 from toposheet.cortex.statistics import summary_of
+from toposheet.figures.files import write_figure
 from toposheet.figures.maps import contrast_maps
 from toposheet.files import folder_aside, write_file
 from toposheet.hub import first_line
@@ -105,11 +106,11 @@ class Snapshots:
         rows.insert(0, "update", update)
         self._rows = pd.concat([self._rows, rows], ignore_index=True) if len(self._rows) else rows
         name = f"after {update:,} updates"
-        t = found.maps["t"].isel(contrast=0, fwhm_mm=0).expand_dims(model=[name])
-        values = {(name, sheet): i for sheet, i in zip(rows["sheet"], rows["morans_i"], strict=True)}
+        t = found.maps["t"].isel(contrast=0).expand_dims(panel=[name])
+        values = {(name, 0.0, sheet): i for sheet, i in zip(rows["sheet"], rows["morans_i"], strict=True)}
         with folder_aside(self._out / PICTURES) as aside:
-            figure = contrast_maps(t, values, ":".join(_CONDITIONS))
-            figure.savefig(aside / f"update-{update:08d}.png", dpi=120)
+            figure = contrast_maps(t, values, language.name)
+            write_figure(figure, aside / f"update-{update:08d}.png", "synthetic")
         write_file(self._out / TABLE, self._rows.to_csv(index=False))
 
 

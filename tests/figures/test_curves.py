@@ -1,0 +1,46 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from toposheet.figures.curves import correlation_curves, mean_over_taps, trajectory
+
+
+def band(collection):
+    """The upper and lower end of a band by what is on the horizontal axis."""
+    corners = collection.get_paths()[0].vertices
+    return {x: (corners[corners[:, 0] == x, 1].min(), corners[corners[:, 0] == x, 1].max()) for x in corners[:, 0]}
+
+
+def test_the_null_of_a_mean_over_taps_is_that_of_the_mean_of_independent_draws():
+    rng = np.random.default_rng(0)
+    mean, sd = rng.normal(size=8), rng.uniform(0.5, 2, 8)
+    table = pd.DataFrame({"update": 0, "morans_i": 1.0, "null_mean": mean, "null_sd": sd})
+    found = mean_over_taps(table, "update", ["morans_i"]).loc[0]
+    draws = rng.normal(mean, sd, (200_000, 8)).mean(axis=1)
+    assert found["null_mean"] == pytest.approx(draws.mean(), abs=0.01)
+    assert found["null_sd"] == pytest.approx(draws.std(), rel=0.01)
+
+
+def test_a_trajectory_has_means_over_taps_and_the_band_of_the_mean_of_each_model():
+    columns = {"null_mean": [0.0, 0.2] * 2, "null_sd": [0.3, 0.4] * 2, "cross_half_i": 0.1, "significant_fraction": 0.5}
+    one = pd.DataFrame({"update": [0, 0, 64, 64], "morans_i": [0.0, 0.4, 0.5, 0.9], **columns})
+    two = one.assign(null_sd=one["null_sd"] / 10)
+    figure = trajectory({"one": one, "two": two})
+    first = figure.axes[0]
+    assert [line.get_ydata().tolist() for line in first.lines[:2]] == [[pytest.approx(0.2), pytest.approx(0.7)]] * 2
+    wide, narrow = map(band, first.collections)
+    for ends, sd in ((wide, 0.25), (narrow, 0.025)):  # sqrt(0.3^2 + 0.4^2) / 2
+        assert ends[64] == pytest.approx((0.1 - 2 * sd, 0.1 + 2 * sd))
+    assert not [collection for axes in figure.axes[1:] for collection in axes.collections]
+    figure.draw_without_rendering()
+    assert [label.get_text() for label in first.get_xticklabels()] == ["0", "1", "10"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()][:2] == ["one", "two"]
+
+
+def test_the_band_of_r_by_distance_is_that_of_the_mean_over_taps():
+    rows = pd.DataFrame({"distance_mm": [1.0, 1.0, 2.0, 2.0], "r": [0.4, 0.6, 0.1, 0.3], "null_mean": 0.0})
+    axes = correlation_curves(rows.assign(null_sd=[0.3, 0.4, 0.6, 0.8], model="one")).axes[0]
+    assert axes.lines[0].get_ydata().tolist() == pytest.approx([0.5, 0.2])
+    ends = band(axes.collections[0])
+    assert ends[1.0] == pytest.approx((-0.5, 0.5))
+    assert ends[2.0] == pytest.approx((-1.0, 1.0))

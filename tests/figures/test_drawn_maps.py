@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.collections import LineCollection
+
+from toposheet.figures.maps import contrast_maps
+from toposheet.figures.network import localizer_map
+from toposheet.figures.sheets import by_kind, lines_of
+
+
+def images(figure):
+    return [axes for axes in figure.axes if axes.images]
+
+
+def test_each_readout_of_each_model_has_its_own_maps_and_scale(tables, maps):
+    t, values = maps(tables(layers=2))
+    t[:, 1] *= 3
+    figure = contrast_maps(t, values, "a:b")
+    shown = images(figure)
+    assert len(shown) == 2 * 2 * 4
+    for axes in shown:
+        grid = axes.images[0].get_array().data
+        (panel, readout, sheet), *others = [
+            key for key in values if np.array_equal(t.sel(dict(zip(t.dims, key, strict=False))), grid)
+        ]
+        assert not others
+        assert axes.get_xlabel() == f"{values[panel, readout, sheet]:.2f}"
+        assert axes.images[0].norm.vmax == pytest.approx(np.percentile(np.abs(t.sel(fwhm_mm=readout)), 99.5))
+        left, right = (axes.get_position().x0 < 0.5 for axes in (axes, shown[-1]))
+        assert (left, right) == (panel == "topographic", False)
+    bars = [axes for axes in figure.axes if not axes.images and axes.get_ylabel() == "Welch's t"]
+    assert len(bars) == 2
+
+
+def test_models_of_other_architectures_are_below_each_other_with_their_own_taps_in_columns_of_layers():
+    sheets = ["h.2.attn", "h.2.mlp", "h.10.mlp", "cortex"]
+    t = xr.DataArray(
+        np.random.default_rng(0).normal(size=(2, 1, 4, 5, 4)),
+        dims=("panel", "fwhm_mm", "sheet", "y", "x"),
+        coords={"panel": ["one", "two"], "fwhm_mm": [0.0], "sheet": sheets},
+    )
+    t[0, 0, 0, 3:] = np.nan  # a smaller sheet than the largest in the file
+    values = {("one", 0.0, sheet): 0.5 for sheet in sheets[:3]} | {("two", 0.0, "cortex"): -0.1}
+    attn, mlp, last, cortex = images(contrast_maps(t, values, "a:b"))
+    assert attn.images[0].get_array().shape == (3, 4)
+    assert last.images[0].get_array().shape == (5, 4)
+    places = [axes.get_position(original=True) for axes in (attn, mlp, last, cortex)]
+    assert places[0].x0 == places[1].x0 < places[2].x0
+    assert places[0].y0 > places[1].y0 == places[2].y0 > places[3].y1
+    assert cortex.get_xlabel() == "−0.10"
+
+
+def test_lines_wrap_by_layer_and_kinds_keep_the_end_of_their_names_that_tells_them_apart():
+    taps = [f"h.{layer}.{kind}" for kind in ("attn.out", "mlp.out") for layer in range(3)]
+    first, second, third, fourth = lines_of([*taps[:-1]], at_most=2)
+    assert (first.kind, first.sheets, first.layers) == ("attn.out", ("h.0.attn.out", "h.1.attn.out"), ("0", "1"))
+    assert (second.kind, second.layers) == ("mlp.out", ())
+    assert third.sheets == ("h.2.attn.out",)
+    assert fourth.sheets == (None,)
+    assert list(by_kind(["model.h.0", "model.h.1"])) == ["h.*"]
+
+
+def test_outlines_run_between_cells_inside_and_outside():
+    mask = xr.DataArray(np.zeros((4, 5)), dims=("y", "x"))
+    mask[1, 2:4] = 1
+    mask[3, 0] = np.nan
+    figure = localizer_map({"h.0.mlp": mask.copy(data=np.ones((4, 5)))}, {"h.0.mlp": mask}, "a:b")
+    (outline,) = [c for c in images(figure)[0].collections if isinstance(c, LineCollection)]
+    edges = {tuple(map(tuple, segment.tolist())) for segment in outline.get_segments()}
+    assert edges == {
+        ((1.5, 0.5), (2.5, 0.5)), ((2.5, 0.5), (3.5, 0.5)), ((1.5, 1.5), (2.5, 1.5)), ((2.5, 1.5), (3.5, 1.5)),
+        ((1.5, 0.5), (1.5, 1.5)), ((3.5, 0.5), (3.5, 1.5)),
+    }  # fmt: skip
