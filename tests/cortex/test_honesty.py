@@ -106,6 +106,20 @@ def test_units_are_not_significant_by_the_words_that_texts_share():
     assert significant["texts"] > 0.3
 
 
+def test_texts_of_a_third_condition_change_nothing_though_they_share_words_with_those_compared():
+    data = repeated(0, 4)
+    third = data.isel(stimulus=slice(0, 16)).copy(data=100 + data.values[:16])
+    third = third.assign_coords(condition=("stimulus", ["c"] * 16))
+    both = ts.contrast(xr.concat([data, third], dim="stimulus"), "a", "b")
+    xr.testing.assert_allclose(both, ts.contrast(data, "a", "b"))
+
+
+def test_texts_without_a_group_stand_for_themselves():
+    data = repeated(0, 1)
+    blank = data.assign_coords(shared_words=("stimulus", [""] * 8))
+    np.testing.assert_allclose(ts.contrast(blank, "a", "b")["p"], ts.contrast(data, "a", "b")["p"])
+
+
 def test_every_draw_of_a_null_takes_groups_for_independent_with_and_without_readout():
     data = repeated(0, 4)
     grouped, alone = (

@@ -9,6 +9,7 @@ import toposheet as ts
 from toposheet.cortex.analysis import language_network
 from toposheet.cortex.contrasts import condition_masks
 from toposheet.cortex.localizer import LOCALIZER, save_localizer
+from toposheet.settings import Settings
 from toposheet.sheet import Sheet, random_places
 from toposheet.stats import shuffled_labels
 from toposheet.stimuli.contrasts import Contrast
@@ -307,6 +308,21 @@ def test_a_planted_language_network_meets_the_three_criteria(topo):
     assert alike["n_clusters"] == 2
     assert alike["value"] > 0.95
     assert found.criteria["criterion"].nunique() == 3
+
+
+def test_the_network_is_found_with_the_settings_and_without_confounds(topo):
+    data = localizer(topo)
+    level = np.random.default_rng(3).normal(size=data.sizes["stimulus"])
+    data = data.copy(data=data.values + 3 * level[:, None]).assign_coords(level=("stimulus", level))
+    measured = data.assign_coords(condition=("stimulus", ["S", "W", "J", "N"] * (len(level) // 4)))
+    settings = Settings(permutations=9, confounds=("level",), min_size=22, contiguity="rook")
+    found = language_network(data, Contrast("sentence", "nonword"), measured, settings)
+    left = ts.contrast(ts.without_confounds(data, ("level",), "sentence", "nonword"), "sentence", "nonword")
+    expected = ts.grow_clusters(left, min_size=22, contiguity="rook")
+    np.testing.assert_array_equal(found.clusters, expected)
+    with_confounds = ts.grow_clusters(ts.contrast(data, "sentence", "nonword"), min_size=22, contiguity="rook")
+    assert (with_confounds.values != expected.values).any()
+    assert (ts.grow_clusters(left).values != expected.values).any()
 
 
 def test_where_there_is_no_network_no_criterion_holds(topo):

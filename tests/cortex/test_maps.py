@@ -267,6 +267,9 @@ def test_an_analysis_follows_its_settings():
     data = responses(topo, effect=1.0)
     data = data.assign_coords(length_of=("stimulus", np.random.default_rng(0).normal(size=80)))
     options = {"permutations": 9, "seed": 3, "controls": False, "fwhm_mm": (1.0,)}
+    masses = analyse(data, topo, [Contrast("a", "b")], Settings(**options, forming_p=0.1)).clusters
+    formed, _ = ts.selective_clusters(data, "a", "b", 1.0, 9, 3, forming_p=0.1)
+    assert len(masses.query("fwhm_mm == 1")) == len(formed) > 0
     settings = Settings(**options, inference="tfce", contiguity="rook", min_size=1, confounds=("length_of",))
     found = analyse(data, topo, [Contrast("a", "b")], settings)
     left = ts.without_confounds(data, ("length_of",), "a", "b")

@@ -5,6 +5,8 @@ import pytest
 
 from toposheet.report.ledger import write_ledger
 
+SETTINGS = {"battery": "published", "permutations": 99, "seed": 0, "grouped": [], "min_size": 10}
+
 
 @pytest.fixture
 def out(tmp_path):
@@ -31,7 +33,7 @@ def out(tmp_path):
     profile = [("topographic", "network", c, r, 1.0, 100) for c, r in responses.items()]
     columns = ["model", "cluster", "condition", "response", "sd", "n_texts"]
     pd.DataFrame(profile, columns=columns).to_csv(tmp_path / "profiles.csv", index=False)
-    (tmp_path / "analysis.json").write_text(json.dumps({"battery": "published", "permutations": 99, "seed": 0}))
+    (tmp_path / "analysis.json").write_text(json.dumps(SETTINGS))
     return tmp_path
 
 
@@ -75,6 +77,20 @@ def test_a_readout_that_was_not_made_is_not_taken_for_stimuli_that_are_not_there
     concrete = table[table["quantity"].str.contains("concrete")].set_index("fwhm_mm")["verdict"]
     assert concrete[2.0] == "not measured: no readout of 2 mm"
     assert concrete[0.0].startswith("topographic")
+
+
+def test_too_few_draws_are_not_taken_for_no_topography(out, tmp_path):
+    (out / "analysis.json").write_text(json.dumps(SETTINGS | {"permutations": 9}))
+    verdicts = ledger(out, topographic=tmp_path / "t").set_index("quantity")["verdict"]
+    assert verdicts.str.startswith("not tested: with 9 draws no p can reach 0.05").sum() == 5
+
+
+def test_a_model_beside_another_is_its_control_whatever_it_is_called(out, tmp_path):
+    statistics = pd.read_csv(out / "statistics.csv").replace({"model": {"control": "plain"}})
+    statistics.to_csv(out / "statistics.csv", index=False)
+    table = ledger(out, topographic=tmp_path / "t", plain=tmp_path / "p")
+    concrete = table[table["quantity"].str.contains("concrete") & (table["fwhm_mm"] == 0)].set_index("model")
+    assert float(concrete.loc["plain", "published"]) == 0.11
 
 
 def test_the_fraction_of_significant_units_stands_beside_shuffled_labels(out, tmp_path):

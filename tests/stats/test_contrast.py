@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from statsmodels.regression.linear_model import OLS
 
 from toposheet.stats import Moments, grouped_p, q_values, residuals, welch, welch_t
 
@@ -126,17 +125,24 @@ def test_p_of_groups_of_one_is_that_of_welch(rng):
     np.testing.assert_allclose(grouped_p(x, in_a, in_b, np.arange(len(x))), welch_t(x, in_a, in_b).p, rtol=1e-9)
 
 
-def test_the_error_of_unequal_groups_is_that_of_statsmodels(rng):
-    x, groups = rng.normal(size=(30, 1)), np.repeat(np.arange(9), [1, 2, 6, 3, 3, 5, 1, 7, 2])
+def test_p_of_unequal_groups_is_that_of_their_means_but_where_texts_say_the_opposite(rng):
+    x, groups = rng.normal(size=(30, 400)), np.repeat(np.arange(9), [1, 2, 6, 3, 3, 5, 1, 7, 2])
     in_a = groups < 4
-    means, errors, dfs = [], [], np.array([3.0, 4.0])
-    for member in (in_a, ~in_a):
-        fit = OLS(x[member, 0], np.ones(member.sum())).fit(cov_type="cluster", cov_kwds={"groups": groups[member]})
-        means.append(fit.params[0])
-        errors.append(fit.bse[0] ** 2)
-    t, error = (means[0] - means[1]) / np.sqrt(sum(errors)), np.array(errors)
-    df = error.sum() ** 2 / (error**2 / dfs).sum()
-    np.testing.assert_allclose(grouped_p(x, in_a, ~in_a, groups)[0], 2 * stats.t.sf(abs(t), df), rtol=1e-9)
+    means = np.stack([x[groups == group].mean(axis=0) for group in range(9)])
+    t, p = np.asarray(stats.ttest_ind(means[:4], means[4:], equal_var=False))
+    opposite = t * welch_t(x, in_a, ~in_a).t < 0
+    assert 0.05 < opposite.mean() < 0.5
+    np.testing.assert_allclose(grouped_p(x, in_a, ~in_a, groups), np.where(opposite, 1.0, p), rtol=1e-9)
+
+
+@pytest.mark.parametrize("sizes", [(140, 2, 2), (60, 3, 3, 3, 3, 3), (1, 2, 3, 4, 6, 8, 12, 20)])
+@pytest.mark.parametrize("shared", [0.0, 0.8])
+def test_groups_large_and_small_make_no_effects(rng, sizes, shared):
+    groups = np.repeat(np.arange(2 * len(sizes)), sizes * 2)
+    of_groups = rng.normal(size=(2 * len(sizes), 4000))
+    x = np.sqrt(shared) * of_groups[groups] + np.sqrt(1 - shared) * rng.normal(size=(len(groups), 4000))
+    in_a = groups < len(sizes)
+    assert (grouped_p(x, in_a, ~in_a, groups) < 0.05).mean() < 0.06
 
 
 def test_p_of_groups_is_uniform_where_texts_of_a_group_are_alike(rng):

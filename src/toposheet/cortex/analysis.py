@@ -123,7 +123,7 @@ def language_network(
         settings: How: its `permutations`, `seed`, `contiguity` and `min_size`.
     """
     permutations, seed = settings.permutations, settings.seed
-    data = responses_to(localizer, language)
+    data = without_confounds(responses_to(localizer, language), settings.confounds, language.a, language.b)
     localized = cross_validated(data, language.a, language.b)
     result = contrast(data, language.a, language.b)
     clusters = grow_clusters(result, min_size=settings.min_size, contiguity=settings.contiguity)

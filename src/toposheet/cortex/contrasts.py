@@ -24,13 +24,15 @@ def contrast(responses: xr.DataArray, a: str, b: str) -> xr.Dataset:
     Returns:
         Over `unit`: Welch's `t`, its two-sided `p`, `q` (Benjamini-Hochberg over all units of all taps
         jointly, as in TopoLM) and Cohen's `d`. Silent units are nan. Where stimuli have a column `shared_words`, p
-        takes the groups of texts that share words, not the texts, for independent (`stats.grouped_p`).
+        is that of the means of groups of texts that share words, not that of texts (`stats.grouped_p`).
 
     Raises:
         ValueError: a condition does not exist (the message lists those there are), has under 3 stimuli, or makes under
             3 groups.
     """
     in_a, in_b = condition_masks(responses, a, b)
+    either = in_a | in_b
+    responses, in_a, in_b = responses.isel(stimulus=either), in_a[either], in_b[either]
     x = responses.transpose("stimulus", "unit").values
     welch, groups = welch_t(x, in_a, in_b), groups_of(responses)
     check_groups(in_a, in_b, groups)
@@ -113,10 +115,15 @@ def unit_coordinates(responses: xr.DataArray) -> dict[Hashable, xr.DataArray]:
 
 
 def groups_of(responses: xr.DataArray) -> np.ndarray | None:
-    """Return which stimuli are not independent of each other: equal numbers for equal values of `shared_words`."""
+    """Return which stimuli are not independent of each other: equal numbers for equal values of `shared_words`.
+
+    A stimulus without a value is a group of its own; none where stimuli have no such column.
+    """
     if "shared_words" not in responses.coords or responses["shared_words"].dims != ("stimulus",):
         return None
-    return np.unique(responses["shared_words"].values.astype(str), return_inverse=True)[1]
+    values = responses["shared_words"].values.astype(str)
+    own = [f"{value} alone {n}" if value in ("", "nan") else value for n, value in enumerate(values.tolist())]
+    return np.unique(own, return_inverse=True)[1]
 
 
 def on_grid(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:

@@ -97,7 +97,7 @@ def topography_statistics(
     it the contrast, or would noise, which is smooth in a topographic model, make such a map too? (Of
     smoothness: a selective map need not be smoother than chance; significance and cross-half tell that.)
     Where stimuli have a column `shared_words`, those of a group (texts that share words) keep one label and are in one
-    half, and p and q take groups, not texts, for independent (`contrast`). The effect itself is part of what labels
+    half, and p and q are those of the groups' means (`contrast`). The effect itself is part of what labels
     dealt anew make noise of.
 
     `statistic` is one of

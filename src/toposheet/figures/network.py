@@ -84,7 +84,7 @@ def _profile(axes: Axes, table: pd.DataFrame, highest: float, shade: str) -> Non
     axes.set_ylabel("mean |response| (95 % CI)", fontsize=SMALL)
     if table.empty:
         axes.set(xticks=[], yticks=[])
-        axes.annotate("no cluster of 10 units", (0.5, 0.5), xycoords="axes fraction", ha="center", color=MUTED)
+        axes.annotate("no cluster", (0.5, 0.5), xycoords="axes fraction", ha="center", color=MUTED)
         return
     conditions = sorted(dict.fromkeys(table["condition"]), key=lambda c: "SWJN".find(c) % 5)  # others last
     at = np.arange(len(conditions))

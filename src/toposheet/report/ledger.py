@@ -20,6 +20,7 @@ from toposheet.report.results import LEDGER, PROFILES, SETTINGS, STATISTICS
 from toposheet.train.claims import RESULT, read_result
 
 _ABSENT = "not measured: these stimuli are not at hand (--pairs FILE with --stimuli published)"
+_TOO_FEW = "not tested: with {} draws no p can reach 0.05"
 NEAR = 0.10  # of a published Moran's I, to agree with it
 
 
@@ -88,9 +89,9 @@ def write_ledger(models: Mapping[str, str | Path], out: Path) -> str:
     for n, (name, folder) in enumerate(models.items()):
         role = "control" if name == "control" or (n == 1 and len(models) == 2) else "topographic"
         of_model = statistics[(statistics["model"] == name) & (statistics["tap"] == MEAN_OVER_TAPS)]
-        rows += [_clustering(entry, role, of_model, settings["battery"]) | {"model": name} for entry in MORANS_I]
+        rows += [_clustering(entry, role, of_model, settings) | {"model": name} for entry in MORANS_I]
         n_taps = statistics.loc[statistics["model"] == name, "tap"].nunique() - 1  # MEAN_OVER_TAPS is none
-        others = _others(role, name, Path(folder), of_model, n_taps, out, settings["battery"])
+        others = _others(role, name, Path(folder), of_model, n_taps, out, settings)
         rows += [row | {"model": name} for row in others]
     table = pd.DataFrame(rows, columns=_COLUMNS)
     text = _markdown(table, settings)
@@ -109,13 +110,13 @@ _COLUMNS = [
 _NULLS = ("null_mean", "null_sd", "z", "p", "label_null_mean", "label_null_sd", "label_z", "label_p")
 
 
-def _clustering(entry: Published, role: str, statistics: pd.DataFrame, battery: str) -> dict[str, Any]:
+def _clustering(entry: Published, role: str, statistics: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, Any]:
     published = entry.topolm if role == "topographic" else entry.control
     row: dict[str, Any] = {
         "quantity": f"Moran's I, {entry.what}, mean over taps",
         "fwhm_mm": entry.fwhm_mm,
         "published_stimuli": entry.stimuli,
-        "contrast": entry.contrasts.get(battery, ""),
+        "contrast": entry.contrasts.get(settings["battery"], ""),
         "published": published,
         "topoformer": entry.topoformer if role == "topographic" else None,
         "brain": entry.brain if role == "topographic" else None,
@@ -126,7 +127,7 @@ def _clustering(entry: Published, role: str, statistics: pd.DataFrame, battery: 
         return row | {"verdict": f"not measured: no readout of {entry.fwhm_mm:g} mm" if mapped else _ABSENT}
     row |= {"measured": of_map["morans_i"]["value"]} | {name: of_map["morans_i"][name] for name in _NULLS}
     row |= {"cross_half_i": of_map["cross_half_i"]["value"], "cross_half_p": of_map["cross_half_i"]["label_p"]}
-    return row | {"verdict": _verdict(row["measured"], published, row["p"], row["cross_half_p"], battery)}
+    return row | {"verdict": _verdict(row["measured"], published, row["p"], row["cross_half_p"], settings)}
 
 
 def _rows(statistics: pd.DataFrame, contrast: str, fwhm_mm: float) -> dict[str, dict[str, Any]]:
@@ -135,9 +136,16 @@ def _rows(statistics: pd.DataFrame, contrast: str, fwhm_mm: float) -> dict[str, 
     return {str(row["statistic"]): {str(key): x for key, x in row.items()} for row in of_map.to_dict("records")}
 
 
-def _verdict(value: float, published: float, p: float, cross_half_p: float, battery: str) -> str:
+def _too_few(settings: Mapping[str, Any]) -> bool:
+    """Return whether nulls have so few draws that nothing can be significant."""
+    return 1 / (1 + settings["permutations"]) > SIGNIFICANT
+
+
+def _verdict(value: float, published: float, p: float, cross_half_p: float, settings: Mapping[str, Any]) -> str:
     """Return what a value says: of topography, by its place-null; of the contrast, by other items; of the published."""
-    if p > SIGNIFICANT:
+    if np.isnan(p) or _too_few(settings):
+        topography = _TOO_FEW.format(settings["permutations"])
+    elif p > SIGNIFICANT:
         topography = "no topography (place p > 0.05)"
     elif cross_half_p <= SIGNIFICANT:
         topography = "topographic, and the map comes back in other items"
@@ -147,17 +155,23 @@ def _verdict(value: float, published: float, p: float, cross_half_p: float, batt
         near = f"within {NEAR:g} of the published value"
     else:
         near = f"{'higher' if value > published else 'lower'} than published by {abs(value - published):.2f}"
-    return f"{topography}; {near}{'' if battery == PUBLISHED else ', on other stimuli'}"
+    return f"{topography}; {near}{'' if settings['battery'] == PUBLISHED else ', on other stimuli'}"
 
 
 def _others(
-    role: str, name: str, folder: Path, statistics: pd.DataFrame, n_taps: int, out: Path, battery: str
+    role: str,
+    name: str,
+    folder: Path,
+    statistics: pd.DataFrame,
+    n_taps: int,
+    out: Path,
+    settings: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     if role == "topographic":
-        rows += [_significant(*entry, statistics, battery) for entry in SIGNIFICANT_FRACTION]
+        rows += [_significant(*entry, statistics, settings) for entry in SIGNIFICANT_FRACTION]
         profile = {"quantity": "response profile: mean absolute response of the network", "published": PROFILE}
-        rows.append(profile | _profile(name, out))
+        rows.append(profile | _profile(name, out, settings))
     rows += _losses(role, folder, n_taps)
     rows += [
         {"quantity": quantity, "published": values[role], "verdict": "not measured by this command"}
@@ -184,27 +198,28 @@ def _losses(role: str, folder: Path, n_taps: int) -> list[dict[str, Any]]:
 
 
 def _significant(
-    stimuli: str, contrasts: Mapping[str, str], topoformer: float, statistics: pd.DataFrame, battery: str
+    stimuli: str, contrasts: Mapping[str, str], topoformer: float, statistics: pd.DataFrame, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"quantity": "fraction of units significant, verbs-nouns", "fwhm_mm": 0.0,
                            "published_stimuli": stimuli, "topoformer": topoformer}  # fmt: skip
-    of_map = _rows(statistics, contrasts.get(battery, ""), 0.0)
+    of_map = _rows(statistics, contrasts.get(settings["battery"], ""), 0.0)
     if not of_map:
         return row | {"verdict": _ABSENT}
     found = of_map["significant_fraction"]
     row |= {"contrast": found["contrast"], "measured": found["value"]}
     row |= {name: found[name] for name in _NULLS if name.startswith("label")}
     more = "more" if found["label_p"] <= SIGNIFICANT else "no more"
-    groups = "; pairs that share words count as one text" if contrasts == _PAIRS else ""
-    return row | {"verdict": f"{more} than shuffled labels give{groups}"}
+    groups = "; pairs that share words count as one text" if found["contrast"].split()[0] in settings["grouped"] else ""
+    verdict = _TOO_FEW.format(settings["permutations"]) if _too_few(settings) else f"{more} than shuffled labels give"
+    return row | {"verdict": verdict + groups}
 
 
-def _profile(name: str, out: Path) -> dict[str, Any]:
+def _profile(name: str, out: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     table = pd.read_csv(out / PROFILES, dtype={"cluster": str}) if (out / PROFILES).is_file() else pd.DataFrame()
     if len(table):
         table = table[(table["model"] == name) & (table["cluster"] == "network")].set_index("condition")
     if not len(table):
-        return {"verdict": "no language network: no cluster of 10 units"}
+        return {"verdict": f"no language network: no cluster of {settings['min_size']} units"}
     means, sds, texts = (table[column].to_dict() for column in ("response", "sd", "n_texts"))
 
     def larger(x: str, y: str) -> bool:

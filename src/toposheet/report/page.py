@@ -307,11 +307,11 @@ def _matching(out: Path) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _network_sentence(out: Path) -> str:
-    table = pd.read_csv(out / CRITERIA)
+    table, min_size = pd.read_csv(out / CRITERIA), json.loads((out / SETTINGS).read_text())["min_size"]
     models = table.groupby("model", sort=False)["holds"]
     parts = [f"{name}: {int(holds.sum())} of {len(holds)} tests hold" for name, holds in models]
     return (
-        "Left: the localizer's map with the outlines of clusters of at least 10 units that prefer sentences "
+        f"Left: the localizer's map with the outlines of clusters of at least {min_size} units that prefer sentences "
         "(q < 0.05). Right: their mean absolute response to other texts. The human language network responds more to "
         "sentences than to word lists and Jabberwocky, and to these more than to non-words. Of the criteria in the "
         f"table above, {'; '.join(parts)}."

@@ -60,6 +60,10 @@ def compute(
     for study in battery.studies:
         for contrast in study.contrasts:
             contrast.check(study.stimuli)
+            if split_name(contrast.name)[1]:
+                raise ValueError(
+                    f"the contrast {contrast.name!r} is named as a negative control is: rename {contrast.b!r}"
+                )
     for folder in models.values():
         load_topography(local_folder(folder))  # what is no model is refused before the first is mapped
     results: dict[str, _Result] = {}

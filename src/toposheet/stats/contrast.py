@@ -112,10 +112,9 @@ def grouped_p(
 ) -> Float[np.ndarray, "*labellings units"]:
     """Return the two-sided p of condition A against B where stimuli of a group are not independent of each other.
 
-    The t of this test has the same difference of means as Welch's, over a standard error that takes groups, not
-    stimuli, for independent (Liang & Zeger 1986, doi:10.1093/biomet/73.1.13): a condition of G groups, n stimuli and
-    mean m adds G / (G - 1) * sum_g (sum of group g - n_g m)^2 / n^2 to its square and G - 1 degrees of freedom to
-    Satterthwaite's. Where all groups are equally large this is Welch's test of the groups' means.
+    Welch's test of the groups' means, each group one value however many stimuli it has: where groups are large and
+    small, a test that weighs them by size (a cluster-robust standard error) finds far too much. Where the means of all
+    stimuli differ the other way than those of groups do, p is 1.
 
     Args:
         x: Responses.
@@ -144,21 +143,11 @@ def p_of_sums(
     in_b: Bool[np.ndarray, "*labellings groups"],
 ) -> Float[np.ndarray, "*labellings units"]:
     """Return the p of `grouped_p` from what `group_sums` gave."""
-    size = sizes[:, None].astype(np.float64)
-
-    def mean_and_error(member: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        weights = member.astype(np.float64)
-        n_groups, n = weights.sum(axis=-1, keepdims=True), weights @ size
-        mean = weights @ sums / n
-        squares = weights @ sums**2 - 2 * mean * (weights @ (size * sums)) + mean**2 * (weights @ size**2)
-        return mean, n_groups / (n_groups - 1) * np.maximum(squares, 0.0) / n**2, n_groups - 1
-
+    a, b = in_a.astype(np.float64), in_b.astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        (mean_a, error_a, df_a), (mean_b, error_b, df_b) = mean_and_error(in_a), mean_and_error(in_b)
-        error = error_a + error_b
-        t = (mean_a - mean_b) / np.sqrt(error)
-        df = np.where(error == 0, 1.0, error**2 / (error_a**2 / df_a + error_b**2 / df_b))
-        return 2 * special.stdtr(df, -np.abs(t))
+        of_stimuli = a @ sums / (a @ sizes)[..., None] - b @ sums / (b @ sizes)[..., None]
+    of_groups = welch_t(sums / sizes[:, None], in_a, in_b)
+    return np.where(of_groups.t * of_stimuli < 0, 1.0, of_groups.p)
 
 
 def residuals(
