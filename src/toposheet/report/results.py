@@ -19,11 +19,11 @@ from toposheet.cortex.controls import left_out, named, split_name
 from toposheet.cortex.profiles import RESAMPLES
 from toposheet.cortex.statistics import summary_of
 from toposheet.files import folder_aside
-from toposheet.report.batteries import Battery, Study, token_counter
+from toposheet.report.batteries import Battery, Study
 from toposheet.settings import Settings
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.measures import matching
-from toposheet.topography import fingerprint, load, load_topography, local_folder
+from toposheet.topography import fingerprint, load, load_topography, local_folder, token_counter
 
 SUMMARY, MAPS, SETTINGS = "summary.csv", "maps.nc", "analysis.json"
 STATISTICS, RESPONSES, CURVES, CLUSTERS = "statistics.csv", "responses.csv", "correlation.csv", "clusters.csv"
