@@ -22,7 +22,7 @@ from toposheet.files import folder_aside
 from toposheet.report.batteries import Battery, Study
 from toposheet.settings import Settings
 from toposheet.stimuli.contrasts import Contrast
-from toposheet.stimuli.measures import matching
+from toposheet.stimuli.measures import differences
 from toposheet.topography import fingerprint, load, load_topography, local_folder, token_counter
 
 SUMMARY, MAPS, SETTINGS = "summary.csv", "maps.nc", "analysis.json"
@@ -114,7 +114,7 @@ def _of_model(
             progress=not bar.disable, pooling=settings.pooling, cache=cache,
         )  # fmt: skip
         for compared, texts in _compared(study, names):
-            add(MATCHING, matching(texts, count), stimuli=study.name, contrast=compared)
+            add(MATCHING, differences(texts, count), stimuli=study.name, contrast=compared)
         add(RESPONSES, response_statistics(of_study, permutations, seed).drop(columns="contrast"), stimuli=study.name)
         add(CURVES, correlation_curve(of_study, permutations, seed), stimuli=study.name)
         if study.contrasts:
