@@ -8,7 +8,7 @@ demo: .venv/demo.stamp
 	$(BIN)/toposheet demo
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-slow: .venv/dev.stamp
 	$(BIN)/python -m pytest -q -m slow -s

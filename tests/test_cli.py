@@ -495,6 +495,7 @@ def test_a_second_run_leaves_no_files_of_the_first_and_none_of_the_users_are_los
     assert len(stored["model"]["fingerprint"]) == 64
 
 
+@pytest.mark.slow
 def test_a_report_in_the_folder_of_another_models_is_that_of_its_own_model(
     capsys, tmp_path, folder, sentences, topo, tokenizer
 ):

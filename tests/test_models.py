@@ -136,6 +136,7 @@ def test_the_weights_beat_a_bigram_model_on_text_that_is_held_out(name):
     assert task_loss(model, held_out_blocks) < bigram_loss(counted, held_out_blocks, recipe.vocabulary) - 0.3
 
 
+@pytest.mark.slow
 def test_report_stands_the_control_beside_a_shipped_model_but_not_beside_a_folder_of_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     stimuli = ts.stimuli_for("small")

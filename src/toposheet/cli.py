@@ -255,6 +255,7 @@ def localize(
         pooling: What a response is: mean, sum or last of the activations over a text's own tokens.
         reading: How stimuli are read.
     """
+    settings = Settings(min_size=min_size, contiguity=contiguity, pooling=pooling)
     _check_out(out)
     from toposheet.report.localizing import write_localizer
 
@@ -263,9 +264,7 @@ def localize(
     default = next((f"{a}:{b}" for a, b in (("sentence", "nonword"), ("S", "N")) if {a, b} <= conditions), None)
     contrast = contrast or default
     wanted = _contrasts(table, [contrast] if contrast else [], reading)[0]
-    found = write_localizer(
-        model, table, wanted, out, Path(stimuli or "synthetic").name, percent, q, min_size, contiguity, pooling
-    )
+    found = write_localizer(model, table, wanted, out, Path(stimuli or "synthetic").name, percent, q, settings)
     print(f"{found.rule}: {found.n_selected:,} of {found.n_units:,} units ({found.n_selected / found.n_units:.1%})")
     print(found.held_out)
     print(f"\nThe localizer: {out.resolve()} (localizer.nc, cross_validated.csv, figures)")

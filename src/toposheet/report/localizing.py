@@ -18,9 +18,11 @@ from toposheet.cortex.localizer import LOCALIZER, save_localizer
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.network import localizer_map
 from toposheet.files import folder_aside
-from toposheet.stats.clusters import MIN_SIZE
+from toposheet.settings import Settings
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.topography import Topography, check_tokenizer, fingerprint, load
+
+_DEFAULT = Settings()
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,7 @@ def write_localizer(
     name: str,
     percent: float | None = None,
     q: float = 0.05,
-    min_size: int = MIN_SIZE,
-    contiguity: str = "queen",
-    pooling: str = "mean",
+    settings: Settings = _DEFAULT,
 ) -> Found:
     """Write `localizer.nc`, `cross_validated.csv` and figures of a model to a folder, and return what was found.
 
@@ -67,15 +67,15 @@ def write_localizer(
         name: Of the stimuli, for the figure.
         percent: See `cortex.localize`.
         q: See `cortex.localize`.
-        min_size: See `cortex.grow_clusters`.
-        contiguity: See `cortex.grow_clusters`.
-        pooling: See `cortex.respond`.
+        settings: How: its `pooling`, `contiguity` and `min_size`.
     """
-    responses, topo, identity = _responses(source, stimuli, pooling)
+    responses, topo, identity = _responses(source, stimuli, settings.pooling)
     data = responses_to(responses, wanted)
     localizer = localize(data, wanted.a, wanted.b, percent, q, model=identity)
     table = cross_validated(data, wanted.a, wanted.b, percent, q)
-    localizer = localizer.assign(cluster=grow_clusters(localizer, min_size=min_size, contiguity=contiguity))
+    localizer = localizer.assign(
+        cluster=grow_clusters(localizer, min_size=settings.min_size, contiguity=settings.contiguity)
+    )
     figure = localizer_map(topo.to_grid(localizer["t"]), topo.to_grid(localizer["mask"].astype(float)), wanted.name)
     with folder_aside(out / "figures") as aside:
         save_figure(figure, aside, "localizer", stamp(stimuli, name))

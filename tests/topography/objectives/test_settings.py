@@ -49,11 +49,12 @@ def run(script, *arguments):
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
 
 
+@pytest.mark.slow
 def test_compiles_whole_and_gives_the_same():
     run("compiled.py")
 
 
-@pytest.mark.parametrize("processes", [2, 4])
+@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_any_split_over_processes_gives_the_loss_and_gradient_of_the_whole_batch(processes):
     run("parallel.py", str(processes))
 
