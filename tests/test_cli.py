@@ -557,6 +557,53 @@ def test_a_model_folder_can_be_the_out_of_what_is_computed_of_it_and_stays_what_
     assert (folder / "localizer.nc").is_file()
 
 
+def test_each_contrast_has_its_own_table_of_how_conditions_differ(capsys, tmp_path, folder, sentences):
+    table = pd.read_csv(sentences)
+    table["condition"] = table["condition"].replace({"W": "model"})  # also the name of a column of the tables
+    table.loc[table["condition"] == "S", "text"] += " and a river"
+    table.to_csv(tmp_path / "s.csv", index=False)
+    arguments = [
+        "--stimuli",
+        tmp_path / "s.csv",
+        "--contrast",
+        "S:N",
+        "J:model",
+        "--permutations",
+        "5",
+        "--no-controls",
+    ]
+    ran(capsys, "report", folder, *arguments, "--out", tmp_path / "out")
+    stored = pd.read_csv(tmp_path / "out" / "matching.csv")
+    assert stored.groupby("contrast")["group"].unique().map(list).to_dict() == {
+        "S:N": ["S", "N"],
+        "J:model": ["model", "J"],
+    }
+    words = stored[stored["measure"] == "words"].set_index(["contrast", "group"])
+    assert words.loc[("S:N", "S"), "mean"] == 6
+    assert words.loc[("J:model", "model"), "mean"] == 3
+    assert words.loc["S:N", "p"].max() < 0.01
+    assert words.loc["J:model", "p"].min() == 1
+    page = (tmp_path / "out" / "report.html").read_text().partition("How well conditions are matched")[2]
+    assert re.search(r">S:N</th><th>S</th><th>N</th><th>p</th>", page)
+    assert re.search(r">words</td><td>6.00 ± 0.00</td><td>3.00 ± 0.00</td><td>&lt; 0.001</td>", page)
+    assert re.search(r">J:model</th><th>model</th><th>J</th><th>p</th>", page)
+
+
+@pytest.mark.parametrize("command", ["map", "report", "compare"])
+def test_a_control_that_cannot_be_made_is_named_where_results_are(
+    capsys, monkeypatch, tmp_path, folder, sentences, command
+):
+    line = "the control word-frequency is left out: it needs the package wordfreq (pip install 'toposheet[stimuli]')"
+    arguments = [command, folder, "--stimuli", sentences, "--contrast", "S:N", "--permutations", "5"]
+    arguments += ["--controls"] if command == "compare" else []
+    assert line not in ran(capsys, *arguments, "--out", tmp_path / "with")
+    monkeypatch.setitem(sys.modules, "wordfreq", None)
+    assert f"note: {line}\n" in ran(capsys, *arguments, "--out", tmp_path / "without")
+    assert json.loads((tmp_path / "without" / "analysis.json").read_text())["left_out"] == line
+    if command == "report":
+        assert html.escape(line).replace("&#x27;", "&#39;") in (tmp_path / "without" / "report.html").read_text()
+
+
 def test_identical_texts_in_both_conditions_are_named_by_file_and_row(capsys, tmp_path, folder):
     (tmp_path / "s.csv").write_text("text,condition\n" + "a,x\nb,x\nc,x\nd,y\nb,y\ne,y\n")
     line = refused(capsys, "map", folder, "--stimuli", tmp_path / "s.csv", "--contrast", "x:y", "--out", tmp_path / "o")

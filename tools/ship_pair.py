@@ -25,12 +25,11 @@ from accelerate import Accelerator
 from toposheet.demo import STIMULI
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
-from toposheet.report.batteries import token_counter
 from toposheet.stimuli.build import build_stimuli
 from toposheet.text.corpora import BUILTIN
 from toposheet.text.shards import read_manifest
 from toposheet.text.split import split_documents
-from toposheet.topography import load, save
+from toposheet.topography import load, save, token_counter
 from toposheet.topography.checkpoint import SHIPPED
 from toposheet.train.batches import RunText, read_text
 from toposheet.train.card import write_card

@@ -338,6 +338,7 @@ def ledger(
     models = _with_control(model, control)
     compute(models, battery, out, settings, cache_folder())
     print(write_ledger(models, out))
+    _print_left_out(out)
     print(f"The ledger: {(out / 'ledger.md').resolve()} (and ledger.csv)")
 
 
@@ -372,6 +373,7 @@ def compare(
     every = {name: model for of_group in groups.values() for name, model in of_group.items()}
     compute(every, battery, out, settings, cache_folder())
     print(write_comparison({group: list(of_group) for group, of_group in groups.items()}, out, seed=settings.seed))
+    _print_left_out(out)
     print(f"The comparison: {out.resolve()} (compare.csv, statistics.csv, figures)")
 
 
@@ -773,7 +775,6 @@ def _print_table(out: Path) -> None:
 
     from toposheet.figures.numbers import number
     from toposheet.report.page import medians, of_interest
-    from toposheet.report.results import SETTINGS
 
     print("\nMedians over taps:")
     print(f"{'contrast':18} {'fwhm':>4} {'model':12} {'signif.':>7} {'I':>6} {'place-null':>13} {'z':>6} "
@@ -785,6 +786,13 @@ def _print_table(out: Path) -> None:
             f"{number(row['morans_i']):>6} {place:>13} {number(row['z'], 1):>6} "
             f"{label:>13} {number(row['label_z'], 1):>5} {number(row['cross_half_i']):>10}"
         )
+    _print_left_out(out)
+
+
+def _print_left_out(out: Path) -> None:
+    """Say which negative control is not in what was computed."""
+    from toposheet.report.results import SETTINGS
+
     if note := json.loads((out / SETTINGS).read_text())["left_out"]:
         print(f"note: {note}")
 

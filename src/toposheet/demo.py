@@ -14,13 +14,13 @@ from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
 from toposheet.report import compute, write_report
-from toposheet.report.batteries import CONTRASTS, STIMULI, battery_of, builtin_stimuli, token_counter
+from toposheet.report.batteries import CONTRASTS, STIMULI, battery_of, builtin_stimuli
 from toposheet.report.page import PAGE, Check
 from toposheet.report.results import MAPS, SETTINGS, STATISTICS, SUMMARY, described
 from toposheet.settings import Settings
 from toposheet.stimuli.table import read_stimuli
 from toposheet.text.pipeline import prepare_builtin
-from toposheet.topography import tokenizer_of
+from toposheet.topography import token_counter, tokenizer_of
 from toposheet.train.claims import RESULT, claim, stopping_with
 from toposheet.train.loop import train
 

@@ -47,7 +47,7 @@ def test_profiles_are_bars_with_the_interval_of_each_condition_and_a_line_for_ea
 
 
 def test_a_model_without_clusters_says_so(figure):
-    assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["no cluster of 10 units"]
+    assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["no cluster"]
 
 
 def test_clusters_are_outlined_on_the_sheet_of_their_model_also_where_they_touch(figure):

@@ -1,3 +1,5 @@
+import numpy as np
+import pandas as pd
 import pytest
 
 from toposheet import stimulus_set
@@ -81,6 +83,15 @@ def test_matching_shows_in_what_conditions_differ(tmp_path):
     assert table.loc["letters", "p"] < 1e-6
     assert table.loc["words", "p"] == 1.0
     assert table.loc["tokens", "p"] == pytest.approx(table.loc["letters", "p"])
+
+
+def test_texts_of_other_writing_systems_are_measured_too():
+    texts = ["我们喜欢音乐", "今日は世界", "مرحبا بالعالم", "Привет, мир", "🎉", ""]
+    assert text_length(texts).tolist() == [6, 5, 12, 9, 0, 0]
+    assert np.isfinite(word_frequency(texts)).all()
+    table = matching(pd.DataFrame({"text": texts, "condition": list("aaabbb")}), n_tokens=len)
+    assert table["measure"].tolist() == ["letters", "words", "Zipf frequency", "tokens"]
+    assert table["p"].between(0, 1).all()
 
 
 def test_a_check_says_what_could_mislead_and_refuses_what_analyses_refuse(tmp_path):

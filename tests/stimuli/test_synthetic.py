@@ -19,6 +19,7 @@ from toposheet.recipes import demo
 from toposheet.stimuli.lexicon import FUNCTION_WORDS, base_and_ending, is_word, with_ending
 from toposheet.stimuli.matched import difference, matched
 from toposheet.stimuli.nonwords import NonwordMaker
+from toposheet.stimuli.sentences import as_nonwords
 from toposheet.stimuli.synthetic import jabberwocky, language, pairs, scrambled, swjn, words
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.split import split_documents
@@ -253,46 +254,91 @@ def test_articles_fit_what_follows_them_in_jabberwocky(lists):
     assert all((article == "an") == (word[0] in "aeiou") for article, word in followed if word not in FUNCTION_WORDS)
 
 
-def test_forms_of_a_word_share_the_stem_of_their_nonword(trained_words, rng):
+def test_forms_of_a_word_share_the_stem_of_their_nonword(trained_words, n_tokens, rng):
     maker = NonwordMaker(dict.fromkeys(sorted(trained_words), 2), is_word)
-    nonsense = jabberwocky(["he", "walked", "while", "she", "walks", "a", "dog"], maker, is_word, rng)
+    nonsense = jabberwocky(["he", "wandered", "while", "she", "wanders", "a", "dog"], maker, is_word, rng, n_tokens)
     assert [nonsense[0], *nonsense[2:4]] == ["he", "while", "she"]
-    assert nonsense[1].removesuffix("ed")[:3] == nonsense[4][:3]
+    assert nonsense[1].removesuffix("ed")[:5] == nonsense[4][:5]
 
 
-def test_two_words_of_a_text_never_have_the_same_nonword(rng):
+def test_two_words_of_a_text_never_have_the_same_nonword(n_tokens, rng):
     class Scripted(NonwordMaker):
-        def make(self, length, rng, distance=None) -> str:
-            return stems.pop(0)
+        def make(self, length, rng, misfit=lambda nonword: 0.0, fits=lambda nonword: True) -> str:
+            return next(filter(fits, ("blorp", "glasp")))
 
-    stems = ["blorp", "blorp", "glasp"]
-    assert jabberwocky(["cat", "mouse"], Scripted({}), lambda word: False, rng) == ["blorp", "glasp"]
+    assert jabberwocky(["cat", "mouse"], Scripted({}), lambda word: False, rng, n_tokens) == ["blorp", "glasp"]
 
 
-def test_nonwords_are_chosen_to_have_about_as_many_tokens_as_their_words(made, documents, n_tokens):
+def tokens_of(table, n_tokens):
+    return table["text"].map(n_tokens).groupby(table["condition"]).mean()
+
+
+def test_lists_of_nonwords_have_few_more_tokens_than_sentences(made, documents, n_tokens):
+    """For `small`, where the choice is not made: 11 tokens more; J, which has function words, 6 more."""
+    for seed in SEEDS:
+        localizer, measured = (tokens_of(made[name, seed], n_tokens) for name in ("language", "swjn"))
+        assert 0 < localizer["nonword"] - localizer["sentence"] < 6
+        assert 0 < measured["N"] - measured["S"] < 6
+        assert abs(measured["J"] - measured["S"]) < 2
     train, held_out = documents
-    for name, alike, condition in (("language", "sentence", "nonword"), ("swjn", "S", "J")):
-        plainly = {"language": language, "swjn": swjn}[name](held_out, train)
-        excess = []
-        for table in (plainly, made[name, 0]):
-            tokens = table["text"].map(n_tokens).groupby(table["condition"]).mean()
-            excess.append(tokens[condition] - tokens[alike])
-        assert 0 < excess[1] < 0.85 * excess[0], (name, excess)  # few short non-words are one token, as short words are
+    plainly = tokens_of(language(held_out, train), n_tokens)
+    assert plainly["nonword"] - plainly["sentence"] > 10
 
 
-def test_of_several_nonwords_the_nearest_is_made_and_short_ones_still_come_evenly(trained_words, rng):
+def test_nonwords_are_as_varied_as_the_words_of_sentences(made, lists):
+    """Though few short ones are one token: which come again more than others, as function words do."""
+    table = made["language", 0]
+    texts = {c: re.findall("[a-z]+", " ".join(rows["text"]).lower()) for c, rows in table.groupby("condition")}
+    texts |= {condition: list(chain(*lists[condition])) for condition in ("S", "N")}
+    for real, made_up in (("sentence", "nonword"), ("S", "N")):
+        assert len(set(texts[made_up])) / len(texts[made_up]) > len(set(texts[real])) / len(texts[real])
+        (_, most), (_, most_real) = (Counter(texts[name]).most_common(1)[0] for name in (made_up, real))
+        assert most < most_real / 3
+        longer = [word for word in texts[made_up] if len(word) > 4]
+        assert len(set(longer)) > 0.99 * len(longer)
+
+
+def test_of_several_nonwords_the_best_is_made_and_short_ones_come_again_where_it_pays(trained_words, rng):
+    def misfit(nonword: str) -> float:
+        return 0.5 * (nonword[0] != "s")
+
     maker = NonwordMaker(dict.fromkeys(sorted(trained_words), 2), is_word)
+    assert all(maker.make(7, rng, misfit).startswith("s") for _ in range(20))
+    shorts = [maker.make(3, rng, misfit) for _ in range(400)]
+    n = Counter(shorts)
+    assert len(n) == 100
+    begun = [n[word] for word in n if word.startswith("s")]
+    others = [n[word] for word in n if not word.startswith("s")]
+    assert np.mean(begun) - np.mean(others) == pytest.approx(5, abs=1)  # a tenth of a token for each use
+    assert max(max(uses) - min(uses) for uses in (begun, others)) <= 1
 
-    def distance(nonword: str) -> float:
-        return float(nonword[0] != "s")
 
-    longs = [maker.make(7, rng, distance) for _ in range(40)]
-    assert sum(nonword.startswith("s") for nonword in longs) > 30
-    assert len(set(longs)) > 35
-    shorts = [maker.make(3, rng, distance) for _ in range(100)]
-    assert len(set(shorts)) == 100
-    first = [nonword.startswith("s") for nonword in shorts]
-    assert sum(first[:20]) > sum(first[80:])
+def test_long_words_make_up_for_the_tokens_that_short_ones_before_them_have_too_many(rng):
+    class Scripted(NonwordMaker):
+        def make(self, length, rng, misfit=lambda nonword: 0.0, fits=lambda nonword: True) -> str:
+            return min({3: ["xyp"], 6: ["troopa", "xroopa", "xxoopa"]}[length], key=misfit)
+
+    def n_tokens(text: str) -> int:
+        return 5 + 2 * text.count("x")
+
+    assert as_nonwords("cat xxtree", Scripted({}), rng, n_tokens) == "xyp xroopa"
+    nonsense = jabberwocky(["the", "cat", "of", "xxtree"], Scripted({}), lambda word: False, rng, n_tokens)
+    assert nonsense == ["the", "xyp", "of", "xroopa"]
+
+
+def test_tokens_are_counted_in_the_place_of_a_word(rng):
+    seen = set()
+
+    def n_tokens(text: str) -> int:
+        seen.add(text)
+        return len(text)
+
+    class Scripted(NonwordMaker):
+        def make(self, length, rng, misfit=lambda nonword: 0.0, fits=lambda nonword: True) -> str:
+            return min(["glasp"], key=misfit)
+
+    assert as_nonwords("Mouse, mouse half-mouse.", Scripted({}), rng, n_tokens) == "Glasp, glasp glasp-glasp."
+    assert {"Mouse", "Glasp", "a mouse", "a glasp", "a-mouse", "a-glasp"} <= seen
 
 
 def test_no_nonword_has_a_letter_three_times_in_a_row(rng):
@@ -315,8 +361,10 @@ def test_nonwords_look_and_sound_like_english(lists, trained_words):
         assert set(re.findall("[aeiouy]+|[^aeiouy]+", nonword)) <= clusters
 
 
-def test_short_nonwords_come_evenly(lists):
-    short = Counter(nonword for nonword in chain(*lists["N"]) if len(nonword) == 3)
+def test_short_nonwords_come_evenly_where_tokens_do_not_count(documents):
+    train, held_out = documents
+    of_lists = swjn(held_out, train).query("condition == 'N'")["text"]
+    short = Counter(nonword for nonword in " ".join(of_lists).split() if len(nonword) == 3)
     assert len(short) > 90
     assert max(short.values()) - min(short.values()) <= 1
 
@@ -524,7 +572,7 @@ def test_missing_norms_say_how_to_install_them(monkeypatch):
             make()
 
 
-def test_a_nonword_that_fits_nowhere_is_no_endless_search(rng):
+def test_a_nonword_that_fits_nowhere_is_no_endless_search(n_tokens, rng):
     maker = NonwordMaker({"banana": 2, "panama": 2, "canada": 2, "panada": 2})
     with pytest.raises(ValueError, match="no non-word"):
-        jabberwocky(["bananas"], maker, lambda word: True, rng)
+        jabberwocky(["bananas"], maker, lambda word: True, rng, n_tokens)

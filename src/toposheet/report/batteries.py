@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from toposheet.stimuli.synthetic import swjn
 from toposheet.stimuli.table import read_stimuli
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.split import split_documents
-from toposheet.topography import check_model_folder, check_tokenizer, local_folder, tokenizer_of
+from toposheet.topography import check_model_folder, local_folder, token_counter, tokenizer_of
 
 STIMULI = "stimuli.csv"  # beside a model: those that it is shown by default
 SYNTHETIC, PUBLISHED = "synthetic", "published"
@@ -204,16 +203,6 @@ def tokens_of(model: str | Path) -> Callable[[str], int]:
     folder = local_folder(model)
     check_model_folder(folder)
     return token_counter(tokenizer_of(folder), model)
-
-
-def token_counter(tokenizer: Any, model: str | Path) -> Callable[[str], int]:
-    """Return a function that counts the tokens of a text.
-
-    Raises:
-        ValueError: the model has no tokenizer.
-    """
-    check_tokenizer(tokenizer, model)
-    return functools.cache(lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]))
 
 
 def context_of(model: str | Path) -> int | None:

@@ -44,6 +44,7 @@ from toposheet.report.results import (
     SUMMARY,
     TEXTS,
 )
+from toposheet.stimuli.measures import side_by_side
 from toposheet.train.claims import read_result
 from toposheet.train.log import METRICS, read_metrics
 from toposheet.train.snapshots import read_snapshots
@@ -270,7 +271,9 @@ def _surviving(out: Path, statistics: pd.DataFrame) -> pd.DataFrame:
     there = there[there["fwhm_mm"] == there["fwhm_mm"].min()].sort_values(
         "contrast", key=lambda names: names.map({name: i for i, name in enumerate(dict.fromkeys(names))}), kind="stable"
     )
-    table = pd.read_csv(out / CLUSTERS).fillna({"control": ""}) if (out / CLUSTERS).is_file() else pd.DataFrame()
+    table = pd.DataFrame()
+    if (out / CLUSTERS).is_file():
+        table = pd.read_csv(out / CLUSTERS, dtype={"control": str}).fillna({"control": ""})
     rows = []
     for row in there.to_dict("records"):
         own = table
@@ -297,12 +300,11 @@ def _without_control(table: pd.DataFrame) -> pd.DataFrame:
 
 def _matching(out: Path) -> list[tuple[str, pd.DataFrame]]:
     """Return for each contrast in what its conditions differ; counts of tokens are those of the first model."""
-    table = pd.read_csv(out / MATCHING).fillna({"contrast": ""})
-    table = table[table["model"] == table["model"].iloc[0]].drop(columns="model")
+    table = pd.read_csv(out / MATCHING, dtype={"group": str}, keep_default_na=False, na_values={"p": [""]})
+    table = table[table["model"] == table["model"].iloc[0]]
     compared = []
     for (stimuli, contrast), rows in table.groupby(["stimuli", "contrast"], sort=False):  # pyright: ignore[reportGeneralTypeIssues]
-        conditions = rows.drop(columns=["stimuli", "contrast", "p"]).dropna(axis="columns", how="all")
-        compared.append((str(contrast or stimuli), conditions.assign(p=rows["p"])))
+        compared.append((str(contrast or stimuli), side_by_side(rows)))
     return compared
 
 

@@ -19,11 +19,11 @@ from toposheet.cortex.controls import left_out, named, split_name
 from toposheet.cortex.profiles import RESAMPLES
 from toposheet.cortex.statistics import summary_of
 from toposheet.files import folder_aside
-from toposheet.report.batteries import Battery, Study, token_counter
+from toposheet.report.batteries import Battery, Study
 from toposheet.settings import Settings
 from toposheet.stimuli.contrasts import Contrast
-from toposheet.stimuli.measures import matching
-from toposheet.topography import fingerprint, load, load_topography, local_folder
+from toposheet.stimuli.measures import differences
+from toposheet.topography import fingerprint, load, load_topography, local_folder, token_counter
 
 SUMMARY, MAPS, SETTINGS = "summary.csv", "maps.nc", "analysis.json"
 STATISTICS, RESPONSES, CURVES, CLUSTERS = "statistics.csv", "responses.csv", "correlation.csv", "clusters.csv"
@@ -118,7 +118,7 @@ def _of_model(
             progress=not bar.disable, pooling=settings.pooling, cache=cache,
         )  # fmt: skip
         for compared, texts in _compared(study, names):
-            add(MATCHING, matching(texts, count), stimuli=study.name, contrast=compared)
+            add(MATCHING, differences(texts, count), stimuli=study.name, contrast=compared)
         add(RESPONSES, response_statistics(of_study, permutations, seed).drop(columns="contrast"), stimuli=study.name)
         add(CURVES, correlation_curve(of_study, permutations, seed), stimuli=study.name)
         if study.contrasts:

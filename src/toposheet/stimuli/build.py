@@ -11,6 +11,7 @@ import pandas as pd
 
 from toposheet.stimuli.lexicon import lemmas, zipf
 from toposheet.stimuli.matched import Cell, difference, matched
+from toposheet.stimuli.measures import differences
 from toposheet.stimuli.sentences import word_counts
 from toposheet.stimuli.synthetic import language
 
@@ -85,9 +86,9 @@ def _noun_and_verb_lists(
 
     def p_values(chosen: dict[Cell, pd.DataFrame]) -> dict[str, float]:
         p = {name: difference([words[name] for words in chosen.values()]) for name in measures}
-        if n_tokens is not None:
-            p["tokens of lists"] = difference([np.array([*map(n_tokens, _lists(words))]) for words in chosen.values()])
-        return p
+        lists = [pd.DataFrame({"text": _lists(words), "condition": part}) for (part, _), words in chosen.items()]
+        of_lists = differences(pd.concat(lists), n_tokens)
+        return p | dict(zip(of_lists["measure"] + " of lists", of_lists["p"], strict=True))
 
     chosen = matched(pools, measures, n * WORDS_IN_LIST, rng, p_values)
     return {part: _lists(words) for (part, _), words in chosen.items()}

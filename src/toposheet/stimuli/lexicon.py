@@ -114,6 +114,7 @@ def base_and_ending(word: str) -> tuple[str, str]:
     return word, ""
 
 
+@functools.cache
 def with_ending(stem: str, ending: str) -> str:
     """Return a stem with an ending put on it by the rules of English spelling.
 

@@ -60,7 +60,7 @@ def with_groups(stimuli: pd.DataFrame) -> pd.DataFrame:
 def matching(
     stimuli: pd.DataFrame, n_tokens: Callable[[str], int] | None = None, by: Sequence[str] = ("condition",)
 ) -> pd.DataFrame:
-    """Return how far groups of stimuli differ in what they are not meant to differ in.
+    """Return how far groups of stimuli differ in what they are not meant to differ in, as a table to read.
 
     Args:
         stimuli: A table with columns `text` and `condition`.
@@ -70,6 +70,19 @@ def matching(
     Returns:
         A row for each measure (letters, words, Zipf frequency, tokens): the mean ± sd of each group, and the p of a
         difference between any of them (`matched.difference`; nan for a single one).
+    """
+    return side_by_side(differences(stimuli, n_tokens, by))
+
+
+def differences(
+    stimuli: pd.DataFrame, n_tokens: Callable[[str], int] | None = None, by: Sequence[str] = ("condition",)
+) -> pd.DataFrame:
+    """Return the numbers of `matching`: a row for each measure and group, columns `measure, group, mean, sd, p`.
+
+    Args:
+        stimuli: A table with columns `text` and `condition`.
+        n_tokens: How many tokens a model makes of a text; none leaves that out.
+        by: Columns whose values make the groups.
     """
     texts = stimuli["text"].tolist()
     measures = {"letters": text_length(texts), "words": np.array([len(text.split()) for text in texts], dtype=float)}
@@ -82,7 +95,16 @@ def matching(
     rows = []
     for name, values in measures.items():
         of_groups = {label: values[labels == label] for label in groups}
-        row: dict[str, object] = {"measure": name}
-        row |= {label: f"{group.mean():.2f} ± {group.std(ddof=1):.2f}" for label, group in of_groups.items()}
-        rows.append(row | {"p": difference(list(of_groups.values())) if len(groups) > 1 else float("nan")})
-    return pd.DataFrame(rows)
+        p = difference(list(of_groups.values())) if len(groups) > 1 else float("nan")
+        rows += [(name, label, group.mean(), group.std(ddof=1), p) for label, group in of_groups.items()]
+    return pd.DataFrame(rows, columns=["measure", "group", "mean", "sd", "p"])
+
+
+def side_by_side(found: pd.DataFrame) -> pd.DataFrame:
+    """Return `differences` with a row for each measure, its groups beside each other."""
+    rows = []
+    for name, groups in found.groupby("measure", sort=False):
+        spread = zip(groups["group"], groups["mean"], groups["sd"], strict=True)
+        of_groups = {group: f"{mean:.2f} ± {sd:.2f}" for group, mean, sd in spread}
+        rows.append({"measure": name} | of_groups | {"p": groups["p"].iloc[0]})
+    return pd.DataFrame(rows, columns=None if rows else ["measure", "p"])

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import bisect
-import itertools
 import re
+from bisect import bisect
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate, pairwise
 
 import numpy as np
 
 _CLUSTER = re.compile(r"[aeiouy]+|[^aeiouy]+")
 _TRIPLE = re.compile(r"(.)\1\1")
 _END = "$"
-_CANDIDATES, _MOST_DRAWS = 20, 20_000
-_LIKELIEST = {3: 100, 4: 400}  # so many short non-words are used where they come evenly: the rest look odd ("utyl")
+_LONGEST = 20
+_CANDIDATES = 300  # non-words that have not come yet, for each place
+_LIKELIEST = {3: 100, 4: 400}  # so many short ones are used at all: the others look odd ("utyl")
+_USE_OF_SHORT, _USE_OF_LONG = 1 / 10, 2.0  # one that has come once is as bad as a new one of so many tokens too many
 
 
 class NonwordMaker:
@@ -22,8 +24,7 @@ class NonwordMaker:
 
     A word is cut into clusters of vowels and of consonants (*str-ea-m*); clusters are chained as they follow
     each other in real words, a Markov chain of order 2, as in Wuggy (Keuleers & Brysbaert 2010,
-    doi:10.3758/BRM.42.3.627). Chains that are words, or have a letter three times in a row, are thrown away. Non-words
-    of 3 and 4 letters, of which there are few, come again only when all have come.
+    doi:10.3758/BRM.42.3.627). Chains that are words, or have a letter three times in a row, are thrown away.
 
     Args:
         counts: English words (lower case letters) and how often they occur.
@@ -33,8 +34,8 @@ class NonwordMaker:
     def __init__(self, counts: Mapping[str, int], is_word: Callable[[str], bool] = lambda word: False) -> None:
         self._words = set(counts)
         self._is_word = is_word
-        self._short: dict[int, list[str]] = {}
-        self._to_come: dict[int, list[str]] = {}
+        self._uses: dict[int, dict[str, int]] = defaultdict(dict)  # of each candidate of a length
+        self._made: Counter[int] = Counter()  # of a length
         follows: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         for word in counts:
             if 3 <= len(word) <= 14:
@@ -42,80 +43,85 @@ class NonwordMaker:
                 for first, second, third in zip(clusters, clusters[1:], clusters[2:], strict=False):
                     follows[first, second][third] += 1
         # Clusters met once are often names and foreign words.
-        self._chain = {}
+        self._chain: dict[tuple[str, str], tuple[list[str], list[float]]] = {}
         for key, counter in follows.items():
             usual = {cluster: n for cluster, n in counter.items() if n > 1}
             if usual:
-                weights = np.array(list(usual.values()), dtype=float)
-                self._chain[key] = (list(usual), np.cumsum(weights / weights.sum()).tolist())
+                total = sum(usual.values())
+                self._chain[key] = (list(usual), [n / total for n in accumulate(usual.values())])
 
-    def make(self, length: int, rng: np.random.Generator, distance: Callable[[str], float] | None = None) -> str:
-        """Return a non-word of so many letters, at least 3.
+    def make(
+        self,
+        length: int,
+        rng: np.random.Generator,
+        misfit: Callable[[str], float] = lambda nonword: 0.0,
+        fits: Callable[[str], bool] = lambda nonword: True,
+    ) -> str:
+        """Return the non-word that fits best, and of those alike one that has come as seldom as possible.
+
+        There are few of 3 and of 4 letters (the likeliest chains are used): they come again when all have come, or
+        sooner where they fit better. Longer ones hardly ever come again.
 
         Args:
-            length: The number of letters.
+            length: How many letters, at least 3.
             rng: Decides which.
-            distance: How far a non-word is from what is wanted: of up to 20, the nearest is returned.
+            misfit: How many tokens a non-word has too many or too few.
+            fits: Whether it can stand there at all.
 
         Raises:
-            ValueError: the words given allow no non-word of this length.
+            ValueError: the words given allow no non-word of this length that fits.
         """
         length = max(length, 3)
-        candidates: dict[str, float] = {}
-        for nonword in itertools.islice(self._nonwords(length, rng), _CANDIDATES):
-            candidates[nonword] = distance(nonword) if distance else 0.0
-            if candidates[nonword] == 0:
-                break
-        if not candidates:
-            raise ValueError(
-                f"no non-word of {length} letters can be made from {len(self._words)} words: give more words"
-            )
-        nearest = min(candidates, key=candidates.__getitem__)
-        if length in _LIKELIEST:
-            self._to_come[length].remove(nearest)
-        return nearest
+        uses, cost = self._candidates(length, rng), _USE_OF_SHORT if length in _LIKELIEST else _USE_OF_LONG
+        candidates = list(uses)
+        bad = [misfit(nonword) + cost * uses[nonword] for nonword in candidates]
+        for i in np.lexsort((rng.random(len(bad)), np.array(bad))):
+            if fits(candidates[i]):
+                uses[candidates[i]] += 1
+                self._made[length] += 1
+                return candidates[i]
+        raise ValueError(f"no non-word of {length} letters can be made from {len(self._words)} words: give more words")
 
-    def _nonwords(self, length: int, rng: np.random.Generator) -> Iterator[str]:
-        """Yield non-words of so many letters: short ones that have not come yet, long ones as they are drawn."""
-        if length not in _LIKELIEST:
-            drawn = (self._draw(length, rng) for _ in range(_MOST_DRAWS))
-            yield from (word for word in drawn if word and self._is_nonword(word))
-            return
-        if length not in self._short:
-            chains = sorted((-p, chain) for chain, p in self._chains(length) if self._is_nonword(chain))
-            self._short[length] = [chain for _, chain in chains[: _LIKELIEST[length]]]
-            self._to_come[length] = []
-        every, to_come = self._short[length], self._to_come[length]
-        if not to_come:
-            to_come.extend(every[i] for i in rng.permutation(len(every)))
-        yield from reversed(to_come)
+    def _candidates(self, length: int, rng: np.random.Generator) -> dict[str, int]:
+        """Return non-words of so many letters and how often each has come; draw more where too few have not."""
+        uses = self._uses[length]
+        if length in _LIKELIEST:
+            if not uses:
+                chains = sorted((-p, chain) for chain, p in self._chains(length) if self._is_nonword(chain))
+                uses.update((chain, 0) for _, chain in chains[: _LIKELIEST[length]])
+            return uses
+        for _ in range(100 if self._made[length] else 20_000):
+            if len(uses) >= _CANDIDATES + self._made[length]:
+                break
+            chain = self._draw(rng)  # of whatever length
+            alike, enough = self._uses[len(chain)], _CANDIDATES + self._made[len(chain)]
+            if len(chain) > max(_LIKELIEST) and len(alike) < enough and self._is_nonword(chain):
+                alike.setdefault(chain, 0)
+        return uses
 
     def _is_nonword(self, chain: str) -> bool:
-        return chain not in self._words and not _TRIPLE.search(chain) and not self._is_word(chain)
+        pronounceable = re.search("[aeiouy]", chain) and not _TRIPLE.search(chain)
+        return bool(pronounceable) and chain not in self._words and not self._is_word(chain)
 
     def _chains(self, length: int) -> Iterator[tuple[str, float]]:
         """Yield every chain of so many letters with its probability."""
         begun = [("", "", "", 1.0)]
         while begun:
             first, second, start, p = begun.pop()
-            clusters, cumulative = self._chain.get((first, second), ((), []))
-            for cluster, share in zip(clusters, np.diff(cumulative, prepend=0.0).tolist(), strict=True):
+            clusters, cumulative = self._chain.get((first, second), ([], []))
+            for cluster, (below, above) in zip(clusters, pairwise([0.0, *cumulative]), strict=True):
                 if cluster != _END and len(start + cluster) <= length:
-                    begun.append((second, cluster, start + cluster, p * share))
-                elif cluster == _END and len(start) == length and re.search("[aeiouy]", start):
-                    yield start, p * share
+                    begun.append((second, cluster, start + cluster, p * (above - below)))
+                elif cluster == _END and len(start) == length:
+                    yield start, p * (above - below)
 
-    def _draw(self, length: int, rng: np.random.Generator) -> str | None:
-        first, second, word = "", "", ""
-        while True:
-            choice = self._chain.get((first, second))
-            if choice is None:
-                return None
-            clusters, cumulative = choice
-            cluster = clusters[min(bisect.bisect_left(cumulative, rng.random()), len(clusters) - 1)]
+    def _draw(self, rng: np.random.Generator) -> str:
+        """Return a chain; an empty one where it does not end or is longer than words are."""
+        first, second, chain = "", "", ""
+        while (first, second) in self._chain and len(chain) <= _LONGEST:
+            clusters, cumulative = self._chain[first, second]
+            cluster = clusters[bisect(cumulative, rng.random(), hi=len(clusters) - 1)]
             if cluster == _END:
-                return word if len(word) == length and re.search("[aeiouy]", word) else None
-            word += cluster
-            if len(word) > length:
-                return None
-            first, second = second, cluster
+                return chain
+            first, second, chain = second, cluster, chain + cluster
+        return ""

@@ -80,12 +80,14 @@ SETS = {
             _WORD_CONTRASTS, ("moseley.csv",), "7eea4f91bc2aab6f4da8ea1d0216a81a55a6306965fb262faf68405e9e1fec3f",
         ),
         StimulusSet(
-            "language", SYNTHETIC, "sentences and lists of pronounceable non-words",
+            "language", SYNTHETIC,
+            "sentences and lists of pronounceable non-words, with as many letters and about as many tokens",
             "text held out from training; non-words from its letter clusters", "of the text", ("sentence", "nonword"),
             ("item",), (Contrast("sentence", "nonword"),),
         ),
         StimulusSet(
-            "swjn", SYNTHETIC, "other sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N)",
+            "swjn", SYNTHETIC,
+            "other sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N), alike in letters and tokens",
             "as language; inflection by lemminflect", "of the text", ("S", "W", "J", "N"), ("item",),
             (Contrast("S", "N"),),
         ),

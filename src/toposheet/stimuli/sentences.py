@@ -15,7 +15,7 @@ NTokens = Callable[[str], int]
 
 
 def sentences_and_nonwords(
-    held_out: Sequence[str], train: Sequence[str], n: int, rng: np.random.Generator, n_tokens: NTokens | None = None
+    held_out: Sequence[str], train: Sequence[str], n: int, rng: np.random.Generator, n_tokens: NTokens
 ) -> tuple[list[str], list[str]]:
     """Return held-out sentences and, for each, the list of pronounceable non-words in its place.
 
@@ -64,29 +64,37 @@ def unseen_sentences(
     return [str(s) for s in rng.permutation(sorted(found))]
 
 
-def as_nonwords(sentence: str, maker: NonwordMaker, rng: np.random.Generator, n_tokens: NTokens | None = None) -> str:
-    """Return a sentence with a non-word of the same length in place of every word, case and punctuation kept.
+def as_nonwords(
+    text: str,
+    maker: NonwordMaker,
+    rng: np.random.Generator,
+    n_tokens: NTokens,
+    word: str = "[A-Za-z]+(?:'[a-z]+)?",
+) -> str:
+    """Return a text with a non-word of the same length in place of every word, case and punctuation kept.
+
+    Non-words are chosen such that the text, up to each of them, has as nearly as possible the tokens that it had: a
+    long word makes up for what the short ones before it have too many.
 
     Args:
-        sentence: Of words, hyphens and apostrophes, and punctuation.
-        maker: Makes the non-words.
+        text: Whose words are replaced.
+        maker: Of the non-words.
         rng: Decides which.
-        n_tokens: How many tokens a model makes of a text; each non-word is then, of several, one that has as many
-            tokens as its word or comes nearest.
+        n_tokens: How many tokens a model makes of a text.
+        word: Pattern of what is replaced.
     """
+    surplus = 0
 
     def replace(match: re.Match[str]) -> str:
-        word = match.group()
-        as_written = str.capitalize if word[0].isupper() else str
-        like = like_in_tokens(word, n_tokens)
-        return as_written(maker.make(len(word), rng, like and (lambda nonword: like(as_written(nonword)))))
+        nonlocal surplus
+        replaced = match.group()
+        cased = str.capitalize if replaced[0].isupper() else str
+        before = f"a{text[match.start() - 1]}" if match.start() else ""  # after a space a word has other tokens
+        allowed = n_tokens(before + replaced) - surplus
+        nonword = cased(
+            maker.make(len(replaced), rng, lambda nonword: abs(n_tokens(before + cased(nonword)) - allowed))
+        )
+        surplus = n_tokens(before + nonword) - allowed
+        return nonword
 
-    return re.sub(r"[A-Za-z]+(?:'[a-z]+)?", replace, sentence)
-
-
-def like_in_tokens(word: str, n_tokens: NTokens | None) -> Callable[[str], float] | None:
-    """Return how far a non-word is from a word in its number of tokens, in a text; none without a tokenizer."""
-    if n_tokens is None:
-        return None
-    wanted = n_tokens(f"a {word}")  # after a space, where a word may have other tokens than alone
-    return lambda nonword: abs(n_tokens(f"a {nonword}") - wanted)
+    return re.sub(word, replace, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import pairwise
@@ -19,7 +20,6 @@ from toposheet.stimuli.sentences import (
     NTokens,
     as_nonwords,
     known_words,
-    like_in_tokens,
     unseen_sentences,
     word_counts,
 )
@@ -39,16 +39,16 @@ def language(
     """Return sentences and, for each, a list of pronounceable non-words: a language localizer.
 
     As in Fedorenko et al. 2010 (doi:10.1152/jn.00032.2010): conditions `sentence` and `nonword`. The sentences have 10
-    to 14 words; a non-word has as many letters as the word it stands for (3 or more) and, as far as that goes, as many
-    tokens; case and punctuation are kept in both conditions.
+    to 14 words; a non-word has as many letters as the word it stands for (3 or more), a list as nearly as possible as
+    many tokens as its sentence (`sentences.as_nonwords`); case and punctuation are kept in both conditions.
 
     Args:
         held_out: Documents that the model was not trained on.
         train: Training documents: what stands in them is a word.
         per_condition: How many texts each condition has.
         seed: Decides which.
-        n_tokens: How many tokens a model makes of a text. Non-words of a tokenizer are rarer than words, so texts of
-            them still have more tokens (`measures.matching` says how many). None leaves tokens out.
+        n_tokens: How many tokens a model makes of a text. Few short non-words are one token, as short words are, so
+            lists may still have more (`measures.matching` says how many). None leaves tokens out.
 
     Returns:
         Columns `text`, `condition`, `item` (a non-word list has the item of its sentence) and `synthetic` (True).
@@ -60,7 +60,8 @@ def language(
     rng = np.random.default_rng(seed)
     sentences = unseen_sentences(held_out, train, per_condition, rng)[:per_condition]
     maker = NonwordMaker(_lexicon_words(train), _english([*train, *held_out]))
-    nonwords = [as_nonwords(sentence, maker, rng, n_tokens) for sentence in sentences]
+    count = _counter(n_tokens)
+    nonwords = [as_nonwords(sentence, maker, rng, count) for sentence in sentences]
     return _table({"sentence": sentences, "nonword": nonwords})
 
 
@@ -95,8 +96,8 @@ def swjn(
             `language` and `build_stimuli` take with the same seed, and the same `per_condition` or up to 100.
         at_least: Make fewer texts a condition where the text is short, down to this many. None: exactly
             `per_condition`.
-        n_tokens: How many tokens a model makes of a text: non-words come as near as they can to the words in whose
-            place they stand (see `language`). None leaves tokens out.
+        n_tokens: How many tokens a model makes of a text, in which J and N come as near as they can to S (see
+            `language`). None leaves tokens out.
 
     Returns:
         Columns `text`, `condition`, `item` (S, W and J of an item have the same number of words, S and J the same
@@ -121,18 +122,19 @@ def swjn(
         )
     fewest_names = set(sorted(plain, key=_unknown_words)[:n])
     chosen = [_words_of(sentence) for sentence in left if sentence in fewest_names]
-    others = _of_like_length(chosen, [_words_of(sentence) for sentence in left if sentence not in fewest_names])
+    count = _counter(n_tokens)
+    others = _of_like_length(chosen, [_words_of(sentence) for sentence in left if sentence not in fewest_names], count)
     english = _english([*train, *held_out])
     counts = _lexicon_words(train)
     whole = NonwordMaker(counts, english)
     stems = NonwordMaker({word: n for word, n in counts.items() if base_and_ending(word) == (word, "")}, english)
     texts = {
-        "S": chosen,
-        "W": scrambled(chosen, rng),
-        "J": [jabberwocky(sentence, stems, english, rng, n_tokens) for sentence in chosen],
-        "N": [[whole.make(len(word), rng, like_in_tokens(word, n_tokens)) for word in words] for words in others],
+        "S": [" ".join(sentence) for sentence in chosen],
+        "W": [" ".join(words) for words in scrambled(chosen, rng)],
+        "J": [" ".join(jabberwocky(sentence, stems, english, rng, count)) for sentence in chosen],
+        "N": [as_nonwords(" ".join(sentence), whole, rng, count, word=r"\S+") for sentence in others],
     }
-    return _table({condition: [" ".join(words) for words in lists] for condition, lists in texts.items()})
+    return _table(texts)
 
 
 def scrambled(sentences: Sequence[Sequence[str]], rng: np.random.Generator) -> list[list[str]]:
@@ -181,18 +183,19 @@ def jabberwocky(
     stems: NonwordMaker,
     english: Callable[[str], bool],
     rng: np.random.Generator,
-    n_tokens: NTokens | None = None,
+    n_tokens: NTokens,
 ) -> list[str]:
     """Return the words of a sentence with an inflected non-word in place of each that is not a function word.
 
-    Articles stay right: what follows `a` begins with a consonant, what follows `an` with a vowel.
+    Articles stay right: what follows `a` begins with a consonant, what follows `an` with a vowel. Tokens are as
+    in `as_nonwords`.
 
     Args:
         sentence: Its words, in small letters.
         stems: Makes non-words that look like base forms.
         english: Whether a string is a word: no inflected non-word is.
         rng: Decides which.
-        n_tokens: How many tokens a model makes of a text; see `swjn`.
+        n_tokens: How many tokens a model makes of a text.
 
     Raises:
         ValueError: a word finds no non-word that fits.
@@ -200,28 +203,33 @@ def jabberwocky(
     articles = {word: article for article, word in pairwise(sentence) if article in ("a", "an")}
     stem_of: dict[str, str] = {}
     made: dict[str, str] = {}
+    surplus = 0  # tokens that the text has too many, up to a word
 
-    def fits(word: str, stem: str, form: str) -> bool:
-        looks_inflected = re.search("([^isu]s|ed|ing|ly|ae)$", stem)
-        article = articles.get(word)
-        right = article is None or (article == "an") == (form[0] in "aeiou")
-        return right and not looks_inflected and form not in made.values() and not english(form)
+    def in_place_of(word: str, before: str) -> str:
+        nonlocal surplus
+        allowed = n_tokens(before + word) - surplus
+        if word not in made:
+            base, ending = base_and_ending(word)
+            article = articles.get(word)
 
-    for word in dict.fromkeys(sentence):
-        if word in FUNCTION_WORDS:
-            continue
-        base, ending = base_and_ending(word)
-        like = like_in_tokens(word, n_tokens)
-        distance = like and (lambda stem, like=like, ending=ending: like(with_ending(stem, ending)))
-        stem = stem_of.get(base) or stems.make(len(base), rng, distance)  # walk and walked have the same
-        for _ in range(1000):
-            if fits(word, stem, with_ending(stem, ending)):
-                break
-            stem = stems.make(len(base), rng, distance)
-        else:
-            raise ValueError(f"no non-word can be made for {word!r}: give more text to make them from")
-        stem_of[base], made[word] = stem, with_ending(stem, ending)
-    return [made.get(word, word) for word in sentence]
+            def fits(stem: str) -> bool:
+                form = with_ending(stem, ending)
+                looks_inflected = re.search("([^isu]s|ed|ing|ly|ae)$", stem)
+                right = article is None or (article == "an") == (form[0] in "aeiou")
+                return right and not looks_inflected and form not in made.values() and not english(form)
+
+            if base not in stem_of or not fits(stem_of[base]):  # walk and walked have the same
+                stem_of[base] = stems.make(
+                    len(base), rng, lambda stem: abs(n_tokens(before + with_ending(stem, ending)) - allowed), fits
+                )
+            made[word] = with_ending(stem_of[base], ending)
+        surplus = n_tokens(before + made[word]) - allowed
+        return made[word]
+
+    return [
+        word if word in FUNCTION_WORDS else in_place_of(word, "a " if position else "")  # tokens differ after a space
+        for position, word in enumerate(sentence)
+    ]
 
 
 def _english(documents: Sequence[str]) -> Callable[[str], bool]:
@@ -251,14 +259,19 @@ def _lexicon_words(documents: Sequence[str]) -> dict[str, int]:
     return {word: n for word, n in word_counts(documents).items() if lemmas(word)}
 
 
-def _of_like_length(sentences: list[list[str]], others: list[list[str]]) -> list[list[str]]:
+def _of_like_length(sentences: list[list[str]], others: list[list[str]], n_tokens: NTokens) -> list[list[str]]:
     """Return for each sentence another one, such that lists of non-words in its place are about as long."""
 
-    def size(words: list[str], shortest: int) -> tuple[int, int]:
-        return 5 * len(words), sum(max(len(word), shortest) for word in words)
+    def size(words: list[str], shortest: int) -> tuple[int, int, int]:
+        return 5 * len(words), sum(max(len(word), shortest) for word in words), n_tokens(" ".join(words))
 
     cost = cdist([size(words, 1) for words in sentences], [size(words, 3) for words in others], "cityblock")
     return [others[i] for i in linear_sum_assignment(cost)[1]]
+
+
+def _counter(n_tokens: NTokens | None) -> NTokens:
+    """Return a counter of tokens that remembers; without a tokenizer no text has any."""
+    return functools.cache(n_tokens or (lambda text: 0))
 
 
 def _words_of(sentence: str) -> list[str]:

@@ -7,6 +7,7 @@ from toposheet.topography.checkpoint import (
     pretrained,
     save,
     shipped,
+    token_counter,
     tokenizer_of,
 )
 from toposheet.topography.fingerprint import fingerprint
@@ -38,5 +39,6 @@ __all__ = [
     "spatial_loss",
     "spatial_losses",
     "tap_widths",
+    "token_counter",
     "tokenizer_of",
 ]

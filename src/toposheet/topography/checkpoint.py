@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +142,16 @@ def check_tokenizer(tokenizer: Any, source: str | Path) -> None:
     """
     if tokenizer is None:
         raise ValueError(f"{source} has no tokenizer: save it with toposheet.save(..., tokenizer)")
+
+
+def token_counter(tokenizer: Any, source: str | Path) -> Callable[[str], int]:
+    """Return a function that counts the tokens of a text.
+
+    Raises:
+        ValueError: the model has no tokenizer.
+    """
+    check_tokenizer(tokenizer, source)
+    return functools.cache(lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]))
 
 
 def check_model_folder(folder: Path) -> None:

@@ -20,7 +20,7 @@ from toposheet.recipes import Recipe
 from toposheet.settings import Settings
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.sentences import sentences_and_nonwords
-from toposheet.topography import Topography
+from toposheet.topography import Topography, token_counter
 from toposheet.train.batches import RunText
 
 TABLE = "snapshots.csv"
@@ -41,9 +41,9 @@ def snapshot_stimuli(text: RunText, recipe: Recipe) -> pd.DataFrame | None:
     """
     tokenizer = text.tokenizer
     held_out, train = (text.blocks.documents(split, _SAMPLE_TOKENS, tokenizer) for split in ("validation", "train"))
-    rng = np.random.default_rng(recipe.seed)
+    rng, count = np.random.default_rng(recipe.seed), token_counter(tokenizer, "the text")
     try:
-        pairs = list(zip(*sentences_and_nonwords(held_out, train, PER_CONDITION, rng), strict=True))
+        pairs = list(zip(*sentences_and_nonwords(held_out, train, PER_CONDITION, rng, count), strict=True))
     except ValueError as error:
         logging.getLogger(__name__).warning("no snapshots of the maps: %s", error)
         return None
