@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import json
 import math
 import os
 import re
@@ -21,7 +20,7 @@ import tyro
 
 from toposheet import __version__, recipes
 from toposheet.recipes import Recipe
-from toposheet.settings import Contiguity, Pooling, Settings
+from toposheet.settings import DEFAULT, Contiguity, Pooling, Settings, check_seed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +32,7 @@ DONE, FAILED, MISTAKE = 0, 1, 2
 PROGRAM = "toposheet"
 
 _Model = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-_BY_DEFAULT, _WITHOUT_CONTROLS = Settings(), Settings(controls=False)
+_WITHOUT_CONTROLS = Settings(controls=False)
 
 
 @dataclass(frozen=True)
@@ -200,7 +199,7 @@ def map_contrasts(
     contrast: tuple[str, ...],
     out: Path,
     reading: Reading = _AS_USUAL,
-    settings: Settings = _BY_DEFAULT,
+    settings: Settings = DEFAULT,
 ) -> None:
     """Map contrasts between conditions on the sheets of a model, raw and with readout, each with its nulls.
 
@@ -236,9 +235,9 @@ def localize(
     contrast: str | None = None,
     percent: float | None = None,
     q: float = 0.05,
-    min_size: int = 10,
-    contiguity: Contiguity = "queen",
-    pooling: Pooling = "mean",
+    min_size: int = DEFAULT.min_size,
+    contiguity: Contiguity = DEFAULT.contiguity,
+    pooling: Pooling = DEFAULT.pooling,
     reading: Reading = _AS_USUAL,
 ) -> None:
     """Find the units that prefer one condition, by default sentences: a functional localizer.
@@ -279,7 +278,7 @@ def report(
     pairs: Path | None = None,
     out: Path = Path("runs/report"),
     reading: Reading = _AS_USUAL,
-    settings: Settings = _BY_DEFAULT,
+    settings: Settings = DEFAULT,
 ) -> None:
     """Every analysis of a model, beside its control, in one HTML file.
 
@@ -445,7 +444,7 @@ def stimuli_build(
         seed: Of what is drawn. With a model its recipe's seed decides which text is held out.
         data: Where the files of published sets are. None: TOPOSHEET_DATA.
     """
-    _check_seed(seed)
+    check_seed(seed)
     if out.is_dir():
         raise ValueError(f"--out is {out}, a folder: name the CSV file")
     _check_out(out.parent)
@@ -518,7 +517,7 @@ def brain_moran(
         seed: Of the draws.
         figure: Draw the map to this PNG or PDF file.
     """
-    _check_seed(seed)
+    check_seed(seed)
     if figure is not None:
         if figure.suffix not in (".png", ".pdf", ".svg") or figure.is_dir():
             raise ValueError(f"--figure is {figure}: name a file that ends in .png, .pdf or .svg")
@@ -684,7 +683,7 @@ def _table(stimuli: str | None, model: str | None, reading: Reading) -> pd.DataF
         from toposheet.report.batteries import stimuli_for
 
         assert model is not None, "stimuli are of a model or named"
-        return stimuli_for(model).assign(synthetic=True)
+        return stimuli_for(model)
     if Path(stimuli).suffix or Path(stimuli).exists():
         return read_stimuli(stimuli, reading.text_column, reading.condition_column)
     from toposheet.report.batteries import named_stimuli
@@ -753,12 +752,6 @@ def _name(model: str) -> str:
     return Path(model).resolve().name or "model"
 
 
-def _check_seed(seed: int) -> None:
-    """Refuse a seed that no generator takes."""
-    if seed < 0:
-        raise ValueError(f"seed is {seed}: it must be at least 0")
-
-
 def _check_out(out: Path) -> None:
     """Refuse a folder that cannot be written to before any work is done."""
     there = out.absolute()
@@ -791,9 +784,9 @@ def _print_table(out: Path) -> None:
 
 def _print_left_out(out: Path) -> None:
     """Say which negative control is not in what was computed."""
-    from toposheet.report.results import SETTINGS
+    from toposheet.report.results import read_settings
 
-    if note := json.loads((out / SETTINGS).read_text())["left_out"]:
+    if note := read_settings(out)["left_out"]:
         print(f"note: {note}")
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 Pooling = Literal["mean", "last", "sum"]
 Inference = Literal["mass", "tfce"]
 Contiguity = Literal["queen", "rook"]
+MIN_SIZE = 10  # units: smaller clusters are dropped (TopoLM, arXiv:2410.11516)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Settings:
     inference: Inference = "mass"
     forming_p: float = 0.001
     contiguity: Contiguity = "queen"
-    min_size: int = 10
+    min_size: int = MIN_SIZE
 
     def __post_init__(self) -> None:
         """Refuse what no analysis can be made with.
@@ -46,18 +47,66 @@ class Settings:
             ValueError: a setting is out of range.
         """
         for fwhm in self.fwhm_mm:
-            if not (math.isfinite(fwhm) and fwhm >= 0):
-                raise ValueError(f"the readout's FWHM is {fwhm}: it must be a length of at least 0")
-        if self.permutations < 2:
-            raise ValueError(f"permutations is {self.permutations}: a null needs at least 2")
-        if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}: it must be at least 0")
-        if not 0 < self.forming_p < 1:
-            raise ValueError(f"forming_p is {self.forming_p}: it must lie between 0 and 1")
-        if self.min_size < 1:
-            raise ValueError(f"min_size is {self.min_size}: a cluster has at least 1 unit")
+            check_fwhm(fwhm)
+        check_permutations(self.permutations)
+        check_seed(self.seed)
+        check_forming_p(self.forming_p)
+        check_min_size(self.min_size)
 
     @property
     def readouts(self) -> tuple[float, ...]:
         """The widths of all readouts, each once; 0, raw, is always there and comes first."""
         return tuple(dict.fromkeys((0.0, *self.fwhm_mm)))
+
+
+def check_fwhm(fwhm: float) -> None:
+    """Refuse a width that no Gaussian has.
+
+    Raises:
+        ValueError: it is negative or not finite.
+    """
+    if not (math.isfinite(fwhm) and fwhm >= 0):
+        raise ValueError(f"the readout's FWHM is {fwhm}: it must be a length of at least 0")
+
+
+def check_permutations(permutations: int) -> None:
+    """Refuse a number of draws from which a null has no spread.
+
+    Raises:
+        ValueError: there are fewer than 2.
+    """
+    if permutations < 2:
+        raise ValueError(f"permutations is {permutations}: a null needs at least 2")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that no generator takes.
+
+    Raises:
+        ValueError: it is negative.
+    """
+    if seed < 0:
+        raise ValueError(f"seed is {seed}: it must be at least 0")
+
+
+def check_forming_p(forming_p: float) -> None:
+    """Refuse a threshold that is no probability.
+
+    Raises:
+        ValueError: it is not between 0 and 1.
+    """
+    if not 0 < forming_p < 1:
+        raise ValueError(f"forming_p is {forming_p}: it must lie between 0 and 1")
+
+
+def check_min_size(min_size: int) -> None:
+    """Refuse a size that no cluster falls short of.
+
+    Raises:
+        ValueError: it is under 1.
+    """
+    if min_size < 1:
+        raise ValueError(f"min_size is {min_size}: a cluster has at least 1 unit")
+
+
+DEFAULT = Settings()

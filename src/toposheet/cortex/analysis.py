@@ -16,11 +16,9 @@ from toposheet.cortex.layout import check_coordinates
 from toposheet.cortex.localizer import cross_validated
 from toposheet.cortex.profiles import criteria, profiles
 from toposheet.cortex.statistics import topography_statistics
-from toposheet.settings import Settings
+from toposheet.settings import DEFAULT, Settings
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.topography import Topography
-
-_DEFAULT = Settings()
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ def analyse(
     responses: xr.DataArray,
     topo: Topography,
     contrasts: Sequence[Contrast],
-    settings: Settings = _DEFAULT,
+    settings: Settings = DEFAULT,
 ) -> Analysis:
     """Return maps, statistics and selective clusters of contrasts, with negative controls beside each.
 
@@ -112,7 +110,7 @@ def language_network(
     localizer: xr.DataArray,
     language: Contrast,
     measured: xr.DataArray,
-    settings: Settings = _DEFAULT,
+    settings: Settings = DEFAULT,
 ) -> LanguageNetwork:
     """Return the language network of a model and how it responds.
 

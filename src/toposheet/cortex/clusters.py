@@ -7,14 +7,14 @@ import pandas as pd
 import xarray as xr
 from scipy import stats as scipy_stats
 
-from toposheet.cortex.contrasts import condition_masks, groups_of, readout, unit_coordinates
+from toposheet.cortex.contrasts import condition_masks, groups_of, of_two, readout, unit_coordinates
 from toposheet.cortex.layout import TapLayout, tap_layouts
 from toposheet.cortex.maps import DRAWS_AT_ONCE
-from toposheet.cortex.statistics import SIGNIFICANT, of_two
+from toposheet.cortex.statistics import SIGNIFICANT
+from toposheet.settings import MIN_SIZE, check_forming_p, check_min_size, check_permutations
 from toposheet.sheet import lay_out
 from toposheet.stats import (
     against_null,
-    check_permutations,
     cluster_masses,
     clusters,
     count_and_largest,
@@ -26,7 +26,6 @@ from toposheet.stats import (
     tfce,
     welch_t,
 )
-from toposheet.stats.clusters import MIN_SIZE
 
 
 def grow_clusters(
@@ -51,8 +50,7 @@ def grow_clusters(
     Raises:
         ValueError: the contiguity is unknown, or the size is under 1.
     """
-    if min_size < 1:
-        raise ValueError(f"min_size is {min_size}: a cluster has at least 1 unit")
+    check_min_size(min_size)
     labels, n = np.zeros(result.sizes["unit"], dtype=np.int64), 0
     selective = result["mask"].values if "mask" in result else (result["q"].values < q) & (result["t"].values > 0)
     for tap in tap_layouts(result):
@@ -166,8 +164,7 @@ def selective_clusters(
     check_permutations(permutations)
     if method not in ("mass", "tfce"):
         raise ValueError(f"method is {method!r}: it must be 'mass' or 'tfce'")
-    if not 0 < forming_p < 1:
-        raise ValueError(f"forming_p is {forming_p}: it must lie between 0 and 1")
+    check_forming_p(forming_p)
     responses = readout(of_two(responses, a, b), fwhm_mm)
     in_a, in_b = condition_masks(responses, a, b)
     labels = shuffled_labels(in_a, in_b, permutations, np.random.default_rng(seed), groups_of(responses))

@@ -9,7 +9,7 @@ import xarray as xr
 
 from toposheet.cortex.layout import cells_of, check_coordinates
 from toposheet.sheet import lay_out
-from toposheet.stats import check_groups, gaussian_readout, grouped_p, q_values, welch_t
+from toposheet.stats import Welch, check_groups, gaussian_readout, grouped_p, q_values, welch_t
 from toposheet.stimuli.contrasts import MIN_TEXTS
 
 
@@ -30,19 +30,31 @@ def contrast(responses: xr.DataArray, a: str, b: str) -> xr.Dataset:
         ValueError: a condition does not exist (the message lists those there are), has under 3 stimuli, or makes under
             3 groups.
     """
-    in_a, in_b = condition_masks(responses, a, b)
-    either = in_a | in_b
-    responses, in_a, in_b = responses.isel(stimulus=either), in_a[either], in_b[either]
-    x = responses.transpose("stimulus", "unit").values
-    welch, groups = welch_t(x, in_a, in_b), groups_of(responses)
+    responses = of_two(responses, a, b)
+    (in_a, in_b), groups = condition_masks(responses, a, b), groups_of(responses)
     check_groups(in_a, in_b, groups)
-    units, p = unit_coordinates(responses), welch.p if groups is None else grouped_p(x, in_a, in_b, groups)
+    welch, p = welch_and_p(responses.values, in_a, in_b, groups)
     columns = {"t": welch.t, "p": p, "q": q_values(p), "d": welch.d}
     return xr.Dataset(
         {name: ("unit", values) for name, values in columns.items()},
-        coords=units,
+        coords=unit_coordinates(responses),
         attrs={"contrast": f"{a}:{b}"},
     )
+
+
+def welch_and_p(
+    x: np.ndarray, in_a: np.ndarray, in_b: np.ndarray, groups: np.ndarray | None
+) -> tuple[Welch, np.ndarray]:
+    """Return Welch's test of stimuli and its p, that of groups where these are not independent of each other.
+
+    Args:
+        x: Responses (stimuli, units).
+        in_a: Which stimuli are in condition A; leading axes are alternative labellings.
+        in_b: Which are in condition B.
+        groups: From `groups_of`.
+    """
+    welch = welch_t(x, in_a, in_b)
+    return welch, welch.p if groups is None else grouped_p(x, in_a, in_b, groups)
 
 
 def readout(responses: xr.DataArray, fwhm_mm: float = 2.0) -> xr.DataArray:
@@ -67,6 +79,12 @@ def readout(responses: xr.DataArray, fwhm_mm: float = 2.0) -> xr.DataArray:
         smooth = gaussian_readout(grid, fwhm_mm / float(responses["spacing_mm"].values[on_sheet[0]]))
         sampled.values[..., on_sheet] = smooth[..., coordinates[:, 0], coordinates[:, 1]]
     return sampled
+
+
+def of_two(responses: xr.DataArray, a: str, b: str) -> xr.DataArray:
+    """Return the responses to the stimuli of two conditions."""
+    in_a, in_b = condition_masks(responses, a, b)
+    return responses.transpose("stimulus", "unit").isel(stimulus=in_a | in_b)
 
 
 def condition_masks(responses: xr.DataArray, a: str, b: str) -> tuple[np.ndarray, np.ndarray]:

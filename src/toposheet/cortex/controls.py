@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from toposheet.cortex.contrasts import condition_masks, groups_of
+from toposheet.cortex.contrasts import condition_masks, groups_of, of_two
 from toposheet.cortex.layout import check_coordinates
-from toposheet.cortex.statistics import of_two
 from toposheet.stats import residuals, shuffled_labels
 from toposheet.stimuli.contrasts import MIN_TEXTS
 from toposheet.stimuli.measures import text_length, word_frequency

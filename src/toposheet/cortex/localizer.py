@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from toposheet.cortex.contrasts import condition_masks, contrast, groups_of
+from toposheet.cortex.contrasts import condition_masks, contrast, groups_of, of_two, welch_and_p
 from toposheet.cortex.layout import tap_layouts
-from toposheet.cortex.statistics import SIGNIFICANT, of_two
+from toposheet.cortex.statistics import SIGNIFICANT
 from toposheet.files import write_file
 from toposheet.hub import first_line
-from toposheet.stats import grouped_p, halves, welch_t
+from toposheet.stats import halves
 
 LOCALIZER = "localizer.nc"
 
@@ -104,16 +104,16 @@ def cross_validated(
     responses = of_two(responses, a, b)
     held_out = responses.isel(stimulus=~_parity(responses, a, b))
     in_a, in_b = condition_masks(held_out, a, b)
-    rows = []
-    groups = {tap.name: tap.units for tap in tap_layouts(responses)} | {"*": np.arange(len(selected))}
-    for name, units in groups.items():
+    rows, groups = [], groups_of(held_out)
+    units_of = {tap.name: tap.units for tap in tap_layouts(responses)} | {"*": np.arange(len(selected))}
+    for name, units in units_of.items():
         chosen = units[selected[units]]
         row: dict[str, object] = {"tap": name, "n_selected": len(chosen), "fraction": len(chosen) / len(units)}
         if len(chosen):
             response = held_out.values[:, chosen].mean(axis=1, keepdims=True)
-            welch, groups = welch_t(response, in_a, in_b), groups_of(held_out)
-            p = float((welch.p if groups is None else grouped_p(response, in_a, in_b, groups))[0])
-            row |= {"t": float(welch.t[0]), "p": p / 2 if welch.t[0] > 0 else 1 - p / 2, "d": float(welch.d[0])}
+            welch, (p,) = welch_and_p(response, in_a, in_b, groups)
+            p = float(p / 2 if welch.t[0] > 0 else 1 - p / 2)
+            row |= {"t": float(welch.t[0]), "p": p, "d": float(welch.d[0])}
         rows.append({"t": np.nan, "p": np.nan, "d": np.nan} | row)
     return pd.DataFrame(rows)[["tap", "n_selected", "fraction", "t", "p", "d"]]
 

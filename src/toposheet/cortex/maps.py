@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from toposheet.cortex.contrasts import groups_of
+from toposheet.cortex.contrasts import groups_of, welch_and_p
 from toposheet.cortex.layout import cells_of
-from toposheet.stats import grouped_p, halves, q_values
+from toposheet.stats import halves, q_values
 from toposheet.stats.contrast import Moments, centred, group_sums, p_of_sums, welch, welch_t
 from toposheet.stats.readout import gaussian_weights
 
@@ -43,8 +43,7 @@ def contrast_maps(responses: xr.DataArray, in_a: np.ndarray, in_b: np.ndarray) -
         in_b: Which are in condition B.
     """
     x, groups = responses.values, groups_of(responses)
-    of_all = welch_t(x, in_a, in_b)
-    p = of_all.p if groups is None else grouped_p(x, in_a, in_b, groups)
+    of_all, p = welch_and_p(x, in_a, in_b, groups)
     even, odd = (_half(x, in_a & half, in_b & half) for half in halves(in_a, in_b, groups))
     return ContrastMaps(of_all.t, q_values(p), even, odd)
 

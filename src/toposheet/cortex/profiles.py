@@ -11,7 +11,8 @@ from scipy import stats as scipy_stats
 
 from toposheet.cortex.contrasts import check_finite
 from toposheet.cortex.layout import check_coordinates
-from toposheet.stats import against_null, check_permutations
+from toposheet.settings import check_permutations
+from toposheet.stats import against_null
 
 NETWORK, RESAMPLES = "network", 2000
 _NULLED = ("value", "null_mean", "null_sd", "z", "p")

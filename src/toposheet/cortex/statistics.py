@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from toposheet.cortex.contrasts import check_finite, condition_masks, groups_of, readout
+from toposheet.cortex.contrasts import check_finite, condition_masks, groups_of, of_two, readout
 from toposheet.cortex.layout import TapLayout, tap_layouts
 from toposheet.cortex.maps import ContrastMaps, contrast_maps, relabelled, replaced
+from toposheet.settings import MIN_SIZE, check_permutations
 from toposheet.stats import (
     Pairs,
     against_null,
-    check_permutations,
     count_and_largest,
     cross_morans_i,
     islands_morans_i,
@@ -25,7 +25,6 @@ from toposheet.stats import (
     shuffled_within,
     spatial_correlation,
 )
-from toposheet.stats.clusters import MIN_SIZE
 
 SIGNIFICANT = 0.05
 MEAN_OVER_TAPS = "*"
@@ -215,12 +214,6 @@ def correlation_curve(responses: xr.DataArray, permutations: int = 99, seed: int
         columns = {"distance_mm": distance, "r": r, **null.columns()}
         tables.append(pd.DataFrame({"sheet": tap.sheet, "tap": tap.name, **columns}))
     return pd.concat(tables, ignore_index=True)
-
-
-def of_two(responses: xr.DataArray, a: str, b: str) -> xr.DataArray:
-    """Return the responses to the stimuli of two conditions."""
-    in_a, in_b = condition_masks(responses, a, b)
-    return responses.transpose("stimulus", "unit").isel(stimulus=in_a | in_b)
 
 
 _COLUMNS = [

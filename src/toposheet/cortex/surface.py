@@ -19,7 +19,8 @@ from scipy.sparse import csr_array
 from tqdm import tqdm
 
 from toposheet.hub import first_line
-from toposheet.stats import against_null, check_permutations, morans_i_on_graph
+from toposheet.settings import check_permutations
+from toposheet.stats import against_null, morans_i_on_graph
 
 HEMISPHERES = ("left", "right")
 SURFACES = ("midthickness", "inflated", "pial", "white", "sphere")

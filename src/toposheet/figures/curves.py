@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from toposheet.figures.style import COLUMN, MUTED, SMALL, STYLE, WIDTH, colour, keys_below
 
 _SMOOTHED = 25  # updates
+_BAND: Any = {"alpha": 0.25, "lw": 0}
 
 
 def loss_curves(metrics: Mapping[str, pd.DataFrame], bigram_loss: float | None) -> Figure:
@@ -70,8 +73,7 @@ def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
             means = mean_over_taps(table, "update", [*panels])
             for column, axes in grid.items():
                 axes.plot(means.index, means[column], "o-", color=colour(n), ms=2.5, label=name)
-            low, high = (means["null_mean"] + sign * 2 * means["null_sd"] for sign in (-1, 1))
-            grid["morans_i"].fill_between(means.index, low, high, color=colour(n), alpha=0.25, lw=0)
+            _draw_band(grid["morans_i"], means, colour(n))
         last = max(table["update"].max() for table in snapshots.values())
         decades = [0, *(10**n for n in range(0, 1 + int(np.log10(max(last, 1)))))]
         for column, axes in grid.items():
@@ -82,7 +84,7 @@ def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
             axes.set_xlim(-0.3, 1.5 * last)
             axes.axhline(0, color=MUTED, lw=0.6)
         grid["significant_fraction"].set_ylim(-0.02, 1.02)
-        bands = Patch(color=MUTED, alpha=0.25, lw=0, label="place-null of the mean over taps ± 2 sd (Moran's I)")
+        bands = Patch(**_BAND, color=MUTED, label="place-null of the mean over taps ± 2 sd (Moran's I)")
         handles = grid["morans_i"].get_legend_handles_labels()[0]
         keys_below(figure, [*handles, bands])
         return figure
@@ -100,13 +102,18 @@ def correlation_curves(table: pd.DataFrame) -> Figure:
         for n, (name, rows) in enumerate(table.groupby("model", sort=False)):
             means = mean_over_taps(rows, "distance_mm", ["r"])
             axes.plot(means.index, means["r"], "o-", color=colour(n), ms=2.5, label=name)
-            low, high = (means["null_mean"] + sign * 2 * means["null_sd"] for sign in (-1, 1))
-            axes.fill_between(means.index, low, high, color=colour(n), alpha=0.25, lw=0)
+            _draw_band(axes, means, colour(n))
         axes.axhline(0, color=MUTED, lw=0.6)
         axes.set(xlabel="distance on the sheet (mm)", ylabel="mean correlation of two units")
-        bands = Patch(color=MUTED, alpha=0.25, lw=0, label="place-null of the mean ± 2 sd")
+        bands = Patch(**_BAND, color=MUTED, label="place-null of the mean ± 2 sd")
         axes.legend(handles=[*axes.get_legend_handles_labels()[0], bands])
         return figure
+
+
+def _draw_band(axes: Axes, means: pd.DataFrame, shade: str) -> None:
+    """Draw a null as a band of 2 standard deviations; `means` as `mean_over_taps` gives them."""
+    low, high = (means["null_mean"] + sign * 2 * means["null_sd"] for sign in (-1, 1))
+    axes.fill_between(means.index, low, high, color=shade, **_BAND)
 
 
 def mean_over_taps(table: pd.DataFrame, by: str, columns: Sequence[str]) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.figures.comparison import comparison
 from toposheet.figures.files import save_figure, stamp
 from toposheet.files import folder_aside
-from toposheet.report.results import COMPARISON, SETTINGS, STATISTICS, TEXTS
+from toposheet.report.results import COMPARISON, STATISTICS, TEXTS, read_settings
 from toposheet.stats.bootstrap import hierarchical_bootstrap
 
 COMPARED = {"morans_i": "Moran's I", "cross_half_i": "cross-half I", "significant_fraction": "units significant"}
@@ -59,7 +58,7 @@ def write_comparison(groups: Mapping[str, Sequence[str]], out: Path, resamples: 
         seed: Of the resamples.
     """
     table = compared(pd.read_csv(out / STATISTICS), groups, resamples, seed)
-    figure, battery = comparison(table, COMPARED), json.loads((out / SETTINGS).read_text())["battery"]
+    figure, battery = comparison(table, COMPARED), read_settings(out)["battery"]
     with folder_aside(out / "figures") as aside:
         save_figure(figure, aside, "compare", stamp(pd.read_csv(out / TEXTS), battery))
     with folder_aside(out) as aside:

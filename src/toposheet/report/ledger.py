@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from toposheet.cortex.statistics import MEAN_OVER_TAPS, SIGNIFICANT
 from toposheet.figures.numbers import number
 from toposheet.files import folder_aside
 from toposheet.report.batteries import PUBLISHED
-from toposheet.report.results import LEDGER, PROFILES, SETTINGS, STATISTICS
+from toposheet.report.results import LEDGER, PROFILES, STATISTICS, read_settings
 from toposheet.train.claims import RESULT, read_result
 
 _ABSENT = "not measured: these stimuli are not at hand (--pairs FILE with --stimuli published)"
@@ -83,7 +82,7 @@ def write_ledger(models: Mapping[str, str | Path], out: Path) -> str:
         models: A name for each model and its folder.
         out: The folder.
     """
-    settings = json.loads((out / SETTINGS).read_text())
+    settings = read_settings(out)
     statistics = pd.read_csv(out / STATISTICS)
     rows: list[dict[str, Any]] = []
     for n, (name, folder) in enumerate(models.items()):

@@ -18,11 +18,9 @@ from toposheet.cortex.localizer import LOCALIZER, save_localizer
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.network import localizer_map
 from toposheet.files import folder_aside
-from toposheet.settings import Settings
+from toposheet.settings import DEFAULT, Settings
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.topography import Topography, check_tokenizer, fingerprint, load
-
-_DEFAULT = Settings()
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ def write_localizer(
     name: str,
     percent: float | None = None,
     q: float = 0.05,
-    settings: Settings = _DEFAULT,
+    settings: Settings = DEFAULT,
 ) -> Found:
     """Write `localizer.nc`, `cross_validated.csv` and figures of a model to a folder, and return what was found.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import itertools
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,10 +38,10 @@ from toposheet.report.results import (
     PAGE,
     PROFILES,
     RESPONSES,
-    SETTINGS,
     STATISTICS,
     SUMMARY,
     TEXTS,
+    read_settings,
 )
 from toposheet.stimuli.measures import side_by_side
 from toposheet.train.claims import read_result
@@ -81,7 +80,7 @@ def write_report(models: Mapping[str, str | Path], out: Path, checks: Sequence[C
         out: The folder with `summary.csv`, `maps.nc` and so on.
         checks: What the run should show.
     """
-    results, settings = _results(models), json.loads((out / SETTINGS).read_text())
+    results, settings = _results(models), read_settings(out)
     summary = pd.read_csv(out / SUMMARY)
     statistics = pd.read_csv(out / STATISTICS, dtype={"control": str}).fillna({"control": ""})
     page = (
@@ -153,7 +152,7 @@ def medians(summary: pd.DataFrame) -> pd.DataFrame:
 
 def _pictures(models: Mapping[str, str | Path], out: Path, maps: xr.Dataset, aside: Path) -> list[Picture]:
     summary, statistics = pd.read_csv(out / SUMMARY), pd.read_csv(out / STATISTICS)
-    settings, results = json.loads((out / SETTINGS).read_text()), _results(models)
+    settings, results = read_settings(out), _results(models)
     stimuli, pictures = stamp(pd.read_csv(out / TEXTS), settings["battery"]), []
 
     def add(name: str, title: str, sentence: str, figure: Any, stimuli: str = stimuli) -> None:
@@ -172,7 +171,12 @@ def _pictures(models: Mapping[str, str | Path], out: Path, maps: xr.Dataset, asi
         title = "How topography appeared (synthetic stimuli)"
         add("trajectory", title, _trajectory_sentence(taken), trajectory(taken), stimuli=SYNTHETIC)
     if (out / NETWORK).is_file():
-        add("network", "The language network", _network_sentence(out), _network(models, out, maps))
+        add(
+            "network",
+            "The language network",
+            _network_sentence(out, settings["min_size"]),
+            _network(models, out, maps, settings["language"]),
+        )
     middle = medians(summary)
     there = maps["contrast"].values.tolist()
     shown = [name for name in there if not split_name(name)[1]]
@@ -219,9 +223,8 @@ def _panels(
     return xr.concat(maps, dim=panels), values
 
 
-def _network(models: Mapping[str, Any], out: Path, maps: xr.Dataset) -> Any:
-    settings = json.loads((out / SETTINGS).read_text())
-    contrast, profiles = settings["language"], pd.read_csv(out / PROFILES, dtype={"cluster": str})
+def _network(models: Mapping[str, Any], out: Path, maps: xr.Dataset, contrast: str) -> Any:
+    profiles = pd.read_csv(out / PROFILES, dtype={"cluster": str})
     t = maps["t"].sel(contrast=contrast, fwhm_mm=maps["fwhm_mm"].values.min())
     clusters = {}
     for name in models:
@@ -308,8 +311,8 @@ def _matching(out: Path) -> list[tuple[str, pd.DataFrame]]:
     return compared
 
 
-def _network_sentence(out: Path) -> str:
-    table, min_size = pd.read_csv(out / CRITERIA), json.loads((out / SETTINGS).read_text())["min_size"]
+def _network_sentence(out: Path, min_size: int) -> str:
+    table = pd.read_csv(out / CRITERIA)
     models = table.groupby("model", sort=False)["holds"]
     parts = [f"{name}: {int(holds.sum())} of {len(holds)} tests hold" for name, holds in models]
     return (

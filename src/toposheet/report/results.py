@@ -20,7 +20,7 @@ from toposheet.cortex.profiles import RESAMPLES
 from toposheet.cortex.statistics import summary_of
 from toposheet.files import folder_aside
 from toposheet.report.batteries import Battery, Study
-from toposheet.settings import Settings
+from toposheet.settings import DEFAULT, Settings
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.measures import differences
 from toposheet.topography import fingerprint, load, load_topography, local_folder, token_counter
@@ -30,14 +30,13 @@ STATISTICS, RESPONSES, CURVES, CLUSTERS = "statistics.csv", "responses.csv", "co
 LOCALIZED, PROFILES, CRITERIA, NETWORK = "localized.csv", "profiles.csv", "criteria.csv", "network.nc"
 MATCHING, TEXTS = "matching.csv", "texts.csv"
 PAGE, LEDGER, COMPARISON = "report.html", ("ledger.md", "ledger.csv"), "compare.csv"
-_DEFAULT = Settings()
 
 
 def compute(
     models: Mapping[str, str | Path],
     battery: Battery,
     out: Path,
-    settings: Settings = _DEFAULT,
+    settings: Settings = DEFAULT,
     cache: Path | None = None,
 ) -> None:
     """Write everything that a battery of studies says of models to a folder.
@@ -180,6 +179,11 @@ def _write(results: Mapping[str, _Result], battery: Battery, aside: Path) -> Non
         network.to_netcdf(aside / NETWORK, engine="h5netcdf", group=name, mode="a")
     stimuli = [study.stimuli.assign(stimuli=study.name) for study in battery.studies]
     pd.concat(stimuli, ignore_index=True).to_csv(aside / TEXTS, index=False)
+
+
+def read_settings(out: Path) -> dict[str, Any]:
+    """Return what `compute` left of its settings in a folder: `described`, and the models."""
+    return json.loads((out / SETTINGS).read_text())
 
 
 def described(battery: Battery, settings: Settings) -> dict[str, Any]:

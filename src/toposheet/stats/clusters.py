@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
-Contiguity = Literal["queen", "rook"]
+from toposheet.settings import MIN_SIZE
+
 _LARGEST_T, _MOST_HEIGHTS = 1e3, 1000  # an infinite t is that of units that do not vary but differ
-MIN_SIZE = 10  # units: smaller clusters are dropped (TopoLM, arXiv:2410.11516)
 
 
 def clusters(

@@ -33,16 +33,6 @@ class Null:
         return {prefix + name: column for name, column in columns.items()}
 
 
-def check_permutations(permutations: int) -> None:
-    """Refuse a number of draws from which a null has no spread.
-
-    Raises:
-        ValueError: there are fewer than 2.
-    """
-    if permutations < 2:
-        raise ValueError(f"permutations is {permutations}: a null needs at least 2")
-
-
 def against_null(value: np.ndarray | float, draws: Float[np.ndarray, "permutations ..."], larger: bool = True) -> Null:
     """Return how a statistic stands in its null.
 

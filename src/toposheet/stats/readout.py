@@ -7,6 +7,8 @@ import math
 import numpy as np
 from jaxtyping import Float
 
+from toposheet.settings import check_fwhm
+
 
 def gaussian_readout(grid: Float[np.ndarray, "*maps y x"], fwhm: float) -> Float[np.ndarray, "*maps y x"]:
     """Return maps sampled by a Gaussian at every cell, normalised to unit mass.
@@ -22,8 +24,7 @@ def gaussian_readout(grid: Float[np.ndarray, "*maps y x"], fwhm: float) -> Float
     Raises:
         ValueError: the width is negative or not finite.
     """
-    if not (math.isfinite(fwhm) and fwhm >= 0):
-        raise ValueError(f"the readout's FWHM is {fwhm}: it must be a length of at least 0")
+    check_fwhm(fwhm)
     if fwhm == 0:
         return grid
     rows, columns = (gaussian_weights(cells, fwhm).astype(grid.dtype) for cells in grid.shape[-2:])

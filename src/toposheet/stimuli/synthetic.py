@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import pairwise
@@ -270,8 +269,8 @@ def _of_like_length(sentences: list[list[str]], others: list[list[str]], n_token
 
 
 def _counter(n_tokens: NTokens | None) -> NTokens:
-    """Return a counter of tokens that remembers; without a tokenizer no text has any."""
-    return functools.cache(n_tokens or (lambda text: 0))
+    """Return a counter of tokens; without a tokenizer no text has any."""
+    return n_tokens or (lambda text: 0)
 
 
 def _words_of(sentence: str) -> list[str]:
