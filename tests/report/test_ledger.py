@@ -85,6 +85,14 @@ def test_too_few_draws_are_not_taken_for_no_topography(out, tmp_path):
     assert verdicts.str.startswith("not tested: with 9 draws no p can reach 0.05").sum() == 5
 
 
+def test_a_statistic_that_is_not_defined_is_not_taken_for_too_few_draws(out, tmp_path):
+    statistics = pd.read_csv(out / "statistics.csv")
+    statistics.loc[statistics["statistic"] == "morans_i", ["value", "p"]] = float("nan")
+    statistics.to_csv(out / "statistics.csv", index=False)
+    verdict = ledger(out, topographic=tmp_path / "t").query("quantity.str.contains('concrete')")["verdict"].iloc[0]
+    assert verdict == "not tested: Moran's I or its null is not defined"
+
+
 def test_a_model_beside_another_is_its_control_whatever_it_is_called(out, tmp_path):
     statistics = pd.read_csv(out / "statistics.csv").replace({"model": {"control": "plain"}})
     statistics.to_csv(out / "statistics.csv", index=False)

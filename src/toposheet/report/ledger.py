@@ -142,7 +142,9 @@ def _too_few(settings: Mapping[str, Any]) -> bool:
 
 def _verdict(value: float, published: float, p: float, cross_half_p: float, settings: Mapping[str, Any]) -> str:
     """Return what a value says: of topography, by its place-null; of the contrast, by other items; of the published."""
-    if np.isnan(p) or _too_few(settings):
+    if np.isnan(p):
+        return "not tested: Moran's I or its null is not defined"
+    if _too_few(settings):
         topography = _TOO_FEW.format(settings["permutations"])
     elif p > SIGNIFICANT:
         topography = "no topography (place p > 0.05)"
