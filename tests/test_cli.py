@@ -595,12 +595,14 @@ def test_a_control_that_cannot_be_made_is_named_where_results_are(
 ):
     line = "the control word-frequency is left out: it needs the package wordfreq (pip install 'toposheet[stimuli]')"
     arguments = [command, folder, "--stimuli", sentences, "--contrast", "S:N", "--permutations", "5"]
-    arguments += ["--controls"] if command == "compare" else []
     assert line not in ran(capsys, *arguments, "--out", tmp_path / "with")
     monkeypatch.setitem(sys.modules, "wordfreq", None)
     assert f"note: {line}\n" in ran(capsys, *arguments, "--out", tmp_path / "without")
     assert json.loads((tmp_path / "without" / "analysis.json").read_text())["left_out"] == line
     if command == "report":
+        medians = (tmp_path / "with" / "report.html").read_text().partition("medians over taps</h2>")[2]
+        medians = medians.partition("</table>")[0]
+        assert set(re.findall(r">(S:N[^<]*)</td>", medians)) == {"S:N"}  # controls have a table of their own
         assert html.escape(line).replace("&#x27;", "&#39;") in (tmp_path / "without" / "report.html").read_text()
 
 
@@ -618,6 +620,7 @@ def test_models_are_compared_in_groups(capsys, tmp_path, folder, sentences, mode
     assert set(table["group"]) == {"a", "b"}
     assert table.set_index("group").loc["a", "n_models"].eq(2).all()
     assert table.loc[table["group"] == "b", "difference"].notna().all()
+    assert table["random-labels"].notna().all()
     assert "significant_fraction" in printed
     assert (tmp_path / "out" / "figures" / "compare.pdf").is_file()
 

@@ -32,7 +32,6 @@ DONE, FAILED, MISTAKE = 0, 1, 2
 PROGRAM = "toposheet"
 
 _Model = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-_WITHOUT_CONTROLS = Settings(controls=False)
 
 
 @dataclass(frozen=True)
@@ -314,7 +313,7 @@ def ledger(
     pairs: Path | None = None,
     out: Path = Path("runs/ledger"),
     data: Path | None = None,
-    settings: Settings = _WITHOUT_CONTROLS,
+    settings: Settings = DEFAULT,
 ) -> None:
     """The numbers TopoLM published against those of a model, with nulls and a verdict.
 
@@ -348,7 +347,7 @@ def compare(
     stimuli: str = "synthetic",
     contrast: tuple[str, ...] = (),
     reading: Reading = _AS_USUAL,
-    settings: Settings = _WITHOUT_CONTROLS,
+    settings: Settings = DEFAULT,
 ) -> None:
     """Several models side by side, seeds of one group together, with hierarchical bootstrap intervals.
 

@@ -13,6 +13,7 @@ def statistics(values):
         {
             "model": model,
             "contrast": "a:b",
+            "control": "",
             "fwhm_mm": 0.0,
             "statistic": name,
             "tap": f"tap{i}",
@@ -67,6 +68,22 @@ def test_each_statistic_stands_beside_its_own_null_in_table_and_figure():
         assert {line.get_color() for line in marks} == {PLACE if kind == "place" else LABEL}
         dots = [line for line in axes.lines if line.get_marker() == "o"]
         assert [line.get_ydata()[0] for line in dots] == [line.get_ydata()[0] for line in marks]
+
+
+def test_negative_controls_stand_beside_the_contrast_they_belong_to():
+    values = statistics({"x/0": [0.5, 0.7], "x/1": [0.3], "y": [0.1, 0.1]})
+    dealt = values.assign(contrast="a:b/random-labels", control="random-labels", value=values["value"] - 0.2)
+    other = values.assign(contrast="c:d")
+    longer = other.assign(contrast="c:d/length", control="length", value=0.9)
+    table = compared(pd.concat([values, dealt, other, longer]), {"x": ["x/0", "x/1"], "y": ["y"]})
+    assert table["contrast"].unique().tolist() == ["a:b", "c:d"]
+    assert table["random-labels"].dropna().tolist() == pytest.approx([0.25, -0.1] * 3)  # the mean of each model's mean
+    assert table.set_index("contrast").loc["a:b", "length"].isna().all()
+    assert table.set_index("contrast").loc["c:d", "length"].eq(0.9).all()
+    panels = comparison(table, COMPARED).axes
+    hollow = [line for axes in panels for line in axes.lines if line.get_markerfacecolor() == "none"]
+    assert [line.get_xdata()[0] for line in hollow if line.get_marker() == "o"] == pytest.approx([0.25, -0.1] * 3)
+    assert [line.get_xdata()[1] for line in hollow if line.get_marker() == "s"] == [0.9] * 6
 
 
 def test_models_are_grouped_by_what_stands_before_the_sign():

@@ -109,6 +109,22 @@ def test_the_fraction_of_significant_units_stands_beside_shuffled_labels(out, tm
     assert fraction["verdict"] == "no more than shuffled labels give"
 
 
+def test_negative_controls_stand_beside_each_measured_statistic(out, tmp_path):
+    table = pd.read_csv(out / "statistics.csv").assign(control="")
+    dealt = table.assign(contrast=table["contrast"] + "/random-labels", control="random-labels", value=0.25)
+    pd.concat([table, dealt]).to_csv(out / "statistics.csv", index=False)
+    (tmp_path / "t").mkdir()
+    text = write_ledger({"topographic": tmp_path / "t"}, out)
+    ledger = pd.read_csv(out / "ledger.csv")
+    measured = ledger["measured"].notna() & ledger["contrast"].notna()
+    assert measured.sum() == 5
+    assert ledger.loc[measured, "random-labels"].eq(0.25).all()
+    assert ledger.loc[~measured, "random-labels"].isna().all()
+    assert ledger["length"].isna().all()
+    assert text.count("| random labels 0.25 |") == 4
+    assert text.count("| random labels 0.250 |") == 1
+
+
 def test_losses_of_the_training_stand_beside_the_published(out, tmp_path):
     (tmp_path / "t").mkdir()
     of_result = ("recipe", "text", "corpora", "updates", "tokens", "bigram_loss", "machine")

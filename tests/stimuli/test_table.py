@@ -2,6 +2,7 @@ import pytest
 
 from toposheet import read_stimuli
 from toposheet.stimuli.contrasts import Contrast, parse_contrast
+from toposheet.stimuli.measures import sharing_words
 
 
 def write(tmp_path, text, encoding="utf-8"):
@@ -187,9 +188,17 @@ def test_blank_lines_do_not_move_the_rows_that_errors_name(tmp_path):
     assert len(read_stimuli(write(tmp_path, "text,condition\na,x\nb,y\n\n\n"))) == 2
 
 
-def test_texts_that_share_words_directly_or_through_others_have_one_number():
-    from toposheet.stimuli.measures import sharing_words
+def test_texts_of_a_condition_that_share_words_directly_or_through_others_have_one_number():
+    texts = ["the owl the crow", "crow wren", "wren finch", "the oak", "oak elm", "the of", "an oak", "crow elm"]
+    numbers = sharing_words(texts, [*"aaaaaa", *"bb"]).tolist()
+    assert len({*numbers[:3]}) == len({*numbers[3:5]}) == 1
+    assert len(set(numbers)) == 5
 
-    numbers = sharing_words(["the owl the crow", "crow wren", "wren finch", "the oak", "oak elm", "the of"])
-    assert len({*numbers[:3].tolist()}) == len({*numbers[3:5].tolist()}) == 1
-    assert len(set(numbers.tolist())) == 3
+
+def test_a_word_of_both_classes_leaves_pairs_in_their_groups(tmp_path):
+    rows = ["noun,bird,owl ring", "noun,bird,owl crow", "noun,tree,oak elm", "noun,place,dune reef"]
+    rows += ["verb,sound,to ring to hum", "verb,sound,hum buzz", "verb,hand,jab poke", "verb,light,glow beam"]
+    text = "\n".join(["run,block,class,category,pair", *(f"odd,0,{row}" for row in rows)])
+    read = read_stimuli(write(tmp_path, text))
+    assert read.groupby("shared_words")["text"].count().tolist() == [2, 1, 1, 2, 1, 1]
+    assert read.groupby("shared_words")["condition"].nunique().max() == 1

@@ -112,7 +112,7 @@ def without_confounds(responses: xr.DataArray, confounds: Sequence[str], a: str,
     if not confounds:
         return responses
     responses = of_two(responses, a, b)
-    columns = np.stack([_confound(responses, name) for name in confounds], axis=1)
+    columns = np.stack([_confound(responses, name) for name in dict.fromkeys(confounds)], axis=1)
     n, k = columns.shape
     if n < TEXTS_A_CONFOUND * k:
         raise ValueError(f"{k} confounds and {n} texts: take out one confound for {TEXTS_A_CONFOUND} texts at most")

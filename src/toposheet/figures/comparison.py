@@ -10,14 +10,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS
 from toposheet.figures.style import HEIGHT, LABEL, MUTED, PLACE, STYLE, WIDTH, broken, colour, keys_below
 
 
 def comparison(table: pd.DataFrame, statistics: Mapping[str, str]) -> Figure:
     """Return statistics of groups of models for each contrast, raw: means with 95 % hierarchical bootstrap intervals.
 
-    Beside each mean stands that of its null: of the place-null or the label-null, whichever answers what the statistic
-    asks.
+    Beside each mean stand that of its null (of the place-null or the label-null, whichever answers what the statistic
+    asks) and what the negative controls of the contrast give.
 
     Args:
         table: Rows of `report.comparison.compared`.
@@ -25,6 +26,8 @@ def comparison(table: pd.DataFrame, statistics: Mapping[str, str]) -> Figure:
     """
     table = table[table["fwhm_mm"] == table["fwhm_mm"].min()]
     contrasts, groups = list(dict.fromkeys(table["contrast"])), list(dict.fromkeys(table["group"]))
+    controls = {name: mark for name, mark in zip(CONDITIONS_OF_CONTROLS, "o^s", strict=True) if name in table}
+    hollow = {"ls": "", "mfc": "none", "mew": 0.7, "ms": 4}
     at, step = np.arange(len(contrasts)), 0.7 / len(groups)
     with mpl.rc_context(STYLE):
         height = max(0.3, 0.13 * len(groups) + 0.08) * len(contrasts) + 1.0
@@ -37,6 +40,8 @@ def comparison(table: pd.DataFrame, statistics: Mapping[str, str]) -> Figure:
                 y = at + step * (n - (len(groups) - 1) / 2)
                 shade = PLACE if (of_group["null"] == "place").any() else LABEL
                 axes.plot(of_group["null_mean"], y, "|", color=shade, ms=7, mew=1.5, zorder=3)
+                for control, mark in controls.items():
+                    axes.plot(of_group[control], y, marker=mark, color=colour(n), **hollow)
                 error = np.stack([of_group["value"] - of_group["low"], of_group["high"] - of_group["value"]])
                 axes.errorbar(of_group["value"], y, xerr=np.nan_to_num(error), fmt="o", ms=3, lw=1.2, color=colour(n))
             axes.axvline(0, color=MUTED, lw=0.6, zorder=0)
@@ -49,5 +54,9 @@ def comparison(table: pd.DataFrame, statistics: Mapping[str, str]) -> Figure:
             for name, shade in (("place", PLACE), ("label", LABEL))
             if (table["null"] == name).any()
         ]
-        keys_below(figure, [*keys, *nulls])
+        others = [
+            Line2D([], [], marker=mark, color=MUTED, label=f"negative control: {name.replace('-', ' ')}", **hollow)
+            for name, mark in controls.items()
+        ]
+        keys_below(figure, [*keys, *nulls, *others])
         return figure

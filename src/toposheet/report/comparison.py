@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS, named
 from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.figures.comparison import comparison
 from toposheet.figures.files import save_figure, stamp
 from toposheet.files import folder_aside
-from toposheet.report.results import COMPARISON, STATISTICS, TEXTS, read_settings
+from toposheet.report.results import COMPARISON, STATISTICS, TEXTS, read_contrasts, read_settings
 from toposheet.stats.bootstrap import hierarchical_bootstrap
 
 COMPARED = {"morans_i": "Moran's I", "cross_half_i": "cross-half I", "significant_fraction": "units significant"}
@@ -57,7 +58,7 @@ def write_comparison(groups: Mapping[str, Sequence[str]], out: Path, resamples: 
         resamples: Of the hierarchical bootstrap.
         seed: Of the resamples.
     """
-    table = compared(pd.read_csv(out / STATISTICS), groups, resamples, seed)
+    table = compared(read_contrasts(out / STATISTICS), groups, resamples, seed)
     figure, battery = comparison(table, COMPARED), read_settings(out)["battery"]
     with folder_aside(out / "figures") as aside:
         save_figure(figure, aside, "compare", stamp(pd.read_csv(out / TEXTS), battery))
@@ -86,16 +87,18 @@ def compared(
     Returns:
         A row for each contrast, readout, statistic and group: `n_models, n_taps, value`, its 95 % percentile interval
         `low, high`, which null the statistic is held against (`null`: place or label) and that one's mean `null_mean`,
-        and `difference, difference_low, difference_high` from the first group (nan for itself).
+        what the negative controls of the contrast give (a column each, where there are any), and
+        `difference, difference_low, difference_high` from the first group (nan for itself).
     """
     rng = np.random.default_rng(seed)
     of_taps = statistics[(statistics["tap"] != MEAN_OVER_TAPS) & statistics["statistic"].isin(COMPARED)]
     rows: list[dict[str, Any]] = []
-    for (contrast, fwhm, statistic), some in of_taps.groupby(["contrast", "fwhm_mm", "statistic"], sort=False):  # pyright: ignore[reportGeneralTypeIssues]
+    controls = [name for name in CONDITIONS_OF_CONTROLS if (of_taps["control"] == name).any()]
+    of_interest = of_taps[of_taps["control"] == ""]
+    for (contrast, fwhm, statistic), some in of_interest.groupby(["contrast", "fwhm_mm", "statistic"], sort=False):  # pyright: ignore[reportGeneralTypeIssues]
         reference: tuple[float, np.ndarray] | None = None
         for group, models in groups.items():
-            values = [some.loc[some["model"] == model, "value"].dropna().to_numpy() for model in models]
-            values = [of_model for of_model in values if len(of_model)]
+            values = _of_models(some, models)
             row: dict[str, Any] = {"contrast": contrast, "fwhm_mm": fwhm, "statistic": statistic, "group": group}
             row["null"] = NULLS[str(statistic)]
             if not values:
@@ -106,6 +109,11 @@ def compared(
             row |= dict(zip(("low", "high"), np.quantile(draws, (0.025, 0.975)), strict=True))
             column = "null_mean" if row["null"] == "place" else "label_null_mean"
             row["null_mean"] = some.loc[some["model"].isin(models), column].mean()
+            for control in controls:
+                named_so = of_taps["contrast"] == named(str(contrast), control)
+                same = named_so & (of_taps["fwhm_mm"] == fwhm) & (of_taps["statistic"] == statistic)
+                of_control = _of_models(of_taps[same], models)
+                row[control] = float(np.mean([v.mean() for v in of_control])) if of_control else np.nan
             if reference is None:
                 reference = mean, draws
             else:
@@ -115,5 +123,11 @@ def compared(
                 row |= {"difference_low": low, "difference_high": high}
             rows.append(row)
     columns = ["contrast", "fwhm_mm", "statistic", "group", "n_models", "n_taps", "value", "low", "high", "null",
-               "null_mean", "difference", "difference_low", "difference_high"]  # fmt: skip
+               "null_mean", *controls, "difference", "difference_low", "difference_high"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
+
+
+def _of_models(rows: pd.DataFrame, models: Sequence[str]) -> list[np.ndarray]:
+    """Return the values of the taps of each model that has any."""
+    values = [rows.loc[rows["model"] == model, "value"].dropna().to_numpy() for model in models]
+    return [of_model for of_model in values if len(of_model)]

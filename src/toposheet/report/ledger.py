@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ttest_ind_from_stats
 
+from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS, named
 from toposheet.cortex.statistics import MEAN_OVER_TAPS, SIGNIFICANT
 from toposheet.figures.numbers import number
 from toposheet.files import folder_aside
 from toposheet.report.batteries import PUBLISHED
-from toposheet.report.results import LEDGER, PROFILES, STATISTICS, read_settings
+from toposheet.report.results import LEDGER, PROFILES, STATISTICS, read_contrasts, read_settings
 from toposheet.train.claims import RESULT, read_result
 
 _ABSENT = "not measured: these stimuli are not at hand (--pairs FILE with --stimuli published)"
@@ -83,7 +84,7 @@ def write_ledger(models: Mapping[str, str | Path], out: Path) -> str:
         out: The folder.
     """
     settings = read_settings(out)
-    statistics = pd.read_csv(out / STATISTICS)
+    statistics = read_contrasts(out / STATISTICS)
     rows: list[dict[str, Any]] = []
     for n, (name, folder) in enumerate(models.items()):
         role = "control" if name == "control" or (n == 1 and len(models) == 2) else "topographic"
@@ -104,7 +105,7 @@ def write_ledger(models: Mapping[str, str | Path], out: Path) -> str:
 _COLUMNS = [
     "model", "quantity", "fwhm_mm", "published_stimuli", "contrast", "published", "topoformer", "brain", "measured",
     "null_mean", "null_sd", "z", "p", "label_null_mean", "label_null_sd", "label_z", "label_p",
-    "cross_half_i", "cross_half_p", "verdict",
+    "cross_half_i", "cross_half_p", *CONDITIONS_OF_CONTROLS, "verdict",
 ]  # fmt: skip
 _NULLS = ("null_mean", "null_sd", "z", "p", "label_null_mean", "label_null_sd", "label_z", "label_p")
 
@@ -125,6 +126,7 @@ def _clustering(entry: Published, role: str, statistics: pd.DataFrame, settings:
         mapped = (statistics["contrast"] == row["contrast"]).any()
         return row | {"verdict": f"not measured: no readout of {entry.fwhm_mm:g} mm" if mapped else _ABSENT}
     row |= {"measured": of_map["morans_i"]["value"]} | {name: of_map["morans_i"][name] for name in _NULLS}
+    row |= _controls(statistics, row["contrast"], entry.fwhm_mm, "morans_i")
     row |= {"cross_half_i": of_map["cross_half_i"]["value"], "cross_half_p": of_map["cross_half_i"]["label_p"]}
     return row | {"verdict": _verdict(row["measured"], published, row["p"], row["cross_half_p"], settings)}
 
@@ -133,6 +135,12 @@ def _rows(statistics: pd.DataFrame, contrast: str, fwhm_mm: float) -> dict[str, 
     """Return the statistics of one map, each by its name; none where the map was not made."""
     of_map = statistics[(statistics["contrast"] == contrast) & (statistics["fwhm_mm"] == fwhm_mm)]
     return {str(row["statistic"]): {str(key): x for key, x in row.items()} for row in of_map.to_dict("records")}
+
+
+def _controls(statistics: pd.DataFrame, contrast: str, fwhm_mm: float, statistic: str) -> dict[str, float]:
+    """Return what the negative controls of a contrast give, those that were made."""
+    of_controls = {name: _rows(statistics, named(contrast, name), fwhm_mm) for name in CONDITIONS_OF_CONTROLS}
+    return {name: of_map[statistic]["value"] for name, of_map in of_controls.items() if of_map}
 
 
 def _too_few(settings: Mapping[str, Any]) -> bool:
@@ -209,6 +217,7 @@ def _significant(
     found = of_map["significant_fraction"]
     row |= {"contrast": found["contrast"], "measured": found["value"]}
     row |= {name: found[name] for name in _NULLS if name.startswith("label")}
+    row |= _controls(statistics, found["contrast"], 0.0, "significant_fraction")
     more = "more" if found["label_p"] <= SIGNIFICANT else "no more"
     groups = "; pairs that share words count as one text" if found["contrast"].split()[0] in settings["grouped"] else ""
     verdict = _TOO_FEW.format(settings["permutations"]) if _too_few(settings) else f"{more} than shuffled labels give"
@@ -249,8 +258,12 @@ def _markdown(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
         mean, sd = (cell(row[f"{prefix}null_{of}"], digits) for of in ("mean", "sd"))
         return [f"{mean} ± {sd}" if mean else "", cell(row[f"{prefix}p"], 3)]
 
+    def controls(row: Mapping[Any, Any], digits: int) -> str:
+        there = [name for name in CONDITIONS_OF_CONTROLS if not pd.isna(row[name])]
+        return ", ".join(f"{name.replace('-', ' ')} {cell(row[name], digits)}" for name in there)
+
     head = ("model", "quantity", "readout", "published on", "published", "Topoformer", "brain", "measured",
-            "place-null", "p", "label-null", "p", "cross-half I", "p", "verdict")  # fmt: skip
+            "place-null", "p", "label-null", "p", "cross-half I", "p", "negative controls", "verdict")  # fmt: skip
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for row in table.to_dict("records"):
         readout = "" if pd.isna(row["fwhm_mm"]) else ("raw" if row["fwhm_mm"] == 0 else f"{row['fwhm_mm']:g} mm")
@@ -258,7 +271,8 @@ def _markdown(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
         cells = [row["model"], row["quantity"], readout, cell(row["published_stimuli"]),
                  cell(row["published"], digits), cell(row["topoformer"], digits), cell(row["brain"]),
                  cell(row["measured"], digits), *null(row, digits), *null(row, digits, "label_"),
-                 cell(row["cross_half_i"]), cell(row["cross_half_p"], 3), row["verdict"]]  # fmt: skip
+                 cell(row["cross_half_i"]), cell(row["cross_half_p"], 3), controls(row, digits),
+                 row["verdict"]]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     stimuli = (
         "the published stimuli" if settings["battery"] == PUBLISHED else "synthetic stimuli, not the published ones"
@@ -271,7 +285,8 @@ def _markdown(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
             f"{settings['permutations']} draws, seed {settings['seed']}. The place-null is what the same responses "
             "give with units at other places, through the same readout, the label-null what they give with the labels "
             "of the texts shuffled; cross-half I, with its p under shuffled labels, is how much of the map comes back "
-            "in the other half of the texts. p is one-sided.",
+            "in the other half of the texts. p is one-sided, not corrected over rows. Negative controls are the same "
+            "statistic of splits of the same texts that are not of interest.",
             "",
             *lines,
         ]

@@ -41,6 +41,7 @@ from toposheet.report.results import (
     STATISTICS,
     SUMMARY,
     TEXTS,
+    read_contrasts,
     read_settings,
 )
 from toposheet.stimuli.measures import side_by_side
@@ -82,7 +83,7 @@ def write_report(models: Mapping[str, str | Path], out: Path, checks: Sequence[C
     """
     results, settings = _results(models), read_settings(out)
     summary = pd.read_csv(out / SUMMARY)
-    statistics = pd.read_csv(out / STATISTICS, dtype={"control": str}).fillna({"control": ""})
+    statistics = read_contrasts(out / STATISTICS)
     page = (
         _environment()
         .get_template("report.html.jinja")
@@ -276,7 +277,7 @@ def _surviving(out: Path, statistics: pd.DataFrame) -> pd.DataFrame:
     )
     table = pd.DataFrame()
     if (out / CLUSTERS).is_file():
-        table = pd.read_csv(out / CLUSTERS, dtype={"control": str}).fillna({"control": ""})
+        table = read_contrasts(out / CLUSTERS)
     rows = []
     for row in there.to_dict("records"):
         own = table

@@ -186,6 +186,11 @@ def read_settings(out: Path) -> dict[str, Any]:
     return json.loads((out / SETTINGS).read_text())
 
 
+def read_contrasts(path: Path) -> pd.DataFrame:
+    """Return a table of contrasts that `compute` left; `control` is empty where a contrast is no control of another."""
+    return pd.read_csv(path, dtype={"control": str}).fillna({"control": ""})
+
+
 def described(battery: Battery, settings: Settings) -> dict[str, Any]:
     """Return what decides the numbers of a report, besides the models; stored beside them as `analysis.json`."""
     stimuli = {

@@ -106,8 +106,10 @@ def check_groups(
         )
     n_a, n_b = int(in_a[first].sum()), int(in_b[first].sum())
     if min(n_a, n_b) < 3:
-        raise ValueError(f"the stimuli make {n_a} and {n_b} groups (column shared_words): at least 3 a condition are "
-                         "needed; drop the column to take all texts for independent")  # fmt: skip
+        raise ValueError(
+            f"the stimuli make {n_a} and {n_b} groups (column shared_words): at least 3 a condition are needed; drop "
+            "the column (of pairs: call pair text, class condition) to take all texts for independent"
+        )
 
 
 def halves(

@@ -31,12 +31,13 @@ def text_length(texts: Sequence[str]) -> np.ndarray:
     return np.array([sum(sign.isalpha() for sign in text) for text in texts], dtype=float)
 
 
-def sharing_words(texts: Sequence[str]) -> np.ndarray:
-    """Return a number for each text, equal for those that share a content word, directly or through other texts.
+def sharing_words(texts: Sequence[str], conditions: Sequence[str]) -> np.ndarray:
+    """Return a number for each text, equal for those of a condition that share words, directly or through others.
 
     Texts that share words are not independent of each other; function words (`lexicon.FUNCTION_WORDS`) do not count.
     """
-    words = [set(re.findall(r"[\w'-]+", text.lower())) - FUNCTION_WORDS for text in texts]
+    lists = [set(re.findall(r"[\w'-]+", text.lower())) - FUNCTION_WORDS for text in texts]
+    words = [{(condition, word) for word in of_text} for condition, of_text in zip(conditions, lists, strict=True)]
     index = {word: i for i, word in enumerate(sorted(set().union(*words)))}
     rows = [row for row, of_text in enumerate(words) for _ in of_text]
     columns = [len(texts) + index[word] for of_text in words for word in sorted(of_text)]
@@ -46,15 +47,11 @@ def sharing_words(texts: Sequence[str]) -> np.ndarray:
 
 
 def with_groups(stimuli: pd.DataFrame) -> pd.DataFrame:
-    """Return stimuli with a column `shared_words`, equal for those that share words, where that can be kept to.
+    """Return stimuli with a column `shared_words`, equal for those of a condition that share words.
 
-    A null then moves whole groups between conditions: impossible, and no column is added, where a group has texts of
-    two conditions or a condition has fewer than 3 groups.
+    Nulls move such groups as a whole between conditions; what texts of two conditions share binds none of them.
     """
-    groups = stimuli.assign(shared_words=sharing_words(stimuli["text"].tolist()))
-    within = groups.groupby("shared_words")["condition"].nunique().max() == 1
-    enough = groups.groupby("condition")["shared_words"].nunique().min() >= 3
-    return groups if within and enough else stimuli
+    return stimuli.assign(shared_words=sharing_words(stimuli["text"].tolist(), stimuli["condition"].tolist()))
 
 
 def matching(
