@@ -7,6 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
+from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS, named
 from toposheet.figures.clustering import clustering, clustering_bars
 from toposheet.figures.comparison import comparison
 from toposheet.figures.curves import correlation_curves, loss_curves, trajectory
@@ -45,7 +46,11 @@ def figure_of(name, tables, maps, models, layers, contrasts):
         grids = {sheet: raw.sel(sheet=sheet).isel(model=0) for sheet in raw["sheet"].values}
         return localizer_map(grids, {sheet: grid > 1 for sheet, grid in grids.items()}, contrasts[-1])
     if name == "comparison":
-        every = pd.concat([long.assign(statistic=statistic) for statistic in COMPARED])
+        every = pd.concat([long.assign(statistic=statistic, control="") for statistic in COMPARED])
+        every = pd.concat([every, *(
+            every.assign(control=control, contrast=[named(contrast, control) for contrast in every["contrast"]])
+            for control in CONDITIONS_OF_CONTROLS
+        )])  # fmt: skip
         return comparison(compared(every, {model: [model] for model in models}, resamples=20), COMPARED)
     if name == "trajectory":
         taken = [
