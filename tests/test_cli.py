@@ -166,7 +166,7 @@ def test_nulls_have_99_draws_unless_others_are_asked_for(capsys, command):
         (["ledger", "small", "--stimuli", "mine.csv"], ["--stimuli", "('synthetic', 'published')"]),
         (
             ["localize", "small", "--contrast", "noun:adverb", "--out", "o"],
-            ["conditions are: sentence, nonword, noun, verb"],
+            ["stimuli.csv: the contrast", "conditions are: sentence, nonword, noun, verb"],
         ),
         (["compare", "--out", "o"], ["nothing to compare"]),
         (["compare", "small", "small", "--out", "o"], ["the model small is given twice"]),
@@ -260,7 +260,7 @@ def test_what_a_model_cannot_read_or_answer_is_refused_and_nothing_is_written(
     line = refused(capsys, *command, tmp_path / "model", *arguments)
     words = {
         "no tokenizer": f"{tmp_path / 'model'} has no tokenizer",
-        "nan weights": "transformer.h.1.mlp are not finite",
+        "nan weights": "row 2: the response of transformer.h.1.mlp is not finite",
         "a long text": "sentences.csv, row 42 has 180 tokens, the model reads at most 48",
     }
     assert words[what] in line

@@ -429,7 +429,7 @@ def stimuli_build(
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")],
     out: Path,
     model: str | None = None,
-    per_condition: int = 100,
+    per_condition: int | None = None,
     seed: int = 0,
     data: Path | None = None,
 ) -> None:
@@ -439,7 +439,8 @@ def stimuli_build(
         name: A set of `toposheet stimuli list`.
         out: The CSV file.
         model: Whose held-out text and tokenizer it is made for. None: the demo's text, and no matching in tokens.
-        per_condition: Texts a condition of the sets made from text.
+        per_condition: Texts a condition of the sets made from text. None: 100, or, of swjn, as many as the
+            held-out text allows.
         seed: Of what is drawn. With a model its recipe's seed decides which text is held out.
         data: Where the files of published sets are. None: TOPOSHEET_DATA.
     """
@@ -701,7 +702,10 @@ def _contrasts(table: pd.DataFrame, contrast: Sequence[str], reading: Reading) -
     if not contrast:
         raise ValueError(f"say what to compare with --contrast A:B; the conditions are: {', '.join(conditions)}")
     within = (column, value) if reading.where else None
-    wanted = tuple(dict.fromkeys(parse_contrast(text, conditions, within) for text in contrast))
+    try:
+        wanted = tuple(dict.fromkeys(parse_contrast(text, conditions, within) for text in contrast))
+    except ValueError as error:
+        raise ValueError(f"{table.attrs.get('source', 'the stimuli')}: {error}") from None
     for one in wanted:
         one.check(table)
     return wanted

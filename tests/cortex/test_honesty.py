@@ -106,6 +106,21 @@ def test_units_are_not_significant_by_the_words_that_texts_share():
     assert significant["texts"] > 0.3
 
 
+def test_what_confounds_take_of_one_half_is_not_missing_in_the_other():
+    rng, comes_back, p = np.random.default_rng(5), [], []
+    for seed in range(40):
+        data = noise(seed, n=40)
+        sign = np.where(data["condition"].values == "a", 1.0, -1.0)
+        data = data.assign_coords(level=("stimulus", 0.9 * sign + 0.44 * rng.normal(size=40)))
+        left = ts.without_confounds(data, ["level"], "a", "b")
+        table = ts.topography_statistics(left, "a", "b", (2.0,), permutations=19, seed=seed)
+        row = table[(table["statistic"] == "cross_half_i") & (table["tap"] == "*")].iloc[0]
+        comes_back.append(row["value"])
+        p.append(row["label_p"])
+    assert abs(np.mean(comes_back)) < 3 * np.std(comes_back) / np.sqrt(40)
+    assert abs(np.mean(p) - 0.525) < 0.15  # the mean of (1 + b) / 20, b from 0 to 19
+
+
 def test_texts_of_a_third_condition_change_nothing_though_they_share_words_with_those_compared():
     data = repeated(0, 4)
     third = data.isel(stimulus=slice(0, 16)).copy(data=100 + data.values[:16])

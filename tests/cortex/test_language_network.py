@@ -397,7 +397,9 @@ def test_t_without_confounds_is_that_of_the_regression_where_they_are_balanced(t
     data.values[:] += confounds @ rng.normal(size=(2, data.sizes["unit"]))
     data = data.assign_coords(one=("stimulus", confounds[:, 0]), two=("stimulus", confounds[:, 1]))
     t = ts.contrast(ts.without_confounds(data, ["one", "two"], "sentence", "nonword"), "sentence", "nonword").t.values
-    design = sm.add_constant(np.column_stack([data["condition"] == "sentence", confounds]).astype(float))
+    even = (np.arange(48) // 2 % 2 == 0)[:, None]  # of each condition; halves have slopes of their own
+    design = [data["condition"].values[:, None] == "sentence", even, confounds * even, confounds * ~even]
+    design = sm.add_constant(np.column_stack(design).astype(float))
     expected = [sm.OLS(data.values[:, unit].astype(float), design).fit().tvalues[1] for unit in range(40)]
     np.testing.assert_allclose(t[:40], expected, rtol=1e-4, atol=1e-4)
 

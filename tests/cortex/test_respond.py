@@ -134,10 +134,14 @@ def test_a_row_is_that_of_the_file_after_others_were_left_out_or_by_its_label(mo
         ts.respond(model, topo, table.set_axis(list("abc")), tokenizer)
 
 
-def test_a_response_that_is_not_finite_names_the_tap(model, topo, stimuli, tokenizer):
-    model.transformer.h[1].attn.c_proj.bias.data[3] = float("nan")
-    with pytest.raises(ValueError, match=r"transformer.h.1.attn are not finite"):
-        ts.respond(model, topo, stimuli, tokenizer)
+def test_a_response_that_is_not_finite_names_row_and_tap(model, topo, tokenizer, tmp_path):
+    (tmp_path / "my.csv").write_text("text,condition\na,x\nthe river,y\nb c,x\nriver,y\n")
+    table = ts.read_stimuli(tmp_path / "my.csv")
+    alone = set(tokenizer("river")["input_ids"]) - set(tokenizer("a b c the")["input_ids"])
+    model.transformer.wte.weight.data[sorted(alone)] = float("nan")
+    line = r"my\.csv, row 3: the response of transformer\.h\.0\.attn is not finite .*, one of 2 such texts of 4"
+    with pytest.raises(ValueError, match=line):
+        ts.respond(model, topo, table, tokenizer)
 
 
 @pytest.mark.parametrize("pooling", ["last", "sum"])

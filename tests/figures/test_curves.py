@@ -23,11 +23,14 @@ def test_the_null_of_a_mean_over_taps_is_that_of_the_mean_of_independent_draws()
 
 def test_a_trajectory_has_means_over_taps_and_the_band_of_the_mean_of_each_model():
     columns = {"null_mean": [0.0, 0.2] * 2, "null_sd": [0.3, 0.4] * 2, "cross_half_i": 0.1, "significant_fraction": 0.5}
+    columns |= {"label_null_mean": [0.1, 0.3, 0.4, 0.4]}
     one = pd.DataFrame({"update": [0, 0, 64, 64], "morans_i": [0.0, 0.4, 0.5, 0.9], **columns})
     two = one.assign(null_sd=one["null_sd"] / 10)
     figure = trajectory({"one": one, "two": two})
     first = figure.axes[0]
-    assert [line.get_ydata().tolist() for line in first.lines[:2]] == [[pytest.approx(0.2), pytest.approx(0.7)]] * 2
+    lines = {style: [line for line in first.lines[:4] if line.get_linestyle() == style] for style in ("-", ":")}
+    assert [line.get_ydata().tolist() for line in lines["-"]] == [[pytest.approx(0.2), pytest.approx(0.7)]] * 2
+    assert [line.get_ydata().tolist() for line in lines[":"]] == [[pytest.approx(0.2), pytest.approx(0.4)]] * 2
     wide, narrow = map(band, first.collections)
     for ends, sd in ((wide, 0.25), (narrow, 0.025)):  # sqrt(0.3^2 + 0.4^2) / 2
         assert ends[64] == pytest.approx((0.1 - 2 * sd, 0.1 + 2 * sd))

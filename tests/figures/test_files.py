@@ -11,7 +11,7 @@ from PIL import Image
 
 from toposheet.figures.files import save_figure, stamp, write_figure
 from toposheet.figures.letters import make_legible
-from toposheet.figures.style import STYLE
+from toposheet.figures.style import STYLE, keys_below
 
 
 @pytest.fixture
@@ -96,6 +96,17 @@ def test_stimuli_are_named_below_the_figure_of_every_kind_of_file(figure, tmp_pa
         assert noted.size == (900, 645)
         assert noted.crop((0, 0, 900, 600)).tobytes() == plain.tobytes()
         assert noted.crop((0, 600, 900, 645)).convert("L").getextrema()[0] < 200
+
+
+def test_what_stands_below_a_figure_does_not_move_its_legend(tmp_path):
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3, 2), layout="constrained")
+        (line,) = figure.subplots().plot([0, 1], label="a model")
+        keys_below(figure, [line])
+    write_figure(figure, tmp_path / "noted.png", "a file of quite a long name.csv")
+    write_figure(figure, tmp_path / "plain.png")
+    with Image.open(tmp_path / "noted.png") as noted, Image.open(tmp_path / "plain.png") as plain:
+        assert noted.crop((0, 0, 900, 600)).tobytes() == plain.tobytes()
 
 
 def test_self_made_stimuli_are_called_synthetic_whatever_their_name():

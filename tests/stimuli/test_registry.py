@@ -106,3 +106,11 @@ def test_a_check_says_what_could_mislead_and_refuses_what_analyses_refuse(tmp_pa
         check(table, n_tokens=len, context=10)
     with pytest.raises(ValueError, match=r"s\.csv has 1 texts of the condition 'a'"):
         check(table.iloc[3:])
+
+
+def test_where_little_text_is_held_out_there_are_fewer_texts_unless_so_many_are_asked_for():
+    pytest.importorskip("lemminflect")
+    short = {"name": "swjn", "validation_fraction": 0.02}
+    assert set(stimulus_set(**short)["condition"].value_counts()) == {22}
+    with pytest.raises(ValueError, match="200 are needed"):
+        stimulus_set(**short, per_condition=100)

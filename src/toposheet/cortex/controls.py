@@ -11,7 +11,7 @@ import xarray as xr
 
 from toposheet.cortex.contrasts import condition_masks, groups_of, of_two
 from toposheet.cortex.layout import check_coordinates
-from toposheet.stats import residuals, shuffled_labels
+from toposheet.stats import halves, residuals, shuffled_labels
 from toposheet.stimuli.contrasts import MIN_TEXTS
 from toposheet.stimuli.measures import text_length, word_frequency
 
@@ -93,10 +93,12 @@ def without_confounds(responses: xr.DataArray, confounds: Sequence[str], a: str,
     """Return the responses to two conditions less what confounds explain of them by linear regression.
 
     What confounds and conditions explain alike is taken away with the confounds: where the two go together a contrast
-    is too small rather than too large. Deviations from the mean of a condition are scaled by
-    sqrt((n - 2) / (n - 2 - k)), so that t pays for its k confounds; where these are balanced over the conditions it is
-    that of the regression. Labels shuffled afterwards are not fitted anew: with few texts a confound their p is too
-    small, so there must be 20.
+    is too small rather than too large, and where a confound nearly is the condition nothing is left of it. The even and
+    the odd texts of each condition are fitted by themselves, so that neither half knows of the other (fitted together,
+    their maps would be opposites). Deviations from the mean of a condition are scaled by sqrt((n - 2) / (n - 3 - 2k)),
+    so that t pays for k confounds in two halves; where these are balanced over the conditions it is that of the
+    regression. Labels shuffled afterwards are not fitted anew: with few texts a confound their p is too small, so there
+    must be 20.
 
     Args:
         responses: From `respond`.
@@ -116,10 +118,13 @@ def without_confounds(responses: xr.DataArray, confounds: Sequence[str], a: str,
     n, k = columns.shape
     if n < TEXTS_A_CONFOUND * k:
         raise ValueError(f"{k} confounds and {n} texts: take out one confound for {TEXTS_A_CONFOUND} texts at most")
-    left = residuals(responses.values, columns)
-    for mask in condition_masks(responses, a, b):
+    in_a, in_b = condition_masks(responses, a, b)
+    even, _ = halves(in_a, in_b, groups_of(responses))
+    of_halves = np.column_stack([even, columns * even[:, None], columns * ~even[:, None]])  # each is fitted by itself
+    left = residuals(responses.values, of_halves)
+    for mask in (in_a, in_b):
         mean = left[mask].mean(axis=0)
-        left[mask] = mean + (left[mask] - mean) * np.sqrt((n - 2) / (n - 2 - k))
+        left[mask] = mean + (left[mask] - mean) * np.sqrt((n - 2) / (n - 2 - of_halves.shape[1]))
     return responses.copy(data=left)
 
 

@@ -84,9 +84,13 @@ def respond(
     else:
         key = hashlib.sha256(json.dumps([fingerprint(model, topo), tokens, pooling]).encode()).hexdigest()
         responses = recall(Path(cache), f"responses-{key}.npy", (len(tokens), sum(topo.widths.values())), compute)
-    odd = ~np.isfinite(responses).all(axis=0)
-    if odd.any():
-        raise ValueError(f"responses of {coordinates['tap'][1][odd.argmax()]} are not finite (nan or inf)")
+    finite = np.isfinite(responses)
+    if not finite.all():
+        row, unit = (int(axis[0]) for axis in np.nonzero(~finite))
+        raise ValueError(
+            f"{_where(stimuli, row)}: the response of {coordinates['tap'][1][unit]} is not finite (nan or inf), one of "
+            f"{int((~finite.all(axis=1)).sum())} such texts of {len(stimuli)}: mend the model, or leave them out"
+        )
     coordinates["n_tokens"] = ("stimulus", np.array([sum(own) for _, own in tokens]))
     coordinates |= {str(name): ("stimulus", column.to_numpy()) for name, column in stimuli.items()}
     return xr.DataArray(

@@ -13,12 +13,13 @@ from matplotlib.lines import Line2D
 from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS
 from toposheet.figures.style import HEIGHT, LABEL, MUTED, PLACE, STYLE, WIDTH, broken, colour, keys_below
 
+NULLS = (("null_mean", PLACE, "place"), ("label_null_mean", LABEL, "label"))
+
 
 def comparison(table: pd.DataFrame, statistics: Mapping[str, str]) -> Figure:
     """Return statistics of groups of models for each contrast, raw: means with 95 % hierarchical bootstrap intervals.
 
-    Beside each mean stand that of its null (of the place-null or the label-null, whichever answers what the statistic
-    asks) and what the negative controls of the contrast give.
+    Beside each mean stand those of its nulls and what the negative controls of the contrast give.
 
     Args:
         table: Rows of `report.comparison.compared`.
@@ -38,8 +39,8 @@ def comparison(table: pd.DataFrame, statistics: Mapping[str, str]) -> Figure:
             for n, group in enumerate(groups):
                 of_group = rows[rows["group"] == group].set_index("contrast").reindex(contrasts)
                 y = at + step * (n - (len(groups) - 1) / 2)
-                shade = PLACE if (of_group["null"] == "place").any() else LABEL
-                axes.plot(of_group["null_mean"], y, "|", color=shade, ms=7, mew=1.5, zorder=3)
+                for null, shade, _ in NULLS:
+                    axes.plot(of_group[null], y, "|", color=shade, ms=7, mew=1.5, zorder=3)
                 for control, mark in controls.items():
                     axes.plot(of_group[control], y, marker=mark, color=colour(n), **hollow)
                 error = np.stack([of_group["value"] - of_group["low"], of_group["high"] - of_group["value"]])
@@ -47,12 +48,12 @@ def comparison(table: pd.DataFrame, statistics: Mapping[str, str]) -> Figure:
             axes.axvline(0, color=MUTED, lw=0.6, zorder=0)
             axes.set_title(title)
         panels[0].set_yticks(at, [broken(contrast, 24, 2) for contrast in contrasts])
-        panels[0].invert_yaxis()
+        panels[0].set_ylim(len(contrasts) - 0.5, -0.5)
         keys = [Line2D([], [], color=colour(n), marker="o", ms=3, label=group) for n, group in enumerate(groups)]
         nulls = [
             Line2D([], [], ls="", marker="|", ms=6, mew=1.5, color=shade, label=f"mean of the {name}-null")
-            for name, shade in (("place", PLACE), ("label", LABEL))
-            if (table["null"] == name).any()
+            for null, shade, name in NULLS
+            if table[null].notna().any()
         ]
         others = [
             Line2D([], [], marker=mark, color=MUTED, label=f"negative control: {name.replace('-', ' ')}", **hollow)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from toposheet.figures.style import COLUMN, MUTED, SMALL, STYLE, WIDTH, colour, keys_below
@@ -59,7 +60,7 @@ def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
 
     Args:
         snapshots: The snapshots of each run (`train.snapshots.read_snapshots`). Lines are means over taps, the bands
-            the place-null of the mean of Moran's I, each of its own model, ± 2 sd.
+            the place-null of the mean of Moran's I, each of its own model, ± 2 sd, dots the mean of its label-null.
     """
     panels = {
         "morans_i": "Moran's I",
@@ -70,10 +71,11 @@ def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
         figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
         grid = dict(zip(panels, figure.subplots(1, len(panels)), strict=True))
         for n, (name, table) in enumerate(snapshots.items()):
-            means = mean_over_taps(table, "update", [*panels])
+            means = mean_over_taps(table, "update", [*panels, "label_null_mean"])
             for column, axes in grid.items():
                 axes.plot(means.index, means[column], "o-", color=colour(n), ms=2.5, label=name)
             _draw_band(grid["morans_i"], means, colour(n))
+            grid["morans_i"].plot(means.index, means["label_null_mean"], ":", color=colour(n), lw=1.2)
         last = max(table["update"].max() for table in snapshots.values())
         decades = [0, *(10**n for n in range(0, 1 + int(np.log10(max(last, 1)))))]
         for column, axes in grid.items():
@@ -86,7 +88,8 @@ def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
         grid["significant_fraction"].set_ylim(-0.02, 1.02)
         bands = Patch(**_BAND, color=MUTED, label="place-null of the mean over taps ± 2 sd (Moran's I)")
         handles = grid["morans_i"].get_legend_handles_labels()[0]
-        keys_below(figure, [*handles, bands])
+        dots = Line2D([], [], ls=":", lw=1.2, color=MUTED, label="mean of its label-null")
+        keys_below(figure, [*handles, bands, dots])
         return figure
 
 

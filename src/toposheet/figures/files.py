@@ -41,6 +41,8 @@ def write_figure(figure: Figure, path: Path, stimuli: str = "") -> Path:
             make_legible(figure)
             figure.draw_without_rendering()
             figure.set_layout_engine("none")
+            for legend in figure.legends:  # else it moves down to the end of the page, onto what is written there
+                legend.set_bbox_to_anchor((0, 0, 1, 1), figure.transFigure)
         make_legible(figure)
         width, height = figure.get_size_inches()
         foot = _FOOT if stimuli else 0.0

@@ -16,7 +16,7 @@ from toposheet.figures.sheets import cell_size, draw_scale, draw_sheets, lines_o
 from toposheet.figures.style import HEIGHT, INK, MUTED, SMALL, STYLE, TINY, WIDTH, broken, colour
 
 _LAYERS = 8  # in a line
-_HEADING, _SCALE, _PROFILE = 0.28, 0.75, 2.5  # inches: above a model, for the colour bar, for the profile
+_HEADING, _SCALE, _PROFILE = 0.28, 0.9, 2.5  # inches: above a model, for the colour bar, for the profile
 
 
 def language_network(

@@ -14,7 +14,7 @@ from toposheet.recipes import Recipe, demo
 from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.registry import described, stimulus_set
-from toposheet.stimuli.synthetic import swjn
+from toposheet.stimuli.synthetic import MIN_PER_CONDITION, swjn
 from toposheet.stimuli.table import read_stimuli
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.split import split_documents
@@ -22,7 +22,6 @@ from toposheet.topography import check_model_folder, local_folder, token_counter
 
 STIMULI = "stimuli.csv"  # beside a model: those that it is shown by default
 SYNTHETIC, PUBLISHED = "synthetic", "published"
-MIN_PER_CONDITION = 20
 CONTRASTS = (Contrast("sentence", "nonword"), Contrast("noun", "verb"))
 
 

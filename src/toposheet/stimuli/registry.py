@@ -81,13 +81,13 @@ SETS = {
         ),
         StimulusSet(
             "language", SYNTHETIC,
-            "sentences and lists of pronounceable non-words, with as many letters and about as many tokens",
+            "sentences and lists of pronounceable non-words, as alike in letters and tokens as can be",
             "text held out from training; non-words from its letter clusters", "of the text", ("sentence", "nonword"),
             ("item",), (Contrast("sentence", "nonword"),),
         ),
         StimulusSet(
             "swjn", SYNTHETIC,
-            "other sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N), alike in letters and tokens",
+            "other sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N), as alike as can be",
             "as language; inflection by lemminflect", "of the text", ("S", "W", "J", "N"), ("item",),
             (Contrast("S", "N"),),
         ),
@@ -110,7 +110,7 @@ SETS = {
 def stimulus_set(
     name: str,
     data: str | Path | None = None,
-    per_condition: int = 100,
+    per_condition: int | None = None,
     validation_fraction: float = 0.05,
     seed: int = 0,
     split_seed: int | None = None,
@@ -121,7 +121,8 @@ def stimulus_set(
     Args:
         name: One of `SETS` (`toposheet stimuli list`).
         data: Where the files of a published set are, if not in `$TOPOSHEET_DATA` or an installed `brainscore-language`.
-        per_condition: Texts a condition of the sets made from text.
+        per_condition: Texts a condition of the sets made from text. None: 100, or, of `swjn`, fewer where the text
+            that is held out is short, down to 20.
         validation_fraction: How large a part of the built-in text the model was not trained on (its recipe says): sets
             are made from that part.
         seed: Of everything drawn in a synthetic set.
@@ -136,7 +137,7 @@ def stimulus_set(
         FileNotFoundError: files or packages are missing; says where they were looked for.
     """
     entry = described(name)
-    if per_condition < MIN_TEXTS:
+    if per_condition is not None and per_condition < MIN_TEXTS:
         raise ValueError(
             f"per_condition is {per_condition}: a contrast needs at least {MIN_TEXTS} texts of a condition"
         )
@@ -146,7 +147,12 @@ def stimulus_set(
         train, held_out = split_documents(
             builtin_documents(), validation_fraction, seed if split_seed is None else split_seed
         )
-        table = getattr(synthetic, name)(held_out, train, per_condition, seed, n_tokens=n_tokens)
+        n = synthetic.PER_CONDITION if per_condition is None else per_condition
+        if name == "language":
+            table = synthetic.language(held_out, train, n, seed, n_tokens)
+        else:
+            least = synthetic.MIN_PER_CONDITION if per_condition is None else None
+            table = synthetic.swjn(held_out, train, n, seed, at_least=least, n_tokens=n_tokens)
     elif name == "words":
         table = synthetic.words(seed, n_tokens=n_tokens)
     else:

@@ -25,13 +25,13 @@ from toposheet.stimuli.sentences import (
 
 __all__ = ["language", "pairs", "swjn", "words"]
 
-_PER_CONDITION = 100
+PER_CONDITION, MIN_PER_CONDITION = 100, 20
 
 
 def language(
     held_out: Sequence[str],
     train: Sequence[str],
-    per_condition: int = _PER_CONDITION,
+    per_condition: int = PER_CONDITION,
     seed: int = 0,
     n_tokens: NTokens | None = None,
 ) -> pd.DataFrame:
@@ -67,7 +67,7 @@ def language(
 def swjn(
     held_out: Sequence[str],
     train: Sequence[str],
-    per_condition: int = _PER_CONDITION,
+    per_condition: int = PER_CONDITION,
     seed: int = 0,
     skip: Collection[str] | None = None,
     at_least: int | None = None,
@@ -109,7 +109,7 @@ def swjn(
     rng = np.random.default_rng(seed)
     least = per_condition if at_least is None else at_least
     found = unseen_sentences(held_out, train, 2 * least, rng)  # in the order in which `language` takes them
-    taken = set(found[: max(per_condition, _PER_CONDITION)] if skip is None else skip)
+    taken = set(found[: max(per_condition, PER_CONDITION)] if skip is None else skip)
     left = [sentence for sentence in found if sentence not in taken]
     plain = [sentence for sentence in left if not re.search("['-]", sentence)]
     n = max(least, min(per_condition, len(left) // 2, len(plain)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -38,9 +39,10 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
         raise ValueError(f"text and condition cannot both be the column {text_column!r}: name two")
     content = path.read_bytes()
     try:
-        decoded = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").rstrip()
+        decoded = _with_one_line_end(content.decode("utf-8-sig")).rstrip()
     except UnicodeDecodeError as error:
-        row = content[: error.start].count(b"\n") + 1
+        before = _with_one_line_end(content[: error.start].decode("utf-8-sig"))
+        row = re.sub(r'"[^"]*("|\Z)', "", before).count("\n") + 1  # a line end within quotes ends no row
         raise ValueError(f"{path}, row {row}: not UTF-8; save the file as UTF-8") from None
     _check_rows(path, decoded)
     words = dict.fromkeys((*_WORDS, text_column, condition_column), str)  # 007 is no number
@@ -67,6 +69,10 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
     table = table.rename(columns={text_column: "text", condition_column: "condition"})
     table.attrs["source"] = str(path)
     return table
+
+
+def _with_one_line_end(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 _WORDS = ("text", "condition", "sentence", "word", "class", "category", "pair")
