@@ -370,8 +370,9 @@ def _trajectory_sentence(snapshots: Mapping[str, pd.DataFrame]) -> str:
     return (
         "A contrast of synthetic stimuli, whatever those of this report: sentences of each run's held-out text "
         "against non-words made of them (sentence:nonword, raw), while the models learned. Means over taps. "
-        f"{'; '.join(parts)}. See when the lines leave their band, that of the mean under random placements, and when "
-        "the map begins to come back in the other half of the items."
+        f"{'; '.join(parts)}. See when the lines leave their band, that of the mean under random placements, when "
+        "they rise above the dots, what shuffled labels give, and when the map begins to come back in the other half "
+        "of the items."
     )
 
 
