@@ -93,7 +93,7 @@ def without_confounds(responses: xr.DataArray, confounds: Sequence[str], a: str,
     """Return the responses to two conditions less what confounds explain of them by linear regression.
 
     What confounds and conditions explain alike is taken away with the confounds: where the two go together a contrast
-    is too small rather than too large, and where a confound nearly is the condition nothing is left of it. The even and
+    is too small rather than too large, and where a confound nearly is the condition little is left of it. The even and
     the odd texts of each condition are fitted by themselves, so that neither half knows of the other (fitted together,
     their maps would be opposites). Deviations from the mean of a condition are scaled by sqrt((n - 2) / (n - 3 - 2k)),
     so that t pays for k confounds in two halves; where these are balanced over the conditions it is that of the
