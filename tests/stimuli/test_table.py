@@ -42,6 +42,9 @@ def test_wrong_tables_are_refused_by_file_and_row(tmp_path, text, message):
 def test_another_encoding_is_refused_by_row(tmp_path):
     with pytest.raises(ValueError, match="row 3: not UTF-8"):
         read_stimuli(write(tmp_path, "text,condition\na,x\ncafé,x\n", "latin-1"))
+    (tmp_path / "marked.csv").write_bytes(b"\xef\xbb\xbftext,condition\na,x\n" + "éé".encode() + b"\xff,x\n")
+    with pytest.raises(ValueError, match=r"marked\.csv, row 3: not UTF-8"):
+        read_stimuli(tmp_path / "marked.csv")
     with pytest.raises(ValueError, match="row 4: not UTF-8"):  # a text of two lines is one row
         read_stimuli(write(tmp_path, 'text,condition\r\n"a ""b""\r\nc",x\r\nd,y\r\n"é\r\n",x\r\n', "latin-1"))
     with pytest.raises(ValueError, match="row 1: not UTF-8"):

@@ -41,7 +41,7 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
     try:
         decoded = _with_one_line_end(content.decode("utf-8-sig")).rstrip()
     except UnicodeDecodeError as error:
-        before = _with_one_line_end(content[: error.start].decode("utf-8-sig"))
+        before = _with_one_line_end(error.object[: error.start].decode())  # less a byte-order mark
         row = re.sub(r'"[^"]*("|\Z)', "", before).count("\n") + 1  # a line end within quotes ends no row
         raise ValueError(f"{path}, row {row}: not UTF-8; save the file as UTF-8") from None
     _check_rows(path, decoded)
