@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS
 from toposheet.figures.style import HEIGHT, LABEL, MUTED, PLACE, STYLE, WIDTH, broken, colour, keys_below
 
-NULLS = (("null_mean", PLACE, "place"), ("label_null_mean", LABEL, "label"))
+_NULLS = (("null_mean", PLACE, "place"), ("label_null_mean", LABEL, "label"))
 
 
 def comparison(table: pd.DataFrame, statistics: Mapping[str, str]) -> Figure:
@@ -39,7 +39,7 @@ def comparison(table: pd.DataFrame, statistics: Mapping[str, str]) -> Figure:
             for n, group in enumerate(groups):
                 of_group = rows[rows["group"] == group].set_index("contrast").reindex(contrasts)
                 y = at + step * (n - (len(groups) - 1) / 2)
-                for null, shade, _ in NULLS:
+                for null, shade, _ in _NULLS:
                     axes.plot(of_group[null], y, "|", color=shade, ms=7, mew=1.5, zorder=3)
                 for control, mark in controls.items():
                     axes.plot(of_group[control], y, marker=mark, color=colour(n), **hollow)
@@ -52,7 +52,7 @@ def comparison(table: pd.DataFrame, statistics: Mapping[str, str]) -> Figure:
         keys = [Line2D([], [], color=colour(n), marker="o", ms=3, label=group) for n, group in enumerate(groups)]
         nulls = [
             Line2D([], [], ls="", marker="|", ms=6, mew=1.5, color=shade, label=f"mean of the {name}-null")
-            for null, shade, name in NULLS
+            for null, shade, name in _NULLS
             if table[null].notna().any()
         ]
         others = [

@@ -17,6 +17,7 @@ from toposheet.figures.style import COLUMN, MUTED, SMALL, STYLE, WIDTH, colour, 
 
 _SMOOTHED = 25  # updates
 _BAND: Any = {"alpha": 0.25, "lw": 0}
+_DOTS: Any = {"ls": ":", "lw": 1.2}
 
 
 def loss_curves(metrics: Mapping[str, pd.DataFrame], bigram_loss: float | None) -> Figure:
@@ -75,7 +76,7 @@ def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
             for column, axes in grid.items():
                 axes.plot(means.index, means[column], "o-", color=colour(n), ms=2.5, label=name)
             _draw_band(grid["morans_i"], means, colour(n))
-            grid["morans_i"].plot(means.index, means["label_null_mean"], ":", color=colour(n), lw=1.2)
+            grid["morans_i"].plot(means.index, means["label_null_mean"], **_DOTS, color=colour(n))
         last = max(table["update"].max() for table in snapshots.values())
         decades = [0, *(10**n for n in range(0, 1 + int(np.log10(max(last, 1)))))]
         for column, axes in grid.items():
@@ -88,7 +89,7 @@ def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
         grid["significant_fraction"].set_ylim(-0.02, 1.02)
         bands = Patch(**_BAND, color=MUTED, label="place-null of the mean over taps ± 2 sd (Moran's I)")
         handles = grid["morans_i"].get_legend_handles_labels()[0]
-        dots = Line2D([], [], ls=":", lw=1.2, color=MUTED, label="mean of its label-null")
+        dots = Line2D([], [], **_DOTS, color=MUTED, label="mean of its label-null")
         keys_below(figure, [*handles, bands, dots])
         return figure
 

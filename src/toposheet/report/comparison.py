@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS, named
+from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS
 from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.figures.comparison import comparison
 from toposheet.figures.files import save_figure, stamp
 from toposheet.files import folder_aside
-from toposheet.report.results import COMPARISON, STATISTICS, TEXTS, read_contrasts, read_settings
+from toposheet.report.results import COMPARISON, STATISTICS, TEXTS, read_contrasts, read_settings, without_control
 from toposheet.stats.bootstrap import hierarchical_bootstrap
 
 COMPARED = {"morans_i": "Moran's I", "cross_half_i": "cross-half I", "significant_fraction": "units significant"}
@@ -92,8 +92,9 @@ def compared(
     of_taps = statistics[(statistics["tap"] != MEAN_OVER_TAPS) & statistics["statistic"].isin(COMPARED)]
     rows: list[dict[str, Any]] = []
     controls = [name for name in CONDITIONS_OF_CONTROLS if (of_taps["control"] == name).any()]
-    of_interest = of_taps[of_taps["control"] == ""]
-    for (contrast, fwhm, statistic), some in of_interest.groupby(["contrast", "fwhm_mm", "statistic"], sort=False):  # pyright: ignore[reportGeneralTypeIssues]
+    keys = ["contrast", "fwhm_mm", "statistic"]
+    for (contrast, fwhm, statistic), every in without_control(of_taps).groupby(keys, sort=False):  # pyright: ignore[reportGeneralTypeIssues]
+        some = every[every["control"] == ""]
         reference: tuple[float, np.ndarray] | None = None
         for group, models in groups.items():
             values = _of_models(some, models)
@@ -107,9 +108,7 @@ def compared(
             for column in ("null_mean", "label_null_mean") if statistic in _OF_PLACES else ("label_null_mean",):
                 row[column] = some.loc[some["model"].isin(models), column].mean()
             for control in controls:
-                named_so = of_taps["contrast"] == named(str(contrast), control)
-                same = named_so & (of_taps["fwhm_mm"] == fwhm) & (of_taps["statistic"] == statistic)
-                of_control = _of_models(of_taps[same], models)
+                of_control = _of_models(every[every["control"] == control], models)
                 row[control] = float(np.mean([v.mean() for v in of_control])) if of_control else np.nan
             if reference is None:
                 reference = mean, draws

@@ -43,6 +43,7 @@ from toposheet.report.results import (
     TEXTS,
     read_contrasts,
     read_settings,
+    without_control,
 )
 from toposheet.stimuli.measures import side_by_side
 from toposheet.train.claims import read_result
@@ -257,7 +258,7 @@ def _controls(statistics: pd.DataFrame) -> pd.DataFrame | None:
     for statistic, column in (("morans_i", "z"), ("morans_i", "label_p"), ("cross_half_i", "label_p")):
         of_one = rows[rows["statistic"] == statistic].set_index(keys)[column]
         wide[f"{statistic}_{column}"] = of_one
-    return _without_control(wide.reset_index())
+    return without_control(wide.reset_index())
 
 
 def _islands(statistics: pd.DataFrame) -> pd.DataFrame:
@@ -294,12 +295,7 @@ def _surviving(out: Path, statistics: pd.DataFrame) -> pd.DataFrame:
                 "p": float(own["p"].min()) if len(own) else float("nan"),
             }
         )
-    return _without_control(pd.DataFrame(rows))
-
-
-def _without_control(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table in which controls go by the name of their contrast; which control is in a column of its own."""
-    return table.assign(contrast=[split_name(name)[0] for name in table["contrast"]])
+    return without_control(pd.DataFrame(rows))
 
 
 def _matching(out: Path) -> list[tuple[str, pd.DataFrame]]:

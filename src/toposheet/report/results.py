@@ -191,6 +191,11 @@ def read_contrasts(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"control": str}).fillna({"control": ""})
 
 
+def without_control(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table in which controls go by the name of their contrast; which control is in a column of its own."""
+    return table.assign(contrast=[split_name(name)[0] for name in table["contrast"]])
+
+
 def described(battery: Battery, settings: Settings) -> dict[str, Any]:
     """Return what decides the numbers of a report, besides the models; stored beside them as `analysis.json`."""
     stimuli = {
