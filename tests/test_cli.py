@@ -16,7 +16,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 import toposheet as ts
 from toposheet import cli
 from toposheet.figures.files import save_figure
-from toposheet.report.batteries import published_battery
+from toposheet.stimuli.studies import published_battery
 from toposheet.report.ledger import MORANS_I
 
 
@@ -638,7 +638,7 @@ def test_brain_moran_prints_the_value_and_on_demand_its_null(capsys, tmp_path):
     import numpy as np
     import xarray as xr
 
-    from toposheet.cortex.surface import mesh_of
+    from toposheet.brain.surface import mesh_of
 
     values = mesh_of(10_242, "left").coordinates[:, 1].copy()
     xr.Dataset({"t_values": ("vertex", values)}).to_netcdf(tmp_path / "map.nc", engine="h5netcdf")

@@ -13,6 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from toposheet.brain.export import export_sheet
+    from toposheet.brain.surface import SurfaceMap, read_surface_map, surface_morans_i
     from toposheet.cortex import (
         clustering_of_network,
         consistency,
@@ -27,28 +29,21 @@ if TYPE_CHECKING:
         negative_controls,
         profiles,
         readout,
-        respond,
         response_statistics,
         selective_clusters,
         topography_statistics,
         without_confounds,
     )
-    from toposheet.cortex.export import export_sheet
-    from toposheet.cortex.surface import SurfaceMap, read_surface_map, surface_morans_i
-    from toposheet.report.batteries import stimuli_for
     from toposheet.sheet import Sheet
     from toposheet.stats import cross_morans_i, islands_morans_i, morans_i
     from toposheet.stimuli.build import build_stimuli
     from toposheet.stimuli.contrasts import Contrast
     from toposheet.stimuli.registry import stimulus_set
     from toposheet.stimuli.table import read_stimuli
+    from toposheet.subject import Effect, Intervention, Subject, attach, load, respond, save
     from toposheet.topography import (
         SpatialStatistics,
         Topography,
-        fingerprint,
-        load,
-        pretrained,
-        save,
         spatial_correlation_loss,
         spatial_loss,
         spatial_losses,
@@ -58,10 +53,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Contrast",
+    "Effect",
+    "Intervention",
     "Sheet",
     "SpatialStatistics",
+    "Subject",
     "SurfaceMap",
     "Topography",
+    "attach",
     "build_stimuli",
     "clustering_of_network",
     "consistency",
@@ -71,7 +70,6 @@ __all__ = [
     "cross_morans_i",
     "cross_validated",
     "export_sheet",
-    "fingerprint",
     "grow_clusters",
     "islands_morans_i",
     "load",
@@ -80,7 +78,6 @@ __all__ = [
     "map_statistics",
     "morans_i",
     "negative_controls",
-    "pretrained",
     "profiles",
     "read_stimuli",
     "read_surface_map",
@@ -92,7 +89,6 @@ __all__ = [
     "spatial_correlation_loss",
     "spatial_loss",
     "spatial_losses",
-    "stimuli_for",
     "stimulus_set",
     "surface_morans_i",
     "topography_statistics",
@@ -100,10 +96,14 @@ __all__ = [
 ]
 
 _HOME = {
+    "attach": "subject",
+    "Subject": "subject",
+    "Intervention": "subject",
+    "Effect": "subject",
     "Contrast": "stimuli.contrasts",
     "Sheet": "sheet",
     "SpatialStatistics": "topography",
-    "SurfaceMap": "cortex.surface",
+    "SurfaceMap": "brain.surface",
     "Topography": "topography",
     "build_stimuli": "stimuli.build",
     "clustering_of_network": "cortex",
@@ -113,31 +113,28 @@ _HOME = {
     "criteria": "cortex",
     "cross_morans_i": "stats",
     "cross_validated": "cortex",
-    "export_sheet": "cortex.export",
-    "fingerprint": "topography",
+    "export_sheet": "brain.export",
     "grow_clusters": "cortex",
     "islands_morans_i": "stats",
-    "load": "topography",
+    "load": "subject",
     "load_localizer": "cortex",
     "localize": "cortex",
     "map_statistics": "cortex",
     "morans_i": "stats",
     "negative_controls": "cortex",
-    "pretrained": "topography",
     "profiles": "cortex",
     "read_stimuli": "stimuli.table",
-    "read_surface_map": "cortex.surface",
+    "read_surface_map": "brain.surface",
     "readout": "cortex",
-    "respond": "cortex",
+    "respond": "subject",
     "response_statistics": "cortex",
-    "save": "topography",
+    "save": "subject",
     "selective_clusters": "cortex",
     "spatial_correlation_loss": "topography",
     "spatial_loss": "topography",
     "spatial_losses": "topography",
-    "stimuli_for": "report.batteries",
     "stimulus_set": "stimuli.registry",
-    "surface_morans_i": "cortex.surface",
+    "surface_morans_i": "brain.surface",
     "topography_statistics": "cortex",
     "without_confounds": "cortex",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import io
 import math
@@ -19,14 +20,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 import tyro
 
 from toposheet import __version__, recipes
+from toposheet.errors import RunError, UserError
 from toposheet.recipes import Recipe
 from toposheet.settings import DEFAULT, Contiguity, Pooling, Settings, check_seed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from toposheet.report.batteries import Battery
     from toposheet.stimuli.contrasts import Contrast
+    from toposheet.stimuli.studies import Battery
 
 DONE, FAILED, MISTAKE = 0, 1, 2
 PROGRAM = "toposheet"
@@ -213,8 +215,8 @@ def map_contrasts(
     _check_out(out)
     from toposheet.cache import cache_folder
     from toposheet.report import compute, write_figures
-    from toposheet.report.batteries import battery_of_table
     from toposheet.report.page import check_histories
+    from toposheet.stimuli.studies import battery_of_table
 
     table = _table(stimuli, model, reading)
     battery = battery_of_table(stimuli, table, _contrasts(table, contrast, reading))
@@ -236,7 +238,7 @@ def localize(
     q: float = 0.05,
     min_size: int = DEFAULT.min_size,
     contiguity: Contiguity = DEFAULT.contiguity,
-    pooling: Pooling = DEFAULT.pooling,
+    pooling: Pooling = DEFAULT.reading.pooling,
     reading: Reading = _AS_USUAL,
 ) -> None:
     """Find the units that prefer one condition, by default sentences: a functional localizer.
@@ -253,7 +255,9 @@ def localize(
         pooling: What a response is: mean, sum or last of the activations over a text's own tokens.
         reading: How stimuli are read.
     """
-    settings = Settings(min_size=min_size, contiguity=contiguity, pooling=pooling)
+    from toposheet.settings import Reading as HowRead
+
+    settings = Settings(min_size=min_size, contiguity=contiguity, reading=HowRead(pooling))
     _check_out(out)
     from toposheet.report.localizing import write_localizer
 
@@ -398,7 +402,7 @@ def stimuli_show(
         texts: How many of each condition are shown.
     """
     if texts < 0:
-        raise ValueError(f"texts is {texts}: it must be at least 0")
+        raise UserError(f"texts is {texts}: it must be at least 0")
     from toposheet.stimuli.registry import described, stimulus_set
 
     entry = described(name)
@@ -446,21 +450,22 @@ def stimuli_build(
     """
     check_seed(seed)
     if out.is_dir():
-        raise ValueError(f"--out is {out}, a folder: name the CSV file")
+        raise UserError(f"--out is {out}, a folder: name the CSV file")
     _check_out(out.parent)
     from toposheet.files import write_file
-    from toposheet.report.batteries import recipe_of, tokens_of
     from toposheet.stimuli.contrasts import factors_of
     from toposheet.stimuli.measures import matching
     from toposheet.stimuli.registry import described, stimulus_set
 
     options: dict[str, Any] = {}
     if model is not None:
-        recipe = recipe_of(model)
+        from toposheet.subject import load
+
+        reader = load(model).reader
         options = {
-            "validation_fraction": recipe.validation_fraction,
-            "split_seed": recipe.seed,
-            "n_tokens": tokens_of(model),
+            "validation_fraction": reader.validation_fraction,
+            "split_seed": reader.seed,
+            "n_tokens": reader.n_tokens,
         }
     table = stimulus_set(name, data, per_condition, seed=seed, **options)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -482,13 +487,17 @@ def stimuli_check(
         model: Also whether it can read them: tokens, length.
         reading: How stimuli are read.
     """
-    from toposheet.report.batteries import context_of, tokens_of
     from toposheet.stimuli.checks import check
     from toposheet.stimuli.measures import matching
 
     table = _table(stimuli, None, reading)
-    n_tokens = tokens_of(model) if model else None
-    warnings = check(table, n_tokens, context_of(model) if model else None)
+    n_tokens = context = None
+    if model is not None:
+        from toposheet.subject import load
+
+        subject = load(model)
+        n_tokens, context = subject.n_tokens, subject.context
+    warnings = check(table, n_tokens, context)
     counts = table.groupby("condition", sort=False).size()
     print(f"{stimuli}: {len(table)} texts; " + ", ".join(f"{name} {n}" for name, n in counts.items()))
     _print_matching(matching(table, n_tokens))
@@ -520,9 +529,9 @@ def brain_moran(
     check_seed(seed)
     if figure is not None:
         if figure.suffix not in (".png", ".pdf", ".svg") or figure.is_dir():
-            raise ValueError(f"--figure is {figure}: name a file that ends in .png, .pdf or .svg")
+            raise UserError(f"--figure is {figure}: name a file that ends in .png, .pdf or .svg")
         _check_out(figure.parent)
-    from toposheet.cortex.surface import read_surface_map, surface_morans_i
+    from toposheet.brain.surface import read_surface_map, surface_morans_i
 
     surface = read_surface_map(map, hemisphere, variable=variable, which=which)
     found = surface_morans_i(surface, permutations, seed)
@@ -600,26 +609,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
         goes_on = "; the same command goes on from here" if arguments[:1] in (["demo"], ["train"], ["data"]) else ""
         print(f"\n{PROGRAM}: interrupted{goes_on}", file=sys.stderr)
         sys.exit(FAILED)
-    except FloatingPointError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+    except RunError as error:
+        _say(error)
         sys.exit(FAILED)
-    except (ValueError, OSError) as error:
-        if isinstance(error, ValueError) and not _is_ours(error):
-            raise
-        rank = int(os.environ.get("RANK", "0"))
-        if rank:  # where all processes of torchrun meet a mistake, the first says it and ends the others
-            time.sleep(3)
-        print(f"{PROGRAM}{f' (process {rank})' if rank else ''}: {' '.join(str(error).split())}", file=sys.stderr)
+    except UserError as error:
+        _say(error)
         sys.exit(MISTAKE)
+    except OSError as error:
+        if error.filename is None and error.errno not in _FULL:  # the system refuses a path, or else the fault is ours
+            raise
+        _say(error)
+        sys.exit(FAILED if error.errno in _FULL else MISTAKE)
     sys.exit(DONE)
 
 
-def _is_ours(error: ValueError) -> bool:
-    """Return whether toposheet itself raised an error, in words for the user; any other is a fault of ours."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_globals.get("__package__", "").startswith("toposheet")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _say(error: Exception) -> None:
+    """Print an error as one line on stderr."""
+    rank = int(os.environ.get("RANK", "0"))
+    if rank:  # where all processes of torchrun meet a mistake, the first says it and ends the others
+        time.sleep(3)
+    print(f"{PROGRAM}{f' (process {rank})' if rank else ''}: {' '.join(str(error).split())}", file=sys.stderr)
 
 
 def _parse(arguments: list[str]) -> Callable[[], None]:
@@ -631,7 +643,7 @@ def _parse(arguments: list[str]) -> Callable[[], None]:
     asked_for_help = {"-h", "--help"} & set(arguments[1:2])
     if arguments[:1] == ["train"] and not asked_for_help:
         if len(arguments) < 2 or arguments[1].startswith("-"):
-            raise ValueError(f"train needs a recipe first: {PROGRAM} train {{{','.join(recipes.RECIPES)}}} ...")
+            raise UserError(f"train needs a recipe first: {PROGRAM} train {{{','.join(recipes.RECIPES)}}} ...")
         chosen = recipes.named(arguments.pop(1))
         commands["train"] = _training(chosen)
     errors = io.StringIO()
@@ -647,7 +659,7 @@ def _parse(arguments: list[str]) -> Callable[[], None]:
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        raise ValueError(_one_line(errors.getvalue())) from None
+        raise UserError(_one_line(errors.getvalue())) from None
 
 
 def _one_line(box: str) -> str:
@@ -680,15 +692,19 @@ def _table(stimuli: str | None, model: str | None, reading: Reading) -> pd.DataF
     from toposheet.stimuli.table import read_stimuli
 
     if stimuli is None:
-        from toposheet.report.batteries import stimuli_for
+        from toposheet.subject import load
 
         assert model is not None, "stimuli are of a model or named"
-        return stimuli_for(model)
+        return load(model).stimuli()
     if Path(stimuli).suffix or Path(stimuli).exists():
         return read_stimuli(stimuli, reading.text_column, reading.condition_column)
-    from toposheet.report.batteries import named_stimuli
+    from toposheet.stimuli.studies import named_stimuli
 
-    return named_stimuli(stimuli, model, reading.data)
+    if model is None:
+        return named_stimuli(stimuli, None, reading.data)
+    from toposheet.subject import load
+
+    return named_stimuli(stimuli, load(model).reader, reading.data)
 
 
 def _contrasts(table: pd.DataFrame, contrast: Sequence[str], reading: Reading) -> tuple[Contrast, ...]:
@@ -697,15 +713,15 @@ def _contrasts(table: pd.DataFrame, contrast: Sequence[str], reading: Reading) -
 
     column, sign, value = (reading.where or "").partition("=")
     if reading.where and not (column and sign and value):
-        raise ValueError(f"--where is {reading.where!r}: write it as COLUMN=VALUE")
+        raise UserError(f"--where is {reading.where!r}: write it as COLUMN=VALUE")
     conditions = list(dict.fromkeys(table["condition"].astype(str)))
     if not contrast:
-        raise ValueError(f"say what to compare with --contrast A:B; the conditions are: {', '.join(conditions)}")
+        raise UserError(f"say what to compare with --contrast A:B; the conditions are: {', '.join(conditions)}")
     within = (column, value) if reading.where else None
     try:
         wanted = tuple(dict.fromkeys(parse_contrast(text, conditions, within) for text in contrast))
     except ValueError as error:
-        raise ValueError(f"{table.attrs.get('source', 'the stimuli')}: {error}") from None
+        raise UserError(f"{table.attrs.get('source', 'the stimuli')}: {error}") from None
     for one in wanted:
         one.check(table)
     return wanted
@@ -713,29 +729,35 @@ def _contrasts(table: pd.DataFrame, contrast: Sequence[str], reading: Reading) -
 
 def _battery(stimuli: str, model: str, contrast: Sequence[str], reading: Reading, pairs: Path | None = None) -> Battery:
     """Return the studies of a report."""
-    from toposheet.report.batteries import (
+    from toposheet.stimuli.studies import (
         PUBLISHED,
         SYNTHETIC,
         battery_of_table,
         published_battery,
-        synthetic_battery,
     )
 
     if pairs is not None and stimuli != PUBLISHED:
-        raise ValueError(f"--pairs goes with --stimuli {PUBLISHED}, not with {stimuli}")
+        raise UserError(f"--pairs goes with --stimuli {PUBLISHED}, not with {stimuli}")
     if stimuli in (SYNTHETIC, PUBLISHED):
         if contrast or reading.where:
             option = "--contrast" if contrast else "--where"
-            raise ValueError(f"{option} is for a CSV file: {stimuli} stimuli come with their contrasts")
-        return synthetic_battery(model) if stimuli == SYNTHETIC else published_battery(reading.data, pairs)
+            raise UserError(f"{option} is for a CSV file: {stimuli} stimuli come with their contrasts")
+        return _synthetic(model) if stimuli == SYNTHETIC else published_battery(reading.data, pairs)
     table = _table(stimuli, model, reading)
     return battery_of_table(stimuli, table, _contrasts(table, contrast, reading))
+
+
+def _synthetic(model: str) -> Battery:
+    from toposheet.stimuli.studies import synthetic_battery
+    from toposheet.subject import load
+
+    return synthetic_battery(load(model).reader)
 
 
 def _with_control(model: str, control: str | None) -> dict[str, Path]:
     """Return the folders of a model and its control, whose training can be read, by what tables call them."""
     from toposheet.report.page import check_histories
-    from toposheet.topography import local_folder, shipped
+    from toposheet.subject import local_folder, shipped
 
     if control is None and not Path(model).is_dir() and f"{model}-control" in shipped():
         control = f"{model}-control"
@@ -763,7 +785,7 @@ def _check_out(out: Path) -> None:
     try:
         Path(tempfile.mkdtemp(dir=there, prefix=".writing-")).rmdir()
     except OSError as error:
-        raise ValueError(f"cannot write to {out}: {there} says {error.strerror or error}") from None
+        raise UserError(f"cannot write to {out}: {there} says {error.strerror or error}") from None
 
 
 def _print_table(out: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
 from toposheet.report import compute, write_report
-from toposheet.report.batteries import CONTRASTS, STIMULI, battery_of, builtin_stimuli
 from toposheet.report.page import PAGE, Check
 from toposheet.report.results import MAPS, SETTINGS, STATISTICS, SUMMARY, described
 from toposheet.settings import Settings
+from toposheet.stimuli.reader import Reader
+from toposheet.stimuli.studies import CONTRASTS, builtin_stimuli, synthetic_battery
 from toposheet.stimuli.table import read_stimuli
+from toposheet.subject import read_tokenizer, token_counter
+from toposheet.subject.subject import STIMULI
 from toposheet.text.pipeline import prepare_builtin
-from toposheet.topography import token_counter, tokenizer_of
 from toposheet.train.claims import RESULT, claim, stopping_with
 from toposheet.train.loop import train
 
@@ -51,8 +54,8 @@ def run(
         What the run should show, and whether it does.
 
     Raises:
-        FileNotFoundError: a corpus or lexicon package is not installed.
-        ValueError: the folder holds another run; the message says what differs.
+        NotFound: a corpus or lexicon package is not installed.
+        UserError: the folder holds another run; the message says what differs.
         KeyboardInterrupt: the run was interrupted; calling again goes on.
     """
     folders = {name: out / name for name in ("topographic", "control")}
@@ -68,12 +71,13 @@ def run(
     prepare_builtin(text, recipe)
 
     say("2/5 stimuli: sentences, word lists, Jabberwocky, non-words, nouns, verbs")
-    tokens = token_counter(tokenizer_of(text / "tokenizer"), text)
+    tokens = token_counter(read_tokenizer(text / "tokenizer"))
+    reader = Reader(recipe.validation_fraction, recipe.seed, tokens)
     stimuli = read_stimuli(stimuli_file) if stimuli_file.is_file() else pd.DataFrame({"condition": []})
     if not stimuli["condition"].value_counts().eq(per_condition).all() or stimuli.empty:
-        write_file(stimuli_file, builtin_stimuli(recipe, per_condition, tokens).to_csv(index=False))
+        write_file(stimuli_file, builtin_stimuli(reader, per_condition).to_csv(index=False))
         stimuli = read_stimuli(stimuli_file)
-    battery = battery_of(stimuli, recipe, tokens, per_condition)
+    battery = synthetic_battery(replace(reader, own=stimuli), per_condition)
 
     say("3/5 training: the topographic model and its control")
     train(recipe, text, folders["topographic"], on_other_machine=True)

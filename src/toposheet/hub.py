@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from toposheet.errors import NotFound
+
 
 def may_be_on_hub(source: str | Path, bare: bool = False) -> bool:
     """Return whether a source can be meant for the hub: `organisation/name`, where that is no path here.
@@ -27,7 +29,7 @@ def snapshot(name: str, patterns: list[str] | None = None) -> Path:
         patterns: Which of its files are needed. None: all.
 
     Raises:
-        FileNotFoundError: the hub cannot be reached, or has no such model.
+        NotFound: the hub cannot be reached, or has no such model.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -35,7 +37,7 @@ def snapshot(name: str, patterns: list[str] | None = None) -> Path:
     try:
         return Path(snapshot_download(name, etag_timeout=5, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise FileNotFoundError(
+        raise NotFound(
             f"{name} is no folder here, and the hub cannot be reached or has no such model ({first_line(error)}): "
             "give a folder, or try again with a network"
         ) from None

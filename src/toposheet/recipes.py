@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from toposheet.errors import UserError
 from toposheet.files import write_file
 
 Objective = Literal["correlation", "shuffled_correlation", "squared_difference", "topoloss", "all_tnn"]
@@ -110,64 +111,64 @@ class Recipe:
         """Refuse values that no run can have.
 
         Raises:
-            ValueError: a count below one, a negative strength, heads that do not divide the width.
+            UserError: a count below one, a negative strength, heads that do not divide the width.
         """
         for field in ("layers", "heads", "width", "mlp_width", "context", "vocabulary", "radius", "batch",
                       "micro_batch", "updates", "decay_updates", "patience", "stop_after", "validation_blocks",
                       "validate_every", "checkpoint_every", "snapshot_every"):  # fmt: skip
             count = getattr(self, field)
             if count is not None and (not isinstance(count, int) or count < 1):
-                raise ValueError(f"{field} is {count!r}: it must be a whole number of at least 1")
+                raise UserError(f"{field} is {count!r}: it must be a whole number of at least 1")
         for field in ("seed", "warmup_updates", "alpha_warmup_updates"):
             if not isinstance(getattr(self, field), int):
-                raise ValueError(f"{field} is {getattr(self, field)!r}: it must be a whole number")
+                raise UserError(f"{field} is {getattr(self, field)!r}: it must be a whole number")
         for field in ("alpha", "learning_rate", "final_learning_rate", "weight_decay", "warmup_updates",
                       "alpha_warmup_updates", "seed"):  # fmt: skip
             if not 0 <= getattr(self, field) < math.inf:
-                raise ValueError(f"{field} is {getattr(self, field)}: it must be a number of at least 0")
+                raise UserError(f"{field} is {getattr(self, field)}: it must be a number of at least 0")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"betas is {self.betas}: both must lie between 0 and 1")
+            raise UserError(f"betas is {self.betas}: both must lie between 0 and 1")
         if self.sheet_shape is not None and min(self.sheet_shape) < 1:
-            raise ValueError(f"sheet_shape is {self.sheet_shape}: a sheet has at least one row and one column")
+            raise UserError(f"sheet_shape is {self.sheet_shape}: a sheet has at least one row and one column")
         if not (self.clip > 0 and self.spacing_mm > 0):
-            raise ValueError(f"clip ({self.clip}) and spacing_mm ({self.spacing_mm}) must be positive")
+            raise UserError(f"clip ({self.clip}) and spacing_mm ({self.spacing_mm}) must be positive")
         for field, choices in _CHOICES.items():
             if getattr(self, field) not in choices:
-                raise ValueError(f"{field} is {getattr(self, field)!r}: it must be {' or '.join(choices)}")
+                raise UserError(f"{field} is {getattr(self, field)!r}: it must be {' or '.join(choices)}")
         if self.neighborhoods not in ("all", "auto") and not (
             isinstance(self.neighborhoods, int) and self.neighborhoods >= 1
         ):
-            raise ValueError(f"neighborhoods is {self.neighborhoods!r}: it must be at least 1, or 'all' or 'auto'")
+            raise UserError(f"neighborhoods is {self.neighborhoods!r}: it must be at least 1, or 'all' or 'auto'")
         if self.max_samples is not None and self.max_samples < 2:
-            raise ValueError(f"max_samples is {self.max_samples}: a correlation takes at least 2 tokens")
+            raise UserError(f"max_samples is {self.max_samples}: a correlation takes at least 2 tokens")
         if (self.alpha_schedule == "constant") != (self.final_alpha is None):
-            raise ValueError(
+            raise UserError(
                 f"alpha_schedule is {self.alpha_schedule!r} and final_alpha {self.final_alpha}: a strength that "
                 "changes ('linear', 'cosine') needs a final_alpha to end at, e.g. 0, and a constant one has none"
             )
         if self.final_alpha is not None and not 0 <= self.final_alpha < math.inf:
-            raise ValueError(f"final_alpha is {self.final_alpha}: it must be a number of at least 0")
+            raise UserError(f"final_alpha is {self.final_alpha}: it must be a number of at least 0")
         if not 0 < self.validation_fraction < 1:
-            raise ValueError(f"validation_fraction is {self.validation_fraction}: it must lie between 0 and 1")
+            raise UserError(f"validation_fraction is {self.validation_fraction}: it must lie between 0 and 1")
         if self.vocabulary < 257 or self.vocabulary > 65536:
-            raise ValueError(
+            raise UserError(
                 f"vocabulary is {self.vocabulary}: it must hold the 256 bytes and the end-of-text token, "
                 "and fit 16 bits (257 to 65536)"
             )
         if self.width % self.heads:
-            raise ValueError(f"width {self.width} does not divide into {self.heads} heads of equal size")
+            raise UserError(f"width {self.width} does not divide into {self.heads} heads of equal size")
         if self.architecture == "qwen3" and self.width // self.heads % 2:
-            raise ValueError(
+            raise UserError(
                 f"width {self.width} in {self.heads} heads makes heads of {self.width // self.heads}: rotary positions "
                 "turn pairs of units, so their size must be even"
             )
         if self.batch % self.micro_batch_size:
-            raise ValueError(f"batch {self.batch} does not divide into micro-batches of {self.micro_batch}")
+            raise UserError(f"batch {self.batch} does not divide into micro-batches of {self.micro_batch}")
         if self.muon_learning_rate is not None and not 0 <= self.muon_learning_rate < math.inf:
-            raise ValueError(f"muon_learning_rate is {self.muon_learning_rate}: it must be a number of at least 0")
+            raise UserError(f"muon_learning_rate is {self.muon_learning_rate}: it must be a number of at least 0")
         whole = "Muon" if self.muon_learning_rate is not None else self.objective
         if self.parallel == "fsdp2" and whole in ("Muon", "topoloss", "all_tnn"):
-            raise ValueError(f"parallel is 'fsdp2', but {whole} needs whole matrices: use 'ddp'")
+            raise UserError(f"parallel is 'fsdp2', but {whole} needs whole matrices: use 'ddp'")
 
     def control(self) -> Recipe:
         """Return the same run without topography: strength 0, all else equal."""
@@ -203,21 +204,21 @@ class Recipe:
         """Return the recipe stored at `path`, read strictly.
 
         Raises:
-            ValueError: the file is not a recipe of this version; the message names the field.
+            UserError: the file is not a recipe of this version; the message names the field.
         """
         try:
             stored = json.loads(path.read_text())
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is not a recipe: {error}") from None
+            raise UserError(f"{path} is not a recipe: {error}") from None
         fields = _fields()
         if not isinstance(stored, dict) or set(stored) != set(fields):
             odd = sorted(set(stored) ^ set(fields)) if isinstance(stored, dict) else "no fields"
-            raise ValueError(f"{path} is not a recipe of this version of toposheet (differs in: {odd})")
+            raise UserError(f"{path} is not a recipe of this version of toposheet (differs in: {odd})")
         values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
         try:
             return cls(**values)
         except TypeError as error:
-            raise ValueError(f"{path} is not a recipe: a field has a value of the wrong kind ({error})") from None
+            raise UserError(f"{path} is not a recipe: a field has a value of the wrong kind ({error})") from None
 
     def differences(self, other: Recipe) -> list[str]:
         """Return one `field: ours, theirs` line for each field in which two recipes differ."""
@@ -365,13 +366,13 @@ def named(name: str, **changes: Any) -> Recipe:
     """Return the recipe called `name`, with some fields changed.
 
     Raises:
-        ValueError: there is no such recipe or field; the message names the nearest.
+        UserError: there is no such recipe or field; the message names the nearest.
     """
     if name not in RECIPES:
-        raise ValueError(f"there is no recipe {name!r}.{_nearest(name, RECIPES)} The recipes are: {', '.join(RECIPES)}")
+        raise UserError(f"there is no recipe {name!r}.{_nearest(name, RECIPES)} The recipes are: {', '.join(RECIPES)}")
     for field in changes:
         if field not in _fields():
-            raise ValueError(f"a recipe has no field {field!r}.{_nearest(field, _fields())}")
+            raise UserError(f"a recipe has no field {field!r}.{_nearest(field, _fields())}")
     return dataclasses.replace(RECIPES[name](), **changes)
 
 

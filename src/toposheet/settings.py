@@ -4,12 +4,35 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from toposheet.errors import UserError
 
 Pooling = Literal["mean", "last", "sum"]
 Inference = Literal["mass", "tfce"]
 Contiguity = Literal["queen", "rook"]
 MIN_SIZE = 10  # units: smaller clusters are dropped (TopoLM, arXiv:2410.11516)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a text is read, and what the response of a unit to it is.
+
+    Args:
+        pooling: What a response is: mean, sum or last of the activations over a text's own tokens.
+
+    Raises:
+        UserError: there is no such pooling.
+    """
+
+    pooling: Pooling = "mean"
+
+    def __post_init__(self) -> None:
+        if self.pooling not in get_args(Pooling):
+            raise UserError(f"pooling is {self.pooling!r}: it must be one of {', '.join(get_args(Pooling))}")
+
+
+READING = Reading()
 
 
 @dataclass(frozen=True)
@@ -20,7 +43,7 @@ class Settings:
         fwhm_mm: Full width at half maximum of the readout; several if you like, 0 for raw maps alone.
         permutations: Draws of each null.
         seed: Of all draws.
-        pooling: What a response is: mean, sum or last of the activations over a text's own tokens.
+        reading: How texts are read.
         confounds: Regressed out of the responses: length, frequency, tokens, or numeric columns of the stimuli.
         controls: Whether negative controls (random labels, word frequency, length) stand beside each contrast.
         inference: How clusters are tested: by their mass, or by threshold-free enhancement.
@@ -32,7 +55,7 @@ class Settings:
     fwhm_mm: tuple[float, ...] = (2.0,)
     permutations: int = 99
     seed: int = 0
-    pooling: Pooling = "mean"
+    reading: Reading = READING
     confounds: tuple[str, ...] = ()
     controls: bool = True
     inference: Inference = "mass"
@@ -44,7 +67,7 @@ class Settings:
         """Refuse what no analysis can be made with.
 
         Raises:
-            ValueError: a setting is out of range.
+            UserError: a setting is out of range.
         """
         for fwhm in self.fwhm_mm:
             check_fwhm(fwhm)
@@ -63,50 +86,50 @@ def check_fwhm(fwhm: float) -> None:
     """Refuse a width that no Gaussian has.
 
     Raises:
-        ValueError: it is negative or not finite.
+        UserError: it is negative or not finite.
     """
     if not (math.isfinite(fwhm) and fwhm >= 0):
-        raise ValueError(f"the readout's FWHM is {fwhm}: it must be a length of at least 0")
+        raise UserError(f"the readout's FWHM is {fwhm}: it must be a length of at least 0")
 
 
 def check_permutations(permutations: int) -> None:
     """Refuse a number of draws from which a null has no spread.
 
     Raises:
-        ValueError: there are fewer than 2.
+        UserError: there are fewer than 2.
     """
     if permutations < 2:
-        raise ValueError(f"permutations is {permutations}: a null needs at least 2")
+        raise UserError(f"permutations is {permutations}: a null needs at least 2")
 
 
 def check_seed(seed: int) -> None:
     """Refuse a seed that no generator takes.
 
     Raises:
-        ValueError: it is negative.
+        UserError: it is negative.
     """
     if seed < 0:
-        raise ValueError(f"seed is {seed}: it must be at least 0")
+        raise UserError(f"seed is {seed}: it must be at least 0")
 
 
 def check_forming_p(forming_p: float) -> None:
     """Refuse a threshold that is no probability.
 
     Raises:
-        ValueError: it is not between 0 and 1.
+        UserError: it is not between 0 and 1.
     """
     if not 0 < forming_p < 1:
-        raise ValueError(f"forming_p is {forming_p}: it must lie between 0 and 1")
+        raise UserError(f"forming_p is {forming_p}: it must lie between 0 and 1")
 
 
 def check_min_size(min_size: int) -> None:
     """Refuse a size that no cluster falls short of.
 
     Raises:
-        ValueError: it is under 1.
+        UserError: it is under 1.
     """
     if min_size < 1:
-        raise ValueError(f"min_size is {min_size}: a cluster has at least 1 unit")
+        raise UserError(f"min_size is {min_size}: a cluster has at least 1 unit")
 
 
 DEFAULT = Settings()

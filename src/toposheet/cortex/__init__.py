@@ -3,7 +3,6 @@ from toposheet.cortex.contrasts import contrast, readout
 from toposheet.cortex.controls import negative_controls, without_confounds
 from toposheet.cortex.localizer import cross_validated, load_localizer, localize
 from toposheet.cortex.profiles import consistency, criteria, profiles
-from toposheet.cortex.respond import respond
 from toposheet.cortex.statistics import correlation_curve, map_statistics, response_statistics, topography_statistics
 
 __all__ = [
@@ -20,7 +19,6 @@ __all__ = [
     "negative_controls",
     "profiles",
     "readout",
-    "respond",
     "response_statistics",
     "selective_clusters",
     "topography_statistics",

@@ -11,6 +11,7 @@ from toposheet.cortex.contrasts import condition_masks, groups_of, of_two, reado
 from toposheet.cortex.layout import TapLayout, tap_layouts
 from toposheet.cortex.maps import DRAWS_AT_ONCE
 from toposheet.cortex.statistics import SIGNIFICANT
+from toposheet.errors import UserError
 from toposheet.settings import MIN_SIZE, check_forming_p, check_min_size, check_permutations
 from toposheet.sheet import lay_out
 from toposheet.stats import (
@@ -48,7 +49,7 @@ def grow_clusters(
         tap, in each from the one with the most selective unit on.
 
     Raises:
-        ValueError: the contiguity is unknown, or the size is under 1.
+        UserError: the contiguity is unknown, or the size is under 1.
     """
     check_min_size(min_size)
     labels, n = np.zeros(result.sizes["unit"], dtype=np.int64), 0
@@ -91,7 +92,7 @@ def clustering_of_network(
         `value, null_mean, null_sd, z, p`.
 
     Raises:
-        ValueError: the contiguity is unknown, or permutations are under 2.
+        UserError: the contiguity is unknown, or permutations are under 2.
     """
     check_permutations(permutations)
     rng = np.random.default_rng(seed)
@@ -159,11 +160,11 @@ def selective_clusters(
         none), `p`, familywise, that of its cluster or, by TFCE, of the unit (1 in none), and `t`.
 
     Raises:
-        ValueError: a condition is missing or too small, or a setting is out of range.
+        UserError: a condition is missing or too small, or a setting is out of range.
     """
     check_permutations(permutations)
     if method not in ("mass", "tfce"):
-        raise ValueError(f"method is {method!r}: it must be 'mass' or 'tfce'")
+        raise UserError(f"method is {method!r}: it must be 'mass' or 'tfce'")
     check_forming_p(forming_p)
     responses = readout(of_two(responses, a, b), fwhm_mm)
     in_a, in_b = condition_masks(responses, a, b)

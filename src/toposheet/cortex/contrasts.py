@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from toposheet.cortex.layout import cells_of, check_coordinates
+from toposheet.errors import UserError
 from toposheet.sheet import lay_out
 from toposheet.stats import Welch, check_groups, gaussian_readout, grouped_p, q_values, welch_t
 from toposheet.stimuli.contrasts import MIN_TEXTS
@@ -27,7 +28,7 @@ def contrast(responses: xr.DataArray, a: str, b: str) -> xr.Dataset:
         is that of the means of groups of texts that share words, not that of texts (`stats.grouped_p`).
 
     Raises:
-        ValueError: a condition does not exist (the message lists those there are), has under 3 stimuli, or makes under
+        UserError: a condition does not exist (the message lists those there are), has under 3 stimuli, or makes under
             3 groups.
     """
     responses = of_two(responses, a, b)
@@ -68,7 +69,7 @@ def readout(responses: xr.DataArray, fwhm_mm: float = 2.0) -> xr.DataArray:
         An array like `responses`; the mass of every voxel is 1, at the edge and beside holes too.
 
     Raises:
-        ValueError: the width is negative or not finite, or the responses do not say where units are.
+        UserError: the width is negative or not finite, or the responses do not say where units are.
     """
     check_coordinates(responses, "sheet", "spacing_mm")
     responses = responses.transpose(..., "unit")
@@ -91,7 +92,7 @@ def condition_masks(responses: xr.DataArray, a: str, b: str) -> tuple[np.ndarray
     """Return which stimuli are in condition `a` and which in `b`.
 
     Raises:
-        ValueError: a condition does not exist (lists those there are) or has under 3 stimuli, or a response is nan or
+        UserError: a condition does not exist (lists those there are) or has under 3 stimuli, or a response is nan or
             infinite (names the tap and the first such stimulus).
     """
     check_coordinates(responses, "condition")
@@ -101,12 +102,12 @@ def condition_masks(responses: xr.DataArray, a: str, b: str) -> tuple[np.ndarray
         mask = conditions == name
         if not mask.any():
             there = ", ".join(map(str, dict.fromkeys(conditions.tolist())))
-            raise ValueError(f"there is no condition {name!r}; the conditions are: {there}")
+            raise UserError(f"there is no condition {name!r}; the conditions are: {there}")
         if mask.sum() < MIN_TEXTS:
-            raise ValueError(f"the condition {name!r} has {mask.sum()} stimuli: a contrast needs at least {MIN_TEXTS}")
+            raise UserError(f"the condition {name!r} has {mask.sum()} stimuli: a contrast needs at least {MIN_TEXTS}")
         masks.append(mask)
     if a == b:
-        raise ValueError(f"the contrast compares {a!r} with itself")
+        raise UserError(f"the contrast compares {a!r} with itself")
     check_finite(responses)
     return masks[0], masks[1]
 
@@ -115,13 +116,13 @@ def check_finite(responses: xr.DataArray) -> None:
     """Refuse responses that no statistic can be made of.
 
     Raises:
-        ValueError: a response is nan or infinite; names the tap and the first such stimulus. Or they name no taps.
+        UserError: a response is nan or infinite; names the tap and the first such stimulus. Or they name no taps.
     """
     check_coordinates(responses, "tap")
     finite = np.isfinite(responses.transpose("stimulus", "unit").values)
     if not finite.all():
         stimulus, unit = (int(axis[0]) for axis in np.nonzero(~finite))
-        raise ValueError(
+        raise UserError(
             f"the response of {responses['tap'].values[unit]} to stimulus {stimulus} is not finite (nan or inf): leave "
             "such stimuli out"
         )

@@ -11,6 +11,7 @@ import xarray as xr
 
 from toposheet.cortex.contrasts import condition_masks, groups_of, of_two
 from toposheet.cortex.layout import check_coordinates
+from toposheet.errors import NotFound, UserError
 from toposheet.stats import halves, residuals, shuffled_labels
 from toposheet.stimuli.contrasts import MIN_TEXTS
 from toposheet.stimuli.measures import text_length, word_frequency
@@ -108,8 +109,8 @@ def without_confounds(responses: xr.DataArray, confounds: Sequence[str], a: str,
         b: Second condition.
 
     Raises:
-        ValueError: there is no such column, it is not numeric, or there are fewer than 20 texts a confound.
-        FileNotFoundError: `wordfreq` is not installed.
+        UserError: there is no such column, it is not numeric, or there are fewer than 20 texts a confound.
+        NotFound: `wordfreq` is not installed.
     """
     if not confounds:
         return responses
@@ -117,7 +118,7 @@ def without_confounds(responses: xr.DataArray, confounds: Sequence[str], a: str,
     columns = np.stack([_confound(responses, name) for name in dict.fromkeys(confounds)], axis=1)
     n, k = columns.shape
     if n < TEXTS_A_CONFOUND * k:
-        raise ValueError(f"{k} confounds and {n} texts: take out one confound for {TEXTS_A_CONFOUND} texts at most")
+        raise UserError(f"{k} confounds and {n} texts: take out one confound for {TEXTS_A_CONFOUND} texts at most")
     in_a, in_b = condition_masks(responses, a, b)
     even, _ = halves(in_a, in_b, groups_of(responses))
     of_halves = np.column_stack([even, columns * even[:, None], columns * ~even[:, None]])  # each is fitted by itself
@@ -136,18 +137,18 @@ def _confound(responses: xr.DataArray, name: str) -> np.ndarray:
     if name == "frequency":
         frequency = word_frequency(responses["text"].values.tolist())
         if frequency is None:
-            raise FileNotFoundError("word frequencies need the package wordfreq: pip install 'toposheet[stimuli]'")
+            raise NotFound("word frequencies need the package wordfreq: pip install 'toposheet[stimuli]'")
         return frequency
     column: Any = "n_tokens" if name == "tokens" else name
     there = [str(c) for c, values in responses.coords.items() if values.dims == ("stimulus",)]
     if column not in there:
-        raise ValueError(f"there is no confound {name!r}; there are: {', '.join([*CONFOUNDS, *there])}")
+        raise UserError(f"there is no confound {name!r}; there are: {', '.join([*CONFOUNDS, *there])}")
     try:
         values = responses[column].values.astype(float)
     except ValueError:
         values = np.array([np.nan])
     if not np.isfinite(values).all():
-        raise ValueError(f"the confound {name!r} has values that are no numbers: take another column")
+        raise UserError(f"the confound {name!r} has values that are no numbers: take another column")
     return values
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from toposheet.errors import UserError
 from toposheet.sheet import lay_out
 
 
@@ -65,11 +66,11 @@ def check_coordinates(values: xr.DataArray | xr.Dataset, *names: str) -> None:
     """Refuse an array that does not say of its stimuli or units what is needed.
 
     Raises:
-        ValueError: a coordinate is missing; lists those there are.
+        UserError: a coordinate is missing; lists those there are.
     """
     if missing := [name for name in names if name not in values.coords]:
         there = ", ".join(map(str, values.coords)) or "none"
-        raise ValueError(
+        raise UserError(
             f"the responses have no coordinate {missing[0]!r}; they have: {there} (respond gives those of units and "
             "the columns of the stimuli)"
         )

@@ -12,6 +12,7 @@ import xarray as xr
 from toposheet.cortex.contrasts import condition_masks, contrast, groups_of, of_two, welch_and_p
 from toposheet.cortex.layout import tap_layouts
 from toposheet.cortex.statistics import SIGNIFICANT
+from toposheet.errors import NotFound, UserError
 from toposheet.files import write_file
 from toposheet.hub import first_line
 from toposheet.stats import halves
@@ -48,11 +49,11 @@ def localize(
         `items`, `model`.
 
     Raises:
-        ValueError: a condition is missing or too small, or a setting is out of range (so few percent that they are no
+        UserError: a condition is missing or too small, or a setting is out of range (so few percent that they are no
             unit, too).
     """
     if items not in ("all", "odd", "even"):
-        raise ValueError(f"items is {items!r}: it must be 'all', 'odd' or 'even'")
+        raise UserError(f"items is {items!r}: it must be 'all', 'odd' or 'even'")
     responses = of_two(responses, a, b)
     if items != "all":
         responses = responses.isel(stimulus=_parity(responses, a, b) == (items == "odd"))
@@ -60,14 +61,14 @@ def localize(
     t = result["t"].values
     if percent is None:
         if not 0 < q <= 1:
-            raise ValueError(f"q is {q}: it must lie between 0 and 1")
+            raise UserError(f"q is {q}: it must lie between 0 and 1")
         mask, rule = (result["q"].values < q) & (t > 0), f"t > 0 and q < {q:g} over all taps"
     else:
         if not 0 < percent <= 100:
-            raise ValueError(f"percent is {percent}: it must lie between 0 and 100")
+            raise UserError(f"percent is {percent}: it must lie between 0 and 100")
         n_selected = round(percent / 100 * len(t))
         if n_selected < 1:
-            raise ValueError(
+            raise UserError(
                 f"percent is {percent:g}: of {len(t):,} units that is none; one unit is {100 / len(t):.2g} %"
             )
         mask, rule = np.zeros(len(t), dtype=bool), f"the {percent:g} % of all units with the largest t"
@@ -98,7 +99,7 @@ def cross_validated(
         none is selected, or those that are respond alike to all of these.
 
     Raises:
-        ValueError: a condition has fewer than 6 stimuli, of which 3 select.
+        UserError: a condition has fewer than 6 stimuli, of which 3 select.
     """
     selected = localize(responses, a, b, percent, q, items="odd")["mask"].values
     responses = of_two(responses, a, b)
@@ -132,25 +133,25 @@ def load_localizer(path: str | Path, model: str | None = None) -> xr.Dataset:
         model: Fingerprint of the model it is to be used on.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is none, or it was made of another model.
+        NotFound: there is no such file.
+        UserError: it is none, or it was made of another model.
     """
     file = Path(path) / LOCALIZER if Path(path).is_dir() else Path(path)
     if not file.is_file():
-        raise FileNotFoundError(f"there is no localizer {file}: make one with toposheet localize MODEL --out DIR")
+        raise NotFound(f"there is no localizer {file}: make one with toposheet localize MODEL --out DIR")
     try:
         with xr.open_dataset(file, engine="h5netcdf") as stored:
             localizer: Any = stored.load()
     except Exception as error:  # of whatever kind h5py and xarray raise
-        raise ValueError(f"{file} is no localizer: {first_line(error)}") from None
+        raise UserError(f"{file} is no localizer: {first_line(error)}") from None
     there = {*localizer.variables, *localizer.attrs}
     if missing := [name for name in ("mask", "tap", "sheet", "y", "x", "model") if name not in there]:
-        raise ValueError(
+        raise UserError(
             f"{file} is no localizer: it has no {', '.join(missing)}; toposheet localize MODEL --out DIR makes one"
         )
     localizer = localizer.assign(mask=localizer["mask"].astype(bool))
     if model is not None and localizer.attrs["model"] != model:
-        raise ValueError(f"{file} was made of another model ({localizer.attrs['model'][:12]}, this is {model[:12]})")
+        raise UserError(f"{file} was made of another model ({localizer.attrs['model'][:12]}, this is {model[:12]})")
     return localizer
 
 
@@ -159,5 +160,5 @@ def _parity(responses: xr.DataArray, a: str, b: str) -> np.ndarray:
     for name in (a, b):
         n = int((responses["condition"].values == name).sum())
         if n < 6:
-            raise ValueError(f"the condition {name!r} has {n} stimuli: to cross-validate, at least 6 are needed")
+            raise UserError(f"the condition {name!r} has {n} stimuli: to cross-validate, at least 6 are needed")
     return halves(*condition_masks(responses, a, b), groups_of(responses))[1]

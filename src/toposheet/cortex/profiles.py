@@ -11,6 +11,7 @@ from scipy import stats as scipy_stats
 
 from toposheet.cortex.contrasts import check_finite
 from toposheet.cortex.layout import check_coordinates
+from toposheet.errors import UserError
 from toposheet.settings import check_permutations
 from toposheet.stats import against_null
 
@@ -174,7 +175,7 @@ def _groups(responses: xr.DataArray, clusters: xr.DataArray) -> list[_Group]:
     check_coordinates(clusters, "tap")
     check_coordinates(responses, "tap", "condition")
     if not clusters["tap"].equals(responses["tap"]):
-        raise ValueError("the clusters are not over the units of these responses: make both with the same topography")
+        raise UserError("the clusters are not over the units of these responses: make both with the same topography")
     check_finite(responses)
     numbers, taps = clusters.values, clusters["tap"].values
     groups = [

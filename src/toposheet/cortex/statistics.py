@@ -57,7 +57,7 @@ def map_statistics(
         p is one-sided, (1 + b) / (1 + B).
 
     Raises:
-        ValueError: a condition is missing or too small, a width or a number of permutations is out of range.
+        UserError: a condition is missing or too small, a width or a number of permutations is out of range.
     """
     return summary_of(topography_statistics(responses, a, b, fwhm_mm, permutations, seed))
 
@@ -129,7 +129,7 @@ def topography_statistics(
         the statistic is nan.
 
     Raises:
-        ValueError: a condition is missing or too small, a width or a number of permutations is out of range.
+        UserError: a condition is missing or too small, a width or a number of permutations is out of range.
     """
     check_permutations(permutations)
     responses = of_two(responses, a, b)
@@ -168,7 +168,7 @@ def response_statistics(responses: xr.DataArray, permutations: int = 99, seed: i
         A table like that of `topography_statistics`; readout 0, no contrast, and no label-null.
 
     Raises:
-        ValueError: the number of permutations is out of range.
+        UserError: the number of permutations is out of range.
     """
     check_permutations(permutations)
     check_finite(responses)

@@ -12,7 +12,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from toposheet.cortex.surface import FS_LR, SurfaceMap, brain_package, mesh_of, read_surface_map, template_files
+from toposheet.brain.surface import FS_LR, SurfaceMap, brain_package, mesh_of, read_surface_map, template_files
+from toposheet.errors import UserError
 from toposheet.figures.style import STYLE, WIDTH
 
 _LINE = 85  # characters of the title
@@ -25,16 +26,16 @@ def surface_figure(map: SurfaceMap, title: str = "") -> Figure:
     sulci darker.
 
     Args:
-        map: From `toposheet.cortex.surface.read_surface_map`.
+        map: From `toposheet.brain.surface.read_surface_map`.
         title: Of the figure.
 
     Raises:
-        ValueError: the map fits no known mesh or has no vertex with data.
-        FileNotFoundError: nilearn or the package with the mesh is not installed.
+        UserError: the map fits no known mesh or has no vertex with data.
+        NotFound: nilearn or the package with the mesh is not installed.
     """
     mesh = mesh_of(len(map.values), map.hemisphere, "inflated")
     if not map.used.any():
-        raise ValueError("the map has no vertex that is finite and not 0")
+        raise UserError("the map has no vertex that is finite and not 0")
     plotting = brain_package("nilearn.plotting")
     values = np.where(map.used, map.values, np.nan)
     limit = float(np.nanpercentile(np.abs(values), 99.5))

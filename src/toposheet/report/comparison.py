@@ -11,6 +11,7 @@ import pandas as pd
 
 from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS
 from toposheet.cortex.statistics import MEAN_OVER_TAPS
+from toposheet.errors import UserError
 from toposheet.figures.comparison import comparison
 from toposheet.figures.files import save_figure, stamp
 from toposheet.files import folder_aside
@@ -26,7 +27,7 @@ def grouped(models: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return the models of each group by their names: `GROUP=MODEL` belongs to a group, `MODEL` is one of its own.
 
     Raises:
-        ValueError: there is no model, or the same twice.
+        UserError: there is no model, or the same twice.
     """
     groups: dict[str, dict[str, str]] = {}
     for text in models:
@@ -36,14 +37,14 @@ def grouped(models: Sequence[str]) -> dict[str, dict[str, str]]:
             group = Path(text).name or text
             group = text if group in groups and model not in groups[group].values() else group  # two demos' models
         if not group or not model:
-            raise ValueError(f"{text!r} names no group and model: write MODEL or GROUP=MODEL")
+            raise UserError(f"{text!r} names no group and model: write MODEL or GROUP=MODEL")
         members = groups.setdefault(group, {})
         name = f"{group}/{len(members)}" if sign else group
         if model in members.values() or name in members:
-            raise ValueError(f"the model {model} is given twice")
+            raise UserError(f"the model {model} is given twice")
         members[name] = model
     if not groups:
-        raise ValueError("there is nothing to compare: name at least one model")
+        raise UserError("there is nothing to compare: name at least one model")
     return groups
 
 

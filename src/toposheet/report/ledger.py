@@ -15,8 +15,8 @@ from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS, named
 from toposheet.cortex.statistics import MEAN_OVER_TAPS, SIGNIFICANT
 from toposheet.figures.numbers import number
 from toposheet.files import folder_aside
-from toposheet.report.batteries import PUBLISHED
 from toposheet.report.results import LEDGER, PROFILES, STATISTICS, read_contrasts, read_settings
+from toposheet.stimuli.studies import PUBLISHED
 from toposheet.train.claims import RESULT, read_result
 
 _ABSENT = "not measured: these stimuli are not at hand (--pairs FILE with --stimuli published)"

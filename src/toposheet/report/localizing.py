@@ -10,17 +10,18 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
+from toposheet.brain.export import export_sheet
 from toposheet.cache import cache_folder
-from toposheet.cortex import contrast, cross_validated, grow_clusters, localize, respond
+from toposheet.cortex import contrast, cross_validated, grow_clusters, localize
 from toposheet.cortex.analysis import responses_to
-from toposheet.cortex.export import export_sheet
 from toposheet.cortex.localizer import LOCALIZER, save_localizer
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.network import localizer_map
 from toposheet.files import folder_aside
-from toposheet.settings import DEFAULT, Settings
+from toposheet.settings import DEFAULT, READING, Reading, Settings
 from toposheet.stimuli.contrasts import Contrast
-from toposheet.topography import Topography, check_tokenizer, fingerprint, load
+from toposheet.subject import load, respond
+from toposheet.topography import Topography
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def write_localizer(
         q: See `cortex.localize`.
         settings: How: its `pooling`, `contiguity` and `min_size`.
     """
-    responses, topo, identity = _responses(source, stimuli, settings.pooling)
+    responses, topo, identity = _responses(source, stimuli, settings.reading)
     data = responses_to(responses, wanted)
     localizer = localize(data, wanted.a, wanted.b, percent, q, model=identity)
     table = cross_validated(data, wanted.a, wanted.b, percent, q)
@@ -107,9 +108,8 @@ def export_maps(source: str | Path, stimuli: pd.DataFrame, wanted: Sequence[Cont
 
 
 def _responses(
-    source: str | Path, stimuli: pd.DataFrame, pooling: str = "mean"
+    source: str | Path, stimuli: pd.DataFrame, reading: Reading = READING
 ) -> tuple[xr.DataArray, Topography, str]:
-    model, topo, tokenizer = load(source)
-    check_tokenizer(tokenizer, source)
-    responses = respond(model, topo, stimuli, tokenizer, pooling=pooling, progress=True, cache=cache_folder())
-    return responses, topo, fingerprint(model, topo)
+    subject = load(source)
+    responses = respond(subject, stimuli, reading=reading, progress=True, cache=cache_folder())
+    return responses, subject.topography, subject.fingerprint

@@ -26,7 +26,6 @@ from toposheet.figures.network import language_network
 from toposheet.figures.numbers import number, signed
 from toposheet.figures.sheets import by_kind, layers_of
 from toposheet.files import folder_aside, write_file
-from toposheet.report.batteries import SYNTHETIC
 from toposheet.report.results import (
     CLUSTERS,
     CRITERIA,
@@ -46,6 +45,7 @@ from toposheet.report.results import (
     without_control,
 )
 from toposheet.stimuli.measures import side_by_side
+from toposheet.stimuli.studies import SYNTHETIC
 from toposheet.train.claims import read_result
 from toposheet.train.log import METRICS, read_metrics
 from toposheet.train.snapshots import read_snapshots
@@ -119,7 +119,7 @@ def check_histories(models: Mapping[str, str | Path]) -> None:
         models: A name for each model and its folder.
 
     Raises:
-        ValueError: a file is damaged; the message names it.
+        UserError: a file is damaged; the message names it.
     """
     for folder in map(Path, models.values()):
         read_result(folder)

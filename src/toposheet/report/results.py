@@ -13,17 +13,19 @@ import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
-from toposheet.cortex import correlation_curve, respond, response_statistics
+from toposheet.cortex import correlation_curve, response_statistics
 from toposheet.cortex.analysis import Analysis, analyse, concatenated, language_network
 from toposheet.cortex.controls import left_out, named, split_name
 from toposheet.cortex.profiles import RESAMPLES
 from toposheet.cortex.statistics import summary_of
+from toposheet.errors import UserError
 from toposheet.files import folder_aside
-from toposheet.report.batteries import Battery, Study
 from toposheet.settings import DEFAULT, Settings
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.measures import differences
-from toposheet.topography import fingerprint, load, load_topography, local_folder, token_counter
+from toposheet.stimuli.studies import Battery, Study
+from toposheet.subject import load, local_folder, respond
+from toposheet.topography.storage import read_topography
 
 SUMMARY, MAPS, SETTINGS = "summary.csv", "maps.nc", "analysis.json"
 STATISTICS, RESPONSES, CURVES, CLUSTERS = "statistics.csv", "responses.csv", "correlation.csv", "clusters.csv"
@@ -53,18 +55,18 @@ def compute(
         cache: A folder in which responses are kept.
 
     Raises:
-        FileNotFoundError: there is no such model.
-        ValueError: a folder is no model with sheets, or stimuli and contrasts do not fit.
+        NotFound: there is no such model.
+        UserError: a folder is no model with sheets, or stimuli and contrasts do not fit.
     """
     for study in battery.studies:
         for contrast in study.contrasts:
             contrast.check(study.stimuli)
             if split_name(contrast.name)[1]:
-                raise ValueError(
+                raise UserError(
                     f"the contrast {contrast.name!r} is named as a negative control is: rename {contrast.b!r}"
                 )
     for folder in models.values():
-        load_topography(local_folder(folder))  # what is no model is refused before the first is mapped
+        read_topography(local_folder(folder))  # what is no model is refused before the first is mapped
     results: dict[str, _Result] = {}
     with tqdm(total=len(models) * len(battery.studies), desc="maps", unit="study", leave=False, disable=None) as bar:
         for name, folder in models.items():
@@ -98,10 +100,10 @@ def _of_model(
     name: str, folder: str | Path, battery: Battery, settings: Settings, cache: Path | None, bar: Any
 ) -> _Result:
     permutations, seed = settings.permutations, settings.seed
-    model, topo, tokenizer = load(folder)
-    count = token_counter(tokenizer, folder)
+    subject = load(folder)
+    topo, count = subject.topography, subject.n_tokens
     names = {(study, contrast): called for called, (study, contrast) in battery.contrasts().items()}
-    identity = {"source": str(folder), "fingerprint": fingerprint(model, topo)}
+    identity = {"source": str(folder), "fingerprint": subject.fingerprint}
     identity |= {"taps": list(topo.widths), "units": sum(topo.widths.values())}
     result, responses = _Result(identity, {}, []), {}
 
@@ -113,9 +115,8 @@ def _of_model(
     for study in battery.studies:
         bar.set_postfix_str(f"{name}: {study.name}")
         of_study = responses[study.name] = respond(
-            model, topo, study.stimuli, tokenizer,
-            progress=not bar.disable, pooling=settings.pooling, cache=cache,
-        )  # fmt: skip
+            subject, study.stimuli, reading=settings.reading, progress=not bar.disable, cache=cache
+        )
         for compared, texts in _compared(study, names):
             add(MATCHING, differences(texts, count), stimuli=study.name, contrast=compared)
         add(RESPONSES, response_statistics(of_study, permutations, seed).drop(columns="contrast"), stimuli=study.name)
@@ -209,5 +210,6 @@ def described(battery: Battery, settings: Settings) -> dict[str, Any]:
     }
     grouped = [study.name for study in battery.studies if "shared_words" in study.stimuli]
     of_settings = asdict(settings) | {"fwhm_mm": list(settings.readouts), "confounds": list(settings.confounds)}
+    of_settings |= of_settings.pop("reading")
     of_settings["left_out"] = left_out() if settings.controls else ""
     return named | of_settings | {"grouped": grouped, "resamples": RESAMPLES, "stimuli": stimuli}

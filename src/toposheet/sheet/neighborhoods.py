@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from toposheet.errors import UserError
 from toposheet.sheet.grid import distances
 from toposheet.sheet.sheet import Sheet, lay_out
 
@@ -40,12 +41,12 @@ class Neighborhoods:
         correlation between pairs, are left out.
 
         Raises:
-            ValueError: the radius is below 1, `window` is unknown, or no window has 3 units.
+            UserError: the radius is below 1, `window` is unknown, or no window has 3 units.
         """
         if radius < 1:
-            raise ValueError(f"radius is {radius}: it must be at least 1 cell")
+            raise UserError(f"radius is {radius}: it must be at least 1 cell")
         if window not in ("open", "closed"):
-            raise ValueError(f"window is {window!r}: it must be 'open' or 'closed'")
+            raise UserError(f"window is {window!r}: it must be 'open' or 'closed'")
         side = 2 * radius - 1 if window == "open" else 2 * radius + 1
         height, width = (min(side, cells) for cells in sheet.shape)
         coordinates = sheet.coordinates
@@ -54,7 +55,7 @@ class Neighborhoods:
         units = np.lib.stride_tricks.sliding_window_view(unit_at, (height, width)).reshape(-1, height * width)
         units = units[(units >= 0).sum(axis=1) >= 3]
         if len(units) == 0:
-            raise ValueError(
+            raise UserError(
                 f"no window of radius {radius} ({window}) on a {sheet.shape[0]}x{sheet.shape[1]} sheet holds "
                 "3 units: use a larger radius"
             )

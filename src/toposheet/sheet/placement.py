@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int
 
+from toposheet.errors import UserError
+
 
 def random_places(n_units: int, shape: tuple[int, int], rng: np.random.Generator) -> Int[np.ndarray, "units 2"]:
     """Return a random place for each unit, no two in the same cell (TopoLM, arXiv:2410.11516).
@@ -15,12 +17,12 @@ def random_places(n_units: int, shape: tuple[int, int], rng: np.random.Generator
         rng: Source of the randomness.
 
     Raises:
-        ValueError: the sheet has fewer cells than there are units; the message says how many it holds.
+        UserError: the sheet has fewer cells than there are units; the message says how many it holds.
     """
     height, width = shape
     cells = height * width
     if cells < n_units:
-        raise ValueError(
+        raise UserError(
             f"a {height}x{width} sheet has {cells} cells but the tap has {n_units} units: "
             f"use a width of at most {cells} or a larger sheet"
         )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from toposheet.errors import UserError
+
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
@@ -19,7 +21,7 @@ class Sheet:
         spacing_mm: Distance between the centres of adjacent cells, in millimetres.
 
     Raises:
-        ValueError: a place outside the grid, or two units in one cell; the message names the tap.
+        UserError: a place outside the grid, or two units in one cell; the message names the tap.
     """
 
     shape: tuple[int, int]
@@ -30,12 +32,12 @@ class Sheet:
         taken = np.zeros(self.shape, dtype=bool)
         for tap, places in self.places.items():
             if places.ndim != 2 or places.shape[1] != 2:
-                raise ValueError(f"the places of {tap} have shape {places.shape}: it must be (units, 2)")
+                raise UserError(f"the places of {tap} have shape {places.shape}: it must be (units, 2)")
             if (places < 0).any() or (places >= self.shape).any():
-                raise ValueError(f"{tap} has units outside its {self.shape[0]}x{self.shape[1]} sheet")
+                raise UserError(f"{tap} has units outside its {self.shape[0]}x{self.shape[1]} sheet")
             cells = places[:, 0] * self.shape[1] + places[:, 1]
             if len(np.unique(cells)) < len(cells) or taken.flat[cells].any():
-                raise ValueError(f"{tap} has units that share a cell of their sheet")
+                raise UserError(f"{tap} has units that share a cell of their sheet")
             taken.flat[cells] = True
 
     @property

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from toposheet.errors import UserError
+
 
 def hierarchical_bootstrap(
     groups: Sequence[Float[np.ndarray, " _"]], resamples: int, rng: np.random.Generator
@@ -23,10 +25,10 @@ def hierarchical_bootstrap(
         rng: Source of the randomness.
 
     Raises:
-        ValueError: there is no group, or one without values.
+        UserError: there is no group, or one without values.
     """
     if not groups or min(len(values) for values in groups) == 0:
-        raise ValueError("a bootstrap needs at least one group, and a value in each")
+        raise UserError("a bootstrap needs at least one group, and a value in each")
     # The mean of each group resampled, as often as all choices of groups together may need it.
     of_groups = np.stack(
         [rng.choice(values, (resamples, len(groups), len(values))).mean(axis=2) for values in groups], axis=2

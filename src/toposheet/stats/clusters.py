@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
+from toposheet.errors import UserError
 from toposheet.settings import MIN_SIZE
 
 _LARGEST_T, _MOST_HEIGHTS = 1e3, 1000  # an infinite t is that of units that do not vary but differ
@@ -26,7 +27,7 @@ def clusters(
         min_size: Clusters with fewer cells are dropped.
 
     Raises:
-        ValueError: the contiguity is neither.
+        UserError: the contiguity is neither.
     """
     labels, sizes = _components(mask, contiguity)
     kept = sizes >= min_size
@@ -111,7 +112,7 @@ def _components(
     """Return connected components numbered through all maps from 1, and their sizes; entry 0 is the rest."""
     plane = {"queen": ndimage.generate_binary_structure(2, 2), "rook": ndimage.generate_binary_structure(2, 1)}
     if contiguity not in plane:
-        raise ValueError(f"contiguity is {contiguity!r}: it must be 'queen' or 'rook'")
+        raise UserError(f"contiguity is {contiguity!r}: it must be 'queen' or 'rook'")
     structure = np.zeros((3, 3, 3), dtype=bool)  # maps of a stack do not touch
     structure[1] = plane[contiguity]
     stack = mask.reshape(-1, *mask.shape[-2:])

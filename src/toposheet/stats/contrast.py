@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float, Int
 from scipy import special
 from scipy import stats as scipy_stats
 
+from toposheet.errors import UserError
+
 
 @dataclass(frozen=True)
 class Welch:
@@ -77,11 +79,11 @@ def welch_t(
         in_b: Which stimuli are in condition B.
 
     Raises:
-        ValueError: a condition has fewer than 2 stimuli.
+        UserError: a condition has fewer than 2 stimuli.
     """
     n_a, n_b = in_a.sum(axis=-1), in_b.sum(axis=-1)
     if min(n_a.min(), n_b.min()) < 2:
-        raise ValueError(f"a contrast needs at least 2 stimuli a condition, got {n_a.min()} and {n_b.min()}")
+        raise UserError(f"a contrast needs at least 2 stimuli a condition, got {n_a.min()} and {n_b.min()}")
     x = centred(x)
     return welch(Moments.of(x, in_a), Moments.of(x, in_b))
 

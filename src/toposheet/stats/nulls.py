@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from toposheet.errors import UserError
+
 
 @dataclass(frozen=True)
 class Null:
@@ -72,7 +74,7 @@ def shuffled_labels(
             keep one label, or else chance would make effects of the words they share.
 
     Raises:
-        ValueError: a group has stimuli of both conditions, or a condition has fewer than 3 groups.
+        UserError: a group has stimuli of both conditions, or a condition has fewer than 3 groups.
     """
     check_groups(in_a, in_b, groups)
     numbers = np.arange(len(in_a)) if groups is None else groups
@@ -94,19 +96,19 @@ def check_groups(
     """Refuse groups of stimuli that conditions cut through, or too few of them.
 
     Raises:
-        ValueError: a group has stimuli of both conditions, or a condition has fewer than 3 groups.
+        UserError: a group has stimuli of both conditions, or a condition has fewer than 3 groups.
     """
     if groups is None:
         return
     _, first, group = np.unique(groups, return_index=True, return_inverse=True)
     if (in_a != in_a[first][group])[in_a | in_b].any() or (in_b != in_b[first][group])[in_a | in_b].any():
-        raise ValueError(
+        raise UserError(
             "stimuli of either condition have the same shared_words: groups must lie within conditions; drop the "
             "column to take all texts for independent"
         )
     n_a, n_b = int(in_a[first].sum()), int(in_b[first].sum())
     if min(n_a, n_b) < 3:
-        raise ValueError(
+        raise UserError(
             f"the stimuli make {n_a} and {n_b} groups (column shared_words): at least 3 a condition are needed; drop "
             "the column (of pairs: call pair text, class condition) to take all texts for independent"
         )

@@ -22,7 +22,7 @@ def gaussian_readout(grid: Float[np.ndarray, "*maps y x"], fwhm: float) -> Float
         fwhm: Full width at half maximum, in cells. 0 gives the maps as they are.
 
     Raises:
-        ValueError: the width is negative or not finite.
+        UserError: the width is negative or not finite.
     """
     check_fwhm(fwhm)
     if fwhm == 0:

@@ -57,9 +57,9 @@ def build_stimuli(
         of its matched nouns) and `synthetic` (True).
 
     Raises:
-        ValueError: the text holds too few sentences or words, or no choice of words is matched; says how many, or the
+        UserError: the text holds too few sentences or words, or no choice of words is matched; says how many, or the
             p-values.
-        FileNotFoundError: a package is not installed.
+        NotFound: a package is not installed.
     """
     sentences = language(held_out, train, per_condition, seed, n_tokens)
     lists = _noun_and_verb_lists(word_counts(train), per_condition, np.random.default_rng(seed), n_tokens)

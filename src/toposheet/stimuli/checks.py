@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from toposheet.errors import UserError
 from toposheet.stimuli.contrasts import MIN_TEXTS
 from toposheet.stimuli.measures import matching
 
@@ -19,18 +20,18 @@ def check(stimuli: pd.DataFrame, n_tokens: Callable[[str], int] | None = None, c
         context: How many it reads at most.
 
     Raises:
-        ValueError: an analysis would refuse the set: a condition with fewer than 3 texts, or a text longer than the
+        UserError: an analysis would refuse the set: a condition with fewer than 3 texts, or a text longer than the
             model's context; names file and row.
     """
     source, notes = stimuli.attrs.get("source", "the stimuli"), []
     counts = stimuli["condition"].value_counts()
     if (counts < MIN_TEXTS).any():
         name = str(counts.index[counts < MIN_TEXTS][0])
-        raise ValueError(f"{source} has {counts[name]} texts of the condition {name!r}: a contrast needs {MIN_TEXTS}")
+        raise UserError(f"{source} has {counts[name]} texts of the condition {name!r}: a contrast needs {MIN_TEXTS}")
     if n_tokens is not None and context is not None:
         for row, text in zip(stimuli.index.tolist(), stimuli["text"], strict=True):
             if (n := n_tokens(text)) > context:
-                raise ValueError(f"{source}, row {row + 2} has {n} tokens, the model reads at most {context}")
+                raise UserError(f"{source}, row {row + 2} has {n} tokens, the model reads at most {context}")
     texts = stimuli["text"].str.split().str.join(" ")
     conditions_of = stimuli.groupby(texts)["condition"].nunique()
     for text in conditions_of.index[conditions_of > 1].tolist():

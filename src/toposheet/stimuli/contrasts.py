@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from toposheet.errors import UserError
+
 MIN_TEXTS = 3  # of a condition, so that it has a variance worth the name
 
 
@@ -35,36 +37,36 @@ class Contrast:
         """Refuse stimuli that do not fit.
 
         Raises:
-            ValueError: a column or condition is not there (lists those there are), a condition has fewer than 3
+            UserError: a column or condition is not there (lists those there are), a condition has fewer than 3
                 texts, or a text is in both; names the file, and rows, where the table was read from one.
         """
         source = stimuli.attrs.get("source", "the stimuli")
         for column in (self.column, *(self.where or ())[:1]):
             if column not in stimuli:
-                raise ValueError(f"{source} has no column {column!r}; it has: {', '.join(map(str, stimuli.columns))}")
+                raise UserError(f"{source} has no column {column!r}; it has: {', '.join(map(str, stimuli.columns))}")
         if self.where is not None:
             there = list(dict.fromkeys(stimuli[self.where[0]].astype(str)))
             if self.where[1] not in there:
-                raise ValueError(f"{source} has no {self.where[0]} {self.where[1]!r}; there are: {', '.join(there)}")
+                raise UserError(f"{source} has no {self.where[0]} {self.where[1]!r}; there are: {', '.join(there)}")
         kept = self.of(stimuli)
         there = list(dict.fromkeys(kept["condition"].astype(str)))
         for name in (self.a, self.b):
             if name not in there:
-                raise ValueError(f"{source} has no condition {name!r}; the conditions are: {', '.join(there)}")
+                raise UserError(f"{source} has no condition {name!r}; the conditions are: {', '.join(there)}")
             if (n := int((kept["condition"] == name).sum())) < MIN_TEXTS:
-                raise ValueError(
+                raise UserError(
                     f"{source} has {n} texts of the condition {name!r}{self._within()}: a contrast needs at least "
                     f"{MIN_TEXTS}"
                 )
         if self.a == self.b:
-            raise ValueError(f"the contrast compares {self.a!r} with itself")
+            raise UserError(f"the contrast compares {self.a!r} with itself")
         rows: dict[str, dict[str, object]] = {name: {} for name in (self.a, self.b)}
         of_file = kept.index + 2 if pd.api.types.is_integer_dtype(kept.index) else kept.index
         for row, text, condition in zip(of_file.tolist(), kept["text"], kept["condition"], strict=True):
             rows.get(condition, {}).setdefault(" ".join(str(text).split()), row)
         for text in rows[self.b]:
             if text in rows[self.a]:
-                raise ValueError(
+                raise UserError(
                     f"{source}, rows {rows[self.a][text]} and {rows[self.b][text]}: the text {text[:60]!r} is in both "
                     f"conditions, {self.a!r} and {self.b!r}: a text belongs to one"
                 )
@@ -93,7 +95,7 @@ def parse_contrast(contrast: str, conditions: Sequence[str], where: tuple[str, s
         where: See `Contrast`.
 
     Raises:
-        ValueError: it names no two conditions that there are (the message lists them), or can be read in several ways.
+        UserError: it names no two conditions that there are (the message lists them), or can be read in several ways.
     """
     for sign, other in (":-", "-:"):
         splits = [(contrast[:i], contrast[i + 1 :]) for i, written in enumerate(contrast) if written == sign]
@@ -102,10 +104,10 @@ def parse_contrast(contrast: str, conditions: Sequence[str], where: tuple[str, s
             return Contrast(*fitting[0], where=where)
         if fitting:
             ways = ", ".join(f"{a!r} against {b!r}" for a, b in fitting)
-            raise ValueError(
+            raise UserError(
                 f"the contrast {contrast!r} can be read in {len(fitting)} ways ({ways}): write it as A{other}B"
             )
-    raise ValueError(
+    raise UserError(
         f"the contrast {contrast!r} does not name two different conditions as A-B or A:B; the conditions are: "
         f"{', '.join(conditions)}"
     )

@@ -60,7 +60,7 @@ def lemmas(word: str) -> dict[str, tuple[str, ...]]:
     By the lexicon of lemminflect (NIH SPECIALIST). Parts of speech are `NOUN, VERB, ADJ, ADV, AUX`; pronouns are nouns.
 
     Raises:
-        FileNotFoundError: the package is not installed.
+        NotFound: the package is not installed.
     """
     return _installed("lemminflect").getAllLemmas(word)
 
@@ -69,7 +69,7 @@ def inflections(word: str) -> dict[str, tuple[str, ...]]:
     """Return the forms of a base form for each Penn tag (`NN, VBD, ...`); nothing where the lexicon has none.
 
     Raises:
-        FileNotFoundError: the package is not installed.
+        NotFound: the package is not installed.
     """
     return _installed("lemminflect").getAllInflections(word)
 
@@ -80,7 +80,7 @@ def zipf(word: str) -> float:
     By wordfreq; the scale is that of van Heuven et al. 2014, doi:10.1080/17470218.2013.850521.
 
     Raises:
-        FileNotFoundError: the package is not installed.
+        NotFound: the package is not installed.
     """
     return float(_installed("wordfreq").zipf_frequency(word, "en"))
 

@@ -11,6 +11,8 @@ from scipy import stats as scipy_stats
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
+from toposheet.errors import UserError
+
 MATCHED_FROM_P = 0.2
 DRAWS = 50
 
@@ -38,11 +40,11 @@ def matched(
         p_values: p of the difference between cells, of every measure in which there shall be none.
 
     Raises:
-        ValueError: a pool has fewer than `n` rows, or a measure has p of 0.2 or less in every draw; says the numbers.
+        UserError: a pool has fewer than `n` rows, or a measure has p of 0.2 or less in every draw; says the numbers.
     """
     smallest = min(pools, key=lambda cell: len(pools[cell]))
     if (there := len(pools[smallest])) < n:
-        raise ValueError(f"{there} words are {' and '.join(smallest)}, {n} are needed: ask for fewer")
+        raise UserError(f"{there} words are {' and '.join(smallest)}, {n} are needed: ask for fewer")
     spread = pd.concat(list(pools.values()))[list(features)].std().replace(0, 1).to_numpy()
 
     def scaled(rows: pd.DataFrame) -> np.ndarray:
@@ -65,7 +67,7 @@ def matched(
             return chosen
         best = max(best, p, key=lambda p: min(p.values(), default=0.0))
     found = ", ".join(f"{name} p = {value:.3f}" for name, value in best.items())
-    raise ValueError(
+    raise UserError(
         f"no {n} words of each of {len(pools)} cells are alike in every measure (all p > {MATCHED_FROM_P}) in {DRAWS} "
         f"draws; the best had {found}: ask for fewer words or take another seed"
     )

@@ -10,6 +10,8 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
+from toposheet.errors import UserError
+
 _CLUSTER = re.compile(r"[aeiouy]+|[^aeiouy]+")
 _TRIPLE = re.compile(r"(.)\1\1")
 _END = "$"
@@ -69,7 +71,7 @@ class NonwordMaker:
             fits: Whether it can stand there at all.
 
         Raises:
-            ValueError: the words given allow no non-word of this length that fits.
+            UserError: the words given allow no non-word of this length that fits.
         """
         length = max(length, 3)
         uses, cost = self._candidates(length, rng), _USE_OF_SHORT if length in _LIKELIEST else _USE_OF_LONG
@@ -80,7 +82,7 @@ class NonwordMaker:
                 uses[candidates[i]] += 1
                 self._made[length] += 1
                 return candidates[i]
-        raise ValueError(f"no non-word of {length} letters can be made from {len(self._words)} words: give more words")
+        raise UserError(f"no non-word of {length} letters can be made from {len(self._words)} words: give more words")
 
     def _candidates(self, length: int, rng: np.random.Generator) -> dict[str, int]:
         """Return non-words of so many letters and how often each has come; draw more where too few have not."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from toposheet.errors import UserError
 from toposheet.stimuli.lexicon import FUNCTION_WORDS, inflections, lemmas, missing, zipf
 from toposheet.stimuli.matched import difference, matched
 from toposheet.stimuli.measures import with_groups
@@ -63,8 +64,8 @@ def words(seed: int = 0, per_cell: int = 40, n_tokens: Callable[[str], int] | No
         an item are matched) and `synthetic` (True).
 
     Raises:
-        ValueError: there are too few words, or no choice of them is matched; says how many, or the p-values.
-        FileNotFoundError: a package is not installed.
+        UserError: there are too few words, or no choice of them is matched; says how many, or the p-values.
+        NotFound: a package is not installed.
     """
     rated = _of_one_class(_norms("concreteness_ratings.csv", ["Brysbaert"]), 2.5, n_tokens)
     concrete, abstract = rated["Brysbaert"] >= CONCRETE_FROM, rated["Brysbaert"] <= ABSTRACT_TO
@@ -117,11 +118,11 @@ def pairs(seed: int = 0, per_category: int = 36, n_tokens: Callable[[str], int] 
         alternate: every second row has other words than those between.
 
     Raises:
-        ValueError: `per_category` is none of these numbers, or no choice of words is matched; says the p-values.
-        FileNotFoundError: a package is not installed.
+        UserError: `per_category` is none of these numbers, or no choice of words is matched; says the p-values.
+        NotFound: a package is not installed.
     """
     if per_category % 2 or not 2 <= per_category <= MOST_PAIRS:
-        raise ValueError(
+        raise UserError(
             f"per_category is {per_category}: it must be an even number from 2 to {MOST_PAIRS}, the number of "
             f"different pairs in two halves of {WORDS_IN_HALF} words"
         )

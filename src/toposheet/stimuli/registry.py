@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from toposheet.errors import NotFound, UserError
 from toposheet.stimuli import synthetic
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
 from toposheet.stimuli.table import read_stimuli
@@ -133,14 +134,12 @@ def stimulus_set(
         Columns `text`, `condition` and those of the set.
 
     Raises:
-        ValueError: there is no such set, its files are not what they should be, or `per_condition` is under 3.
-        FileNotFoundError: files or packages are missing; says where they were looked for.
+        UserError: there is no such set, its files are not what they should be, or `per_condition` is under 3.
+        NotFound: files or packages are missing; says where they were looked for.
     """
     entry = described(name)
     if per_condition is not None and per_condition < MIN_TEXTS:
-        raise ValueError(
-            f"per_condition is {per_condition}: a contrast needs at least {MIN_TEXTS} texts of a condition"
-        )
+        raise UserError(f"per_condition is {per_condition}: a contrast needs at least {MIN_TEXTS} texts of a condition")
     if entry.kind == PUBLISHED:
         return read_published(entry, data)
     if name in ("language", "swjn"):
@@ -165,10 +164,10 @@ def described(name: str) -> StimulusSet:
     """Return what is known of a set.
 
     Raises:
-        ValueError: there is none of this name; lists those there are.
+        UserError: there is none of this name; lists those there are.
     """
     if name not in SETS:
-        raise ValueError(f"there is no stimulus set {name!r}; there are: {', '.join(SETS)}, or give a CSV file")
+        raise UserError(f"there is no stimulus set {name!r}; there are: {', '.join(SETS)}, or give a CSV file")
     return SETS[name]
 
 
@@ -176,12 +175,12 @@ def read_published(entry: StimulusSet, data: str | Path | None = None) -> pd.Dat
     """Return the table of a published set; column `file` says where each text of a set in several files stands.
 
     Raises:
-        FileNotFoundError: files are missing; says where they were looked for.
-        ValueError: a file is damaged or not the one known by this name.
+        NotFound: files are missing; says where they were looked for.
+        UserError: a file is damaged or not the one known by this name.
     """
     files = find_files(entry, data)
     if (found := sha256_of(files)) != entry.sha256:
-        raise ValueError(
+        raise UserError(
             f"{files[0].parent} holds another {entry.name} than the one known (SHA-256 {found[:12]}…, wanted "
             f"{entry.sha256[:12]}…): read it as a file of your own, with --stimuli FILE"
         )
@@ -202,7 +201,7 @@ def find_files(entry: StimulusSet, data: str | Path | None = None) -> list[Path]
     """Return the files of a published set, in order.
 
     Raises:
-        FileNotFoundError: there is no folder with all of them; says where they were looked for.
+        NotFound: there is no folder with all of them; says where they were looked for.
     """
     looked: list[Path] = []
     for folder in _folders(data):
@@ -210,7 +209,7 @@ def find_files(entry: StimulusSet, data: str | Path | None = None) -> list[Path]
             if all(file.is_file() for file in files):
                 return files
         looked.append(folder)
-    raise FileNotFoundError(
+    raise NotFound(
         f"the files of {entry.name} ({entry.files[0]}{' ...' if len(entry.files) > 1 else ''}) are not in "
         f"{', '.join(map(str, looked)) or 'any folder named'}: say where with --data DIR or TOPOSHEET_DATA"
     )

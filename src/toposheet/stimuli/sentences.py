@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from toposheet.errors import UserError
 from toposheet.stimuli.nonwords import NonwordMaker
 
 WORDS_IN_SENTENCE = range(10, 15)
@@ -27,7 +28,7 @@ def sentences_and_nonwords(
         n_tokens: See `as_nonwords`.
 
     Raises:
-        ValueError: the text holds too few sentences.
+        UserError: the text holds too few sentences.
     """
     sentences = unseen_sentences(held_out, train, n, rng)[:n]
     known = known_words(train)
@@ -51,13 +52,13 @@ def unseen_sentences(
     """Return all sentences of the held-out text that do not stand in the training text as well, in random order.
 
     Raises:
-        ValueError: there are fewer than `at_least`.
+        UserError: there are fewer than `at_least`.
     """
     whole = re.compile(r"(?:(?<=[.!?] )|^)[A-Z][A-Za-z ,;:'\-]*\.(?= |$)")
     known = {sentence for text in train for sentence in whole.findall(text)}
     found = {s for text in held_out for s in whole.findall(text) if len(s.split()) in WORDS_IN_SENTENCE} - known
     if len(found) < at_least:
-        raise ValueError(
+        raise UserError(
             f"the held-out text has {len(found)} sentences of {WORDS_IN_SENTENCE[0]} to {WORDS_IN_SENTENCE[-1]} words, "
             f"{at_least} are needed: hold out more text or ask for fewer stimuli"
         )

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
+from toposheet.errors import UserError
 from toposheet.stimuli.lexicon import FUNCTION_WORDS, base_and_ending, is_word, lemmas, with_ending
 from toposheet.stimuli.nonwords import NonwordMaker
 from toposheet.stimuli.norms import pairs, words
@@ -53,8 +54,8 @@ def language(
         Columns `text`, `condition`, `item` (a non-word list has the item of its sentence) and `synthetic` (True).
 
     Raises:
-        ValueError: the text holds too few sentences; the message says how many.
-        FileNotFoundError: a package is not installed.
+        UserError: the text holds too few sentences; the message says how many.
+        NotFound: a package is not installed.
     """
     rng = np.random.default_rng(seed)
     sentences = unseen_sentences(held_out, train, per_condition, rng)[:per_condition]
@@ -103,8 +104,8 @@ def swjn(
         function words) and `synthetic` (True).
 
     Raises:
-        ValueError: the text holds too few sentences; the message says how many.
-        FileNotFoundError: a package is not installed.
+        UserError: the text holds too few sentences; the message says how many.
+        NotFound: a package is not installed.
     """
     rng = np.random.default_rng(seed)
     least = per_condition if at_least is None else at_least
@@ -114,7 +115,7 @@ def swjn(
     plain = [sentence for sentence in left if not re.search("['-]", sentence)]
     n = max(least, min(per_condition, len(left) // 2, len(plain)))
     if len(left) < 2 * n or len(plain) < n:
-        raise ValueError(
+        raise UserError(
             f"the held-out text has {len(found)} sentences of {WORDS_IN_SENTENCE[0]} to {WORDS_IN_SENTENCE[-1]} words, "
             f"{len(left)} of them in no other set, {len(plain)} of these without hyphens and apostrophes; "
             f"{2 * n} and {n} are needed: hold out more text or ask for fewer stimuli"
@@ -147,7 +148,7 @@ def scrambled(sentences: Sequence[Sequence[str]], rng: np.random.Generator) -> l
         rng: Decides where they go.
 
     Raises:
-        ValueError: no such order was found, as there are too few sentences.
+        UserError: no such order was found, as there are too few sentences.
     """
     together = {pair for sentence in sentences for pair in pairwise(sentence)}
     place = [n for n, sentence in enumerate(sentences) for _ in sentence]  # the list that a position belongs to
@@ -174,7 +175,7 @@ def scrambled(sentences: Sequence[Sequence[str]], rng: np.random.Generator) -> l
             order[a], order[b] = order[b], order[a]
             if wrong(a) + wrong(b) > before:
                 order[a], order[b] = order[b], order[a]
-    raise ValueError(f"the words of {len(sentences)} sentences cannot be mixed well enough: give more sentences")
+    raise UserError(f"the words of {len(sentences)} sentences cannot be mixed well enough: give more sentences")
 
 
 def jabberwocky(
@@ -197,7 +198,7 @@ def jabberwocky(
         n_tokens: How many tokens a model makes of a text.
 
     Raises:
-        ValueError: a word finds no non-word that fits.
+        UserError: a word finds no non-word that fits.
     """
     articles = {word: article for article, word in pairwise(sentence) if article in ("a", "an")}
     stem_of: dict[str, str] = {}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from toposheet.errors import NotFound, UserError
 from toposheet.stimuli.measures import with_groups
 
 
@@ -26,24 +27,24 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
         condition_column: Its column that holds the conditions.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: a column is missing or there twice, a row has no text or no condition, the file is empty or not a
+        NotFound: there is no such file.
+        UserError: a column is missing or there twice, a row has no text or no condition, the file is empty or not a
             CSV in UTF-8; the message names file and row (the header is row 1).
     """
     path = Path(path)
     if path.is_dir():
-        raise ValueError(f"{path} is a folder: give a CSV file")
+        raise UserError(f"{path} is a folder: give a CSV file")
     if not path.is_file():
-        raise FileNotFoundError(f"there is no stimulus file {path}")
+        raise NotFound(f"there is no stimulus file {path}")
     if text_column == condition_column:
-        raise ValueError(f"text and condition cannot both be the column {text_column!r}: name two")
+        raise UserError(f"text and condition cannot both be the column {text_column!r}: name two")
     content = path.read_bytes()
     try:
         decoded = _with_one_line_end(content.decode("utf-8-sig")).rstrip()
     except UnicodeDecodeError as error:
         before = _with_one_line_end(error.object[: error.start].decode())  # less a byte-order mark
         row = re.sub(r'"[^"]*("|\Z)', "", before).count("\n") + 1  # a line end within quotes ends no row
-        raise ValueError(f"{path}, row {row}: not UTF-8; save the file as UTF-8") from None
+        raise UserError(f"{path}, row {row}: not UTF-8; save the file as UTF-8") from None
     _check_rows(path, decoded)
     words = dict.fromkeys((*_WORDS, text_column, condition_column), str)  # 007 is no number
     try:
@@ -51,19 +52,19 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
             io.StringIO(decoded), keep_default_na=False, index_col=False, skip_blank_lines=False, dtype=words
         )
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise ValueError(f"{path} is not a CSV table: {str(error).strip()}") from None
+        raise UserError(f"{path} is not a CSV table: {str(error).strip()}") from None
     known = _of_published_format(table) if {text_column, condition_column} == {"text", "condition"} else None
     if known is not None:
         table = known
     for column in (text_column, condition_column):
         if column not in table:
-            raise ValueError(f"{path} has no column {column!r}; it has: {', '.join(map(str, table.columns))}")
+            raise UserError(f"{path} has no column {column!r}; it has: {', '.join(map(str, table.columns))}")
         table[column] = table[column].astype(str)
         empty = table[column].str.strip() == ""
         if empty.any():
-            raise ValueError(f"{path}, row {int(empty.to_numpy().argmax()) + 2}: {column!r} is empty")
+            raise UserError(f"{path}, row {int(empty.to_numpy().argmax()) + 2}: {column!r} is empty")
     if table.empty:
-        raise ValueError(f"{path} has a header but no stimuli")
+        raise UserError(f"{path} has a header but no stimuli")
     clash = {"text", "condition"} - {text_column, condition_column}
     table = table.drop(columns=[c for c in clash if c in table])
     table = table.rename(columns={text_column: "text", condition_column: "condition"})
@@ -84,19 +85,19 @@ def _check_rows(path: Path, decoded: str) -> None:
     try:
         header = next(rows, [])
         if not header:
-            raise ValueError(f"{path} is not a CSV table: it begins with an empty row or has none")
+            raise UserError(f"{path} is not a CSV table: it begins with an empty row or has none")
         if len(header) == 1 and (separator := next((sign for sign in ";\t" if sign in header[0]), None)):
-            raise ValueError(f"{path}, row 1: the columns are separated by {separator!r}: save the file with commas")
+            raise UserError(f"{path}, row 1: the columns are separated by {separator!r}: save the file with commas")
         if twice := [name for name, n in Counter(header).items() if name and n > 1]:
-            raise ValueError(f"{path}, row 1: {header.count(twice[0])} columns are called {twice[0]!r}: rename them")
+            raise UserError(f"{path}, row 1: {header.count(twice[0])} columns are called {twice[0]!r}: rename them")
         for number, row in enumerate(rows, 2):
             if len(row) > len(header):  # a comma without quotes, which would move every column
-                raise ValueError(
+                raise UserError(
                     f"{path}, row {number}: {len(row)} fields, the header has {len(header)}: put quotes around a text "
                     "with commas"
                 )
     except csv.Error as error:
-        raise ValueError(f"{path} is not a CSV table: {error}") from None
+        raise UserError(f"{path} is not a CSV table: {error}") from None
 
 
 def _of_published_format(table: pd.DataFrame) -> pd.DataFrame | None:

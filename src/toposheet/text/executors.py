@@ -20,6 +20,7 @@ from datatrove.executor import LocalPipelineExecutor, RayPipelineExecutor, Slurm
 from datatrove.executor.base import PipelineExecutor
 from datatrove.utils.logging import logger
 
+from toposheet.errors import NotFound, UserError
 from toposheet.text.plan import WORK, Executor
 from toposheet.text.sources import SourceError
 from toposheet.text.steps import ReadDocuments, WriteTokens
@@ -33,7 +34,7 @@ def execute(out: Path, n_tasks: int, where: Executor) -> int:
     On Slurm the call returns when the work is submitted; elsewhere when it is done.
 
     Raises:
-        ValueError: a task found something in its source that is no text.
+        UserError: a task found something in its source that is no text.
         OSError: a file cannot be read or written, or the cluster does not take the work.
     """
     with _silence():
@@ -65,14 +66,14 @@ def _local(out: Path, n_tasks: int, where: Executor) -> PipelineExecutor:
 
 def _on_ray(out: Path, n_tasks: int, where: Executor) -> PipelineExecutor:
     if importlib.util.find_spec("ray") is None:
-        raise FileNotFoundError("the Ray executor needs the package ray: pip install 'ray[default]'")
+        raise NotFound("the Ray executor needs the package ray: pip install 'ray[default]'")
     settings = _settings(out, n_tasks, parallel=where.cpus > 1)
     return RayPipelineExecutor(**settings, workers=where.workers or -1, cpus_per_task=where.cpus)
 
 
 def _on_slurm(out: Path, n_tasks: int, where: Executor) -> int:
     if shutil.which("sbatch") is None:
-        raise FileNotFoundError("the Slurm executor needs the command sbatch: call it on a login node of the cluster")
+        raise NotFound("the Slurm executor needs the command sbatch: call it on a login node of the cluster")
     executor = SlurmPipelineExecutor(
         **_settings(out, n_tasks, parallel=where.cpus > 1),
         workers=where.workers or -1,
@@ -88,7 +89,7 @@ def _on_slurm(out: Path, n_tasks: int, where: Executor) -> int:
         try:
             executor.run()
         except subprocess.CalledProcessError as error:
-            raise OSError(
+            raise UserError(
                 f"sbatch did not take the job (exit code {error.returncode}); see its message above"
             ) from None
         (out / JOB).write_text(str(executor.job_id))

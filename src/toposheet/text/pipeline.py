@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from toposheet.errors import NotFound, RunError, UserError
 from toposheet.recipes import Recipe
 from toposheet.text.plan import HERE, PLAN, TRAIN, WORK, Executor, Plan, Preparation, cut, read_split, record_path
 from toposheet.text.progress import n_tokens, progress
@@ -42,9 +43,9 @@ def prepare(
         The manifest, or None where a cluster still has work to do: the same call finishes when that is done.
 
     Raises:
-        FileNotFoundError: a source, tokenizer or package is missing.
-        ValueError: a source is no text, or the folder holds something else; the message says what.
-        OSError: a file cannot be read or written, or the cluster does not take the work.
+        NotFound: a source, tokenizer or package is missing.
+        UserError: a source is no text, or the folder holds something else; the message says what.
+        RunError: a file cannot be read or written, or the cluster does not take the work.
     """
     out = out.absolute()
     if (out / MANIFEST).is_file():
@@ -64,7 +65,7 @@ def prepare(
         say(f"{n_left} of {len(plan.tasks)} tasks are with Slurm: call the same again when they are done")
         return None
     if n_left:
-        raise OSError(f"{n_left} of {len(plan.tasks)} tasks failed, see {out / WORK}/logs; the same command goes on")
+        raise RunError(f"{n_left} of {len(plan.tasks)} tasks failed, see {out / WORK}/logs; the same command goes on")
     manifest = _finished(plan, out)
     seconds, done = time.perf_counter() - started, n_tokens(out, plan.dtype) - before
     speed = f", in {seconds:.1f} s ({done / seconds:,.0f} tokens/s)" if done else ""
@@ -88,11 +89,11 @@ def _started(preparation: Preparation, out: Path) -> Plan:
     """Return the plan of work that begins, written beside its tokenizer; nothing is written before all is known."""
     strangers = [path.name for path in out.iterdir() if path.name != WORK] if out.is_dir() else []
     if strangers and not (out / WORK).is_dir():
-        raise ValueError(f"{out} is not empty and holds no prepared text (but {strangers[0]}): choose another --out")
+        raise UserError(f"{out} is not empty and holds no prepared text (but {strangers[0]}): choose another --out")
     tasks = cut(list_files(preparation.sources))
     for package in ("datatrove", "pyarrow"):
         if importlib.util.find_spec(package) is None:
-            raise FileNotFoundError(f"preparing text needs the package {package}: pip install 'toposheet[data]'")
+            raise NotFound(f"preparing text needs the package {package}: pip install 'toposheet[data]'")
     if preparation.tokenizer == TRAIN:
         assert preparation.vocabulary is not None
         tokenizer = train_tokenizer(_sample(preparation, tasks), preparation.vocabulary)
@@ -123,12 +124,10 @@ def _resumed(preparation: Preparation, out: Path) -> Plan:
     plan = Plan.load(out)
     anew = f"choose another --out, or remove {out} to begin anew"
     if differences := plan.preparation.differences(preparation):
-        raise ValueError(f"{out} holds unfinished work ({'; '.join(differences)}; there, asked for): {anew}")
+        raise UserError(f"{out} holds unfinished work ({'; '.join(differences)}; there, asked for): {anew}")
     files = list_files(preparation.sources)
     if changed := sorted(set(plan.files) ^ set(files)):
-        raise ValueError(
-            f"{out} holds unfinished work on files that have changed since, e.g. {changed[0].path}: {anew}"
-        )
+        raise UserError(f"{out} holds unfinished work on files that have changed since, e.g. {changed[0].path}: {anew}")
     return plan
 
 
@@ -136,7 +135,7 @@ def _check_same(preparation: Preparation, manifest: Manifest, out: Path) -> None
     """Refuse a folder whose text is not the one that is asked for, as far as its sources are still at hand.
 
     Raises:
-        ValueError: the message says what differs.
+        UserError: the message says what differs.
     """
     differences = Preparation.of(manifest.preparation).differences(preparation)
     if not differences and all(Path(source).exists() for source in preparation.sources):
@@ -145,7 +144,7 @@ def _check_same(preparation: Preparation, manifest: Manifest, out: Path) -> None
         if there != now:
             differences = [f"files and bytes: {there}, {now}"]
     if differences:
-        raise ValueError(f"{out} holds other text ({'; '.join(differences)}; there, asked for): choose another --out")
+        raise UserError(f"{out} holds other text ({'; '.join(differences)}; there, asked for): choose another --out")
 
 
 def _finished(plan: Plan, out: Path) -> Manifest:
@@ -170,7 +169,7 @@ def _finished(plan: Plan, out: Path) -> Manifest:
                 (out / shard.file).unlink()
             shutil.rmtree(out / TOKENIZER)
             _remove_work(out)
-            raise ValueError(
+            raise UserError(
                 f"none of the {n_documents:,} documents is in the {split} split, with a validation fraction of "
                 f"{plan.preparation.validation_fraction}: "
                 + ("raise --validation-fraction" if split == "validation" else "lower --validation-fraction")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from toposheet.errors import UserError
 from toposheet.files import write_file
 from toposheet.recipes import differences
 from toposheet.text.shards import SPLITS
@@ -37,7 +38,7 @@ class Preparation:
         licence: Of files of one's own; recorded.
 
     Raises:
-        ValueError: a value that no preparation can have.
+        UserError: a value that no preparation can have.
     """
 
     sources: tuple[str, ...]
@@ -50,22 +51,22 @@ class Preparation:
 
     def __post_init__(self) -> None:
         if not self.sources:
-            raise ValueError("no source is given: builtin, fineweb-edu, or files and folders of text")
+            raise UserError("no source is given: builtin, fineweb-edu, or files and folders of text")
         if self.tokenizer is None:
             object.__setattr__(self, "tokenizer", TRAIN if self.sources == (BUILTIN_TEXT,) else "gpt2")
         if self.tokenizer == TRAIN and self.vocabulary is None:
             object.__setattr__(self, "vocabulary", 4096)
         if self.tokenizer != TRAIN and self.vocabulary is not None:
-            raise ValueError(
+            raise UserError(
                 f"a vocabulary of {self.vocabulary} is asked for, but {self.tokenizer} has its own: "
                 "it is for --tokenizer train"
             )
         if self.vocabulary is not None and self.vocabulary < 257:
-            raise ValueError(f"vocabulary is {self.vocabulary}: it must hold the 256 bytes and the end-of-text token")
+            raise UserError(f"vocabulary is {self.vocabulary}: it must hold the 256 bytes and the end-of-text token")
         if not 0 < self.validation_fraction < 1:
-            raise ValueError(f"validation_fraction is {self.validation_fraction}: it must lie between 0 and 1")
+            raise UserError(f"validation_fraction is {self.validation_fraction}: it must lie between 0 and 1")
         if not 0 <= self.seed < 2**64:
-            raise ValueError(f"seed is {self.seed}: it must be a number of at least 0")
+            raise UserError(f"seed is {self.seed}: it must be a number of at least 0")
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Preparation:
@@ -90,7 +91,7 @@ class Executor:
         slurm_time: How long a task may take there.
 
     Raises:
-        ValueError: less than one worker or core, or Slurm without a partition.
+        UserError: less than one worker or core, or Slurm without a partition.
     """
 
     kind: Literal["local", "slurm", "ray"] = "local"
@@ -101,11 +102,11 @@ class Executor:
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
-            raise ValueError(f"workers is {self.workers}: it must be at least 1")
+            raise UserError(f"workers is {self.workers}: it must be at least 1")
         if self.cpus < 1:
-            raise ValueError(f"cpus is {self.cpus}: it must be at least 1")
+            raise UserError(f"cpus is {self.cpus}: it must be at least 1")
         if self.kind == "slurm" and self.slurm_partition is None:
-            raise ValueError("Slurm needs to know where: --slurm-partition NAME (sinfo lists them)")
+            raise UserError("Slurm needs to know where: --slurm-partition NAME (sinfo lists them)")
 
 
 HERE = Executor()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from toposheet.errors import NotFound, UserError
 from toposheet.files import write_file
 
 FORMAT = 2
@@ -94,12 +95,12 @@ class Manifest:
         """Return the manifest of a folder as it stands there (`read_manifest` also checks the files).
 
         Raises:
-            FileNotFoundError: the folder holds no finished text.
-            ValueError: the manifest is damaged, or of another version.
+            NotFound: the folder holds no finished text.
+            UserError: the manifest is damaged, or of another version.
         """
         path = folder / MANIFEST
         if not path.is_file():
-            raise FileNotFoundError(
+            raise NotFound(
                 f"{folder} holds no prepared text (no {MANIFEST}): prepare it first, with toposheet data prepare"
             )
         try:
@@ -108,8 +109,8 @@ class Manifest:
             if version == FORMAT:
                 return cls(**stored | {"shards": tuple(Shard(**shard) for shard in stored["shards"])})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"{path} is damaged: {error}") from None
-        raise ValueError(
+            raise UserError(f"{path} is damaged: {error}") from None
+        raise UserError(
             f"{path} has format {version}, this version reads {FORMAT}: remove the folder and prepare the text again"
         )
 
@@ -118,8 +119,8 @@ def read_manifest(folder: Path) -> Manifest:
     """Return the manifest of a folder of prepared text, whose shards are all there and as it describes them.
 
     Raises:
-        FileNotFoundError: the folder holds no finished text.
-        ValueError: the manifest is damaged, or a shard is not the one that it describes; the message names the file.
+        NotFound: the folder holds no finished text.
+        UserError: the manifest is damaged, or a shard is not the one that it describes; the message names the file.
     """
     manifest = Manifest.load(folder)
     again = "remove the folder and prepare the text again"
@@ -127,15 +128,15 @@ def read_manifest(folder: Path) -> Manifest:
     for shard in manifest.shards:  # quick, so it comes before the checksums
         path = folder / shard.file
         if not path.is_file():
-            raise ValueError(f"{folder} lacks {shard.file}: {again}")
+            raise UserError(f"{folder} lacks {shard.file}: {again}")
         if path.stat().st_size != shard.tokens * itemsize:
             size = path.stat().st_size
-            raise ValueError(f"{path} is damaged ({size} bytes, not {shard.tokens * itemsize}): {again}")
+            raise UserError(f"{path} is damaged ({size} bytes, not {shard.tokens * itemsize}): {again}")
     with ThreadPoolExecutor() as threads:
         checksums = threads.map(_checksum, [folder / shard.file for shard in manifest.shards])
         for shard, checksum in zip(manifest.shards, checksums, strict=True):
             if checksum != shard.sha256:
-                raise ValueError(f"{folder / shard.file} is damaged (its SHA-256 is not the manifest's): {again}")
+                raise UserError(f"{folder / shard.file} is damaged (its SHA-256 is not the manifest's): {again}")
     return manifest
 
 

@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from toposheet.errors import NotFound, RunError, UserError
 from toposheet.hub import first_line
 from toposheet.text.corpora import BUILTIN
 from toposheet.text.split import LONGEST
@@ -28,7 +29,7 @@ END_OF_TEXT = "<|endoftext|>"
 """The line between the documents of a .txt file, and the name of the token between documents."""
 
 
-class SourceError(ValueError):
+class SourceError(UserError):
     """Something in a source that is no text; the message says where."""
 
 
@@ -63,8 +64,8 @@ def list_files(sources: Sequence[str]) -> list[File]:
         sources: `builtin`, `fineweb-edu`, files, or folders, which are searched for files of text.
 
     Raises:
-        FileNotFoundError: a path does not exist, a corpus is not installed, or the hub does not answer.
-        ValueError: a file is of no kind that can be read, or a folder has none that is.
+        NotFound: a path does not exist, a corpus is not installed, or the hub does not answer.
+        UserError: a file is of no kind that can be read, or a folder has none that is.
     """
     return list(dict.fromkeys(file for source in sources for file in _files_of(source)))
 
@@ -123,13 +124,13 @@ def _files_of(source: str) -> list[File]:
         return _hub_files(FINEWEB_EDU_FOLDER)
     path = Path(source).absolute()
     if not path.exists():
-        raise FileNotFoundError(f"{source} does not exist: give {BUILTIN_TEXT}, {FINEWEB_EDU}, or a file or folder")
+        raise NotFound(f"{source} does not exist: give {BUILTIN_TEXT}, {FINEWEB_EDU}, or a file or folder")
     kinds = ", ".join(_READERS)
     if path.is_file() and _kind(path.name) is None:
-        raise ValueError(f"{source} is of no kind that can be read: text is in files named {kinds}")
+        raise UserError(f"{source} is of no kind that can be read: text is in files named {kinds}")
     paths = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and _kind(p.name))
     if not paths:
-        raise ValueError(f"{source} holds no text: no file in it is named {kinds}")
+        raise UserError(f"{source} holds no text: no file in it is named {kinds}")
     return [File(str(path), path.stat().st_size) for path in paths]
 
 
@@ -145,7 +146,7 @@ def _hub_files(folder: str) -> list[File]:
         files, path = url_to_fs(folder)
         found = files.find(path, detail=True)
     except Exception as error:  # of the hub's client, or of the network below it
-        raise FileNotFoundError(f"the hub does not give {folder} ({first_line(error)})") from None
+        raise NotFound(f"the hub does not give {folder} ({first_line(error)})") from None
     return [
         File(files.unstrip_protocol(name), int(entry["size"]))
         for name, entry in sorted(found.items())
@@ -225,7 +226,7 @@ def _parquet(path: str, column: str) -> Iterator[Piece]:
         raise SourceError(f"{path}, row {number}: not UTF-8 ({error.reason})") from None
     except Exception as error:
         if "://" in path and not isinstance(error, SourceError | OSError):  # whatever the network does to the client
-            raise OSError(f"{path}: {first_line(error)}") from None
+            raise RunError(f"{path}: {first_line(error)}") from None
         raise
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from toposheet.errors import NotFound, UserError
 from toposheet.hub import first_line, may_be_on_hub, snapshot
 from toposheet.text.shards import TOKENIZER, TOKENIZER_FILE, Manifest
 from toposheet.text.sources import END_OF_TEXT
@@ -26,7 +27,7 @@ def train_tokenizer(documents: Iterable[str], vocabulary: int) -> PreTrainedToke
         vocabulary: Number of tokens, the end-of-text token included.
 
     Raises:
-        ValueError: the text is too small for so large a vocabulary.
+        UserError: the text is too small for so large a vocabulary.
     """
     tokenizer = _byte_level(models.BPE())
     trainer = trainers.BpeTrainer(
@@ -37,7 +38,7 @@ def train_tokenizer(documents: Iterable[str], vocabulary: int) -> PreTrainedToke
     )
     tokenizer.train_from_iterator(documents, trainer)
     if tokenizer.get_vocab_size() < vocabulary:
-        raise ValueError(
+        raise UserError(
             f"the text yields {tokenizer.get_vocab_size()} tokens, fewer than the vocabulary of {vocabulary}: "
             "use more text or a smaller vocabulary"
         )
@@ -52,13 +53,13 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerFast:
             of the hub.
 
     Raises:
-        FileNotFoundError: there is no such folder, and the hub does not give it.
-        ValueError: the folder holds no tokenizer of the kind that is needed.
+        NotFound: there is no such folder, and the hub does not give it.
+        UserError: the folder holds no tokenizer of the kind that is needed.
     """
     folder = Path(source)
     if not folder.is_dir():
         if not may_be_on_hub(source, bare=True):
-            raise FileNotFoundError(f"{source} is not a folder: give that of a tokenizer, or a hub id such as gpt2")
+            raise NotFound(f"{source} is not a folder: give that of a tokenizer, or a hub id such as gpt2")
         folder = snapshot(source, ["tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "config.json"])
     if not any((folder / name).is_file() for name in _DESCRIBED):
         for names in _BARE:
@@ -68,9 +69,9 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerFast:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # the tokenizers library raises bare exceptions
-        raise ValueError(f"{source} holds no tokenizer that can be read: {first_line(error)}") from None
+        raise UserError(f"{source} holds no tokenizer that can be read: {first_line(error)}") from None
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise ValueError(
+        raise UserError(
             f"{source} holds a tokenizer without {TOKENIZER_FILE} (a slow one): save it as a fast one first"
         )
     end_of_text(tokenizer)
@@ -81,11 +82,11 @@ def end_of_text(tokenizer: PreTrainedTokenizerFast) -> int:
     """Return the id of the token that stands between documents.
 
     Raises:
-        ValueError: the tokenizer has none.
+        UserError: the tokenizer has none.
     """
     token = tokenizer.eos_token_id
     if token is None:
-        raise ValueError(
+        raise UserError(
             f"the tokenizer {tokenizer.name_or_path} has no end-of-sequence token to end a document with: "
             "give it one (eos_token) and save it"
         )
@@ -97,14 +98,14 @@ def read_tokenizer(text: Path, manifest: Manifest) -> PreTrainedTokenizerFast:
     """Return the tokenizer of a folder of prepared text, the one that its manifest names.
 
     Raises:
-        ValueError: it is missing, or not the one that made the tokens.
+        UserError: it is missing, or not the one that made the tokens.
     """
     try:
         found = tokenizer_hash(text / TOKENIZER)
     except OSError as error:
-        raise ValueError(f"{text} has no tokenizer that can be read: {error}") from None
+        raise UserError(f"{text} has no tokenizer that can be read: {error}") from None
     if found != manifest.tokenizer:
-        raise ValueError(f"the tokenizer in {text} is not the one that made its tokens: prepare the text again")
+        raise UserError(f"the tokenizer in {text} is not the one that made its tokens: prepare the text again")
     return load_tokenizer(str(text / TOKENIZER))
 
 
@@ -122,7 +123,7 @@ def _byte_level(model: models.BPE) -> Tokenizer:
 
 def _ending_documents(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     if tokenizer.token_to_id(END_OF_TEXT) is None:
-        raise ValueError(f"the vocabulary has no token {END_OF_TEXT}, which ends a document")
+        raise UserError(f"the vocabulary has no token {END_OF_TEXT}, which ends a document")
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=END_OF_TEXT,

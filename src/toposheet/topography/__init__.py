@@ -1,16 +1,3 @@
-from toposheet.topography.checkpoint import (
-    check_model_folder,
-    check_tokenizer,
-    load,
-    load_topography,
-    local_folder,
-    pretrained,
-    save,
-    shipped,
-    token_counter,
-    tokenizer_of,
-)
-from toposheet.topography.fingerprint import fingerprint
 from toposheet.topography.objectives.moments import NotFiniteError
 from toposheet.topography.objectives.spatial import OBJECTIVES, spatial_correlation_loss, spatial_loss, spatial_losses
 from toposheet.topography.objectives.statistics import SpatialStatistics
@@ -24,21 +11,10 @@ __all__ = [
     "NotFiniteError",
     "SpatialStatistics",
     "Topography",
-    "check_model_folder",
-    "check_tokenizer",
     "find_taps",
-    "fingerprint",
-    "load",
-    "load_topography",
-    "local_folder",
-    "pretrained",
     "record",
-    "save",
-    "shipped",
     "spatial_correlation_loss",
     "spatial_loss",
     "spatial_losses",
     "tap_widths",
-    "token_counter",
-    "tokenizer_of",
 ]

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from toposheet.errors import UserError
+
 
 def find_taps(model: nn.Module, patterns: Sequence[str]) -> list[str]:
     """Return the paths of the modules that match any pattern, in the order of the network.
@@ -20,7 +22,7 @@ def find_taps(model: nn.Module, patterns: Sequence[str]) -> list[str]:
         patterns: Module paths in which `*` stands for one step, e.g. `transformer.h.*.attn`.
 
     Raises:
-        ValueError: a pattern matches nothing; the message lists the patterns that would.
+        UserError: a pattern matches nothing; the message lists the patterns that would.
     """
     names = [name for name, _ in model.named_modules() if name]
     found = set()
@@ -29,7 +31,7 @@ def find_taps(model: nn.Module, patterns: Sequence[str]) -> list[str]:
         matches = [name for name in names if expression.fullmatch(name)]
         if not matches:
             there = dict.fromkeys(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name) for name in names if "." in name)
-            raise ValueError(f"the tap pattern {pattern!r} matches no module; there are: {', '.join(there)}")
+            raise UserError(f"the tap pattern {pattern!r} matches no module; there are: {', '.join(there)}")
         found.update(matches)
     return [name for name in names if name in found]
 
@@ -79,7 +81,7 @@ def tap_widths(model: nn.Module, taps: Sequence[str]) -> dict[str, int]:
     """Return how many units each tap has, found by running the model on one token.
 
     Raises:
-        ValueError: a tap puts out no (batch, time, units) tensor, or is not reached.
+        UserError: a tap puts out no (batch, time, units) tensor, or is not reached.
     """
     device = next(model.parameters()).device
     training = model.training
@@ -91,11 +93,11 @@ def tap_widths(model: nn.Module, taps: Sequence[str]) -> dict[str, int]:
         model.train(training)
     for tap in taps:
         if tap not in activations:
-            raise ValueError(f"the tap {tap} was not reached when the model ran")
+            raise UserError(f"the tap {tap} was not reached when the model ran")
         output = activations[tap]
         if not isinstance(output, Tensor) or output.ndim != 3 or output.shape[:2] != (1, 1):
             shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise ValueError(f"the tap {tap} puts out {shape}: it must be a (batch, time, units) tensor")
+            raise UserError(f"the tap {tap} puts out {shape}: it must be a (batch, time, units) tensor")
     return {tap: activations[tap].shape[-1] for tap in taps}
 
 
@@ -107,7 +109,7 @@ def output_weights(model: nn.Module, widths: Mapping[str, int]) -> dict[str, Ten
         widths: How many units each tap has.
 
     Raises:
-        ValueError: there is no linear layer in the tap that puts out its units.
+        UserError: there is no linear layer in the tap that puts out its units.
     """
     weights = {}
     for tap, width in widths.items():
@@ -117,5 +119,5 @@ def output_weights(model: nn.Module, widths: Mapping[str, int]) -> dict[str, Ten
             elif isinstance(module, Conv1D) and module.weight.shape[1] == width:
                 weights[tap] = module.weight
         if tap not in weights:
-            raise ValueError(f"the tap {tap} has no linear layer that puts out its {width} units")
+            raise UserError(f"the tap {tap} has no linear layer that puts out its {width} units")
     return weights

@@ -10,6 +10,8 @@ import numpy as np
 import xarray as xr
 from torch import Tensor, nn
 
+from toposheet.architectures import architecture_of
+from toposheet.errors import UserError
 from toposheet.sheet import Sheet, lay_out, random_places, square_shape
 from toposheet.topography.taps import Activations, find_taps, output_weights, record, tap_widths
 
@@ -22,7 +24,7 @@ class Topography:
         sheets: The sheets by name. A tap lives on exactly one of them.
 
     Raises:
-        ValueError: a tap lives on two sheets.
+        UserError: a tap lives on two sheets.
     """
 
     sheets: Mapping[str, Sheet]
@@ -31,13 +33,13 @@ class Topography:
         taps = [tap for sheet in self.sheets.values() for tap in sheet.places]
         for tap in taps:
             if taps.count(tap) > 1:
-                raise ValueError(f"the tap {tap} lives on more than one sheet")
+                raise UserError(f"the tap {tap} lives on more than one sheet")
 
     @classmethod
     def per_tap(
         cls,
         model: nn.Module,
-        taps: Sequence[str] = ("transformer.h.*.attn", "transformer.h.*.mlp"),
+        taps: Sequence[str] | None = None,
         shape: tuple[int, int] | None = None,
         spacing_mm: float = 1.0,
         seed: int = 0,
@@ -46,22 +48,24 @@ class Topography:
 
         Args:
             model: Any network that runs on a batch of token ids.
-            taps: Module path patterns, `*` standing for one step.
+            taps: Module path patterns, `*` standing for one step. None: attention and MLP of every layer, as the
+                family of the model calls them.
             shape: Height and width of every sheet in cells; none means the square that the units fill.
             spacing_mm: Distance between adjacent cells.
             seed: Decides the places.
 
         Raises:
-            ValueError: a pattern matches nothing, or the units of a tap do not fit the sheet.
+            UserError: a pattern matches nothing, or the units of a tap do not fit the sheet.
         """
         rng = np.random.default_rng(seed)
         sheets = {}
-        for tap, width in tap_widths(model, find_taps(model, taps)).items():
+        patterns = architecture_of(model).taps(model) if taps is None else taps
+        for tap, width in tap_widths(model, find_taps(model, patterns)).items():
             try:
                 tap_shape = shape or square_shape(width)
                 places = {tap: random_places(width, tap_shape, rng)}
             except ValueError as error:
-                raise ValueError(f"{tap}: {error}") from None
+                raise UserError(f"{tap}: {error}") from None
             sheets[tap] = Sheet(shape=tap_shape, places=places, spacing_mm=spacing_mm)
         return cls(sheets=sheets)
 
@@ -87,15 +91,15 @@ class Topography:
         """Refuse a model that this topography does not fit.
 
         Raises:
-            ValueError: the message names the tap that is missing or has another number of units.
+            UserError: the message names the tap that is missing or has another number of units.
         """
         there = {name for name, _ in model.named_modules()}
         for tap in self.taps:
             if tap not in there:
-                raise ValueError(f"the topography has a tap {tap}, which the model does not have")
+                raise UserError(f"the topography has a tap {tap}, which the model does not have")
         for tap, width in tap_widths(model, self.taps).items():
             if width != self.widths[tap]:
-                raise ValueError(f"the topography places {self.widths[tap]} units of {tap}, the model has {width}")
+                raise UserError(f"the topography places {self.widths[tap]} units of {tap}, the model has {width}")
 
     def unit_coordinates(self) -> dict[str, tuple[str, np.ndarray]]:
         """Return the xarray coordinates of all units: tap, sheet, y, x (cells) and spacing_mm."""
@@ -117,13 +121,13 @@ class Topography:
                 without a unit, and units that were left out, are nan.
 
         Raises:
-            ValueError: the array has units of a sheet that this topography does not have.
+            UserError: the array has units of a sheet that this topography does not have.
         """
         values = values.transpose(..., "unit")
         grids = {}
         for name in dict.fromkeys(values["sheet"].values.tolist()):
             if name not in self.sheets:
-                raise ValueError(f"the values have a sheet {name!r}; the topography has {list(self.sheets)}")
+                raise UserError(f"the values have a sheet {name!r}; the topography has {list(self.sheets)}")
             on_sheet = values.isel(unit=values["sheet"].values == name)
             coordinates = np.stack([on_sheet["y"].values, on_sheet["x"].values], axis=1)
             array = on_sheet.values if on_sheet.dtype.kind == "f" else on_sheet.values.astype(float)

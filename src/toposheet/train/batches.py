@@ -42,7 +42,7 @@ def read_text(folder: Path, manifest: Manifest, recipe: Recipe) -> RunText:
     """Return the text of a run.
 
     Raises:
-        ValueError: its vocabulary is not the recipe's, a split is shorter than a block, or the tokenizer is damaged.
+        UserError: its vocabulary is not the recipe's, a split is shorter than a block, or the tokenizer is damaged.
     """
     check_vocabulary(recipe, manifest, folder)
     blocks = Blocks(folder, context=recipe.context, seed=recipe.seed)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from toposheet.errors import UserError
 from toposheet.files import write_file
 from toposheet.hub import first_line
 
@@ -65,7 +66,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
     """Return the newest checkpoint that is intact, none where there is no checkpoint; a damaged one is named.
 
     Raises:
-        ValueError: there are checkpoints and all are damaged.
+        UserError: there are checkpoints and all are damaged.
     """
     there = _checkpoints(folder)
     for path in there:
@@ -75,7 +76,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
         except ValueError as error:
             logging.getLogger(__name__).warning("%s; the checkpoint before it is used", error)
     if there:
-        raise ValueError(f"all checkpoints in {folder} are damaged: remove the folder to start this training anew")
+        raise UserError(f"all checkpoints in {folder} are damaged: remove the folder to start this training anew")
     return None
 
 
@@ -88,16 +89,16 @@ def read_progress(path: Path) -> Progress:
     """Return what a checkpoint holds.
 
     Raises:
-        ValueError: it is not there, damaged or of another version.
+        UserError: it is not there, damaged or of another version.
     """
     if not path.is_file():
-        raise ValueError(f"{path} is not there: all processes must see the same run folder")
+        raise UserError(f"{path} is not there: all processes must see the same run folder")
     content = path.read_bytes()
     match = _NAME.fullmatch(path.name)
     assert match is not None
     if hashlib.sha256(content).hexdigest()[:16] != match[2]:
-        raise ValueError(f"{path} is damaged: its checksum is not the one in its name")
+        raise UserError(f"{path} is damaged: its checksum is not the one in its name")
     try:
         return Progress(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
     except (RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} is no checkpoint of this version: {first_line(error)}") from None
+        raise UserError(f"{path} is no checkpoint of this version: {first_line(error)}") from None

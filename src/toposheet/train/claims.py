@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from toposheet.errors import UserError
 from toposheet.recipes import Recipe
 from toposheet.text.shards import Manifest
 from toposheet.topography import ON_WEIGHTS, Topography, spatial_losses
@@ -26,7 +27,7 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     """Return what a finished run was worth, as `training.json` has it; none where a folder holds no finished run.
 
     Raises:
-        ValueError: the file is damaged; the message names it.
+        UserError: the file is damaged; the message names it.
     """
     path = folder / RESULT
     if not path.is_file():
@@ -34,9 +35,9 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     try:
         result = json.loads(path.read_bytes())
     except ValueError as error:
-        raise ValueError(f"{path} cannot be read ({error}): it is not what a finished run leaves") from None
+        raise UserError(f"{path} cannot be read ({error}): it is not what a finished run leaves") from None
     if absent := [name for name in _OF_RESULT if not isinstance(result, dict) or name not in result]:
-        raise ValueError(f"{path} lacks {', '.join(absent)}: it is not what a finished run leaves")
+        raise UserError(f"{path} lacks {', '.join(absent)}: it is not what a finished run leaves")
     return result
 
 
@@ -44,32 +45,32 @@ def claim(out: Path, recipe: Recipe) -> None:
     """Refuse a folder that holds the run of another recipe.
 
     Raises:
-        ValueError: the message names the fields that differ.
+        UserError: the message names the fields that differ.
     """
     path = out / "recipe.json"
     if path.is_file():
         differences = Recipe.load(path).differences(recipe)
         if differences:
-            raise ValueError(
+            raise UserError(
                 f"{out} holds another run ({'; '.join(differences)}; there, asked for): "
                 "choose another --out or remove the folder"
             )
     elif (out / "config.json").is_file():
-        raise ValueError(f"{out} holds a model that is no run of a recipe: choose another --out")
+        raise UserError(f"{out} holds a model that is no run of a recipe: choose another --out")
 
 
 def stopping_with(recipe: Recipe, run: Path) -> Recipe:
     """Return a recipe whose run ends at the update at which a finished one ended: equal compute for a pair.
 
     Raises:
-        ValueError: the other run is not finished, or its updates are others.
+        UserError: the other run is not finished, or its updates are others.
     """
     result = read_result(run)
     if result is None:
-        raise ValueError(f"{run} holds no finished run to stop with (no {RESULT}): train that first")
+        raise UserError(f"{run} holds no finished run to stop with (no {RESULT}): train that first")
     for field in ("updates", "batch", "context"):
         if (there := result["recipe"][field]) != getattr(recipe, field):
-            raise ValueError(f"{run} has {field} {there}, this run {getattr(recipe, field)}: no pair of equal compute")
+            raise UserError(f"{run} has {field} {there}, this run {getattr(recipe, field)}: no pair of equal compute")
     ended = result["updates"]
     return recipe if ended == recipe.updates and recipe.patience is None else replace(recipe, stop_after=ended)
 
@@ -80,7 +81,7 @@ def is_finished(out: Path, text_checksum: str) -> bool:
     if result is None:
         return False
     if result["text"] != text_checksum:
-        raise ValueError(f"{out} holds a run on other text: choose another --out or remove the folder")
+        raise UserError(f"{out} holds a run on other text: choose another --out or remove the folder")
     parts = ("config.json", "model*.safetensors", "topography.json", "topography.safetensors")
     return all(any(out.glob(part)) for part in parts)
 
@@ -88,7 +89,7 @@ def is_finished(out: Path, text_checksum: str) -> bool:
 def check_vocabulary(recipe: Recipe, manifest: Manifest, text: Path) -> None:
     """Refuse a vocabulary other than the text's, or that padded to a multiple of 128 as matrix products like it."""
     if recipe.vocabulary not in (manifest.vocabulary, -(-manifest.vocabulary // 128) * 128):
-        raise ValueError(
+        raise UserError(
             f"{text} has a vocabulary of {manifest.vocabulary}, the recipe of {recipe.vocabulary}: "
             f"set --vocabulary {manifest.vocabulary} or prepare the text with another tokenizer"
         )
@@ -112,16 +113,16 @@ def check_progress(progress: Progress, manifest: Manifest, here: dict[str, Any],
         on_other_machine: Accept another one.
 
     Raises:
-        ValueError: the message says what changed.
+        UserError: the message says what changed.
     """
     if progress.text != manifest.checksum:
-        raise ValueError(
+        raise UserError(
             f"the run stands at update {progress.update} on other text: use the --data it began with, or another --out"
         )
     changes = [f"{name}: {progress.machine.get(name)}, {value}" for name, value in here.items()
                if progress.machine.get(name) != value]  # fmt: skip
     if changes and not on_other_machine:
-        raise ValueError(
+        raise UserError(
             f"the run was computed on another machine up to update {progress.update} ({'; '.join(changes)}; then, now)"
             ": going on here rounds otherwise, so its losses would no longer be those of a run that was never stopped; "
             "go on there, or accept that with --on-other-machine"

@@ -11,8 +11,9 @@ from transformers import PreTrainedModel
 
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
+from toposheet.subject import Subject, save
 from toposheet.text.bigram import bigram_loss
-from toposheet.topography import Topography, save
+from toposheet.topography import Topography
 from toposheet.train.batches import RunText
 from toposheet.train.card import write_card
 from toposheet.train.claims import RESULT
@@ -38,7 +39,7 @@ def write_model(
         updates: How many were done.
         more: What else `training.json` holds.
     """
-    save(out, model, topo, text.tokenizer)
+    save(out, Subject(model, topo, text.tokenizer))
     seen = text.blocks.seen(min(updates * recipe.batch, _BIGRAM_TOKENS // recipe.context))
     result = {
         "recipe": asdict(recipe),

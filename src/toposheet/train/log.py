@@ -13,6 +13,7 @@ import pandas as pd
 from accelerate import Accelerator
 from tqdm import tqdm
 
+from toposheet.errors import UserError
 from toposheet.files import write_file
 
 METRICS = "metrics.jsonl"
@@ -23,13 +24,13 @@ def check_trackers(names: Sequence[str]) -> None:
     """Refuse trackers that there are not, or whose package is not installed.
 
     Raises:
-        ValueError: the message says which there are, or what to install.
+        UserError: the message says which there are, or what to install.
     """
     for name in names:
         if name not in get_args(Tracker):
-            raise ValueError(f"there is no tracker {name!r}; there are: {', '.join(get_args(Tracker))}")
+            raise UserError(f"there is no tracker {name!r}; there are: {', '.join(get_args(Tracker))}")
         if importlib.util.find_spec(name) is None:
-            raise ValueError(f"logging to {name} needs its package: pip install {name}")
+            raise UserError(f"logging to {name} needs its package: pip install {name}")
 
 
 class Metrics:
@@ -81,7 +82,7 @@ def read_metrics(path: Path) -> pd.DataFrame:
     Half a line at the end is left out: it is of a run that was killed. Where there is no file there are no rows.
 
     Raises:
-        ValueError: another line is damaged; the message names file and line.
+        UserError: another line is damaged; the message names file and line.
     """
     text = path.read_text(errors="replace") if path.is_file() else ""
     lines, rows = text.splitlines(), []
@@ -89,7 +90,7 @@ def read_metrics(path: Path) -> pd.DataFrame:
         if _update(line) < float("inf"):
             rows.append(json.loads(line))
         elif number < len(lines) or text.endswith("\n"):
-            raise ValueError(f"{path}, line {number}: not the metrics of an update: {line[:60]!r}")
+            raise UserError(f"{path}, line {number}: not the metrics of an update: {line[:60]!r}")
     return pd.DataFrame(rows)
 
 

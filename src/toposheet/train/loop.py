@@ -16,6 +16,7 @@ import numpy as np
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
 
+from toposheet.errors import RunError
 from toposheet.recipes import Recipe
 from toposheet.text.shards import Manifest, read_manifest
 from toposheet.text.tokenizer import end_of_text
@@ -69,9 +70,9 @@ def train(
             losses are then no longer bit for bit those of a run that was never stopped.
 
     Raises:
-        FileNotFoundError: there is no prepared text.
-        ValueError: the folder holds a run of another recipe or machine, or recipe, text and processes do not fit.
-        FloatingPointError: the run diverged; the message names the last good checkpoint.
+        NotFound: there is no prepared text.
+        UserError: the folder holds a run of another recipe or machine, or recipe, text and processes do not fit.
+        RunError: the run diverged; the message names the last good checkpoint.
         KeyboardInterrupt: the run was interrupted; its state is saved.
         SystemExit: SIGTERM asked the run to stop; its state is saved and the code is 0.
     """
@@ -164,8 +165,8 @@ def updates(
             speed.start()
             try:
                 measured = update_weights(done, next(batches))
-            except FloatingPointError as error:
-                raise FloatingPointError(
+            except RunError as error:
+                raise RunError(
                     f"update {done + 1}: {error} (last good state: {good}); train with a lower learning rate or "
                     "strength, into another folder"
                 ) from None
@@ -214,7 +215,7 @@ def _full_disk_names(good_state: Callable[[], str]) -> Generator[None, None, Non
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        raise OSError(f"{error} (last good state: {good_state()}); make room and call the same again") from None
+        raise RunError(f"{error} (last good state: {good_state()}); make room and call the same again") from None
 
 
 def _is_over(validations: Sequence[float], recipe: Recipe) -> bool:

@@ -20,6 +20,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
+from toposheet.errors import UserError
 from toposheet.recipes import Recipe
 
 _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
@@ -37,10 +38,10 @@ def check_processes(recipe: Recipe, processes: int) -> None:
     """Refuse a number of processes that cannot share the micro-batches of an update evenly.
 
     Raises:
-        ValueError: the message says how to change batch or micro-batch.
+        UserError: the message says how to change batch or micro-batch.
     """
     if recipe.micro_batches % processes:
-        raise ValueError(
+        raise UserError(
             f"{processes} processes cannot share an update evenly: its batch of {recipe.batch} makes "
             f"{recipe.micro_batches} micro-batches of {recipe.micro_batch_size}; set --batch and "
             f"--micro-batch so that batch / micro-batch is a multiple of {processes}"

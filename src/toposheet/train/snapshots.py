@@ -10,8 +10,8 @@ import pandas as pd
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from toposheet.cortex.analysis import analyse
-from toposheet.cortex.respond import respond
 from toposheet.cortex.statistics import summary_of
+from toposheet.errors import UserError
 from toposheet.figures.files import write_figure
 from toposheet.figures.maps import contrast_maps
 from toposheet.files import folder_aside, write_file
@@ -20,7 +20,8 @@ from toposheet.recipes import Recipe
 from toposheet.settings import Settings
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.sentences import sentences_and_nonwords
-from toposheet.topography import Topography, token_counter
+from toposheet.subject import Subject, respond, token_counter
+from toposheet.topography import Topography
 from toposheet.train.batches import RunText
 
 TABLE = "snapshots.csv"
@@ -41,7 +42,7 @@ def snapshot_stimuli(text: RunText, recipe: Recipe) -> pd.DataFrame | None:
     """
     tokenizer = text.tokenizer
     held_out, train = (text.blocks.documents(split, _SAMPLE_TOKENS, tokenizer) for split in ("validation", "train"))
-    rng, count = np.random.default_rng(recipe.seed), token_counter(tokenizer, "the text")
+    rng, count = np.random.default_rng(recipe.seed), token_counter(tokenizer)
     try:
         pairs = list(zip(*sentences_and_nonwords(held_out, train, PER_CONDITION, rng, count), strict=True))
     except ValueError as error:
@@ -95,7 +96,7 @@ class Snapshots:
     def take(self, update: int, model: PreTrainedModel) -> None:
         """Map the language contrast as the model has it after an update, and add it to table and pictures."""
         assert self._stimuli is not None, "without stimuli there is nothing to map"
-        responses = respond(model, self._topo, self._stimuli, self._tokenizer)
+        responses = respond(Subject(model, self._topo, self._tokenizer), self._stimuli)
         self._last = update
         if not self._write:
             return
@@ -118,7 +119,7 @@ def read_snapshots(out: Path) -> pd.DataFrame:
     """Return the snapshots of a run: the columns of `map_statistics` after `update`; no rows where none was taken.
 
     Raises:
-        ValueError: the table is damaged; the message names the file.
+        UserError: the table is damaged; the message names the file.
     """
     path = out / TABLE
     if not path.is_file():
@@ -126,7 +127,7 @@ def read_snapshots(out: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path)
     except ValueError as error:
-        raise ValueError(f"{path} is no table of snapshots: {first_line(error)}") from None
+        raise UserError(f"{path} is no table of snapshots: {first_line(error)}") from None
     if "update" not in table or "morans_i" not in table:
-        raise ValueError(f"{path} is no table of snapshots: it has no columns update and morans_i")
+        raise UserError(f"{path} is no table of snapshots: it has no columns update and morans_i")
     return table

@@ -15,6 +15,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
+from toposheet.errors import RunError
 from toposheet.recipes import Recipe
 from toposheet.topography import ON_WEIGHTS, NotFiniteError, Topography, spatial_losses
 from toposheet.topography.taps import Activations
@@ -75,7 +76,7 @@ class Updater:
             batch: The micro-batches of this process: of all of them, number rank, rank + processes, ...
 
         Raises:
-            FloatingPointError: a value is nan or inf; it has not reached the weights. The message names the first tap
+            RunError: a value is nan or inf; it has not reached the weights. The message names the first tap
                 or parameter that has one.
         """
         set_learning_rates(self._optimizers, update, self._recipe)
@@ -96,7 +97,7 @@ class Updater:
         measured = torch.cat([norm[None], means])
         gradient_norm, task_loss, *spatial = measured.tolist()  # the one wait for the device in an update
         if not measured.isfinite().all():
-            raise FloatingPointError(self._not_finite(measured, batch, gradients))
+            raise RunError(self._not_finite(measured, batch, gradients))
         clip_grads_with_norm_(self._model.parameters(), self._recipe.clip, norm)
         for optimizer in self._optimizers:
             optimizer.step()
@@ -121,7 +122,7 @@ class Updater:
                 max_samples=recipe.max_samples,
             )
         except NotFiniteError as error:
-            raise FloatingPointError(str(error)) from None
+            raise RunError(str(error)) from None
         return torch.stack(list(losses.values()))
 
     def _not_finite(self, measured: Tensor, batch: Tensor, gradients: dict[str, Tensor]) -> str:

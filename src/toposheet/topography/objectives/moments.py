@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from toposheet.errors import UserError
+
 # Tokens worked through at a time: small enough for the cache of a CPU core, large enough to fill a GPU. Nothing but
 # the gradient itself then grows with the number of tokens.
 _CHUNK = {"cpu": 512}
@@ -42,7 +44,7 @@ class Moments(NamedTuple):
         return Moments(n, self.mean + step * (other.n / n), products)
 
 
-class NotFiniteError(ValueError):
+class NotFiniteError(UserError):
     """Responses hold nan or inf, or numbers too large for float32."""
 
     def __init__(self, whose: str = "the responses") -> None:

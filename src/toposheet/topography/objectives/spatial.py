@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from toposheet.errors import UserError
 from toposheet.sheet import distances
 from toposheet.sheet.grid import Metric
 from toposheet.topography.objectives.evaluation import ON_ACTIVATIONS, View, evaluate, moments_of, with_gradient
@@ -46,13 +47,13 @@ def spatial_correlation_loss(
         sample with nearly all the variance), the loss tends to 0.5 and its gradient to rounding or nothing.
 
     Raises:
-        ValueError: places and responses differ in number, the metric is unknown, or (seen on a CPU) responses are
+        UserError: places and responses differ in number, the metric is unknown, or (seen on a CPU) responses are
             not finite.
     """
     if x.ndim != 2 or x.shape[1] < 3:
-        raise ValueError(f"the responses have shape {tuple(x.shape)}: it must be (samples, units), of 3 units or more")
+        raise UserError(f"the responses have shape {tuple(x.shape)}: it must be (samples, units), of 3 units or more")
     if len(coordinates) != x.shape[-1]:
-        raise ValueError(f"{len(coordinates)} places for {x.shape[-1]} units: each unit needs one")
+        raise UserError(f"{len(coordinates)} places for {x.shape[-1]} units: each unit needs one")
     nearness = 1 / (1 + torch.from_numpy(distances(coordinates.cpu().numpy(), metric)))
     everyone = torch.arange(x.shape[-1], device=x.device)[None]
     there = torch.ones(everyone.shape, device=x.device)
@@ -116,7 +117,7 @@ def spatial_losses(
         Values in float32 whatever autocast says; of the correlation objectives between 0 and 1.
 
     Raises:
-        ValueError: a tap is missing, has another width than its sheet or other tokens than the rest, is not finite
+        UserError: a tap is missing, has another width than its sheet or other tokens than the rest, is not finite
             (seen on a CPU; elsewhere looking would wait for the device, and the loss is nan) or carries no gradient
             in training; an option is out of range.
     """
@@ -130,7 +131,7 @@ def spatial_losses(
                 raise NotFiniteError(f"the weights of {', '.join(sheet.places)}")
         return losses
     if objective not in ON_ACTIVATIONS:
-        raise ValueError(f"objective is {objective!r}: it must be one of {', '.join(OBJECTIVES)}")
+        raise UserError(f"objective is {objective!r}: it must be one of {', '.join(OBJECTIVES)}")
     statistics = SpatialStatistics(
         topo, neighborhoods, radius, metric, window, generator, objective=objective, reduce=reduce
     )
@@ -174,7 +175,7 @@ def _drawn_tokens(
     """Return which tokens to look at, the same of all taps; None for all, where there are no more."""
     max_samples = check_count("max_samples", max_samples)
     if max_samples < 2:
-        raise ValueError(f"max_samples is {max_samples}: a correlation takes at least 2 tokens")
+        raise UserError(f"max_samples is {max_samples}: a correlation takes at least 2 tokens")
     x = responses_of(activations, topo)[0][0]
     if len(x) <= max_samples:
         return None

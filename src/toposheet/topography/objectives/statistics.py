@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, distributed
 
+from toposheet.errors import UserError
 from toposheet.sheet.grid import Metric
 from toposheet.topography.objectives.evaluation import ON_ACTIVATIONS, View, evaluate, moments_of, with_gradient
 from toposheet.topography.objectives.moments import Moments, NotFiniteError, all_reduce, can_look, full_precision
@@ -54,7 +55,7 @@ class SpatialStatistics:
             over processes, which data-parallel training takes, is the gradient of the whole batch.
 
     Raises:
-        ValueError: an option is out of range.
+        UserError: an option is out of range.
     """
 
     def __init__(
@@ -72,11 +73,11 @@ class SpatialStatistics:
         neighborhoods = check_count("neighborhoods", neighborhoods, ("all", "auto"))
         radius = check_count("radius", radius)
         if objective not in ON_ACTIVATIONS:
-            raise ValueError(f"objective is {objective!r}: on activations there are {', '.join(ON_ACTIVATIONS)}")
+            raise UserError(f"objective is {objective!r}: on activations there are {', '.join(ON_ACTIVATIONS)}")
         if reduce not in ("local", "global"):
-            raise ValueError(f"reduce is {reduce!r}: it must be 'local' or 'global'")
+            raise UserError(f"reduce is {reduce!r}: it must be 'local' or 'global'")
         if reduce == "global" and not distributed.is_initialized():
-            raise ValueError("reduce is 'global', but there is no process group: start with torchrun, or use 'local'")
+            raise UserError("reduce is 'global', but there is no process group: start with torchrun, or use 'local'")
         self._topo = topo
         named = isinstance(neighborhoods, str)
         self._n_drawn = 5 if named else neighborhoods
@@ -100,12 +101,12 @@ class SpatialStatistics:
             tokens: Look at these tokens only, each named once by its place in batch x time.
 
         Raises:
-            ValueError: a tap is missing, has another width than its sheet or other tokens than the rest, or is not
+            UserError: a tap is missing, has another width than its sheet or other tokens than the rest, or is not
                 finite. The last is seen on a CPU only: elsewhere looking would wait for the device, and the loss is
                 nan instead.
         """
         if self._losses is not None:
-            raise ValueError("a batch is added whole before its losses are asked for: begin a new one")
+            raise UserError("a batch is added whole before its losses are asked for: begin a new one")
         sheets = self._responses(activations)
         with torch.no_grad(), full_precision(sheets[0][0].device):
             self._views = self._views or self._draw(sheets[0][0].device)
@@ -126,11 +127,11 @@ class SpatialStatistics:
             tokens: The same tokens as when the part was added.
 
         Raises:
-            ValueError: as `add`; or nothing like them was added, or a tap carries no gradient in training.
+            UserError: as `add`; or nothing like them was added, or a tap carries no gradient in training.
         """
         sheets = self._responses(activations)
         if len(sheets[0][0]) not in self._added:
-            raise ValueError(
+            raise UserError(
                 f"no activations of {len(sheets[0][0])} tokens were added: add every part of the batch first, then ask "
                 "for the losses with each again"
             )
@@ -176,20 +177,20 @@ def responses_of(activations: Mapping[str, Tensor], topo: Topography) -> list[li
     """Return the activations of the taps of each sheet, all tokens as samples.
 
     Raises:
-        ValueError: a tap is missing, is no tensor of numbers over tokens, has another width than its sheet, or saw
+        UserError: a tap is missing, is no tensor of numbers over tokens, has another width than its sheet, or saw
             other tokens than the rest of its sheet.
     """
     if not topo.taps:
-        raise ValueError("the topography has no sheets: give it at least one")
+        raise UserError("the topography has no sheets: give it at least one")
     for tap, width in topo.widths.items():
         if tap not in activations:
-            raise ValueError(f"there are no activations of the tap {tap}; there are: {', '.join(activations)}")
+            raise UserError(f"there are no activations of the tap {tap}; there are: {', '.join(activations)}")
         x = activations[tap]
         if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2:
             what = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-            raise ValueError(f"the activations of {tap} are {what}: it must be a float tensor (batch, time, units)")
+            raise UserError(f"the activations of {tap} are {what}: it must be a float tensor (batch, time, units)")
         if x.shape[-1] != width:
-            raise ValueError(f"the activations of {tap} have {x.shape[-1]} units, its sheet {width}")
+            raise UserError(f"the activations of {tap} have {x.shape[-1]} units, its sheet {width}")
     sheets = [[activations[tap].flatten(0, -2) for tap in sheet.places] for sheet in topo.sheets.values()]
     for sheet, taps in zip(topo.sheets.values(), sheets, strict=True):
         _refuse_ragged(dict(zip(sheet.places, taps, strict=True)))
@@ -199,7 +200,7 @@ def responses_of(activations: Mapping[str, Tensor], topo: Topography) -> list[li
 def _refuse_ragged(taps: Mapping[str, Tensor]) -> None:
     counts = {tap: len(x) for tap, x in taps.items()}
     if len(set(counts.values())) > 1 or 0 in counts.values():
-        raise ValueError(f"taps have different numbers of tokens, or none ({counts}): give those of one batch")
+        raise UserError(f"taps have different numbers of tokens, or none ({counts}): give those of one batch")
 
 
 def refuse_without_gradient(activations: Mapping[str, Tensor], topo: Topography) -> None:
@@ -209,7 +210,7 @@ def refuse_without_gradient(activations: Mapping[str, Tensor], topo: Topography)
     learning = getattr(activations, "training", False) or any(activations[tap].requires_grad for tap in topo.taps)
     for tap in topo.taps:
         if learning and not activations[tap].requires_grad:
-            raise ValueError(
+            raise UserError(
                 f"the activations of {tap} carry no gradient, so the objective would not reach them: use "
                 "non-reentrant gradient checkpointing (use_reentrant=False), train this part of the model or leave "
                 "its tap out; to measure only, use torch.no_grad()"
@@ -224,7 +225,7 @@ def check_count(name: str, value: Any, words: tuple[str, ...] = ()) -> Any:
         fits = isinstance(value, int | np.integer | torch.SymInt) and not isinstance(value, bool) and value >= 1
     if not fits:
         wanted = " or ".join(["a whole number of at least 1", *map(repr, words)])
-        raise ValueError(f"{name} is {value!r}: it must be {wanted}")
+        raise UserError(f"{name} is {value!r}: it must be {wanted}")
     # As torch.compile traces, a number stays open until something hangs on it, and tables need it settled.
     return value if isinstance(value, str) else len(range(value))
 

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from toposheet.errors import UserError
 from toposheet.sheet import Sheet
 
 # TopoLoss shrinks the sheet by this factor to blur it, as the example of its published code does.
@@ -28,10 +29,10 @@ def topoloss(weights: Float[Tensor, "inputs units"], sheet: Sheet) -> Float[Tens
         0 where units of a neighbourhood have equal weights; about 1 where neighbours have nothing in common.
 
     Raises:
-        ValueError: the sheet is too small to shrink.
+        UserError: the sheet is too small to shrink.
     """
     if min(sheet.shape) < _BLUR:
-        raise ValueError(f"topoloss shrinks a sheet to a third: {sheet.shape[0]}x{sheet.shape[1]} is too small")
+        raise UserError(f"topoloss shrinks a sheet to a third: {sheet.shape[0]}x{sheet.shape[1]} is too small")
     y, x = torch.from_numpy(sheet.coordinates.T.copy()).to(weights.device)
     grid = weights.mean(dim=1)[:, None, None].expand(-1, *sheet.shape).clone()
     grid[:, y, x] = weights
@@ -53,7 +54,7 @@ def all_tnn(weights: Float[Tensor, "inputs units"], sheet: Sheet) -> Float[Tenso
         0 where neighbours have equal weights, 1 where they have nothing in common, up to 2.
 
     Raises:
-        ValueError: no two units are neighbours.
+        UserError: no two units are neighbours.
     """
     unit_at = torch.full(sheet.shape, -1)
     y, x = torch.from_numpy(sheet.coordinates.T.copy())
@@ -63,7 +64,7 @@ def all_tnn(weights: Float[Tensor, "inputs units"], sheet: Sheet) -> Float[Tenso
     edges = torch.cat([below, beside], dim=1)
     ours, theirs = edges[:, (edges >= 0).all(dim=0)].to(weights.device)
     if len(ours) == 0:
-        raise ValueError("all_tnn compares neighbours, and no two units of the sheet share an edge: use a fuller sheet")
+        raise UserError("all_tnn compares neighbours, and no two units of the sheet share an edge: use a fuller sheet")
     return 1 - _cosine(weights[:, ours], weights[:, theirs]).mean()
 
 

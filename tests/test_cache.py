@@ -11,7 +11,7 @@ from toposheet import cache as caching
 @pytest.fixture
 def count(monkeypatch):
     """How often the model has run."""
-    module = import_module("toposheet.cortex.respond")
+    module = import_module("toposheet.subject.respond")
     runs, compute = [], module._responses
     monkeypatch.setattr(module, "_responses", lambda *arguments: runs.append(1) or compute(*arguments))
     return runs

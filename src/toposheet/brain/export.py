@@ -11,7 +11,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Int
 
-from toposheet.cortex.surface import brain_package
+from toposheet.brain.surface import brain_package
+from toposheet.errors import UserError
 from toposheet.files import folder_aside
 from toposheet.topography import Topography
 
@@ -35,13 +36,11 @@ def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> 
         The files, mesh and maps for each sheet.
 
     Raises:
-        ValueError: the values are not over units of this topography, or no three units of a sheet are together.
-        FileNotFoundError: nibabel is not installed.
+        UserError: the values are not over units of this topography, or no three units of a sheet are together.
+        NotFound: nibabel is not installed.
     """
     if missing := {"unit", "sheet", "y", "x"} - {*values.dims, *values.coords}:
-        raise ValueError(
-            f"the values have no {', '.join(sorted(missing))}: they must be over units (contrast, respond)"
-        )
+        raise UserError(f"the values have no {', '.join(sorted(missing))}: they must be over units (contrast, respond)")
     folder = Path(folder)
     gifti = brain_package("nibabel").gifti
     structure = {"AnatomicalStructurePrimary": "CortexLeft"}
@@ -56,7 +55,7 @@ def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> 
         occupied = np.zeros(topo.sheets[sheet].shape, dtype=bool)
         occupied[tuple(topo.sheets[sheet].coordinates.T)] = True
         if not len(triangles := _triangles(occupied)):
-            raise ValueError(f"the sheet {sheet} has no three units in a square of four cells: it is no surface")
+            raise UserError(f"the sheet {sheet} has no three units in a square of four cells: it is no surface")
         y, x = np.nonzero(occupied)
         points = np.stack([x, -y, 0 * x], axis=1) * float(topo.sheets[sheet].spacing_mm)
         points = array(points, "POINTSET", **structure, GeometricType="Flat")

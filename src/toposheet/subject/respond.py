@@ -1,4 +1,4 @@
-"""What the units of a model do when it reads."""
+"""What the units of a subject do when it reads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Generator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,116 +20,119 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from toposheet.cache import recall
-from toposheet.topography import Topography, fingerprint
+from toposheet.errors import UserError
+from toposheet.settings import READING, Reading
+from toposheet.subject.subject import Subject
+from toposheet.topography import Topography
 
-POOLINGS = ("mean", "last", "sum")
+CACHE_FORMAT = 2  # raise it whenever the same question gets another answer
 
 
 def respond(
-    model: PreTrainedModel,
-    topo: Topography,
+    subject: Subject,
     stimuli: pd.DataFrame,
-    tokenizer: Any,
+    *,
+    reading: Reading = READING,
     batch_size: int = 32,
     progress: bool = False,
-    pooling: str = "mean",
     cache: str | Path | None = None,
 ) -> xr.DataArray:
-    """Return the response of every unit to every stimulus: its mean activation over the text's own tokens.
+    """Return the response of every unit to every stimulus, over the text's own tokens.
 
     Padding and special tokens are never part of a response. What comes after the last tap is not computed, neither
     layers nor the language-model head.
 
     Args:
-        model: A `transformers` language model; it runs where it is and is left in the mode it was in.
-        topo: Its topography.
+        subject: Its model runs where it is, with the interventions of the subject, and is left in the mode it was in.
         stimuli: A table with columns `text` and `condition`; further columns become coordinates as well.
-        tokenizer: The model's tokenizer.
+        reading: How a text is read, and what a response is.
         batch_size: How many texts are read at once; texts of like length are read together.
         progress: Show a progress bar where there is a terminal.
-        pooling: `"mean"` over the text's own tokens, their `"sum"`, or the `"last"` of them.
-        cache: A folder in which responses are kept, and found when the same model (weights and topography) reads the
-            same tokens with the same settings again; the least recently used go when it holds over 4 GB.
+        cache: A folder in which responses are kept, and found when an equal subject reads the same tokens in the same
+            way again; the least recently used go when it holds over 4 GB. A model with somebody else's hooks is read
+            anew.
 
     Returns:
         Float32 responses with dims ("stimulus", "unit"); units carry `tap`, `sheet`, `y`, `x` (cells) and
         `spacing_mm`, stimuli the columns of the table and `n_tokens`, how many own tokens a text has.
 
     Raises:
-        ValueError: a column is missing or there twice, a text is no str, has no tokens or more than the model's
-            context, the pooling is unknown, or a response is not finite (names the tap).
+        UserError: a column is missing or there twice, a text is no str, has no tokens or more than the model's
+            context, or a response is not finite (names the tap).
     """
-    if pooling not in POOLINGS:
-        raise ValueError(f"pooling is {pooling!r}: it must be one of {', '.join(POOLINGS)}")
-    for column in ("text", "condition"):
-        if column not in stimuli:
-            raise ValueError(
-                f"the stimuli have no column {column!r}; they have: {', '.join(map(str, stimuli.columns))}"
-            )
-    if not stimuli.columns.is_unique:
-        twice = stimuli.columns[stimuli.columns.duplicated()][0]
-        raise ValueError(f"the stimuli have the column {twice!r} twice: rename one")
+    subject.check_tokenizer()
+    _check_columns(stimuli)
+    topo = subject.topography
     coordinates: dict[str, Any] = dict(topo.unit_coordinates())
     if clash := [str(name) for name in stimuli if name in {*coordinates, "n_tokens"}]:
         source = stimuli.attrs.get("source", "the stimuli")
-        raise ValueError(f"{source}: a column {clash[0]!r} would hide what responses are called by: rename the column")
-    if len(stimuli) == 0:
-        raise ValueError("there are no stimuli: the table is empty")
-    tokens = _tokenised(stimuli, tokenizer, getattr(model.config, "max_position_embeddings", None))
+        raise UserError(f"{source}: a column {clash[0]!r} would hide what responses are called by: rename the column")
+    tokens = _tokenised(stimuli, subject.tokenizer, subject.context)
 
     def compute() -> np.ndarray:
-        return _responses(model, topo, tokens, batch_size, progress, pooling)
+        return _responses(subject, tokens, batch_size, progress, reading.pooling)
 
-    if cache is None:
+    if cache is None or not subject.can_be_cached:
         responses = compute()
     else:
-        key = hashlib.sha256(json.dumps([fingerprint(model, topo), tokens, pooling]).encode()).hexdigest()
+        asked = [CACHE_FORMAT, subject.fingerprint, tokens, asdict(reading)]
+        key = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
         responses = recall(Path(cache), f"responses-{key}.npy", (len(tokens), sum(topo.widths.values())), compute)
     finite = np.isfinite(responses)
     if not finite.all():
         row, unit = (int(axis[0]) for axis in np.nonzero(~finite))
-        raise ValueError(
+        raise UserError(
             f"{_where(stimuli, row)}: the response of {coordinates['tap'][1][unit]} is not finite (nan or inf), one of "
             f"{int((~finite.all(axis=1)).sum())} such texts of {len(stimuli)}: mend the model, or leave them out"
         )
     coordinates["n_tokens"] = ("stimulus", np.array([sum(own) for _, own in tokens]))
     coordinates |= {str(name): ("stimulus", column.to_numpy()) for name, column in stimuli.items()}
     return xr.DataArray(
-        responses, dims=("stimulus", "unit"), coords=coordinates, name="response", attrs={"pooling": pooling}
+        responses, dims=("stimulus", "unit"), coords=coordinates, name="response", attrs=asdict(reading)
     )
 
 
+def _check_columns(stimuli: pd.DataFrame) -> None:
+    """Refuse a table that is no table of stimuli."""
+    for column in ("text", "condition"):
+        if column not in stimuli:
+            raise UserError(f"the stimuli have no column {column!r}; they have: {', '.join(map(str, stimuli.columns))}")
+    if not stimuli.columns.is_unique:
+        twice = stimuli.columns[stimuli.columns.duplicated()][0]
+        raise UserError(f"the stimuli have the column {twice!r} twice: rename one")
+    if len(stimuli) == 0:
+        raise UserError("there are no stimuli: the table is empty")
+
+
 def _responses(
-    model: PreTrainedModel,
-    topo: Topography,
-    tokens: list[tuple[list[int], list[bool]]],
-    batch_size: int,
-    progress: bool,
-    pooling: str,
+    subject: Subject, tokens: list[tuple[list[int], list[bool]]], batch_size: int, progress: bool, pooling: str
 ) -> np.ndarray:
+    topo = subject.topography
     order = np.argsort([len(ids) for ids, _ in tokens], kind="stable")
     responses = np.empty((len(tokens), sum(topo.widths.values())), dtype=np.float32)
+    bar = tqdm(total=len(order), desc="responses", unit="text", disable=None if progress else True, leave=False)
+    with bar, subject.running() as model, _evaluating(model):
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            ids, attended, own = _padded([tokens[row] for row in rows], model.device)
+            weights = _POOLED[pooling](own)[:, None, :]
+            with torch.inference_mode(), subject.record() as activations, _until_recorded(model, topo, activations):
+                model.base_model(input_ids=ids, attention_mask=attended, use_cache=False)
+            pooled = [(weights @ activations[tap].float()).squeeze(1) for tap in topo.taps]
+            responses[rows] = torch.cat(pooled, dim=1).cpu().numpy()
+            bar.update(len(rows))
+    return responses
+
+
+@contextlib.contextmanager
+def _evaluating(model: PreTrainedModel) -> Generator[None]:
+    """Put a model in evaluation mode for a while."""
     training = model.training
     model.eval()
     try:
-        bar = tqdm(total=len(order), desc="responses", unit="text", disable=None if progress else True, leave=False)
-        with bar:
-            for start in range(0, len(order), batch_size):
-                rows = order[start : start + batch_size]
-                ids, attended, own = _padded([tokens[row] for row in rows], model.device)
-                weights = _POOLED[pooling](own)[:, None, :]
-                with (
-                    torch.inference_mode(),
-                    topo.record(model) as activations,
-                    _until_recorded(model, topo, activations),
-                ):
-                    model.base_model(input_ids=ids, attention_mask=attended, use_cache=False)
-                pooled = [(weights @ activations[tap].float()).squeeze(1) for tap in topo.taps]
-                responses[rows] = torch.cat(pooled, dim=1).cpu().numpy()
-                bar.update(len(rows))
+        yield
     finally:
         model.train(training)
-    return responses
 
 
 class _AllRecorded(Exception):
@@ -172,7 +176,7 @@ def _tokenised(stimuli: pd.DataFrame, tokenizer: Any, context: int | None) -> li
     texts = stimuli["text"].tolist()
     for row, text in enumerate(texts):
         if not isinstance(text, str):
-            raise ValueError(
+            raise UserError(
                 f"{_where(stimuli, row)} has {text!r} as its text, a {type(text).__name__}: it must be a str"
             )
     encoded = tokenizer(texts, return_special_tokens_mask=True, return_attention_mask=False, verbose=False)
@@ -180,9 +184,9 @@ def _tokenised(stimuli: pd.DataFrame, tokenizer: Any, context: int | None) -> li
     for row, (ids, special) in enumerate(zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)):
         own = [not flag for flag in special]
         if not any(own):
-            raise ValueError(f"{_where(stimuli, row)} has no tokens: {texts[row]!r}")
+            raise UserError(f"{_where(stimuli, row)} has no tokens: {texts[row]!r}")
         if context is not None and len(ids) > context:
-            raise ValueError(
+            raise UserError(
                 f"{_where(stimuli, row)} has {len(ids)} tokens, the model reads at most {context}: "
                 f"shorten {texts[row][:60]!r}"
             )

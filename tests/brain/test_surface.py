@@ -16,8 +16,8 @@ from nibabel.gifti import GiftiDataArray, GiftiImage, GiftiMetaData
 from nilearn.surface import SurfaceImage, load_surf_data, load_surf_mesh
 
 from toposheet import Topography
-from toposheet.cortex.export import export_sheet
-from toposheet.cortex.surface import (
+from toposheet.brain.export import export_sheet
+from toposheet.brain.surface import (
     SURFACES,
     SurfaceMap,
     adjacency,
@@ -134,7 +134,7 @@ def test_more_draws_begin_with_the_same_draws(smooth, monkeypatch):
         drawn.append(draws.copy())
         return against_null(value, draws)
 
-    monkeypatch.setattr("toposheet.cortex.surface.against_null", recording)
+    monkeypatch.setattr("toposheet.brain.surface.against_null", recording)
     for permutations in (5, 70):
         surface_morans_i(fsaverage5_map(smooth), permutations=permutations, seed=1)
     few, many = drawn

@@ -1,26 +1,24 @@
-"""Which studies a report consists of: published stimuli, self-made ones, or a file of your own."""
+"""Which stimulus sets answer which question: published stimuli, self-made ones, or a file of your own."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from toposheet.recipes import Recipe, demo
+from toposheet.errors import UserError
 from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.contrasts import Contrast
+from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.registry import described, stimulus_set
 from toposheet.stimuli.synthetic import MIN_PER_CONDITION, swjn
 from toposheet.stimuli.table import read_stimuli
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.split import split_documents
-from toposheet.topography import check_model_folder, local_folder, token_counter, tokenizer_of
 
-STIMULI = "stimuli.csv"  # beside a model: those that it is shown by default
 SYNTHETIC, PUBLISHED = "synthetic", "published"
 CONTRASTS = (Contrast("sentence", "nonword"), Contrast("noun", "verb"))
 
@@ -86,8 +84,8 @@ def published_battery(data: str | Path | None = None, pairs: str | Path | None =
         pairs: A CSV file of pairs, columns `run, block, class, category, pair`, the classes `noun` and `verb`.
 
     Raises:
-        FileNotFoundError: files are missing.
-        ValueError: files are not those known, or the pairs are in no such file.
+        NotFound: files are missing.
+        UserError: files are not those known, or the pairs are in no such file.
     """
     localizer, words = (_study(name, data=data) for name in ("fedorenko2010", "moseley2014"))
     measured = Study("fedorenko2011", stimulus_set("fedorenko2011", data), ())
@@ -96,7 +94,7 @@ def published_battery(data: str | Path | None = None, pairs: str | Path | None =
         nouns_and_verbs = Contrast("noun", "verb")
         table = read_stimuli(pairs)
         if absent := [column for column in ("run", "block", "category") if column not in table]:
-            raise ValueError(
+            raise UserError(
                 f"{pairs} has no column {', '.join(absent)}: pairs come as run, block, class, category, pair"
             )
         nouns_and_verbs.check(table)
@@ -104,39 +102,28 @@ def published_battery(data: str | Path | None = None, pairs: str | Path | None =
     return Battery(PUBLISHED, studies, localizer.name, measured.name)
 
 
-def synthetic_battery(model: str | Path) -> Battery:
+def synthetic_battery(reader: Reader, per_condition: int = 100) -> Battery:
     """Return self-made stimuli for a model: nothing but packages is needed (the extra `demo`).
 
+    `built-in` sentences, non-words, nouns and verbs (those that came with the model, if any); `swjn`, `words` and
+    `pairs` (`toposheet stimuli list`), made of text that was held out from the model and matched for its tokenizer.
+
     Args:
-        model: A model folder, the name of a shipped model, or a hub id.
+        reader: The model.
+        per_condition: Sentences, word lists, Jabberwocky texts and non-word lists each.
 
     Raises:
-        FileNotFoundError: there is no such model, or a package is missing.
+        NotFound: a package is missing.
     """
-    return battery_of(stimuli_for(model), recipe_of(model), tokens_of(model))
-
-
-def battery_of(
-    builtin: pd.DataFrame, recipe: Recipe, n_tokens: Callable[[str], int] | None, per_condition: int = 100
-) -> Battery:
-    """Return the self-made stimuli of a recipe's models.
-
-    `built-in` sentences, non-words, nouns and verbs; `swjn`, `words` and `pairs` (`toposheet stimuli list`), made of
-    text that the recipe holds out and matched for a tokenizer.
-
-    Args:
-        builtin: From `builtin_stimuli` or `stimuli_for`.
-        recipe: Of the models.
-        n_tokens: How many tokens they make of a text.
-        per_condition: Sentences, word lists, Jabberwocky texts and non-word lists each.
-    """
-    sentences, seed = set(builtin.loc[builtin["condition"] == "sentence", "text"]), recipe.seed
+    builtin = builtin_stimuli(reader, per_condition) if reader.own is None else reader.own
+    sentences = set(builtin.loc[builtin["condition"] == "sentence", "text"])
+    made = {"seed": reader.seed, "n_tokens": reader.n_tokens}
     return Battery(
         SYNTHETIC,
         (
             Study("built-in", builtin, CONTRASTS),
-            Study("swjn", profile_stimuli(recipe, sentences, per_condition, n_tokens), ()),
-            *(_study(name, seed=seed, n_tokens=n_tokens) for name in ("words", "pairs")),
+            Study("swjn", profile_stimuli(reader, sentences, per_condition), ()),
+            *(_study(name, **made) for name in ("words", "pairs")),
         ),
         localizer="built-in",
         measured="swjn",
@@ -153,72 +140,42 @@ def _study(name: str, **options: Any) -> Study:
     return Study(name, stimulus_set(name, **options), described(name).contrasts)
 
 
-def stimuli_for(model: str | Path) -> pd.DataFrame:
-    """Return the stimuli that come with a model, or those that are built for its recipe, the demo's if it has none.
-
-    Args:
-        model: A model folder, the name of a shipped model, or a hub id.
+def own_stimuli(reader: Reader) -> pd.DataFrame:
+    """Return the stimuli that came with a model, or those that are built for it.
 
     Returns:
         A table with columns `text`, `condition` (sentence, nonword, noun, verb) and `item`.
 
     Raises:
-        FileNotFoundError: there is no such model, or a package of the extra `demo`, which building needs, is missing.
+        NotFound: a package of the extra `demo`, which building needs, is missing.
     """
-    folder = local_folder(model)
-    if (folder / STIMULI).is_file():
-        return read_stimuli(folder / STIMULI)
-    tokenizer = tokenizer_of(folder)
-    return builtin_stimuli(recipe_of(model), n_tokens=token_counter(tokenizer, model) if tokenizer else None)
+    return builtin_stimuli(reader) if reader.own is None else reader.own
 
 
-def builtin_stimuli(
-    recipe: Recipe, per_condition: int = 100, n_tokens: Callable[[str], int] | None = None
-) -> pd.DataFrame:
-    """Return stimuli for the models of a recipe: built from the built-in text that they are not trained on."""
-    training, held_out = split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
-    return build_stimuli(held_out, training, per_condition, recipe.seed, n_tokens)
+def builtin_stimuli(reader: Reader, per_condition: int = 100) -> pd.DataFrame:
+    """Return stimuli that are built from the built-in text that a model was not trained on."""
+    training, held_out = split_documents(builtin_documents(), reader.validation_fraction, reader.seed)
+    return build_stimuli(held_out, training, per_condition, reader.seed, reader.n_tokens)
 
 
-def profile_stimuli(
-    recipe: Recipe, without: set[str], per_condition: int = 100, n_tokens: Callable[[str], int] | None = None
-) -> pd.DataFrame:
+def profile_stimuli(reader: Reader, without: set[str], per_condition: int = 100) -> pd.DataFrame:
     """Return sentences, word lists, Jabberwocky and non-word lists, made of other sentences than those given.
 
     Where the held-out text is short there are fewer texts a condition, down to 20.
     """
-    training, held_out = split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
-    return swjn(held_out, training, per_condition, recipe.seed, without, MIN_PER_CONDITION, n_tokens)
+    training, held_out = split_documents(builtin_documents(), reader.validation_fraction, reader.seed)
+    return swjn(held_out, training, per_condition, reader.seed, without, MIN_PER_CONDITION, reader.n_tokens)
 
 
-def recipe_of(model: str | Path) -> Recipe:
-    """Return the recipe that a model was trained by, the demo's if it has none."""
-    stored = local_folder(model) / "recipe.json"
-    return Recipe.load(stored) if stored.is_file() else demo()
-
-
-def tokens_of(model: str | Path) -> Callable[[str], int]:
-    """Return a function that counts the tokens of a text as a model reads it; see `token_counter`."""
-    folder = local_folder(model)
-    check_model_folder(folder)
-    return token_counter(tokenizer_of(folder), model)
-
-
-def context_of(model: str | Path) -> int | None:
-    """Return how many tokens a model reads at most, if its configuration says."""
-    config = json.loads((local_folder(model) / "config.json").read_text())
-    return config.get("max_position_embeddings") or config.get("n_positions")
-
-
-def named_stimuli(name: str, model: str | Path | None = None, data: str | Path | None = None) -> pd.DataFrame:
+def named_stimuli(name: str, reader: Reader | None = None, data: str | Path | None = None) -> pd.DataFrame:
     """Return a stimulus set by its name, made for a model where it is a synthetic one.
 
     Raises:
-        ValueError: there is no such set.
-        FileNotFoundError: its files or packages are missing.
+        UserError: there is no such set.
+        NotFound: its files or packages are missing.
     """
-    if model is None:
+    if reader is None:
         return stimulus_set(name, data)
-    recipe, tokenizer = recipe_of(model), tokenizer_of(local_folder(model))
-    n_tokens = token_counter(tokenizer, model) if tokenizer else None
-    return stimulus_set(name, data, validation_fraction=recipe.validation_fraction, seed=recipe.seed, n_tokens=n_tokens)
+    return stimulus_set(
+        name, data, validation_fraction=reader.validation_fraction, seed=reader.seed, n_tokens=reader.n_tokens
+    )

@@ -1,0 +1,26 @@
+"""Who stimuli are made for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """What self-made stimuli take into account of the model that will read them.
+
+    Args:
+        validation_fraction: How large a part of the built-in text was held out from the training of the model: stimuli
+            are made from that part.
+        seed: Decides which part that is.
+        n_tokens: How many tokens the model makes of a text: stimuli are matched in it. None: they are not.
+        own: The stimuli that came with the model.
+    """
+
+    validation_fraction: float = 0.05
+    seed: int = 0
+    n_tokens: Callable[[str], int] | None = None
+    own: pd.DataFrame | None = None

@@ -1,0 +1,240 @@
+"""The subject: a model with its topography, its tokenizer and the interventions on it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import cached_property
+from pathlib import Path
+from typing import Any, final
+
+import pandas as pd
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from toposheet.architectures import Architecture, architecture_of
+from toposheet.errors import UserError
+from toposheet.recipes import Recipe
+from toposheet.stimuli.reader import Reader
+from toposheet.stimuli.studies import own_stimuli
+from toposheet.stimuli.table import read_stimuli
+from toposheet.subject.fingerprint import fingerprint, versions
+from toposheet.subject.interventions import Intervention, applied, has_foreign_hooks, uncompiled
+from toposheet.subject.tokens import token_counter
+from toposheet.topography import Topography
+from toposheet.topography.taps import Activations
+
+STIMULI, RECIPE = "stimuli.csv", "recipe.json"
+
+_RUNNING: weakref.WeakKeyDictionary[nn.Module, Subject] = weakref.WeakKeyDictionary()
+
+
+@final
+class Subject:
+    """What is studied: a model with its topography, its tokenizer and the interventions on it.
+
+    A subject is a value. An intervention makes another subject (`intervened`); the model itself is never changed.
+
+    Args:
+        model: A `transformers` language model. One that `torch.compile` wrapped is run unwrapped.
+        topography: Where its units sit.
+        tokenizer: Its tokenizer; without one the subject reads token ids only.
+        interventions: What is done to its units while it runs, in this order.
+        source: Where it came from: a folder, a hub id, the name of a shipped model.
+
+    Raises:
+        UserError: the topography or an intervention does not fit the model; names the tap.
+
+    Example:
+        subject = ts.load("small")
+        logits = subject(input_ids)
+        with subject.record() as activations:
+            subject(input_ids)
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        topography: Topography,
+        tokenizer: Any = None,
+        interventions: Sequence[Intervention] = (),
+        source: str | Path | None = None,
+    ) -> None:
+        self._model: PreTrainedModel = getattr(model, "_orig_mod", model)
+        self.topography = topography
+        self.tokenizer = tokenizer
+        self.interventions = tuple(interventions)
+        self.source = source
+        for intervention in self.interventions:
+            intervention.check(topography)
+        self._fingerprint: tuple[Any, str] | None = None
+
+    def __repr__(self) -> str:
+        n_units, n_taps = sum(self.topography.widths.values()), len(self.topography.taps)
+        acts = f", {', '.join(i.name for i in self.interventions)}" if self.interventions else ""
+        return f"Subject({self.name}: {type(self._model).__name__}, {n_units:,} units of {n_taps} taps{acts})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("model", type(self._model).__name__),
+            ("units", f"{sum(self.topography.widths.values()):,} of {len(self.topography.taps)} taps"),
+            ("sheets", f"{len(self.topography.sheets)}"),
+            ("tokenizer", "none" if self.tokenizer is None else f"{len(self.tokenizer):,} tokens"),
+            ("interventions", ", ".join(i.name for i in self.interventions) or "none"),
+        ]
+        cells = "".join(f"<tr><th style='text-align:left'>{name}</th><td>{value}</td></tr>" for name, value in rows)
+        return f"<table><caption>{self.name}</caption>{cells}</table>"
+
+    # --- running ---
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """The `transformers` model.
+
+        Raises:
+            UserError: the subject has interventions, and is not running: the bare model would run without them.
+        """
+        if self.interventions and _RUNNING.get(self._model) is not self:
+            names = ", ".join(intervention.name for intervention in self.interventions)
+            raise UserError(f"the interventions ({names}) act only inside `with subject.running() as model`")
+        return self._model
+
+    def __call__(self, input_ids: Int[Tensor, "batch time"], **options: Any) -> Float[Tensor, "batch time vocab"]:
+        """Return the logits of token ids, with the interventions in place.
+
+        Args:
+            input_ids: Token ids.
+            options: What else the model takes: `attention_mask`, `use_cache`.
+        """
+        with self._running():
+            return self._model(input_ids=input_ids, **options).logits
+
+    @contextmanager
+    def running(self) -> Generator[PreTrainedModel, None, None]:
+        """Give the model with its interventions in place, for whatever runs a `transformers` model.
+
+        Raises:
+            UserError: the model is running already, for this subject or another.
+        """
+        if self._model in _RUNNING:
+            raise UserError(f"the model of {self.name} is running already: leave that block first")
+        _RUNNING[self._model] = self
+        try:
+            with uncompiled(self._model), applied(self._model, self.interventions):
+                yield self._model
+        finally:
+            del _RUNNING[self._model]
+
+    @contextmanager
+    def record(self) -> Generator[Activations, None, None]:
+        """Run, and fill a dict with what each tap puts out: {tap: (batch, time, units)}. It stays filled afterwards.
+
+        Example:
+            with subject.record() as activations:
+                subject(input_ids)
+        """
+        with self._running(), self.topography.record(self._model) as activations:
+            yield activations
+
+    def _running(self) -> Any:
+        return nullcontext(self._model) if _RUNNING.get(self._model) is self else self.running()
+
+    # --- other subjects ---
+
+    def intervened(self, *interventions: Intervention) -> Subject:
+        """Return the same model with more interventions, after those that it has."""
+        return Subject(self._model, self.topography, self.tokenizer, (*self.interventions, *interventions), self.source)
+
+    # --- what it is ---
+
+    @property
+    def name(self) -> str:
+        """What tables call it: the last part of its source, else the class of its model."""
+        return type(self._model).__name__ if self.source is None else Path(self.source).resolve().name or "model"
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that its model was read from, None for a model made here."""
+        path = self._model.config._name_or_path
+        return Path(path) if path and Path(path).is_dir() else None
+
+    @property
+    def fingerprint(self) -> str:
+        """64 letters, the same for two subjects that respond alike: see `subject.fingerprint`.
+
+        It is computed anew only when a weight was written to or the configuration changed.
+        """
+        now = versions(self._model), repr(self._model.config), id(self.tokenizer)
+        if self._fingerprint is None or self._fingerprint[0] != now:
+            digest = fingerprint(self._model, self.topography, self.tokenizer, self.interventions)
+            self._fingerprint = now, digest
+        return self._fingerprint[1]
+
+    @property
+    def can_be_cached(self) -> bool:
+        """Whether the fingerprint says all that decides its responses: nobody else's hooks sit on the model."""
+        return not has_foreign_hooks(self._model)
+
+    @property
+    def architecture(self) -> Architecture:
+        """What its family of models needs."""
+        return architecture_of(self._model)
+
+    # --- what it brings ---
+
+    @property
+    def context(self) -> int | None:
+        """How many tokens it can read at most, None where that is not bounded."""
+        return self.architecture.context(self._model.config)
+
+    @cached_property
+    def n_tokens(self) -> Callable[[str], int]:
+        """A function that counts the tokens of a text, special tokens left out.
+
+        Raises:
+            UserError: there is no tokenizer.
+        """
+        self.check_tokenizer()
+        return token_counter(self.tokenizer)
+
+    def check_tokenizer(self) -> None:
+        """Refuse a subject that cannot be shown texts.
+
+        Raises:
+            UserError: there is no tokenizer.
+        """
+        if self.tokenizer is None:
+            raise UserError(
+                f"{self.source or self.name} has no tokenizer: give it one, "
+                "toposheet.save(folder, toposheet.Subject(model, topography, tokenizer))"
+            )
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """The recipe that it was trained by, None where its folder has none."""
+        path = None if self.folder is None else self.folder / RECIPE
+        return Recipe.load(path) if path is not None and path.is_file() else None
+
+    def stimuli(self) -> pd.DataFrame:
+        """Return the stimuli that came with the model, or those that are built for it (the extra `demo`).
+
+        Returns:
+            A table with columns `text`, `condition` (sentence, nonword, noun, verb) and `item`.
+
+        Raises:
+            NotFound: a package that building needs is missing.
+        """
+        return own_stimuli(self.reader)
+
+    @property
+    def reader(self) -> Reader:
+        """What self-made stimuli take into account: its tokens, the text held out from it, the stimuli it brings."""
+        n_tokens = None if self.tokenizer is None else self.n_tokens
+        stored = None if self.folder is None else self.folder / STIMULI
+        own = read_stimuli(stored) if stored is not None and stored.is_file() else None
+        recipe = self.recipe
+        if recipe is None:
+            return Reader(n_tokens=n_tokens, own=own)
+        return Reader(recipe.validation_fraction, recipe.seed, n_tokens, own)

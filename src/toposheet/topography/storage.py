@@ -1,0 +1,71 @@
+"""A topography as two files beside its model: sheets and taps in JSON, the places of the units in safetensors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from toposheet.errors import UserError
+from toposheet.sheet import Sheet
+from toposheet.topography.topography import Topography
+
+FORMAT = 1
+DESCRIPTION, PLACES = "topography.json", "topography.safetensors"
+
+
+def write_topography(topo: Topography, folder: Path, **more: Any) -> None:
+    """Write a topography to a folder.
+
+    Args:
+        topo: The topography.
+        folder: An existing folder.
+        more: Further entries of the JSON file.
+    """
+    sheets = {
+        name: {"shape": list(sheet.shape), "spacing_mm": sheet.spacing_mm, "taps": list(sheet.places)}
+        for name, sheet in topo.sheets.items()
+    }
+    places = {tap: np.ascontiguousarray(p, np.int32) for s in topo.sheets.values() for tap, p in s.places.items()}
+    save_file(places, folder / PLACES)
+    (folder / DESCRIPTION).write_text(json.dumps({"format": FORMAT, "sheets": sheets, **more}, indent=2) + "\n")
+
+
+def read_topography(folder: Path) -> Topography:
+    """Return the topography that lies in a model folder.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    for name in (DESCRIPTION, PLACES):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder} has no {name}: its model has no sheets")
+    try:
+        description = read_description(folder)
+        if description["format"] != FORMAT:
+            raise UserError(f"its format is {description['format']}, this version reads {FORMAT}")
+        places = load_file(folder / PLACES)
+        sheets = {
+            name: Sheet(
+                shape=(int(entry["shape"][0]), int(entry["shape"][1])),
+                spacing_mm=float(entry["spacing_mm"]),
+                places={tap: places[tap].astype(np.int64) for tap in entry["taps"]},
+            )
+            for name, entry in description["sheets"].items()
+        }
+        if not sheets:
+            raise UserError("it has no sheets")
+        return Topography(sheets=sheets)
+    except KeyError as error:
+        raise UserError(f"the topography in {folder} is damaged: it lacks {error}") from None
+    except (ValueError, TypeError, AttributeError, IndexError, SafetensorError) as error:
+        raise UserError(f"the topography in {folder} cannot be read: {error}") from None
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Return what the JSON file of a topography says."""
+    return json.loads((folder / DESCRIPTION).read_text())
