@@ -1,0 +1,99 @@
+"""Registries: named entries, each declared whole in a file of its own, and open to entries from outside."""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Generic, TypeVar
+
+from toposheet.errors import UserError
+
+Entry = TypeVar("Entry")
+
+
+class Registry(Generic[Entry]):
+    """Named entries of one kind. Their names are known without importing them.
+
+    Each file of a package declares one entry, which goes by the file's name. Other packages add theirs with `register`.
+
+    Args:
+        package: The package whose files are the entries. Files whose names begin with `_` are none.
+        attribute: What the entry is called in its file.
+        kind: What an entry is, for messages: "objective".
+
+    Example:
+        OBJECTIVES = Registry[Objective]("toposheet.topography.objectives.known", "OBJECTIVE", "objective")
+        OBJECTIVES["correlation"]
+        OBJECTIVES.register("mine", Objective(...))
+    """
+
+    def __init__(self, package: str, attribute: str, kind: str) -> None:
+        self._package, self._attribute, self._kind = package, attribute, kind
+        self._registered: dict[str, Entry] = {}
+        self._listed: list[str] | None = None
+
+    def names(self) -> list[str]:
+        """Return the names of all entries: those of the package by name, then those from outside."""
+        return [*self._files(), *self._registered]
+
+    def register(self, name: str, entry: Entry) -> None:
+        """Add an entry from outside.
+
+        Args:
+            name: What it is called from now on.
+            entry: The entry.
+
+        Raises:
+            UserError: there is an entry of this name.
+        """
+        if name in self:
+            raise UserError(f"there is {self._a_kind()} {name!r} already: choose another name")
+        self._registered[name] = entry
+
+    def unregister(self, name: str) -> None:
+        """Remove an entry that came from outside."""
+        del self._registered[name]
+
+    def __getitem__(self, name: str) -> Entry:
+        """Return an entry; its file is imported now.
+
+        Raises:
+            UserError: there is none of this name; the message names the nearest, and all there are.
+        """
+        if name in self._registered:
+            return self._registered[name]
+        if name not in self._files():
+            nearest = difflib.get_close_matches(name, self.names(), n=1)
+            guess = f" Did you mean {nearest[0]}?" if nearest else ""
+            raise UserError(f"there is no {self._kind} {name!r}.{guess} There are: {', '.join(self.names())}")
+        return getattr(import_module(f"{self._package}.{name}"), self._attribute)
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is an entry of this name."""
+        return name in self._registered or name in self._files()
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        """Return how many entries there are."""
+        return len(self.names())
+
+    def items(self) -> list[tuple[str, Entry]]:
+        """Return all entries with their names; every file is imported now."""
+        return [(name, self[name]) for name in self]
+
+    def _files(self) -> list[str]:
+        if self._listed is None:
+            spec = find_spec(self._package)
+            assert spec is not None, f"{self._package} is no package"
+            found = pkgutil.iter_modules(spec.submodule_search_locations)
+            self._listed = sorted(module.name for module in found if not module.name.startswith("_"))
+        return self._listed
+
+    def _a_kind(self) -> str:
+        return f"{'an' if self._kind[0] in 'aeiou' else 'a'} {self._kind}"
