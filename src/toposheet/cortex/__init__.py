@@ -1,26 +1,37 @@
 from toposheet.cortex.clusters import clustering_of_network, grow_clusters, selective_clusters
-from toposheet.cortex.contrasts import contrast, readout
-from toposheet.cortex.controls import negative_controls, without_confounds
-from toposheet.cortex.localizer import cross_validated, load_localizer, localize
+from toposheet.cortex.comparison import SIGNIFICANT, Comparison
+from toposheet.cortex.language_network import LanguageNetwork, language_network
+from toposheet.cortex.localizer import cross_validated, load_localizer, localize, save_localizer
+from toposheet.cortex.map_statistics import MAP_STATISTICS, MapStatistic, TapMaps
+from toposheet.cortex.negative_controls import negative_controls
+from toposheet.cortex.plot import plot
 from toposheet.cortex.profiles import consistency, criteria, profiles
-from toposheet.cortex.statistics import correlation_curve, map_statistics, response_statistics, topography_statistics
+from toposheet.cortex.response_statistics import correlation_curve, response_statistics
+from toposheet.cortex.statistics import map_statistics, summary_of, topography_statistics
 
 __all__ = [
+    "MAP_STATISTICS",
+    "SIGNIFICANT",
+    "Comparison",
+    "LanguageNetwork",
+    "MapStatistic",
+    "TapMaps",
     "clustering_of_network",
     "consistency",
-    "contrast",
     "correlation_curve",
     "criteria",
     "cross_validated",
     "grow_clusters",
+    "language_network",
     "load_localizer",
     "localize",
     "map_statistics",
     "negative_controls",
+    "plot",
     "profiles",
-    "readout",
     "response_statistics",
+    "save_localizer",
     "selective_clusters",
+    "summary_of",
     "topography_statistics",
-    "without_confounds",
 ]

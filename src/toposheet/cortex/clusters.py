@@ -7,11 +7,11 @@ import pandas as pd
 import xarray as xr
 from scipy import stats as scipy_stats
 
-from toposheet.cortex.contrasts import condition_masks, groups_of, of_two, readout, unit_coordinates
+from toposheet.cortex.comparison import SIGNIFICANT, Comparison
+from toposheet.cortex.draws import DRAWS_AT_ONCE
 from toposheet.cortex.layout import TapLayout, tap_layouts
-from toposheet.cortex.maps import DRAWS_AT_ONCE
-from toposheet.cortex.statistics import SIGNIFICANT
 from toposheet.errors import UserError
+from toposheet.results import Table
 from toposheet.settings import MIN_SIZE, check_forming_p, check_min_size, check_permutations
 from toposheet.sheet import lay_out
 from toposheet.stats import (
@@ -22,15 +22,26 @@ from toposheet.stats import (
     largest_mass,
     morans_i,
     reaches,
-    shuffled_labels,
     shuffled_within,
     tfce,
     welch_t,
 )
 
+CLUSTERS = Table(
+    "clusters.csv",
+    {"contrast": "text", "negative_control": "text", "sheet": "text", "tap": "text", "fwhm_mm": "number",
+     "cluster": "count", "sign": "count", "n_units": "count", "mass": "number", "p": "number", "peak_t": "number",
+     "y": "count", "x": "count"},
+    "a cluster of one map, the most massive of a contrast and readout first",
+)  # fmt: skip
+
 
 def grow_clusters(
-    result: xr.Dataset, q: float = SIGNIFICANT, min_size: int = MIN_SIZE, contiguity: str = "queen"
+    selection: Comparison | xr.Dataset,
+    *,
+    q: float = SIGNIFICANT,
+    min_size: int = MIN_SIZE,
+    contiguity: str = "queen",
 ) -> xr.DataArray:
     """Return the clusters of units selective for the first condition of a contrast, as TopoLM grows them.
 
@@ -39,8 +50,8 @@ def grow_clusters(
     ends with are the connected components of the significant units with t > 0, which is how they are found.
 
     Args:
-        result: From `contrast`, or from `localize`, whose mask then says which units are significant.
-        q: Units of a contrast below this false discovery rate are significant.
+        selection: A comparison, or a localizer from `localize`, whose mask then says which units are significant.
+        q: Units of a comparison below this false discovery rate are significant.
         min_size: Clusters of fewer units are dropped.
         contiguity: `"queen"`: units whose cells share an edge or a corner are neighbours; `"rook"`: an edge.
 
@@ -52,20 +63,24 @@ def grow_clusters(
         UserError: the contiguity is unknown, or the size is under 1.
     """
     check_min_size(min_size)
-    labels, n = np.zeros(result.sizes["unit"], dtype=np.int64), 0
-    selective = result["mask"].values if "mask" in result else (result["q"].values < q) & (result["t"].values > 0)
-    for tap in tap_layouts(result):
-        own = tap.of_map(clusters(tap.map(selective) == 1, contiguity, min_size))
-        t = result["t"].values[tap.units]
-        by_peak = sorted(set(own.tolist()) - {0}, key=lambda cluster: -t[own == cluster].max())
+    if isinstance(selection, Comparison):
+        t, selective, taps = selection.t, _selective(selection, q), selection.layouts
+    else:
+        t, selective, taps = selection["t"], selection["mask"].values, tap_layouts(selection)
+    labels, n = np.zeros(t.sizes["unit"], dtype=np.int64), 0
+    for tap in taps:
+        of_tap = tap.of_map(clusters(tap.map(selective) == 1, contiguity, min_size))
+        heights = t.values[tap.units]
+        by_peak = sorted(set(of_tap.tolist()) - {0}, key=lambda cluster: -heights[of_tap == cluster].max())
         for cluster in by_peak:
             n += 1
-            labels[tap.units[own == cluster]] = n
-    return result["t"].copy(data=labels).rename("cluster").drop_attrs()
+            labels[tap.units[of_tap == cluster]] = n
+    return t.copy(data=labels).rename("cluster").drop_attrs()
 
 
 def clustering_of_network(
-    result: xr.Dataset,
+    comparison: Comparison,
+    *,
     permutations: int = 99,
     seed: int = 0,
     q: float = SIGNIFICANT,
@@ -79,7 +94,7 @@ def clustering_of_network(
     tells together from scattered at any density.
 
     Args:
-        result: From `contrast`.
+        comparison: The comparison.
         permutations: Draws of the place-null, which shuffles the units of a tap among their cells.
         seed: Of the draws.
         q: Units with t > 0 below this false discovery rate are selective.
@@ -96,9 +111,9 @@ def clustering_of_network(
     """
     check_permutations(permutations)
     rng = np.random.default_rng(seed)
-    selective = (result["q"].values < q) & (result["t"].values > 0)
+    selective = _selective(comparison, q)
     values: dict[str, list[np.ndarray]] = {"mask_morans_i": [], "clusters": [], "largest_cluster": []}
-    for tap in tap_layouts(result):
+    for tap in comparison.layouts:
         orders = shuffled_within(np.zeros(len(tap.units), dtype=np.int64), permutations, rng)
         of_tap = selective[tap.units]
         grid = lay_out(np.concatenate([of_tap[None], of_tap[orders]]).astype(float), tap.cells, tap.shape)
@@ -119,13 +134,11 @@ def clustering_of_network(
 
 
 def selective_clusters(
-    responses: xr.DataArray,
-    a: str,
-    b: str,
-    fwhm_mm: float = 0.0,
+    comparison: Comparison,
+    *,
     permutations: int = 99,
     seed: int = 0,
-    method: str = "mass",
+    inference: str = "mass",
     forming_p: float = 0.001,
     contiguity: str = "queen",
 ) -> tuple[pd.DataFrame, xr.Dataset]:
@@ -138,50 +151,43 @@ def selective_clusters(
     however smooth. What is claimed is that the labels matter in the cluster, not where exactly it ends. The
     smoothest tap sets the bar for all. Labels must be exchangeable: with conditions of unequal size whose spread or
     smoothness differs, p is too small where the smaller one varies more (simulated: 0.16 at a nominal 0.05 with 8 texts
-    against 60 of a third of their standard deviation; none of that with equal sizes). Where stimuli have a column
-    `shared_words`, texts of equal ones keep one label.
+    against 60 of a third of their standard deviation; none of that with equal sizes).
 
     Args:
-        responses: From `respond`.
-        a: Condition whose larger responses make t positive.
-        b: The condition it is compared with.
-        fwhm_mm: Readout before the contrast; 0 is raw.
+        comparison: The comparison, raw or with readout.
         permutations: Labellings drawn; the smallest p is 1 / (1 + permutations).
         seed: Of the draws.
-        method: `"mass"`, or `"tfce"`: threshold-free cluster enhancement (Smith & Nichols 2009), whose p is one for
+        inference: `"mass"`, or `"tfce"`: threshold-free cluster enhancement (Smith & Nichols 2009), whose p is one for
             each cell; clusters are then the connected cells with p < 0.05.
         forming_p: Two-sided p of the t that forms clusters (n_a + n_b - 2 degrees of freedom; Woo et al. 2014,
             doi:10.1016/j.neuroimage.2013.12.058, on why 0.001); not used by TFCE.
         contiguity: `"queen"` or `"rook"`.
 
     Returns:
-        A table with a row for each cluster, columns `contrast, sheet, tap, fwhm_mm, cluster, sign, n_units, mass,
-        p, peak_t, y, x` (the peak's cell), the most massive first; and a dataset over units: `cluster`, its number (0:
-        none), `p`, familywise, that of its cluster or, by TFCE, of the unit (1 in none), and `t`.
+        A table with a row for each cluster, columns `contrast, negative_control, sheet, tap, fwhm_mm, cluster, sign,
+        n_units, mass, p, peak_t, y, x` (the peak's cell), the most massive first; and a dataset over units: `cluster`,
+        its number (0: none), `p`, familywise, that of its cluster or, by TFCE, of the unit (1 in none), and `t`.
 
     Raises:
         UserError: a condition is missing or too small, or a setting is out of range.
     """
     check_permutations(permutations)
-    if method not in ("mass", "tfce"):
-        raise UserError(f"method is {method!r}: it must be 'mass' or 'tfce'")
+    if inference not in ("mass", "tfce"):
+        raise UserError(f"inference is {inference!r}: it must be 'mass' or 'tfce'")
     check_forming_p(forming_p)
-    responses = readout(of_two(responses, a, b), fwhm_mm)
-    in_a, in_b = condition_masks(responses, a, b)
-    labels = shuffled_labels(in_a, in_b, permutations, np.random.default_rng(seed), groups_of(responses))
-    threshold = float(scipy_stats.t.isf(forming_p / 2, len(in_a) - 2))
-    taps = tap_layouts(responses)
-    t = welch_t(responses.values, in_a, in_b).t
+    x, taps, t = comparison.x, comparison.layouts, comparison.t.values
+    labels = comparison.shuffled_labels(permutations, np.random.default_rng(seed))
+    threshold = float(scipy_stats.t.isf(forming_p / 2, len(x) - 2))
 
     def largest(t: np.ndarray) -> np.ndarray:
         """Return the largest statistic in any tap of maps (draws, units)."""
-        if method == "mass":
+        if inference == "mass":
             return np.max([largest_mass(tap.map(t), threshold, contiguity) for tap in taps], axis=0)
         return np.max([tfce(tap.map(t), contiguity).max(axis=(-2, -1)) for tap in taps], axis=0)
 
     draws = np.concatenate(
         [
-            largest(welch_t(responses.values, *(label[start : start + DRAWS_AT_ONCE] for label in labels)).t)
+            largest(welch_t(x, *(label[start : start + DRAWS_AT_ONCE] for label in labels)).t)
             for start in range(0, permutations, DRAWS_AT_ONCE)
         ]
     )
@@ -192,7 +198,7 @@ def selective_clusters(
     rows, number, p_of_unit = [], np.zeros(t.shape, dtype=np.int64), np.ones(t.shape)
     for tap in taps:
         grid = tap.map(t)
-        if method == "mass":
+        if inference == "mass":
             labelled, masses = cluster_masses(grid, threshold, contiguity)
             p_of_cell = np.where(labelled > 0, familywise(np.abs(masses))[labelled], 1.0)
         else:
@@ -205,17 +211,20 @@ def selective_clusters(
         for cluster in range(1, labelled.max() + 1):
             rows.append(_row(tap, grid, p_of_cell, labelled == cluster))
             number[tap.units[tap.of_map(labelled == cluster)]] = len(rows)
-    units = unit_coordinates(responses)
     order = sorted(range(len(rows)), key=lambda row: -abs(rows[row]["mass"]))
     rank = np.zeros(len(rows) + 1, dtype=np.int64)
     rank[[row + 1 for row in order]] = np.arange(1, len(rows) + 1)
-    numbered = {"contrast": f"{a}:{b}", "fwhm_mm": float(fwhm_mm)}
-    table = pd.DataFrame([rows[row] | numbered | {"cluster": n} for n, row in enumerate(order, 1)], columns=_COLUMNS)
-    dataset = xr.Dataset({"cluster": ("unit", rank[number]), "p": ("unit", p_of_unit), "t": ("unit", t)}, coords=units)
-    return table, dataset
+    of_map = {
+        "contrast": comparison.name, "negative_control": comparison.negative_control, "fwhm_mm": comparison.fwhm_mm
+    }  # fmt: skip
+    table = CLUSTERS.frame([rows[row] | of_map | {"cluster": n} for n, row in enumerate(order, 1)])
+    values = {"cluster": ("unit", rank[number]), "p": ("unit", p_of_unit), "t": ("unit", t)}
+    return table, xr.Dataset(values, coords=comparison.unit_coordinates)
 
 
-_COLUMNS = ["contrast", "sheet", "tap", "fwhm_mm", "cluster", "sign", "n_units", "mass", "p", "peak_t", "y", "x"]
+def _selective(comparison: Comparison, q: float) -> np.ndarray:
+    """Return which units are significant and respond more to the first condition."""
+    return (comparison.q.values < q) & (comparison.t.values > 0)
 
 
 def _row(tap: TapLayout, grid: np.ndarray, p: np.ndarray, cells: np.ndarray) -> dict[str, object]:

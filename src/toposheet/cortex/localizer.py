@@ -3,41 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from toposheet.cortex.contrasts import condition_masks, contrast, groups_of, of_two, welch_and_p
-from toposheet.cortex.layout import tap_layouts
-from toposheet.cortex.statistics import SIGNIFICANT
+from toposheet.cortex.comparison import SIGNIFICANT, Comparison
 from toposheet.errors import NotFound, UserError
 from toposheet.files import write_file
-from toposheet.hub import first_line
-from toposheet.stats import halves
+from toposheet.results import Table, read_maps
 
 LOCALIZER = "localizer.nc"
+CROSS_VALIDATED = Table(
+    "cross_validated.csv",
+    {"tap": "text", "n_selected": "count", "fraction": "number", "t": "number", "p": "number", "d": "number"},
+    "the effect, in texts that did not select, of the units that others selected in one tap",
+)
 
 
 def localize(
-    responses: xr.DataArray,
-    a: str = "sentence",
-    b: str = "nonword",
+    comparison: Comparison,
+    *,
     percent: float | None = None,
     q: float = SIGNIFICANT,
     items: str = "all",
     model: str = "",
 ) -> xr.Dataset:
-    """Return the units that respond more to condition `a` than to `b`: with the defaults, the language network.
+    """Return the units that respond more to the first condition of a comparison than to the second.
+
+    Of sentences against non-words that is the language network.
 
     As in humans (Fedorenko et al. 2010, doi:10.1152/jn.00032.2010) and models (AlKhamissi et al. 2025,
     arXiv:2411.02280).
 
     Args:
-        responses: From `respond`.
-        a: Condition that the units prefer.
-        b: The condition it is compared with.
+        comparison: The comparison; the units prefer its first condition.
         percent: The most selective units of all taps, this many of a hundred (fewer where fewer have t > 0); none:
             all with t > 0 and a false discovery rate over all taps under `q`.
         q: Bound of the false discovery rate.
@@ -49,20 +49,18 @@ def localize(
         `items`, `model`.
 
     Raises:
-        UserError: a condition is missing or too small, or a setting is out of range (so few percent that they are no
+        UserError: a condition is too small to be halved, or a setting is out of range (so few percent that they are no
             unit, too).
     """
     if items not in ("all", "odd", "even"):
         raise UserError(f"items is {items!r}: it must be 'all', 'odd' or 'even'")
-    responses = of_two(responses, a, b)
     if items != "all":
-        responses = responses.isel(stimulus=_parity(responses, a, b) == (items == "odd"))
-    result = contrast(responses, a, b)
-    t = result["t"].values
+        comparison = comparison.even_and_odd()[items == "odd"]
+    t = comparison.t.values
     if percent is None:
         if not 0 < q <= 1:
             raise UserError(f"q is {q}: it must lie between 0 and 1")
-        mask, rule = (result["q"].values < q) & (t > 0), f"t > 0 and q < {q:g} over all taps"
+        mask, rule = (comparison.q.values < q) & (t > 0), f"t > 0 and q < {q:g} over all taps"
     else:
         if not 0 < percent <= 100:
             raise UserError(f"percent is {percent}: it must lie between 0 and 100")
@@ -74,22 +72,20 @@ def localize(
         mask, rule = np.zeros(len(t), dtype=bool), f"the {percent:g} % of all units with the largest t"
         mask[np.argsort(-np.nan_to_num(t, nan=-np.inf), kind="stable")[:n_selected]] = True
         mask &= t > 0
-    attributes = {"contrast": f"{a}:{b}", "rule": rule, "items": items, "model": model}
-    return result.assign(mask=("unit", mask)).assign_attrs(attributes)[["mask", "t", "q", "d"]]
+    values = {"mask": mask, "t": t, "q": comparison.q.values, "d": comparison.d.values}
+    attributes = {"contrast": comparison.name, "rule": rule, "items": items, "model": model}
+    over_units = {name: ("unit", array) for name, array in values.items()}
+    return xr.Dataset(over_units, coords=comparison.unit_coordinates, attrs=attributes)
 
 
-def cross_validated(
-    responses: xr.DataArray, a: str, b: str, percent: float | None = None, q: float = SIGNIFICANT
-) -> pd.DataFrame:
+def cross_validated(comparison: Comparison, *, percent: float | None = None, q: float = SIGNIFICANT) -> pd.DataFrame:
     """Return whether what a localizer finds holds in other items: odd ones select, even ones measure.
 
     Selecting and measuring with the same items would show an effect in noise (Kriegeskorte et al. 2009,
     doi:10.1038/nn.2303).
 
     Args:
-        responses: From `respond`.
-        a: Condition that the units prefer.
-        b: The other.
+        comparison: The comparison; the units prefer its first condition.
         percent: See `localize`.
         q: See `localize`.
 
@@ -101,22 +97,19 @@ def cross_validated(
     Raises:
         UserError: a condition has fewer than 6 stimuli, of which 3 select.
     """
-    selected = localize(responses, a, b, percent, q, items="odd")["mask"].values
-    responses = of_two(responses, a, b)
-    held_out = responses.isel(stimulus=~_parity(responses, a, b))
-    in_a, in_b = condition_masks(held_out, a, b)
-    rows, groups = [], groups_of(held_out)
-    units_of = {tap.name: tap.units for tap in tap_layouts(responses)} | {"*": np.arange(len(selected))}
+    even, odd = comparison.even_and_odd()
+    selected = localize(odd, percent=percent, q=q)["mask"].values
+    rows = []
+    units_of = {tap.name: tap.units for tap in comparison.layouts} | {"*": np.arange(len(selected))}
     for name, units in units_of.items():
         chosen = units[selected[units]]
         row: dict[str, object] = {"tap": name, "n_selected": len(chosen), "fraction": len(chosen) / len(units)}
         if len(chosen):
-            response = held_out.values[:, chosen].mean(axis=1, keepdims=True)
-            welch, (p,) = welch_and_p(response, in_a, in_b, groups)
+            welch, (p,) = even.test_mean(chosen)
             p = float(p / 2 if welch.t[0] > 0 else 1 - p / 2)
             row |= {"t": float(welch.t[0]), "p": p, "d": float(welch.d[0])}
-        rows.append({"t": np.nan, "p": np.nan, "d": np.nan} | row)
-    return pd.DataFrame(rows)[["tap", "n_selected", "fraction", "t", "p", "d"]]
+        rows.append(row)
+    return CROSS_VALIDATED.frame(rows)
 
 
 def save_localizer(localizer: xr.Dataset, path: Path) -> None:
@@ -139,13 +132,9 @@ def load_localizer(path: str | Path, model: str | None = None) -> xr.Dataset:
     file = Path(path) / LOCALIZER if Path(path).is_dir() else Path(path)
     if not file.is_file():
         raise NotFound(f"there is no localizer {file}: make one with toposheet localize MODEL --out DIR")
-    try:
-        with xr.open_dataset(file, engine="h5netcdf") as stored:
-            localizer: Any = stored.load()
-    except Exception as error:  # of whatever kind h5py and xarray raise
-        raise UserError(f"{file} is no localizer: {first_line(error)}") from None
-    there = {*localizer.variables, *localizer.attrs}
-    if missing := [name for name in ("mask", "tap", "sheet", "y", "x", "model") if name not in there]:
+    localizer = read_maps(file)
+    names = {*localizer.variables, *localizer.attrs}
+    if missing := [name for name in ("mask", "tap", "sheet", "y", "x", "model") if name not in names]:
         raise UserError(
             f"{file} is no localizer: it has no {', '.join(missing)}; toposheet localize MODEL --out DIR makes one"
         )
@@ -153,12 +142,3 @@ def load_localizer(path: str | Path, model: str | None = None) -> xr.Dataset:
     if model is not None and localizer.attrs["model"] != model:
         raise UserError(f"{file} was made of another model ({localizer.attrs['model'][:12]}, this is {model[:12]})")
     return localizer
-
-
-def _parity(responses: xr.DataArray, a: str, b: str) -> np.ndarray:
-    """Return which items are odd, counted within each condition from 0; those of a group are in one half."""
-    for name in (a, b):
-        n = int((responses["condition"].values == name).sum())
-        if n < 6:
-            raise UserError(f"the condition {name!r} has {n} stimuli: to cross-validate, at least 6 are needed")
-    return halves(*condition_masks(responses, a, b), groups_of(responses))[1]

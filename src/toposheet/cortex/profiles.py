@@ -9,19 +9,32 @@ import pandas as pd
 import xarray as xr
 from scipy import stats as scipy_stats
 
-from toposheet.cortex.contrasts import check_finite
+from toposheet.cortex.design import check_finite
 from toposheet.cortex.layout import check_coordinates
 from toposheet.errors import UserError
+from toposheet.results import Table
 from toposheet.settings import check_permutations
 from toposheet.stats import against_null
 
 NETWORK, RESAMPLES = "network", 2000
 _NULLED = ("value", "null_mean", "null_sd", "z", "p")
+PROFILES = Table(
+    "profiles.csv",
+    {"cluster": "text", "tap": "text", "n_units": "count", "condition": "text", "n_texts": "count",
+     "response": "number", "sd": "number", "low": "number", "high": "number"},
+    "the response of a cluster, or of the whole network, to one condition",
+)  # fmt: skip
+CRITERIA = Table(
+    "criteria.csv",
+    {"criterion": "text", "measure": "text", "value": "number", "null_mean": "number", "null_sd": "number",
+     "z": "number", "p": "number", "holds": "flag"},
+    "a test of one of TopoLM's three criteria",
+)  # fmt: skip
 BRAIN = (("S", "W"), ("S", "J"), ("W", "N"), ("J", "N"))  # each larger than the other in the human language network
 
 
 def profiles(
-    responses: xr.DataArray, clusters: xr.DataArray, resamples: int = RESAMPLES, seed: int = 0
+    responses: xr.DataArray, clusters: xr.DataArray, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> pd.DataFrame:
     """Return the mean absolute response of each cluster, and of the whole network, to every condition.
 
@@ -61,11 +74,10 @@ def profiles(
                     "high": high,
                 }
             )
-    columns = ["cluster", "tap", "n_units", "condition", "n_texts", "response", "sd", "low", "high"]
-    return pd.DataFrame(rows, columns=columns)
+    return PROFILES.frame(rows)
 
 
-def consistency(responses: xr.DataArray, clusters: xr.DataArray, permutations: int = 99, seed: int = 0) -> pd.Series:
+def consistency(responses: xr.DataArray, clusters: xr.DataArray, *, permutations: int = 99, seed: int = 0) -> pd.Series:
     """Return how alike the profiles of clusters are: the mean Pearson correlation over all pairs of them.
 
     A profile is the mean absolute response to each condition. Clusters of one network share much of their activity, so
@@ -106,6 +118,7 @@ def criteria(
     clustering: pd.DataFrame,
     responses: xr.DataArray,
     clusters: xr.DataArray,
+    *,
     permutations: int = 99,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -151,10 +164,9 @@ def criteria(
         pooled = np.sqrt(((len(x) - 1) * x.var(ddof=1) + (len(y) - 1) * y.var(ddof=1)) / (len(x) + len(y) - 2))
         _, p = np.asarray(scipy_stats.ttest_ind(x, y, equal_var=False, alternative="greater"))
         add("2 profile", measure, float((x.mean() - y.mean()) / pooled), float(p))
-    alike = consistency(responses, clusters, permutations, seed)
+    alike = consistency(responses, clusters, permutations=permutations, seed=seed)
     add("3 consistent", "mean correlation of the clusters' profiles", **{name: float(alike[name]) for name in _NULLED})
-    columns = ["criterion", "measure", "value", "null_mean", "null_sd", "z", "p", "holds"]
-    return pd.DataFrame(rows, columns=columns)
+    return CRITERIA.frame(rows)
 
 
 @dataclass(frozen=True)

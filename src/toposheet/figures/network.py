@@ -54,12 +54,12 @@ def language_network(
         return figure
 
 
-def localizer_map(t: Mapping[str, xr.DataArray], mask: Mapping[str, xr.DataArray], contrast: str) -> Figure:
-    """Return the map of a localizer with the outlines of the units that it selects.
+def outlined_maps(t: Mapping[str, xr.DataArray], mask: Mapping[str, xr.DataArray], contrast: str) -> Figure:
+    """Return maps of t with the outlines of some of the units: those that a localizer selects, or that are significant.
 
     Args:
         t: Welch's t on each sheet, {sheet: (y, x)}.
-        mask: 1 where a unit is selected, on the same sheets.
+        mask: 1 where a unit is inside the outline, on the same sheets.
         contrast: What is compared.
     """
     lines = lines_of(list(t), 2 * _LAYERS)

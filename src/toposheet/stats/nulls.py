@@ -90,6 +90,26 @@ def shuffled_labels(
     return a[:, group], b[:, group]
 
 
+def flipped_pairs(
+    in_a: Bool[np.ndarray, " stimuli"],
+    in_b: Bool[np.ndarray, " stimuli"],
+    permutations: int,
+    rng: np.random.Generator,
+    pairs: Int[np.ndarray, " stimuli"],
+) -> tuple[Bool[np.ndarray, "permutations stimuli"], Bool[np.ndarray, "permutations stimuli"]]:
+    """Return labellings in which the partners of each pair change conditions, or do not, by the toss of a coin.
+
+    Args:
+        in_a: Which stimuli are in condition A.
+        in_b: Which are in condition B.
+        permutations: How many labellings.
+        rng: Source of the randomness.
+        pairs: The partners of a pair, one in each condition, have the same number.
+    """
+    flipped = (rng.random((permutations, int(pairs.max()) + 1)) < 0.5)[:, pairs]
+    return np.where(flipped, in_b, in_a), np.where(flipped, in_a, in_b)
+
+
 def check_groups(
     in_a: Bool[np.ndarray, " stimuli"], in_b: Bool[np.ndarray, " stimuli"], groups: Int[np.ndarray, " stimuli"] | None
 ) -> None:

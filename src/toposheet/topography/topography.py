@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from toposheet.architectures import architecture_of
 from toposheet.errors import UserError
-from toposheet.sheet import Sheet, lay_out, random_places, square_shape
+from toposheet.sheet import Sheet, on_sheets, random_places, square_shape
 from toposheet.topography.taps import Activations, find_taps, output_weights, record, tap_widths
 
 
@@ -123,21 +123,7 @@ class Topography:
         Raises:
             UserError: the array has units of a sheet that this topography does not have.
         """
-        values = values.transpose(..., "unit")
-        grids = {}
         for name in dict.fromkeys(values["sheet"].values.tolist()):
             if name not in self.sheets:
                 raise UserError(f"the values have a sheet {name!r}; the topography has {list(self.sheets)}")
-            on_sheet = values.isel(unit=values["sheet"].values == name)
-            coordinates = np.stack([on_sheet["y"].values, on_sheet["x"].values], axis=1)
-            array = on_sheet.values if on_sheet.dtype.kind == "f" else on_sheet.values.astype(float)
-            sheet = self.sheets[name]
-            kept = {c: on_sheet[c] for c in on_sheet.coords if "unit" not in on_sheet[c].dims}
-            grids[name] = xr.DataArray(
-                lay_out(array, coordinates, sheet.shape),
-                dims=(*on_sheet.dims[:-1], "y", "x"),
-                coords=kept,
-                attrs={"spacing_mm": sheet.spacing_mm},
-                name=values.name,
-            )
-        return grids
+        return on_sheets(values, {name: sheet.shape for name, sheet in self.sheets.items()})

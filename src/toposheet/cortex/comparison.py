@@ -1,0 +1,319 @@
+"""The comparison: responses and a contrast, with all that decides what may be exchanged, worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Bool, Float, Int
+
+from toposheet.cortex.confounds import without_confounds
+from toposheet.cortex.design import SHARED_WORDS, check_pairs, compared, dependent_stimuli
+from toposheet.cortex.layout import TapLayout, tap_layouts
+from toposheet.cortex.readout import sampled
+from toposheet.errors import UserError
+from toposheet.sheet import on_sheets
+from toposheet.stats import Welch, check_groups, flipped_pairs, grouped_p, halves, q_values, shuffled_labels, welch_t
+from toposheet.stimuli.contrasts import Contrast
+
+SIGNIFICANT = 0.05
+
+
+@final
+class Comparison:
+    """Responses to two conditions, and everything that their statistics share.
+
+    Which texts are compared, which of them belong together, what is taken out of the responses and where the units sit
+    is worked out once. Every statistic of a contrast takes a comparison.
+
+    Args:
+        responses: From `respond`.
+        a: Condition whose larger responses make t positive; or a `Contrast`, which names both.
+        b: The condition it is compared with.
+        groups: Column of the stimuli whose equal values mark texts that are not independent of each other, as texts
+            that share words. They keep one label when labels are shuffled, lie in one half of the texts, and count as
+            one in p and q. Without such a column, or with None, texts are independent.
+        pairs: Column whose equal values mark the two partners of a pair, one in each condition: shuffled labels then
+            change places within pairs. None: there are no pairs.
+        confounds: What is regressed out of the responses: `length`, `frequency`, `tokens`, or numeric columns of the
+            stimuli. The even and the odd texts are fitted by themselves.
+        name: What tables call it. None: `A:B`, as the contrast is called.
+
+    Raises:
+        UserError: a condition or column does not exist (lists those there are), a condition has under 3 stimuli or
+            groups, a group lies in both conditions, a pair is none, or a response is not finite.
+
+    Example:
+        comparison = ts.Comparison(responses, "sentence", "nonword")
+        comparison.t                                     # Welch's t of every unit
+        ts.map_statistics(comparison)                    # is its map organised?
+        comparison.readout(2.0).maps()                   # as voxels would see it
+    """
+
+    def __init__(
+        self,
+        responses: xr.DataArray,
+        a: str | Contrast,
+        b: str | None = None,
+        *,
+        groups: str | None = SHARED_WORDS,
+        pairs: str | None = None,
+        confounds: Sequence[str] = (),
+        name: str | None = None,
+    ) -> None:
+        if isinstance(a, Contrast) == (b is not None):
+            raise UserError("name two conditions, Comparison(responses, a, b), or give one Contrast")
+        contrast = a if isinstance(a, Contrast) else Contrast(a, str(b))
+        unadjusted = compared(responses, contrast)
+        conditions = unadjusted["condition"].values
+        self.contrast = contrast
+        self.name = contrast.name if name is None else name
+        self.negative_control = ""
+        self.fwhm_mm = 0.0
+        self.confounds = tuple(confounds)
+        self.in_a, self.in_b = conditions == contrast.a, conditions == contrast.b
+        self.groups = dependent_stimuli(unadjusted, groups)
+        self.pairs = dependent_stimuli(unadjusted, pairs)
+        check_groups(self.in_a, self.in_b, self.groups)
+        check_pairs(self.pairs, self.in_a, self.in_b)
+        self._unadjusted = unadjusted
+        self._raw: Comparison | None = None
+        self._readouts: dict[float, Comparison] = {}
+        self.responses = without_confounds(unadjusted, confounds, self.in_a, self.in_b, self.half_masks)
+
+    def __repr__(self) -> str:
+        readout = "raw" if self.fwhm_mm == 0 else f"readout {self.fwhm_mm:g} mm"
+        name = f"{self.name}, {self.negative_control}" if self.negative_control else self.name
+        n_units, significant = self.responses.sizes["unit"], int((self.q < SIGNIFICANT).sum())
+        return (
+            f"Comparison({name}, {readout}): {self.in_a.sum()} texts {self.contrast.a!r} against {self.in_b.sum()} "
+            f"{self.contrast.b!r}\n"
+            f"  {significant:,} of {n_units:,} units ({significant / n_units:.1%}) respond differently "
+            f"(q < {SIGNIFICANT:g} over {len(self.layouts)} taps)\n"
+            f"  whether the map is organised: toposheet.map_statistics(comparison)"
+        )
+
+    def _repr_html_(self) -> str:
+        lines = repr(self).splitlines()
+        return f"<b>{lines[0]}</b><br>" + "<br>".join(line.strip() for line in lines[1:])
+
+    # --- the effect in every unit ---
+
+    @property
+    def t(self) -> xr.DataArray:
+        """Welch's t of each unit; nan where a unit is silent."""
+        return self._over_units(self._welch[0].t, "t", "Welch's t")
+
+    @property
+    def p(self) -> xr.DataArray:
+        """The two-sided p of t; that of the means of groups where texts are grouped (`stats.grouped_p`)."""
+        return self._over_units(self._welch[1], "p", "two-sided p")
+
+    @property
+    def q(self) -> xr.DataArray:
+        """The false discovery rate (Benjamini-Hochberg) over all units of all taps jointly, as in TopoLM."""
+        return self._over_units(self._q, "q", "false discovery rate over all taps")
+
+    @property
+    def d(self) -> xr.DataArray:
+        """Cohen's d: the difference of the means over the pooled standard deviation."""
+        return self._over_units(self._welch[0].d, "d", "Cohen's d")
+
+    def maps(self) -> dict[str, xr.DataArray]:
+        """Return t as a map of each sheet: {sheet: (y, x)}; cells without a unit are nan."""
+        return on_sheets(self.t)
+
+    # --- the same comparison, seen otherwise ---
+
+    @property
+    def raw(self) -> Comparison:
+        """The comparison without readout."""
+        return self if self._raw is None else self._raw
+
+    def readout(self, fwhm_mm: float = 2.0) -> Comparison:
+        """Return the same comparison as voxels at the places of the units would see it.
+
+        A Gaussian samples the responses of each sheet, before the contrast (arXiv:2410.11516).
+
+        Args:
+            fwhm_mm: Full width at half maximum, in millimetres; 0 is the raw comparison.
+
+        Raises:
+            UserError: the width is negative or not finite.
+        """
+        raw = self.raw
+        if fwhm_mm == 0:
+            return raw
+        if fwhm_mm not in raw._readouts:
+            raw._readouts[fwhm_mm] = raw._with(
+                responses=sampled(raw.responses, fwhm_mm), fwhm_mm=float(fwhm_mm), _raw=raw, _readouts={}
+            )
+        return raw._readouts[fwhm_mm]
+
+    def even_and_odd(self) -> tuple[Comparison, Comparison]:
+        """Return the comparison of the even and of the odd texts of each condition, counted from 0; groups stay whole.
+
+        Raises:
+            UserError: a condition has fewer than 6 texts.
+        """
+        self._check_halves()
+        even, odd = (self._part(mask, self.responses) for mask in self.half_masks)
+        return even, odd
+
+    def halves(self, n: int, seed: int = 0) -> Iterator[tuple[Comparison, Comparison]]:
+        """Yield random splits of the texts into two halves of each condition, each half with its own fit of confounds.
+
+        Groups and pairs stay whole. The halves of a split know nothing of each other.
+
+        Args:
+            n: How many splits.
+            seed: Of the draws.
+
+        Raises:
+            UserError: a condition has fewer than 6 texts or groups.
+        """
+        self._check_halves()
+        rng = np.random.default_rng(seed)
+        for _ in range(n):
+            order = rng.permutation(len(self.in_a))
+            masks = self._alternating(order)
+            yield self._refitted(masks[0]), self._refitted(masks[1])
+
+    def relabelled(self, responses: xr.DataArray, contrast: Contrast, negative_control: str) -> Comparison:
+        """Return a comparison of the same texts by other labels: a negative control of this one.
+
+        Args:
+            responses: To these texts, with the other labels as `condition`.
+            contrast: What is compared of them.
+            negative_control: What tables call the control.
+        """
+        raw = self.raw
+        conditions = responses["condition"].values
+        in_a, in_b = conditions == contrast.a, conditions == contrast.b
+        changes = {"in_a": in_a, "in_b": in_b, "pairs": None, "confounds": ()}
+        return raw._with(
+            responses=responses, _unadjusted=responses, contrast=contrast, negative_control=negative_control,
+            _readouts={}, **changes,
+        )  # fmt: skip
+
+    # --- what statistics share ---
+
+    @property
+    def x(self) -> Float[np.ndarray, "stimuli units"]:
+        """The responses as an array."""
+        return self.responses.values
+
+    @cached_property
+    def layouts(self) -> list[TapLayout]:
+        """Where the units of each tap are, tap after tap."""
+        return tap_layouts(self.responses)
+
+    @cached_property
+    def half_masks(self) -> tuple[Bool[np.ndarray, " stimuli"], Bool[np.ndarray, " stimuli"]]:
+        """Which texts are even and which odd, counted from 0 within each condition; groups and pairs are not split."""
+        return self._alternating(np.arange(len(self.in_a)))
+
+    def shuffled_labels(
+        self, permutations: int, rng: np.random.Generator
+    ) -> tuple[Bool[np.ndarray, "permutations stimuli"], Bool[np.ndarray, "permutations stimuli"]]:
+        """Return labellings in which the texts are dealt to the conditions anew, within what may be exchanged.
+
+        Args:
+            permutations: How many labellings.
+            rng: Source of the randomness.
+        """
+        if self.pairs is not None:
+            return flipped_pairs(self.in_a, self.in_b, permutations, rng, self.pairs)
+        return shuffled_labels(self.in_a, self.in_b, permutations, rng, self.groups)
+
+    @cached_property
+    def unit_coordinates(self) -> dict[Any, xr.DataArray]:
+        """What is known of each unit: tap, sheet, y, x and spacing_mm."""
+        return {name: c for name, c in self.responses.coords.items() if c.dims == ("unit",)}
+
+    def test(
+        self, in_a: Bool[np.ndarray, "*labellings stimuli"], in_b: Bool[np.ndarray, "*labellings stimuli"]
+    ) -> tuple[Welch, Float[np.ndarray, "*labellings units"]]:
+        """Return Welch's test of each unit and its p, for these labels or many labellings.
+
+        The p is that of the means of groups where texts are grouped.
+
+        Args:
+            in_a: Which texts are in condition A; leading axes are alternative labellings.
+            in_b: Which are in condition B.
+        """
+        return self._test(self.x, in_a, in_b)
+
+    def test_mean(self, units: Int[np.ndarray, " chosen"]) -> tuple[Welch, Float[np.ndarray, " 1"]]:
+        """Return Welch's test of the mean response of some units, and its p; see `test`.
+
+        Args:
+            units: Their numbers.
+        """
+        return self._test(self.x[:, units].mean(axis=1, keepdims=True), self.in_a, self.in_b)
+
+    # --- private ---
+
+    def _test(self, x: np.ndarray, in_a: np.ndarray, in_b: np.ndarray) -> tuple[Welch, np.ndarray]:
+        welch = welch_t(x, in_a, in_b)
+        return welch, welch.p if self.groups is None else grouped_p(x, in_a, in_b, self.groups)
+
+    @cached_property
+    def _welch(self) -> tuple[Welch, Float[np.ndarray, " units"]]:
+        return self.test(self.in_a, self.in_b)
+
+    @cached_property
+    def _q(self) -> Float[np.ndarray, " units"]:
+        return q_values(self._welch[1])
+
+    def _over_units(self, values: np.ndarray, name: str, long_name: str) -> xr.DataArray:
+        attributes = {"contrast": self.name, "long_name": long_name}
+        return xr.DataArray(values, dims="unit", coords=self.unit_coordinates, name=name, attrs=attributes)
+
+    def _part(self, mask: Bool[np.ndarray, " stimuli"], responses: xr.DataArray) -> Comparison:
+        """Return the comparison of some of the texts."""
+        return self._with(
+            responses=responses.isel(stimulus=mask),
+            _unadjusted=self._unadjusted.isel(stimulus=mask),
+            in_a=self.in_a[mask],
+            in_b=self.in_b[mask],
+            groups=None if self.groups is None else self.groups[mask],
+            pairs=None if self.pairs is None else self.pairs[mask],
+            _raw=None,
+            _readouts={},
+        )
+
+    def _alternating(self, order: Int[np.ndarray, " stimuli"]) -> tuple[np.ndarray, np.ndarray]:
+        """Return two halves of the texts: every other one of each condition, group or pair, counted in an order."""
+        back = np.argsort(order)
+        if self.pairs is not None:
+            _, first = np.unique(self.pairs[order], return_index=True)
+            even = (np.argsort(np.argsort(first)) % 2 == 0)[self.pairs]
+            return even, ~even
+        groups = None if self.groups is None else self.groups[order]
+        even, odd = halves(self.in_a[order], self.in_b[order], groups)
+        return even[back], odd[back]
+
+    def _check_halves(self) -> None:
+        for condition, mask in ((self.contrast.a, self.in_a), (self.contrast.b, self.in_b)):
+            if mask.sum() < 6:
+                raise UserError(f"the condition {condition!r} has {mask.sum()} stimuli: halves need at least 6")
+
+    def _refitted(self, mask: Bool[np.ndarray, " stimuli"]) -> Comparison:
+        """Return the comparison of some of the texts, with the confounds fitted to these alone."""
+        raw = self.raw
+        part = raw._part(mask, raw._unadjusted if raw.confounds else raw.responses)
+        check_groups(part.in_a, part.in_b, part.groups)
+        everything = np.ones(len(part.in_a), dtype=bool)
+        part.responses = without_confounds(part.responses, raw.confounds, part.in_a, part.in_b, [everything])
+        return part.readout(self.fwhm_mm)
+
+    def _with(self, **changes: Any) -> Comparison:
+        """Return a comparison that differs in some of its fields; what was derived from them is derived anew."""
+        other = object.__new__(Comparison)
+        derived = {name for name, value in vars(Comparison).items() if isinstance(value, cached_property)}
+        other.__dict__.update({name: value for name, value in self.__dict__.items() if name not in derived} | changes)
+        return other

@@ -1,0 +1,112 @@
+"""Which stimuli a contrast compares, and which of them are not independent of each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Bool, Int
+
+from toposheet.cortex.layout import check_coordinates
+from toposheet.errors import UserError
+from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
+
+SHARED_WORDS = "shared_words"
+
+
+def compared(responses: xr.DataArray, contrast: Contrast) -> xr.DataArray:
+    """Return the responses to the stimuli that a contrast compares, its column being their `condition`.
+
+    Raises:
+        UserError: a column or condition does not exist (lists those there are), a condition has under 3 stimuli, or a
+            response is nan or infinite (names the tap and the first such stimulus).
+    """
+    check_coordinates(responses, contrast.column, *(contrast.where or ())[:1])
+    if contrast.where is not None:
+        column, value = contrast.where
+        responses = responses.isel(stimulus=responses[column].values.astype(str) == value)
+    responses = responses.assign_coords(condition=("stimulus", responses[contrast.column].values.astype(str)))
+    in_a, in_b = condition_masks(responses, contrast.a, contrast.b)
+    return responses.transpose("stimulus", "unit").isel(stimulus=in_a | in_b)
+
+
+def condition_masks(
+    responses: xr.DataArray, a: str, b: str
+) -> tuple[Bool[np.ndarray, " stimuli"], Bool[np.ndarray, " stimuli"]]:
+    """Return which stimuli are in condition `a` and which in `b`.
+
+    Raises:
+        UserError: see `compared`.
+    """
+    check_coordinates(responses, "condition")
+    conditions = responses["condition"].values
+    masks = []
+    for name in (a, b):
+        mask = conditions == name
+        if not mask.any():
+            names = ", ".join(map(str, dict.fromkeys(conditions.tolist())))
+            raise UserError(f"there is no condition {name!r}; the conditions are: {names}")
+        if mask.sum() < MIN_TEXTS:
+            raise UserError(f"the condition {name!r} has {mask.sum()} stimuli: a contrast needs at least {MIN_TEXTS}")
+        masks.append(mask)
+    if a == b:
+        raise UserError(f"the contrast compares {a!r} with itself")
+    check_finite(responses)
+    return masks[0], masks[1]
+
+
+def check_finite(responses: xr.DataArray) -> None:
+    """Refuse responses that no statistic can be made of.
+
+    Raises:
+        UserError: a response is nan or infinite; names the tap and the first such stimulus. Or they name no taps.
+    """
+    check_coordinates(responses, "tap")
+    finite = np.isfinite(responses.transpose("stimulus", "unit").values)
+    if not finite.all():
+        stimulus, unit = (int(axis[0]) for axis in np.nonzero(~finite))
+        raise UserError(
+            f"the response of {responses['tap'].values[unit]} to stimulus {stimulus} is not finite (nan or inf): leave "
+            "such stimuli out"
+        )
+
+
+def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.ndarray, " stimuli"] | None:
+    """Return which stimuli belong together: equal numbers for equal values of a column.
+
+    A stimulus without a value belongs to no other.
+
+    Args:
+        responses: From `respond`.
+        column: The name of a stimulus coordinate. `shared_words` may be missing: then all stimuli are independent.
+
+    Raises:
+        UserError: there is no such column.
+    """
+    if column is None:
+        return None
+    if column not in responses.coords or responses[column].dims != ("stimulus",):
+        if column == SHARED_WORDS:
+            return None
+        names = [str(name) for name, values in responses.coords.items() if values.dims == ("stimulus",)]
+        raise UserError(f"the stimuli have no column {column!r}; they have: {', '.join(names)}")
+    values = responses[column].values.astype(str)
+    distinct = [f"{value} alone {n}" if value in ("", "nan") else value for n, value in enumerate(values.tolist())]
+    return np.unique(distinct, return_inverse=True)[1]
+
+
+def check_pairs(
+    pairs: Int[np.ndarray, " stimuli"] | None, in_a: Bool[np.ndarray, " stimuli"], in_b: Bool[np.ndarray, " stimuli"]
+) -> None:
+    """Refuse pairs that are none.
+
+    Raises:
+        UserError: a pair has not one stimulus of each condition.
+    """
+    if pairs is None:
+        return
+    n_a, n_b = np.bincount(pairs[in_a], minlength=pairs.max() + 1), np.bincount(pairs[in_b], minlength=pairs.max() + 1)
+    if (n_a != 1).any() or (n_b != 1).any():
+        wrong = int(((n_a != 1) | (n_b != 1)).sum())
+        raise UserError(
+            f"{wrong} of {len(n_a)} pairs have not one stimulus of each condition: give both partners the same value"
+        )

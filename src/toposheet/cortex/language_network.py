@@ -1,0 +1,74 @@
+"""The language network of a model: found with a localizer, measured with other texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+import xarray as xr
+
+from toposheet.cortex.clusters import clustering_of_network, grow_clusters
+from toposheet.cortex.comparison import Comparison
+from toposheet.cortex.localizer import cross_validated
+from toposheet.cortex.profiles import criteria, profiles
+from toposheet.settings import MIN_SIZE
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageNetwork:
+    """The language network of a model.
+
+    Args:
+        localized: From `cross_validated`: what one half of the localizer's texts finds, in the other half.
+        clusters: From `grow_clusters`: the number of the cluster of each unit, 0 for none.
+        profiles: From `profiles`: how each cluster responds to the conditions of the other texts.
+        criteria: From `criteria`: TopoLM's three criteria, each with its test.
+    """
+
+    localized: pd.DataFrame
+    clusters: xr.DataArray
+    profiles: pd.DataFrame
+    criteria: pd.DataFrame
+
+    def __repr__(self) -> str:
+        n_clusters, n_units = int(self.clusters.max()), int((self.clusters > 0).sum())
+        held = int(self.criteria["holds"].sum())
+        return (
+            f"LanguageNetwork({n_units:,} of {self.clusters.size:,} units in {n_clusters} clusters)\n"
+            f"  {held} of {len(self.criteria)} tests of the three criteria hold (see .criteria)"
+        )
+
+
+def language_network(
+    comparison: Comparison,
+    measured: xr.DataArray,
+    *,
+    permutations: int = 99,
+    seed: int = 0,
+    min_size: int = MIN_SIZE,
+    contiguity: str = "queen",
+) -> LanguageNetwork:
+    """Return the language network of a model and how it responds.
+
+    Args:
+        comparison: Of the localizer's texts: sentences against non-words.
+        measured: Responses to other texts, conditions S, W, J and N.
+        permutations: Draws of each null.
+        seed: Of the draws.
+        min_size: Units of the smallest cluster that counts.
+        contiguity: Neighbours in a cluster share an edge or a corner (`"queen"`), or an edge (`"rook"`).
+
+    Raises:
+        UserError: a condition is missing or too small, or both are not responses of one model.
+    """
+    localized = cross_validated(comparison)
+    clusters = grow_clusters(comparison, min_size=min_size, contiguity=contiguity)
+    clustering = clustering_of_network(
+        comparison, permutations=permutations, seed=seed, min_size=min_size, contiguity=contiguity
+    )
+    return LanguageNetwork(
+        localized=localized,
+        clusters=clusters,
+        profiles=profiles(measured, clusters, seed=seed),
+        criteria=criteria(localized, clustering, measured, clusters, permutations=permutations, seed=seed),
+    )

@@ -1,0 +1,19 @@
+"""How many patches of selective units there are."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from toposheet.cortex.map_statistics._statistic import MapStatistic, TapMaps
+
+
+def _of(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
+    positive, negative = maps.clusters_of_signs
+    return positive[0] + negative[0]
+
+
+STATISTIC = MapStatistic(
+    of=_of,
+    what="clusters of adjacent significant units of one sign",
+)

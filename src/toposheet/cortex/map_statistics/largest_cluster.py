@@ -1,0 +1,19 @@
+"""How large the largest patch of selective units is."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from toposheet.cortex.map_statistics._statistic import MapStatistic, TapMaps
+
+
+def _of(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
+    positive, negative = maps.clusters_of_signs
+    return np.maximum(positive[1], negative[1])
+
+
+STATISTIC = MapStatistic(
+    of=_of,
+    what="units of the largest cluster of adjacent significant units of one sign",
+)

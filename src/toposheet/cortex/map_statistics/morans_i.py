@@ -1,0 +1,19 @@
+"""How smooth a map is."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from toposheet.cortex.map_statistics._statistic import MapStatistic, TapMaps
+from toposheet.stats import morans_i
+
+
+def _of(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
+    return morans_i(maps.t)
+
+
+STATISTIC = MapStatistic(
+    of=_of,
+    what="spatial autocorrelation of t (Moran 1950), queen contiguity, nothing thresholded",
+)

@@ -1,0 +1,18 @@
+"""How many units respond differently."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from toposheet.cortex.map_statistics._statistic import MapStatistic, TapMaps
+
+
+def _of(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
+    return maps.significant.sum(axis=(-2, -1)) / (~np.isnan(maps.t)).sum(axis=(-2, -1))
+
+
+STATISTIC = MapStatistic(
+    of=_of,
+    what="units with q < 0.05, Benjamini-Hochberg over all taps jointly",
+)

@@ -1,0 +1,87 @@
+"""Comparisons that should show nothing new: the texts of a contrast, split by what is not of interest."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from toposheet.cortex.comparison import Comparison
+from toposheet.stats import shuffled_labels
+from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
+from toposheet.stimuli.measures import text_length, word_frequency
+
+RANDOM_LABELS, FREQUENCY, LENGTH = "random-labels", "word-frequency", "length"
+NEGATIVE_CONTROLS = {
+    RANDOM_LABELS: Contrast("random-a", "random-b"),
+    FREQUENCY: Contrast("frequent", "rare"),
+    LENGTH: Contrast("long", "short"),
+}
+
+
+def negative_controls(comparison: Comparison, *, seed: int = 0) -> dict[str, Comparison]:
+    """Return the texts of a comparison with other labels: what splits that are not of interest give.
+
+    `random-labels`: dealt out at random. `word-frequency`: the texts of each condition whose words are more frequent
+    than its median against the others (mean Zipf frequency, `wordfreq`; left out where that is not installed).
+    `length`: the same for the number of letters. Splits are within conditions, whose means are taken out, so the
+    contrast itself is in neither. Texts of a group stay together.
+
+    Args:
+        comparison: The comparison.
+        seed: Of random labels, and of the order of texts that are equal.
+
+    Returns:
+        A comparison for each control. It has the name of the comparison, and `negative_control` says which control it
+        is. Controls with fewer than 3 texts (or groups of texts) on a side, and lengths or frequencies that are all
+        equal, are left out.
+    """
+    raw = comparison.raw
+    responses, in_a, in_b, groups = raw.responses, raw.in_a, raw.in_b, raw.groups
+    rng = np.random.default_rng([seed, zlib.crc32(RANDOM_LABELS.encode())])  # no draw of a label-null of this seed
+    new_a, _ = shuffled_labels(in_a, in_b, 1, rng, groups)
+    labels = {RANDOM_LABELS: _labels(new_a[0], NEGATIVE_CONTROLS[RANDOM_LABELS])}
+    splits = {RANDOM_LABELS: responses}
+    if "text" in responses.coords:
+        texts = responses["text"].values.tolist()
+        centred = responses.astype(np.float64)
+        for mask in (in_a, in_b):
+            centred.values[mask] -= centred.values[mask].mean(axis=0)
+        for name, values in ((FREQUENCY, word_frequency(texts)), (LENGTH, text_length(texts))):
+            if values is not None and np.ptp(values) > 1e-9:
+                above = _above_median(values, in_a, groups, rng) | _above_median(values, in_b, groups, rng)
+                labels[name], splits[name] = _labels(above, NEGATIVE_CONTROLS[name]), centred
+    first = np.arange(len(in_a)) if groups is None else np.unique(groups, return_index=True)[1]  # groups count as one
+    controls = {}
+    for name, data in splits.items():
+        sides = NEGATIVE_CONTROLS[name]
+        if all((labels[name][first] == side).sum() >= MIN_TEXTS for side in (sides.a, sides.b)):
+            split = data.assign_coords(condition=("stimulus", labels[name]))
+            controls[name] = raw.relabelled(split, sides, name).readout(comparison.fwhm_mm)
+    return controls
+
+
+def left_out() -> str:
+    """Return, in words, which negative control cannot be made here and why; nothing where all can."""
+    if word_frequency(["a"]) is not None:
+        return ""
+    return f"the control {FREQUENCY} is left out: it needs the package wordfreq (pip install 'toposheet[stimuli]')"
+
+
+def _labels(in_a: Bool[np.ndarray, " stimuli"], sides: Contrast) -> np.ndarray:
+    return np.where(in_a, sides.a, sides.b)
+
+
+def _above_median(
+    values: Float[np.ndarray, " stimuli"],
+    members: Bool[np.ndarray, " stimuli"],
+    groups: Int[np.ndarray, " stimuli"] | None,
+    rng: np.random.Generator,
+) -> Bool[np.ndarray, " stimuli"]:
+    """Return which members are in the upper half of their condition; equal ones are split at random, groups are not."""
+    group = np.arange(len(values)) if groups is None else groups
+    shuffled = rng.permutation(np.unique(group[members]))
+    means = np.array([values[members & (group == one)].mean() for one in shuffled])
+    upper = shuffled[np.argsort(means, kind="stable")][len(shuffled) // 2 :]
+    return members & np.isin(group, upper)

@@ -1,0 +1,94 @@
+"""What responses say of a topography whatever is compared: dimensions, smoothness, wiring, correlation by distance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from toposheet.cortex.design import check_finite
+from toposheet.cortex.layout import tap_layouts
+from toposheet.cortex.statistics import STATISTICS, statistics_table
+from toposheet.results import Table
+from toposheet.settings import check_permutations
+from toposheet.stats import Pairs, against_null, participation_ratio, shuffled_within, spatial_correlation
+
+RESPONSES = Table(
+    "responses.csv",
+    {name: kind for name, kind in STATISTICS.columns.items() if name not in ("contrast", "negative_control")},
+    "a statistic of the responses of one tap, whatever the conditions",
+)
+CURVES = Table(
+    "correlation.csv",
+    {"sheet": "text", "tap": "text", "distance_mm": "number", "r": "number",
+     "null_mean": "number", "null_sd": "number", "z": "number", "p": "number"},
+    "the mean correlation of two units of one tap at one distance",
+)  # fmt: skip
+
+
+def response_statistics(responses: xr.DataArray, *, permutations: int = 99, seed: int = 0) -> pd.DataFrame:
+    """Return what the responses of each tap say of its topography whatever the conditions, with the place-null.
+
+    `statistic` is one of
+
+    - `participation_ratio`: how many dimensions the responses fill (`stats.participation_ratio`). It knows no
+      places and so has no null; where it is small, all maps are smooth or none is, and nulls are wide;
+    - `smoothness_mm`: the width of a Gaussian that would make adjacent units as alike as they are;
+    - `wiring_mm`: mean length of wires between units that respond alike; p is of values as small as this.
+
+    Args:
+        responses: From `respond`; all stimuli count, their conditions do not.
+        permutations: Draws of the place-null, which shuffles the units of a tap among their cells.
+        seed: Of the draws.
+
+    Returns:
+        A table like that of `topography_statistics`, without contrasts; readout 0, and no label-null.
+
+    Raises:
+        UserError: the number of permutations is out of range.
+    """
+    check_permutations(permutations)
+    check_finite(responses)
+    taps, x = tap_layouts(responses), responses.transpose("stimulus", "unit").values.astype(np.float64)
+    rng = np.random.default_rng(seed)
+    value: dict[str, list[float]] = {name: [] for name in ("participation_ratio", "smoothness_mm", "wiring_mm")}
+    place: dict[str, list[np.ndarray]] = {name: [] for name in value}
+    for tap in taps:
+        of_tap, pairs = x[:, tap.units], Pairs.of(tap.cells, tap.spacing_mm)
+        orders = shuffled_within(np.zeros(len(tap.units), dtype=np.int64), permutations, rng)
+        in_place, moved = spatial_correlation(of_tap, pairs), spatial_correlation(of_tap, pairs, orders)
+        value["participation_ratio"].append(participation_ratio(of_tap))
+        place["participation_ratio"].append(np.full(permutations, np.nan))
+        for name in ("smoothness_mm", "wiring_mm"):
+            value[name].append(float(getattr(in_place, name)))
+            place[name].append(getattr(moved, name))
+    values = {name: np.array(of_taps) for name, of_taps in value.items()}
+    placed = {name: np.stack(of_taps, axis=1) for name, of_taps in place.items()}
+    absent = {name: np.full((2, len(taps)), np.nan) for name in values}
+    table = statistics_table(values, placed, absent, taps, smaller_is_topographic=("wiring_mm",))
+    return RESPONSES.frame(table.assign(fwhm_mm=0.0))
+
+
+def correlation_curve(responses: xr.DataArray, *, permutations: int = 99, seed: int = 0) -> pd.DataFrame:
+    """Return r(d): the mean correlation of two units' responses by the distance between them, with the place-null.
+
+    Args:
+        responses: From `respond`; all stimuli count.
+        permutations: Draws of the place-null.
+        seed: Of the draws.
+
+    Returns:
+        A row for each tap and distance (mm, rounded to the spacing of the cells), columns `sheet, tap,
+        distance_mm, r, null_mean, null_sd, z, p`.
+    """
+    check_permutations(permutations)
+    check_finite(responses)
+    x, rng, tables = responses.transpose("stimulus", "unit").values.astype(np.float64), np.random.default_rng(seed), []
+    for tap in tap_layouts(responses):
+        pairs = Pairs.of(tap.cells, tap.spacing_mm)
+        orders = shuffled_within(np.zeros(len(tap.units), dtype=np.int64), permutations, rng)
+        distance, r = spatial_correlation(x[:, tap.units], pairs).curve(tap.spacing_mm)
+        null = against_null(r, spatial_correlation(x[:, tap.units], pairs, orders).curve(tap.spacing_mm)[1])
+        columns = {"distance_mm": distance, "r": r, **null.columns()}
+        tables.append(pd.DataFrame({"sheet": tap.sheet, "tap": tap.name, **columns}))
+    return CURVES.frame(pd.concat(tables, ignore_index=True))
