@@ -3,112 +3,34 @@
 Example:
     import toposheet as ts
 
-    model, topo, tokenizer = ts.pretrained("small")
-    stimuli = ts.stimuli_for("small")
-    responses = ts.respond(model, topo, stimuli, tokenizer)
-    ts.map_statistics(responses, "sentence", "nonword")
+    subject = ts.load("small")
+    responses = ts.respond(subject, subject.stimuli())
+    comparison = ts.Comparison(responses, "sentence", "nonword")
+    ts.map_statistics(comparison)
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from toposheet.brain.export import export_sheet
-    from toposheet.brain.surface import SurfaceMap, read_surface_map, surface_morans_i
-    from toposheet.cortex import (
-        clustering_of_network,
-        consistency,
-        contrast,
-        correlation_curve,
-        criteria,
-        cross_validated,
-        grow_clusters,
-        load_localizer,
-        localize,
-        map_statistics,
-        negative_controls,
-        profiles,
-        readout,
-        response_statistics,
-        selective_clusters,
-        topography_statistics,
-        without_confounds,
-    )
-    from toposheet.sheet import Sheet
-    from toposheet.stats import cross_morans_i, islands_morans_i, morans_i
-    from toposheet.stimuli.build import build_stimuli
-    from toposheet.stimuli.contrasts import Contrast
-    from toposheet.stimuli.registry import stimulus_set
-    from toposheet.stimuli.table import read_stimuli
-    from toposheet.subject import Effect, Intervention, Subject, attach, load, respond, save
-    from toposheet.topography import (
-        SpatialStatistics,
-        Topography,
-        spatial_correlation_loss,
-        spatial_loss,
-        spatial_losses,
-    )
-
-__version__ = "0.1.0"
-
-__all__ = [
-    "Contrast",
-    "Effect",
-    "Intervention",
-    "Sheet",
-    "SpatialStatistics",
-    "Subject",
-    "SurfaceMap",
-    "Topography",
-    "attach",
-    "build_stimuli",
-    "clustering_of_network",
-    "consistency",
-    "contrast",
-    "correlation_curve",
-    "criteria",
-    "cross_morans_i",
-    "cross_validated",
-    "export_sheet",
-    "grow_clusters",
-    "islands_morans_i",
-    "load",
-    "load_localizer",
-    "localize",
-    "map_statistics",
-    "morans_i",
-    "negative_controls",
-    "profiles",
-    "read_stimuli",
-    "read_surface_map",
-    "readout",
-    "respond",
-    "response_statistics",
-    "save",
-    "selective_clusters",
-    "spatial_correlation_loss",
-    "spatial_loss",
-    "spatial_losses",
-    "stimulus_set",
-    "surface_morans_i",
-    "topography_statistics",
-    "without_confounds",
-]
+from toposheet.version import __version__ as __version__
 
 _HOME = {
-    "attach": "subject",
-    "Subject": "subject",
-    "Intervention": "subject",
-    "Effect": "subject",
+    "Comparison": "cortex",
     "Contrast": "stimuli.contrasts",
+    "Effect": "subject",
+    "Intervention": "subject",
+    "LanguageNetwork": "cortex",
+    "MapStatistic": "cortex",
+    "Reading": "settings",
+    "Settings": "settings",
     "Sheet": "sheet",
     "SpatialStatistics": "topography",
+    "Subject": "subject",
     "SurfaceMap": "brain.surface",
     "Topography": "topography",
+    "attach": "subject",
     "build_stimuli": "stimuli.build",
     "clustering_of_network": "cortex",
     "consistency": "cortex",
-    "contrast": "cortex",
     "correlation_curve": "cortex",
     "criteria": "cortex",
     "cross_morans_i": "stats",
@@ -116,16 +38,17 @@ _HOME = {
     "export_sheet": "brain.export",
     "grow_clusters": "cortex",
     "islands_morans_i": "stats",
+    "language_network": "cortex",
     "load": "subject",
     "load_localizer": "cortex",
     "localize": "cortex",
     "map_statistics": "cortex",
     "morans_i": "stats",
     "negative_controls": "cortex",
+    "plot": "cortex",
     "profiles": "cortex",
     "read_stimuli": "stimuli.table",
     "read_surface_map": "brain.surface",
-    "readout": "cortex",
     "respond": "subject",
     "response_statistics": "cortex",
     "save": "subject",
@@ -136,8 +59,9 @@ _HOME = {
     "stimulus_set": "stimuli.registry",
     "surface_morans_i": "brain.surface",
     "topography_statistics": "cortex",
-    "without_confounds": "cortex",
 }
+
+__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> object:
@@ -148,4 +72,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return sorted([*_HOME, "__version__"])

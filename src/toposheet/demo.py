@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ import pandas as pd
 from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
-from toposheet.report import compute, write_report
-from toposheet.report.page import PAGE, Check
-from toposheet.report.results import MAPS, SETTINGS, STATISTICS, SUMMARY, described
+from toposheet.report import Check, Page, compute, folder, write_report
+from toposheet.report.compute import what_decides
+from toposheet.report.page import PAGE
+from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS, SUMMARY_OF_MODELS
+from toposheet.results import FACTS, MAPS, Results, read_facts
 from toposheet.settings import Settings
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.studies import CONTRASTS, builtin_stimuli, synthetic_battery
@@ -24,7 +26,7 @@ from toposheet.stimuli.table import read_stimuli
 from toposheet.subject import read_tokenizer, token_counter
 from toposheet.subject.subject import STIMULI
 from toposheet.text.pipeline import prepare_builtin
-from toposheet.train.claims import RESULT, claim, stopping_with
+from toposheet.train.claims import RESULT, claim, read_result, stopping_with
 from toposheet.train.loop import train
 
 LANGUAGE = "sentence:nonword"
@@ -33,6 +35,7 @@ LANGUAGE = "sentence:nonword"
 def run(
     recipe: Recipe,
     out: Path,
+    *,
     permutations: int = 99,
     per_condition: int = 100,
     say: Callable[[str], None] = lambda line: None,
@@ -84,26 +87,32 @@ def run(
     train(stopping_with(recipe.control(), folders["topographic"]), text, folders["control"], on_other_machine=True)
 
     say("4/5 maps: responses, contrasts, nulls")
-    trained = [folder / RESULT for folder in folders.values()]
-    computed = [out / name for name in (SUMMARY, MAPS, STATISTICS, SETTINGS)]
-    if _stale(computed, trained) or _differs(described(battery, settings), out / SETTINGS):
-        compute(folders, battery, out, settings)
+    trained = [model / RESULT for model in folders.values()]
+    computed = [out / name for name in (SUMMARY_OF_MODELS.file, MAPS, STATISTICS_OF_MODELS.file, FACTS)]
+    if _stale(computed, trained) or _differs(what_decides(battery, settings), read_facts(out)):
+        folder.write(compute(folders, battery, settings=settings), out)
 
     say("5/5 report")
-    checks = expectations(out)
+    results = folder.read(out)
+    checks = expectations(results, {name: read_result(model) for name, model in folders.items()})
     if _stale([out / PAGE], computed):
-        write_report(folders, out, checks)
+        write_report(Page(results, folders, checks), out)
     return checks
 
 
-def expectations(out: Path) -> list[Check]:
+def expectations(results: Results, trained: Mapping[str, Any]) -> list[Check]:
     """Return what a finished demo should show, with the measured values.
 
     Moran's I is raw, medians and means are over taps, nulls are place-nulls.
+
+    Args:
+        results: Of the two models `topographic` and `control`.
+        trained: What the training of each came to.
     """
-    summary = pd.read_csv(out / SUMMARY).query("fwhm_mm == 0")
-    statistics = pd.read_csv(out / STATISTICS).query("fwhm_mm == 0 and model == 'topographic'")
-    result = {name: json.loads((out / name / RESULT).read_text()) for name in ("topographic", "control")}
+    summary = results[SUMMARY_OF_MODELS].query("fwhm_mm == 0 and negative_control == ''")
+    statistics = results[STATISTICS_OF_MODELS].query(
+        "fwhm_mm == 0 and model == 'topographic' and negative_control == ''"
+    )
     checks = []
 
     def check(claim: str, value: float, sign: str, bound: float) -> None:
@@ -113,7 +122,7 @@ def expectations(out: Path) -> list[Check]:
     def rows(model: str, contrast: str) -> pd.DataFrame:
         return summary.query("model == @model and contrast == @contrast")
 
-    check("topographic: spatial loss, mean over taps", result["topographic"]["validation_spatial_loss"], "<", 0.10)
+    check("topographic: spatial loss, mean over taps", trained["topographic"]["validation_spatial_loss"], "<", 0.10)
     for name in (contrast.name for contrast in CONTRASTS):
         z = np.median(rows("topographic", name)["z"])
         check(f"topographic: Moran's I of {name}, null sd above the place-null, median over taps", float(z), ">", 10.0)
@@ -130,15 +139,15 @@ def expectations(out: Path) -> list[Check]:
     of_language = statistics[(statistics["contrast"] == LANGUAGE) & (statistics["tap"] == MEAN_OVER_TAPS)]
     by_chance = of_language.set_index("statistic")["label_null_mean"]["significant_fraction"]
     check("topographic: the same with the labels shuffled, mean of all draws and taps", float(by_chance), "≤", 0.01)
-    ratio = result["topographic"]["validation_task_loss"] / result["control"]["validation_task_loss"]
+    ratio = trained["topographic"]["validation_task_loss"] / trained["control"]["validation_task_loss"]
     check("task loss, topographic over control", ratio, "≤", 1.10)
     return checks
 
 
-def _differs(settings: dict[str, Any], stored: Path) -> bool:
+def _differs(wanted: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
     """Return whether numbers were made with other settings; which models they are of is stored beside these."""
-    there = json.loads(stored.read_text())
-    return any(there.get(name) != value for name, value in settings.items())
+    wanted = json.loads(json.dumps(wanted))
+    return any(stored.get(name) != value for name, value in wanted.items())
 
 
 def _fraction(rows: pd.DataFrame) -> float:

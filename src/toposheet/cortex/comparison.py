@@ -74,7 +74,8 @@ class Comparison:
         self.negative_control = ""
         self.fwhm_mm = 0.0
         self.confounds = tuple(confounds)
-        self.in_a, self.in_b = conditions == contrast.a, conditions == contrast.b
+        self.in_a: Bool[np.ndarray, " stimuli"] = conditions == contrast.a
+        self.in_b: Bool[np.ndarray, " stimuli"] = conditions == contrast.b
         self.groups = dependent_stimuli(unadjusted, groups)
         self.pairs = dependent_stimuli(unadjusted, pairs)
         check_groups(self.in_a, self.in_b, self.groups)

@@ -45,3 +45,24 @@ def contrast_maps(
         "spacing_mm": ("sheet", [spacing_mm[name] for name in sheets]),
     }
     return xr.Dataset(variables, coordinates)
+
+
+def joined(maps: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Return the maps of comparisons of one subject as one dataset, in the order in which they come.
+
+    Args:
+        maps: From `contrast_maps`, with the same sheets and readouts. A negative control that a contrast lacks is nan.
+    """
+    first = maps[0]
+    contrasts, controls = (
+        list(dict.fromkeys(one[dim].values[0] for one in maps)) for dim in ("contrast", "negative_control")
+    )
+    variables = {}
+    for name, variable in first.data_vars.items():
+        values = np.full((len(contrasts), len(controls), *variable.shape[2:]), np.nan)
+        for one in maps:
+            at = contrasts.index(one["contrast"].values[0]), controls.index(one["negative_control"].values[0])
+            values[at] = one[name].values[0, 0]
+        variables[name] = (variable.dims, values, variable.attrs)
+    coordinates = {name: c for name, c in first.coords.items() if name not in ("contrast", "negative_control")}
+    return xr.Dataset(variables, coordinates | {"contrast": contrasts, "negative_control": controls})

@@ -45,7 +45,8 @@ def unit_maps(
         in_a: Which stimuli are in condition A, if not those that are; leading axes are alternative labellings.
         in_b: Which are in condition B.
     """
-    in_a, in_b = comparison.in_a if in_a is None else in_a, comparison.in_b if in_b is None else in_b
+    in_a = comparison.in_a if in_a is None else in_a
+    in_b = comparison.in_b if in_b is None else in_b
     whole, p = comparison.test(in_a, in_b)
     # Labels that change places within pairs leave the halves as they are.
     parts = halves(in_a, in_b, comparison.groups) if comparison.pairs is None else comparison.half_masks

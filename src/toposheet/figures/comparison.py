@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -10,24 +10,24 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS
 from toposheet.figures.style import HEIGHT, LABEL, MUTED, PLACE, STYLE, WIDTH, broken, colour, keys_below
 
 _NULLS = (("null_mean", PLACE, "place"), ("label_null_mean", LABEL, "label"))
 
 
-def comparison(table: pd.DataFrame, statistics: Mapping[str, str]) -> Figure:
+def comparison(table: pd.DataFrame, statistics: Mapping[str, str], negative_controls: Sequence[str] = ()) -> Figure:
     """Return statistics of groups of models for each contrast, raw: means with 95 % hierarchical bootstrap intervals.
 
     Beside each mean stand those of its nulls and what the negative controls of the contrast give.
 
     Args:
-        table: Rows of `report.comparison.compared`.
+        table: Rows of `report.side_by_side.compared`.
         statistics: Those that are shown and what their axes are called.
+        negative_controls: Those that are shown, a column each.
     """
     table = table[table["fwhm_mm"] == table["fwhm_mm"].min()]
     contrasts, groups = list(dict.fromkeys(table["contrast"])), list(dict.fromkeys(table["group"]))
-    controls = {name: mark for name, mark in zip(CONDITIONS_OF_CONTROLS, "o^s", strict=True) if name in table}
+    controls = dict(zip(negative_controls, "o^s", strict=False))
     hollow = {"ls": "", "mfc": "none", "mew": 0.7, "ms": 4}
     at, step = np.arange(len(contrasts)), 0.7 / len(groups)
     with mpl.rc_context(STYLE):

@@ -11,103 +11,84 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ttest_ind_from_stats
 
-from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS, named
-from toposheet.cortex.statistics import MEAN_OVER_TAPS, SIGNIFICANT
+from toposheet.cortex import SIGNIFICANT
+from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
+from toposheet.cortex.profiles import NETWORK
+from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.figures.numbers import number
 from toposheet.files import folder_aside
-from toposheet.report.results import LEDGER, PROFILES, STATISTICS, read_contrasts, read_settings
+from toposheet.report.published import (
+    BENCHMARKS,
+    MORANS_I,
+    PROFILE,
+    SIGNIFICANT_FRACTION,
+    SPATIAL_LOSS,
+    TASK_LOSS,
+    Published,
+)
+from toposheet.report.section import Page
+from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
+from toposheet.report.sections.network import PROFILES_OF_MODELS
+from toposheet.results import Table
 from toposheet.stimuli.studies import PUBLISHED
-from toposheet.train.claims import RESULT, read_result
+from toposheet.train.claims import RESULT
 
 _ABSENT = "not measured: these stimuli are not at hand (--pairs FILE with --stimuli published)"
 _TOO_FEW = "not tested: with {} draws no p can reach 0.05"
 NEAR = 0.10  # of a published Moran's I, to agree with it
 
 
-@dataclass(frozen=True)
-class Published:
-    """Moran's I of one contrast as published (Rathi et al., ICLR 2025, arXiv:2410.11516).
+_NULL_COLUMNS = ("null_mean", "null_sd", "z", "p", "label_null_mean", "label_null_sd", "label_z", "label_p")
+LEDGER = Table(
+    "ledger.csv",
+    {"model": "text", "quantity": "text", "fwhm_mm": "number", "published_stimuli": "text", "contrast": "text",
+     "published": "text", "topoformer": "number", "brain": "number", "measured": "text",
+     **dict.fromkeys(_NULL_COLUMNS, "number"), "cross_half_i": "number", "cross_half_p": "number",
+     **dict.fromkeys(NEGATIVE_CONTROLS, "number"), "verdict": "text"},
+    "a published quantity beside that of a model",
+)  # fmt: skip
+PAGE = "ledger.md"
+
+
+@dataclass(frozen=True, eq=False)
+class Ledger:
+    """The numbers that TopoLM published against those of a model.
 
     Args:
-        what: The contrast in words.
-        stimuli: Whose they are.
-        contrasts: What it is called here, in published and in synthetic stimuli; none where those are not at hand.
-        fwhm_mm: Of the readout; 0 is raw.
-        topolm: TopoLM.
-        control: The control without spatial loss.
-        topoformer: Topoformer-BERT.
-        brain: The human brain, group map.
+        table: A row for each quantity and model.
+        facts: What decided the numbers.
     """
 
-    what: str
-    stimuli: str
-    contrasts: Mapping[str, str]
-    fwhm_mm: float
-    topolm: float
-    control: float
-    topoformer: float
-    brain: float | None = None
+    table: pd.DataFrame
+    facts: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return _markdown(self.table, self.facts)
+
+    def write(self, out: Path) -> None:
+        """Write `ledger.csv` and `ledger.md` to a folder: both, or none."""
+        with folder_aside(out) as aside:
+            LEDGER.write(self.table, aside)
+            (aside / PAGE).write_text(f"{self}\n")
 
 
-_PAIRS = {"published": "pairs noun:verb", "synthetic": "pairs noun:verb"}
-_CONCRETE = {"published": "concrete noun:verb", "synthetic": "concrete noun:verb"}
-_ABSTRACT = {"published": "abstract noun:verb", "synthetic": "abstract noun:verb"}
-MORANS_I = (
-    Published("verbs-nouns", "Elli et al. 2019, Hauptman et al. 2024", _PAIRS, 0.0, 0.48, 0.11, 0.66),
-    Published("verbs-nouns", "Elli et al. 2019, Hauptman et al. 2024", _PAIRS, 2.0, 0.81, 0.60, 0.85, 0.96),
-    Published("concrete verbs-nouns", "Moseley & Pulvermüller 2014", _CONCRETE, 0.0, 0.80, 0.11, 0.60),
-    Published("concrete verbs-nouns", "Moseley & Pulvermüller 2014", _CONCRETE, 2.0, 0.89, 0.60, 0.84),
-    Published("abstract verbs-nouns", "Moseley & Pulvermüller 2014", _ABSTRACT, 0.0, 0.23, 0.12, 0.61),
-    Published("abstract verbs-nouns", "Moseley & Pulvermüller 2014", _ABSTRACT, 2.0, 0.70, 0.60, 0.84),
-)
-SIGNIFICANT_FRACTION = (  # published of Topoformer-BERT
-    ("Elli et al. 2019, Hauptman et al. 2024", _PAIRS, 0.106),
-    ("Moseley & Pulvermüller 2014", {"published": "noun:verb", "synthetic": "words noun:verb"}, 0.0),
-)
-TASK_LOSS = {"topographic": 3.075, "control": 2.966}
-SPATIAL_LOSS = 0.108  # of TopoLM, "summed across layers"; whether it is that or a mean is not clear
-BENCHMARKS = {
-    "BLiMP": {"topographic": 0.71, "control": 0.76},
-    "GLUE": {"topographic": 0.68, "control": 0.65},
-    "Brain-Score": {"topographic": 0.78, "control": 0.80},
-}
-PROFILE = "S ~ W > J > N"  # mean absolute response of TopoLM's language network
-
-
-def write_ledger(models: Mapping[str, str | Path], out: Path) -> str:
-    """Write `ledger.md` and `ledger.csv` from what `compute` left in a folder, and return the Markdown.
+def ledger(page: Page) -> Ledger:
+    """Return the numbers that TopoLM published against those of models.
 
     The first model stands against TopoLM, one called `control` against its control.
 
     Args:
-        models: A name for each model and its folder.
-        out: The folder.
+        page: The results of `compute`, and where the models lie.
     """
-    settings = read_settings(out)
-    statistics = read_contrasts(out / STATISTICS)
+    statistics = page.results[STATISTICS_OF_MODELS]
     rows: list[dict[str, Any]] = []
-    for n, (name, folder) in enumerate(models.items()):
-        role = "control" if name == "control" or (n == 1 and len(models) == 2) else "topographic"
+    for n, name in enumerate(page.models):
+        role = "control" if name == "control" or (n == 1 and len(page.models) == 2) else "topographic"
         of_model = statistics[(statistics["model"] == name) & (statistics["tap"] == MEAN_OVER_TAPS)]
-        rows += [_clustering(entry, role, of_model, settings) | {"model": name} for entry in MORANS_I]
         n_taps = statistics.loc[statistics["model"] == name, "tap"].nunique() - 1  # MEAN_OVER_TAPS is none
-        others = _others(role, name, Path(folder), of_model, n_taps, out, settings)
-        rows += [row | {"model": name} for row in others]
-    table = pd.DataFrame(rows, columns=_COLUMNS)
-    text = _markdown(table, settings)
-    with folder_aside(out) as aside:
-        page, values = LEDGER
-        table.to_csv(aside / values, index=False)
-        (aside / page).write_text(text + "\n")
-    return text
-
-
-_COLUMNS = [
-    "model", "quantity", "fwhm_mm", "published_stimuli", "contrast", "published", "topoformer", "brain", "measured",
-    "null_mean", "null_sd", "z", "p", "label_null_mean", "label_null_sd", "label_z", "label_p",
-    "cross_half_i", "cross_half_p", *CONDITIONS_OF_CONTROLS, "verdict",
-]  # fmt: skip
-_NULLS = ("null_mean", "null_sd", "z", "p", "label_null_mean", "label_null_sd", "label_z", "label_p")
+        rows += [_clustering(entry, role, of_model, page.facts) | {"model": name} for entry in MORANS_I]
+        rows += [row | {"model": name} for row in _others(role, name, page, of_model, n_taps)]
+    return Ledger(pd.DataFrame(rows, columns=list(LEDGER.columns)), page.facts)
 
 
 def _clustering(entry: Published, role: str, statistics: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,21 +106,22 @@ def _clustering(entry: Published, role: str, statistics: pd.DataFrame, settings:
     if not of_map:
         mapped = (statistics["contrast"] == row["contrast"]).any()
         return row | {"verdict": f"not measured: no readout of {entry.fwhm_mm:g} mm" if mapped else _ABSENT}
-    row |= {"measured": of_map["morans_i"]["value"]} | {name: of_map["morans_i"][name] for name in _NULLS}
+    row |= {"measured": of_map["morans_i"]["value"]} | {name: of_map["morans_i"][name] for name in _NULL_COLUMNS}
     row |= _controls(statistics, row["contrast"], entry.fwhm_mm, "morans_i")
     row |= {"cross_half_i": of_map["cross_half_i"]["value"], "cross_half_p": of_map["cross_half_i"]["label_p"]}
     return row | {"verdict": _verdict(row["measured"], published, row["p"], row["cross_half_p"], settings)}
 
 
-def _rows(statistics: pd.DataFrame, contrast: str, fwhm_mm: float) -> dict[str, dict[str, Any]]:
+def _rows(statistics: pd.DataFrame, contrast: str, fwhm_mm: float, control: str = "") -> dict[str, dict[str, Any]]:
     """Return the statistics of one map, each by its name; none where the map was not made."""
-    of_map = statistics[(statistics["contrast"] == contrast) & (statistics["fwhm_mm"] == fwhm_mm)]
-    return {str(row["statistic"]): {str(key): x for key, x in row.items()} for row in of_map.to_dict("records")}
+    rows = statistics[(statistics["contrast"] == contrast) & (statistics["negative_control"] == control)]
+    rows = rows[rows["fwhm_mm"] == fwhm_mm]
+    return {str(row["statistic"]): {str(key): x for key, x in row.items()} for row in rows.to_dict("records")}
 
 
 def _controls(statistics: pd.DataFrame, contrast: str, fwhm_mm: float, statistic: str) -> dict[str, float]:
     """Return what the negative controls of a contrast give, those that were made."""
-    of_controls = {name: _rows(statistics, named(contrast, name), fwhm_mm) for name in CONDITIONS_OF_CONTROLS}
+    of_controls = {name: _rows(statistics, contrast, fwhm_mm, name) for name in NEGATIVE_CONTROLS}
     return {name: of_map[statistic]["value"] for name, of_map in of_controls.items() if of_map}
 
 
@@ -167,21 +149,13 @@ def _verdict(value: float, published: float, p: float, cross_half_p: float, sett
     return f"{topography}; {near}{'' if settings['battery'] == PUBLISHED else ', on other stimuli'}"
 
 
-def _others(
-    role: str,
-    name: str,
-    folder: Path,
-    statistics: pd.DataFrame,
-    n_taps: int,
-    out: Path,
-    settings: Mapping[str, Any],
-) -> list[dict[str, Any]]:
+def _others(role: str, name: str, page: Page, statistics: pd.DataFrame, n_taps: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     if role == "topographic":
-        rows += [_significant(*entry, statistics, settings) for entry in SIGNIFICANT_FRACTION]
+        rows += [_significant(*entry, statistics, page.facts) for entry in SIGNIFICANT_FRACTION]
         profile = {"quantity": "response profile: mean absolute response of the network", "published": PROFILE}
-        rows.append(profile | _profile(name, out, settings))
-    rows += _losses(role, folder, n_taps)
+        rows.append(profile | _profile(name, page))
+    rows += _losses(role, page.trained.get(name), n_taps)
     rows += [
         {"quantity": quantity, "published": values[role], "verdict": "not measured by this command"}
         for quantity, values in BENCHMARKS.items()
@@ -189,11 +163,10 @@ def _others(
     return rows
 
 
-def _losses(role: str, folder: Path, n_taps: int) -> list[dict[str, Any]]:
+def _losses(role: str, result: Mapping[str, Any] | None, n_taps: int) -> list[dict[str, Any]]:
     """Return the rows of the task loss and, of a topographic model, the spatial loss."""
     task: dict[str, Any] = {"quantity": "task loss (nats a token)", "published": TASK_LOSS[role]}
     spatial: dict[str, Any] = {"quantity": "spatial loss, mean over taps", "published": SPATIAL_LOSS}
-    result = read_result(folder)
     if result is not None:
         task["measured"] = result["validation_task_loss"]
         task["verdict"] = "comparable only where text and tokenizer are the published ones"
@@ -216,7 +189,7 @@ def _significant(
         return row | {"verdict": _ABSENT}
     found = of_map["significant_fraction"]
     row |= {"contrast": found["contrast"], "measured": found["value"]}
-    row |= {name: found[name] for name in _NULLS if name.startswith("label")}
+    row |= {name: found[name] for name in _NULL_COLUMNS if name.startswith("label")}
     row |= _controls(statistics, found["contrast"], 0.0, "significant_fraction")
     more = "more" if found["label_p"] <= SIGNIFICANT else "no more"
     groups = "; pairs that share words count as one text" if found["contrast"].split()[0] in settings["grouped"] else ""
@@ -224,12 +197,13 @@ def _significant(
     return row | {"verdict": verdict + groups}
 
 
-def _profile(name: str, out: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    table = pd.read_csv(out / PROFILES, dtype={"cluster": str}) if (out / PROFILES).is_file() else pd.DataFrame()
+def _profile(name: str, page: Page) -> dict[str, Any]:
+    profiles = page.results.get(PROFILES_OF_MODELS)
+    table = pd.DataFrame() if profiles is None else profiles[profiles["model"] == name]
     if len(table):
-        table = table[(table["model"] == name) & (table["cluster"] == "network")].set_index("condition")
+        table = table[table["cluster"] == NETWORK].set_index("condition")
     if not len(table):
-        return {"verdict": f"no language network: no cluster of {settings['min_size']} units"}
+        return {"verdict": f"no language network: no cluster of {page.facts['min_size']} units"}
     means, sds, texts = (table[column].to_dict() for column in ("response", "sd", "n_texts"))
 
     def larger(x: str, y: str) -> bool:
@@ -259,7 +233,7 @@ def _markdown(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
         return [f"{mean} ± {sd}" if mean else "", cell(row[f"{prefix}p"], 3)]
 
     def controls(row: Mapping[Any, Any], digits: int) -> str:
-        there = [name for name in CONDITIONS_OF_CONTROLS if not pd.isna(row[name])]
+        there = [name for name in NEGATIVE_CONTROLS if not pd.isna(row[name])]
         return ", ".join(f"{name.replace('-', ' ')} {cell(row[name], digits)}" for name in there)
 
     head = ("model", "quantity", "readout", "published on", "published", "Topoformer", "brain", "measured",

@@ -1,4 +1,4 @@
-"""A localizer of one model, and a model's maps as surfaces, as files."""
+"""A localizer of one model, and a model's maps as surfaces."""
 
 from __future__ import annotations
 
@@ -9,107 +9,117 @@ from pathlib import Path
 
 import pandas as pd
 import xarray as xr
+from matplotlib.figure import Figure
 
 from toposheet.brain.export import export_sheet
-from toposheet.cache import cache_folder
-from toposheet.cortex import contrast, cross_validated, grow_clusters, localize
-from toposheet.cortex.analysis import responses_to
-from toposheet.cortex.localizer import LOCALIZER, save_localizer
+from toposheet.cortex import Comparison, cross_validated, grow_clusters, localize, save_localizer
+from toposheet.cortex.localizer import CROSS_VALIDATED, LOCALIZER
 from toposheet.figures.files import save_figure, stamp
-from toposheet.figures.network import localizer_map
+from toposheet.figures.network import outlined_maps
 from toposheet.files import folder_aside
-from toposheet.settings import DEFAULT, READING, Reading, Settings
+from toposheet.progress import SILENT, Progress
+from toposheet.report.page import FIGURES
+from toposheet.settings import DEFAULT, Settings
 from toposheet.stimuli.contrasts import Contrast
-from toposheet.subject import load, respond
-from toposheet.topography import Topography
+from toposheet.subject import Subject, respond
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a localizer found, in numbers: which rule, how many units, and the effect in items that did not select.
+@dataclass(frozen=True, eq=False)
+class Localized:
+    """What a localizer found.
 
-    The effect is nan where the odd items select no unit, or none that tells the even items apart.
+    Args:
+        localizer: From `localize`, with the number of the cluster of each unit.
+        cross_validated: The effect in texts that did not select.
+        figure: The map with the outlines of the selected units.
+        stimuli: What the figure was made of.
     """
 
-    rule: str
-    n_selected: int
-    n_units: int
-    d: float
-    t: float
-    p: float
+    localizer: xr.Dataset
+    cross_validated: pd.DataFrame
+    figure: Figure
+    stimuli: str
 
-    @property
-    def held_out(self) -> str:
-        """The effect in items that did not select, in words."""
-        if math.isnan(self.t):
-            return "not cross-validated: the odd items select no unit that the even items could measure"
-        return f"odd items select, even items measure: d = {self.d:.2f}, t = {self.t:.1f}, p = {self.p:.2g}"
+    def __str__(self) -> str:
+        n_selected, n_units = int(self.localizer["mask"].sum()), self.localizer.sizes["unit"]
+        whole = self.cross_validated.iloc[-1]
+        effect = f"d = {whole['d']:.2f}, t = {whole['t']:.1f}, p = {whole['p']:.2g}"
+        held_out = (
+            "not cross-validated: the odd items select no unit that the even items could measure"
+            if math.isnan(whole["t"])
+            else f"odd items select, even items measure: {effect}"
+        )
+        rule = self.localizer.attrs["rule"]
+        return f"{rule}: {n_selected:,} of {n_units:,} units ({n_selected / n_units:.1%})\n{held_out}"
+
+    def write(self, out: Path) -> None:
+        """Write `localizer.nc`, `cross_validated.csv` and the figure to a folder."""
+        with folder_aside(out / FIGURES) as aside:
+            save_figure(self.figure, aside, "localizer", self.stimuli)
+        with folder_aside(out) as aside:
+            save_localizer(self.localizer, aside / LOCALIZER)
+            CROSS_VALIDATED.write(self.cross_validated, aside)
 
 
-def write_localizer(
-    source: str | Path,
+def localize_subject(
+    subject: Subject,
     stimuli: pd.DataFrame,
-    wanted: Contrast,
-    out: Path,
+    contrast: Contrast,
+    *,
     name: str,
     percent: float | None = None,
     q: float = 0.05,
     settings: Settings = DEFAULT,
-) -> Found:
-    """Write `localizer.nc`, `cross_validated.csv` and figures of a model to a folder, and return what was found.
+    cache: Path | None = None,
+    progress: Progress = SILENT,
+) -> Localized:
+    """Return the units of a subject that prefer the first condition of a contrast.
 
     Args:
-        source: The model.
+        subject: The subject.
         stimuli: The localizer's texts.
-        wanted: Its contrast, the preferred condition first.
-        out: The folder.
+        contrast: The preferred condition first.
         name: Of the stimuli, for the figure.
         percent: See `cortex.localize`.
         q: See `cortex.localize`.
-        settings: How: its `pooling`, `contiguity` and `min_size`.
+        settings: How: its `reading`, `contiguity` and `min_size`.
+        cache: A folder in which responses are kept.
+        progress: Told how many texts are read.
     """
-    responses, topo, identity = _responses(source, stimuli, settings.reading)
-    data = responses_to(responses, wanted)
-    localizer = localize(data, wanted.a, wanted.b, percent, q, model=identity)
-    table = cross_validated(data, wanted.a, wanted.b, percent, q)
-    localizer = localizer.assign(
-        cluster=grow_clusters(localizer, min_size=settings.min_size, contiguity=settings.contiguity)
-    )
-    figure = localizer_map(topo.to_grid(localizer["t"]), topo.to_grid(localizer["mask"].astype(float)), wanted.name)
-    with folder_aside(out / "figures") as aside:
-        save_figure(figure, aside, "localizer", stamp(stimuli, name))
-    with folder_aside(out) as aside:
-        save_localizer(localizer, aside / LOCALIZER)
-        table.to_csv(aside / "cross_validated.csv", index=False)
-    whole = table.iloc[-1]
-    return Found(
-        rule=localizer.attrs["rule"],
-        n_selected=int(localizer["mask"].sum()),
-        n_units=localizer.sizes["unit"],
-        d=float(whole["d"]),
-        t=float(whole["t"]),
-        p=float(whole["p"]),
+    responses = respond(subject, stimuli, reading=settings.reading, cache=cache, progress=progress)
+    comparison = Comparison(responses, contrast)
+    localizer = localize(comparison, percent=percent, q=q, model=subject.fingerprint)
+    clusters = grow_clusters(localizer, min_size=settings.min_size, contiguity=settings.contiguity)
+    topography = subject.topography
+    figure = outlined_maps(topography.to_grid(localizer["t"]), topography.to_grid(localizer["mask"]), comparison.name)
+    return Localized(
+        localizer=localizer.assign(cluster=clusters),
+        cross_validated=cross_validated(comparison, percent=percent, q=q),
+        figure=figure,
+        stimuli=stamp(stimuli, name),
     )
 
 
-def export_maps(source: str | Path, stimuli: pd.DataFrame, wanted: Sequence[Contrast], out: Path) -> list[Path]:
-    """Write the sheets of a model as flat surfaces with its t-maps, and return the files.
+def export_maps(
+    subject: Subject,
+    stimuli: pd.DataFrame,
+    contrasts: Sequence[Contrast],
+    out: Path,
+    *,
+    cache: Path | None = None,
+    progress: Progress = SILENT,
+) -> list[Path]:
+    """Write the sheets of a subject as flat surfaces with its t-maps, and return the files.
 
     Args:
-        source: The model.
+        subject: The subject.
         stimuli: The texts.
-        wanted: A map for each of these contrasts.
+        contrasts: A map for each of these.
         out: The folder.
+        cache: A folder in which responses are kept.
+        progress: Told how many texts are read.
     """
-    responses, topo, _ = _responses(source, stimuli)
-    maps = [contrast(responses_to(responses, one), one.a, one.b)["t"] for one in wanted]
-    names = xr.DataArray([one.name for one in wanted], dims="contrast", name="contrast")
-    return export_sheet(topo, xr.concat(maps, dim=names), out)
-
-
-def _responses(
-    source: str | Path, stimuli: pd.DataFrame, reading: Reading = READING
-) -> tuple[xr.DataArray, Topography, str]:
-    subject = load(source)
-    responses = respond(subject, stimuli, reading=reading, progress=True, cache=cache_folder())
-    return responses, subject.topography, subject.fingerprint
+    responses = respond(subject, stimuli, cache=cache, progress=progress)
+    maps = [Comparison(responses, contrast).t.drop_attrs() for contrast in contrasts]
+    names = xr.DataArray([contrast.name for contrast in contrasts], dims="contrast", name="contrast")
+    return export_sheet(subject.topography, xr.concat(maps, dim=names), out)

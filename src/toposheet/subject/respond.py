@@ -16,11 +16,11 @@ import torch
 import xarray as xr
 from torch import Tensor
 from torch.distributed.tensor import DTensor
-from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from toposheet.cache import recall
 from toposheet.errors import UserError
+from toposheet.progress import SILENT, Progress
 from toposheet.settings import READING, Reading
 from toposheet.subject.subject import Subject
 from toposheet.topography import Topography
@@ -34,7 +34,7 @@ def respond(
     *,
     reading: Reading = READING,
     batch_size: int = 32,
-    progress: bool = False,
+    progress: Progress = SILENT,
     cache: str | Path | None = None,
 ) -> xr.DataArray:
     """Return the response of every unit to every stimulus, over the text's own tokens.
@@ -47,7 +47,7 @@ def respond(
         stimuli: A table with columns `text` and `condition`; further columns become coordinates as well.
         reading: How a text is read, and what a response is.
         batch_size: How many texts are read at once; texts of like length are read together.
-        progress: Show a progress bar where there is a terminal.
+        progress: Told how many texts are read.
         cache: A folder in which responses are kept, and found when an equal subject reads the same tokens in the same
             way again; the least recently used go when it holds over 4 GB. A model with somebody else's hooks is read
             anew.
@@ -105,13 +105,12 @@ def _check_columns(stimuli: pd.DataFrame) -> None:
 
 
 def _responses(
-    subject: Subject, tokens: list[tuple[list[int], list[bool]]], batch_size: int, progress: bool, pooling: str
+    subject: Subject, tokens: list[tuple[list[int], list[bool]]], batch_size: int, progress: Progress, pooling: str
 ) -> np.ndarray:
     topo = subject.topography
     order = np.argsort([len(ids) for ids, _ in tokens], kind="stable")
     responses = np.empty((len(tokens), sum(topo.widths.values())), dtype=np.float32)
-    bar = tqdm(total=len(order), desc="responses", unit="text", disable=None if progress else True, leave=False)
-    with bar, subject.running() as model, _evaluating(model):
+    with subject.running() as model, _evaluating(model):
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             ids, attended, own = _padded([tokens[row] for row in rows], model.device)
@@ -120,7 +119,7 @@ def _responses(
                 model.base_model(input_ids=ids, attention_mask=attended, use_cache=False)
             pooled = [(weights @ activations[tap].float()).squeeze(1) for tap in topo.taps]
             responses[rows] = torch.cat(pooled, dim=1).cpu().numpy()
-            bar.update(len(rows))
+            progress("reading texts", start + len(rows), len(order))
     return responses
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from toposheet import __version__
 from toposheet.figures.numbers import number, signed
 from toposheet.files import write_file
 from toposheet.train.snapshots import PER_CONDITION
+from toposheet.version import __version__
 
 CARD = "README.md"
 

@@ -9,16 +9,14 @@ import numpy as np
 import pandas as pd
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from toposheet.cortex.analysis import analyse
-from toposheet.cortex.statistics import summary_of
+from toposheet.cortex import Comparison, map_statistics
+from toposheet.cortex.contrast_maps import contrast_maps as maps_of
 from toposheet.errors import UserError
 from toposheet.figures.files import write_figure
 from toposheet.figures.maps import contrast_maps
 from toposheet.files import folder_aside, write_file
 from toposheet.hub import first_line
 from toposheet.recipes import Recipe
-from toposheet.settings import Settings
-from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.sentences import sentences_and_nonwords
 from toposheet.subject import Subject, respond, token_counter
 from toposheet.topography import Topography
@@ -100,17 +98,16 @@ class Snapshots:
         self._last = update
         if not self._write:
             return
-        language = Contrast(*_CONDITIONS)
-        settings = Settings(fwhm_mm=(), controls=False, seed=self._recipe.seed)
-        found = analyse(responses, self._topo, [language], settings)
-        rows = summary_of(found.statistics)
+        comparison = Comparison(responses, *_CONDITIONS)
+        rows = map_statistics(comparison, fwhm_mm=(0.0,), seed=self._recipe.seed)
         rows.insert(0, "update", update)
         self._rows = pd.concat([self._rows, rows], ignore_index=True) if len(self._rows) else rows
         name = f"after {update:,} updates"
-        t = found.maps["t"].isel(contrast=0).expand_dims(panel=[name])
+        shapes = {sheet: s.shape for sheet, s in self._topo.sheets.items()}
+        t = maps_of(comparison, shapes)["t"].isel(contrast=0, negative_control=0).expand_dims(panel=[name])
         values = {(name, 0.0, sheet): i for sheet, i in zip(rows["sheet"], rows["morans_i"], strict=True)}
         with folder_aside(self._out / PICTURES) as aside:
-            figure = contrast_maps(t, values, language.name)
+            figure = contrast_maps(t, values, comparison.name)
             write_figure(figure, aside / f"update-{update:08d}.png", "synthetic")
         write_file(self._out / TABLE, self._rows.to_csv(index=False))
 

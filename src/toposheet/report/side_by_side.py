@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS
+from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.errors import UserError
 from toposheet.figures.comparison import comparison
 from toposheet.figures.files import save_figure, stamp
 from toposheet.files import folder_aside
-from toposheet.report.results import COMPARISON, STATISTICS, TEXTS, read_contrasts, read_settings, without_control
+from toposheet.report.page import FIGURES
+from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
+from toposheet.report.sections.stimuli import TEXTS
+from toposheet.results import Results, Table
 from toposheet.stats.bootstrap import hierarchical_bootstrap
 
 COMPARED = {"morans_i": "Moran's I", "cross_half_i": "cross-half I", "significant_fraction": "units significant"}
 _OF_PLACES = ("morans_i", "cross_half_i")  # how many units are significant is the same wherever they are
+SIDE_BY_SIDE = Table(
+    "compare.csv",
+    {"contrast": "text", "fwhm_mm": "number", "statistic": "text", "group": "text", "n_models": "count",
+     "n_taps": "count", "value": "number", "low": "number", "high": "number", "null_mean": "number",
+     "label_null_mean": "number", **dict.fromkeys(NEGATIVE_CONTROLS, "number"), "difference": "number",
+     "difference_low": "number", "difference_high": "number"},
+    "a statistic of a group of models, beside the first group",
+)  # fmt: skip
 RESAMPLES, ENOUGH = 5000, 10  # with 5 models an interval of 95 % covered 81 % in simulations, with 10 91 %
 
 
@@ -48,32 +60,57 @@ def grouped(models: Sequence[str]) -> dict[str, dict[str, str]]:
     return groups
 
 
-def write_comparison(groups: Mapping[str, Sequence[str]], out: Path, resamples: int = RESAMPLES, seed: int = 0) -> str:
-    """Write `compare.csv` and figures from what `compute` left in a folder, and return the table in words.
+@dataclass(frozen=True, eq=False)
+class SideBySide:
+    """Several models side by side.
 
     Args:
+        table: See `compared`.
         groups: The names of the models of each group.
-        out: The folder.
+        results: What the models gave.
+    """
+
+    table: pd.DataFrame
+    groups: Mapping[str, Sequence[str]]
+    results: Results
+
+    def __str__(self) -> str:
+        raw = self.table[self.table["fwhm_mm"] == self.table["fwhm_mm"].min()].drop(columns=["fwhm_mm", "n_taps"])
+        shown = raw.dropna(axis="columns", how="all")
+        few = [group for group, models in self.groups.items() if len(models) < ENOUGH]
+        note = "" if not few else (
+            f"\nFewer than {ENOUGH} models in {', '.join(few)}: intervals there are too narrow to stand for other "
+            "training runs (with one model they are over its taps alone)."
+        )  # fmt: skip
+        return shown.to_string(index=False, na_rep="–", float_format=lambda value: f"{value:.3f}") + note
+
+    def write(self, out: Path) -> None:
+        """Write `compare.csv` and its figure to a folder."""
+        controls = [name for name in NEGATIVE_CONTROLS if self.table[name].notna().any()]
+        figure = comparison(self.table, COMPARED, controls)
+        stimuli = stamp(self.results[TEXTS], self.results.facts["battery"])
+        with folder_aside(out / FIGURES) as aside:
+            save_figure(figure, aside, "compare", stimuli)
+        SIDE_BY_SIDE.write(self.table, out)
+
+
+def side_by_side(
+    results: Results, groups: Mapping[str, Sequence[str]], *, resamples: int = RESAMPLES, seed: int = 0
+) -> SideBySide:
+    """Return groups of models side by side.
+
+    Args:
+        results: From `compute`, of all these models.
+        groups: The names of the models of each group.
         resamples: Of the hierarchical bootstrap.
         seed: Of the resamples.
     """
-    table = compared(read_contrasts(out / STATISTICS), groups, resamples, seed)
-    figure, battery = comparison(table, COMPARED), read_settings(out)["battery"]
-    with folder_aside(out / "figures") as aside:
-        save_figure(figure, aside, "compare", stamp(pd.read_csv(out / TEXTS), battery))
-    with folder_aside(out) as aside:
-        table.to_csv(aside / COMPARISON, index=False)
-    shown = table[table["fwhm_mm"] == table["fwhm_mm"].min()].drop(columns=["fwhm_mm", "n_taps"])
-    few = [group for group, models in groups.items() if len(models) < ENOUGH]
-    note = "" if not few else (
-        f"\nFewer than {ENOUGH} models in {', '.join(few)}: intervals there are too narrow to stand for other training "
-        "runs (with one model they are over its taps alone)."
-    )  # fmt: skip
-    return shown.to_string(index=False, na_rep="–", float_format=lambda value: f"{value:.3f}") + note
+    table = compared(results[STATISTICS_OF_MODELS], groups, resamples=resamples, seed=seed)
+    return SideBySide(table, groups, results)
 
 
 def compared(
-    statistics: pd.DataFrame, groups: Mapping[str, Sequence[str]], resamples: int = RESAMPLES, seed: int = 0
+    statistics: pd.DataFrame, groups: Mapping[str, Sequence[str]], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> pd.DataFrame:
     """Return means of each group with intervals, and how they differ from those of the first group.
 
@@ -86,16 +123,15 @@ def compared(
     Returns:
         A row for each contrast, readout, statistic and group: `n_models, n_taps, value`, its 95 % percentile interval
         `low, high`, the means of the place-null `null_mean` (nan of the units significant, as many wherever they are)
-        and of the label-null `label_null_mean`, what the negative controls of the contrast give (a column each, where
-        there are any), and `difference, difference_low, difference_high` from the first group (nan for itself).
+        and of the label-null `label_null_mean`, what the negative controls of the contrast give (a column each), and
+        `difference, difference_low, difference_high` from the first group (nan for itself).
     """
     rng = np.random.default_rng(seed)
     of_taps = statistics[(statistics["tap"] != MEAN_OVER_TAPS) & statistics["statistic"].isin(COMPARED)]
     rows: list[dict[str, Any]] = []
-    controls = [name for name in CONDITIONS_OF_CONTROLS if (of_taps["control"] == name).any()]
     keys = ["contrast", "fwhm_mm", "statistic"]
-    for (contrast, fwhm, statistic), every in without_control(of_taps).groupby(keys, sort=False):  # pyright: ignore[reportGeneralTypeIssues]
-        some = every[every["control"] == ""]
+    for (contrast, fwhm, statistic), every in of_taps.groupby(keys, sort=False):  # pyright: ignore[reportGeneralTypeIssues]
+        some = every[every["negative_control"] == ""]
         reference: tuple[float, np.ndarray] | None = None
         for group, models in groups.items():
             values = _of_models(some, models)
@@ -108,8 +144,8 @@ def compared(
             row |= dict(zip(("low", "high"), np.quantile(draws, (0.025, 0.975)), strict=True))
             for column in ("null_mean", "label_null_mean") if statistic in _OF_PLACES else ("label_null_mean",):
                 row[column] = some.loc[some["model"].isin(models), column].mean()
-            for control in controls:
-                of_control = _of_models(every[every["control"] == control], models)
+            for control in NEGATIVE_CONTROLS:
+                of_control = _of_models(every[every["negative_control"] == control], models)
                 row[control] = float(np.mean([v.mean() for v in of_control])) if of_control else np.nan
             if reference is None:
                 reference = mean, draws
@@ -119,9 +155,7 @@ def compared(
                 low, high = np.quantile(difference, (0.025, 0.975))
                 row |= {"difference_low": low, "difference_high": high}
             rows.append(row)
-    columns = ["contrast", "fwhm_mm", "statistic", "group", "n_models", "n_taps", "value", "low", "high", "null_mean",
-               "label_null_mean", *controls, "difference", "difference_low", "difference_high"]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
+    return SIDE_BY_SIDE.frame(rows)
 
 
 def _of_models(rows: pd.DataFrame, models: Sequence[str]) -> list[np.ndarray]:

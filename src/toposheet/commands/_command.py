@@ -1,0 +1,53 @@
+"""What a command is: a function whose parameters are its options. It is parsed first and called later."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Union
+
+import tyro
+
+Parsed = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of the command line.
+
+    Args:
+        place: Where `toposheet --help` lists it: commands are in the order of this number.
+        parser: Takes the options and returns the command, ready to be called; its docstring is the help. From
+            `deferred` or `group`.
+        goes_on: Whether the same command goes on where an interrupted one stopped.
+        parser_for: Returns the parser for given arguments, of which it takes out what it has read. None: `parser`
+            takes all arguments.
+    """
+
+    place: int
+    parser: Callable[..., Parsed]
+    goes_on: bool = False
+    parser_for: Callable[[list[str]], Callable[..., Parsed]] | None = None
+
+
+def deferred(command: Callable[..., None]) -> Callable[..., Parsed]:
+    """Return a function that takes the options of a command now and runs it later, so that parsing is only parsing."""
+
+    @functools.wraps(command)
+    def parsed(*args: Any, **kwargs: Any) -> Parsed:
+        return functools.partial(command, *args, **kwargs)
+
+    return parsed
+
+
+def group(description: str, **commands: Callable[..., Parsed]) -> Callable[..., Parsed]:
+    """Return a command of commands: `toposheet GROUP COMMAND ...`."""
+    parsers = [Annotated[Any, tyro.conf.subcommand(name, constructor=command)] for name, command in commands.items()]
+
+    def parsed(command: Any) -> Parsed:
+        return command
+
+    parsed.__doc__ = description
+    parsed.__annotations__["command"] = Union[*parsers, Annotated[None, tyro.conf.Suppress]]  # a union takes two
+    return parsed

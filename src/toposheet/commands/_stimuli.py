@@ -1,0 +1,148 @@
+"""The options by which commands are given stimuli, contrasts and models, and what they stand for."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from toposheet.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from toposheet.stimuli.contrasts import Contrast
+    from toposheet.stimuli.studies import Battery
+    from toposheet.subject import Subject
+
+Model = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
+
+
+@dataclass(frozen=True)
+class StimulusOptions:
+    """Where stimuli are, and what they are called there.
+
+    Args:
+        text_column: Column of a CSV file that has the texts.
+        condition_column: Column that has the conditions.
+        where: Only texts of a CSV file with a value in a column, COLUMN=VALUE.
+        data: Where the files of published sets are. None: TOPOSHEET_DATA.
+    """
+
+    text_column: str = "text"
+    condition_column: str = "condition"
+    where: str | None = None
+    data: Path | None = None
+
+
+AS_USUAL = StimulusOptions()
+
+
+def read_table(stimuli: str | None, subject: Subject | None, options: StimulusOptions = AS_USUAL) -> pd.DataFrame:
+    """Return stimuli: of a CSV file, of a set by its name, or those that come with a model.
+
+    Args:
+        stimuli: The file or the set. None: those of the model.
+        subject: The model that sets are made for, None for none.
+        options: What is where.
+    """
+    from toposheet.stimuli.studies import named_stimuli
+    from toposheet.stimuli.table import read_stimuli
+
+    if stimuli is None:
+        assert subject is not None, "stimuli are of a model or named"
+        return subject.stimuli()
+    if Path(stimuli).suffix or Path(stimuli).exists():
+        return read_stimuli(stimuli, options.text_column, options.condition_column)
+    return named_stimuli(stimuli, None if subject is None else subject.reader, options.data)
+
+
+def read_contrasts(
+    table: pd.DataFrame, contrasts: Sequence[str], options: StimulusOptions = AS_USUAL
+) -> tuple[Contrast, ...]:
+    """Return the contrasts that are asked for of stimuli, checked.
+
+    Args:
+        table: The stimuli.
+        contrasts: Each `A:B` or `A-B`.
+        options: Where the texts are chosen from.
+
+    Raises:
+        UserError: there is none, one does not fit the stimuli, or `--where` is not COLUMN=VALUE.
+    """
+    from toposheet.stimuli.contrasts import parse_contrast
+
+    column, sign, value = (options.where or "").partition("=")
+    if options.where and not (column and sign and value):
+        raise UserError(f"--where is {options.where!r}: write it as COLUMN=VALUE")
+    conditions = list(dict.fromkeys(table["condition"].astype(str)))
+    if not contrasts:
+        raise UserError(f"say what to compare with --contrast A:B; the conditions are: {', '.join(conditions)}")
+    within = (column, value) if options.where else None
+    try:
+        parsed = tuple(dict.fromkeys(parse_contrast(text, conditions, within) for text in contrasts))
+    except UserError as error:
+        raise UserError(f"{table.attrs.get('source', 'the stimuli')}: {error}") from None
+    for contrast in parsed:
+        contrast.check(table)
+    return parsed
+
+
+def read_battery(
+    stimuli: str,
+    subject: Subject,
+    contrasts: Sequence[str],
+    options: StimulusOptions = AS_USUAL,
+    pairs: Path | None = None,
+) -> Battery:
+    """Return the studies of a report.
+
+    Args:
+        stimuli: `synthetic`, `published`, a CSV file or the name of a set.
+        subject: The model that self-made stimuli are made for.
+        contrasts: What is compared in a file.
+        options: What is where.
+        pairs: Pairs of nouns and of verbs, beside published stimuli.
+
+    Raises:
+        UserError: the options do not fit each other, or stimuli and contrasts do not.
+    """
+    from toposheet.stimuli.studies import (
+        PUBLISHED,
+        SYNTHETIC,
+        battery_of_table,
+        published_battery,
+        synthetic_battery,
+    )
+
+    if pairs is not None and stimuli != PUBLISHED:
+        raise UserError(f"--pairs goes with --stimuli {PUBLISHED}, not with {stimuli}")
+    if stimuli in (SYNTHETIC, PUBLISHED):
+        if contrasts or options.where:
+            option = "--contrast" if contrasts else "--where"
+            raise UserError(f"{option} is for a CSV file: {stimuli} stimuli come with their contrasts")
+        if stimuli == PUBLISHED:
+            return published_battery(options.data, pairs)
+        subject.check_tokenizer()
+        return synthetic_battery(subject.reader)
+    table = read_table(stimuli, subject, options)
+    return battery_of_table(stimuli, table, read_contrasts(table, contrasts, options))
+
+
+def check_out(out: Path) -> None:
+    """Refuse a folder that cannot be written to before any work is done.
+
+    Raises:
+        UserError: it, or the nearest folder above it that exists, cannot be written to.
+    """
+    existing = out.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    try:
+        Path(tempfile.mkdtemp(dir=existing, prefix=".writing-")).rmdir()
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {existing} says {error.strerror or error}") from None

@@ -1,0 +1,95 @@
+"""`toposheet brain`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from toposheet.commands._command import Command, deferred, group
+from toposheet.commands._stimuli import AS_USUAL, Model, StimulusOptions, check_out, read_contrasts, read_table
+from toposheet.errors import UserError
+from toposheet.settings import check_seed
+
+
+@deferred
+def moran(
+    map: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MAP")],
+    hemisphere: Literal["left", "right"] = "left",
+    variable: str = "t_values",
+    which: int = 0,
+    permutations: int = 0,
+    seed: int = 0,
+    figure: Path | None = None,
+) -> None:
+    """A surface map's Moran's I, over its mesh.
+
+    Args:
+        map: GIFTI (.gii), NetCDF (.nc) or CIFTI dense scalar (.dscalar.nii) file on fs_LR 32k or fsaverage5.
+        hemisphere: Which, where the file does not say.
+        variable: Of a NetCDF file.
+        which: Which data array of a GIFTI or row of a CIFTI file, from 0.
+        permutations: Draws of the null in which the values change places; 0 for none.
+        seed: Of the draws.
+        figure: Draw the map to this PNG or PDF file.
+    """
+    check_seed(seed)
+    if figure is not None:
+        if figure.suffix not in (".png", ".pdf", ".svg") or figure.is_dir():
+            raise UserError(f"--figure is {figure}: name a file that ends in .png, .pdf or .svg")
+        check_out(figure.parent)
+    from toposheet.brain.surface import read_surface_map, surface_morans_i
+
+    surface = read_surface_map(map, hemisphere, variable=variable, which=which)
+    found = surface_morans_i(surface, permutations, seed)
+    undefined = math.isnan(found.morans_i)
+    why = " (undefined: the map is constant, or no two of its vertices are neighbours)" if undefined else ""
+    print(f"Moran's I = {found.morans_i:.3f}{why}")
+    where = f"{surface.space}, {surface.hemisphere}"
+    print(f"{found.n_vertices:,} finite non-zero vertices of {len(surface.values):,} ({where})")
+    if permutations and not undefined:
+        null = f"{found.null_mean:.3f} ± {found.null_sd:.3f}"
+        print(f"null of {permutations} shuffles: {null}, z = {found.z:.1f}, p = {found.p:.3g}")
+    if figure is not None:
+        from toposheet.figures.files import write_figure
+        from toposheet.figures.surface import surface_figure
+
+        figure.parent.mkdir(parents=True, exist_ok=True)
+        write_figure(surface_figure(surface, map.name), figure)
+        print(f"The figure: {figure.resolve()}")
+
+
+@deferred
+def export(
+    model: Model,
+    out: Path,
+    stimuli: str | None = None,
+    contrast: tuple[str, ...] = (),
+    options: StimulusOptions = AS_USUAL,
+) -> None:
+    """A model's maps as flat surfaces (GIFTI) that neuroimaging tools open: a mesh and its t-maps for each sheet.
+
+    Args:
+        model: A model folder, hub id, or shipped model.
+        out: Folder for the .surf.gii and .func.gii files.
+        stimuli: CSV file, or the name of a set. None: those that come with the model.
+        contrast: Conditions to compare, A:B. None, for the model's own stimuli: sentence:nonword.
+        options: Where stimuli are, and what they are called there.
+    """
+    check_out(out)
+    from toposheet.cache import cache_folder
+    from toposheet.progress import shown
+    from toposheet.report.localizing import export_maps
+    from toposheet.subject import load
+
+    subject = load(model)
+    table = read_table(stimuli, subject, options)
+    parsed = read_contrasts(table, contrast or (("sentence:nonword",) if stimuli is None else ()), options)
+    with shown("text") as progress:
+        files = export_maps(subject, table, parsed, out, cache=cache_folder(), progress=progress)
+    print(f"{len(files)} files: {out.resolve()}")
+
+
+COMMAND = Command(place=100, parser=group("The brain's surface, and sheets as surfaces.", moran=moran, export=export))

@@ -1,0 +1,53 @@
+"""`toposheet compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from toposheet.commands._command import Command, deferred
+from toposheet.commands._stimuli import AS_USUAL, StimulusOptions, check_out, read_battery
+from toposheet.settings import DEFAULT, Settings
+
+
+@deferred
+def compare(
+    models: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[GROUP=]MODEL [...]")],
+    out: Path,
+    stimuli: str = "synthetic",
+    contrast: tuple[str, ...] = (),
+    options: StimulusOptions = AS_USUAL,
+    settings: Settings = DEFAULT,
+) -> None:
+    """Several models side by side, seeds of one group together, with hierarchical bootstrap intervals.
+
+    Args:
+        models: Model folders, hub ids or shipped models; models named GROUP=MODEL belong together (seeds of one
+            objective), others are groups of their own.
+        out: Folder for compare.csv, the tables and figures.
+        stimuli: synthetic, published, or a CSV file.
+        contrast: Conditions of your CSV file to compare, A:B (or A-B).
+        options: Where stimuli are, and what they are called there.
+        settings: How responses are read and analysed.
+    """
+    check_out(out)
+    from toposheet.commands._report import computed, print_left_out
+    from toposheet.report import side_by_side
+    from toposheet.report.side_by_side import grouped
+    from toposheet.subject import load
+
+    groups = grouped(models)
+    every = {name: model for members in groups.values() for name, model in members.items()}
+    subject = load(next(iter(every.values())))
+    battery = read_battery(stimuli, subject, contrast, options)
+    page = computed(every, subject, battery, out, settings)
+    found = side_by_side(page.results, {group: list(members) for group, members in groups.items()}, seed=settings.seed)
+    found.write(out)
+    print(found)
+    print_left_out(page.results)
+    print(f"The comparison: {out.resolve()} (compare.csv, statistics.csv, figures)")
+
+
+COMMAND = Command(place=90, parser=compare)

@@ -1,0 +1,39 @@
+"""`toposheet demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toposheet.commands._command import Command, deferred
+from toposheet.commands._stimuli import check_out
+
+
+@deferred
+def demo(out: Path = Path("runs/demo"), recipe: str = "demo", permutations: int = 99) -> None:
+    """The whole path, small, on this machine: text, a topographic model and its control, maps, a report.
+
+    Stopped, it goes on where it was when it is called again.
+
+    Args:
+        out: Folder that everything goes to.
+        recipe: What is trained; `tiny` takes seconds and shows nothing.
+        permutations: Draws of each null.
+    """
+    from toposheet import recipes
+
+    chosen = recipes.named(recipe)
+    check_out(out)
+    from toposheet import demo as whole_path
+    from toposheet.commands._report import print_summary
+    from toposheet.report import folder
+    from toposheet.report.page import PAGE
+
+    checks = whole_path.run(chosen, out, permutations=permutations, say=lambda line: print(line, flush=True))
+    print()
+    for check in checks:
+        print(f"  {'✓' if check.holds else '✗'} {check.claim}: {check.value:.3f} ({check.bound})")
+    print_summary(folder.read(out))
+    print(f"\nThe report: {(out / PAGE).resolve()}")
+
+
+COMMAND = Command(place=10, parser=demo, goes_on=True)

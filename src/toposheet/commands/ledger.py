@@ -1,0 +1,51 @@
+"""`toposheet ledger`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from toposheet.commands._command import Command, deferred
+from toposheet.commands._stimuli import Model, StimulusOptions, check_out, read_battery
+from toposheet.settings import DEFAULT, Settings
+
+
+@deferred
+def ledger(
+    model: Model,
+    control: str | None = None,
+    stimuli: Literal["synthetic", "published"] = "synthetic",
+    pairs: Path | None = None,
+    out: Path = Path("runs/ledger"),
+    data: Path | None = None,
+    settings: Settings = DEFAULT,
+) -> None:
+    """The numbers TopoLM published against those of a model, with nulls and a verdict.
+
+    Args:
+        model: A model folder, hub id, or shipped model.
+        control: A model without topography. None: that of a shipped model.
+        stimuli: published (read from files you have), or synthetic: others, so that no value need agree.
+        pairs: Noun and verb pairs in the format of Elli et al. (run, block, class, category, pair) for the published
+            stimuli, which have none.
+        out: Folder for ledger.md and ledger.csv.
+        data: Where the files of published sets are. None: TOPOSHEET_DATA.
+        settings: How responses are read and analysed.
+    """
+    check_out(out)
+    from toposheet.commands._report import computed, print_left_out, with_control
+    from toposheet.report.ledger import PAGE
+    from toposheet.report.ledger import ledger as against_published
+    from toposheet.subject import load
+
+    subject = load(model)
+    battery = read_battery(stimuli, subject, (), StimulusOptions(data=data), pairs)
+    page = computed(with_control(model, control), subject, battery, out, settings)
+    found = against_published(page)
+    found.write(out)
+    print(found)
+    print_left_out(page.results)
+    print(f"The ledger: {(out / PAGE).resolve()} (and ledger.csv)")
+
+
+COMMAND = Command(place=80, parser=ledger)

@@ -1,0 +1,46 @@
+"""`toposheet map`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toposheet.commands._command import Command, deferred
+from toposheet.commands._stimuli import AS_USUAL, Model, StimulusOptions, check_out, read_contrasts, read_table
+from toposheet.settings import DEFAULT, Settings
+
+
+@deferred
+def map_contrasts(
+    model: Model,
+    stimuli: str,
+    contrast: tuple[str, ...],
+    out: Path,
+    options: StimulusOptions = AS_USUAL,
+    settings: Settings = DEFAULT,
+) -> None:
+    """Map contrasts between conditions on the sheets of a model, raw and with readout, each with its nulls.
+
+    Args:
+        model: A model folder, hub id, or shipped model.
+        stimuli: CSV file with a text and a condition in every row, or the name of a set (toposheet stimuli list).
+        contrast: Conditions to compare, A:B (or A-B); several if you like.
+        out: Folder for summary.csv, statistics.csv, maps.nc, clusters.csv and figures.
+        options: Where stimuli are, and what they are called there.
+        settings: How responses are read and analysed.
+    """
+    check_out(out)
+    from toposheet.commands._report import computed, print_summary
+    from toposheet.report import write_figures
+    from toposheet.stimuli.studies import battery_of_table
+    from toposheet.subject import load
+
+    subject = load(model)
+    table = read_table(stimuli, subject, options)
+    battery = battery_of_table(stimuli, table, read_contrasts(table, contrast, options))
+    page = computed({subject.name: model}, subject, battery, out, settings)
+    write_figures(page, out)
+    print_summary(page.results)
+    print(f"\nThe maps: {out.resolve()} (summary.csv, statistics.csv, maps.nc, clusters.csv, figures)")
+
+
+COMMAND = Command(place=50, parser=map_contrasts)

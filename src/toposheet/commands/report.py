@@ -1,0 +1,50 @@
+"""`toposheet report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toposheet.commands._command import Command, deferred
+from toposheet.commands._stimuli import AS_USUAL, Model, StimulusOptions, check_out, read_battery
+from toposheet.settings import DEFAULT, Settings
+
+
+@deferred
+def report(
+    model: Model,
+    control: str | None = None,
+    stimuli: str = "synthetic",
+    contrast: tuple[str, ...] = (),
+    pairs: Path | None = None,
+    out: Path = Path("runs/report"),
+    options: StimulusOptions = AS_USUAL,
+    settings: Settings = DEFAULT,
+) -> None:
+    """Every analysis of a model, beside its control, in one HTML file.
+
+    Args:
+        model: A model folder, hub id, or shipped model.
+        control: The same of a model without topography. None: that of a shipped model.
+        stimuli: synthetic (made from packages, of text that the recipe of MODEL holds out), published (read from
+            files you have), or a CSV file.
+        contrast: Conditions of your CSV file to compare, A:B (or A-B).
+        pairs: Noun and verb pairs in the format of Elli et al. (run, block, class, category, pair) for the published
+            stimuli, which have none.
+        out: Folder for report.html, the tables, maps.nc and figures (PNG and PDF).
+        options: Where stimuli are, and what they are called there.
+        settings: How responses are read and analysed.
+    """
+    check_out(out)
+    from toposheet.commands._report import computed, print_summary, with_control
+    from toposheet.report import write_report
+    from toposheet.subject import load
+
+    subject = load(model)
+    battery = read_battery(stimuli, subject, contrast, options, pairs)
+    page = computed(with_control(model, control), subject, battery, out, settings)
+    html = write_report(page, out)
+    print_summary(page.results)
+    print(f"\nThe report: {html.resolve()}")
+
+
+COMMAND = Command(place=70, parser=report)

@@ -1,0 +1,79 @@
+"""`toposheet train`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from toposheet import recipes
+from toposheet.commands._command import Command, Parsed, deferred
+from toposheet.commands._stimuli import check_out
+from toposheet.errors import UserError
+from toposheet.recipes import Recipe
+
+
+def parser_of(chosen: Recipe) -> Callable[..., Parsed]:
+    """Return the command `train` for one recipe, whose fields are then the defaults of its options."""
+
+    @deferred
+    def train(
+        recipe: Annotated[Recipe, tyro.conf.arg(name="")] = chosen,
+        data: Path | None = None,
+        out: Path | None = None,
+        log_to: tuple[str, ...] = (),
+        stop_with: Path | None = None,
+        on_other_machine: bool = False,
+    ) -> None:
+        """Train the model of a recipe; any field of the recipe can be changed.
+
+        The same command goes on with a run that was stopped. Under `torchrun --nproc-per-node N --no-python` the
+        processes share every update.
+
+        Args:
+            recipe: What is trained.
+            data: Folder of prepared text. None: the built-in text is prepared in OUT/text.
+            out: The model folder. None: runs/RECIPE.
+            log_to: Trackers besides OUT/metrics.jsonl: tensorboard, wandb, trackio.
+            stop_with: A finished run: end at the update at which it ended, as its control of equal compute.
+            on_other_machine: Go on with a run that was begun on other hardware or by another number of processes.
+        """
+        out = out or Path("runs") / recipe.name
+        check_out(out)
+        from toposheet.text.pipeline import prepare_builtin
+        from toposheet.train.claims import RESULT, claim, stopping_with
+        from toposheet.train.log import check_trackers
+        from toposheet.train.loop import train
+        from toposheet.train.parallel import check_processes, this_process
+
+        if stop_with is not None:
+            recipe = stopping_with(recipe, stop_with)
+        state = this_process()
+        claim(out, recipe)  # before text is prepared for it
+        check_trackers(log_to)
+        check_processes(recipe, state.num_processes)
+        if data is None:
+            data = out / "text"
+            with state.main_process_first():
+                prepare_builtin(data, recipe)
+        train(recipe, data, out, log_to, on_other_machine)
+        state.print(f"The model: {out.resolve()} (losses in {RESULT}, all updates in metrics.jsonl)")
+        state.destroy_process_group()
+
+    return train
+
+
+def parser_for(arguments: list[str]) -> Callable[..., Parsed]:
+    """Return the parser of `train` for the recipe that the arguments begin with, which is taken out of them.
+
+    Raises:
+        UserError: there is no recipe, or none of that name.
+    """
+    if not arguments or arguments[0].startswith("-"):
+        raise UserError(f"train needs a recipe first: toposheet train {{{','.join(recipes.RECIPES)}}} ...")
+    return parser_of(recipes.named(arguments.pop(0)))
+
+
+COMMAND = Command(place=30, parser=parser_of(recipes.demo()), goes_on=True, parser_for=parser_for)

@@ -1,0 +1,197 @@
+"""The numbers of a report: every section's analysis of one or more subjects, as results."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from toposheet.cortex import Comparison, negative_controls
+from toposheet.cortex.contrast_maps import contrast_maps, joined
+from toposheet.cortex.negative_controls import left_out
+from toposheet.cortex.profiles import RESAMPLES
+from toposheet.progress import SILENT, Progress
+from toposheet.report.section import MeasuredStudy, MeasuredSubject, Section, sections_in_order
+from toposheet.results import Results, Table
+from toposheet.settings import DEFAULT, Settings
+from toposheet.stimuli.studies import Battery, Study
+from toposheet.subject import Subject, load, local_folder, respond
+from toposheet.topography.storage import read_topography
+
+
+def compute(
+    models: Mapping[str, Subject | str | Path],
+    battery: Battery,
+    *,
+    settings: Settings = DEFAULT,
+    cache: Path | None = None,
+    progress: Progress = SILENT,
+) -> Results:
+    """Return everything that a battery of studies says of models.
+
+    Args:
+        models: A name for each model: a subject, or a folder, hub id or shipped model, which is opened in its turn.
+        battery: The studies.
+        settings: How responses are read and analysed.
+        cache: A folder in which responses are kept.
+        progress: Told what is being computed, and how much of it is done.
+
+    Returns:
+        The tables of all sections, maps of t, q and d over (model, contrast, negative_control, fwhm_mm, sheet, y, x),
+        and what decided the numbers.
+
+    Raises:
+        NotFound: there is no such model.
+        UserError: a folder is no model with sheets, or stimuli and contrasts do not fit.
+    """
+    for study in battery.studies:
+        for contrast in study.contrasts:
+            contrast.check(study.stimuli)
+    for source in models.values():
+        if not isinstance(source, Subject):
+            read_topography(local_folder(source))  # what is no model is refused before the first is mapped
+    sections = sections_in_order()
+    steps = _Steps(progress, len(models) * len(battery.studies))
+    rows: dict[Table, list[pd.DataFrame]] = {}
+    maps: dict[str, xr.Dataset] = {}
+    identities: dict[str, dict[str, Any]] = {}
+    for name, source in models.items():
+        subject = source if isinstance(source, Subject) else load(source)
+        measuring = _Measuring(name, subject, battery, settings, sections, rows)
+        maps[name] = measuring.run(cache, steps)
+        identities[name] = {
+            "source": str(subject.source or subject.name),
+            "folder": str(subject.folder or ""),
+            "fingerprint": subject.fingerprint,
+            "taps": list(subject.topography.widths),
+            "units": sum(subject.topography.widths.values()),
+        }
+    for section in sections.values():
+        for table, frame in section.of_battery(battery).items():
+            rows.setdefault(table, []).append(frame)
+    tables = {table: table.frame(_joined(frames)) for table, frames in rows.items()}
+    return Results(tables, _every_model(maps), what_decides(battery, settings) | {"models": identities})
+
+
+class _Measuring:
+    """The analysis of one subject; rows are added to the tables as they are found, so that little is held at once."""
+
+    def __init__(
+        self,
+        name: str,
+        subject: Subject,
+        battery: Battery,
+        settings: Settings,
+        sections: Mapping[str, Section],
+        rows: dict[Table, list[pd.DataFrame]],
+    ) -> None:
+        self._name, self._subject, self._battery, self._settings = name, subject, battery, settings
+        self._sections, self._rows = sections, rows
+        self._shapes = {sheet: s.shape for sheet, s in subject.topography.sheets.items()}
+        contrasts = battery.contrasts()
+        self._names = {(study, contrast): called for called, (study, contrast) in contrasts.items()}
+        self._studies: dict[str, MeasuredStudy] = {}
+
+    def run(self, cache: Path | None, steps: _Steps) -> xr.Dataset:
+        """Fill the tables, and return the maps of all contrasts."""
+        maps: list[xr.Dataset] = []
+        for study in self._battery.studies:
+            steps.begin(f"{self._name}: {study.name}")
+            maps += self._of_study(study, cache, steps)
+            steps.end()
+        measured = MeasuredSubject(self._battery, self._studies, self._comparison)
+        for section in self._sections.values():
+            self._add(section.of_subject(measured, self._settings))
+        return joined(maps) if maps else xr.Dataset()
+
+    def _of_study(self, study: Study, cache: Path | None, steps: _Steps) -> list[xr.Dataset]:
+        responses = respond(
+            self._subject, study.stimuli, reading=self._settings.reading, cache=cache, progress=steps.within
+        )
+        names = [self._names[study.name, contrast] for contrast in study.contrasts]
+        measured = self._studies[study.name] = MeasuredStudy(self._subject, study, responses, names)
+        for section in self._sections.values():
+            self._add(section.of_study(measured, self._settings), stimuli=study.name)
+        maps = []
+        for number, _ in enumerate(study.contrasts):
+            comparison = self._comparison(study.name, number)
+            controls = negative_controls(comparison, seed=self._settings.seed) if self._settings.controls else {}
+            for one in (comparison, *controls.values()):
+                for section in self._sections.values():
+                    self._add(section.of_comparison(one, self._settings), stimuli=study.name)
+                maps.append(contrast_maps(one, self._shapes, self._settings.readouts))
+        return maps
+
+    def _comparison(self, study: str, number: int) -> Comparison:
+        measured, confounds = self._studies[study], self._settings.confounds
+        contrast = measured.study.contrasts[number]
+        return Comparison(measured.responses, contrast, confounds=confounds, name=measured.names[number])
+
+    def _add(self, found: Mapping[Table, pd.DataFrame], **columns: str) -> None:
+        known = {"model": self._name, **columns}
+        for table, frame in found.items():
+            labels = {name: label for name, label in known.items() if name in table.columns}
+            self._rows.setdefault(table, []).append(frame.assign(**labels))
+
+
+class _Steps:
+    """How far a report is: so many studies of so many models, and the texts of the one that is read."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total, self._done, self._what = progress, total, 0, ""
+
+    def begin(self, what: str) -> None:
+        self._what = what
+        self._progress(what, self._done, self._total)
+
+    def within(self, what: str, done: float, total: float, /) -> None:
+        self._progress(f"{self._what}, {what}", self._done + 0.5 * done / max(total, 1), self._total)
+
+    def end(self) -> None:
+        self._done += 1
+        self._progress(self._what, self._done, self._total)
+
+
+def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return tables one after another; those without rows would spoil the types of columns."""
+    return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+
+
+def _every_model(maps: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
+    """Return the maps of all models as one dataset; sheets that a model lacks are nan."""
+    if not any(maps.values()):
+        return None
+    every = list(maps.values())
+    orders = {dim: _in_order(every, dim) for dim in ("contrast", "negative_control", "sheet")}
+    names = xr.DataArray(list(maps), dims="model", name="model")
+    return xr.concat(every, dim=names, join="outer").sel(orders)  # an outer join sorts layer 10 before layer 2
+
+
+def _in_order(datasets: list[xr.Dataset], dim: str) -> list[str]:
+    """Return the labels of a dimension, in the order in which they first come."""
+    return list(dict.fromkeys(label for dataset in datasets for label in dataset[dim].values.tolist()))
+
+
+def what_decides(battery: Battery, settings: Settings) -> dict[str, Any]:
+    """Return what decides the numbers of a report, besides the models; stored beside them as `analysis.json`."""
+    stimuli = {
+        study.name: hashlib.sha256(study.stimuli.to_csv(index=False).encode()).hexdigest() for study in battery.studies
+    }
+    grouped = [study.name for study in battery.studies if "shared_words" in study.stimuli]
+    flat = asdict(settings) | {"fwhm_mm": list(settings.readouts), "confounds": list(settings.confounds)}
+    return {
+        "battery": battery.name,
+        "contrasts": list(battery.contrasts()),
+        "language": battery.language,
+        "measured": battery.measured,
+        **flat,
+        "left_out": left_out() if settings.controls else "",
+        "grouped": grouped,
+        "resamples": RESAMPLES,
+        "stimuli": stimuli,
+    }

@@ -1,0 +1,152 @@
+"""A section of the report: one file that owns its tables, its figures, their sentences and its part of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+from toposheet.cortex import Comparison
+from toposheet.registry import Registry
+from toposheet.results import Results, Table
+from toposheet.settings import Settings
+from toposheet.stimuli.studies import Battery, Study
+from toposheet.subject import Subject
+from toposheet.train.claims import read_result
+
+Found = Mapping[Table, pd.DataFrame]
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredStudy:
+    """The responses of one subject to the stimuli of one study.
+
+    Args:
+        subject: Who responded.
+        study: To what.
+        responses: From `respond`.
+        names: What tables call the contrasts of the study.
+    """
+
+    subject: Subject
+    study: Study
+    responses: xr.DataArray
+    names: Sequence[str]
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredSubject:
+    """The responses of one subject to all studies of a battery.
+
+    Args:
+        battery: The studies.
+        studies: The responses to each, by the study's name.
+        comparison: Makes the comparison of a study's contrast: (name of the study, number of the contrast).
+    """
+
+    battery: Battery
+    studies: Mapping[str, MeasuredStudy]
+    comparison: Callable[[str, int], Comparison]
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A figure of a section, with the sentence that says what to see.
+
+    Args:
+        name: Of its files, without their ending.
+        title: Its heading.
+        sentence: Its caption.
+        figure: What is drawn.
+        stimuli: What it was made of, written below it. None: the stimuli of the report. Empty: of none.
+    """
+
+    name: str
+    title: str
+    sentence: str
+    figure: Figure
+    stimuli: str | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something that a run should show: what, how much it is, the bound, and whether it holds."""
+
+    claim: str
+    value: float
+    bound: str
+    holds: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """What the sections of a page are made of.
+
+    Args:
+        results: Tables, maps and facts.
+        folders: The folder of each model, None for one that lies in none: what its training left is read there.
+        checks: What the run should show.
+    """
+
+    results: Results
+    folders: Mapping[str, Path | None]
+    checks: Sequence[Check] = ()
+
+    @property
+    def models(self) -> list[str]:
+        """What tables call the models."""
+        return list(self.folders)
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What decided the numbers."""
+        return self.results.facts
+
+    @cached_property
+    def trained(self) -> dict[str, dict[str, Any]]:
+        """What the training of each model came to, of those that have it in their folders."""
+        results = {name: read_result(folder) for name, folder in self.folders.items() if folder is not None}
+        return {name: result for name, result in results.items() if result is not None}
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """A section of the report.
+
+    Args:
+        place: Where it stands on the page: sections are in the order of this number. Those of toposheet are at 10,
+            20, 30 ...
+        partial: Its part of the page, in Jinja. `view` gives the names in it; `pictures` are the figures of the
+            section, and `figure("NAME")` shows one.
+        view: Returns what the partial shows; None leaves the section out.
+        drawings: Returns its figures, from which `figure` chooses.
+        tables: The tables that it adds to the results.
+        of_study: Returns rows about the responses to one study, without the columns `model` and `stimuli`.
+        of_comparison: Returns rows about one comparison, without these columns.
+        of_subject: Returns rows about one subject, without the column `model`.
+        of_battery: Returns rows about the stimuli.
+    """
+
+    place: int
+    partial: str
+    view: Callable[[Page], Mapping[str, Any] | None]
+    drawings: Callable[[Page], Iterable[Drawing]] = lambda page: ()
+    tables: Sequence[Table] = field(default=())
+    of_study: Callable[[MeasuredStudy, Settings], Found] = lambda measured, settings: {}
+    of_comparison: Callable[[Comparison, Settings], Found] = lambda comparison, settings: {}
+    of_subject: Callable[[MeasuredSubject, Settings], Found] = lambda measured, settings: {}
+    of_battery: Callable[[Battery], Found] = lambda battery: {}
+
+
+SECTIONS = Registry[Section]("toposheet.report.sections", "SECTION", "report section")
+
+
+def sections_in_order() -> dict[str, Section]:
+    """Return all sections, in the order in which they stand on the page."""
+    return dict(sorted(SECTIONS.items(), key=lambda item: item[1].place))

@@ -1,0 +1,18 @@
+"""What a run should show, and whether it does."""
+
+from __future__ import annotations
+
+from toposheet.report.section import Section
+
+PARTIAL = """
+<h2>What this run should show</h2>
+<div class="scroll"><table>
+<tr><th class="left">claim</th><th>measured</th><th>bound</th><th></th></tr>
+{% for check in checks %}
+<tr><td class="left">{{ check.claim }}</td><td>{{ check.value | number(3) }}</td><td>{{ check.bound }}</td>
+<td class="{{ 'yes' if check.holds else 'no' }}">{{ "holds" if check.holds else "does not hold" }}</td></tr>
+{% endfor %}
+</table></div>
+"""
+
+SECTION = Section(place=20, partial=PARTIAL, view=lambda page: {"checks": page.checks} if page.checks else None)

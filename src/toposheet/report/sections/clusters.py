@@ -1,0 +1,86 @@
+"""Selective clusters: patches whose mass shuffled labels do not reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from toposheet.cortex import SIGNIFICANT, Comparison, selective_clusters
+from toposheet.cortex.clusters import CLUSTERS
+from toposheet.report.section import Page, Section
+from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
+from toposheet.results import Table
+from toposheet.settings import Settings
+
+CLUSTERS_OF_MODELS = CLUSTERS.beside(model="text", stimuli="text")
+
+PARTIAL = """
+<h2>Selective clusters</h2>
+<p class="lead">The claim of selectivity: {% if facts.inference == "mass" %}clusters of cells with |t| above the two-sided {{ facts.forming_p }} threshold whose mass is larger than the
+largest that shuffled labels make in any tap{% else %}connected cells whose threshold-free enhancement is larger than the largest that shuffled labels make in any tap{% endif %} (familywise p ≤ 0.05). In one map out of twenty smooth noise passes too,
+and so do random labels: that is what familywise p ≤ 0.05 means. That splits by word frequency or length may pass shows how little it takes for a cluster to be selective: compare their size. Raw maps.</p>
+<div class="scroll"><table>
+<tr><th class="left">contrast</th><th class="left">control</th><th class="left">model</th><th>clusters formed</th><th>survive</th><th>units in them</th><th>largest</th><th>smallest p</th></tr>
+{% for row in clusters.itertuples() %}
+<tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td class="left">{{ row.negative_control }}</td><td class="left">{{ row.model }}</td>
+<td>{{ row.formed }}</td><td><b>{{ row.survive }}</b></td><td>{{ row.units }}</td><td>{{ row.largest }}</td><td>{{ row.p | number(3) }}</td></tr>
+{% endfor %}
+</table></div>
+"""
+
+
+def _of_comparison(comparison: Comparison, settings: Settings) -> Mapping[Table, pd.DataFrame]:
+    tables = [
+        selective_clusters(
+            comparison.readout(fwhm),
+            permutations=settings.permutations,
+            seed=settings.seed,
+            inference=settings.inference,
+            forming_p=settings.forming_p,
+            contiguity=settings.contiguity,
+        )[0]
+        for fwhm in settings.readouts
+    ]
+    found = [table for table in tables if len(table)]
+    return {CLUSTERS_OF_MODELS: pd.concat(found, ignore_index=True) if found else tables[0]}
+
+
+def _view(page: Page) -> Mapping[str, Any] | None:
+    statistics, clusters = page.results.get(STATISTICS_OF_MODELS), page.results.get(CLUSTERS_OF_MODELS)
+    if statistics is None or clusters is None:
+        return None
+    return {"clusters": _surviving(statistics, clusters)}
+
+
+def _surviving(statistics: pd.DataFrame, clusters: pd.DataFrame) -> pd.DataFrame:
+    """Return how many clusters of each raw map survive familywise correction, and how large they are."""
+    keys = ["contrast", "negative_control", "fwhm_mm", "model"]
+    maps = statistics.loc[statistics["fwhm_mm"] == statistics["fwhm_mm"].min(), keys].drop_duplicates()
+    order = {
+        name: i for i, name in enumerate(dict.fromkeys(zip(maps["contrast"], maps["negative_control"], strict=True)))
+    }
+    rows = []
+    for row in maps.to_dict("records"):
+        formed = clusters
+        for key, value in row.items():
+            formed = formed[formed[key] == value]
+        real = formed[formed["p"] <= SIGNIFICANT]
+        rows.append(
+            row
+            | {
+                "formed": len(formed),
+                "survive": len(real),
+                "units": int(real["n_units"].sum()),
+                "largest": int(real["n_units"].max()) if len(real) else 0,
+                "p": float(formed["p"].min()) if len(formed) else float("nan"),
+            }
+        )
+    table = pd.DataFrame(rows)
+    place = [order[pair] for pair in zip(table["contrast"], table["negative_control"], strict=True)]
+    return table.iloc[np.argsort(place, kind="stable")]
+
+
+SECTION = Section(place=50, partial=PARTIAL, view=_view, tables=(CLUSTERS_OF_MODELS,), of_comparison=_of_comparison)

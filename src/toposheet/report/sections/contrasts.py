@@ -1,0 +1,195 @@
+"""Each contrast: its statistics beside their nulls, its maps, and how clustered they are."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from toposheet.cortex import Comparison
+from toposheet.cortex.negative_controls import RANDOM_LABELS
+from toposheet.cortex.statistics import STATISTICS, SUMMARY, summary_of, topography_statistics
+from toposheet.figures.clustering import clustering, clustering_bars
+from toposheet.figures.maps import contrast_maps, readout_name
+from toposheet.figures.numbers import number, signed
+from toposheet.figures.sheets import by_kind, layers_of
+from toposheet.report.section import Drawing, Page, Section
+from toposheet.results import Table
+from toposheet.settings import Settings
+
+STATISTICS_OF_MODELS = STATISTICS.beside(model="text", stimuli="text")
+SUMMARY_OF_MODELS = SUMMARY.beside(model="text")
+_DEEP = 6  # layers: models with more get a figure each where a figure has several contrasts
+
+PARTIAL = """
+<h2>Contrasts, medians over taps</h2>
+<div class="scroll"><table>
+<tr><th class="left">contrast</th><th>FWHM mm</th><th class="left">model</th><th>significant</th><th>Moran's I</th>
+<th>place-null</th><th>z</th><th>p</th><th>label-null</th><th>label z</th><th>label p</th><th>cross-half I</th></tr>
+{% for row in medians.itertuples() %}
+<tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td>{{ row.fwhm_mm }}</td><td class="left">{{ row.model }}</td>
+<td>{{ row.significant_fraction | percent }}</td><td><b>{{ row.morans_i | number }}</b></td>
+<td>{{ row.null_mean | number }} ± {{ row.null_sd | number }}</td><td>{{ row.z | number(1) }}</td><td>{{ row.p | number(3) }}</td>
+<td>{{ row.label_null_mean | number }} ± {{ row.label_null_sd | number }}</td><td>{{ row.label_z | number(1) }}</td><td>{{ row.label_p | number(3) }}</td>
+<td>{{ row.cross_half_i | number }}</td></tr>
+{% endfor %}
+</table></div>
+{{ figure("clustering-mean") }}
+{% for picture in pictures if picture.name.startswith("map-") %}
+<h3>{{ picture.title }}</h3>
+{{ figure(picture.name) }}
+{% endfor %}
+<h3>Moran's I of every tap against its nulls</h3>
+{{ figure("clustering") }}
+"""
+
+
+def _of_comparison(comparison: Comparison, settings: Settings) -> Mapping[Table, pd.DataFrame]:
+    statistics = topography_statistics(
+        comparison,
+        fwhm_mm=settings.readouts,
+        permutations=settings.permutations,
+        seed=settings.seed,
+        contiguity=settings.contiguity,
+        min_size=settings.min_size,
+    )
+    return {STATISTICS_OF_MODELS: statistics, SUMMARY_OF_MODELS: summary_of(statistics)}
+
+
+def of_interest(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of contrasts that are of interest in themselves: no negative controls."""
+    return table[table["negative_control"] == ""]
+
+
+def medians(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the medians over taps of a summary, one row for each contrast, negative control, readout and model."""
+    columns = ["significant_fraction", "morans_i", "null_mean", "null_sd", "z", "p",
+               "label_null_mean", "label_null_sd", "label_z", "label_p", "cross_half_i"]  # fmt: skip
+    keys = ["contrast", "negative_control", "fwhm_mm", "model"]
+    rows = summary.groupby(keys, sort=False)[columns].median().reset_index()
+    order = {name: {value: i for i, value in enumerate(dict.fromkeys(rows[name]))} for name in keys[:3]}
+    return rows.sort_values(list(order), key=lambda column: column.map(order[str(column.name)]), kind="stable")
+
+
+def _view(page: Page) -> Mapping[str, Any] | None:
+    if (summary := page.results.get(SUMMARY_OF_MODELS)) is None:
+        return None
+    return {"medians": medians(of_interest(summary))}
+
+
+def _drawings(page: Page) -> Iterable[Drawing]:
+    if page.results.get(SUMMARY_OF_MODELS) is None:
+        return
+    yield from _map_drawings(page)
+    statistics, summary = page.results[STATISTICS_OF_MODELS], page.results[SUMMARY_OF_MODELS]
+    bars = clustering_bars(of_interest(statistics), _contrasts(page))
+    yield Drawing("clustering-mean", "Clustering of each contrast", _BARS, bars)
+    first = _contrasts(page)[:2]
+    few = [of_interest(summary[summary["contrast"] == contrast]) for contrast in first]
+    random = summary[(summary["contrast"] == first[0]) & (summary["negative_control"] == RANDOM_LABELS)]
+    table = pd.concat([*few, random.assign(contrast=f"{first[0]}/{RANDOM_LABELS}")])
+    yield Drawing("clustering", "Moran's I of every tap against its nulls", _MARKS, clustering(table))
+
+
+def _contrasts(page: Page) -> list[str]:
+    assert page.results.maps is not None, "contrasts are mapped"
+    return page.results.maps["contrast"].values.tolist()
+
+
+def _map_drawings(page: Page) -> Iterable[Drawing]:
+    """Yield the maps of each contrast, and of the random labels of the first."""
+    maps = page.results.maps
+    assert maps is not None, "contrasts are mapped"
+    contrasts, summary = _contrasts(page), page.results[SUMMARY_OF_MODELS]
+    deep = len(layers_of(by_kind(maps["sheet"].values.tolist()))) > _DEEP
+    figures = [(together, "") for together in _together(contrasts)]
+    if RANDOM_LABELS in maps["negative_control"].values:
+        figures.append(((contrasts[0],), RANDOM_LABELS))
+    for together, control in figures:
+        t = maps["t"].sel(negative_control=control, drop=True)
+        rows = summary[summary["negative_control"] == control]
+        titles = [f"{name}/{control}" if control else name for name in together]
+        for models in [[model] for model in page.models] if deep and len(together) > 1 else [page.models]:
+            title = " and ".join(titles)
+            name = "-".join(["map", title[:80], *(models if len(models) < len(page.models) else [])])
+            figure = contrast_maps(*_panels(together, models, t, rows), title)
+            sentence = _map_sentence(together, models, medians(rows), control)
+            yield Drawing(re.sub(r"[^\w.-]+", "-", name), title, sentence, figure)
+
+
+def _together(contrasts: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the contrasts of each figure: one, but for nouns against verbs that are concrete and that are abstract."""
+    pair = ("concrete noun:verb", "abstract noun:verb")  # as in TopoLM's figure 4
+    if not set(pair) <= set(contrasts):
+        return [(contrast,) for contrast in contrasts]
+    return [pair if contrast == pair[0] else (contrast,) for contrast in contrasts if contrast != pair[1]]
+
+
+def _panels(
+    contrasts: Sequence[str], models: Sequence[str], t: xr.DataArray, summary: pd.DataFrame
+) -> tuple[xr.DataArray, dict[Any, float]]:
+    """Return maps with a panel for each model and contrast, and the Moran's I of each."""
+    maps: list[xr.DataArray] = []
+    values: dict[Any, float] = {}
+    for model, contrast in itertools.product(models, contrasts):
+        panel = model if len(contrasts) == 1 else f"{model}, {contrast}"
+        maps.append(t.sel(model=model, contrast=contrast, drop=True))
+        rows = summary[(summary["model"] == model) & (summary["contrast"] == contrast)]
+        values |= rows.assign(panel=panel).groupby(["panel", "fwhm_mm", "sheet"])["morans_i"].mean().to_dict()
+    panels = xr.DataArray(list(dict.fromkeys(panel for panel, _, _ in values)), dims="panel", name="panel")
+    return xr.concat(maps, dim=panels), values
+
+
+def _map_sentence(contrasts: Sequence[str], models: Sequence[str], middle: pd.DataFrame, control: str) -> str:
+    what = (
+        "no real difference: the labels were dealt out at random"
+        if control
+        else "red units respond more to the condition named first, blue ones to the other"
+    )
+    parts = []
+    for contrast, model in itertools.product(contrasts, models):
+        rows = middle[(middle["contrast"] == contrast) & (middle["model"] == model)].to_dict("records")
+        readouts = [
+            f"{readout_name(row['fwhm_mm'])} I = {number(row['morans_i'])} ({signed(row['z'])} place-null sd from "
+            f"{number(row['null_mean'])}; label z = {signed(row['label_z'])}; cross-half I = "
+            f"{number(row['cross_half_i'])}; {100 * row['significant_fraction']:.0f} % of units significant)"
+            for row in rows
+        ]
+        name = model if len(contrasts) == 1 else f"{model}, {contrast}"
+        parts.append(f"{name}: {', '.join(readouts)}")
+    look = "See whether red and blue form patches, or salt and pepper as where units have no places."
+    if control:
+        look = (
+            "See that a topographic model makes smooth maps even of noise: smoothness alone is no evidence "
+            "of selectivity, significance and cross-half reliability are."
+        )
+    elif (middle["fwhm_mm"] > 0).any():
+        look += " A readout smooths any map: judge its I by the distance from the null, not by its size."
+    return f"Maps of t, {what}; number below a map: Moran's I. Medians over taps — {'. '.join(parts)}. {look}"
+
+
+_BARS = (
+    "Bars: mean over taps (dots). Grey: the same statistic with units shuffled among their cells before the "
+    "readout (place-null); blue: with the labels of the stimuli shuffled (label-null). With readout even white "
+    "noise has a high Moran's I: what counts is the distance from grey. A bar no higher than blue is as smooth as "
+    "noise is in this model."
+)
+_MARKS = (
+    "Each mark is one tap, its shape says which kind. Grey bars: the same statistic with units shuffled among "
+    "their cells before the readout (place-null); blue bars: with the labels of the stimuli shuffled (label-null). "
+    "A mark above grey means the places matter; a mark above blue means this contrast makes a smoother map than "
+    "chance labels do."
+)
+
+SECTION = Section(
+    place=40,
+    partial=PARTIAL,
+    view=_view,
+    drawings=_drawings,
+    tables=(STATISTICS_OF_MODELS, SUMMARY_OF_MODELS),
+    of_comparison=_of_comparison,
+)

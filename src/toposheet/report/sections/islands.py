@@ -1,0 +1,42 @@
+"""Islands: how smooth maps are where they are significant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from toposheet.cortex.statistics import MEAN_OVER_TAPS
+from toposheet.report.section import Page, Section
+from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS, of_interest
+
+PARTIAL = """
+<h2>Islands</h2>
+<p class="lead">Moran's I of the significant units alone, mean over the taps in which it is defined (at least 30 significant units and 10 %).</p>
+<div class="scroll"><table>
+<tr><th class="left">contrast</th><th>FWHM mm</th><th class="left">model</th><th>defined in taps</th><th>Moran's I</th><th>place-null</th><th>z</th><th>p</th></tr>
+{% for row in islands.itertuples() %}
+<tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td>{{ row.fwhm_mm }}</td><td class="left">{{ row.model }}</td><td>{{ row.defined }} of {{ row.taps }}</td>
+<td>{{ row.value | number }}</td><td>{{ row.null_mean | number }} ± {{ row.null_sd | number }}</td><td>{{ row.z | number(1) }}</td><td>{{ row.p | number(3) }}</td></tr>
+{% endfor %}
+</table></div>
+"""
+
+
+def _view(page: Page) -> Mapping[str, Any] | None:
+    statistics = page.results.get(STATISTICS_OF_MODELS)
+    if statistics is None:
+        return None
+    return {"islands": _islands(of_interest(statistics[statistics["statistic"] == "islands_i"]))}
+
+
+def _islands(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return Moran's I of the significant units alone, and in how many taps there are enough of them."""
+    keys = ["contrast", "fwhm_mm", "model"]
+    whole = rows[rows["tap"] == MEAN_OVER_TAPS].set_index(keys)
+    defined = rows[rows["tap"] != MEAN_OVER_TAPS].groupby(keys, sort=False)["value"]
+    return whole.assign(defined=defined.count(), taps=defined.size()).reset_index()
+
+
+SECTION = Section(place=70, partial=PARTIAL, view=_view)

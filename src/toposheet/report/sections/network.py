@@ -1,0 +1,119 @@
+"""The language network: where it is, how it responds, and TopoLM's three criteria."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+from toposheet.cortex.language_network import language_network
+from toposheet.cortex.localizer import CROSS_VALIDATED
+from toposheet.cortex.profiles import CRITERIA, PROFILES
+from toposheet.cortex.statistics import MEAN_OVER_TAPS
+from toposheet.figures.network import language_network as network_figure
+from toposheet.report.section import Drawing, MeasuredSubject, Page, Section
+from toposheet.results import Table
+from toposheet.settings import Settings
+
+LOCALIZED = Table("localized.csv", {"model": "text", **CROSS_VALIDATED.columns}, CROSS_VALIDATED.what)
+PROFILES_OF_MODELS = PROFILES.beside(model="text")
+CRITERIA_OF_MODELS = CRITERIA.beside(model="text")
+NETWORK = Table(
+    "network.csv",
+    {"model": "text", "sheet": "text", "tap": "text", "y": "count", "x": "count", "cluster": "count"},
+    "a unit, and the number of its cluster in the language network (0: none)",
+)
+
+PARTIAL = """
+<h2>The language network</h2>
+<p class="lead">TopoLM's three criteria: units that one half of the localizer's texts selects prefer sentences in the other half
+and form clusters; the network responds more to sentences (S) than to word lists (W) and Jabberwocky (J), and to these more than
+to non-words (N), as in humans; its clusters respond alike. Values are Cohen's d over texts, or what is named; nulls are units at other places for clusters, shuffled conditions for
+consistency.</p>
+<div class="scroll"><table>
+<tr><th class="left">model</th><th class="left">criterion</th><th class="left">measure</th><th>value</th><th>null</th><th>p</th><th></th></tr>
+{% for row in criteria.itertuples() %}
+<tr{% if loop.changed(row.model) %} class="new"{% endif %}><td class="left">{{ row.model }}</td><td class="left">{{ row.criterion }}</td><td class="left">{{ row.measure }}</td>
+<td>{{ row.value | number }}</td><td>{% if row.null_mean == row.null_mean %}{{ row.null_mean | number }} ± {{ row.null_sd | number }}{% else %}–{% endif %}</td>
+<td>{{ row.p | p }}</td><td class="{{ 'yes' if row.holds else 'no' }}">{{ "holds" if row.holds else "does not hold" }}</td></tr>
+{% endfor %}
+</table></div>
+<p class="lead">{% for row in localized.itertuples() %}{{ row.model }}: odd items select {{ row.n_selected }} units ({{ row.fraction | percent }}).
+{% endfor %}</p>
+{{ figure("network") }}
+"""
+
+
+def _of_subject(measured: MeasuredSubject, settings: Settings) -> Mapping[Table, pd.DataFrame]:
+    battery = measured.battery
+    if battery.localizer is None or battery.measured is None:
+        return {}
+    network = language_network(
+        measured.comparison(battery.localizer, 0),
+        measured.studies[battery.measured].responses,
+        permutations=settings.permutations,
+        seed=settings.seed,
+        min_size=settings.min_size,
+        contiguity=settings.contiguity,
+    )
+    units = {name: network.clusters[name].values for name in ("sheet", "tap", "y", "x")}
+    return {
+        LOCALIZED: network.localized,
+        PROFILES_OF_MODELS: network.profiles,
+        CRITERIA_OF_MODELS: network.criteria,
+        NETWORK: pd.DataFrame(units | {"cluster": network.clusters.values}),
+    }
+
+
+def _view(page: Page) -> Mapping[str, Any] | None:
+    criteria, localized = page.results.get(CRITERIA_OF_MODELS), page.results.get(LOCALIZED)
+    if criteria is None or localized is None:
+        return None
+    return {"criteria": criteria, "localized": localized[localized["tap"] == MEAN_OVER_TAPS]}
+
+
+def _drawings(page: Page) -> Iterable[Drawing]:
+    if page.results.get(NETWORK) is None:
+        return
+    yield Drawing("network", "The language network", _sentence(page), _figure(page))
+
+
+def _figure(page: Page) -> Figure:
+    assert page.results.maps is not None, "a localizer is mapped"
+    contrast, profiles = page.facts["language"], page.results[PROFILES_OF_MODELS]
+    raw = {"contrast": contrast, "negative_control": "", "fwhm_mm": page.results.maps["fwhm_mm"].values.min()}
+    t, units = page.results.maps["t"].sel(raw), page.results[NETWORK]
+    index = {sheet: i for i, sheet in enumerate(t["sheet"].values.tolist())}
+    clusters = {}
+    for name in page.models:
+        grid, rows = xr.zeros_like(t.isel(model=0, drop=True)), units[units["model"] == name]
+        sheets = np.array([index[sheet] for sheet in rows["sheet"]])
+        grid.values[sheets, rows["y"].to_numpy(), rows["x"].to_numpy()] = rows["cluster"].to_numpy()
+        clusters[name] = grid
+    responses = {name: profiles[profiles["model"] == name] for name in page.models}
+    return network_figure(t, clusters, responses, contrast)
+
+
+def _sentence(page: Page) -> str:
+    tests = page.results[CRITERIA_OF_MODELS].groupby("model", sort=False)["holds"]
+    parts = [f"{name}: {int(holds.sum())} of {len(holds)} tests hold" for name, holds in tests]
+    return (
+        f"Left: the localizer's map with the outlines of clusters of at least {page.facts['min_size']} units that prefer "
+        "sentences (q < 0.05). Right: their mean absolute response to other texts. The human language network responds "
+        "more to sentences than to word lists and Jabberwocky, and to these more than to non-words. Of the criteria in "
+        f"the table above, {'; '.join(parts)}."
+    )
+
+
+SECTION = Section(
+    place=30,
+    partial=PARTIAL,
+    view=_view,
+    drawings=_drawings,
+    tables=(LOCALIZED, PROFILES_OF_MODELS, CRITERIA_OF_MODELS, NETWORK),
+    of_subject=_of_subject,
+)

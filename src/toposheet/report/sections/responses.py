@@ -1,0 +1,71 @@
+"""Whatever the contrast: dimensions, smoothness and wiring of the responses, and correlation by distance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from toposheet.cortex.response_statistics import CURVES, RESPONSES, correlation_curve, response_statistics
+from toposheet.cortex.statistics import MEAN_OVER_TAPS
+from toposheet.figures.curves import correlation_curves
+from toposheet.report.section import Drawing, MeasuredStudy, Page, Section
+from toposheet.results import Table
+from toposheet.settings import Settings
+
+RESPONSES_OF_MODELS = RESPONSES.beside(model="text", stimuli="text")
+CURVES_OF_MODELS = CURVES.beside(model="text", stimuli="text")
+
+PARTIAL = """
+<h2>Whatever the contrast</h2>
+<p class="lead">What the responses to each stimulus set say of a model, means over taps. Participation ratio: how many dimensions the
+responses of a tap fill; where it is small, few patterns make up all maps and nulls are wide. Smoothness: the width of a Gaussian that
+would make neighbours as alike as they are. Wiring: mean distance of units that respond alike; p is of values as small.</p>
+<div class="scroll"><table>
+<tr><th class="left">stimuli</th><th class="left">statistic</th><th class="left">model</th><th>value</th><th>place-null</th><th>z</th><th>p</th></tr>
+{% for row in responses.itertuples() %}
+<tr{% if loop.changed(row.stimuli, row.statistic) %} class="new"{% endif %}><td class="left">{{ row.stimuli }}</td><td class="left">{{ row.statistic }}</td><td class="left">{{ row.model }}</td><td>{{ row.value | number }}</td>
+<td>{% if row.null_mean == row.null_mean %}{{ row.null_mean | number }} ± {{ row.null_sd | number }}{% else %}–{% endif %}</td><td>{{ row.z | number(1) }}</td><td>{{ row.p | number(3) }}</td></tr>
+{% endfor %}
+</table></div>
+{{ figure("correlation") }}
+"""
+
+
+def _of_study(measured: MeasuredStudy, settings: Settings) -> Mapping[Table, pd.DataFrame]:
+    draws = {"permutations": settings.permutations, "seed": settings.seed}
+    return {
+        RESPONSES_OF_MODELS: response_statistics(measured.responses, **draws),
+        CURVES_OF_MODELS: correlation_curve(measured.responses, **draws),
+    }
+
+
+def _view(page: Page) -> Mapping[str, Any] | None:
+    if (table := page.results.get(RESPONSES_OF_MODELS)) is None:
+        return None
+    means = table[table["tap"] == MEAN_OVER_TAPS]
+    return {"responses": means.sort_values(["stimuli", "statistic"], kind="stable")}
+
+
+def _drawings(page: Page) -> Iterable[Drawing]:
+    if (curves := page.results.get(CURVES_OF_MODELS)) is None:
+        return
+    first = curves[curves["stimuli"] == curves["stimuli"].iloc[0]]
+    yield Drawing("correlation", "Correlation by distance", _SENTENCE, correlation_curves(first))
+
+
+_SENTENCE = (
+    "How alike the responses of two units are, by the distance between them, mean over taps, all texts of the "
+    "first stimulus set. A topographic model's curve falls from high values; where places mean nothing it is "
+    "flat, in its band."
+)
+
+SECTION = Section(
+    place=80,
+    partial=PARTIAL,
+    view=_view,
+    drawings=_drawings,
+    tables=(RESPONSES_OF_MODELS, CURVES_OF_MODELS),
+    of_study=_of_study,
+)

@@ -1,0 +1,88 @@
+"""The stimuli: how many, for example which, and in what their conditions differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from toposheet.report.section import MeasuredStudy, Page, Section
+from toposheet.results import Table
+from toposheet.settings import Settings
+from toposheet.stimuli.measures import differences, side_by_side
+from toposheet.stimuli.studies import Battery
+
+TEXTS = Table(
+    "texts.csv", {"stimuli": "text", "condition": "text", "text": "text"}, "a text that the models read", others="text"
+)
+MATCHING = Table(
+    "matching.csv",
+    {"model": "text", "stimuli": "text", "contrast": "text", "measure": "text", "group": "text", "mean": "number",
+     "sd": "number", "p": "number"},
+    "a measure of the texts of one condition",
+)  # fmt: skip
+
+PARTIAL = """
+<h2>Stimuli</h2>
+<div class="scroll"><table>
+<tr><th class="left">set</th><th class="left">condition</th><th>texts</th><th class="left">for example</th></tr>
+{% for set, condition, n, text in examples %}
+<tr{% if loop.changed(set) %} class="new"{% endif %}><td class="left">{{ set }}</td><td class="left">{{ condition }}</td><td>{{ n }}</td><td class="wrap">{{ text }}</td></tr>
+{% endfor %}
+</table></div>
+<h3>How well conditions are matched</h3>
+<p class="lead">Mean ± standard deviation over texts; p: Welch's analysis of variance (Alexander–Govern). Tokens as {{ models[0] }} reads them.</p>
+{% for compared, table in matching %}
+<div class="scroll"><table>
+<tr><th class="left">{{ compared }}</th>{% for column in table.columns[1:] %}<th>{{ column }}</th>{% endfor %}</tr>
+{% for row in table.itertuples(index=False) %}
+<tr><td class="left">{{ row[0] }}</td>{% for value in row[1:] %}<td>{{ value | p if value is float else value }}</td>{% endfor %}</tr>
+{% endfor %}
+</table></div>
+{% endfor %}
+"""
+
+
+def _of_battery(battery: Battery) -> Mapping[Table, pd.DataFrame]:
+    texts = [study.stimuli.assign(stimuli=study.name) for study in battery.studies]
+    return {TEXTS: pd.concat(texts, ignore_index=True)}
+
+
+def _of_study(measured: MeasuredStudy, settings: Settings) -> Mapping[Table, pd.DataFrame]:
+    tables = [
+        differences(texts, measured.subject.n_tokens).assign(contrast=contrast)
+        for contrast, texts in _texts_of_contrasts(measured)
+    ]
+    return {MATCHING: pd.concat(tables, ignore_index=True)}
+
+
+def _texts_of_contrasts(measured: MeasuredStudy) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the texts of each contrast with its name; all texts of a study that compares nothing, without a name."""
+    study = measured.study
+    if not study.contrasts:
+        yield "", study.stimuli
+    for name, contrast in zip(measured.names, study.contrasts, strict=True):
+        texts = contrast.of(study.stimuli)
+        yield name, texts[texts["condition"].isin([contrast.a, contrast.b])]
+
+
+def _view(page: Page) -> Mapping[str, Any] | None:
+    texts, matching = page.results.get(TEXTS), page.results.get(MATCHING)
+    if texts is None or matching is None:
+        return None
+    groups = texts.groupby(["stimuli", "condition"], sort=False)
+    examples = [(*key, len(rows), rows["text"].iloc[0]) for key, rows in groups]  # pyright: ignore[reportGeneralTypeIssues]
+    return {"examples": examples, "matching": _side_by_side(matching)}
+
+
+def _side_by_side(matching: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Return for each contrast in what its conditions differ; counts of tokens are those of the first model."""
+    first = matching[matching["model"] == matching["model"].iloc[0]]
+    groups = first.groupby(["stimuli", "contrast"], sort=False)
+    return [(contrast or stimuli, side_by_side(rows)) for (stimuli, contrast), rows in groups]  # pyright: ignore[reportGeneralTypeIssues]
+
+
+SECTION = Section(
+    place=110, partial=PARTIAL, view=_view, tables=(TEXTS, MATCHING), of_study=_of_study, of_battery=_of_battery
+)
