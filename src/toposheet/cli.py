@@ -15,6 +15,7 @@ import tyro
 
 from toposheet.commands import COMMANDS
 from toposheet.errors import RunError, UserError
+from toposheet.plugins import load_plugins
 from toposheet.version import __version__
 
 DONE, FAILED, MISTAKE = 0, 1, 2
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 the user's mistake (one line on stderr), 1 anything else."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        load_plugins()
         command = _parse(arguments)
         _quiet()
         command()
