@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from html import escape
 from typing import Any, final
 
 import numpy as np
@@ -98,7 +99,7 @@ class Comparison:
         )
 
     def _repr_html_(self) -> str:
-        lines = repr(self).splitlines()
+        lines = escape(repr(self)).splitlines()
         return f"<b>{lines[0]}</b><br>" + "<br>".join(line.strip() for line in lines[1:])
 
     # --- the effect in every unit ---

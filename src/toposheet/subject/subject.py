@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any, final
 
@@ -67,6 +68,9 @@ class Subject:
         self.tokenizer = tokenizer
         self.interventions = tuple(interventions)
         self.source = source
+        modules = {name for name, _ in self._model.named_modules()}
+        if strange := [tap for tap in topography.taps if tap not in modules]:
+            raise UserError(f"the topography has a tap {strange[0]}, which {type(self._model).__name__} does not have")
         for intervention in self.interventions:
             intervention.check(topography)
         self._fingerprint: tuple[Any, str] | None = None
@@ -84,8 +88,10 @@ class Subject:
             ("tokenizer", "none" if self.tokenizer is None else f"{len(self.tokenizer):,} tokens"),
             ("interventions", ", ".join(i.name for i in self.interventions) or "none"),
         ]
-        cells = "".join(f"<tr><th style='text-align:left'>{name}</th><td>{value}</td></tr>" for name, value in rows)
-        return f"<table><caption>{self.name}</caption>{cells}</table>"
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{name}</th><td>{escape(value)}</td></tr>" for name, value in rows
+        )
+        return f"<table><caption>{escape(self.name)}</caption>{cells}</table>"
 
     # --- running ---
 
