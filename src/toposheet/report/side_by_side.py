@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,8 +130,9 @@ def compared(
     rng = np.random.default_rng(seed)
     of_taps = statistics[(statistics["tap"] != MEAN_OVER_TAPS) & statistics["statistic"].isin(COMPARED)]
     rows: list[dict[str, Any]] = []
-    keys = ["contrast", "fwhm_mm", "statistic"]
-    for (contrast, fwhm, statistic), every in of_taps.groupby(keys, sort=False):  # pyright: ignore[reportGeneralTypeIssues]
+    maps = list(of_taps.groupby(["contrast", "fwhm_mm"], sort=False))
+    for ((contrast, fwhm), of_map), statistic in itertools.product(maps, COMPARED):  # pyright: ignore[reportGeneralTypeIssues]
+        every = of_map[of_map["statistic"] == statistic]
         some = every[every["negative_control"] == ""]
         reference: tuple[float, np.ndarray] | None = None
         for group, models in groups.items():
