@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from toposheet.stats import cross_morans_i, islands_morans_i, morans_i
     from toposheet.stimuli.build import build_stimuli
     from toposheet.stimuli.contrasts import Contrast
-    from toposheet.stimuli.registry import stimulus_set
+    from toposheet.stimuli.stimulus_set import stimulus_set
     from toposheet.stimuli.table import read_stimuli
     from toposheet.subject import Effect, Intervention, Subject, attach, load, respond, save
     from toposheet.topography import (
@@ -133,7 +133,7 @@ _HOME = {
     "spatial_correlation_loss": "topography",
     "spatial_loss": "topography",
     "spatial_losses": "topography",
-    "stimulus_set": "stimuli.registry",
+    "stimulus_set": "stimuli.stimulus_set",
     "surface_morans_i": "brain.surface",
     "topography_statistics": "cortex",
     "without_confounds": "cortex",

@@ -382,10 +382,10 @@ def compare(
 @_deferred
 def stimuli_list() -> None:
     """The stimulus sets there are."""
-    from toposheet.stimuli.registry import SETS
+    from toposheet.stimuli.stimulus_set import PUBLISHED, SETS
 
-    for entry in SETS.values():
-        print(f"{entry.name:14} {entry.kind:9} {', '.join(entry.conditions):18} {entry.what}")
+    for name, entry in sorted(SETS.items(), key=lambda item: item[1].kind != PUBLISHED):
+        print(f"{name:14} {entry.kind:9} {', '.join(entry.conditions):18} {entry.what}")
 
 
 @_deferred
@@ -403,9 +403,9 @@ def stimuli_show(
     """
     if texts < 0:
         raise UserError(f"texts is {texts}: it must be at least 0")
-    from toposheet.stimuli.registry import described, stimulus_set
+    from toposheet.stimuli.stimulus_set import SETS, stimulus_set
 
-    entry = described(name)
+    entry = SETS[name]
     facts = {
         "what": entry.what,
         "kind": entry.kind,
@@ -421,7 +421,7 @@ def stimuli_show(
         if value:
             print(f"{fact:11} {value}")
     if texts:
-        table = stimulus_set(name, data)
+        table = stimulus_set(name, data=data)
         for condition, rows in table.groupby("condition", sort=False):
             print(f"\n{condition} ({len(rows)} texts)")
             for text in rows["text"].head(texts):
@@ -455,22 +455,18 @@ def stimuli_build(
     from toposheet.files import write_file
     from toposheet.stimuli.contrasts import factors_of
     from toposheet.stimuli.measures import matching
-    from toposheet.stimuli.registry import described, stimulus_set
+    from toposheet.stimuli.reader import Reader
+    from toposheet.stimuli.stimulus_set import SETS, stimulus_set
 
-    options: dict[str, Any] = {}
+    reader = Reader(seed=seed)
     if model is not None:
         from toposheet.subject import load
 
         reader = load(model).reader
-        options = {
-            "validation_fraction": reader.validation_fraction,
-            "split_seed": reader.seed,
-            "n_tokens": reader.n_tokens,
-        }
-    table = stimulus_set(name, data, per_condition, seed=seed, **options)
+    table = stimulus_set(name, reader, seed=seed, per_condition=per_condition, data=data)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_file(out, table.to_csv(index=False))
-    _print_matching(matching(table, options.get("n_tokens"), factors_of(described(name).contrasts)))
+    _print_matching(matching(table, reader.n_tokens, factors_of(SETS[name].contrasts)))
     print(f"\n{len(table)} texts: {out.resolve()}")
 
 
@@ -698,13 +694,13 @@ def _table(stimuli: str | None, model: str | None, reading: Reading) -> pd.DataF
         return load(model).stimuli()
     if Path(stimuli).suffix or Path(stimuli).exists():
         return read_stimuli(stimuli, reading.text_column, reading.condition_column)
-    from toposheet.stimuli.studies import named_stimuli
+    from toposheet.stimuli.stimulus_set import stimulus_set
 
     if model is None:
-        return named_stimuli(stimuli, None, reading.data)
+        return stimulus_set(stimuli, data=reading.data)
     from toposheet.subject import load
 
-    return named_stimuli(stimuli, load(model).reader, reading.data)
+    return stimulus_set(stimuli, load(model).reader, data=reading.data)
 
 
 def _contrasts(table: pd.DataFrame, contrast: Sequence[str], reading: Reading) -> tuple[Contrast, ...]:

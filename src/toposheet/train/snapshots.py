@@ -19,7 +19,7 @@ from toposheet.hub import first_line
 from toposheet.recipes import Recipe
 from toposheet.settings import Settings
 from toposheet.stimuli.contrasts import Contrast
-from toposheet.stimuli.sentences import sentences_and_nonwords
+from toposheet.stimuli.making.sentences import sentences_and_nonwords
 from toposheet.subject import Subject, respond, token_counter
 from toposheet.topography import Topography
 from toposheet.train.batches import RunText
