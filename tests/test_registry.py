@@ -68,6 +68,9 @@ def test_an_underscore_of_a_file_can_be_a_hyphen_of_its_entry(package):
 def test_entries_from_outside_are_told_from_the_others(colours):
     colours.register("teal", "#088")
     assert colours.registered == {"teal": "#088"}
+    colours.adopt({"teal": "#0ff", "pink": "#f8f"})  # as another process would
+    assert colours.registered == {"teal": "#088", "pink": "#f8f"}
+    colours.unregister("pink")
     colours.unregister("teal")
     assert colours.registered == {}
     assert "teal" not in colours

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Generic, TypeVar
@@ -44,7 +44,7 @@ class Registry(Generic[Entry]):
 
     @property
     def registered(self) -> dict[str, Entry]:
-        """The entries from outside, by name: what another process does not have until it registers them too."""
+        """The entries from outside, by name: what another process does not have until it adopts them."""
         return dict(self._registered)
 
     def register(self, name: str, entry: Entry) -> None:
@@ -60,6 +60,11 @@ class Registry(Generic[Entry]):
         if name in self:
             raise UserError(f"there is {self._a_kind()} {name!r} already: choose another name")
         self._registered[name] = entry
+
+    def adopt(self, entries: Mapping[str, Entry]) -> None:
+        """Add the entries from outside that another process sent here (`registered`), except those that are here."""
+        for name in entries.keys() - self._registered.keys():
+            self.register(name, entries[name])
 
     def unregister(self, name: str) -> None:
         """Remove an entry that came from outside."""

@@ -45,9 +45,8 @@ class ReadDocuments(PipelineStep):
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """Yield the documents of a task; a long one as several, of which the last says that it ends."""
-        for registry, entries in ((SOURCES, self.sources), (FORMATS, self.formats)):
-            for name in entries.keys() - registry.registered.keys():
-                registry.register(name, entries[name])
+        SOURCES.adopt(self.sources)
+        FORMATS.adopt(self.formats)
         plan = Plan.load(Path(self.out))
         for i, (piece, split) in enumerate(read_split(plan.preparation, plan.tasks[rank])):
             yield Document(text=piece.text, id=f"{rank}/{i}", metadata={"split": split, "ends": piece.ends})
