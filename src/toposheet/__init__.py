@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from toposheet.brain.export import export_sheet
-    from toposheet.brain.surface import SurfaceMap, read_surface_map, surface_morans_i
+    from toposheet.brain.moran import surface_morans_i
+    from toposheet.brain.reading import SurfaceMap, read_surface_map
     from toposheet.cortex import (
         clustering_of_network,
         consistency,
@@ -103,7 +104,7 @@ _HOME = {
     "Contrast": "stimuli.contrasts",
     "Sheet": "sheet",
     "SpatialStatistics": "topography",
-    "SurfaceMap": "brain.surface",
+    "SurfaceMap": "brain.reading",
     "Topography": "topography",
     "build_stimuli": "stimuli.build",
     "clustering_of_network": "cortex",
@@ -124,7 +125,7 @@ _HOME = {
     "negative_controls": "cortex",
     "profiles": "cortex",
     "read_stimuli": "stimuli.table",
-    "read_surface_map": "brain.surface",
+    "read_surface_map": "brain.reading",
     "readout": "cortex",
     "respond": "subject",
     "response_statistics": "cortex",
@@ -134,7 +135,7 @@ _HOME = {
     "spatial_loss": "topography",
     "spatial_losses": "topography",
     "stimulus_set": "stimuli.stimulus_set",
-    "surface_morans_i": "brain.surface",
+    "surface_morans_i": "brain.moran",
     "topography_statistics": "cortex",
     "without_confounds": "cortex",
 }

@@ -69,22 +69,6 @@ def test_a_source_from_outside_is_prepared_like_a_file_of_the_same_documents(sou
     assert prepare(asked(source, saved), tmp_path / "out", INLINE) == manifest  # it is prepared already
 
 
-@pytest.mark.parametrize("written_where", ["in a module", "in a test"])
-def test_other_processes_get_a_source_from_outside_with_the_work(
-    source, saved, tmp_path, shards, monkeypatch, written_where
-):
-    if written_where == "in a test":  # as in a notebook: no process can import it
-        SOURCES.unregister(source)
-        texts = {name: [piece.text for piece in read_half(name, "")] for name in ("first", "second")}
-        read = lambda name, column: (Piece(text, ends=True) for text in texts[name])  # noqa: E731
-        SOURCES.register(source, Source(files=halves, cards=lambda: [CARD], read=read))
-    monkeypatch.setattr("toposheet.text.pipeline.cut", lambda files: tuple((file,) for file in files))
-    prepare(asked(source, saved), tmp_path / "out", Executor(workers=2))
-    for split, content in shards.items():
-        parts = [(tmp_path / "out" / f"{split}-{rank:05d}.bin").read_bytes() for rank in range(2)]
-        assert b"".join(parts) == content
-
-
 def test_the_step_that_reads_carries_a_source_to_a_process_that_lacks_it(source, saved, tmp_path, monkeypatch):
     monkeypatch.setattr("toposheet.text.executors._Local.run", lambda self: None)
     with pytest.raises(RunError, match="tasks failed"):
@@ -103,15 +87,34 @@ def test_the_command_line_prepares_a_source_from_outside(source, ran, tmp_path):
     assert manifest.documents("train") + manifest.documents("validation") == len(DOCUMENTS)
 
 
-def test_a_kind_of_file_from_outside_is_found_and_read_here_and_elsewhere(markdown, saved, tmp_path, monkeypatch):
+@pytest.fixture
+def markdown_files(markdown, tmp_path):
     (tmp_path / "in").mkdir()
     for i, text in enumerate(DOCUMENTS):
         (tmp_path / "in" / f"{i:03d}.md").write_text(f"# {text}")
-    files = list_files([str(tmp_path / "in")])
+    return str(tmp_path / "in")
+
+
+def test_a_kind_of_file_from_outside_is_found_and_read(markdown_files):
+    files = list_files([markdown_files])
     assert [piece.text for file in files for piece in read_documents(file, "text")] == DOCUMENTS
+
+
+def test_other_processes_get_what_is_from_outside_with_the_work(saved, markdown_files, tmp_path, monkeypatch):
+    texts = {name: [piece.text.upper() for piece in read_half(name, "")] for name in ("first", "second")}
+
+    def read(name, column):  # as in a notebook: no process can import it
+        return (Piece(text, ends=True) for text in texts[name])
+
+    SOURCES.register("loud", Source(files=halves, cards=lambda: [CARD], read=read))
     monkeypatch.setattr(plan, "TASK_BYTES", 5000)
-    prepare(asked(tmp_path / "in", saved), tmp_path / "one", INLINE)
-    prepare(asked(tmp_path / "in", saved), tmp_path / "two", Executor(workers=2))
+    preparation = Preparation(("loud", markdown_files), saved, validation_fraction=0.2)
+    try:
+        prepare(preparation, tmp_path / "one", INLINE)
+        prepare(preparation, tmp_path / "two", Executor(workers=2))
+    finally:
+        SOURCES.unregister("loud")
+    assert len(read_manifest(tmp_path / "two").shards) > 2
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 

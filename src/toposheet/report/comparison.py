@@ -58,7 +58,7 @@ def write_comparison(groups: Mapping[str, Sequence[str]], out: Path, resamples: 
         seed: Of the resamples.
     """
     table = compared(read_contrasts(out / STATISTICS), groups, resamples, seed)
-    figure, battery = comparison(table, COMPARED), read_settings(out)["battery"]
+    figure, battery = comparison(table, COMPARED, [*CONDITIONS_OF_CONTROLS]), read_settings(out)["battery"]
     with folder_aside(out / "figures") as aside:
         save_figure(figure, aside, "compare", stamp(pd.read_csv(out / TEXTS), battery))
     with folder_aside(out) as aside:
