@@ -25,7 +25,7 @@ from toposheet.cortex import respond
 from toposheet.cortex.contrasts import condition_masks
 from toposheet.cortex.maps import replaced
 from toposheet.stats import morans_i, shuffled_within
-from toposheet.stimuli.registry import stimulus_set
+from toposheet.stimuli.stimulus_set import stimulus_set
 from toposheet.topography import Topography, load
 from toposheet.train.model import build_model
 

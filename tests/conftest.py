@@ -10,6 +10,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from toposheet import Topography
+from toposheet.cli import main
 from toposheet.text.pipeline import prepare
 from toposheet.text.plan import Executor, Preparation
 from toposheet.text.tokenizer import train_tokenizer
@@ -60,6 +61,20 @@ def topo(model: GPT2LMHeadModel) -> Topography:
 def stimuli() -> pd.DataFrame:
     texts = [document[: 12 + 7 * i] for i, document in enumerate(DOCUMENTS[:6])]
     return pd.DataFrame({"text": texts, "condition": ["long", "short"] * 3})
+
+
+@pytest.fixture
+def ran(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a command in this process, which must end well, and return what it prints."""
+
+    def ran(*arguments: object) -> str:
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        assert stop.value.code == 0, printed.err
+        return printed.out
+
+    return ran
 
 
 @pytest.fixture

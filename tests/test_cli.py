@@ -638,7 +638,7 @@ def test_brain_moran_prints_the_value_and_on_demand_its_null(capsys, tmp_path):
     import numpy as np
     import xarray as xr
 
-    from toposheet.brain.surface import mesh_of
+    from toposheet.brain.meshes import mesh_of
 
     values = mesh_of(10_242, "left").coordinates[:, 1].copy()
     xr.Dataset({"t_values": ("vertex", values)}).to_netcdf(tmp_path / "map.nc", engine="h5netcdf")

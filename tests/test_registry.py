@@ -7,8 +7,8 @@ from toposheet.registry import Registry
 
 
 @pytest.fixture
-def colours(tmp_path, monkeypatch):
-    """A registry whose package has two entries, one of which cannot be imported."""
+def package(tmp_path, monkeypatch):
+    """A package of two entries, one of which cannot be imported."""
     package = tmp_path / "some_colours"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -16,9 +16,14 @@ def colours(tmp_path, monkeypatch):
     (package / "broken.py").write_text("import there_is_no_such_module\n")
     (package / "_shared.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    yield Registry[str]("some_colours", "COLOUR", "colour")
+    yield package
     for name in [name for name in sys.modules if name.startswith("some_colours")]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def colours(package):
+    return Registry[str]("some_colours", "COLOUR", "colour")
 
 
 def test_names_are_listed_without_importing_the_files(colours):
@@ -43,3 +48,29 @@ def test_an_entry_from_outside_stands_beside_the_others(colours):
 def test_a_wrong_name_gets_the_nearest_and_all_there_are(colours):
     with pytest.raises(UserError, match=r"no colour 'read'\. Did you mean red\? There are: broken, red"):
         colours["read"]
+
+
+def test_what_else_a_user_can_do_is_said(package):
+    colours = Registry[str]("some_colours", "COLOUR", "colour", otherwise="give a number")
+    with pytest.raises(UserError, match=r"There are: broken, red; or give a number$"):
+        colours["blue"]
+
+
+def test_an_underscore_of_a_file_can_be_a_hyphen_of_its_entry(package):
+    (package / "dark_blue.py").write_text("COLOUR = '#008'\n")
+    colours = Registry[str]("some_colours", "COLOUR", "colour", hyphens=True)
+    assert colours.names() == ["broken", "dark-blue", "red"]
+    assert colours["dark-blue"] == "#008"
+    assert "dark_blue" not in colours
+    assert Registry[str]("some_colours", "COLOUR", "colour")["dark_blue"] == "#008"
+
+
+def test_entries_from_outside_are_told_from_the_others(colours):
+    colours.register("teal", "#088")
+    assert colours.registered == {"teal": "#088"}
+    colours.adopt({"teal": "#0ff", "pink": "#f8f"})  # as another process would
+    assert colours.registered == {"teal": "#088", "pink": "#f8f"}
+    colours.unregister("pink")
+    colours.unregister("teal")
+    assert colours.registered == {}
+    assert "teal" not in colours

@@ -23,7 +23,7 @@ _HOME = {
     "Sheet": "sheet",
     "SpatialStatistics": "topography",
     "Subject": "subject",
-    "SurfaceMap": "brain.surface",
+    "SurfaceMap": "brain.reading",
     "Topography": "topography",
     "attach": "subject",
     "correlation_curve": "cortex",
@@ -39,7 +39,7 @@ _HOME = {
     "plot": "cortex",
     "profiles": "cortex",
     "read_stimuli": "stimuli.table",
-    "read_surface_map": "brain.surface",
+    "read_surface_map": "brain.reading",
     "register": "plugins",
     "respond": "subject",
     "response_statistics": "cortex",
@@ -48,8 +48,8 @@ _HOME = {
     "spatial_correlation_loss": "topography",
     "spatial_loss": "topography",
     "spatial_losses": "topography",
-    "stimulus_set": "stimuli.registry",
-    "surface_morans_i": "brain.surface",
+    "stimulus_set": "stimuli.stimulus_set",
+    "surface_morans_i": "brain.moran",
     "topography_statistics": "cortex",
 }
 

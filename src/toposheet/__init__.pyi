@@ -1,7 +1,7 @@
 from toposheet.brain.export import export_sheet as export_sheet
-from toposheet.brain.surface import SurfaceMap as SurfaceMap
-from toposheet.brain.surface import read_surface_map as read_surface_map
-from toposheet.brain.surface import surface_morans_i as surface_morans_i
+from toposheet.brain.moran import surface_morans_i as surface_morans_i
+from toposheet.brain.reading import SurfaceMap as SurfaceMap
+from toposheet.brain.reading import read_surface_map as read_surface_map
 from toposheet.cortex import Comparison as Comparison
 from toposheet.cortex import correlation_curve as correlation_curve
 from toposheet.cortex import grow_clusters as grow_clusters
@@ -21,7 +21,7 @@ from toposheet.settings import Settings as Settings
 from toposheet.sheet import Sheet as Sheet
 from toposheet.stats import morans_i as morans_i
 from toposheet.stimuli.contrasts import Contrast as Contrast
-from toposheet.stimuli.registry import stimulus_set as stimulus_set
+from toposheet.stimuli.stimulus_set import stimulus_set as stimulus_set
 from toposheet.stimuli.table import read_stimuli as read_stimuli
 from toposheet.subject import Effect as Effect
 from toposheet.subject import Intervention as Intervention

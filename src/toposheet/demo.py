@@ -71,7 +71,12 @@ def run(
         claim(folders["control"], recipe.control())
 
     say("1/5 text: corpus, tokenizer, tokens")
-    prepare_builtin(text, recipe)
+    prepare_builtin(
+        text,
+        vocabulary=recipe.vocabulary,
+        validation_fraction=recipe.validation_fraction,
+        seed=recipe.seed,
+    )
 
     say("2/5 stimuli: sentences, word lists, Jabberwocky, non-words, nouns, verbs")
     tokens = token_counter(read_tokenizer(text / "tokenizer"))

@@ -18,7 +18,7 @@ REGISTRIES = {
     "objective": ("topography.objectives", "OBJECTIVES"),
     "recipe": ("recipes", "RECIPES"),
     "report section": ("report", "SECTIONS"),
-    "stimulus set": ("stimuli.sets", "SETS"),
+    "stimulus set": ("stimuli.stimulus_set", "SETS"),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Generic, TypeVar
@@ -23,6 +23,8 @@ class Registry(Generic[Entry]):
         package: The package whose files are the entries. Files whose names begin with `_` are none.
         attribute: What the entry is called in its file.
         kind: What an entry is, for messages: "objective".
+        hyphens: Whether an underscore in a file's name is a hyphen in the name of its entry.
+        otherwise: What a user can do who wants none of the entries, for messages: "give a CSV file".
 
     Example:
         OBJECTIVES = Registry[Objective]("toposheet.topography.objectives.known", "OBJECTIVE", "objective")
@@ -30,14 +32,20 @@ class Registry(Generic[Entry]):
         OBJECTIVES.register("mine", Objective(...))
     """
 
-    def __init__(self, package: str, attribute: str, kind: str) -> None:
+    def __init__(self, package: str, attribute: str, kind: str, *, hyphens: bool = False, otherwise: str = "") -> None:
         self._package, self._attribute, self._kind = package, attribute, kind
+        self._hyphens, self._otherwise = hyphens, otherwise
         self._registered: dict[str, Entry] = {}
         self._listed: list[str] | None = None
 
     def names(self) -> list[str]:
         """Return the names of all entries: those of the package by name, then those from outside."""
         return [*self._files(), *self._registered]
+
+    @property
+    def registered(self) -> dict[str, Entry]:
+        """The entries from outside, by name: what another process does not have until it adopts them."""
+        return dict(self._registered)
 
     def register(self, name: str, entry: Entry) -> None:
         """Add an entry from outside.
@@ -52,6 +60,11 @@ class Registry(Generic[Entry]):
         if name in self:
             raise UserError(f"there is {self._a_kind()} {name!r} already: choose another name")
         self._registered[name] = entry
+
+    def adopt(self, entries: Mapping[str, Entry]) -> None:
+        """Add the entries from outside that another process sent here (`registered`), except those that are here."""
+        for name in entries.keys() - self._registered.keys():
+            self.register(name, entries[name])
 
     def unregister(self, name: str) -> None:
         """Remove an entry that came from outside."""
@@ -68,8 +81,11 @@ class Registry(Generic[Entry]):
         if name not in self._files():
             nearest = difflib.get_close_matches(name, self.names(), n=1)
             guess = f" Did you mean {nearest[0]}?" if nearest else ""
-            raise UserError(f"there is no {self._kind} {name!r}.{guess} There are: {', '.join(self.names())}")
-        return getattr(import_module(f"{self._package}.{name}"), self._attribute)
+            otherwise = f"; or {self._otherwise}" if self._otherwise else ""
+            there_are = f"There are: {', '.join(self.names())}{otherwise}"
+            raise UserError(f"there is no {self._kind} {name!r}.{guess} {there_are}")
+        module = name.replace("-", "_") if self._hyphens else name
+        return getattr(import_module(f"{self._package}.{module}"), self._attribute)
 
     def __contains__(self, name: object) -> bool:
         """Return whether there is an entry of this name."""
@@ -92,7 +108,8 @@ class Registry(Generic[Entry]):
             spec = find_spec(self._package)
             assert spec is not None, f"{self._package} is no package"
             found = pkgutil.iter_modules(spec.submodule_search_locations)
-            self._listed = sorted(module.name for module in found if not module.name.startswith("_"))
+            names = [module.name for module in found if not module.name.startswith("_")]
+            self._listed = sorted(name.replace("_", "-") if self._hyphens else name for name in names)
         return self._listed
 
     def _a_kind(self) -> str:

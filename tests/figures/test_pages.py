@@ -51,7 +51,9 @@ def figure_of(name, tables, maps, models, layers, contrasts):
             every.assign(control=control, contrast=[named(contrast, control) for contrast in every["contrast"]])
             for control in CONDITIONS_OF_CONTROLS
         )])  # fmt: skip
-        return comparison(compared(every, {model: [model] for model in models}, resamples=20), COMPARED)
+        return comparison(
+            compared(every, {model: [model] for model in models}, resamples=20), COMPARED, [*CONDITIONS_OF_CONTROLS]
+        )
     if name == "trajectory":
         taken = [
             table.assign(update=update, cross_half_i=0.2, significant_fraction=0.3) for update in (0, 1, 500, 20000)

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS
 from toposheet.figures.comparison import comparison
 from toposheet.figures.style import LABEL, PLACE
 from toposheet.report.comparison import COMPARED, compared, grouped
@@ -79,7 +80,7 @@ def test_negative_controls_stand_beside_the_contrast_they_belong_to():
     assert table["random-labels"].dropna().tolist() == pytest.approx([0.25, -0.1] * 3)  # the mean of each model's mean
     assert table.set_index("contrast").loc["a:b", "length"].isna().all()
     assert table.set_index("contrast").loc["c:d", "length"].eq(0.9).all()
-    panels = comparison(table, COMPARED).axes
+    panels = comparison(table, COMPARED, [*CONDITIONS_OF_CONTROLS]).axes
     hollow = [line for axes in panels for line in axes.lines if line.get_markerfacecolor() == "none"]
     assert [line.get_xdata()[0] for line in hollow if line.get_marker() == "o"] == pytest.approx([0.25, -0.1] * 3)
     assert [line.get_xdata()[1] for line in hollow if line.get_marker() == "s"] == [0.9] * 6

@@ -1,13 +1,60 @@
 import functools
+import re
 from pathlib import Path
 
 import pytest
 from transformers import AutoTokenizer
 
 import toposheet
+from toposheet.recipes import demo
+from toposheet.stimuli.sets.language import language
+from toposheet.stimuli.sets.pairs import pairs
+from toposheet.stimuli.sets.swjn import swjn
+from toposheet.stimuli.sets.words import words
+from toposheet.text.corpora import builtin_documents
+from toposheet.text.split import split_documents
 
 
 @pytest.fixture(scope="session")
 def n_tokens():
-    tokenizer = AutoTokenizer.from_pretrained(Path(toposheet.__file__).parent / "models" / "small")
+    tokenizer = AutoTokenizer.from_pretrained(Path(toposheet.__file__).parent / "shipped" / "small")
     return functools.cache(lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]))
+
+
+@pytest.fixture(scope="session")
+def documents():
+    recipe = demo()
+    train, held_out = split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
+    return train[::6], held_out
+
+
+@pytest.fixture(scope="session")
+def made(documents, n_tokens):
+    """The table of every self-made set by its name and seed, made when a test asks for it."""
+    train, held_out = documents
+    makers = {
+        "language": lambda seed: language(held_out, train, seed=seed, n_tokens=n_tokens),
+        "swjn": lambda seed: swjn(held_out, train, seed=seed, n_tokens=n_tokens),
+        "words": lambda seed: words(seed, n_tokens=n_tokens),
+        "pairs": lambda seed: pairs(seed, n_tokens=n_tokens),
+    }
+
+    class Made(dict):
+        def __missing__(self, key):
+            name, seed = key
+            self[key] = makers[name](seed)
+            return self[key]
+
+    return Made()
+
+
+@pytest.fixture(scope="session")
+def lists(made):
+    """The words of each text of S, W, J and N, seed 0."""
+    table = made["swjn", 0]
+    return {condition: [text.split() for text in rows["text"]] for condition, rows in table.groupby("condition")}
+
+
+@pytest.fixture(scope="session")
+def trained_words(documents):
+    return set(re.findall("[a-z]+", " ".join(documents[0]).lower()))

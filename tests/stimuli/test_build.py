@@ -9,9 +9,9 @@ from scipy import stats
 
 from toposheet import build_stimuli
 from toposheet.recipes import demo
-from toposheet.stimuli.matched import MATCHED_FROM_P
+from toposheet.stimuli.making.matched import MATCHED_FROM_P
+from toposheet.stimuli.making.nonwords import NonwordMaker
 from toposheet.stimuli.measures import matching
-from toposheet.stimuli.nonwords import NonwordMaker
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.split import split_documents
 

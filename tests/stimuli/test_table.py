@@ -2,7 +2,6 @@ import pytest
 
 from toposheet import read_stimuli
 from toposheet.stimuli.contrasts import Contrast, parse_contrast
-from toposheet.stimuli.measures import sharing_words
 
 
 def write(tmp_path, text, encoding="utf-8"):
@@ -191,13 +190,6 @@ def test_blank_lines_do_not_move_the_rows_that_errors_name(tmp_path):
     with pytest.raises(ValueError, match=r"row 3: 'text' is empty"):
         read_stimuli(write(tmp_path, "text,condition\na,x\n\nb,y\n"))
     assert len(read_stimuli(write(tmp_path, "text,condition\na,x\nb,y\n\n\n"))) == 2
-
-
-def test_texts_of_a_condition_that_share_words_directly_or_through_others_have_one_number():
-    texts = ["the owl the crow", "crow wren", "wren finch", "the oak", "oak elm", "the of", "an oak", "crow elm"]
-    numbers = sharing_words(texts, [*"aaaaaa", *"bb"]).tolist()
-    assert len({*numbers[:3]}) == len({*numbers[3:5]}) == 1
-    assert len(set(numbers)) == 5
 
 
 def test_a_word_of_both_classes_leaves_pairs_in_their_groups(tmp_path):

@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import os
 import shutil
@@ -10,13 +11,14 @@ from pathlib import Path
 import dill
 import pytest
 from tests.text.test_pipeline import DOCUMENTS, FILES, INLINE, asked, contents
-from tests.text.test_sources import fineweb
+from tests.text.written import fineweb
 
+from toposheet.errors import RunError, UserError
 from toposheet.text import executors, plan
+from toposheet.text.documents import SourceError
 from toposheet.text.pipeline import prepare
 from toposheet.text.plan import Executor, Plan
 from toposheet.text.shards import read_manifest
-from toposheet.text.sources import SourceError
 from toposheet.text.steps import ReadDocuments, WriteTokens
 
 # The command line with every file a task, as files of gigabytes would be.
@@ -185,7 +187,7 @@ def test_a_cluster_that_is_not_there_is_one_line(source, saved, tmp_path, monkey
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(FileNotFoundError, match="needs the command sbatch: call it on a login node"):
         prepare(asked(source, saved), tmp_path / "out", SLURM)
-    find_spec = executors.importlib.util.find_spec
+    find_spec = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ray" else find_spec(name))
     with pytest.raises(FileNotFoundError, match=r"needs the package ray: pip install 'ray\[default\]'"):
         prepare(asked(source, saved), tmp_path / "out", Executor("ray"))
@@ -193,13 +195,13 @@ def test_a_cluster_that_is_not_there_is_one_line(source, saved, tmp_path, monkey
 
 def test_slurm_that_takes_no_job_is_one_line(source, saved, tmp_path, cluster):
     (tmp_path / "bin" / "sbatch").write_text("#!/bin/bash\nexit 3\n")
-    with pytest.raises(OSError, match=r"sbatch did not take the job \(exit code 3\)"):
+    with pytest.raises(UserError, match=r"sbatch did not take the job \(exit code 3\)"):
         prepare(asked(source, saved), tmp_path / "out", SLURM)
 
 
 def test_tasks_that_fail_without_an_error_are_not_taken_for_finished(source, saved, tmp_path, monkeypatch):
     monkeypatch.setattr(executors._Local, "run", lambda self: None)
-    with pytest.raises(OSError, match=r"1 of 1 tasks failed, see .*/.work/logs; the same command goes on"):
+    with pytest.raises(RunError, match=r"1 of 1 tasks failed, see .*/.work/logs; the same command goes on"):
         prepare(asked(source, saved), tmp_path / "out", INLINE)
     assert not (tmp_path / "out" / "manifest.json").exists()
 
@@ -216,7 +218,7 @@ def test_settings_that_no_executor_can_have_are_refused(settings, message):
 def test_a_plan_is_all_that_a_task_needs(source, saved, whole, tmp_path, monkeypatch):
     monkeypatch.setattr(executors._Local, "run", lambda self: None)
     monkeypatch.setattr(plan, "TASK_BYTES", 1)
-    with pytest.raises(OSError, match="tasks failed"):
+    with pytest.raises(RunError, match="tasks failed"):
         prepare(asked(source, saved), tmp_path / "out", INLINE)
     out = str(tmp_path / "out")
     monkeypatch.chdir(Path("/"))

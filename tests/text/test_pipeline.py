@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import subprocess
 import sys
@@ -5,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.text.test_sources import fineweb
+from tests.text.written import fineweb
 from tokenizers import processors
 
-from toposheet import recipes
-from toposheet.text import pipeline, plan, sources, steps
+from toposheet.text import pipeline, plan, steps
 from toposheet.text.corpora import builtin_documents
+from toposheet.text.documents import File, SourceError, list_files, read_documents
+from toposheet.text.formats import txt
 from toposheet.text.pipeline import prepare, prepare_builtin
 from toposheet.text.plan import Executor, Plan, Preparation, cut
 from toposheet.text.shards import Manifest, Tokens, read_manifest
-from toposheet.text.sources import File, SourceError
 from toposheet.text.split import is_held_out, split_documents
 from toposheet.text.tokenizer import load_tokenizer, read_tokenizer, train_tokenizer
 
@@ -147,7 +148,7 @@ def test_records_without_text_are_counted(saved, tmp_path):
 
 
 def test_a_document_in_pieces_is_one_document(saved, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "LONGEST", 100)
+    monkeypatch.setattr(txt, "LONGEST", 100)
     texts = ["\n".join(DOCUMENTS[i : i + 6]) for i in range(0, 120, 6)]
     (tmp_path / "a.txt").write_text("\n<|endoftext|>\n".join(text.replace("<|endoftext|>", "") for text in texts))
     manifest = prepare(asked(tmp_path / "a.txt", saved), tmp_path / "out", INLINE)
@@ -166,26 +167,26 @@ def test_a_tokenizer_is_trained_on_the_training_side_alone(source, tmp_path):
 def test_a_tokenizer_is_trained_on_a_bounded_sample_of_every_file(source, monkeypatch):
     monkeypatch.setattr(pipeline, "SAMPLE", 400)
     preparation = asked(source, None, tokenizer="train")
-    tasks = [[file] for file in sources.list_files(preparation.sources)]
+    tasks = [[file] for file in list_files(preparation.sources)]
     sample = list(pipeline._sample(preparation, tasks))
     assert [DOCUMENTS.index(text) // EACH for text in sample] == [0, 0, 1, 1, 2, 2, 3, 3]
     assert not any(is_held_out(text, 0.2, 0) for text in sample)
 
 
 def test_the_built_in_text_goes_the_same_way(tmp_path):
-    recipe = recipes.tiny()
-    prepare_builtin(tmp_path / "out", recipe)
-    train, held_out = split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
+    settings = {"vocabulary": 512, "validation_fraction": 0.05, "seed": 0}
+    prepare_builtin(tmp_path / "out", **settings)
+    train, held_out = split_documents(builtin_documents(), 0.05, seed=0)
     assert documents_of(tmp_path / "out", "validation") == held_out
     manifest = read_manifest(tmp_path / "out")
     assert manifest.documents("train") == len(train)
-    assert manifest.vocabulary == recipe.vocabulary
+    assert manifest.vocabulary == 512
     assert [entry["name"] for entry in manifest.corpora] == ["encyclopedia", "bible"]
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
-    prepare_builtin(tmp_path / "out", recipe)
+    prepare_builtin(tmp_path / "out", **settings)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
     with pytest.raises(ValueError, match="seed: 0, 1"):
-        prepare_builtin(tmp_path / "out", recipes.named("tiny", seed=1))
+        prepare_builtin(tmp_path / "out", **settings | {"seed": 1})
 
 
 def test_a_finished_folder_is_left_as_it_is_and_says_so(source, saved, tmp_path):
@@ -237,11 +238,10 @@ def test_files_that_have_changed_are_noticed(source, saved, tmp_path, finished, 
 
 def interrupt(source, saved, out, monkeypatch, after=2):
     """Begin to prepare a source, and fail in the middle of one of its files."""
-    read = sources.read_documents
     monkeypatch.setattr(plan, "TASK_BYTES", 1)
 
     def failing(file, column):
-        for i, piece in enumerate(read(file, column)):
+        for i, piece in enumerate(read_documents(file, column)):
             if file.path.endswith(f"{after:03d}_00000.parquet") and i == 10:
                 raise OSError("the disk is gone")
             yield piece
@@ -321,7 +321,7 @@ def test_a_damaged_source_is_one_line_and_quiet(saved, tmp_path, capfd):
 
 
 def test_a_missing_package_says_what_to_install(source, saved, tmp_path, monkeypatch):
-    find_spec = pipeline.importlib.util.find_spec
+    find_spec = importlib.util.find_spec
     for package in ("datatrove", "pyarrow"):
         monkeypatch.setattr("importlib.util.find_spec", lambda name, p=package: None if name == p else find_spec(name))
         with pytest.raises(FileNotFoundError, match=rf"needs the package {package}: pip install 'toposheet\[data\]'"):

@@ -11,9 +11,10 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Int
 
-from toposheet.brain.surface import brain_package
+from toposheet.brain.meshes import FOR_BRAINS
 from toposheet.errors import UserError
 from toposheet.files import folder_aside
+from toposheet.packages import import_package
 from toposheet.topography import Topography
 
 
@@ -42,7 +43,7 @@ def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> 
     if missing := {"unit", "sheet", "y", "x"} - {*values.dims, *values.coords}:
         raise UserError(f"the values have no {', '.join(sorted(missing))}: they must be over units (contrast, respond)")
     folder = Path(folder)
-    gifti = brain_package("nibabel").gifti
+    gifti = import_package("nibabel", *FOR_BRAINS).gifti
     structure = {"AnatomicalStructurePrimary": "CortexLeft"}
 
     def array(data: np.ndarray, intent: str, **meta: str) -> Any:

@@ -50,7 +50,7 @@ def read_table(stimuli: str | None, subject: Subject | None, options: StimulusOp
         subject: The model that sets are made for, None for none.
         options: What is where.
     """
-    from toposheet.stimuli.studies import named_stimuli
+    from toposheet.stimuli.stimulus_set import stimulus_set
     from toposheet.stimuli.table import read_stimuli
 
     if stimuli is None:
@@ -58,7 +58,7 @@ def read_table(stimuli: str | None, subject: Subject | None, options: StimulusOp
         return subject.stimuli()
     if Path(stimuli).suffix or Path(stimuli).exists():
         return read_stimuli(stimuli, options.text_column, options.condition_column)
-    return named_stimuli(stimuli, None if subject is None else subject.reader, options.data)
+    return stimulus_set(stimuli, None if subject is None else subject.reader, data=options.data)
 
 
 def read_contrasts(

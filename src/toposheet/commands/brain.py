@@ -40,7 +40,8 @@ def moran(
         if figure.suffix not in (".png", ".pdf", ".svg") or figure.is_dir():
             raise UserError(f"--figure is {figure}: name a file that ends in .png, .pdf or .svg")
         check_out(figure.parent)
-    from toposheet.brain.surface import read_surface_map, surface_morans_i
+    from toposheet.brain.moran import surface_morans_i
+    from toposheet.brain.reading import read_surface_map
 
     surface = read_surface_map(map, hemisphere, variable=variable, which=which)
     found = surface_morans_i(surface, permutations, seed)
@@ -53,11 +54,11 @@ def moran(
         null = f"{found.null_mean:.3f} ± {found.null_sd:.3f}"
         print(f"null of {permutations} shuffles: {null}, z = {found.z:.1f}, p = {found.p:.3g}")
     if figure is not None:
+        from toposheet.brain.drawing import draw_surface_map
         from toposheet.figures.files import write_figure
-        from toposheet.figures.surface import surface_figure
 
         figure.parent.mkdir(parents=True, exist_ok=True)
-        write_figure(surface_figure(surface, map.name), figure)
+        write_figure(draw_surface_map(surface, map.name), figure)
         print(f"The figure: {figure.resolve()}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @deferred
 def list_sets() -> None:
     """The stimulus sets there are."""
-    from toposheet.stimuli.registry import SETS
+    from toposheet.stimuli.stimulus_set import PUBLISHED, SETS
 
-    for entry in SETS.values():
-        print(f"{entry.name:14} {entry.kind:9} {', '.join(entry.conditions):18} {entry.what}")
+    for name, entry in sorted(SETS.items(), key=lambda item: item[1].kind != PUBLISHED):
+        print(f"{name:14} {entry.kind:9} {', '.join(entry.conditions):18} {entry.what}")
 
 
 @deferred
@@ -40,9 +40,9 @@ def show_set(
     """
     if texts < 0:
         raise UserError(f"texts is {texts}: it must be at least 0")
-    from toposheet.stimuli.registry import described, stimulus_set
+    from toposheet.stimuli.stimulus_set import SETS, stimulus_set
 
-    entry = described(name)
+    entry = SETS[name]
     facts = {
         "what": entry.what,
         "kind": entry.kind,
@@ -58,7 +58,7 @@ def show_set(
         if value:
             print(f"{fact:11} {value}")
     if texts:
-        table = stimulus_set(name, data)
+        table = stimulus_set(name, data=data)
         for condition, rows in table.groupby("condition", sort=False):
             print(f"\n{condition} ({len(rows)} texts)")
             for text in rows["text"].head(texts):
@@ -92,22 +92,18 @@ def build_set(
     from toposheet.files import write_file
     from toposheet.stimuli.contrasts import factors_of
     from toposheet.stimuli.measures import matching
-    from toposheet.stimuli.registry import described, stimulus_set
+    from toposheet.stimuli.reader import Reader
+    from toposheet.stimuli.stimulus_set import SETS, stimulus_set
 
-    options: dict[str, Any] = {}
+    reader = Reader(seed=seed)
     if model is not None:
         from toposheet.subject import load
 
         reader = load(model).reader
-        options = {
-            "validation_fraction": reader.validation_fraction,
-            "split_seed": reader.seed,
-            "n_tokens": reader.n_tokens,
-        }
-    table = stimulus_set(name, data, per_condition, seed=seed, **options)
+    table = stimulus_set(name, reader, seed=seed, per_condition=per_condition, data=data)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_file(out, table.to_csv(index=False))
-    _print_matching(matching(table, options.get("n_tokens"), factors_of(described(name).contrasts)))
+    _print_matching(matching(table, reader.n_tokens, factors_of(SETS[name].contrasts)))
     print(f"\n{len(table)} texts: {out.resolve()}")
 
 

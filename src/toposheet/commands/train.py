@@ -57,7 +57,12 @@ def parser_of(chosen: Recipe) -> Callable[..., Parsed]:
         if data is None:
             data = out / "text"
             with state.main_process_first():
-                prepare_builtin(data, recipe)
+                prepare_builtin(
+                    data,
+                    vocabulary=recipe.vocabulary,
+                    validation_fraction=recipe.validation_fraction,
+                    seed=recipe.seed,
+                )
         train(recipe, data, out, log_to, on_other_machine)
         state.print(f"The model: {out.resolve()} (losses in {RESULT}, all updates in metrics.jsonl)")
         state.destroy_process_group()

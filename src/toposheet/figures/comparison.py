@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
@@ -12,10 +13,11 @@ from matplotlib.lines import Line2D
 
 from toposheet.figures.style import HEIGHT, LABEL, MUTED, PLACE, STYLE, WIDTH, broken, colour, keys_below
 
+_MARKS = "o^s"  # of negative controls
 _NULLS = (("null_mean", PLACE, "place"), ("label_null_mean", LABEL, "label"))
 
 
-def comparison(table: pd.DataFrame, statistics: Mapping[str, str], negative_controls: Sequence[str] = ()) -> Figure:
+def comparison(table: pd.DataFrame, statistics: Mapping[str, str], controls: Sequence[str] = ()) -> Figure:
     """Return statistics of groups of models for each contrast, raw: means with 95 % hierarchical bootstrap intervals.
 
     Beside each mean stand those of its nulls and what the negative controls of the contrast give.
@@ -23,11 +25,11 @@ def comparison(table: pd.DataFrame, statistics: Mapping[str, str], negative_cont
     Args:
         table: Rows of `report.side_by_side.compared`.
         statistics: Those that are shown and what their axes are called.
-        negative_controls: Those that are shown, a column each.
+        controls: The columns that negative controls have where there are any.
     """
     table = table[table["fwhm_mm"] == table["fwhm_mm"].min()]
     contrasts, groups = list(dict.fromkeys(table["contrast"])), list(dict.fromkeys(table["group"]))
-    controls = dict(zip(negative_controls, "o^s", strict=False))
+    marks = {name: mark for name, mark in zip(controls, itertools.cycle(_MARKS), strict=False) if name in table}
     hollow = {"ls": "", "mfc": "none", "mew": 0.7, "ms": 4}
     at, step = np.arange(len(contrasts)), 0.7 / len(groups)
     with mpl.rc_context(STYLE):
@@ -41,7 +43,7 @@ def comparison(table: pd.DataFrame, statistics: Mapping[str, str], negative_cont
                 y = at + step * (n - (len(groups) - 1) / 2)
                 for null, shade, _ in _NULLS:
                     axes.plot(of_group[null], y, "|", color=shade, ms=7, mew=1.5, zorder=3)
-                for control, mark in controls.items():
+                for control, mark in marks.items():
                     axes.plot(of_group[control], y, marker=mark, color=colour(n), **hollow)
                 error = np.stack([of_group["value"] - of_group["low"], of_group["high"] - of_group["value"]])
                 axes.errorbar(of_group["value"], y, xerr=np.nan_to_num(error), fmt="o", ms=3, lw=1.2, color=colour(n))
@@ -57,7 +59,7 @@ def comparison(table: pd.DataFrame, statistics: Mapping[str, str], negative_cont
         ]
         others = [
             Line2D([], [], marker=mark, color=MUTED, label=f"negative control: {name.replace('-', ' ')}", **hollow)
-            for name, mark in controls.items()
+            for name, mark in marks.items()
         ]
         keys_below(figure, [*keys, *nulls, *others])
         return figure

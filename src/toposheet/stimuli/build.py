@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from toposheet.stimuli.lexicon import lemmas, zipf
-from toposheet.stimuli.matched import Cell, difference, matched
-from toposheet.stimuli.measures import differences
-from toposheet.stimuli.sentences import word_counts
-from toposheet.stimuli.synthetic import language
+from toposheet.stimuli.making.items import item_table
+from toposheet.stimuli.making.matched import Cell, matched
+from toposheet.stimuli.making.vocabulary import word_counts
+from toposheet.stimuli.measures import differences, p_of_difference
+from toposheet.stimuli.sets.language import language
 
 WORDS_IN_LIST = 3
 
@@ -63,9 +64,7 @@ def build_stimuli(
     """
     sentences = language(held_out, train, per_condition, seed, n_tokens)
     lists = _noun_and_verb_lists(word_counts(train), per_condition, np.random.default_rng(seed), n_tokens)
-    rows = [(text, condition, item) for condition, texts in lists.items() for item, text in enumerate(texts)]
-    nouns_and_verbs = pd.DataFrame(rows, columns=["text", "condition", "item"]).assign(synthetic=True)
-    return pd.concat([sentences, nouns_and_verbs], ignore_index=True)
+    return pd.concat([sentences, item_table(lists)], ignore_index=True)
 
 
 def _noun_and_verb_lists(
@@ -85,7 +84,7 @@ def _noun_and_verb_lists(
     pools = {(part, "lists"): found[found["class"] == part] for part in ("noun", "verb")}
 
     def p_values(chosen: dict[Cell, pd.DataFrame]) -> dict[str, float]:
-        p = {name: difference([words[name] for words in chosen.values()]) for name in measures}
+        p = {name: p_of_difference([words[name] for words in chosen.values()]) for name in measures}
         lists = [pd.DataFrame({"text": _lists(words), "condition": part}) for (part, _), words in chosen.items()]
         of_lists = differences(pd.concat(lists), n_tokens)
         return p | dict(zip(of_lists["measure"] + " of lists", of_lists["p"], strict=True))

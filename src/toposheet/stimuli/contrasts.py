@@ -80,6 +80,15 @@ class Contrast:
         return f" where {self.where[0]} is {self.where[1]!r}" if self.where else ""
 
 
+NOUNS_AND_VERBS = (
+    Contrast("noun", "verb"),
+    Contrast("noun", "verb", where=("category", "concrete")),
+    Contrast("noun", "verb", where=("category", "abstract")),
+    Contrast("concrete", "abstract", column="category"),
+)
+"""The design of Moseley & Pulvermüller 2014: two classes of words, each concrete and abstract."""
+
+
 def factors_of(contrasts: Sequence[Contrast]) -> list[str]:
     """Return the columns that contrasts compare or choose by, `condition` where there is none."""
     columns = [column for c in contrasts for column in (*(c.where or ())[:1], c.column)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import re
-from typing import Any
+
+from toposheet.packages import import_package
 
 # Words that carry grammar: determiners, pronouns, prepositions, conjunctions, auxiliaries, negation. A lexicon has
 # several of them as nouns, adjectives or adverbs ("about", "that", "own"), so they are listed.
@@ -38,19 +38,10 @@ FUNCTION_WORDS = frozenset(
 _WORD_FROM_ZIPF = {3: 2.75, 4: 2.0}
 _WORD_FROM_ZIPF_LONG = 1.5
 
+FOR_STIMULI = ("making these stimuli needs", "toposheet[stimuli]")
+"""What needs the packages of words, and what installs them: for the message where one is missing."""
+
 _ENDINGS = {"VERB": ("ing", "ed", "s"), "NOUN": ("s",), "ADJ": ("er", "est"), "ADV": ("er", "est")}
-
-
-def missing(package: str) -> FileNotFoundError:
-    """Return the error that a package is not installed; it says how to install it."""
-    return FileNotFoundError(f"making these stimuli needs the package {package}: pip install 'toposheet[stimuli]'")
-
-
-def _installed(package: str) -> Any:
-    try:
-        return importlib.import_module(package)
-    except ModuleNotFoundError:
-        raise missing(package) from None
 
 
 @functools.cache  # the lexicon copies what it returns
@@ -62,7 +53,7 @@ def lemmas(word: str) -> dict[str, tuple[str, ...]]:
     Raises:
         NotFound: the package is not installed.
     """
-    return _installed("lemminflect").getAllLemmas(word)
+    return import_package("lemminflect", *FOR_STIMULI).getAllLemmas(word)
 
 
 def inflections(word: str) -> dict[str, tuple[str, ...]]:
@@ -71,7 +62,7 @@ def inflections(word: str) -> dict[str, tuple[str, ...]]:
     Raises:
         NotFound: the package is not installed.
     """
-    return _installed("lemminflect").getAllInflections(word)
+    return import_package("lemminflect", *FOR_STIMULI).getAllInflections(word)
 
 
 def zipf(word: str) -> float:
@@ -82,7 +73,7 @@ def zipf(word: str) -> float:
     Raises:
         NotFound: the package is not installed.
     """
-    return float(_installed("wordfreq").zipf_frequency(word, "en"))
+    return float(import_package("wordfreq", *FOR_STIMULI).zipf_frequency(word, "en"))
 
 
 def is_word(word: str) -> bool:

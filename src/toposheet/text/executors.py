@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import signal
@@ -21,27 +20,35 @@ from datatrove.executor.base import PipelineExecutor
 from datatrove.utils.logging import logger
 
 from toposheet.errors import NotFound, UserError
-from toposheet.text.plan import WORK, Executor
-from toposheet.text.sources import SourceError
+from toposheet.packages import check_package
+from toposheet.text.documents import FORMATS, SOURCES, SourceError
+from toposheet.text.plan import WORK, Executor, Plan
 from toposheet.text.steps import ReadDocuments, WriteTokens
 
 JOB = f"{WORK}/slurm_job"
 
 
-def execute(out: Path, n_tasks: int, where: Executor) -> int:
-    """Run the tasks of the plan in `out` that are not finished yet; return how many still are not.
+def execute(out: Path, plan: Plan, where: Executor) -> int:
+    """Run the tasks of a plan that are not finished yet; return how many still are not.
 
     On Slurm the call returns when the work is submitted; elsewhere when it is done.
 
+    Args:
+        out: The folder that holds the plan.
+        plan: What it says.
+        where: Where the tasks run.
+
     Raises:
-        UserError: a task found something in its source that is no text.
-        OSError: a file cannot be read or written, or the cluster does not take the work.
+        UserError: a task found something in its source that is no text, or the cluster does not take the work.
+        NotFound: there is no such cluster here.
+        RunError: a file on the hub cannot be read.
+        OSError: a file cannot be read or written.
     """
     with _silence():
         try:
             if where.kind == "slurm":
-                return _on_slurm(out, n_tasks, where)
-            executor = _on_ray(out, n_tasks, where) if where.kind == "ray" else _local(out, n_tasks, where)
+                return _on_slurm(out, plan, where)
+            executor = _on_ray(out, plan, where) if where.kind == "ray" else _local(out, plan, where)
             executor.run()
             return len(executor.get_incomplete_ranks())
         except SourceError as error:  # without the traceback of another process
@@ -56,26 +63,25 @@ class _Local(LocalPipelineExecutor):
         return super()._run_for_rank(rank, local_rank, node_rank)
 
 
-def _local(out: Path, n_tasks: int, where: Executor) -> PipelineExecutor:
-    workers = where.workers or os.cpu_count() or 1
-    settings = _settings(out, n_tasks, parallel=n_tasks < workers)
+def _local(out: Path, plan: Plan, where: Executor) -> PipelineExecutor:
+    n_tasks, workers = len(plan.tasks), where.workers or os.cpu_count() or 1
+    settings = _settings(out, plan, parallel=n_tasks < workers)
     if min(workers, n_tasks) > 1:
         _start_server()
     return _Local(**settings, workers=min(workers, n_tasks))
 
 
-def _on_ray(out: Path, n_tasks: int, where: Executor) -> PipelineExecutor:
-    if importlib.util.find_spec("ray") is None:
-        raise NotFound("the Ray executor needs the package ray: pip install 'ray[default]'")
-    settings = _settings(out, n_tasks, parallel=where.cpus > 1)
+def _on_ray(out: Path, plan: Plan, where: Executor) -> PipelineExecutor:
+    check_package("ray", "the Ray executor needs", "ray[default]")
+    settings = _settings(out, plan, parallel=where.cpus > 1)
     return RayPipelineExecutor(**settings, workers=where.workers or -1, cpus_per_task=where.cpus)
 
 
-def _on_slurm(out: Path, n_tasks: int, where: Executor) -> int:
+def _on_slurm(out: Path, plan: Plan, where: Executor) -> int:
     if shutil.which("sbatch") is None:
         raise NotFound("the Slurm executor needs the command sbatch: call it on a login node of the cluster")
     executor = SlurmPipelineExecutor(
-        **_settings(out, n_tasks, parallel=where.cpus > 1),
+        **_settings(out, plan, parallel=where.cpus > 1),
         workers=where.workers or -1,
         cpus_per_task=where.cpus,
         partition=str(where.slurm_partition),
@@ -101,9 +107,14 @@ def _in_queue(job: str) -> bool:
     return bool(subprocess.run(["squeue", "--noheader", "--jobs", job], capture_output=True).stdout.strip())
 
 
-def _settings(out: Path, n_tasks: int, parallel: bool) -> dict[str, Any]:
-    pipeline = [ReadDocuments(str(out)), WriteTokens(str(out), parallel)]
-    return {"pipeline": pipeline, "tasks": n_tasks, "logging_dir": str(out / WORK)}
+def _settings(out: Path, plan: Plan, parallel: bool) -> dict[str, Any]:
+    from_outside = {name: source for name, source in SOURCES.registered.items() if name in plan.preparation.sources}
+    read = ReadDocuments(str(out), from_outside, FORMATS.registered)
+    return {
+        "pipeline": [read, WriteTokens(str(out), parallel)],
+        "tasks": len(plan.tasks),
+        "logging_dir": str(out / WORK),
+    }
 
 
 def _start_server() -> None:

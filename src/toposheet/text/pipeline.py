@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from toposheet.errors import NotFound, RunError, UserError
-from toposheet.recipes import Recipe
-from toposheet.text.plan import HERE, PLAN, TRAIN, WORK, Executor, Plan, Preparation, cut, read_split, record_path
+from toposheet.errors import RunError, UserError
+from toposheet.packages import check_package
+from toposheet.text.documents import TRAIN, File, cards, list_files
+from toposheet.text.plan import HERE, PLAN, WORK, Executor, Plan, Preparation, cut, read_split, record_path
 from toposheet.text.progress import n_tokens, progress
 from toposheet.text.shards import MANIFEST, SPLITS, TOKENIZER, Manifest, Shard, read_manifest
-from toposheet.text.sources import BUILTIN_TEXT, File, card, list_files
 from toposheet.text.tokenizer import end_of_text, load_tokenizer, tokenizer_hash, train_tokenizer
 
 SAMPLE = 10**8
@@ -45,7 +44,7 @@ def prepare(
     Raises:
         NotFound: a source, tokenizer or package is missing.
         UserError: a source is no text, or the folder holds something else; the message says what.
-        RunError: a file cannot be read or written, or the cluster does not take the work.
+        RunError: a task failed, or the hub does not give a file.
     """
     out = out.absolute()
     if (out / MANIFEST).is_file():
@@ -60,7 +59,7 @@ def prepare(
 
     started, before = time.perf_counter(), n_tokens(out, plan.dtype)
     with progress(out, plan.dtype):
-        n_left = execute(out, len(plan.tasks), executor)
+        n_left = execute(out, plan, executor)
     if n_left and executor.kind == "slurm":
         say(f"{n_left} of {len(plan.tasks)} tasks are with Slurm: call the same again when they are done")
         return None
@@ -73,15 +72,16 @@ def prepare(
     return manifest
 
 
-def prepare_builtin(folder: Path, recipe: Recipe) -> None:
-    """Prepare the built-in text for a recipe, as `prepare` does."""
-    preparation = Preparation(
-        sources=(BUILTIN_TEXT,),
-        tokenizer=TRAIN,
-        vocabulary=recipe.vocabulary,
-        validation_fraction=recipe.validation_fraction,
-        seed=recipe.seed,
-    )
+def prepare_builtin(folder: Path, *, vocabulary: int, validation_fraction: float, seed: int) -> None:
+    """Prepare the built-in text, with a tokenizer that is trained on it, as `prepare` does.
+
+    Args:
+        folder: Where it goes.
+        vocabulary: Number of tokens.
+        validation_fraction: How large a part of the documents is held out.
+        seed: Decides which.
+    """
+    preparation = Preparation(("builtin",), TRAIN, vocabulary, validation_fraction, seed)
     prepare(preparation, folder, Executor(workers=1))
 
 
@@ -92,8 +92,7 @@ def _started(preparation: Preparation, out: Path) -> Plan:
         raise UserError(f"{out} is not empty and holds no prepared text (but {strangers[0]}): choose another --out")
     tasks = cut(list_files(preparation.sources))
     for package in ("datatrove", "pyarrow"):
-        if importlib.util.find_spec(package) is None:
-            raise NotFound(f"preparing text needs the package {package}: pip install 'toposheet[data]'")
+        check_package(package, "preparing text needs", "toposheet[data]")
     if preparation.tokenizer == TRAIN:
         assert preparation.vocabulary is not None
         tokenizer = train_tokenizer(_sample(preparation, tasks), preparation.vocabulary)
@@ -153,7 +152,7 @@ def _finished(plan: Plan, out: Path) -> Manifest:
     shards = [Shard(**shard) for record in records for shard in record["shards"]]
     manifest = Manifest(
         preparation=dataclasses.asdict(plan.preparation),
-        corpora=[entry for source in plan.preparation.sources for entry in card(source, plan.preparation.licence)],
+        corpora=[entry for source in plan.preparation.sources for entry in cards(source, plan.preparation.licence)],
         files=len(plan.files),
         bytes=sum(file.size for file in plan.files),
         empty_records=sum(record["empty_records"] for record in records),

@@ -12,15 +12,13 @@ from typing import Any, Literal
 
 from toposheet.errors import UserError
 from toposheet.files import write_file
-from toposheet.recipes import differences
+from toposheet.text.documents import SOURCES, TRAIN, File, Piece, default_tokenizer, read_documents
 from toposheet.text.shards import SPLITS
-from toposheet.text.sources import BUILTIN_TEXT, File, Piece, read_documents
 from toposheet.text.split import is_held_out
 
 WORK = ".work"
 PLAN = f"{WORK}/plan.json"
 TASK_BYTES, MAX_TASKS = 2**24, 1024
-TRAIN = "train"
 
 
 @dataclass(frozen=True)
@@ -28,9 +26,9 @@ class Preparation:
     """All that decides which tokens a source gives.
 
     Args:
-        sources: `builtin`, `fineweb-edu`, files, folders.
-        tokenizer: A folder, an id of the hub, or `train`: a byte-level BPE of the text itself. None: `train` for the
-            built-in text alone, else `gpt2`.
+        sources: Names of sources (`builtin`, `fineweb-edu`), files, folders.
+        tokenizer: A folder, an id of the hub, or `train`: a byte-level BPE of the text itself. None: the one that a
+            single named source declares (`train` for `builtin`), else `gpt2`.
         vocabulary: Number of tokens of a tokenizer that is trained. None: 4096.
         validation_fraction: How large a part of the documents is held out.
         seed: Decides which.
@@ -51,9 +49,9 @@ class Preparation:
 
     def __post_init__(self) -> None:
         if not self.sources:
-            raise UserError("no source is given: builtin, fineweb-edu, or files and folders of text")
+            raise UserError(f"no source is given: {', '.join(SOURCES)}, or files and folders of text")
         if self.tokenizer is None:
-            object.__setattr__(self, "tokenizer", TRAIN if self.sources == (BUILTIN_TEXT,) else "gpt2")
+            object.__setattr__(self, "tokenizer", default_tokenizer(self.sources))
         if self.tokenizer == TRAIN and self.vocabulary is None:
             object.__setattr__(self, "vocabulary", 4096)
         if self.tokenizer != TRAIN and self.vocabulary is not None:
@@ -76,7 +74,8 @@ class Preparation:
 
     def differences(self, other: Preparation) -> list[str]:
         """Return one `field: ours, theirs` line for each field in which two preparations differ."""
-        return differences(self, other)
+        ours, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
+        return [f"{field}: {ours[field]}, {theirs[field]}" for field in ours if ours[field] != theirs[field]]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +18,7 @@ from datatrove.pipeline.base import PipelineStep
 from tokenizers import Tokenizer
 
 from toposheet.files import folder_aside, write_file
+from toposheet.text.documents import FORMATS, SOURCES, Format, Source
 from toposheet.text.plan import Plan, read_split, record_path
 from toposheet.text.shards import SPLITS, TOKENIZER, TOKENIZER_FILE, Shard
 
@@ -30,16 +31,22 @@ class ReadDocuments(PipelineStep):
 
     Args:
         out: The folder that holds the plan.
+        sources: The sources from outside that the plan names. They travel with the step to processes that lack them.
+        formats: The kinds of file from outside, which travel too.
     """
 
     name, type = "documents", "reader"
 
-    def __init__(self, out: str) -> None:
+    def __init__(
+        self, out: str, sources: Mapping[str, Source] | None = None, formats: Mapping[str, Format] | None = None
+    ) -> None:
         super().__init__()
-        self.out = out
+        self.out, self.sources, self.formats = out, dict(sources or {}), dict(formats or {})
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         """Yield the documents of a task; a long one as several, of which the last says that it ends."""
+        SOURCES.adopt(self.sources)
+        FORMATS.adopt(self.formats)
         plan = Plan.load(Path(self.out))
         for i, (piece, split) in enumerate(read_split(plan.preparation, plan.tasks[rank])):
             yield Document(text=piece.text, id=f"{rank}/{i}", metadata={"split": split, "ends": piece.ends})

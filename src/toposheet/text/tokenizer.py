@@ -11,8 +11,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from toposheet.errors import NotFound, UserError
 from toposheet.hub import first_line, may_be_on_hub, snapshot
+from toposheet.text.documents import END_OF_TEXT
 from toposheet.text.shards import TOKENIZER, TOKENIZER_FILE, Manifest
-from toposheet.text.sources import END_OF_TEXT
 
 # The files of a byte-level BPE that carries no description: Hugging Face's names, OpenAI's names.
 _BARE = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))

@@ -17,7 +17,7 @@ from toposheet.figures.maps import contrast_maps
 from toposheet.files import folder_aside, write_file
 from toposheet.hub import first_line
 from toposheet.recipes import Recipe
-from toposheet.stimuli.sentences import sentences_and_nonwords
+from toposheet.stimuli.making.sentences import sentences_and_nonwords
 from toposheet.subject import Subject, respond, token_counter
 from toposheet.topography import Topography
 from toposheet.train.batches import RunText

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats as scipy_stats
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
@@ -88,18 +86,3 @@ def _partners(words: pd.DataFrame, pool: pd.DataFrame, scaled: Callable[[pd.Data
         aim = aim - (there[rows] - wanted).mean(axis=0)
         rows = nearest(aim)
     return pool.iloc[rows]
-
-
-def difference(groups: Sequence[np.ndarray | pd.Series]) -> float:
-    """Return the p of a difference between the means of groups of unequal variance: Alexander & Govern 1994.
-
-    doi:10.2307/1165140. Where a group does not vary, which that test needs, p is that of Kruskal & Wallis.
-    """
-    values = [np.asarray(group, dtype=float) for group in groups]
-    if np.ptp(np.concatenate(values)) == 0:
-        return 1.0
-    if any(np.ptp(group) == 0 for group in values):
-        return float(scipy_stats.kruskal(*values).pvalue)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # equal means are what we are after; scipy doubts them
-        return float(scipy_stats.alexandergovern(*values).pvalue)

@@ -1,9 +1,9 @@
-"""Stimulus sets that anyone can make again from packages and a seed; here those made from text."""
+"""Sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N): what words and what structure contribute."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -12,57 +12,23 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from toposheet.errors import UserError
-from toposheet.stimuli.lexicon import FUNCTION_WORDS, base_and_ending, is_word, lemmas, with_ending
-from toposheet.stimuli.nonwords import NonwordMaker
-from toposheet.stimuli.norms import pairs, words
-from toposheet.stimuli.sentences import (
+from toposheet.stimuli.contrasts import Contrast
+from toposheet.stimuli.lexicon import FUNCTION_WORDS, base_and_ending, lemmas, with_ending
+from toposheet.stimuli.making.items import item_table
+from toposheet.stimuli.making.nonwords import NonwordMaker
+from toposheet.stimuli.making.sentences import (
+    PER_CONDITION,
     WORDS_IN_SENTENCE,
     NTokens,
     as_nonwords,
-    known_words,
+    no_tokens,
     unseen_sentences,
-    word_counts,
 )
+from toposheet.stimuli.making.vocabulary import lexicon_words, seen_as_word
+from toposheet.stimuli.reader import Reader
+from toposheet.stimuli.stimulus_set import StimulusSet
 
-__all__ = ["language", "pairs", "swjn", "words"]
-
-PER_CONDITION, MIN_PER_CONDITION = 100, 20
-
-
-def language(
-    held_out: Sequence[str],
-    train: Sequence[str],
-    per_condition: int = PER_CONDITION,
-    seed: int = 0,
-    n_tokens: NTokens | None = None,
-) -> pd.DataFrame:
-    """Return sentences and, for each, a list of pronounceable non-words: a language localizer.
-
-    As in Fedorenko et al. 2010 (doi:10.1152/jn.00032.2010): conditions `sentence` and `nonword`. The sentences have 10
-    to 14 words; a non-word has as many letters as the word it stands for (3 or more), a list as nearly as possible as
-    many tokens as its sentence (`sentences.as_nonwords`); case and punctuation are kept in both conditions.
-
-    Args:
-        held_out: Documents that the model was not trained on.
-        train: Training documents: what stands in them is a word.
-        per_condition: How many texts each condition has.
-        seed: Decides which.
-        n_tokens: How many tokens a model makes of a text. Few short non-words are one token, as short words are, so
-            lists may still have more (`measures.matching` says how many). None leaves tokens out.
-
-    Returns:
-        Columns `text`, `condition`, `item` (a non-word list has the item of its sentence) and `synthetic` (True).
-
-    Raises:
-        UserError: the text holds too few sentences; the message says how many.
-        NotFound: a package is not installed.
-    """
-    rng = np.random.default_rng(seed)
-    sentences = unseen_sentences(held_out, train, per_condition, rng)[:per_condition]
-    maker = NonwordMaker(_lexicon_words(train), _english([*train, *held_out]))
-    count = _counter(n_tokens)
-    nonwords = [as_nonwords(sentence, maker, rng, count) for sentence in sentences]
-    return _table({"sentence": sentences, "nonword": nonwords})
+MIN_PER_CONDITION = 20
 
 
 def swjn(
@@ -122,10 +88,10 @@ def swjn(
         )
     fewest_names = set(sorted(plain, key=_unknown_words)[:n])
     chosen = [_words_of(sentence) for sentence in left if sentence in fewest_names]
-    count = _counter(n_tokens)
+    count = n_tokens or no_tokens
     others = _of_like_length(chosen, [_words_of(sentence) for sentence in left if sentence not in fewest_names], count)
-    english = _english([*train, *held_out])
-    counts = _lexicon_words(train)
+    english = seen_as_word([*train, *held_out])
+    counts = lexicon_words(train)
     whole = NonwordMaker(counts, english)
     stems = NonwordMaker({word: n for word, n in counts.items() if base_and_ending(word) == (word, "")}, english)
     texts = {
@@ -134,7 +100,7 @@ def swjn(
         "J": [" ".join(jabberwocky(sentence, stems, english, rng, count)) for sentence in chosen],
         "N": [as_nonwords(" ".join(sentence), whole, rng, count, word=r"\S+") for sentence in others],
     }
-    return _table(texts)
+    return item_table(texts)
 
 
 def scrambled(sentences: Sequence[Sequence[str]], rng: np.random.Generator) -> list[list[str]]:
@@ -232,33 +198,6 @@ def jabberwocky(
     ]
 
 
-def _english(documents: Sequence[str]) -> Callable[[str], bool]:
-    """Return a test of whether a string is a word, or so much of one that readers would see it in it.
-
-    That is: a word of the text (names too), of the lexicon, or commonly written; from 5 letters on also what a word of
-    the lexicon begins or ends with ("exchang") and what begins or ends with one of 5 letters or more ("blacketiver").
-    """
-    known = known_words(documents)
-    entries = {word for word in known if len(word) >= 5 and lemmas(word)}
-    parts = {part for word in entries for part in _ends(word)}
-
-    def english(word: str) -> bool:
-        return word in known or word in parts or any(part in entries for part in _ends(word)) or is_word(word)
-
-    return english
-
-
-def _ends(word: str) -> Iterator[str]:
-    """Yield the beginnings and the ends of a word that have 5 letters or more."""
-    for n in range(5, len(word)):
-        yield from (word[:n], word[-n:])
-
-
-def _lexicon_words(documents: Sequence[str]) -> dict[str, int]:
-    """Return how often each word of the text stands there that the lexicon knows: names and foreign words are out."""
-    return {word: n for word, n in word_counts(documents).items() if lemmas(word)}
-
-
 def _of_like_length(sentences: list[list[str]], others: list[list[str]], n_tokens: NTokens) -> list[list[str]]:
     """Return for each sentence another one, such that lists of non-words in its place are about as long."""
 
@@ -269,11 +208,6 @@ def _of_like_length(sentences: list[list[str]], others: list[list[str]], n_token
     return [others[i] for i in linear_sum_assignment(cost)[1]]
 
 
-def _counter(n_tokens: NTokens | None) -> NTokens:
-    """Return a counter of tokens; without a tokenizer no text has any."""
-    return n_tokens or (lambda text: 0)
-
-
 def _words_of(sentence: str) -> list[str]:
     return re.findall("[a-z]+(?:['-][a-z]+)*", sentence.lower())
 
@@ -282,6 +216,18 @@ def _unknown_words(sentence: str) -> int:
     return sum(not (word in FUNCTION_WORDS or lemmas(word)) for word in _words_of(sentence))
 
 
-def _table(columns: dict[str, list[str]]) -> pd.DataFrame:
-    rows = [(text, condition, item) for condition, texts in columns.items() for item, text in enumerate(texts)]
-    return pd.DataFrame(rows, columns=["text", "condition", "item"]).assign(synthetic=True)
+def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
+    train, held_out = reader.documents()
+    n, least = (PER_CONDITION, MIN_PER_CONDITION) if per_condition is None else (per_condition, None)
+    return swjn(held_out, train, n, seed, at_least=least, n_tokens=reader.n_tokens)
+
+
+SET = StimulusSet(
+    what="other sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N), as alike as can be",
+    source="as language; inflection by lemminflect",
+    licence="of the text",
+    conditions=("S", "W", "J", "N"),
+    contrasts=(Contrast("S", "N"),),
+    columns=("item",),
+    make=_make,
+)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from toposheet.errors import UserError
-from toposheet.stimuli.nonwords import NonwordMaker
+from toposheet.stimuli.making.nonwords import NonwordMaker
+from toposheet.stimuli.making.vocabulary import known_words, word_counts
 
 WORDS_IN_SENTENCE = range(10, 15)
+PER_CONDITION = 100  # texts, unless another number is asked for
 NTokens = Callable[[str], int]
+
+
+def no_tokens(text: str) -> int:
+    """Return 0: how many tokens a text has where there is no tokenizer to count them."""
+    return 0
 
 
 def sentences_and_nonwords(
@@ -34,16 +40,6 @@ def sentences_and_nonwords(
     known = known_words(train)
     maker = NonwordMaker(word_counts(train), is_word=lambda word: word in known)
     return sentences, [as_nonwords(sentence, maker, rng, n_tokens) for sentence in sentences]
-
-
-def known_words(documents: Sequence[str]) -> set[str]:
-    """Return every word of the text in small letters, names too."""
-    return {word for text in documents for word in re.findall("[a-z]+", text.lower())}
-
-
-def word_counts(documents: Sequence[str]) -> Counter[str]:
-    """Return how often each word in small letters stands in the text; a sentence's first word may be a name."""
-    return Counter(word for text in documents for word in re.findall(r"(?<![.!?] )\b[a-z]+\b", text))
 
 
 def unseen_sentences(

@@ -1,0 +1,102 @@
+"""Every stimulus set there is: published ones, read from files you have, and synthetic ones, made from packages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from toposheet.errors import UserError
+from toposheet.registry import Registry
+from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
+from toposheet.stimuli.published import read_published
+from toposheet.stimuli.reader import Reader
+
+PUBLISHED, SYNTHETIC = "published", "synthetic"
+
+Make = Callable[[Reader, int, int | None], pd.DataFrame]
+"""Makes the table of a set from a reader, a seed and how many texts a condition has (None: as many as usual)."""
+
+
+@dataclass(frozen=True)
+class StimulusSet:
+    """A stimulus set: what it is, and the files that it is read from or the function that makes it.
+
+    Args:
+        what: What it holds, in a sentence.
+        source: Where it was published, or what it is made from.
+        licence: What may be done with it.
+        conditions: Its conditions.
+        contrasts: What it was made to compare.
+        columns: Columns of its table besides `text` and `condition`.
+        files: Of a published set: the files, relative to where stimuli are kept.
+        sha256: Of a published set: the hash of these files, one after another.
+        make: Of a synthetic set: makes its table, from packages and a seed. The columns are `text`, `condition`, those
+            of `columns`, and `synthetic`, True.
+
+    Raises:
+        UserError: the set has neither files with their hash nor a function, or both.
+    """
+
+    what: str
+    source: str
+    licence: str
+    conditions: tuple[str, ...]
+    contrasts: tuple[Contrast, ...]
+    columns: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    sha256: str = ""
+    make: Make | None = None
+
+    def __post_init__(self) -> None:
+        if not bool(self.files) == bool(self.sha256) == (self.make is None):
+            raise UserError("a stimulus set has either files and their sha256, or a function `make`")
+
+    @property
+    def kind(self) -> str:
+        """`published` (read from files) or `synthetic` (made from packages, the same again from the same seed)."""
+        return PUBLISHED if self.make is None else SYNTHETIC
+
+
+SETS = Registry[StimulusSet]("toposheet.stimuli.sets", "SET", "stimulus set", otherwise="give a CSV file")
+
+
+def stimulus_set(
+    name: str,
+    reader: Reader | None = None,
+    *,
+    seed: int | None = None,
+    per_condition: int | None = None,
+    data: str | Path | None = None,
+) -> pd.DataFrame:
+    """Return the table of a stimulus set.
+
+    Args:
+        name: One of `SETS` (`toposheet stimuli list`).
+        reader: The model that a synthetic set is made for (`subject.reader`). None: a model like that of the demo,
+            whose tokens are not counted.
+        seed: Of everything drawn in a synthetic set. None: the seed of the reader.
+        per_condition: Texts a condition of the sets made from text. None: 100, or, of `swjn`, fewer where the text
+            that is held out is short, down to 20.
+        data: Where the files of a published set are, if not in `$TOPOSHEET_DATA` or an installed `brainscore-language`.
+
+    Returns:
+        Columns `text`, `condition` and those of the set.
+
+    Raises:
+        UserError: there is no such set, its files are not what they should be, or `per_condition` is under 3.
+        NotFound: files or packages are missing; says where they were looked for.
+
+    Example:
+        ts.stimulus_set("swjn", ts.load("small").reader)
+    """
+    entry, reader = SETS[name], reader or Reader()
+    if per_condition is not None and per_condition < MIN_TEXTS:
+        raise UserError(f"per_condition is {per_condition}: a contrast needs at least {MIN_TEXTS} texts of a condition")
+    if entry.make is None:
+        return read_published(name, entry.files, entry.sha256, data)
+    table = entry.make(reader, reader.seed if seed is None else seed, per_condition)
+    table.attrs["source"] = f"the synthetic set {name}"
+    return table

@@ -1,0 +1,31 @@
+"""JSON records, one a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from toposheet.text.documents import Format, Piece, SourceError
+from toposheet.text.formats._opening import open_file
+from toposheet.text.formats._records import document, no_column
+
+
+def _read(path: str, column: str) -> Iterator[Piece]:
+    with open_file(path) as stream:
+        for number, line in enumerate(stream, 1):
+            if line.isspace():
+                continue
+            where = f"{path}, line {number}"
+            try:
+                record = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+            except UnicodeDecodeError as error:
+                raise SourceError(f"{where}: not UTF-8 ({error.reason})") from None
+            except json.JSONDecodeError as error:
+                raise SourceError(f"{where}: not a JSON record ({error})") from None
+            if not isinstance(record, dict) or column not in record:
+                found = ", ".join(record) if isinstance(record, dict) else type(record).__name__
+                raise no_column(where, column, found)
+            yield document(record[column], where, column)
+
+
+FORMAT = Format(endings=(".jsonl", ".jsonl.gz", ".jsonl.zst"), read=_read)

@@ -1,0 +1,37 @@
+"""Parquet tables, here or on the hub, as FineWeb-Edu comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from toposheet.errors import RunError
+from toposheet.hub import first_line
+from toposheet.text.documents import Format, Piece, SourceError
+from toposheet.text.formats._records import document, no_column
+
+
+def _read(path: str, column: str) -> Iterator[Piece]:
+    import fsspec
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        with fsspec.open(path, "rb") as stream, pq.ParquetFile(stream, buffer_size=2**20) as table:
+            if column not in table.schema_arrow.names:
+                raise no_column(path, column, ", ".join(table.schema_arrow.names))
+            for batch in table.iter_batches(batch_size=256, columns=[column]):
+                for value in batch.column(0):
+                    number += 1
+                    yield document(value.as_py(), f"{path}, row {number}", column)
+    except pa.ArrowInvalid as error:
+        raise SourceError(f"{path}: not a Parquet file, or a damaged one ({first_line(error)})") from None
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}, row {number}: not UTF-8 ({error.reason})") from None
+    except Exception as error:
+        if "://" in path and not isinstance(error, SourceError | OSError):  # whatever the network does to the client
+            raise RunError(f"{path}: {first_line(error)}") from None
+        raise
+
+
+FORMAT = Format(endings=(".parquet",), read=_read)

@@ -1,0 +1,23 @@
+from tests.text.written import texts
+
+from toposheet.text.documents import File, Piece, read_documents
+from toposheet.text.formats import txt
+
+
+def test_a_text_file_is_one_document_or_several_between_lines(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes("\ufeffone\r\ntwo\r\n\r\n  <|endoftext|>  \r\n\r\n<|endoftext|>\nthree".encode())
+    assert texts(path) == ["one\r\ntwo", "three"]
+    path.write_text("one\n\ntwo <|endoftext|>\n")
+    assert texts(path) == ["one\n\ntwo <|endoftext|>"]
+
+
+def test_a_long_document_comes_in_pieces_that_add_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(txt, "LONGEST", 20)
+    whole = "a short line\näöü" + "x" * 50 + "\nend"
+    (tmp_path / "a.txt").write_text(f"{whole}\n<|endoftext|>\nnext")
+    pieces = list(read_documents(File(str(tmp_path / "a.txt"), 0), "text"))
+    assert "".join(piece.text for piece in pieces[:-1]).rstrip("\n") == whole
+    assert [piece.ends for piece in pieces] == [False] * (len(pieces) - 2) + [True, True]
+    assert pieces[-1] == Piece("next", ends=True)
+    assert max(len(piece.text) for piece in pieces) < 60
