@@ -12,7 +12,7 @@ from toposheet.figures.clustering import clustering, clustering_bars
 from toposheet.figures.comparison import comparison
 from toposheet.figures.curves import correlation_curves, loss_curves, trajectory
 from toposheet.figures.maps import contrast_maps
-from toposheet.figures.network import language_network, localizer_map
+from toposheet.figures.network import language_network, outlined_maps
 from toposheet.report.comparison import COMPARED, compared
 
 CONTRASTS = ("sentence:nonword", "noun:verb", "concrete noun:verb", "abstract noun:verb", "a longer name:another one")
@@ -44,7 +44,7 @@ def figure_of(name, tables, maps, models, layers, contrasts):
         return language_network(raw, dict.fromkeys(models, clusters), dict.fromkeys(models, profile), contrasts[-1])
     if name == "localizer":
         grids = {sheet: raw.sel(sheet=sheet).isel(model=0) for sheet in raw["sheet"].values}
-        return localizer_map(grids, {sheet: grid > 1 for sheet, grid in grids.items()}, contrasts[-1])
+        return outlined_maps(grids, {sheet: grid > 1 for sheet, grid in grids.items()}, contrasts[-1])
     if name == "comparison":
         every = pd.concat([long.assign(statistic=statistic, control="") for statistic in COMPARED])
         every = pd.concat([every, *(
