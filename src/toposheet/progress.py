@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Protocol
 
 from tqdm import tqdm
 
 
-class Progress(Protocol):
-    """Is told how far some work is."""
-
-    def __call__(self, what: str, done: float, total: float, /) -> None:
-        """Take note.
-
-        Args:
-            what: What is being done.
-            done: How much of it is done.
-            total: How much there is.
-        """
+Progress = Callable[[str, float, float], None]
+"""Is told what is being done, how much of it is done, and how much there is."""
 
 
 def SILENT(what: str, done: float, total: float, /) -> None:

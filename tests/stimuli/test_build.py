@@ -7,8 +7,8 @@ import pytest
 import wordfreq
 from scipy import stats
 
-from toposheet import build_stimuli
 from toposheet.recipes import demo
+from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.making.matched import MATCHED_FROM_P
 from toposheet.stimuli.making.nonwords import NonwordMaker
 from toposheet.stimuli.measures import matching

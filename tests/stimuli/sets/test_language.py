@@ -4,7 +4,7 @@ from itertools import chain
 
 from tests.stimuli.measuring import SEEDS
 
-from toposheet import build_stimuli
+from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.sets.language import language
 
 
