@@ -25,7 +25,7 @@ from toposheet.stimuli.studies import CONTRASTS, builtin_stimuli, synthetic_batt
 from toposheet.stimuli.table import read_stimuli
 from toposheet.subject import read_tokenizer, token_counter
 from toposheet.subject.subject import STIMULI
-from toposheet.text.pipeline import prepare_builtin
+from toposheet.train.batches import prepare_builtin
 from toposheet.train.claims import RESULT, claim, read_result, stopping_with
 from toposheet.train.loop import train
 
@@ -71,12 +71,7 @@ def run(
         claim(folders["control"], recipe.control())
 
     say("1/5 text: corpus, tokenizer, tokens")
-    prepare_builtin(
-        text,
-        vocabulary=recipe.vocabulary,
-        validation_fraction=recipe.validation_fraction,
-        seed=recipe.seed,
-    )
+    prepare_builtin(text, recipe)
 
     say("2/5 stimuli: sentences, word lists, Jabberwocky, non-words, nouns, verbs")
     tokens = token_counter(read_tokenizer(text / "tokenizer"))

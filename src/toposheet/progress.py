@@ -9,7 +9,6 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-
 Progress = Callable[[str, float, float], None]
 """Is told what is being done, how much of it is done, and how much there is."""
 

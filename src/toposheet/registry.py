@@ -70,20 +70,28 @@ class Registry(Generic[Entry]):
         """Remove an entry that came from outside."""
         del self._registered[name]
 
+    def check(self, name: str) -> None:
+        """Refuse a name that no entry has. Nothing is imported.
+
+        Raises:
+            UserError: the message names the nearest entry, and all there are.
+        """
+        if name not in self:
+            nearest = difflib.get_close_matches(name, self.names(), n=1)
+            guess = f" Did you mean {nearest[0]}?" if nearest else ""
+            otherwise = f"; or {self._otherwise}" if self._otherwise else ""
+            there_are = f"There are: {', '.join(self.names())}{otherwise}"
+            raise UserError(f"there is no {self._kind} {name!r}.{guess} {there_are}")
+
     def __getitem__(self, name: str) -> Entry:
         """Return an entry; its file is imported now.
 
         Raises:
             UserError: there is none of this name; the message names the nearest, and all there are.
         """
+        self.check(name)
         if name in self._registered:
             return self._registered[name]
-        if name not in self._files():
-            nearest = difflib.get_close_matches(name, self.names(), n=1)
-            guess = f" Did you mean {nearest[0]}?" if nearest else ""
-            otherwise = f"; or {self._otherwise}" if self._otherwise else ""
-            there_are = f"There are: {', '.join(self.names())}{otherwise}"
-            raise UserError(f"there is no {self._kind} {name!r}.{guess} {there_are}")
         module = name.replace("-", "_") if self._hyphens else name
         return getattr(import_module(f"{self._package}.{module}"), self._attribute)
 

@@ -9,15 +9,17 @@ import pytest
 from tests.text.written import fineweb
 from tokenizers import processors
 
+from toposheet import recipes
 from toposheet.text import pipeline, plan, steps
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.documents import File, SourceError, list_files, read_documents
 from toposheet.text.formats import txt
-from toposheet.text.pipeline import prepare, prepare_builtin
+from toposheet.text.pipeline import prepare
 from toposheet.text.plan import Executor, Plan, Preparation, cut
 from toposheet.text.shards import Manifest, Tokens, read_manifest
 from toposheet.text.split import is_held_out, split_documents
 from toposheet.text.tokenizer import load_tokenizer, read_tokenizer, train_tokenizer
+from toposheet.train.batches import prepare_builtin
 
 INLINE = Executor(workers=1)
 DOCUMENTS = [f"Text {i}: the river ran past the mill, “ünïcode” and <|endoftext|> in it." for i in range(124)]
@@ -174,19 +176,19 @@ def test_a_tokenizer_is_trained_on_a_bounded_sample_of_every_file(source, monkey
 
 
 def test_the_built_in_text_goes_the_same_way(tmp_path):
-    settings = {"vocabulary": 512, "validation_fraction": 0.05, "seed": 0}
-    prepare_builtin(tmp_path / "out", **settings)
-    train, held_out = split_documents(builtin_documents(), 0.05, seed=0)
+    recipe = recipes.tiny()
+    prepare_builtin(tmp_path / "out", recipe)
+    train, held_out = split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
     assert documents_of(tmp_path / "out", "validation") == held_out
     manifest = read_manifest(tmp_path / "out")
     assert manifest.documents("train") == len(train)
-    assert manifest.vocabulary == 512
+    assert manifest.vocabulary == recipe.vocabulary
     assert [entry["name"] for entry in manifest.corpora] == ["encyclopedia", "bible"]
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
-    prepare_builtin(tmp_path / "out", **settings)
+    prepare_builtin(tmp_path / "out", recipe)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
     with pytest.raises(ValueError, match="seed: 0, 1"):
-        prepare_builtin(tmp_path / "out", **settings | {"seed": 1})
+        prepare_builtin(tmp_path / "out", recipes.named("tiny", seed=1))
 
 
 def test_a_finished_folder_is_left_as_it_is_and_says_so(source, saved, tmp_path):

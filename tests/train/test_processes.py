@@ -15,7 +15,7 @@ from tests.train.conftest import newest
 
 import toposheet as ts
 from toposheet import recipes
-from toposheet.text.pipeline import prepare_builtin
+from toposheet.train.batches import prepare_builtin
 from toposheet.train.claims import RESULT
 from toposheet.train.log import read_metrics
 from toposheet.train.loop import CHECKPOINTS
@@ -72,13 +72,7 @@ def test_two_processes_with_sharded_weights_train_the_model_of_one(alone, text, 
 @pytest.mark.parametrize(("parallel", "updates"), [("ddp", 8), ("fsdp2", 8), ("fsdp2", 9)])  # at 9, one is due anyway
 def test_snapshots_are_those_of_one_process_whenever_they_are_taken(tmp_path, parallel, updates):
     fields = {"vocabulary": 1024, "context": 96, "updates": updates, "snapshot-every": 3, "validate-every": 4}
-    recipe = recipes.tiny()
-    prepare_builtin(
-        tmp_path / "text",
-        vocabulary=recipe.vocabulary,
-        validation_fraction=recipe.validation_fraction,
-        seed=recipe.seed,
-    )
+    prepare_builtin(tmp_path / "text", recipes.tiny())
     for processes in (1, 2):
         done = run(tmp_path / "text", tmp_path / str(processes), processes, parallel=parallel, **fields)
         assert done.returncode == 0, done.stderr

@@ -42,7 +42,7 @@ def parser_of(chosen: Recipe) -> Callable[..., Parsed]:
         """
         out = out or Path("runs") / recipe.name
         check_out(out)
-        from toposheet.text.pipeline import prepare_builtin
+                from toposheet.train.batches import prepare_builtin
         from toposheet.train.claims import RESULT, claim, stopping_with
         from toposheet.train.log import check_trackers
         from toposheet.train.loop import train
@@ -57,12 +57,7 @@ def parser_of(chosen: Recipe) -> Callable[..., Parsed]:
         if data is None:
             data = out / "text"
             with state.main_process_first():
-                prepare_builtin(
-                    data,
-                    vocabulary=recipe.vocabulary,
-                    validation_fraction=recipe.validation_fraction,
-                    seed=recipe.seed,
-                )
+                prepare_builtin(data, recipe)
         train(recipe, data, out, log_to, on_other_machine)
         state.print(f"The model: {out.resolve()} (losses in {RESULT}, all updates in metrics.jsonl)")
         state.destroy_process_group()

@@ -17,7 +17,7 @@ _MARKS = "o^s"  # of negative controls
 _NULLS = (("null_mean", PLACE, "place"), ("label_null_mean", LABEL, "label"))
 
 
-def comparison(table: pd.DataFrame, statistics: Mapping[str, str], controls: Sequence[str] = ()) -> Figure:
+def comparison(table: pd.DataFrame, statistics: Mapping[str, str], negative_controls: Sequence[str] = ()) -> Figure:
     """Return statistics of groups of models for each contrast, raw: means with 95 % hierarchical bootstrap intervals.
 
     Beside each mean stand those of its nulls and what the negative controls of the contrast give.
@@ -25,11 +25,13 @@ def comparison(table: pd.DataFrame, statistics: Mapping[str, str], controls: Seq
     Args:
         table: Rows of `report.side_by_side.compared`.
         statistics: Those that are shown and what their axes are called.
-        controls: The columns that negative controls have where there are any.
+        negative_controls: Their names, each with a mark of its own; those that are no column are left out.
     """
     table = table[table["fwhm_mm"] == table["fwhm_mm"].min()]
     contrasts, groups = list(dict.fromkeys(table["contrast"])), list(dict.fromkeys(table["group"]))
-    marks = {name: mark for name, mark in zip(controls, itertools.cycle(_MARKS), strict=False) if name in table}
+    marks = {
+        name: mark for name, mark in zip(negative_controls, itertools.cycle(_MARKS), strict=False) if name in table
+    }
     hollow = {"ls": "", "mfc": "none", "mew": 0.7, "ms": 4}
     at, step = np.arange(len(contrasts)), 0.7 / len(groups)
     with mpl.rc_context(STYLE):

@@ -72,19 +72,6 @@ def prepare(
     return manifest
 
 
-def prepare_builtin(folder: Path, *, vocabulary: int, validation_fraction: float, seed: int) -> None:
-    """Prepare the built-in text, with a tokenizer that is trained on it, as `prepare` does.
-
-    Args:
-        folder: Where it goes.
-        vocabulary: Number of tokens.
-        validation_fraction: How large a part of the documents is held out.
-        seed: Decides which.
-    """
-    preparation = Preparation(("builtin",), TRAIN, vocabulary, validation_fraction, seed)
-    prepare(preparation, folder, Executor(workers=1))
-
-
 def _started(preparation: Preparation, out: Path) -> Plan:
     """Return the plan of work that begins, written beside its tokenizer; nothing is written before all is known."""
     strangers = [path.name for path in out.iterdir() if path.name != WORK] if out.is_dir() else []

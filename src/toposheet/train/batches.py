@@ -15,10 +15,25 @@ from transformers import PreTrainedTokenizerFast
 
 from toposheet.recipes import Recipe
 from toposheet.text.blocks import Blocks
+from toposheet.text.documents import TRAIN
+from toposheet.text.pipeline import prepare
+from toposheet.text.plan import Executor, Preparation
 from toposheet.text.shards import Manifest
 from toposheet.text.tokenizer import read_tokenizer
 from toposheet.train.claims import check_vocabulary
 from toposheet.train.validation import whole_batches
+
+
+def prepare_builtin(folder: Path, recipe: Recipe) -> None:
+    """Prepare the built-in text for a recipe, with a tokenizer that is learnt from it. See `text.pipeline.prepare`."""
+    preparation = Preparation(
+        sources=("builtin",),
+        tokenizer=TRAIN,
+        vocabulary=recipe.vocabulary,
+        validation_fraction=recipe.validation_fraction,
+        seed=recipe.seed,
+    )
+    prepare(preparation, folder, Executor(workers=1))
 
 
 @dataclass(frozen=True)
