@@ -42,7 +42,7 @@ def parser_of(chosen: Recipe) -> Callable[..., Parsed]:
         """
         out = out or Path("runs") / recipe.name
         check_out(out)
-                from toposheet.train.batches import prepare_builtin
+        from toposheet.train.batches import prepare_builtin
         from toposheet.train.claims import RESULT, claim, stopping_with
         from toposheet.train.log import check_trackers
         from toposheet.train.loop import train
