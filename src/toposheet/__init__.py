@@ -16,24 +16,27 @@ if TYPE_CHECKING:
     from toposheet.brain.export import export_sheet
     from toposheet.brain.surface import SurfaceMap, read_surface_map, surface_morans_i
     from toposheet.cortex import (
+        Comparison,
+        LanguageNetwork,
+        MapStatistic,
         clustering_of_network,
         consistency,
-        contrast,
         correlation_curve,
         criteria,
         cross_validated,
         grow_clusters,
+        language_network,
         load_localizer,
         localize,
         map_statistics,
         negative_controls,
+        plot,
         profiles,
-        readout,
         response_statistics,
         selective_clusters,
         topography_statistics,
-        without_confounds,
     )
+    from toposheet.settings import Reading, Settings
     from toposheet.sheet import Sheet
     from toposheet.stats import cross_morans_i, islands_morans_i, morans_i
     from toposheet.stimuli.build import build_stimuli
@@ -52,9 +55,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Comparison",
     "Contrast",
     "Effect",
     "Intervention",
+    "LanguageNetwork",
+    "MapStatistic",
+    "Reading",
+    "Settings",
     "Sheet",
     "SpatialStatistics",
     "Subject",
@@ -64,7 +72,6 @@ __all__ = [
     "build_stimuli",
     "clustering_of_network",
     "consistency",
-    "contrast",
     "correlation_curve",
     "criteria",
     "cross_morans_i",
@@ -72,16 +79,17 @@ __all__ = [
     "export_sheet",
     "grow_clusters",
     "islands_morans_i",
+    "language_network",
     "load",
     "load_localizer",
     "localize",
     "map_statistics",
     "morans_i",
     "negative_controls",
+    "plot",
     "profiles",
     "read_stimuli",
     "read_surface_map",
-    "readout",
     "respond",
     "response_statistics",
     "save",
@@ -92,13 +100,17 @@ __all__ = [
     "stimulus_set",
     "surface_morans_i",
     "topography_statistics",
-    "without_confounds",
 ]
 
 _HOME = {
     "attach": "subject",
     "Subject": "subject",
+    "Comparison": "cortex",
     "Intervention": "subject",
+    "LanguageNetwork": "cortex",
+    "MapStatistic": "cortex",
+    "Reading": "settings",
+    "Settings": "settings",
     "Effect": "subject",
     "Contrast": "stimuli.contrasts",
     "Sheet": "sheet",
@@ -108,13 +120,13 @@ _HOME = {
     "build_stimuli": "stimuli.build",
     "clustering_of_network": "cortex",
     "consistency": "cortex",
-    "contrast": "cortex",
     "correlation_curve": "cortex",
     "criteria": "cortex",
     "cross_morans_i": "stats",
     "cross_validated": "cortex",
     "export_sheet": "brain.export",
     "grow_clusters": "cortex",
+    "language_network": "cortex",
     "islands_morans_i": "stats",
     "load": "subject",
     "load_localizer": "cortex",
@@ -122,10 +134,10 @@ _HOME = {
     "map_statistics": "cortex",
     "morans_i": "stats",
     "negative_controls": "cortex",
+    "plot": "cortex",
     "profiles": "cortex",
     "read_stimuli": "stimuli.table",
     "read_surface_map": "brain.surface",
-    "readout": "cortex",
     "respond": "subject",
     "response_statistics": "cortex",
     "save": "subject",
@@ -136,7 +148,6 @@ _HOME = {
     "stimulus_set": "stimuli.registry",
     "surface_morans_i": "brain.surface",
     "topography_statistics": "cortex",
-    "without_confounds": "cortex",
 }
 
 

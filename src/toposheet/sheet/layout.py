@@ -10,9 +10,7 @@ import xarray as xr
 from toposheet.sheet.sheet import lay_out
 
 
-def on_sheets(
-    values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None = None
-) -> dict[str, xr.DataArray]:
+def on_sheets(values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None = None) -> dict[str, xr.DataArray]:
     """Return values of units as maps on their sheets: {sheet: (..., y, x)}.
 
     Args:
