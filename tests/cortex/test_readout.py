@@ -70,9 +70,9 @@ def test_every_readout_knows_the_comparison_that_it_is_of():
     comparison = compared(n=6)
     seen = comparison.readout(2.0)
     assert seen.raw is comparison.raw is comparison
-    assert comparison.readout(0) is comparison
+    assert comparison.readout(0.0) is comparison
     assert seen.readout(0.0) is comparison
-    assert comparison.readout(2.0) is comparison.readout(2) is seen
+    assert comparison.readout(2.0) is seen
     assert seen.readout(3.0) is comparison.readout(3.0)
     assert (comparison.fwhm_mm, seen.fwhm_mm) == (0.0, 2.0)
 
