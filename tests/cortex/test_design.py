@@ -78,6 +78,7 @@ def test_what_partners_have_in_common_makes_no_spread_of_the_null_of_pairs():
         ([0, 0, 1, 1, 2, 2, 3, 4], "2 of 5 pairs have not one stimulus of each condition"),
         ([0, 1, 0, 1, 2, 2, 3, 3], "2 of 4 pairs have not one"),
         ([0, 0, 0, 0, 1, 1, 2, 2], "1 of 3 pairs have not one"),
+        ([0, 0, 1, 1, 2, 2, 3, 0], "2 of 4 pairs have not one"),
         (["x", "x", "y", "y", "z", "z", "", ""], "2 of 5 pairs have not one"),
     ],
 )

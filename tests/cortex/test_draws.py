@@ -59,10 +59,15 @@ def test_the_place_null_of_groups_is_the_pipeline_with_the_units_moved():
     np.testing.assert_allclose(drawn["q"][0], ts.Comparison(moved, "a", "b").readout(2.0).q, rtol=1e-4)
 
 
+def far_apart(n):
+    """The pairs of n texts of each of two conditions in turn, partners not side by side."""
+    return np.stack([np.arange(n), np.random.default_rng(0).permutation(n)], axis=1).ravel()
+
+
 @pytest.mark.parametrize("kind", ["alone", "groups", "pairs"])
 @pytest.mark.parametrize("fwhm", [0.0, 2.0])
 def test_the_label_null_is_the_comparison_of_the_same_texts_with_other_labels(kind, fwhm):
-    data = grouped(1) if kind == "groups" else noise(1, n=32, pair=np.repeat(np.arange(16), 2))
+    data = grouped(1) if kind == "groups" else noise(1, n=32, pair=far_apart(16))
     comparison = ts.Comparison(data, "a", "b", pairs="pair" if kind == "pairs" else None)
     drawn = collected(label_draws(comparison.readout(fwhm), 60, np.random.default_rng(3)))  # more than one chunk
     in_a, _ = comparison.shuffled_labels(60, np.random.default_rng(3))
