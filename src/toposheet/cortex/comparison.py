@@ -12,13 +12,13 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int
 
 from toposheet.cortex.confounds import without_confounds
-from toposheet.cortex.design import SHARED_WORDS, check_pairs, compared, dependent_stimuli
+from toposheet.cortex.design import SHARED_WORDS, check_pairs, compared, dependent_stimuli, joined
 from toposheet.cortex.layout import TapLayout, tap_layouts
 from toposheet.cortex.readout import sampled
 from toposheet.errors import UserError
 from toposheet.sheet import on_sheets
 from toposheet.stats import Welch, check_groups, flipped_pairs, grouped_p, halves, q_values, shuffled_labels, welch_t
-from toposheet.stimuli.contrasts import Contrast
+from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
 
 SIGNIFICANT = 0.05
 
@@ -38,7 +38,7 @@ class Comparison:
             that share words. They keep one label when labels are shuffled, lie in one half of the texts, and count as
             one in p and q. Without such a column, or with None, texts are independent.
         pairs: Column whose equal values mark the two partners of a pair, one in each condition: shuffled labels then
-            change places within pairs. None: there are no pairs.
+            change places within pairs. Pairs with texts of one group change places together. None: there are no pairs.
         confounds: What is regressed out of the responses: `length`, `frequency`, `tokens`, or numeric columns of the
             stimuli. The even and the odd texts are fitted by themselves.
         name: What tables call it. None: `A:B`, as the contrast is called.
@@ -78,9 +78,10 @@ class Comparison:
         self.in_a: Bool[np.ndarray, " stimuli"] = conditions == contrast.a
         self.in_b: Bool[np.ndarray, " stimuli"] = conditions == contrast.b
         self.groups = dependent_stimuli(unadjusted, groups)
-        self.pairs = dependent_stimuli(unadjusted, pairs)
         check_groups(self.in_a, self.in_b, self.groups)
-        check_pairs(self.pairs, self.in_a, self.in_b)
+        partners = dependent_stimuli(unadjusted, pairs)
+        check_pairs(partners, self.in_a, self.in_b)
+        self.pairs = joined(partners, self.groups)
         self._unadjusted = unadjusted
         self._raw: Comparison | None = None
         self._readouts: dict[float, Comparison] = {}
@@ -161,8 +162,10 @@ class Comparison:
         Raises:
             UserError: a condition has fewer than 6 texts.
         """
-        self._check_halves()
-        even, odd = (self._part(mask, self.responses) for mask in self.half_masks)
+        self._check_halves("stimuli", None)
+        self._check_halves("independent pairs", self.pairs)
+        raw = self.raw
+        even, odd = (raw._part(mask, raw.responses).readout(self.fwhm_mm) for mask in self.half_masks)
         return even, odd
 
     def halves(self, n: int, seed: int = 0) -> Iterator[tuple[Comparison, Comparison]]:
@@ -175,9 +178,11 @@ class Comparison:
             seed: Of the draws.
 
         Raises:
-            UserError: a condition has fewer than 6 texts or groups.
+            UserError: a condition has fewer than 6 texts, groups or pairs.
         """
-        self._check_halves()
+        self._check_halves("stimuli", None)
+        self._check_halves("independent pairs", self.pairs)
+        self._check_halves("groups of stimuli", self.groups)
         rng = np.random.default_rng(seed)
         for _ in range(n):
             order = rng.permutation(len(self.in_a))
@@ -283,7 +288,7 @@ class Comparison:
             in_a=self.in_a[mask],
             in_b=self.in_b[mask],
             groups=None if self.groups is None else self.groups[mask],
-            pairs=None if self.pairs is None else self.pairs[mask],
+            pairs=None if self.pairs is None else np.unique(self.pairs[mask], return_inverse=True)[1],
             _raw=None,
             _readouts={},
         )
@@ -299,10 +304,12 @@ class Comparison:
         even, odd = halves(self.in_a[order], self.in_b[order], groups)
         return even[back], odd[back]
 
-    def _check_halves(self) -> None:
+    def _check_halves(self, what: str, numbers: Int[np.ndarray, " stimuli"] | None) -> None:
+        """Refuse a condition with fewer than 3 of something for each half: texts, groups or pairs, by their numbers."""
         for condition, mask in ((self.contrast.a, self.in_a), (self.contrast.b, self.in_b)):
-            if mask.sum() < 6:
-                raise UserError(f"the condition {condition!r} has {mask.sum()} stimuli: halves need at least 6")
+            n = int(mask.sum()) if numbers is None else len(np.unique(numbers[mask]))
+            if n < 2 * MIN_TEXTS:
+                raise UserError(f"the condition {condition!r} has {n} {what}: halves need at least {2 * MIN_TEXTS}")
 
     def _refitted(self, mask: Bool[np.ndarray, " stimuli"]) -> Comparison:
         """Return the comparison of some of the texts, with the confounds fitted to these alone."""

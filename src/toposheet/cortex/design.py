@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Int
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from toposheet.cortex.layout import check_coordinates
 from toposheet.errors import UserError
@@ -110,3 +112,20 @@ def check_pairs(
         raise UserError(
             f"{wrong} of {len(n_a)} pairs have not one stimulus of each condition: give both partners the same value"
         )
+
+
+def joined(
+    pairs: Int[np.ndarray, " stimuli"] | None, groups: Int[np.ndarray, " stimuli"] | None
+) -> Int[np.ndarray, " stimuli"] | None:
+    """Return which stimuli can only change conditions, and halves, together: pairs that share a group are joined.
+
+    Args:
+        pairs: Equal numbers for the partners of a pair; None: there are no pairs.
+        groups: Equal numbers for stimuli that are not independent of each other.
+    """
+    if pairs is None or groups is None:
+        return pairs
+    n_pairs, n_groups = int(pairs.max()) + 1, int(groups.max()) + 1
+    n = n_pairs + n_groups
+    links = coo_array((np.ones(len(pairs)), (pairs, n_pairs + groups)), shape=(n, n))
+    return np.unique(connected_components(links, directed=False)[1][pairs], return_inverse=True)[1]

@@ -132,7 +132,10 @@ def load_localizer(path: str | Path, model: str | None = None) -> xr.Dataset:
     file = Path(path) / LOCALIZER if Path(path).is_dir() else Path(path)
     if not file.is_file():
         raise NotFound(f"there is no localizer {file}: make one with toposheet localize MODEL --out DIR")
-    localizer = read_maps(file)
+    try:
+        localizer = read_maps(file)
+    except UserError as error:
+        raise UserError(f"{file.name} is no localizer: {error}") from None
     names = {*localizer.variables, *localizer.attrs}
     if missing := [name for name in ("mask", "tap", "sheet", "y", "x", "model") if name not in names]:
         raise UserError(

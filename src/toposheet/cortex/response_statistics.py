@@ -64,8 +64,8 @@ def response_statistics(responses: xr.DataArray, *, permutations: int = 99, seed
             place[name].append(getattr(moved, name))
     values = {name: np.array(of_taps) for name, of_taps in value.items()}
     placed = {name: np.stack(of_taps, axis=1) for name, of_taps in place.items()}
-    absent = {name: np.full((2, len(taps)), np.nan) for name in values}
-    table = statistics_table(values, placed, absent, taps, smaller_is_topographic=("wiring_mm",))
+    no_labels = {name: np.full((permutations, len(taps)), np.nan) for name in values}
+    table = statistics_table(values, placed, no_labels, taps, smaller_is_topographic=("wiring_mm",))
     return RESPONSES.frame(table.assign(fwhm_mm=0.0))
 
 

@@ -93,9 +93,12 @@ def read_facts(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise NotFound(f"{folder} holds no results (no {FACTS})")
     try:
-        return json.loads(path.read_bytes())
+        facts = json.loads(path.read_bytes())
     except ValueError as error:
         raise UserError(f"{path} cannot be read: {first_line(error)}") from None
+    if not isinstance(facts, dict):
+        raise UserError(f"{path} is damaged: it holds no facts by name")
+    return facts
 
 
 def read_maps(path: Path) -> xr.Dataset:

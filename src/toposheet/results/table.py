@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,8 @@ from toposheet.files import write_file
 from toposheet.hub import first_line
 
 Kind = Literal["text", "number", "count", "flag"]
-_DTYPES: dict[str, Any] = {"text": object, "number": np.float64, "count": np.int64, "flag": np.bool_}
+_DTYPES: dict[str, Any] = {"text": str, "number": np.float64, "count": np.int64, "flag": np.bool_}
+_NEEDS_QUOTES = re.compile('[",\r\n]')
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,7 @@ class Table:
             kinds |= dict.fromkeys(others, self.others)
         n = len(frame)
         return pd.DataFrame(
-            {name: _of_kind(frame.get(name), kind, n) for name, kind in kinds.items()},
+            {name: pd.Series(_of_kind(frame.get(name), kind, n), dtype=_DTYPES[kind]) for name, kind in kinds.items()},
             index=pd.RangeIndex(n),
         )
 
@@ -72,9 +73,9 @@ class Table:
 
     def as_csv(self, frame: pd.DataFrame) -> str:
         """Return a table as the text of its file. Numbers are written so that they are read back to the last bit."""
-        stream = io.StringIO()
-        self.frame(frame).to_csv(stream, index=False, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-        return stream.getvalue()
+        table = self.frame(frame)
+        columns = [[str(name), *_as_strings(table[name])] for name in table.columns]
+        return "".join(_line(row) for row in zip(*columns, strict=True))
 
     def read(self, folder: Path) -> pd.DataFrame:
         """Return the table of a folder, as it was written.
@@ -87,32 +88,61 @@ class Table:
         if not path.is_file():
             raise NotFound(f"{folder} has no {self.file}: make the results again")
         try:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False, encoding="utf-8")
-        except (ValueError, UnicodeDecodeError) as error:
+            frame = _read_csv(path)
+        except (ValueError, csv.Error) as error:
             raise UserError(f"{path} cannot be read: {first_line(error)}") from None
         if missing := [name for name in self.columns if name not in frame]:
             raise UserError(f"{path} lacks the columns {', '.join(missing)}: it was made by another version")
         try:
             return self.frame(frame)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise UserError(f"{path} is damaged: {first_line(error)}") from None
 
 
-def _of_kind(column: pd.Series | None, kind: Kind, n: int) -> np.ndarray:
-    """Return a column as an array of its kind; columns read from a file come as strings."""
+def _as_strings(column: pd.Series) -> list[str]:
+    """Return the values of a column as they stand in a file; nan is nothing."""
+    values = column.tolist()
+    if column.dtype.kind == "f":
+        return ["" if np.isnan(value) else repr(value) for value in values]
+    return [str(value) for value in values]
+
+
+def _line(fields: Sequence[str]) -> str:
+    """Return a line of a CSV file. A field with a carriage return is quoted too, unlike those of Python's writer."""
+    quoted = ['"' + field.replace('"', '""') + '"' if _NEEDS_QUOTES.search(field) else field for field in fields]
+    return (",".join(quoted) or '""') + "\n"
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Return a CSV file as a table of strings, every one as it was written.
+
+    Raises:
+        ValueError: it is empty, or a line has not as many values as there are columns.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.reader(file, strict=True))
+    if not rows:
+        raise ValueError("it is empty")
+    names, *rows = rows
+    for number, row in enumerate(rows, 2):
+        if len(row) != len(names):
+            raise ValueError(f"row {number} has {len(row)} values, there are {len(names)} columns")
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    return pd.DataFrame({name: pd.Series(values, dtype=str) for name, values in zip(names, columns, strict=True)})
+
+
+def _of_kind(column: pd.Series | None, kind: Kind, n: int) -> Any:
+    """Return the values of a column as its kind has them; columns read from a file come as strings."""
     if column is None:
-        return np.full(n, np.nan) if kind == "number" else np.full(n, "" if kind == "text" else 0, _DTYPES[kind])
+        return [{"text": "", "number": np.nan, "count": 0, "flag": False}[kind]] * n
     if kind != "text" and column.dtype.kind in "biuf":
         return column.to_numpy(dtype=_DTYPES[kind])
     values = column.to_numpy(dtype=object)
     if kind == "text":
-        strings = [value if isinstance(value, str) else "" if _missing(value) else str(value) for value in values]
-        return np.array(strings, dtype=object)
+        return [value if isinstance(value, str) else "" if pd.isna(value) else str(value) for value in values]
     if kind == "number":
-        return np.array([np.nan if _missing(value) or value == "" else float(value) for value in values], dtype=float)
-    if kind == "count":
-        return np.array([int(value) for value in values], dtype=np.int64)
-    return np.array([_flag(value) for value in values], dtype=bool)
+        return [np.nan if pd.isna(value) or value == "" else float(value) for value in values]
+    return [int(value) if kind == "count" else _flag(value) for value in values]
 
 
 def _flag(value: Any) -> bool:
@@ -121,7 +151,3 @@ def _flag(value: Any) -> bool:
             raise ValueError(f"{value!r} is neither True nor False")
         return value == "True"
     return bool(value)
-
-
-def _missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and np.isnan(value))

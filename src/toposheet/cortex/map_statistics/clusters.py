@@ -10,7 +10,7 @@ from toposheet.cortex.map_statistics._statistic import MapStatistic, TapMaps
 
 def _of(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
     positive, negative = maps.clusters_of_signs
-    return positive[0] + negative[0]
+    return np.asarray(positive[0] + negative[0])
 
 
 STATISTIC = MapStatistic(

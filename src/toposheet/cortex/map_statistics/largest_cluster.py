@@ -10,7 +10,7 @@ from toposheet.cortex.map_statistics._statistic import MapStatistic, TapMaps
 
 def _of(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
     positive, negative = maps.clusters_of_signs
-    return np.maximum(positive[1], negative[1])
+    return np.asarray(np.maximum(positive[1], negative[1]))
 
 
 STATISTIC = MapStatistic(

@@ -9,7 +9,7 @@ from toposheet.cortex.map_statistics._statistic import MapStatistic, TapMaps
 
 
 def _of(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
-    return maps.significant.sum(axis=(-2, -1)) / (~np.isnan(maps.t)).sum(axis=(-2, -1))
+    return np.asarray(maps.significant.sum(axis=(-2, -1)) / (~np.isnan(maps.t)).sum(axis=(-2, -1)))
 
 
 STATISTIC = MapStatistic(

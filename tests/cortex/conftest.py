@@ -1,0 +1,7 @@
+import pytest
+from tests.cortex.planted import cortex
+
+
+@pytest.fixture
+def topo():
+    return cortex(n_taps=2)

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from tests.cortex.planted import SIDE, noise, to_stimuli
+
+import toposheet as ts
+from toposheet.cortex.draws import label_draws, place_draws, unit_maps
+from toposheet.sheet import random_places
+from toposheet.stats import shuffled_within
+
+MAPS = ("t", "q", "even", "odd")
+
+
+def collected(draws):
+    parts = list(draws)
+    return {name: np.concatenate([getattr(part, name) for part in parts]) for name in MAPS}
+
+
+def one_by_one(data, orders, fwhm):
+    """The place-null done slowly: the responses of each draw moved, sampled and compared anew."""
+    maps = []
+    for order in orders:
+        moved = data.copy(data=data.values[:, order])
+        maps.append(unit_maps(ts.Comparison(moved, "a", "b").readout(fwhm)))
+    return {name: np.stack([getattr(m, name) for m in maps]) for name in MAPS}
+
+
+@pytest.mark.parametrize("fwhm", [0.0, 2.0])
+@pytest.mark.parametrize("layout", ["full", "holes", "shared"])
+def test_moved_units_are_sampled_as_if_they_had_been_there(fwhm, layout):
+    rng = np.random.default_rng(1)
+    if layout == "shared":
+        cells = rng.permutation(np.stack(np.divmod(np.arange(SIDE**2), SIDE), axis=1))[:100]
+        topo = ts.Topography({"cortex": ts.Sheet((SIDE, SIDE), {"one": cells[:60], "two": cells[60:]}, spacing_mm=0.5)})
+    else:
+        n = SIDE**2 if layout == "full" else 90
+        topo = ts.Topography({"s": ts.Sheet((SIDE, SIDE), {"one": random_places(n, (SIDE, SIDE), rng)})})
+    units = sum(topo.widths.values())
+    values = rng.normal(size=(25, units)) + 50 * rng.normal(size=units)
+    data = to_stimuli(topo, values, ["a", "b", "a", "b", "a"] * 5)
+    orders = shuffled_within(np.unique(data["tap"], return_inverse=True)[1], 4, np.random.default_rng(7))
+    drawn = collected(place_draws(ts.Comparison(data, "a", "b").readout(fwhm), 4, np.random.default_rng(7)))
+    for name, slow in one_by_one(data, orders, fwhm).items():
+        np.testing.assert_allclose(drawn[name], slow, rtol=2e-3, atol=2e-4)
+
+
+def grouped(seed):
+    """Texts of which four each share words."""
+    data = noise(seed, n=32)
+    labels = np.repeat(["a", "b"] * 4, 4)
+    return data.assign_coords(condition=("stimulus", labels), shared_words=("stimulus", np.repeat(np.arange(8), 4)))
+
+
+def test_the_place_null_of_groups_is_the_pipeline_with_the_units_moved():
+    data = grouped(3)
+    comparison = ts.Comparison(data, "a", "b").readout(2.0)
+    order = shuffled_within(np.zeros(64, dtype=int), 1, np.random.default_rng(0))[0]
+    drawn = collected(place_draws(comparison, 1, np.random.default_rng(0)))
+    moved = data.copy(data=data.values[:, order])
+    np.testing.assert_allclose(drawn["q"][0], ts.Comparison(moved, "a", "b").readout(2.0).q, rtol=1e-4)
+
+
+def far_apart(n):
+    """The pairs of n texts of each of two conditions in turn, partners not side by side."""
+    return np.stack([np.arange(n), np.random.default_rng(0).permutation(n)], axis=1).ravel()
+
+
+@pytest.mark.parametrize("kind", ["alone", "groups", "pairs"])
+@pytest.mark.parametrize("fwhm", [0.0, 2.0])
+def test_the_label_null_is_the_comparison_of_the_same_texts_with_other_labels(kind, fwhm):
+    data = grouped(1) if kind == "groups" else noise(1, n=32, pair=far_apart(16))
+    comparison = ts.Comparison(data, "a", "b", pairs="pair" if kind == "pairs" else None)
+    drawn = collected(label_draws(comparison.readout(fwhm), 60, np.random.default_rng(3)))  # more than one chunk
+    in_a, _ = comparison.shuffled_labels(60, np.random.default_rng(3))
+    for draw in (0, 55):
+        labelled = data.assign_coords(condition=("stimulus", np.where(in_a[draw], "a", "b")))
+        fresh = ts.Comparison(labelled, "a", "b", pairs="pair" if kind == "pairs" else None).readout(fwhm)
+        even, odd = fresh.even_and_odd()
+        for name, expected in (("t", fresh.t), ("q", fresh.q), ("even", even.t), ("odd", odd.t)):
+            np.testing.assert_allclose(drawn[name][draw], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_halves_of_too_few_texts_have_no_maps():
+    maps = unit_maps(ts.Comparison(noise(0, n=6), "a", "b"))
+    assert np.isfinite(maps.t).all()
+    assert np.isnan(maps.odd).all()  # one text of each condition

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+from matplotlib.collections import LineCollection
+from matplotlib.text import Text
+from tests.cortex.planted import compared, cortex
+
+import toposheet as ts
+
+
+def drawn_grids(figure):
+    """Whatever is drawn as an image or a mesh, on which axes."""
+    grids = {}
+    for axes in figure.axes:
+        for artist in [*axes.images, *axes.collections]:
+            array = artist.get_array()
+            if array is not None and np.ma.filled(array, np.nan).size == 144:
+                grids[axes] = np.ma.filled(np.ma.asarray(array, dtype=float), np.nan).reshape(12, 12)
+    return list(grids.values())
+
+
+@pytest.mark.parametrize("fwhm", [0.0, 2.0])
+def test_a_comparison_is_drawn_as_the_maps_of_its_sheets(fwhm):
+    comparison = compared(effect=1.5)
+    figure = ts.plot(comparison, fwhm)
+    expected = list(comparison.readout(fwhm).maps().values())
+    grids = drawn_grids(figure)
+    assert len(grids) == 2
+    for grid, one in zip(grids, expected, strict=True):
+        np.testing.assert_allclose(np.sort(grid.ravel()), np.sort(one.values.ravel()), rtol=1e-5)
+
+
+def edges(mask):
+    """How many sides of cells lie between a cell in a mask and one outside."""
+    around = np.pad(mask.astype(int), 1)
+    return np.abs(np.diff(around, axis=0)).sum() + np.abs(np.diff(around, axis=1)).sum()
+
+
+def test_significant_units_are_outlined_and_no_others():
+    for comparison in (compared(effect=1.5), compared()):
+        outlined = [
+            sum(len(lines.get_segments()) for lines in axes.collections if isinstance(lines, LineCollection))
+            for axes in ts.plot(comparison).axes[:2]
+        ]
+        significant = cortex().to_grid(comparison.q)
+        assert outlined == [edges(significant[sheet].values < 0.05) for sheet in ("tap0", "tap1")]
+
+
+def test_a_figure_says_what_was_compared_and_can_be_saved(tmp_path):
+    figure = ts.plot(compared(effect=1.5))
+    assert any("a:b" in text.get_text() for text in figure.findobj(Text))
+    figure.savefig(tmp_path / "map.png")
+    assert (tmp_path / "map.png").stat().st_size > 1000
