@@ -4,6 +4,7 @@ from scipy import stats
 from tests.cortex.planted import SIDE, compared, localizer, of_language, overlap, patch
 
 import toposheet as ts
+from toposheet.cortex import clustering_of_network
 from toposheet.stats import gaussian_readout, shuffled_labels
 
 
@@ -33,7 +34,7 @@ def test_units_that_prefer_the_other_condition_are_in_no_cluster(topo):
 
 
 def test_a_network_at_random_places_is_not_clustered_where_the_planted_one_is(topo):
-    planted = ts.clustering_of_network(of_language(localizer(topo))).set_index("statistic")
+    planted = clustering_of_network(of_language(localizer(topo))).set_index("statistic")
     assert planted.loc["clusters", "value"] == 2
     assert planted.loc["largest_cluster", "value"] == pytest.approx((25 + 20) / 2, abs=2)
     assert planted.loc["mask_morans_i", "value"] > 0.6
@@ -43,7 +44,7 @@ def test_a_network_at_random_places_is_not_clustered_where_the_planted_one_is(to
     for tap in ("tap0", "tap1"):
         own = np.flatnonzero(scattered["tap"].values == tap)
         scattered.values[:, own] = scattered.values[:, rng.permutation(own)]
-    found = ts.clustering_of_network(of_language(scattered)).set_index("statistic")
+    found = clustering_of_network(of_language(scattered)).set_index("statistic")
     assert found.loc["mask_morans_i", "p"] > 0.05
     assert found.loc["largest_cluster", "null_mean"] == pytest.approx(
         planted.loc["largest_cluster", "null_mean"], rel=0.2

@@ -8,6 +8,7 @@ from scipy import stats
 from tests.cortex.planted import noise
 
 import toposheet as ts
+from toposheet.cortex import cross_validated
 from toposheet.cortex.statistics import MEAN_OVER_TAPS
 
 PERMUTATIONS = 49
@@ -74,7 +75,7 @@ def test_chance_makes_a_selective_cluster_of_pairs_as_rarely_as_p_says_though_pa
 
 
 def test_a_localizer_cross_validated_finds_nothing_in_noise():
-    p = [ts.cross_validated(white(seed, n=40), percent=10.0)["p"].iloc[-1] for seed in range(200)]
+    p = [cross_validated(white(seed, n=40), percent=10.0)["p"].iloc[-1] for seed in range(200)]
     assert stats.kstest(p, "uniform").pvalue > 0.005
 
 

@@ -2,13 +2,14 @@ import numpy as np
 from tests.cortex.planted import PROFILE, localizer, network_responses, of_language
 
 import toposheet as ts
+from toposheet.cortex import clustering_of_network, consistency, criteria, cross_validated
 
 
 def test_a_planted_language_network_meets_the_three_criteria(topo):
     measured = network_responses(topo, list("SWJN") * 40, PROFILE, seed=9)
     found = ts.language_network(of_language(localizer(topo)), measured)
     assert found.criteria["holds"].all()
-    alike = ts.consistency(measured, found.clusters)
+    alike = consistency(measured, found.clusters)
     assert alike["n_clusters"] == 2
     assert alike["value"] > 0.95
     assert found.criteria["criterion"].nunique() == 3
@@ -41,10 +42,10 @@ def test_a_network_is_what_its_parts_are(topo):
     comparison = of_language(localizer(topo))
     measured = network_responses(topo, list("SWJN") * 40, PROFILE, seed=9)
     found = ts.language_network(comparison, measured, permutations=19, seed=4)
-    assert found.localized.equals(ts.cross_validated(comparison))
+    assert found.localized.equals(cross_validated(comparison))
     assert found.profiles.equals(ts.profiles(measured, found.clusters, seed=4))
-    clustering = ts.clustering_of_network(comparison, permutations=19, seed=4)
-    expected = ts.criteria(found.localized, clustering, measured, found.clusters, permutations=19, seed=4)
+    clustering = clustering_of_network(comparison, permutations=19, seed=4)
+    expected = criteria(found.localized, clustering, measured, found.clusters, permutations=19, seed=4)
     assert found.criteria.equals(expected)
     n_units = int((found.clusters > 0).sum())
     assert f"LanguageNetwork({n_units} of 288 units in 2 clusters)" in repr(found)

@@ -3,6 +3,7 @@ import pytest
 from tests.cortex.planted import cortex, responses
 
 import toposheet as ts
+from toposheet.cortex import consistency, cross_validated
 
 
 def one_cluster(data):
@@ -18,10 +19,10 @@ def of(data):
     [
         (lambda data: ts.map_statistics(of(data), permutations=3), "condition tap sheet y x spacing_mm"),
         (lambda data: ts.selective_clusters(of(data), permutations=3), "condition tap sheet y x spacing_mm"),
-        (lambda data: ts.cross_validated(of(data)), "condition tap sheet y x"),
+        (lambda data: cross_validated(of(data)), "condition tap sheet y x"),
         (lambda data: ts.negative_controls(of(data)), "condition"),
         (lambda data: ts.profiles(data, one_cluster(data)), "condition tap"),
-        (lambda data: ts.consistency(data, one_cluster(data), permutations=3), "condition tap"),
+        (lambda data: consistency(data, one_cluster(data), permutations=3), "condition tap"),
         (lambda data: ts.response_statistics(data, permutations=3), "tap sheet y x spacing_mm"),
         (lambda data: ts.correlation_curve(data, permutations=3), "tap sheet y x spacing_mm"),
         (lambda data: of(data).readout(), "sheet y x spacing_mm"),

@@ -5,6 +5,7 @@ from scipy import stats
 from tests.cortex.planted import localizer, of_language, overlap, patch
 
 import toposheet as ts
+from toposheet.cortex import cross_validated
 from toposheet.cortex.localizer import LOCALIZER, save_localizer
 
 
@@ -44,7 +45,7 @@ def test_odd_and_even_items_share_none(topo):
 
 def test_cross_validation_measures_in_the_items_that_did_not_select(topo):
     data = localizer(topo)
-    table = ts.cross_validated(of_language(data))
+    table = cross_validated(of_language(data))
     mask = ts.localize(of_language(data), items="odd")["mask"].values
     even = data.values[(np.arange(48) % 4) < 2][:, mask].mean(axis=1, dtype=float)
     test = stats.ttest_ind(even[::2], even[1::2], equal_var=False, alternative="greater")
@@ -60,7 +61,7 @@ def test_an_effect_in_the_items_that_select_is_not_measured_and_one_in_the_other
     item = np.arange(48) // 2
     with_effect = (data["condition"].values == "sentence") & (item % 2 == (planted == "odd"))
     data.values[np.ix_(with_effect, patch(topo))] += 3.0
-    whole = ts.cross_validated(of_language(data)).set_index("tap").loc["*"]
+    whole = cross_validated(of_language(data)).set_index("tap").loc["*"]
     if planted == "odd":
         assert whole["n_selected"] > 30
         assert abs(whole["d"]) < 0.6

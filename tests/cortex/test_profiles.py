@@ -6,6 +6,7 @@ from scipy import stats
 from tests.cortex.planted import PROFILE, localizer, network_responses, of_language
 
 import toposheet as ts
+from toposheet.cortex import clustering_of_network, criteria, cross_validated
 
 
 def found_clusters(topo):
@@ -66,9 +67,9 @@ def test_profiles_depend_on_their_seed_alone(topo):
 
 def test_d_of_a_profile_is_that_of_the_texts(topo):
     comparison = of_language(localizer(topo))
-    clusters, clustering = ts.grow_clusters(comparison), ts.clustering_of_network(comparison)
+    clusters, clustering = ts.grow_clusters(comparison), clustering_of_network(comparison)
     measured = measured_texts(topo, list("SWJN") * 40)
-    table = ts.criteria(ts.cross_validated(comparison), clustering, measured, clusters)
+    table = criteria(cross_validated(comparison), clustering, measured, clusters)
     of_texts = np.abs(measured.values[:, clusters.values > 0]).mean(axis=1, dtype=float)
     s, w = of_texts[0::4], of_texts[1::4]
     row = table[table["measure"].str.startswith("S > W")].iloc[0]

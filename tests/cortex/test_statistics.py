@@ -5,7 +5,7 @@ from scipy import ndimage, stats
 from tests.cortex.planted import SIDE, compared, cortex, responses, to_stimuli
 
 import toposheet as ts
-from toposheet.cortex import MAP_STATISTICS
+from toposheet.cortex import MAP_STATISTICS, MapStatistic
 from toposheet.cortex.map_statistics import TapMaps
 from toposheet.cortex.statistics import MEAN_OVER_TAPS
 
@@ -155,7 +155,7 @@ def test_a_statistic_from_outside_gets_value_nulls_and_p():
 
     comparison = compared(effect=1.0)
     usual = ts.topography_statistics(comparison, permutations=19)
-    MAP_STATISTICS.register("above_two", ts.MapStatistic(share_above_two, "the share of units with |t| over 2"))
+    MAP_STATISTICS.register("above_two", MapStatistic(share_above_two, "the share of units with |t| over 2"))
     try:
         table = ts.topography_statistics(comparison, permutations=19)
     finally:

@@ -6,14 +6,14 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
-
 from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS, named
+from toposheet.report.comparison import COMPARED, compared
+
 from toposheet.figures.clustering import clustering, clustering_bars
 from toposheet.figures.comparison import comparison
 from toposheet.figures.curves import correlation_curves, loss_curves, trajectory
 from toposheet.figures.maps import contrast_maps
 from toposheet.figures.network import language_network, outlined_maps
-from toposheet.report.comparison import COMPARED, compared
 
 CONTRASTS = ("sentence:nonword", "noun:verb", "concrete noun:verb", "abstract noun:verb", "a longer name:another one")
 SIZES = {

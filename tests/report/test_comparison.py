@@ -1,11 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-
 from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS
+from toposheet.report.comparison import COMPARED, compared, grouped
+
 from toposheet.figures.comparison import comparison
 from toposheet.figures.style import LABEL, PLACE
-from toposheet.report.comparison import COMPARED, compared, grouped
 
 
 def statistics(values):
