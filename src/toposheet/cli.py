@@ -170,7 +170,7 @@ def _training(chosen: Recipe) -> Callable[..., Callable[[], None]]:
         """
         out = out or Path("runs") / recipe.name
         _check_out(out)
-        from toposheet.text.pipeline import prepare_builtin
+        from toposheet.train.batches import prepare_builtin
         from toposheet.train.claims import RESULT, claim, stopping_with
         from toposheet.train.log import check_trackers
         from toposheet.train.loop import train
@@ -581,7 +581,7 @@ def brain_export(
 COMMANDS = {
     "demo": demo,
     "data": _group("Text, made ready for training.", prepare=data_prepare),
-    "train": _training(recipes.demo()),
+    "train": _training(recipes.named("demo")),
     "stimuli": _group(
         "Stimulus sets, published and self-made.",
         list=stimuli_list,

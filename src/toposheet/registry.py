@@ -57,18 +57,26 @@ class Registry(Generic[Entry]):
         """Remove an entry that came from outside."""
         del self._registered[name]
 
+    def check(self, name: str) -> None:
+        """Refuse a name that no entry has. Nothing is imported.
+
+        Raises:
+            UserError: the message names the nearest entry, and all there are.
+        """
+        if name not in self:
+            nearest = difflib.get_close_matches(name, self.names(), n=1)
+            guess = f" Did you mean {nearest[0]}?" if nearest else ""
+            raise UserError(f"there is no {self._kind} {name!r}.{guess} There are: {', '.join(self.names())}")
+
     def __getitem__(self, name: str) -> Entry:
         """Return an entry; its file is imported now.
 
         Raises:
             UserError: there is none of this name; the message names the nearest, and all there are.
         """
+        self.check(name)
         if name in self._registered:
             return self._registered[name]
-        if name not in self._files():
-            nearest = difflib.get_close_matches(name, self.names(), n=1)
-            guess = f" Did you mean {nearest[0]}?" if nearest else ""
-            raise UserError(f"there is no {self._kind} {name!r}.{guess} There are: {', '.join(self.names())}")
         return getattr(import_module(f"{self._package}.{name}"), self._attribute)
 
     def __contains__(self, name: object) -> bool:

@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from toposheet.errors import NotFound, RunError, UserError
-from toposheet.recipes import Recipe
 from toposheet.text.plan import HERE, PLAN, TRAIN, WORK, Executor, Plan, Preparation, cut, read_split, record_path
 from toposheet.text.progress import n_tokens, progress
 from toposheet.text.shards import MANIFEST, SPLITS, TOKENIZER, Manifest, Shard, read_manifest
-from toposheet.text.sources import BUILTIN_TEXT, File, card, list_files
+from toposheet.text.sources import File, card, list_files
 from toposheet.text.tokenizer import end_of_text, load_tokenizer, tokenizer_hash, train_tokenizer
 
 SAMPLE = 10**8
@@ -71,18 +70,6 @@ def prepare(
     speed = f", in {seconds:.1f} s ({done / seconds:,.0f} tokens/s)" if done else ""
     say(f"{_counts(manifest)}{speed}: {out}")
     return manifest
-
-
-def prepare_builtin(folder: Path, recipe: Recipe) -> None:
-    """Prepare the built-in text for a recipe, as `prepare` does."""
-    preparation = Preparation(
-        sources=(BUILTIN_TEXT,),
-        tokenizer=TRAIN,
-        vocabulary=recipe.vocabulary,
-        validation_fraction=recipe.validation_fraction,
-        seed=recipe.seed,
-    )
-    prepare(preparation, folder, Executor(workers=1))
 
 
 def _started(preparation: Preparation, out: Path) -> Plan:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from toposheet.errors import UserError
+from toposheet.fields import differences
 from toposheet.files import write_file
-from toposheet.recipes import differences
 from toposheet.text.shards import SPLITS
 from toposheet.text.sources import BUILTIN_TEXT, File, Piece, read_documents
 from toposheet.text.split import is_held_out
@@ -76,7 +76,7 @@ class Preparation:
 
     def differences(self, other: Preparation) -> list[str]:
         """Return one `field: ours, theirs` line for each field in which two preparations differ."""
-        return differences(self, other)
+        return differences(vars(self), vars(other))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from toposheet.cortex.analysis import analyse
 from toposheet.cortex.statistics import summary_of
@@ -21,7 +20,6 @@ from toposheet.settings import Settings
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.sentences import sentences_and_nonwords
 from toposheet.subject import Subject, respond, token_counter
-from toposheet.topography import Topography
 from toposheet.train.batches import RunText
 
 TABLE = "snapshots.csv"
@@ -48,11 +46,12 @@ def snapshot_stimuli(text: RunText, recipe: Recipe) -> pd.DataFrame | None:
     except ValueError as error:
         logging.getLogger(__name__).warning("no snapshots of the maps: %s", error)
         return None
-    fitting = [pair for pair in pairs if all(len(ids) <= recipe.context for ids in tokenizer(list(pair)).input_ids)]
+    context = recipe.model.context
+    fitting = [pair for pair in pairs if all(len(ids) <= context for ids in tokenizer(list(pair)).input_ids)]
     if len(fitting) < _AT_LEAST:
         logging.getLogger(__name__).warning(
             "no snapshots of the maps: %d sentences and their non-words fit a context of %d tokens, %d are needed",
-            len(fitting), recipe.context, _AT_LEAST,
+            len(fitting), context, _AT_LEAST,
         )  # fmt: skip
         return None
     rows = [(text, condition) for pair in fitting for text, condition in zip(pair, _CONDITIONS, strict=True)]
@@ -65,18 +64,16 @@ class Snapshots:
     Args:
         out: The model folder. What is there of updates that are not done is dropped.
         updates_done: How many updates the run goes on from.
-        topo: The topography of the model.
+        subject: What is trained.
         stimuli: From `snapshot_stimuli`; without them no snapshot is taken.
-        tokenizer: Of the model.
         recipe: The run: when snapshots are due, and the seed of the nulls.
         write: Whether this process is the one that writes.
     """
 
     def __init__(
-        self, out: Path, updates_done: int, topo: Topography, stimuli: pd.DataFrame | None,
-        tokenizer: PreTrainedTokenizerFast, recipe: Recipe, write: bool,
+        self, out: Path, updates_done: int, subject: Subject, stimuli: pd.DataFrame | None, recipe: Recipe, write: bool,
     ) -> None:  # fmt: skip
-        self._out, self._topo, self._stimuli, self._tokenizer = out, topo, stimuli, tokenizer
+        self._out, self._subject, self._stimuli = out, subject, stimuli
         self._recipe, self._write = recipe, write
         there = read_snapshots(out)
         self._rows = there[there["update"] <= updates_done]
@@ -88,21 +85,21 @@ class Snapshots:
         They are after 0, 1, 2, 4, 8, ... and after every `snapshot_every` updates, since topography appears within the
         first hundreds, and at the end of the run; unless they were taken, or there is nothing to map.
         """
-        every = self._recipe.snapshot_every
+        every = self._recipe.bookkeeping.snapshot_every
         if self._stimuli is None or every is None or update == self._last:
             return False
         return at_the_end or update % every == 0 or (update < every and update.bit_count() == 1)
 
-    def take(self, update: int, model: PreTrainedModel) -> None:
+    def take(self, update: int) -> None:
         """Map the language contrast as the model has it after an update, and add it to table and pictures."""
         assert self._stimuli is not None, "without stimuli there is nothing to map"
-        responses = respond(Subject(model, self._topo, self._tokenizer), self._stimuli)
+        responses = respond(self._subject, self._stimuli)
         self._last = update
         if not self._write:
             return
         language = Contrast(*_CONDITIONS)
         settings = Settings(fwhm_mm=(), controls=False, seed=self._recipe.seed)
-        found = analyse(responses, self._topo, [language], settings)
+        found = analyse(responses, self._subject.topography, [language], settings)
         rows = summary_of(found.statistics)
         rows.insert(0, "update", update)
         self._rows = pd.concat([self._rows, rows], ignore_index=True) if len(self._rows) else rows
