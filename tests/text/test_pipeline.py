@@ -11,12 +11,13 @@ from tokenizers import processors
 from toposheet import recipes
 from toposheet.text import pipeline, plan, sources, steps
 from toposheet.text.corpora import builtin_documents
-from toposheet.text.pipeline import prepare, prepare_builtin
+from toposheet.text.pipeline import prepare
 from toposheet.text.plan import Executor, Plan, Preparation, cut
 from toposheet.text.shards import Manifest, Tokens, read_manifest
 from toposheet.text.sources import File, SourceError
 from toposheet.text.split import is_held_out, split_documents
 from toposheet.text.tokenizer import load_tokenizer, read_tokenizer, train_tokenizer
+from toposheet.train.batches import prepare_builtin
 
 INLINE = Executor(workers=1)
 DOCUMENTS = [f"Text {i}: the river ran past the mill, “ünïcode” and <|endoftext|> in it." for i in range(124)]
@@ -173,13 +174,13 @@ def test_a_tokenizer_is_trained_on_a_bounded_sample_of_every_file(source, monkey
 
 
 def test_the_built_in_text_goes_the_same_way(tmp_path):
-    recipe = recipes.tiny()
+    recipe = recipes.named("tiny")
     prepare_builtin(tmp_path / "out", recipe)
-    train, held_out = split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
+    train, held_out = split_documents(builtin_documents(), recipe.bookkeeping.validation_fraction, recipe.seed)
     assert documents_of(tmp_path / "out", "validation") == held_out
     manifest = read_manifest(tmp_path / "out")
     assert manifest.documents("train") == len(train)
-    assert manifest.vocabulary == recipe.vocabulary
+    assert manifest.vocabulary == recipe.model.vocabulary
     assert [entry["name"] for entry in manifest.corpora] == ["encyclopedia", "bible"]
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
     prepare_builtin(tmp_path / "out", recipe)

@@ -25,7 +25,7 @@ __all__ = [
 RECIPES = Registry[Recipe]("toposheet.recipes.known", "RECIPE", "recipe")
 
 
-def named(name: str, **fields: Any) -> Recipe:
+def named(name: str, /, **fields: Any) -> Recipe:
     """Return the recipe called `name`, with some fields changed.
 
     Args:

@@ -236,8 +236,8 @@ def check_numbers(part: Any, fields: Iterable[str], whole: bool = False) -> None
         number = getattr(part, field)
         if whole and not isinstance(number, int):
             raise UserError(f"{field} is {number!r}: it must be a whole number")
-        if number is not None and not 0 <= number < math.inf:
-            raise UserError(f"{field} is {number}: it must be a number of at least 0")
+        if number is not None and not (isinstance(number, int | float) and 0 <= number < math.inf):
+            raise UserError(f"{field} is {number!r}: it must be a number of at least 0")
 
 
 def check_choices(part: Any, choices: dict[str, Any]) -> None:

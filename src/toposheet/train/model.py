@@ -72,7 +72,7 @@ def with_weights(subject: Subject, state: dict[str, Any]) -> Subject:
         state: The weights by name.
     """
     with subject.running() as model, torch.random.fork_rng(devices=[]):
-        trained = type(model)(copy.deepcopy(model.config)).to(dtype=model.dtype)
+        trained = type(model)(copy.deepcopy(model.config))
         trained.generation_config = copy.deepcopy(model.generation_config)
         trains = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     trained.load_state_dict(state)
