@@ -166,7 +166,10 @@ def test_a_run_without_patience_left_stops_and_its_control_stops_with_it(text, t
 
 def test_a_run_that_made_all_its_updates_leaves_its_control_no_patience(trained):
     assert stopping_with(RECIPE.control(), trained) == RECIPE.control()
-    assert stopping_with(RECIPE.control().changed(patience=3), trained).optimisation.stop_after == RECIPE.optimisation.updates
+    assert (
+        stopping_with(RECIPE.control().changed(patience=3), trained).optimisation.stop_after
+        == RECIPE.optimisation.updates
+    )
 
 
 @pytest.mark.parametrize("change", [{"updates": 40}, {"batch": 8}, {"context": 8}])

@@ -112,7 +112,7 @@ def _remaining_updates(run: Run, speed: Speed, asked: Asked) -> Generator[Measur
         activations = stack.enter_context(topo.record(model))
         batches = stack.enter_context(prefetched(run.text.blocks, recipe, accelerator, run.done))
         bar = stack.enter_context(progress_bar(recipe.name, last_update, run.done, accelerator.is_main_process))
-        stack.callback(task.train, task.training)
+        stack.callback(model.train, model.training)
         task.train()
         update_weights = Updater(model, task, run.weights, topo, activations, recipe, accelerator)
 

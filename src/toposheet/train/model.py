@@ -73,7 +73,8 @@ def with_weights(subject: Subject, state: dict[str, Any]) -> Subject:
     """
     with subject.running() as model, torch.random.fork_rng(devices=[]):
         trained = type(model)(copy.deepcopy(model.config))
-        trained.generation_config = copy.deepcopy(model.generation_config)
+        if model.can_generate():
+            trained.generation_config = copy.deepcopy(model.generation_config)
         trains = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     trained.load_state_dict(state)
     for name, parameter in trained.named_parameters():
