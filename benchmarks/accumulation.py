@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from benchmarks.timing import device, paired
 from toposheet import SpatialStatistics, Topography
-from toposheet.recipes import demo
+from toposheet.recipes import named
 from toposheet.train.hardware import keep_freed_memory
 from toposheet.train.model import build_model
 from toposheet.train.optimizer import optimizers
@@ -24,11 +24,11 @@ PARTS = 4
 
 def step_of(one_value: bool) -> Callable[[], None]:
     """Return a function that makes one update from four micro-batches."""
-    recipe = demo()
+    recipe = named("demo")
     model = build_model(recipe, end_of_text=0).to(device())  # pyright: ignore
-    topo, (optimizer,) = Topography.per_tap(model, recipe.taps, seed=recipe.seed), optimizers(model, recipe)
-    shape = (PARTS, recipe.batch, recipe.context + 1)
-    text = torch.randint(recipe.vocabulary, shape, generator=torch.Generator().manual_seed(0)).to(device())
+    topo, (optimizer,) = Topography.per_tap(model, recipe.sheets.taps, seed=recipe.seed), optimizers(model, recipe)
+    shape = (PARTS, recipe.optimisation.batch, recipe.model.context + 1)
+    text = torch.randint(recipe.model.vocabulary, shape, generator=torch.Generator().manual_seed(0)).to(device())
 
     def forward(part: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         with topo.record(model) as activations:
@@ -47,7 +47,7 @@ def step_of(one_value: bool) -> Callable[[], None]:
                 statistics.add(activations)
             task_loss = functional.cross_entropy(logits.flatten(0, 1), part[:, 1:].flatten()) / PARTS
             spatial = torch.stack(list(statistics.losses(activations).values())).sum()
-            (task_loss + recipe.alpha * (spatial if one_value else spatial / PARTS)).backward()
+            (task_loss + recipe.objective.alpha * (spatial if one_value else spatial / PARTS)).backward()
         optimizer.step()
         optimizer.zero_grad()
 

@@ -16,18 +16,18 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
+from toposheet.cortex.contrasts import condition_masks
+from toposheet.cortex.maps import replaced
+from toposheet.stimuli.registry import stimulus_set
 
 from benchmarks.objective import topography
 from benchmarks.timing import command, paired
 from benchmarks.tokenising import tokenizer_of_size_of_gpt2
 from toposheet import recipes, save
 from toposheet.cortex import respond
-from toposheet.cortex.contrasts import condition_masks
-from toposheet.cortex.maps import replaced
 from toposheet.stats import morans_i, shuffled_within
-from toposheet.stimuli.stimulus_set import stimulus_set
-from toposheet.topography import Topography, load
-from toposheet.train.model import build_model
+from toposheet.topography import load
+from toposheet.train.model import new_subject
 
 TEXTS, DRAWS, PUBLISHED_BATCH = 480, 999, 12
 
@@ -52,9 +52,7 @@ def measure() -> list[dict[str, Any]]:
 def _write_model(folder: Path, tokenizer: Path) -> None:
     from transformers import AutoTokenizer
 
-    recipe, own = recipes.paper(), AutoTokenizer.from_pretrained(tokenizer)
-    model = build_model(recipe, own.eos_token_id)
-    save(folder, model, Topography.per_tap(model, recipe.taps), own)
+    save(folder, new_subject(recipes.named("paper"), AutoTokenizer.from_pretrained(tokenizer)))
 
 
 def _place_null() -> dict[str, Any]:

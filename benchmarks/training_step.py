@@ -12,7 +12,6 @@ import io
 import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,8 @@ from torch.nn import functional
 from transformers import PreTrainedTokenizerFast
 
 from benchmarks.timing import device, paired
-from toposheet.recipes import Recipe, demo, fast, paper
+from toposheet.architectures import architecture_of
+from toposheet.recipes import Recipe, named
 from toposheet.text.blocks import Blocks
 from toposheet.text.shards import TOKENIZER, Manifest, Shard
 from toposheet.text.tokenizer import tokenizer_hash
@@ -31,7 +31,7 @@ from toposheet.train.hardware import keep_freed_memory
 from toposheet.train.loop import updates
 from toposheet.train.model import build_model
 from toposheet.train.optimizer import learning_rate, optimizers
-from toposheet.train.speed import flops_per_token, peak_flops
+from toposheet.train.speed import peak_flops
 
 _NEVER = 10**9
 
@@ -42,21 +42,21 @@ def random_text(folder: Path, recipe: Recipe, n_blocks: int = 4096) -> Path:
     PreTrainedTokenizerFast(tokenizer_object=bare, eos_token="<|endoftext|>").save_pretrained(folder / TOKENIZER)
     shards = []
     for split in ("train", "validation"):
-        file, n_tokens = f"{split}-00000.bin", n_blocks * recipe.context + 1
-        content = np.random.default_rng(0).integers(recipe.vocabulary, size=n_tokens).astype("<u2").tobytes()
+        file, n_tokens = f"{split}-00000.bin", n_blocks * recipe.model.context + 1
+        content = np.random.default_rng(0).integers(recipe.model.vocabulary, size=n_tokens).astype("<u2").tobytes()
         (folder / file).write_bytes(content)
         shards.append(Shard(split, file, 1, n_tokens, hashlib.sha256(content).hexdigest()))
-    Manifest({}, [], 1, 0, 0, tokenizer_hash(folder / TOKENIZER), recipe.vocabulary, "uint16", tuple(shards)).save(
-        folder
-    )
+    Manifest(
+        {}, [], 1, 0, 0, tokenizer_hash(folder / TOKENIZER), recipe.model.vocabulary, "uint16", tuple(shards)
+    ).save(folder)
     return folder
 
 
 @contextmanager
 def loop_of(recipe: Recipe, text: Path) -> Generator[Callable[[], object], None, None]:
     """Give a function that makes one update of the real loop."""
-    recipe = replace(recipe, updates=_NEVER, validation_blocks=1, validate_every=_NEVER, checkpoint_every=_NEVER,
-                     snapshot_every=None, patience=None)  # fmt: skip
+    recipe = recipe.changed(updates=_NEVER, validation_blocks=1, validate_every=_NEVER, checkpoint_every=_NEVER,
+                            snapshot_every=None, patience=None)  # fmt: skip
     with tempfile.TemporaryDirectory() as out, contextlib.redirect_stderr(io.StringIO()):
         run = updates(recipe, text, Path(out))
         yield lambda: next(run)
@@ -66,20 +66,20 @@ def loop_of(recipe: Recipe, text: Path) -> Generator[Callable[[], object], None,
 def bare_loop(recipe: Recipe, text: Path) -> Callable[[], None]:
     """Return a function that makes one update as one would write it for oneself, without topography."""
     model = build_model(recipe, end_of_text=0).to(device())  # pyright: ignore
-    (optimizer,) = optimizers(model, recipe)
-    source, numbers = Blocks(text, context=recipe.context, seed=recipe.seed), iter(range(_NEVER))
+    (optimizer,), how = optimizers(model, recipe), recipe.optimisation
+    source, numbers = Blocks(text, context=recipe.model.context, seed=recipe.seed), iter(range(_NEVER))
 
     def step() -> None:
         update = next(numbers)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(update, recipe)
-        batch = torch.from_numpy(source.train(update * recipe.batch, recipe.batch)).to(device())
-        for blocks in batch.split(recipe.micro_batch_size):
-            with torch.autocast(device().type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+        batch = torch.from_numpy(source.train(update * how.batch, how.batch)).to(device())
+        for blocks in batch.split(how.micro_batch_size):
+            with torch.autocast(device().type, torch.bfloat16, enabled=how.precision == "bf16"):
                 logits = model(input_ids=blocks[:, :-1], use_cache=False).logits
             loss = functional.cross_entropy(logits.flatten(0, 1).float(), blocks[:, 1:].flatten())
-            (loss / recipe.micro_batches).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+            (loss / how.micro_batches).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), how.clip)
         optimizer.step()
         optimizer.zero_grad()
 
@@ -90,13 +90,14 @@ def measure() -> list[dict[str, Any]]:
     """Return one row for each comparison: on a CPU of the demo's run, on a GPU of the paper's."""
     keep_freed_memory()
     if device().type == "cpu":
-        whole = replace(demo(), name="demo, all tokens of a batch", max_samples=None)
+        demo, whole = named("demo"), named("demo", name="demo, all tokens of a batch", max_samples=None)
         comparisons = [
-            (demo().control(), "bare PyTorch", 1.05), (demo(), "strength 0", 1.10), (whole, "strength 0", None)
+            (demo.control(), "bare PyTorch", 1.05), (demo, "strength 0", 1.10), (whole, "strength 0", None)
         ]  # fmt: skip
     else:
-        some = replace(paper(), name="paper, 8,192 tokens correlated", max_samples=8192)
-        comparisons = [(paper(), "strength 0", 1.02), (some, "strength 0", None), (fast(), "strength 0", None)]
+        some = named("paper", name="paper, 8,192 tokens correlated", max_samples=8192)
+        comparisons = [(named("paper"), "strength 0", 1.02), (some, "strength 0", None)]
+        comparisons += [(named("fast"), "strength 0", None)]
     rows = []
     for recipe, beside, bar in comparisons:
         with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
@@ -116,6 +117,6 @@ def measure() -> list[dict[str, Any]]:
 def _utilisation(recipe: Recipe, seconds: float) -> float | None:
     """Return the share of a device's arithmetic that an update takes, none where the device is not known."""
     peak = peak_flops(device())
-    n_parameters = sum(p.numel() for p in build_model(recipe, end_of_text=0, device="meta").parameters())
-    flops = recipe.batch * recipe.context * flops_per_token(n_parameters, recipe)
+    model, context = build_model(recipe, end_of_text=0, device="meta"), recipe.model.context
+    flops = recipe.optimisation.batch * context * architecture_of(model).flops_per_token(model, context)
     return flops / seconds / peak if peak else None

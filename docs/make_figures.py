@@ -14,7 +14,7 @@ OF_SMALL = ("map-sentence-nonword.png", "trajectory.png", "network.png", "cluste
 
 def main() -> None:
     runs = HERE.parent / "runs"
-    demo.run(recipes.demo(), runs / "demo", say=print)
+    demo.run(recipes.named("demo"), runs / "demo", say=print)
     cli.report("small", out=runs / "small")()  # a command is called twice: parsed, then run
     (HERE / "figures").mkdir(exist_ok=True)
     for name in OF_DEMO:

@@ -6,6 +6,7 @@ import torch
 
 import toposheet as ts
 from toposheet import cache as caching
+from toposheet.settings import Reading
 
 
 @pytest.fixture
@@ -18,8 +19,8 @@ def count(monkeypatch):
 
 
 def test_responses_are_computed_once(model, topo, stimuli, tokenizer, tmp_path, count):
-    first = ts.respond(model, topo, stimuli, tokenizer, cache=tmp_path)
-    second = ts.respond(model, topo, stimuli.assign(item=range(6)), tokenizer, cache=tmp_path)
+    first = ts.respond(ts.Subject(model, topo, tokenizer), stimuli, cache=tmp_path)
+    second = ts.respond(ts.Subject(model, topo, tokenizer), stimuli.assign(item=range(6)), cache=tmp_path)
     assert len(count) == 1
     np.testing.assert_array_equal(first, second)
     assert "item" in second.coords
@@ -36,15 +37,15 @@ def changed(what, model, topo, stimuli, tokenizer):
     elif what == "a text":
         stimuli = stimuli.assign(text=["other words", *stimuli["text"][1:]])
     elif what == "the pooling":
-        options["pooling"] = "last"
+        options["reading"] = Reading("last")
     else:
         model = model.to(torch.bfloat16)
-    return (model, topo, stimuli, tokenizer), options
+    return (ts.Subject(model, topo, tokenizer), stimuli), options
 
 
 @pytest.mark.parametrize("what", ["a weight", "a place", "a text", "the pooling", "the precision"])
 def test_whatever_changes_a_response_never_reads_an_old_one(what, model, topo, stimuli, tokenizer, tmp_path, count):
-    ts.respond(model, topo, stimuli, tokenizer, cache=tmp_path)
+    ts.respond(ts.Subject(model, topo, tokenizer), stimuli, cache=tmp_path)
     reading, options = changed(what, model, topo, stimuli, tokenizer)
     cached = ts.respond(*reading, **options, cache=tmp_path)
     assert len(count) == 2
@@ -52,15 +53,16 @@ def test_whatever_changes_a_response_never_reads_an_old_one(what, model, topo, s
 
 
 def test_a_damaged_or_unwritable_cache_costs_time_and_nothing_else(model, topo, stimuli, tokenizer, tmp_path, count):
-    expected = ts.respond(model, topo, stimuli, tokenizer, cache=tmp_path)
+    subject = ts.Subject(model, topo, tokenizer)
+    expected = ts.respond(subject, stimuli, cache=tmp_path)
     file = next(tmp_path.glob("*.npy"))
     file.write_bytes(file.read_bytes()[:100])
-    np.testing.assert_array_equal(ts.respond(model, topo, stimuli, tokenizer, cache=tmp_path), expected)
+    np.testing.assert_array_equal(ts.respond(subject, stimuli, cache=tmp_path), expected)
     file.write_bytes(b"PK\x03\x04 no array")
-    np.testing.assert_array_equal(ts.respond(model, topo, stimuli, tokenizer, cache=tmp_path), expected)
+    np.testing.assert_array_equal(ts.respond(subject, stimuli, cache=tmp_path), expected)
     np.save(file, np.zeros((2, 3)))
-    np.testing.assert_array_equal(ts.respond(model, topo, stimuli, tokenizer, cache=tmp_path), expected)
-    np.testing.assert_array_equal(ts.respond(model, topo, stimuli, tokenizer, cache="/proc/nowhere"), expected)
+    np.testing.assert_array_equal(ts.respond(subject, stimuli, cache=tmp_path), expected)
+    np.testing.assert_array_equal(ts.respond(subject, stimuli, cache="/proc/nowhere"), expected)
     assert len(count) == 5
 
 
@@ -75,6 +77,6 @@ def test_the_least_recently_used_go_when_there_is_too_much(tmp_path, monkeypatch
 
 
 def test_equal_models_have_equal_fingerprints_wherever_they_lie(model, topo, tokenizer, tmp_path):
-    ts.save(tmp_path / "a", model, topo, tokenizer)
-    loaded, places, _ = ts.load(tmp_path / "a")
-    assert ts.fingerprint(loaded, places) == ts.fingerprint(model, topo)
+    subject = ts.Subject(model, topo, tokenizer)
+    ts.save(tmp_path / "a", subject)
+    assert ts.load(tmp_path / "a").fingerprint == subject.fingerprint

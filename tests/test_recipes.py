@@ -1,66 +1,116 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
 from toposheet import recipes
-from toposheet.recipes import Recipe
+from toposheet.recipes import RECIPES, Recipe, read_recipe, write_recipe
+from toposheet.topography import OBJECTIVES, OnActivations
 
 
 def test_a_recipe_is_read_back_as_it_was_stored(tmp_path):
-    recipe = recipes.named("demo", sheet_shape=(8, 32), seed=4)
-    recipe.save(tmp_path / "recipe.json")
-    assert Recipe.load(tmp_path / "recipe.json") == recipe
+    recipe = recipes.named("demo", sheet_shape=(8, 32), seed=4, taps=("transformer.h.*.mlp",))
+    write_recipe(tmp_path / "recipe.json", recipe)
+    assert read_recipe(tmp_path / "recipe.json") == recipe
 
 
-@pytest.mark.parametrize("change", [{"colour": 1}, {"layers": None}])
-def test_a_stored_recipe_with_other_fields_is_refused_by_name(tmp_path, change):
+def stored(tmp_path, change):
+    """Return the path of a stored recipe that was changed by hand."""
     path = tmp_path / "recipe.json"
-    recipes.demo().save(path)
-    stored = json.loads(path.read_text()) | change
-    if change == {"layers": None}:
-        del stored["layers"]
-    path.write_text(json.dumps(stored))
-    with pytest.raises(ValueError, match=next(iter(change))):
-        Recipe.load(path)
+    write_recipe(path, recipes.named("demo"))
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: r.update(colour=1), "colour"),
+        (lambda r: r["model"].pop("layers"), r"model\.layers"),
+        (lambda r: r["objective"].update(colour=1), r"objective\.colour"),
+        (lambda r: r.pop("sheets"), r"sheets\.spacing_mm"),
+        (lambda r: r["model"].update(layers="four"), "layers"),
+        (lambda r: r["objective"].update(alpha="much"), "alpha"),
+    ],
+)
+def test_a_stored_recipe_with_other_fields_is_refused_by_name(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        read_recipe(stored(tmp_path, change))
+
+
+def test_the_version_of_the_format_is_stored_and_another_one_refused_in_a_line(tmp_path):
+    path = stored(tmp_path, lambda r: None)
+    assert json.loads(path.read_text())["format"] == 2
+    with pytest.raises(ValueError, match="holds a recipe of format 1, this version of toposheet reads 2"):
+        read_recipe(stored(tmp_path, lambda r: r.pop("format")))
+    with pytest.raises(ValueError, match="holds a recipe of format 3"):
+        read_recipe(stored(tmp_path, lambda r: r.update(format=3)))
 
 
 def test_the_control_differs_in_alpha_alone():
-    recipe = recipes.demo()
+    recipe = recipes.named("demo")
     differences = recipe.differences(recipe.control())
     assert [line.split(":")[0] for line in differences] == ["name", "alpha"]
-    assert recipe.control().alpha == 0
+    assert recipe.control().objective.alpha == 0
 
 
 def test_the_control_of_a_schedule_has_no_strength_at_its_end_either():
     control = recipes.named("demo", alpha_schedule="linear", final_alpha=5.0).control()
     assert control.is_control
-    assert control.final_alpha == 0
+    assert control.objective.final_alpha == 0
     assert not recipes.named("demo", alpha=0.0, alpha_schedule="linear", final_alpha=5.0).is_control
 
 
 def test_the_objectives_of_recipes_are_those_there_are():
-    from toposheet.topography import OBJECTIVES
-
     for objective in OBJECTIVES:
-        recipes.named("tiny", objective=objective)
-    assert set(recipes._CHOICES["objective"]) == set(OBJECTIVES)
+        assert recipes.named("tiny", objective=objective).objective.name == objective
+    with pytest.raises(ValueError, match=r"no objective 'topolos'. Did you mean topoloss\?"):
+        recipes.named("tiny", objective="topolos")
+
+
+def test_an_objective_from_outside_can_be_named():
+    OBJECTIVES.register("mine", OnActivations(lambda r, pairs: (r.sum(dim=(-2, -1)), r)))
+    try:
+        assert recipes.named("tiny", objective="mine").objective.name == "mine"
+    finally:
+        OBJECTIVES.unregister("mine")
 
 
 def test_the_demo_has_the_published_strength_and_windows():
-    demo = recipes.demo()
-    assert (demo.alpha, demo.neighborhoods, demo.radius, demo.metric) == (2.5, 5, 5, "chebyshev")
+    objective = recipes.named("demo").objective
+    assert (objective.alpha, objective.neighborhoods, objective.radius, objective.metric) == (2.5, 5, 5, "chebyshev")
 
 
 def test_an_unknown_recipe_lists_those_there_are():
-    with pytest.raises(
-        ValueError, match=r"no recipe 'demoo'. Did you mean demo\? The recipes are: paper, .*, demo, tiny"
-    ):
+    with pytest.raises(ValueError, match=r"no recipe 'demoo'. Did you mean demo\? There are: demo, fast, .*, tiny"):
         recipes.named("demoo")
 
 
 def test_an_unknown_field_names_the_nearest():
     with pytest.raises(ValueError, match=r"no field 'learing_rate'. Did you mean learning_rate\?"):
         recipes.named("demo", learing_rate=1.0)
+
+
+def test_a_recipe_from_outside_is_found_by_its_name():
+    RECIPES.register("mine", recipes.named("tiny", name="mine", updates=3))
+    try:
+        assert recipes.named("mine", alpha=1.0).optimisation.updates == 3
+    finally:
+        RECIPES.unregister("mine")
+
+
+def test_every_field_can_be_changed_by_its_option():
+    recipe = recipes.named("tiny")
+    changed = recipe.changed(**recipe.fields() | {"seed": 3, "objective": "all_tnn", "updates": 7})
+    assert recipe.differences(changed) == ["seed: 0, 3", "objective: correlation, all_tnn", "updates: 20, 7"]
+
+
+def test_recipes_are_there_without_torch():
+    code = "import sys; from toposheet import recipes; recipes.RECIPES.items(); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(
@@ -70,10 +120,13 @@ def test_an_unknown_field_names_the_nearest():
         ({"patience": 0}, "patience is 0"),
         ({"snapshot_every": 0}, "snapshot_every is 0"),
         ({"architecture": "qwen3", "width": 36, "heads": 4}, "makes heads of 9: rotary positions"),
+        ({"architecture": "gpt3"}, r"no architecture 'gpt3'. Did you mean gpt2\?"),
+        ({"architecture": "bloom"}, "architecture is 'bloom', which no recipe builds: use gpt2 or qwen3"),
         ({"muon_learning_rate": -1.0}, "muon_learning_rate is -1.0"),
         ({"muon_learning_rate": 1.0, "parallel": "fsdp2"}, "Muon needs whole matrices"),
         ({"objective": "topoloss", "parallel": "fsdp2"}, "topoloss needs whole matrices"),
         ({"layers": 0}, "layers is 0"),
+        ({"updates": 0}, "updates is 0: it must be a whole number of at least 1"),
         ({"alpha": -1.0}, "alpha is -1.0"),
         ({"alpha": float("nan")}, "alpha is nan"),
         ({"alpha": float("inf")}, "alpha is inf"),
@@ -93,3 +146,7 @@ def test_an_unknown_field_names_the_nearest():
 def test_values_no_run_can_have_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         recipes.named("demo", **change)
+
+
+def test_a_recipe_of_nothing_but_a_name_is_whole():
+    assert Recipe("bare") == recipes.named("demo", name="bare", max_samples=None, snapshot_every=None)

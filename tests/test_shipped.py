@@ -130,9 +130,9 @@ def test_what_watched_them_learn_begins_before_the_first_update():
 def test_the_weights_beat_a_bigram_model_on_text_that_is_held_out(name):
     model, _, tokenizer = ts.pretrained(name)
     recipe = recipes.small()
-    train, held_out = split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
-    held_out_blocks = blocks(held_out, tokenizer, 256, recipe.context)
-    counted = blocks(train, tokenizer, 12_000, recipe.context)
+    train, held_out = split_documents(builtin_documents(), recipe.bookkeeping.validation_fraction, recipe.seed)
+    held_out_blocks = blocks(held_out, tokenizer, 256, recipe.model.context)
+    counted = blocks(train, tokenizer, 12_000, recipe.model.context)
     assert task_loss(model, held_out_blocks) < bigram_loss(counted, held_out_blocks, recipe.vocabulary) - 0.3
 
 

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from toposheet.figures.style import DPI, MUTED, STYLE, WIDTH, colour
-from toposheet.recipes import Recipe, fast, paper
+from toposheet.recipes import Recipe, named
 from toposheet.train.log import read_metrics
 from toposheet.train.loop import train
 
@@ -29,23 +28,25 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 def at_this_size(recipe: Recipe, updates: int, batch: int, **changes: object) -> Recipe:
     """Return a recipe with a model of 4.2 M parameters, in batches of 128 tokens a block."""
-    return replace(
-        recipe, layers=4, heads=4, width=256, context=128, vocabulary=4096, compile=False, patience=None,
+    return recipe.changed(
+        layers=4, heads=4, width=256, context=128, vocabulary=4096, compile=False, patience=None,
         snapshot_every=None, validation_blocks=256, updates=updates, batch=batch, micro_batch=None,
         warmup_updates=updates // 50, validate_every=updates // 20, checkpoint_every=updates // 20, **changes,
     )  # fmt: skip
 
 
-PAPER = at_this_size(paper(), 3000, 16)
-FAST = at_this_size(fast(), 1950, 8, mlp_width=688, decay_updates=780, learning_rate=5e-3, muon_learning_rate=2.5e-3)
+PAPER = at_this_size(named("paper"), 3000, 16)
+FAST = at_this_size(
+    named("fast"), 1950, 8, mlp_width=688, decay_updates=780, learning_rate=5e-3, muon_learning_rate=2.5e-3
+)
 RUNS = {
     "paper": PAPER,
     "fast": FAST,
-    "paper, learning rate 1.2e-3": replace(PAPER, learning_rate=1.2e-3, final_learning_rate=1.2e-4),
-    "paper, learning rate 3e-3": replace(PAPER, learning_rate=3e-3, final_learning_rate=3e-4),
-    "fast, alpha 2.5": replace(FAST, alpha=2.5),
-    "paper, seed 1": replace(PAPER, seed=1),
-    "fast, seed 1": replace(FAST, seed=1),
+    "paper, learning rate 1.2e-3": PAPER.changed(learning_rate=1.2e-3, final_learning_rate=1.2e-4),
+    "paper, learning rate 3e-3": PAPER.changed(learning_rate=3e-3, final_learning_rate=3e-4),
+    "fast, alpha 2.5": FAST.changed(alpha=2.5),
+    "paper, seed 1": PAPER.changed(seed=1),
+    "fast, seed 1": FAST.changed(seed=1),
 }
 
 
@@ -57,7 +58,7 @@ def main(text: Path, out: Path) -> None:
         train(recipe, text, folder)
         table = read_metrics(folder / "metrics.jsonl").dropna(subset=["validation_task_loss"])
         curves[name] = {
-            "tokens": (table["update"] * recipe.batch * recipe.context).tolist(),
+            "tokens": (table["update"] * recipe.optimisation.batch * recipe.model.context).tolist(),
             "task_loss": table["validation_task_loss"].round(4).tolist(),
             "spatial_loss": table["validation_spatial_loss"].round(5).tolist(),
         }

@@ -5,7 +5,7 @@
     python tools/ship_pair.py FOLDER TEXT RUNS
 
 FOLDER is what `tools/small_corpus.py` writes, TEXT what `toposheet data prepare builtin FOLDER` makes of it. What then
-lies in `src/toposheet/models/NAME` is a model folder as any run leaves it, but for checkpoints, pictures and the
+lies in `src/toposheet/shipped/NAME` is a model folder as any run leaves it, but for checkpoints, pictures and the
 metrics of most updates, and with the stimuli that `toposheet report NAME` maps: built from text in the public domain,
 so that they may be passed on.
 """
@@ -22,20 +22,21 @@ import pandas as pd
 import torch
 from accelerate import Accelerator
 
-from toposheet.demo import STIMULI
+from toposheet.architectures.attention import attention, block_attention
 from toposheet.files import write_file
-from toposheet.recipes import Recipe
+from toposheet.recipes import Recipe, read_recipe, write_recipe
 from toposheet.stimuli.build import build_stimuli
+from toposheet.subject import Subject, load, save, token_counter
+from toposheet.subject.folders import SHIPPED
+from toposheet.subject.subject import RECIPE, STIMULI
 from toposheet.text.corpora import BUILTIN
 from toposheet.text.shards import read_manifest
 from toposheet.text.split import split_documents
-from toposheet.topography import load, save, token_counter
-from toposheet.topography.checkpoint import SHIPPED
 from toposheet.train.batches import RunText, read_text
 from toposheet.train.card import write_card
 from toposheet.train.claims import RESULT
-from toposheet.train.model import NextToken
 from toposheet.train.snapshots import TABLE, Snapshots, read_snapshots, snapshot_stimuli
+from toposheet.train.task import NextToken
 from toposheet.train.validation import validate
 
 NAMES = ("small", "small-control")
@@ -49,7 +50,8 @@ def stimuli_to_pass_on(packages: Path, recipe: Recipe, n_tokens: Callable[[str],
     corpora = {corpus.name: list(corpus.read()) for corpus in BUILTIN}
     for path in sorted(packages.glob("*.jsonl")):
         corpora[path.stem] = [json.loads(line)["text"] for line in path.read_text().splitlines()]
-    split = {name: split_documents(texts, recipe.validation_fraction, recipe.seed) for name, texts in corpora.items()}
+    fraction = recipe.bookkeeping.validation_fraction
+    split = {name: split_documents(texts, fraction, recipe.seed) for name, texts in corpora.items()}
     train = [text for training, _ in split.values() for text in training]
     held_out = [text for name in PROSE_TO_PASS_ON for text in split[name][1]]
     return build_stimuli(held_out, train, seed=recipe.seed, n_tokens=n_tokens)
@@ -57,18 +59,20 @@ def stimuli_to_pass_on(packages: Path, recipe: Recipe, n_tokens: Callable[[str],
 
 def ship(run: Path, text: RunText, box: Path, stimuli: pd.DataFrame) -> None:
     """Write the model folder of a run to the box."""
-    recipe, result = Recipe.load(run / "recipe.json"), json.loads((run / RESULT).read_text())
-    model, topo, tokenizer = load(run)
-    weights = 2 * sum(parameter.numel() for parameter in model.parameters())
+    recipe, result = read_recipe(run / RECIPE), json.loads((run / RESULT).read_text())
+    trained = load(run)
+    weights = 2 * sum(parameter.numel() for parameter in trained.model.parameters())
     if weights > MOST_BYTES:
         raise ValueError(f"the weights of {box.name} have {weights:,} bytes, the box holds {MOST_BYTES:,.0f}")
     if box.exists():
         shutil.rmtree(box)
-    save(box, model.to(torch.bfloat16), topo, tokenizer)
-    stored, *_ = load(box)
-    with topo.record(stored) as activations:
-        task = NextToken(stored, recipe.precision)
-        validation = validate(task, topo, activations, text.held_out, recipe, Accelerator(cpu=True))
+    save(box, Subject(trained.model.to(torch.bfloat16), trained.topography, trained.tokenizer))
+    stored = load(box)
+    blocks = block_attention(stored.model, recipe.model.context)
+    with stored.record() as activations, attention(stored.model, blocks):
+        task = NextToken(stored.model, recipe.optimisation.precision)
+        held_out, here = text.held_out, Accelerator(cpu=True)
+        validation = validate(task, stored.topography, activations, held_out, recipe, here)
     before = result["validation_task_loss"]
     result |= validation.as_row()
     print(f"{box.name}: {weights:,} bytes, task loss {validation.task_loss:.4f} ({before:.4f} in float32)")
@@ -76,14 +80,14 @@ def ship(run: Path, text: RunText, box: Path, stimuli: pd.DataFrame) -> None:
     done = result["updates"]
     shutil.copy(run / TABLE, box / TABLE)
     of_snapshots = snapshot_stimuli(text, recipe)
-    Snapshots(box, done - 1, topo, of_snapshots, tokenizer, recipe, write=True).take(done, stored.eval())
+    Snapshots(box, done - 1, stored, of_snapshots, recipe, write=True).take(done)
     shutil.rmtree(box / "snapshots")
-    recipe.save(box / "recipe.json")
+    write_recipe(box / RECIPE, recipe)
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     kept = [row for row in rows if row["update"] % UPDATES_KEPT == 0 or row["update"] == 1]
     write_file(box / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
     write_file(box / STIMULI, stimuli.to_csv(index=False))
-    write_card(box, result, read_snapshots(box), shipped_as=box.name)
+    write_card(box, recipe, result, read_snapshots(box), shipped_as=box.name)
     write_file(box / RESULT, json.dumps(result, indent=2) + "\n")
 
 
@@ -92,9 +96,9 @@ def main(packages: Path, text: Path, runs: Path) -> None:
     ended = {name: json.loads((runs / name / RESULT).read_text())["updates"] for name in NAMES}
     if len(set(ended.values())) > 1:
         raise ValueError(f"the runs did not end at the same update: {ended}")
-    recipe = Recipe.load(runs / NAMES[0] / "recipe.json")
+    recipe = read_recipe(runs / NAMES[0] / RECIPE)
     of_runs = read_text(text, read_manifest(text), recipe)
-    stimuli = stimuli_to_pass_on(packages, recipe, token_counter(of_runs.tokenizer, text))
+    stimuli = stimuli_to_pass_on(packages, recipe, token_counter(of_runs.tokenizer))
     for name in NAMES:
         ship(runs / name, of_runs, SHIPPED / name, stimuli)
 

@@ -67,7 +67,7 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
 
     claim(folders["topographic"], recipe)
-    if recipe.patience is None:  # else the first run decides when the second stops
+    if recipe.optimisation.patience is None:  # else the first run decides when the second stops
         claim(folders["control"], recipe.control())
 
     say("1/5 text: corpus, tokenizer, tokens")
@@ -75,7 +75,7 @@ def run(
 
     say("2/5 stimuli: sentences, word lists, Jabberwocky, non-words, nouns, verbs")
     tokens = token_counter(read_tokenizer(text / "tokenizer"))
-    reader = Reader(recipe.validation_fraction, recipe.seed, tokens)
+    reader = Reader(recipe.bookkeeping.validation_fraction, recipe.seed, tokens)
     stimuli = read_stimuli(stimuli_file) if stimuli_file.is_file() else pd.DataFrame({"condition": []})
     if not stimuli["condition"].value_counts().eq(per_condition).all() or stimuli.empty:
         write_file(stimuli_file, builtin_stimuli(reader, per_condition).to_csv(index=False))

@@ -11,9 +11,9 @@ from toposheet.errors import UserError
 
 ENTRY_POINTS = "toposheet.plugins"
 REGISTRIES = {
-    "architecture": ("architectures", "ARCHITECTURES"),
+    "architecture": ("architectures", "FAMILIES"),
     "command": ("commands", "COMMANDS"),
-    "data source": ("text.sources", "SOURCES"),
+    "data source": ("text.documents", "SOURCES"),
     "map statistic": ("cortex", "MAP_STATISTICS"),
     "objective": ("topography.objectives", "OBJECTIVES"),
     "recipe": ("recipes", "RECIPES"),

@@ -24,7 +24,7 @@ def n_tokens():
 @pytest.fixture(scope="session")
 def documents():
     recipe = demo()
-    train, held_out = split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
+    train, held_out = split_documents(builtin_documents(), recipe.bookkeeping.validation_fraction, recipe.seed)
     return train[::6], held_out
 
 

@@ -19,7 +19,7 @@ from toposheet.text.split import split_documents
 @pytest.fixture(scope="module")
 def documents():
     recipe = demo()
-    return split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
+    return split_documents(builtin_documents(), recipe.bookkeeping.validation_fraction, recipe.seed)
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 import toposheet as ts
-from toposheet.topography import checkpoint
+from toposheet.subject import folders
 
 
 @pytest.fixture
 def folder(tmp_path, model, topo, tokenizer):
-    ts.save(tmp_path / "model", model, topo, tokenizer)
+    ts.save(tmp_path / "model", ts.Subject(model, topo, tokenizer))
     return tmp_path / "model"
 
 
@@ -35,18 +35,19 @@ def test_plain_transformers_needs_no_toposheet(folder):
 
 
 def test_load_gives_back_model_places_and_tokenizer(folder, model, topo, tokenizer):
-    loaded, places, words = ts.load(folder)
+    loaded = ts.load(folder)
+    places, words = loaded.topography, loaded.tokenizer
     for name, sheet in topo.sheets.items():
         np.testing.assert_array_equal(places.sheets[name].coordinates, sheet.coordinates)
         assert places.sheets[name].shape == sheet.shape
     assert words("the river").input_ids == tokenizer("the river").input_ids
-    for mine, theirs in zip(model.parameters(), loaded.parameters(), strict=True):
+    for mine, theirs in zip(model.parameters(), loaded.model.parameters(), strict=True):
         assert torch.equal(mine, theirs)
 
 
 def test_saving_again_keeps_what_else_is_in_the_folder(folder, model, topo):
     (folder / "notes.txt").write_text("mine")
-    ts.save(folder, model, topo)
+    ts.save(folder, ts.Subject(model, topo))
     assert (folder / "notes.txt").read_text() == "mine"
     assert not list(folder.glob(".writing-*"))
 
@@ -140,8 +141,8 @@ def test_a_name_in_a_folder_that_exists_is_a_path(tmp_path, monkeypatch):
 def test_what_was_frozen_is_frozen_again(model, topo, tokenizer, tmp_path):
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not name.endswith(".bias"))
-    ts.save(tmp_path, model, topo, tokenizer)
-    loaded, *_ = ts.load(tmp_path)
+    ts.save(tmp_path, ts.Subject(model, topo, tokenizer))
+    loaded = ts.load(tmp_path).model
     frozen = {name for name, parameter in loaded.named_parameters() if not parameter.requires_grad}
     assert frozen == {name for name, _ in model.named_parameters() if name.endswith(".bias")}
 
@@ -155,15 +156,15 @@ def test_the_sidecar_is_json_and_safetensors(folder):
 
 
 def test_a_shipped_model_is_opened_by_its_name_unless_a_folder_has_it(model, topo, tokenizer, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path / "models")
+    monkeypatch.setattr(folders, "SHIPPED", tmp_path / "models")
     for name in ("small", "small-control"):
-        ts.save(tmp_path / "models" / name, model.to(torch.bfloat16), topo, tokenizer)
-    opened, places, _ = ts.pretrained("small")
-    assert opened.dtype == torch.float32
-    assert places.taps == topo.taps
-    assert checkpoint.local_folder("small-control") == tmp_path / "models" / "small-control"
+        ts.save(tmp_path / "models" / name, ts.Subject(model.to(torch.bfloat16), topo, tokenizer))
+    opened = ts.load("small")
+    assert opened.model.dtype == torch.float32
+    assert opened.topography.taps == topo.taps
+    assert folders.local_folder("small-control") == tmp_path / "models" / "small-control"
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small").mkdir()
-    assert checkpoint.local_folder("small") == Path("small")
-    with pytest.raises(ValueError, match="no shipped model 'smal'; there are: small, small-control"):
-        ts.pretrained("smal")
+    assert folders.local_folder("small") == Path("small")
+    with pytest.raises(ValueError, match=r"smal does not exist: .* a shipped model \(small, small-control\)"):
+        ts.load("smal")

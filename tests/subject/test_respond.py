@@ -1,14 +1,18 @@
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 import toposheet as ts
+from toposheet.settings import Reading
 
 
 def test_padding_never_changes_a_response(model, topo, stimuli, tokenizer):
-    together = ts.respond(model, topo, stimuli, tokenizer, batch_size=len(stimuli))
-    alone = ts.respond(model, topo, stimuli, tokenizer, batch_size=1)
+    together = ts.respond(ts.Subject(model, topo, tokenizer), stimuli, batch_size=len(stimuli))
+    alone = ts.respond(ts.Subject(model, topo, tokenizer), stimuli, batch_size=1)
     lengths = [len(ids) for ids in tokenizer(stimuli["text"].tolist()).input_ids]
     assert len(set(lengths)) > 3
     np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)
@@ -22,20 +26,20 @@ def test_texts_are_read_with_those_of_like_length_and_answered_in_the_order_of_t
     model.transformer.register_forward_pre_hook(
         lambda module, args, inputs: read.append(inputs["attention_mask"]), with_kwargs=True
     )
-    batches = ts.respond(model, topo, shuffled, tokenizer, batch_size=2)
+    batches = ts.respond(ts.Subject(model, topo, tokenizer), shuffled, batch_size=2)
     assert [len(mask) for mask in read] == [2, 2, 2]
     lengths = sorted(len(ids) for ids in tokenizer(shuffled["text"].tolist()).input_ids)
     assert [n for mask in read for n in mask.sum(dim=1).tolist()] == lengths
     assert [mask.shape[1] for mask in read] == lengths[1::2]
     assert batches["text"].values.tolist() == shuffled["text"].tolist()
     for row in range(6):
-        alone = ts.respond(model, topo, shuffled[row : row + 1], tokenizer)
+        alone = ts.respond(ts.Subject(model, topo, tokenizer), shuffled[row : row + 1])
         np.testing.assert_allclose(batches[row], alone[0], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "sum", "last"])
 def test_what_stands_at_padding_is_never_part_of_a_response(model, topo, stimuli, tokenizer, pooling):
-    expected = ts.respond(model, topo, stimuli, tokenizer, pooling=pooling)
+    expected = ts.respond(ts.Subject(model, topo, tokenizer), stimuli, reading=Reading(pooling))
     lengths = sorted(len(ids) for ids in tokenizer(stimuli["text"].tolist()).input_ids)
 
     def spoil(module, args, output):
@@ -44,12 +48,12 @@ def test_what_stands_at_padding_is_never_part_of_a_response(model, topo, stimuli
 
     for tap in topo.taps[-2:]:  # what comes after an earlier tap would carry it on
         model.get_submodule(tap).register_forward_hook(spoil)
-    spoilt = ts.respond(model, topo, stimuli, tokenizer, pooling=pooling)
+    spoilt = ts.respond(ts.Subject(model, topo, tokenizer), stimuli, reading=Reading(pooling))
     np.testing.assert_array_equal(spoilt, expected)
 
 
 def test_a_response_is_the_mean_over_the_texts_own_tokens(model, topo, stimuli, tokenizer):
-    responses = ts.respond(model, topo, stimuli, tokenizer)
+    responses = ts.respond(ts.Subject(model, topo, tokenizer), stimuli)
     for row, text in enumerate(stimuli["text"]):
         with topo.record(model) as activations, torch.no_grad():
             model(torch.tensor([tokenizer(text).input_ids]))
@@ -64,7 +68,7 @@ def test_special_tokens_are_read_but_not_counted(model, topo, stimuli, tokenizer
     backend = type(tokenizer.backend_tokenizer).from_str(tokenizer.backend_tokenizer.to_str())
     backend.post_processor = TemplateProcessing(single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 0)])
     with_start = PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<|endoftext|>")
-    responses = ts.respond(model, topo, stimuli[:1], with_start)
+    responses = ts.respond(ts.Subject(model, topo, with_start), stimuli[:1])
     with topo.record(model) as activations, torch.no_grad():
         model(torch.tensor([[0, *tokenizer(stimuli["text"][0]).input_ids]]))
     expected = torch.cat([activations[tap][0, 1:].mean(dim=0) for tap in topo.taps])
@@ -73,11 +77,11 @@ def test_special_tokens_are_read_but_not_counted(model, topo, stimuli, tokenizer
 
 def test_the_head_is_not_computed(model, topo, stimuli, tokenizer):
     model.lm_head.register_forward_hook(lambda *args: pytest.fail("the language-model head ran"))
-    ts.respond(model, topo, stimuli, tokenizer)
+    ts.respond(ts.Subject(model, topo, tokenizer), stimuli)
 
 
 def test_responses_carry_their_names(model, topo, stimuli, tokenizer):
-    responses = ts.respond(model, topo, stimuli.assign(item=range(6)), tokenizer)
+    responses = ts.respond(ts.Subject(model, topo, tokenizer), stimuli.assign(item=range(6)))
     assert responses.dims == ("stimulus", "unit")
     assert responses.dtype == np.float32
     assert responses["condition"].values.tolist() == stimuli["condition"].tolist()
@@ -91,7 +95,7 @@ def test_responses_carry_their_names(model, topo, stimuli, tokenizer):
 
 def test_the_model_is_left_in_its_mode(model, topo, stimuli, tokenizer):
     model.train()
-    ts.respond(model, topo, stimuli, tokenizer)
+    ts.respond(ts.Subject(model, topo, tokenizer), stimuli)
     assert model.training
 
 
@@ -114,13 +118,13 @@ def test_the_model_is_left_in_its_mode(model, topo, stimuli, tokenizer):
 )
 def test_wrong_stimuli_are_refused_by_row(model, topo, tokenizer, table, message):
     with pytest.raises(ValueError, match=message):
-        ts.respond(model, topo, table, tokenizer)
+        ts.respond(ts.Subject(model, topo, tokenizer), table)
 
 
 @pytest.mark.parametrize("index", [[9, 4, 7, 2, 5, 3], list("abcdef"), [0, 0, 1, 1, 2, 2]])
 def test_a_response_is_that_of_its_row_whatever_the_index(model, topo, stimuli, tokenizer, index):
-    expected = ts.respond(model, topo, stimuli, tokenizer)
-    responses = ts.respond(model, topo, stimuli.set_axis(index), tokenizer)
+    expected = ts.respond(ts.Subject(model, topo, tokenizer), stimuli)
+    responses = ts.respond(ts.Subject(model, topo, tokenizer), stimuli.set_axis(index))
     assert responses["text"].values.tolist() == stimuli["text"].tolist()
     np.testing.assert_array_equal(responses, expected)
 
@@ -129,9 +133,9 @@ def test_a_row_is_that_of_the_file_after_others_were_left_out_or_by_its_label(mo
     (tmp_path / "my.csv").write_text(f"text,condition\nshort,a\nbrief,b\n{'long ' * 60},b\n")
     table = ts.read_stimuli(tmp_path / "my.csv")
     with pytest.raises(ValueError, match=r"my\.csv, row 4 has"):
-        ts.respond(model, topo, table[1:], tokenizer)
+        ts.respond(ts.Subject(model, topo, tokenizer), table[1:])
     with pytest.raises(ValueError, match="stimulus c has"):
-        ts.respond(model, topo, table.set_axis(list("abc")), tokenizer)
+        ts.respond(ts.Subject(model, topo, tokenizer), table.set_axis(list("abc")))
 
 
 def test_a_response_that_is_not_finite_names_row_and_tap(model, topo, tokenizer, tmp_path):
@@ -141,12 +145,12 @@ def test_a_response_that_is_not_finite_names_row_and_tap(model, topo, tokenizer,
     model.transformer.wte.weight.data[sorted(alone)] = float("nan")
     line = r"my\.csv, row 3: the response of transformer\.h\.0\.attn is not finite .*, one of 2 such texts of 4"
     with pytest.raises(ValueError, match=line):
-        ts.respond(model, topo, table, tokenizer)
+        ts.respond(ts.Subject(model, topo, tokenizer), table)
 
 
 @pytest.mark.parametrize("pooling", ["last", "sum"])
 def test_pooling_takes_the_last_own_token_or_their_sum(model, topo, stimuli, tokenizer, pooling):
-    responses = ts.respond(model, topo, stimuli, tokenizer, pooling=pooling)
+    responses = ts.respond(ts.Subject(model, topo, tokenizer), stimuli, reading=Reading(pooling))
     assert responses.attrs["pooling"] == pooling
     for row, text in enumerate(stimuli["text"]):
         with topo.record(model) as activations, torch.no_grad():
@@ -156,24 +160,25 @@ def test_pooling_takes_the_last_own_token_or_their_sum(model, topo, stimuli, tok
         np.testing.assert_allclose(responses.values[row], expected, rtol=1e-3, atol=1e-5)
 
 
-def test_unknown_pooling_is_refused(model, topo, stimuli, tokenizer):
-    with pytest.raises(ValueError, match="pooling is 'max': it must be one of mean, last, sum"):
-        ts.respond(model, topo, stimuli, tokenizer, pooling="max")
+def test_unknown_pooling_is_refused():
+    code = "from toposheet.settings import Reading; Reading('max')"  # in here, the check of types would refuse it first
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "UserError: pooling is 'max': it must be one of mean, last, sum" in done.stderr
 
 
 def test_nothing_after_the_last_tap_is_computed(model, stimuli, tokenizer):
     topo = ts.Topography.per_tap(model, taps=("transformer.h.0.attn",))
     for module in (model.transformer.h[0].mlp, model.transformer.h[1], model.transformer.ln_f):
         module.register_forward_pre_hook(lambda *args: pytest.fail("a layer after the last tap ran"))
-    ts.respond(model, topo, stimuli, tokenizer)
+    ts.respond(ts.Subject(model, topo, tokenizer), stimuli)
 
 
 def test_a_text_that_is_too_long_names_file_and_row(model, topo, tokenizer, tmp_path):
     (tmp_path / "my.csv").write_text(f"text,condition\nshort,a\n{'long ' * 60},b\n")
     with pytest.raises(ValueError, match=r"my\.csv, row 3 has \d+ tokens, the model reads at most 48"):
-        ts.respond(model, topo, ts.read_stimuli(tmp_path / "my.csv"), tokenizer)
+        ts.respond(ts.Subject(model, topo, tokenizer), ts.read_stimuli(tmp_path / "my.csv"))
 
 
 def test_the_number_of_tokens_travels_with_a_response(model, topo, stimuli, tokenizer):
-    responses = ts.respond(model, topo, stimuli, tokenizer)
+    responses = ts.respond(ts.Subject(model, topo, tokenizer), stimuli)
     assert responses["n_tokens"].values.tolist() == [len(ids) for ids in tokenizer(stimuli["text"].tolist()).input_ids]

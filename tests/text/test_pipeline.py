@@ -176,13 +176,13 @@ def test_a_tokenizer_is_trained_on_a_bounded_sample_of_every_file(source, monkey
 
 
 def test_the_built_in_text_goes_the_same_way(tmp_path):
-    recipe = recipes.tiny()
+    recipe = recipes.named("tiny")
     prepare_builtin(tmp_path / "out", recipe)
-    train, held_out = split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
+    train, held_out = split_documents(builtin_documents(), recipe.bookkeeping.validation_fraction, recipe.seed)
     assert documents_of(tmp_path / "out", "validation") == held_out
     manifest = read_manifest(tmp_path / "out")
     assert manifest.documents("train") == len(train)
-    assert manifest.vocabulary == recipe.vocabulary
+    assert manifest.vocabulary == recipe.model.vocabulary
     assert [entry["name"] for entry in manifest.corpora] == ["encyclopedia", "bible"]
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
     prepare_builtin(tmp_path / "out", recipe)

@@ -3,7 +3,6 @@ import os
 import shutil
 import signal
 from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,15 +12,17 @@ from tests.train.conftest import newest
 
 import toposheet as ts
 from toposheet import recipes
+from toposheet.errors import RunError
 from toposheet.text.blocks import Blocks
 from toposheet.text.tokenizer import train_tokenizer
 from toposheet.topography import OBJECTIVES
-from toposheet.train import loop, update
+from toposheet.train import loop, model, run, update
 from toposheet.train.checkpoints import Progress, save_progress
 from toposheet.train.claims import RESULT, stopping_with
 from toposheet.train.log import Metrics, read_metrics
-from toposheet.train.loop import CHECKPOINTS, train
+from toposheet.train.loop import train
 from toposheet.train.model import build_model
+from toposheet.train.run import CHECKPOINTS
 from toposheet.train.snapshots import read_snapshots
 from toposheet.train.validation import Validation
 
@@ -37,7 +38,7 @@ def trained(text, tmp_path_factory):
 
 
 def weights(folder):
-    return ts.load(folder)[0].state_dict()
+    return ts.load(folder).model.state_dict()
 
 
 def assert_same_run(one, two):
@@ -48,10 +49,10 @@ def assert_same_run(one, two):
 
 
 def test_a_run_leaves_an_ordinary_model_with_its_topography(trained):
-    model, topo, tokenizer = ts.load(trained)
-    assert model.config.n_embd == RECIPE.width
-    assert len(topo.taps) == 2 * RECIPE.layers
-    assert tokenizer.model_max_length == RECIPE.context
+    subject = ts.load(trained)
+    assert subject.model.config.n_embd == RECIPE.model.width
+    assert len(subject.topography.taps) == 2 * RECIPE.model.layers
+    assert subject.tokenizer.model_max_length == RECIPE.model.context
     assert not (trained / CHECKPOINTS).exists()
     result = json.loads((trained / RESULT).read_text())
     assert result["tokens"] == 12 * 4 * 16
@@ -137,8 +138,8 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(trained, text,
 def test_another_machine_is_refused_unless_that_is_accepted(text, tmp_path, monkeypatch):
     with happening(6, killed), pytest.raises(KilledError):
         train(RECIPE, text, tmp_path / "model")
-    here = loop.machine
-    monkeypatch.setattr(loop, "machine", lambda *args: here(*args) | {"processes": 4})
+    here = run.machine
+    monkeypatch.setattr(run, "machine", lambda *args: here(*args) | {"processes": 4})
     with pytest.raises(
         ValueError, match=r"another machine up to update 4 \(processes: 1, 4; then, now\).*--on-other-m"
     ):
@@ -152,12 +153,12 @@ def losses_of(*values):
 
 
 def test_a_run_without_patience_left_stops_and_its_control_stops_with_it(text, tmp_path, monkeypatch):
-    recipe = replace(RECIPE, validate_every=2, patience=2)
+    recipe = RECIPE.changed(validate_every=2, patience=2)
     monkeypatch.setattr(loop, "validate", losses_of(5.0, 4.0, 4.1, 4.2, 3.0, 3.0))
     train(recipe, text, tmp_path / "model")
     assert json.loads((tmp_path / "model" / RESULT).read_text())["updates"] == 8
     control = stopping_with(recipe.control(), tmp_path / "model")
-    assert control.stop_after == 8
+    assert control.optimisation.stop_after == 8
     monkeypatch.setattr(loop, "validate", losses_of(1.0, 2.0, 3.0, 4.0))
     train(control, text, tmp_path / "control")
     assert json.loads((tmp_path / "control" / RESULT).read_text())["updates"] == 8
@@ -165,17 +166,20 @@ def test_a_run_without_patience_left_stops_and_its_control_stops_with_it(text, t
 
 def test_a_run_that_made_all_its_updates_leaves_its_control_no_patience(trained):
     assert stopping_with(RECIPE.control(), trained) == RECIPE.control()
-    assert stopping_with(replace(RECIPE.control(), patience=3), trained).stop_after == RECIPE.updates
+    assert (
+        stopping_with(RECIPE.control().changed(patience=3), trained).optimisation.stop_after
+        == RECIPE.optimisation.updates
+    )
 
 
 @pytest.mark.parametrize("change", [{"updates": 40}, {"batch": 8}, {"context": 8}])
 def test_a_run_of_other_updates_makes_no_pair(trained, change):
     with pytest.raises(ValueError, match="no pair of equal compute"):
-        stopping_with(replace(RECIPE.control(), **change), trained)
+        stopping_with(RECIPE.control().changed(**change), trained)
 
 
-MUON = replace(RECIPE, architecture="qwen3", taps=("model.layers.*.self_attn", "model.layers.*.mlp"), mlp_width=48,
-               muon_learning_rate=2e-3, micro_batch=2, decay="linear", decay_updates=4)  # fmt: skip
+MUON = RECIPE.changed(architecture="qwen3", mlp_width=48, muon_learning_rate=2e-3, micro_batch=2, decay="linear",
+                      decay_updates=4)  # fmt: skip
 
 
 def test_a_run_with_two_optimizers_goes_on_as_if_it_had_not_been_stopped(text, tmp_path):
@@ -188,20 +192,20 @@ def test_a_run_with_two_optimizers_goes_on_as_if_it_had_not_been_stopped(text, t
 
 @pytest.mark.parametrize("clip", [1e9, 0.01])
 def test_an_update_follows_the_clipped_gradient_of_both_losses(text, tmp_path, clip, monkeypatch):
-    recipe = replace(RECIPE, micro_batch=2, neighborhoods="all", updates=1, warmup_updates=0, clip=clip, alpha=3.0)
-    model = build_model(recipe, 0)
-    before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    topo = ts.Topography.per_tap(model, recipe.taps, seed=recipe.seed)
+    recipe = RECIPE.changed(micro_batch=2, neighborhoods="all", updates=1, warmup_updates=0, clip=clip, alpha=3.0)
+    network = build_model(recipe, 0)
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    topo = ts.Topography.per_tap(network, recipe.sheets.taps, seed=recipe.seed)
     for blocks in torch.from_numpy(Blocks(text, context=16, seed=0).train(0, 4)).split(2):
-        with topo.record(model) as activations:
-            logits = model(input_ids=blocks[:, :-1]).logits
+        with topo.record(network) as activations:
+            logits = network(input_ids=blocks[:, :-1]).logits
         task_loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), blocks[:, 1:].flatten())
-        spatial = ts.spatial_loss(activations, topo, "all", recipe.radius)
+        spatial = ts.spatial_loss(activations, topo, "all", recipe.objective.radius)
         ((task_loss + 3.0 * spatial) / 2).backward()
-    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
     norm = torch.cat([g.flatten() for g in gradients.values()]).norm()
     step = min(1.0, clip / norm.item())
-    monkeypatch.setattr(loop, "optimizers", lambda m, r: [torch.optim.SGD(m.parameters(), lr=1 / step)])
+    monkeypatch.setattr(run, "optimizers", lambda m, r: [torch.optim.SGD(m.parameters(), lr=1 / step)])
     monkeypatch.setattr(update, "set_learning_rates", lambda *args: None)
     train(recipe, text, tmp_path / "model")
     for name, tensor in weights(tmp_path / "model").items():
@@ -216,7 +220,7 @@ def test_there_is_nothing_to_stop_with_before_the_other_run_is_finished(tmp_path
 
 def test_micro_batches_add_up_to_the_batch(text, tmp_path):
     for micro_batch in (4, 2, 1):
-        train(replace(RECIPE.control(), micro_batch=micro_batch), text, tmp_path / str(micro_batch))
+        train(RECIPE.control().changed(micro_batch=micro_batch), text, tmp_path / str(micro_batch))
     whole, *parts = (read_metrics(tmp_path / n / "metrics.jsonl") for n in "421")
     for part in parts:
         for column in ("task_loss", "gradient_norm"):
@@ -232,15 +236,15 @@ def test_every_micro_batch_draws_windows_of_its_own(text, tmp_path, monkeypatch)
         return losses(*args, **options)
 
     monkeypatch.setattr(update, "spatial_losses", drawing)
-    train(replace(RECIPE, micro_batch=2), text, tmp_path / "model")
-    assert len(set(drawn)) == len(drawn) == 2 * RECIPE.updates
+    train(RECIPE.changed(micro_batch=2), text, tmp_path / "model")
+    assert len(set(drawn)) == len(drawn) == 2 * RECIPE.optimisation.updates
 
 
 def test_snapshots_watch_topography_appear(text, tmp_path, monkeypatch):
     held_out = pd.DataFrame({"text": [f"the river {'ran ' * (i % 3)}by" for i in range(40)],
                              "condition": ["sentence", "nonword"] * 20})  # fmt: skip
     monkeypatch.setattr(loop, "snapshot_stimuli", lambda *args: held_out)
-    recipe = replace(RECIPE, snapshot_every=5)
+    recipe = RECIPE.changed(snapshot_every=5)
     with happening(11, killed), pytest.raises(KilledError):
         train(recipe, text, tmp_path / "model")
     train(recipe, text, tmp_path / "model")
@@ -260,7 +264,7 @@ def train_again(text, folder):
 
 
 def test_text_too_small_for_snapshots_is_said_and_trained_on(text, tmp_path, caplog):
-    train(replace(RECIPE, snapshot_every=5), text, tmp_path / "model")
+    train(RECIPE.changed(snapshot_every=5), text, tmp_path / "model")
     assert "no snapshots of the maps" in caplog.text
     assert not (tmp_path / "model" / "snapshots.csv").exists()
 
@@ -271,7 +275,7 @@ def test_an_unknown_tracker_lists_those_there_are(text, tmp_path):
 
 
 def test_a_finished_run_is_not_repeated(trained, text, monkeypatch):
-    monkeypatch.setattr(loop, "build_model", lambda *args: pytest.fail("trained again"))
+    monkeypatch.setattr(model, "build_model", lambda *args: pytest.fail("trained again"))
     train(RECIPE, text, trained)
 
 
@@ -279,7 +283,7 @@ def test_a_folder_with_another_run_is_refused_by_field_and_left_alone(trained, t
     before = {path: path.read_bytes() for path in trained.iterdir() if path.is_file()}
     with pytest.raises(ValueError, match=r"updates: 12, 30"):
         train(
-            replace(RECIPE, updates=30),
+            RECIPE.changed(updates=30),
             text,
             trained,
         )
@@ -315,7 +319,7 @@ def test_the_control_sees_the_same_text_from_the_same_weights(trained, text, tmp
     topographic, control = (read_metrics(f / "metrics.jsonl") for f in (trained, tmp_path / "control"))
     assert topographic["task_loss"][0] == control["task_loss"][0]
     assert topographic["task_loss"][5] != control["task_loss"][5]
-    places = [ts.load(f)[1].sheets["transformer.h.1.mlp"].coordinates for f in (trained, tmp_path / "control")]
+    places = [ts.load(f).topography.sheets["transformer.h.1.mlp"].coordinates for f in (trained, tmp_path / "control")]
     np.testing.assert_array_equal(*places)
 
 
@@ -333,7 +337,7 @@ def test_biases_stay_at_zero(trained):
 
 def test_a_text_of_another_vocabulary_is_refused(text, tmp_path):
     with pytest.raises(ValueError, match="vocabulary of 300, the recipe of 1024"):
-        train(recipes.tiny(), text, tmp_path)
+        train(recipes.named("tiny"), text, tmp_path)
 
 
 @contextmanager
@@ -346,7 +350,7 @@ def poisoned(at, poison):
         return made[-1]
 
     with pytest.MonkeyPatch.context() as patch, happening(at, lambda: poison(made[0])):
-        patch.setattr(loop, "build_model", build)
+        patch.setattr(model, "build_model", build)
         yield
 
 
@@ -359,7 +363,7 @@ def infinite_weight(model):
 def test_a_run_that_diverges_stops_and_names_update_tap_and_last_good_state(text, tmp_path, control):
     recipe = RECIPE.control() if control else RECIPE
     message = rf"^update 7: .*transformer.h.1.attn.*\(last good state: {tmp_path}/model/{CHECKPOINTS}, after update 4\)"
-    with poisoned(6, infinite_weight), pytest.raises(FloatingPointError, match=message):
+    with poisoned(6, infinite_weight), pytest.raises(RunError, match=message):
         train(recipe, text, tmp_path / "model")
     good = newest(tmp_path / "model" / CHECKPOINTS)
     assert good.update == 4
@@ -373,17 +377,17 @@ def huge_activations(model):  # finite, and made small again by the norm that fo
 
 def test_activations_too_large_for_the_objective_stop_the_run_too(text, tmp_path):
     message = r"^update 2: the activations of transformer.h.0.mlp hold nan, inf or"
-    with poisoned(1, huge_activations), pytest.raises(FloatingPointError, match=message):
+    with poisoned(1, huge_activations), pytest.raises(RunError, match=message):
         train(RECIPE, text, tmp_path / "model")
 
 
 def test_a_gradient_that_is_not_finite_stops_the_run_before_it_reaches_the_weights(text, tmp_path, monkeypatch):
     def infinite_slope(self, *rest):
-        return (self._model.lm_head.weight * 0).sqrt().sum().expand(2 * RECIPE.layers)
+        return (self._model.lm_head.weight * 0).sqrt().sum().expand(2 * RECIPE.model.layers)
 
     monkeypatch.setattr(update.Updater, "_spatial_losses", infinite_slope)
     with pytest.raises(
-        FloatingPointError,
+        RunError,
         match=r"update 1: the gradient is not finite, first in transformer.wte.weight.*none was saved",
     ):
         train(RECIPE, text, tmp_path / "model")

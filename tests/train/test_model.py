@@ -4,15 +4,16 @@ import torch
 from torch.nn import functional
 
 from toposheet import Topography, recipes
-from toposheet.train import model as model_module
-from toposheet.train.model import BLOCK_ATTENTION, NextToken, attend_within_blocks, attention, build_model
+from toposheet.architectures import architecture_of
+from toposheet.architectures.attention import BLOCK_ATTENTION, attend_within_blocks, attention
+from toposheet.train import task as task_module
+from toposheet.train.model import build_model
 from toposheet.train.optimizer import learning_rate
-from toposheet.train.speed import flops_per_token
+from toposheet.train.task import NextToken
 
 ARCHITECTURES = {
     "gpt2": recipes.named("tiny", vocabulary=300, heads=3),
-    "qwen3": recipes.named("tiny", vocabulary=300, heads=3, architecture="qwen3", mlp_width=50,
-                           taps=("model.layers.*.self_attn", "model.layers.*.mlp")),
+    "qwen3": recipes.named("tiny", vocabulary=300, heads=3, architecture="qwen3", mlp_width=50),
 }  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def expected_loss(model, blocks):
 @pytest.fixture(params=["whole", "in chunks"], autouse=True)
 def logits(request, monkeypatch):
     if request.param == "in chunks":
-        monkeypatch.setattr(model_module, "_LOGITS", 0)
+        monkeypatch.setattr(task_module, "_LOGITS", 0)
 
 
 def test_the_task_is_the_cross_entropy_of_the_next_token(recipe, blocks):
@@ -121,15 +122,16 @@ def test_the_paper_has_the_published_shapes(paper):
 
 def test_the_paper_has_24_taps_on_sheets_of_28_by_28():
     small = recipes.named("paper", vocabulary=300, context=8, precision="fp32", batch=48)
-    topo = Topography.per_tap(build_model(small, end_of_text=0), PAPER.taps, seed=PAPER.seed)
+    topo = Topography.per_tap(build_model(small, end_of_text=0), PAPER.sheets.taps, seed=PAPER.seed)
     assert topo.taps == [f"transformer.h.{layer}.{kind}" for layer in range(12) for kind in ("attn", "mlp")]
     assert {sheet.shape for sheet in topo.sheets.values()} == {(28, 28)}
-    assert (PAPER.alpha, PAPER.neighborhoods, PAPER.radius, PAPER.metric) == (2.5, 5, 5, "chebyshev")
+    assert (PAPER.objective.alpha, PAPER.objective.neighborhoods) == (2.5, 5)
+    assert (PAPER.objective.radius, PAPER.objective.metric) == (5, "chebyshev")
 
 
 def test_an_update_of_the_paper_sees_983_040_tokens_in_20_micro_batches_of_48():
-    assert PAPER.batch * PAPER.context == 983_040
-    assert (PAPER.micro_batches, PAPER.micro_batch) == (20, 48)
+    assert PAPER.optimisation.batch * PAPER.model.context == 983_040
+    assert (PAPER.optimisation.micro_batches, PAPER.optimisation.micro_batch) == (20, 48)
 
 
 @pytest.mark.parametrize(
@@ -152,9 +154,10 @@ def test_the_learning_rate_of_the_paper_at_ten_points(update, rate):
 
 
 def test_the_rest_of_the_published_optimisation():
-    assert (PAPER.weight_decay, PAPER.betas, PAPER.clip) == (0.1, (0.9, 0.95), 1.0)
-    assert (PAPER.patience, PAPER.precision, PAPER.validation_fraction) == (3, "bf16", 0.0005)
-    assert (PAPER.updates, PAPER.objective, PAPER.window) == (600_000, "correlation", "open")
+    how, objective = PAPER.optimisation, PAPER.objective
+    assert (how.weight_decay, how.betas, how.clip) == (0.1, (0.9, 0.95), 1.0)
+    assert (how.patience, how.precision, PAPER.bookkeeping.validation_fraction) == (3, "bf16", 0.0005)
+    assert (how.updates, objective.name, objective.window) == (600_000, "correlation", "open")
 
 
 def test_the_control_of_the_paper_differs_in_alpha_alone():
@@ -162,9 +165,9 @@ def test_the_control_of_the_paper_differs_in_alpha_alone():
     assert differences == ["name: paper, paper_control", "alpha: 2.5, 0.0"]
 
 
-def test_the_operations_of_a_token_are_those_counted_one_by_one():
+def test_the_operations_of_a_token_are_those_counted_one_by_one(paper):
     width, layers, context, vocabulary = 784, 12, 1024, 50304
     multiplied = layers * 12 * width**2 + vocabulary * width  # gains and biases are next to nothing
     attention_scores = layers * 2 * 2 * context * width  # queries by keys, weights by values; two operations each
     forward = 2 * multiplied + attention_scores
-    assert flops_per_token(128_875_488, PAPER) == pytest.approx(3 * forward, rel=0.002)
+    assert architecture_of(paper).flops_per_token(paper, context) == pytest.approx(3 * forward, rel=0.002)

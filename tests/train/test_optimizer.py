@@ -22,8 +22,8 @@ def test_is_a_cosine_between():
 
 
 def test_matrices_decay_gains_do_not_and_biases_are_not_trained():
-    model = build_model(recipes.tiny(), end_of_text=0)
-    (adamw,) = optimizers(model, recipes.tiny())
+    model = build_model(recipes.named("tiny"), end_of_text=0)
+    (adamw,) = optimizers(model, recipes.named("tiny"))
     decayed, gains = adamw.param_groups
     assert all(p.ndim == 2 for p in decayed["params"])
     assert decayed["weight_decay"] == 0.1
@@ -35,7 +35,7 @@ def test_matrices_decay_gains_do_not_and_biases_are_not_trained():
 def test_equal_seeds_give_equal_weights_and_leave_the_global_generator_alone():
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
-    one, two = (build_model(recipes.tiny(), end_of_text=0) for _ in range(2))
+    one, two = (build_model(recipes.named("tiny"), end_of_text=0) for _ in range(2))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
 

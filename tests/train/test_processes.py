@@ -18,7 +18,7 @@ from toposheet import recipes
 from toposheet.train.batches import prepare_builtin
 from toposheet.train.claims import RESULT
 from toposheet.train.log import read_metrics
-from toposheet.train.loop import CHECKPOINTS
+from toposheet.train.run import CHECKPOINTS
 from toposheet.train.snapshots import read_snapshots
 
 FIELDS = {"vocabulary": 300, "context": 16, "batch": 8, "micro-batch": 2, "validation-blocks": 5}
@@ -37,7 +37,7 @@ def run(*arguments, **fields):
 
 
 def assert_close_runs(one, two, tolerance):
-    weights = [ts.load(folder)[0].state_dict() for folder in (one, two)]
+    weights = [ts.load(folder).model.state_dict() for folder in (one, two)]
     for name, tensor in weights[0].items():
         np.testing.assert_allclose(weights[1][name], tensor, rtol=0, atol=tolerance, err_msg=name)
     metrics = [read_metrics(folder / "metrics.jsonl") for folder in (one, two)]
@@ -72,7 +72,7 @@ def test_two_processes_with_sharded_weights_train_the_model_of_one(alone, text, 
 @pytest.mark.parametrize(("parallel", "updates"), [("ddp", 8), ("fsdp2", 8), ("fsdp2", 9)])  # at 9, one is due anyway
 def test_snapshots_are_those_of_one_process_whenever_they_are_taken(tmp_path, parallel, updates):
     fields = {"vocabulary": 1024, "context": 96, "updates": updates, "snapshot-every": 3, "validate-every": 4}
-    prepare_builtin(tmp_path / "text", recipes.tiny())
+    prepare_builtin(tmp_path / "text", recipes.named("tiny"))
     for processes in (1, 2):
         done = run(tmp_path / "text", tmp_path / str(processes), processes, parallel=parallel, **fields)
         assert done.returncode == 0, done.stderr

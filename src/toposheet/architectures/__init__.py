@@ -1,3 +1,26 @@
-from toposheet.architectures.architecture import Architecture, architecture_of
+"""What toposheet must know of a family of `transformers` models."""
 
-__all__ = ["Architecture", "architecture_of"]
+from typing import Any
+
+from toposheet.architectures.architecture import Architecture, Sizes
+from toposheet.registry import Registry
+
+__all__ = ["DEFAULT", "FAMILIES", "Architecture", "Sizes", "architecture_of"]
+
+FAMILIES = Registry[Architecture]("toposheet.architectures.families", "FAMILY", "architecture")
+"""The families that differ from the default, by the `model_type` of their configuration."""
+
+DEFAULT = Architecture()
+"""What fits most decoder-only models: Llama, Mistral, Gemma, GPT-NeoX, Phi, OLMo and others."""
+
+
+def architecture_of(model: Any) -> Architecture:
+    """Return what must be known of the family of a model: by the `model_type` of its configuration, else the default.
+
+    Args:
+        model: A `transformers` model. Other modules have the default.
+    """
+    name = getattr(getattr(model, "config", None), "model_type", None)
+    if isinstance(name, str) and name in FAMILIES:
+        return FAMILIES[name]
+    return DEFAULT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from toposheet.architectures import Architecture, architecture_of
 from toposheet.errors import UserError
-from toposheet.recipes import Recipe
+from toposheet.recipes import Recipe, read_recipe
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.studies import own_stimuli
 from toposheet.stimuli.table import read_stimuli
@@ -114,18 +114,23 @@ class Subject:
             input_ids: Token ids.
             options: What else the model takes: `attention_mask`, `use_cache`.
         """
-        with self._running():
+        with self.running():
             return self._model(input_ids=input_ids, **options).logits
 
     @contextmanager
     def running(self) -> Generator[PreTrainedModel, None, None]:
         """Give the model with its interventions in place, for whatever runs a `transformers` model.
 
+        Inside the block the subject may be run again: the interventions act once.
+
         Raises:
-            UserError: the model is running already, for this subject or another.
+            UserError: the model is running already, for another subject.
         """
-        if self._model in _RUNNING:
-            raise UserError(f"the model of {self.name} is running already: leave that block first")
+        if (running := _RUNNING.get(self._model)) is self:
+            yield self._model
+            return
+        if running is not None:
+            raise UserError(f"the model of {self.name} is running already, as {running!r}: leave that block first")
         _RUNNING[self._model] = self
         try:
             with uncompiled(self._model), applied(self._model, self.interventions):
@@ -141,17 +146,18 @@ class Subject:
             with subject.record() as activations:
                 subject(input_ids)
         """
-        with self._running(), self.topography.record(self._model) as activations:
+        with self.running(), self.topography.record(self._model) as activations:
             yield activations
-
-    def _running(self) -> Any:
-        return nullcontext(self._model) if _RUNNING.get(self._model) is self else self.running()
 
     # --- other subjects ---
 
     def intervened(self, *interventions: Intervention) -> Subject:
         """Return the same model with more interventions, after those that it has."""
         return Subject(self._model, self.topography, self.tokenizer, (*self.interventions, *interventions), self.source)
+
+    def reading(self, tokenizer: Any) -> Subject:
+        """Return the same subject with another tokenizer."""
+        return Subject(self._model, self.topography, tokenizer, self.interventions, self.source)
 
     # --- what it is ---
 
@@ -221,7 +227,7 @@ class Subject:
     def recipe(self) -> Recipe | None:
         """The recipe that it was trained by, None where its folder has none."""
         path = None if self.folder is None else self.folder / RECIPE
-        return Recipe.load(path) if path is not None and path.is_file() else None
+        return read_recipe(path) if path is not None and path.is_file() else None
 
     def stimuli(self) -> pd.DataFrame:
         """Return the stimuli that came with the model, or those that are built for it (the extra `demo`).
@@ -243,4 +249,4 @@ class Subject:
         recipe = self.recipe
         if recipe is None:
             return Reader(n_tokens=n_tokens, own=own)
-        return Reader(recipe.validation_fraction, recipe.seed, n_tokens, own)
+        return Reader(recipe.bookkeeping.validation_fraction, recipe.seed, n_tokens, own)

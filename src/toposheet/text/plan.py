@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from toposheet.errors import UserError
+from toposheet.fields import differences
 from toposheet.files import write_file
 from toposheet.text.documents import SOURCES, TRAIN, File, Piece, default_tokenizer, read_documents
 from toposheet.text.shards import SPLITS
@@ -74,8 +75,7 @@ class Preparation:
 
     def differences(self, other: Preparation) -> list[str]:
         """Return one `field: ours, theirs` line for each field in which two preparations differ."""
-        ours, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
-        return [f"{field}: {ours[field]}, {theirs[field]}" for field in ours if ours[field] != theirs[field]]
+        return differences(vars(self), vars(other))
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,26 @@
-from toposheet.topography.objectives.moments import NotFiniteError
-from toposheet.topography.objectives.spatial import OBJECTIVES, spatial_correlation_loss, spatial_loss, spatial_losses
-from toposheet.topography.objectives.statistics import SpatialStatistics
-from toposheet.topography.objectives.weights import ON_WEIGHTS
-from toposheet.topography.taps import find_taps, record, tap_widths
-from toposheet.topography.topography import Topography
+"""Where the units of a network have places: taps, sheets, and objectives that make near units alike.
+
+A name brings its module when it is first used: recipes ask for the names of objectives, which must cost nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from toposheet.topography.objectives import OBJECTIVES
+
+if TYPE_CHECKING:
+    from toposheet.topography.objectives.moments import NotFiniteError
+    from toposheet.topography.objectives.objective import OnActivations, OnWeights
+    from toposheet.topography.objectives.spatial import spatial_correlation_loss, spatial_loss, spatial_losses
+    from toposheet.topography.objectives.statistics import SpatialStatistics
+    from toposheet.topography.taps import find_taps, record, tap_widths
+    from toposheet.topography.topography import Topography
 
 __all__ = [
     "OBJECTIVES",
-    "ON_WEIGHTS",
     "NotFiniteError",
+    "OnActivations",
+    "OnWeights",
     "SpatialStatistics",
     "Topography",
     "find_taps",
@@ -18,3 +30,23 @@ __all__ = [
     "spatial_losses",
     "tap_widths",
 ]
+
+_HOME = {
+    "NotFiniteError": "objectives.moments",
+    "OnActivations": "objectives.objective",
+    "OnWeights": "objectives.objective",
+    "SpatialStatistics": "objectives.statistics",
+    "Topography": "topography",
+    "find_taps": "taps",
+    "record": "taps",
+    "spatial_correlation_loss": "objectives.spatial",
+    "spatial_loss": "objectives.spatial",
+    "spatial_losses": "objectives.spatial",
+    "tap_widths": "taps",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

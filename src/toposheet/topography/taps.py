@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from toposheet.architectures import architecture_of
 from toposheet.errors import UserError
 
 
@@ -61,15 +62,24 @@ def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None
             model(input_ids)
     """
     activations = Activations(training=model.training and torch.is_grad_enabled())
+    family = architecture_of(model)
+    flat = [tap for tap in taps if tap.rpartition(".")[2] in family.flat]
+    reads: dict[str, torch.Size] = {}  # the shape of the token ids that the model reads now, (batch, time)
 
     def keep(tap: str):
         def hook(_module: nn.Module, _inputs: object, output: Any) -> None:
             # Attention modules return (output, attention weights).
-            activations[tap] = output[0] if isinstance(output, tuple) else output
+            x = output[0] if isinstance(output, tuple) else output
+            activations[tap] = x.unflatten(0, reads["shape"]) if tap in flat else x
 
         return hook
 
+    def note(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        reads["shape"] = inputs[0].shape
+
     handles = [model.get_submodule(tap).register_forward_hook(keep(tap)) for tap in taps]
+    if flat:
+        handles.append(family.embeddings(model).register_forward_pre_hook(note))
     try:
         yield activations
     finally:

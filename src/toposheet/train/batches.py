@@ -1,4 +1,4 @@
-"""The text of a run: what belongs to it, and that of every update, read while the one before is computed on."""
+"""The text of a run: prepared for it, read, and given to every update while the one before is computed on."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from toposheet.errors import UserError
 from toposheet.recipes import Recipe
 from toposheet.text.blocks import Blocks
 from toposheet.text.documents import TRAIN
@@ -20,7 +21,6 @@ from toposheet.text.pipeline import prepare
 from toposheet.text.plan import Executor, Preparation
 from toposheet.text.shards import Manifest
 from toposheet.text.tokenizer import read_tokenizer
-from toposheet.train.claims import check_vocabulary
 from toposheet.train.validation import whole_batches
 
 
@@ -29,8 +29,8 @@ def prepare_builtin(folder: Path, recipe: Recipe) -> None:
     preparation = Preparation(
         sources=("builtin",),
         tokenizer=TRAIN,
-        vocabulary=recipe.vocabulary,
-        validation_fraction=recipe.validation_fraction,
+        vocabulary=recipe.model.vocabulary,
+        validation_fraction=recipe.bookkeeping.validation_fraction,
         seed=recipe.seed,
     )
     prepare(preparation, folder, Executor(workers=1))
@@ -53,17 +53,28 @@ class RunText:
     tokenizer: PreTrainedTokenizerFast
 
 
+def check_vocabulary(recipe: Recipe, manifest: Manifest, text: Path) -> None:
+    """Refuse a vocabulary other than the text's, or that padded to a multiple of 128 as matrix products like it."""
+    vocabulary = recipe.model.vocabulary
+    if vocabulary not in (manifest.vocabulary, -(-manifest.vocabulary // 128) * 128):
+        raise UserError(
+            f"{text} has a vocabulary of {manifest.vocabulary}, the recipe of {vocabulary}: "
+            f"set --vocabulary {manifest.vocabulary} or prepare the text with another tokenizer"
+        )
+
+
 def read_text(folder: Path, manifest: Manifest, recipe: Recipe) -> RunText:
     """Return the text of a run.
 
     Raises:
         UserError: its vocabulary is not the recipe's, a split is shorter than a block, or the tokenizer is damaged.
     """
-    check_vocabulary(recipe, manifest, folder)
-    blocks = Blocks(folder, context=recipe.context, seed=recipe.seed)
+    if recipe.subject is None:
+        check_vocabulary(recipe, manifest, folder)
+    blocks = Blocks(folder, context=recipe.model.context, seed=recipe.seed)
     tokenizer = read_tokenizer(folder, manifest)
-    tokenizer.model_max_length = recipe.context
-    held_out = whole_batches(torch.from_numpy(blocks.validation(recipe.validation_blocks)), recipe)
+    tokenizer.model_max_length = recipe.model.context
+    held_out = whole_batches(torch.from_numpy(blocks.validation(recipe.bookkeeping.validation_blocks)), recipe)
     return RunText(manifest, blocks, held_out, tokenizer)
 
 
@@ -81,16 +92,17 @@ def prefetched(
         accelerator: The processes.
         first: Update to begin with.
     """
+    how = recipe.optimisation
 
     def read(update: int) -> Tensor:
-        batch = torch.from_numpy(blocks.train(update * recipe.batch, recipe.batch))
-        micro_batches = batch.view(recipe.micro_batches, -1, batch.shape[1])
+        batch = torch.from_numpy(blocks.train(update * how.batch, how.batch))
+        micro_batches = batch.view(how.micro_batches, -1, batch.shape[1])
         mine = micro_batches[accelerator.process_index :: accelerator.num_processes].contiguous()
         return mine.pin_memory() if accelerator.device.type == "cuda" else mine
 
     def batches(reader: ThreadPoolExecutor) -> Generator[Tensor, None, None]:
         ahead = reader.submit(read, first)
-        for update in range(first, recipe.last_update):
+        for update in range(first, how.last_update):
             batch = ahead.result()
             ahead = reader.submit(read, update + 1)
             yield batch.to(accelerator.device, non_blocking=True)

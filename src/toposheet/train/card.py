@@ -12,6 +12,7 @@ import pandas as pd
 
 from toposheet.figures.numbers import number, signed
 from toposheet.files import write_file
+from toposheet.recipes import Recipe
 from toposheet.train.snapshots import PER_CONDITION
 from toposheet.version import __version__
 
@@ -20,6 +21,7 @@ CARD = "README.md"
 
 def write_card(
     folder: Path,
+    recipe: Recipe,
     result: Mapping[str, Any],
     snapshots: pd.DataFrame,
     shipped_as: str | None = None,
@@ -28,6 +30,7 @@ def write_card(
 
     Args:
         folder: The model folder.
+        recipe: The run.
         result: What `training.json` holds.
         snapshots: The snapshots of the run; the last one is shown, none where there are none.
         shipped_as: The name of a model that comes with the package.
@@ -38,10 +41,11 @@ def write_card(
         loader=jinja2.PackageLoader("toposheet.train"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters |= {"number": number, "signed": signed}
-    recipe = {name: json.dumps(value) for name, value in result["recipe"].items() if value is not None}
     page = environment.get_template("card.md.jinja").render(
         result=result,
-        recipe=recipe,
+        recipe={name: json.dumps(value) for name, value in recipe.fields().items() if value is not None},
+        name=recipe.name,
+        strength=recipe.objective.alpha,
         maps=maps,
         n_taps=0 if last is None else len(last),
         shipped_as=shipped_as,

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
 
 from toposheet.errors import UserError
-from toposheet.recipes import Recipe
+from toposheet.recipes import Recipe, read_recipe, recipe_of
+from toposheet.subject import Subject
+from toposheet.subject.subject import RECIPE
 from toposheet.text.shards import Manifest
-from toposheet.topography import ON_WEIGHTS, Topography, spatial_losses
+from toposheet.topography import OBJECTIVES, spatial_losses
+from toposheet.train.batches import RunText
 from toposheet.train.checkpoints import Progress
+from toposheet.train.task import differs_from_its_own
 
 RESULT = "training.json"
+_SAME_LOSS = 1e-3  # relative; other kernels round otherwise
 _OF_RESULT = (
     "recipe", "text", "corpora", "updates", "tokens", "validation_task_loss", "validation_spatial_loss", "bigram_loss",
     "machine",
@@ -47,9 +50,9 @@ def claim(out: Path, recipe: Recipe) -> None:
     Raises:
         UserError: the message names the fields that differ.
     """
-    path = out / "recipe.json"
+    path = out / RECIPE
     if path.is_file():
-        differences = Recipe.load(path).differences(recipe)
+        differences = read_recipe(path).differences(recipe)
         if differences:
             raise UserError(
                 f"{out} holds another run ({'; '.join(differences)}; there, asked for): "
@@ -68,11 +71,12 @@ def stopping_with(recipe: Recipe, run: Path) -> Recipe:
     result = read_result(run)
     if result is None:
         raise UserError(f"{run} holds no finished run to stop with (no {RESULT}): train that first")
+    theirs, ours = recipe_of(result["recipe"], run / RESULT).fields(), recipe.fields()
     for field in ("updates", "batch", "context"):
-        if (there := result["recipe"][field]) != getattr(recipe, field):
-            raise UserError(f"{run} has {field} {there}, this run {getattr(recipe, field)}: no pair of equal compute")
-    ended = result["updates"]
-    return recipe if ended == recipe.updates and recipe.patience is None else replace(recipe, stop_after=ended)
+        if theirs[field] != ours[field]:
+            raise UserError(f"{run} has {field} {theirs[field]}, this run {ours[field]}: no pair of equal compute")
+    ended, how = result["updates"], recipe.optimisation
+    return recipe if ended == how.updates and how.patience is None else recipe.changed(stop_after=ended)
 
 
 def is_finished(out: Path, text_checksum: str) -> bool:
@@ -86,21 +90,41 @@ def is_finished(out: Path, text_checksum: str) -> bool:
     return all(any(out.glob(part)) for part in parts)
 
 
-def check_vocabulary(recipe: Recipe, manifest: Manifest, text: Path) -> None:
-    """Refuse a vocabulary other than the text's, or that padded to a multiple of 128 as matrix products like it."""
-    if recipe.vocabulary not in (manifest.vocabulary, -(-manifest.vocabulary // 128) * 128):
-        raise UserError(
-            f"{text} has a vocabulary of {manifest.vocabulary}, the recipe of {recipe.vocabulary}: "
-            f"set --vocabulary {manifest.vocabulary} or prepare the text with another tokenizer"
-        )
+def check_subject(subject: Subject, recipe: Recipe, text: RunText) -> None:
+    """Refuse a subject that cannot be trained further on a text.
+
+    Raises:
+        UserError: its weights are not in float32, it cannot read blocks of that length, the text is made of other
+            tokens than its own, or what its family makes of its logits is not known.
+    """
+    with subject.running() as model:
+        if model.dtype != torch.float32:
+            raise UserError(f"the weights of {subject.name} are {model.dtype}: load it in float32 to train it further")
+        context, vocabulary = subject.context, model.config.get_text_config().vocab_size
+        if context is not None and recipe.model.context > context:
+            raise UserError(f"{subject.name} reads at most {context} tokens: set --context {context} or less")
+        tokens = text.tokenizer.get_vocab()
+        own = tokens if subject.tokenizer is None else subject.tokenizer.get_vocab()
+        if tokens != own or max(tokens.values()) >= vocabulary:
+            raise UserError(
+                f"the text is made of other tokens than those of {subject.name}: prepare it with the tokenizer of the "
+                "model (toposheet data prepare SOURCE --tokenizer FOLDER)"
+            )
+        if (difference := differs_from_its_own(model, recipe.model.context)) > _SAME_LOSS:
+            raise UserError(
+                f"the loss of {subject.name} is {difference:.1%} off that of its own logits: its family, "
+                f"{model.config.model_type}, does what is not known; register it (toposheet.architectures.FAMILIES)"
+            )
 
 
-def check_objective(model: PreTrainedModel, topo: Topography, recipe: Recipe) -> None:
+def check_objective(subject: Subject, recipe: Recipe) -> None:
     """Refuse windows that do not fit the sheets before anything is trained."""
+    topo, objective = subject.topography, recipe.objective
     silence = {tap: torch.zeros(1, 2, width) for tap, width in topo.widths.items()}
-    spatial_losses(silence, topo, "all", recipe.radius, recipe.metric, recipe.window)
-    if recipe.objective in ON_WEIGHTS:
-        topo.weights(model)
+    spatial_losses(silence, topo, "all", objective.radius, objective.metric, objective.window)
+    if OBJECTIVES[objective.name].on_weights:
+        with subject.running() as model:
+            topo.weights(model)
 
 
 def check_progress(progress: Progress, manifest: Manifest, here: dict[str, Any], on_other_machine: bool) -> None:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedModel
-
 from toposheet.files import write_file
-from toposheet.recipes import Recipe
+from toposheet.recipes import Recipe, stored_form
 from toposheet.subject import Subject, save
 from toposheet.text.bigram import bigram_loss
-from toposheet.topography import Topography
 from toposheet.train.batches import RunText
 from toposheet.train.card import write_card
 from toposheet.train.claims import RESULT
@@ -24,32 +20,31 @@ _BIGRAM_TOKENS = 50_000_000  # enough to count; more would take memory and no lo
 
 
 def write_model(
-    out: Path, recipe: Recipe, model: PreTrainedModel, topo: Topography, text: RunText, validation: Validation,
-    updates: int, **more: Any,
+    out: Path, recipe: Recipe, trained: Subject, text: RunText, validation: Validation, updates: int, **more: Any
 ) -> None:  # fmt: skip
     """Write model, card and `training.json`, the last of them last: where it is, the run is finished.
 
     Args:
         out: The model folder.
         recipe: The run.
-        model: As it was trained.
-        topo: Its topography.
+        trained: The subject as it is now.
         text: Of the run.
         validation: Losses at the end.
         updates: How many were done.
         more: What else `training.json` holds.
     """
-    save(out, Subject(model, topo, text.tokenizer))
-    seen = text.blocks.seen(min(updates * recipe.batch, _BIGRAM_TOKENS // recipe.context))
+    save(out, trained)
+    batch, context = recipe.optimisation.batch, recipe.model.context
+    seen = text.blocks.seen(min(updates * batch, _BIGRAM_TOKENS // context))
     result = {
-        "recipe": asdict(recipe),
+        "recipe": stored_form(recipe),
         "text": text.manifest.checksum,
         "corpora": text.manifest.corpora,
         "updates": updates,
-        "tokens": updates * recipe.batch * recipe.context,
+        "tokens": updates * batch * context,
         **validation.as_row(),
-        "bigram_loss": bigram_loss(seen, text.held_out.numpy(), recipe.vocabulary),
+        "bigram_loss": bigram_loss(seen, text.held_out.numpy(), recipe.model.vocabulary),
         **more,
     }
-    write_card(out, result, read_snapshots(out))
+    write_card(out, recipe, result, read_snapshots(out))
     write_file(out / RESULT, json.dumps(result, indent=2) + "\n")

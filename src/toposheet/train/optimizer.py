@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from toposheet.architectures import architecture_of
 from toposheet.recipes import Recipe
 
 
@@ -18,37 +19,34 @@ def optimizers(model: nn.Module, recipe: Recipe) -> list[Optimizer]:
     AdamW decays matrices, not gains. Muon (K. Jordan et al. 2024) moves along the orthogonalised momentum; its rate is
     that of an AdamW update of equal size (arXiv:2502.16982).
     """
-    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    inside = {} if recipe.muon_learning_rate is None else _inside_blocks(trained)
-    rest = [p for name, p in trained.items() if name not in inside]
+    how = recipe.optimisation
+    trained = [p for p in model.parameters() if p.requires_grad]
+    blocks = [] if how.muon_learning_rate is None else architecture_of(model).blocks(model)
+    in_blocks = {id(p) for block in blocks for p in block.parameters()}
+    inside = [p for p in trained if p.ndim == 2 and id(p) in in_blocks]
+    rest = [p for p in trained if not (p.ndim == 2 and id(p) in in_blocks)]
     groups = [
-        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": how.weight_decay},
         {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
     ]
-    chosen: list[Optimizer] = [torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=recipe.betas, fused=True)]
-    if recipe.muon_learning_rate is not None:
+    chosen: list[Optimizer] = [torch.optim.AdamW(groups, lr=how.learning_rate, betas=how.betas, fused=True)]
+    if how.muon_learning_rate is not None:
         chosen.append(
             torch.optim.Muon(
-                list(inside.values()),
-                lr=recipe.muon_learning_rate,
-                weight_decay=recipe.weight_decay,
+                inside,
+                lr=how.muon_learning_rate,
+                weight_decay=how.weight_decay,
                 adjust_lr_fn="match_rms_adamw",
             )
         )
     return chosen
 
 
-def _inside_blocks(parameters: dict[str, nn.Parameter]) -> dict[str, nn.Parameter]:
-    """Return the matrices of numbered layers: all but embeddings, positions and the output layer."""
-    return {
-        name: p for name, p in parameters.items() if p.ndim == 2 and any(step.isdigit() for step in name.split("."))
-    }
-
-
 def set_learning_rates(chosen: Sequence[Optimizer], update: int, recipe: Recipe) -> None:
     """Give every optimizer its learning rate for an update: all follow one curve, each from its own peak."""
-    peaks = (recipe.learning_rate, recipe.muon_learning_rate or 0.0)
-    share = learning_rate(update, recipe) / recipe.learning_rate if recipe.learning_rate else 0.0
+    how = recipe.optimisation
+    peaks = (how.learning_rate, how.muon_learning_rate or 0.0)
+    share = learning_rate(update, recipe) / how.learning_rate if how.learning_rate else 0.0
     for optimizer, peak in zip(chosen, peaks, strict=False):
         for group in optimizer.param_groups:
             group["lr"] = peak * share
@@ -56,21 +54,24 @@ def set_learning_rates(chosen: Sequence[Optimizer], update: int, recipe: Recipe)
 
 def learning_rate(update: int, recipe: Recipe) -> float:
     """Return AdamW's learning rate in an update (0, 1, ...): linear warm-up, constant, decay to the final rate."""
-    if update < recipe.warmup_updates:
-        return recipe.learning_rate * (update + 1) / recipe.warmup_updates
-    after_warmup = max(1, recipe.updates - recipe.warmup_updates)
-    decays = min(recipe.decay_updates or after_warmup, after_warmup)
-    progress = max(0.0, (update - recipe.updates + decays) / decays)
-    left = 1 - progress if recipe.decay == "linear" else (1 + math.cos(math.pi * progress)) / 2
-    return recipe.final_learning_rate + (recipe.learning_rate - recipe.final_learning_rate) * left
+    how = recipe.optimisation
+    if update < how.warmup_updates:
+        return how.learning_rate * (update + 1) / how.warmup_updates
+    after_warmup = max(1, how.updates - how.warmup_updates)
+    decays = min(how.decay_updates or after_warmup, after_warmup)
+    progress = max(0.0, (update - how.updates + decays) / decays)
+    left = 1 - progress if how.decay == "linear" else (1 + math.cos(math.pi * progress)) / 2
+    return how.final_learning_rate + (how.learning_rate - how.final_learning_rate) * left
 
 
 def strength(update: int, recipe: Recipe) -> float:
     """Return what the spatial loss is multiplied by in an update (0, 1, ...): linear warm-up, then the schedule."""
-    if update < recipe.alpha_warmup_updates:
-        return recipe.alpha * (update + 1) / recipe.alpha_warmup_updates
-    if recipe.final_alpha is None:
-        return recipe.alpha
-    progress = (update - recipe.alpha_warmup_updates) / max(1, recipe.updates - recipe.alpha_warmup_updates)
-    left = 1 - progress if recipe.alpha_schedule == "linear" else (1 + math.cos(math.pi * progress)) / 2
-    return recipe.final_alpha + (recipe.alpha - recipe.final_alpha) * left
+    objective = recipe.objective
+    if update < objective.alpha_warmup_updates:
+        return objective.alpha * (update + 1) / objective.alpha_warmup_updates
+    if objective.final_alpha is None:
+        return objective.alpha
+    warmup = objective.alpha_warmup_updates
+    progress = (update - warmup) / max(1, recipe.optimisation.updates - warmup)
+    left = 1 - progress if objective.alpha_schedule == "linear" else (1 + math.cos(math.pi * progress)) / 2
+    return objective.final_alpha + (objective.alpha - objective.final_alpha) * left

@@ -20,8 +20,10 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
+from toposheet.architectures import architecture_of
 from toposheet.errors import UserError
 from toposheet.recipes import Recipe
+from toposheet.train.task import NextToken
 
 _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
@@ -40,32 +42,33 @@ def check_processes(recipe: Recipe, processes: int) -> None:
     Raises:
         UserError: the message says how to change batch or micro-batch.
     """
-    if recipe.micro_batches % processes:
+    optimisation = recipe.optimisation
+    if optimisation.micro_batches % processes:
         raise UserError(
-            f"{processes} processes cannot share an update evenly: its batch of {recipe.batch} makes "
-            f"{recipe.micro_batches} micro-batches of {recipe.micro_batch_size}; set --batch and "
+            f"{processes} processes cannot share an update evenly: its batch of {optimisation.batch} makes "
+            f"{optimisation.micro_batches} micro-batches of {optimisation.micro_batch_size}; set --batch and "
             f"--micro-batch so that batch / micro-batch is a multiple of {processes}"
         )
 
 
-def parallelise(task: nn.Module, recipe: Recipe, accelerator: Accelerator) -> nn.Module:
+def parallelise(task: NextToken, recipe: Recipe, accelerator: Accelerator) -> nn.Module:
     """Move a model to its device and share it among the processes, as the recipe says; one process needs nothing.
 
     FSDP2 takes the module that is called first for the outermost, so the whole model is called once, before a snapshot
     calls the one inside.
     """
     task.to(accelerator.device)
-    if accelerator.num_processes == 1 or recipe.parallel == "ddp":
-        if recipe.compile:
+    if accelerator.num_processes == 1 or recipe.optimisation.parallel == "ddp":
+        if recipe.optimisation.compile:
             task.compile()
         return accelerator.prepare_model(task)
-    for layer in next(module for module in task.modules() if isinstance(module, nn.ModuleList)):
+    for layer in architecture_of(task.model).blocks(task.model):
         fully_shard(layer)
     sharded = fully_shard(task)
     with torch.no_grad():
         task(torch.zeros(1, 2, dtype=torch.long, device=accelerator.device))
     sharded.reshard()
-    if recipe.compile:
+    if recipe.optimisation.compile:
         task.compile()
     return task
 

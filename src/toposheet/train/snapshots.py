@@ -7,22 +7,25 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from toposheet.cortex import Comparison, map_statistics
 from toposheet.cortex.contrast_maps import contrast_maps as maps_of
+from toposheet.cortex.statistics import SUMMARY
 from toposheet.errors import UserError
 from toposheet.figures.files import write_figure
 from toposheet.figures.maps import contrast_maps
-from toposheet.files import folder_aside, write_file
-from toposheet.hub import first_line
+from toposheet.files import folder_aside
 from toposheet.recipes import Recipe
+from toposheet.results import Table
 from toposheet.stimuli.making.sentences import sentences_and_nonwords
 from toposheet.subject import Subject, respond, token_counter
-from toposheet.topography import Topography
 from toposheet.train.batches import RunText
 
-TABLE = "snapshots.csv"
+SNAPSHOTS = Table(
+    "snapshots.csv",
+    {"update": "count", **{name: kind for name, kind in SUMMARY.columns.items() if name != "negative_control"}},
+    "the map of the language contrast in one tap, after so many updates",
+)
 PICTURES = "snapshots"
 _CONDITIONS = ("sentence", "nonword")
 PER_CONDITION, _AT_LEAST = 50, 20
@@ -46,11 +49,12 @@ def snapshot_stimuli(text: RunText, recipe: Recipe) -> pd.DataFrame | None:
     except ValueError as error:
         logging.getLogger(__name__).warning("no snapshots of the maps: %s", error)
         return None
-    fitting = [pair for pair in pairs if all(len(ids) <= recipe.context for ids in tokenizer(list(pair)).input_ids)]
+    context = recipe.model.context
+    fitting = [pair for pair in pairs if all(len(ids) <= context for ids in tokenizer(list(pair)).input_ids)]
     if len(fitting) < _AT_LEAST:
         logging.getLogger(__name__).warning(
             "no snapshots of the maps: %d sentences and their non-words fit a context of %d tokens, %d are needed",
-            len(fitting), recipe.context, _AT_LEAST,
+            len(fitting), context, _AT_LEAST,
         )  # fmt: skip
         return None
     rows = [(text, condition) for pair in fitting for text, condition in zip(pair, _CONDITIONS, strict=True)]
@@ -63,18 +67,16 @@ class Snapshots:
     Args:
         out: The model folder. What is there of updates that are not done is dropped.
         updates_done: How many updates the run goes on from.
-        topo: The topography of the model.
+        subject: What is trained.
         stimuli: From `snapshot_stimuli`; without them no snapshot is taken.
-        tokenizer: Of the model.
         recipe: The run: when snapshots are due, and the seed of the nulls.
         write: Whether this process is the one that writes.
     """
 
     def __init__(
-        self, out: Path, updates_done: int, topo: Topography, stimuli: pd.DataFrame | None,
-        tokenizer: PreTrainedTokenizerFast, recipe: Recipe, write: bool,
+        self, out: Path, updates_done: int, subject: Subject, stimuli: pd.DataFrame | None, recipe: Recipe, write: bool,
     ) -> None:  # fmt: skip
-        self._out, self._topo, self._stimuli, self._tokenizer = out, topo, stimuli, tokenizer
+        self._out, self._subject, self._stimuli = out, subject, stimuli
         self._recipe, self._write = recipe, write
         there = read_snapshots(out)
         self._rows = there[there["update"] <= updates_done]
@@ -86,30 +88,30 @@ class Snapshots:
         They are after 0, 1, 2, 4, 8, ... and after every `snapshot_every` updates, since topography appears within the
         first hundreds, and at the end of the run; unless they were taken, or there is nothing to map.
         """
-        every = self._recipe.snapshot_every
+        every = self._recipe.bookkeeping.snapshot_every
         if self._stimuli is None or every is None or update == self._last:
             return False
         return at_the_end or update % every == 0 or (update < every and update.bit_count() == 1)
 
-    def take(self, update: int, model: PreTrainedModel) -> None:
+    def take(self, update: int) -> None:
         """Map the language contrast as the model has it after an update, and add it to table and pictures."""
         assert self._stimuli is not None, "without stimuli there is nothing to map"
-        responses = respond(Subject(model, self._topo, self._tokenizer), self._stimuli)
+        responses = respond(self._subject, self._stimuli)
         self._last = update
         if not self._write:
             return
         comparison = Comparison(responses, *_CONDITIONS)
         rows = map_statistics(comparison, fwhm_mm=(0.0,), seed=self._recipe.seed)
-        rows.insert(0, "update", update)
+        rows = SNAPSHOTS.frame(rows.drop(columns="negative_control").assign(update=update))
         self._rows = pd.concat([self._rows, rows], ignore_index=True) if len(self._rows) else rows
         name = f"after {update:,} updates"
-        shapes = {sheet: s.shape for sheet, s in self._topo.sheets.items()}
+        shapes = {sheet: s.shape for sheet, s in self._subject.topography.sheets.items()}
         t = maps_of(comparison, shapes)["t"].isel(contrast=0, negative_control=0).expand_dims(panel=[name])
         values = {(name, 0.0, sheet): i for sheet, i in zip(rows["sheet"], rows["morans_i"], strict=True)}
         with folder_aside(self._out / PICTURES) as aside:
             figure = contrast_maps(t, values, comparison.name)
             write_figure(figure, aside / f"update-{update:08d}.png", "synthetic")
-        write_file(self._out / TABLE, self._rows.to_csv(index=False))
+        SNAPSHOTS.write(self._rows, self._out)
 
 
 def read_snapshots(out: Path) -> pd.DataFrame:
@@ -118,13 +120,10 @@ def read_snapshots(out: Path) -> pd.DataFrame:
     Raises:
         UserError: the table is damaged; the message names the file.
     """
-    path = out / TABLE
+    path = out / SNAPSHOTS.file
     if not path.is_file():
-        return pd.DataFrame({"update": []})
+        return SNAPSHOTS.frame([])
     try:
-        table = pd.read_csv(path)
-    except ValueError as error:
-        raise UserError(f"{path} is no table of snapshots: {first_line(error)}") from None
-    if "update" not in table or "morans_i" not in table:
-        raise UserError(f"{path} is no table of snapshots: it has no columns update and morans_i")
-    return table
+        return SNAPSHOTS.read(out)
+    except UserError as error:
+        raise UserError(f"{path} is no table of snapshots: {error}") from None

@@ -7,9 +7,9 @@ import time
 
 import torch
 from accelerate import Accelerator
-from torch import nn
 
 from toposheet.recipes import Recipe
+from toposheet.subject import Subject
 from toposheet.train.hardware import memory_gb
 
 # Dense bfloat16 operations a second, from the makers' data sheets (in which sparse figures are twice as high).
@@ -24,16 +24,6 @@ _PEAKS = {
 }
 
 
-def flops_per_token(n_parameters: int, recipe: Recipe) -> float:
-    """Return the floating-point operations that training on one token takes, forward and backward.
-
-    6 N + 12 L T D, with N the parameters that are multiplied with (tied embeddings once, positions not), L layers,
-    T the context and D the width (arXiv:2204.02311, appendix B). The objective is not part of it.
-    """
-    positions = recipe.context * recipe.width if recipe.architecture == "gpt2" else 0
-    return 6.0 * (n_parameters - positions) + 12.0 * recipe.layers * recipe.context * recipe.width
-
-
 def peak_flops(device: torch.device) -> float | None:
     """Return how many bfloat16 operations a second a device is made for, none where that is not known."""
     if device.type != "cuda":
@@ -45,9 +35,10 @@ def peak_flops(device: torch.device) -> float | None:
 class Speed:
     """How fast updates go: tokens a second, the share of the device's arithmetic that this takes, memory."""
 
-    def __init__(self, model: nn.Module, recipe: Recipe, accelerator: Accelerator) -> None:
-        self._tokens = recipe.batch * recipe.context
-        self._flops = flops_per_token(sum(p.numel() for p in model.parameters()), recipe)
+    def __init__(self, subject: Subject, recipe: Recipe, accelerator: Accelerator) -> None:
+        self._tokens = recipe.optimisation.batch * recipe.model.context
+        with subject.running() as model:
+            self._flops = subject.architecture.flops_per_token(model, recipe.model.context)
         self._device = accelerator.device
         self._peak = peak_flops(accelerator.device)
         self._processes = accelerator.num_processes

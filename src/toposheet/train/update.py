@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from transformers import PreTrainedModel
 
 from toposheet.errors import RunError
 from toposheet.recipes import Recipe
-from toposheet.topography import ON_WEIGHTS, NotFiniteError, Topography, spatial_losses
+from toposheet.topography import OBJECTIVES, NotFiniteError, Topography, spatial_losses
 from toposheet.topography.taps import Activations
 from toposheet.train.optimizer import set_learning_rates, strength
 from toposheet.train.parallel import over_processes, synchronised
@@ -67,6 +68,7 @@ class Updater:
         self._topo, self._activations = topo, activations
         self._recipe, self._accelerator = recipe, accelerator
         self._names = [] if recipe.is_control else list(topo.sheets)
+        self._on_weights = OBJECTIVES[recipe.objective.name].on_weights
 
     def __call__(self, update: int, batch: Int[Tensor, "micro_batches batch time_and_next"]) -> Measured:
         """Change the weights by one update.
@@ -83,10 +85,11 @@ class Updater:
         alpha = strength(update, self._recipe)
         sums = torch.zeros(1 + len(self._names), device=batch.device)
         for index, blocks in enumerate(batch):
-            with synchronised(self._task, now=index == len(batch) - 1):
+            seed = self._seed(update, index)
+            with _seeded(seed, batch.device), synchronised(self._task, now=index == len(batch) - 1):
                 losses = self._task(blocks)[None]
                 if self._names:
-                    losses = torch.cat([losses, self._spatial_losses(update, index)])
+                    losses = torch.cat([losses, self._spatial_losses(seed)])
                 loss = losses[0] + alpha * losses[1:].sum()
                 (loss / len(batch)).backward()
             self._activations.clear()
@@ -98,28 +101,32 @@ class Updater:
         gradient_norm, task_loss, *spatial = measured.tolist()  # the one wait for the device in an update
         if not measured.isfinite().all():
             raise RunError(self._not_finite(measured, batch, gradients))
-        clip_grads_with_norm_(self._model.parameters(), self._recipe.clip, norm)
+        clip_grads_with_norm_(self._model.parameters(), self._recipe.optimisation.clip, norm)
         for optimizer in self._optimizers:
             optimizer.step()
             optimizer.zero_grad()
         return Measured(task_loss, gradient_norm, dict(zip(self._names, spatial, strict=True)), alpha)
 
-    def _spatial_losses(self, update: int, index: int) -> Float[Tensor, " sheets"]:
+    def _seed(self, update: int, index: int) -> int:
+        """Return the seed of a micro-batch, the same however many processes share the update."""
+        of_update = index * self._accelerator.num_processes + self._accelerator.process_index
+        sequence = np.random.SeedSequence((self._recipe.seed, update, of_update))
+        return int(sequence.generate_state(1, np.uint64)[0] >> 1)
+
+    def _spatial_losses(self, seed: int) -> Float[Tensor, " sheets"]:
         """Return the spatial loss of each sheet by the recipe's objective, in windows drawn for this micro-batch."""
-        recipe, accelerator = self._recipe, self._accelerator
-        of_update = index * accelerator.num_processes + accelerator.process_index
-        seed = np.random.SeedSequence((recipe.seed, update, of_update)).generate_state(1, np.uint64)[0]
+        objective = self._recipe.objective
         try:
             losses = spatial_losses(
-                self._topo.weights(self._model) if recipe.objective in ON_WEIGHTS else self._activations,
+                self._topo.weights(self._model) if self._on_weights else self._activations,
                 self._topo,
-                recipe.neighborhoods,
-                recipe.radius,
-                recipe.metric,
-                recipe.window,
-                torch.Generator().manual_seed(int(seed >> 1)),
-                objective=recipe.objective,
-                max_samples=recipe.max_samples,
+                objective.neighborhoods,
+                objective.radius,
+                objective.metric,
+                objective.window,
+                torch.Generator().manual_seed(seed),
+                objective=objective.name,
+                max_samples=objective.max_samples,
             )
         except NotFiniteError as error:
             raise RunError(str(error)) from None
@@ -144,6 +151,14 @@ class Updater:
                 if not self._activations[tap].isfinite().all():
                     return tap
         return "the output layer, or in another process"
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Generator[None, None, None]:
+    """Let the model draw (dropout) from a seed of its own, so that a run that is taken up again draws the same."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def _whole(tensor: Tensor) -> Tensor:

@@ -44,7 +44,8 @@ def validate(
     accelerator: Accelerator,
 ) -> Validation:  # fmt: skip
     """Return the losses on held-out blocks (blocks, context + 1), shared among the processes."""
-    micro_batches = held_out.split(recipe.micro_batch_size)
+    objective = recipe.objective
+    micro_batches = held_out.split(recipe.optimisation.micro_batch_size)
     task.eval()
     sums = torch.zeros(1 + len(topo.sheets), dtype=torch.float64)
     # All processes make as many forward passes, as sharded weights need it; a pass too many counts for nothing.
@@ -53,7 +54,7 @@ def validate(
         blocks = micro_batches[min(number, len(micro_batches) - 1)].to(accelerator.device)
         share = len(blocks) / len(held_out) if number < len(micro_batches) else 0.0
         task_loss = task(blocks)
-        losses = spatial_losses(dict(activations), topo, "all", recipe.radius, recipe.metric, recipe.window)
+        losses = spatial_losses(dict(activations), topo, "all", objective.radius, objective.metric, objective.window)
         activations.clear()
         sums += share * torch.stack([task_loss, *losses.values()]).cpu()
     task.train()
@@ -63,7 +64,7 @@ def validate(
 
 def whole_batches(held_out: Tensor, recipe: Recipe) -> Tensor:
     """Return as many held-out blocks as fill micro-batches; one that is not full would be compiled anew."""
-    size = recipe.micro_batch_size
+    size = recipe.optimisation.micro_batch_size
     return held_out[: len(held_out) // size * size] if len(held_out) >= size else held_out
 
 

@@ -6,7 +6,8 @@ import torch
 
 import toposheet as ts
 from toposheet.sheet import Sheet, random_places
-from toposheet.topography.objectives.weights import all_tnn, topoloss
+from toposheet.topography.objectives.known.all_tnn import all_tnn
+from toposheet.topography.objectives.known.topoloss import topoloss
 
 
 def test_squared_difference_is_the_mean_over_pairs(rng):

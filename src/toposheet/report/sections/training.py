@@ -39,7 +39,7 @@ def _view(page: Page) -> Mapping[str, Any] | None:
 
 def alpha_of(result: Mapping[str, Any]) -> float:
     """Return the strength of the objective that a training result was trained with."""
-    return result["recipe"]["alpha"]
+    return result["recipe"]["objective"]["alpha"]
 
 
 SECTION = Section(place=10, partial=PARTIAL, view=_view)

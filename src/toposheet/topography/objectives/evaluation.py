@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -11,29 +11,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from toposheet.topography.objectives.moments import Moments, Responses, Scratch, gradients_of_products, moments
-from toposheet.topography.objectives.similarity import (
-    Pairs,
-    correlation_losses,
-    similarities_,
-    squared_differences,
-    through_norms_,
-)
+from toposheet.topography.objectives.objective import OnActivations
+from toposheet.topography.objectives.similarity import Pairs, similarities_, through_norms_
 from toposheet.topography.objectives.windows import Windows
-
-
-class Objective(NamedTuple):
-    """What is made of the similarities of the units of a window, and how these are computed."""
-
-    losses: Callable[[Tensor, Pairs], tuple[Tensor, Tensor]]
-    centred: bool = True  # Pearson correlation, or else cosine
-    shuffled: bool = False
-
-
-ON_ACTIVATIONS = {
-    "correlation": Objective(correlation_losses),
-    "shuffled_correlation": Objective(correlation_losses, shuffled=True),
-    "squared_difference": Objective(squared_differences, centred=False),
-}
 
 # Windows worked through at a time: their pairs fit the cache of a CPU core, or fill a GPU.
 _BLOCK = {"cpu": 64}
@@ -87,7 +67,7 @@ class View(NamedTuple):
 
 
 def moments_of(
-    sheets: Sequence[Responses], tokens: Int[Tensor, " tokens"] | None, views: Sequence[View], objective: Objective
+    sheets: Sequence[Responses], tokens: Int[Tensor, " tokens"] | None, views: Sequence[View], objective: OnActivations
 ) -> list[Moments]:
     """Return the moments of what is looked at on each sheet."""
     scratch = Scratch()
@@ -97,7 +77,7 @@ def moments_of(
 
 
 def evaluate(
-    views: Sequence[View], parts: Sequence[Moments], objective: Objective
+    views: Sequence[View], parts: Sequence[Moments], objective: OnActivations
 ) -> tuple[Float[Tensor, " sheets"], list[Float[Tensor, "_ _ _"]]]:
     """Return the loss of each sheet, and its gradient with respect to the products of pairs of units.
 

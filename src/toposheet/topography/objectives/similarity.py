@@ -1,4 +1,4 @@
-"""How alike the units of a window are, and what an objective makes of it: values, with gradients in closed form.
+"""How alike the units of a window are: values, with gradients in closed form.
 
 Closed forms save the graph of a dozen small operations, which would cost as much as the products themselves.
 """
@@ -27,33 +27,6 @@ class Pairs(NamedTuple):
     def of(cls, units: Float[Tensor, "*#windows cells"], nearness: Float[Tensor, "*#windows cells cells"]) -> Pairs:
         """Return the pairs of windows in which `units` is 1 for a unit and 0 for a hole."""
         return cls(units[..., :, None] * units[..., None, :] - torch.diag_embed(units), nearness)
-
-
-def correlation_losses(
-    r: Float[Tensor, "*windows cells cells"], pairs: Pairs
-) -> tuple[Float[Tensor, "*windows"], Float[Tensor, "*windows cells cells"]]:
-    """Return (1 - corr(r, d)) / 2 of each window (TopoLM, arXiv:2410.11516), and its gradient with respect to r."""
-    n = _sums(pairs.there)
-    d = pairs.there * (pairs.nearness - _sums(pairs.there * pairs.nearness) / n)
-    d *= _sums(d * d).clamp_min(1e-20).rsqrt()
-    scratch = r * pairs.there
-    centred = (r - _sums(scratch) / n).mul_(pairs.there)
-    square = torch.linalg.vector_norm(centred, dim=(-2, -1), keepdim=True).square()
-    # Correlations that differ by less than their rounding in float32 correlate with nothing: 0.5, without gradient.
-    scale = torch.where(square > 1e-13 * n, square, torch.inf).rsqrt()
-    corr = _sums(torch.mul(centred, d, out=scratch)) * scale
-    gradient = centred.mul_(corr * scale * scale / 2).addcmul_(d, scale, value=-0.5)
-    return (1 - corr.squeeze((-2, -1))) / 2, gradient
-
-
-def squared_differences(
-    r: Float[Tensor, "*windows cells cells"], pairs: Pairs
-) -> tuple[Float[Tensor, "*windows"], Float[Tensor, "*windows cells cells"]]:
-    """Return mean((r - d)^2) of each window (Poli et al. 2022, arXiv:2211.13152), and its gradient by r."""
-    n = _sums(pairs.there)
-    difference = (r - pairs.nearness).mul_(pairs.there)
-    losses = (_sums(difference * difference) / n).squeeze((-2, -1))
-    return losses, difference.mul_(2 / n)
 
 
 def similarities_(
@@ -85,5 +58,13 @@ def through_norms_(
     return gradient
 
 
-def _sums(x: Float[Tensor, "*#windows cells cells"]) -> Float[Tensor, "*#windows 1 1"]:
+def sums(x: Float[Tensor, "*#windows cells cells"]) -> Float[Tensor, "*#windows 1 1"]:
+    """Return the sum over the pairs of each window."""
     return x.sum(dim=(-2, -1), keepdim=True)
+
+
+def cosines(one: Float[Tensor, "inputs pairs"], other: Float[Tensor, "inputs pairs"]) -> Float[Tensor, " pairs"]:
+    """Return the cosine of columns; 0, without gradient, where one has next to no length."""
+    squares = one.square().sum(dim=0) * other.square().sum(dim=0)
+    there = ~(squares <= 1e-12 * squares.detach().mean())  # so that nan stays nan
+    return torch.where(there, (one * other).sum(dim=0) * torch.where(there, squares, 1.0).rsqrt(), 0.0)

@@ -12,19 +12,18 @@ from torch import Tensor
 from toposheet.errors import UserError
 from toposheet.sheet import distances
 from toposheet.sheet.grid import Metric
-from toposheet.topography.objectives.evaluation import ON_ACTIVATIONS, View, evaluate, moments_of, with_gradient
+from toposheet.topography.objectives.evaluation import View, evaluate, moments_of, with_gradient
+from toposheet.topography.objectives.known.correlation import OBJECTIVE as CORRELATION
 from toposheet.topography.objectives.moments import NotFiniteError, can_look, full_precision
+from toposheet.topography.objectives.objective import OnWeights, objective_named
 from toposheet.topography.objectives.statistics import (
     SpatialStatistics,
     check_count,
     refuse_without_gradient,
     responses_of,
 )
-from toposheet.topography.objectives.weights import ON_WEIGHTS
 from toposheet.topography.objectives.windows import Windows
 from toposheet.topography.topography import Topography
-
-OBJECTIVES = (*ON_ACTIVATIONS, *ON_WEIGHTS)
 
 
 def spatial_correlation_loss(
@@ -60,8 +59,8 @@ def spatial_correlation_loss(
     view = View.of(Windows(everyone, there, nearness.to(x.device, torch.float32)), x.shape[1])
     with full_precision(x.device):
         with torch.no_grad():
-            parts = moments_of([[x]], None, [view], ON_ACTIVATIONS["correlation"])
-            loss, weights = evaluate([view], parts, ON_ACTIVATIONS["correlation"])
+            parts = moments_of([[x]], None, [view], CORRELATION)
+            loss, weights = evaluate([view], parts, CORRELATION)
         return with_gradient(loss, [[x]], None, [view], parts, weights).squeeze(0)
 
 
@@ -107,7 +106,7 @@ def spatial_losses(
         metric: Distance between places, see `spatial_correlation_loss`.
         window: `"open"`, a side of 2 radius - 1 cells, or `"closed"`, 2 radius + 1.
         generator: Source of the randomness of the draw.
-        objective: Which objective.
+        objective: Which objective: one of these, or one that was registered (`topography.OBJECTIVES.register`).
         max_samples: Look at no more tokens of this process's batch than these, drawn uniformly without replacement.
             Tokens that are not drawn are not looked at for nan either.
         reduce: Correlate over the tokens of this process (`"local"`, as published) or of all (`"global"`): see
@@ -121,17 +120,16 @@ def spatial_losses(
             (seen on a CPU; elsewhere looking would wait for the device, and the loss is nan) or carries no gradient
             in training; an option is out of range.
     """
-    if objective in ON_WEIGHTS:
+    chosen = objective_named(objective)
+    if isinstance(chosen, OnWeights):
         weights = responses_of(activations, topo)
         refuse_without_gradient(activations, topo)
-        of_sheet, losses = ON_WEIGHTS[objective], {}
+        losses = {}
         for (name, sheet), taps in zip(topo.sheets.items(), weights, strict=True):
-            losses[name] = of_sheet(torch.cat(taps, dim=1).float(), sheet)
+            losses[name] = chosen.loss(torch.cat(taps, dim=1).float(), sheet)
             if can_look(losses[name]) and not losses[name].isfinite():
                 raise NotFiniteError(f"the weights of {', '.join(sheet.places)}")
         return losses
-    if objective not in ON_ACTIVATIONS:
-        raise UserError(f"objective is {objective!r}: it must be one of {', '.join(OBJECTIVES)}")
     statistics = SpatialStatistics(
         topo, neighborhoods, radius, metric, window, generator, objective=objective, reduce=reduce
     )

@@ -13,8 +13,9 @@ from torch import Tensor, distributed
 
 from toposheet.errors import UserError
 from toposheet.sheet.grid import Metric
-from toposheet.topography.objectives.evaluation import ON_ACTIVATIONS, View, evaluate, moments_of, with_gradient
+from toposheet.topography.objectives.evaluation import View, evaluate, moments_of, with_gradient
 from toposheet.topography.objectives.moments import Moments, NotFiniteError, all_reduce, can_look, full_precision
+from toposheet.topography.objectives.objective import OnActivations, objective_named
 from toposheet.topography.objectives.windows import windows_of
 from toposheet.topography.topography import Topography
 
@@ -72,8 +73,9 @@ class SpatialStatistics:
     ) -> None:
         neighborhoods = check_count("neighborhoods", neighborhoods, ("all", "auto"))
         radius = check_count("radius", radius)
-        if objective not in ON_ACTIVATIONS:
-            raise UserError(f"objective is {objective!r}: on activations there are {', '.join(ON_ACTIVATIONS)}")
+        chosen = objective_named(objective)
+        if not isinstance(chosen, OnActivations):
+            raise UserError(f"objective is {objective!r}, which is on weights: statistics are of activations")
         if reduce not in ("local", "global"):
             raise UserError(f"reduce is {reduce!r}: it must be 'local' or 'global'")
         if reduce == "global" and not distributed.is_initialized():
@@ -85,7 +87,7 @@ class SpatialStatistics:
         self._whole_up_to = {"all": math.inf, "auto": AUTO}[neighborhoods] if named else 0
         self._options = (radius, str(metric), str(window))
         self._generator = generator
-        self._objective = ON_ACTIVATIONS[objective]
+        self._objective = chosen
         self._processes = distributed.get_world_size() if reduce == "global" else 1
         self._added: set[int] = set()
         self._views: list[View] = []

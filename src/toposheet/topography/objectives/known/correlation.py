@@ -1,0 +1,30 @@
+"""TopoLM's objective: correlations that follow nearness."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from toposheet.topography.objectives.objective import OnActivations
+from toposheet.topography.objectives.similarity import Pairs, sums
+
+
+def correlation_losses(
+    r: Float[Tensor, "*windows cells cells"], pairs: Pairs
+) -> tuple[Float[Tensor, "*windows"], Float[Tensor, "*windows cells cells"]]:
+    """Return (1 - corr(r, d)) / 2 of each window (TopoLM, arXiv:2410.11516), and its gradient with respect to r."""
+    n = sums(pairs.there)
+    d = pairs.there * (pairs.nearness - sums(pairs.there * pairs.nearness) / n)
+    d *= sums(d * d).clamp_min(1e-20).rsqrt()
+    scratch = r * pairs.there
+    centred = (r - sums(scratch) / n).mul_(pairs.there)
+    square = torch.linalg.vector_norm(centred, dim=(-2, -1), keepdim=True).square()
+    # Correlations that differ by less than their rounding in float32 correlate with nothing: 0.5, without gradient.
+    scale = torch.where(square > 1e-13 * n, square, torch.inf).rsqrt()
+    corr = sums(torch.mul(centred, d, out=scratch)) * scale
+    gradient = centred.mul_(corr * scale * scale / 2).addcmul_(d, scale, value=-0.5)
+    return (1 - corr.squeeze((-2, -1))) / 2, gradient
+
+
+OBJECTIVE = OnActivations(correlation_losses)

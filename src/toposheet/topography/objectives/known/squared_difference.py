@@ -1,0 +1,22 @@
+"""Cosine similarities that equal nearness."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+
+from toposheet.topography.objectives.objective import OnActivations
+from toposheet.topography.objectives.similarity import Pairs, sums
+
+
+def squared_differences(
+    r: Float[Tensor, "*windows cells cells"], pairs: Pairs
+) -> tuple[Float[Tensor, "*windows"], Float[Tensor, "*windows cells cells"]]:
+    """Return mean((r - d)^2) of each window (Poli et al. 2022, arXiv:2211.13152), and its gradient by r."""
+    n = sums(pairs.there)
+    difference = (r - pairs.nearness).mul_(pairs.there)
+    losses = (sums(difference * difference) / n).squeeze((-2, -1))
+    return losses, difference.mul_(2 / n)
+
+
+OBJECTIVE = OnActivations(squared_differences, centred=False)

@@ -1,0 +1,144 @@
+"""A run, opened: its text, its subject shared among the processes, and where it stands."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list
+from torch import nn
+from torch.optim import Optimizer
+
+from toposheet.recipes import Recipe, write_recipe
+from toposheet.subject import Subject
+from toposheet.subject.subject import RECIPE
+from toposheet.text.shards import Manifest, read_manifest
+from toposheet.train.batches import RunText, read_text
+from toposheet.train.checkpoints import Progress, newest_checkpoint, read_progress, save_progress
+from toposheet.train.claims import check_objective, check_progress, check_subject, claim, is_finished
+from toposheet.train.finish import write_model
+from toposheet.train.hardware import machine
+from toposheet.train.log import check_trackers
+from toposheet.train.model import new_subject, recipe_for, with_weights
+from toposheet.train.optimizer import optimizers
+from toposheet.train.parallel import check_processes, load_whole_state, parallelise, this_process, whole_state
+from toposheet.train.task import NextToken
+from toposheet.train.validation import Validation
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass
+class Run:
+    """A run, and where it stands.
+
+    Args:
+        recipe: What is trained; for a subject that is trained further, with its model and sheets.
+        out: The model folder.
+        text: What it is trained on.
+        subject: What is trained. Its model is on the device.
+        accelerator: The processes.
+        whole: The model with its task.
+        task: The same as the processes share it.
+        weights: What changes the weights.
+        machine: What it is computed on.
+        done: How many updates are done.
+        validations: The validation task losses so far.
+        good: The last good state, in words.
+    """
+
+    recipe: Recipe
+    out: Path
+    text: RunText
+    subject: Subject
+    accelerator: Accelerator
+    whole: NextToken
+    task: nn.Module
+    weights: list[Optimizer]
+    machine: dict[str, Any]
+    done: int
+    validations: list[float]
+    good: str
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        model_state, states = whole_state(self.whole, self.weights)
+        if self.accelerator.is_main_process:
+            text = self.text.manifest.checksum
+            at = Progress(self.done, text, self.machine, self.validations, model_state, states)
+            save_progress(self.out / CHECKPOINTS, at)
+        self.good = f"{self.out / CHECKPOINTS}, after update {self.done}"
+
+    def finish(self, validation: Validation, seconds: float) -> None:
+        """Write the trained subject and what it is worth, and remove the checkpoints.
+
+        Args:
+            validation: Losses at the end.
+            seconds: How long it took since the start, or since it was taken up again.
+        """
+        model_state, _ = whole_state(self.whole, ())
+        if self.accelerator.is_main_process:
+            state = {name.removeprefix("model."): value for name, value in model_state.items()}
+            trained = with_weights(self.subject, state)
+            more = {"seconds_since_start_or_resume": round(seconds, 1), "machine": self.machine}
+            write_model(self.out, self.recipe, trained, self.text, validation, self.done, **more)
+            shutil.rmtree(self.out / CHECKPOINTS, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+
+
+def open_run(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    trackers: Sequence[str] = (),
+    on_other_machine: bool = False,
+    subject: Subject | None = None,
+) -> Run | None:
+    """Return a run at its start or at its last checkpoint, None where it is finished. See `loop.train`."""
+    recipe = recipe if subject is None else recipe_for(subject, recipe)
+    claim(out, recipe)
+    check_trackers(trackers)
+    this_process()
+    accelerator = Accelerator(
+        log_with=list(trackers) or None,
+        project_dir=out,
+        kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
+    )
+    if not accelerator.is_main_process:
+        logging.getLogger("toposheet").setLevel(logging.ERROR)  # the first process says it
+    check_processes(recipe, accelerator.num_processes)
+    manifest = read_manifest(data) if accelerator.is_local_main_process else Manifest.load(data)
+    if is_finished(out, manifest.checksum):
+        return None
+    text = read_text(data, manifest, recipe)
+    if subject is None:
+        subject = new_subject(recipe, text.tokenizer)
+    else:
+        check_subject(subject, recipe, text)
+        subject = subject if subject.tokenizer is not None else subject.reading(text.tokenizer)
+    check_objective(subject, recipe)
+    here = machine(accelerator.device, accelerator.num_processes)
+    found = newest_checkpoint(out / CHECKPOINTS) if accelerator.is_main_process else None
+    (checkpoint,) = broadcast_object_list([found])  # all processes go on from the same
+    progress = None if checkpoint is None else read_progress(checkpoint)
+    if progress is not None:
+        check_progress(progress, manifest, here, on_other_machine)
+
+    with subject.running() as model:
+        whole = NextToken(model, recipe.optimisation.precision)
+        task = parallelise(whole, recipe, accelerator)
+        weights = optimizers(model, recipe)
+    if progress is not None:
+        load_whole_state(whole, weights, progress.model, progress.optimizers)
+    done, validations = (progress.update, progress.validations) if progress is not None else (0, [])
+    good = f"{out / CHECKPOINTS}, after update {done}" if done else "none was saved yet"
+    if accelerator.is_main_process:
+        out.mkdir(parents=True, exist_ok=True)
+        write_recipe(out / RECIPE, recipe)
+    accelerator.wait_for_everyone()
+    return Run(recipe, out, text, subject, accelerator, whole, task, weights, here, done, validations, good)
