@@ -6,15 +6,16 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tqdm import tqdm
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Is told how far some work is."""
 
-    def __call__(self, what: str, done: float, total: float, /) -> None:
+    def __call__(self, what: str, done: int | float, total: int | float, /) -> None:
         """Take note.
 
         Args:
@@ -24,7 +25,7 @@ class Progress(Protocol):
         """
 
 
-def SILENT(what: str, done: float, total: float, /) -> None:
+def SILENT(what: str, done: int | float, total: int | float, /) -> None:
     """Show nothing."""
 
 
@@ -41,7 +42,7 @@ def shown(unit: str) -> Generator[Progress, None, None]:
     form = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left"
     with tqdm(total=1, unit=unit, leave=False, bar_format=form, dynamic_ncols=True) as bar:
 
-        def update(what: str, done: float, total: float, /) -> None:
+        def update(what: str, done: int | float, total: int | float, /) -> None:
             bar.total = total
             bar.set_description_str(what, refresh=False)
             bar.update(done - bar.n)
@@ -56,7 +57,7 @@ class _Lines:
     def __init__(self, seconds: float = 30.0) -> None:
         self._seconds, self._started, self._last = seconds, time.monotonic(), time.monotonic()
 
-    def __call__(self, what: str, done: float, total: float, /) -> None:
+    def __call__(self, what: str, done: int | float, total: int | float, /) -> None:
         now = time.monotonic()
         if now - self._last < self._seconds:
             return

@@ -4,7 +4,7 @@ import xarray as xr
 from matplotlib.collections import LineCollection
 
 from toposheet.figures.maps import contrast_maps
-from toposheet.figures.network import localizer_map
+from toposheet.figures.network import outlined_maps
 from toposheet.figures.sheets import by_kind, lines_of
 
 
@@ -64,7 +64,7 @@ def test_outlines_run_between_cells_inside_and_outside():
     mask = xr.DataArray(np.zeros((4, 5)), dims=("y", "x"))
     mask[1, 2:4] = 1
     mask[3, 0] = np.nan
-    figure = localizer_map({"h.0.mlp": mask.copy(data=np.ones((4, 5)))}, {"h.0.mlp": mask}, "a:b")
+    figure = outlined_maps({"h.0.mlp": mask.copy(data=np.ones((4, 5)))}, {"h.0.mlp": mask}, "a:b")
     (outline,) = [c for c in images(figure)[0].collections if isinstance(c, LineCollection)]
     edges = {tuple(map(tuple, segment.tolist())) for segment in outline.get_segments()}
     assert edges == {

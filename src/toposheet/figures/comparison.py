@@ -23,11 +23,12 @@ def comparison(table: pd.DataFrame, statistics: Mapping[str, str], negative_cont
     Args:
         table: Rows of `report.side_by_side.compared`.
         statistics: Those that are shown and what their axes are called.
-        negative_controls: Those that are shown, a column each.
+        negative_controls: Those that are shown where there are any, a column each.
     """
     table = table[table["fwhm_mm"] == table["fwhm_mm"].min()]
     contrasts, groups = list(dict.fromkeys(table["contrast"])), list(dict.fromkeys(table["group"]))
-    controls = dict(zip(negative_controls, "o^s", strict=False))
+    marks = dict(zip(negative_controls, "o^s", strict=False))  # the same mark whichever others there are
+    controls = {name: mark for name, mark in marks.items() if table[name].notna().any()}
     hollow = {"ls": "", "mfc": "none", "mew": 0.7, "ms": 4}
     at, step = np.arange(len(contrasts)), 0.7 / len(groups)
     with mpl.rc_context(STYLE):
