@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from toposheet.topography.checkpoint import SHIPPED, shipped
 
 import toposheet as ts
 from toposheet import cli, recipes
@@ -19,7 +20,6 @@ from toposheet.settings import Settings
 from toposheet.text.bigram import bigram_loss
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.split import split_documents
-from toposheet.topography.checkpoint import SHIPPED, shipped
 from toposheet.train.snapshots import read_snapshots
 
 NAMES = ("small", "small-control")
