@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from toposheet import Topography
+from toposheet import Subject, Topography, save
 from toposheet.cli import main
 from toposheet.text.pipeline import prepare
 from toposheet.text.plan import Executor, Preparation
@@ -58,6 +58,11 @@ def topo(model: GPT2LMHeadModel) -> Topography:
 
 
 @pytest.fixture
+def subject(model: GPT2LMHeadModel, topo: Topography, tokenizer: PreTrainedTokenizerFast) -> Subject:
+    return Subject(model, topo, tokenizer)
+
+
+@pytest.fixture
 def stimuli() -> pd.DataFrame:
     texts = [document[: 12 + 7 * i] for i, document in enumerate(DOCUMENTS[:6])]
     return pd.DataFrame({"text": texts, "condition": ["long", "short"] * 3})
@@ -91,3 +96,48 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no published stimuli in {folder}: set TOPOSHEET_DATA")
     return folder
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a command that must be refused, and return its one line."""
+
+    def refused(*arguments: object) -> str:
+        capsys.readouterr()  # bars of what was saved for it
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        assert stop.value.code == 2
+        errors = capsys.readouterr().err
+        assert errors.startswith("toposheet: ")
+        assert errors.count("\n") == 1, errors
+        assert "─" not in errors
+        return errors
+
+    return refused
+
+
+@pytest.fixture
+def folder(tmp_path: Path, subject: Subject) -> Path:
+    """A tiny model as a folder, called `model`."""
+    save(tmp_path / "model", subject)
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def table(tmp_path: Path, stimuli: pd.DataFrame) -> Path:
+    """The stimuli as a CSV file: `long` and `short` texts."""
+    stimuli.to_csv(tmp_path / "stimuli.csv", index=False)
+    return tmp_path / "stimuli.csv"
+
+
+@pytest.fixture
+def sentences(tmp_path: Path) -> Path:
+    """Ten texts of each of the conditions S, N, W and J in a CSV file, short enough for a tiny model."""
+    words = ["river", "mill", "bridge", "winter", "stone", "child", "letter", "bread", "road", "city"]
+    rows = [
+        f"{words[i]} {'the' if c in 'SW' else 'zog'} {words[-i]}{'s' * (c in 'SJ')},{c}"
+        for c in "SNWJ"
+        for i in range(10)
+    ]
+    (tmp_path / "sentences.csv").write_text("\n".join(["text,condition", *rows]) + "\n")
+    return tmp_path / "sentences.csv"

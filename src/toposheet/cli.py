@@ -42,14 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _say(error)
         sys.exit(MISTAKE)
     except OSError as error:
-        if error.filename is None and error.errno not in _FULL:  # the system refuses a path, or else the fault is ours
+        if error.filename is None and error.errno not in _OUTSIDE:  # the system refuses a path, or the fault is ours
             raise
         _say(error)
-        sys.exit(FAILED if error.errno in _FULL else MISTAKE)
+        sys.exit(FAILED if error.errno in _OUTSIDE else MISTAKE)
     sys.exit(DONE)
 
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OUTSIDE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE)  # a full disk, or nobody reads what is printed
 
 
 def _say(error: Exception) -> None:

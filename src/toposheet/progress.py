@@ -13,7 +13,7 @@ Progress = Callable[[str, float, float], None]
 """Is told what is being done, how much of it is done, and how much there is."""
 
 
-def SILENT(what: str, done: float, total: float, /) -> None:
+def SILENT(what: str, done: int | float, total: int | float, /) -> None:
     """Show nothing."""
 
 
@@ -30,7 +30,7 @@ def shown(unit: str) -> Generator[Progress, None, None]:
     form = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left"
     with tqdm(total=1, unit=unit, leave=False, bar_format=form, dynamic_ncols=True) as bar:
 
-        def update(what: str, done: float, total: float, /) -> None:
+        def update(what: str, done: int | float, total: int | float, /) -> None:
             bar.total = total
             bar.set_description_str(what, refresh=False)
             bar.update(done - bar.n)
@@ -45,7 +45,7 @@ class _Lines:
     def __init__(self, seconds: float = 30.0) -> None:
         self._seconds, self._started, self._last = seconds, time.monotonic(), time.monotonic()
 
-    def __call__(self, what: str, done: float, total: float, /) -> None:
+    def __call__(self, what: str, done: int | float, total: int | float, /) -> None:
         now = time.monotonic()
         if now - self._last < self._seconds:
             return

@@ -16,7 +16,7 @@ def tables():
         )
         columns = ["morans_i", "null_mean", "null_sd", "label_null_mean", "label_null_sd"]
         table = pd.DataFrame(rng.uniform(0.05, 0.2, (len(index), 5)), index=index, columns=columns).reset_index()
-        return table.assign(sheet=table["tap"])
+        return table.assign(sheet=table["tap"], negative_control="")
 
     return made
 

@@ -6,14 +6,14 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
-from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS, named
-from toposheet.report.comparison import COMPARED, compared
 
+from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.figures.clustering import clustering, clustering_bars
 from toposheet.figures.comparison import comparison
 from toposheet.figures.curves import correlation_curves, loss_curves, trajectory
 from toposheet.figures.maps import contrast_maps
 from toposheet.figures.network import language_network, outlined_maps
+from toposheet.report.side_by_side import COMPARED, compared
 
 CONTRASTS = ("sentence:nonword", "noun:verb", "concrete noun:verb", "abstract noun:verb", "a longer name:another one")
 SIZES = {
@@ -30,7 +30,7 @@ def figure_of(name, tables, maps, models, layers, contrasts):
     raw = t.sel(fwhm_mm=0.0, drop=True).rename(panel="model")
     long = table.rename(columns={"morans_i": "value"}).assign(statistic="morans_i")
     whole = long.groupby(["model", "contrast", "fwhm_mm", "statistic"], sort=False).mean(numeric_only=True)
-    statistics = pd.concat([long, whole.reset_index().assign(tap="*")])
+    statistics = pd.concat([long, whole.reset_index().assign(tap="*", negative_control="")])
     if name == "maps":
         return contrast_maps(t, values, contrasts[-1])
     if name == "clustering":
@@ -46,14 +46,10 @@ def figure_of(name, tables, maps, models, layers, contrasts):
         grids = {sheet: raw.sel(sheet=sheet).isel(model=0) for sheet in raw["sheet"].values}
         return outlined_maps(grids, {sheet: grid > 1 for sheet, grid in grids.items()}, contrasts[-1])
     if name == "comparison":
-        every = pd.concat([long.assign(statistic=statistic, control="") for statistic in COMPARED])
-        every = pd.concat([every, *(
-            every.assign(control=control, contrast=[named(contrast, control) for contrast in every["contrast"]])
-            for control in CONDITIONS_OF_CONTROLS
-        )])  # fmt: skip
-        return comparison(
-            compared(every, {model: [model] for model in models}, resamples=20), COMPARED, [*CONDITIONS_OF_CONTROLS]
-        )
+        every = pd.concat([long.assign(statistic=statistic) for statistic in COMPARED])
+        every = pd.concat([every, *(every.assign(negative_control=control) for control in NEGATIVE_CONTROLS)])
+        table = compared(every, {model: [model] for model in models}, resamples=20)
+        return comparison(table, COMPARED, [*NEGATIVE_CONTROLS])
     if name == "trajectory":
         taken = [
             table.assign(update=update, cross_half_i=0.2, significant_fraction=0.3) for update in (0, 1, 500, 20000)

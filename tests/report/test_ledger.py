@@ -3,14 +3,18 @@ import json
 import pandas as pd
 import pytest
 
-from toposheet.report.ledger import write_ledger
+from toposheet.report import Page, ledger
+from toposheet.report.ledger import LEDGER
+from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
+from toposheet.report.sections.network import PROFILES_OF_MODELS
+from toposheet.results import Results
 
 SETTINGS = {"battery": "published", "permutations": 99, "seed": 0, "grouped": [], "min_size": 10}
 
 
 @pytest.fixture
-def out(tmp_path):
-    """What `compute` leaves of two models, as far as a ledger needs it."""
+def statistics():
+    """The statistics that `compute` gives of two models, as far as a ledger needs them."""
     rows = []
     for model, value, p, label_p, halves_p in (
         ("topographic", 0.75, 0.01, 0.3, 0.02),
@@ -28,25 +32,31 @@ def out(tmp_path):
                     {**row, "statistic": "cross_half_i", "value": 0.35, "label_p": halves_p},
                 ]
         rows.append({**row, "contrast": "noun:verb", "fwhm_mm": 0.0, "statistic": "significant_fraction", "value": 0.2})
-    pd.DataFrame(rows).to_csv(tmp_path / "statistics.csv", index=False)
+    return STATISTICS_OF_MODELS.frame(rows)
+
+
+@pytest.fixture
+def written(tmp_path, statistics):
+    """Write the ledger of models, each with its folder or None, and return it as it is read back."""
     responses = {"S": 4.0, "W": 3.95, "J": 3.0, "N": 2.0}
-    profile = [("topographic", "network", c, r, 1.0, 100) for c, r in responses.items()]
-    columns = ["model", "cluster", "condition", "response", "sd", "n_texts"]
-    pd.DataFrame(profile, columns=columns).to_csv(tmp_path / "profiles.csv", index=False)
-    (tmp_path / "analysis.json").write_text(json.dumps(SETTINGS))
-    return tmp_path
+    row = {"model": "topographic", "cluster": "network", "sd": 1.0, "n_texts": 100}
+    profiles = PROFILES_OF_MODELS.frame([{**row, "condition": c, "response": r} for c, r in responses.items()])
+
+    def written(table=statistics, facts=SETTINGS, **models):
+        results = Results({STATISTICS_OF_MODELS: table, PROFILES_OF_MODELS: profiles}, facts=facts)
+        ledger(Page(results, models)).write(tmp_path / "out")
+        return LEDGER.read(tmp_path / "out")
+
+    return written
 
 
-def ledger(out, **models):
-    for folder in models.values():
-        folder.mkdir()
-    write_ledger(models, out)
-    return pd.read_csv(out / "ledger.csv")
+def concrete_raw(table):
+    return table[table["quantity"].str.contains("concrete") & (table["fwhm_mm"] == 0)].set_index("model")
 
 
-def test_each_published_value_stands_beside_the_mean_over_taps_and_its_nulls(out, tmp_path):
-    table = ledger(out, topographic=tmp_path / "t", control=tmp_path / "c")
-    concrete = table[table["quantity"].str.contains("concrete") & (table["fwhm_mm"] == 0)].set_index("model")
+def test_each_published_value_stands_beside_the_mean_over_taps_and_its_nulls(written):
+    table = written(topographic=None, control=None)
+    concrete = concrete_raw(table)
     columns = [
         "published",
         "topoformer",
@@ -70,93 +80,93 @@ def test_each_published_value_stands_beside_the_mean_over_taps_and_its_nulls(out
     assert abstract.loc["topographic", "verdict"].endswith("higher than published by 0.52")
 
 
-def test_a_readout_that_was_not_made_is_not_taken_for_stimuli_that_are_not_there(out, tmp_path):
-    statistics = pd.read_csv(out / "statistics.csv").query("fwhm_mm == 0")
-    statistics.to_csv(out / "statistics.csv", index=False)
-    table = ledger(out, topographic=tmp_path / "t")
+def test_a_readout_that_was_not_made_is_not_taken_for_stimuli_that_are_not_there(written, statistics):
+    table = written(statistics.query("fwhm_mm == 0"), topographic=None)
     concrete = table[table["quantity"].str.contains("concrete")].set_index("fwhm_mm")["verdict"]
     assert concrete[2.0] == "not measured: no readout of 2 mm"
     assert concrete[0.0].startswith("topographic")
 
 
-def test_too_few_draws_are_not_taken_for_no_topography(out, tmp_path):
-    (out / "analysis.json").write_text(json.dumps(SETTINGS | {"permutations": 9}))
-    verdicts = ledger(out, topographic=tmp_path / "t").set_index("quantity")["verdict"]
+def test_too_few_draws_are_not_taken_for_no_topography(written):
+    verdicts = written(facts=SETTINGS | {"permutations": 9}, topographic=None).set_index("quantity")["verdict"]
     assert verdicts.str.startswith("not tested: with 9 draws no p can reach 0.05").sum() == 5
 
 
-def test_a_statistic_that_is_not_defined_is_not_taken_for_too_few_draws(out, tmp_path):
-    statistics = pd.read_csv(out / "statistics.csv")
+def test_a_statistic_that_is_not_defined_is_not_taken_for_too_few_draws(written, statistics):
     statistics.loc[statistics["statistic"] == "morans_i", ["value", "p"]] = float("nan")
-    statistics.to_csv(out / "statistics.csv", index=False)
-    verdict = ledger(out, topographic=tmp_path / "t").query("quantity.str.contains('concrete')")["verdict"].iloc[0]
+    verdict = written(topographic=None).query("quantity.str.contains('concrete')")["verdict"].iloc[0]
     assert verdict == "not tested: Moran's I or its null is not defined"
 
 
-def test_a_model_beside_another_is_its_control_whatever_it_is_called(out, tmp_path):
-    statistics = pd.read_csv(out / "statistics.csv").replace({"model": {"control": "plain"}})
-    statistics.to_csv(out / "statistics.csv", index=False)
-    table = ledger(out, topographic=tmp_path / "t", plain=tmp_path / "p")
-    concrete = table[table["quantity"].str.contains("concrete") & (table["fwhm_mm"] == 0)].set_index("model")
+def test_a_model_beside_another_is_its_control_whatever_it_is_called(written, statistics):
+    table = written(statistics.replace({"model": {"control": "plain"}}), topographic=None, plain=None)
+    concrete = concrete_raw(table)
     assert float(concrete.loc["plain", "published"]) == 0.11
 
 
-def test_the_fraction_of_significant_units_stands_beside_shuffled_labels(out, tmp_path):
-    table = ledger(out, topographic=tmp_path / "t")
-    fraction = table[table["quantity"].str.startswith("fraction") & table["measured"].notna()].iloc[0]
+def test_the_fraction_of_significant_units_stands_beside_shuffled_labels(written):
+    table = written(topographic=None)
+    fraction = table[table["quantity"].str.startswith("fraction") & (table["measured"] != "")].iloc[0]
     assert float(fraction["measured"]) == 0.2
     assert fraction[["label_null_mean", "label_null_sd"]].tolist() == [0.4, 0.1]
     assert fraction["verdict"] == "no more than shuffled labels give"
 
 
-def test_negative_controls_stand_beside_each_measured_statistic(out, tmp_path):
-    table = pd.read_csv(out / "statistics.csv").assign(control="")
-    dealt = table.assign(contrast=table["contrast"] + "/random-labels", control="random-labels", value=0.25)
-    pd.concat([table, dealt]).to_csv(out / "statistics.csv", index=False)
-    (tmp_path / "t").mkdir()
-    text = write_ledger({"topographic": tmp_path / "t"}, out)
-    ledger = pd.read_csv(out / "ledger.csv")
-    measured = ledger["measured"].notna() & ledger["contrast"].notna()
+def test_negative_controls_stand_beside_each_measured_statistic(written, statistics, tmp_path):
+    dealt = statistics.assign(negative_control="random-labels", value=0.25)
+    found = written(pd.concat([statistics, dealt]), topographic=None)
+    measured = (found["measured"] != "") & (found["contrast"] != "")
     assert measured.sum() == 5
-    assert ledger.loc[measured, "random-labels"].eq(0.25).all()
-    assert ledger.loc[~measured, "random-labels"].isna().all()
-    assert ledger["length"].isna().all()
+    assert found.loc[measured, "random-labels"].eq(0.25).all()
+    assert found.loc[~measured, "random-labels"].isna().all()
+    assert found["length"].isna().all()
+    text = (tmp_path / "out" / "ledger.md").read_text()
     assert text.count("| random labels 0.25 |") == 4
     assert text.count("| random labels 0.250 |") == 1
 
 
-def test_losses_of_the_training_stand_beside_the_published(out, tmp_path):
-    (tmp_path / "t").mkdir()
+def test_losses_of_the_training_stand_beside_the_published(written, tmp_path):
     of_result = ("recipe", "text", "corpora", "updates", "tokens", "bigram_loss", "machine")
-    (tmp_path / "t" / "training.json").write_text(
+    (tmp_path / "training.json").write_text(
         json.dumps(dict.fromkeys(of_result) | {"validation_task_loss": 5.0, "validation_spatial_loss": 0.02})
     )
-    write_ledger({"topographic": tmp_path / "t"}, out)
-    table = pd.read_csv(out / "ledger.csv").set_index("quantity")
+    table = written(topographic=tmp_path).set_index("quantity")
     task, spatial = table.loc["task loss (nats a token)"], table.loc["spatial loss, mean over taps"]
     assert [float(task["published"]), float(task["measured"])] == [3.075, 5.0]
     assert [float(spatial["published"]), float(spatial["measured"])] == [0.108, 0.02]
     assert spatial["verdict"].startswith("the sum over 1 taps is 0.020")
 
 
-def test_what_was_not_measured_is_said_and_nothing_is_left_out(out, tmp_path):
-    table = ledger(out, topographic=tmp_path / "t", control=tmp_path / "c")
-    assert table["verdict"].notna().all()
-    assert (table["published"].isna() & table["topoformer"].isna()).sum() == 0
+def test_what_was_not_measured_is_said_and_nothing_is_left_out(written):
+    table = written(topographic=None, control=None)
+    assert (table["verdict"] != "").all()
+    assert ((table["published"] == "") & table["topoformer"].isna()).sum() == 0
     for quantity in ("BLiMP", "GLUE", "Brain-Score"):
         assert (table.loc[table["quantity"] == quantity, "verdict"] == "not measured by this command").all()
     assert table["verdict"].str.startswith("not measured: these stimuli").sum() == 2 * 2 + 1
 
 
-def test_a_profile_as_published_is_known_by_its_tests(out, tmp_path):
-    table = ledger(out, topographic=tmp_path / "t").set_index("quantity")
+def test_a_profile_as_published_is_known_by_its_tests(written):
+    table = written(topographic=None).set_index("quantity")
     row = table.loc["response profile: mean absolute response of the network"]
     assert row["verdict"] == "as published: W > J > N, and no difference between S and W that these texts show"
     assert row["measured"] == "S 4.000, W 3.950, J 3.000, N 2.000"
 
 
-def test_markdown_has_a_cell_for_every_column(out, tmp_path):
-    (tmp_path / "m").mkdir()
-    lines = [line for line in write_ledger({"m": tmp_path / "m"}, out).splitlines() if line.startswith("|")]
+def test_markdown_has_a_cell_for_every_column_and_is_what_is_written(written, tmp_path):
+    written(topographic=None)
+    lines = [line for line in (tmp_path / "out" / "ledger.md").read_text().splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in lines}) == 1
     assert len(lines) > 10
+
+
+def test_a_ledger_prints_the_page_that_it_writes(statistics, tmp_path):
+    found = ledger(Page(Results({STATISTICS_OF_MODELS: statistics}, facts=SETTINGS), {"topographic": None}))
+    found.write(tmp_path)
+    assert (tmp_path / "ledger.md").read_text() == f"{found}\n"
+
+
+@pytest.mark.parametrize("name", ["0", "007", "2.5", "nan", "True", "None"])
+def test_a_models_numbers_are_found_whatever_its_name_looks_like(written, statistics, name):
+    table = written(statistics.replace({"model": {"topographic": name}}), **{name: None})
+    assert concrete_raw(table).loc[name, "measured"] == "0.75"

@@ -79,10 +79,12 @@ def clustering_bars(statistics: pd.DataFrame, contrasts: Sequence[str]) -> Figur
     """Return the mean Moran's I over taps of several contrasts, raw and with readout, its nulls drawn in.
 
     Args:
-        statistics: Rows of `topography_statistics` of one or more models.
+        statistics: Rows of `topography_statistics` of one or more models. Those of negative controls are not shown,
+            but axes hold them too.
         contrasts: Those that are shown, in this order.
     """
     of_i = statistics[statistics["statistic"] == "morans_i"]
+    shown = of_i[of_i["negative_control"] == ""]
     models, readouts = list(dict.fromkeys(of_i["model"])), sorted(set(of_i["fwhm_mm"]))
     n_chunks = -(-len(contrasts) // _BARS)
     length = -(-len(contrasts) // n_chunks)
@@ -94,7 +96,7 @@ def clustering_bars(statistics: pd.DataFrame, contrasts: Sequence[str]) -> Figur
         figure = Figure(figsize=size, layout="constrained")
         for axes, (chunk, fwhm) in zip(figure.subplots(len(rows), 1, squeeze=False)[:, 0], rows, strict=True):
             for n, model in enumerate(models):
-                of_model = of_i[(of_i["model"] == model) & (of_i["fwhm_mm"] == fwhm)]
+                of_model = shown[(shown["model"] == model) & (shown["fwhm_mm"] == fwhm)]
                 at = np.arange(len(chunk)) + width * (n - (len(models) - 1) / 2)
                 taps = of_model[of_model["tap"] != "*"]
                 whole = of_model[of_model["tap"] == "*"].set_index("contrast").loc[chunk]

@@ -25,13 +25,12 @@ def comparison(table: pd.DataFrame, statistics: Mapping[str, str], negative_cont
     Args:
         table: Rows of `report.side_by_side.compared`.
         statistics: Those that are shown and what their axes are called.
-        negative_controls: Their names, each with a mark of its own; those that are no column are left out.
+        negative_controls: Their names, each with a mark of its own; those that no contrast has are left out.
     """
     table = table[table["fwhm_mm"] == table["fwhm_mm"].min()]
     contrasts, groups = list(dict.fromkeys(table["contrast"])), list(dict.fromkeys(table["group"]))
-    marks = {
-        name: mark for name, mark in zip(negative_controls, itertools.cycle(_MARKS), strict=False) if name in table
-    }
+    known = zip(negative_controls, itertools.cycle(_MARKS), strict=False)
+    marks = {name: mark for name, mark in known if name in table and table[name].notna().any()}
     hollow = {"ls": "", "mfc": "none", "mew": 0.7, "ms": 4}
     at, step = np.arange(len(contrasts)), 0.7 / len(groups)
     with mpl.rc_context(STYLE):

@@ -149,7 +149,7 @@ class _Steps:
         self._what = what
         self._progress(what, self._done, self._total)
 
-    def within(self, what: str, done: float, total: float, /) -> None:
+    def within(self, what: str, done: int | float, total: int | float, /) -> None:
         self._progress(f"{self._what}, {what}", self._done + 0.5 * done / max(total, 1), self._total)
 
     def end(self) -> None:

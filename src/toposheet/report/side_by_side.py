@@ -75,9 +75,16 @@ class SideBySide:
     groups: Mapping[str, Sequence[str]]
     results: Results
 
+    @property
+    def negative_controls(self) -> list[str]:
+        """The negative controls that were made of any contrast."""
+        made = set(self.results[STATISTICS_OF_MODELS]["negative_control"])
+        return [name for name in NEGATIVE_CONTROLS if name in made]
+
     def __str__(self) -> str:
-        raw = self.table[self.table["fwhm_mm"] == self.table["fwhm_mm"].min()].drop(columns=["fwhm_mm", "n_taps"])
-        shown = raw.dropna(axis="columns", how="all")
+        raw = self.table[self.table["fwhm_mm"] == self.table["fwhm_mm"].min()]
+        not_made = [name for name in NEGATIVE_CONTROLS if name not in self.negative_controls]
+        shown = raw.drop(columns=["fwhm_mm", "n_taps", *not_made])
         few = [group for group, models in self.groups.items() if len(models) < ENOUGH]
         note = "" if not few else (
             f"\nFewer than {ENOUGH} models in {', '.join(few)}: intervals there are too narrow to stand for other "
@@ -87,8 +94,7 @@ class SideBySide:
 
     def write(self, out: Path) -> None:
         """Write `compare.csv` and its figure to a folder."""
-        controls = [name for name in NEGATIVE_CONTROLS if self.table[name].notna().any()]
-        figure = comparison(self.table, COMPARED, controls)
+        figure = comparison(self.table, COMPARED, [*NEGATIVE_CONTROLS])
         stimuli = stamp(self.results[TEXTS], self.results.facts["battery"])
         with folder_aside(out / FIGURES) as aside:
             save_figure(figure, aside, "compare", stimuli)
@@ -129,10 +135,13 @@ def compared(
     """
     rng = np.random.default_rng(seed)
     of_taps = statistics[(statistics["tap"] != MEAN_OVER_TAPS) & statistics["statistic"].isin(COMPARED)]
+    maps = dict.fromkeys(zip(of_taps["contrast"], of_taps["fwhm_mm"], strict=True))
     rows: list[dict[str, Any]] = []
-    maps = list(of_taps.groupby(["contrast", "fwhm_mm"], sort=False))
-    for ((contrast, fwhm), of_map), statistic in itertools.product(maps, COMPARED):  # pyright: ignore[reportGeneralTypeIssues]
+    for (contrast, fwhm), statistic in itertools.product(maps, COMPARED):  # the same draws whatever order rows are in
+        of_map = of_taps[(of_taps["contrast"] == contrast) & (of_taps["fwhm_mm"] == fwhm)]
         every = of_map[of_map["statistic"] == statistic]
+        if every.empty:
+            continue
         some = every[every["negative_control"] == ""]
         reference: tuple[float, np.ndarray] | None = None
         for group, models in groups.items():

@@ -86,7 +86,7 @@ def _drawings(page: Page) -> Iterable[Drawing]:
         return
     yield from _map_drawings(page)
     statistics, summary = page.results[STATISTICS_OF_MODELS], page.results[SUMMARY_OF_MODELS]
-    bars = clustering_bars(of_interest(statistics), _contrasts(page))
+    bars = clustering_bars(statistics, _contrasts(page))
     yield Drawing("clustering-mean", "Clustering of each contrast", _BARS, bars)
     first = _contrasts(page)[:2]
     few = [of_interest(summary[summary["contrast"] == contrast]) for contrast in first]

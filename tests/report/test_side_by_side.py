@@ -1,11 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from toposheet.cortex.controls import CONDITIONS_OF_CONTROLS
-from toposheet.report.comparison import COMPARED, compared, grouped
 
+from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
+from toposheet.errors import UserError
 from toposheet.figures.comparison import comparison
 from toposheet.figures.style import LABEL, PLACE
+from toposheet.report.side_by_side import COMPARED, compared, grouped
 
 
 def statistics(values):
@@ -14,7 +15,7 @@ def statistics(values):
         {
             "model": model,
             "contrast": "a:b",
-            "control": "",
+            "negative_control": "",
             "fwhm_mm": 0.0,
             "statistic": name,
             "tap": f"tap{i}",
@@ -72,15 +73,15 @@ def test_each_statistic_stands_beside_its_nulls_in_table_and_figure():
 
 def test_negative_controls_stand_beside_the_contrast_they_belong_to():
     values = statistics({"x/0": [0.5, 0.7], "x/1": [0.3], "y": [0.1, 0.1]})
-    dealt = values.assign(contrast="a:b/random-labels", control="random-labels", value=values["value"] - 0.2)
+    dealt = values.assign(negative_control="random-labels", value=values["value"] - 0.2)
     other = values.assign(contrast="c:d")
-    longer = other.assign(contrast="c:d/length", control="length", value=0.9)
+    longer = other.assign(negative_control="length", value=0.9)
     table = compared(pd.concat([values, dealt, other, longer]), {"x": ["x/0", "x/1"], "y": ["y"]})
     assert table["contrast"].unique().tolist() == ["a:b", "c:d"]
     assert table["random-labels"].dropna().tolist() == pytest.approx([0.25, -0.1] * 3)  # the mean of each model's mean
     assert table.set_index("contrast").loc["a:b", "length"].isna().all()
     assert table.set_index("contrast").loc["c:d", "length"].eq(0.9).all()
-    panels = comparison(table, COMPARED, [*CONDITIONS_OF_CONTROLS]).axes
+    panels = comparison(table, COMPARED, [*NEGATIVE_CONTROLS]).axes
     hollow = [line for axes in panels for line in axes.lines if line.get_markerfacecolor() == "none"]
     assert [line.get_xdata()[0] for line in hollow if line.get_marker() == "o"] == pytest.approx([0.25, -0.1] * 3)
     assert [line.get_xdata()[1] for line in hollow if line.get_marker() == "s"] == [0.9] * 6
@@ -89,3 +90,22 @@ def test_negative_controls_stand_beside_the_contrast_they_belong_to():
 def test_models_are_grouped_by_what_stands_before_the_sign():
     groups = grouped(["runs/a", "topo=runs/s0", "topo=runs/s1"])
     assert groups == {"a": {"a": "runs/a"}, "topo": {"topo/0": "runs/s0", "topo/1": "runs/s1"}}
+
+
+def test_intervals_are_of_the_same_draws_whatever_order_the_rows_are_in():
+    values = statistics({"x/0": [0.7, 0.9], "x/1": [0.5, 0.7], "y": [0.1, 0.2]})
+    groups = {"x": ["x/0", "x/1"], "y": ["y"]}
+    other = values.sort_values("statistic", ascending=False, kind="stable")
+    pd.testing.assert_frame_equal(compared(values, groups), compared(other, groups))
+
+
+def test_a_group_is_named_whatever_its_name_looks_like():
+    groups = {group: [*models] for group, models in grouped(["007", "nan"]).items()}
+    table = compared(statistics({"007": [0.5, 0.7], "nan": [0.1, 0.1]}), groups)
+    assert table["group"].unique().tolist() == ["007", "nan"]
+
+
+def test_no_model_and_one_given_twice_are_refused():
+    for models, words in (([], "nothing to compare"), (["a", "a"], "a is given twice"), (["a="], "names no group")):
+        with pytest.raises(UserError, match=words):
+            grouped(models)

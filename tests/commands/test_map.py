@@ -1,0 +1,103 @@
+import json
+
+import pandas as pd
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--text-column", "word"], ["no column 'word'", "text, condition"]),
+        (["--condition-column", "kind"], ["no column 'kind'"]),
+        (["--contrast", "long:brief"], ["conditions are: long, short"]),
+        (["--contrast", "long"], ["A-B or A:B"]),
+        (["--contrast", "long:long"], ["two different conditions"]),
+        (["--seed", "-1"], ["seed is -1"]),
+        (["--fwhm-mm", "-1"], ["FWHM is -1"]),
+        (["--fwhm-mm", "nan"], ["FWHM is nan"]),
+        (["--permutations", "0"], ["permutations is 0"]),
+        (["--permutations", "1"], ["permutations is 1"]),
+        (["--stimuli", "."], [". is a folder"]),
+        (["--where", "kind"], ["--where is 'kind': write it as COLUMN=VALUE"]),
+        (["--where", "kind=x"], ["stimuli.csv has no column 'kind'"]),
+        (["--confounds", "colour"], ["no confound 'colour'; there are: length, frequency, tokens"]),
+        (["--pooling", "max"], ["--pooling", "max"]),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_nothing_is_written(refused, tmp_path, folder, table, options, words):
+    arguments = {"--stimuli": table, "--contrast": "long:short", "--out": tmp_path / "out"} | {options[0]: options[1]}
+    line = refused("map", folder, *[word for pair in arguments.items() for word in pair])
+    assert all(word in line for word in words), line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_no_model_is_refused(refused, tmp_path, table):
+    line = refused("map", tmp_path, "--stimuli", table, "--contrast", "long:short", "--out", tmp_path / "out")
+    assert "not a model folder" in line
+
+
+def test_a_stimulus_file_with_an_empty_condition_is_named_by_row(refused, tmp_path, folder):
+    (tmp_path / "s.csv").write_text("text,condition\na,x\nb,\n")
+    line = refused("map", folder, "--stimuli", tmp_path / "s.csv", "--contrast", "x:y", "--out", tmp_path / "o")
+    assert "s.csv, row 3: 'condition' is empty" in line
+
+
+def test_identical_texts_in_both_conditions_are_named_by_file_and_row(refused, tmp_path, folder):
+    (tmp_path / "s.csv").write_text("text,condition\n" + "a,x\nb,x\nc,x\nd,y\nb,y\ne,y\n")
+    line = refused("map", folder, "--stimuli", tmp_path / "s.csv", "--contrast", "x:y", "--out", tmp_path / "o")
+    assert "s.csv, rows 3 and 6: the text 'b' is in both conditions" in line
+
+
+def test_the_summary_has_a_row_for_each_tap_and_readout_and_negative_controls_in_a_column(ran, tmp_path, folder, table):
+    out = tmp_path / "out"
+    printed = ran(
+        "map", folder, "--stimuli", table, "--contrast", "long-short", "--permutations", "9", "--out", out
+    )  # fmt: skip
+    summary = pd.read_csv(out / "summary.csv", keep_default_na=False)
+    assert set(summary["contrast"]) == {"long:short"}
+    controls = ["", "random-labels", "word-frequency", "length"]
+    assert summary["negative_control"].unique().tolist() == controls[: len(summary) // 8]
+    assert set(controls[:2]) <= set(summary["negative_control"])
+    assert (out / "maps.nc").is_file()
+    figures = ("clustering", "clustering-mean", "correlation", "map-long-short", "map-long-short-random-labels")
+    drawn = {path.name for path in (out / "figures").iterdir() if not path.name.startswith(".")}
+    assert drawn == {f"{name}.{ending}" for name in figures for ending in ("png", "pdf")}
+    assert "long:short" in printed
+
+
+def test_a_map_can_be_of_some_texts_with_confounds_taken_out(ran, tmp_path, folder, sentences):
+    arguments = ["map", folder, "--contrast", "S:N", "--permutations", "5", "--stimuli", sentences, "--no-controls"]
+    ran(*arguments, "--out", tmp_path / "plain")
+    ran(*arguments, "--confounds", "length", "--pooling", "last", "--out", tmp_path / "last")
+    plain, last = (pd.read_csv(tmp_path / name / "summary.csv") for name in ("plain", "last"))
+    assert (plain["morans_i"] != last["morans_i"]).all()
+    settings = json.loads((tmp_path / "last" / "analysis.json").read_text())
+    assert settings["confounds"] == ["length"]
+    assert settings["reading"]["pooling"] == "last"
+
+
+@pytest.mark.parametrize(("a", "b"), [("S/W", "../n"), ("$名詞$", "動詞"), ("run:1", "run:2")])
+def test_conditions_with_odd_names_still_make_files(ran, tmp_path, folder, stimuli, a, b):
+    stimuli["condition"] = [a, b] * 3
+    stimuli.to_csv(tmp_path / "s.csv", index=False)
+    arguments = ["--stimuli", tmp_path / "s.csv", "--contrast", f"{a}:{b}", "--permutations", "5"]
+    ran("map", folder, *arguments, "--out", tmp_path / "out")
+    assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == 5
+
+
+def test_a_second_run_leaves_no_files_of_the_first_and_none_of_the_users_are_lost(ran, tmp_path, folder, sentences):
+    out = tmp_path / "out"
+    arguments = ["--stimuli", sentences, "--permutations", "5", "--no-controls", "--out", out]
+    ran("report", folder, "--contrast", "W:J", *arguments)
+    assert (out / "figures" / "map-W-J.png").is_file()
+    old = ("criteria.csv", "network.csv", "report.html", "ledger.md", "ledger.csv", "compare.csv")
+    mine = ("notes.txt", "figures/mine.txt", "figures/mine.png", "figures/map-mine.png")
+    for name in (*old, *mine):
+        (out / name).write_text("before")
+    ran("map", folder, *arguments, "--contrast", "S:N", "S:N")
+    assert not [name for name in (*old, "figures/map-W-J.png", "figures/map-W-J.pdf") if (out / name).exists()]
+    assert {(out / name).read_text() for name in mine} == {"before"}
+    assert pd.read_csv(out / "summary.csv")["contrast"].unique().tolist() == ["S:N"]
+    stored = json.loads((out / "analysis.json").read_text())["models"]
+    assert stored["model"]["source"] == str(folder)
+    assert len(stored["model"]["fingerprint"]) == 64

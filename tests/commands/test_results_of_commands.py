@@ -1,0 +1,90 @@
+"""What commands that compute have in common: what they refuse, and what they leave in a folder."""
+
+import html
+import json
+import re
+import sys
+
+import pandas as pd
+import pytest
+
+from toposheet.figures.files import save_figure
+
+
+def test_figures_name_the_file_of_their_stimuli(ran, tmp_path, folder, sentences, monkeypatch):
+    notes = []
+    for module in ("page", "localizing", "side_by_side"):
+        name = f"toposheet.report.{module}.save_figure"
+        monkeypatch.setattr(name, lambda *arguments: notes.append(arguments[3]) or save_figure(*arguments))
+    made = tmp_path / "made.csv"
+    pd.read_csv(sentences).assign(synthetic=True).to_csv(made, index=False)
+    for stimuli, note in ((sentences, "sentences.csv"), (made, "made.csv, synthetic")):
+        of_stimuli = ["--stimuli", stimuli, "--contrast", "S:N", "--out", tmp_path / "out"]
+        for command in (["map", "--permutations", "5"], ["localize"], ["compare", "--permutations", "5"]):
+            notes.clear()
+            ran(command[0], folder, *command[1:], *of_stimuli)
+            assert set(notes) == {note}
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        (
+            "metrics.jsonl",
+            '{"update": 1, "task_loss": 5.0}\n{"update": 2, "ta\n{"update": 3}\n',
+            ["line 2", "not the metrics"],
+        ),
+        ("metrics.jsonl", '{"update": 1}\n[1, 2]\n', ["line 2"]),
+        ("metrics.jsonl", "\x00\x01\n", ["line 1"]),
+        ("training.json", '{"recipe": {', ["training.json cannot be read", "Expecting"]),
+        ("training.json", "[]", ["training.json lacks recipe, text, corpora"]),
+        ("training.json", "", ["training.json cannot be read"]),
+        ("snapshots.csv", "", ["snapshots.csv is no table of snapshots"]),
+        ("snapshots.csv", "a,b\n1,2\n", ["snapshots.csv is no table of snapshots", "update"]),
+        ("config.json", "{", ["config.json", "no model that can be loaded"]),
+    ],
+)
+@pytest.mark.parametrize("command", ["report", "map"])
+def test_damaged_files_of_a_training_are_named_before_anything_is_written(
+    refused, tmp_path, folder, table, command, file, content, words
+):
+    (folder / file).write_text(content)
+    arguments = ["--stimuli", table, "--contrast", "long:short", "--permutations", "5", "--out", tmp_path / "out"]
+    line = refused(command, folder, *arguments)
+    assert all(word in line for word in [str(folder), *words]), line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_folder_can_be_the_out_of_what_is_computed_of_it_and_stays_what_it_was(
+    ran, tmp_path, folder, sentences
+):
+    files = {name: f"{name} as it was" for name in ("README.md", "notes.txt", "snapshots", "stimulus.csv")}
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    (folder / "stimuli.csv").write_bytes(sentences.read_bytes())
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    arguments = ["--stimuli", folder / "stimuli.csv", "--contrast", "S:N", "--out", folder]
+    for command in ("map", "report", "compare"):
+        ran(command, folder, *arguments, "--permutations", "5")
+    for command in (["localize"], ["brain", "export"]):
+        ran(*command, folder, *arguments)
+    assert {path: path.read_bytes() for path in before} == before
+    assert (folder / "compare.csv").is_file()
+    assert (folder / "localizer.nc").is_file()
+
+
+@pytest.mark.parametrize("command", ["map", "report", "compare"])
+def test_a_control_that_cannot_be_made_is_named_where_results_are(
+    ran, monkeypatch, tmp_path, folder, sentences, command
+):
+    line = "the control word-frequency is left out: it needs the package wordfreq (pip install 'toposheet[stimuli]')"
+    arguments = [command, folder, "--stimuli", sentences, "--contrast", "S:N", "--permutations", "5"]
+    assert line not in ran(*arguments, "--out", tmp_path / "with")
+    monkeypatch.setitem(sys.modules, "wordfreq", None)
+    assert f"note: {line}\n" in ran(*arguments, "--out", tmp_path / "without")
+    assert json.loads((tmp_path / "without" / "analysis.json").read_text())["left_out"] == line
+    if command == "report":
+        medians = (tmp_path / "with" / "report.html").read_text().partition("medians over taps</h2>")[2]
+        medians = medians.partition("</table>")[0]
+        assert set(re.findall(r">(S:N[^<]*)</td>", medians)) == {"S:N"}  # controls have a table of their own
+        assert html.escape(line).replace("&#x27;", "&#39;") in (tmp_path / "without" / "report.html").read_text()

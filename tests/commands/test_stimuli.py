@@ -1,0 +1,10 @@
+def test_stimulus_sets_are_listed_shown_built_and_checked(ran, tmp_path):
+    listed = ran("stimuli", "list")
+    assert all(name in listed for name in ("fedorenko2010", "moseley2014", "swjn", "pairs"))
+    assert "10.3758/s13428-013-0403-5" in ran("stimuli", "show", "words", "--texts", "0")
+    built = ran("stimuli", "build", "words", "--model", "small", "--out", tmp_path / "sets" / "words.csv")
+    assert "noun concrete" in built
+    assert "160 texts" in built
+    checked = ran("stimuli", "check", tmp_path / "sets" / "words.csv", "--model", "small")
+    assert "160 texts; noun 80, verb 80" in checked
+    assert "note:" not in checked

@@ -1,0 +1,43 @@
+"""The public names, and the pages that explain them."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import toposheet as ts
+
+
+def test_importing_toposheet_costs_nothing():
+    code = (
+        "import sys, toposheet; assert not {'torch', 'numpy'} & set(sys.modules); "
+        "toposheet.morans_i; assert 'numpy' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_public_name_is_there_and_documented():
+    for name in ts.__all__:
+        assert getattr(ts, name).__doc__
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/analyses.md", "docs/models.md", "docs/training.md"])
+def test_every_name_that_a_page_gives_is_there(page):
+    named = re.findall(r"\bts\.([A-Za-z_]+)", (Path(__file__).parents[1] / page).read_text())
+    assert set(named) <= set(ts.__all__)
+
+
+def test_every_public_analysis_is_named_by_a_page():
+    pages = "".join((Path(__file__).parents[1] / page).read_text() for page in ("README.md", "docs/analyses.md"))
+    of_cortex = [name for name in ts.__all__ if getattr(ts, name).__module__.startswith("toposheet.cortex")]
+    assert len(of_cortex) > 20
+    assert [name for name in of_cortex if not re.search(rf"\b{name}\b", pages)] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", pytest.param("docs/analyses.md", marks=pytest.mark.slow)])
+def test_what_a_page_shows_in_python_runs(tmp_path, page):
+    (example,) = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / page).read_text(), re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
