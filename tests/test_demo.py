@@ -7,20 +7,21 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 
-from toposheet import demo, recipes
+from toposheet import demo, morans_i, recipes
 from toposheet.figures.files import save_figure
-from toposheet.report import write_figures
+from toposheet.report import Page, folder, write_figures
+from toposheet.results import read_maps
+from toposheet.train.claims import read_result
 
 CONTRACT = (
-    "model, contrast, sheet, tap, fwhm_mm, n_units, significant_fraction, morans_i, null_mean, null_sd, z, p, "
-    "label_null_mean, label_null_sd, label_z, label_p, cross_half_i"
+    "model, contrast, negative_control, sheet, tap, fwhm_mm, n_units, significant_fraction, morans_i, null_mean, "
+    "null_sd, z, p, label_null_mean, label_null_sd, label_z, label_p, cross_half_i"
 )
 
 
 def run(out, **options):
-    return demo.run(recipes.tiny(), out, permutations=9, per_condition=40, **options)
+    return demo.run(recipes.named("tiny"), out, permutations=9, per_condition=40, **options)
 
 
 @pytest.fixture(scope="module")
@@ -37,31 +38,30 @@ def test_it_leaves_what_the_contract_names(out):
 
 
 def test_the_summary_has_a_row_for_each_model_contrast_tap_and_readout(out):
-    summary = pd.read_csv(out / "summary.csv")
+    summary = pd.read_csv(out / "summary.csv", keep_default_na=False)
     assert ", ".join(summary.columns) == CONTRACT
     assert set(summary["model"]) == {"topographic", "control"}
     of_interest = ["sentence:nonword", "noun:verb", "words noun:verb", "concrete noun:verb", "abstract noun:verb"]
     of_interest += ["concrete:abstract", "pairs noun:verb"]
-    controls = ["random-labels", "word-frequency", "length"]
-    names = [name for contrast in of_interest for name in (contrast, *(f"{contrast}/{c}" for c in controls))]
-    assert list(dict.fromkeys(summary["contrast"])) == names
+    controls = ["", "random-labels", "word-frequency", "length"]
+    names = [(contrast, control) for contrast in of_interest for control in controls]
+    assert list(dict.fromkeys(zip(summary["contrast"], summary["negative_control"], strict=True))) == names
     assert len(summary) == 2 * 28 * 4 * 2
-    assert not summary.duplicated(["model", "contrast", "tap", "fwhm_mm"]).any()
+    assert not summary.duplicated(["model", "contrast", "negative_control", "tap", "fwhm_mm"]).any()
 
 
 def test_the_maps_are_those_whose_statistics_are_reported(out):
-    from toposheet import morans_i
-
-    summary = pd.read_csv(out / "summary.csv").set_index(["model", "contrast", "tap", "fwhm_mm"])
-    with xr.open_dataset(out / "maps.nc", engine="h5netcdf") as maps:
-        for key in (
-            ("topographic", "noun:verb", "transformer.h.1.mlp", 0.0),
-            ("control", "sentence:nonword/random-labels", "transformer.h.0.attn", 2.0),
-        ):
-            model, contrast, sheet, fwhm = key
-            grid = maps["t"].sel(model=model, contrast=contrast, sheet=sheet, fwhm_mm=fwhm)
-            assert grid.dims == ("y", "x")
-            assert float(morans_i(grid)) == pytest.approx(summary.loc[key, "morans_i"], abs=1e-9)
+    keys = ["model", "contrast", "negative_control", "tap", "fwhm_mm"]
+    summary = pd.read_csv(out / "summary.csv", keep_default_na=False).set_index(keys)
+    maps = read_maps(out / "maps.nc")
+    for key in (
+        ("topographic", "noun:verb", "", "transformer.h.1.mlp", 0.0),
+        ("control", "sentence:nonword", "random-labels", "transformer.h.0.attn", 2.0),
+    ):
+        model, contrast, control, sheet, fwhm = key
+        grid = maps["t"].sel(model=model, contrast=contrast, negative_control=control, sheet=sheet, fwhm_mm=fwhm)
+        assert grid.dims == ("y", "x")
+        assert float(morans_i(grid)) == pytest.approx(float(summary.loc[key, "morans_i"]), abs=1e-9)
 
 
 class Sources(HTMLParser):
@@ -98,10 +98,8 @@ def test_every_contrast_of_interest_has_one_figure_of_raw_maps_and_readouts_and_
         return save_figure(figure, folder, name, stimuli)
 
     monkeypatch.setattr("toposheet.report.page.save_figure", save)
-    for path in out.iterdir():
-        if path.is_file():
-            shutil.copy(path, tmp_path)
-    pictures = write_figures({name: out / name for name in ("topographic", "control")}, tmp_path)
+    page = Page(folder.read(out), {name: out / name for name in ("topographic", "control")})
+    pictures = [picture for shown in write_figures(page, tmp_path).values() for picture in shown]
     of_maps = {name: figure for name, figure in drawn.items() if name.startswith("map-")}
     names = ["sentence-nonword", "noun-verb", "words-noun-verb", "concrete-noun-verb-and-abstract-noun-verb"]
     names += ["concrete-abstract", "pairs-noun-verb", "sentence-nonword-random-labels"]
@@ -142,7 +140,7 @@ def test_both_models_have_a_card_with_losses_nulls_and_licences(out):
         assert ("The control of" in card) == (model == "control")
 
 
-def test_a_finished_stage_is_not_repeated(out, monkeypatch):
+def test_a_finished_stage_is_not_repeated(out):
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
     run(out)
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
@@ -151,10 +149,10 @@ def test_a_finished_stage_is_not_repeated(out, monkeypatch):
 @pytest.mark.slow
 def test_other_settings_make_the_numbers_anew(out, tmp_path):
     shutil.copytree(out, tmp_path / "demo", copy_function=shutil.copy2)
-    demo.run(recipes.tiny(), tmp_path / "demo", permutations=19, per_condition=40)
+    demo.run(recipes.named("tiny"), tmp_path / "demo", permutations=19, per_condition=40)
     assert pd.read_csv(tmp_path / "demo" / "summary.csv")["p"].min() == pytest.approx(0.05)
     assert "Nulls have 19 draws" in (tmp_path / "demo" / "report.html").read_text()
-    demo.run(recipes.tiny(), tmp_path / "demo", permutations=19, per_condition=30)
+    demo.run(recipes.named("tiny"), tmp_path / "demo", permutations=19, per_condition=30)
     assert (pd.read_csv(tmp_path / "demo" / "stimuli.csv")["condition"].value_counts() == 30).all()
 
 
@@ -193,23 +191,28 @@ def test_another_recipe_in_the_same_folder_is_refused(out):
     assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
 
-def test_expectations_are_computed_from_the_files(out, tmp_path):
-    checks = {check.claim: check for check in demo.expectations(out)}
+def expected(out):
+    trained = {name: read_result(out / name) for name in ("topographic", "control")}
+    return demo.expectations(folder.read(out), trained)
+
+
+def test_expectations_are_computed_from_the_files(out):
+    checks = {check.claim: check for check in expected(out)}
     assert len(checks) == 9
     result = json.loads((out / "topographic" / "training.json").read_text())
     spatial = checks["topographic: spatial loss, mean over taps"]
     assert spatial.value == result["validation_spatial_loss"]
     assert spatial.holds == (spatial.value < 0.1)
-    z = pd.read_csv(out / "summary.csv").query("model == 'topographic' and contrast == 'noun:verb' and fwhm_mm == 0")[
-        "z"
-    ]
+    summary = pd.read_csv(out / "summary.csv", keep_default_na=False)
+    of_map = "model == 'topographic' and contrast == 'noun:verb' and negative_control == '' and fwhm_mm == 0"
+    z = summary.query(of_map)["z"].astype(float)
     noun_verb = checks["topographic: Moran's I of noun:verb, null sd above the place-null, median over taps"]
     assert noun_verb.value == pytest.approx(np.median(z))
 
 
 @pytest.mark.slow
 def test_the_demo_shows_what_it_must(tmp_path, capsys):
-    checks = demo.run(recipes.demo(), tmp_path, say=print)
+    checks = demo.run(recipes.named("demo"), tmp_path, say=print)
     with capsys.disabled():
         print(*checks, sep="\n")
     assert [check.claim for check in checks if not check.holds] == []

@@ -2,21 +2,18 @@
 
 import json
 import re
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from toposheet.topography.checkpoint import SHIPPED, shipped
 
 import toposheet as ts
-from toposheet import cli, recipes
-from toposheet.recipes import Recipe, differences
-from toposheet.settings import Settings
+from toposheet import recipes
+from toposheet.recipes import read_recipe
+from toposheet.subject.folders import SHIPPED, shipped
 from toposheet.text.bigram import bigram_loss
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.split import split_documents
@@ -54,9 +51,9 @@ def test_both_are_in_the_box_in_bf16_of_at_most_12_mb_and_nothing_else_is():
 
 
 def test_they_are_the_recipe_small_and_differ_in_alpha_alone():
-    one, other = (Recipe.load(SHIPPED / name / "recipe.json") for name in NAMES)
-    assert one == recipes.small()
-    assert differences(one, other) == ["name: small, small_control", "alpha: 2.5, 0.0"]
+    one, other = (read_recipe(SHIPPED / name / "recipe.json") for name in NAMES)
+    assert one == recipes.named("small")
+    assert one.differences(other) == ["name: small, small_control", "alpha: 2.5, 0.0"]
     for name, recipe in zip(NAMES, (one, other), strict=True):
         assert result(name)["recipe"] == json.loads(json.dumps(asdict(recipe)))
     seen = {(result(name)["updates"], result(name)["tokens"], result(name)["text"]) for name in NAMES}
@@ -83,7 +80,7 @@ def test_the_pages_give_the_losses_as_they_are_stored(page):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_card_says_what_the_results_say(name):
     card, stored = (SHIPPED / name / "README.md").read_text(), result(name)
-    assert f'ts.pretrained("{name}")' in card
+    assert f'ts.load("{name}")' in card
     assert card.count(f"# {name}\n") == 1
     assert ("It shows topography" in card) == (name == "small")
     for value in (stored["validation_task_loss"], stored["bigram_loss"]):
@@ -107,9 +104,8 @@ def test_one_has_maps_of_language_and_the_other_has_none():
     language = stimuli[stimuli["condition"].isin(["sentence", "nonword"])]
     found = {}
     for name in NAMES:
-        model, topo, tokenizer = ts.pretrained(name)
-        responses = ts.respond(model, topo, language, tokenizer)
-        found[name] = ts.map_statistics(responses, "sentence", "nonword", (0.0,))
+        responses = ts.respond(ts.load(name), language)
+        found[name] = ts.map_statistics(ts.Comparison(responses, "sentence", "nonword"), fwhm_mm=(0.0,))
     assert len(found["small"]) == len(found["small-control"]) == 10
     assert found["small"]["z"].median() > 10
     assert abs(found["small-control"]["z"].median()) < 3
@@ -128,23 +124,9 @@ def test_what_watched_them_learn_begins_before_the_first_update():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_weights_beat_a_bigram_model_on_text_that_is_held_out(name):
-    model, _, tokenizer = ts.pretrained(name)
-    recipe = recipes.small()
+    subject = ts.load(name)
+    recipe = recipes.named("small")
     train, held_out = split_documents(builtin_documents(), recipe.bookkeeping.validation_fraction, recipe.seed)
-    held_out_blocks = blocks(held_out, tokenizer, 256, recipe.model.context)
-    counted = blocks(train, tokenizer, 12_000, recipe.model.context)
-    assert task_loss(model, held_out_blocks) < bigram_loss(counted, held_out_blocks, recipe.vocabulary) - 0.3
-
-
-@pytest.mark.slow
-def test_report_stands_the_control_beside_a_shipped_model_but_not_beside_a_folder_of_its_name(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    stimuli = ts.stimuli_for("small")
-    stimuli[stimuli["item"] < 4].to_csv("few.csv", index=False)
-    few = {"stimuli": "few.csv", "contrast": ("noun:verb",), "settings": Settings(permutations=5)}
-    cli.report("small", out=Path("shipped"), **few)()
-    assert set(pd.read_csv("shipped/summary.csv")["model"]) == {"topographic", "control"}
-    assert {"losses.png", "trajectory.png"} <= {path.name for path in Path("shipped/figures").iterdir()}
-    shutil.copytree(SHIPPED / "small", "small")
-    cli.report("small", out=Path("mine"), **few)()
-    assert set(pd.read_csv("mine/summary.csv")["model"]) == {"small"}
+    held_out_blocks = blocks(held_out, subject.tokenizer, 256, recipe.model.context)
+    counted = blocks(train, subject.tokenizer, 12_000, recipe.model.context)
+    assert task_loss(subject.model, held_out_blocks) < bigram_loss(counted, held_out_blocks, recipe.model.vocabulary) - 0.3

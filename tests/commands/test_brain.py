@@ -3,7 +3,7 @@ import re
 import nibabel
 import numpy as np
 import xarray as xr
-from toposheet.brain.surface import mesh_of
+from toposheet.brain.meshes import mesh_of
 
 
 def test_sheets_are_exported_as_surfaces(ran, tmp_path, folder, sentences):

@@ -6,7 +6,7 @@ import pytest
 from transformers import AutoTokenizer
 
 import toposheet
-from toposheet.recipes import demo
+from toposheet.recipes import named
 from toposheet.stimuli.sets.language import language
 from toposheet.stimuli.sets.pairs import pairs
 from toposheet.stimuli.sets.swjn import swjn
@@ -23,7 +23,7 @@ def n_tokens():
 
 @pytest.fixture(scope="session")
 def documents():
-    recipe = demo()
+    recipe = named("demo")
     train, held_out = split_documents(builtin_documents(), recipe.bookkeeping.validation_fraction, recipe.seed)
     return train[::6], held_out
 

@@ -7,7 +7,7 @@ import pytest
 import wordfreq
 from scipy import stats
 
-from toposheet.recipes import demo
+from toposheet.recipes import named
 from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.making.matched import MATCHED_FROM_P
 from toposheet.stimuli.making.nonwords import NonwordMaker
@@ -18,7 +18,7 @@ from toposheet.text.split import split_documents
 
 @pytest.fixture(scope="module")
 def documents():
-    recipe = demo()
+    recipe = named("demo")
     return split_documents(builtin_documents(), recipe.bookkeeping.validation_fraction, recipe.seed)
 
 
