@@ -16,8 +16,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 import toposheet as ts
 from toposheet import cli
 from toposheet.figures.files import save_figure
-from toposheet.stimuli.studies import published_battery
 from toposheet.report.ledger import MORANS_I
+from toposheet.stimuli.studies import published_battery
 
 
 def toposheet(*arguments, cwd=None):

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,12 @@ from safetensors.torch import load_file
 
 import toposheet as ts
 from toposheet import cli, recipes
-from toposheet.recipes import Recipe, differences
+from toposheet.recipes import read_recipe, stored_form
 from toposheet.settings import Settings
+from toposheet.subject.folders import SHIPPED, shipped
 from toposheet.text.bigram import bigram_loss
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.split import split_documents
-from toposheet.topography.checkpoint import SHIPPED, shipped
 from toposheet.train.snapshots import read_snapshots
 
 NAMES = ("small", "small-control")
@@ -54,14 +53,14 @@ def test_both_are_in_the_box_in_bf16_of_at_most_12_mb_and_nothing_else_is():
 
 
 def test_they_are_the_recipe_small_and_differ_in_alpha_alone():
-    one, other = (Recipe.load(SHIPPED / name / "recipe.json") for name in NAMES)
-    assert one == recipes.small()
-    assert differences(one, other) == ["name: small, small_control", "alpha: 2.5, 0.0"]
+    one, other = (read_recipe(SHIPPED / name / "recipe.json") for name in NAMES)
+    assert one == recipes.named("small")
+    assert one.differences(other) == ["name: small, small_control", "alpha: 2.5, 0.0"]
     for name, recipe in zip(NAMES, (one, other), strict=True):
-        assert result(name)["recipe"] == json.loads(json.dumps(asdict(recipe)))
+        assert result(name)["recipe"] == json.loads(json.dumps(stored_form(recipe)))
     seen = {(result(name)["updates"], result(name)["tokens"], result(name)["text"]) for name in NAMES}
     assert len(seen) == 1
-    assert result("small")["updates"] == one.updates
+    assert result("small")["updates"] == one.optimisation.updates
 
 
 def test_their_losses_are_well_under_the_bigram_models_and_close_to_one_another():
@@ -83,7 +82,7 @@ def test_the_pages_give_the_losses_as_they_are_stored(page):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_card_says_what_the_results_say(name):
     card, stored = (SHIPPED / name / "README.md").read_text(), result(name)
-    assert f'ts.pretrained("{name}")' in card
+    assert f'ts.load("{name}")' in card
     assert card.count(f"# {name}\n") == 1
     assert ("It shows topography" in card) == (name == "small")
     for value in (stored["validation_task_loss"], stored["bigram_loss"]):
@@ -107,8 +106,7 @@ def test_one_has_maps_of_language_and_the_other_has_none():
     language = stimuli[stimuli["condition"].isin(["sentence", "nonword"])]
     found = {}
     for name in NAMES:
-        model, topo, tokenizer = ts.pretrained(name)
-        responses = ts.respond(model, topo, language, tokenizer)
+        responses = ts.respond(ts.load(name), language)
         found[name] = ts.map_statistics(responses, "sentence", "nonword", (0.0,))
     assert len(found["small"]) == len(found["small-control"]) == 10
     assert found["small"]["z"].median() > 10
@@ -128,12 +126,12 @@ def test_what_watched_them_learn_begins_before_the_first_update():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_weights_beat_a_bigram_model_on_text_that_is_held_out(name):
-    model, _, tokenizer = ts.pretrained(name)
-    recipe = recipes.small()
-    train, held_out = split_documents(builtin_documents(), recipe.validation_fraction, recipe.seed)
-    held_out_blocks = blocks(held_out, tokenizer, 256, recipe.context)
-    counted = blocks(train, tokenizer, 12_000, recipe.context)
-    assert task_loss(model, held_out_blocks) < bigram_loss(counted, held_out_blocks, recipe.vocabulary) - 0.3
+    subject, recipe = ts.load(name), recipes.named("small")
+    train, held_out = split_documents(builtin_documents(), recipe.bookkeeping.validation_fraction, recipe.seed)
+    held_out_blocks = blocks(held_out, subject.tokenizer, 256, recipe.model.context)
+    counted = blocks(train, subject.tokenizer, 12_000, recipe.model.context)
+    expected = bigram_loss(counted, held_out_blocks, recipe.model.vocabulary)
+    assert task_loss(subject.model, held_out_blocks) < expected - 0.3
 
 
 @pytest.mark.slow
