@@ -3,6 +3,7 @@ import re
 import nibabel
 import numpy as np
 import xarray as xr
+
 from toposheet.brain.meshes import mesh_of
 
 

@@ -151,3 +151,21 @@ def test_compiled_and_bf16_runs_train_what_a_plain_one_trains(text, tmp_path):
     script = Path(__file__).with_name("compiled.py")
     done = subprocess.run([sys.executable, str(script), str(text), str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def run_subject(text, out, processes=1, parallel="ddp"):
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)] if processes > 1 else []
+    script = Path(__file__).with_name("subject_in_processes.py")
+    root = str(Path(__file__).parents[2])
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([root, *sys.path])}
+    command = [sys.executable, *launcher, str(script), str(text), str(out), parallel]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_two_processes_train_a_subject_as_one_does_replicated_or_sharded(text, tmp_path):
+    run_subject(text, tmp_path / "alone")
+    for parallel in ("ddp", "fsdp2"):
+        run_subject(text, tmp_path / parallel, 2, parallel)
+        assert_close_runs(tmp_path / "alone", tmp_path / parallel, 1e-5)

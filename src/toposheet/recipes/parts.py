@@ -28,11 +28,11 @@ class Model:
         architecture: gpt2 (without biases and dropout, exact GELU, as in TopoLM, arXiv:2410.11516), qwen3, or a family
             registered from outside.
         layers: How many blocks.
-        heads: Of the attention of each block.
-        width: Units of the residual stream, and of each tap.
-        mlp_width: Units inside each MLP. None: four times the width.
-        context: Tokens of a block of text.
-        vocabulary: Tokens there are.
+        heads: Attention heads in each block.
+        width: How many units the residual stream has, and each tap.
+        mlp_width: How many units each MLP has inside. None: four times the width.
+        context: How many tokens a block of text has.
+        vocabulary: How many different tokens there are.
     """
 
     architecture: str = "gpt2"
@@ -55,8 +55,8 @@ class Sheets:
 
     Args:
         taps: Module paths, `*` standing for one step. None: attention and MLP of every layer, as the family has them.
-        sheet_shape: Rows and columns. None: the square that the units of a tap fill.
-        spacing_mm: Between adjacent cells.
+        sheet_shape: Rows and columns of each sheet. None: the square that the units of a tap fill.
+        spacing_mm: Distance between adjacent cells.
     """
 
     taps: tuple[str, ...] | None = None
@@ -76,15 +76,16 @@ class Objective:
 
     Args:
         name: correlation, shuffled_correlation, squared_difference, topoloss, all_tnn, or one registered from outside.
-        alpha: The strength. It rises linearly from 0 in the warm-up.
-        alpha_schedule: After the warm-up the strength stays (constant) or goes to final_alpha.
-        final_alpha: Strength in the last update.
-        alpha_warmup_updates: Length of the warm-up.
-        neighborhoods: Windows drawn on each sheet in each micro-batch; all; auto (all on sheets that are small).
-        radius: Of the windows, in cells.
-        metric: Of distances between places.
-        window: A side of 2 radius - 1 cells (open) or 2 radius + 1 (closed).
-        max_samples: The objective looks at no more tokens of a micro-batch than these. None: at all.
+        alpha: The strength of the objective. It rises linearly from 0 during the warm-up.
+        alpha_schedule: What the strength does after the warm-up: it stays (constant), or it goes to final_alpha.
+        final_alpha: The strength in the last update.
+        alpha_warmup_updates: How many updates the warm-up of the strength has.
+        neighborhoods: How many windows are drawn on each sheet in each micro-batch. all: every window is used; auto:
+            every window is used on small sheets, five on others.
+        radius: Radius of the windows, in cells.
+        metric: How the distance between two places is measured.
+        window: The side of a window is 2 radius - 1 cells (open) or 2 radius + 1 (closed).
+        max_samples: The objective uses at most this many tokens of a micro-batch. None: all of them.
     """
 
     name: Annotated[str, tyro.conf.arg(name="objective")] = "correlation"
@@ -120,24 +121,25 @@ class Optimisation:
     """The optimisation: what changes the weights, how often, and how it is computed.
 
     Args:
-        updates: How many there are.
-        batch: Blocks of text in an update.
-        micro_batch: Blocks that go through the model at a time. None: all. The objective is that of a micro-batch,
-            and the micro-batches of an update are shared among the processes.
-        learning_rate: Peak of AdamW's, after a linear warm-up.
-        final_learning_rate: At the end of the decay.
-        muon_learning_rate: Peak of Muon's, for the matrices inside the blocks. None: AdamW has these too.
-        warmup_updates: Length of the warm-up.
-        decay: Its form.
-        decay_updates: The last updates, in which the rate decays. None: all after the warm-up.
-        weight_decay: Of matrices.
-        betas: Of AdamW.
-        clip: Norm to which gradients are clipped.
-        patience: The run ends after so many validations in a row that each went up. None: it does not.
-        stop_after: The run ends at this update. None: it does not.
-        precision: fp32, or bf16 autocast with weights in float32.
-        compile: Through `torch.compile`.
-        parallel: Several processes have copies of the weights (ddp) or share them (fsdp2).
+        updates: How many updates the run makes.
+        batch: How many blocks of text an update sees.
+        micro_batch: How many blocks go through the model at a time. None: all. The objective is computed for each
+            micro-batch. The processes share the micro-batches of an update.
+        learning_rate: The highest learning rate of AdamW, after a linear warm-up.
+        final_learning_rate: The learning rate of AdamW at the end of the decay.
+        muon_learning_rate: The highest learning rate of Muon, which changes the matrices inside the blocks. None: AdamW
+            changes these too.
+        warmup_updates: How many updates the warm-up of the learning rates has.
+        decay: The curve by which learning rates fall.
+        decay_updates: In how many of the last updates they fall. None: in all after the warm-up.
+        weight_decay: How strongly matrices are drawn to zero.
+        betas: The two decay rates of the moments in AdamW.
+        clip: Gradients with a norm above this are scaled down to it.
+        patience: The run ends when so many validations in a row each had a higher loss. None: it does not end early.
+        stop_after: The run ends at this update. None: it makes all updates.
+        precision: fp32, or bf16 (autocast; the weights stay in float32).
+        compile: Whether the model goes through `torch.compile`.
+        parallel: Whether each process has a copy of the weights (ddp) or a share of them (fsdp2).
     """
 
     updates: int = 1200
@@ -188,14 +190,14 @@ class Optimisation:
 
 @dataclass(frozen=True)
 class Bookkeeping:
-    """Held-out text, and what is done now and then.
+    """Held-out text, and how often losses, checkpoints and maps are taken.
 
     Args:
         validation_fraction: How large a part of the documents is held out.
-        validation_blocks: Blocks of held-out text in a validation.
-        validate_every: Updates between validations.
-        checkpoint_every: Updates between checkpoints.
-        snapshot_every: Updates between snapshots of the maps. None: there are none.
+        validation_blocks: How many blocks of held-out text a validation reads.
+        validate_every: A validation comes after every so many updates.
+        checkpoint_every: A checkpoint is saved after every so many updates.
+        snapshot_every: The maps are computed after every so many updates. None: never.
     """
 
     validation_fraction: float = 0.05

@@ -31,14 +31,14 @@ class Recipe:
 
     Args:
         name: What the run is called.
-        seed: Decides weights, places, the order of the text and the windows.
+        seed: Decides the first weights, the places, the order of the text and the windows.
         subject: Fingerprint of the subject whose model is trained further; `model` and `sheets` then describe it. None:
             a new model is built.
         model: Which architecture, of which size.
         sheets: Where units get places.
         objective: What makes near units alike.
-        optimisation: What changes the weights.
-        bookkeeping: What is done now and then.
+        optimisation: How the weights are changed.
+        bookkeeping: How often losses, checkpoints and maps are taken.
 
     Raises:
         UserError: a value that no run can have; the message names the field.
