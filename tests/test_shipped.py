@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from safetensors.torch import load_file
 
 import toposheet as ts
 from toposheet import recipes
-from toposheet.recipes import read_recipe
+from toposheet.recipes import read_recipe, stored_form
 from toposheet.subject.folders import SHIPPED, shipped
 from toposheet.text.bigram import bigram_loss
 from toposheet.text.corpora import builtin_documents
@@ -55,7 +54,7 @@ def test_they_are_the_recipe_small_and_differ_in_alpha_alone():
     assert one == recipes.named("small")
     assert one.differences(other) == ["name: small, small_control", "alpha: 2.5, 0.0"]
     for name, recipe in zip(NAMES, (one, other), strict=True):
-        assert result(name)["recipe"] == json.loads(json.dumps(asdict(recipe)))
+        assert result(name)["recipe"] == stored_form(recipe)
     seen = {(result(name)["updates"], result(name)["tokens"], result(name)["text"]) for name in NAMES}
     assert len(seen) == 1
     assert result("small")["updates"] == one.updates
