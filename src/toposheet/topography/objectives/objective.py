@@ -46,11 +46,21 @@ class OnWeights:
 Objective = OnActivations | OnWeights
 
 
-@torch.compiler.assume_constant_result
+# The objectives that are there, as torch.compile can follow them: it traces a look-up in a dict, and no import.
+_FOLLOWED: dict[str, Objective] = {}
+
+
 def objective_named(name: str) -> Objective:
-    """Return an objective; inside `torch.compile` it is a constant.
+    """Return an objective, inside `torch.compile` too.
 
     Raises:
         UserError: there is none of this name; the message names the nearest.
     """
-    return OBJECTIVES[name]
+    _follow(name)
+    return _FOLLOWED[name]
+
+
+@torch.compiler.assume_constant_result
+def _follow(name: str) -> None:
+    OBJECTIVES.check(name)
+    _FOLLOWED.update(OBJECTIVES.items())
