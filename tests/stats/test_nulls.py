@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from toposheet.stats import against_null, halves, shuffled_labels, shuffled_within
+from toposheet.stats import against_null, flipped_pairs, halves, shuffled_labels, shuffled_within
 
 
 def test_p_counts_draws_that_reach_the_value_and_the_value_itself():
@@ -66,6 +66,34 @@ def test_stimuli_of_a_group_keep_one_label_and_one_half(rng):
     assert (n_groups == 3).all()
     assert len(np.unique(a, axis=0)) == 20  # all ways to choose three groups of six
     assert (even ^ odd).all()
+
+
+def test_partners_of_a_pair_change_places_or_do_not_each_pair_by_itself(rng):
+    pairs = np.array([2, 0, 1, 1, 0, 2, 3, 3])
+    in_a = np.array([1, 1, 0, 1, 0, 0, 1, 0], bool)
+    a, b = flipped_pairs(in_a, ~in_a, 4000, rng, pairs)
+    assert (a ^ b).all()
+    flipped = a != in_a
+    for pair in range(4):
+        assert (a[:, pairs == pair].sum(axis=1) == 1).all()
+        assert (flipped[:, pairs == pair] == flipped[:, pairs == pair][:, :1]).all()
+    ways, counts = np.unique(a, axis=0, return_counts=True)
+    assert len(ways) == 2**4
+    assert (np.abs(counts - 250) < 4 * np.sqrt(250)).all()  # all equally often
+
+
+def test_stimuli_of_neither_condition_stay_out_when_pairs_change_places(rng):
+    in_a, in_b = np.array([1, 0, 0, 1, 0], bool), np.array([0, 1, 0, 0, 1], bool)
+    a, b = flipped_pairs(in_a, in_b, 50, rng, np.array([0, 0, 2, 1, 1]))
+    assert not (a | b)[:, 2].any()
+    assert ((a | b)[:, [0, 1, 3, 4]]).all()
+
+
+def test_flipped_pairs_depend_on_the_generator_alone():
+    pairs, in_a = np.repeat(np.arange(9), 2), np.tile([True, False], 9)
+    one, again, other = (flipped_pairs(in_a, ~in_a, 20, np.random.default_rng(seed), pairs)[0] for seed in (1, 1, 2))
+    assert (one == again).all()
+    assert (one != other).any()
 
 
 def test_a_group_with_stimuli_of_both_conditions_is_refused(rng):

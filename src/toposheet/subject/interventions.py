@@ -80,7 +80,7 @@ class Intervention:
         """Return a hash of what the intervention does; its name does not matter."""
         digest = hashlib.sha256()
         for tap, effect in self.effects.items():
-            arrays = [np.ascontiguousarray(values, np.float32).tobytes() for values in (effect.scale, effect.shift)]
+            arrays = [np.ascontiguousarray(values, np.float64).tobytes() for values in (effect.scale, effect.shift)]
             digest.update(tap.encode() + b"".join(arrays))
         return digest.digest()
 
@@ -113,19 +113,29 @@ def applied(model: PreTrainedModel, interventions: Sequence[Intervention]) -> Ge
 
 def _acting(tap: str, effects: Sequence[Effect], fired: set[str]) -> Any:
     """Return a forward hook that applies effects to what a module puts out."""
-    on_device: dict[tuple[torch.device, torch.dtype], list[tuple[Tensor, Tensor]]] = {}
+    on_device: dict[tuple[torch.device, torch.dtype], list[tuple[Tensor, ...]]] = {}
 
     def hook(_module: nn.Module, _inputs: object, output: Any) -> Any:
         fired.add(tap)
         first = output[0] if isinstance(output, tuple) else output
         key = first.device, first.dtype
         if key not in on_device:
-            on_device[key] = [(torch.as_tensor(e.scale).to(*key), torch.as_tensor(e.shift).to(*key)) for e in effects]
+            with torch.inference_mode(False):  # tensors of inference mode could not be trained through afterwards
+                on_device[key] = [tuple(torch.as_tensor(a).to(*key) for a in (e.scale, e.shift)) for e in effects]
         for scale, shift in on_device[key]:
             first = first * scale + shift
         return (first, *output[1:]) if isinstance(output, tuple) else first
 
     return hook
+
+
+def forget_compiled() -> None:
+    """Make `torch.compile` trace every model anew from here on.
+
+    Dynamo shares compiled code between models of one class, and does not look whether one of them has got hooks since:
+    what it compiled before would run without them.
+    """
+    torch.compiler.reset()
 
 
 @contextmanager
@@ -142,5 +152,8 @@ def uncompiled(model: nn.Module) -> Generator[None, None, None]:
 
 
 def has_foreign_hooks(model: nn.Module) -> bool:
-    """Return whether somebody else's hooks sit on a model: they may change what it computes."""
-    return any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+    """Return whether somebody else's hooks or `forward` sit on a model: they may change what it computes."""
+    for_all = torch.nn.modules.module
+    if for_all._global_forward_hooks or for_all._global_forward_pre_hooks:
+        return True
+    return any(m._forward_hooks or m._forward_pre_hooks or "forward" in vars(m) for m in model.modules())

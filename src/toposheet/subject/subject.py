@@ -21,8 +21,8 @@ from toposheet.recipes import Recipe, read_recipe
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.studies import own_stimuli
 from toposheet.stimuli.table import read_stimuli
-from toposheet.subject.fingerprint import fingerprint, versions
-from toposheet.subject.interventions import Intervention, applied, has_foreign_hooks, uncompiled
+from toposheet.subject.fingerprint import digest_besides_model, fingerprint, versions
+from toposheet.subject.interventions import Intervention, applied, forget_compiled, has_foreign_hooks, uncompiled
 from toposheet.subject.tokens import token_counter
 from toposheet.topography import Topography
 from toposheet.topography.taps import Activations
@@ -57,13 +57,13 @@ class Subject:
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        model: PreTrainedModel | nn.Module,
         topography: Topography,
         tokenizer: Any = None,
         interventions: Sequence[Intervention] = (),
         source: str | Path | None = None,
     ) -> None:
-        self._model: PreTrainedModel = getattr(model, "_orig_mod", model)
+        self._model: PreTrainedModel = getattr(model, "_orig_mod", model)  # of what torch.compile wrapped
         self.topography = topography
         self.tokenizer = tokenizer
         self.interventions = tuple(interventions)
@@ -114,27 +114,36 @@ class Subject:
             input_ids: Token ids.
             options: What else the model takes: `attention_mask`, `use_cache`.
         """
-        with self.running():
+        with self._in_place():
             return self._model(input_ids=input_ids, **options).logits
 
     @contextmanager
     def running(self) -> Generator[PreTrainedModel, None, None]:
         """Give the model with its interventions in place, for whatever runs a `transformers` model.
 
-        Inside the block the subject may be run again: the interventions act once.
+        It may be compiled inside: with interventions, `torch.compile` begins anew. Inside the block the subject may be
+        called, recorded and asked for responses.
 
         Raises:
             UserError: the model is running already, for another subject.
         """
-        if (running := _RUNNING.get(self._model)) is self:
+        if self.interventions and _RUNNING.get(self._model) is not self:
+            forget_compiled()
+        with self._in_place():
             yield self._model
+
+    @contextmanager
+    def _in_place(self) -> Generator[None, None, None]:
+        runs_for = _RUNNING.get(self._model)
+        if runs_for is self:
+            yield
             return
-        if running is not None:
-            raise UserError(f"the model of {self.name} is running already, as {running!r}: leave that block first")
+        if runs_for is not None:
+            raise UserError(f"the model of {self.name} is running already: leave that block first")
         _RUNNING[self._model] = self
         try:
             with uncompiled(self._model), applied(self._model, self.interventions):
-                yield self._model
+                yield
         finally:
             del _RUNNING[self._model]
 
@@ -146,7 +155,7 @@ class Subject:
             with subject.record() as activations:
                 subject(input_ids)
         """
-        with self.running(), self.topography.record(self._model) as activations:
+        with self._in_place(), uncompiled(self._model), self.topography.record(self._model) as activations:
             yield activations
 
     # --- other subjects ---
@@ -176,9 +185,10 @@ class Subject:
     def fingerprint(self) -> str:
         """64 letters, the same for two subjects that respond alike: see `subject.fingerprint`.
 
-        It is computed anew only when a weight was written to or the configuration changed.
+        All weights are hashed again only when one was written to or the configuration changed.
         """
-        now = versions(self._model), repr(self._model.config), id(self.tokenizer)
+        besides = digest_besides_model(self.topography, self.tokenizer, self.interventions)
+        now = versions(self._model), repr(self._model.config), besides
         if self._fingerprint is None or self._fingerprint[0] != now:
             digest = fingerprint(self._model, self.topography, self.tokenizer, self.interventions)
             self._fingerprint = now, digest

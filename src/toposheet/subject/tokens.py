@@ -37,8 +37,9 @@ def token_counter(tokenizer: Any) -> Callable[[str], int]:
 def tokenizer_digest(tokenizer: Any) -> bytes:
     """Return a hash of what decides the tokens of a text: vocabulary, merges, normalisation and special tokens."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        rules: Any = sorted(tokenizer.get_vocab().items())
+    if backend is None:  # written in Python: its settings decide how it normalises
+        settings = sorted((name, str(value)) for name, value in tokenizer.init_kwargs.items() if "_file" not in name)
+        rules: Any = [sorted(tokenizer.get_vocab().items()), [s for s in settings if s[0] != "name_or_path"]]
     else:
         rules = json.loads(backend.to_str()) | {"padding": None, "truncation": None}  # these change from call to call
     special = {name: str(token) for name, token in sorted(tokenizer.special_tokens_map.items())}
