@@ -16,17 +16,17 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
-from toposheet.cortex.contrasts import condition_masks
-from toposheet.cortex.maps import replaced
 from toposheet.stimuli.registry import stimulus_set
 
 from benchmarks.objective import topography
 from benchmarks.timing import command, paired
 from benchmarks.tokenising import tokenizer_of_size_of_gpt2
-from toposheet import recipes, save
-from toposheet.cortex import respond
-from toposheet.stats import morans_i, shuffled_within
-from toposheet.topography import load
+from toposheet import recipes
+from toposheet.cortex import Comparison
+from toposheet.cortex.draws import place_draws
+from toposheet.stats import morans_i
+from toposheet.stimuli.stimulus_set import stimulus_set
+from toposheet.subject import load, respond, save
 from toposheet.train.model import new_subject
 
 TEXTS, DRAWS, PUBLISHED_BATCH = 480, 999, 12
@@ -60,28 +60,27 @@ def _place_null() -> dict[str, Any]:
     values = rng.normal(size=(TEXTS, 24 * 784)).astype(np.float32)
     coordinates = {"condition": ("stimulus", ["a", "b"] * (TEXTS // 2)), **topo.unit_coordinates()}
     responses = xr.DataArray(values, dims=("stimulus", "unit"), coords=coordinates)
-    masks = condition_masks(responses, "a", "b")
-    orders = shuffled_within(np.repeat(np.arange(24), 784), DRAWS, rng)
+    comparison = Comparison(responses, "a", "b").readout(2.0)
     started = time.perf_counter()
-    for maps in replaced(responses, *masks, 2.0, orders):
+    for maps in place_draws(comparison, DRAWS, rng):
         morans_i(maps.t.reshape(len(maps.t), 24, 28, 28))
     return {"what": "place-null", "seconds": time.perf_counter() - started, "at_most": 90}
 
 
 def _responses(folder: Path) -> dict[str, Any]:
-    model, topo, tokenizer = load(folder)
-    stimuli = stimulus_set("fedorenko2010")
+    subject, stimuli = load(folder), stimulus_set("fedorenko2010")
+    tokenizer = subject.tokenizer
 
     def published() -> None:
         texts = stimuli["text"].tolist()
         for start in range(0, len(texts), PUBLISHED_BATCH):
             batch = tokenizer(texts[start : start + PUBLISHED_BATCH], return_tensors="pt", padding=True)
-            with torch.no_grad(), topo.record(model) as activations:
-                model(**batch, labels=batch.input_ids)
-            torch.cat([activations[tap].mean(dim=1) for tap in topo.taps], dim=1)
+            with torch.no_grad(), subject.record() as activations:
+                subject.model(**batch, labels=batch.input_ids)
+            torch.cat([activations[tap].mean(dim=1) for tap in subject.topography.taps], dim=1)
 
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-    pair = paired(lambda: respond(model, topo, stimuli, tokenizer), published, pairs=3, warm_up=1)
+    pair = paired(lambda: respond(subject, stimuli), published, pairs=3, warm_up=1)
     return {
         "what": "responses",
         "seconds": pair.first,
