@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
-from toposheet.stimuli.registry import stimulus_set
 
 from benchmarks.objective import topography
 from benchmarks.timing import command, paired

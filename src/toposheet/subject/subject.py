@@ -63,7 +63,8 @@ class Subject:
         interventions: Sequence[Intervention] = (),
         source: str | Path | None = None,
     ) -> None:
-        self._model: PreTrainedModel = getattr(model, "_orig_mod", model)  # of what torch.compile wrapped
+        unwrapped: Any = getattr(model, "_orig_mod", model)  # of what torch.compile wrapped
+        self._model: PreTrainedModel = unwrapped
         self.topography = topography
         self.tokenizer = tokenizer
         self.interventions = tuple(interventions)
