@@ -62,7 +62,8 @@ class Subject:
         interventions: Sequence[Intervention] = (),
         source: str | Path | None = None,
     ) -> None:
-        self._model: PreTrainedModel = getattr(model, "_orig_mod", model)  # of what torch.compile wrapped
+        inside: Any = getattr(model, "_orig_mod", model)  # of what torch.compile wrapped
+        self._model: PreTrainedModel = inside
         self.topography = topography
         self.tokenizer = tokenizer
         self.interventions = tuple(interventions)
