@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from html import escape
@@ -78,13 +79,13 @@ class Comparison:
         self.in_a: Bool[np.ndarray, " stimuli"] = conditions == contrast.a
         self.in_b: Bool[np.ndarray, " stimuli"] = conditions == contrast.b
         self.groups = dependent_stimuli(unadjusted, groups)
-        check_groups(self.in_a, self.in_b, self.groups)
+        check_groups(self.in_a, self.in_b, self.groups, str(groups))
         partners = dependent_stimuli(unadjusted, pairs)
         check_pairs(partners, self.in_a, self.in_b)
         self.pairs = joined(partners, self.groups)
         self._unadjusted = unadjusted
         self._raw: Comparison | None = None
-        self._readouts: dict[float, Comparison] = {}
+        self._readouts: weakref.WeakValueDictionary[float, Comparison] = weakref.WeakValueDictionary()
         self.responses = without_confounds(unadjusted, confounds, self.in_a, self.in_b, self.half_masks)
 
     def __repr__(self) -> str:
@@ -150,11 +151,11 @@ class Comparison:
         raw = self.raw
         if fwhm_mm == 0:
             return raw
-        if fwhm_mm not in raw._readouts:
-            raw._readouts[fwhm_mm] = raw._with(
-                responses=sampled(raw.responses, fwhm_mm), fwhm_mm=float(fwhm_mm), _raw=raw, _readouts={}
-            )
-        return raw._readouts[fwhm_mm]
+        seen = raw._readouts.get(fwhm_mm)  # known as long as somebody uses it: responses take memory
+        if seen is None:
+            responses = sampled(raw.responses, fwhm_mm)
+            seen = raw._readouts[fwhm_mm] = raw._with(responses=responses, fwhm_mm=float(fwhm_mm), _raw=raw)
+        return seen
 
     def even_and_odd(self) -> tuple[Comparison, Comparison]:
         """Return the comparison of the even and of the odd texts of each condition, counted from 0; groups stay whole.
@@ -203,7 +204,7 @@ class Comparison:
         changes = {"in_a": in_a, "in_b": in_b, "pairs": None, "confounds": ()}
         return raw._with(
             responses=responses, _unadjusted=responses, contrast=contrast, negative_control=negative_control,
-            _readouts={}, **changes,
+            **changes,
         )  # fmt: skip
 
     # --- what statistics share ---
@@ -290,7 +291,6 @@ class Comparison:
             groups=None if self.groups is None else self.groups[mask],
             pairs=None if self.pairs is None else np.unique(self.pairs[mask], return_inverse=True)[1],
             _raw=None,
-            _readouts={},
         )
 
     def _alternating(self, order: Int[np.ndarray, " stimuli"]) -> tuple[np.ndarray, np.ndarray]:
@@ -324,5 +324,6 @@ class Comparison:
         """Return a comparison that differs in some of its fields; what was derived from them is derived anew."""
         other = object.__new__(Comparison)
         derived = {name for name, value in vars(Comparison).items() if isinstance(value, cached_property)}
-        other.__dict__.update({name: value for name, value in self.__dict__.items() if name not in derived} | changes)
+        kept = {name: value for name, value in self.__dict__.items() if name not in derived}
+        other.__dict__.update(kept | {"_readouts": weakref.WeakValueDictionary()} | changes)
         return other

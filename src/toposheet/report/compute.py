@@ -122,9 +122,11 @@ class _Measuring:
             comparison = self._comparison(study.name, number)
             controls = negative_controls(comparison, seed=self._settings.seed) if self._settings.controls else {}
             for one in (comparison, *controls.values()):
+                seen = [one.readout(fwhm) for fwhm in self._settings.readouts]  # sections share them
                 for section in self._sections.values():
                     self._add(section.of_comparison(one, self._settings), stimuli=study.name)
                 maps.append(contrast_maps(one, self._shapes, self._settings.readouts))
+                del seen
         return maps
 
     def _comparison(self, study: str, number: int) -> Comparison:

@@ -111,9 +111,18 @@ def flipped_pairs(
 
 
 def check_groups(
-    in_a: Bool[np.ndarray, " stimuli"], in_b: Bool[np.ndarray, " stimuli"], groups: Int[np.ndarray, " stimuli"] | None
+    in_a: Bool[np.ndarray, " stimuli"],
+    in_b: Bool[np.ndarray, " stimuli"],
+    groups: Int[np.ndarray, " stimuli"] | None,
+    column: str = "shared_words",
 ) -> None:
     """Refuse groups of stimuli that conditions cut through, or too few of them.
+
+    Args:
+        in_a: Which stimuli are in condition A.
+        in_b: Which are in condition B.
+        groups: Equal numbers for stimuli of a group; None: there are no groups.
+        column: What the groups are called in the stimuli.
 
     Raises:
         UserError: a group has stimuli of both conditions, or a condition has fewer than 3 groups.
@@ -123,13 +132,13 @@ def check_groups(
     _, first, group = np.unique(groups, return_index=True, return_inverse=True)
     if (in_a != in_a[first][group])[in_a | in_b].any() or (in_b != in_b[first][group])[in_a | in_b].any():
         raise UserError(
-            "stimuli of either condition have the same shared_words: groups must lie within conditions; drop the "
+            f"stimuli of either condition have the same {column}: groups must lie within conditions; drop the "
             "column to take all texts for independent"
         )
     n_a, n_b = int(in_a[first].sum()), int(in_b[first].sum())
     if min(n_a, n_b) < 3:
         raise UserError(
-            f"the stimuli make {n_a} and {n_b} groups (column shared_words): at least 3 a condition are needed; drop "
+            f"the stimuli make {n_a} and {n_b} groups (column {column}): at least 3 a condition are needed; drop "
             "the column (of pairs: call pair text, class condition) to take all texts for independent"
         )
 
