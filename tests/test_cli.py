@@ -52,7 +52,7 @@ def test_help_of_train_lists_the_fields_of_the_recipe():
 @pytest.mark.parametrize("command", [["map"], ["report"], ["compare"], ["localize"], ["stimuli", "check"]])
 def test_help_groups_the_options_about_stimuli(ran, command):
     printed = ran(*command, "--help")
-    assert re.search(r"stimulus options ─.*\n.*Where stimuli are, and what they are called there\.", printed)
+    assert "stimulus options" in printed.partition("Where stimuli are, and what they are called there.")[0]
     assert "options options" not in printed
 
 
