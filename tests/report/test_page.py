@@ -90,3 +90,13 @@ def test_a_damaged_history_is_named(tmp_path):
     (tmp_path / "training.json").write_text("[]")
     with pytest.raises(UserError, match=r"training\.json lacks recipe"):
         check_histories([tmp_path])
+
+
+def test_figures_of_an_earlier_report_go_and_nothing_outside_of_their_folder(page, tmp_path):
+    (tmp_path / "figures").mkdir()
+    for name in ("figures/map-old.png", "figures/mine.png", "mine.txt"):
+        (tmp_path / name).write_text("before")
+    (tmp_path / "figures" / ".figures").write_text("map-old.png\n../mine.txt\n\n")
+    write_figures(page, tmp_path)
+    assert not (tmp_path / "figures" / "map-old.png").exists()
+    assert (tmp_path / "figures" / "mine.png").read_text() == (tmp_path / "mine.txt").read_text() == "before"
