@@ -49,6 +49,13 @@ def test_help_of_train_lists_the_fields_of_the_recipe():
         assert option in done.stdout
 
 
+@pytest.mark.parametrize("command", [["map"], ["report"], ["compare"], ["localize"], ["stimuli", "check"]])
+def test_help_groups_the_options_about_stimuli(ran, command):
+    printed = ran(*command, "--help")
+    assert "stimulus options" in printed.partition("Where stimuli are, and what they are called there.")[0]
+    assert "options options" not in printed
+
+
 @pytest.mark.parametrize("command", ["demo", "map", "report", "ledger", "compare"])
 def test_nulls_have_99_draws_unless_others_are_asked_for(ran, command):
     assert re.search(r"--permutations INT\s.*?\(default: 99\)", ran(command, "--help"), re.DOTALL)

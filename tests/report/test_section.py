@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from toposheet.report import SECTIONS, Drawing, Section, sections
+from toposheet.report import SECTIONS, Drawing, Section, compute, sections
 from toposheet.report.section import sections_in_order
 from toposheet.results import Table
+from toposheet.settings import Settings
 
 LONGEST = Table("longest.csv", {"model": "text", "stimuli": "text", "letters": "count"}, "the longest text of a set")
 PARTIAL = """
@@ -61,6 +62,15 @@ def test_a_section_from_outside_has_its_table_its_figure_and_its_part_of_the_pag
     ran("report", folder, *arguments)
     assert "The longest text" not in (out / "report.html").read_text()
     assert not list((out / "figures").glob("longest.*"))
+
+
+def test_a_section_that_does_not_declare_its_table_is_a_fault_of_the_section(subjects, battery):
+    SECTIONS.register("undeclared", Section(26, PARTIAL, view, of_study=of_study))
+    try:
+        with pytest.raises(AssertionError, match=r"fills longest\.csv and does not declare it"):
+            compute({"007": subjects["007"]}, battery, settings=Settings(permutations=2, controls=False))
+    finally:
+        SECTIONS.unregister("undeclared")
 
 
 def test_sections_stand_in_the_order_of_their_places(section):

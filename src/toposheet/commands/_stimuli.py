@@ -40,6 +40,7 @@ class StimulusOptions:
 
 
 AS_USUAL = StimulusOptions()
+Options = Annotated[StimulusOptions, tyro.conf.arg(name="stimulus")]  # the help calls them `stimulus options`
 
 
 def read_table(stimuli: str | None, subject: Subject | None, options: StimulusOptions = AS_USUAL) -> pd.DataFrame:

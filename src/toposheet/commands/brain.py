@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from toposheet.commands._command import Command, deferred, group
-from toposheet.commands._stimuli import AS_USUAL, Model, StimulusOptions, check_out, read_contrasts, read_table
+from toposheet.commands._stimuli import AS_USUAL, Model, Options, check_out, read_contrasts, read_table
 from toposheet.errors import UserError
 from toposheet.settings import check_seed
 
@@ -68,7 +68,7 @@ def export(
     out: Path,
     stimuli: str | None = None,
     contrast: tuple[str, ...] = (),
-    options: StimulusOptions = AS_USUAL,
+    options: Options = AS_USUAL,
 ) -> None:
     """A model's maps as flat surfaces (GIFTI) that neuroimaging tools open: a mesh and its t-maps for each sheet.
 

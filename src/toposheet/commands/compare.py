@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from toposheet.commands._command import Command, deferred
-from toposheet.commands._stimuli import AS_USUAL, StimulusOptions, check_out, read_battery
+from toposheet.commands._stimuli import AS_USUAL, Options, check_out, read_battery
 from toposheet.settings import DEFAULT, Settings
 
 
@@ -18,7 +18,7 @@ def compare(
     out: Path,
     stimuli: str = "synthetic",
     contrast: tuple[str, ...] = (),
-    options: StimulusOptions = AS_USUAL,
+    options: Options = AS_USUAL,
     settings: Settings = DEFAULT,
 ) -> None:
     """Several models side by side, seeds of one group together, with hierarchical bootstrap intervals.

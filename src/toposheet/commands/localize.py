@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.commands._command import Command, deferred
-from toposheet.commands._stimuli import AS_USUAL, Model, StimulusOptions, check_out, read_contrasts, read_table
+from toposheet.commands._stimuli import AS_USUAL, Model, Options, check_out, read_contrasts, read_table
 from toposheet.settings import DEFAULT, READING, Contiguity, Reading, Settings
 
 
@@ -20,7 +20,7 @@ def localize(
     min_size: int = DEFAULT.min_size,
     contiguity: Contiguity = DEFAULT.contiguity,
     reading: Reading = READING,
-    options: StimulusOptions = AS_USUAL,
+    options: Options = AS_USUAL,
 ) -> None:
     """Find the units that prefer one condition, by default sentences: a functional localizer.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.commands._command import Command, deferred
-from toposheet.commands._stimuli import AS_USUAL, Model, StimulusOptions, check_out, read_contrasts, read_table
+from toposheet.commands._stimuli import AS_USUAL, Model, Options, check_out, read_contrasts, read_table
 from toposheet.settings import DEFAULT, Settings
 
 
@@ -15,7 +15,7 @@ def map_contrasts(
     stimuli: str,
     contrast: tuple[str, ...],
     out: Path,
-    options: StimulusOptions = AS_USUAL,
+    options: Options = AS_USUAL,
     settings: Settings = DEFAULT,
 ) -> None:
     """Map contrasts between conditions on the sheets of a model, raw and with readout, each with its nulls.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.commands._command import Command, deferred
-from toposheet.commands._stimuli import AS_USUAL, Model, StimulusOptions, check_out, read_battery
+from toposheet.commands._stimuli import AS_USUAL, Model, Options, check_out, read_battery
 from toposheet.settings import DEFAULT, Settings
 
 
@@ -17,7 +17,7 @@ def report(
     contrast: tuple[str, ...] = (),
     pairs: Path | None = None,
     out: Path = Path("runs/report"),
-    options: StimulusOptions = AS_USUAL,
+    options: Options = AS_USUAL,
     settings: Settings = DEFAULT,
 ) -> None:
     """Every analysis of a model, beside its control, in one HTML file.

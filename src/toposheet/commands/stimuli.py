@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from toposheet.commands._command import Command, deferred, group
-from toposheet.commands._stimuli import AS_USUAL, StimulusOptions, check_out, read_table
+from toposheet.commands._stimuli import AS_USUAL, Options, check_out, read_table
 from toposheet.errors import UserError
 from toposheet.settings import check_seed
 
@@ -111,7 +111,7 @@ def build_set(
 def check_set(
     stimuli: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FILE_OR_NAME")],
     model: str | None = None,
-    options: StimulusOptions = AS_USUAL,
+    options: Options = AS_USUAL,
 ) -> None:
     """Read a set as the analyses would, and say what they would refuse or what could mislead them.
 

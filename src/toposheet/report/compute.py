@@ -106,7 +106,7 @@ class _Measuring:
             steps.end()
         measured = MeasuredSubject(self._battery, self._studies, self._comparison)
         for section in self._sections.values():
-            self._add(section.of_subject(measured, self._settings))
+            self._add(section, section.of_subject(measured, self._settings))
         return joined(maps) if maps else xr.Dataset()
 
     def _of_study(self, study: Study, cache: Path | None, steps: _Steps) -> list[xr.Dataset]:
@@ -116,7 +116,7 @@ class _Measuring:
         names = [self._names[study.name, contrast] for contrast in study.contrasts]
         measured = self._studies[study.name] = MeasuredStudy(self._subject, study, responses, names)
         for section in self._sections.values():
-            self._add(section.of_study(measured, self._settings), stimuli=study.name)
+            self._add(section, section.of_study(measured, self._settings), stimuli=study.name)
         maps = []
         for number, _ in enumerate(study.contrasts):
             comparison = self._comparison(study.name, number)
@@ -124,7 +124,7 @@ class _Measuring:
             for one in (comparison, *controls.values()):
                 seen = [one.readout(fwhm) for fwhm in self._settings.readouts]  # sections share them
                 for section in self._sections.values():
-                    self._add(section.of_comparison(one, self._settings), stimuli=study.name)
+                    self._add(section, section.of_comparison(one, self._settings), stimuli=study.name)
                 maps.append(contrast_maps(one, self._shapes, self._settings.readouts))
                 del seen
         return maps
@@ -134,9 +134,10 @@ class _Measuring:
         contrast = measured.study.contrasts[number]
         return Comparison(measured.responses, contrast, confounds=confounds, name=measured.names[number])
 
-    def _add(self, found: Mapping[Table, pd.DataFrame], **columns: str) -> None:
+    def _add(self, section: Section, found: Mapping[Table, pd.DataFrame], **columns: str) -> None:
         known = {"model": self._name, **columns}
         for table, frame in found.items():
+            assert table in section.tables, f"a section fills {table.file} and does not declare it in `tables`"
             labels = {name: label for name, label in known.items() if name in table.columns}
             self._rows.setdefault(table, []).append(frame.assign(**labels))
 

@@ -81,7 +81,7 @@ def write_figures(page: Page, out: Path) -> dict[str, list[Picture]]:
             pictures[name] = [_written(drawing, aside, stimuli) for drawing in section.drawings(page)]
         written = {path.name for path in aside.iterdir()}
         (aside / _LISTED).write_text("".join(f"{name}\n" for name in sorted(written)))
-    for name in set(earlier) - written:
+    for name in {Path(line).name for line in earlier} - {"", *written}:
         (folder / name).unlink(missing_ok=True)
     return pictures
 

@@ -1,0 +1,142 @@
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from toposheet.errors import NotFound, UserError
+from toposheet.report import compute, folder
+from toposheet.report.compute import what_decides
+from toposheet.report.page import tables_of_report
+from toposheet.report.sections.contrasts import SUMMARY_OF_MODELS
+from toposheet.report.sections.network import NETWORK
+from toposheet.report.sections.stimuli import TEXTS
+from toposheet.settings import Reading, Settings
+from toposheet.stimuli.contrasts import Contrast
+from toposheet.stimuli.studies import Battery, Study
+from toposheet.subject import Effect, Intervention
+from toposheet.topography import Topography
+
+FAST = Settings(permutations=2, controls=False, min_size=2)
+
+
+def test_every_table_of_every_section_has_rows_of_each_model_in_order(results):
+    assert {table.file for table in results.tables} == {table.file for table in tables_of_report()}
+    for table, frame in results.tables.items():
+        assert len(frame), table.file
+        if "model" in table.columns and table.file not in ("clusters.csv", "profiles.csv"):  # there may be no cluster
+            assert frame["model"].unique().tolist() == ["007", "<b>"], table.file
+
+
+def test_maps_have_a_dimension_for_each_thing_that_tables_have_a_column_for(results, subjects):
+    t = results.maps["t"]
+    assert t.dims == ("model", "contrast", "negative_control", "fwhm_mm", "sheet", "y", "x")
+    assert t["model"].values.tolist() == list(subjects)
+    assert t["contrast"].values.tolist() == ["S:N"]
+    assert t["negative_control"].values.tolist()[0] == ""
+    assert t["sheet"].values.tolist() == list(subjects["007"].topography.sheets)
+    rows = results[SUMMARY_OF_MODELS]
+    assert set(rows["negative_control"]) == set(t["negative_control"].values.tolist())
+
+
+def test_the_language_network_says_of_each_unit_which_cluster_it_is_in(results, subjects):
+    network = results[NETWORK]
+    for name, subject in subjects.items():
+        rows = network[network["model"] == name]
+        assert len(rows) == sum(subject.topography.widths.values())
+        for name, (_, values) in subject.topography.unit_coordinates().items():
+            if name in rows:
+                assert rows[name].tolist() == values.tolist()
+
+
+def test_the_facts_are_what_decides_the_numbers_and_whose_they_are(results, subjects, battery):
+    facts = dict(results.facts)
+    models = facts.pop("models")
+    assert facts == what_decides(battery, Settings(permutations=3, min_size=2))
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["contrasts"] == ["S:N"]
+    assert (
+        facts["stimuli"]["localizer"]
+        == hashlib.sha256(battery.studies[0].stimuli.to_csv(index=False).encode()).hexdigest()
+    )
+    for name, subject in subjects.items():
+        assert models[name]["fingerprint"] == subject.fingerprint
+        assert models[name]["taps"] == list(subject.topography.taps)
+        assert models[name]["units"] == 144
+        assert models[name]["folder"] == ""
+
+
+def test_another_setting_decides_other_numbers(battery):
+    usual = what_decides(battery, Settings())
+    for other in (Settings(seed=1), Settings(reading=Reading("last")), Settings(fwhm_mm=(1.0,))):
+        assert what_decides(battery, other) != usual
+
+
+def test_progress_goes_from_nothing_to_everything_and_says_what_is_done(results, told):
+    done, totals = [step[1] for step in told], {step[2] for step in told}
+    assert totals == {4}  # two models, two studies
+    assert done[0] == 0
+    assert done[-1] == 4
+    assert done == sorted(done)
+    whats = list(dict.fromkeys(step[0] for step in told))
+    assert whats[:2] == ["007: localizer", "007: localizer, reading texts"]
+    assert whats[-1] == "<b>: profile, reading texts"
+
+
+def test_results_are_read_from_a_folder_as_they_were_written(results, tmp_path):
+    folder.write(results, tmp_path)
+    read = folder.read(tmp_path)
+    assert {table.file for table in read.tables} == {table.file for table in results.tables}
+    for table, frame in results.tables.items():
+        pd.testing.assert_frame_equal(read[table], frame)
+    assert read.maps.equals(results.maps)
+    assert read.facts == json.loads(json.dumps(results.facts))
+
+
+def test_a_folder_without_results_is_said_to_have_none(tmp_path):
+    with pytest.raises(NotFound, match="holds no results"):
+        folder.read(tmp_path)
+
+
+def test_a_lesioned_subject_has_results_of_its_own(subjects, battery):
+    subject = subjects["007"]
+    tap = subject.topography.taps[0]
+    silenced = Intervention("half", {tap: Effect.silence(np.arange(subject.topography.widths[tap]) < 18)})
+    first = Battery("mine", battery.studies[:1], None, None)
+    found = compute({"whole": subject, "lesioned": subject.intervened(silenced)}, first, settings=FAST)
+    facts = found.facts["models"]
+    assert facts["whole"]["fingerprint"] != facts["lesioned"]["fingerprint"]
+    t = found.maps["t"].sel(contrast="S:N", negative_control="", fwhm_mm=0, sheet=tap)
+    assert int(t.sel(model="whole").notnull().sum()) == 36
+    assert int(t.sel(model="lesioned").notnull().sum()) == 18
+
+
+def test_models_of_other_shapes_stand_in_one_set_of_maps(subjects, battery):
+    model, tokenizer = subjects["007"].model, subjects["007"].tokenizer
+    wide = Topography.per_tap(model, ["transformer.h.*.mlp"], (4, 9))
+    other = type(subjects["007"])(model, wide, tokenizer)
+    first = Battery("mine", battery.studies[:1], None, None)
+    maps = compute({"square": subjects["007"], "wide": other}, first, settings=FAST).maps["t"]
+    of_attention = maps.sel(model="wide", sheet="transformer.h.0.attn")
+    assert of_attention.isnull().all()
+    assert maps.sel(model="wide", sheet="transformer.h.0.mlp").notnull().sum() == 36 * maps.sizes["fwhm_mm"]
+
+
+def test_what_is_no_model_is_refused_before_the_first_is_mapped(subjects, battery, tmp_path):
+    told = []
+    with pytest.raises(UserError):
+        compute({"one": subjects["007"], "none": tmp_path}, battery, settings=FAST, progress=lambda *a: told.append(a))
+    assert told == []
+
+
+def test_a_contrast_that_does_not_fit_its_stimuli_is_refused_before_anything_is_read(subjects, battery):
+    wrong = Battery("mine", (Study("one", battery.studies[0].stimuli, (Contrast("S", "verb"),)),), None, None)
+    with pytest.raises(UserError, match="verb"):
+        compute({"one": subjects["007"]}, wrong, settings=FAST)
+
+
+def test_the_texts_that_were_read_are_kept(results, battery):
+    texts = results[TEXTS]
+    for study in battery.studies:
+        assert texts.loc[texts["stimuli"] == study.name, "text"].tolist() == study.stimuli["text"].tolist()

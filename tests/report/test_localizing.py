@@ -1,0 +1,37 @@
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+
+from toposheet import load_localizer
+from toposheet.report.localizing import export_maps, localize_subject
+from toposheet.stimuli.contrasts import Contrast
+
+
+@pytest.fixture
+def localized(subject, sentences):
+    return localize_subject(subject, pd.read_csv(sentences), Contrast("S", "N"), name="mine", percent=10.0)
+
+
+def test_a_localizer_is_a_value_that_says_what_it_found(localized, subject, tmp_path):
+    assert str(localized).startswith("the 10 % of all units with the largest t: 14 of 144 units (9.7%)\n")
+    assert localized.localizer.attrs["model"] == subject.fingerprint
+    assert localized.stimuli == "mine"
+    assert list(tmp_path.glob("**/*.nc")) == []
+
+
+def test_it_is_read_back_as_it_was_written(localized, subject, tmp_path):
+    localized.write(tmp_path / "out")
+    stored = load_localizer(tmp_path / "out", subject.fingerprint)
+    np.testing.assert_array_equal(stored["mask"], localized.localizer["mask"])
+    np.testing.assert_array_equal(stored["cluster"], localized.localizer["cluster"])
+    names = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert names == {"localizer.nc", "cross_validated.csv", "localizer.png", "localizer.pdf"}
+
+
+def test_each_sheet_is_exported_with_a_map_for_each_contrast(subject, sentences, tmp_path):
+    contrasts = [Contrast("S", "N"), Contrast("W", "J")]
+    files = export_maps(subject, pd.read_csv(sentences), contrasts, tmp_path)
+    assert len(files) == 8
+    maps = [nibabel.load(path) for path in files if path.name.endswith(".func.gii")]
+    assert [len(surface.darrays) for surface in maps] == [2] * 4
