@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import toposheet as ts
+from toposheet.subject.folders import SHIPPED
 
 
 def test_importing_toposheet_costs_nothing():
@@ -23,7 +24,9 @@ def test_every_public_name_is_there_and_documented():
         assert getattr(ts, name).__doc__
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/analyses.md", "docs/models.md", "docs/training.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/analyses.md", "docs/models.md", "docs/python.md", "docs/training.md"]
+)
 def test_every_name_that_a_page_gives_is_there(page):
     named = re.findall(r"\bts\.([A-Za-z_]+)", (Path(__file__).parents[1] / page).read_text())
     assert set(named) <= set(ts.__all__)
@@ -32,8 +35,13 @@ def test_every_name_that_a_page_gives_is_there(page):
 def test_every_public_analysis_is_named_by_a_page():
     pages = "".join((Path(__file__).parents[1] / page).read_text() for page in ("README.md", "docs/analyses.md"))
     of_cortex = [name for name in ts.__all__ if getattr(ts, name).__module__.startswith("toposheet.cortex")]
-    assert len(of_cortex) > 20
+    assert len(of_cortex) > 10
     assert [name for name in of_cortex if not re.search(rf"\b{name}\b", pages)] == []
+
+
+def test_every_public_name_stands_in_an_example_of_the_page_of_python():
+    page = (Path(__file__).parents[1] / "docs" / "python.md").read_text()
+    assert [name for name in ts.__all__ if not re.search(rf"\bts\.{name}\b", page)] == []
 
 
 @pytest.mark.parametrize("page", ["README.md", pytest.param("docs/analyses.md", marks=pytest.mark.slow)])
@@ -41,3 +49,15 @@ def test_what_a_page_shows_in_python_runs(tmp_path, page):
     (example,) = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / page).read_text(), re.DOTALL)
     done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_model_of_your_own_is_given_sheets_saved_and_mapped_in_three_lines(tmp_path):
+    (example,) = re.findall(r"```py\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text(), re.DOTALL)
+    hub = '"organisation/name", shape=(24, 24)'
+    assert hub in example
+    before = 'import toposheet as ts\nstimuli = ts.load("small").stimuli()\n'
+    example = before + example.replace(hub, f"{str(SHIPPED / 'small')!r}, shape=(16, 16)")
+    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert ts.load(tmp_path / "my-model").topography.taps

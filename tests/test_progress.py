@@ -4,7 +4,7 @@ import re
 import pytest
 
 from toposheet import progress
-from toposheet.progress import SILENT, Progress, shown
+from toposheet.progress import SILENT, shown
 
 
 @pytest.fixture
@@ -25,10 +25,10 @@ class Terminal(io.StringIO):
 
 
 def test_silence_and_what_is_shown_are_progress_and_silence_prints_nothing(capsys):
-    assert isinstance(SILENT, Progress)
+    assert callable(SILENT)
     SILENT("reading", 1, 2)
     with shown("text") as show:
-        assert isinstance(show, Progress)
+        assert callable(show)
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "")
 

@@ -1,3 +1,4 @@
+import html
 import re
 
 import numpy as np
@@ -154,7 +155,7 @@ def test_a_comparison_says_what_was_compared_and_how_many_units_respond_differen
     assert f"{int((seen.q < 0.05).sum())} of 288 units" in repr(seen)
     control = ts.negative_controls(seen)["random-labels"]
     assert "(a:b, random-labels, readout 2 mm): 40 texts 'random-a' against 40 'random-b'" in repr(control)
-    assert re.sub("<.*?>", "", comparison._repr_html_()).startswith(said.splitlines()[0])
+    assert html.unescape(re.sub("<.*?>", "", comparison._repr_html_())).startswith(said.splitlines()[0])
 
 
 def test_silent_units_are_nan_and_no_others_are():
