@@ -136,7 +136,7 @@ def test_both_models_have_a_card_with_losses_nulls_and_licences(out):
         assert f"| tokens seen | {result['tokens']:,} |" in card
         assert all(f"| {corpus['licence']} |" in card for corpus in result["corpora"])
         assert all(row in card for row in ("| Moran's I |", "| place-null |", "| label-null |", "| cross-half I |"))
-        assert f"| alpha | {result['recipe']['alpha']} |" in card
+        assert f"| alpha | {result['recipe']['objective']['alpha']} |" in card
         assert ("The control of" in card) == (model == "control")
 
 

@@ -57,7 +57,7 @@ def test_they_are_the_recipe_small_and_differ_in_alpha_alone():
         assert result(name)["recipe"] == json.loads(json.dumps(stored_form(recipe)))
     seen = {(result(name)["updates"], result(name)["tokens"], result(name)["text"]) for name in NAMES}
     assert len(seen) == 1
-    assert result("small")["updates"] == one.updates
+    assert result("small")["updates"] == one.optimisation.updates
 
 
 def test_their_losses_are_well_under_the_bigram_models_and_close_to_one_another():
