@@ -4,6 +4,7 @@ import html
 import json
 import re
 import sys
+from importlib import import_module
 
 import pandas as pd
 import pytest
@@ -14,8 +15,9 @@ from toposheet.figures.files import save_figure
 def test_figures_name_the_file_of_their_stimuli(ran, tmp_path, folder, sentences, monkeypatch):
     notes = []
     for module in ("page", "localizing", "side_by_side"):
-        name = f"toposheet.report.{module}.save_figure"
-        monkeypatch.setattr(name, lambda *arguments: notes.append(arguments[3]) or save_figure(*arguments))
+        drawing = import_module(f"toposheet.report.{module}")  # the package has functions of the same names
+        noted = lambda *arguments: notes.append(arguments[3]) or save_figure(*arguments)  # noqa: E731
+        monkeypatch.setattr(drawing, "save_figure", noted)
     made = tmp_path / "made.csv"
     pd.read_csv(sentences).assign(synthetic=True).to_csv(made, index=False)
     for stimuli, note in ((sentences, "sentences.csv"), (made, "made.csv, synthetic")):
