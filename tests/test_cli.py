@@ -103,7 +103,10 @@ def test_nulls_have_99_draws_unless_others_are_asked_for(ran, command):
         (["data", "prepare", "builtin", "--out", "o", "--executor", "slurm"], ["--slurm-partition NAME"]),
         (["map"], ["Missing", "MODEL", "--stimuli"]),
         (["report", "nowhere", "--out", "o"], ["nowhere does not exist", "small, small-control"]),
-        (["report", "small", "--contrast", "a:b"], ["--contrast is for a CSV file: synthetic stimuli come with"]),
+        (
+            ["report", "small", "--contrast", "a:b"],
+            ["--contrast is for stimuli of your own: synthetic"],
+        ),
         (["report", "small", "--stimuli", "mine.csv", "--contrast", "a:b"], ["there is no stimulus file mine.csv"]),
         (
             ["report", "small", "--stimuli", "nouns"],
@@ -117,7 +120,7 @@ def test_nulls_have_99_draws_unless_others_are_asked_for(ran, command):
         (["localize", "small", "--percent", "0", "--out", "o"], ["percent is 0"]),
         (["localize", "small", "--percent", "1e-4", "--out", "o"], ["percent is 0.0001: of 2,560 units that is none"]),
         (["ledger", "small", "--pairs", "p.csv"], ["--pairs goes with --stimuli published, not with synthetic"]),
-        (["report", "small", "--where", "a=b"], ["--where is for a CSV file"]),
+        (["report", "small", "--where", "a=b"], ["--where is for stimuli of your own"]),
         (["report", "small", "--forming-p", "1"], ["forming_p is 1.0: it must lie between 0 and 1"]),
         (["localize", "small", "--min-size", "0", "--out", "o"], ["min_size is 0: a cluster has at least 1 unit"]),
         (["report", "small", "--seed", "-1"], ["seed is -1: it must be at least 0"]),

@@ -12,7 +12,7 @@ from toposheet import demo, morans_i, recipes
 from toposheet.figures.files import save_figure
 from toposheet.report import Page, folder, write_figures
 from toposheet.results import read_maps
-from toposheet.train.claims import read_result
+from toposheet.train.result import read_result
 
 CONTRACT = (
     "model, contrast, negative_control, sheet, tap, fwhm_mm, n_units, significant_fraction, morans_i, null_mean, "

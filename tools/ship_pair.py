@@ -34,7 +34,7 @@ from toposheet.text.shards import read_manifest
 from toposheet.text.split import split_documents
 from toposheet.train.batches import RunText, read_text
 from toposheet.train.card import write_card
-from toposheet.train.claims import RESULT
+from toposheet.train.result import RESULT
 from toposheet.train.snapshots import TABLE, Snapshots, read_snapshots, snapshot_stimuli
 from toposheet.train.task import NextToken
 from toposheet.train.validation import validate

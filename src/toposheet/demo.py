@@ -26,8 +26,9 @@ from toposheet.stimuli.table import read_stimuli
 from toposheet.subject import read_tokenizer, token_counter
 from toposheet.subject.subject import STIMULI
 from toposheet.train.batches import prepare_builtin
-from toposheet.train.claims import RESULT, claim, read_result, stopping_with
+from toposheet.train.claims import claim, stopping_with
 from toposheet.train.loop import train
+from toposheet.train.result import RESULT, read_result
 
 LANGUAGE = "sentence:nonword"
 

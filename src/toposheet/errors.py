@@ -13,3 +13,8 @@ class NotFound(UserError, FileNotFoundError):
 
 class RunError(RuntimeError):
     """The machine or the run failed: the disk is full, the training diverged (exit code 1)."""
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error of a client says, in one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from toposheet.errors import NotFound
+from toposheet.errors import NotFound, first_line
 
 
 def may_be_on_hub(source: str | Path, bare: bool = False) -> bool:
@@ -41,8 +41,3 @@ def snapshot(name: str, patterns: list[str] | None = None) -> Path:
             f"{name} is no folder here, and the hub cannot be reached or has no such model ({first_line(error)}): "
             "give a folder, or try again with a network"
         ) from None
-
-
-def first_line(error: Exception) -> str:
-    """Return what an error of a client says, in one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -18,10 +18,11 @@ from toposheet.text.tokenizer import train_tokenizer
 from toposheet.topography import OBJECTIVES
 from toposheet.train import loop, model, run, update
 from toposheet.train.checkpoints import Progress, save_progress
-from toposheet.train.claims import RESULT, stopping_with
+from toposheet.train.claims import stopping_with
 from toposheet.train.log import Metrics, read_metrics
 from toposheet.train.loop import train
 from toposheet.train.model import build_model
+from toposheet.train.result import RESULT
 from toposheet.train.run import CHECKPOINTS
 from toposheet.train.snapshots import read_snapshots
 from toposheet.train.validation import Validation

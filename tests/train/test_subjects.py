@@ -20,9 +20,9 @@ from toposheet.recipes import RECIPES
 from toposheet.text.shards import TOKENIZER, Manifest, Shard
 from toposheet.text.tokenizer import tokenizer_hash
 from toposheet.topography import OBJECTIVES, OnActivations
-from toposheet.train.claims import RESULT
 from toposheet.train.log import read_metrics
 from toposheet.train.loop import train
+from toposheet.train.result import RESULT
 
 RECIPE = recipes.named("tiny", context=16, updates=12, validate_every=5, checkpoint_every=4, snapshot_every=None,
                        neighborhoods="all", alpha=5.0, learning_rate=5e-3, warmup_updates=1)  # fmt: skip
@@ -115,7 +115,7 @@ def test_a_subject_that_does_not_fit_recipe_or_text_is_refused(change, message, 
         recipe = RECIPE.changed(context=49)
     elif "tokenizer" in change:
         bare = Tokenizer(models.WordLevel({"<|endoftext|>": 0}, unk_token="<|endoftext|>"))
-        subject = subject.reading(hf.PreTrainedTokenizerFast(tokenizer_object=bare, eos_token="<|endoftext|>"))
+        subject = subject.with_tokenizer(hf.PreTrainedTokenizerFast(tokenizer_object=bare, eos_token="<|endoftext|>"))
     else:
         subject.model.to(torch.bfloat16)
     with pytest.raises(ValueError, match=message):

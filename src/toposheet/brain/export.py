@@ -28,8 +28,8 @@ def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> 
 
     Args:
         topo: Where the units are.
-        values: Over `unit`, with its coordinates (from `contrast`, `respond`). Each index of its other dimensions
-            is a data array of its own, of that name; units that were left out are nan.
+        values: Over `unit`, with its coordinates (`comparison.t`, `respond`). Each index of its other dimensions is a
+            data array of its own, of that name; units that were left out are nan.
         folder: Where the files go; other files there stay, those of the same name are replaced. Letters, digits,
             `_` and `-` of a sheet's name are kept, others become `-`.
 

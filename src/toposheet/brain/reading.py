@@ -13,8 +13,7 @@ import xarray as xr
 from jaxtyping import Bool, Float
 
 from toposheet.brain.meshes import FOR_BRAINS, HEMISPHERES, SPACES, check_hemisphere, space_of
-from toposheet.errors import NotFound, UserError
-from toposheet.hub import first_line
+from toposheet.errors import NotFound, UserError, first_line
 from toposheet.packages import import_package
 
 

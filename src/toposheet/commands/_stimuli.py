@@ -125,7 +125,7 @@ def read_battery(
     if stimuli in (SYNTHETIC, PUBLISHED):
         if contrasts or options.where:
             option = "--contrast" if contrasts else "--where"
-            raise UserError(f"{option} is for a CSV file: {stimuli} stimuli come with their contrasts")
+            raise UserError(f"{option} is for stimuli of your own: {stimuli} stimuli come with their contrasts")
         if stimuli == PUBLISHED:
             return published_battery(options.data, pairs)
         subject.check_tokenizer()

@@ -27,8 +27,8 @@ def compare(
         models: Model folders, hub ids or shipped models; models named GROUP=MODEL belong together (seeds of one
             objective), others are groups of their own.
         out: Folder for compare.csv, the tables and figures.
-        stimuli: synthetic, published, or a CSV file.
-        contrast: Conditions of your CSV file to compare, A:B (or A-B).
+        stimuli: synthetic, published, a CSV file, or the name of a set.
+        contrast: Conditions of your stimuli to compare, A:B (or A-B).
         options: Where stimuli are, and what they are called there.
         settings: How responses are read and analysed.
     """

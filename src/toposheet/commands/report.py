@@ -26,8 +26,8 @@ def report(
         model: A model folder, hub id, or shipped model.
         control: The same of a model without topography. None: that of a shipped model.
         stimuli: synthetic (made from packages, of text that the recipe of MODEL holds out), published (read from
-            files you have), or a CSV file.
-        contrast: Conditions of your CSV file to compare, A:B (or A-B).
+            files you have), a CSV file, or the name of a set.
+        contrast: Conditions of your stimuli to compare, A:B (or A-B).
         pairs: Noun and verb pairs in the format of Elli et al. (run, block, class, category, pair) for the published
             stimuli, which have none.
         out: Folder for report.html, the tables, maps.nc and figures (PNG and PDF).

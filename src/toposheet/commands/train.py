@@ -43,10 +43,11 @@ def parser_of(chosen: Recipe) -> Callable[..., Parsed]:
         out = out or Path("runs") / recipe.name
         check_out(out)
         from toposheet.train.batches import prepare_builtin
-        from toposheet.train.claims import RESULT, claim, stopping_with
+        from toposheet.train.claims import claim, stopping_with
         from toposheet.train.log import check_trackers
         from toposheet.train.loop import train
         from toposheet.train.parallel import check_processes, this_process
+        from toposheet.train.result import RESULT
 
         if stop_with is not None:
             recipe = stopping_with(recipe, stop_with)

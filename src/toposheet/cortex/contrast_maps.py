@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from toposheet.cortex.comparison import Comparison
+from toposheet.sheet import stacked
 
 
 def contrast_maps(
@@ -20,31 +21,15 @@ def contrast_maps(
         shapes: Height and width of each sheet (`{name: sheet.shape}`); smaller sheets are padded with nan.
         fwhm_mm: Readouts in millimetres; 0 is raw.
     """
-    units = comparison.unit_coordinates
-    names = units["sheet"].values.tolist()
-    sheets = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    spacing_mm = dict(zip(names, units["spacing_mm"].values.tolist(), strict=True))
-    height, width = np.max([shapes[name] for name in sheets], axis=0)
-    sheet, y, x = np.array([sheets[name] for name in names]), units["y"].values, units["x"].values
     seen = [comparison.readout(fwhm) for fwhm in fwhm_mm]
+    names = {"contrast": [comparison.name], "negative_control": [comparison.negative_control]}
+    readouts = xr.DataArray(np.asarray(fwhm_mm, dtype=float), dims="fwhm_mm", name="fwhm_mm")
     variables = {}
     for name in ("t", "q", "d"):
         over_units = [getattr(one, name) for one in seen]
-        grids = np.full((1, 1, len(seen), len(sheets), height, width), np.nan)
-        for grid, values in zip(grids[0, 0], over_units, strict=True):
-            grid[sheet, y, x] = values.values
-        attributes = {"long_name": over_units[0].attrs["long_name"]}
-        variables[name] = (("contrast", "negative_control", "fwhm_mm", "sheet", "y", "x"), grids, attributes)
-    coordinates = {
-        "contrast": [comparison.name],
-        "negative_control": [comparison.negative_control],
-        "fwhm_mm": np.asarray(fwhm_mm, dtype=float),
-        "sheet": list(sheets),
-        "y": np.arange(height),
-        "x": np.arange(width),
-        "spacing_mm": ("sheet", [spacing_mm[name] for name in sheets]),
-    }
-    return xr.Dataset(variables, coordinates)
+        maps = xr.concat([stacked(values, shapes) for values in over_units], dim=readouts)
+        variables[name] = maps.expand_dims(names).assign_attrs(long_name=over_units[0].attrs["long_name"])
+    return xr.Dataset(variables)
 
 
 def joined(maps: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -66,3 +51,22 @@ def joined(maps: Sequence[xr.Dataset]) -> xr.Dataset:
         variables[name] = (variable.dims, values, variable.attrs)
     coordinates = {name: c for name, c in first.coords.items() if name not in ("contrast", "negative_control")}
     return xr.Dataset(variables, coordinates | {"contrast": contrasts, "negative_control": controls})
+
+
+def maps_of_models(maps: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
+    """Return the maps of models as one dataset, with the dimension `model` in front; None where there are no maps.
+
+    Args:
+        maps: From `joined`, for each model. A sheet that a model lacks is nan.
+    """
+    if not any(maps.values()):
+        return None
+    every = list(maps.values())
+    orders = {dim: _in_order(every, dim) for dim in ("contrast", "negative_control", "sheet")}
+    names = xr.DataArray(list(maps), dims="model", name="model")
+    return xr.concat(every, dim=names, join="outer").sel(orders)  # an outer join sorts layer 10 before layer 2
+
+
+def _in_order(datasets: list[xr.Dataset], dim: str) -> list[str]:
+    """Return the labels of a dimension, in the order in which they first come."""
+    return list(dict.fromkeys(label for dataset in datasets for label in dataset[dim].values.tolist()))

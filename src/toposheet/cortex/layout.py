@@ -42,7 +42,7 @@ class TapLayout:
 
 
 def tap_layouts(values: xr.DataArray | xr.Dataset) -> list[TapLayout]:
-    """Return where the units of each tap are, tap after tap, of responses, a contrast or a mask."""
+    """Return where the units of each tap are, tap after tap, of responses, of values over units or of a mask."""
     check_coordinates(values, "tap", "sheet", "spacing_mm")
     names, taps = values["tap"].values, []
     for name in dict.fromkeys(names.tolist()):

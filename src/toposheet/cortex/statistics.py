@@ -113,7 +113,7 @@ def topography_statistics(
     - `islands_i`: Moran's I of the significant units alone; nan, and counted in `undefined`, where under 10 %
       or 30 units of a tap are significant;
     - `significant_fraction`: units with q < 0.05, Benjamini-Hochberg over all taps jointly;
-    - `clusters`: clusters of adjacent significant units of one sign (`grow_clusters`);
+    - `clusters`: clusters of adjacent significant units of one sign, of either sign;
     - `largest_cluster`: units of the largest;
     - and whatever was added to `cortex.map_statistics.MAP_STATISTICS`.
 

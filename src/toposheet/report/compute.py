@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from toposheet.cortex import Comparison, negative_controls
-from toposheet.cortex.contrast_maps import contrast_maps, joined
+from toposheet.cortex import MAP_STATISTICS, Comparison, negative_controls
+from toposheet.cortex.contrast_maps import contrast_maps, joined, maps_of_models
+from toposheet.cortex.design import SHARED_WORDS
 from toposheet.cortex.negative_controls import left_out
 from toposheet.cortex.profiles import RESAMPLES
 from toposheet.progress import SILENT, Progress
@@ -75,7 +76,12 @@ def compute(
         for table, frame in section.of_battery(battery).items():
             rows.setdefault(table, []).append(frame)
     tables = {table: table.frame(_joined(frames)) for table, frames in rows.items()}
-    return Results(tables, _every_model(maps), what_decides(battery, settings) | {"models": identities})
+    facts = what_decides(battery, settings) | {
+        "models": identities,
+        "rows": {table.file: table.what for table in tables},
+        "statistics": {name: statistic.what for name, statistic in MAP_STATISTICS.items()},
+    }
+    return Results(tables, maps_of_models(maps), facts)
 
 
 class _Measuring:
@@ -165,27 +171,12 @@ def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
 
 
-def _every_model(maps: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
-    """Return the maps of all models as one dataset; sheets that a model lacks are nan."""
-    if not any(maps.values()):
-        return None
-    every = list(maps.values())
-    orders = {dim: _in_order(every, dim) for dim in ("contrast", "negative_control", "sheet")}
-    names = xr.DataArray(list(maps), dims="model", name="model")
-    return xr.concat(every, dim=names, join="outer").sel(orders)  # an outer join sorts layer 10 before layer 2
-
-
-def _in_order(datasets: list[xr.Dataset], dim: str) -> list[str]:
-    """Return the labels of a dimension, in the order in which they first come."""
-    return list(dict.fromkeys(label for dataset in datasets for label in dataset[dim].values.tolist()))
-
-
 def what_decides(battery: Battery, settings: Settings) -> dict[str, Any]:
     """Return what decides the numbers of a report, besides the models; stored beside them as `analysis.json`."""
     stimuli = {
         study.name: hashlib.sha256(study.stimuli.to_csv(index=False).encode()).hexdigest() for study in battery.studies
     }
-    grouped = [study.name for study in battery.studies if "shared_words" in study.stimuli]
+    grouped = [study.name for study in battery.studies if SHARED_WORDS in study.stimuli]
     flat = asdict(settings) | {"fwhm_mm": list(settings.readouts), "confounds": list(settings.confounds)}
     return {
         "battery": battery.name,

@@ -31,7 +31,7 @@ from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 from toposheet.report.sections.network import PROFILES_OF_MODELS
 from toposheet.results import Table
 from toposheet.stimuli.studies import PUBLISHED
-from toposheet.train.claims import RESULT
+from toposheet.train.result import RESULT
 
 _ABSENT = "not measured: these stimuli are not at hand (--pairs FILE with --stimuli published)"
 _TOO_FEW = "not tested: with {} draws no p can reach 0.05"
@@ -91,13 +91,13 @@ def ledger(page: Page) -> Ledger:
     return Ledger(pd.DataFrame(rows, columns=list(LEDGER.columns)), page.facts)
 
 
-def _clustering(entry: Published, role: str, statistics: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _clustering(entry: Published, role: str, statistics: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
     published = entry.topolm if role == "topographic" else entry.control
     row: dict[str, Any] = {
         "quantity": f"Moran's I, {entry.what}, mean over taps",
         "fwhm_mm": entry.fwhm_mm,
         "published_stimuli": entry.stimuli,
-        "contrast": entry.contrasts.get(settings["battery"], ""),
+        "contrast": entry.contrasts.get(facts["battery"], ""),
         "published": published,
         "topoformer": entry.topoformer if role == "topographic" else None,
         "brain": entry.brain if role == "topographic" else None,
@@ -107,9 +107,9 @@ def _clustering(entry: Published, role: str, statistics: pd.DataFrame, settings:
         mapped = (statistics["contrast"] == row["contrast"]).any()
         return row | {"verdict": f"not measured: no readout of {entry.fwhm_mm:g} mm" if mapped else _ABSENT}
     row |= {"measured": of_map["morans_i"]["value"]} | {name: of_map["morans_i"][name] for name in _NULL_COLUMNS}
-    row |= _controls(statistics, row["contrast"], entry.fwhm_mm, "morans_i")
+    row |= _negative_controls(statistics, row["contrast"], entry.fwhm_mm, "morans_i")
     row |= {"cross_half_i": of_map["cross_half_i"]["value"], "cross_half_p": of_map["cross_half_i"]["label_p"]}
-    return row | {"verdict": _verdict(row["measured"], published, row["p"], row["cross_half_p"], settings)}
+    return row | {"verdict": _verdict(row["measured"], published, row["p"], row["cross_half_p"], facts)}
 
 
 def _rows(statistics: pd.DataFrame, contrast: str, fwhm_mm: float, control: str = "") -> dict[str, dict[str, Any]]:
@@ -119,23 +119,23 @@ def _rows(statistics: pd.DataFrame, contrast: str, fwhm_mm: float, control: str 
     return {str(row["statistic"]): {str(key): x for key, x in row.items()} for row in rows.to_dict("records")}
 
 
-def _controls(statistics: pd.DataFrame, contrast: str, fwhm_mm: float, statistic: str) -> dict[str, float]:
+def _negative_controls(statistics: pd.DataFrame, contrast: str, fwhm_mm: float, statistic: str) -> dict[str, float]:
     """Return what the negative controls of a contrast give, those that were made."""
     of_controls = {name: _rows(statistics, contrast, fwhm_mm, name) for name in NEGATIVE_CONTROLS}
     return {name: of_map[statistic]["value"] for name, of_map in of_controls.items() if of_map}
 
 
-def _too_few(settings: Mapping[str, Any]) -> bool:
+def _too_few(facts: Mapping[str, Any]) -> bool:
     """Return whether nulls have so few draws that nothing can be significant."""
-    return 1 / (1 + settings["permutations"]) > SIGNIFICANT
+    return 1 / (1 + facts["permutations"]) > SIGNIFICANT
 
 
-def _verdict(value: float, published: float, p: float, cross_half_p: float, settings: Mapping[str, Any]) -> str:
+def _verdict(value: float, published: float, p: float, cross_half_p: float, facts: Mapping[str, Any]) -> str:
     """Return what a value says: of topography, by its place-null; of the contrast, by other items; of the published."""
     if np.isnan(p):
         return "not tested: Moran's I or its null is not defined"
-    if _too_few(settings):
-        topography = _TOO_FEW.format(settings["permutations"])
+    if _too_few(facts):
+        topography = _TOO_FEW.format(facts["permutations"])
     elif p > SIGNIFICANT:
         topography = "no topography (place p > 0.05)"
     elif cross_half_p <= SIGNIFICANT:
@@ -146,7 +146,7 @@ def _verdict(value: float, published: float, p: float, cross_half_p: float, sett
         near = f"within {NEAR:g} of the published value"
     else:
         near = f"{'higher' if value > published else 'lower'} than published by {abs(value - published):.2f}"
-    return f"{topography}; {near}{'' if settings['battery'] == PUBLISHED else ', on other stimuli'}"
+    return f"{topography}; {near}{'' if facts['battery'] == PUBLISHED else ', on other stimuli'}"
 
 
 def _others(role: str, name: str, page: Page, statistics: pd.DataFrame, n_taps: int) -> list[dict[str, Any]]:
@@ -180,20 +180,20 @@ def _losses(role: str, result: Mapping[str, Any] | None, n_taps: int) -> list[di
 
 
 def _significant(
-    stimuli: str, contrasts: Mapping[str, str], topoformer: float, statistics: pd.DataFrame, settings: Mapping[str, Any]
+    stimuli: str, contrasts: Mapping[str, str], topoformer: float, statistics: pd.DataFrame, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"quantity": "fraction of units significant, verbs-nouns", "fwhm_mm": 0.0,
                            "published_stimuli": stimuli, "topoformer": topoformer}  # fmt: skip
-    of_map = _rows(statistics, contrasts.get(settings["battery"], ""), 0.0)
+    of_map = _rows(statistics, contrasts.get(facts["battery"], ""), 0.0)
     if not of_map:
         return row | {"verdict": _ABSENT}
     found = of_map["significant_fraction"]
     row |= {"contrast": found["contrast"], "measured": found["value"]}
     row |= {name: found[name] for name in _NULL_COLUMNS if name.startswith("label")}
-    row |= _controls(statistics, found["contrast"], 0.0, "significant_fraction")
+    row |= _negative_controls(statistics, found["contrast"], 0.0, "significant_fraction")
     more = "more" if found["label_p"] <= SIGNIFICANT else "no more"
-    groups = "; pairs that share words count as one text" if found["contrast"].split()[0] in settings["grouped"] else ""
-    verdict = _TOO_FEW.format(settings["permutations"]) if _too_few(settings) else f"{more} than shuffled labels give"
+    groups = "; pairs that share words count as one text" if found["contrast"].split()[0] in facts["grouped"] else ""
+    verdict = _TOO_FEW.format(facts["permutations"]) if _too_few(facts) else f"{more} than shuffled labels give"
     return row | {"verdict": verdict + groups}
 
 
@@ -222,7 +222,7 @@ def _profile(name: str, page: Page) -> dict[str, Any]:
     return {"measured": measured, "verdict": verdict}
 
 
-def _markdown(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
+def _markdown(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
     def cell(value: Any, digits: int = 2) -> str:
         if isinstance(value, str):
             return value
@@ -248,15 +248,13 @@ def _markdown(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
                  cell(row["cross_half_i"]), cell(row["cross_half_p"], 3), controls(row, digits),
                  row["verdict"]]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
-    stimuli = (
-        "the published stimuli" if settings["battery"] == PUBLISHED else "synthetic stimuli, not the published ones"
-    )
+    stimuli = "the published stimuli" if facts["battery"] == PUBLISHED else "synthetic stimuli, not the published ones"
     return "\n".join(
         [
             "# Reproduction ledger",
             "",
             f"Published: Rathi et al., ICLR 2025 (arXiv:2410.11516). Measured on {stimuli}; nulls of "
-            f"{settings['permutations']} draws, seed {settings['seed']}. The place-null is what the same responses "
+            f"{facts['permutations']} draws, seed {facts['seed']}. The place-null is what the same responses "
             "give with units at other places, through the same readout, the label-null what they give with the labels "
             "of the texts shuffled; cross-half I, with its p under shuffled labels, is how much of the map comes back "
             "in the other half of the texts. p is one-sided, not corrected over rows. Negative controls are the same "

@@ -16,8 +16,8 @@ from toposheet.files import folder_aside, write_file
 from toposheet.report.section import Drawing, Page, sections_in_order
 from toposheet.report.sections.stimuli import TEXTS
 from toposheet.results import Table
-from toposheet.train.claims import read_result
 from toposheet.train.log import METRICS, read_metrics
+from toposheet.train.result import read_result
 from toposheet.train.snapshots import read_snapshots
 from toposheet.version import __version__
 

@@ -18,7 +18,7 @@ from toposheet.results import Results, Table
 from toposheet.settings import Settings
 from toposheet.stimuli.studies import Battery, Study
 from toposheet.subject import Subject
-from toposheet.train.claims import read_result
+from toposheet.train.result import read_result
 
 Found = Mapping[Table, pd.DataFrame]
 

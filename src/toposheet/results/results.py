@@ -11,9 +11,8 @@ from typing import Any, final
 import pandas as pd
 import xarray as xr
 
-from toposheet.errors import NotFound, UserError
+from toposheet.errors import NotFound, UserError, first_line
 from toposheet.files import folder_aside
-from toposheet.hub import first_line
 from toposheet.results.table import Table
 
 MAPS, FACTS = "maps.nc", "analysis.json"

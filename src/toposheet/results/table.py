@@ -12,9 +12,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from toposheet.errors import NotFound, UserError
+from toposheet.errors import NotFound, UserError, first_line
 from toposheet.files import write_file
-from toposheet.hub import first_line
 
 Kind = Literal["text", "number", "count", "flag"]
 _DTYPES: dict[str, Any] = {"text": str, "number": np.float64, "count": np.int64, "flag": np.bool_}

@@ -35,3 +35,33 @@ def on_sheets(values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None
             name=values.name,
         )
     return maps
+
+
+def stacked(values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None = None) -> xr.DataArray:
+    """Return the maps of all sheets as one array (..., sheet, y, x), smaller sheets padded with nan.
+
+    Args:
+        values: See `on_sheets`.
+        shapes: Height and width of each sheet, see `on_sheets`.
+    """
+    maps = on_sheets(values, shapes)
+    height, width = np.max([grid.shape[-2:] for grid in maps.values()], axis=0)
+    padded = [_padded(grid, height, width) for grid in maps.values()]
+    first = next(iter(maps.values()))
+    spacing_mm = [grid.attrs["spacing_mm"] for grid in maps.values()]
+    return xr.DataArray(
+        np.stack(padded, axis=-3),
+        dims=(*first.dims[:-2], "sheet", "y", "x"),
+        coords={
+            "sheet": list(maps),
+            "y": np.arange(height),
+            "x": np.arange(width),
+            "spacing_mm": ("sheet", spacing_mm),
+        },
+        name=values.name,
+    )
+
+
+def _padded(grid: xr.DataArray, height: int, width: int) -> np.ndarray:
+    missing = [(0, 0)] * (grid.ndim - 2) + [(0, height - grid.shape[-2]), (0, width - grid.shape[-1])]
+    return np.pad(grid.values, missing, constant_values=np.nan)

@@ -10,9 +10,8 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from toposheet.errors import RunError, UserError
+from toposheet.errors import RunError, UserError, first_line
 from toposheet.files import folder_aside
-from toposheet.hub import first_line
 from toposheet.subject.folders import check_model_folder, local_folder
 from toposheet.subject.subject import Subject
 from toposheet.subject.tokens import read_tokenizer

@@ -165,7 +165,7 @@ class Subject:
         """Return the same model with more interventions, after those that it has."""
         return Subject(self._model, self.topography, self.tokenizer, (*self.interventions, *interventions), self.source)
 
-    def reading(self, tokenizer: Any) -> Subject:
+    def with_tokenizer(self, tokenizer: Any) -> Subject:
         """Return the same subject with another tokenizer."""
         return Subject(self._model, self.topography, tokenizer, self.interventions, self.source)
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from toposheet.errors import UserError
-from toposheet.hub import first_line
+from toposheet.errors import UserError, first_line
 
 
 def read_tokenizer(folder: Path) -> Any:

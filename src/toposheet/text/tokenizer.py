@@ -9,8 +9,8 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from toposheet.errors import NotFound, UserError
-from toposheet.hub import first_line, may_be_on_hub, snapshot
+from toposheet.errors import NotFound, UserError, first_line
+from toposheet.hub import may_be_on_hub, snapshot
 from toposheet.text.documents import END_OF_TEXT
 from toposheet.text.shards import TOKENIZER, TOKENIZER_FILE, Manifest
 

@@ -117,7 +117,7 @@ class Topography:
         """Return values of units laid out on their sheets: {sheet: (..., y, x)}.
 
         Args:
-            values: Any array with a `unit` dimension and its coordinates (`contrast`, `respond`); cells
+            values: Any array with a `unit` dimension and its coordinates (of a `Comparison`, from `respond`); cells
                 without a unit, and units that were left out, are nan.
 
         Raises:

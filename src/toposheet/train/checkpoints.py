@@ -13,9 +13,8 @@ from typing import Any
 
 import torch
 
-from toposheet.errors import UserError
+from toposheet.errors import UserError, first_line
 from toposheet.files import write_file
-from toposheet.hub import first_line
 
 KEPT = 2
 _NAME = re.compile(r"update-(\d+)-([0-9a-f]{16})\.pt")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +15,10 @@ from toposheet.text.shards import Manifest
 from toposheet.topography import OBJECTIVES, spatial_losses
 from toposheet.train.batches import RunText
 from toposheet.train.checkpoints import Progress
+from toposheet.train.result import RESULT, read_result
 from toposheet.train.task import differs_from_its_own
 
-RESULT = "training.json"
 _SAME_LOSS = 1e-3  # relative; other kernels round otherwise
-_OF_RESULT = (
-    "recipe", "text", "corpora", "updates", "tokens", "validation_task_loss", "validation_spatial_loss", "bigram_loss",
-    "machine",
-)  # fmt: skip
-
-
-def read_result(folder: Path) -> dict[str, Any] | None:
-    """Return what a finished run was worth, as `training.json` has it; none where a folder holds no finished run.
-
-    Raises:
-        UserError: the file is damaged; the message names it.
-    """
-    path = folder / RESULT
-    if not path.is_file():
-        return None
-    try:
-        result = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise UserError(f"{path} cannot be read ({error}): it is not what a finished run leaves") from None
-    if absent := [name for name in _OF_RESULT if not isinstance(result, dict) or name not in result]:
-        raise UserError(f"{path} lacks {', '.join(absent)}: it is not what a finished run leaves")
-    return result
 
 
 def claim(out: Path, recipe: Recipe) -> None:

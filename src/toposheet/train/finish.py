@@ -12,7 +12,7 @@ from toposheet.subject import Subject, save
 from toposheet.text.bigram import bigram_loss
 from toposheet.train.batches import RunText
 from toposheet.train.card import write_card
-from toposheet.train.claims import RESULT
+from toposheet.train.result import RESULT
 from toposheet.train.snapshots import read_snapshots
 from toposheet.train.validation import Validation
 

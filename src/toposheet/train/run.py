@@ -120,7 +120,7 @@ def open_run(
         subject = new_subject(recipe, text.tokenizer)
     else:
         check_subject(subject, recipe, text)
-        subject = subject if subject.tokenizer is not None else subject.reading(text.tokenizer)
+        subject = subject if subject.tokenizer is not None else subject.with_tokenizer(text.tokenizer)
     check_objective(subject, recipe)
     here = machine(accelerator.device, accelerator.num_processes)
     found = newest_checkpoint(out / CHECKPOINTS) if accelerator.is_main_process else None

@@ -9,7 +9,8 @@ from toposheet.cortex.map_statistics._statistic import MapStatistic, TapMaps
 
 
 def _of(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
-    return np.asarray(maps.significant.sum(axis=(-2, -1)) / (~np.isnan(maps.t)).sum(axis=(-2, -1)))
+    with np.errstate(invalid="ignore"):  # in a tap that is silent there is no unit to count: nan
+        return np.asarray(maps.significant.sum(axis=(-2, -1)) / (~np.isnan(maps.t)).sum(axis=(-2, -1)))
 
 
 STATISTIC = MapStatistic(

@@ -18,6 +18,7 @@ from toposheet.figures.network import language_network as network_figure
 from toposheet.report.section import Drawing, MeasuredSubject, Page, Section
 from toposheet.results import Table
 from toposheet.settings import Settings
+from toposheet.sheet import stacked
 
 LOCALIZED = Table("localized.csv", {"model": "text", **CROSS_VALIDATED.columns}, CROSS_VALIDATED.what)
 PROFILES_OF_MODELS = PROFILES.beside(model="text")
@@ -87,13 +88,13 @@ def _figure(page: Page) -> Figure:
     contrast, profiles = page.facts["language"], page.results[PROFILES_OF_MODELS]
     raw = {"contrast": contrast, "negative_control": "", "fwhm_mm": page.results.maps["fwhm_mm"].values.min()}
     t, units = page.results.maps["t"].sel(raw), page.results[NETWORK]
-    index = {sheet: i for i, sheet in enumerate(t["sheet"].values.tolist())}
     clusters = {}
     for name in page.models:
-        grid, rows = xr.zeros_like(t.isel(model=0, drop=True)), units[units["model"] == name]
-        sheets = np.array([index[sheet] for sheet in rows["sheet"]])
-        grid.values[sheets, rows["y"].to_numpy(), rows["x"].to_numpy()] = rows["cluster"].to_numpy()
-        clusters[name] = grid
+        rows = units[units["model"] == name]
+        where = {column: ("unit", rows[column].to_numpy()) for column in ("sheet", "y", "x")}
+        where["spacing_mm"] = ("unit", np.ones(len(rows)))
+        numbers = xr.DataArray(rows["cluster"].to_numpy(dtype=float), dims="unit", coords=where)
+        clusters[name] = stacked(numbers).reindex_like(t.isel(model=0, drop=True))
     responses = {name: profiles[profiles["model"] == name] for name in page.models}
     return network_figure(t, clusters, responses, contrast)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from toposheet.errors import RunError
-from toposheet.hub import first_line
+from toposheet.errors import RunError, first_line
 from toposheet.text.documents import Format, Piece, SourceError
 from toposheet.text.formats._records import document, no_column
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from toposheet.errors import NotFound
-from toposheet.hub import first_line
+from toposheet.errors import NotFound, first_line
 from toposheet.text.documents import File, Source
 
 FOLDER = "hf://datasets/HuggingFaceFW/fineweb-edu/sample/10BT"
