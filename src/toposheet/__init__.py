@@ -25,6 +25,7 @@ _HOME = {
     "Subject": "subject",
     "SurfaceMap": "brain.reading",
     "Topography": "topography",
+    "UserError": "errors",
     "attach": "subject",
     "correlation_curve": "cortex",
     "export_sheet": "brain.export",

@@ -15,6 +15,7 @@ from toposheet.cortex import profiles as profiles
 from toposheet.cortex import response_statistics as response_statistics
 from toposheet.cortex import selective_clusters as selective_clusters
 from toposheet.cortex import topography_statistics as topography_statistics
+from toposheet.errors import UserError as UserError
 from toposheet.plugins import register as register
 from toposheet.settings import Reading as Reading
 from toposheet.settings import Settings as Settings

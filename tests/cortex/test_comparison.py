@@ -81,7 +81,7 @@ def test_conditions_that_are_not_there_list_those_that_are(a, b, message):
 
 def test_a_condition_of_two_texts_is_too_small():
     data = responses(cortex()).isel(stimulus=[0, 1, 2, 3, 5])
-    with pytest.raises(ValueError, match="2 texts of the condition 'a': a contrast needs at least 3"):
+    with pytest.raises(ValueError, match="'a' has 2 stimuli"):
         ts.Comparison(data, "a", "b")
 
 

@@ -159,12 +159,31 @@ def test_confounds_of_a_half_are_fitted_to_its_texts_alone():
     assert (changed.t.values != other.t.values).all()
 
 
-def test_a_half_has_the_t_of_what_one_regression_of_its_texts_leaves():
+def test_a_half_has_the_t_of_what_regressions_of_its_even_and_of_its_odd_texts_leave():
     comparison = ts.Comparison(goes_with_the_condition(0), "a", "b", confounds=["level"])
     raw = goes_with_the_condition(0)
     for half in next(comparison.halves(1)):
         rows = np.isin(raw["level"].values, half.responses["level"].values)
-        slope, constant = np.polyfit(raw["level"].values[rows], raw.values[rows].astype(float), 1)
-        left = raw.values[rows] - (np.outer(raw["level"].values[rows], slope) + constant)
-        expected = stats.ttest_ind(left[half.in_a], left[half.in_b], equal_var=False).statistic * np.sqrt(37 / 38)
-        np.testing.assert_allclose(half.t, expected, rtol=1e-4, atol=1e-5)  # one parameter more than Welch's two
+        level, left = raw["level"].values[rows], raw.values[rows].astype(float)
+        for part in half.half_masks:
+            slope, constant = np.polyfit(level[part], left[part], 1)
+            left[part] -= np.outer(level[part], slope) + constant
+        expected = stats.ttest_ind(left[half.in_a], left[half.in_b], equal_var=False).statistic * np.sqrt(35 / 38)
+        np.testing.assert_allclose(half.t, expected, rtol=1e-4, atol=1e-5)  # three parameters more than Welch's two
+
+
+def test_halves_of_a_half_are_no_opposites_where_a_confound_goes_with_the_condition():
+    r = []
+    for seed in range(30):
+        comparison = ts.Comparison(goes_with_the_condition(seed, n=80), "a", "b", confounds=["level"])
+        even, odd = next(comparison.halves(1, seed))[0].even_and_odd()
+        r.append(np.corrcoef(even.t, odd.t)[0, 1])
+    assert abs(np.mean(r)) < 0.1
+
+
+def test_halves_of_a_negative_control_of_a_comparison_with_confounds_are_refused():
+    data = goes_with_the_condition(0)
+    comparison = ts.Comparison(data, "a", "b", confounds=["level"])
+    control = ts.negative_controls(comparison)["random-labels"]
+    with pytest.raises(ValueError, match="take the halves of the comparison itself"):
+        next(control.halves(1))

@@ -1,4 +1,6 @@
 import numpy as np
+import pytest
+import xarray as xr
 from tests.cortex.planted import PROFILE, localizer, network_responses, of_language
 
 import toposheet as ts
@@ -50,3 +52,17 @@ def test_a_network_is_what_its_parts_are(topo):
     n_units = int((found.clusters > 0).sum())
     assert f"LanguageNetwork({n_units} of 288 units in 2 clusters)" in repr(found)
     assert "7 of 7 tests of the three criteria hold" in repr(found)
+
+
+def test_other_conditions_than_those_of_the_criteria_are_refused_by_name():
+    rng = np.random.default_rng(0)
+    units = {"tap": ["t"] * 64, "sheet": ["t"] * 64, "y": np.arange(64) // 8, "x": np.arange(64) % 8,
+             "spacing_mm": np.ones(64)}  # fmt: skip
+    coords = {name: ("unit", values) for name, values in units.items()}
+    data = rng.normal(size=(40, 64))
+    data[::2, :20] += 3
+    responses = xr.DataArray(
+        data, dims=("stimulus", "unit"), coords=coords | {"condition": ("stimulus", ["S", "N"] * 20)}
+    )
+    with pytest.raises(ValueError, match="no condition W, J: .* there are: N, S"):
+        ts.language_network(ts.Comparison(responses, "S", "N"), responses, permutations=5)

@@ -182,3 +182,9 @@ def test_a_text_that_is_too_long_names_file_and_row(model, topo, tokenizer, tmp_
 def test_the_number_of_tokens_travels_with_a_response(model, topo, stimuli, tokenizer):
     responses = ts.respond(ts.Subject(model, topo, tokenizer), stimuli)
     assert responses["n_tokens"].values.tolist() == [len(ids) for ids in tokenizer(stimuli["text"].tolist()).input_ids]
+
+
+def test_a_text_without_a_condition_is_refused_by_its_row(subject, stimuli):
+    stimuli.loc[3, "condition"] = None
+    with pytest.raises(ValueError, match="stimulus 3 has no condition"):
+        ts.respond(subject, stimuli)

@@ -75,7 +75,7 @@ class Comparison:
         self.name = contrast.name if name is None else name
         self.negative_control = ""
         self.fwhm_mm = 0.0
-        self.confounds = tuple(confounds)
+        self.confounds = (confounds,) if isinstance(confounds, str) else tuple(confounds)
         self.in_a: Bool[np.ndarray, " stimuli"] = conditions == contrast.a
         self.in_b: Bool[np.ndarray, " stimuli"] = conditions == contrast.b
         self.groups = dependent_stimuli(unadjusted, groups)
@@ -85,8 +85,9 @@ class Comparison:
         self.pairs = joined(partners, self.groups)
         self._unadjusted = unadjusted
         self._raw: Comparison | None = None
+        self._fitted_before = False
         self._readouts: weakref.WeakValueDictionary[float, Comparison] = weakref.WeakValueDictionary()
-        self.responses = without_confounds(unadjusted, confounds, self.in_a, self.in_b, self.half_masks)
+        self.responses = without_confounds(unadjusted, self.confounds, self.in_a, self.in_b, self.half_masks)
 
     def __repr__(self) -> str:
         readout = "raw" if self.fwhm_mm == 0 else f"readout {self.fwhm_mm:g} mm"
@@ -161,7 +162,7 @@ class Comparison:
         """Return the comparison of the even and of the odd texts of each condition, counted from 0; groups stay whole.
 
         Raises:
-            UserError: a condition has fewer than 6 texts.
+            UserError: a condition has fewer than 6 texts or pairs.
         """
         self._check_halves("stimuli", None)
         self._check_halves("independent pairs", self.pairs)
@@ -179,8 +180,14 @@ class Comparison:
             seed: Of the draws.
 
         Raises:
-            UserError: a condition has fewer than 6 texts, groups or pairs.
+            UserError: a condition has fewer than 6 texts, groups or pairs; a half has fewer than 20 texts a confound;
+                or this is a negative control of a comparison with confounds.
         """
+        if self.raw._fitted_before:
+            raise UserError(
+                f"the confounds of {self.name} were fitted before its texts got other labels: take the halves of the "
+                "comparison itself, and the negative controls of each half"
+            )
         self._check_halves("stimuli", None)
         self._check_halves("independent pairs", self.pairs)
         self._check_halves("groups of stimuli", self.groups)
@@ -201,7 +208,7 @@ class Comparison:
         raw = self.raw
         conditions = responses["condition"].values
         in_a, in_b = conditions == contrast.a, conditions == contrast.b
-        changes = {"in_a": in_a, "in_b": in_b, "pairs": None, "confounds": ()}
+        changes = {"in_a": in_a, "in_b": in_b, "pairs": None, "confounds": (), "_fitted_before": bool(raw.confounds)}
         return raw._with(
             responses=responses, _unadjusted=responses, contrast=contrast, negative_control=negative_control,
             **changes,
@@ -316,8 +323,7 @@ class Comparison:
         raw = self.raw
         part = raw._part(mask, raw._unadjusted if raw.confounds else raw.responses)
         check_groups(part.in_a, part.in_b, part.groups)
-        everything = np.ones(len(part.in_a), dtype=bool)
-        part.responses = without_confounds(part.responses, raw.confounds, part.in_a, part.in_b, [everything])
+        part.responses = without_confounds(part.responses, raw.confounds, part.in_a, part.in_b, part.half_masks)
         return part.readout(self.fwhm_mm)
 
     def _with(self, **changes: Any) -> Comparison:

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from toposheet.cortex.layout import check_coordinates
 from toposheet.errors import UserError
-from toposheet.stimuli.contrasts import Contrast
+from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
 
 SHARED_WORDS = "shared_words"
 
@@ -20,25 +20,41 @@ def compared(responses: xr.DataArray, contrast: Contrast) -> xr.DataArray:
     """Return the responses to the stimuli that a contrast compares, its column being their `condition`.
 
     Raises:
-        UserError: a column or condition does not exist (lists those there are), a condition has under 3 stimuli, a text
-            is in both, or a response is nan or infinite (names the tap and the first such stimulus).
+        UserError: a column or condition does not exist (lists those there are), a condition has under 3 stimuli, or a
+            response is nan or infinite (names the tap and the first such stimulus).
     """
-    stimuli = stimulus_table(responses)
-    contrast.check(stimuli)
-    kept = contrast.of(stimuli)
-    kept = kept[kept["condition"].isin([contrast.a, contrast.b])]
-    chosen = responses.isel(stimulus=kept.index.to_numpy()).transpose("stimulus", "unit")
-    chosen = chosen.assign_coords(condition=("stimulus", kept["condition"].to_numpy(dtype=str)))
-    check_finite(chosen)
-    return chosen
+    check_coordinates(responses, contrast.column, *(contrast.where or ())[:1])
+    if contrast.where is not None:
+        column, value = contrast.where
+        responses = responses.isel(stimulus=responses[column].values.astype(str) == value)
+    responses = responses.assign_coords(condition=("stimulus", responses[contrast.column].values.astype(str)))
+    in_a, in_b = condition_masks(responses, contrast.a, contrast.b)
+    return responses.transpose("stimulus", "unit").isel(stimulus=in_a | in_b)
 
 
-def stimulus_table(responses: xr.DataArray) -> pd.DataFrame:
-    """Return what responses say of their stimuli as a table, a row for each."""
-    columns = {str(name): values.values for name, values in responses.coords.items() if values.dims == ("stimulus",)}
-    table = pd.DataFrame(columns, index=pd.RangeIndex(responses.sizes["stimulus"]))
-    table.attrs["source"] = "the table of stimuli"
-    return table
+def condition_masks(
+    responses: xr.DataArray, a: str, b: str
+) -> tuple[Bool[np.ndarray, " stimuli"], Bool[np.ndarray, " stimuli"]]:
+    """Return which stimuli are in condition `a` and which in `b`.
+
+    Raises:
+        UserError: see `compared`.
+    """
+    check_coordinates(responses, "condition")
+    conditions = responses["condition"].values
+    masks = []
+    for name in (a, b):
+        mask = conditions == name
+        if not mask.any():
+            names = ", ".join(map(str, dict.fromkeys(conditions.tolist())))
+            raise UserError(f"there is no condition {name!r}; the conditions are: {names}")
+        if mask.sum() < MIN_TEXTS:
+            raise UserError(f"the condition {name!r} has {mask.sum()} stimuli: a contrast needs at least {MIN_TEXTS}")
+        masks.append(mask)
+    if a == b:
+        raise UserError(f"the contrast compares {a!r} with itself")
+    check_finite(responses)
+    return masks[0], masks[1]
 
 
 def check_finite(responses: xr.DataArray) -> None:
@@ -76,9 +92,11 @@ def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.nda
             return None
         names = [str(name) for name, values in responses.coords.items() if values.dims == ("stimulus",)]
         raise UserError(f"the stimuli have no column {column!r}; they have: {', '.join(names)}")
-    values = responses[column].values.astype(str)
-    distinct = [f"{value} alone {n}" if value in ("", "nan") else value for n, value in enumerate(values.tolist())]
-    return np.unique(distinct, return_inverse=True)[1]
+    values = responses[column].values
+    alone = pd.isna(values) | (values.astype(str) == "")
+    distinct = [("alone", str(n)) if alone[n] else ("", str(value)) for n, value in enumerate(values.tolist())]
+    numbers = {value: number for number, value in enumerate(sorted(set(distinct)))}
+    return np.array([numbers[value] for value in distinct])
 
 
 def check_pairs(

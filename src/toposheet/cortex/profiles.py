@@ -30,6 +30,7 @@ CRITERIA = Table(
      "z": "number", "p": "number", "holds": "flag"},
     "a test of one of TopoLM's three criteria",
 )  # fmt: skip
+CONDITIONS = ("S", "W", "J", "N")
 BRAIN = (("S", "W"), ("S", "J"), ("W", "N"), ("J", "N"))  # each larger than the other in the human language network
 
 
@@ -143,6 +144,12 @@ def criteria(
         Columns `criterion, measure, value, null_mean, null_sd, z, p, holds`. The null is the place-null of clusters and
         the label-null of consistency; `holds` is p <= 0.05 and the value positive.
     """
+    conditions = set(responses["condition"].values.tolist())
+    if missing := [name for name in CONDITIONS if name not in conditions]:
+        raise UserError(
+            f"the responses have no condition {', '.join(missing)}: the criteria are about sentences (S), word lists "
+            f"(W), Jabberwocky (J) and non-word lists (N); there are: {', '.join(map(str, sorted(conditions)))}"
+        )
     rows: list[dict[str, object]] = []
 
     def add(criterion: str, measure: str, value: float, p: float, **null: float) -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison
 from toposheet.cortex.draws import UnitMaps, label_draws, place_draws, unit_maps
 from toposheet.cortex.layout import TapLayout
-from toposheet.cortex.map_statistics import MAP_STATISTICS, TapMaps
+from toposheet.cortex.map_statistics import MAP_STATISTICS, MapStatistic, TapMaps
 from toposheet.results import Kind, Table
 from toposheet.settings import MIN_SIZE, check_permutations
 from toposheet.stats import against_null
@@ -154,7 +154,8 @@ def _statistics(
     maps: UnitMaps, taps: Sequence[TapLayout], contiguity: str, min_size: int
 ) -> dict[str, Float[np.ndarray, "*draws taps"]]:
     """Return each statistic over (..., taps)."""
-    entries, columns = MAP_STATISTICS.items(), []
+    entries: list[tuple[str, MapStatistic]] = sorted(MAP_STATISTICS.items(), key=lambda item: item[1].place)
+    columns = []
     for tap in taps:
         t, q, even, odd = (tap.map(values) for values in (maps.t, maps.q, maps.even, maps.odd))
         of_tap = TapMaps(t, q, even, odd, q < SIGNIFICANT, contiguity, min_size)

@@ -45,7 +45,7 @@ def stacked(values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None =
         shapes: Height and width of each sheet, see `on_sheets`.
     """
     maps = on_sheets(values, shapes)
-    height, width = np.max([grid.shape[-2:] for grid in maps.values()], axis=0)
+    height, width = np.max([grid.shape[-2:] for grid in maps.values()], axis=0).tolist()
     padded = [_padded(grid, height, width) for grid in maps.values()]
     first = next(iter(maps.values()))
     spacing_mm = [grid.attrs["spacing_mm"] for grid in maps.values()]

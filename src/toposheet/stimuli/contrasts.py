@@ -60,11 +60,6 @@ class Contrast:
                 )
         if self.a == self.b:
             raise UserError(f"the contrast compares {self.a!r} with itself")
-        if "text" in kept:
-            self._check_texts(kept, source)
-
-    def _check_texts(self, kept: pd.DataFrame, source: str) -> None:
-        """Refuse a text that is in both conditions."""
         rows: dict[str, dict[str, object]] = {name: {} for name in (self.a, self.b)}
         of_file = kept.index + 2 if pd.api.types.is_integer_dtype(kept.index) else kept.index
         for row, text, condition in zip(of_file.tolist(), kept["text"], kept["condition"], strict=True):

@@ -100,6 +100,11 @@ def _check_columns(stimuli: pd.DataFrame) -> None:
     if not stimuli.columns.is_unique:
         twice = stimuli.columns[stimuli.columns.duplicated()][0]
         raise UserError(f"the stimuli have the column {twice!r} twice: rename one")
+    if (missing := stimuli["condition"].isna().to_numpy()).any():
+        raise UserError(
+            f"{_where(stimuli, int(missing.argmax()))} has no condition: give it one, or read the file with "
+            "toposheet.read_stimuli, to which nan is a name"
+        )
     if len(stimuli) == 0:
         raise UserError("there are no stimuli: the table is empty")
 

@@ -105,7 +105,9 @@ class Subject:
         """
         if self.interventions and _RUNNING.get(self._model) is not self:
             names = ", ".join(intervention.name for intervention in self.interventions)
-            raise UserError(f"the interventions ({names}) act only inside `with subject.running() as model`")
+            raise UserError(
+                f"the interventions ({names}) act only inside `with subject.running() as model`, of this very subject"
+            )
         return self._model
 
     def __call__(self, input_ids: Int[Tensor, "batch time"], **options: Any) -> Float[Tensor, "batch time vocab"]:

@@ -43,7 +43,7 @@ def read_topography(folder: Path) -> Topography:
     """
     for name in (DESCRIPTION, PLACES):
         if not (folder / name).is_file():
-            raise UserError(f"{folder} has no {name}: its model has no sheets")
+            raise UserError(f"{folder} has no {name}: its model has no sheets; toposheet.attach gives it some")
     try:
         description = read_description(folder)
         if description["format"] != FORMAT:

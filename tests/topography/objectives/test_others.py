@@ -156,3 +156,10 @@ def test_a_tap_without_a_linear_layer_is_refused(model, topo):
     wrong = ts.Topography.per_tap(model, ["transformer.h.*.ln_1"])
     with pytest.raises(ValueError, match=r"transformer.h.0.ln_1 has no linear layer"):
         wrong.weights(model)
+
+
+def test_what_was_recorded_is_refused_by_an_objective_on_weights(subject):
+    with subject.record() as activations:
+        subject(torch.zeros((1, 4), dtype=torch.long))
+    with pytest.raises(ValueError, match="topoloss is an objective on weights"):
+        ts.spatial_loss(activations, subject.topography, objective="topoloss")

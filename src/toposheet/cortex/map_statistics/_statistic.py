@@ -51,7 +51,9 @@ class MapStatistic:
     Args:
         of: Returns one value for each map of a stack: (..., y, x) to (...). nan where it is not defined.
         what: What it says, in a sentence.
+        place: Where it stands in tables: statistics are in the order of this number.
     """
 
     of: Callable[[TapMaps], Float[np.ndarray, "*draws"]]
     what: str
+    place: int = 100

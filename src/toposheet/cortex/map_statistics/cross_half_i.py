@@ -16,4 +16,5 @@ def _of(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 STATISTIC = MapStatistic(
     of=_of,
     what="bivariate Moran's I between the maps of the even and of the odd texts of each condition",
+    place=20,
 )

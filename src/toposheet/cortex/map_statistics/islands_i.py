@@ -16,4 +16,5 @@ def _of(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 STATISTIC = MapStatistic(
     of=_of,
     what="Moran's I of the significant units alone; nan where under 10 % or 30 units of a tap are significant",
+    place=30,
 )

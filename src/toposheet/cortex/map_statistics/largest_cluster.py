@@ -16,4 +16,5 @@ def _of(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 STATISTIC = MapStatistic(
     of=_of,
     what="units of the largest cluster of adjacent significant units of one sign",
+    place=60,
 )

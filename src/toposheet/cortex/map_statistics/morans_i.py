@@ -16,4 +16,5 @@ def _of(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 STATISTIC = MapStatistic(
     of=_of,
     what="spatial autocorrelation of t (Moran 1950), queen contiguity, nothing thresholded",
+    place=10,
 )

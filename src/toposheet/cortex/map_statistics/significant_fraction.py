@@ -16,4 +16,5 @@ def _of(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 STATISTIC = MapStatistic(
     of=_of,
     what="units with q < 0.05, Benjamini-Hochberg over all taps jointly",
+    place=40,
 )

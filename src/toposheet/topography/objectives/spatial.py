@@ -23,6 +23,7 @@ from toposheet.topography.objectives.statistics import (
     responses_of,
 )
 from toposheet.topography.objectives.windows import Windows
+from toposheet.topography.taps import Activations
 from toposheet.topography.topography import Topography
 
 
@@ -122,6 +123,8 @@ def spatial_losses(
     """
     chosen = objective_named(objective)
     if isinstance(chosen, OnWeights):
+        if isinstance(activations, Activations):
+            raise UserError(f"{objective} is an objective on weights: give it topography.weights(model)")
         weights = responses_of(activations, topo)
         refuse_without_gradient(activations, topo)
         losses = {}
