@@ -102,6 +102,7 @@ def test_a_command_is_listed_and_runs_and_a_broken_plug_in_is_named_and_hides_no
     assert "hello" in toposheet("--help").stdout
 
 
+@pytest.mark.slow
 def test_a_source_an_architecture_an_objective_and_a_recipe_train_and_a_set_a_statistic_and_a_section_report(
     toposheet, tmp_path
 ):
