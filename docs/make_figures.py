@@ -7,9 +7,9 @@ from pathlib import Path
 
 from toposheet import demo, recipes
 from toposheet.cache import cache_folder
-from toposheet.report import Page, compute, folder, write_report
+from toposheet.report import compute, folder, with_control, write_report
 from toposheet.stimuli.studies import synthetic_battery
-from toposheet.subject import load, local_folder
+from toposheet.subject import load
 
 HERE = Path(__file__).parent
 OF_DEMO = ("losses.png", "map-sentence-nonword.png", "map-sentence-nonword-random-labels.png", "clustering.png")
@@ -29,10 +29,10 @@ def main() -> None:
 
 def report_of_small(out: Path) -> None:
     """Write the report of the shipped pair."""
-    models = {"topographic": "small", "control": "small-control"}
-    results = compute(models, synthetic_battery(load("small").reader), cache=cache_folder())
-    folder.write(results, out)
-    write_report(Page(results, {name: local_folder(model) for name, model in models.items()}), out)
+    subject = load("small")
+    analysis = compute(with_control(subject), synthetic_battery(subject.reader), cache=cache_folder())
+    folder.write(analysis.results, out)
+    write_report(analysis, out)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 
 from toposheet import demo, morans_i, recipes
 from toposheet.figures.files import save_figure
-from toposheet.report import Page, folder, write_figures
+from toposheet.report import Analysis, StudiedModel, folder, write_figures
 from toposheet.results import read_maps
 from toposheet.train.result import read_result
 
@@ -98,8 +98,9 @@ def test_every_contrast_of_interest_has_one_figure_of_raw_maps_and_readouts_and_
         return save_figure(figure, folder, name, stimuli)
 
     monkeypatch.setattr("toposheet.report.page.save_figure", save)
-    page = Page(folder.read(out), {name: out / name for name in ("topographic", "control")})
-    pictures = [picture for shown in write_figures(page, tmp_path).values() for picture in shown]
+    models = [StudiedModel(name, out / name) for name in ("topographic", "control")]
+    analysis = Analysis(folder.read(out), models)
+    pictures = [picture for shown in write_figures(analysis, tmp_path).values() for picture in shown]
     of_maps = {name: figure for name, figure in drawn.items() if name.startswith("map-")}
     names = ["sentence-nonword", "noun-verb", "words-noun-verb", "concrete-noun-verb-and-abstract-noun-verb"]
     names += ["concrete-abstract", "pairs-noun-verb", "sentence-nonword-random-labels"]

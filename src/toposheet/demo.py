@@ -14,9 +14,9 @@ import pandas as pd
 from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
-from toposheet.report import Check, Page, compute, folder, write_report
-from toposheet.report.compute import what_decides
-from toposheet.report.page import PAGE
+from toposheet.report import Analysis, Check, StudiedModel, compute, folder, write_report
+from toposheet.report.computing import what_decides
+from toposheet.report.page import REPORT
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS, SUMMARY_OF_MODELS
 from toposheet.results import FACTS, MAPS, Results, read_facts
 from toposheet.settings import Settings
@@ -63,6 +63,7 @@ def run(
         KeyboardInterrupt: the run was interrupted; calling again goes on.
     """
     folders = {name: out / name for name in ("topographic", "control")}
+    models = [StudiedModel(name, path, is_control=name == "control") for name, path in folders.items()]
     text, stimuli_file = out / "text", out / STIMULI
     settings = Settings(permutations=permutations, seed=recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
@@ -91,13 +92,13 @@ def run(
     trained = [model / RESULT for model in folders.values()]
     computed = [out / name for name in (SUMMARY_OF_MODELS.file, MAPS, STATISTICS_OF_MODELS.file, FACTS)]
     if _stale(computed, trained) or _differs(what_decides(battery, settings), read_facts(out)):
-        folder.write(compute(folders, battery, settings=settings), out)
+        folder.write(compute(models, battery, settings=settings).results, out)
 
     say("5/5 report")
     results = folder.read(out)
     checks = expectations(results, {name: read_result(model) for name, model in folders.items()})
-    if _stale([out / PAGE], computed):
-        write_report(Page(results, folders, checks), out)
+    if _stale([out / REPORT], computed):
+        write_report(Analysis(results, models, checks), out)
     return checks
 
 

@@ -6,8 +6,8 @@ import shutil
 import pandas as pd
 import pytest
 
-from toposheet.report.page import tables_of_report
-from toposheet.report.side_by_side import SIDE_BY_SIDE
+from toposheet.report import folder as report_folder
+from toposheet.report.groups import SIDE_BY_SIDE
 from toposheet.subject.folders import SHIPPED
 
 ODD = ("0", "007", "2.5", "nan", "None", "True")
@@ -23,7 +23,7 @@ def models(tmp_path, monkeypatch, folder):
 
 def read(out, name):
     """Return every table of a report, in which a model is called `run0`."""
-    tables = {table.file: table.read(out) for table in tables_of_report() if (out / table.file).is_file()}
+    tables = {table.file: table.read(out) for table in report_folder.tables() if (out / table.file).is_file()}
     return {file: table.replace({"model": {name: "run0"}}) for file, table in tables.items()}
 
 

@@ -14,8 +14,8 @@ from toposheet.figures.files import save_figure
 
 def test_figures_name_the_file_of_their_stimuli(ran, tmp_path, folder, sentences, monkeypatch):
     notes = []
-    for module in ("page", "localizing", "side_by_side"):
-        file = import_module(f"toposheet.report.{module}")  # `report` has functions of some of these names
+    for module in ("page", "localizing", "groups"):
+        file = import_module(f"toposheet.report.{module}")
         noting = lambda *arguments: notes.append(arguments[3]) or save_figure(*arguments)  # noqa: E731
         monkeypatch.setattr(file, "save_figure", noting)
     made = tmp_path / "made.csv"

@@ -4,7 +4,7 @@ import pytest
 import xarray as xr
 from matplotlib.collections import LineCollection
 
-from toposheet.figures.network import language_network
+from toposheet.figures.network import network_figure
 
 
 def profile(responses):
@@ -30,7 +30,7 @@ def figure():
     clusters["one"].loc["h.1.mlp"][0, 0] = 1
     clusters["one"].loc["h.1.mlp"][0, 1] = 2
     of_one = profile({"network": [0.2, 0.4, 0.6, 0.8], "1": [0.1, 0.2, 0.3, 1.9]})
-    return language_network(t, clusters, {"one": of_one, "two": profile({})}, "S:N")
+    return network_figure(t, clusters, {"one": of_one, "two": profile({})}, "S:N")
 
 
 def test_profiles_are_bars_with_the_interval_of_each_condition_and_a_line_for_each_cluster(figure):

@@ -9,11 +9,11 @@ from matplotlib.text import Text
 
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.figures.clustering import clustering, clustering_bars
-from toposheet.figures.comparison import comparison
 from toposheet.figures.curves import correlation_curves, loss_curves, trajectory
+from toposheet.figures.groups import group_intervals
 from toposheet.figures.maps import contrast_maps
-from toposheet.figures.network import language_network, outlined_maps
-from toposheet.report.side_by_side import COMPARED, compared
+from toposheet.figures.network import network_figure, outlined_maps
+from toposheet.report.groups import COMPARED, group_statistics
 
 CONTRASTS = ("sentence:nonword", "noun:verb", "concrete noun:verb", "abstract noun:verb", "a longer name:another one")
 SIZES = {
@@ -41,15 +41,15 @@ def figure_of(name, tables, maps, models, layers, contrasts):
         conditions = pd.DataFrame({"condition": list("SWJN"), "response": 0.5, "low": 0.4, "high": 0.6, "n_units": 99})
         profile = pd.concat([conditions.assign(cluster=str(name)) for name in ("network", 1, 2)])
         clusters = (raw > 1).isel(model=0, drop=True).astype(float)
-        return language_network(raw, dict.fromkeys(models, clusters), dict.fromkeys(models, profile), contrasts[-1])
+        return network_figure(raw, dict.fromkeys(models, clusters), dict.fromkeys(models, profile), contrasts[-1])
     if name == "localizer":
         grids = {sheet: raw.sel(sheet=sheet).isel(model=0) for sheet in raw["sheet"].values}
         return outlined_maps(grids, {sheet: grid > 1 for sheet, grid in grids.items()}, contrasts[-1])
     if name == "comparison":
         every = pd.concat([long.assign(statistic=statistic) for statistic in COMPARED])
         every = pd.concat([every, *(every.assign(negative_control=control) for control in NEGATIVE_CONTROLS)])
-        table = compared(every, {model: [model] for model in models}, resamples=20)
-        return comparison(table, COMPARED, [*NEGATIVE_CONTROLS])
+        table = group_statistics(every, {model: [model] for model in models}, resamples=20)
+        return group_intervals(table, COMPARED, [*NEGATIVE_CONTROLS])
     if name == "trajectory":
         taken = [
             table.assign(update=update, cross_half_i=0.2, significant_fraction=0.3) for update in (0, 1, 500, 20000)

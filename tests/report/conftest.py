@@ -4,7 +4,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from toposheet import Subject, Topography
-from toposheet.report import compute
+from toposheet.report import StudiedModel, compute
 from toposheet.settings import Settings
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.studies import Battery, Study
@@ -51,6 +51,12 @@ def told():
 
 
 @pytest.fixture(scope="session")
-def results(subjects, battery, told):
+def models(subjects):
+    """The two as models of a report."""
+    return [StudiedModel(name, subject) for name, subject in subjects.items()]
+
+
+@pytest.fixture(scope="session")
+def results(models, battery, told):
     """What a report of the two models computes."""
-    return compute(subjects, battery, settings=SETTINGS, progress=lambda *arguments: told.append(arguments))
+    return compute(models, battery, settings=SETTINGS, progress=lambda *arguments: told.append(arguments)).results

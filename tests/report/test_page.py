@@ -2,21 +2,21 @@ import re
 
 import pytest
 
+from toposheet import save
 from toposheet.errors import UserError
-from toposheet.report import Check, Page, write_figures, write_report
-from toposheet.report.page import check_histories
+from toposheet.report import Analysis, Check, StudiedModel, compute, write_figures, write_report
 
 
 @pytest.fixture(scope="module")
-def page(results, subjects):
-    return Page(results, dict.fromkeys(subjects), [Check("a < b & c", 0.5, "< 1", True), Check("d", 2.0, "< 1", False)])
+def analysis(results, models):
+    return Analysis(results, models, [Check("a < b & c", 0.5, "< 1", True), Check("d", 2.0, "< 1", False)])
 
 
 @pytest.fixture(scope="module")
-def out(page, tmp_path_factory):
+def out(analysis, tmp_path_factory):
     """The folder of a report."""
     out = tmp_path_factory.mktemp("report")
-    write_report(page, out)
+    write_report(analysis, out)
     return out
 
 
@@ -64,8 +64,8 @@ def test_every_figure_is_in_the_page_and_in_the_folder_of_figures(out, html):
     assert {"network.png", "map-S-N.png", "clustering.png", "clustering-mean.png", "correlation.png"} <= files
 
 
-def test_figures_belong_to_the_section_that_draws_them(page, tmp_path):
-    pictures = write_figures(page, tmp_path)
+def test_figures_belong_to_the_section_that_draws_them(analysis, tmp_path):
+    pictures = write_figures(analysis, tmp_path)
     assert [picture.name for picture in pictures["network"]] == ["network"]
     assert [picture.name for picture in pictures["responses"]] == ["correlation"]
     assert pictures["learning"] == []
@@ -75,28 +75,31 @@ def test_figures_belong_to_the_section_that_draws_them(page, tmp_path):
             assert picture.sentence.endswith(".")
 
 
-def test_results_without_negative_controls_have_no_section_about_them(results, subjects, tmp_path):
+def test_results_without_negative_controls_have_no_section_about_them(results, models, tmp_path):
     tables = {
         table: frame[frame["negative_control"] == ""] if "negative_control" in frame else frame
         for table, frame in results.tables.items()
     }
     maps = results.maps.sel(negative_control=[""])
-    plain = Page(type(results)(tables, maps, results.facts), dict.fromkeys(subjects))
+    plain = Analysis(type(results)(tables, maps, results.facts), models)
     assert "Negative controls" not in headings(write_report(plain, tmp_path).read_text())
     assert not list((tmp_path / "figures").glob("*random-labels*"))
 
 
-def test_a_damaged_history_is_named(tmp_path):
+def test_a_damaged_history_is_named_before_anything_is_computed(subjects, battery, tmp_path):
+    save(tmp_path, subjects["007"])
     (tmp_path / "training.json").write_text("[]")
+    models, told = [StudiedModel("007", subjects["007"]), StudiedModel("damaged", tmp_path)], []
     with pytest.raises(UserError, match=r"training\.json lacks recipe"):
-        check_histories([tmp_path])
+        compute(models, battery, progress=lambda *arguments: told.append(arguments))
+    assert not told
 
 
-def test_figures_of_an_earlier_report_go_and_nothing_outside_of_their_folder(page, tmp_path):
+def test_figures_of_an_earlier_report_go_and_nothing_outside_of_their_folder(analysis, tmp_path):
     (tmp_path / "figures").mkdir()
     for name in ("figures/map-old.png", "figures/mine.png", "mine.txt"):
         (tmp_path / name).write_text("before")
     (tmp_path / "figures" / ".figures").write_text("map-old.png\n../mine.txt\n\n")
-    write_figures(page, tmp_path)
+    write_figures(analysis, tmp_path)
     assert not (tmp_path / "figures" / "map-old.png").exists()
     assert (tmp_path / "figures" / "mine.png").read_text() == (tmp_path / "mine.txt").read_text() == "before"

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from toposheet.report import SECTIONS, Drawing, Section, compute, sections
+from toposheet.report import SECTIONS, Drawing, Section, StudiedModel, compute, sections
 from toposheet.report.section import sections_in_order
 from toposheet.results import Table
 from toposheet.settings import Settings
@@ -68,7 +68,7 @@ def test_a_section_that_does_not_declare_its_table_is_a_fault_of_the_section(sub
     SECTIONS.register("undeclared", Section(26, PARTIAL, view, of_study=of_study))
     try:
         with pytest.raises(AssertionError, match=r"fills longest\.csv and does not declare it"):
-            compute({"007": subjects["007"]}, battery, settings=Settings(permutations=2, controls=False))
+            compute([StudiedModel("007", subjects["007"])], battery, settings=Settings(permutations=2, controls=False))
     finally:
         SECTIONS.unregister("undeclared")
 

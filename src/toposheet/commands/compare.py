@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -33,20 +34,22 @@ def compare(
         settings: How responses are read and analysed.
     """
     check_out(out)
-    from toposheet.commands._report import computed, print_left_out
-    from toposheet.report import side_by_side
-    from toposheet.report.side_by_side import grouped
-    from toposheet.subject import load
+    from toposheet.cache import cache_folder
+    from toposheet.commands._report import print_left_out
+    from toposheet.progress import shown
+    from toposheet.report import compute, folder, grouped, side_by_side
 
-    groups = grouped(models)
-    every = {name: model for members in groups.values() for name, model in members.items()}
-    subject = load(next(iter(every.values())))
+    first, *others = grouped(models)
+    subject = first.open()
     battery = read_battery(stimuli, subject, contrast, options)
-    page = computed(every, subject, battery, out, settings)
-    found = side_by_side(page.results, {group: list(members) for group, members in groups.items()}, seed=settings.seed)
+    opened = [replace(first, source=subject), *others]
+    with shown("study") as progress:
+        analysis = compute(opened, battery, settings=settings, cache=cache_folder(), progress=progress)
+    folder.write(analysis.results, out)
+    found = side_by_side(analysis, seed=settings.seed)
     found.write(out)
     print(found)
-    print_left_out(page.results)
+    print_left_out(analysis.results)
     print(f"The comparison: {out.resolve()} (compare.csv, statistics.csv, figures)")
 
 

@@ -33,19 +33,24 @@ def ledger(
         settings: How responses are read and analysed.
     """
     check_out(out)
-    from toposheet.commands._report import computed, print_left_out, with_control
-    from toposheet.report.ledger import PAGE
-    from toposheet.report.ledger import ledger as against_published
+    from toposheet.cache import cache_folder
+    from toposheet.commands._report import print_left_out
+    from toposheet.progress import shown
+    from toposheet.report import compute, folder, with_control
+    from toposheet.report import ledger as against_published
     from toposheet.subject import load
 
     subject = load(model)
     battery = read_battery(stimuli, subject, (), StimulusOptions(data=data), pairs)
-    page = computed(with_control(model, control), subject, battery, out, settings)
-    found = against_published(page)
-    found.write(out)
+    models = with_control(subject, control)
+    with shown("study") as progress:
+        analysis = compute(models, battery, settings=settings, cache=cache_folder(), progress=progress)
+    folder.write(analysis.results, out)
+    found = against_published(analysis)
+    page = found.write(out)
     print(found)
-    print_left_out(page.results)
-    print(f"The ledger: {(out / PAGE).resolve()} (and ledger.csv)")
+    print_left_out(analysis.results)
+    print(f"The ledger: {page.resolve()} (and ledger.csv)")
 
 
 COMMAND = Command(place=80, parser=ledger)

@@ -29,17 +29,22 @@ def map_contrasts(
         settings: How responses are read and analysed.
     """
     check_out(out)
-    from toposheet.commands._report import computed, print_summary
-    from toposheet.report import write_figures
+    from toposheet.cache import cache_folder
+    from toposheet.commands._report import print_summary
+    from toposheet.progress import shown
+    from toposheet.report import StudiedModel, compute, folder, write_figures
     from toposheet.stimuli.studies import battery_of_table
     from toposheet.subject import load
 
     subject = load(model)
     table = read_table(stimuli, subject, options)
     battery = battery_of_table(stimuli, table, read_contrasts(table, contrast, options))
-    page = computed({subject.name: model}, subject, battery, out, settings)
-    write_figures(page, out)
-    print_summary(page.results)
+    models = [StudiedModel(subject.name, subject)]
+    with shown("study") as progress:
+        analysis = compute(models, battery, settings=settings, cache=cache_folder(), progress=progress)
+    folder.write(analysis.results, out)
+    write_figures(analysis, out)
+    print_summary(analysis.results)
     print(f"\nThe maps: {out.resolve()} (summary.csv, statistics.csv, maps.nc, clusters.csv, figures)")
 
 

@@ -35,16 +35,21 @@ def report(
         settings: How responses are read and analysed.
     """
     check_out(out)
-    from toposheet.commands._report import computed, print_summary, with_control
-    from toposheet.report import write_report
+    from toposheet.cache import cache_folder
+    from toposheet.commands._report import print_summary
+    from toposheet.progress import shown
+    from toposheet.report import compute, folder, with_control, write_report
     from toposheet.subject import load
 
     subject = load(model)
     battery = read_battery(stimuli, subject, contrast, options, pairs)
-    page = computed(with_control(model, control), subject, battery, out, settings)
-    html = write_report(page, out)
-    print_summary(page.results)
-    print(f"\nThe report: {html.resolve()}")
+    models = with_control(subject, control)
+    with shown("study") as progress:
+        analysis = compute(models, battery, settings=settings, cache=cache_folder(), progress=progress)
+    folder.write(analysis.results, out)
+    page = write_report(analysis, out)
+    print_summary(analysis.results)
+    print(f"\nThe report: {page.resolve()}")
 
 
 COMMAND = Command(place=70, parser=report)

@@ -13,7 +13,7 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int
 
 from toposheet.cortex.confounds import without_confounds
-from toposheet.cortex.design import SHARED_WORDS, check_pairs, compared, dependent_stimuli, joined
+from toposheet.cortex.design import SHARED_WORDS, check_pairs, compared_responses, dependent_stimuli, linked_pairs
 from toposheet.cortex.layout import TapLayout, tap_layouts
 from toposheet.cortex.readout import sampled
 from toposheet.errors import UserError
@@ -69,7 +69,7 @@ class Comparison:
         if isinstance(a, Contrast) == (b is not None):
             raise UserError("name two conditions, Comparison(responses, a, b), or give one Contrast")
         contrast = a if isinstance(a, Contrast) else Contrast(a, str(b))
-        unadjusted = compared(responses, contrast)
+        unadjusted = compared_responses(responses, contrast)
         conditions = unadjusted["condition"].values
         self.contrast = contrast
         self.name = contrast.name if name is None else name
@@ -82,7 +82,7 @@ class Comparison:
         check_groups(self.in_a, self.in_b, self.groups, str(groups))
         partners = dependent_stimuli(unadjusted, pairs)
         check_pairs(partners, self.in_a, self.in_b)
-        self.pairs = joined(partners, self.groups)
+        self.pairs = linked_pairs(partners, self.groups)
         self._unadjusted = unadjusted
         self._raw: Comparison | None = None
         self._fitted_before = False

@@ -16,7 +16,7 @@ from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
 SHARED_WORDS = "shared_words"
 
 
-def compared(responses: xr.DataArray, contrast: Contrast) -> xr.DataArray:
+def compared_responses(responses: xr.DataArray, contrast: Contrast) -> xr.DataArray:
     """Return the responses to the stimuli that a contrast compares, its column being their `condition`.
 
     Raises:
@@ -38,7 +38,7 @@ def condition_masks(
     """Return which stimuli are in condition `a` and which in `b`.
 
     Raises:
-        UserError: see `compared`.
+        UserError: see `compared_responses`.
     """
     check_coordinates(responses, "condition")
     conditions = responses["condition"].values
@@ -117,7 +117,7 @@ def check_pairs(
         )
 
 
-def joined(
+def linked_pairs(
     pairs: Int[np.ndarray, " stimuli"] | None, groups: Int[np.ndarray, " stimuli"] | None
 ) -> Int[np.ndarray, " stimuli"] | None:
     """Return which stimuli can only change conditions, and halves, together: pairs that share a group are joined.

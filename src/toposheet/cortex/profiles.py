@@ -78,6 +78,19 @@ def profiles(
     return PROFILES.frame(rows)
 
 
+def responds_more(profile: pd.DataFrame, larger: str, smaller: str) -> float:
+    """Return the p of a group of units responding more to one condition than to another: Welch's test, one-sided.
+
+    Args:
+        profile: The rows of `profiles` of one group, which say mean, standard deviation and number of texts.
+        larger: The condition that should have the larger response.
+        smaller: The other.
+    """
+    rows = profile.set_index("condition").loc[[larger, smaller], ["response", "sd", "n_texts"]].to_numpy(dtype=float)
+    _, p = np.asarray(scipy_stats.ttest_ind_from_stats(*rows.ravel(), equal_var=False, alternative="greater"))
+    return float(p)
+
+
 def consistency(responses: xr.DataArray, clusters: xr.DataArray, *, permutations: int = 99, seed: int = 0) -> pd.Series:
     """Return how alike the profiles of clusters are: the mean Pearson correlation over all pairs of them.
 

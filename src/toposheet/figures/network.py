@@ -19,7 +19,7 @@ _LAYERS = 8  # in a line
 _HEADING, _SCALE, _PROFILE = 0.28, 0.9, 2.5  # inches: above a model, for the colour bar, for the profile
 
 
-def language_network(
+def network_figure(
     t: xr.DataArray, clusters: Mapping[str, xr.DataArray], profiles: Mapping[str, pd.DataFrame], contrast: str
 ) -> Figure:
     """Return maps of the localizer with the outlines of its clusters, and the response profile beside them.

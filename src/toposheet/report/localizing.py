@@ -52,8 +52,9 @@ class Localized:
         rule = self.localizer.attrs["rule"]
         return f"{rule}: {n_selected:,} of {n_units:,} units ({n_selected / n_units:.1%})\n{held_out}"
 
-    def write(self, out: Path) -> None:
+    def write(self, out: str | Path) -> None:
         """Write `localizer.nc`, `cross_validated.csv` and the figure to a folder."""
+        out = Path(out)
         with folder_aside(out / FIGURES) as aside:
             save_figure(self.figure, aside, "localizer", self.stimuli)
         with folder_aside(out) as aside:

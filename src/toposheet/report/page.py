@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +13,12 @@ from markupsafe import Markup, escape
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.numbers import number
 from toposheet.files import folder_aside, write_file
-from toposheet.report.section import Drawing, Page, sections_in_order
+from toposheet.report.analysis import Analysis
+from toposheet.report.section import Drawing, sections_in_order
 from toposheet.report.sections.stimuli import TEXTS
-from toposheet.results import Table
-from toposheet.train.log import METRICS, read_metrics
-from toposheet.train.result import read_result
-from toposheet.train.snapshots import read_snapshots
 from toposheet.version import __version__
 
-PAGE, FIGURES = "report.html", "figures"
+REPORT, FIGURES = "report.html", "figures"
 
 
 @dataclass(frozen=True)
@@ -43,42 +40,23 @@ class Picture:
     inches: float
 
 
-def tables_of_report() -> list[Table]:
-    """Return every table that a section adds to the results."""
-    return [table for section in sections_in_order().values() for table in section.tables]
-
-
-def check_histories(folders: Iterable[Path]) -> None:
-    """Refuse models whose folders say in damaged files how they were trained, before anything is computed.
-
-    Args:
-        folders: The folders of the models.
-
-    Raises:
-        UserError: a file is damaged; the message names it.
-    """
-    for folder in folders:
-        read_result(folder)
-        read_metrics(folder / METRICS)
-        read_snapshots(folder)
-
-
-def write_figures(page: Page, out: Path) -> dict[str, list[Picture]]:
+def write_figures(analysis: Analysis, out: str | Path) -> dict[str, list[Picture]]:
     """Write the figures of all sections as PNG and PDF, and return the pictures of each section.
 
     Figures of an earlier report that this one does not have are removed; other files stay.
 
     Args:
-        page: What is drawn.
+        analysis: What is drawn.
         out: The folder of the results; figures go to a folder in it.
     """
-    stimuli = stamp(page.results[TEXTS], page.facts["battery"])
+    out = Path(out)
+    stimuli = stamp(analysis.results[TEXTS], analysis.facts["battery"])
     pictures: dict[str, list[Picture]] = {}
     folder, listed = out / FIGURES, out / FIGURES / _LISTED
     earlier = listed.read_text().splitlines() if listed.is_file() else []
     with folder_aside(folder) as aside:
         for name, section in sections_in_order().items():
-            pictures[name] = [_written(drawing, aside, stimuli) for drawing in section.drawings(page)]
+            pictures[name] = [_written(drawing, aside, stimuli) for drawing in section.drawings(analysis)]
         written = {path.name for path in aside.iterdir()}
         (aside / _LISTED).write_text("".join(f"{name}\n" for name in sorted(written)))
     for name in {Path(line).name for line in earlier} - {"", *written}:
@@ -95,24 +73,25 @@ def _written(drawing: Drawing, folder: Path, stimuli: str) -> Picture:
     return Picture(drawing.name, drawing.title, drawing.sentence, png, drawing.figure.get_size_inches()[0])
 
 
-def write_report(page: Page, out: Path) -> Path:
+def write_report(analysis: Analysis, out: str | Path) -> Path:
     """Write `report.html` and the figures beside the results, and return the page's path.
 
     Args:
-        page: What is shown.
+        analysis: What is shown.
         out: The folder of the results.
     """
-    pictures = write_figures(page, out)
+    out = Path(out)
+    pictures = write_figures(analysis, out)
     environment = _environment({picture.name: picture for drawn in pictures.values() for picture in drawn})
-    common = {"models": page.models, "facts": page.facts, "version": __version__}
+    common = {"models": analysis.names, "facts": analysis.facts, "version": __version__}
     parts = []
     for name, section in sections_in_order().items():
-        if (view := section.view(page)) is not None:
+        if (view := section.view(analysis)) is not None:
             partial = environment.from_string(section.partial)
             parts.append(Markup(partial.render(**common, pictures=pictures[name], **view)))
     html = environment.get_template("report.html.jinja").render(**common, sections=parts)
-    write_file(out / PAGE, html)
-    return out / PAGE
+    write_file(out / REPORT, html)
+    return out / REPORT
 
 
 def _environment(pictures: Mapping[str, Picture]) -> jinja2.Environment:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,11 +12,11 @@ from matplotlib.figure import Figure
 
 from toposheet.cortex import Comparison
 from toposheet.registry import Registry
-from toposheet.results import Results, Table
+from toposheet.report.analysis import Analysis
+from toposheet.results import Table
 from toposheet.settings import Settings
 from toposheet.stimuli.studies import Battery, Study
 from toposheet.subject import Subject
-from toposheet.train.result import read_result
 
 Found = Mapping[Table, pd.DataFrame]
 
@@ -74,47 +72,6 @@ class Drawing:
     stimuli: str | None = None
 
 
-@dataclass(frozen=True)
-class Check:
-    """Something that a run should show: what, how much it is, the bound, and whether it holds."""
-
-    claim: str
-    value: float
-    bound: str
-    holds: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Page:
-    """What the sections of a page are made of.
-
-    Args:
-        results: Tables, maps and facts.
-        folders: The folder of each model, None for one that lies in none: what its training left is read there.
-        checks: What the run should show.
-    """
-
-    results: Results
-    folders: Mapping[str, Path | None]
-    checks: Sequence[Check] = ()
-
-    @property
-    def models(self) -> list[str]:
-        """What tables call the models."""
-        return list(self.folders)
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """What decided the numbers."""
-        return self.results.facts
-
-    @cached_property
-    def trained(self) -> dict[str, dict[str, Any]]:
-        """What the training of each model came to, of those that have it in their folders."""
-        results = {name: read_result(folder) for name, folder in self.folders.items() if folder is not None}
-        return {name: result for name, result in results.items() if result is not None}
-
-
 @dataclass(frozen=True, eq=False)
 class Section:
     """A section of the report.
@@ -135,8 +92,8 @@ class Section:
 
     place: int
     partial: str
-    view: Callable[[Page], Mapping[str, Any] | None]
-    drawings: Callable[[Page], Iterable[Drawing]] = lambda page: ()
+    view: Callable[[Analysis], Mapping[str, Any] | None]
+    drawings: Callable[[Analysis], Iterable[Drawing]] = lambda analysis: ()
     tables: Sequence[Table] = field(default=())
     of_study: Callable[[MeasuredStudy, Settings], Found] = lambda measured, settings: {}
     of_comparison: Callable[[Comparison, Settings], Found] = lambda comparison, settings: {}

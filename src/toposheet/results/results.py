@@ -47,13 +47,14 @@ class Results:
         """Return a table, None where the analysis has none."""
         return next((frame for known, frame in self.tables.items() if known.file == table.file), None)
 
-    def write(self, folder: Path, replaces: Iterable[str] = ()) -> None:
+    def write(self, folder: str | Path, replaces: Iterable[str] = ()) -> None:
         """Write the results to a folder: all of them, or none.
 
         Args:
             folder: Made where it is missing.
             replaces: Names of files that earlier results may have left there and that would now be wrong.
         """
+        folder = Path(folder)
         with folder_aside(folder) as aside:
             for table, frame in self.tables.items():
                 table.write(frame, aside)

@@ -13,7 +13,7 @@ from toposheet.stimuli.lexicon import lemmas, zipf
 from toposheet.stimuli.making.items import item_table
 from toposheet.stimuli.making.matched import Cell, matched
 from toposheet.stimuli.making.vocabulary import word_counts
-from toposheet.stimuli.measures import differences, p_of_difference
+from toposheet.stimuli.measures import group_means, p_of_difference
 from toposheet.stimuli.sets.language import language
 
 WORDS_IN_LIST = 3
@@ -86,7 +86,7 @@ def _noun_and_verb_lists(
     def p_values(chosen: dict[Cell, pd.DataFrame]) -> dict[str, float]:
         p = {name: p_of_difference([words[name] for words in chosen.values()]) for name in measures}
         lists = [pd.DataFrame({"text": _lists(words), "condition": part}) for (part, _), words in chosen.items()]
-        of_lists = differences(pd.concat(lists), n_tokens)
+        of_lists = group_means(pd.concat(lists), n_tokens)
         return p | dict(zip(of_lists["measure"] + " of lists", of_lists["p"], strict=True))
 
     chosen = matched(pools, measures, n * WORDS_IN_LIST, rng, p_values)

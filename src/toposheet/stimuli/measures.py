@@ -70,10 +70,10 @@ def matching(
         A row for each measure (letters, words, Zipf frequency, tokens): the mean ± sd of each group, and the p of a
         difference between any of them (`p_of_difference`; nan for a single one).
     """
-    return side_by_side(differences(stimuli, n_tokens, by))
+    return groups_as_columns(group_means(stimuli, n_tokens, by))
 
 
-def differences(
+def group_means(
     stimuli: pd.DataFrame, n_tokens: Callable[[str], int] | None = None, by: Sequence[str] = ("condition",)
 ) -> pd.DataFrame:
     """Return the numbers of `matching`: a row for each measure and group, columns `measure, group, mean, sd, p`.
@@ -99,8 +99,8 @@ def differences(
     return pd.DataFrame(rows, columns=["measure", "group", "mean", "sd", "p"])
 
 
-def side_by_side(found: pd.DataFrame) -> pd.DataFrame:
-    """Return `differences` with a row for each measure, its groups beside each other."""
+def groups_as_columns(found: pd.DataFrame) -> pd.DataFrame:
+    """Return `group_means` with a row for each measure, its groups beside each other."""
     rows = []
     for name, groups in found.groupby("measure", sort=False):
         spread = zip(groups["group"], groups["mean"], groups["sd"], strict=True)

@@ -1,5 +1,5 @@
 from toposheet.subject.checkpoint import attach, load, save
-from toposheet.subject.folders import check_model_folder, local_folder, shipped
+from toposheet.subject.folders import check_model_folder, local_folder, name_of, shipped
 from toposheet.subject.interventions import Effect, Intervention
 from toposheet.subject.respond import respond
 from toposheet.subject.subject import Subject
@@ -13,6 +13,7 @@ __all__ = [
     "check_model_folder",
     "load",
     "local_folder",
+    "name_of",
     "read_tokenizer",
     "respond",
     "save",

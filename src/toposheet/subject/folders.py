@@ -37,6 +37,11 @@ def local_folder(source: str | Path) -> Path:
     return snapshot(str(source))
 
 
+def name_of(source: str | Path) -> str:
+    """Return what tables call a model by default: the last part of its folder or hub id."""
+    return Path(source).resolve().name or "model"
+
+
 def check_model_folder(folder: Path) -> None:
     """Refuse a folder that holds no model.
 

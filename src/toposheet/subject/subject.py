@@ -22,6 +22,7 @@ from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.studies import own_stimuli
 from toposheet.stimuli.table import read_stimuli
 from toposheet.subject.fingerprint import digest_besides_model, fingerprint, versions
+from toposheet.subject.folders import name_of
 from toposheet.subject.interventions import Intervention, applied, forget_compiled, has_foreign_hooks, uncompiled
 from toposheet.subject.tokens import token_counter
 from toposheet.topography import Topography
@@ -176,7 +177,7 @@ class Subject:
     @property
     def name(self) -> str:
         """What tables call it: the last part of its source, else the class of its model."""
-        return type(self._model).__name__ if self.source is None else Path(self.source).resolve().name or "model"
+        return type(self._model).__name__ if self.source is None else name_of(self.source)
 
     @property
     def folder(self) -> Path | None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from toposheet.cortex import Comparison, map_statistics
-from toposheet.cortex.contrast_maps import contrast_maps as maps_of
+from toposheet.cortex.maps import comparison_maps
 from toposheet.cortex.statistics import SUMMARY
 from toposheet.errors import UserError
 from toposheet.figures.files import write_figure
@@ -106,7 +106,7 @@ class Snapshots:
         self._rows = pd.concat([self._rows, rows], ignore_index=True) if len(self._rows) else rows
         name = f"after {update:,} updates"
         shapes = {sheet: s.shape for sheet, s in self._subject.topography.sheets.items()}
-        t = maps_of(comparison, shapes)["t"].isel(contrast=0, negative_control=0).expand_dims(panel=[name])
+        t = comparison_maps(comparison, shapes)["t"].isel(contrast=0, negative_control=0).expand_dims(panel=[name])
         values = {(name, 0.0, sheet): i for sheet, i in zip(rows["sheet"], rows["morans_i"], strict=True)}
         with folder_aside(self._out / PICTURES) as aside:
             figure = contrast_maps(t, values, comparison.name)

@@ -15,4 +15,6 @@ PARTIAL = """
 </table></div>
 """
 
-SECTION = Section(place=20, partial=PARTIAL, view=lambda page: {"checks": page.checks} if page.checks else None)
+SECTION = Section(
+    place=20, partial=PARTIAL, view=lambda analysis: {"checks": analysis.checks} if analysis.checks else None
+)

@@ -10,7 +10,8 @@ import pandas as pd
 
 from toposheet.cortex import SIGNIFICANT, Comparison, selective_clusters
 from toposheet.cortex.clusters import CLUSTERS
-from toposheet.report.section import Page, Section
+from toposheet.report.analysis import Analysis
+from toposheet.report.section import Section
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 from toposheet.results import Table
 from toposheet.settings import Settings
@@ -48,8 +49,8 @@ def _of_comparison(comparison: Comparison, settings: Settings) -> Mapping[Table,
     return {CLUSTERS_OF_MODELS: pd.concat(found, ignore_index=True) if found else tables[0]}
 
 
-def _view(page: Page) -> Mapping[str, Any] | None:
-    statistics, clusters = page.results.get(STATISTICS_OF_MODELS), page.results.get(CLUSTERS_OF_MODELS)
+def _view(analysis: Analysis) -> Mapping[str, Any] | None:
+    statistics, clusters = analysis.results.get(STATISTICS_OF_MODELS), analysis.results.get(CLUSTERS_OF_MODELS)
     if statistics is None or clusters is None:
         return None
     return {"clusters": _surviving(statistics, clusters)}

@@ -17,7 +17,8 @@ from toposheet.figures.clustering import clustering, clustering_bars
 from toposheet.figures.maps import contrast_maps, readout_name
 from toposheet.figures.numbers import number, signed
 from toposheet.figures.sheets import by_kind, layers_of
-from toposheet.report.section import Drawing, Page, Section
+from toposheet.report.analysis import Analysis
+from toposheet.report.section import Drawing, Section
 from toposheet.results import Table
 from toposheet.settings import Settings
 
@@ -75,36 +76,36 @@ def medians(summary: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(list(order), key=lambda column: column.map(order[str(column.name)]), kind="stable")
 
 
-def _view(page: Page) -> Mapping[str, Any] | None:
-    if (summary := page.results.get(SUMMARY_OF_MODELS)) is None:
+def _view(analysis: Analysis) -> Mapping[str, Any] | None:
+    if (summary := analysis.results.get(SUMMARY_OF_MODELS)) is None:
         return None
     return {"medians": medians(of_interest(summary))}
 
 
-def _drawings(page: Page) -> Iterable[Drawing]:
-    if page.results.get(SUMMARY_OF_MODELS) is None:
+def _drawings(analysis: Analysis) -> Iterable[Drawing]:
+    if analysis.results.get(SUMMARY_OF_MODELS) is None:
         return
-    yield from _map_drawings(page)
-    statistics, summary = page.results[STATISTICS_OF_MODELS], page.results[SUMMARY_OF_MODELS]
-    bars = clustering_bars(statistics, _contrasts(page))
+    yield from _map_drawings(analysis)
+    statistics, summary = analysis.results[STATISTICS_OF_MODELS], analysis.results[SUMMARY_OF_MODELS]
+    bars = clustering_bars(statistics, _contrasts(analysis))
     yield Drawing("clustering-mean", "Clustering of each contrast", _BARS, bars)
-    first = _contrasts(page)[:2]
+    first = _contrasts(analysis)[:2]
     few = [of_interest(summary[summary["contrast"] == contrast]) for contrast in first]
     random = summary[(summary["contrast"] == first[0]) & (summary["negative_control"] == RANDOM_LABELS)]
     table = pd.concat([*few, random.assign(contrast=f"{first[0]}/{RANDOM_LABELS}")])
     yield Drawing("clustering", "Moran's I of every tap against its nulls", _MARKS, clustering(table))
 
 
-def _contrasts(page: Page) -> list[str]:
-    assert page.results.maps is not None, "contrasts are mapped"
-    return page.results.maps["contrast"].values.tolist()
+def _contrasts(analysis: Analysis) -> list[str]:
+    assert analysis.results.maps is not None, "contrasts are mapped"
+    return analysis.results.maps["contrast"].values.tolist()
 
 
-def _map_drawings(page: Page) -> Iterable[Drawing]:
+def _map_drawings(analysis: Analysis) -> Iterable[Drawing]:
     """Yield the maps of each contrast, and of the random labels of the first."""
-    maps = page.results.maps
+    maps = analysis.results.maps
     assert maps is not None, "contrasts are mapped"
-    contrasts, summary = _contrasts(page), page.results[SUMMARY_OF_MODELS]
+    contrasts, summary = _contrasts(analysis), analysis.results[SUMMARY_OF_MODELS]
     deep = len(layers_of(by_kind(maps["sheet"].values.tolist()))) > _DEEP
     figures = [(together, "") for together in _together(contrasts)]
     if RANDOM_LABELS in maps["negative_control"].values:
@@ -113,9 +114,9 @@ def _map_drawings(page: Page) -> Iterable[Drawing]:
         t = maps["t"].sel(negative_control=control, drop=True)
         rows = summary[summary["negative_control"] == control]
         titles = [f"{name}/{control}" if control else name for name in together]
-        for models in [[model] for model in page.models] if deep and len(together) > 1 else [page.models]:
+        for models in [[model] for model in analysis.names] if deep and len(together) > 1 else [analysis.names]:
             title = " and ".join(titles)
-            name = "-".join(["map", title[:80], *(models if len(models) < len(page.models) else [])])
+            name = "-".join(["map", title[:80], *(models if len(models) < len(analysis.names) else [])])
             figure = contrast_maps(*_panels(together, models, t, rows), title)
             sentence = _map_sentence(together, models, medians(rows), control)
             yield Drawing(re.sub(r"[^\w.-]+", "-", name), title, sentence, figure)

@@ -9,7 +9,8 @@ import pandas as pd
 
 from toposheet.figures.curves import loss_curves, mean_over_taps, trajectory
 from toposheet.figures.numbers import number, signed
-from toposheet.report.section import Drawing, Page, Section
+from toposheet.report.analysis import Analysis
+from toposheet.report.section import Drawing, Section
 from toposheet.stimuli.studies import SYNTHETIC
 from toposheet.train.log import METRICS, read_metrics
 from toposheet.train.snapshots import read_snapshots
@@ -22,14 +23,13 @@ PARTIAL = """
 """
 
 
-def _drawings(page: Page) -> Iterable[Drawing]:
-    folders = {name: folder for name, folder in page.folders.items() if folder is not None}
-    logged = {name: read_metrics(folder / METRICS) for name, folder in folders.items()}
+def _drawings(analysis: Analysis) -> Iterable[Drawing]:
+    logged = {name: read_metrics(folder / METRICS) for name, folder in analysis.folders.items()}
     validated = {"validation_task_loss", "validation_spatial_loss"}
     if metrics := {name: table for name, table in logged.items() if validated <= set(table)}:
-        bigram = next((result["bigram_loss"] for result in page.trained.values()), None)
-        yield Drawing("losses", "Training", _loss_sentence(page.trained), loss_curves(metrics, bigram), stimuli="")
-    snapshots = {name: read_snapshots(folder) for name, folder in folders.items()}
+        bigram = next((result["bigram_loss"] for result in analysis.trained.values()), None)
+        yield Drawing("losses", "Training", _loss_sentence(analysis.trained), loss_curves(metrics, bigram), stimuli="")
+    snapshots = {name: read_snapshots(folder) for name, folder in analysis.folders.items()}
     taken = {name: table for name, table in snapshots.items() if len(set(table["update"])) > 1}
     if taken:
         title = "How topography appeared (synthetic stimuli)"
@@ -70,4 +70,4 @@ def _trajectory_sentence(snapshots: Mapping[str, pd.DataFrame]) -> str:
     )
 
 
-SECTION = Section(place=90, partial=PARTIAL, view=lambda page: {}, drawings=_drawings)
+SECTION = Section(place=90, partial=PARTIAL, view=lambda analysis: {}, drawings=_drawings)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from toposheet.report.section import Page, Section
+from toposheet.report.analysis import Analysis
+from toposheet.report.section import Section
 
 PARTIAL = """
 <h2>Methods</h2>
@@ -37,8 +38,8 @@ analyses follow TopoLM (Rathi et al., ICLR 2025, arXiv:2410.11516).</p>
 """
 
 
-def _corpora(page: Page) -> list[dict[str, str]]:
-    return next((result["corpora"] for result in page.trained.values()), [])
+def _corpora(analysis: Analysis) -> list[dict[str, str]]:
+    return next((result["corpora"] for result in analysis.trained.values()), [])
 
 
-SECTION = Section(place=120, partial=PARTIAL, view=lambda page: {"corpora": _corpora(page)})
+SECTION = Section(place=120, partial=PARTIAL, view=lambda analysis: {"corpora": _corpora(analysis)})

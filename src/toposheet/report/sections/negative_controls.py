@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from toposheet.cortex.statistics import MEAN_OVER_TAPS
-from toposheet.report.section import Page, Section
+from toposheet.report.analysis import Analysis
+from toposheet.report.section import Section
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 
 PARTIAL = """
@@ -27,8 +28,8 @@ conditions, so that the contrast itself is in none. Means over taps, raw. What a
 """
 
 
-def _view(page: Page) -> Mapping[str, Any] | None:
-    statistics = page.results.get(STATISTICS_OF_MODELS)
+def _view(analysis: Analysis) -> Mapping[str, Any] | None:
+    statistics = analysis.results.get(STATISTICS_OF_MODELS)
     if statistics is None or not (statistics["negative_control"] != "").any():
         return None
     raw = statistics["fwhm_mm"] == statistics["fwhm_mm"].min()

@@ -14,8 +14,9 @@ from toposheet.cortex.language_network import language_network
 from toposheet.cortex.localizer import CROSS_VALIDATED
 from toposheet.cortex.profiles import CRITERIA, PROFILES
 from toposheet.cortex.statistics import MEAN_OVER_TAPS
-from toposheet.figures.network import language_network as network_figure
-from toposheet.report.section import Drawing, MeasuredSubject, Page, Section
+from toposheet.figures.network import network_figure
+from toposheet.report.analysis import Analysis
+from toposheet.report.section import Drawing, MeasuredSubject, Section
 from toposheet.results import Table
 from toposheet.settings import Settings
 from toposheet.sheet import stacked
@@ -23,7 +24,7 @@ from toposheet.sheet import stacked
 LOCALIZED = Table("localized.csv", {"model": "text", **CROSS_VALIDATED.columns}, CROSS_VALIDATED.what)
 PROFILES_OF_MODELS = PROFILES.beside(model="text")
 CRITERIA_OF_MODELS = CRITERIA.beside(model="text")
-NETWORK = Table(
+NETWORK_UNITS = Table(
     "network.csv",
     {"model": "text", "sheet": "text", "tap": "text", "y": "count", "x": "count", "cluster": "count"},
     "a unit, and the number of its cluster in the language network (0: none)",
@@ -66,44 +67,44 @@ def _of_subject(measured: MeasuredSubject, settings: Settings) -> Mapping[Table,
         LOCALIZED: network.localized,
         PROFILES_OF_MODELS: network.profiles,
         CRITERIA_OF_MODELS: network.criteria,
-        NETWORK: pd.DataFrame(units | {"cluster": network.clusters.values}),
+        NETWORK_UNITS: pd.DataFrame(units | {"cluster": network.clusters.values}),
     }
 
 
-def _view(page: Page) -> Mapping[str, Any] | None:
-    criteria, localized = page.results.get(CRITERIA_OF_MODELS), page.results.get(LOCALIZED)
+def _view(analysis: Analysis) -> Mapping[str, Any] | None:
+    criteria, localized = analysis.results.get(CRITERIA_OF_MODELS), analysis.results.get(LOCALIZED)
     if criteria is None or localized is None:
         return None
     return {"criteria": criteria, "localized": localized[localized["tap"] == MEAN_OVER_TAPS]}
 
 
-def _drawings(page: Page) -> Iterable[Drawing]:
-    if page.results.get(NETWORK) is None:
+def _drawings(analysis: Analysis) -> Iterable[Drawing]:
+    if analysis.results.get(NETWORK_UNITS) is None:
         return
-    yield Drawing("network", "The language network", _sentence(page), _figure(page))
+    yield Drawing("network", "The language network", _sentence(analysis), _figure(analysis))
 
 
-def _figure(page: Page) -> Figure:
-    assert page.results.maps is not None, "a localizer is mapped"
-    contrast, profiles = page.facts["language"], page.results[PROFILES_OF_MODELS]
-    raw = {"contrast": contrast, "negative_control": "", "fwhm_mm": page.results.maps["fwhm_mm"].values.min()}
-    t, units = page.results.maps["t"].sel(raw), page.results[NETWORK]
+def _figure(analysis: Analysis) -> Figure:
+    assert analysis.results.maps is not None, "a localizer is mapped"
+    contrast, profiles = analysis.facts["language"], analysis.results[PROFILES_OF_MODELS]
+    raw = {"contrast": contrast, "negative_control": "", "fwhm_mm": analysis.results.maps["fwhm_mm"].values.min()}
+    t, units = analysis.results.maps["t"].sel(raw), analysis.results[NETWORK_UNITS]
     clusters = {}
-    for name in page.models:
+    for name in analysis.names:
         rows = units[units["model"] == name]
         where = {column: ("unit", rows[column].to_numpy()) for column in ("sheet", "y", "x")}
         where["spacing_mm"] = ("unit", np.ones(len(rows)))
         numbers = xr.DataArray(rows["cluster"].to_numpy(dtype=float), dims="unit", coords=where)
         clusters[name] = stacked(numbers).reindex_like(t.isel(model=0, drop=True))
-    responses = {name: profiles[profiles["model"] == name] for name in page.models}
+    responses = {name: profiles[profiles["model"] == name] for name in analysis.names}
     return network_figure(t, clusters, responses, contrast)
 
 
-def _sentence(page: Page) -> str:
-    tests = page.results[CRITERIA_OF_MODELS].groupby("model", sort=False)["holds"]
+def _sentence(analysis: Analysis) -> str:
+    tests = analysis.results[CRITERIA_OF_MODELS].groupby("model", sort=False)["holds"]
     parts = [f"{name}: {int(holds.sum())} of {len(holds)} tests hold" for name, holds in tests]
     return (
-        f"Left: the localizer's map with the outlines of clusters of at least {page.facts['min_size']} units that prefer "
+        f"Left: the localizer's map with the outlines of clusters of at least {analysis.facts['min_size']} units that prefer "
         "sentences (q < 0.05). Right: their mean absolute response to other texts. The human language network responds "
         "more to sentences than to word lists and Jabberwocky, and to these more than to non-words. Of the criteria in "
         f"the table above, {'; '.join(parts)}."
@@ -115,6 +116,6 @@ SECTION = Section(
     partial=PARTIAL,
     view=_view,
     drawings=_drawings,
-    tables=(LOCALIZED, PROFILES_OF_MODELS, CRITERIA_OF_MODELS, NETWORK),
+    tables=(LOCALIZED, PROFILES_OF_MODELS, CRITERIA_OF_MODELS, NETWORK_UNITS),
     of_subject=_of_subject,
 )

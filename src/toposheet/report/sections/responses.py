@@ -10,7 +10,8 @@ import pandas as pd
 from toposheet.cortex.response_statistics import CURVES, RESPONSES, correlation_curve, response_statistics
 from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.figures.curves import correlation_curves
-from toposheet.report.section import Drawing, MeasuredStudy, Page, Section
+from toposheet.report.analysis import Analysis
+from toposheet.report.section import Drawing, MeasuredStudy, Section
 from toposheet.results import Table
 from toposheet.settings import Settings
 
@@ -41,15 +42,15 @@ def _of_study(measured: MeasuredStudy, settings: Settings) -> Mapping[Table, pd.
     }
 
 
-def _view(page: Page) -> Mapping[str, Any] | None:
-    if (table := page.results.get(RESPONSES_OF_MODELS)) is None:
+def _view(analysis: Analysis) -> Mapping[str, Any] | None:
+    if (table := analysis.results.get(RESPONSES_OF_MODELS)) is None:
         return None
     means = table[table["tap"] == MEAN_OVER_TAPS]
     return {"responses": means.sort_values(["stimuli", "statistic"], kind="stable")}
 
 
-def _drawings(page: Page) -> Iterable[Drawing]:
-    if (curves := page.results.get(CURVES_OF_MODELS)) is None:
+def _drawings(analysis: Analysis) -> Iterable[Drawing]:
+    if (curves := analysis.results.get(CURVES_OF_MODELS)) is None:
         return
     first = curves[curves["stimuli"] == curves["stimuli"].iloc[0]]
     yield Drawing("correlation", "Correlation by distance", _SENTENCE, correlation_curves(first))

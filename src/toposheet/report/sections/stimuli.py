@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from toposheet.report.section import MeasuredStudy, Page, Section
+from toposheet.report.analysis import Analysis
+from toposheet.report.section import MeasuredStudy, Section
 from toposheet.results import Table
 from toposheet.settings import Settings
-from toposheet.stimuli.measures import differences, side_by_side
+from toposheet.stimuli.measures import group_means, groups_as_columns
 from toposheet.stimuli.studies import Battery
 
 TEXTS = Table(
@@ -51,7 +52,7 @@ def _of_battery(battery: Battery) -> Mapping[Table, pd.DataFrame]:
 
 def _of_study(measured: MeasuredStudy, settings: Settings) -> Mapping[Table, pd.DataFrame]:
     tables = [
-        differences(texts, measured.subject.n_tokens).assign(contrast=contrast)
+        group_means(texts, measured.subject.n_tokens).assign(contrast=contrast)
         for contrast, texts in _texts_of_contrasts(measured)
     ]
     return {MATCHING: pd.concat(tables, ignore_index=True)}
@@ -67,20 +68,20 @@ def _texts_of_contrasts(measured: MeasuredStudy) -> Iterator[tuple[str, pd.DataF
         yield name, texts[texts["condition"].isin([contrast.a, contrast.b])]
 
 
-def _view(page: Page) -> Mapping[str, Any] | None:
-    texts, matching = page.results.get(TEXTS), page.results.get(MATCHING)
+def _view(analysis: Analysis) -> Mapping[str, Any] | None:
+    texts, matching = analysis.results.get(TEXTS), analysis.results.get(MATCHING)
     if texts is None or matching is None:
         return None
     groups = texts.groupby(["stimuli", "condition"], sort=False)
     examples = [(*key, len(rows), rows["text"].iloc[0]) for key, rows in groups]  # pyright: ignore[reportGeneralTypeIssues]
-    return {"examples": examples, "matching": _side_by_side(matching)}
+    return {"examples": examples, "matching": _of_each_contrast(matching)}
 
 
-def _side_by_side(matching: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+def _of_each_contrast(matching: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Return for each contrast in what its conditions differ; counts of tokens are those of the first model."""
     first = matching[matching["model"] == matching["model"].iloc[0]]
     groups = first.groupby(["stimuli", "contrast"], sort=False)
-    return [(contrast or stimuli, side_by_side(rows)) for (stimuli, contrast), rows in groups]  # pyright: ignore[reportGeneralTypeIssues]
+    return [(contrast or stimuli, groups_as_columns(rows)) for (stimuli, contrast), rows in groups]  # pyright: ignore[reportGeneralTypeIssues]
 
 
 SECTION = Section(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from toposheet.report.section import Page, Section
+from toposheet.report.analysis import Analysis
+from toposheet.report.section import Section
 from toposheet.report.sections.contrasts import SUMMARY_OF_MODELS
 
 PARTIAL = """
@@ -20,8 +21,8 @@ PARTIAL = """
 """
 
 
-def _view(page: Page) -> Mapping[str, Any] | None:
-    summary = page.results.get(SUMMARY_OF_MODELS)
+def _view(analysis: Analysis) -> Mapping[str, Any] | None:
+    summary = analysis.results.get(SUMMARY_OF_MODELS)
     return None if summary is None else {"summary": summary}
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from toposheet.report.section import Page, Section
+from toposheet.report.analysis import Analysis
+from toposheet.report.section import Section
 
 PARTIAL = """
 <p class="note">{% if worst > bigram %}
@@ -24,14 +25,14 @@ bigram model. Read the maps as a demonstration of the method.
 """
 
 
-def _view(page: Page) -> Mapping[str, Any] | None:
-    if not page.trained:
+def _view(analysis: Analysis) -> Mapping[str, Any] | None:
+    if not analysis.trained:
         return None
-    first, *_ = page.trained.values()
+    first, *_ = analysis.trained.values()
     return {
-        "trained": page.trained,
-        "alphas": {name: alpha_of(result) for name, result in page.trained.items()},
-        "worst": max(result["validation_task_loss"] for result in page.trained.values()),
+        "trained": analysis.trained,
+        "alphas": {name: alpha_of(result) for name, result in analysis.trained.items()},
+        "worst": max(result["validation_task_loss"] for result in analysis.trained.values()),
         "bigram": first["bigram_loss"],
         "tokens": first["tokens"],
     }

@@ -11,7 +11,7 @@ from toposheet.cortex.comparison import Comparison
 from toposheet.sheet import stacked
 
 
-def contrast_maps(
+def comparison_maps(
     comparison: Comparison, shapes: Mapping[str, tuple[int, int]], fwhm_mm: Sequence[float] = (0.0,)
 ) -> xr.Dataset:
     """Return t, q and d of a comparison over (contrast, negative_control, fwhm_mm, sheet, y, x).
@@ -32,11 +32,12 @@ def contrast_maps(
     return xr.Dataset(variables)
 
 
-def joined(maps: Sequence[xr.Dataset]) -> xr.Dataset:
+def joined_maps(maps: Sequence[xr.Dataset]) -> xr.Dataset:
     """Return the maps of comparisons of one subject as one dataset, in the order in which they come.
 
     Args:
-        maps: From `contrast_maps`, with the same sheets and readouts. A negative control that a contrast lacks is nan.
+        maps: From `comparison_maps`, with the same sheets and readouts. A negative control that a contrast lacks is
+            nan.
     """
     first = maps[0]
     contrasts, controls = (
@@ -57,7 +58,7 @@ def maps_of_models(maps: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
     """Return the maps of models as one dataset, with the dimension `model` in front; None where there are no maps.
 
     Args:
-        maps: From `joined`, for each model. A sheet that a model lacks is nan.
+        maps: From `joined_maps`, for each model. A sheet that a model lacks is nan.
     """
     if not any(maps.values()):
         return None

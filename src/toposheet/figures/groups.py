@@ -17,13 +17,15 @@ _MARKS = "o^s"  # of negative controls
 _NULLS = (("null_mean", PLACE, "place"), ("label_null_mean", LABEL, "label"))
 
 
-def comparison(table: pd.DataFrame, statistics: Mapping[str, str], negative_controls: Sequence[str] = ()) -> Figure:
+def group_intervals(
+    table: pd.DataFrame, statistics: Mapping[str, str], negative_controls: Sequence[str] = ()
+) -> Figure:
     """Return statistics of groups of models for each contrast, raw: means with 95 % hierarchical bootstrap intervals.
 
     Beside each mean stand those of its nulls and what the negative controls of the contrast give.
 
     Args:
-        table: Rows of `report.side_by_side.compared`.
+        table: Rows of `report.groups.group_statistics`.
         statistics: Those that are shown and what their axes are called.
         negative_controls: Their names, each with a mark of its own; those that no contrast has are left out.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,60 +12,71 @@ import pandas as pd
 import xarray as xr
 
 from toposheet.cortex import MAP_STATISTICS, Comparison, negative_controls
-from toposheet.cortex.contrast_maps import contrast_maps, joined, maps_of_models
 from toposheet.cortex.design import SHARED_WORDS
+from toposheet.cortex.maps import comparison_maps, joined_maps, maps_of_models
 from toposheet.cortex.negative_controls import left_out
 from toposheet.cortex.profiles import RESAMPLES
 from toposheet.progress import SILENT, Progress
+from toposheet.report.analysis import Analysis
+from toposheet.report.models import StudiedModel
 from toposheet.report.section import MeasuredStudy, MeasuredSubject, Section, sections_in_order
 from toposheet.results import Results, Table
 from toposheet.settings import DEFAULT, Settings
 from toposheet.stimuli.studies import Battery, Study
-from toposheet.subject import Subject, load, local_folder, respond
+from toposheet.subject import Subject, respond
 from toposheet.topography.storage import read_topography
+from toposheet.train.log import METRICS, read_metrics
+from toposheet.train.result import read_result
+from toposheet.train.snapshots import read_snapshots
 
 
 def compute(
-    models: Mapping[str, Subject | str | Path],
+    models: Sequence[StudiedModel],
     battery: Battery,
     *,
     settings: Settings = DEFAULT,
     cache: Path | None = None,
     progress: Progress = SILENT,
-) -> Results:
+) -> Analysis:
     """Return everything that a battery of studies says of models.
 
     Args:
-        models: A name for each model: a subject, or a folder, hub id or shipped model, which is opened in its turn.
+        models: The models; those that are not open are opened in their turn.
         battery: The studies.
         settings: How responses are read and analysed.
         cache: A folder in which responses are kept.
         progress: Told what is being computed, and how much of it is done.
 
     Returns:
-        The tables of all sections, maps of t, q and d over (model, contrast, negative_control, fwhm_mm, sheet, y, x),
-        and what decided the numbers.
+        Its results are the tables of all sections, maps of t, q and d over (model, contrast, negative_control, fwhm_mm,
+        sheet, y, x), and what decided the numbers.
 
     Raises:
         NotFound: there is no such model.
-        UserError: a folder is no model with sheets, or stimuli and contrasts do not fit.
+        UserError: a folder is no model with sheets, what its training left there is damaged, or stimuli and contrasts
+            do not fit.
+
+    Example:
+        from toposheet.report import compute, with_control
+
+        subject = ts.load("small")
+        analysis = compute(with_control(subject), synthetic_battery(subject.reader))
     """
     for study in battery.studies:
         for contrast in study.contrasts:
             contrast.check(study.stimuli)
-    for source in models.values():
-        if not isinstance(source, Subject):
-            read_topography(local_folder(source))  # what is no model is refused before the first is mapped
+    for model in models:
+        _check_folder(model)
     sections = sections_in_order()
     steps = _Steps(progress, len(models) * len(battery.studies))
     rows: dict[Table, list[pd.DataFrame]] = {}
     maps: dict[str, xr.Dataset] = {}
     identities: dict[str, dict[str, Any]] = {}
-    for name, source in models.items():
-        subject = source if isinstance(source, Subject) else load(source)
-        measuring = _Measuring(name, subject, battery, settings, sections, rows)
-        maps[name] = measuring.run(cache, steps)
-        identities[name] = {
+    for model in models:
+        subject = model.open()
+        measuring = _Measuring(model.name, subject, battery, settings, sections, rows)
+        maps[model.name] = measuring.run(cache, steps)
+        identities[model.name] = {
             "source": str(subject.source or subject.name),
             "folder": str(subject.folder or ""),
             "fingerprint": subject.fingerprint,
@@ -81,7 +92,23 @@ def compute(
         "rows": {table.file: table.what for table in tables},
         "statistics": {name: statistic.what for name, statistic in MAP_STATISTICS.items()},
     }
-    return Results(tables, maps_of_models(maps), facts)
+    return Analysis(Results(tables, maps_of_models(maps), facts), models)
+
+
+def _check_folder(model: StudiedModel) -> None:
+    """Refuse what is no model, or is damaged, before the first is mapped.
+
+    Raises:
+        NotFound: there is no such model.
+        UserError: the message names the file.
+    """
+    if (folder := model.folder) is None:
+        return
+    if not isinstance(model.source, Subject):
+        read_topography(folder)
+    read_result(folder)
+    read_metrics(folder / METRICS)
+    read_snapshots(folder)
 
 
 class _Measuring:
@@ -113,7 +140,7 @@ class _Measuring:
         measured = MeasuredSubject(self._battery, self._studies, self._comparison)
         for section in self._sections.values():
             self._add(section, section.of_subject(measured, self._settings))
-        return joined(maps) if maps else xr.Dataset()
+        return joined_maps(maps) if maps else xr.Dataset()
 
     def _of_study(self, study: Study, cache: Path | None, steps: _Steps) -> list[xr.Dataset]:
         responses = respond(
@@ -128,12 +155,14 @@ class _Measuring:
             comparison = self._comparison(study.name, number)
             controls = negative_controls(comparison, seed=self._settings.seed) if self._settings.controls else {}
             for one in (comparison, *controls.values()):
-                seen = [one.readout(fwhm) for fwhm in self._settings.readouts]  # sections share them
-                for section in self._sections.values():
-                    self._add(section, section.of_comparison(one, self._settings), stimuli=study.name)
-                maps.append(contrast_maps(one, self._shapes, self._settings.readouts))
-                del seen
+                maps.append(self._of_comparison(one, study))
         return maps
+
+    def _of_comparison(self, comparison: Comparison, study: Study) -> xr.Dataset:
+        _readouts = [comparison.readout(fwhm) for fwhm in self._settings.readouts]  # held, so that sections share them
+        for section in self._sections.values():
+            self._add(section, section.of_comparison(comparison, self._settings), stimuli=study.name)
+        return comparison_maps(comparison, self._shapes, self._settings.readouts)
 
     def _comparison(self, study: str, number: int) -> Comparison:
         measured, confounds = self._studies[study], self._settings.confounds

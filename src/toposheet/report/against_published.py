@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import ttest_ind_from_stats
 
 from toposheet.cortex import SIGNIFICANT
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
-from toposheet.cortex.profiles import NETWORK
+from toposheet.cortex.profiles import BRAIN, CONDITIONS, NETWORK, responds_more
 from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.figures.numbers import number
 from toposheet.files import folder_aside
+from toposheet.report.analysis import Analysis
 from toposheet.report.published import (
     BENCHMARKS,
     MORANS_I,
@@ -26,7 +26,6 @@ from toposheet.report.published import (
     TASK_LOSS,
     Published,
 )
-from toposheet.report.section import Page
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 from toposheet.report.sections.network import PROFILES_OF_MODELS
 from toposheet.results import Table
@@ -47,7 +46,7 @@ LEDGER = Table(
      **dict.fromkeys(NEGATIVE_CONTROLS, "number"), "verdict": "text"},
     "a published quantity beside that of a model",
 )  # fmt: skip
-PAGE = "ledger.md"
+LEDGER_MD = "ledger.md"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,30 +64,32 @@ class Ledger:
     def __str__(self) -> str:
         return _markdown(self.table, self.facts)
 
-    def write(self, out: Path) -> None:
-        """Write `ledger.csv` and `ledger.md` to a folder: both, or none."""
+    def write(self, out: str | Path) -> Path:
+        """Write `ledger.csv` and `ledger.md` to a folder, both or none, and return the path of the latter."""
+        out = Path(out)
         with folder_aside(out) as aside:
             LEDGER.write(self.table, aside)
-            (aside / PAGE).write_text(f"{self}\n")
+            (aside / LEDGER_MD).write_text(f"{self}\n")
+        return out / LEDGER_MD
 
 
-def ledger(page: Page) -> Ledger:
+def ledger(analysis: Analysis) -> Ledger:
     """Return the numbers that TopoLM published against those of models.
 
-    The first model stands against TopoLM, one called `control` against its control.
+    A control model stands against TopoLM's control, any other against TopoLM.
 
     Args:
-        page: The results of `compute`, and where the models lie.
+        analysis: From `compute`.
     """
-    statistics = page.results[STATISTICS_OF_MODELS]
+    statistics = analysis.results[STATISTICS_OF_MODELS]
     rows: list[dict[str, Any]] = []
-    for n, name in enumerate(page.models):
-        role = "control" if name == "control" or (n == 1 and len(page.models) == 2) else "topographic"
+    for model in analysis.models:
+        name, role = model.name, "control" if model.is_control else "topographic"
         of_model = statistics[(statistics["model"] == name) & (statistics["tap"] == MEAN_OVER_TAPS)]
         n_taps = statistics.loc[statistics["model"] == name, "tap"].nunique() - 1  # MEAN_OVER_TAPS is none
-        rows += [_clustering(entry, role, of_model, page.facts) | {"model": name} for entry in MORANS_I]
-        rows += [row | {"model": name} for row in _others(role, name, page, of_model, n_taps)]
-    return Ledger(pd.DataFrame(rows, columns=list(LEDGER.columns)), page.facts)
+        rows += [_clustering(entry, role, of_model, analysis.facts) | {"model": name} for entry in MORANS_I]
+        rows += [row | {"model": name} for row in _others(role, name, analysis, of_model, n_taps)]
+    return Ledger(pd.DataFrame(rows, columns=list(LEDGER.columns)), analysis.facts)
 
 
 def _clustering(entry: Published, role: str, statistics: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,13 +150,13 @@ def _verdict(value: float, published: float, p: float, cross_half_p: float, fact
     return f"{topography}; {near}{'' if facts['battery'] == PUBLISHED else ', on other stimuli'}"
 
 
-def _others(role: str, name: str, page: Page, statistics: pd.DataFrame, n_taps: int) -> list[dict[str, Any]]:
+def _others(role: str, name: str, analysis: Analysis, statistics: pd.DataFrame, n_taps: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     if role == "topographic":
-        rows += [_significant(*entry, statistics, page.facts) for entry in SIGNIFICANT_FRACTION]
+        rows += [_significant(*entry, statistics, analysis.facts) for entry in SIGNIFICANT_FRACTION]
         profile = {"quantity": "response profile: mean absolute response of the network", "published": PROFILE}
-        rows.append(profile | _profile(name, page))
-    rows += _losses(role, page.trained.get(name), n_taps)
+        rows.append(profile | _profile(name, analysis))
+    rows += _losses(role, analysis.trained.get(name), n_taps)
     rows += [
         {"quantity": quantity, "published": values[role], "verdict": "not measured by this command"}
         for quantity, values in BENCHMARKS.items()
@@ -197,28 +198,22 @@ def _significant(
     return row | {"verdict": verdict + groups}
 
 
-def _profile(name: str, page: Page) -> dict[str, Any]:
-    profiles = page.results.get(PROFILES_OF_MODELS)
-    table = pd.DataFrame() if profiles is None else profiles[profiles["model"] == name]
-    if len(table):
-        table = table[table["cluster"] == NETWORK].set_index("condition")
-    if not len(table):
-        return {"verdict": f"no language network: no cluster of {page.facts['min_size']} units"}
-    means, sds, texts = (table[column].to_dict() for column in ("response", "sd", "n_texts"))
+def _profile(name: str, analysis: Analysis) -> dict[str, Any]:
+    every = analysis.results.get(PROFILES_OF_MODELS)
+    if every is None or not len(profile := every[(every["model"] == name) & (every["cluster"] == NETWORK)]):
+        return {"verdict": f"no language network: no cluster of {analysis.facts['min_size']} units"}
+    means = profile.set_index("condition")["response"].to_dict()
 
     def larger(x: str, y: str) -> bool:
-        """Whether the response to one condition is larger than to another: Welch's test over texts, one-sided."""
-        of_both = (means[x], sds[x], texts[x], means[y], sds[y], texts[y])
-        _, p = np.asarray(ttest_ind_from_stats(*of_both, equal_var=False, alternative="greater"))
-        return bool(p < 0.05)
+        return responds_more(profile, x, y) <= SIGNIFICANT
 
-    measured = ", ".join(f"{c} {number(means[c], 3)}" for c in "SWJN")
-    if larger("S", "W") and larger("S", "J") and larger("W", "N") and larger("J", "N"):
+    measured = ", ".join(f"{c} {number(means[c], 3)}" for c in CONDITIONS)
+    if all(larger(*pair) for pair in BRAIN):
         verdict = "as in the brain: S > W, J > N"
     elif larger("W", "J") and larger("J", "N") and not larger("S", "W") and not larger("W", "S"):
         verdict = "as published: W > J > N, and no difference between S and W that these texts show"
     else:
-        verdict = f"another profile: {' > '.join(sorted('SWJN', key=lambda condition: -means[condition]))}"
+        verdict = f"another profile: {' > '.join(sorted(CONDITIONS, key=lambda condition: -means[condition]))}"
     return {"measured": measured, "verdict": verdict}
 
 

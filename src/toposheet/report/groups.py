@@ -13,10 +13,10 @@ import pandas as pd
 
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.cortex.statistics import MEAN_OVER_TAPS
-from toposheet.errors import UserError
-from toposheet.figures.comparison import comparison
 from toposheet.figures.files import save_figure, stamp
+from toposheet.figures.groups import group_intervals
 from toposheet.files import folder_aside
+from toposheet.report.analysis import Analysis
 from toposheet.report.page import FIGURES
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 from toposheet.report.sections.stimuli import TEXTS
@@ -36,37 +36,12 @@ SIDE_BY_SIDE = Table(
 RESAMPLES, ENOUGH = 5000, 10  # with 5 models an interval of 95 % covered 81 % in simulations, with 10 91 %
 
 
-def grouped(models: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Return the models of each group by their names: `GROUP=MODEL` belongs to a group, `MODEL` is one of its own.
-
-    Raises:
-        UserError: there is no model, or the same twice.
-    """
-    groups: dict[str, dict[str, str]] = {}
-    for text in models:
-        group, sign, model = ("", "", text) if Path(text).exists() else text.partition("=")
-        if not sign:
-            model = text
-            group = Path(text).name or text
-            group = text if group in groups and model not in groups[group].values() else group  # two demos' models
-        if not group or not model:
-            raise UserError(f"{text!r} names no group and model: write MODEL or GROUP=MODEL")
-        members = groups.setdefault(group, {})
-        name = f"{group}/{len(members)}" if sign else group
-        if model in members.values() or name in members:
-            raise UserError(f"the model {model} is given twice")
-        members[name] = model
-    if not groups:
-        raise UserError("there is nothing to compare: name at least one model")
-    return groups
-
-
 @dataclass(frozen=True, eq=False)
 class SideBySide:
     """Several models side by side.
 
     Args:
-        table: See `compared`.
+        table: See `group_statistics`.
         groups: The names of the models of each group.
         results: What the models gave.
     """
@@ -92,31 +67,32 @@ class SideBySide:
         )  # fmt: skip
         return shown.to_string(index=False, na_rep="–", float_format=lambda value: f"{value:.3f}") + note
 
-    def write(self, out: Path) -> None:
+    def write(self, out: str | Path) -> None:
         """Write `compare.csv` and its figure to a folder."""
-        figure = comparison(self.table, COMPARED, [*NEGATIVE_CONTROLS])
+        out = Path(out)
+        figure = group_intervals(self.table, COMPARED, [*NEGATIVE_CONTROLS])
         stimuli = stamp(self.results[TEXTS], self.results.facts["battery"])
         with folder_aside(out / FIGURES) as aside:
             save_figure(figure, aside, "compare", stimuli)
         SIDE_BY_SIDE.write(self.table, out)
 
 
-def side_by_side(
-    results: Results, groups: Mapping[str, Sequence[str]], *, resamples: int = RESAMPLES, seed: int = 0
-) -> SideBySide:
-    """Return groups of models side by side.
+def side_by_side(analysis: Analysis, *, resamples: int = RESAMPLES, seed: int = 0) -> SideBySide:
+    """Return the groups of models of a report side by side.
 
     Args:
-        results: From `compute`, of all these models.
-        groups: The names of the models of each group.
+        analysis: From `compute`, of models in groups (`grouped`).
         resamples: Of the hierarchical bootstrap.
         seed: Of the resamples.
     """
-    table = compared(results[STATISTICS_OF_MODELS], groups, resamples=resamples, seed=seed)
-    return SideBySide(table, groups, results)
+    groups: dict[str, list[str]] = {}
+    for model in analysis.models:
+        groups.setdefault(model.group or model.name, []).append(model.name)
+    table = group_statistics(analysis.results[STATISTICS_OF_MODELS], groups, resamples=resamples, seed=seed)
+    return SideBySide(table, groups, analysis.results)
 
 
-def compared(
+def group_statistics(
     statistics: pd.DataFrame, groups: Mapping[str, Sequence[str]], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> pd.DataFrame:
     """Return means of each group with intervals, and how they differ from those of the first group.

@@ -3,8 +3,8 @@ import json
 import pandas as pd
 import pytest
 
-from toposheet.report import Page, ledger
-from toposheet.report.ledger import LEDGER
+from toposheet.report import Analysis, StudiedModel, ledger
+from toposheet.report.against_published import LEDGER
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 from toposheet.report.sections.network import PROFILES_OF_MODELS
 from toposheet.results import Results
@@ -37,14 +37,18 @@ def statistics():
 
 @pytest.fixture
 def written(tmp_path, statistics):
-    """Write the ledger of models, each with its folder or None, and return it as it is read back."""
+    """Write the ledger of a model and its control, each with its folder or None, and return it as it is read back."""
     responses = {"S": 4.0, "W": 3.95, "J": 3.0, "N": 2.0}
     row = {"model": "topographic", "cluster": "network", "sd": 1.0, "n_texts": 100}
     profiles = PROFILES_OF_MODELS.frame([{**row, "condition": c, "response": r} for c, r in responses.items()])
 
     def written(table=statistics, facts=SETTINGS, **models):
         results = Results({STATISTICS_OF_MODELS: table, PROFILES_OF_MODELS: profiles}, facts=facts)
-        ledger(Page(results, models)).write(tmp_path / "out")
+        empty = tmp_path / "empty"
+        empty.mkdir(exist_ok=True)
+        entries = enumerate(models.items())
+        studied = [StudiedModel(name, folder or empty, is_control=n == 1) for n, (name, folder) in entries]
+        ledger(Analysis(results, studied)).write(tmp_path / "out")
         return LEDGER.read(tmp_path / "out")
 
     return written
@@ -161,7 +165,9 @@ def test_markdown_has_a_cell_for_every_column_and_is_what_is_written(written, tm
 
 
 def test_a_ledger_prints_the_page_that_it_writes(statistics, tmp_path):
-    found = ledger(Page(Results({STATISTICS_OF_MODELS: statistics}, facts=SETTINGS), {"topographic": None}))
+    found = ledger(
+        Analysis(Results({STATISTICS_OF_MODELS: statistics}, facts=SETTINGS), [StudiedModel("topographic", tmp_path)])
+    )
     found.write(tmp_path)
     assert (tmp_path / "ledger.md").read_text() == f"{found}\n"
 

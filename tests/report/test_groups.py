@@ -4,9 +4,10 @@ import pytest
 
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.errors import UserError
-from toposheet.figures.comparison import comparison
+from toposheet.figures.groups import group_intervals
 from toposheet.figures.style import LABEL, PLACE
-from toposheet.report.side_by_side import COMPARED, compared, grouped
+from toposheet.report.groups import COMPARED, group_statistics
+from toposheet.report.models import grouped
 
 
 def statistics(values):
@@ -31,7 +32,7 @@ def statistics(values):
 
 
 def test_a_group_has_the_mean_of_its_models_and_an_interval_between_them():
-    table = compared(
+    table = group_statistics(
         statistics({"x/0": [0.7, 0.9], "x/1": [0.5, 0.7], "y": [0.1, 0.1]}), {"x": ["x/0", "x/1"], "y": ["y"]}
     )
     rows = table[table["statistic"] == "morans_i"].set_index("group")
@@ -41,24 +42,24 @@ def test_a_group_has_the_mean_of_its_models_and_an_interval_between_them():
     assert np.isnan(rows.loc["x", "difference"])
     assert rows.loc["y", "difference"] == pytest.approx(-0.6)
     assert rows.loc["y", "difference_high"] < 0
-    comparison(table, COMPARED)
+    group_intervals(table, COMPARED)
 
 
 def test_taps_without_a_value_are_left_out_and_a_group_without_any_is_empty():
-    table = compared(statistics({"x": [0.5, np.nan], "y": [np.nan, np.nan]}), {"x": ["x"], "y": ["y"]})
+    table = group_statistics(statistics({"x": [0.5, np.nan], "y": [np.nan, np.nan]}), {"x": ["x"], "y": ["y"]})
     rows = table[table["statistic"] == "cross_half_i"].set_index("group")
     assert rows.loc["x", "n_taps"] == 1
     assert rows.loc["x", "value"] == 0.5
     assert rows.loc["y", "n_models"] == 0
     assert np.isnan(rows.loc["y", "value"])
-    comparison(table, COMPARED)
+    group_intervals(table, COMPARED)
 
 
 def test_each_statistic_stands_beside_its_nulls_in_table_and_figure():
     values = statistics({"x": [0.5, 0.7], "y": [0.1, 0.1]})
     values.loc[values["model"] == "y", ["null_mean", "label_null_mean"]] = 0.02, 0.3
-    table = compared(values, {"x": ["x"], "y": ["y"], "z": ["z"]})
-    for axes, statistic in zip(comparison(table, COMPARED).axes, COMPARED, strict=True):
+    table = group_statistics(values, {"x": ["x"], "y": ["y"], "z": ["z"]})
+    for axes, statistic in zip(group_intervals(table, COMPARED).axes, COMPARED, strict=True):
         rows = table[table["statistic"] == statistic]
         place = [0.01, 0.02] if statistic != "significant_fraction" else [np.nan, np.nan]
         assert rows["null_mean"].tolist()[:2] == pytest.approx(place, nan_ok=True)
@@ -76,32 +77,36 @@ def test_negative_controls_stand_beside_the_contrast_they_belong_to():
     dealt = values.assign(negative_control="random-labels", value=values["value"] - 0.2)
     other = values.assign(contrast="c:d")
     longer = other.assign(negative_control="length", value=0.9)
-    table = compared(pd.concat([values, dealt, other, longer]), {"x": ["x/0", "x/1"], "y": ["y"]})
+    table = group_statistics(pd.concat([values, dealt, other, longer]), {"x": ["x/0", "x/1"], "y": ["y"]})
     assert table["contrast"].unique().tolist() == ["a:b", "c:d"]
     assert table["random-labels"].dropna().tolist() == pytest.approx([0.25, -0.1] * 3)  # the mean of each model's mean
     assert table.set_index("contrast").loc["a:b", "length"].isna().all()
     assert table.set_index("contrast").loc["c:d", "length"].eq(0.9).all()
-    panels = comparison(table, COMPARED, [*NEGATIVE_CONTROLS]).axes
+    panels = group_intervals(table, COMPARED, [*NEGATIVE_CONTROLS]).axes
     hollow = [line for axes in panels for line in axes.lines if line.get_markerfacecolor() == "none"]
     assert [line.get_xdata()[0] for line in hollow if line.get_marker() == "o"] == pytest.approx([0.25, -0.1] * 3)
     assert [line.get_xdata()[1] for line in hollow if line.get_marker() == "s"] == [0.9] * 6
 
 
 def test_models_are_grouped_by_what_stands_before_the_sign():
-    groups = grouped(["runs/a", "topo=runs/s0", "topo=runs/s1"])
-    assert groups == {"a": {"a": "runs/a"}, "topo": {"topo/0": "runs/s0", "topo/1": "runs/s1"}}
+    models = grouped(["runs/a", "topo=runs/s0", "topo=runs/s1"])
+    assert [(model.group, model.name, model.source) for model in models] == [
+        ("a", "a", "runs/a"),
+        ("topo", "topo/0", "runs/s0"),
+        ("topo", "topo/1", "runs/s1"),
+    ]
 
 
 def test_intervals_are_of_the_same_draws_whatever_order_the_rows_are_in():
     values = statistics({"x/0": [0.7, 0.9], "x/1": [0.5, 0.7], "y": [0.1, 0.2]})
     groups = {"x": ["x/0", "x/1"], "y": ["y"]}
     other = values.sort_values("statistic", ascending=False, kind="stable")
-    pd.testing.assert_frame_equal(compared(values, groups), compared(other, groups))
+    pd.testing.assert_frame_equal(group_statistics(values, groups), group_statistics(other, groups))
 
 
 def test_a_group_is_named_whatever_its_name_looks_like():
-    groups = {group: [*models] for group, models in grouped(["007", "nan"]).items()}
-    table = compared(statistics({"007": [0.5, 0.7], "nan": [0.1, 0.1]}), groups)
+    groups = {model.group: [model.name] for model in grouped(["007", "nan"])}
+    table = group_statistics(statistics({"007": [0.5, 0.7], "nan": [0.1, 0.1]}), groups)
     assert table["group"].unique().tolist() == ["007", "nan"]
 
 

@@ -6,11 +6,10 @@ import pandas as pd
 import pytest
 
 from toposheet.errors import NotFound, UserError
-from toposheet.report import compute, folder
-from toposheet.report.compute import what_decides
-from toposheet.report.page import tables_of_report
+from toposheet.report import StudiedModel, compute, folder
+from toposheet.report.computing import what_decides
 from toposheet.report.sections.contrasts import SUMMARY_OF_MODELS
-from toposheet.report.sections.network import NETWORK
+from toposheet.report.sections.network import NETWORK_UNITS
 from toposheet.report.sections.stimuli import TEXTS
 from toposheet.settings import Reading, Settings
 from toposheet.stimuli.contrasts import Contrast
@@ -22,7 +21,7 @@ FAST = Settings(permutations=2, controls=False, min_size=2)
 
 
 def test_every_table_of_every_section_has_rows_of_each_model_in_order(results):
-    assert {table.file for table in results.tables} == {table.file for table in tables_of_report()}
+    assert {table.file for table in results.tables} == {table.file for table in folder.tables()}
     for table, frame in results.tables.items():
         assert len(frame), table.file
         if "model" in table.columns and table.file not in ("clusters.csv", "profiles.csv"):  # there may be no cluster
@@ -41,7 +40,7 @@ def test_maps_have_a_dimension_for_each_thing_that_tables_have_a_column_for(resu
 
 
 def test_the_language_network_says_of_each_unit_which_cluster_it_is_in(results, subjects):
-    network = results[NETWORK]
+    network = results[NETWORK_UNITS]
     for name, subject in subjects.items():
         rows = network[network["model"] == name]
         assert len(rows) == sum(subject.topography.widths.values())
@@ -106,7 +105,8 @@ def test_a_lesioned_subject_has_results_of_its_own(subjects, battery):
     tap = subject.topography.taps[0]
     silenced = Intervention("half", {tap: Effect.silence(np.arange(subject.topography.widths[tap]) < 18)})
     first = Battery("mine", battery.studies[:1], None, None)
-    found = compute({"whole": subject, "lesioned": subject.intervened(silenced)}, first, settings=FAST)
+    models = [StudiedModel("whole", subject), StudiedModel("lesioned", subject.intervened(silenced))]
+    found = compute(models, first, settings=FAST).results
     facts = found.facts["models"]
     assert facts["whole"]["fingerprint"] != facts["lesioned"]["fingerprint"]
     t = found.maps["t"].sel(contrast="S:N", negative_control="", fwhm_mm=0, sheet=tap)
@@ -119,7 +119,8 @@ def test_models_of_other_shapes_stand_in_one_set_of_maps(subjects, battery):
     wide = Topography.per_tap(model, ["transformer.h.*.mlp"], (4, 9))
     other = type(subjects["007"])(model, wide, tokenizer)
     first = Battery("mine", battery.studies[:1], None, None)
-    maps = compute({"square": subjects["007"], "wide": other}, first, settings=FAST).maps["t"]
+    models = [StudiedModel("square", subjects["007"]), StudiedModel("wide", other)]
+    maps = compute(models, first, settings=FAST).results.maps["t"]
     of_attention = maps.sel(model="wide", sheet="transformer.h.0.attn")
     assert of_attention.isnull().all()
     assert maps.sel(model="wide", sheet="transformer.h.0.mlp").notnull().sum() == 36 * maps.sizes["fwhm_mm"]
@@ -128,14 +129,19 @@ def test_models_of_other_shapes_stand_in_one_set_of_maps(subjects, battery):
 def test_what_is_no_model_is_refused_before_the_first_is_mapped(subjects, battery, tmp_path):
     told = []
     with pytest.raises(UserError):
-        compute({"one": subjects["007"], "none": tmp_path}, battery, settings=FAST, progress=lambda *a: told.append(a))
+        compute(
+            [StudiedModel("one", subjects["007"]), StudiedModel("none", tmp_path)],
+            battery,
+            settings=FAST,
+            progress=lambda *a: told.append(a),
+        )
     assert told == []
 
 
 def test_a_contrast_that_does_not_fit_its_stimuli_is_refused_before_anything_is_read(subjects, battery):
     wrong = Battery("mine", (Study("one", battery.studies[0].stimuli, (Contrast("S", "verb"),)),), None, None)
     with pytest.raises(UserError, match="verb"):
-        compute({"one": subjects["007"]}, wrong, settings=FAST)
+        compute([StudiedModel("one", subjects["007"])], wrong, settings=FAST)
 
 
 def test_the_texts_that_were_read_are_kept(results, battery):

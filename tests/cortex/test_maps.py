@@ -3,7 +3,7 @@ import pytest
 from tests.cortex.planted import SIDE, cortex, responses, to_stimuli
 
 import toposheet as ts
-from toposheet.cortex.contrast_maps import contrast_maps
+from toposheet.cortex.maps import comparison_maps
 from toposheet.sheet import random_places
 from toposheet.stimuli.contrasts import Contrast
 
@@ -30,7 +30,7 @@ def test_maps_of_contrasts_and_their_negative_controls_lie_on_their_sheets():
     controls = ["", "random-labels", "length"]
     names = [(contrast, control) for contrast in ("a:b", "y a:b") for control in controls]
     assert [(one.name, one.negative_control) for one in compared] == names
-    maps = [contrast_maps(comparison, shapes(topo), (0.0, 2.0)) for comparison in compared]
+    maps = [comparison_maps(comparison, shapes(topo), (0.0, 2.0)) for comparison in compared]
     of_all, of_kind = maps[0], maps[3]
     for one, (contrast, control) in zip(maps, names, strict=True):
         sizes = {"contrast": 1, "negative_control": 1, "fwhm_mm": 2, "sheet": 2, "y": SIDE, "x": SIDE}
@@ -69,7 +69,7 @@ def test_sheets_of_different_shapes_share_a_file():
     }
     topo = ts.Topography(sheets)
     data = to_stimuli(topo, rng.normal(size=(10, 42)), ["a", "b"] * 5)
-    maps = contrast_maps(ts.Comparison(data, "a", "b"), shapes(topo))
+    maps = comparison_maps(ts.Comparison(data, "a", "b"), shapes(topo))
     assert int(np.isfinite(maps["t"].sel(sheet="s")).sum()) == 12
     assert int(np.isfinite(maps["t"].sel(sheet="l")).sum()) == 30
 
@@ -79,4 +79,4 @@ def test_maps_say_how_far_apart_cells_are(spacing_mm):
     rng = np.random.default_rng(0)
     topo = ts.Topography({"s": ts.Sheet((4, 4), {"tap": random_places(16, (4, 4), rng)}, spacing_mm)})
     data = to_stimuli(topo, rng.normal(size=(10, 16)), ["a", "b"] * 5)
-    assert contrast_maps(ts.Comparison(data, "a", "b"), shapes(topo))["spacing_mm"].values.tolist() == [spacing_mm]
+    assert comparison_maps(ts.Comparison(data, "a", "b"), shapes(topo))["spacing_mm"].values.tolist() == [spacing_mm]
