@@ -81,7 +81,7 @@ def test_conditions_that_are_not_there_list_those_that_are(a, b, message):
 
 def test_a_condition_of_two_texts_is_too_small():
     data = responses(cortex()).isel(stimulus=[0, 1, 2, 3, 5])
-    with pytest.raises(ValueError, match="'a' has 2 stimuli"):
+    with pytest.raises(ValueError, match="2 texts of the condition 'a': a contrast needs at least 3"):
         ts.Comparison(data, "a", "b")
 
 
@@ -132,7 +132,7 @@ def test_a_contrast_within_a_value_of_a_column_is_that_of_those_texts_alone():
 
 @pytest.mark.parametrize("contrast", [Contrast("a", "b", where=("category", "x")), Contrast("a", "b", "category")])
 def test_a_column_that_is_not_there_is_refused_by_its_name(contrast):
-    with pytest.raises(ValueError, match="no coordinate 'category'"):
+    with pytest.raises(ValueError, match="no column 'category'"):
         ts.Comparison(responses(cortex()), contrast)
 
 

@@ -124,13 +124,15 @@ def check_set(
     from toposheet.stimuli.measures import matching
 
     table = read_table(stimuli, None, options)
-    n_tokens = context = None
+    n_tokens = None
     if model is not None:
         from toposheet.subject import load
+        from toposheet.subject.respond import tokenised
 
         subject = load(model)
-        n_tokens, context = subject.n_tokens, subject.context
-    warnings = check(table, n_tokens, context)
+        tokenised(subject, table)  # what it cannot read is refused
+        n_tokens = subject.n_tokens
+    warnings = check(table, n_tokens)
     counts = table.groupby("condition", sort=False).size()
     print(f"{stimuli}: {len(table)} texts; " + ", ".join(f"{name} {n}" for name, n in counts.items()))
     _print_matching(matching(table, n_tokens))

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float
 
+from toposheet.cortex.design import stimuli_of
 from toposheet.cortex.layout import check_coordinates
 from toposheet.errors import NotFound, UserError
 from toposheet.stats import residuals
@@ -73,7 +74,7 @@ def _confound(responses: xr.DataArray, name: str) -> Float[np.ndarray, " stimuli
             raise NotFound("word frequencies need the package wordfreq: pip install 'toposheet[stimuli]'")
         return frequency
     column: Any = "n_tokens" if name == "tokens" else name
-    columns = [str(c) for c, values in responses.coords.items() if values.dims == ("stimulus",)]
+    columns = [*stimuli_of(responses)]
     if column not in columns:
         raise UserError(f"there is no confound {name!r}; there are: {', '.join([*CONFOUNDS, *columns])}")
     try:

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from toposheet.cortex.layout import check_coordinates
 from toposheet.errors import UserError
-from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
+from toposheet.stimuli.contrasts import Contrast
 
 SHARED_WORDS = "shared_words"
 
@@ -23,38 +23,17 @@ def compared_responses(responses: xr.DataArray, contrast: Contrast) -> xr.DataAr
         UserError: a column or condition does not exist (lists those there are), a condition has under 3 stimuli, or a
             response is nan or infinite (names the tap and the first such stimulus).
     """
-    check_coordinates(responses, contrast.column, *(contrast.where or ())[:1])
-    if contrast.where is not None:
-        column, value = contrast.where
-        responses = responses.isel(stimulus=responses[column].values.astype(str) == value)
-    responses = responses.assign_coords(condition=("stimulus", responses[contrast.column].values.astype(str)))
-    in_a, in_b = condition_masks(responses, contrast.a, contrast.b)
-    return responses.transpose("stimulus", "unit").isel(stimulus=in_a | in_b)
-
-
-def condition_masks(
-    responses: xr.DataArray, a: str, b: str
-) -> tuple[Bool[np.ndarray, " stimuli"], Bool[np.ndarray, " stimuli"]]:
-    """Return which stimuli are in condition `a` and which in `b`.
-
-    Raises:
-        UserError: see `compared_responses`.
-    """
-    check_coordinates(responses, "condition")
-    conditions = responses["condition"].values
-    masks = []
-    for name in (a, b):
-        mask = conditions == name
-        if not mask.any():
-            names = ", ".join(map(str, dict.fromkeys(conditions.tolist())))
-            raise UserError(f"there is no condition {name!r}; the conditions are: {names}")
-        if mask.sum() < MIN_TEXTS:
-            raise UserError(f"the condition {name!r} has {mask.sum()} stimuli: a contrast needs at least {MIN_TEXTS}")
-        masks.append(mask)
-    if a == b:
-        raise UserError(f"the contrast compares {a!r} with itself")
+    in_a, in_b = contrast.masks(stimuli_of(responses))
+    responses = responses.transpose("stimulus", "unit").isel(stimulus=in_a | in_b)
     check_finite(responses)
-    return masks[0], masks[1]
+    conditions = np.where(in_a, contrast.a, contrast.b)[in_a | in_b]
+    return responses.assign_coords(condition=("stimulus", conditions))
+
+
+def stimuli_of(responses: xr.DataArray) -> pd.DataFrame:
+    """Return what responses say of their stimuli, as a table."""
+    columns = {str(name): c.values for name, c in responses.coords.items() if c.dims == ("stimulus",)}
+    return pd.DataFrame(columns, index=range(responses.sizes["stimulus"]))
 
 
 def check_finite(responses: xr.DataArray) -> None:
@@ -90,8 +69,7 @@ def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.nda
     if column not in responses.coords or responses[column].dims != ("stimulus",):
         if column == SHARED_WORDS:
             return None
-        names = [str(name) for name, values in responses.coords.items() if values.dims == ("stimulus",)]
-        raise UserError(f"the stimuli have no column {column!r}; they have: {', '.join(names)}")
+        raise UserError(f"the stimuli have no column {column!r}; they have: {', '.join(stimuli_of(responses))}")
     values = responses[column].values
     alone = pd.isna(values) | (values.astype(str) == "")
     distinct = [("alone", str(n)) if alone[n] else ("", str(value)) for n, value in enumerate(values.tolist())]

@@ -6,32 +6,23 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from toposheet.errors import UserError
-from toposheet.stimuli.contrasts import MIN_TEXTS
+from toposheet.stimuli.contrasts import check_number
 from toposheet.stimuli.measures import matching
 
 
-def check(stimuli: pd.DataFrame, n_tokens: Callable[[str], int] | None = None, context: int | None = None) -> list[str]:
+def check(stimuli: pd.DataFrame, n_tokens: Callable[[str], int] | None = None) -> list[str]:
     """Return what a user should know of a set before analysing it; nothing where all is well.
 
     Args:
         stimuli: A table with columns `text` and `condition`.
         n_tokens: How many tokens a model makes of a text.
-        context: How many it reads at most.
 
     Raises:
-        UserError: an analysis would refuse the set: a condition with fewer than 3 texts, or a text longer than the
-            model's context; names file and row.
+        UserError: an analysis would refuse the set: a condition has fewer than 3 texts.
     """
-    source, notes = stimuli.attrs.get("source", "the stimuli"), []
-    counts = stimuli["condition"].value_counts()
-    if (counts < MIN_TEXTS).any():
-        name = str(counts.index[counts < MIN_TEXTS][0])
-        raise UserError(f"{source} has {counts[name]} texts of the condition {name!r}: a contrast needs {MIN_TEXTS}")
-    if n_tokens is not None and context is not None:
-        for row, text in zip(stimuli.index.tolist(), stimuli["text"], strict=True):
-            if (n := n_tokens(text)) > context:
-                raise UserError(f"{source}, row {row + 2} has {n} tokens, the model reads at most {context}")
+    source, notes = stimuli.attrs.get("source", "the stimulus set"), []
+    for condition, n_texts in stimuli["condition"].value_counts().items():
+        check_number(n_texts, repr(condition), source)
     texts = stimuli["text"].str.split().str.join(" ")
     conditions_of = stimuli.groupby(texts)["condition"].nunique()
     for text in conditions_of.index[conditions_of > 1].tolist():
@@ -39,8 +30,9 @@ def check(stimuli: pd.DataFrame, n_tokens: Callable[[str], int] | None = None, c
         notes.append(f"rows {', '.join(map(str, rows))}: the text {text[:60]!r} is in several conditions")
     repeated = stimuli.assign(text=texts).duplicated(["text", "condition"])
     if repeated.any():
-        notes.append(f"{int(repeated.sum())} texts stand in their condition more than once, e.g. row "
-                     f"{stimuli.index[repeated][0] + 2}")  # fmt: skip
+        n = int(repeated.sum())
+        texts_stand = "1 text stands" if n == 1 else f"{n} texts stand"
+        notes.append(f"{texts_stand} in a condition more than once, e.g. row {stimuli.index[repeated][0] + 2}")
     for row in matching(stimuli, n_tokens).to_dict("records"):
         if row["p"] < 0.05:
             differ = f"conditions differ in {row['measure']} (p = {row['p']:.2g})"

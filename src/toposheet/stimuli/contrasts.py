@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Bool
 
 from toposheet.errors import UserError
 
@@ -33,14 +35,17 @@ class Contrast:
         """What tables call it: `noun:verb`, or `concrete noun:verb` within a category."""
         return f"{self.where[1]} {self.a}:{self.b}" if self.where else f"{self.a}:{self.b}"
 
-    def check(self, stimuli: pd.DataFrame) -> None:
-        """Refuse stimuli that do not fit.
+    def masks(self, stimuli: pd.DataFrame) -> tuple[Bool[np.ndarray, " stimuli"], Bool[np.ndarray, " stimuli"]]:
+        """Return which stimuli are in condition `a` and which in `b`.
+
+        Args:
+            stimuli: A table with the columns of this contrast.
 
         Raises:
-            UserError: a column or condition is not there (lists those there are), a condition has fewer than 3
-                texts, or a text is in both; names the file, and rows, where the table was read from one.
+            UserError: a column or condition is not there (lists those there are), or a condition has fewer than 3
+                texts; names the file that the table was read from.
         """
-        source = stimuli.attrs.get("source", "the stimuli")
+        source = _name(stimuli)
         for column in (self.column, *(self.where or ())[:1]):
             if column not in stimuli:
                 raise UserError(f"{source} has no column {column!r}; it has: {', '.join(map(str, stimuli.columns))}")
@@ -48,36 +53,67 @@ class Contrast:
             there = list(dict.fromkeys(stimuli[self.where[0]].astype(str)))
             if self.where[1] not in there:
                 raise UserError(f"{source} has no {self.where[0]} {self.where[1]!r}; there are: {', '.join(there)}")
-        kept = self.of(stimuli)
-        there = list(dict.fromkeys(kept["condition"].astype(str)))
-        for name in (self.a, self.b):
+        conditions, counted = stimuli[self.column].astype(str).to_numpy(), self._counted(stimuli)
+        there = list(dict.fromkeys(conditions[counted].tolist()))
+        masks = [counted & (conditions == name) for name in (self.a, self.b)]
+        for name, mask in zip((self.a, self.b), masks, strict=True):
             if name not in there:
                 raise UserError(f"{source} has no condition {name!r}; the conditions are: {', '.join(there)}")
-            if (n := int((kept["condition"] == name).sum())) < MIN_TEXTS:
-                raise UserError(
-                    f"{source} has {n} texts of the condition {name!r}{self._within()}: a contrast needs at least "
-                    f"{MIN_TEXTS}"
-                )
+            within = f" where {self.where[0]} is {self.where[1]!r}" if self.where else ""
+            check_number(int(mask.sum()), f"{name!r}{within}", source)
         if self.a == self.b:
             raise UserError(f"the contrast compares {self.a!r} with itself")
-        rows: dict[str, dict[str, object]] = {name: {} for name in (self.a, self.b)}
-        of_file = kept.index + 2 if pd.api.types.is_integer_dtype(kept.index) else kept.index
-        for row, text, condition in zip(of_file.tolist(), kept["text"], kept["condition"], strict=True):
-            rows.get(condition, {}).setdefault(" ".join(str(text).split()), row)
-        for text in rows[self.b]:
-            if text in rows[self.a]:
+        return masks[0], masks[1]
+
+    def check(self, stimuli: pd.DataFrame) -> None:
+        """Refuse stimuli that do not fit, before a model reads them.
+
+        Raises:
+            UserError: see `masks`; or a text is in both conditions (names its rows).
+        """
+        in_a, in_b = self.masks(stimuli)
+        rows = stimuli.index + 2 if pd.api.types.is_integer_dtype(stimuli.index) else stimuli.index
+        texts = stimuli["text"].astype(str).str.split().str.join(" ")
+        row_of: dict[str, object] = {}
+        for text, row in zip(texts[in_a], rows[in_a], strict=True):
+            row_of.setdefault(text, row)
+        for text, row in zip(texts[in_b], rows[in_b], strict=True):
+            if text in row_of:
                 raise UserError(
-                    f"{source}, rows {rows[self.a][text]} and {rows[self.b][text]}: the text {text[:60]!r} is in both "
-                    f"conditions, {self.a!r} and {self.b!r}: a text belongs to one"
+                    f"{_name(stimuli)}, rows {row_of[text]} and {row}: the text {text[:60]!r} is in both conditions, "
+                    f"{self.a!r} and {self.b!r}: a text belongs to one"
                 )
 
     def of(self, stimuli: pd.DataFrame) -> pd.DataFrame:
         """Return the stimuli that count, with this contrast's column as `condition`."""
-        kept = stimuli if self.where is None else stimuli[stimuli[self.where[0]].astype(str) == self.where[1]]
+        kept = stimuli[self._counted(stimuli)]
         return kept.assign(condition=kept[self.column].astype(str))
 
-    def _within(self) -> str:
-        return f" where {self.where[0]} is {self.where[1]!r}" if self.where else ""
+    def _counted(self, stimuli: pd.DataFrame) -> Bool[np.ndarray, " stimuli"]:
+        if self.where is None:
+            return np.ones(len(stimuli), dtype=bool)
+        return stimuli[self.where[0]].astype(str).to_numpy() == self.where[1]
+
+
+def check_number(n_texts: int, condition: str, source: str) -> None:
+    """Refuse a condition with too few texts.
+
+    Args:
+        n_texts: How many it has.
+        condition: What it is called, quoted.
+        source: The stimuli, in words.
+
+    Raises:
+        UserError: it has fewer than 3.
+    """
+    if n_texts < MIN_TEXTS:
+        texts = "1 text" if n_texts == 1 else f"{n_texts} texts"
+        raise UserError(f"{source} has {texts} of the condition {condition}: a contrast needs at least {MIN_TEXTS}")
+
+
+def _name(stimuli: pd.DataFrame) -> str:
+    """Return the file of stimuli, for messages."""
+    return stimuli.attrs.get("source", "the stimulus set")
 
 
 NOUNS_AND_VERBS = (

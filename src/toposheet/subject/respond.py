@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -60,14 +60,9 @@ def respond(
         UserError: a column is missing or there twice, a text is no str, has no tokens or more than the model's
             context, or a response is not finite (names the tap).
     """
-    subject.check_tokenizer()
-    _check_columns(stimuli)
+    tokens = tokenised(subject, stimuli)
     topo = subject.topography
     coordinates: dict[str, Any] = dict(topo.unit_coordinates())
-    if clash := [str(name) for name in stimuli if name in {*coordinates, "n_tokens"}]:
-        source = stimuli.attrs.get("source", "the stimuli")
-        raise UserError(f"{source}: a column {clash[0]!r} would hide what responses are called by: rename the column")
-    tokens = _tokenised(stimuli, subject.tokenizer, subject.context)
 
     def compute() -> np.ndarray:
         return _responses(subject, tokens, batch_size, progress, reading.pooling)
@@ -92,11 +87,44 @@ def respond(
     )
 
 
-def _check_columns(stimuli: pd.DataFrame) -> None:
-    """Refuse a table that is no table of stimuli."""
+def tokenised(subject: Subject, stimuli: pd.DataFrame) -> list[tuple[list[int], list[bool]]]:
+    """Return for each text its token ids and which of them are its own (not special).
+
+    Raises:
+        UserError: the subject has no tokenizer; a column is missing or there twice; a text is no str, has no tokens or
+            more than the subject reads.
+    """
+    subject.check_tokenizer()
+    _check_columns(stimuli, {*subject.topography.unit_coordinates(), "n_tokens"})
+    tokenizer, context, texts = subject.tokenizer, subject.context, stimuli["text"].tolist()
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise UserError(
+                f"{_where(stimuli, row)} has {text!r} as its text, a {type(text).__name__}: it must be a str"
+            )
+    encoded = tokenizer(texts, return_special_tokens_mask=True, return_attention_mask=False, verbose=False)
+    tokens = []
+    for row, (ids, special) in enumerate(zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)):
+        own = [not flag for flag in special]
+        if not any(own):
+            raise UserError(f"{_where(stimuli, row)} has no tokens: {texts[row]!r}")
+        if context is not None and len(ids) > context:
+            raise UserError(
+                f"{_where(stimuli, row)} has {len(ids)} tokens, the model reads at most {context}: "
+                f"shorten {texts[row][:60]!r}"
+            )
+        tokens.append((ids, own))
+    return tokens
+
+
+def _check_columns(stimuli: pd.DataFrame, taken: Collection[str]) -> None:
+    """Refuse a table that is no table of stimuli, or has columns of names that are taken."""
     for column in ("text", "condition"):
         if column not in stimuli:
             raise UserError(f"the stimuli have no column {column!r}; they have: {', '.join(map(str, stimuli.columns))}")
+    if clash := [str(name) for name in stimuli if name in taken]:
+        source = stimuli.attrs.get("source", "the stimuli")
+        raise UserError(f"{source}: a column {clash[0]!r} would hide what responses are called by: rename the column")
     if not stimuli.columns.is_unique:
         twice = stimuli.columns[stimuli.columns.duplicated()][0]
         raise UserError(f"the stimuli have the column {twice!r} twice: rename one")
@@ -173,29 +201,6 @@ _POOLED: dict[str, Callable[[Tensor], Tensor]] = {
     "sum": lambda own: own,
     "last": _last,
 }
-
-
-def _tokenised(stimuli: pd.DataFrame, tokenizer: Any, context: int | None) -> list[tuple[list[int], list[bool]]]:
-    """Return for each text its token ids and which of them are its own (not special)."""
-    texts = stimuli["text"].tolist()
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise UserError(
-                f"{_where(stimuli, row)} has {text!r} as its text, a {type(text).__name__}: it must be a str"
-            )
-    encoded = tokenizer(texts, return_special_tokens_mask=True, return_attention_mask=False, verbose=False)
-    tokens = []
-    for row, (ids, special) in enumerate(zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)):
-        own = [not flag for flag in special]
-        if not any(own):
-            raise UserError(f"{_where(stimuli, row)} has no tokens: {texts[row]!r}")
-        if context is not None and len(ids) > context:
-            raise UserError(
-                f"{_where(stimuli, row)} has {len(ids)} tokens, the model reads at most {context}: "
-                f"shorten {texts[row][:60]!r}"
-            )
-        tokens.append((ids, own))
-    return tokens
 
 
 def _where(stimuli: pd.DataFrame, row: int) -> str:
