@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from toposheet.cortex.statistics import MEAN_OVER_TAPS
+from toposheet.cortex.layout import ALL_TAPS
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
 from toposheet.report import Analysis, Check, StudiedModel, compute, folder, write_report
@@ -138,7 +138,7 @@ def expectations(results: Results, trained: Mapping[str, Any]) -> list[Check]:
         0.5,
     )
     check(f"topographic: fraction of all units significant in {LANGUAGE}", _fraction(language), "≥", 0.5)
-    of_language = statistics[(statistics["contrast"] == LANGUAGE) & (statistics["tap"] == MEAN_OVER_TAPS)]
+    of_language = statistics[(statistics["contrast"] == LANGUAGE) & (statistics["tap"] == ALL_TAPS)]
     by_chance = of_language.set_index("statistic")["label_null_mean"]["significant_fraction"]
     check("topographic: the same with the labels shuffled, mean of all draws and taps", float(by_chance), "≤", 0.01)
     ratio = trained["topographic"]["validation_task_loss"] / trained["control"]["validation_task_loss"]

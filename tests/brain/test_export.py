@@ -5,8 +5,9 @@ import xarray as xr
 from nilearn.surface import SurfaceImage, load_surf_data, load_surf_mesh
 
 from toposheet import Topography
-from toposheet.brain.export import export_sheet
+from toposheet.brain.export import export_maps, export_sheet
 from toposheet.sheet import Sheet
+from toposheet.stimuli.contrasts import Contrast
 
 
 @pytest.fixture
@@ -120,3 +121,13 @@ def test_what_cannot_be_exported_is_refused_and_nothing_is_written(two_taps, tmp
     with pytest.raises(ValueError, match="the sheet a line has no three units in a square of four cells"):
         export_sheet(topo, over_units(topo, np.ones(16)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_each_sheet_of_a_subject_is_exported_with_a_map_for_each_contrast(subject, stimuli, tmp_path):
+    contrasts = [Contrast("long", "short"), Contrast("short", "long")]
+    files = export_maps(subject, stimuli, contrasts, tmp_path)
+    assert len(files) == 8
+    for path in files:
+        if path.name.endswith(".func.gii"):
+            one, other = (array.data for array in nibabel.load(path).darrays)
+            np.testing.assert_allclose(one, -other)

@@ -132,7 +132,7 @@ def test_a_contrast_within_a_value_of_a_column_is_that_of_those_texts_alone():
 
 @pytest.mark.parametrize("contrast", [Contrast("a", "b", where=("category", "x")), Contrast("a", "b", "category")])
 def test_a_column_that_is_not_there_is_refused_by_its_name(contrast):
-    with pytest.raises(ValueError, match="no column 'category'"):
+    with pytest.raises(ValueError, match="no coordinate 'category'"):
         ts.Comparison(responses(cortex()), contrast)
 
 

@@ -9,7 +9,7 @@ from tests.cortex.planted import noise
 
 import toposheet as ts
 from toposheet.cortex import cross_validated
-from toposheet.cortex.statistics import MEAN_OVER_TAPS
+from toposheet.cortex.layout import ALL_TAPS
 
 PERMUTATIONS = 49
 
@@ -29,7 +29,7 @@ def test_white_noise_gives_uniform_p_over_200_seeds_at_every_readout():
     fwhm = (0.0, 1.0, 2.0, 3.0, 4.0)
     options = {"fwhm_mm": fwhm, "permutations": PERMUTATIONS}
     table = pd.concat([ts.topography_statistics(white(seed), seed=seed, **options) for seed in range(200)])
-    groups = table[table["tap"] != MEAN_OVER_TAPS].groupby(["statistic", "fwhm_mm"])
+    groups = table[table["tap"] != ALL_TAPS].groupby(["statistic", "fwhm_mm"])
     for statistic in ("morans_i", "cross_half_i"):
         for width in fwhm:
             for column in ("p", "label_p"):
@@ -38,7 +38,7 @@ def test_white_noise_gives_uniform_p_over_200_seeds_at_every_readout():
 
 def test_white_noise_gives_uniform_p_of_smoothness_and_wiring():
     tables = [ts.response_statistics(noise(seed), permutations=PERMUTATIONS, seed=seed) for seed in range(200)]
-    rows = [table[table["tap"] != MEAN_OVER_TAPS].set_index("statistic")["p"] for table in tables]
+    rows = [table[table["tap"] != ALL_TAPS].set_index("statistic")["p"] for table in tables]
     assert is_uniform([row["wiring_mm"] for row in rows])
     smooth = np.array([row["smoothness_mm"] for row in rows])
     assert (smooth <= 0.05).mean() < 0.1  # half of the draws tie at 0: conservative, not uniform

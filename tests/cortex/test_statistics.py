@@ -6,8 +6,8 @@ from tests.cortex.planted import SIDE, compared, cortex, responses, to_stimuli
 
 import toposheet as ts
 from toposheet.cortex import MAP_STATISTICS, MapStatistic
+from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.map_statistics import TapMaps
-from toposheet.cortex.statistics import MEAN_OVER_TAPS
 
 COLUMNS = [
     "contrast", "negative_control", "sheet", "tap", "fwhm_mm", "n_units", "significant_fraction", "morans_i",
@@ -90,7 +90,7 @@ def test_a_null_needs_two_permutations():
 
 def test_labels_dealt_out_anew_find_nothing_where_labels_find_much():
     table = ts.topography_statistics(compared(effect=1.5))
-    of_all = table[table["tap"] == MEAN_OVER_TAPS].set_index(["statistic", "fwhm_mm"])
+    of_all = table[table["tap"] == ALL_TAPS].set_index(["statistic", "fwhm_mm"])
     assert of_all.loc[("significant_fraction", 0.0), "value"] > 0.2
     assert of_all.loc[("significant_fraction", 0.0), "label_null_mean"] < 0.01
     assert abs(of_all.loc[("cross_half_i", 0.0), "label_null_mean"]) < 0.05
@@ -101,7 +101,7 @@ def test_labels_dealt_out_anew_find_nothing_where_labels_find_much():
 def test_the_mean_over_taps_has_the_null_of_means():
     table = ts.topography_statistics(compared(n_taps=9), fwhm_mm=(0.0,), permutations=400)
     morans = table[table["statistic"] == "morans_i"]
-    whole, of_taps = morans[morans["tap"] == MEAN_OVER_TAPS].iloc[0], morans[morans["tap"] != MEAN_OVER_TAPS]
+    whole, of_taps = morans[morans["tap"] == ALL_TAPS].iloc[0], morans[morans["tap"] != ALL_TAPS]
     assert whole["value"] == pytest.approx(of_taps["value"].mean())
     assert whole["null_mean"] == pytest.approx(of_taps["null_mean"].mean())
     assert whole["null_sd"] == pytest.approx(of_taps["null_sd"].mean() / 3, rel=0.15)  # nine independent taps

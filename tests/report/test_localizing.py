@@ -1,10 +1,9 @@
-import nibabel
 import numpy as np
 import pandas as pd
 import pytest
 
 from toposheet import load_localizer
-from toposheet.report.localizing import export_maps, localize_subject
+from toposheet.report.localizing import localize_subject
 from toposheet.stimuli.contrasts import Contrast
 
 
@@ -27,11 +26,3 @@ def test_it_is_read_back_as_it_was_written(localized, subject, tmp_path):
     np.testing.assert_array_equal(stored["cluster"], localized.localizer["cluster"])
     names = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert names == {"localizer.nc", "cross_validated.csv", "localizer.png", "localizer.pdf"}
-
-
-def test_each_sheet_is_exported_with_a_map_for_each_contrast(subject, sentences, tmp_path):
-    contrasts = [Contrast("S", "N"), Contrast("W", "J")]
-    files = export_maps(subject, pd.read_csv(sentences), contrasts, tmp_path)
-    assert len(files) == 8
-    maps = [nibabel.load(path) for path in files if path.name.endswith(".func.gii")]
-    assert [len(surface.darrays) for surface in maps] == [2] * 4

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from jaxtyping import Bool, Int
 
 from toposheet.brain.meshes import FOR_BRAINS
+from toposheet.cortex import Comparison
 from toposheet.errors import UserError
 from toposheet.files import folder_aside
 from toposheet.packages import import_package
+from toposheet.progress import SILENT, Progress
+from toposheet.stimuli.contrasts import Contrast
+from toposheet.subject import Subject, respond
 from toposheet.topography import Topography
 
 
@@ -70,6 +76,31 @@ def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> 
         for name, content in files.items():
             (aside / name).write_bytes(content)
     return [folder / name for name in files]
+
+
+def export_maps(
+    subject: Subject,
+    stimuli: pd.DataFrame,
+    contrasts: Sequence[Contrast],
+    out: Path,
+    *,
+    cache: Path | None = None,
+    progress: Progress = SILENT,
+) -> list[Path]:
+    """Write the sheets of a subject as flat surfaces with its t-maps, and return the files.
+
+    Args:
+        subject: The subject.
+        stimuli: The texts.
+        contrasts: A map for each of these.
+        out: The folder.
+        cache: A folder in which responses are kept.
+        progress: Told how many texts are read.
+    """
+    responses = respond(subject, stimuli, cache=cache, progress=progress)
+    maps = [Comparison(responses, contrast).t.drop_attrs() for contrast in contrasts]
+    names = xr.DataArray([contrast.name for contrast in contrasts], dims="contrast", name="contrast")
+    return export_sheet(subject.topography, xr.concat(maps, dim=names), out)
 
 
 def _triangles(occupied: Bool[np.ndarray, "y x"]) -> Int[np.ndarray, "faces 3"]:

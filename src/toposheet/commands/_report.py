@@ -10,8 +10,9 @@ if TYPE_CHECKING:
 
 def print_summary(results: Results) -> None:
     """Print the medians over taps of each contrast, model and readout."""
+    from toposheet.cortex.summary import medians, of_interest
     from toposheet.figures.numbers import number
-    from toposheet.report.sections.contrasts import SUMMARY_OF_MODELS, medians, of_interest
+    from toposheet.report.sections.contrasts import SUMMARY_OF_MODELS
 
     print("\nMedians over taps:")
     print(f"{'contrast':18} {'fwhm':>4} {'model':12} {'signif.':>7} {'I':>6} {'place-null':>13} {'z':>6} "

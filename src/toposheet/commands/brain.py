@@ -80,9 +80,9 @@ def export(
         options: Where stimuli are, and what they are called there.
     """
     check_out(out)
+    from toposheet.brain.export import export_maps
     from toposheet.cache import cache_folder
     from toposheet.progress import shown
-    from toposheet.report.localizing import export_maps
     from toposheet.subject import load
 
     subject = load(model)

@@ -1,4 +1,5 @@
-from toposheet.cortex.clusters import clustering_of_network, grow_clusters, selective_clusters
+from toposheet.cortex.cluster_inference import selective_clusters
+from toposheet.cortex.clusters import clustering_of_network, grow_clusters
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison
 from toposheet.cortex.language_network import LanguageNetwork, language_network
 from toposheet.cortex.localizer import cross_validated, load_localizer, localize, save_localizer
@@ -7,7 +8,8 @@ from toposheet.cortex.negative_controls import negative_controls
 from toposheet.cortex.plot import plot
 from toposheet.cortex.profiles import consistency, criteria, profiles
 from toposheet.cortex.response_statistics import correlation_curve, response_statistics
-from toposheet.cortex.statistics import map_statistics, summary_of, topography_statistics
+from toposheet.cortex.statistics import topography_statistics
+from toposheet.cortex.summary import map_statistics, summary_of
 
 __all__ = [
     "MAP_STATISTICS",

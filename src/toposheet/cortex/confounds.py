@@ -74,7 +74,7 @@ def _confound(responses: xr.DataArray, name: str) -> Float[np.ndarray, " stimuli
             raise NotFound("word frequencies need the package wordfreq: pip install 'toposheet[stimuli]'")
         return frequency
     column: Any = "n_tokens" if name == "tokens" else name
-    columns = [*stimuli_of(responses)]
+    columns = [str(name) for name in stimuli_of(responses)]
     if column not in columns:
         raise UserError(f"there is no confound {name!r}; there are: {', '.join([*CONFOUNDS, *columns])}")
     try:

@@ -23,6 +23,7 @@ def compared_responses(responses: xr.DataArray, contrast: Contrast) -> xr.DataAr
         UserError: a column or condition does not exist (lists those there are), a condition has under 3 stimuli, or a
             response is nan or infinite (names the tap and the first such stimulus).
     """
+    check_coordinates(responses, contrast.column, *(contrast.where or ())[:1])
     in_a, in_b = contrast.masks(stimuli_of(responses))
     responses = responses.transpose("stimulus", "unit").isel(stimulus=in_a | in_b)
     check_finite(responses)
@@ -69,7 +70,9 @@ def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.nda
     if column not in responses.coords or responses[column].dims != ("stimulus",):
         if column == SHARED_WORDS:
             return None
-        raise UserError(f"the stimuli have no column {column!r}; they have: {', '.join(stimuli_of(responses))}")
+        raise UserError(
+            f"the stimuli have no column {column!r}; they have: {', '.join(map(str, stimuli_of(responses)))}"
+        )
     values = responses[column].values
     alone = pd.isna(values) | (values.astype(str) == "")
     distinct = [("alone", str(n)) if alone[n] else ("", str(value)) for n, value in enumerate(values.tolist())]

@@ -10,6 +10,9 @@ import xarray as xr
 from toposheet.errors import UserError
 from toposheet.sheet import lay_out
 
+ALL_TAPS = "*"
+"""What tables call the mean over all taps, or the units of all taps together."""
+
 
 @dataclass(frozen=True, eq=False)
 class TapLayout:

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison
+from toposheet.cortex.layout import ALL_TAPS
 from toposheet.errors import NotFound, UserError
 from toposheet.files import write_file
 from toposheet.results import Table, read_maps
@@ -101,7 +102,7 @@ def cross_validated(comparison: Comparison, *, percent: float | None = None, q: 
     even, odd = _even_and_odd(comparison)
     selected = localize(odd, percent=percent, q=q)["mask"].values
     rows = []
-    units_of = {tap.name: tap.units for tap in comparison.layouts} | {"*": np.arange(len(selected))}
+    units_of = {tap.name: tap.units for tap in comparison.layouts} | {ALL_TAPS: np.arange(len(selected))}
     for name, units in units_of.items():
         chosen = units[selected[units]]
         row: dict[str, object] = {"tap": name, "n_selected": len(chosen), "fraction": len(chosen) / len(units)}

@@ -10,7 +10,7 @@ import xarray as xr
 from scipy import stats as scipy_stats
 
 from toposheet.cortex.design import check_finite
-from toposheet.cortex.layout import check_coordinates
+from toposheet.cortex.layout import ALL_TAPS, check_coordinates
 from toposheet.errors import UserError
 from toposheet.results import Table
 from toposheet.settings import check_permutations
@@ -169,7 +169,7 @@ def criteria(
         holds = bool(p <= 0.05 and value > 0)
         rows.append({"criterion": criterion, "measure": measure, "value": value, **null, "p": p, "holds": holds})
 
-    network = localized[localized["tap"] == "*"].iloc[0]
+    network = localized[localized["tap"] == ALL_TAPS].iloc[0]
     add("1 selective", "sentences over non-words, held-out items (d)", float(network["d"]), float(network["p"]))
     mask = clustering[clustering["statistic"] == "mask_morans_i"].to_dict("records")[0]
     add("1 selective", "Moran's I of the selective units' mask", **{name: float(mask[name]) for name in _NULLED})
@@ -213,4 +213,4 @@ def _groups(responses: xr.DataArray, clusters: xr.DataArray) -> list[_Group]:
     groups = [
         _Group(str(n), str(taps[numbers == n][0]), np.flatnonzero(numbers == n)) for n in range(1, numbers.max() + 1)
     ]
-    return [*groups, _Group(NETWORK, "*", np.flatnonzero(numbers))] if groups else []
+    return [*groups, _Group(NETWORK, ALL_TAPS, np.flatnonzero(numbers))] if groups else []

@@ -10,80 +10,22 @@ from jaxtyping import Float
 
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison
 from toposheet.cortex.draws import UnitMaps, label_draws, place_draws, unit_maps
-from toposheet.cortex.layout import TapLayout
+from toposheet.cortex.layout import ALL_TAPS, TapLayout
 from toposheet.cortex.map_statistics import MAP_STATISTICS, MapStatistic, TapMaps
 from toposheet.results import Kind, Table
 from toposheet.settings import MIN_SIZE, check_permutations
 from toposheet.stats import against_null
 
-MEAN_OVER_TAPS = "*"
-_NULL_COLUMNS: dict[str, Kind] = dict.fromkeys(
+NULL_COLUMNS: dict[str, Kind] = dict.fromkeys(
     ("null_mean", "null_sd", "z", "p", "undefined",
      "label_null_mean", "label_null_sd", "label_z", "label_p", "label_undefined"), "number",
 )  # fmt: skip
 STATISTICS = Table(
     "statistics.csv",
     {"contrast": "text", "negative_control": "text", "sheet": "text", "tap": "text", "fwhm_mm": "number",
-     "n_units": "count", "statistic": "text", "value": "number", **_NULL_COLUMNS},
+     "n_units": "count", "statistic": "text", "value": "number", **NULL_COLUMNS},
     "a statistic of the map of a contrast, in one tap and readout",
 )  # fmt: skip
-SUMMARY = Table(
-    "summary.csv",
-    {"contrast": "text", "negative_control": "text", "sheet": "text", "tap": "text", "fwhm_mm": "number",
-     "n_units": "count", "significant_fraction": "number", "morans_i": "number",
-     **{name: kind for name, kind in _NULL_COLUMNS.items() if not name.endswith("undefined")},
-     "cross_half_i": "number"},
-    "the map of a contrast, in one tap and readout",
-)  # fmt: skip
-
-
-def map_statistics(
-    comparison: Comparison,
-    *,
-    fwhm_mm: Sequence[float] = (0.0, 2.0),
-    permutations: int = 99,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Return how topographic the map of a contrast is, for each tap and readout, with its nulls.
-
-    The short form of `topography_statistics`, which says what the nulls are and has more statistics.
-
-    Args:
-        comparison: The comparison.
-        fwhm_mm: Readouts in millimetres; 0 is raw.
-        permutations: Draws of each null.
-        seed: Of the draws.
-
-    Returns:
-        One row for each tap and readout, columns `contrast, negative_control, sheet, tap, fwhm_mm, n_units,
-        significant_fraction` (q < 0.05 over all taps), `morans_i, null_mean, null_sd, z, p` (place-null),
-        `label_null_mean, label_null_sd, label_z, label_p, cross_half_i` (nan under 4 items a condition).
-        p is one-sided, (1 + b) / (1 + B).
-
-    Raises:
-        UserError: a width or a number of permutations is out of range.
-
-    Example:
-        ts.map_statistics(ts.Comparison(responses, "sentence", "nonword"))
-    """
-    return summary_of(topography_statistics(comparison, fwhm_mm=fwhm_mm, permutations=permutations, seed=seed))
-
-
-def summary_of(statistics: pd.DataFrame) -> pd.DataFrame:
-    """Return the short form of a table of `topography_statistics`: a row for each contrast, tap and readout."""
-    taps = statistics[statistics["tap"] != MEAN_OVER_TAPS]
-    keys = [name for name in ("model", "contrast", "negative_control", "sheet", "tap", "fwhm_mm") if name in taps]
-
-    def values(statistic: str) -> pd.Series:
-        rows = taps[taps["statistic"] == statistic]
-        return rows.set_index(keys)["value"].rename(statistic)
-
-    columns = ["n_units", "value", "null_mean", "null_sd", "z", "p",
-               "label_null_mean", "label_null_sd", "label_z", "label_p"]  # fmt: skip
-    table = taps[taps["statistic"] == "morans_i"].set_index(keys)[columns]
-    table = table.rename(columns={"value": "morans_i"})
-    table.insert(1, "significant_fraction", values("significant_fraction"))
-    return table.join(values("cross_half_i")).reset_index()
 
 
 def topography_statistics(
@@ -200,8 +142,8 @@ def statistics_table(
                 parts.setdefault(name, []).append(column)
     n = len(value)
     columns: dict[str, object] = {
-        "sheet": [*(tap.sheet for tap in taps), MEAN_OVER_TAPS] * n,
-        "tap": [*(tap.name for tap in taps), MEAN_OVER_TAPS] * n,
+        "sheet": [*(tap.sheet for tap in taps), ALL_TAPS] * n,
+        "tap": [*(tap.name for tap in taps), ALL_TAPS] * n,
         "n_units": [*n_units, sum(n_units)] * n,
         "statistic": np.repeat(list(value), len(taps) + 1),
     }

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from toposheet.cortex import SIGNIFICANT
+from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.cortex.profiles import BRAIN, CONDITIONS, NETWORK, responds_more
-from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.figures.numbers import number
 from toposheet.files import folder_aside
 from toposheet.report.analysis import Analysis
@@ -85,8 +85,8 @@ def ledger(analysis: Analysis) -> Ledger:
     rows: list[dict[str, Any]] = []
     for model in analysis.models:
         name, role = model.name, "control" if model.is_control else "topographic"
-        of_model = statistics[(statistics["model"] == name) & (statistics["tap"] == MEAN_OVER_TAPS)]
-        n_taps = statistics.loc[statistics["model"] == name, "tap"].nunique() - 1  # MEAN_OVER_TAPS is none
+        of_model = statistics[(statistics["model"] == name) & (statistics["tap"] == ALL_TAPS)]
+        n_taps = statistics.loc[statistics["model"] == name, "tap"].nunique() - 1  # ALL_TAPS is none
         rows += [_clustering(entry, role, of_model, analysis.facts) | {"model": name} for entry in MORANS_I]
         rows += [row | {"model": name} for row in _others(role, name, analysis, of_model, n_taps)]
     return Ledger(pd.DataFrame(rows, columns=list(LEDGER.columns)), analysis.facts)

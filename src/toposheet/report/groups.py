@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
-from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.groups import group_intervals
 from toposheet.files import folder_aside
@@ -110,7 +110,7 @@ def group_statistics(
         `difference, difference_low, difference_high` from the first group (nan for itself).
     """
     rng = np.random.default_rng(seed)
-    of_taps = statistics[(statistics["tap"] != MEAN_OVER_TAPS) & statistics["statistic"].isin(COMPARED)]
+    of_taps = statistics[(statistics["tap"] != ALL_TAPS) & statistics["statistic"].isin(COMPARED)]
     maps = dict.fromkeys(zip(of_taps["contrast"], of_taps["fwhm_mm"], strict=True))
     rows: list[dict[str, Any]] = []
     for (contrast, fwhm), statistic in itertools.product(maps, COMPARED):  # the same draws whatever order rows are in

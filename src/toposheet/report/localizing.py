@@ -1,9 +1,8 @@
-"""A localizer of one model, and a model's maps as surfaces."""
+"""A localizer of one model."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from toposheet.brain.export import export_sheet
 from toposheet.cortex import Comparison, cross_validated, grow_clusters, localize, save_localizer
 from toposheet.cortex.localizer import CROSS_VALIDATED, LOCALIZER
 from toposheet.figures.files import save_figure, stamp
@@ -99,28 +97,3 @@ def localize_subject(
         figure=figure,
         stimuli=stamp(stimuli, name),
     )
-
-
-def export_maps(
-    subject: Subject,
-    stimuli: pd.DataFrame,
-    contrasts: Sequence[Contrast],
-    out: Path,
-    *,
-    cache: Path | None = None,
-    progress: Progress = SILENT,
-) -> list[Path]:
-    """Write the sheets of a subject as flat surfaces with its t-maps, and return the files.
-
-    Args:
-        subject: The subject.
-        stimuli: The texts.
-        contrasts: A map for each of these.
-        out: The folder.
-        cache: A folder in which responses are kept.
-        progress: Told how many texts are read.
-    """
-    responses = respond(subject, stimuli, cache=cache, progress=progress)
-    maps = [Comparison(responses, contrast).t.drop_attrs() for contrast in contrasts]
-    names = xr.DataArray([contrast.name for contrast in contrasts], dims="contrast", name="contrast")
-    return export_sheet(subject.topography, xr.concat(maps, dim=names), out)

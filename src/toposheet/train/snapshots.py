@@ -10,7 +10,7 @@ import pandas as pd
 
 from toposheet.cortex import Comparison, map_statistics
 from toposheet.cortex.maps import comparison_maps
-from toposheet.cortex.statistics import SUMMARY
+from toposheet.cortex.summary import SUMMARY
 from toposheet.errors import UserError
 from toposheet.figures.files import write_figure
 from toposheet.figures.maps import contrast_maps

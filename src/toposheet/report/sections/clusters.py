@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from toposheet.cortex import SIGNIFICANT, Comparison, selective_clusters
-from toposheet.cortex.clusters import CLUSTERS
+from toposheet.cortex.cluster_inference import CLUSTERS
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Section
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS

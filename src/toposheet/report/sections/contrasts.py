@@ -12,7 +12,8 @@ import xarray as xr
 
 from toposheet.cortex import Comparison
 from toposheet.cortex.negative_controls import RANDOM_LABELS
-from toposheet.cortex.statistics import STATISTICS, SUMMARY, summary_of, topography_statistics
+from toposheet.cortex.statistics import STATISTICS, topography_statistics
+from toposheet.cortex.summary import SUMMARY, medians, of_interest, summary_of
 from toposheet.figures.clustering import clustering, clustering_bars
 from toposheet.figures.maps import contrast_maps, readout_name
 from toposheet.figures.numbers import number, signed
@@ -61,21 +62,6 @@ def _of_comparison(comparison: Comparison, settings: Settings) -> Mapping[Table,
     return {STATISTICS_OF_MODELS: statistics, SUMMARY_OF_MODELS: summary_of(statistics)}
 
 
-def of_interest(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of contrasts that are of interest in themselves: no negative controls."""
-    return table[table["negative_control"] == ""]
-
-
-def medians(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return the medians over taps of a summary, one row for each contrast, negative control, readout and model."""
-    columns = ["significant_fraction", "morans_i", "null_mean", "null_sd", "z", "p",
-               "label_null_mean", "label_null_sd", "label_z", "label_p", "cross_half_i"]  # fmt: skip
-    keys = ["contrast", "negative_control", "fwhm_mm", "model"]
-    rows = summary.groupby(keys, sort=False)[columns].median().reset_index()
-    order = {name: {value: i for i, value in enumerate(dict.fromkeys(rows[name]))} for name in keys[:3]}
-    return rows.sort_values(list(order), key=lambda column: column.map(order[str(column.name)]), kind="stable")
-
-
 def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     if (summary := analysis.results.get(SUMMARY_OF_MODELS)) is None:
         return None
@@ -92,7 +78,7 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
     first = _contrasts(analysis)[:2]
     few = [of_interest(summary[summary["contrast"] == contrast]) for contrast in first]
     random = summary[(summary["contrast"] == first[0]) & (summary["negative_control"] == RANDOM_LABELS)]
-    table = pd.concat([*few, random.assign(contrast=f"{first[0]}/{RANDOM_LABELS}")])
+    table = pd.concat([*few, random.assign(contrast=_title(first[0], RANDOM_LABELS))])
     yield Drawing("clustering", "Moran's I of every tap against its nulls", _MARKS, clustering(table))
 
 
@@ -113,13 +99,17 @@ def _map_drawings(analysis: Analysis) -> Iterable[Drawing]:
     for together, control in figures:
         t = maps["t"].sel(negative_control=control, drop=True)
         rows = summary[summary["negative_control"] == control]
-        titles = [f"{name}/{control}" if control else name for name in together]
         for models in [[model] for model in analysis.names] if deep and len(together) > 1 else [analysis.names]:
-            title = " and ".join(titles)
+            title = " and ".join(_title(name, control) for name in together)
             name = "-".join(["map", title[:80], *(models if len(models) < len(analysis.names) else [])])
             figure = contrast_maps(*_panels(together, models, t, rows), title)
             sentence = _map_sentence(together, models, medians(rows), control)
             yield Drawing(re.sub(r"[^\w.-]+", "-", name), title, sentence, figure)
+
+
+def _title(contrast: str, control: str) -> str:
+    """Return what a figure calls a contrast, or a negative control of it."""
+    return f"{contrast}, {control.replace('-', ' ')}" if control else contrast
 
 
 def _together(contrasts: Sequence[str]) -> list[tuple[str, ...]]:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from toposheet.cortex.statistics import MEAN_OVER_TAPS
+from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.summary import of_interest
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Section
-from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS, of_interest
+from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 
 PARTIAL = """
 <h2>Islands</h2>
@@ -35,8 +36,8 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
 def _islands(rows: pd.DataFrame) -> pd.DataFrame:
     """Return Moran's I of the significant units alone, and in how many taps there are enough of them."""
     keys = ["contrast", "fwhm_mm", "model"]
-    whole = rows[rows["tap"] == MEAN_OVER_TAPS].set_index(keys)
-    defined = rows[rows["tap"] != MEAN_OVER_TAPS].groupby(keys, sort=False)["value"]
+    whole = rows[rows["tap"] == ALL_TAPS].set_index(keys)
+    defined = rows[rows["tap"] != ALL_TAPS].groupby(keys, sort=False)["value"]
     return whole.assign(defined=defined.count(), taps=defined.size()).reset_index()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from toposheet.cortex.statistics import MEAN_OVER_TAPS
+from toposheet.cortex.layout import ALL_TAPS
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Section
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
@@ -33,7 +33,7 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     if statistics is None or not (statistics["negative_control"] != "").any():
         return None
     raw = statistics["fwhm_mm"] == statistics["fwhm_mm"].min()
-    return {"controls": _beside_their_contrasts(statistics[(statistics["tap"] == MEAN_OVER_TAPS) & raw])}
+    return {"controls": _beside_their_contrasts(statistics[(statistics["tap"] == ALL_TAPS) & raw])}
 
 
 def _beside_their_contrasts(rows: pd.DataFrame) -> pd.DataFrame:

@@ -11,9 +11,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from toposheet.cortex.language_network import language_network
+from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.localizer import CROSS_VALIDATED
 from toposheet.cortex.profiles import CRITERIA, PROFILES
-from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.figures.network import network_figure
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, MeasuredSubject, Section
@@ -75,7 +75,7 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     criteria, localized = analysis.results.get(CRITERIA_OF_MODELS), analysis.results.get(LOCALIZED)
     if criteria is None or localized is None:
         return None
-    return {"criteria": criteria, "localized": localized[localized["tap"] == MEAN_OVER_TAPS]}
+    return {"criteria": criteria, "localized": localized[localized["tap"] == ALL_TAPS]}
 
 
 def _drawings(analysis: Analysis) -> Iterable[Drawing]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.response_statistics import CURVES, RESPONSES, correlation_curve, response_statistics
-from toposheet.cortex.statistics import MEAN_OVER_TAPS
 from toposheet.figures.curves import correlation_curves
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, MeasuredStudy, Section
@@ -45,7 +45,7 @@ def _of_study(measured: MeasuredStudy, settings: Settings) -> Mapping[Table, pd.
 def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     if (table := analysis.results.get(RESPONSES_OF_MODELS)) is None:
         return None
-    means = table[table["tap"] == MEAN_OVER_TAPS]
+    means = table[table["tap"] == ALL_TAPS]
     return {"responses": means.sort_values(["stimuli", "statistic"], kind="stable")}
 
 
