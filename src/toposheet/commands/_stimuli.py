@@ -112,13 +112,7 @@ def read_battery(
     Raises:
         UserError: the options do not fit each other, or stimuli and contrasts do not.
     """
-    from toposheet.stimuli.studies import (
-        PUBLISHED,
-        SYNTHETIC,
-        battery_of_table,
-        published_battery,
-        synthetic_battery,
-    )
+    from toposheet.stimuli.studies import PUBLISHED, SYNTHETIC, published_battery, synthetic_battery
 
     if pairs is not None and stimuli != PUBLISHED:
         raise UserError(f"--pairs goes with --stimuli {PUBLISHED}, not with {stimuli}")
@@ -130,6 +124,25 @@ def read_battery(
             return published_battery(options.data, pairs)
         subject.check_tokenizer()
         return synthetic_battery(subject.reader)
+    return read_study(stimuli, subject, contrasts, options)
+
+
+def read_study(
+    stimuli: str, subject: Subject, contrasts: Sequence[str], options: StimulusOptions = AS_USUAL
+) -> Battery:
+    """Return one set and what is compared in it.
+
+    Args:
+        stimuli: A CSV file or the name of a set.
+        subject: The model that self-made stimuli are made for.
+        contrasts: What is compared.
+        options: What is where.
+
+    Raises:
+        UserError: stimuli and contrasts do not fit each other.
+    """
+    from toposheet.stimuli.studies import battery_of_table
+
     table = read_table(stimuli, subject, options)
     return battery_of_table(stimuli, table, read_contrasts(table, contrasts, options))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.commands._command import Command, deferred
-from toposheet.commands._stimuli import AS_USUAL, Model, Options, check_out, read_contrasts, read_table
+from toposheet.commands._stimuli import AS_USUAL, Model, Options, check_out, read_study
 from toposheet.settings import DEFAULT, Settings
 
 
@@ -24,7 +24,7 @@ def map_contrasts(
         model: A model folder, hub id, or shipped model.
         stimuli: CSV file with a text and a condition in every row, or the name of a set (toposheet stimuli list).
         contrast: Conditions to compare, A:B (or A-B); several if you like.
-        out: Folder for summary.csv, statistics.csv, maps.nc, clusters.csv and figures.
+        out: Folder for summary.csv, all other tables, maps.nc and figures.
         options: Where stimuli are, and what they are called there.
         settings: How responses are read and analysed.
     """
@@ -33,12 +33,10 @@ def map_contrasts(
     from toposheet.commands._report import print_summary
     from toposheet.progress import shown
     from toposheet.report import StudiedModel, compute, folder, write_figures
-    from toposheet.stimuli.studies import battery_of_table
     from toposheet.subject import load
 
     subject = load(model)
-    table = read_table(stimuli, subject, options)
-    battery = battery_of_table(stimuli, table, read_contrasts(table, contrast, options))
+    battery = read_study(stimuli, subject, contrast, options)
     models = [StudiedModel(subject.name, subject)]
     with shown("study") as progress:
         analysis = compute(models, battery, settings=settings, cache=cache_folder(), progress=progress)

@@ -98,7 +98,7 @@ class Comparison:
             f"{self.contrast.b!r}\n"
             f"  {significant:,} of {n_units:,} units ({significant / n_units:.1%}) respond differently "
             f"(q < {SIGNIFICANT:g} over {len(self.layouts)} taps)\n"
-            f"  whether the map is organised: toposheet.map_statistics(comparison)"
+            f"  whether the map is organised: ts.map_statistics(comparison)"
         )
 
     def _repr_html_(self) -> str:
