@@ -111,8 +111,8 @@ def test_a_source_an_architecture_an_objective_and_a_recipe_train_and_a_set_a_st
               "--validation-fraction", "0.2", "--workers", "1", "--out", text)  # fmt: skip
     toposheet("train", "mine", "--data", text, "--out", model)
     assert ts.load(model).topography.taps
-    toposheet("report", model, "--stimuli", "mills", "--contrast", "x:y", "--permutations", "2", "--no-controls",
-              "--out", out)  # fmt: skip
+    toposheet("report", model, "--stimuli", "mills", "--contrast", "x:y", "--permutations", "2",
+              "--no-negative-controls", "--out", out)  # fmt: skip
     statistics = pd.read_csv(out / "statistics.csv")
     peaks = statistics[(statistics["statistic"] == "peak_t") & (statistics["tap"] != "*")]
     assert len(peaks) == 2 * 4

@@ -45,7 +45,7 @@ class Settings:
         seed: Of all draws.
         reading: How texts are read.
         confounds: Regressed out of the responses: length, frequency, tokens, or numeric columns of the stimuli.
-        controls: Whether negative controls (random labels, word frequency, length) stand beside each contrast.
+        negative_controls: Whether negative controls (random labels, word frequency, length) stand beside each contrast.
         inference: How clusters are tested: by their mass, or by threshold-free enhancement.
         forming_p: Two-sided p of the t that forms the clusters whose mass is tested.
         contiguity: Neighbours in a cluster share an edge or a corner (queen), or an edge (rook).
@@ -57,7 +57,7 @@ class Settings:
     seed: int = 0
     reading: Reading = READING
     confounds: tuple[str, ...] = ()
-    controls: bool = True
+    negative_controls: bool = True
     inference: Inference = "mass"
     forming_p: float = 0.001
     contiguity: Contiguity = "queen"

@@ -23,7 +23,7 @@ def test_it_prints_the_negative_controls_that_were_made_and_always_the_differenc
     arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "5"]
     printed = {
         name: ran("compare", folder, *arguments, *options, "--out", tmp_path / name).splitlines()[0].split()
-        for name, options in (("with", []), ("without", ["--no-controls"]))
+        for name, options in (("with", []), ("without", ["--no-negative-controls"]))
     }
     columns = ["contrast", "statistic", "group", "n_models", "value", "low", "high", "null_mean", "label_null_mean"]
     difference = ["difference", "difference_low", "difference_high"]
@@ -34,6 +34,6 @@ def test_it_prints_the_negative_controls_that_were_made_and_always_the_differenc
 
 
 def test_few_models_are_said_to_give_too_narrow_intervals(ran, tmp_path, folder, sentences):
-    arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "5", "--no-controls"]
+    arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "5", "--no-negative-controls"]
     printed = ran("compare", f"a={folder}", *arguments, "--out", tmp_path / "out")
     assert re.search(r"^Fewer than 10 models in a: intervals there are too narrow", printed, re.MULTILINE)

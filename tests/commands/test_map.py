@@ -66,7 +66,17 @@ def test_the_summary_has_a_row_for_each_tap_and_readout_and_negative_controls_in
 
 
 def test_a_map_can_be_of_some_texts_with_confounds_taken_out(ran, tmp_path, folder, sentences):
-    arguments = ["map", folder, "--contrast", "S:N", "--permutations", "5", "--stimuli", sentences, "--no-controls"]
+    arguments = [
+        "map",
+        folder,
+        "--contrast",
+        "S:N",
+        "--permutations",
+        "5",
+        "--stimuli",
+        sentences,
+        "--no-negative-controls",
+    ]
     ran(*arguments, "--out", tmp_path / "plain")
     ran(*arguments, "--confounds", "length", "--pooling", "last", "--out", tmp_path / "last")
     plain, last = (pd.read_csv(tmp_path / name / "summary.csv") for name in ("plain", "last"))
@@ -87,7 +97,7 @@ def test_conditions_with_odd_names_still_make_files(ran, tmp_path, folder, stimu
 
 def test_a_second_run_leaves_no_files_of_the_first_and_none_of_the_users_are_lost(ran, tmp_path, folder, sentences):
     out = tmp_path / "out"
-    arguments = ["--stimuli", sentences, "--permutations", "5", "--no-controls", "--out", out]
+    arguments = ["--stimuli", sentences, "--permutations", "5", "--no-negative-controls", "--out", out]
     ran("report", folder, "--contrast", "W:J", *arguments)
     assert (out / "figures" / "map-W-J.png").is_file()
     old = ("criteria.csv", "network.csv", "report.html", "ledger.md", "ledger.csv", "compare.csv")

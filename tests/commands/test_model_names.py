@@ -28,7 +28,7 @@ def read(out, name):
 
 
 def test_maps_and_reports_have_the_same_tables_whatever_the_model_is_called(ran, tmp_path, models, sentences):
-    arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "3", "--no-controls", "--out"]
+    arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "3", "--no-negative-controls", "--out"]
     ran("report", "run0", *arguments, "of-run0")
     plain, page = read(tmp_path / "of-run0", "run0"), (tmp_path / "of-run0" / "report.html").read_text()
     assert len(plain) >= 6
@@ -47,7 +47,17 @@ def test_maps_and_reports_have_the_same_tables_whatever_the_model_is_called(ran,
 
 
 def test_models_are_compared_whatever_they_are_called(ran, tmp_path, models, sentences):
-    arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "3", "--no-controls", "--out", "out"]
+    arguments = [
+        "--stimuli",
+        sentences,
+        "--contrast",
+        "S:N",
+        "--permutations",
+        "3",
+        "--no-negative-controls",
+        "--out",
+        "out",
+    ]
     printed = ran("compare", "run0", *ODD, *arguments)
     table = SIDE_BY_SIDE.read(tmp_path / "out").set_index("group")
     assert set(table.index) == {"run0", *ODD}
@@ -63,7 +73,7 @@ def test_the_ledger_has_the_numbers_of_a_model_whatever_it_is_called(ran, tmp_pa
     printed = {}
     for name in ("run0", "0", "nan"):
         shutil.copytree(SHIPPED / "small", name)
-        arguments = ["--permutations", "3", "--no-controls", "--out", f"of-{name}"]
+        arguments = ["--permutations", "3", "--no-negative-controls", "--out", f"of-{name}"]
         printed[name] = ran("ledger", name, *arguments).replace(f"| {name} |", "| run0 |").partition("The ledger:")[0]
     assert printed["0"] == printed["nan"] == printed["run0"]
     assert "Moran's I, verbs-nouns, mean over taps | raw" in printed["run0"]

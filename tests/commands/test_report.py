@@ -41,10 +41,10 @@ def test_it_is_made_with_the_settings_asked_for_and_says_so(ran, tmp_path, folde
     table.assign(keep=["no", *["yes"] * (len(table) - 1)]).to_csv(tmp_path / "kept.csv", index=False)
     arguments = [text for option in options.items() for text in option]
     ran("report", folder, "--stimuli", tmp_path / "kept.csv", "--contrast", "S:N", *arguments,
-        "--no-controls", "--out", out)  # fmt: skip
+        "--no-negative-controls", "--out", out)  # fmt: skip
     stored = json.loads((out / "analysis.json").read_text())
     wanted = {"reading": {"pooling": "last"}, "inference": "tfce", "contiguity": "rook", "min_size": 3, "seed": 7}
-    wanted |= {"permutations": 5, "fwhm_mm": [0.0, 1.5], "controls": False, "contrasts": ["yes S:N"]}
+    wanted |= {"permutations": 5, "fwhm_mm": [0.0, 1.5], "negative_controls": False, "contrasts": ["yes S:N"]}
     assert {name: stored[name] for name in wanted} == wanted
     methods = " ".join(html.unescape((out / "report.html").read_text()).partition("<h2>Methods</h2>")[2].split())
     for said in (
@@ -66,7 +66,7 @@ def test_each_contrast_has_its_own_table_of_how_conditions_differ(ran, tmp_path,
     table.loc[table["condition"] == "S", "text"] += " and a river"
     table.to_csv(tmp_path / "s.csv", index=False)
     ran("report", folder, "--stimuli", tmp_path / "s.csv", "--contrast", "S:N", "J:model", "--permutations", "5",
-        "--no-controls", "--out", tmp_path / "out")  # fmt: skip
+        "--no-negative-controls", "--out", tmp_path / "out")  # fmt: skip
     stored = pd.read_csv(tmp_path / "out" / "matching.csv")
     assert stored.groupby("contrast")["group"].unique().map(list).to_dict() == {
         "S:N": ["S", "N"],

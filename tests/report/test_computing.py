@@ -17,7 +17,7 @@ from toposheet.stimuli.studies import Battery, Study
 from toposheet.subject import Effect, Intervention
 from toposheet.topography import Topography
 
-FAST = Settings(permutations=2, controls=False, min_size=2)
+FAST = Settings(permutations=2, negative_controls=False, min_size=2)
 
 
 def test_every_table_of_every_section_has_rows_of_each_model_in_order(results):

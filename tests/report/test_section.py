@@ -47,7 +47,17 @@ def test_a_section_from_outside_has_its_table_its_figure_and_its_part_of_the_pag
     ran, tmp_path, folder, sentences, section
 ):
     out = tmp_path / "out"
-    arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "5", "--no-controls", "--out", out]
+    arguments = [
+        "--stimuli",
+        sentences,
+        "--contrast",
+        "S:N",
+        "--permutations",
+        "5",
+        "--no-negative-controls",
+        "--out",
+        out,
+    ]
     ran("report", folder, *arguments)
     longest = pd.read_csv(sentences)["text"].str.len().max()
     table = LONGEST.read(out)
@@ -68,7 +78,11 @@ def test_a_section_that_does_not_declare_its_table_is_a_fault_of_the_section(sub
     SECTIONS.register("undeclared", Section(26, PARTIAL, view, of_study=of_study))
     try:
         with pytest.raises(AssertionError, match=r"fills longest\.csv and does not declare it"):
-            compute([StudiedModel("007", subjects["007"])], battery, settings=Settings(permutations=2, controls=False))
+            compute(
+                [StudiedModel("007", subjects["007"])],
+                battery,
+                settings=Settings(permutations=2, negative_controls=False),
+            )
     finally:
         SECTIONS.unregister("undeclared")
 

@@ -153,7 +153,9 @@ class _Measuring:
         maps = []
         for number, _ in enumerate(study.contrasts):
             comparison = self._comparison(study.name, number)
-            controls = negative_controls(comparison, seed=self._settings.seed) if self._settings.controls else {}
+            controls = (
+                negative_controls(comparison, seed=self._settings.seed) if self._settings.negative_controls else {}
+            )
             for one in (comparison, *controls.values()):
                 maps.append(self._of_comparison(one, study))
         return maps
@@ -213,7 +215,7 @@ def what_decides(battery: Battery, settings: Settings) -> dict[str, Any]:
         "language": battery.language,
         "measured": battery.measured,
         **flat,
-        "left_out": left_out() if settings.controls else "",
+        "left_out": left_out() if settings.negative_controls else "",
         "grouped": grouped,
         "resamples": RESAMPLES,
         "stimuli": stimuli,

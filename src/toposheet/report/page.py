@@ -97,7 +97,9 @@ def write_report(analysis: Analysis, out: str | Path) -> Path:
 def _environment(pictures: Mapping[str, Picture]) -> jinja2.Environment:
     """Return what partials are shown with: filters for numbers, and `figure(NAME)`, a picture with its caption."""
     loader = jinja2.PackageLoader("toposheet.report")
-    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
     environment.filters["percent"] = lambda value: f"{100 * value:.1f} %"
     environment.filters["number"] = number
     environment.filters["p"] = lambda value: (

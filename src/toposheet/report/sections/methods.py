@@ -19,7 +19,7 @@ odd items; islands need at least 30 significant units and 10 %. Nulls have {{ fa
 anew. Clusters are connected significant units of one sign, at least {{ facts.min_size }}, {{ facts.contiguity }} contiguity (which is what TopoLM's growing
 from the most selective unit ends with). Cluster-level inference compares {% if facts.inference == "mass" %}the mass (sum of t) of clusters of cells that pass the two-sided
 {{ facts.forming_p }} threshold with the largest mass{% else %}the threshold-free enhancement (E 0.5, H 2) of each cell with the largest{% endif %} of any tap under shuffled
-labels, so that p is familywise over taps. Contrasts: {{ facts.contrasts | join(", ") }}{% if facts.controls %}, each beside negative controls: random labels,
+labels, so that p is familywise over taps. Contrasts: {{ facts.contrasts | join(", ") }}{% if facts.negative_controls %}, each beside negative controls: random labels,
 and texts split at the median word frequency and length within conditions, whose means are taken out{% if facts.left_out %} ({{ facts.left_out }}){% endif %}{% endif %}.
 {% if facts.measured %} The language network is all clusters of units with t &gt; 0 and q &lt; 0.05 in {{ facts.language }}; odd items select and even items measure where
 it is cross-validated; its response to a text of {{ facts.measured }} is the mean |activation| of its units; intervals are 95 % percentile intervals of
