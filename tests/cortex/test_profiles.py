@@ -7,6 +7,7 @@ from tests.cortex.planted import PROFILE, localizer, network_responses, of_langu
 
 import toposheet as ts
 from toposheet.cortex import clustering_of_network, criteria, cross_validated
+from toposheet.cortex.profiles import responds_more
 
 
 def found_clusters(topo):
@@ -63,6 +64,18 @@ def test_profiles_depend_on_their_seed_alone(topo):
     first, again, other = (ts.profiles(measured, clusters, seed=seed) for seed in (1, 1, 2))
     assert first.equals(again)
     assert (first["low"] != other["low"]).all()
+
+
+def test_a_profile_keeps_what_a_test_between_two_conditions_needs(topo):
+    clusters, measured = found_clusters(topo), measured_texts(topo, [*"SWJN" * 20, *"N" * 60])
+    table = ts.profiles(measured, clusters)
+    of_texts = np.abs(measured.values[:, clusters.values > 0]).mean(axis=1, dtype=float)
+    conditions = measured["condition"].values
+    for larger, smaller in itertools.permutations("SWJN", 2):
+        x, y = of_texts[conditions == larger], of_texts[conditions == smaller]
+        expected = stats.ttest_ind(x, y, equal_var=False, alternative="greater").pvalue
+        p = responds_more(table[table["cluster"] == "network"], larger, smaller)
+        assert p == pytest.approx(expected, rel=1e-6)
 
 
 def test_d_of_a_profile_is_that_of_the_texts(topo):
