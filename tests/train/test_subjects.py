@@ -123,6 +123,12 @@ def test_a_subject_that_does_not_fit_recipe_or_text_is_refused(change, message, 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_subject_is_not_trained_on_the_builtin_text_whose_tokens_are_others(tokenizer, tmp_path):
+    with pytest.raises(ValueError, match="made of other tokens than those of LlamaForCausalLM"):
+        train(RECIPE, None, tmp_path / "out", subject=subject_of("llama", tokenizer))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_family_that_does_what_is_not_known_is_refused_before_it_is_trained(tokenizer, text, tmp_path):
     class Louder(hf.LlamaForCausalLM):
         def forward(self, *args, **kwargs):

@@ -23,6 +23,9 @@ from toposheet.text.shards import Manifest
 from toposheet.text.tokenizer import read_tokenizer
 from toposheet.train.validation import whole_batches
 
+TEXT = "text"
+"""The folder of built-in text, inside the model folder of the run for which it is prepared."""
+
 
 def prepare_builtin(folder: Path, recipe: Recipe) -> None:
     """Prepare the built-in text for a recipe, with a tokenizer that is learnt from it. See `text.pipeline.prepare`."""

@@ -83,15 +83,20 @@ def check_subject(subject: Subject, recipe: Recipe, text: RunText) -> None:
         tokens = text.tokenizer.get_vocab()
         own = tokens if subject.tokenizer is None else subject.tokenizer.get_vocab()
         if tokens != own or max(tokens.values()) >= vocabulary:
-            raise UserError(
-                f"the text is made of other tokens than those of {subject.name}: prepare it with the tokenizer of the "
-                "model (toposheet data prepare SOURCE --tokenizer FOLDER)"
-            )
+            raise other_tokens(subject)
         if (difference := differs_from_its_own(model, recipe.model.context)) > _SAME_LOSS:
             raise UserError(
                 f"the loss of {subject.name} is {difference:.1%} off that of its own logits: its family, "
                 f"{model.config.model_type}, does what is not known; register it (toposheet.architectures.FAMILIES)"
             )
+
+
+def other_tokens(subject: Subject) -> UserError:
+    """Return the error that refuses a text for a subject that reads other tokens."""
+    return UserError(
+        f"the text is made of other tokens than those of {subject.name}: prepare it with the tokenizer of the "
+        "model (toposheet data prepare SOURCE --tokenizer FOLDER)"
+    )
 
 
 def check_objective(subject: Subject, recipe: Recipe) -> None:
