@@ -143,7 +143,7 @@ def test_another_machine_is_refused_unless_that_is_accepted(text, tmp_path, monk
     here = run.machine
     monkeypatch.setattr(run, "machine", lambda *args: here(*args) | {"processes": 4})
     with pytest.raises(
-        ValueError, match=r"another machine up to update 4 \(processes: 1, 4; then, now\).*--on-other-m"
+        ValueError, match=r"another machine up to update 4 \(processes: 1, 4; there, asked for\).*--on-other-m"
     ):
         train(RECIPE, text, tmp_path / "model")
     train(RECIPE, text, tmp_path / "model", on_other_machine=True)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from toposheet.errors import UserError
+from toposheet.fields import differences
 from toposheet.recipes import Recipe, read_recipe, recipe_of
 from toposheet.subject import Subject
 from toposheet.subject.subject import RECIPE
@@ -29,10 +30,9 @@ def claim(out: Path, recipe: Recipe) -> None:
     """
     path = out / RECIPE
     if path.is_file():
-        differences = read_recipe(path).differences(recipe)
-        if differences:
+        if changes := read_recipe(path).differences(recipe):
             raise UserError(
-                f"{out} holds another run ({'; '.join(differences)}; there, asked for): "
+                f"{out} holds another run ({'; '.join(changes)}; there, asked for): "
                 "choose another --out or remove the folder"
             )
     elif (out / "config.json").is_file():
@@ -125,11 +125,10 @@ def check_progress(progress: Progress, manifest: Manifest, here: dict[str, Any],
         raise UserError(
             f"the run stands at update {progress.update} on other text: use the --data it began with, or another --out"
         )
-    changes = [f"{name}: {progress.machine.get(name)}, {value}" for name, value in here.items()
-               if progress.machine.get(name) != value]  # fmt: skip
+    changes = differences(progress.machine, here)
     if changes and not on_other_machine:
         raise UserError(
-            f"the run was computed on another machine up to update {progress.update} ({'; '.join(changes)}; then, now)"
-            ": going on here rounds otherwise, so its losses would no longer be those of a run that was never stopped; "
-            "go on there, or accept that with --on-other-machine"
+            f"the run was computed on another machine up to update {progress.update} ({'; '.join(changes)}; there, "
+            "asked for): going on here rounds otherwise, so its losses would no longer be those of a run that was "
+            "never stopped; go on there, or accept that with --on-other-machine"
         )
