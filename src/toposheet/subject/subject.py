@@ -69,9 +69,7 @@ class Subject:
         self.tokenizer = tokenizer
         self.interventions = tuple(interventions)
         self.source = source
-        modules = {name for name, _ in self._model.named_modules()}
-        if strange := [tap for tap in topography.taps if tap not in modules]:
-            raise UserError(f"the topography has a tap {strange[0]}, which {type(self._model).__name__} does not have")
+        topography.check_taps(self._model)
         for intervention in self.interventions:
             intervention.check(topography)
         self._fingerprint: tuple[Any, str] | None = None
