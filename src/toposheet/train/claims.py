@@ -9,9 +9,8 @@ import torch
 
 from toposheet.errors import UserError
 from toposheet.fields import differences
-from toposheet.recipes import Recipe, read_recipe, recipe_of
+from toposheet.recipes import RECIPE_FILE, Recipe, read_recipe, recipe_of
 from toposheet.subject import Subject
-from toposheet.subject.subject import RECIPE
 from toposheet.text.shards import Manifest
 from toposheet.topography import OBJECTIVES, spatial_losses
 from toposheet.train.batches import RunText
@@ -28,7 +27,7 @@ def claim(out: Path, recipe: Recipe) -> None:
     Raises:
         UserError: the message names the fields that differ.
     """
-    path = out / RECIPE
+    path = out / RECIPE_FILE
     if path.is_file():
         if changes := read_recipe(path).differences(recipe):
             raise UserError(

@@ -14,9 +14,8 @@ from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_lis
 from torch import nn
 from torch.optim import Optimizer
 
-from toposheet.recipes import Recipe, write_recipe
+from toposheet.recipes import RECIPE_FILE, Recipe, write_recipe
 from toposheet.subject import Subject
-from toposheet.subject.subject import RECIPE
 from toposheet.text.shards import Manifest, read_manifest
 from toposheet.train.batches import RunText, read_text
 from toposheet.train.checkpoints import Progress, newest_checkpoint, read_progress, save_progress
@@ -137,6 +136,6 @@ def open_run(
     good = f"{out / CHECKPOINTS}, after update {done}" if done else "none was saved yet"
     if accelerator.is_main_process:
         out.mkdir(parents=True, exist_ok=True)
-        write_recipe(out / RECIPE, recipe)
+        write_recipe(out / RECIPE_FILE, recipe)
     accelerator.wait_for_everyone()
     return Run(recipe, out, text, subject, accelerator, whole, task, weights, here, done, validations, good)
