@@ -124,8 +124,8 @@ def test_processes_that_cannot_share_an_update_are_refused_in_one_line_before_te
     done = run(None, tmp_path / "model", 3)
     said = [line for line in done.stderr.splitlines() if line.startswith("toposheet:")]
     assert said == [
-        "toposheet: 3 processes cannot share an update evenly: its batch of 8 makes 4 micro-batches of 2; set --batch "
-        "and --micro-batch so that batch / micro-batch is a multiple of 3"
+        "toposheet: 3 processes cannot share an update evenly: its batch of 8 makes 4 micro-batches of 2; set batch "
+        "and micro_batch so that batch / micro_batch is a multiple of 3"
     ]
     assert not (tmp_path / "model").exists()
 

@@ -228,8 +228,8 @@ class Subject:
         """
         if self.tokenizer is None:
             raise UserError(
-                f"{self.source or self.name} has no tokenizer: give it one, "
-                "toposheet.save(folder, toposheet.Subject(model, topography, tokenizer))"
+                f"{self.source or self.name} has no tokenizer: put its tokenizer.json and tokenizer_config.json into "
+                "the folder, or make it as toposheet.Subject(model, topography, tokenizer)"
             )
 
     @property

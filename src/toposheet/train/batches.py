@@ -62,7 +62,7 @@ def check_vocabulary(recipe: Recipe, manifest: Manifest, text: Path) -> None:
     if vocabulary not in (manifest.vocabulary, -(-manifest.vocabulary // 128) * 128):
         raise UserError(
             f"{text} has a vocabulary of {manifest.vocabulary}, the recipe of {vocabulary}: "
-            f"set --vocabulary {manifest.vocabulary} or prepare the text with another tokenizer"
+            f"set vocabulary to {manifest.vocabulary} or prepare the text with another tokenizer"
         )
 
 
