@@ -24,18 +24,18 @@ from accelerate import Accelerator
 
 from toposheet.architectures.attention import attention, block_attention
 from toposheet.files import write_file
-from toposheet.recipes import Recipe, read_recipe, write_recipe
+from toposheet.recipes import RECIPE_FILE, Recipe, read_recipe, write_recipe
 from toposheet.stimuli.build import build_stimuli
+from toposheet.stimuli.table import STIMULI_FILE
 from toposheet.subject import Subject, load, save, token_counter
 from toposheet.subject.folders import SHIPPED
-from toposheet.subject.subject import RECIPE, STIMULI
 from toposheet.text.corpora import BUILTIN
 from toposheet.text.shards import read_manifest
 from toposheet.text.split import split_documents
 from toposheet.train.batches import RunText, read_text
 from toposheet.train.card import write_card
 from toposheet.train.result import RESULT
-from toposheet.train.snapshots import TABLE, Snapshots, read_snapshots, snapshot_stimuli
+from toposheet.train.snapshots import SNAPSHOTS, Snapshots, read_snapshots, snapshot_stimuli
 from toposheet.train.task import NextToken
 from toposheet.train.validation import validate
 
@@ -59,7 +59,7 @@ def stimuli_to_pass_on(packages: Path, recipe: Recipe, n_tokens: Callable[[str],
 
 def ship(run: Path, text: RunText, box: Path, stimuli: pd.DataFrame) -> None:
     """Write the model folder of a run to the box."""
-    recipe, result = read_recipe(run / RECIPE), json.loads((run / RESULT).read_text())
+    recipe, result = read_recipe(run / RECIPE_FILE), json.loads((run / RESULT).read_text())
     trained = load(run)
     weights = 2 * sum(parameter.numel() for parameter in trained.model.parameters())
     if weights > MOST_BYTES:
@@ -78,15 +78,15 @@ def ship(run: Path, text: RunText, box: Path, stimuli: pd.DataFrame) -> None:
     print(f"{box.name}: {weights:,} bytes, task loss {validation.task_loss:.4f} ({before:.4f} in float32)")
 
     done = result["updates"]
-    shutil.copy(run / TABLE, box / TABLE)
+    shutil.copy(run / SNAPSHOTS.file, box / SNAPSHOTS.file)
     of_snapshots = snapshot_stimuli(text, recipe)
     Snapshots(box, done - 1, stored, of_snapshots, recipe, write=True).take(done)
     shutil.rmtree(box / "snapshots")
-    write_recipe(box / RECIPE, recipe)
+    write_recipe(box / RECIPE_FILE, recipe)
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     kept = [row for row in rows if row["update"] % UPDATES_KEPT == 0 or row["update"] == 1]
     write_file(box / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
-    write_file(box / STIMULI, stimuli.to_csv(index=False))
+    write_file(box / STIMULI_FILE, stimuli.to_csv(index=False))
     write_card(box, recipe, result, read_snapshots(box), shipped_as=box.name)
     write_file(box / RESULT, json.dumps(result, indent=2) + "\n")
 
@@ -96,7 +96,7 @@ def main(packages: Path, text: Path, runs: Path) -> None:
     ended = {name: json.loads((runs / name / RESULT).read_text())["updates"] for name in NAMES}
     if len(set(ended.values())) > 1:
         raise ValueError(f"the runs did not end at the same update: {ended}")
-    recipe = read_recipe(runs / NAMES[0] / RECIPE)
+    recipe = read_recipe(runs / NAMES[0] / RECIPE_FILE)
     of_runs = read_text(text, read_manifest(text), recipe)
     stimuli = stimuli_to_pass_on(packages, recipe, token_counter(of_runs.tokenizer))
     for name in NAMES:

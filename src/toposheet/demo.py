@@ -22,9 +22,8 @@ from toposheet.results import FACTS, MAPS, Results, read_facts
 from toposheet.settings import Settings
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.studies import CONTRASTS, builtin_stimuli, synthetic_battery
-from toposheet.stimuli.table import read_stimuli
+from toposheet.stimuli.table import STIMULI_FILE, read_stimuli
 from toposheet.subject import read_tokenizer, token_counter
-from toposheet.subject.subject import STIMULI
 from toposheet.train.batches import prepare_builtin
 from toposheet.train.claims import claim, stopping_with
 from toposheet.train.loop import train
@@ -64,7 +63,7 @@ def run(
     """
     folders = {name: out / name for name in ("topographic", "control")}
     models = [StudiedModel(name, path, is_control=name == "control") for name, path in folders.items()]
-    text, stimuli_file = out / "text", out / STIMULI
+    text, stimuli_file = out / "text", out / STIMULI_FILE
     settings = Settings(permutations=permutations, seed=recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
 

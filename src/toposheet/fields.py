@@ -6,6 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Return one `field: ours, theirs` line for each field of `one` that has another value in `other`."""
-    return [f"{name}: {value}, {other.get(name)}" for name, value in one.items() if value != other.get(name)]
+def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Return one `field: there, asked for` line for each field that differs.
+
+    Args:
+        there: The values that are stored.
+        asked: The values that are asked for. A field that one of the two lacks is None there.
+    """
+    names = dict.fromkeys((*there, *asked))
+    return [f"{n}: {there.get(n)}, {asked.get(n)}" for n in names if there.get(n) != asked.get(n)]

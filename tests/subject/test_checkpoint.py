@@ -73,7 +73,7 @@ def test_a_topography_of_another_model_names_the_tap(folder):
     places = load_file(folder / "topography.safetensors")
     places["transformer.h.9.mlp"] = places.pop("transformer.h.1.mlp")
     save_file(places, folder / "topography.safetensors")
-    with pytest.raises(ValueError, match=r"a tap transformer.h.9.mlp, which the model does not have"):
+    with pytest.raises(ValueError, match=r"a tap transformer.h.9.mlp, which GPT2LMHeadModel does not have"):
         ts.load(folder)
 
 

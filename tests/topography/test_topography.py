@@ -3,7 +3,7 @@ import pytest
 import torch
 import xarray as xr
 
-from toposheet import Sheet, Topography
+from toposheet import Sheet, Subject, Topography, UserError
 
 
 def test_every_tap_gets_its_own_full_square_sheet_and_placement(model):
@@ -30,6 +30,13 @@ def test_a_tap_lives_on_one_sheet():
     sheet = Sheet((1, 1), {"tap": np.array([[0, 0]])})
     with pytest.raises(ValueError, match="more than one sheet"):
         Topography({"one": sheet, "two": sheet})
+
+
+def test_a_model_that_lacks_a_tap_is_refused_in_one_wording_by_topography_and_subject(model):
+    topo = Topography({"here": Sheet((6, 6), {"transformer.h.9.mlp": np.argwhere(np.ones((6, 6)))})})
+    for refused in (topo.check, topo.check_taps, lambda model: Subject(model, topo)):
+        with pytest.raises(UserError, match=r"a tap transformer\.h\.9\.mlp, which GPT2LMHeadModel does not have"):
+            refused(model)
 
 
 def test_to_grid_puts_each_unit_in_its_place(model, topo):

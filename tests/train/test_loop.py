@@ -17,6 +17,7 @@ from toposheet.text.blocks import Blocks
 from toposheet.text.tokenizer import train_tokenizer
 from toposheet.topography import OBJECTIVES
 from toposheet.train import loop, model, run, update
+from toposheet.train.batches import TEXT
 from toposheet.train.checkpoints import Progress, save_progress
 from toposheet.train.claims import stopping_with
 from toposheet.train.log import Metrics, read_metrics
@@ -142,7 +143,7 @@ def test_another_machine_is_refused_unless_that_is_accepted(text, tmp_path, monk
     here = run.machine
     monkeypatch.setattr(run, "machine", lambda *args: here(*args) | {"processes": 4})
     with pytest.raises(
-        ValueError, match=r"another machine up to update 4 \(processes: 1, 4; then, now\).*--on-other-m"
+        ValueError, match=r"another machine up to update 4 \(processes: 1, 4; there, asked for\).*--on-other-m"
     ):
         train(RECIPE, text, tmp_path / "model")
     train(RECIPE, text, tmp_path / "model", on_other_machine=True)
@@ -270,9 +271,20 @@ def test_text_too_small_for_snapshots_is_said_and_trained_on(text, tmp_path, cap
     assert not (tmp_path / "model" / "snapshots.csv").exists()
 
 
-def test_an_unknown_tracker_lists_those_there_are(text, tmp_path):
+def test_an_unknown_tracker_lists_those_there_are_before_text_is_prepared(tmp_path):
     with pytest.raises(ValueError, match="no tracker 'tensorbord'; there are: tensorboard, wandb, trackio"):
-        train(RECIPE, text, tmp_path / "model", trackers=["tensorbord"])
+        train(RECIPE, None, tmp_path / "model", trackers=["tensorbord"])
+    assert not (tmp_path / "model").exists()
+
+
+def test_ctrl_c_while_text_is_prepared_interrupts_at_once(tmp_path, monkeypatch):
+    def interrupted(*_args):
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("the text was prepared to its end")
+
+    monkeypatch.setattr(loop, "prepare_builtin", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(RECIPE, None, tmp_path / "model")
 
 
 def test_a_finished_run_is_not_repeated(trained, text, monkeypatch):
@@ -280,14 +292,12 @@ def test_a_finished_run_is_not_repeated(trained, text, monkeypatch):
     train(RECIPE, text, trained)
 
 
-def test_a_folder_with_another_run_is_refused_by_field_and_left_alone(trained, text):
+@pytest.mark.parametrize("builtin", [False, True])
+def test_a_folder_with_another_run_is_refused_by_field_and_left_alone(trained, text, builtin):
     before = {path: path.read_bytes() for path in trained.iterdir() if path.is_file()}
     with pytest.raises(ValueError, match=r"updates: 12, 30"):
-        train(
-            RECIPE.changed(updates=30),
-            text,
-            trained,
-        )
+        train(RECIPE.changed(updates=30), None if builtin else text, trained)
+    assert not (trained / TEXT).exists()
     assert before == {path: path.read_bytes() for path in trained.iterdir() if path.is_file()}
 
 

@@ -15,6 +15,7 @@ from tests.train.conftest import newest
 
 import toposheet as ts
 from toposheet import recipes
+from toposheet.text.shards import Manifest
 from toposheet.train.batches import prepare_builtin
 from toposheet.train.log import read_metrics
 from toposheet.train.result import RESULT
@@ -27,8 +28,8 @@ FIELDS = {"vocabulary": 300, "context": 16, "batch": 8, "micro-batch": 2, "valid
 def command(text, out, processes=1, **fields):
     """Return the command line of a training in several processes."""
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)] if processes > 1 else []
-    options = [f"--{name}={value}" for name, value in (FIELDS | fields).items()]
-    return [sys.executable, *launcher, "-m", "toposheet", "train", "tiny", f"--data={text}", f"--out={out}", *options]
+    options = [f"--{name}={value}" for name, value in (FIELDS | {"data": text} | fields).items()]
+    return [sys.executable, *launcher, "-m", "toposheet", "train", "tiny", f"--out={out}", *options]
 
 
 def run(*arguments, **fields):
@@ -107,12 +108,24 @@ def test_sigterm_stops_all_processes_after_the_same_update_and_they_go_on(alone,
     assert_close_runs(alone, out, 1e-5)
 
 
-def test_processes_that_cannot_share_an_update_are_refused_in_one_line(text, tmp_path):
-    done = run(text, tmp_path / "model", 3)
+@pytest.mark.slow
+def test_without_text_of_its_own_a_run_is_on_the_builtin_text_which_one_process_prepares(tmp_path):
+    done = run(None, tmp_path / "model", 2, updates=2)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        f"The model: {tmp_path / 'model'} (losses in training.json, all updates in metrics.jsonl)"
+    ]
+    prepare_builtin(tmp_path / "text", recipes.named("tiny", vocabulary=300))
+    assert json.loads((tmp_path / "model" / RESULT).read_text())["text"] == Manifest.load(tmp_path / "text").checksum
+    assert Manifest.load(tmp_path / "model" / "text") == Manifest.load(tmp_path / "text")
+
+
+def test_processes_that_cannot_share_an_update_are_refused_in_one_line_before_text_is_prepared(tmp_path):
+    done = run(None, tmp_path / "model", 3)
     said = [line for line in done.stderr.splitlines() if line.startswith("toposheet:")]
     assert said == [
-        "toposheet: 3 processes cannot share an update evenly: its batch of 8 makes 4 micro-batches of 2; set --batch "
-        "and --micro-batch so that batch / micro-batch is a multiple of 3"
+        "toposheet: 3 processes cannot share an update evenly: its batch of 8 makes 4 micro-batches of 2; set batch "
+        "and micro_batch so that batch / micro_batch is a multiple of 3"
     ]
     assert not (tmp_path / "model").exists()
 

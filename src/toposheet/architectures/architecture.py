@@ -112,7 +112,7 @@ class Architecture:
         check: Refuse sizes that the family cannot have, with a `UserError`.
 
     Example:
-        FAMILIES.register("mine", Architecture(attention=("mixer",), mlp=("channel_mixer",)))
+        ts.register("architecture", "mine", Architecture(attention=("mixer",), mlp=("channel_mixer",)))
     """
 
     attention: tuple[str, ...] = ("self_attn", "attn", "attention", "self_attention")
@@ -137,7 +137,7 @@ class Architecture:
             children = ", ".join(name for name, _ in blocks[0].named_children())
             raise UserError(
                 f"which modules of {type(model).__name__} are attention and MLP is not known: name them with taps, "
-                f"e.g. taps=('{path}.*.NAME',); NAME is one of: {children}"
+                f"e.g. {path}.*.NAME; NAME is one of: {children}"
             )
         return tuple(f"{path}.*.{name}" for name in found if name is not None)
 

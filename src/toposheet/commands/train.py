@@ -42,26 +42,17 @@ def parser_of(chosen: Recipe) -> Callable[..., Parsed]:
         """
         out = out or Path("runs") / recipe.name
         check_out(out)
-        from toposheet.train.batches import prepare_builtin
-        from toposheet.train.claims import claim, stopping_with
-        from toposheet.train.log import check_trackers
+        from toposheet.train.claims import stopping_with
+        from toposheet.train.log import METRICS
         from toposheet.train.loop import train
-        from toposheet.train.parallel import check_processes, this_process
+        from toposheet.train.parallel import this_process
         from toposheet.train.result import RESULT
 
         if stop_with is not None:
             recipe = stopping_with(recipe, stop_with)
-        state = this_process()
-        claim(out, recipe)  # before text is prepared for it
-        check_trackers(log_to)
-        check_processes(recipe, state.num_processes)
-        if data is None:
-            data = out / "text"
-            with state.main_process_first():
-                prepare_builtin(data, recipe)
         train(recipe, data, out, log_to, on_other_machine)
-        state.print(f"The model: {out.resolve()} (losses in {RESULT}, all updates in metrics.jsonl)")
-        state.destroy_process_group()
+        this_process().print(f"The model: {out.resolve()} (losses in {RESULT}, all updates in {METRICS})")
+        this_process().destroy_process_group()
 
     return train
 

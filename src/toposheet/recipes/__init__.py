@@ -3,12 +3,13 @@
 from typing import Any
 
 from toposheet.recipes.parts import Bookkeeping, Model, Objective, Optimisation, Sheets
-from toposheet.recipes.reader import read_recipe, recipe_of, stored_form, write_recipe
+from toposheet.recipes.reader import RECIPE_FILE, read_recipe, recipe_of, stored_form, write_recipe
 from toposheet.recipes.recipe import Recipe
 from toposheet.registry import Registry
 
 __all__ = [
     "RECIPES",
+    "RECIPE_FILE",
     "Bookkeeping",
     "Model",
     "Objective",

@@ -13,6 +13,7 @@ from toposheet.files import write_file
 from toposheet.recipes.recipe import PARTS, Recipe
 
 FORMAT = 2
+RECIPE_FILE = "recipe.json"  # of a model folder
 
 
 def stored_form(recipe: Recipe) -> dict[str, Any]:

@@ -103,9 +103,9 @@ class Recipe:
                 values[_option(part, name)] = value
         return values
 
-    def differences(self, other: Recipe) -> list[str]:
-        """Return one `field: ours, theirs` line for each field in which two recipes differ."""
-        return differences(self.fields(), other.fields())
+    def differences(self, asked: Recipe) -> list[str]:
+        """Return one `field: there, asked for` line for each field in which another recipe is asked for."""
+        return differences(self.fields(), asked.fields())
 
 
 def _check_whole(model: Model) -> None:

@@ -13,6 +13,8 @@ import pandas as pd
 from toposheet.errors import NotFound, UserError
 from toposheet.stimuli.measures import with_groups
 
+STIMULI_FILE = "stimuli.csv"  # of the folder of a model that brings its stimuli, or of a demo
+
 
 def read_stimuli(path: str | Path, text_column: str = "text", condition_column: str = "condition") -> pd.DataFrame:
     """Return the stimuli of a CSV file, with columns `text`, `condition` and whatever else it has.

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 
 from toposheet.errors import UserError
 from toposheet.topography import Topography
+from toposheet.topography.taps import activation_in, with_activation
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,14 +118,14 @@ def _acting(tap: str, effects: Sequence[Effect], fired: set[str]) -> Any:
 
     def hook(_module: nn.Module, _inputs: object, output: Any) -> Any:
         fired.add(tap)
-        first = output[0] if isinstance(output, tuple) else output
-        key = first.device, first.dtype
+        activation = activation_in(output)
+        key = activation.device, activation.dtype
         if key not in on_device:
             with torch.inference_mode(False):  # tensors of inference mode could not be trained through afterwards
                 on_device[key] = [tuple(torch.as_tensor(a).to(*key) for a in (e.scale, e.shift)) for e in effects]
         for scale, shift in on_device[key]:
-            first = first * scale + shift
-        return (first, *output[1:]) if isinstance(output, tuple) else first
+            activation = activation * scale + shift
+        return with_activation(output, activation)
 
     return hook
 

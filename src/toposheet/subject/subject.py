@@ -17,18 +17,16 @@ from transformers import PreTrainedModel
 
 from toposheet.architectures import Architecture, architecture_of
 from toposheet.errors import UserError
-from toposheet.recipes import Recipe, read_recipe
+from toposheet.recipes import RECIPE_FILE, Recipe, read_recipe
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.studies import own_stimuli
-from toposheet.stimuli.table import read_stimuli
+from toposheet.stimuli.table import STIMULI_FILE, read_stimuli
 from toposheet.subject.fingerprint import digest_besides_model, fingerprint, versions
 from toposheet.subject.folders import name_of
 from toposheet.subject.interventions import Intervention, applied, forget_compiled, has_foreign_hooks, uncompiled
 from toposheet.subject.tokens import token_counter
 from toposheet.topography import Topography
 from toposheet.topography.taps import Activations
-
-STIMULI, RECIPE = "stimuli.csv", "recipe.json"
 
 _RUNNING: weakref.WeakKeyDictionary[nn.Module, Subject] = weakref.WeakKeyDictionary()
 
@@ -70,9 +68,7 @@ class Subject:
         self.tokenizer = tokenizer
         self.interventions = tuple(interventions)
         self.source = source
-        modules = {name for name, _ in self._model.named_modules()}
-        if strange := [tap for tap in topography.taps if tap not in modules]:
-            raise UserError(f"the topography has a tap {strange[0]}, which {type(self._model).__name__} does not have")
+        topography.check_taps(self._model)
         for intervention in self.interventions:
             intervention.check(topography)
         self._fingerprint: tuple[Any, str] | None = None
@@ -233,14 +229,14 @@ class Subject:
         """
         if self.tokenizer is None:
             raise UserError(
-                f"{self.source or self.name} has no tokenizer: give it one, "
-                "toposheet.save(folder, toposheet.Subject(model, topography, tokenizer))"
+                f"{self.source or self.name} has no tokenizer: put its tokenizer.json and tokenizer_config.json into "
+                "the folder, or make it as toposheet.Subject(model, topography, tokenizer)"
             )
 
     @property
     def recipe(self) -> Recipe | None:
         """The recipe that it was trained by, None where its folder has none."""
-        path = None if self.folder is None else self.folder / RECIPE
+        path = None if self.folder is None else self.folder / RECIPE_FILE
         return read_recipe(path) if path is not None and path.is_file() else None
 
     def stimuli(self) -> pd.DataFrame:
@@ -258,7 +254,7 @@ class Subject:
     def reader(self) -> Reader:
         """What self-made stimuli take into account: its tokens, the text held out from it, the stimuli it brings."""
         n_tokens = None if self.tokenizer is None else self.n_tokens
-        stored = None if self.folder is None else self.folder / STIMULI
+        stored = None if self.folder is None else self.folder / STIMULI_FILE
         own = read_stimuli(stored) if stored is not None and stored.is_file() else None
         recipe = self.recipe
         if recipe is None:

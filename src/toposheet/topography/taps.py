@@ -37,6 +37,16 @@ def find_taps(model: nn.Module, patterns: Sequence[str]) -> list[str]:
     return [name for name in names if name in found]
 
 
+def activation_in(output: Any) -> Any:
+    """Return the activation in what a module puts out; attention modules put out (activation, attention weights)."""
+    return output[0] if isinstance(output, tuple) else output
+
+
+def with_activation(output: Any, activation: Tensor) -> Any:
+    """Return what a module puts out, with another activation in it."""
+    return (activation, *output[1:]) if isinstance(output, tuple) else activation
+
+
 class Activations(dict[str, Tensor]):
     """What the taps of a model put out: {tap: (batch, time, units)}.
 
@@ -68,8 +78,7 @@ def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None
 
     def keep(tap: str):
         def hook(_module: nn.Module, _inputs: object, output: Any) -> None:
-            # Attention modules return (output, attention weights).
-            x = output[0] if isinstance(output, tuple) else output
+            x = activation_in(output)
             activations[tap] = x.unflatten(0, reads["shape"]) if tap in flat else x
 
         return hook

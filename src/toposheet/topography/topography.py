@@ -93,13 +93,20 @@ class Topography:
         Raises:
             UserError: the message names the tap that is missing or has another number of units.
         """
-        there = {name for name, _ in model.named_modules()}
-        for tap in self.taps:
-            if tap not in there:
-                raise UserError(f"the topography has a tap {tap}, which the model does not have")
+        self.check_taps(model)
         for tap, width in tap_widths(model, self.taps).items():
             if width != self.widths[tap]:
                 raise UserError(f"the topography places {self.widths[tap]} units of {tap}, the model has {width}")
+
+    def check_taps(self, model: nn.Module) -> None:
+        """Refuse a model that lacks a tap of this topography. The model is not run.
+
+        Raises:
+            UserError: the message names the tap.
+        """
+        there = {name for name, _ in model.named_modules()}
+        if strange := [tap for tap in self.taps if tap not in there]:
+            raise UserError(f"the topography has a tap {strange[0]}, which {type(model).__name__} does not have")
 
     def unit_coordinates(self) -> dict[str, tuple[str, np.ndarray]]:
         """Return the xarray coordinates of all units: tap, sheet, y, x (cells) and spacing_mm."""

@@ -23,6 +23,9 @@ from toposheet.text.shards import Manifest
 from toposheet.text.tokenizer import read_tokenizer
 from toposheet.train.validation import whole_batches
 
+TEXT = "text"
+"""The folder of built-in text, inside the model folder of the run for which it is prepared."""
+
 
 def prepare_builtin(folder: Path, recipe: Recipe) -> None:
     """Prepare the built-in text for a recipe, with a tokenizer that is learnt from it. See `text.pipeline.prepare`."""
@@ -59,7 +62,7 @@ def check_vocabulary(recipe: Recipe, manifest: Manifest, text: Path) -> None:
     if vocabulary not in (manifest.vocabulary, -(-manifest.vocabulary // 128) * 128):
         raise UserError(
             f"{text} has a vocabulary of {manifest.vocabulary}, the recipe of {vocabulary}: "
-            f"set --vocabulary {manifest.vocabulary} or prepare the text with another tokenizer"
+            f"set vocabulary to {manifest.vocabulary} or prepare the text with another tokenizer"
         )
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from toposheet.errors import UserError
-from toposheet.recipes import Recipe, read_recipe, recipe_of
+from toposheet.fields import differences
+from toposheet.recipes import RECIPE_FILE, Recipe, read_recipe, recipe_of
 from toposheet.subject import Subject
-from toposheet.subject.subject import RECIPE
 from toposheet.text.shards import Manifest
 from toposheet.topography import OBJECTIVES, spatial_losses
 from toposheet.train.batches import RunText
@@ -27,16 +27,15 @@ def claim(out: Path, recipe: Recipe) -> None:
     Raises:
         UserError: the message names the fields that differ.
     """
-    path = out / RECIPE
+    path = out / RECIPE_FILE
     if path.is_file():
-        differences = read_recipe(path).differences(recipe)
-        if differences:
+        if changes := read_recipe(path).differences(recipe):
             raise UserError(
-                f"{out} holds another run ({'; '.join(differences)}; there, asked for): "
-                "choose another --out or remove the folder"
+                f"{out} holds another run ({'; '.join(changes)}; there, asked for): "
+                "train into another folder, or remove this one"
             )
     elif (out / "config.json").is_file():
-        raise UserError(f"{out} holds a model that is no run of a recipe: choose another --out")
+        raise UserError(f"{out} holds a model that is no run of a recipe: train into another folder")
 
 
 def stopping_with(recipe: Recipe, run: Path) -> Recipe:
@@ -62,7 +61,7 @@ def is_finished(out: Path, text_checksum: str) -> bool:
     if result is None:
         return False
     if result["text"] != text_checksum:
-        raise UserError(f"{out} holds a run on other text: choose another --out or remove the folder")
+        raise UserError(f"{out} holds a run on other text: train into another folder, or remove this one")
     parts = ("config.json", "model*.safetensors", "topography.json", "topography.safetensors")
     return all(any(out.glob(part)) for part in parts)
 
@@ -79,19 +78,29 @@ def check_subject(subject: Subject, recipe: Recipe, text: RunText) -> None:
             raise UserError(f"the weights of {subject.name} are {model.dtype}: load it in float32 to train it further")
         context, vocabulary = subject.context, model.config.get_text_config().vocab_size
         if context is not None and recipe.model.context > context:
-            raise UserError(f"{subject.name} reads at most {context} tokens: set --context {context} or less")
+            raise UserError(
+                f"{subject.name} reads at most {context} tokens, the recipe has blocks of {recipe.model.context}: "
+                f"set context to {context} or less"
+            )
         tokens = text.tokenizer.get_vocab()
         own = tokens if subject.tokenizer is None else subject.tokenizer.get_vocab()
         if tokens != own or max(tokens.values()) >= vocabulary:
-            raise UserError(
-                f"the text is made of other tokens than those of {subject.name}: prepare it with the tokenizer of the "
-                "model (toposheet data prepare SOURCE --tokenizer FOLDER)"
-            )
+            raise other_tokens(subject)
         if (difference := differs_from_its_own(model, recipe.model.context)) > _SAME_LOSS:
+            family = model.config.model_type
             raise UserError(
                 f"the loss of {subject.name} is {difference:.1%} off that of its own logits: its family, "
-                f"{model.config.model_type}, does what is not known; register it (toposheet.architectures.FAMILIES)"
+                f"{family}, does something that toposheet does not know; declare it with "
+                f"toposheet.register('architecture', {family!r}, ...), as CONTRIBUTING says under 'How to add'"
             )
+
+
+def other_tokens(subject: Subject) -> UserError:
+    """Return the error that refuses a text for a subject that reads other tokens."""
+    return UserError(
+        f"the text is made of other tokens than those of {subject.name}: prepare it with the tokenizer of the "
+        "model (toposheet data prepare SOURCE --tokenizer FOLDER)"
+    )
 
 
 def check_objective(subject: Subject, recipe: Recipe) -> None:
@@ -118,13 +127,13 @@ def check_progress(progress: Progress, manifest: Manifest, here: dict[str, Any],
     """
     if progress.text != manifest.checksum:
         raise UserError(
-            f"the run stands at update {progress.update} on other text: use the --data it began with, or another --out"
+            f"the run stands at update {progress.update} on other text: give it the text that it began with, or train "
+            "into another folder"
         )
-    changes = [f"{name}: {progress.machine.get(name)}, {value}" for name, value in here.items()
-               if progress.machine.get(name) != value]  # fmt: skip
+    changes = differences(progress.machine, here)
     if changes and not on_other_machine:
         raise UserError(
-            f"the run was computed on another machine up to update {progress.update} ({'; '.join(changes)}; then, now)"
-            ": going on here rounds otherwise, so its losses would no longer be those of a run that was never stopped; "
-            "go on there, or accept that with --on-other-machine"
+            f"the run was computed on another machine up to update {progress.update} ({'; '.join(changes)}; there, "
+            "asked for): going on here rounds otherwise, so its losses would no longer be those of a run that was "
+            "never stopped; go on there, or accept that with on_other_machine (--on-other-machine)"
         )

@@ -17,11 +17,13 @@ from toposheet.architectures.attention import attention, block_attention, own_at
 from toposheet.errors import RunError
 from toposheet.recipes import Recipe
 from toposheet.subject import Subject
-from toposheet.train.batches import prefetched
+from toposheet.train.batches import TEXT, prefetched, prepare_builtin
+from toposheet.train.claims import claim, other_tokens
 from toposheet.train.hardware import keep_freed_memory
-from toposheet.train.log import METRICS, Metrics, progress_bar
+from toposheet.train.log import METRICS, Metrics, check_trackers, progress_bar
+from toposheet.train.model import recipe_for
 from toposheet.train.optimizer import learning_rate
-from toposheet.train.parallel import whole_weights
+from toposheet.train.parallel import check_processes, this_process, whole_weights
 from toposheet.train.run import Run, open_run
 from toposheet.train.signals import Asked, stop_when_asked
 from toposheet.train.snapshots import Snapshots, snapshot_stimuli
@@ -32,7 +34,7 @@ from toposheet.train.validation import Validation, has_stopped_learning, validat
 
 def train(
     recipe: Recipe,
-    data: Path,
+    data: Path | None,
     out: Path,
     trackers: Sequence[str] = (),
     on_other_machine: bool = False,
@@ -49,7 +51,8 @@ def train(
 
     Args:
         recipe: What to train. Equal recipes on equal text give equal models on one machine.
-        data: A folder of prepared text (`toposheet data prepare`).
+        data: A folder of prepared text (`toposheet data prepare`). None: the built-in text is prepared in OUT/text, by
+            the first process while the others wait.
         out: The model folder.
         trackers: Where to log to besides `metrics.jsonl`: `tensorboard`, `wandb`, `trackio`.
         on_other_machine: Go on with a run that was begun on other hardware or by another number of processes; its
@@ -60,13 +63,23 @@ def train(
 
     Raises:
         NotFound: there is no prepared text.
-        UserError: the folder holds a run of another recipe, subject or machine, or recipe, text, subject and
-            processes do not fit.
+        UserError: the folder holds a run of another recipe, subject or machine, or recipe, text, subject, trackers and
+            processes do not fit. What can be known without text is refused before any text is prepared.
         RunError: the run diverged; the message names the last good checkpoint.
         KeyboardInterrupt: the run was interrupted; its state is saved.
         SystemExit: SIGTERM asked the run to stop; its state is saved and the code is 0.
     """
-    with stop_when_asked() as asked:
+    recipe = recipe if subject is None else recipe_for(subject, recipe)
+    claim(out, recipe)
+    check_trackers(trackers)
+    check_processes(recipe, this_process().num_processes)
+    if data is None:
+        if subject is not None:
+            raise other_tokens(subject)
+        data = out / TEXT
+        with this_process().main_process_first():
+            prepare_builtin(data, recipe)
+    with stop_when_asked() as asked:  # not before: Ctrl-C while text is prepared need not wait for an update
         for _ in updates(recipe, data, out, trackers, on_other_machine, asked, subject=subject):
             pass
 
@@ -81,7 +94,7 @@ def updates(
     *,
     subject: Subject | None = None,
 ) -> Generator[Measured, None, None]:
-    """Train as `train` does, yielding what each update was like, until all are done or `asked` says stop."""
+    """Make the updates of a run that `train` has checked, yielding what each was like, until `asked` says stop."""
     run = open_run(recipe, data, out, trackers, on_other_machine, subject)
     if run is None:
         return

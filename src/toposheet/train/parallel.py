@@ -46,8 +46,8 @@ def check_processes(recipe: Recipe, processes: int) -> None:
     if optimisation.micro_batches % processes:
         raise UserError(
             f"{processes} processes cannot share an update evenly: its batch of {optimisation.batch} makes "
-            f"{optimisation.micro_batches} micro-batches of {optimisation.micro_batch_size}; set --batch and "
-            f"--micro-batch so that batch / micro-batch is a multiple of {processes}"
+            f"{optimisation.micro_batches} micro-batches of {optimisation.micro_batch_size}; set batch and "
+            f"micro_batch so that batch / micro_batch is a multiple of {processes}"
         )
 
 

@@ -14,19 +14,17 @@ from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_lis
 from torch import nn
 from torch.optim import Optimizer
 
-from toposheet.recipes import Recipe, write_recipe
+from toposheet.recipes import RECIPE_FILE, Recipe, write_recipe
 from toposheet.subject import Subject
-from toposheet.subject.subject import RECIPE
 from toposheet.text.shards import Manifest, read_manifest
 from toposheet.train.batches import RunText, read_text
 from toposheet.train.checkpoints import Progress, newest_checkpoint, read_progress, save_progress
-from toposheet.train.claims import check_objective, check_progress, check_subject, claim, is_finished
+from toposheet.train.claims import check_objective, check_progress, check_subject, is_finished
 from toposheet.train.finish import write_model
 from toposheet.train.hardware import machine
-from toposheet.train.log import check_trackers
-from toposheet.train.model import new_subject, recipe_for, with_weights
+from toposheet.train.model import new_subject, with_weights
 from toposheet.train.optimizer import optimizers
-from toposheet.train.parallel import check_processes, load_whole_state, parallelise, this_process, whole_state
+from toposheet.train.parallel import load_whole_state, parallelise, this_process, whole_state
 from toposheet.train.task import NextToken
 from toposheet.train.validation import Validation
 
@@ -99,10 +97,10 @@ def open_run(
     on_other_machine: bool = False,
     subject: Subject | None = None,
 ) -> Run | None:
-    """Return a run at its start or at its last checkpoint, None where it is finished. See `loop.train`."""
-    recipe = recipe if subject is None else recipe_for(subject, recipe)
-    claim(out, recipe)
-    check_trackers(trackers)
+    """Return a run at its start or at its last checkpoint, None where it is finished.
+
+    See `loop.train`, which has checked what can be known without text, and whose recipe describes the subject.
+    """
     this_process()
     accelerator = Accelerator(
         log_with=list(trackers) or None,
@@ -111,7 +109,6 @@ def open_run(
     )
     if not accelerator.is_main_process:
         logging.getLogger("toposheet").setLevel(logging.ERROR)  # the first process says it
-    check_processes(recipe, accelerator.num_processes)
     manifest = read_manifest(data) if accelerator.is_local_main_process else Manifest.load(data)
     if is_finished(out, manifest.checksum):
         return None
@@ -139,6 +136,6 @@ def open_run(
     good = f"{out / CHECKPOINTS}, after update {done}" if done else "none was saved yet"
     if accelerator.is_main_process:
         out.mkdir(parents=True, exist_ok=True)
-        write_recipe(out / RECIPE, recipe)
+        write_recipe(out / RECIPE_FILE, recipe)
     accelerator.wait_for_everyone()
     return Run(recipe, out, text, subject, accelerator, whole, task, weights, here, done, validations, good)

@@ -18,6 +18,7 @@ from toposheet.files import folder_aside
 from toposheet.recipes import Recipe
 from toposheet.results import Table
 from toposheet.stimuli.making.sentences import sentences_and_nonwords
+from toposheet.stimuli.stimulus_set import SYNTHETIC
 from toposheet.subject import Subject, respond, token_counter
 from toposheet.train.batches import RunText
 
@@ -110,7 +111,7 @@ class Snapshots:
         values = {(name, 0.0, sheet): i for sheet, i in zip(rows["sheet"], rows["morans_i"], strict=True)}
         with folder_aside(self._out / PICTURES) as aside:
             figure = contrast_maps(t, values, comparison.name)
-            write_figure(figure, aside / f"update-{update:08d}.png", "synthetic")
+            write_figure(figure, aside / f"update-{update:08d}.png", SYNTHETIC)
         SNAPSHOTS.write(self._rows, self._out)
 
 
