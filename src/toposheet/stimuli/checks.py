@@ -11,12 +11,14 @@ from toposheet.stimuli.contrasts import MIN_TEXTS
 from toposheet.stimuli.measures import matching
 
 
-def check(stimuli: pd.DataFrame, n_tokens: Callable[[str], int] | None = None, context: int | None = None) -> list[str]:
+def check(
+    stimuli: pd.DataFrame, count_tokens: Callable[[str], int] | None = None, context: int | None = None
+) -> list[str]:
     """Return what a user should know of a set before analysing it; nothing where all is well.
 
     Args:
         stimuli: A table with columns `text` and `condition`.
-        n_tokens: How many tokens a model makes of a text.
+        count_tokens: Returns how many tokens a model makes of a text.
         context: How many it reads at most.
 
     Raises:
@@ -28,9 +30,9 @@ def check(stimuli: pd.DataFrame, n_tokens: Callable[[str], int] | None = None, c
     if (counts < MIN_TEXTS).any():
         name = str(counts.index[counts < MIN_TEXTS][0])
         raise UserError(f"{source} has {counts[name]} texts of the condition {name!r}: a contrast needs {MIN_TEXTS}")
-    if n_tokens is not None and context is not None:
+    if count_tokens is not None and context is not None:
         for row, text in zip(stimuli.index.tolist(), stimuli["text"], strict=True):
-            if (n := n_tokens(text)) > context:
+            if (n := count_tokens(text)) > context:
                 raise UserError(f"{source}, row {row + 2} has {n} tokens, the model reads at most {context}")
     texts = stimuli["text"].str.split().str.join(" ")
     conditions_of = stimuli.groupby(texts)["condition"].nunique()
@@ -41,7 +43,7 @@ def check(stimuli: pd.DataFrame, n_tokens: Callable[[str], int] | None = None, c
     if repeated.any():
         notes.append(f"{int(repeated.sum())} texts stand in their condition more than once, e.g. row "
                      f"{stimuli.index[repeated][0] + 2}")  # fmt: skip
-    for row in matching(stimuli, n_tokens).to_dict("records"):
+    for row in matching(stimuli, count_tokens).to_dict("records"):
         if row["p"] < 0.05:
             differ = f"conditions differ in {row['measure']} (p = {row['p']:.2g})"
             notes.append(f"{differ}: take it out with --confounds, or look at the negative controls")
