@@ -45,7 +45,7 @@ PROSE_TO_PASS_ON = ("addresses", "bible", "moby_dick", "world_english_bible")
 UPDATES_KEPT = 50  # one in so many stays in the metrics, beside every validation
 
 
-def stimuli_to_pass_on(packages: Path, recipe: Recipe, n_tokens: Callable[[str], int]) -> pd.DataFrame:
+def stimuli_to_pass_on(packages: Path, recipe: Recipe, count_tokens: Callable[[str], int]) -> pd.DataFrame:
     """Return stimuli whose sentences are prose in the public domain, held out from training."""
     corpora = {corpus.name: list(corpus.read()) for corpus in BUILTIN}
     for path in sorted(packages.glob("*.jsonl")):
@@ -54,7 +54,7 @@ def stimuli_to_pass_on(packages: Path, recipe: Recipe, n_tokens: Callable[[str],
     split = {name: split_documents(texts, fraction, recipe.seed) for name, texts in corpora.items()}
     train = [text for training, _ in split.values() for text in training]
     held_out = [text for name in PROSE_TO_PASS_ON for text in split[name][1]]
-    return build_stimuli(held_out, train, seed=recipe.seed, n_tokens=n_tokens)
+    return build_stimuli(held_out, train, seed=recipe.seed, count_tokens=count_tokens)
 
 
 def ship(run: Path, text: RunText, box: Path, stimuli: pd.DataFrame) -> None:

@@ -16,7 +16,7 @@ from toposheet.text.split import split_documents
 
 
 @pytest.fixture(scope="session")
-def n_tokens():
+def count_tokens():
     tokenizer = AutoTokenizer.from_pretrained(Path(toposheet.__file__).parent / "shipped" / "small")
     return functools.cache(lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]))
 
@@ -29,14 +29,14 @@ def documents():
 
 
 @pytest.fixture(scope="session")
-def made(documents, n_tokens):
+def made(documents, count_tokens):
     """The table of every self-made set by its name and seed, made when a test asks for it."""
     train, held_out = documents
     makers = {
-        "language": lambda seed: language(held_out, train, seed=seed, n_tokens=n_tokens),
-        "swjn": lambda seed: swjn(held_out, train, seed=seed, n_tokens=n_tokens),
-        "words": lambda seed: words(seed, n_tokens=n_tokens),
-        "pairs": lambda seed: pairs(seed, n_tokens=n_tokens),
+        "language": lambda seed: language(held_out, train, seed=seed, count_tokens=count_tokens),
+        "swjn": lambda seed: swjn(held_out, train, seed=seed, count_tokens=count_tokens),
+        "words": lambda seed: words(seed, count_tokens=count_tokens),
+        "pairs": lambda seed: pairs(seed, count_tokens=count_tokens),
     }
 
     class Made(dict):

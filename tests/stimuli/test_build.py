@@ -23,9 +23,9 @@ def documents():
 
 
 @pytest.fixture(scope="module")
-def built(documents, n_tokens):
+def built(documents, count_tokens):
     train, held_out = documents
-    return build_stimuli(held_out, train, n_tokens=n_tokens)
+    return build_stimuli(held_out, train, count_tokens=count_tokens)
 
 
 def texts(built, condition):
@@ -77,21 +77,21 @@ def test_nouns_are_nouns_and_verbs_are_verbs_and_each_is_used_once(built):
         assert all(set(lemminflect.getAllLemmas(word)) == {part_of_speech} for word in used)
 
 
-def test_nouns_and_verbs_are_matched_in_frequency_length_and_tokens(built, documents, n_tokens):
+def test_nouns_and_verbs_are_matched_in_frequency_length_and_tokens(built, documents, count_tokens):
     counts = Counter(re.findall("[a-z]+", " ".join(documents[0])))
     nouns, verbs = ([w for text in texts(built, c) for w in text.split()] for c in ("noun", "verb"))
     for measure in (lambda word: np.log(counts[word]), lambda word: wordfreq.zipf_frequency(word, "en"), len):
         test = stats.ttest_ind([measure(w) for w in nouns], [measure(w) for w in verbs], equal_var=False)
         assert np.asarray(test)[1] > 0.1
-    lists = matching(built[built["condition"].isin(["noun", "verb"])], n_tokens)
+    lists = matching(built[built["condition"].isin(["noun", "verb"])], count_tokens)
     assert lists["measure"].tolist() == ["letters", "words", "Zipf frequency", "tokens"]
     assert (lists["p"] > MATCHED_FROM_P).all()
 
 
-def test_equal_seeds_give_equal_stimuli_and_others_do_not(built, documents, n_tokens):
+def test_equal_seeds_give_equal_stimuli_and_others_do_not(built, documents, count_tokens):
     train, held_out = documents
-    assert build_stimuli(held_out, train, n_tokens=n_tokens).equals(built)
-    assert not build_stimuli(held_out, train, seed=1, n_tokens=n_tokens).equals(built)
+    assert build_stimuli(held_out, train, count_tokens=count_tokens).equals(built)
+    assert not build_stimuli(held_out, train, seed=1, count_tokens=count_tokens).equals(built)
 
 
 def test_too_little_text_says_how_much_there_is(documents):

@@ -16,7 +16,7 @@ def test_frequencies_are_those_of_wordfreq_and_letters_are_counted():
 def test_matching_shows_in_what_conditions_differ(tmp_path):
     rows = ["text,condition"] + [f"{'a' * (3 + i % 4)},a\n{'b' * (13 + i % 5)},b" for i in range(20)]
     (tmp_path / "s.csv").write_text("\n".join(rows))
-    table = matching(read_stimuli(tmp_path / "s.csv"), n_tokens=len).set_index("measure")
+    table = matching(read_stimuli(tmp_path / "s.csv"), count_tokens=len).set_index("measure")
     assert table.loc["letters", "a"] == "4.50 ± 1.15"
     assert table.loc["letters", "p"] < 1e-6
     assert table.loc["words", "p"] == 1.0
@@ -27,7 +27,7 @@ def test_texts_of_other_writing_systems_are_measured_too():
     texts = ["我们喜欢音乐", "今日は世界", "مرحبا بالعالم", "Привет, мир", "🎉", ""]
     assert text_length(texts).tolist() == [6, 5, 12, 9, 0, 0]
     assert np.isfinite(word_frequency(texts)).all()
-    table = matching(pd.DataFrame({"text": texts, "condition": list("aaabbb")}), n_tokens=len)
+    table = matching(pd.DataFrame({"text": texts, "condition": list("aaabbb")}), count_tokens=len)
     assert table["measure"].tolist() == ["letters", "words", "Zipf frequency", "tokens"]
     assert table["p"].between(0, 1).all()
 

@@ -16,7 +16,7 @@ def drawn(reader, seed, per_condition):
     """Words made of letters drawn at random, twice as many tokens in the long ones."""
     n, rng = per_condition or 12, np.random.default_rng(seed)
     words = ["".join(rng.choice(list("abcdefgh"), size)) for size in [12] * n + [4] * n]
-    counts = [0 if reader.n_tokens is None else reader.n_tokens(word) for word in words]
+    counts = [0 if reader.count_tokens is None else reader.count_tokens(word) for word in words]
     labels = ["long"] * n + ["short"] * n
     return pd.DataFrame({"text": words, "condition": labels, "tokens": counts, "synthetic": True})
 

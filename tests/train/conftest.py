@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from toposheet.train.checkpoints import newest_checkpoint, read_progress
+from toposheet.train.checkpoints import newest_checkpoint, read_checkpoint
 
 
 def newest(folder):
     """Return what the newest checkpoint of a folder holds."""
     path = newest_checkpoint(folder)
-    return None if path is None else read_progress(path)
+    return None if path is None else read_checkpoint(path)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from toposheet.text.tokenizer import train_tokenizer
 from toposheet.topography import OBJECTIVES
 from toposheet.train import loop, model, run, update
 from toposheet.train.batches import TEXT
-from toposheet.train.checkpoints import Progress, save_progress
+from toposheet.train.checkpoints import Checkpoint, save_checkpoint
 from toposheet.train.claims import stopping_with
 from toposheet.train.log import Metrics, read_metrics
 from toposheet.train.loop import train
@@ -305,8 +305,8 @@ def test_a_run_on_other_text_is_neither_finished_nor_resumed(trained, text, prep
     other = prepared(tmp_path, [f"{i} other texts about the river and the road" for i in range(40)])
     with pytest.raises(ValueError, match="run on other text"):
         train(RECIPE, other, trained)
-    elsewhere = Progress(3, "elsewhere", {}, [], {}, [])
-    save_progress(tmp_path / "half" / CHECKPOINTS, elsewhere)
+    elsewhere = Checkpoint(3, "elsewhere", {}, [], {}, [])
+    save_checkpoint(tmp_path / "half" / CHECKPOINTS, elsewhere)
     with pytest.raises(ValueError, match="stands at update 3 on other text"):
         train(RECIPE, text, tmp_path / "half")
 

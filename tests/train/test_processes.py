@@ -141,8 +141,8 @@ def test_a_run_killed_at_random_moments_has_the_losses_of_one_that_was_not(text,
         process = subprocess.Popen(command(text, out, **fields), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
         metrics = out / "metrics.jsonl"
-        progress = newest(out / CHECKPOINTS)
-        wanted = f'{{"update": {(progress.update if progress else 0) + moments.randint(1, 12)},'
+        checkpoint = newest(out / CHECKPOINTS)
+        wanted = f'{{"update": {(checkpoint.update if checkpoint else 0) + moments.randint(1, 12)},'
         kill_when(
             process,
             lambda at=wanted, m=metrics: m.exists() and at in m.read_text(),

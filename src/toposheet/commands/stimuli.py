@@ -103,7 +103,7 @@ def build_set(
     table = stimulus_set(name, reader, seed=seed, per_condition=per_condition, data=data)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_file(out, table.to_csv(index=False))
-    _print_matching(matching(table, reader.n_tokens, factors_of(SETS[name].contrasts)))
+    _print_matching(matching(table, reader.count_tokens, factors_of(SETS[name].contrasts)))
     print(f"\n{len(table)} texts: {out.resolve()}")
 
 
@@ -124,18 +124,18 @@ def check_set(
     from toposheet.stimuli.measures import matching
 
     table = read_table(stimuli, None, options)
-    n_tokens = None
+    count_tokens = None
     if model is not None:
         from toposheet.subject import load
         from toposheet.subject.respond import tokenised
 
         subject = load(model)
         tokenised(subject, table)  # what it cannot read is refused
-        n_tokens = subject.n_tokens
-    warnings = check(table, n_tokens)
+        count_tokens = subject.count_tokens
+    warnings = check(table, count_tokens)
     counts = table.groupby("condition", sort=False).size()
     print(f"{stimuli}: {len(table)} texts; " + ", ".join(f"{name} {n}" for name, n in counts.items()))
-    _print_matching(matching(table, n_tokens))
+    _print_matching(matching(table, count_tokens))
     for warning in warnings:
         print(f"note: {warning}")
 

@@ -38,7 +38,7 @@ def build_stimuli(
     train: Sequence[str],
     per_condition: int = 100,
     seed: int = 0,
-    n_tokens: Callable[[str], int] | None = None,
+    count_tokens: Callable[[str], int] | None = None,
 ) -> pd.DataFrame:
     """Return a stimulus set with conditions `sentence`, `nonword`, `noun` and `verb`.
 
@@ -51,7 +51,7 @@ def build_stimuli(
         train: The training documents: where words are counted.
         per_condition: How many texts each condition has.
         seed: Decides which.
-        n_tokens: How many tokens a model makes of a text; none leaves tokens out of all matching.
+        count_tokens: Returns how many tokens a model makes of a text; none leaves tokens out of all matching.
 
     Returns:
         Columns `text`, `condition`, `item` (0, 1, ...; a non-word list has the item of its sentence, a verb list that
@@ -62,13 +62,13 @@ def build_stimuli(
             p-values.
         NotFound: a package is not installed.
     """
-    sentences = language(held_out, train, per_condition, seed, n_tokens)
-    lists = _noun_and_verb_lists(word_counts(train), per_condition, np.random.default_rng(seed), n_tokens)
+    sentences = language(held_out, train, per_condition, seed, count_tokens)
+    lists = _noun_and_verb_lists(word_counts(train), per_condition, np.random.default_rng(seed), count_tokens)
     return pd.concat([sentences, item_table(lists)], ignore_index=True)
 
 
 def _noun_and_verb_lists(
-    counts: Counter[str], n: int, rng: np.random.Generator, n_tokens: Callable[[str], int] | None
+    counts: Counter[str], n: int, rng: np.random.Generator, count_tokens: Callable[[str], int] | None
 ) -> dict[str, list[str]]:
     """Return lists of nouns and lists of verbs that differ in none of their measures, as words and as texts."""
     rows = []
@@ -78,15 +78,17 @@ def _noun_and_verb_lists(
         classes = set(lemmas(word))
         if classes in ({"NOUN"}, {"VERB"}):
             row = {"word": word, "class": classes.pop().lower(), "count": np.log(count), "zipf": zipf(word)}
-            rows.append(row | {"letters": len(word)} | ({"tokens": n_tokens(f"{word} {word}") / 2} if n_tokens else {}))
-    found = pd.DataFrame(rows, columns=[*_MEASURES, *(["tokens"] if n_tokens else [])])
+            rows.append(
+                row | {"letters": len(word)} | ({"tokens": count_tokens(f"{word} {word}") / 2} if count_tokens else {})
+            )
+    found = pd.DataFrame(rows, columns=[*_MEASURES, *(["tokens"] if count_tokens else [])])
     measures = found.columns[2:].tolist()
     pools = {(part, "lists"): found[found["class"] == part] for part in ("noun", "verb")}
 
     def p_values(chosen: dict[Cell, pd.DataFrame]) -> dict[str, float]:
         p = {name: p_of_difference([words[name] for words in chosen.values()]) for name in measures}
         lists = [pd.DataFrame({"text": _lists(words), "condition": part}) for (part, _), words in chosen.items()]
-        of_lists = group_means(pd.concat(lists), n_tokens)
+        of_lists = group_means(pd.concat(lists), count_tokens)
         return p | dict(zip(of_lists["measure"] + " of lists", of_lists["p"], strict=True))
 
     chosen = matched(pools, measures, n * WORDS_IN_LIST, rng, p_values)

@@ -10,12 +10,12 @@ from toposheet.stimuli.contrasts import check_number
 from toposheet.stimuli.measures import matching
 
 
-def check(stimuli: pd.DataFrame, n_tokens: Callable[[str], int] | None = None) -> list[str]:
+def check(stimuli: pd.DataFrame, count_tokens: Callable[[str], int] | None = None) -> list[str]:
     """Return what a user should know of a set before analysing it; nothing where all is well.
 
     Args:
         stimuli: A table with columns `text` and `condition`.
-        n_tokens: How many tokens a model makes of a text.
+        count_tokens: Returns how many tokens a model makes of a text.
 
     Raises:
         UserError: an analysis would refuse the set: a condition has fewer than 3 texts.
@@ -33,7 +33,7 @@ def check(stimuli: pd.DataFrame, n_tokens: Callable[[str], int] | None = None) -
         n = int(repeated.sum())
         texts_stand = "1 text stands" if n == 1 else f"{n} texts stand"
         notes.append(f"{texts_stand} in a condition more than once, e.g. row {stimuli.index[repeated][0] + 2}")
-    for row in matching(stimuli, n_tokens).to_dict("records"):
+    for row in matching(stimuli, count_tokens).to_dict("records"):
         if row["p"] < 0.05:
             differ = f"conditions differ in {row['measure']} (p = {row['p']:.2g})"
             notes.append(f"{differ}: take it out with --confounds, or look at the negative controls")

@@ -57,38 +57,38 @@ def with_groups(stimuli: pd.DataFrame) -> pd.DataFrame:
 
 
 def matching(
-    stimuli: pd.DataFrame, n_tokens: Callable[[str], int] | None = None, by: Sequence[str] = ("condition",)
+    stimuli: pd.DataFrame, count_tokens: Callable[[str], int] | None = None, by: Sequence[str] = ("condition",)
 ) -> pd.DataFrame:
     """Return how far groups of stimuli differ in what they are not meant to differ in, as a table to read.
 
     Args:
         stimuli: A table with columns `text` and `condition`.
-        n_tokens: How many tokens a model makes of a text; none leaves that out.
+        count_tokens: Returns how many tokens a model makes of a text; none leaves that out.
         by: Columns whose values make the groups; those of fewer than 3 texts are left out.
 
     Returns:
         A row for each measure (letters, words, Zipf frequency, tokens): the mean ± sd of each group, and the p of a
         difference between any of them (`p_of_difference`; nan for a single one).
     """
-    return groups_as_columns(group_means(stimuli, n_tokens, by))
+    return groups_as_columns(group_means(stimuli, count_tokens, by))
 
 
 def group_means(
-    stimuli: pd.DataFrame, n_tokens: Callable[[str], int] | None = None, by: Sequence[str] = ("condition",)
+    stimuli: pd.DataFrame, count_tokens: Callable[[str], int] | None = None, by: Sequence[str] = ("condition",)
 ) -> pd.DataFrame:
     """Return the numbers of `matching`: a row for each measure and group, columns `measure, group, mean, sd, p`.
 
     Args:
         stimuli: A table with columns `text` and `condition`.
-        n_tokens: How many tokens a model makes of a text; none leaves that out.
+        count_tokens: Returns how many tokens a model makes of a text; none leaves that out.
         by: Columns whose values make the groups.
     """
     texts = stimuli["text"].tolist()
     measures = {"letters": text_length(texts), "words": np.array([len(text.split()) for text in texts], dtype=float)}
     if (frequency := word_frequency(texts)) is not None:
         measures["Zipf frequency"] = frequency
-    if n_tokens is not None:
-        measures["tokens"] = np.array([n_tokens(text) for text in texts], dtype=float)
+    if count_tokens is not None:
+        measures["tokens"] = np.array([count_tokens(text) for text in texts], dtype=float)
     labels = stimuli[list(by)].astype(str).agg(" ".join, axis=1).to_numpy()
     groups = [label for label in dict.fromkeys(labels.tolist()) if (labels == label).sum() > 2]
     rows = []

@@ -19,13 +19,13 @@ class Reader:
         validation_fraction: How large a part of the built-in text was held out from the training of the model: stimuli
             are made from that part.
         seed: Decides which part that is.
-        n_tokens: How many tokens the model makes of a text: stimuli are matched in it. None: they are not.
+        count_tokens: Returns how many tokens the model makes of a text: stimuli are matched in it. None: they are not.
         own: The stimuli that came with the model.
     """
 
     validation_fraction: float = 0.05
     seed: int = 0
-    n_tokens: Callable[[str], int] | None = None
+    count_tokens: Callable[[str], int] | None = None
     own: pd.DataFrame | None = None
 
     def documents(self) -> tuple[list[str], list[str]]:

@@ -154,7 +154,7 @@ def own_stimuli(reader: Reader, per_condition: int = 100) -> pd.DataFrame:
 def builtin_stimuli(reader: Reader, per_condition: int = 100) -> pd.DataFrame:
     """Return stimuli that are built from the built-in text that a model was not trained on."""
     training, held_out = reader.documents()
-    return build_stimuli(held_out, training, per_condition, reader.seed, reader.n_tokens)
+    return build_stimuli(held_out, training, per_condition, reader.seed, reader.count_tokens)
 
 
 def profile_stimuli(reader: Reader, without: set[str], per_condition: int = 100) -> pd.DataFrame:
@@ -163,4 +163,4 @@ def profile_stimuli(reader: Reader, without: set[str], per_condition: int = 100)
     Where the held-out text is short there are fewer texts a condition, down to 20.
     """
     training, held_out = reader.documents()
-    return swjn(held_out, training, per_condition, reader.seed, without, MIN_PER_CONDITION, reader.n_tokens)
+    return swjn(held_out, training, per_condition, reader.seed, without, MIN_PER_CONDITION, reader.count_tokens)

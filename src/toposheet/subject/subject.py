@@ -212,7 +212,7 @@ class Subject:
         return self.architecture.context(self._model.config)
 
     @cached_property
-    def n_tokens(self) -> Callable[[str], int]:
+    def count_tokens(self) -> Callable[[str], int]:
         """A function that counts the tokens of a text, special tokens left out.
 
         Raises:
@@ -253,10 +253,10 @@ class Subject:
     @property
     def reader(self) -> Reader:
         """What self-made stimuli take into account: its tokens, the text held out from it, the stimuli it brings."""
-        n_tokens = None if self.tokenizer is None else self.n_tokens
+        count_tokens = None if self.tokenizer is None else self.count_tokens
         stored = None if self.folder is None else self.folder / STIMULI_FILE
         own = read_stimuli(stored) if stored is not None and stored.is_file() else None
         recipe = self.recipe
         if recipe is None:
-            return Reader(n_tokens=n_tokens, own=own)
-        return Reader(recipe.bookkeeping.validation_fraction, recipe.seed, n_tokens, own)
+            return Reader(count_tokens=count_tokens, own=own)
+        return Reader(recipe.bookkeeping.validation_fraction, recipe.seed, count_tokens, own)

@@ -21,7 +21,7 @@ _NAME = re.compile(r"update-(\d+)-([0-9a-f]{16})\.pt")
 
 
 @dataclass(frozen=True)
-class Progress:
+class Checkpoint:
     """Where a run stands after some updates.
 
     Args:
@@ -41,7 +41,7 @@ class Progress:
     optimizers: list[dict[str, Any]]
 
 
-def save_progress(folder: Path, progress: Progress) -> Path:
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write a checkpoint beside the one before, remove older ones, and return its path.
 
     The file is written aside, synced and renamed to `update-N-CHECKSUM.pt`, the first digits of its SHA-256, so that
@@ -52,9 +52,9 @@ def save_progress(folder: Path, progress: Progress) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()  # a full disk then shows as an OSError of the write
-    torch.save(vars(progress), buffer)
+    torch.save(vars(checkpoint), buffer)
     checksum = hashlib.sha256(buffer.getbuffer()).hexdigest()[:16]
-    path = folder / f"update-{progress.update:08d}-{checksum}.pt"
+    path = folder / f"update-{checkpoint.update:08d}-{checksum}.pt"
     write_file(path, buffer.getbuffer())
     for old in (*_checkpoints(folder)[KEPT:], *folder.glob(".writing-*")):  # the latter of a run that was killed
         old.unlink()
@@ -70,7 +70,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
     there = _checkpoints(folder)
     for path in there:
         try:
-            read_progress(path)
+            read_checkpoint(path)
             return path
         except ValueError as error:
             logging.getLogger(__name__).warning("%s; the checkpoint before it is used", error)
@@ -84,7 +84,7 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted((path for path in folder.glob("*.pt") if _NAME.fullmatch(path.name)), reverse=True)
 
 
-def read_progress(path: Path) -> Progress:
+def read_checkpoint(path: Path) -> Checkpoint:
     """Return what a checkpoint holds.
 
     Raises:
@@ -98,6 +98,6 @@ def read_progress(path: Path) -> Progress:
     if hashlib.sha256(content).hexdigest()[:16] != match[2]:
         raise UserError(f"{path} is damaged: its checksum is not the one in its name")
     try:
-        return Progress(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
+        return Checkpoint(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
     except (RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
         raise UserError(f"{path} is no checkpoint of this version: {first_line(error)}") from None

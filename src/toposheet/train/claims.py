@@ -14,7 +14,7 @@ from toposheet.subject import Subject
 from toposheet.text.shards import Manifest
 from toposheet.topography import OBJECTIVES, spatial_losses
 from toposheet.train.batches import RunText
-from toposheet.train.checkpoints import Progress
+from toposheet.train.checkpoints import Checkpoint
 from toposheet.train.result import RESULT, read_result
 from toposheet.train.task import differs_from_its_own
 
@@ -113,11 +113,11 @@ def check_objective(subject: Subject, recipe: Recipe) -> None:
             topo.weights(model)
 
 
-def check_progress(progress: Progress, manifest: Manifest, here: dict[str, Any], on_other_machine: bool) -> None:
+def check_checkpoint(checkpoint: Checkpoint, manifest: Manifest, here: dict[str, Any], on_other_machine: bool) -> None:
     """Refuse to go on with a run on other text, or on another machine unless that is accepted.
 
     Args:
-        progress: Where the run stands.
+        checkpoint: Where the run stands.
         manifest: Of the text to go on with.
         here: The machine to go on on (`hardware.machine`).
         on_other_machine: Accept another one.
@@ -125,15 +125,15 @@ def check_progress(progress: Progress, manifest: Manifest, here: dict[str, Any],
     Raises:
         UserError: the message says what changed.
     """
-    if progress.text != manifest.checksum:
+    if checkpoint.text != manifest.checksum:
         raise UserError(
-            f"the run stands at update {progress.update} on other text: give it the text that it began with, or train "
-            "into another folder"
+            f"the run stands at update {checkpoint.update} on other text: give it the text that it began with, or "
+            "train into another folder"
         )
-    changes = differences(progress.machine, here)
+    changes = differences(checkpoint.machine, here)
     if changes and not on_other_machine:
         raise UserError(
-            f"the run was computed on another machine up to update {progress.update} ({'; '.join(changes)}; there, "
+            f"the run was computed on another machine up to update {checkpoint.update} ({'; '.join(changes)}; there, "
             "asked for): going on here rounds otherwise, so its losses would no longer be those of a run that was "
             "never stopped; go on there, or accept that with on_other_machine (--on-other-machine)"
         )

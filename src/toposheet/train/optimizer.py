@@ -60,8 +60,7 @@ def learning_rate(update: int, recipe: Recipe) -> float:
     after_warmup = max(1, how.updates - how.warmup_updates)
     decays = min(how.decay_updates or after_warmup, after_warmup)
     progress = max(0.0, (update - how.updates + decays) / decays)
-    left = 1 - progress if how.decay == "linear" else (1 + math.cos(math.pi * progress)) / 2
-    return how.final_learning_rate + (how.learning_rate - how.final_learning_rate) * left
+    return _on_curve(how.decay, how.learning_rate, how.final_learning_rate, progress)
 
 
 def strength(update: int, recipe: Recipe) -> float:
@@ -73,5 +72,10 @@ def strength(update: int, recipe: Recipe) -> float:
         return objective.alpha
     warmup = objective.alpha_warmup_updates
     progress = (update - warmup) / max(1, recipe.optimisation.updates - warmup)
-    left = 1 - progress if objective.alpha_schedule == "linear" else (1 + math.cos(math.pi * progress)) / 2
-    return objective.final_alpha + (objective.alpha - objective.final_alpha) * left
+    return _on_curve(objective.alpha_schedule, objective.alpha, objective.final_alpha, progress)
+
+
+def _on_curve(curve: str, first: float, last: float, progress: float) -> float:
+    """Return the value on a curve (`linear`, `cosine`) from `first` to `last`, of which a part from 0 to 1 is over."""
+    left = 1 - progress if curve == "linear" else (1 + math.cos(math.pi * progress)) / 2
+    return last + (first - last) * left

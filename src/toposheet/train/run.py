@@ -18,8 +18,8 @@ from toposheet.recipes import RECIPE_FILE, Recipe, write_recipe
 from toposheet.subject import Subject
 from toposheet.text.shards import Manifest, read_manifest
 from toposheet.train.batches import RunText, read_text
-from toposheet.train.checkpoints import Progress, newest_checkpoint, read_progress, save_progress
-from toposheet.train.claims import check_objective, check_progress, check_subject, is_finished
+from toposheet.train.checkpoints import Checkpoint, newest_checkpoint, read_checkpoint, save_checkpoint
+from toposheet.train.claims import check_checkpoint, check_objective, check_subject, is_finished
 from toposheet.train.finish import write_model
 from toposheet.train.hardware import machine
 from toposheet.train.model import new_subject, with_weights
@@ -68,8 +68,8 @@ class Run:
         model_state, states = whole_state(self.whole, self.weights)
         if self.accelerator.is_main_process:
             text = self.text.manifest.checksum
-            at = Progress(self.done, text, self.machine, self.validations, model_state, states)
-            save_progress(self.out / CHECKPOINTS, at)
+            checkpoint = Checkpoint(self.done, text, self.machine, self.validations, model_state, states)
+            save_checkpoint(self.out / CHECKPOINTS, checkpoint)
         self.good = f"{self.out / CHECKPOINTS}, after update {self.done}"
 
     def finish(self, validation: Validation, seconds: float) -> None:
@@ -121,18 +121,19 @@ def open_run(
     check_objective(subject, recipe)
     here = machine(accelerator.device, accelerator.num_processes)
     found = newest_checkpoint(out / CHECKPOINTS) if accelerator.is_main_process else None
-    (checkpoint,) = broadcast_object_list([found])  # all processes go on from the same
-    progress = None if checkpoint is None else read_progress(checkpoint)
-    if progress is not None:
-        check_progress(progress, manifest, here, on_other_machine)
+    (path,) = broadcast_object_list([found])  # all processes go on from the same
+    checkpoint = None if path is None else read_checkpoint(path)
+    if checkpoint is not None:
+        check_checkpoint(checkpoint, manifest, here, on_other_machine)
 
     with subject.running() as model:
         whole = NextToken(model, recipe.optimisation.precision)
         task = parallelise(whole, recipe, accelerator)
         weights = optimizers(model, recipe)
-    if progress is not None:
-        load_whole_state(whole, weights, progress.model, progress.optimizers)
-    done, validations = (progress.update, progress.validations) if progress is not None else (0, [])
+    done, validations = 0, []
+    if checkpoint is not None:
+        load_whole_state(whole, weights, checkpoint.model, checkpoint.optimizers)
+        done, validations = checkpoint.update, checkpoint.validations
     good = f"{out / CHECKPOINTS}, after update {done}" if done else "none was saved yet"
     if accelerator.is_main_process:
         out.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ def test_of_several_nonwords_the_best_is_made_and_short_ones_come_again_where_it
 def test_tokens_are_counted_in_the_place_of_a_word(rng):
     seen = set()
 
-    def n_tokens(text: str) -> int:
+    def count_tokens(text: str) -> int:
         seen.add(text)
         return len(text)
 
@@ -34,7 +34,7 @@ def test_tokens_are_counted_in_the_place_of_a_word(rng):
         def make(self, length, rng, misfit=lambda nonword: 0.0, fits=lambda nonword: True) -> str:
             return min(["glasp"], key=misfit)
 
-    assert as_nonwords("Mouse, mouse half-mouse.", Scripted({}), rng, n_tokens) == "Glasp, glasp glasp-glasp."
+    assert as_nonwords("Mouse, mouse half-mouse.", Scripted({}), rng, count_tokens) == "Glasp, glasp glasp-glasp."
     assert {"Mouse", "Glasp", "a mouse", "a glasp", "a-mouse", "a-glasp"} <= seen
 
 

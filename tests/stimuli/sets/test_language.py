@@ -8,8 +8,8 @@ from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.sets.language import language
 
 
-def tokens_of(table, n_tokens):
-    return table["text"].map(n_tokens).groupby(table["condition"]).mean()
+def tokens_of(table, count_tokens):
+    return table["text"].map(count_tokens).groupby(table["condition"]).mean()
 
 
 def test_sentences_of_the_language_set_are_those_of_the_stimuli_built_with_the_same_seed(made, documents):
@@ -19,15 +19,15 @@ def test_sentences_of_the_language_set_are_those_of_the_stimuli_built_with_the_s
     assert built.query("condition == 'sentence'")["text"].tolist() == ours.tolist()[:20]
 
 
-def test_lists_of_nonwords_have_few_more_tokens_than_sentences(made, documents, n_tokens):
+def test_lists_of_nonwords_have_few_more_tokens_than_sentences(made, documents, count_tokens):
     """For `small`, where the choice is not made: 11 tokens more; J, which has function words, 6 more."""
     for seed in SEEDS:
-        localizer, measured = (tokens_of(made[name, seed], n_tokens) for name in ("language", "swjn"))
+        localizer, measured = (tokens_of(made[name, seed], count_tokens) for name in ("language", "swjn"))
         assert 0 < localizer["nonword"] - localizer["sentence"] < 6
         assert 0 < measured["N"] - measured["S"] < 6
         assert abs(measured["J"] - measured["S"]) < 2
     train, held_out = documents
-    plainly = tokens_of(language(held_out, train), n_tokens)
+    plainly = tokens_of(language(held_out, train), count_tokens)
     assert plainly["nonword"] - plainly["sentence"] > 10
 
 

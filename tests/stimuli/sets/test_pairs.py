@@ -68,12 +68,12 @@ def test_pairs_are_of_one_sense_and_one_class(made, seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_noun_and_verb_pairs_differ_in_neither_frequency_nor_length_nor_tokens(made, n_tokens, seed):
+def test_noun_and_verb_pairs_differ_in_neither_frequency_nor_length_nor_tokens(made, count_tokens, seed):
     def frequency(pair):
         return np.mean([wordfreq.zipf_frequency(word, "en") for word in pair.split()])
 
     classes = [rows["pair"] for _, rows in made["pairs", seed].groupby("class")]
-    for measure in (frequency, len, n_tokens):
+    for measure in (frequency, len, count_tokens):
         assert p_of([pairs.map(measure) for pairs in classes]) > 0.1
 
 

@@ -155,19 +155,19 @@ def test_articles_fit_what_follows_them_in_jabberwocky(lists):
     assert all((article == "an") == (word[0] in "aeiou") for article, word in followed if word not in FUNCTION_WORDS)
 
 
-def test_forms_of_a_word_share_the_stem_of_their_nonword(trained_words, n_tokens, rng):
+def test_forms_of_a_word_share_the_stem_of_their_nonword(trained_words, count_tokens, rng):
     maker = NonwordMaker(dict.fromkeys(sorted(trained_words), 2), is_word)
-    nonsense = jabberwocky(["he", "wandered", "while", "she", "wanders", "a", "dog"], maker, is_word, rng, n_tokens)
+    nonsense = jabberwocky(["he", "wandered", "while", "she", "wanders", "a", "dog"], maker, is_word, rng, count_tokens)
     assert [nonsense[0], *nonsense[2:4]] == ["he", "while", "she"]
     assert nonsense[1].removesuffix("ed")[:5] == nonsense[4][:5]
 
 
-def test_two_words_of_a_text_never_have_the_same_nonword(n_tokens, rng):
+def test_two_words_of_a_text_never_have_the_same_nonword(count_tokens, rng):
     class Scripted(NonwordMaker):
         def make(self, length, rng, misfit=lambda nonword: 0.0, fits=lambda nonword: True) -> str:
             return next(filter(fits, ("blorp", "glasp")))
 
-    assert jabberwocky(["cat", "mouse"], Scripted({}), lambda word: False, rng, n_tokens) == ["blorp", "glasp"]
+    assert jabberwocky(["cat", "mouse"], Scripted({}), lambda word: False, rng, count_tokens) == ["blorp", "glasp"]
 
 
 def test_long_words_make_up_for_the_tokens_that_short_ones_before_them_have_too_many(rng):
@@ -175,11 +175,11 @@ def test_long_words_make_up_for_the_tokens_that_short_ones_before_them_have_too_
         def make(self, length, rng, misfit=lambda nonword: 0.0, fits=lambda nonword: True) -> str:
             return min({3: ["xyp"], 6: ["troopa", "xroopa", "xxoopa"]}[length], key=misfit)
 
-    def n_tokens(text: str) -> int:
+    def count_tokens(text: str) -> int:
         return 5 + 2 * text.count("x")
 
-    assert as_nonwords("cat xxtree", Scripted({}), rng, n_tokens) == "xyp xroopa"
-    nonsense = jabberwocky(["the", "cat", "of", "xxtree"], Scripted({}), lambda word: False, rng, n_tokens)
+    assert as_nonwords("cat xxtree", Scripted({}), rng, count_tokens) == "xyp xroopa"
+    nonsense = jabberwocky(["the", "cat", "of", "xxtree"], Scripted({}), lambda word: False, rng, count_tokens)
     assert nonsense == ["the", "xyp", "of", "xroopa"]
 
 
@@ -213,7 +213,7 @@ def test_too_little_text_says_how_much_there_is(documents):
         swjn(held_out, train, per_condition=150, skip=language(held_out, train)["text"].tolist())
 
 
-def test_a_nonword_that_fits_nowhere_is_no_endless_search(n_tokens, rng):
+def test_a_nonword_that_fits_nowhere_is_no_endless_search(count_tokens, rng):
     maker = NonwordMaker({"banana": 2, "panama": 2, "canada": 2, "panada": 2})
     with pytest.raises(ValueError, match="no non-word"):
-        jabberwocky(["bananas"], maker, lambda word: True, rng, n_tokens)
+        jabberwocky(["bananas"], maker, lambda word: True, rng, count_tokens)

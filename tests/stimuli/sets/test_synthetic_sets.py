@@ -19,12 +19,12 @@ def test_every_set_says_that_it_is_synthetic_and_no_text_comes_twice(made, name)
         assert not table.duplicated(["condition", "item", *(["category"] if name == "words" else [])]).any()
 
 
-def test_equal_seeds_give_equal_sets_and_others_do_not(made, documents, n_tokens):
+def test_equal_seeds_give_equal_sets_and_others_do_not(made, documents, count_tokens):
     train, held_out = documents
-    assert language(held_out, train, n_tokens=n_tokens).equals(made["language", 0])
-    assert swjn(held_out, train, n_tokens=n_tokens).equals(made["swjn", 0])
-    assert words(n_tokens=n_tokens).equals(made["words", 0])
-    assert pairs(n_tokens=n_tokens).equals(made["pairs", 0])
+    assert language(held_out, train, count_tokens=count_tokens).equals(made["language", 0])
+    assert swjn(held_out, train, count_tokens=count_tokens).equals(made["swjn", 0])
+    assert words(count_tokens=count_tokens).equals(made["words", 0])
+    assert pairs(count_tokens=count_tokens).equals(made["pairs", 0])
     for name in SETS:
         assert not made[name, 1]["text"].equals(made[name, 0]["text"])
 

@@ -18,9 +18,9 @@ def test_nouns_and_verbs_are_base_forms_that_are_nothing_else_and_each_is_used_o
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_cells_of_words_differ_in_neither_frequency_nor_length_nor_tokens(made, n_tokens, seed):
+def test_cells_of_words_differ_in_neither_frequency_nor_length_nor_tokens(made, count_tokens, seed):
     cells = [cell["text"] for _, cell in made["words", seed].groupby(["condition", "category"])]
-    for measure in (lambda word: wordfreq.zipf_frequency(word, "en"), len, n_tokens):
+    for measure in (lambda word: wordfreq.zipf_frequency(word, "en"), len, count_tokens):
         assert p_of([cell.map(measure) for cell in cells]) > 0.1
 
 

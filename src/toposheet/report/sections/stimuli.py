@@ -52,7 +52,7 @@ def _of_battery(battery: Battery) -> Mapping[Table, pd.DataFrame]:
 
 def _of_study(measured: MeasuredStudy, settings: Settings) -> Mapping[Table, pd.DataFrame]:
     tables = [
-        group_means(texts, measured.subject.n_tokens).assign(contrast=contrast)
+        group_means(texts, measured.subject.count_tokens).assign(contrast=contrast)
         for contrast, texts in _texts_of_contrasts(measured)
     ]
     return {MATCHING: pd.concat(tables, ignore_index=True)}

@@ -56,17 +56,17 @@ def words_of_cells(rated: pd.DataFrame, categories: Sequence[str]) -> dict[Cell,
     }
 
 
-def matched_measures(n_tokens: Callable[[str], int] | None) -> list[str]:
+def matched_measures(count_tokens: Callable[[str], int] | None) -> list[str]:
     """Return the columns in which cells are matched: tokens only where there is a model that has any."""
-    return ["zipf", "letters"] if n_tokens is None else ["zipf", "letters", "tokens"]
+    return ["zipf", "letters"] if count_tokens is None else ["zipf", "letters", "tokens"]
 
 
-def of_one_class(rated: pd.DataFrame, zipf_from: float, n_tokens: Callable[[str], float] | None) -> pd.DataFrame:
+def of_one_class(rated: pd.DataFrame, zipf_from: float, count_tokens: Callable[[str], float] | None) -> pd.DataFrame:
     """Return the nouns and the verbs that are common enough, with columns `class, zipf, letters, tokens`."""
     rated = rated.assign(zipf=rated["word"].map(zipf)).query("zipf >= @zipf_from")
     rated = rated.assign(**{"class": rated["word"].map(_noun_or_verb)}).query("`class` != ''")
     rated = rated.assign(letters=rated["word"].str.len())
-    return rated if n_tokens is None else rated.assign(tokens=rated["word"].map(n_tokens))
+    return rated if count_tokens is None else rated.assign(tokens=rated["word"].map(count_tokens))
 
 
 def _noun_or_verb(word: str) -> str:

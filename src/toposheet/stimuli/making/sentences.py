@@ -13,7 +13,7 @@ from toposheet.stimuli.making.vocabulary import known_words, word_counts
 
 WORDS_IN_SENTENCE = range(10, 15)
 PER_CONDITION = 100  # texts, unless another number is asked for
-NTokens = Callable[[str], int]
+CountTokens = Callable[[str], int]
 
 
 def no_tokens(text: str) -> int:
@@ -22,7 +22,7 @@ def no_tokens(text: str) -> int:
 
 
 def sentences_and_nonwords(
-    held_out: Sequence[str], train: Sequence[str], n: int, rng: np.random.Generator, n_tokens: NTokens
+    held_out: Sequence[str], train: Sequence[str], n: int, rng: np.random.Generator, count_tokens: CountTokens
 ) -> tuple[list[str], list[str]]:
     """Return held-out sentences and, for each, the list of pronounceable non-words in its place.
 
@@ -31,7 +31,7 @@ def sentences_and_nonwords(
         train: Training documents: what stands in them is a word.
         n: How many sentences.
         rng: Decides which.
-        n_tokens: See `as_nonwords`.
+        count_tokens: See `as_nonwords`.
 
     Raises:
         UserError: the text holds too few sentences.
@@ -39,7 +39,7 @@ def sentences_and_nonwords(
     sentences = unseen_sentences(held_out, train, n, rng)[:n]
     known = known_words(train)
     maker = NonwordMaker(word_counts(train), is_word=lambda word: word in known)
-    return sentences, [as_nonwords(sentence, maker, rng, n_tokens) for sentence in sentences]
+    return sentences, [as_nonwords(sentence, maker, rng, count_tokens) for sentence in sentences]
 
 
 def unseen_sentences(
@@ -65,7 +65,7 @@ def as_nonwords(
     text: str,
     maker: NonwordMaker,
     rng: np.random.Generator,
-    n_tokens: NTokens,
+    count_tokens: CountTokens,
     word: str = "[A-Za-z]+(?:'[a-z]+)?",
 ) -> str:
     """Return a text with a non-word of the same length in place of every word, case and punctuation kept.
@@ -77,7 +77,7 @@ def as_nonwords(
         text: Whose words are replaced.
         maker: Of the non-words.
         rng: Decides which.
-        n_tokens: How many tokens a model makes of a text.
+        count_tokens: Returns how many tokens a model makes of a text.
         word: Pattern of what is replaced.
     """
     surplus = 0
@@ -87,11 +87,11 @@ def as_nonwords(
         replaced = match.group()
         cased = str.capitalize if replaced[0].isupper() else str
         before = f"a{text[match.start() - 1]}" if match.start() else ""  # after a space a word has other tokens
-        allowed = n_tokens(before + replaced) - surplus
+        allowed = count_tokens(before + replaced) - surplus
         nonword = cased(
-            maker.make(len(replaced), rng, lambda nonword: abs(n_tokens(before + cased(nonword)) - allowed))
+            maker.make(len(replaced), rng, lambda nonword: abs(count_tokens(before + cased(nonword)) - allowed))
         )
-        surplus = n_tokens(before + nonword) - allowed
+        surplus = count_tokens(before + nonword) - allowed
         return nonword
 
     return re.sub(word, replace, text)

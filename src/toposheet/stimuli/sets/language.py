@@ -10,7 +10,7 @@ import pandas as pd
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.making.items import item_table
 from toposheet.stimuli.making.nonwords import NonwordMaker
-from toposheet.stimuli.making.sentences import PER_CONDITION, NTokens, as_nonwords, no_tokens, unseen_sentences
+from toposheet.stimuli.making.sentences import PER_CONDITION, CountTokens, as_nonwords, no_tokens, unseen_sentences
 from toposheet.stimuli.making.vocabulary import lexicon_words, seen_as_word
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.stimulus_set import StimulusSet
@@ -21,7 +21,7 @@ def language(
     train: Sequence[str],
     per_condition: int = PER_CONDITION,
     seed: int = 0,
-    n_tokens: NTokens | None = None,
+    count_tokens: CountTokens | None = None,
 ) -> pd.DataFrame:
     """Return sentences and, for each, a list of pronounceable non-words: a language localizer.
 
@@ -34,8 +34,8 @@ def language(
         train: Training documents: what stands in them is a word.
         per_condition: How many texts each condition has.
         seed: Decides which.
-        n_tokens: How many tokens a model makes of a text. Few short non-words are one token, as short words are, so
-            lists may still have more (`measures.matching` says how many). None leaves tokens out.
+        count_tokens: Returns how many tokens a model makes of a text. Few short non-words are one token, as short words are,
+            so lists may still have more (`measures.matching` says how many). None leaves tokens out.
 
     Returns:
         Columns `text`, `condition`, `item` (a non-word list has the item of its sentence) and `synthetic` (True).
@@ -47,7 +47,7 @@ def language(
     rng = np.random.default_rng(seed)
     sentences = unseen_sentences(held_out, train, per_condition, rng)[:per_condition]
     maker = NonwordMaker(lexicon_words(train), seen_as_word([*train, *held_out]))
-    count = n_tokens or no_tokens
+    count = count_tokens or no_tokens
     nonwords = [as_nonwords(sentence, maker, rng, count) for sentence in sentences]
     return item_table({"sentence": sentences, "nonword": nonwords})
 
@@ -55,7 +55,7 @@ def language(
 def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
     train, held_out = reader.documents()
     n = PER_CONDITION if per_condition is None else per_condition
-    return language(held_out, train, n, seed, reader.n_tokens)
+    return language(held_out, train, n, seed, reader.count_tokens)
 
 
 SET = StimulusSet(

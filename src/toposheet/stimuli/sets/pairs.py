@@ -23,7 +23,7 @@ _SENSES = ["Visual", "Auditory", "Haptic", "Interoceptive", "Gustatory", "Olfact
 _MOST_OF_CATEGORY = 150  # words to choose from, those whose sense stands out most
 
 
-def pairs(seed: int = 0, per_category: int = 36, n_tokens: Callable[[str], int] | None = None) -> pd.DataFrame:
+def pairs(seed: int = 0, per_category: int = 36, count_tokens: Callable[[str], int] | None = None) -> pd.DataFrame:
     """Return pairs of nouns and of verbs from one semantic category: the design of Elli et al. 2019.
 
     doi:10.1093/cercor/bhz014; its pairs were used again by Hauptman et al. 2024. Where these have birds, places, sounds
@@ -41,7 +41,7 @@ def pairs(seed: int = 0, per_category: int = 36, n_tokens: Callable[[str], int] 
     Args:
         seed: Decides which words, which pairs, and their order.
         per_category: How many pairs a category has, an even number up to 72, that of the published set.
-        n_tokens: How many tokens a model makes of a text; none leaves that out.
+        count_tokens: Returns how many tokens a model makes of a text; none leaves that out.
 
     Returns:
         Columns `run` (`odd` or `even`), `block` (in the order of presentation, odd and even runs in turn), `class`
@@ -59,7 +59,9 @@ def pairs(seed: int = 0, per_category: int = 36, n_tokens: Callable[[str], int] 
             f"per_category is {per_category}: it must be an even number from 2 to {MOST_PAIRS}, the number of "
             f"different pairs in two halves of {WORDS_IN_HALF} words"
         )
-    twice = n_tokens and (lambda word: n_tokens(f"{word} {word}") / 2)  # after a space, a word may have other tokens
+    twice = count_tokens and (
+        lambda word: count_tokens(f"{word} {word}") / 2
+    )  # after a space, a word may have other tokens
     rated = of_one_class(rated_words("sensorimotor_norms.csv", _SENSES), 2.0, twice)
     ratings = rated[_SENSES].to_numpy()
     highest, next_highest = np.sort(ratings, axis=1)[:, [-1, -2]].T
@@ -68,14 +70,14 @@ def pairs(seed: int = 0, per_category: int = 36, n_tokens: Callable[[str], int] 
     cells = {
         cell: rows.nlargest(_MOST_OF_CATEGORY, "ahead") for cell, rows in words_of_cells(rated, MODALITIES).items()
     }
-    measures = matched_measures(n_tokens)
+    measures = matched_measures(count_tokens)
     places = _places_in_pairs(per_category // 2)
 
     def p_values(cells: dict[tuple[str, str], pd.DataFrame]) -> dict[str, float]:
         p = {name: p_of_difference([cell[name] for cell in cells.values()]) for name in measures}
         made = pd.concat([_pairs_of(cell, places) for cell in cells.values()])
-        if n_tokens is not None:
-            made["tokens"] = made["pair"].map(n_tokens)
+        if count_tokens is not None:
+            made["tokens"] = made["pair"].map(count_tokens)
         classes = [rows for _, rows in made.groupby("class")]
         return p | {f"{name} of pairs": p_of_difference([rows[name] for rows in classes]) for name in measures}
 
@@ -128,7 +130,7 @@ def _presented(cells: dict[tuple[str, str], pd.DataFrame], rng: np.random.Genera
 
 
 def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
-    return pairs(seed, n_tokens=reader.n_tokens)
+    return pairs(seed, count_tokens=reader.count_tokens)
 
 
 SET = StimulusSet(

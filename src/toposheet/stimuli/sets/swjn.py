@@ -19,7 +19,7 @@ from toposheet.stimuli.making.nonwords import NonwordMaker
 from toposheet.stimuli.making.sentences import (
     PER_CONDITION,
     WORDS_IN_SENTENCE,
-    NTokens,
+    CountTokens,
     as_nonwords,
     no_tokens,
     unseen_sentences,
@@ -38,7 +38,7 @@ def swjn(
     seed: int = 0,
     skip: Collection[str] | None = None,
     at_least: int | None = None,
-    n_tokens: NTokens | None = None,
+    count_tokens: CountTokens | None = None,
 ) -> pd.DataFrame:
     """Return sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N), as in Fedorenko et al. 2011.
 
@@ -62,8 +62,8 @@ def swjn(
             `language` and `build_stimuli` take with the same seed, and the same `per_condition` or up to 100.
         at_least: Make fewer texts a condition where the text is short, down to this many. None: exactly
             `per_condition`.
-        n_tokens: How many tokens a model makes of a text, in which J and N come as near as they can to S (see
-            `language`). None leaves tokens out.
+        count_tokens: Returns how many tokens a model makes of a text, in which J and N come as near as they can to S
+            (see `language`). None leaves tokens out.
 
     Returns:
         Columns `text`, `condition`, `item` (S, W and J of an item have the same number of words, S and J the same
@@ -88,7 +88,7 @@ def swjn(
         )
     fewest_names = set(sorted(plain, key=_unknown_words)[:n])
     chosen = [_words_of(sentence) for sentence in left if sentence in fewest_names]
-    count = n_tokens or no_tokens
+    count = count_tokens or no_tokens
     others = _of_like_length(chosen, [_words_of(sentence) for sentence in left if sentence not in fewest_names], count)
     english = seen_as_word([*train, *held_out])
     counts = lexicon_words(train)
@@ -149,7 +149,7 @@ def jabberwocky(
     stems: NonwordMaker,
     english: Callable[[str], bool],
     rng: np.random.Generator,
-    n_tokens: NTokens,
+    count_tokens: CountTokens,
 ) -> list[str]:
     """Return the words of a sentence with an inflected non-word in place of each that is not a function word.
 
@@ -161,7 +161,7 @@ def jabberwocky(
         stems: Makes non-words that look like base forms.
         english: Whether a string is a word: no inflected non-word is.
         rng: Decides which.
-        n_tokens: How many tokens a model makes of a text.
+        count_tokens: Returns how many tokens a model makes of a text.
 
     Raises:
         UserError: a word finds no non-word that fits.
@@ -173,7 +173,7 @@ def jabberwocky(
 
     def in_place_of(word: str, before: str) -> str:
         nonlocal surplus
-        allowed = n_tokens(before + word) - surplus
+        allowed = count_tokens(before + word) - surplus
         if word not in made:
             base, ending = base_and_ending(word)
             article = articles.get(word)
@@ -186,10 +186,10 @@ def jabberwocky(
 
             if base not in stem_of or not fits(stem_of[base]):  # walk and walked have the same
                 stem_of[base] = stems.make(
-                    len(base), rng, lambda stem: abs(n_tokens(before + with_ending(stem, ending)) - allowed), fits
+                    len(base), rng, lambda stem: abs(count_tokens(before + with_ending(stem, ending)) - allowed), fits
                 )
             made[word] = with_ending(stem_of[base], ending)
-        surplus = n_tokens(before + made[word]) - allowed
+        surplus = count_tokens(before + made[word]) - allowed
         return made[word]
 
     return [
@@ -198,11 +198,11 @@ def jabberwocky(
     ]
 
 
-def _of_like_length(sentences: list[list[str]], others: list[list[str]], n_tokens: NTokens) -> list[list[str]]:
+def _of_like_length(sentences: list[list[str]], others: list[list[str]], count_tokens: CountTokens) -> list[list[str]]:
     """Return for each sentence another one, such that lists of non-words in its place are about as long."""
 
     def size(words: list[str], shortest: int) -> tuple[int, int, int]:
-        return 5 * len(words), sum(max(len(word), shortest) for word in words), n_tokens(" ".join(words))
+        return 5 * len(words), sum(max(len(word), shortest) for word in words), count_tokens(" ".join(words))
 
     cost = cdist([size(words, 1) for words in sentences], [size(words, 3) for words in others], "cityblock")
     return [others[i] for i in linear_sum_assignment(cost)[1]]
@@ -219,7 +219,7 @@ def _unknown_words(sentence: str) -> int:
 def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
     train, held_out = reader.documents()
     n, least = (PER_CONDITION, MIN_PER_CONDITION) if per_condition is None else (per_condition, None)
-    return swjn(held_out, train, n, seed, at_least=least, n_tokens=reader.n_tokens)
+    return swjn(held_out, train, n, seed, at_least=least, count_tokens=reader.count_tokens)
 
 
 SET = StimulusSet(

@@ -17,7 +17,7 @@ from toposheet.stimuli.stimulus_set import StimulusSet
 CONCRETE_FROM, ABSTRACT_TO = 3.5, 2.25  # of 1 (abstract) to 5 (concrete)
 
 
-def words(seed: int = 0, per_cell: int = 40, n_tokens: Callable[[str], int] | None = None) -> pd.DataFrame:
+def words(seed: int = 0, per_cell: int = 40, count_tokens: Callable[[str], int] | None = None) -> pd.DataFrame:
     """Return nouns and verbs, concrete and abstract: the design of Moseley & Pulvermüller 2014.
 
     doi:10.1016/j.bandl.2014.03.001. A word is a base form of 3 to 10 letters that the lexicon (lemminflect) has as a
@@ -33,7 +33,7 @@ def words(seed: int = 0, per_cell: int = 40, n_tokens: Callable[[str], int] | No
     Args:
         seed: Decides which words.
         per_cell: How many words each of the four cells has.
-        n_tokens: How many tokens a model makes of a text; none leaves that out.
+        count_tokens: Returns how many tokens a model makes of a text; none leaves that out.
 
     Returns:
         Columns `text`, `condition` (`noun` or `verb`), `category` (`concrete` or `abstract`), `item` (the four words of
@@ -43,12 +43,12 @@ def words(seed: int = 0, per_cell: int = 40, n_tokens: Callable[[str], int] | No
         UserError: there are too few words, or no choice of them is matched; says how many, or the p-values.
         NotFound: a package is not installed.
     """
-    rated = of_one_class(rated_words("concreteness_ratings.csv", ["Brysbaert"]), 2.5, n_tokens)
+    rated = of_one_class(rated_words("concreteness_ratings.csv", ["Brysbaert"]), 2.5, count_tokens)
     concrete, abstract = rated["Brysbaert"] >= CONCRETE_FROM, rated["Brysbaert"] <= ABSTRACT_TO
     rated = rated.assign(category=np.select([concrete, abstract], ["concrete", "abstract"], ""))
     of_verbs = rated[rated["class"] == "verb"].groupby("category")["Brysbaert"].mean()
     rated["concreteness"] = rated["Brysbaert"] - rated["category"].map(of_verbs)
-    measures = matched_measures(n_tokens)
+    measures = matched_measures(count_tokens)
 
     def p_values(cells: dict[tuple[str, str], pd.DataFrame]) -> dict[str, float]:
         p = {name: p_of_difference([cell[name] for cell in cells.values()]) for name in measures}
@@ -67,7 +67,7 @@ def words(seed: int = 0, per_cell: int = 40, n_tokens: Callable[[str], int] | No
 
 
 def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
-    return words(seed, n_tokens=reader.n_tokens)
+    return words(seed, count_tokens=reader.count_tokens)
 
 
 SET = StimulusSet(
