@@ -34,8 +34,8 @@ def language(
         train: Training documents: what stands in them is a word.
         per_condition: How many texts each condition has.
         seed: Decides which.
-        count_tokens: Returns how many tokens a model makes of a text. Few short non-words are one token, as short words are,
-            so lists may still have more (`measures.matching` says how many). None leaves tokens out.
+        count_tokens: Returns how many tokens a model makes of a text. Few short non-words are one token, as short words
+            are, so lists may still have more (`measures.matching` says how many). None leaves tokens out.
 
     Returns:
         Columns `text`, `condition`, `item` (a non-word list has the item of its sentence) and `synthetic` (True).
