@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from toposheet import Subject, Topography, save
 from toposheet.cli import main
+from toposheet.figures.style import STYLE
 from toposheet.text.pipeline import prepare
 from toposheet.text.plan import Executor, Preparation
 from toposheet.text.tokenizer import train_tokenizer
@@ -20,6 +21,15 @@ DOCUMENTS = [
     "A clever engineer wrote long letters about machines, weather and the price of bread.",
     "When winter came, snow covered every road and nobody travelled to the distant city.",
 ] * 5
+
+
+@pytest.fixture(scope="session", autouse=True)
+def coarse_figures() -> Generator[None, None, None]:
+    """Draw coarsely, with fonts that need no cutting, outside of the tests of figures: most tests only count them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("toposheet.figures.files.DPI", 40)
+        patch.setitem(STYLE, "pdf.fonttype", 3)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,15 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from toposheet.figures.style import DPI, STYLE
+
+
+@pytest.fixture(autouse=True)
+def fine_figures(monkeypatch):
+    """Draw as users see it."""
+    monkeypatch.setattr("toposheet.figures.files.DPI", DPI)
+    monkeypatch.setitem(STYLE, "pdf.fonttype", 42)
+
 
 @pytest.fixture
 def tables():
