@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.summary import of_interest
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
 from toposheet.report import Analysis, Check, StudiedModel, compute, folder, write_report
@@ -110,10 +111,8 @@ def expectations(results: Results, trained: Mapping[str, Any]) -> list[Check]:
         results: Of the two models `topographic` and `control`.
         trained: What the training of each came to.
     """
-    summary = results[SUMMARY_OF_MODELS].query("fwhm_mm == 0 and negative_control == ''")
-    statistics = results[STATISTICS_OF_MODELS].query(
-        "fwhm_mm == 0 and model == 'topographic' and negative_control == ''"
-    )
+    summary = of_interest(results[SUMMARY_OF_MODELS]).query("fwhm_mm == 0")
+    statistics = of_interest(results[STATISTICS_OF_MODELS]).query("fwhm_mm == 0 and model == 'topographic'")
     checks = []
 
     def check(claim: str, value: float, sign: str, bound: float) -> None:

@@ -25,13 +25,19 @@ def write_file(path: Path, content: str | bytes | memoryview) -> None:
 
 
 @contextmanager
-def folder_aside(folder: Path, prefix: str = ".writing-") -> Generator[Path, None, None]:
-    """Give a folder to write files to, which are moved into `folder` when the block ends without an error."""
+def folder_aside(folder: Path, prefix: str = ".writing-", last: str = "") -> Generator[Path, None, None]:
+    """Give a folder to write files to, which are moved into `folder` when the block ends without an error.
+
+    Args:
+        folder: Where the files belong; made where it is missing.
+        prefix: Of the name of the folder that they are written to.
+        last: The file that is moved last, so that all others are there when it is.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=folder, prefix=prefix))
     try:
         yield aside
-        for path in aside.iterdir():
+        for path in sorted(aside.iterdir(), key=lambda path: (path.name == last, path.name)):
             if path.is_file():
                 _sync(path)
             path.replace(folder / path.name)

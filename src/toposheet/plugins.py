@@ -14,6 +14,7 @@ REGISTRIES = {
     "architecture": ("architectures", "FAMILIES"),
     "command": ("commands", "COMMANDS"),
     "data source": ("text.documents", "SOURCES"),
+    "file format": ("text.documents", "FORMATS"),
     "map statistic": ("cortex", "MAP_STATISTICS"),
     "objective": ("topography.objectives", "OBJECTIVES"),
     "recipe": ("recipes", "RECIPES"),
@@ -26,7 +27,8 @@ def register(kind: str, name: str, entry: Any) -> None:
     """Add an entry of your own to a registry; from then on it is found by its name wherever toposheet's own are.
 
     Args:
-        kind: architecture, command, data source, map statistic, objective, recipe, report section or stimulus set.
+        kind: architecture, command, data source, file format, map statistic, objective, recipe, report section or
+            stimulus set.
         name: What it is called.
         entry: The entry: CONTRIBUTING says what each kind is.
 

@@ -11,6 +11,7 @@ from toposheet.errors import UserError
 Pooling = Literal["mean", "last", "sum"]
 Inference = Literal["mass", "tfce"]
 Contiguity = Literal["queen", "rook"]
+Metric = Literal["chebyshev", "euclidean"]
 MIN_SIZE = 10  # units: smaller clusters are dropped (TopoLM, arXiv:2410.11516)
 
 
@@ -130,6 +131,36 @@ def check_min_size(min_size: int) -> None:
     """
     if min_size < 1:
         raise UserError(f"min_size is {min_size}: a cluster has at least 1 unit")
+
+
+def check_vocabulary(vocabulary: int) -> None:
+    """Refuse a size that no byte-level tokenizer has.
+
+    Raises:
+        UserError: it is under 257.
+    """
+    if vocabulary < 257:
+        raise UserError(f"vocabulary is {vocabulary}: it must hold the 256 bytes and the end-of-text token")
+
+
+def check_validation_fraction(fraction: float) -> None:
+    """Refuse a part that leaves nothing to train on, or nothing to validate with.
+
+    Raises:
+        UserError: it is not between 0 and 1.
+    """
+    if not 0 < fraction < 1:
+        raise UserError(f"validation_fraction is {fraction}: it must lie between 0 and 1")
+
+
+def check_max_samples(max_samples: int) -> None:
+    """Refuse a number of tokens that makes no correlation.
+
+    Raises:
+        UserError: it is under 2.
+    """
+    if max_samples < 2:
+        raise UserError(f"max_samples is {max_samples}: a correlation takes at least 2 tokens")
 
 
 DEFAULT = Settings()

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toposheet.figures.curves import correlation_curves, mean_over_taps, trajectory
+from toposheet.cortex.summary import mean_over_taps
+from toposheet.figures.curves import correlation_curves, trajectory
 
 
 def band(collection):
@@ -26,7 +27,8 @@ def test_a_trajectory_has_means_over_taps_and_the_band_of_the_mean_of_each_model
     columns |= {"label_null_mean": [0.1, 0.3, 0.4, 0.4]}
     one = pd.DataFrame({"update": [0, 0, 64, 64], "morans_i": [0.0, 0.4, 0.5, 0.9], **columns})
     two = one.assign(null_sd=one["null_sd"] / 10)
-    figure = trajectory({"one": one, "two": two})
+    shown = ["morans_i", "cross_half_i", "significant_fraction", "label_null_mean"]
+    figure = trajectory({name: mean_over_taps(table, "update", shown) for name, table in (("one", one), ("two", two))})
     first = figure.axes[0]
     lines = {style: [line for line in first.lines[:4] if line.get_linestyle() == style] for style in ("-", ":")}
     assert [line.get_ydata().tolist() for line in lines["-"]] == [[pytest.approx(0.2), pytest.approx(0.7)]] * 2
@@ -42,7 +44,8 @@ def test_a_trajectory_has_means_over_taps_and_the_band_of_the_mean_of_each_model
 
 def test_the_band_of_r_by_distance_is_that_of_the_mean_over_taps():
     rows = pd.DataFrame({"distance_mm": [1.0, 1.0, 2.0, 2.0], "r": [0.4, 0.6, 0.1, 0.3], "null_mean": 0.0})
-    axes = correlation_curves(rows.assign(null_sd=[0.3, 0.4, 0.6, 0.8], model="one")).axes[0]
+    means = mean_over_taps(rows.assign(null_sd=[0.3, 0.4, 0.6, 0.8]), "distance_mm", ["r"])
+    axes = correlation_curves({"one": means}).axes[0]
     assert axes.lines[0].get_ydata().tolist() == pytest.approx([0.5, 0.2])
     ends = band(axes.collections[0])
     assert ends[1.0] == pytest.approx((-0.5, 0.5))

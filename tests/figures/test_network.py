@@ -30,7 +30,7 @@ def figure():
     clusters["one"].loc["h.1.mlp"][0, 0] = 1
     clusters["one"].loc["h.1.mlp"][0, 1] = 2
     of_one = profile({"network": [0.2, 0.4, 0.6, 0.8], "1": [0.1, 0.2, 0.3, 1.9]})
-    return network_figure(t, clusters, {"one": of_one, "two": profile({})}, "S:N")
+    return network_figure(t, clusters, {"one": of_one, "two": profile({})}, "S:N", "network")
 
 
 def test_profiles_are_bars_with_the_interval_of_each_condition_and_a_line_for_each_cluster(figure):

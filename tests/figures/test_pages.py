@@ -8,6 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
+from toposheet.cortex.summary import mean_over_taps
 from toposheet.figures.clustering import clustering, clustering_bars
 from toposheet.figures.curves import correlation_curves, loss_curves, trajectory
 from toposheet.figures.groups import group_intervals
@@ -36,12 +37,14 @@ def figure_of(name, tables, maps, models, layers, contrasts):
     if name == "clustering":
         return clustering(table)
     if name == "bars":
-        return clustering_bars(statistics, contrasts)
+        return clustering_bars(statistics, contrasts, "*")
     if name == "network":
         conditions = pd.DataFrame({"condition": list("SWJN"), "response": 0.5, "low": 0.4, "high": 0.6, "n_units": 99})
         profile = pd.concat([conditions.assign(cluster=str(name)) for name in ("network", 1, 2)])
         clusters = (raw > 1).isel(model=0, drop=True).astype(float)
-        return network_figure(raw, dict.fromkeys(models, clusters), dict.fromkeys(models, profile), contrasts[-1])
+        return network_figure(
+            raw, dict.fromkeys(models, clusters), dict.fromkeys(models, profile), contrasts[-1], "network"
+        )
     if name == "localizer":
         grids = {sheet: raw.sel(sheet=sheet).isel(model=0) for sheet in raw["sheet"].values}
         return outlined_maps(grids, {sheet: grid > 1 for sheet, grid in grids.items()}, contrasts[-1])
@@ -54,9 +57,12 @@ def figure_of(name, tables, maps, models, layers, contrasts):
         taken = [
             table.assign(update=update, cross_half_i=0.2, significant_fraction=0.3) for update in (0, 1, 500, 20000)
         ]
-        return trajectory({model: pd.concat(taken).query("model == @model") for model in models})
+        shown = ["morans_i", "cross_half_i", "significant_fraction", "label_null_mean"]
+        rows = pd.concat(taken)
+        return trajectory({m: mean_over_taps(rows[rows["model"] == m], "update", shown) for m in models})
     if name == "correlation":
-        return correlation_curves(pd.concat([table.assign(distance_mm=d, r=1 / d) for d in (1.0, 2.0, 40.0)]))
+        rows = pd.concat([table.assign(distance_mm=d, r=1 / d) for d in (1.0, 2.0, 40.0)])
+        return correlation_curves({m: mean_over_taps(rows[rows["model"] == m], "distance_mm", ["r"]) for m in models})
     metrics = pd.DataFrame({"update": [1, 9000], "task_loss": [9.0, 3.0], "spatial_loss": [0.5, 0.1]})
     validated = {f"validation_{loss}": metrics[loss] for loss in ("task_loss", "spatial_loss")}
     return loss_curves({model: metrics.assign(**validated) for model in models}, 4.0)

@@ -157,6 +157,15 @@ def test_a_profile_as_published_is_known_by_its_tests(written):
     assert row["measured"] == "S 4.000, W 3.950, J 3.000, N 2.000"
 
 
+def test_a_fraction_says_where_texts_that_share_words_count_as_one(written, statistics):
+    for grouped in ([], ["moseley2014"]):
+        found = written(
+            statistics.assign(stimuli="moseley2014"), SETTINGS | {"grouped": grouped}, topographic=None
+        ).set_index("published_stimuli")
+        verdict = found.loc[found["quantity"].str.startswith("fraction") & (found["measured"] != ""), "verdict"].iloc[0]
+        assert ("count as one text" in verdict) == bool(grouped)
+
+
 def test_markdown_has_a_cell_for_every_column_and_is_what_is_written(written, tmp_path):
     written(topographic=None)
     lines = [line for line in (tmp_path / "out" / "ledger.md").read_text().splitlines() if line.startswith("|")]

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -77,6 +79,26 @@ def test_new_results_remove_what_they_replace_and_no_other_file(results, tmp_pat
     fewer = Results({SIZES: results[SIZES]}, None, {})
     fewer.write(tmp_path, replaces=[SIZES.file, CURVES.file, "old.csv", "never-there.csv"])
     assert set(files(tmp_path)) == {"mine.txt", "sizes.csv", FACTS}
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2, 3])
+def test_a_folder_that_is_left_half_way_holds_no_results_rather_than_a_mixture(results, tmp_path, monkeypatch, moved):
+    results.write(tmp_path)
+    done, replace = [], Path.replace
+
+    def killed(path, target):
+        if target.parent == tmp_path:
+            if len(done) == moved:
+                raise KeyboardInterrupt
+            done.append(path)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        Results(results.tables, results.maps, {"seed": 4}).write(tmp_path)
+    assert len(done) == moved
+    with pytest.raises(NotFound, match="holds no results"):
+        read_results(tmp_path, [SIZES, CURVES])
 
 
 def test_a_folder_without_results_says_so(tmp_path):

@@ -97,6 +97,8 @@ def export_maps(
         cache: A folder in which responses are kept.
         progress: Told how many texts are read.
     """
+    for contrast in contrasts:
+        contrast.check(stimuli)
     responses = respond(subject, stimuli, cache=cache, progress=progress)
     maps = [Comparison(responses, contrast).t.drop_attrs() for contrast in contrasts]
     names = xr.DataArray([contrast.name for contrast in contrasts], dims="contrast", name="contrast")

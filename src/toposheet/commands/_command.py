@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import functools
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Union
 
 import tyro
+
+from toposheet.errors import UserError
 
 Parsed = Callable[[], None]
 
@@ -51,3 +55,18 @@ def group(description: str, **commands: Callable[..., Parsed]) -> Callable[..., 
     parsed.__doc__ = description
     parsed.__annotations__["command"] = Union[*parsers, Annotated[None, tyro.conf.Suppress]]  # a union takes two
     return parsed
+
+
+def check_out(out: Path) -> None:
+    """Refuse a folder that cannot be written to before any work is done.
+
+    Raises:
+        UserError: it, or the nearest folder above it that exists, cannot be written to.
+    """
+    existing = out.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    try:
+        Path(tempfile.mkdtemp(dir=existing, prefix=".writing-")).rmdir()
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {existing} says {error.strerror or error}") from None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,34 +62,35 @@ def read_table(stimuli: str | None, subject: Subject | None, options: StimulusOp
 
 
 def read_contrasts(
-    table: pd.DataFrame, contrasts: Sequence[str], options: StimulusOptions = AS_USUAL
+    table: pd.DataFrame, contrasts: Sequence[str], options: StimulusOptions = AS_USUAL, or_language: bool = False
 ) -> tuple[Contrast, ...]:
-    """Return the contrasts that are asked for of stimuli, checked.
+    """Return the contrasts that are asked for of stimuli.
 
     Args:
         table: The stimuli.
         contrasts: Each `A:B` or `A-B`.
         options: Where the texts are chosen from.
+        or_language: Whether sentences against non-words are compared where nothing is asked for.
 
     Raises:
-        UserError: there is none, one does not fit the stimuli, or `--where` is not COLUMN=VALUE.
+        UserError: there is none, one names no two conditions, or `--where` is not COLUMN=VALUE.
     """
     from toposheet.stimuli.contrasts import parse_contrast
+    from toposheet.stimuli.studies import language_contrast
 
     column, sign, value = (options.where or "").partition("=")
     if options.where and not (column and sign and value):
         raise UserError(f"--where is {options.where!r}: write it as COLUMN=VALUE")
     conditions = list(dict.fromkeys(table["condition"].astype(str)))
+    within = (column, value) if options.where else None
+    if not contrasts and or_language and (language := language_contrast(table)) is not None:
+        return (replace(language, where=within),)
     if not contrasts:
         raise UserError(f"say what to compare with --contrast A:B; the conditions are: {', '.join(conditions)}")
-    within = (column, value) if options.where else None
     try:
-        parsed = tuple(dict.fromkeys(parse_contrast(text, conditions, within) for text in contrasts))
+        return tuple(dict.fromkeys(parse_contrast(text, conditions, within) for text in contrasts))
     except UserError as error:
         raise UserError(f"{table.attrs.get('source', 'the stimuli')}: {error}") from None
-    for contrast in parsed:
-        contrast.check(table)
-    return parsed
 
 
 def read_battery(
@@ -145,18 +145,3 @@ def read_study(
 
     table = read_table(stimuli, subject, options)
     return battery_of_table(stimuli, table, read_contrasts(table, contrasts, options))
-
-
-def check_out(out: Path) -> None:
-    """Refuse a folder that cannot be written to before any work is done.
-
-    Raises:
-        UserError: it, or the nearest folder above it that exists, cannot be written to.
-    """
-    existing = out.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    try:
-        Path(tempfile.mkdtemp(dir=existing, prefix=".writing-")).rmdir()
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {existing} says {error.strerror or error}") from None

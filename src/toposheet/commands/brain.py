@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from toposheet.commands._command import Command, deferred, group
-from toposheet.commands._stimuli import AS_USUAL, Model, Options, check_out, read_contrasts, read_table
+from toposheet.commands._command import Command, check_out, deferred, group
+from toposheet.commands._stimuli import AS_USUAL, Model, Options, read_contrasts, read_table
 from toposheet.errors import UserError
 from toposheet.settings import check_seed
 
@@ -76,7 +76,7 @@ def export(
         model: A model folder, hub id, or shipped model.
         out: Folder for the .surf.gii and .func.gii files.
         stimuli: CSV file, or the name of a set. None: those that come with the model.
-        contrast: Conditions to compare, A:B. None, for the model's own stimuli: sentence:nonword.
+        contrast: Conditions to compare, A:B. None: sentence:nonword, or S:N.
         options: Where stimuli are, and what they are called there.
     """
     check_out(out)
@@ -87,7 +87,7 @@ def export(
 
     subject = load(model)
     table = read_table(stimuli, subject, options)
-    parsed = read_contrasts(table, contrast or (("sentence:nonword",) if stimuli is None else ()), options)
+    parsed = read_contrasts(table, contrast, options, or_language=True)
     with shown("text") as progress:
         files = export_maps(subject, table, parsed, out, cache=cache_folder(), progress=progress)
     print(f"{len(files)} files: {out.resolve()}")

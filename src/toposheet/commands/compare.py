@@ -8,8 +8,8 @@ from typing import Annotated
 
 import tyro
 
-from toposheet.commands._command import Command, deferred
-from toposheet.commands._stimuli import AS_USUAL, Options, check_out, read_battery
+from toposheet.commands._command import Command, check_out, deferred
+from toposheet.commands._stimuli import AS_USUAL, Options, read_battery
 from toposheet.settings import DEFAULT, Settings
 
 

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from toposheet.commands._command import Command, deferred, group
-from toposheet.commands._stimuli import check_out
+from toposheet.commands._command import Command, check_out, deferred, group
 
 
 @deferred

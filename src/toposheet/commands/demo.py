@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toposheet.commands._command import Command, deferred
-from toposheet.commands._stimuli import check_out
+from toposheet.commands._command import Command, check_out, deferred
 
 
 @deferred

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from toposheet.commands._command import Command, deferred
-from toposheet.commands._stimuli import Model, StimulusOptions, check_out, read_battery
+from toposheet.commands._command import Command, check_out, deferred
+from toposheet.commands._stimuli import Model, StimulusOptions, read_battery
 from toposheet.settings import DEFAULT, Settings
 
 

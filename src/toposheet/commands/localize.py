@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toposheet.commands._command import Command, deferred
-from toposheet.commands._stimuli import AS_USUAL, Model, Options, check_out, read_contrasts, read_table
+from toposheet.commands._command import Command, check_out, deferred
+from toposheet.commands._stimuli import AS_USUAL, Model, Options, read_contrasts, read_table
 from toposheet.settings import DEFAULT, READING, Contiguity, Reading, Settings
 
 
@@ -45,10 +45,7 @@ def localize(
 
     subject = load(model)
     table = read_table(stimuli, subject, options)
-    conditions = set(table["condition"])
-    default = next((f"{a}:{b}" for a, b in (("sentence", "nonword"), ("S", "N")) if {a, b} <= conditions), None)
-    chosen = contrast or default
-    (parsed,) = read_contrasts(table, [chosen] if chosen else [], options)
+    (parsed,) = read_contrasts(table, [contrast] if contrast else [], options, or_language=True)
     with shown("text") as progress:
         found = localize_subject(
             subject, table, parsed, name=Path(stimuli or "synthetic").name, percent=percent, q=q, settings=settings,

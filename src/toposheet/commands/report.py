@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toposheet.commands._command import Command, deferred
-from toposheet.commands._stimuli import AS_USUAL, Model, Options, check_out, read_battery
+from toposheet.commands._command import Command, check_out, deferred
+from toposheet.commands._stimuli import AS_USUAL, Model, Options, read_battery
 from toposheet.settings import DEFAULT, Settings
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from toposheet.commands._command import Command, deferred, group
-from toposheet.commands._stimuli import AS_USUAL, Options, check_out, read_table
+from toposheet.commands._command import Command, check_out, deferred, group
+from toposheet.commands._stimuli import AS_USUAL, Options, read_table
 from toposheet.errors import UserError
 from toposheet.settings import check_seed
 

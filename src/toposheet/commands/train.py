@@ -9,8 +9,7 @@ from typing import Annotated
 import tyro
 
 from toposheet import recipes
-from toposheet.commands._command import Command, Parsed, deferred
-from toposheet.commands._stimuli import check_out
+from toposheet.commands._command import Command, Parsed, check_out, deferred
 from toposheet.errors import UserError
 from toposheet.recipes import Recipe
 

@@ -15,7 +15,6 @@ from toposheet.stats import (
     clusters,
     count_and_largest,
     morans_i,
-    shuffled_within,
 )
 
 
@@ -97,7 +96,7 @@ def clustering_of_network(
     selective = _selective(comparison, q)
     values: dict[str, list[np.ndarray]] = {"mask_morans_i": [], "clusters": [], "largest_cluster": []}
     for tap in comparison.layouts:
-        orders = shuffled_within(np.zeros(len(tap.units), dtype=np.int64), permutations, rng)
+        orders = tap.shuffled(permutations, rng)
         of_tap = selective[tap.units]
         grid = lay_out(np.concatenate([of_tap[None], of_tap[orders]]).astype(float), tap.cells, tap.shape)
         count, largest = count_and_largest(grid == 1, contiguity, min_size)

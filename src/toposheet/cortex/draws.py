@@ -45,13 +45,16 @@ def unit_maps(
         in_a: Which stimuli are in condition A, if not those that are; leading axes are alternative labellings.
         in_b: Which are in condition B.
     """
-    in_a = comparison.in_a if in_a is None else in_a
-    in_b = comparison.in_b if in_b is None else in_b
-    whole, p = comparison.test(in_a, in_b)
+    if in_a is None or in_b is None:
+        in_a, in_b = comparison.in_a, comparison.in_b
+        t, q = comparison.t.values, comparison.q.values
+    else:
+        welch, p = comparison.test(in_a, in_b)
+        t, q = welch.t, q_values(p)
     # Labels that change places within pairs leave the halves as they are.
     parts = halves(in_a, in_b, comparison.groups) if comparison.pairs is None else comparison.half_masks
     even, odd = (_half(comparison.x, in_a & half, in_b & half) for half in parts)
-    return UnitMaps(whole.t, q_values(p), even, odd)
+    return UnitMaps(t, q, even, odd)
 
 
 def label_draws(comparison: Comparison, permutations: int, rng: np.random.Generator) -> Iterator[UnitMaps]:

@@ -9,6 +9,7 @@ import xarray as xr
 
 from toposheet.errors import UserError
 from toposheet.sheet import lay_out
+from toposheet.stats import shuffled_within
 
 ALL_TAPS = "*"
 """What tables call the mean over all taps, or the units of all taps together."""
@@ -38,6 +39,10 @@ class TapLayout:
         """Return values (..., all units) of this tap as maps (..., y, x); values that are not floats as floats."""
         own = values[..., self.units]
         return lay_out(own if own.dtype.kind == "f" else own.astype(float), self.cells, self.shape)
+
+    def shuffled(self, permutations: int, rng: np.random.Generator) -> np.ndarray:
+        """Return orders (permutations, units of the tap) in which the units change places: draws of the place-null."""
+        return shuffled_within(np.zeros(len(self.units), dtype=np.int64), permutations, rng)
 
     def of_map(self, grid: np.ndarray) -> np.ndarray:
         """Return the values (..., units of the tap) of maps (..., y, x)."""

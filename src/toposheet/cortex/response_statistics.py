@@ -11,7 +11,7 @@ from toposheet.cortex.layout import tap_layouts
 from toposheet.cortex.statistics import STATISTICS, statistics_table
 from toposheet.results import Table
 from toposheet.settings import check_permutations
-from toposheet.stats import Pairs, against_null, participation_ratio, shuffled_within, spatial_correlation
+from toposheet.stats import Pairs, against_null, participation_ratio, spatial_correlation
 
 RESPONSES = Table(
     "responses.csv",
@@ -55,7 +55,7 @@ def response_statistics(responses: xr.DataArray, *, permutations: int = 99, seed
     place: dict[str, list[np.ndarray]] = {name: [] for name in value}
     for tap in taps:
         of_tap, pairs = x[:, tap.units], Pairs.of(tap.cells, tap.spacing_mm)
-        orders = shuffled_within(np.zeros(len(tap.units), dtype=np.int64), permutations, rng)
+        orders = tap.shuffled(permutations, rng)
         in_place, moved = spatial_correlation(of_tap, pairs), spatial_correlation(of_tap, pairs, orders)
         value["participation_ratio"].append(participation_ratio(of_tap))
         place["participation_ratio"].append(np.full(permutations, np.nan))
@@ -86,7 +86,7 @@ def correlation_curve(responses: xr.DataArray, *, permutations: int = 99, seed: 
     x, rng, tables = responses.transpose("stimulus", "unit").values.astype(np.float64), np.random.default_rng(seed), []
     for tap in tap_layouts(responses):
         pairs = Pairs.of(tap.cells, tap.spacing_mm)
-        orders = shuffled_within(np.zeros(len(tap.units), dtype=np.int64), permutations, rng)
+        orders = tap.shuffled(permutations, rng)
         distance, r = spatial_correlation(x[:, tap.units], pairs).curve(tap.spacing_mm)
         null = against_null(r, spatial_correlation(x[:, tap.units], pairs, orders).curve(tap.spacing_mm)[1])
         columns = {"distance_mm": distance, "r": r, **null.columns()}

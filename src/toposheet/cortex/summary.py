@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from toposheet.cortex.comparison import Comparison
@@ -67,7 +68,8 @@ def summary_of(statistics: pd.DataFrame) -> pd.DataFrame:
     table = taps[taps["statistic"] == "morans_i"].set_index(keys)[columns]
     table = table.rename(columns={"value": "morans_i"})
     table.insert(1, "significant_fraction", values("significant_fraction"))
-    return table.join(values("cross_half_i")).reset_index()
+    table = table.join(values("cross_half_i")).reset_index()
+    return (SUMMARY.beside(model="text") if "model" in table else SUMMARY).frame(table)
 
 
 def of_interest(table: pd.DataFrame) -> pd.DataFrame:
@@ -83,3 +85,18 @@ def medians(summary: pd.DataFrame) -> pd.DataFrame:
     rows = summary.groupby(keys, sort=False)[columns].median().reset_index()
     order = {name: {value: i for i, value in enumerate(dict.fromkeys(rows[name]))} for name in keys[:3]}
     return rows.sort_values(list(order), key=lambda column: column.map(order[str(column.name)]), kind="stable")
+
+
+def mean_over_taps(table: pd.DataFrame, by: str, columns: Sequence[str]) -> pd.DataFrame:
+    """Return means over taps, with the place-null of the mean: `null_mean` and `null_sd`.
+
+    The places of taps are shuffled independently: the variance of their mean is their mean variance over their number.
+
+    Args:
+        table: A row for each tap and value of `by`, with the columns, `null_mean` and `null_sd`.
+        by: A column whose values become the index.
+        columns: Those of which the mean is wanted.
+    """
+    groups = table.groupby(by)
+    variance = groups["null_sd"].agg(lambda sd: (sd**2).mean() / len(sd))
+    return groups[[*columns, "null_mean"]].mean().assign(null_sd=np.sqrt(variance))

@@ -75,13 +75,14 @@ def clustering(summary: pd.DataFrame) -> Figure:
         return figure
 
 
-def clustering_bars(statistics: pd.DataFrame, contrasts: Sequence[str]) -> Figure:
+def clustering_bars(statistics: pd.DataFrame, contrasts: Sequence[str], whole: str) -> Figure:
     """Return the mean Moran's I over taps of several contrasts, raw and with readout, its nulls drawn in.
 
     Args:
         statistics: Rows of `topography_statistics` of one or more models. Those of negative controls are not shown,
             but axes hold them too.
         contrasts: Those that are shown, in this order.
+        whole: What `tap` says in the rows of the mean over taps.
     """
     of_i = statistics[statistics["statistic"] == "morans_i"]
     shown = of_i[of_i["negative_control"] == ""]
@@ -98,15 +99,15 @@ def clustering_bars(statistics: pd.DataFrame, contrasts: Sequence[str]) -> Figur
             for n, model in enumerate(models):
                 of_model = shown[(shown["model"] == model) & (shown["fwhm_mm"] == fwhm)]
                 at = np.arange(len(chunk)) + width * (n - (len(models) - 1) / 2)
-                taps = of_model[of_model["tap"] != "*"]
-                whole = of_model[of_model["tap"] == "*"].set_index("contrast").loc[chunk]
-                axes.bar(at, whole["value"], 0.9 * width, color=colour(n), alpha=_FAINT)
+                taps = of_model[of_model["tap"] != whole]
+                means = of_model[of_model["tap"] == whole].set_index("contrast").loc[chunk]
+                axes.bar(at, means["value"], 0.9 * width, color=colour(n), alpha=_FAINT)
                 for x, contrast in zip(at, chunk, strict=True):
                     values = taps[taps["contrast"] == contrast]["value"]
                     jitter = np.linspace(-0.35, 0.35, len(values)) * width
                     axes.plot(x + jitter, values, ".", color=colour(n), ms=2.5, mew=0)
                 for _, prefix, shade, side in _NULLS:
-                    mean, sd = whole[f"{prefix}null_mean"], whole[f"{prefix}null_sd"]
+                    mean, sd = means[f"{prefix}null_mean"], means[f"{prefix}null_sd"]
                     x = at + side * 0.15 * width
                     axes.vlines(x, mean - 2 * sd, mean + 2 * sd, color=shade, lw=2.5, zorder=3)
                     axes.plot(x, mean, "_", color=shade, ms=5, zorder=3)

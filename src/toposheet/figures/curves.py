@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -60,8 +60,9 @@ def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
     """Return how topography appeared: Moran's I, its cross-half value and the units significant, update by update.
 
     Args:
-        snapshots: The snapshots of each run (`train.snapshots.read_snapshots`). Lines are means over taps, the bands
-            the place-null of the mean of Moran's I, each of its own model, ± 2 sd, dots the mean of its label-null.
+        snapshots: Of each run, by update, means over taps: `morans_i` with `null_mean` and `null_sd`, the place-null of
+            the mean, drawn as a band of ± 2 sd; `label_null_mean`, drawn as dots; `cross_half_i` and
+            `significant_fraction`.
     """
     panels = {
         "morans_i": "Moran's I",
@@ -71,13 +72,12 @@ def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
         grid = dict(zip(panels, figure.subplots(1, len(panels)), strict=True))
-        for n, (name, table) in enumerate(snapshots.items()):
-            means = mean_over_taps(table, "update", [*panels, "label_null_mean"])
+        for n, (name, means) in enumerate(snapshots.items()):
             for column, axes in grid.items():
                 axes.plot(means.index, means[column], "o-", color=colour(n), ms=2.5, label=name)
             _draw_band(grid["morans_i"], means, colour(n))
             grid["morans_i"].plot(means.index, means["label_null_mean"], **_DOTS, color=colour(n))
-        last = max(table["update"].max() for table in snapshots.values())
+        last = max(means.index.max() for means in snapshots.values())
         decades = [0, *(10**n for n in range(0, 1 + int(np.log10(max(last, 1)))))]
         for column, axes in grid.items():
             axes.set(title=panels[column], xlabel="update (log, but for 0)", ylim=(-0.3, 1.02))
@@ -94,17 +94,17 @@ def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
         return figure
 
 
-def correlation_curves(table: pd.DataFrame) -> Figure:
+def correlation_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
     """Return r(d), the mean correlation of two units by their distance, of models against their place-null.
 
     Args:
-        table: Rows of `correlation_curve` of one or more models, with a column `model`; means over taps are shown.
+        curves: Of each model, by distance in millimetres, means over taps: `r` with `null_mean` and `null_sd`, the
+            place-null of the mean, drawn as a band of ± 2 sd.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(COLUMN, 2.9), layout="constrained")
         axes = figure.subplots()
-        for n, (name, rows) in enumerate(table.groupby("model", sort=False)):
-            means = mean_over_taps(rows, "distance_mm", ["r"])
+        for n, (name, means) in enumerate(curves.items()):
             axes.plot(means.index, means["r"], "o-", color=colour(n), ms=2.5, label=name)
             _draw_band(axes, means, colour(n))
         axes.axhline(0, color=MUTED, lw=0.6)
@@ -115,21 +115,6 @@ def correlation_curves(table: pd.DataFrame) -> Figure:
 
 
 def _draw_band(axes: Axes, means: pd.DataFrame, shade: str) -> None:
-    """Draw a null as a band of 2 standard deviations; `means` as `mean_over_taps` gives them."""
+    """Draw the null of means as a band of 2 standard deviations."""
     low, high = (means["null_mean"] + sign * 2 * means["null_sd"] for sign in (-1, 1))
     axes.fill_between(means.index, low, high, color=shade, **_BAND)
-
-
-def mean_over_taps(table: pd.DataFrame, by: str, columns: Sequence[str]) -> pd.DataFrame:
-    """Return means over taps, with the place-null of the mean: `null_mean` and `null_sd`.
-
-    The places of taps are shuffled independently: the variance of their mean is their mean variance over their number.
-
-    Args:
-        table: A row for each tap and value of `by`, with the columns, `null_mean` and `null_sd`.
-        by: A column whose values become the index.
-        columns: Those of which the mean is wanted.
-    """
-    groups = table.groupby(by)
-    variance = groups["null_sd"].agg(lambda sd: (sd**2).mean() / len(sd))
-    return groups[[*columns, "null_mean"]].mean().assign(null_sd=np.sqrt(variance))

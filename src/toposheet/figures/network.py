@@ -20,7 +20,11 @@ _HEADING, _SCALE, _PROFILE = 0.28, 0.9, 2.5  # inches: above a model, for the co
 
 
 def network_figure(
-    t: xr.DataArray, clusters: Mapping[str, xr.DataArray], profiles: Mapping[str, pd.DataFrame], contrast: str
+    t: xr.DataArray,
+    clusters: Mapping[str, xr.DataArray],
+    profiles: Mapping[str, pd.DataFrame],
+    contrast: str,
+    whole: str,
 ) -> Figure:
     """Return maps of the localizer with the outlines of its clusters, and the response profile beside them.
 
@@ -29,6 +33,7 @@ def network_figure(
         clusters: For each model the number of the cluster of every cell, over (sheet, y, x); 0 or nan for none.
         profiles: For each model the rows of `cortex.profiles`; no rows where there is no cluster.
         contrast: What the map compares, for the colour bar.
+        whole: What `cluster` says in the rows of the whole network.
     """
     models, norm = list(clusters), symmetric(t.values)
     maps = {name: _sheets(t.sel(model=name)) for name in models}
@@ -37,7 +42,7 @@ def network_figure(
     cell = min(cell_size(own, *space) for own in lines.values())
     sizes = {name: size_of(own, cell) for name, own in lines.items()}
     wide, heights = max(width for width, _ in sizes.values()), [max(2.2, height) for _, height in sizes.values()]
-    drawn = [table["high"].where(table["cluster"] == "network", table["response"]) for table in profiles.values()]
+    drawn = [table["high"].where(table["cluster"] == whole, table["response"]) for table in profiles.values()]
     highest = max((float(values.max()) for values in drawn if len(values)), default=1.0)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(wide + _SCALE + _PROFILE, sum(heights) + len(models) * _HEADING))
@@ -49,7 +54,7 @@ def network_figure(
                 _outline(axes, clusters[name].sel(sheet=sheet))
             draw_scale(figure, norm, f"Welch's t, {contrast}", wide + 0.08, top, sizes[name][1])
             axes = place(figure, wide + _SCALE + 0.45, top + 0.3, _PROFILE - 0.5, 1.45)
-            _profile(axes, profiles[name], highest, colour(n))
+            _profile(axes, profiles[name], whole, highest, colour(n))
             top += height
         return figure
 
@@ -80,7 +85,7 @@ def _sheets(t: xr.DataArray) -> dict[str, xr.DataArray]:
     return {sheet: grid for sheet, grid in every.items() if grid.notnull().any()}
 
 
-def _profile(axes: Axes, table: pd.DataFrame, highest: float, shade: str) -> None:
+def _profile(axes: Axes, table: pd.DataFrame, whole: str, highest: float, shade: str) -> None:
     axes.set_ylabel("mean |response| (95 % CI)", fontsize=SMALL)
     if table.empty:
         axes.set(xticks=[], yticks=[])
@@ -88,17 +93,17 @@ def _profile(axes: Axes, table: pd.DataFrame, highest: float, shade: str) -> Non
         return
     conditions = sorted(dict.fromkeys(table["condition"]), key=lambda c: "SWJN".find(c) % 5)  # others last
     at = np.arange(len(conditions))
-    of_clusters = table[table["cluster"] != "network"]
+    of_clusters = table[table["cluster"] != whole]
     for _, rows in of_clusters.groupby("cluster", sort=False):
         axes.plot(at, rows.set_index("condition").loc[conditions, "response"], color=MUTED, lw=0.7, alpha=0.5, zorder=3)
-    whole = table[table["cluster"] == "network"].set_index("condition").loc[conditions]
-    error = np.stack([whole["response"] - whole["low"], whole["high"] - whole["response"]])
-    axes.bar(at, whole["response"], 0.65, color=shade, alpha=0.7, yerr=error,
+    network = table[table["cluster"] == whole].set_index("condition").loc[conditions]
+    error = np.stack([network["response"] - network["low"], network["high"] - network["response"]])
+    axes.bar(at, network["response"], 0.65, color=shade, alpha=0.7, yerr=error,
              error_kw={"lw": 1.2, "ecolor": INK, "capsize": 2, "zorder": 4})  # fmt: skip
     n_clusters = of_clusters["cluster"].nunique()
     plural = "s" * (n_clusters != 1)
-    network = f"network of {int(whole['n_units'].iloc[0])} units (bars),"
-    axes.set_title(f"{network}\nits {n_clusters} cluster{plural} (lines)", fontsize=SMALL)
+    n_units = int(network["n_units"].iloc[0])
+    axes.set_title(f"network of {n_units} units (bars),\nits {n_clusters} cluster{plural} (lines)", fontsize=SMALL)
     names = {"S": "sentences", "W": "word\nlists", "J": "Jabber-\nwocky", "N": "non-words"}
     axes.set_xticks(at, [names.get(str(c), broken(str(c), 9)) for c in conditions], fontsize=TINY)
     axes.set_ylim(0, 1.08 * highest)

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal, get_args
 import tyro
 
 from toposheet.errors import UserError
+from toposheet.settings import Metric, check_max_samples, check_validation_fraction, check_vocabulary
 from toposheet.topography.objectives import OBJECTIVES
 
 Schedule = Literal["constant", "linear", "cosine"]
-Metric = Literal["chebyshev", "euclidean"]
 Window = Literal["open", "closed"]
 Decay = Literal["cosine", "linear"]
 Precision = Literal["fp32", "bf16"]
@@ -45,8 +45,7 @@ class Model:
 
     def __post_init__(self) -> None:
         check_counts(self, ("layers", "heads", "width", "mlp_width", "context", "vocabulary"))
-        if self.vocabulary < 257:
-            raise UserError(f"vocabulary is {self.vocabulary}: it must hold the 256 bytes and the end-of-text token")
+        check_vocabulary(self.vocabulary)
 
 
 @dataclass(frozen=True)
@@ -107,8 +106,8 @@ class Objective:
         check_choices(self, {"alpha_schedule": Schedule, "metric": Metric, "window": Window})
         if self.neighborhoods not in ("all", "auto") and not _is_count(self.neighborhoods):
             raise UserError(f"neighborhoods is {self.neighborhoods!r}: it must be at least 1, or 'all' or 'auto'")
-        if self.max_samples is not None and self.max_samples < 2:
-            raise UserError(f"max_samples is {self.max_samples}: a correlation takes at least 2 tokens")
+        if self.max_samples is not None:
+            check_max_samples(self.max_samples)
         if (self.alpha_schedule == "constant") != (self.final_alpha is None):
             raise UserError(
                 f"alpha_schedule is {self.alpha_schedule!r} and final_alpha {self.final_alpha}: a strength that "
@@ -208,8 +207,7 @@ class Bookkeeping:
 
     def __post_init__(self) -> None:
         check_counts(self, ("validation_blocks", "validate_every", "checkpoint_every", "snapshot_every"))
-        if not 0 < self.validation_fraction < 1:
-            raise UserError(f"validation_fraction is {self.validation_fraction}: it must lie between 0 and 1")
+        check_validation_fraction(self.validation_fraction)
 
 
 def check_counts(part: Any, fields: Iterable[str]) -> None:

@@ -193,7 +193,7 @@ def _significant(
     row |= {name: found[name] for name in _NULL_COLUMNS if name.startswith("label")}
     row |= _negative_controls(statistics, found["contrast"], 0.0, "significant_fraction")
     more = "more" if found["label_p"] <= SIGNIFICANT else "no more"
-    groups = "; pairs that share words count as one text" if found["contrast"].split()[0] in facts["grouped"] else ""
+    groups = "; pairs that share words count as one text" if found["stimuli"] in facts["grouped"] else ""
     verdict = _TOO_FEW.format(facts["permutations"]) if _too_few(facts) else f"{more} than shuffled labels give"
     return row | {"verdict": verdict + groups}
 

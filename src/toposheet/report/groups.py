@@ -13,6 +13,7 @@ import pandas as pd
 
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
+from toposheet.cortex.summary import of_interest
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.groups import group_intervals
 from toposheet.files import folder_aside
@@ -118,7 +119,7 @@ def group_statistics(
         every = of_map[of_map["statistic"] == statistic]
         if every.empty:
             continue
-        some = every[every["negative_control"] == ""]
+        some = of_interest(every)
         reference: tuple[float, np.ndarray] | None = None
         for group, models in groups.items():
             values = _of_models(some, models)

@@ -85,6 +85,7 @@ def localize_subject(
         cache: A folder in which responses are kept.
         progress: Told how many texts are read.
     """
+    contrast.check(stimuli)
     responses = respond(subject, stimuli, reading=settings.reading, cache=cache, progress=progress)
     comparison = Comparison(responses, contrast)
     localizer = localize(comparison, percent=percent, q=q, model=subject.fingerprint)

@@ -48,22 +48,22 @@ class Results:
         return next((frame for known, frame in self.tables.items() if known.file == table.file), None)
 
     def write(self, folder: str | Path, replaces: Iterable[str] = ()) -> None:
-        """Write the results to a folder: all of them, or none.
+        """Write the results to a folder: all of them, or none. A folder that is left half-way holds no results.
 
         Args:
             folder: Made where it is missing.
             replaces: Names of files that earlier results may have left there and that would now be wrong.
         """
         folder = Path(folder)
-        with folder_aside(folder) as aside:
+        with folder_aside(folder, last=FACTS) as aside:
             for table, frame in self.tables.items():
                 table.write(frame, aside)
             if self.maps is not None:
                 self.maps.to_netcdf(aside / MAPS, engine="h5netcdf")
             (aside / FACTS).write_text(json.dumps(self.facts, indent=2) + "\n")
             written = {path.name for path in aside.iterdir()}
-        for name in {MAPS, *replaces} - written:
-            (folder / name).unlink(missing_ok=True)
+            for name in (FACTS, *({MAPS, *replaces} - written)):
+                (folder / name).unlink(missing_ok=True)
 
 
 def read_results(folder: Path, tables: Iterable[Table]) -> Results:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from toposheet.errors import UserError
-
-Metric = Literal["chebyshev", "euclidean"]
 
 
 def square_shape(width: int) -> tuple[int, int]:

@@ -13,7 +13,14 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from toposheet.errors import NotFound
+from toposheet.results import Table
 from toposheet.stimuli.lexicon import FUNCTION_WORDS, zipf
+
+MATCHING = Table(
+    "matching.csv",
+    {"measure": "text", "group": "text", "mean": "number", "sd": "number", "p": "number"},
+    "a measure of the texts of one condition",
+)
 
 
 def word_frequency(texts: Sequence[str]) -> np.ndarray | None:
@@ -96,7 +103,7 @@ def group_means(
         of_groups = {label: values[labels == label] for label in groups}
         p = p_of_difference(list(of_groups.values())) if len(groups) > 1 else float("nan")
         rows += [(name, label, group.mean(), group.std(ddof=1), p) for label, group in of_groups.items()]
-    return pd.DataFrame(rows, columns=["measure", "group", "mean", "sd", "p"])
+    return MATCHING.frame(pd.DataFrame(rows, columns=list(MATCHING.columns)))
 
 
 def groups_as_columns(found: pd.DataFrame) -> pd.DataFrame:

@@ -19,6 +19,15 @@ from toposheet.stimuli.table import read_stimuli
 CONTRASTS = (Contrast("sentence", "nonword"), Contrast("noun", "verb"))
 
 
+_LANGUAGE = (Contrast("sentence", "nonword"), Contrast("S", "N"))  # as self-made and as published stimuli say it
+
+
+def language_contrast(stimuli: pd.DataFrame) -> Contrast | None:
+    """Return the contrast of sentences against non-words, None where the stimuli have no such conditions."""
+    there = set(stimuli["condition"])
+    return next((contrast for contrast in _LANGUAGE if {contrast.a, contrast.b} <= there), None)
+
+
 @dataclass(frozen=True)
 class Study:
     """A stimulus set and what is compared in it.

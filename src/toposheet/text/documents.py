@@ -85,8 +85,8 @@ class Format:
     read: Read
 
 
-SOURCES = Registry[Source]("toposheet.text.sources", "SOURCE", "source", hyphens=True)
-FORMATS = Registry[Format]("toposheet.text.formats", "FORMAT", "kind of file")
+SOURCES = Registry[Source]("toposheet.text.sources", "SOURCE", "data source", hyphens=True)
+FORMATS = Registry[Format]("toposheet.text.formats", "FORMAT", "file format")
 
 
 def list_files(sources: Sequence[str]) -> list[File]:

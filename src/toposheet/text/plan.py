@@ -13,6 +13,7 @@ from typing import Any, Literal
 from toposheet.errors import UserError
 from toposheet.fields import differences
 from toposheet.files import write_file
+from toposheet.settings import check_validation_fraction, check_vocabulary
 from toposheet.text.documents import SOURCES, TRAIN, File, Piece, default_tokenizer, read_documents
 from toposheet.text.shards import SPLITS
 from toposheet.text.split import is_held_out
@@ -60,10 +61,9 @@ class Preparation:
                 f"a vocabulary of {self.vocabulary} is asked for, but {self.tokenizer} has its own: "
                 "it is for --tokenizer train"
             )
-        if self.vocabulary is not None and self.vocabulary < 257:
-            raise UserError(f"vocabulary is {self.vocabulary}: it must hold the 256 bytes and the end-of-text token")
-        if not 0 < self.validation_fraction < 1:
-            raise UserError(f"validation_fraction is {self.validation_fraction}: it must lie between 0 and 1")
+        if self.vocabulary is not None:
+            check_vocabulary(self.vocabulary)
+        check_validation_fraction(self.validation_fraction)
         if not 0 <= self.seed < 2**64:
             raise UserError(f"seed is {self.seed}: it must be a number of at least 0")
 

@@ -64,7 +64,7 @@ class Topography:
             try:
                 tap_shape = shape or square_shape(width)
                 places = {tap: random_places(width, tap_shape, rng)}
-            except ValueError as error:
+            except UserError as error:
                 raise UserError(f"{tap}: {error}") from None
             sheets[tap] = Sheet(shape=tap_shape, places=places, spacing_mm=spacing_mm)
         return cls(sheets=sheets)

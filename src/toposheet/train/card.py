@@ -38,14 +38,18 @@ def write_card(
     last = snapshots[snapshots["update"] == snapshots["update"].max()] if len(snapshots) else None
     maps = None if last is None else last.drop(columns=["contrast", "sheet", "tap"]).median().to_dict()
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("toposheet.train"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        loader=jinja2.PackageLoader("toposheet.train"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"number": number, "signed": signed}
     page = environment.get_template("card.md.jinja").render(
         result=result,
         recipe={name: json.dumps(value) for name, value in recipe.fields().items() if value is not None},
         name=recipe.name,
-        strength=recipe.objective.alpha,
+        is_control=recipe.is_control,
         maps=maps,
         n_taps=0 if last is None else len(last),
         shipped_as=shipped_as,

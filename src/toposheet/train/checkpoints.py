@@ -72,7 +72,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
         try:
             read_checkpoint(path)
             return path
-        except ValueError as error:
+        except UserError as error:
             logging.getLogger(__name__).warning("%s; the checkpoint before it is used", error)
     if there:
         raise UserError(f"all checkpoints in {folder} are damaged: remove the folder to start this training anew")

@@ -47,7 +47,7 @@ def snapshot_stimuli(text: RunText, recipe: Recipe) -> pd.DataFrame | None:
     rng, count = np.random.default_rng(recipe.seed), token_counter(tokenizer)
     try:
         pairs = list(zip(*sentences_and_nonwords(held_out, train, PER_CONDITION, rng, count), strict=True))
-    except ValueError as error:
+    except UserError as error:
         logging.getLogger(__name__).warning("no snapshots of the maps: %s", error)
         return None
     context = recipe.model.context

@@ -24,7 +24,7 @@ PARTIAL = """
 largest that shuffled labels make in any tap{% else %}connected cells whose threshold-free enhancement is larger than the largest that shuffled labels make in any tap{% endif %} (familywise p ≤ 0.05). In one map out of twenty smooth noise passes too,
 and so do random labels: that is what familywise p ≤ 0.05 means. That splits by word frequency or length may pass shows how little it takes for a cluster to be selective: compare their size. Raw maps.</p>
 <div class="scroll"><table>
-<tr><th class="left">contrast</th><th class="left">control</th><th class="left">model</th><th>clusters formed</th><th>survive</th><th>units in them</th><th>largest</th><th>smallest p</th></tr>
+<tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>clusters formed</th><th>survive</th><th>units in them</th><th>largest</th><th>smallest p</th></tr>
 {% for row in clusters.itertuples() %}
 <tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td class="left">{{ row.negative_control }}</td><td class="left">{{ row.model }}</td>
 <td>{{ row.formed }}</td><td><b>{{ row.survive }}</b></td><td>{{ row.units }}</td><td>{{ row.largest }}</td><td>{{ row.p | number(3) }}</td></tr>

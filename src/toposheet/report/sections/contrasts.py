@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from toposheet.cortex import Comparison
+from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import RANDOM_LABELS
 from toposheet.cortex.statistics import STATISTICS, topography_statistics
 from toposheet.cortex.summary import SUMMARY, medians, of_interest, summary_of
@@ -73,7 +74,7 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
         return
     yield from _map_drawings(analysis)
     statistics, summary = analysis.results[STATISTICS_OF_MODELS], analysis.results[SUMMARY_OF_MODELS]
-    bars = clustering_bars(statistics, _contrasts(analysis))
+    bars = clustering_bars(statistics, _contrasts(analysis), ALL_TAPS)
     yield Drawing("clustering-mean", "Clustering of each contrast", _BARS, bars)
     first = _contrasts(analysis)[:2]
     few = [of_interest(summary[summary["contrast"] == contrast]) for contrast in first]

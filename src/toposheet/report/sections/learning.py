@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from toposheet.figures.curves import loss_curves, mean_over_taps, trajectory
+from toposheet.cortex.summary import mean_over_taps
+from toposheet.figures.curves import loss_curves, trajectory
 from toposheet.figures.numbers import number, signed
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, Section
@@ -30,7 +31,12 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
         bigram = next((result["bigram_loss"] for result in analysis.trained.values()), None)
         yield Drawing("losses", "Training", _loss_sentence(analysis.trained), loss_curves(metrics, bigram), stimuli="")
     snapshots = {name: read_snapshots(folder) for name, folder in analysis.folders.items()}
-    taken = {name: table for name, table in snapshots.items() if len(set(table["update"])) > 1}
+    columns = ["morans_i", "cross_half_i", "significant_fraction", "label_null_mean"]
+    taken = {
+        name: mean_over_taps(table, "update", columns)
+        for name, table in snapshots.items()
+        if len(set(table["update"])) > 1
+    }
     if taken:
         title = "How topography appeared (synthetic stimuli)"
         yield Drawing("trajectory", title, _trajectory_sentence(taken), trajectory(taken), stimuli=SYNTHETIC)
@@ -53,9 +59,9 @@ def _loss_sentence(trained: Mapping[str, Any]) -> str:
 
 def _trajectory_sentence(snapshots: Mapping[str, pd.DataFrame]) -> str:
     parts = []
-    for name, table in snapshots.items():
-        means = mean_over_taps(table, "update", ["morans_i"]).reset_index().to_dict("records")
-        first, last = means[0], means[-1]
+    for name, means in snapshots.items():
+        rows = means.reset_index().to_dict("records")
+        first, last = rows[0], rows[-1]
         z = (last["morans_i"] - last["null_mean"]) / last["null_sd"]
         parts.append(
             f"{name}: mean I = {number(first['morans_i'])} after {first['update']:,} updates, "

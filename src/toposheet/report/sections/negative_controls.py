@@ -18,7 +18,7 @@ PARTIAL = """
 conditions, so that the contrast itself is in none. Means over taps, raw. What a control shows too is not about the contrast.
 {% if facts.left_out %}<b>Here {{ facts.left_out }}.</b>{% endif %}</p>
 <div class="scroll"><table>
-<tr><th class="left">contrast</th><th class="left">control</th><th class="left">model</th><th>significant</th><th>Moran's I</th><th>place z</th><th>label p</th><th>cross-half I</th><th>its label p</th><th>clusters</th><th>largest</th></tr>
+<tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>significant</th><th>Moran's I</th><th>place z</th><th>label p</th><th>cross-half I</th><th>its label p</th><th>clusters</th><th>largest</th></tr>
 {% for row in controls.itertuples() %}
 <tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td class="left">{{ row.negative_control or "–" }}</td><td class="left">{{ row.model }}</td>
 <td>{{ row.significant_fraction | percent }}</td><td>{{ row.morans_i | number }}</td><td>{{ row.morans_i_z | number(1) }}</td><td>{{ row.morans_i_label_p | number(3) }}</td>

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from toposheet.cortex.language_network import language_network
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.localizer import CROSS_VALIDATED
-from toposheet.cortex.profiles import CRITERIA, PROFILES
+from toposheet.cortex.profiles import CRITERIA, NETWORK, PROFILES
 from toposheet.figures.network import network_figure
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, MeasuredSubject, Section
@@ -97,7 +97,7 @@ def _figure(analysis: Analysis) -> Figure:
         numbers = xr.DataArray(rows["cluster"].to_numpy(dtype=float), dims="unit", coords=where)
         clusters[name] = stacked(numbers).reindex_like(t.isel(model=0, drop=True))
     responses = {name: profiles[profiles["model"] == name] for name in analysis.names}
-    return network_figure(t, clusters, responses, contrast)
+    return network_figure(t, clusters, responses, contrast, NETWORK)
 
 
 def _sentence(analysis: Analysis) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.response_statistics import CURVES, RESPONSES, correlation_curve, response_statistics
+from toposheet.cortex.summary import mean_over_taps
 from toposheet.figures.curves import correlation_curves
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, MeasuredStudy, Section
@@ -53,7 +54,8 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
     if (curves := analysis.results.get(CURVES_OF_MODELS)) is None:
         return
     first = curves[curves["stimuli"] == curves["stimuli"].iloc[0]]
-    yield Drawing("correlation", "Correlation by distance", _SENTENCE, correlation_curves(first))
+    means = {str(name): mean_over_taps(rows, "distance_mm", ["r"]) for name, rows in first.groupby("model", sort=False)}
+    yield Drawing("correlation", "Correlation by distance", _SENTENCE, correlation_curves(means))
 
 
 _SENTENCE = (

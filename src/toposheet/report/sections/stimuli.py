@@ -11,18 +11,13 @@ from toposheet.report.analysis import Analysis
 from toposheet.report.section import MeasuredStudy, Section
 from toposheet.results import Table
 from toposheet.settings import Settings
-from toposheet.stimuli.measures import group_means, groups_as_columns
+from toposheet.stimuli.measures import MATCHING, group_means, groups_as_columns
 from toposheet.stimuli.studies import Battery
 
 TEXTS = Table(
     "texts.csv", {"stimuli": "text", "condition": "text", "text": "text"}, "a text that the models read", others="text"
 )
-MATCHING = Table(
-    "matching.csv",
-    {"model": "text", "stimuli": "text", "contrast": "text", "measure": "text", "group": "text", "mean": "number",
-     "sd": "number", "p": "number"},
-    "a measure of the texts of one condition",
-)  # fmt: skip
+MATCHING_OF_MODELS = MATCHING.beside(model="text", stimuli="text", contrast="text")
 
 PARTIAL = """
 <h2>Stimuli</h2>
@@ -55,7 +50,7 @@ def _of_study(measured: MeasuredStudy, settings: Settings) -> Mapping[Table, pd.
         group_means(texts, measured.subject.count_tokens).assign(contrast=contrast)
         for contrast, texts in _texts_of_contrasts(measured)
     ]
-    return {MATCHING: pd.concat(tables, ignore_index=True)}
+    return {MATCHING_OF_MODELS: pd.concat(tables, ignore_index=True)}
 
 
 def _texts_of_contrasts(measured: MeasuredStudy) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -69,7 +64,7 @@ def _texts_of_contrasts(measured: MeasuredStudy) -> Iterator[tuple[str, pd.DataF
 
 
 def _view(analysis: Analysis) -> Mapping[str, Any] | None:
-    texts, matching = analysis.results.get(TEXTS), analysis.results.get(MATCHING)
+    texts, matching = analysis.results.get(TEXTS), analysis.results.get(MATCHING_OF_MODELS)
     if texts is None or matching is None:
         return None
     groups = texts.groupby(["stimuli", "condition"], sort=False)
@@ -85,5 +80,10 @@ def _of_each_contrast(matching: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 SECTION = Section(
-    place=110, partial=PARTIAL, view=_view, tables=(TEXTS, MATCHING), of_study=_of_study, of_battery=_of_battery
+    place=110,
+    partial=PARTIAL,
+    view=_view,
+    tables=(TEXTS, MATCHING_OF_MODELS),
+    of_study=_of_study,
+    of_battery=_of_battery,
 )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from toposheet.recipes import recipe_of
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Section
+from toposheet.train.result import RESULT
 
 PARTIAL = """
 <p class="note">{% if worst > bigram %}
@@ -40,7 +43,7 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
 
 def alpha_of(result: Mapping[str, Any]) -> float:
     """Return the strength of the objective that a training result was trained with."""
-    return result["recipe"]["objective"]["alpha"]
+    return recipe_of(result["recipe"], Path(RESULT)).objective.alpha
 
 
 SECTION = Section(place=10, partial=PARTIAL, view=_view)

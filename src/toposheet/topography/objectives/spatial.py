@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from toposheet.errors import UserError
+from toposheet.settings import Metric, check_max_samples
 from toposheet.sheet import distances
-from toposheet.sheet.grid import Metric
 from toposheet.topography.objectives.evaluation import View, evaluate, moments_of, with_gradient
 from toposheet.topography.objectives.known.correlation import OBJECTIVE as CORRELATION
 from toposheet.topography.objectives.moments import NotFiniteError, can_look, full_precision
@@ -175,8 +175,7 @@ def _drawn_tokens(
 ) -> Int[Tensor, " drawn"] | None:
     """Return which tokens to look at, the same of all taps; None for all, where there are no more."""
     max_samples = check_count("max_samples", max_samples)
-    if max_samples < 2:
-        raise UserError(f"max_samples is {max_samples}: a correlation takes at least 2 tokens")
+    check_max_samples(max_samples)
     x = responses_of(activations, topo)[0][0]
     if len(x) <= max_samples:
         return None

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, distributed
 
 from toposheet.errors import UserError
-from toposheet.sheet.grid import Metric
+from toposheet.settings import Metric
 from toposheet.topography.objectives.evaluation import View, evaluate, moments_of, with_gradient
 from toposheet.topography.objectives.moments import Moments, NotFiniteError, all_reduce, can_look, full_precision
 from toposheet.topography.objectives.objective import OnActivations, objective_named

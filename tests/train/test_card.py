@@ -1,0 +1,23 @@
+import pytest
+
+from toposheet import recipes
+from toposheet.subject.folders import SHIPPED
+from toposheet.train.card import write_card
+from toposheet.train.result import read_result
+from toposheet.train.snapshots import read_snapshots
+
+
+@pytest.mark.parametrize(
+    ("options", "topographic"),
+    [
+        ({"alpha": 2.5}, True),
+        ({"alpha": 0.0}, False),
+        ({"alpha": 0.0, "alpha_schedule": "linear", "final_alpha": 2.0}, True),
+    ],
+)
+def test_a_card_calls_a_model_a_control_only_where_its_run_never_had_a_strength(tmp_path, options, topographic):
+    result = read_result(SHIPPED / "small")
+    write_card(tmp_path, recipes.named("tiny").changed(**options), result, read_snapshots(tmp_path))
+    card = (tmp_path / "README.md").read_text()
+    assert ("A topographic language model" in card) == topographic
+    assert ("The control of a topographic language model" in card) != topographic
