@@ -14,6 +14,8 @@ from toposheet.settings import Settings
         ({"seed": -1}, "seed is -1: it must be at least 0"),
         ({"forming_p": 1.0}, "forming_p is 1.0: it must lie between 0 and 1"),
         ({"min_size": 0}, "min_size is 0: a cluster has at least 1 unit"),
+        ({"inference": "fdr"}, "inference is 'fdr': it must be one of mass, tfce"),
+        ({"contiguity": "bishop"}, "contiguity is 'bishop': it must be one of queen, rook"),
     ],
 )
 def test_a_setting_out_of_range_is_refused(changed, message):

@@ -76,6 +76,9 @@ class Settings:
         check_seed(self.seed)
         check_forming_p(self.forming_p)
         check_min_size(self.min_size)
+        for name, choices in (("inference", Inference), ("contiguity", Contiguity)):
+            if getattr(self, name) not in get_args(choices):
+                raise UserError(f"{name} is {getattr(self, name)!r}: it must be one of {', '.join(get_args(choices))}")
 
     @property
     def readouts(self) -> tuple[float, ...]:

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from toposheet.brain.meshes import adjacency, mesh_of
 from toposheet.brain.reading import SurfaceMap
 from toposheet.errors import UserError
+from toposheet.progress import SILENT, Progress
 from toposheet.settings import check_permutations
 from toposheet.stats import against_null, morans_i_on_graph
 
@@ -38,7 +38,9 @@ class SurfaceMoran:
     p: float = math.nan
 
 
-def surface_morans_i(map: SurfaceMap, permutations: int = 0, seed: int = 0, progress: bool = False) -> SurfaceMoran:
+def surface_morans_i(
+    map: SurfaceMap, permutations: int = 0, seed: int = 0, progress: Progress = SILENT
+) -> SurfaceMoran:
     """Return the spatial autocorrelation of a map on the cortex (Moran 1950, doi:10.2307/2332142).
 
     The formula is that of `toposheet.stats.morans_i`, with the edges of the mesh as neighbours, as TopoLM measures
@@ -52,7 +54,7 @@ def surface_morans_i(map: SurfaceMap, permutations: int = 0, seed: int = 0, prog
         map: From `read_surface_map`.
         permutations: Draws of the null; 0 means none.
         seed: Of the draws.
-        progress: Show a progress bar.
+        progress: Told how many draws are done.
 
     Raises:
         UserError: the map fits no mesh or has no vertex with data, or `permutations` is 1 or negative.
@@ -71,11 +73,10 @@ def surface_morans_i(map: SurfaceMap, permutations: int = 0, seed: int = 0, prog
     if not permutations:
         return SurfaceMoran(morans_i, len(values))
     rng, draws = np.random.default_rng(seed), np.empty(permutations)
-    with tqdm(total=permutations, desc="place-null", unit="draw", disable=not progress, leave=False) as bar:
-        for start in range(0, permutations, _DRAWS_AT_ONCE):
-            n = min(_DRAWS_AT_ONCE, permutations - start)
-            shuffled = rng.permuted(np.tile(values, (n, 1)), axis=1)
-            draws[start : start + n] = morans_i_on_graph(shuffled, neighbors)
-            bar.update(n)
+    for start in range(0, permutations, _DRAWS_AT_ONCE):
+        n = min(_DRAWS_AT_ONCE, permutations - start)
+        shuffled = rng.permuted(np.tile(values, (n, 1)), axis=1)
+        draws[start : start + n] = morans_i_on_graph(shuffled, neighbors)
+        progress("place-null", start + n, permutations)
     null = against_null(morans_i, draws)
     return SurfaceMoran(morans_i, len(values), float(null.mean), float(null.sd), float(null.z), float(null.p))

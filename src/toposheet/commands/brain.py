@@ -42,9 +42,11 @@ def moran(
         check_out(figure.parent)
     from toposheet.brain.moran import surface_morans_i
     from toposheet.brain.reading import read_surface_map
+    from toposheet.progress import shown
 
     surface = read_surface_map(map, hemisphere, variable=variable, which=which)
-    found = surface_morans_i(surface, permutations, seed)
+    with shown("draw") as progress:
+        found = surface_morans_i(surface, permutations, seed, progress)
     undefined = math.isnan(found.morans_i)
     why = " (undefined: the map is constant, or no two of its vertices are neighbours)" if undefined else ""
     print(f"Moran's I = {found.morans_i:.3f}{why}")

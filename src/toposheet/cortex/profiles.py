@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 from scipy import stats as scipy_stats
 
+from toposheet.cortex.comparison import SIGNIFICANT
 from toposheet.cortex.design import check_finite
 from toposheet.cortex.layout import ALL_TAPS, check_coordinates
 from toposheet.errors import UserError
@@ -166,7 +167,7 @@ def criteria(
     rows: list[dict[str, object]] = []
 
     def add(criterion: str, measure: str, value: float, p: float, **null: float) -> None:
-        holds = bool(p <= 0.05 and value > 0)
+        holds = bool(p <= SIGNIFICANT and value > 0)
         rows.append({"criterion": criterion, "measure": measure, "value": value, **null, "p": p, "holds": holds})
 
     network = localized[localized["tap"] == ALL_TAPS].iloc[0]

@@ -125,7 +125,6 @@ class _Measuring:
     ) -> None:
         self._name, self._subject, self._battery, self._settings = name, subject, battery, settings
         self._sections, self._rows = sections, rows
-        self._shapes = {sheet: s.shape for sheet, s in subject.topography.sheets.items()}
         contrasts = battery.contrasts()
         self._names = {(study, contrast): called for called, (study, contrast) in contrasts.items()}
         self._studies: dict[str, MeasuredStudy] = {}
@@ -164,7 +163,7 @@ class _Measuring:
         _readouts = [comparison.readout(fwhm) for fwhm in self._settings.readouts]  # held, so that sections share them
         for section in self._sections.values():
             self._add(section, section.of_comparison(comparison, self._settings), stimuli=study.name)
-        return comparison_maps(comparison, self._shapes, self._settings.readouts)
+        return comparison_maps(comparison, self._subject.topography.shapes, self._settings.readouts)
 
     def _comparison(self, study: str, number: int) -> Comparison:
         measured, confounds = self._studies[study], self._settings.confounds

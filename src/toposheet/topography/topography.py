@@ -79,6 +79,11 @@ class Topography:
         """How many units each tap has."""
         return {tap: len(places) for sheet in self.sheets.values() for tap, places in sheet.places.items()}
 
+    @property
+    def shapes(self) -> dict[str, tuple[int, int]]:
+        """Height and width of each sheet, in cells."""
+        return {name: sheet.shape for name, sheet in self.sheets.items()}
+
     def record(self, model: nn.Module) -> AbstractContextManager[Activations]:
         """Record the taps while the model runs: {tap: (batch, time, units)}. See `taps.record`."""
         return record(model, self.taps)
@@ -133,4 +138,4 @@ class Topography:
         for name in dict.fromkeys(values["sheet"].values.tolist()):
             if name not in self.sheets:
                 raise UserError(f"the values have a sheet {name!r}; the topography has {list(self.sheets)}")
-        return on_sheets(values, {name: sheet.shape for name, sheet in self.sheets.items()})
+        return on_sheets(values, self.shapes)

@@ -106,8 +106,11 @@ class Snapshots:
         rows = SNAPSHOTS.frame(rows.drop(columns="negative_control").assign(update=update))
         self._rows = pd.concat([self._rows, rows], ignore_index=True) if len(self._rows) else rows
         name = f"after {update:,} updates"
-        shapes = {sheet: s.shape for sheet, s in self._subject.topography.sheets.items()}
-        t = comparison_maps(comparison, shapes)["t"].isel(contrast=0, negative_control=0).expand_dims(panel=[name])
+        t = (
+            comparison_maps(comparison, self._subject.topography.shapes)["t"]
+            .isel(contrast=0, negative_control=0)
+            .expand_dims(panel=[name])
+        )
         values = {(name, 0.0, sheet): i for sheet, i in zip(rows["sheet"], rows["morans_i"], strict=True)}
         with folder_aside(self._out / PICTURES) as aside:
             figure = contrast_maps(t, values, comparison.name)
