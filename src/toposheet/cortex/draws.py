@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from toposheet.cortex.comparison import Comparison
-from toposheet.cortex.readout import SheetReadout
-from toposheet.stats import Moments, halves, q_values, shuffled_within, welch, welch_t
+from toposheet.cortex.layout import cells_of
+from toposheet.stats import Moments, SheetReadout, halves, q_values, shuffled_within, welch, welch_t
 from toposheet.stats.contrast import centred, group_sums, p_of_sums
 
 DRAWS_AT_ONCE = 50  # memory: four arrays (draws, units) and what making them takes
@@ -104,7 +104,11 @@ def _sampled_anew(comparison: Comparison, chunks: Iterator[Int[np.ndarray, "draw
     sums_of_groups = None if groups is None else group_sums(x, groups)
     sheets = responses["sheet"].values
     on_sheets = [np.flatnonzero(sheets == sheet) for sheet in dict.fromkeys(sheets.tolist())]
-    readouts = [(units, SheetReadout(responses.isel(unit=units), comparison.fwhm_mm)) for units in on_sheets]
+    readouts = []
+    for units in on_sheets:
+        of_sheet = responses.isel(unit=units)
+        fwhm = comparison.fwhm_mm / float(of_sheet["spacing_mm"].values[0])
+        readouts.append((units, SheetReadout(*cells_of(of_sheet), fwhm)))
     for orders in chunks:
         mean, squares = np.empty((2, len(parts), *orders.shape))
         p = np.empty(orders.shape)

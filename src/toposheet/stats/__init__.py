@@ -12,12 +12,13 @@ from toposheet.stats.nulls import (
     shuffled_labels,
     shuffled_within,
 )
-from toposheet.stats.readout import gaussian_readout
+from toposheet.stats.readout import SheetReadout, gaussian_readout
 
 __all__ = [
     "Moments",
     "Null",
     "Pairs",
+    "SheetReadout",
     "Welch",
     "against_null",
     "check_groups",

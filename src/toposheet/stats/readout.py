@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from toposheet.settings import check_fwhm
 
@@ -34,6 +35,45 @@ def gaussian_readout(grid: Float[np.ndarray, "*maps y x"], fwhm: float) -> Float
     mass = rows @ present.astype(grid.dtype) @ columns
     sampled = rows @ np.where(present, grid, 0.0).astype(grid.dtype) @ columns
     return np.where(present, sampled / np.where(present, mass, 1.0), np.nan).astype(grid.dtype)
+
+
+class SheetReadout:
+    """`gaussian_readout` of one sheet for arrays (units, stimuli), of which many draws have to be sampled.
+
+    Weights and mass are worked out once, and maps stay side by side in memory.
+
+    Args:
+        cells: Row and column of each unit.
+        shape: Height and width of the grid.
+        fwhm: Full width at half maximum, in cells.
+    """
+
+    def __init__(self, cells: Int[np.ndarray, "units 2"], shape: tuple[int, int], fwhm: float) -> None:
+        self._cells, (height, width) = cells, shape
+        self._rows, self._columns = gaussian_weights(height, fwhm), gaussian_weights(width, fwhm)
+        occupied = np.zeros((height, width))
+        occupied[self._cells[:, 0], self._cells[:, 1]] = 1
+        self._mass = (self._rows @ occupied @ self._columns)[self._cells[:, 0], self._cells[:, 1]]
+
+    def sample(self, x: Float[np.ndarray, "units stimuli"]) -> Float[np.ndarray, "units stimuli"]:
+        """Return what is seen at the place of each unit."""
+        return self._on_grid(x)[self._cells[:, 0], self._cells[:, 1]] / self._mass[:, None]
+
+    def sums_of_squares(
+        self, x: Float[np.ndarray, "units stimuli"], sizes: Sequence[int]
+    ) -> Float[np.ndarray, "parts units"]:
+        """Return the sums of squares of what is seen, over adjacent parts of the stimuli of these sizes."""
+        seen, ends = self._on_grid(x), np.cumsum(sizes)
+        sums = [np.einsum("yxs,yxs->yx", part, part) for part in np.split(seen, ends[:-1], axis=-1)]
+        return np.stack(sums)[:, self._cells[:, 0], self._cells[:, 1]] / self._mass**2
+
+    def _on_grid(self, x: np.ndarray) -> np.ndarray:
+        height, width, n = len(self._rows), len(self._columns), x.shape[1]
+        grid = np.zeros((height, width, n), dtype=x.dtype)
+        grid[self._cells[:, 0], self._cells[:, 1]] = x
+        rows, columns = self._rows.astype(x.dtype), self._columns.astype(x.dtype)
+        down = (rows @ grid.reshape(height, width * n)).reshape(height, width, n)
+        return np.matmul(columns, down)
 
 
 def gaussian_weights(cells: int, fwhm: float) -> Float[np.ndarray, "cells cells"]:
