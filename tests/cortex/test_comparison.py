@@ -1,4 +1,5 @@
 import html
+import pickle
 import re
 
 import numpy as np
@@ -209,3 +210,22 @@ def test_a_comparison_does_not_change_what_it_was_made_of():
 def test_p_is_nan_for_no_unit_because_another_text_is_large():
     comparison = ts.Comparison(to_stimuli(cortex(1), 1e4 + np.eye(12, SIDE**2), ["a", "b"] * 6), "a", "b")
     assert np.isfinite(comparison.p[:12]).all()
+
+
+def test_a_comparison_can_be_sent_to_another_process():
+    comparison = ts.Comparison(responses(cortex()), "a", "b")
+    seen = comparison.readout(2.0)
+    sent = pickle.loads(pickle.dumps(comparison))
+    xr.testing.assert_identical(sent.t, comparison.t)
+    xr.testing.assert_identical(sent.readout(2.0).t, seen.t)
+
+
+def test_conditions_may_be_numbers_and_texts_without_a_condition_are_in_none():
+    data = responses(cortex())
+    numbers = np.where(data["condition"].values == "a", 0, 7)
+    assert_same(
+        ts.Comparison(data.assign_coords(condition=("stimulus", numbers)), "0", "7"), ts.Comparison(data, "a", "b")
+    )
+    some = np.where(np.arange(len(numbers)) < 4, None, data["condition"].values)
+    with pytest.raises(ValueError, match=r"no condition 'typo'; the conditions are: (nan|None), a, b"):
+        ts.Comparison(data.assign_coords(condition=("stimulus", some)), "a", "typo")

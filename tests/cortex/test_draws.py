@@ -44,10 +44,10 @@ def test_moved_units_are_sampled_as_if_they_had_been_there(fwhm, layout):
 
 
 def grouped(seed):
-    """Texts of which four each share words."""
+    """Texts of which two each share words."""
     data = noise(seed, n=32)
-    labels = np.repeat(["a", "b"] * 4, 4)
-    return data.assign_coords(condition=("stimulus", labels), shared_words=("stimulus", np.repeat(np.arange(8), 4)))
+    labels = np.repeat(["a", "b"] * 8, 2)
+    return data.assign_coords(condition=("stimulus", labels), shared_words=("stimulus", np.repeat(np.arange(16), 2)))
 
 
 def test_the_place_null_of_groups_is_the_pipeline_with_the_units_moved():

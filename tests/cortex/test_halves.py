@@ -187,3 +187,11 @@ def test_halves_of_a_negative_control_of_a_comparison_with_confounds_are_refused
     control = ts.negative_controls(comparison)["random-labels"]
     with pytest.raises(ValueError, match="take the halves of the comparison itself"):
         next(control.halves(1))
+
+
+@pytest.mark.parametrize("split", [lambda c: c.even_and_odd(), lambda c: next(c.halves(1))])
+def test_halves_of_three_groups_are_refused(split):
+    data = noise(0, n=24, shared_words=np.repeat(np.arange(6), 4))
+    data = data.assign_coords(condition=("stimulus", np.repeat(["a", "b"], 12)))
+    with pytest.raises(ValueError, match="the condition 'a' has 3 groups of stimuli: halves need at least 6"):
+        split(ts.Comparison(data, "a", "b"))

@@ -135,6 +135,13 @@ def test_an_intervention_that_was_written_to_is_another(subject):
     assert lesioned.fingerprint != before
 
 
+def test_the_fingerprint_does_not_depend_on_the_order_of_the_taps_of_an_intervention(subject):
+    halved = {tap: Effect(np.full(width, 0.5), np.zeros(width)) for tap, width in subject.topography.widths.items()}
+    turned = dict(reversed(halved.items()))
+    one, other = (subject.intervened(Intervention("half", effects)) for effects in (halved, turned))
+    assert one.fingerprint == other.fingerprint != subject.fingerprint
+
+
 def test_the_fingerprint_is_the_same_when_asked_twice_in_any_mode_and_wherever_the_weights_lie(subject, stimuli):
     before = subject.fingerprint
     assert subject.fingerprint == before

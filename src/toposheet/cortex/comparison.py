@@ -68,7 +68,7 @@ class Comparison:
     ) -> None:
         if isinstance(a, Contrast) == (b is not None):
             raise UserError("name two conditions, Comparison(responses, a, b), or give one Contrast")
-        contrast = a if isinstance(a, Contrast) else Contrast(a, str(b))
+        contrast = a if isinstance(a, Contrast) else Contrast(str(a), str(b))
         unadjusted = compared_responses(responses, contrast)
         conditions = unadjusted["condition"].values
         self.contrast = contrast
@@ -104,6 +104,12 @@ class Comparison:
     def _repr_html_(self) -> str:
         lines = escape(repr(self)).splitlines()
         return f"<b>{lines[0]}</b><br>" + "<br>".join(line.strip() for line in lines[1:])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_readouts"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state | {"_readouts": weakref.WeakValueDictionary()})
 
     # --- the effect in every unit ---
 
@@ -162,10 +168,9 @@ class Comparison:
         """Return the comparison of the even and of the odd texts of each condition, counted from 0; groups stay whole.
 
         Raises:
-            UserError: a condition has fewer than 6 texts or pairs.
+            UserError: a condition has fewer than 6 texts, pairs or groups.
         """
-        self._check_halves("stimuli", None)
-        self._check_halves("independent pairs", self.pairs)
+        self._check_halves()
         raw = self.raw
         even, odd = (raw._part(mask, raw.responses).readout(self.fwhm_mm) for mask in self.half_masks)
         return even, odd
@@ -188,9 +193,7 @@ class Comparison:
                 f"the confounds of {self.name} were fitted before its texts got other labels: take the halves of the "
                 "comparison itself, and the negative controls of each half"
             )
-        self._check_halves("stimuli", None)
-        self._check_halves("independent pairs", self.pairs)
-        self._check_halves("groups of stimuli", self.groups)
+        self._check_halves()
         rng = np.random.default_rng(seed)
         for _ in range(n):
             order = rng.permutation(len(self.in_a))
@@ -311,12 +314,14 @@ class Comparison:
         even, odd = halves(self.in_a[order], self.in_b[order], groups)
         return even[back], odd[back]
 
-    def _check_halves(self, what: str, numbers: Int[np.ndarray, " stimuli"] | None) -> None:
-        """Refuse a condition with fewer than 3 of something for each half: texts, groups or pairs, by their numbers."""
-        for condition, mask in ((self.contrast.a, self.in_a), (self.contrast.b, self.in_b)):
-            n = int(mask.sum()) if numbers is None else len(np.unique(numbers[mask]))
-            if n < 2 * MIN_TEXTS:
-                raise UserError(f"the condition {condition!r} has {n} {what}: halves need at least {2 * MIN_TEXTS}")
+    def _check_halves(self) -> None:
+        """Refuse a condition with fewer than 3 texts, groups or pairs for each half."""
+        every = np.arange(len(self.in_a))
+        kinds = {"stimuli": every, "independent pairs": self.pairs, "groups of stimuli": self.groups}
+        for what, numbers in kinds.items():
+            for condition, mask in ((self.contrast.a, self.in_a), (self.contrast.b, self.in_b)):
+                if numbers is not None and (n := len(np.unique(numbers[mask]))) < 2 * MIN_TEXTS:
+                    raise UserError(f"the condition {condition!r} has {n} {what}: halves need at least {2 * MIN_TEXTS}")
 
     def _refitted(self, mask: Bool[np.ndarray, " stimuli"]) -> Comparison:
         """Return the comparison of some of the texts, with the confounds fitted to these alone."""

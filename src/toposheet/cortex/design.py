@@ -74,8 +74,12 @@ def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.nda
             f"the stimuli have no column {column!r}; they have: {', '.join(map(str, stimuli_of(responses)))}"
         )
     values = responses[column].values
-    alone = pd.isna(values) | (values.astype(str) == "")
-    distinct = [("alone", str(n)) if alone[n] else ("", str(value)) for n, value in enumerate(values.tolist())]
+    missing = pd.isna(values)
+    alone = missing | (values.astype(str) == "")
+    distinct = [
+        (f"{'nan' if missing[n] else ''} alone {n}", True) if alone[n] else (str(value), False)
+        for n, value in enumerate(values.tolist())
+    ]  # numbered by name, which decides the draws: those without a name stand where an empty name would
     numbers = {value: number for number, value in enumerate(sorted(set(distinct)))}
     return np.array([numbers[value] for value in distinct])
 

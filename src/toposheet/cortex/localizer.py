@@ -13,7 +13,6 @@ from toposheet.cortex.layout import ALL_TAPS
 from toposheet.errors import NotFound, UserError
 from toposheet.files import write_file
 from toposheet.results import Table, read_maps
-from toposheet.stats import check_groups
 
 LOCALIZER = "localizer.nc"
 CROSS_VALIDATED = Table(
@@ -57,7 +56,7 @@ def localize(
     if items not in ("all", "odd", "even"):
         raise UserError(f"items is {items!r}: it must be 'all', 'odd' or 'even'")
     if items != "all":
-        comparison = _even_and_odd(comparison)[items == "odd"]
+        comparison = comparison.even_and_odd()[items == "odd"]
     t = comparison.t.values
     if percent is None:
         if not 0 < q <= 1:
@@ -99,7 +98,7 @@ def cross_validated(comparison: Comparison, *, percent: float | None = None, q: 
     Raises:
         UserError: a condition has fewer than 6 stimuli, of which 3 select.
     """
-    even, odd = _even_and_odd(comparison)
+    even, odd = comparison.even_and_odd()
     selected = localize(odd, percent=percent, q=q)["mask"].values
     rows = []
     units_of = {tap.name: tap.units for tap in comparison.layouts} | {ALL_TAPS: np.arange(len(selected))}
@@ -147,10 +146,3 @@ def load_localizer(path: str | Path, model: str | None = None) -> xr.Dataset:
     if model is not None and localizer.attrs["model"] != model:
         raise UserError(f"{file} was made of another model ({localizer.attrs['model'][:12]}, this is {model[:12]})")
     return localizer
-
-
-def _even_and_odd(comparison: Comparison) -> tuple[Comparison, Comparison]:
-    """Return the halves of a comparison; the odd one, which selects, must have groups enough for a test."""
-    even, odd = comparison.even_and_odd()
-    check_groups(odd.in_a, odd.in_b, odd.groups)
-    return even, odd

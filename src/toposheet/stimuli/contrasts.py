@@ -50,11 +50,11 @@ class Contrast:
             if column not in stimuli:
                 raise UserError(f"{source} has no column {column!r}; it has: {', '.join(map(str, stimuli.columns))}")
         if self.where is not None:
-            there = list(dict.fromkeys(stimuli[self.where[0]].astype(str)))
+            there = list(dict.fromkeys(map(str, stimuli[self.where[0]].astype(str))))
             if self.where[1] not in there:
                 raise UserError(f"{source} has no {self.where[0]} {self.where[1]!r}; there are: {', '.join(there)}")
         conditions, counted = stimuli[self.column].astype(str).to_numpy(), self._counted(stimuli)
-        there = list(dict.fromkeys(conditions[counted].tolist()))
+        there = list(dict.fromkeys(map(str, conditions[counted].tolist())))
         masks = [counted & (conditions == name) for name in (self.a, self.b)]
         for name, mask in zip((self.a, self.b), masks, strict=True):
             if name not in there:

@@ -1,4 +1,4 @@
-"""What a subject is, in 64 letters: two subjects that respond alike to every text have the same fingerprint."""
+"""What a subject is, in 64 letters: two subjects with the same fingerprint respond alike to every text."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Intervention:
     def digest(self) -> bytes:
         """Return a hash of what the intervention does; its name does not matter."""
         digest = hashlib.sha256()
-        for tap, effect in self.effects.items():
+        for tap, effect in sorted(self.effects.items()):
             arrays = [np.ascontiguousarray(values, np.float64).tobytes() for values in (effect.scale, effect.shift)]
             digest.update(tap.encode() + b"".join(arrays))
         return digest.digest()

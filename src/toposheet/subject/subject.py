@@ -183,7 +183,7 @@ class Subject:
 
     @property
     def fingerprint(self) -> str:
-        """64 letters, the same for two subjects that respond alike: see `subject.fingerprint`.
+        """64 letters: two subjects that have the same respond alike to every text. See `subject.fingerprint`.
 
         All weights are hashed again only when one was written to or the configuration changed.
         """
