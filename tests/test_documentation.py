@@ -54,7 +54,7 @@ def test_what_a_page_shows_in_python_runs(tmp_path, page):
 @pytest.mark.slow
 def test_a_model_of_your_own_is_given_sheets_saved_and_mapped_in_three_lines(tmp_path):
     (example,) = re.findall(r"```py\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text(), re.DOTALL)
-    hub = '"organisation/name", shape=(24, 24)'
+    hub = '"organisation/name", shape=(24, 32)'
     assert hub in example
     before = 'import toposheet as ts\nstimuli = ts.load("small").stimuli()\n'
     example = before + example.replace(hub, f"{str(SHIPPED / 'small')!r}, shape=(16, 16)")

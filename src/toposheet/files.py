@@ -9,6 +9,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from toposheet.errors import UserError
+
 
 def write_file(path: Path, content: str | bytes | memoryview) -> None:
     """Write a file aside, sync it and move it into place: if anything stops that, the file is as it was before."""
@@ -32,8 +34,14 @@ def folder_aside(folder: Path, prefix: str = ".writing-", last: str = "") -> Gen
         folder: Where the files belong; made where it is missing.
         prefix: Of the name of the folder that they are written to.
         last: The file that is moved last, so that all others are there when it is.
+
+    Raises:
+        UserError: there can be no such folder: a file has its name, or this user may not make it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        raise UserError(f"{folder} cannot be a folder to write to: {error.strerror}") from None
     aside = Path(tempfile.mkdtemp(dir=folder, prefix=prefix))
     try:
         yield aside

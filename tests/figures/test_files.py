@@ -82,6 +82,17 @@ def test_pictures_have_300_dots_an_inch_and_pdfs_whole_fonts(figure, tmp_path):
     assert b"/FontFile2" in pdf
 
 
+def test_a_font_of_boxes_has_no_letters(monkeypatch):
+    boxes = [entry for entry in font_manager.fontManager.ttflist if entry.name.startswith("Last Resort")]
+    if not boxes:
+        pytest.skip("this matplotlib brings no font of boxes")
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", boxes)
+    figure = Figure()
+    figure.suptitle("a:日本")
+    make_legible(figure)
+    assert figure.get_suptitle() == r"a:\u65e5\u672c"
+
+
 def test_stimuli_are_named_below_the_figure_of_every_kind_of_file(figure, tmp_path):
     figure.axes[0].set_title("plain")
     figure.axes[0].set_xticks([0], ["a"])

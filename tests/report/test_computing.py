@@ -95,6 +95,13 @@ def test_results_are_read_from_a_folder_as_they_were_written(results, tmp_path):
     assert read.facts == json.loads(json.dumps(results.facts))
 
 
+def test_a_folder_that_lacks_a_table_is_said_to(results, tmp_path):
+    folder.write(results, tmp_path)
+    (tmp_path / "summary.csv").unlink()
+    with pytest.raises(UserError, match=r"lacks summary\.csv of its results: make them anew"):
+        folder.read(tmp_path)
+
+
 def test_a_folder_without_results_is_said_to_have_none(tmp_path):
     with pytest.raises(NotFound, match="holds no results"):
         folder.read(tmp_path)

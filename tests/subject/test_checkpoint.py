@@ -10,6 +10,7 @@ from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 import toposheet as ts
+from toposheet.errors import UserError
 from toposheet.subject import folders
 
 
@@ -53,10 +54,24 @@ def test_saving_again_keeps_what_else_is_in_the_folder(folder, model, topo):
 
 
 @pytest.mark.parametrize("name", ["topography.json", "topography.safetensors"])
-def test_a_folder_without_topography_is_refused(folder, name):
+def test_a_folder_that_lacks_a_part_of_its_topography_is_damaged(folder, name):
     (folder / name).unlink()
-    with pytest.raises(ValueError, match=f"has no {name}"):
+    with pytest.raises(UserError, match=rf"is damaged: it lacks {name}"):
         ts.load(folder)
+
+
+def test_a_folder_without_topography_is_told_how_to_get_one(folder):
+    for name in ("topography.json", "topography.safetensors"):
+        (folder / name).unlink()
+    with pytest.raises(UserError, match=r"has no topography\.json: its model has no sheets; toposheet\.attach gives"):
+        ts.load(folder)
+
+
+def test_a_file_is_no_folder_to_save_to(tmp_path, model, topo):
+    (tmp_path / "mine.csv").write_text("a,b")
+    with pytest.raises(UserError, match=r"mine\.csv cannot be a folder to write to: File exists"):
+        ts.save(tmp_path / "mine.csv", ts.Subject(model, topo))
+    assert (tmp_path / "mine.csv").read_text() == "a,b"
 
 
 def test_a_topography_of_another_width_names_the_tap(folder):

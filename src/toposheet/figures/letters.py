@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 _FONT = "DejaVu Sans"  # comes with matplotlib
+_BOXES = "Last Resort"  # so does a font that has one box for all letters of a script
 
 
 def make_legible(figure: Figure) -> None:
@@ -42,6 +43,8 @@ def _others(letters: Iterable[str]) -> tuple[list[str], set[str]]:
     """Return the names of fonts that have letters, fewest first found, and the letters that none has."""
     left, names = set(letters), []
     for entry in font_manager.fontManager.ttflist:
+        if entry.name.startswith(_BOXES):
+            continue
         if entry.name not in names and (there := left & _letters(entry.fname)):
             names.append(entry.name)
             left -= there

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from toposheet.errors import UserError
 from toposheet.report.against_published import LEDGER, LEDGER_MD
 from toposheet.report.groups import SIDE_BY_SIDE
 from toposheet.report.page import REPORT
@@ -32,6 +33,10 @@ def read(out: str | Path) -> Results:
 
     Raises:
         NotFound: the folder holds none.
-        UserError: a file is damaged; the message names it.
+        UserError: a file is damaged or missing; the message names it.
     """
-    return read_results(Path(out), tables())
+    out = Path(out)
+    results = read_results(out, tables())
+    if missing := [file for file in results.facts.get("rows", {}) if not (out / file).is_file()]:
+        raise UserError(f"{out} lacks {missing[0]} of its results: make them anew")
+    return results

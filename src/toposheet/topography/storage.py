@@ -41,9 +41,11 @@ def read_topography(folder: Path) -> Topography:
     Raises:
         UserError: it is missing or damaged.
     """
-    for name in (DESCRIPTION, PLACES):
-        if not (folder / name).is_file():
-            raise UserError(f"{folder} has no {name}: its model has no sheets; toposheet.attach gives it some")
+    missing = [name for name in (DESCRIPTION, PLACES) if not (folder / name).is_file()]
+    if len(missing) == 2:
+        raise UserError(f"{folder} has no {DESCRIPTION}: its model has no sheets; toposheet.attach gives it some")
+    if missing:
+        raise UserError(f"{folder} is damaged: it lacks {missing[0]}, a part of its topography; copy the folder anew")
     try:
         description = read_description(folder)
         if description["format"] != FORMAT:
