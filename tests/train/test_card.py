@@ -21,3 +21,9 @@ def test_a_card_calls_a_model_a_control_only_where_its_run_never_had_a_strength(
     card = (tmp_path / "README.md").read_text()
     assert ("A topographic language model" in card) == topographic
     assert ("The control of a topographic language model" in card) != topographic
+
+
+def test_a_card_names_corpora_of_which_little_is_known(tmp_path):
+    result = {**read_result(SHIPPED / "small"), "corpora": [{"name": "mine"}]}
+    write_card(tmp_path, recipes.named("tiny"), result, read_snapshots(tmp_path))
+    assert "| mine | – | – | – |" in (tmp_path / "README.md").read_text()

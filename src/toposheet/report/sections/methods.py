@@ -31,7 +31,7 @@ analyses follow TopoLM (Rathi et al., ICLR 2025, arXiv:2410.11516).</p>
 <div class="scroll"><table>
 <tr><th class="left">corpus</th><th class="left">genre</th><th class="left">package</th><th class="left">licence</th><th class="left">source</th></tr>
 {% for corpus in corpora %}
-<tr><td class="left">{{ corpus.name }}</td><td class="wrap">{{ corpus.genre }}</td><td class="left">{{ corpus.package }}</td><td class="wrap">{{ corpus.licence }}</td><td class="wrap">{{ corpus.source }}</td></tr>
+<tr><td class="left">{{ corpus.get("name") or "–" }}</td><td class="wrap">{{ corpus.get("genre") or "–" }}</td><td class="left">{{ corpus.get("package") or "–" }}</td><td class="wrap">{{ corpus.get("licence") or "–" }}</td><td class="wrap">{{ corpus.get("source") or "–" }}</td></tr>
 {% endfor %}
 </table></div>
 {% endif %}
