@@ -133,6 +133,12 @@ def test_models_of_other_shapes_stand_in_one_set_of_maps(subjects, battery):
     assert maps.sel(model="wide", sheet="transformer.h.0.mlp").notnull().sum() == 36 * maps.sizes["fwhm_mm"]
 
 
+def test_two_models_of_one_name_are_refused(subjects, battery):
+    models = [StudiedModel("one", subject) for subject in subjects.values()]
+    with pytest.raises(UserError, match="two models are called 'one': give each a name of its own"):
+        compute(models, battery, settings=FAST)
+
+
 def test_what_is_no_model_is_refused_before_the_first_is_mapped(subjects, battery, tmp_path):
     told = []
     with pytest.raises(UserError):

@@ -16,6 +16,7 @@ from toposheet.cortex.design import SHARED_WORDS
 from toposheet.cortex.maps import comparison_maps, joined_maps, maps_of_models
 from toposheet.cortex.negative_controls import left_out
 from toposheet.cortex.profiles import RESAMPLES
+from toposheet.errors import UserError
 from toposheet.progress import SILENT, Progress
 from toposheet.report.analysis import Analysis
 from toposheet.report.models import StudiedModel
@@ -53,8 +54,8 @@ def compute(
 
     Raises:
         NotFound: there is no such model.
-        UserError: a folder is no model with sheets, what its training left there is damaged, or stimuli and contrasts
-            do not fit.
+        UserError: two models have one name, a folder is no model with sheets, what its training left there is damaged,
+            or stimuli and contrasts do not fit.
 
     Example:
         from toposheet.report import compute, with_control
@@ -65,6 +66,9 @@ def compute(
     for study in battery.studies:
         for contrast in study.contrasts:
             contrast.check(study.stimuli)
+    names = [model.name for model in models]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UserError(f"two models are called {twice!r}: give each a name of its own")
     for model in models:
         _check_folder(model)
     sections = sections_in_order()
