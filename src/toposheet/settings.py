@@ -29,8 +29,12 @@ class Reading:
     pooling: Pooling = "mean"
 
     def __post_init__(self) -> None:
-        if self.pooling not in get_args(Pooling):
-            raise UserError(f"pooling is {self.pooling!r}: it must be one of {', '.join(get_args(Pooling))}")
+        _check_choice("pooling", self.pooling, get_args(Pooling))
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UserError(f"{name} is {value!r}: it must be one of {', '.join(choices)}")
 
 
 READING = Reading()
@@ -74,11 +78,10 @@ class Settings:
             check_fwhm(fwhm)
         check_permutations(self.permutations)
         check_seed(self.seed)
-        check_forming_p(self.forming_p)
+        check_between_0_and_1("forming_p", self.forming_p)
         check_min_size(self.min_size)
-        for name, choices in (("inference", Inference), ("contiguity", Contiguity)):
-            if getattr(self, name) not in get_args(choices):
-                raise UserError(f"{name} is {getattr(self, name)!r}: it must be one of {', '.join(get_args(choices))}")
+        _check_choice("inference", self.inference, get_args(Inference))
+        _check_choice("contiguity", self.contiguity, get_args(Contiguity))
 
     @property
     def readouts(self) -> tuple[float, ...]:
@@ -116,14 +119,18 @@ def check_seed(seed: int) -> None:
         raise UserError(f"seed is {seed}: it must be at least 0")
 
 
-def check_forming_p(forming_p: float) -> None:
-    """Refuse a threshold that is no probability.
+def check_between_0_and_1(name: str, value: float) -> None:
+    """Refuse a probability, or a part of a whole, that is none or all.
+
+    Args:
+        name: What it is called.
+        value: The number.
 
     Raises:
         UserError: it is not between 0 and 1.
     """
-    if not 0 < forming_p < 1:
-        raise UserError(f"forming_p is {forming_p}: it must lie between 0 and 1")
+    if not 0 < value < 1:
+        raise UserError(f"{name} is {value}: it must lie between 0 and 1")
 
 
 def check_min_size(min_size: int) -> None:
@@ -144,16 +151,6 @@ def check_vocabulary(vocabulary: int) -> None:
     """
     if vocabulary < 257:
         raise UserError(f"vocabulary is {vocabulary}: it must hold the 256 bytes and the end-of-text token")
-
-
-def check_validation_fraction(fraction: float) -> None:
-    """Refuse a part that leaves nothing to train on, or nothing to validate with.
-
-    Raises:
-        UserError: it is not between 0 and 1.
-    """
-    if not 0 < fraction < 1:
-        raise UserError(f"validation_fraction is {fraction}: it must lie between 0 and 1")
 
 
 def check_max_samples(max_samples: int) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import matplotlib as mpl
@@ -82,15 +83,18 @@ def test_pictures_have_300_dots_an_inch_and_pdfs_whole_fonts(figure, tmp_path):
     assert b"/FontFile2" in pdf
 
 
+@pytest.mark.usefixtures("font")
 def test_a_font_of_boxes_has_no_letters(monkeypatch):
-    boxes = [entry for entry in font_manager.fontManager.ttflist if entry.name.startswith("Last Resort")]
-    if not boxes:
-        pytest.skip("this matplotlib brings no font of boxes")
-    monkeypatch.setattr(font_manager.fontManager, "ttflist", boxes)
-    figure = Figure()
-    figure.suptitle("a:日本")
-    make_legible(figure)
-    assert figure.get_suptitle() == r"a:\u65e5\u672c"
+    there = font_manager.fontManager.ttflist
+    plain = [entry for entry in there if entry.name == "DejaVu Sans"]
+    (own,) = (entry for entry in there if entry.name == "One Letter")
+    boxes = dataclasses.replace(own, name="Last Resort High-Efficiency")
+    for entry, title in ((own, "a:名"), (boxes, r"a:\u540d")):
+        monkeypatch.setattr(font_manager.fontManager, "ttflist", [*plain, entry])
+        figure = Figure()
+        figure.suptitle("a:名")
+        make_legible(figure)
+        assert figure.get_suptitle() == title
 
 
 def test_stimuli_are_named_below_the_figure_of_every_kind_of_file(figure, tmp_path):

@@ -1,11 +1,29 @@
-"""What the commands that report share: the table on the terminal."""
+"""What the commands that report share: computing in sight of the user, and the table on the terminal."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from toposheet.report import Analysis, StudiedModel
     from toposheet.results import Results
+    from toposheet.settings import Settings
+    from toposheet.stimuli.studies import Battery
+
+
+def analysed(models: Sequence[StudiedModel], battery: Battery, out: Path, settings: Settings) -> Analysis:
+    """Return what `report.compute` finds, with its progress shown, and write its results to a folder."""
+    from toposheet.cache import cache_folder
+    from toposheet.progress import shown
+    from toposheet.report import compute, folder
+
+    with shown("study") as progress:
+        analysis = compute(models, battery, settings=settings, cache=cache_folder(), progress=progress)
+    folder.write(analysis.results, out)
+    return analysis
 
 
 def print_summary(results: Results) -> None:

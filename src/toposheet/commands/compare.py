@@ -34,18 +34,13 @@ def compare(
         settings: How responses are read and analysed.
     """
     check_out(out)
-    from toposheet.cache import cache_folder
-    from toposheet.commands._report import print_left_out
-    from toposheet.progress import shown
-    from toposheet.report import compute, folder, grouped, side_by_side
+    from toposheet.commands._report import analysed, print_left_out
+    from toposheet.report import grouped, side_by_side
 
     first, *others = grouped(models)
     subject = first.open()
     battery = read_battery(stimuli, subject, contrast, options)
-    opened = [replace(first, source=subject), *others]
-    with shown("study") as progress:
-        analysis = compute(opened, battery, settings=settings, cache=cache_folder(), progress=progress)
-    folder.write(analysis.results, out)
+    analysis = analysed([replace(first, source=subject), *others], battery, out, settings)
     found = side_by_side(analysis, seed=settings.seed)
     found.write(out)
     print(found)

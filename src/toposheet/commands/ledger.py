@@ -33,19 +33,14 @@ def ledger(
         settings: How responses are read and analysed.
     """
     check_out(out)
-    from toposheet.cache import cache_folder
-    from toposheet.commands._report import print_left_out
-    from toposheet.progress import shown
-    from toposheet.report import compute, folder, with_control
+    from toposheet.commands._report import analysed, print_left_out
     from toposheet.report import ledger as against_published
+    from toposheet.report import with_control
     from toposheet.subject import load
 
     subject = load(model)
     battery = read_battery(stimuli, subject, (), StimulusOptions(data=data), pairs)
-    models = with_control(subject, control)
-    with shown("study") as progress:
-        analysis = compute(models, battery, settings=settings, cache=cache_folder(), progress=progress)
-    folder.write(analysis.results, out)
+    analysis = analysed(with_control(subject, control), battery, out, settings)
     found = against_published(analysis)
     page = found.write(out)
     print(found)

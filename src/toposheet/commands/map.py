@@ -29,18 +29,13 @@ def map_contrasts(
         settings: How responses are read and analysed.
     """
     check_out(out)
-    from toposheet.cache import cache_folder
-    from toposheet.commands._report import print_summary
-    from toposheet.progress import shown
-    from toposheet.report import StudiedModel, compute, folder, write_figures
+    from toposheet.commands._report import analysed, print_summary
+    from toposheet.report import StudiedModel, write_figures
     from toposheet.subject import load
 
     subject = load(model)
     battery = read_study(stimuli, subject, contrast, options)
-    models = [StudiedModel(subject.name, subject)]
-    with shown("study") as progress:
-        analysis = compute(models, battery, settings=settings, cache=cache_folder(), progress=progress)
-    folder.write(analysis.results, out)
+    analysis = analysed([StudiedModel(subject.name, subject)], battery, out, settings)
     write_figures(analysis, out)
     print_summary(analysis.results)
     print(f"\nThe maps: {out.resolve()} (summary.csv, statistics.csv, maps.nc, clusters.csv, figures)")

@@ -35,18 +35,13 @@ def report(
         settings: How responses are read and analysed.
     """
     check_out(out)
-    from toposheet.cache import cache_folder
-    from toposheet.commands._report import print_summary
-    from toposheet.progress import shown
-    from toposheet.report import compute, folder, with_control, write_report
+    from toposheet.commands._report import analysed, print_summary
+    from toposheet.report import with_control, write_report
     from toposheet.subject import load
 
     subject = load(model)
     battery = read_battery(stimuli, subject, contrast, options, pairs)
-    models = with_control(subject, control)
-    with shown("study") as progress:
-        analysis = compute(models, battery, settings=settings, cache=cache_folder(), progress=progress)
-    folder.write(analysis.results, out)
+    analysis = analysed(with_control(subject, control), battery, out, settings)
     page = write_report(analysis, out)
     print_summary(analysis.results)
     print(f"\nThe report: {page.resolve()}")

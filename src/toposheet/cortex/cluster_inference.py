@@ -12,7 +12,7 @@ from toposheet.cortex.draws import DRAWS_AT_ONCE
 from toposheet.cortex.layout import TapLayout
 from toposheet.errors import UserError
 from toposheet.results import Table
-from toposheet.settings import check_forming_p, check_permutations
+from toposheet.settings import check_between_0_and_1, check_permutations
 from toposheet.stats import (
     cluster_masses,
     clusters,
@@ -72,7 +72,7 @@ def selective_clusters(
     check_permutations(permutations)
     if inference not in ("mass", "tfce"):
         raise UserError(f"inference is {inference!r}: it must be 'mass' or 'tfce'")
-    check_forming_p(forming_p)
+    check_between_0_and_1("forming_p", forming_p)
     x, taps, t = comparison.x, comparison.layouts, comparison.t.values
     labels = comparison.shuffled_labels(permutations, np.random.default_rng(seed))
     threshold = float(scipy_stats.t.isf(forming_p / 2, len(x) - 2))

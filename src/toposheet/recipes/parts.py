@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 import tyro
 
 from toposheet.errors import UserError
-from toposheet.settings import Metric, check_max_samples, check_validation_fraction, check_vocabulary
+from toposheet.settings import Metric, check_between_0_and_1, check_max_samples, check_vocabulary
 from toposheet.topography.objectives import OBJECTIVES
 
 Schedule = Literal["constant", "linear", "cosine"]
@@ -207,7 +207,7 @@ class Bookkeeping:
 
     def __post_init__(self) -> None:
         check_counts(self, ("validation_blocks", "validate_every", "checkpoint_every", "snapshot_every"))
-        check_validation_fraction(self.validation_fraction)
+        check_between_0_and_1("validation_fraction", self.validation_fraction)
 
 
 def check_counts(part: Any, fields: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from toposheet.errors import UserError
 from toposheet.fields import differences
 from toposheet.files import write_file
-from toposheet.settings import check_validation_fraction, check_vocabulary
+from toposheet.settings import check_between_0_and_1, check_vocabulary
 from toposheet.text.documents import SOURCES, TRAIN, File, Piece, default_tokenizer, read_documents
 from toposheet.text.shards import SPLITS
 from toposheet.text.split import is_held_out
@@ -63,7 +63,7 @@ class Preparation:
             )
         if self.vocabulary is not None:
             check_vocabulary(self.vocabulary)
-        check_validation_fraction(self.validation_fraction)
+        check_between_0_and_1("validation_fraction", self.validation_fraction)
         if not 0 <= self.seed < 2**64:
             raise UserError(f"seed is {self.seed}: it must be a number of at least 0")
 
