@@ -43,12 +43,12 @@ def noise(topo: Topography, tokens: int, dtype: torch.dtype = torch.float32) -> 
 
 def tables(topo: Topography) -> dict[str, tuple[Tensor, Tensor]]:
     """Return the units of every window and the nearness of their cells: built once, for the textbook loop too."""
-    found = {}
+    networks = {}
     for name, sheet in topo.sheets.items():
         table = Neighborhoods.of(sheet, RADIUS)
         units, nearness = torch.from_numpy(table.units.copy()), torch.from_numpy(table.nearness).float()
-        found[name] = units.to(device()), nearness.to(device())
-    return found
+        networks[name] = units.to(device()), nearness.to(device())
+    return networks
 
 
 def textbook_loss(

@@ -95,8 +95,8 @@ def measure() -> list[dict[str, Any]]:
             (demo.control(), "bare PyTorch", 1.05), (demo, "strength 0", 1.10), (whole, "strength 0", None)
         ]  # fmt: skip
     else:
-        some = named("paper", name="paper, 8,192 tokens correlated", max_samples=8192)
-        comparisons = [(named("paper"), "strength 0", 1.02), (some, "strength 0", None)]
+        sampled = named("paper", name="paper, 8,192 tokens correlated", max_samples=8192)
+        comparisons = [(named("paper"), "strength 0", 1.02), (sampled, "strength 0", None)]
         comparisons += [(named("fast"), "strength 0", None)]
     rows = []
     for recipe, beside, bar in comparisons:

@@ -259,8 +259,8 @@ def test_what_a_model_cannot_read_or_answer_is_refused_and_nothing_is_written(
 ):
     if what == "nan weights":
         model.transformer.h[1].mlp.c_proj.weight.data[3, 5] = float("nan")
-    own = None if what == "no tokenizer" else tokenizer
-    ts.save(tmp_path / "model", ts.Subject(model, topo, own))
+    tokenizer_or_none = None if what == "no tokenizer" else tokenizer
+    ts.save(tmp_path / "model", ts.Subject(model, topo, tokenizer_or_none))
     if what == "a long text":
         with sentences.open("a") as file:
             file.write(f"{'river ' * 60},S\n")

@@ -41,10 +41,16 @@ def test_the_summary_has_a_row_for_each_model_contrast_tap_and_readout(out):
     summary = pd.read_csv(out / "summary.csv", keep_default_na=False)
     assert ", ".join(summary.columns) == CONTRACT
     assert set(summary["model"]) == {"topographic", "control"}
-    of_interest = ["sentence:nonword", "noun:verb", "words noun:verb", "concrete noun:verb", "abstract noun:verb"]
-    of_interest += ["concrete:abstract", "pairs noun:verb"]
+    contrasts = [
+        "sentence:nonword",
+        "noun:verb",
+        "words noun:verb",
+        "concrete noun:verb",
+        "abstract noun:verb",
+    ]
+    contrasts += ["concrete:abstract", "pairs noun:verb"]
     controls = ["", "random-labels", "word-frequency", "length"]
-    names = [(contrast, control) for contrast in of_interest for control in controls]
+    names = [(contrast, control) for contrast in contrasts for control in controls]
     assert list(dict.fromkeys(zip(summary["contrast"], summary["negative_control"], strict=True))) == names
     assert len(summary) == 2 * 28 * 4 * 2
     assert not summary.duplicated(["model", "contrast", "negative_control", "tap", "fwhm_mm"]).any()
@@ -101,14 +107,14 @@ def test_every_contrast_of_interest_has_one_figure_of_raw_maps_and_readouts_and_
     models = [StudiedModel(name, out / name) for name in ("topographic", "control")]
     analysis = Analysis(folder.read(out), models)
     pictures = [picture for shown in write_figures(analysis, tmp_path).values() for picture in shown]
-    of_maps = {name: figure for name, figure in drawn.items() if name.startswith("map-")}
+    map_figures = {name: figure for name, figure in drawn.items() if name.startswith("map-")}
     names = ["sentence-nonword", "noun-verb", "words-noun-verb", "concrete-noun-verb-and-abstract-noun-verb"]
     names += ["concrete-abstract", "pairs-noun-verb", "sentence-nonword-random-labels"]
-    assert list(of_maps) == [f"map-{name}" for name in names]
-    for name, figure in of_maps.items():
+    assert list(map_figures) == [f"map-{name}" for name in names]
+    for name, figure in map_figures.items():
         n_maps = sum(bool(axes.images) for axes in figure.axes)
         assert n_maps == 2 * 4 * 2 * (2 if "and" in name.split("-") else 1)  # models, taps, readouts, contrasts
-    texts = of_maps["map-concrete-noun-verb-and-abstract-noun-verb"].texts
+    texts = map_figures["map-concrete-noun-verb-and-abstract-noun-verb"].texts
     texts = [text.get_text().replace("\n", " ") for text in texts]
     panels = [f"{model}, {kind} noun:verb" for model in ("topographic", "control") for kind in ("concrete", "abstract")]
     assert [text for text in texts if text in panels] == panels
@@ -205,8 +211,8 @@ def test_expectations_are_computed_from_the_files(out):
     assert spatial.value == result["validation_spatial_loss"]
     assert spatial.holds == (spatial.value < 0.1)
     summary = pd.read_csv(out / "summary.csv", keep_default_na=False)
-    of_map = "model == 'topographic' and contrast == 'noun:verb' and negative_control == '' and fwhm_mm == 0"
-    z = summary.query(of_map)["z"].astype(float)
+    noun_verb = "model == 'topographic' and contrast == 'noun:verb' and negative_control == '' and fwhm_mm == 0"
+    z = summary.query(noun_verb)["z"].astype(float)
     noun_verb = checks["topographic: Moran's I of noun:verb, null sd above the place-null, median over taps"]
     assert noun_verb.value == pytest.approx(np.median(z))
 

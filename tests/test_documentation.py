@@ -34,9 +34,9 @@ def test_every_name_that_a_page_gives_is_there(page):
 
 def test_every_public_analysis_is_named_by_a_page():
     pages = "".join((Path(__file__).parents[1] / page).read_text() for page in ("README.md", "docs/analyses.md"))
-    of_cortex = [name for name in ts.__all__ if getattr(ts, name).__module__.startswith("toposheet.cortex")]
-    assert len(of_cortex) > 10
-    assert [name for name in of_cortex if not re.search(rf"\b{name}\b", pages)] == []
+    cortex_names = [name for name in ts.__all__ if getattr(ts, name).__module__.startswith("toposheet.cortex")]
+    assert len(cortex_names) > 10
+    assert [name for name in cortex_names if not re.search(rf"\b{name}\b", pages)] == []
 
 
 def test_every_public_name_stands_in_an_example_of_the_page_of_python():

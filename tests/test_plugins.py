@@ -38,7 +38,7 @@ ts.register("report section", "units", Section(
     view=lambda page: {"n": page.results[UNITS]["n"].sum()},
     drawings=lambda page: [Drawing("units", "Units", "How many units there are.", Figure(figsize=(1, 1)))],
     tables=(UNITS,),
-    of_comparison=lambda comparison, settings: {
+    comparison_tables=lambda comparison, settings: {
         UNITS: UNITS.frame([{"contrast": comparison.name, "n": comparison.responses.sizes["unit"]}])
     },
 ))

@@ -101,15 +101,15 @@ def test_one_has_maps_of_language_and_the_other_has_none():
     stimuli = ts.read_stimuli(SHIPPED / "small" / "stimuli.csv")
     assert stimuli.equals(ts.read_stimuli(SHIPPED / "small-control" / "stimuli.csv"))
     language = stimuli[stimuli["condition"].isin(["sentence", "nonword"])]
-    found = {}
+    measured = {}
     for name in NAMES:
         responses = ts.respond(ts.load(name), language)
-        found[name] = ts.map_statistics(ts.Comparison(responses, "sentence", "nonword"), fwhm_mm=(0.0,))
-    assert len(found["small"]) == len(found["small-control"]) == 10
-    assert found["small"]["z"].median() > 10
-    assert abs(found["small-control"]["z"].median()) < 3
-    assert found["small"]["cross_half_i"].median() > 0.5
-    assert found["small"]["significant_fraction"].mean() > 0.5
+        measured[name] = ts.map_statistics(ts.Comparison(responses, "sentence", "nonword"), fwhm_mm=(0.0,))
+    assert len(measured["small"]) == len(measured["small-control"]) == 10
+    assert measured["small"]["z"].median() > 10
+    assert abs(measured["small-control"]["z"].median()) < 3
+    assert measured["small"]["cross_half_i"].median() > 0.5
+    assert measured["small"]["significant_fraction"].mean() > 0.5
 
 
 def test_what_watched_them_learn_begins_before_the_first_update():

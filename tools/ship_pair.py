@@ -79,8 +79,8 @@ def ship(run: Path, text: RunText, box: Path, stimuli: pd.DataFrame) -> None:
 
     done = result["updates"]
     shutil.copy(run / SNAPSHOTS.file, box / SNAPSHOTS.file)
-    of_snapshots = snapshot_stimuli(text, recipe)
-    Snapshots(box, done - 1, stored, of_snapshots, recipe, write=True).take(done)
+    snapshot_texts = snapshot_stimuli(text, recipe)
+    Snapshots(box, done - 1, stored, snapshot_texts, recipe, write=True).take(done)
     shutil.rmtree(box / "snapshots")
     write_recipe(box / RECIPE_FILE, recipe)
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -97,10 +97,10 @@ def main(packages: Path, text: Path, runs: Path) -> None:
     if len(set(ended.values())) > 1:
         raise ValueError(f"the runs did not end at the same update: {ended}")
     recipe = read_recipe(runs / NAMES[0] / RECIPE_FILE)
-    of_runs = read_text(text, read_manifest(text), recipe)
-    stimuli = stimuli_to_pass_on(packages, recipe, token_counter(of_runs.tokenizer))
+    run_text = read_text(text, read_manifest(text), recipe)
+    stimuli = stimuli_to_pass_on(packages, recipe, token_counter(run_text.tokenizer))
     for name in NAMES:
-        ship(runs / name, of_runs, SHIPPED / name, stimuli)
+        ship(runs / name, run_text, SHIPPED / name, stimuli)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from toposheet.cortex.layout import ALL_TAPS
-from toposheet.cortex.summary import of_interest
+from toposheet.cortex.summary import without_negative_controls
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
 from toposheet.report import Analysis, Check, StudiedModel, compute, folder, write_report
@@ -26,8 +26,8 @@ from toposheet.stimuli.studies import CONTRASTS, builtin_stimuli, synthetic_batt
 from toposheet.stimuli.table import STIMULI_FILE, read_stimuli
 from toposheet.subject import read_tokenizer, token_counter
 from toposheet.train.batches import prepare_builtin
-from toposheet.train.claims import claim, stopping_with
 from toposheet.train.loop import train
+from toposheet.train.preconditions import refuse_other_run, stopping_with
 from toposheet.train.result import RESULT, read_result
 
 LANGUAGE = "sentence:nonword"
@@ -68,9 +68,9 @@ def run(
     settings = Settings(permutations=permutations, seed=recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
 
-    claim(folders["topographic"], recipe)
+    refuse_other_run(folders["topographic"], recipe)
     if recipe.optimisation.patience is None:  # else the first run decides when the second stops
-        claim(folders["control"], recipe.control())
+        refuse_other_run(folders["control"], recipe.control())
 
     say("1/5 text: corpus, tokenizer, tokens")
     prepare_builtin(text, recipe)
@@ -82,7 +82,7 @@ def run(
     if not stimuli["condition"].value_counts().eq(per_condition).all() or stimuli.empty:
         write_file(stimuli_file, builtin_stimuli(reader, per_condition).to_csv(index=False))
         stimuli = read_stimuli(stimuli_file)
-    battery = synthetic_battery(replace(reader, own=stimuli), per_condition)
+    battery = synthetic_battery(replace(reader, shipped=stimuli), per_condition)
 
     say("3/5 training: the topographic model and its control")
     train(recipe, text, folders["topographic"], on_other_machine=True)
@@ -111,8 +111,10 @@ def expectations(results: Results, trained: Mapping[str, Any]) -> list[Check]:
         results: Of the two models `topographic` and `control`.
         trained: What the training of each came to.
     """
-    summary = of_interest(results[SUMMARY_OF_MODELS]).query("fwhm_mm == 0")
-    statistics = of_interest(results[STATISTICS_OF_MODELS]).query("fwhm_mm == 0 and model == 'topographic'")
+    summary = without_negative_controls(results[SUMMARY_OF_MODELS]).query("fwhm_mm == 0")
+    statistics = without_negative_controls(results[STATISTICS_OF_MODELS]).query(
+        "fwhm_mm == 0 and model == 'topographic'"
+    )
     checks = []
 
     def check(claim: str, value: float, sign: str, bound: float) -> None:
@@ -136,8 +138,8 @@ def expectations(results: Results, trained: Mapping[str, Any]) -> list[Check]:
         0.5,
     )
     check(f"topographic: fraction of all units significant in {LANGUAGE}", _fraction(language), "≥", 0.5)
-    of_language = statistics[(statistics["contrast"] == LANGUAGE) & (statistics["tap"] == ALL_TAPS)]
-    by_chance = of_language.set_index("statistic")["label_null_mean"]["significant_fraction"]
+    language_rows = statistics[(statistics["contrast"] == LANGUAGE) & (statistics["tap"] == ALL_TAPS)]
+    by_chance = language_rows.set_index("statistic")["label_null_mean"]["significant_fraction"]
     check("topographic: the same with the labels shuffled, mean of all draws and taps", float(by_chance), "≤", 0.01)
     ratio = trained["topographic"]["validation_task_loss"] / trained["control"]["validation_task_loss"]
     check("task loss, topographic over control", ratio, "≤", 1.10)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     """Return one `field: there, asked for` line for each field that differs.
 
     Args:
-        there: The values that are stored.
+        stored: The values that are stored.
         asked: The values that are asked for. A field that one of the two lacks is None there.
     """
-    names = dict.fromkeys((*there, *asked))
-    return [f"{n}: {there.get(n)}, {asked.get(n)}" for n in names if there.get(n) != asked.get(n)]
+    names = dict.fromkeys((*stored, *asked))
+    return [f"{n}: {stored.get(n)}, {asked.get(n)}" for n in names if stored.get(n) != asked.get(n)]

@@ -115,8 +115,8 @@ class Registry(Generic[Entry]):
         if self._listed is None:
             spec = find_spec(self._package)
             assert spec is not None, f"{self._package} is no package"
-            found = pkgutil.iter_modules(spec.submodule_search_locations)
-            names = [module.name for module in found if not module.name.startswith("_")]
+            modules = pkgutil.iter_modules(spec.submodule_search_locations)
+            names = [module.name for module in modules if not module.name.startswith("_")]
             self._listed = sorted(name.replace("_", "-") if self._hyphens else name for name in names)
         return self._listed
 

@@ -84,9 +84,9 @@ def test_the_loss_and_its_gradient_are_those_of_its_own_logits(network, family, 
     gradients = {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
     network.zero_grad()
     logits = network(input_ids=blocks[:, :-1]).logits
-    own = functional.cross_entropy(logits.flatten(0, 1), blocks[:, 1:].flatten())
-    own.backward()
-    assert loss.item() == pytest.approx(own.item(), rel=1e-5)
+    model_loss = functional.cross_entropy(logits.flatten(0, 1), blocks[:, 1:].flatten())
+    model_loss.backward()
+    assert loss.item() == pytest.approx(model_loss.item(), rel=1e-5)
     for name, p in network.named_parameters():
         if p.grad is not None:
             scale = p.grad.abs().max().item()

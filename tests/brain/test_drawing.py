@@ -43,9 +43,9 @@ def test_vertices_without_data_are_grey_with_dark_sulci_and_others_coloured_by_s
     values = np.where(np.abs(front) < 40, 0, front)
     figure = draw_surface_map(SurfaceMap(values, "right", space))
     lateral, _, bar = figure.axes
-    colours, of_faces = lateral.collections[0]._facecolor3d, values[mesh.faces]
-    data, neither = (of_faces != 0).all(axis=1), (of_faces == 0).all(axis=1)
-    expected = colormaps["RdBu_r"](Normalize(*bar.get_ylim())(of_faces[data].mean(axis=1)))
+    colours, face_values = lateral.collections[0]._facecolor3d, values[mesh.faces]
+    data, neither = (face_values != 0).all(axis=1), (face_values == 0).all(axis=1)
+    expected = colormaps["RdBu_r"](Normalize(*bar.get_ylim())(face_values[data].mean(axis=1)))
     np.testing.assert_allclose(colours[data], expected)
     red, green, blue, _ = colours.T
     np.testing.assert_allclose(red[neither], green[neither])

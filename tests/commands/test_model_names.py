@@ -41,9 +41,9 @@ def test_maps_and_reports_have_the_same_tables_whatever_the_model_is_called(ran,
             pd.testing.assert_frame_equal(table, plain[file])
         assert list(json.loads((tmp_path / f"of-{name}" / "analysis.json").read_text())["models"]) == [name]
         if command == "report":
-            own = (tmp_path / f"of-{name}" / "report.html").read_text()
-            assert f">{name}</td>" in own
-            assert own.count("<figure>") == page.count("<figure>")
+            single_page = (tmp_path / f"of-{name}" / "report.html").read_text()
+            assert f">{name}</td>" in single_page
+            assert single_page.count("<figure>") == page.count("<figure>")
 
 
 def test_models_are_compared_whatever_they_are_called(ran, tmp_path, models, sentences):

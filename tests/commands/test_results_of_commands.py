@@ -21,10 +21,10 @@ def test_figures_name_the_file_of_their_stimuli(ran, tmp_path, folder, sentences
     made = tmp_path / "made.csv"
     pd.read_csv(sentences).assign(synthetic=True).to_csv(made, index=False)
     for stimuli, note in ((sentences, "sentences.csv"), (made, "made.csv, synthetic")):
-        of_stimuli = ["--stimuli", stimuli, "--contrast", "S:N", "--out", tmp_path / "out"]
+        options = ["--stimuli", stimuli, "--contrast", "S:N", "--out", tmp_path / "out"]
         for command in (["map", "--permutations", "5"], ["localize"], ["compare", "--permutations", "5"]):
             notes.clear()
-            ran(command[0], folder, *command[1:], *of_stimuli)
+            ran(command[0], folder, *command[1:], *options)
             assert set(notes) == {note}
 
 

@@ -34,8 +34,8 @@ def responses(topo, effect=0.0, smooth=0.0, n=40, seed=0):
 
 def to_stimuli(topo, values, conditions, **columns):
     """Values (stimuli, units) as responses to stimuli with these conditions."""
-    of_stimuli = {name: ("stimulus", column) for name, column in {"condition": conditions, **columns}.items()}
-    coordinates = {**of_stimuli, **topo.unit_coordinates()}
+    stimulus_columns = {name: ("stimulus", column) for name, column in {"condition": conditions, **columns}.items()}
+    coordinates = {**stimulus_columns, **topo.unit_coordinates()}
     return xr.DataArray(np.asarray(values, np.float32), dims=("stimulus", "unit"), coords=coordinates)
 
 
@@ -72,11 +72,11 @@ def localizer(topo, effect=3.0, n=24):
     return network_responses(topo, ["sentence", "nonword"] * n, {"sentence": effect, "nonword": 0.0})
 
 
-def of_language(data, **options):
+def language_comparison(data, **options):
     """The comparison that a language localizer makes."""
     return ts.Comparison(data, "sentence", "nonword", **options)
 
 
-def overlap(found, planted):
+def overlap(result, planted):
     """The share of units in both of those in either."""
-    return (found & planted).sum() / (found | planted).sum()
+    return (result & planted).sum() / (result | planted).sum()

@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 from scipy import stats
-from tests.cortex.planted import SIDE, compared, localizer, of_language, overlap, patch
+from tests.cortex.planted import SIDE, compared, language_comparison, localizer, overlap, patch
 
 import toposheet as ts
-from toposheet.cortex import clustering_of_network
+from toposheet.cortex import selective_unit_clustering
 from toposheet.stats import gaussian_readout, shuffled_labels
 
 
 def test_clusters_are_the_planted_ones_in_order_of_taps(topo):
-    clusters = ts.grow_clusters(of_language(localizer(topo)))
+    clusters = ts.grow_clusters(language_comparison(localizer(topo)))
     assert clusters.max() == 2
     planted, first = patch(topo), topo.unit_coordinates()["tap"][1] == "tap0"
     assert overlap(clusters.values == 1, planted & first) > 0.8
@@ -17,16 +17,16 @@ def test_clusters_are_the_planted_ones_in_order_of_taps(topo):
 
 
 def test_clusters_of_a_localizer_are_those_of_its_mask(topo):
-    comparison = of_language(localizer(topo))
+    comparison = language_comparison(localizer(topo))
     for few, many in (({"percent": 5.0}, {"percent": 25.0}), ({"q": 1e-9}, {"q": 0.2})):
         masks = [ts.localize(comparison, **options) for options in (few, many)]
         clusters = [ts.grow_clusters(mask, min_size=1).values > 0 for mask in masks]
         for mask, cluster in zip(masks, clusters, strict=True):
             np.testing.assert_array_equal(cluster, mask["mask"])
         assert clusters[0].sum() < clusters[1].sum()
-    of_size = ts.grow_clusters(ts.localize(comparison, percent=25.0), min_size=10)
-    assert np.bincount(of_size.values)[1:].min() >= 10
-    assert (of_size.values > 0).sum() < 72
+    large = ts.grow_clusters(ts.localize(comparison, percent=25.0), min_size=10)
+    assert np.bincount(large.values)[1:].min() >= 10
+    assert (large.values > 0).sum() < 72
 
 
 def test_units_that_prefer_the_other_condition_are_in_no_cluster(topo):
@@ -34,7 +34,7 @@ def test_units_that_prefer_the_other_condition_are_in_no_cluster(topo):
 
 
 def test_a_network_at_random_places_is_not_clustered_where_the_planted_one_is(topo):
-    planted = clustering_of_network(of_language(localizer(topo))).set_index("statistic")
+    planted = selective_unit_clustering(language_comparison(localizer(topo))).set_index("statistic")
     assert planted.loc["clusters", "value"] == 2
     assert planted.loc["largest_cluster", "value"] == pytest.approx((25 + 20) / 2, abs=2)
     assert planted.loc["mask_morans_i", "value"] > 0.6
@@ -42,18 +42,18 @@ def test_a_network_at_random_places_is_not_clustered_where_the_planted_one_is(to
     scattered = localizer(topo)
     rng = np.random.default_rng(2)
     for tap in ("tap0", "tap1"):
-        own = np.flatnonzero(scattered["tap"].values == tap)
-        scattered.values[:, own] = scattered.values[:, rng.permutation(own)]
-    found = clustering_of_network(of_language(scattered)).set_index("statistic")
-    assert found.loc["mask_morans_i", "p"] > 0.05
-    assert found.loc["largest_cluster", "null_mean"] == pytest.approx(
+        members = np.flatnonzero(scattered["tap"].values == tap)
+        scattered.values[:, members] = scattered.values[:, rng.permutation(members)]
+    result = selective_unit_clustering(language_comparison(scattered)).set_index("statistic")
+    assert result.loc["mask_morans_i", "p"] > 0.05
+    assert result.loc["largest_cluster", "null_mean"] == pytest.approx(
         planted.loc["largest_cluster", "null_mean"], rel=0.2
     )
 
 
 @pytest.mark.parametrize("inference", ["mass", "tfce"])
 def test_selective_clusters_are_the_planted_ones_and_survive_correction(topo, inference):
-    table, units = ts.selective_clusters(of_language(localizer(topo)), inference=inference)
+    table, units = ts.selective_clusters(language_comparison(localizer(topo)), inference=inference)
     real = table[table["p"] < 0.05]
     assert len(real) == 2
     assert (real["p"] == 0.01).all()
@@ -71,7 +71,7 @@ def test_cluster_inference_agrees_with_mne(topo):
     from tests.stats.test_clusters import adjacency
 
     data = localizer(topo, effect=0.5, n=12)
-    comparison = of_language(data)
+    comparison = language_comparison(data)
     table, _ = ts.selective_clusters(comparison, permutations=99, forming_p=0.02)
     order = np.lexsort((data["x"], data["y"], data["tap"]))
     x = data.values[:, order].astype(float)
@@ -103,9 +103,9 @@ def test_smooth_noise_makes_no_selective_cluster(topo):
     data = localizer(topo, effect=0.0)
     grids = gaussian_readout(rng.normal(size=(48, 2, SIDE, SIDE)), 5.0)
     for i, tap in enumerate(("tap0", "tap1")):
-        own = data["tap"].values == tap
-        data.values[:, own] = grids[:, i][:, data["y"].values[own], data["x"].values[own]]
-    comparison = of_language(data)
+        members = data["tap"].values == tap
+        data.values[:, members] = grids[:, i][:, data["y"].values[members], data["x"].values[members]]
+    comparison = language_comparison(data)
     assert (ts.map_statistics(comparison, fwhm_mm=(0.0,))["morans_i"] > 0.7).all()
     table, _ = ts.selective_clusters(comparison, forming_p=0.05)
     assert (table["p"] > 0.05).all()
@@ -114,7 +114,7 @@ def test_smooth_noise_makes_no_selective_cluster(topo):
 def test_units_that_do_not_vary_but_differ_break_nothing(topo):
     data = localizer(topo)
     data.values[:, 5] = (data["condition"] == "sentence").astype(float)
-    comparison = of_language(data)
+    comparison = language_comparison(data)
     for inference in ("mass", "tfce"):
         table, _ = ts.selective_clusters(comparison, permutations=9, inference=inference)
         assert np.isfinite(table["p"].astype(float)).all()
@@ -129,10 +129,10 @@ def test_clusters_are_those_of_the_readout_of_the_comparison_and_say_which():
     assert (table["fwhm_mm"] == 1.0).all()
     np.testing.assert_array_equal(units["t"], seen.t)
     for _, row in table.iterrows():
-        own = units["cluster"].values == row["cluster"]
-        assert row["n_units"] == own.sum()
-        assert row["mass"] == pytest.approx(seen.t.values[own].sum(), rel=1e-6)
-        assert abs(row["peak_t"]) == pytest.approx(np.abs(seen.t.values[own]).max())
+        members = units["cluster"].values == row["cluster"]
+        assert row["n_units"] == members.sum()
+        assert row["mass"] == pytest.approx(seen.t.values[members].sum(), rel=1e-6)
+        assert abs(row["peak_t"]) == pytest.approx(np.abs(seen.t.values[members]).max())
         peak = (units["tap"] == row["tap"]) & (units["y"] == row["y"]) & (units["x"] == row["x"])
         assert units["t"].values[peak.values].item() == pytest.approx(row["peak_t"])
 

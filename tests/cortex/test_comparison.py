@@ -27,10 +27,10 @@ def shuffled(comparison, permutations):
 
 
 def assert_same(one, other):
-    of_one, of_other = values_of(one), values_of(other)
-    assert of_one.keys() == of_other.keys()
-    for name, values in of_one.items():
-        np.testing.assert_array_equal(values, of_other[name], err_msg=name)
+    first_values, second_values = values_of(one), values_of(other)
+    assert first_values.keys() == second_values.keys()
+    for name, values in first_values.items():
+        np.testing.assert_array_equal(values, second_values[name], err_msg=name)
 
 
 def test_t_p_and_d_are_those_of_scipy_and_q_is_over_all_taps_jointly():
@@ -54,10 +54,10 @@ def test_t_is_positive_where_a_is_larger_and_lies_on_the_map_where_it_was_plante
 
 def test_a_planted_patch_is_found_where_it_is():
     comparison = compared(effect=1.5)
-    found = cortex().to_grid(comparison.q)["tap0"].values < 0.05
+    result = cortex().to_grid(comparison.q)["tap0"].values < 0.05
     patch = np.zeros((SIDE, SIDE), bool)
     patch[2:8, 3:9] = True
-    assert (found & patch).sum() / (found | patch).sum() > 0.8
+    assert (result & patch).sum() / (result | patch).sum() > 0.8
 
 
 def test_masks_follow_the_labels():
@@ -226,6 +226,6 @@ def test_conditions_may_be_numbers_and_texts_without_a_condition_are_in_none():
     assert_same(
         ts.Comparison(data.assign_coords(condition=("stimulus", numbers)), "0", "7"), ts.Comparison(data, "a", "b")
     )
-    some = np.where(np.arange(len(numbers)) < 4, None, data["condition"].values)
+    with_gaps = np.where(np.arange(len(numbers)) < 4, None, data["condition"].values)
     with pytest.raises(ValueError, match=r"no condition 'typo'; the conditions are: (nan|None), a, b"):
-        ts.Comparison(data.assign_coords(condition=("stimulus", some)), "a", "typo")
+        ts.Comparison(data.assign_coords(condition=("stimulus", with_gaps)), "a", "typo")

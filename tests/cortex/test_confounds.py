@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from tests.cortex.planted import localizer, network_responses, of_language
+from tests.cortex.planted import language_comparison, localizer, network_responses
 
 import toposheet as ts
 
@@ -12,13 +12,13 @@ def test_confounds_are_taken_out_of_responses(topo):
     n_tokens = np.where(data["condition"] == "sentence", 9.0, 4.0) + rng.normal(size=48)
     data = data.assign_coords(text=("stimulus", texts), n_tokens=("stimulus", n_tokens))
     data.values[:] += n_tokens[:, None]
-    assert abs(of_language(data).t).median() > 5
-    assert abs(of_language(data, confounds=["tokens"]).t).median() < 1.5
-    assert of_language(data, confounds=[]).responses.equals(data)
+    assert abs(language_comparison(data).t).median() > 5
+    assert abs(language_comparison(data, confounds=["tokens"]).t).median() < 1.5
+    assert language_comparison(data, confounds=[]).responses.equals(data)
     with pytest.raises(ValueError, match="no confound 'colour'; there are: length, frequency, tokens"):
-        of_language(data, confounds=["colour"])
+        language_comparison(data, confounds=["colour"])
     with pytest.raises(ValueError, match="no numbers"):
-        of_language(data, confounds=["text"])
+        language_comparison(data, confounds=["text"])
 
 
 def test_a_third_condition_is_no_confound(topo):
@@ -39,7 +39,7 @@ def test_t_without_confounds_is_that_of_the_regression_where_they_are_balanced(t
     confounds = np.repeat(rng.normal(size=(24, 2)), 2, axis=0)  # the same in both conditions
     data.values[:] += confounds @ rng.normal(size=(2, data.sizes["unit"]))
     data = data.assign_coords(one=("stimulus", confounds[:, 0]), two=("stimulus", confounds[:, 1]))
-    t = of_language(data, confounds=["one", "two"]).t.values
+    t = language_comparison(data, confounds=["one", "two"]).t.values
     even = (np.arange(48) // 2 % 2 == 0)[:, None]  # of each condition; halves have slopes of their own
     design = [data["condition"].values[:, None] == "sentence", even, confounds * even, confounds * ~even]
     design = sm.add_constant(np.column_stack(design).astype(float))
@@ -50,12 +50,12 @@ def test_t_without_confounds_is_that_of_the_regression_where_they_are_balanced(t
 def test_few_texts_a_confound_are_refused(topo):
     data = localizer(topo).assign_coords({f"c{i}": ("stimulus", np.arange(48.0) ** i) for i in range(3)})
     with pytest.raises(ValueError, match="3 confounds and 48 texts: take out one confound for 20 texts at most"):
-        of_language(data, confounds=["c0", "c1", "c2"])
+        language_comparison(data, confounds=["c0", "c1", "c2"])
 
 
 def test_a_confound_named_twice_is_one(topo):
     data = localizer(topo).assign_coords(level=("stimulus", np.random.default_rng(0).normal(size=48)))
-    once, twice = (of_language(data, confounds=["level"] * n) for n in (1, 2))
+    once, twice = (language_comparison(data, confounds=["level"] * n) for n in (1, 2))
     np.testing.assert_array_equal(once.t, twice.t)
 
 
@@ -68,7 +68,7 @@ def test_the_fit_follows_groups_and_pairs_which_are_not_split_between_even_and_o
     data = data.assign_coords(level=("stimulus", level), shared_words=("stimulus", group), pair=("stimulus", pair))
     noise = data.values.copy()
     for options in ({}, {"groups": None}, {"groups": None, "pairs": "pair"}):
-        even, _ = of_language(data, **options).half_masks
+        even, _ = language_comparison(data, **options).half_masks
         slope = np.where(even, 10.0, -10.0)
-        left = of_language(data.copy(data=noise + (slope * level)[:, None]), confounds=["level"], **options)
+        left = language_comparison(data.copy(data=noise + (slope * level)[:, None]), confounds=["level"], **options)
         assert left.x.std() < 1.1, options

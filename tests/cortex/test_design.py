@@ -23,9 +23,9 @@ def test_groups_may_be_any_column_and_can_be_left_out():
         condition=("stimulus", np.where(np.isin(groups, [3, 2, 4]), "a", "b"))
     )
     by_item = ts.Comparison(data, "a", "b", groups="item")
-    for of_labels in labels(by_item):
+    for labelling in labels(by_item):
         for group in range(6):
-            assert (of_labels[:, groups == group] == of_labels[:, groups == group][:, :1]).all()
+            assert (labelling[:, groups == group] == labelling[:, groups == group][:, :1]).all()
     renamed = data.drop_vars("shared_words").rename(item="shared_words")
     np.testing.assert_array_equal(by_item.p, ts.Comparison(renamed, "a", "b").p)
     without = ts.Comparison(data, "a", "b", groups=None)
@@ -63,13 +63,13 @@ def test_what_partners_have_in_common_makes_no_spread_of_the_null_of_pairs():
     data = noise(0, n=40, pair=np.repeat(np.arange(20), 2))
     data.values[:] += 5 * np.repeat(rng.normal(size=(20, 1)), 2, axis=0)
     data.values[::2] += 0.5
-    found = {}
+    result = {}
     for pairs in (None, "pair"):
         comparison = ts.Comparison(data, "a", "b", pairs=pairs)
         draws = comparison.test(*labels(comparison))[0].t.mean(axis=1)
-        found[pairs] = (np.abs(draws) >= abs(float(comparison.t.mean()))).mean()
-    assert found["pair"] <= 0.01
-    assert found[None] > 0.3
+        result[pairs] = (np.abs(draws) >= abs(float(comparison.t.mean()))).mean()
+    assert result["pair"] <= 0.01
+    assert result[None] > 0.3
 
 
 @pytest.mark.parametrize(

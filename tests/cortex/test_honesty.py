@@ -56,22 +56,22 @@ def test_in_a_model_without_topography_p_over_taps_is_uniform(model, stimuli, to
 
 
 def test_chance_makes_a_selective_cluster_as_rarely_as_p_says():
-    found = []
+    result = []
     for seed in range(120):
         clusters, _ = ts.selective_clusters(white(seed), permutations=19, seed=seed, forming_p=0.1)
-        found.append((clusters["p"] <= 0.05).any())
-    assert stats.binomtest(int(np.sum(found)), 120, 0.05).pvalue > 0.01
+        result.append((clusters["p"] <= 0.05).any())
+    assert stats.binomtest(int(np.sum(result)), 120, 0.05).pvalue > 0.01
 
 
 def test_chance_makes_a_selective_cluster_of_pairs_as_rarely_as_p_says_though_partners_are_alike():
-    found = []
+    result = []
     for seed in range(120):
         data = noise(seed, pair=np.repeat(np.arange(8), 2))
         data.values[:] += 2 * np.repeat(np.random.default_rng([seed, 1]).normal(size=(8, 64)), 2, axis=0)
         comparison = ts.Comparison(data, "a", "b", pairs="pair")
         clusters, _ = ts.selective_clusters(comparison, permutations=19, seed=seed, forming_p=0.5)
-        found.append((clusters["p"] <= 0.05).any())
-    assert stats.binomtest(int(np.sum(found)), 120, 0.05).pvalue > 0.01
+        result.append((clusters["p"] <= 0.05).any())
+    assert stats.binomtest(int(np.sum(result)), 120, 0.05).pvalue > 0.01
 
 
 def test_a_localizer_cross_validated_finds_nothing_in_noise():
@@ -90,7 +90,7 @@ def repeated(seed, copies):
     return data.assign_coords(condition=("stimulus", labels), shared_words=("stimulus", words))
 
 
-def of_groups_and_alone(data):
+def with_and_without_groups(data):
     """The comparison that knows which texts share words, and the one that takes all for independent."""
     return ts.Comparison(data, "a", "b"), ts.Comparison(data, "a", "b", groups=None)
 
@@ -98,9 +98,9 @@ def of_groups_and_alone(data):
 def test_texts_that_share_words_are_kept_together_so_that_chance_makes_no_effect_of_them():
     with_groups, without = [], []
     for seed in range(60):
-        for found, comparison in zip((with_groups, without), of_groups_and_alone(repeated(seed, 4)), strict=True):
+        for result, comparison in zip((with_groups, without), with_and_without_groups(repeated(seed, 4)), strict=True):
             table, _ = ts.selective_clusters(comparison, permutations=19, seed=seed, forming_p=0.05)
-            found.append((table["p"] <= 0.05).any())
+            result.append((table["p"] <= 0.05).any())
     assert np.mean(without) > 0.5
     assert stats.binomtest(int(np.sum(with_groups)), 60, 0.05).pvalue > 0.01
 
@@ -108,7 +108,7 @@ def test_texts_that_share_words_are_kept_together_so_that_chance_makes_no_effect
 def test_units_are_not_significant_by_the_words_that_texts_share():
     significant = {"groups": 0.0, "texts": 0.0}
     for seed in range(30):
-        grouped, alone = of_groups_and_alone(repeated(seed, 6))
+        grouped, alone = with_and_without_groups(repeated(seed, 6))
         significant["groups"] += (grouped.p < 0.05).mean().item() / 30
         significant["texts"] += (alone.p < 0.05).mean().item() / 30
     assert significant["groups"] < 0.08
@@ -149,7 +149,7 @@ def test_texts_without_a_group_stand_for_themselves():
 def test_every_draw_of_a_null_takes_groups_for_independent_with_and_without_readout():
     grouped, alone = (
         ts.topography_statistics(c, permutations=19).query("statistic == 'significant_fraction'")
-        for c in of_groups_and_alone(repeated(0, 4))
+        for c in with_and_without_groups(repeated(0, 4))
     )
     for null in ("null_mean", "label_null_mean"):
         assert (grouped[null] < 0.02).all()

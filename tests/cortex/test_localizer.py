@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy import stats
-from tests.cortex.planted import localizer, of_language, overlap, patch
+from tests.cortex.planted import language_comparison, localizer, overlap, patch
 
 import toposheet as ts
 from toposheet.cortex import cross_validated
@@ -10,14 +10,14 @@ from toposheet.cortex.localizer import LOCALIZER, save_localizer
 
 
 def test_a_localizer_finds_the_planted_network(topo):
-    found = ts.localize(of_language(localizer(topo)))
-    assert overlap(found["mask"].values, patch(topo)) > 0.8
-    assert found.attrs["contrast"] == "sentence:nonword"
+    result = ts.localize(language_comparison(localizer(topo)))
+    assert overlap(result["mask"].values, patch(topo)) > 0.8
+    assert result.attrs["contrast"] == "sentence:nonword"
 
 
 def test_a_localizer_of_a_percentage_takes_the_units_with_the_largest_t(topo):
     data = localizer(topo)
-    mask = ts.localize(of_language(data), percent=12.5)["mask"].values
+    mask = ts.localize(language_comparison(data), percent=12.5)["mask"].values
     t = stats.ttest_ind(data.values[::2], data.values[1::2], equal_var=False).statistic
     assert mask.sum() == 36
     assert t[mask].min() > t[~mask].max()
@@ -26,12 +26,12 @@ def test_a_localizer_of_a_percentage_takes_the_units_with_the_largest_t(topo):
 def test_a_localizer_of_a_percentage_takes_no_unit_that_prefers_the_other_condition(topo):
     data = localizer(topo, effect=0.0)
     data.values[::2] -= 5
-    assert not ts.localize(of_language(data), percent=10.0)["mask"].any()
+    assert not ts.localize(language_comparison(data), percent=10.0)["mask"].any()
 
 
 def test_odd_and_even_items_share_none(topo):
     data = localizer(topo)
-    odd, even = (ts.localize(of_language(data), items=items)["t"].values for items in ("odd", "even"))
+    odd, even = (ts.localize(language_comparison(data), items=items)["t"].values for items in ("odd", "even"))
     rows = np.arange(48)
     expected = [
         stats.ttest_ind(
@@ -45,8 +45,8 @@ def test_odd_and_even_items_share_none(topo):
 
 def test_cross_validation_measures_in_the_items_that_did_not_select(topo):
     data = localizer(topo)
-    table = cross_validated(of_language(data))
-    mask = ts.localize(of_language(data), items="odd")["mask"].values
+    table = cross_validated(language_comparison(data))
+    mask = ts.localize(language_comparison(data), items="odd")["mask"].values
     even = data.values[(np.arange(48) % 4) < 2][:, mask].mean(axis=1, dtype=float)
     test = stats.ttest_ind(even[::2], even[1::2], equal_var=False, alternative="greater")
     whole = table.set_index("tap").loc["*"]
@@ -61,7 +61,7 @@ def test_an_effect_in_the_items_that_select_is_not_measured_and_one_in_the_other
     item = np.arange(48) // 2
     with_effect = (data["condition"].values == "sentence") & (item % 2 == (planted == "odd"))
     data.values[np.ix_(with_effect, patch(topo))] += 3.0
-    whole = cross_validated(of_language(data)).set_index("tap").loc["*"]
+    whole = cross_validated(language_comparison(data)).set_index("tap").loc["*"]
     if planted == "odd":
         assert whole["n_selected"] > 30
         assert abs(whole["d"]) < 0.6
@@ -71,9 +71,9 @@ def test_an_effect_in_the_items_that_select_is_not_measured_and_one_in_the_other
 
 
 def test_a_localizer_is_stored_with_its_model_and_refused_by_another(topo, tmp_path):
-    found = ts.localize(of_language(localizer(topo)), model="abc")
-    save_localizer(found, tmp_path / LOCALIZER)
-    xr.testing.assert_equal(ts.load_localizer(tmp_path, "abc"), found)
+    result = ts.localize(language_comparison(localizer(topo)), model="abc")
+    save_localizer(result, tmp_path / LOCALIZER)
+    xr.testing.assert_equal(ts.load_localizer(tmp_path, "abc"), result)
     with pytest.raises(ValueError, match=r"made of another model \(abc, this is xyz\)"):
         ts.load_localizer(tmp_path / LOCALIZER, "xyz")
     with pytest.raises(FileNotFoundError, match="toposheet localize"):
@@ -85,7 +85,7 @@ def test_a_localizer_is_stored_with_its_model_and_refused_by_another(topo, tmp_p
 
 @pytest.mark.parametrize("lacks", ["mask", "tap", "model"])
 def test_a_file_that_is_no_localizer_says_what_it_lacks(topo, tmp_path, lacks):
-    whole = ts.localize(of_language(localizer(topo)), model="abc")
+    whole = ts.localize(language_comparison(localizer(topo)), model="abc")
     part = whole.drop_attrs() if lacks == "model" else whole.drop_vars(lacks)
     part.to_netcdf(tmp_path / "part.nc", engine="h5netcdf")
     with pytest.raises(ValueError, match=rf"part\.nc is no localizer: it has no {lacks}; toposheet localize"):
@@ -105,4 +105,4 @@ def test_a_file_that_is_no_localizer_says_what_it_lacks(topo, tmp_path, lacks):
 )
 def test_settings_of_a_localizer_out_of_range_are_refused(topo, options, message):
     with pytest.raises(ValueError, match=message):
-        ts.localize(of_language(localizer(topo)), **options)
+        ts.localize(language_comparison(localizer(topo)), **options)

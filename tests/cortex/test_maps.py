@@ -31,34 +31,34 @@ def test_maps_of_contrasts_and_their_negative_controls_lie_on_their_sheets():
     names = [(contrast, control) for contrast in ("a:b", "y a:b") for control in controls]
     assert [(one.name, one.negative_control) for one in compared] == names
     maps = [comparison_maps(comparison, shapes(topo), (0.0, 2.0)) for comparison in compared]
-    of_all, of_kind = maps[0], maps[3]
+    all_kinds, one_kind = maps[0], maps[3]
     for one, (contrast, control) in zip(maps, names, strict=True):
         sizes = {"contrast": 1, "negative_control": 1, "fwhm_mm": 2, "sheet": 2, "y": SIDE, "x": SIDE}
         assert dict(one.sizes) == sizes
         assert one["contrast"].item() == contrast
         assert one["negative_control"].item() == control
     expected = topo.to_grid(compared[0].t)["tap1"]
-    np.testing.assert_allclose(of_all["t"].sel(contrast="a:b", fwhm_mm=0.0, sheet="tap1").squeeze(), expected)
+    np.testing.assert_allclose(all_kinds["t"].sel(contrast="a:b", fwhm_mm=0.0, sheet="tap1").squeeze(), expected)
     alone = ts.Comparison(data.isel(stimulus=slice(40, 80)), "a", "b").t
-    seen = of_kind["t"].sel(contrast="y a:b", fwhm_mm=0.0, sheet="tap0").squeeze()
+    seen = one_kind["t"].sel(contrast="y a:b", fwhm_mm=0.0, sheet="tap0").squeeze()
     np.testing.assert_allclose(seen, topo.to_grid(alone)["tap0"])
     for name in ("t", "q", "d"):
-        seen = of_all[name].sel(fwhm_mm=2.0, sheet="tap1").squeeze()
+        seen = all_kinds[name].sel(fwhm_mm=2.0, sheet="tap1").squeeze()
         np.testing.assert_array_equal(seen, topo.to_grid(getattr(compared[0].readout(2.0), name))["tap1"])
 
 
 def test_an_effect_is_found_where_it_is_planted_and_in_no_negative_control():
     _, compared = two_contrasts(cortex())
-    found = {}
+    result = {}
     for comparison in compared:
         table = ts.topography_statistics(comparison, fwhm_mm=(0.0,), permutations=9)
         rows = table.query("statistic == 'significant_fraction' and tap == '*'")
-        found[comparison.name, comparison.negative_control] = rows["value"].item()
+        result[comparison.name, comparison.negative_control] = rows["value"].item()
         clusters, _ = ts.selective_clusters(comparison, permutations=9)
         if not comparison.negative_control:
             assert set(clusters["contrast"]) == {comparison.name}
-    assert found["a:b", ""] > 0.1
-    assert max(value for (_, control), value in found.items() if control) < 0.05
+    assert result["a:b", ""] > 0.1
+    assert max(value for (_, control), value in result.items() if control) < 0.05
 
 
 def test_sheets_of_different_shapes_share_a_file():

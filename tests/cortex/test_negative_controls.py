@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from tests.cortex.planted import localizer, of_language, patch
+from tests.cortex.planted import language_comparison, localizer, patch
 
 import toposheet as ts
 from toposheet.stats import shuffled_labels
@@ -13,7 +13,7 @@ def with_texts(data, texts):
 def test_negative_controls_split_within_conditions(topo):
     texts = [("the house " if i % 3 else "zygote quark ") * (1 + i % 5) for i in range(48)]
     data = with_texts(localizer(topo, effect=0.0), texts)
-    controls = ts.negative_controls(of_language(data))
+    controls = ts.negative_controls(language_comparison(data))
     assert list(controls) == ["random-labels", "word-frequency", "length"]
     assert [control.negative_control for control in controls.values()] == list(controls)
     letters = np.array([sum(map(str.isalpha, text)) for text in texts])
@@ -30,30 +30,33 @@ def test_negative_controls_split_within_conditions(topo):
 
 
 def test_random_labels_are_no_draw_of_their_own_null(topo):
-    comparison = of_language(localizer(topo, effect=0.0))
+    comparison = language_comparison(localizer(topo, effect=0.0))
     control = ts.negative_controls(comparison, seed=3)["random-labels"]
-    own = control.responses["condition"].values == "random-a"
+    relabelled = control.responses["condition"].values == "random-a"
     draws, _ = shuffled_labels(comparison.in_a, comparison.in_b, 99, np.random.default_rng(3))
-    assert not (draws == own).all(axis=1).any()
-    assert not (comparison.shuffled_labels(99, np.random.default_rng(3))[0] == own).all(axis=1).any()
+    assert not (draws == relabelled).all(axis=1).any()
+    assert not (comparison.shuffled_labels(99, np.random.default_rng(3))[0] == relabelled).all(axis=1).any()
 
 
 def test_splits_within_conditions_are_as_sensitive_where_the_contrast_is_strong(topo):
     texts = ["letters " * (1 + i % 7) for i in range(48)]
     letters = np.array([len(text) for text in texts])
-    found = []
+    result = []
     for effect in (0.0, 20.0):
         data = with_texts(localizer(topo, effect=effect), texts)
         data.values[:, patch(topo)] += 0.1 * letters[:, None]
-        split = ts.negative_controls(of_language(data))["length"]
-        found.append(float((split.q < 0.05).mean()))
-    assert found[0] > 0.1
-    assert found[1] == pytest.approx(found[0], abs=0.02)
+        split = ts.negative_controls(language_comparison(data))["length"]
+        result.append(float((split.q < 0.05).mean()))
+    assert result[0] > 0.1
+    assert result[1] == pytest.approx(result[0], abs=0.02)
 
 
 def test_controls_of_a_readout_are_readouts_of_the_controls(topo):
     data = with_texts(localizer(topo), ["letters " * (1 + i % 7) for i in range(48)])
-    raw, seen = ts.negative_controls(of_language(data)), ts.negative_controls(of_language(data).readout(2.0))
+    raw, seen = (
+        ts.negative_controls(language_comparison(data)),
+        ts.negative_controls(language_comparison(data).readout(2.0)),
+    )
     assert list(raw) == list(seen)
     for name in raw:
         assert (raw[name].fwhm_mm, seen[name].fwhm_mm) == (0.0, 2.0)
@@ -63,7 +66,7 @@ def test_controls_of_a_readout_are_readouts_of_the_controls(topo):
 def test_texts_of_a_group_stay_together_in_every_control(topo):
     group = np.arange(48) % 2 + 2 * (np.arange(48) // 6)
     data = with_texts(localizer(topo, effect=0.0), ["letters " * (1 + i % 7) for i in range(48)])
-    comparison = of_language(data.assign_coords(shared_words=("stimulus", group)))
+    comparison = language_comparison(data.assign_coords(shared_words=("stimulus", group)))
     controls = ts.negative_controls(comparison)
     assert list(controls) == ["random-labels", "length"]
     for control in controls.values():
@@ -80,7 +83,7 @@ def test_what_confounds_explain_is_out_of_the_controls_too(topo):
     data.values[:] += 5 * level[:, None]
     data = data.assign_coords(level=("stimulus", level))
     seeds = range(20)
-    left = [ts.negative_controls(of_language(data, confounds=["level"]), seed=seed) for seed in seeds]
-    kept = [ts.negative_controls(of_language(data), seed=seed) for seed in seeds]
+    left = [ts.negative_controls(language_comparison(data, confounds=["level"]), seed=seed) for seed in seeds]
+    kept = [ts.negative_controls(language_comparison(data), seed=seed) for seed in seeds]
     spread = [np.std([control["random-labels"].t.mean() for control in controls]) for controls in (left, kept)]
     assert spread[0] < 0.2 * spread[1]

@@ -3,15 +3,15 @@ import itertools
 import numpy as np
 import pytest
 from scipy import stats
-from tests.cortex.planted import PROFILE, localizer, network_responses, of_language
+from tests.cortex.planted import PROFILE, language_comparison, localizer, network_responses
 
 import toposheet as ts
-from toposheet.cortex import clustering_of_network, criteria, cross_validated
+from toposheet.cortex import criteria, cross_validated, selective_unit_clustering
 from toposheet.cortex.profiles import responds_more
 
 
 def found_clusters(topo):
-    return ts.grow_clusters(of_language(localizer(topo)))
+    return ts.grow_clusters(language_comparison(localizer(topo)))
 
 
 def measured_texts(topo, conditions):
@@ -35,14 +35,14 @@ def test_intervals_of_profiles_are_those_of_a_bootstrap_over_the_texts_of_the_co
     table = ts.profiles(measured, clusters, resamples=20_000).set_index(["cluster", "condition"])
     for (cluster, condition), row in table.iterrows():
         units = clusters.values == int(cluster) if cluster != "network" else clusters.values > 0
-        of_texts = np.abs(measured.values[measured["condition"] == condition][:, units]).mean(axis=1, dtype=float)
-        assert row["n_texts"] == len(of_texts)
-        assert row["sd"] == pytest.approx(of_texts.std(ddof=1))
-        reference = stats.bootstrap((of_texts,), np.mean, method="percentile", n_resamples=20_000, rng=rng)
+        text_means = np.abs(measured.values[measured["condition"] == condition][:, units]).mean(axis=1, dtype=float)
+        assert row["n_texts"] == len(text_means)
+        assert row["sd"] == pytest.approx(text_means.std(ddof=1))
+        reference = stats.bootstrap((text_means,), np.mean, method="percentile", n_resamples=20_000, rng=rng)
         width = reference.confidence_interval.high - reference.confidence_interval.low
         assert row["low"] == pytest.approx(reference.confidence_interval.low, abs=0.03 * width)
         assert row["high"] == pytest.approx(reference.confidence_interval.high, abs=0.03 * width)
-        assert width == pytest.approx(2 * stats.norm.ppf(0.975) * of_texts.std() / np.sqrt(len(of_texts)), rel=0.1)
+        assert width == pytest.approx(2 * stats.norm.ppf(0.975) * text_means.std() / np.sqrt(len(text_means)), rel=0.1)
     np.testing.assert_array_equal(table["low"] < table["response"], True)
     assert table.loc[("1", "W"), "high"] - table.loc[("1", "W"), "low"] > 3 * (
         table.loc[("1", "S"), "high"] - table.loc[("1", "S"), "low"]
@@ -52,8 +52,8 @@ def test_intervals_of_profiles_are_those_of_a_bootstrap_over_the_texts_of_the_co
 def test_an_interval_of_few_texts_is_that_of_all_ways_to_draw_as_many(topo):
     clusters, measured = found_clusters(topo), measured_texts(topo, list("SWJN") * 4)
     row = ts.profiles(measured, clusters, resamples=20_000).set_index(["cluster", "condition"]).loc[("1", "W")]
-    of_texts = np.abs(measured.values[1::4][:, clusters.values == 1]).mean(axis=1, dtype=float)
-    means = [np.mean(drawn) for drawn in itertools.product(of_texts, repeat=4)]
+    text_means = np.abs(measured.values[1::4][:, clusters.values == 1]).mean(axis=1, dtype=float)
+    means = [np.mean(drawn) for drawn in itertools.product(text_means, repeat=4)]
     low, high = np.quantile(means, (0.025, 0.975), method="inverted_cdf")
     assert row["low"] == pytest.approx(low)
     assert row["high"] == pytest.approx(high)
@@ -69,22 +69,22 @@ def test_profiles_depend_on_their_seed_alone(topo):
 def test_a_profile_keeps_what_a_test_between_two_conditions_needs(topo):
     clusters, measured = found_clusters(topo), measured_texts(topo, [*"SWJN" * 20, *"N" * 60])
     table = ts.profiles(measured, clusters)
-    of_texts = np.abs(measured.values[:, clusters.values > 0]).mean(axis=1, dtype=float)
+    text_means = np.abs(measured.values[:, clusters.values > 0]).mean(axis=1, dtype=float)
     conditions = measured["condition"].values
     for larger, smaller in itertools.permutations("SWJN", 2):
-        x, y = of_texts[conditions == larger], of_texts[conditions == smaller]
+        x, y = text_means[conditions == larger], text_means[conditions == smaller]
         expected = stats.ttest_ind(x, y, equal_var=False, alternative="greater").pvalue
         p = responds_more(table[table["cluster"] == "network"], larger, smaller)
         assert p == pytest.approx(expected, rel=1e-6)
 
 
 def test_d_of_a_profile_is_that_of_the_texts(topo):
-    comparison = of_language(localizer(topo))
-    clusters, clustering = ts.grow_clusters(comparison), clustering_of_network(comparison)
+    comparison = language_comparison(localizer(topo))
+    clusters, clustering = ts.grow_clusters(comparison), selective_unit_clustering(comparison)
     measured = measured_texts(topo, list("SWJN") * 40)
     table = criteria(cross_validated(comparison), clustering, measured, clusters)
-    of_texts = np.abs(measured.values[:, clusters.values > 0]).mean(axis=1, dtype=float)
-    s, w = of_texts[0::4], of_texts[1::4]
+    text_means = np.abs(measured.values[:, clusters.values > 0]).mean(axis=1, dtype=float)
+    s, w = text_means[0::4], text_means[1::4]
     row = table[table["measure"].str.startswith("S > W")].iloc[0]
     assert row["value"] == pytest.approx((s.mean() - w.mean()) / np.sqrt((s.var(ddof=1) + w.var(ddof=1)) / 2), rel=1e-5)
     assert row["p"] == pytest.approx(stats.ttest_ind(s, w, equal_var=False, alternative="greater").pvalue, rel=1e-4)

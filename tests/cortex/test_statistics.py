@@ -90,21 +90,21 @@ def test_a_null_needs_two_permutations():
 
 def test_labels_dealt_out_anew_find_nothing_where_labels_find_much():
     table = ts.topography_statistics(compared(effect=1.5))
-    of_all = table[table["tap"] == ALL_TAPS].set_index(["statistic", "fwhm_mm"])
-    assert of_all.loc[("significant_fraction", 0.0), "value"] > 0.2
-    assert of_all.loc[("significant_fraction", 0.0), "label_null_mean"] < 0.01
-    assert abs(of_all.loc[("cross_half_i", 0.0), "label_null_mean"]) < 0.05
-    assert of_all.loc[("cross_half_i", 0.0), "label_p"] == 0.01
-    assert of_all.loc[("islands_i", 0.0), "label_undefined"] == 1
+    all_taps = table[table["tap"] == ALL_TAPS].set_index(["statistic", "fwhm_mm"])
+    assert all_taps.loc[("significant_fraction", 0.0), "value"] > 0.2
+    assert all_taps.loc[("significant_fraction", 0.0), "label_null_mean"] < 0.01
+    assert abs(all_taps.loc[("cross_half_i", 0.0), "label_null_mean"]) < 0.05
+    assert all_taps.loc[("cross_half_i", 0.0), "label_p"] == 0.01
+    assert all_taps.loc[("islands_i", 0.0), "label_undefined"] == 1
 
 
 def test_the_mean_over_taps_has_the_null_of_means():
     table = ts.topography_statistics(compared(n_taps=9), fwhm_mm=(0.0,), permutations=400)
     morans = table[table["statistic"] == "morans_i"]
-    whole, of_taps = morans[morans["tap"] == ALL_TAPS].iloc[0], morans[morans["tap"] != ALL_TAPS]
-    assert whole["value"] == pytest.approx(of_taps["value"].mean())
-    assert whole["null_mean"] == pytest.approx(of_taps["null_mean"].mean())
-    assert whole["null_sd"] == pytest.approx(of_taps["null_sd"].mean() / 3, rel=0.15)  # nine independent taps
+    whole, single_taps = morans[morans["tap"] == ALL_TAPS].iloc[0], morans[morans["tap"] != ALL_TAPS]
+    assert whole["value"] == pytest.approx(single_taps["value"].mean())
+    assert whole["null_mean"] == pytest.approx(single_taps["null_mean"].mean())
+    assert whole["null_sd"] == pytest.approx(single_taps["null_sd"].mean() / 3, rel=0.15)  # nine independent taps
 
 
 def test_planted_clusters_are_counted_and_measured():

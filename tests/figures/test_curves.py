@@ -16,10 +16,10 @@ def test_the_null_of_a_mean_over_taps_is_that_of_the_mean_of_independent_draws()
     rng = np.random.default_rng(0)
     mean, sd = rng.normal(size=8), rng.uniform(0.5, 2, 8)
     table = pd.DataFrame({"update": 0, "morans_i": 1.0, "null_mean": mean, "null_sd": sd})
-    found = mean_over_taps(table, "update", ["morans_i"]).loc[0]
+    result = mean_over_taps(table, "update", ["morans_i"]).loc[0]
     draws = rng.normal(mean, sd, (200_000, 8)).mean(axis=1)
-    assert found["null_mean"] == pytest.approx(draws.mean(), abs=0.01)
-    assert found["null_sd"] == pytest.approx(draws.std(), rel=0.01)
+    assert result["null_mean"] == pytest.approx(draws.mean(), abs=0.01)
+    assert result["null_sd"] == pytest.approx(draws.std(), rel=0.01)
 
 
 def test_a_trajectory_has_means_over_taps_and_the_band_of_the_mean_of_each_model():

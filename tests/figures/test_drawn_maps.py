@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 from matplotlib.collections import LineCollection
 
-from toposheet.figures.maps import contrast_maps
+from toposheet.figures.maps import draw_contrast_maps
 from toposheet.figures.network import outlined_maps
 from toposheet.figures.sheets import by_kind, lines_of
 
@@ -15,7 +15,7 @@ def images(figure):
 def test_each_readout_of_each_model_has_its_own_maps_and_scale(tables, maps):
     t, values = maps(tables(layers=2))
     t[:, 1] *= 3
-    figure = contrast_maps(t, values, "a:b")
+    figure = draw_contrast_maps(t, values, "a:b")
     shown = images(figure)
     assert len(shown) == 2 * 2 * 4
     for axes in shown:
@@ -41,7 +41,7 @@ def test_models_of_other_architectures_are_below_each_other_with_their_own_taps_
     )
     t[0, 0, 0, 3:] = np.nan  # a smaller sheet than the largest in the file
     values = {("one", 0.0, sheet): 0.5 for sheet in sheets[:3]} | {("two", 0.0, "cortex"): -0.1}
-    attn, mlp, last, cortex = images(contrast_maps(t, values, "a:b"))
+    attn, mlp, last, cortex = images(draw_contrast_maps(t, values, "a:b"))
     assert attn.images[0].get_array().shape == (3, 4)
     assert last.images[0].get_array().shape == (5, 4)
     places = [axes.get_position(original=True) for axes in (attn, mlp, last, cortex)]

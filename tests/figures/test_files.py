@@ -47,8 +47,8 @@ def font(tmp_path, monkeypatch):
 
 
 def test_letters_that_no_font_has_are_codes_in_titles_and_ticks(figure, tmp_path, monkeypatch):
-    there = [entry for entry in font_manager.fontManager.ttflist if entry.name == "DejaVu Sans"]
-    monkeypatch.setattr(font_manager.fontManager, "ttflist", there)
+    entries = [entry for entry in font_manager.fontManager.ttflist if entry.name == "DejaVu Sans"]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", entries)
     save_figure(figure, tmp_path, "f")  # warnings of missing glyphs are errors
     assert figure.axes[0].get_title() == "\\u540d:verb"
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["\\u540d", "b"]
@@ -85,11 +85,11 @@ def test_pictures_have_300_dots_an_inch_and_pdfs_whole_fonts(figure, tmp_path):
 
 @pytest.mark.usefixtures("font")
 def test_a_font_of_boxes_has_no_letters(monkeypatch):
-    there = font_manager.fontManager.ttflist
-    plain = [entry for entry in there if entry.name == "DejaVu Sans"]
-    (own,) = (entry for entry in there if entry.name == "One Letter")
-    boxes = dataclasses.replace(own, name="Last Resort High-Efficiency")
-    for entry, title in ((own, "a:名"), (boxes, r"a:\u540d")):
+    entries = font_manager.fontManager.ttflist
+    plain = [entry for entry in entries if entry.name == "DejaVu Sans"]
+    (entry_of_font,) = (entry for entry in entries if entry.name == "One Letter")
+    boxes = dataclasses.replace(entry_of_font, name="Last Resort High-Efficiency")
+    for entry, title in ((entry_of_font, "a:名"), (boxes, r"a:\u540d")):
         monkeypatch.setattr(font_manager.fontManager, "ttflist", [*plain, entry])
         figure = Figure()
         figure.suptitle("a:名")

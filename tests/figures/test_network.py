@@ -12,8 +12,8 @@ def profile(responses):
     return pd.DataFrame(
         [
             {"cluster": group, "n_units": 12, "condition": c, "response": r, "low": r - 0.1, "high": r + 0.3}
-            for group, of_group in responses.items()
-            for c, r in zip("NJWS", of_group, strict=True)
+            for group, group_responses in responses.items()
+            for c, r in zip("NJWS", group_responses, strict=True)
         ],
         columns=["cluster", "n_units", "condition", "response", "low", "high"],
     )
@@ -29,8 +29,8 @@ def figure():
     clusters = {name: xr.zeros_like(t.isel(model=0, drop=True)) for name in ("one", "two")}
     clusters["one"].loc["h.1.mlp"][0, 0] = 1
     clusters["one"].loc["h.1.mlp"][0, 1] = 2
-    of_one = profile({"network": [0.2, 0.4, 0.6, 0.8], "1": [0.1, 0.2, 0.3, 1.9]})
-    return network_figure(t, clusters, {"one": of_one, "two": profile({})}, "S:N", "network")
+    first_profile = profile({"network": [0.2, 0.4, 0.6, 0.8], "1": [0.1, 0.2, 0.3, 1.9]})
+    return network_figure(t, clusters, {"one": first_profile, "two": profile({})}, "S:N", "network")
 
 
 def test_profiles_are_bars_with_the_interval_of_each_condition_and_a_line_for_each_cluster(figure):

@@ -12,7 +12,7 @@ from toposheet.cortex.summary import mean_over_taps
 from toposheet.figures.clustering import clustering, clustering_bars
 from toposheet.figures.curves import correlation_curves, loss_curves, trajectory
 from toposheet.figures.groups import group_intervals
-from toposheet.figures.maps import contrast_maps
+from toposheet.figures.maps import draw_contrast_maps
 from toposheet.figures.network import network_figure, outlined_maps
 from toposheet.report.groups import COMPARED, group_statistics
 
@@ -33,7 +33,7 @@ def figure_of(name, tables, maps, models, layers, contrasts):
     whole = long.groupby(["model", "contrast", "fwhm_mm", "statistic"], sort=False).mean(numeric_only=True)
     statistics = pd.concat([long, whole.reset_index().assign(tap="*", negative_control="")])
     if name == "maps":
-        return contrast_maps(t, values, contrasts[-1])
+        return draw_contrast_maps(t, values, contrasts[-1])
     if name == "clustering":
         return clustering(table)
     if name == "bars":

@@ -65,8 +65,8 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("path", sorted(str(p.relative_to(HERE)) for p in HERE.glob("*/*.csv.gz")))
 def test_no_number_of_a_table_has_changed(folder, path):
     columns, recorded = rows_of(gzip.decompress((HERE / path).read_bytes()).decode())
-    found = (folder / path.removesuffix(".gz")).read_bytes().decode()
-    assert rows_of(found, columns)[1] == recorded
+    result = (folder / path.removesuffix(".gz")).read_bytes().decode()
+    assert rows_of(result, columns)[1] == recorded
 
 
 def test_no_response_has_changed_by_a_bit(tmp_path):

@@ -118,21 +118,21 @@ def test_the_fraction_of_significant_units_stands_beside_shuffled_labels(written
 
 def test_negative_controls_stand_beside_each_measured_statistic(written, statistics, tmp_path):
     dealt = statistics.assign(negative_control="random-labels", value=0.25)
-    found = written(pd.concat([statistics, dealt]), topographic=None)
-    measured = (found["measured"] != "") & (found["contrast"] != "")
+    result = written(pd.concat([statistics, dealt]), topographic=None)
+    measured = (result["measured"] != "") & (result["contrast"] != "")
     assert measured.sum() == 5
-    assert found.loc[measured, "random-labels"].eq(0.25).all()
-    assert found.loc[~measured, "random-labels"].isna().all()
-    assert found["length"].isna().all()
+    assert result.loc[measured, "random-labels"].eq(0.25).all()
+    assert result.loc[~measured, "random-labels"].isna().all()
+    assert result["length"].isna().all()
     text = (tmp_path / "out" / "ledger.md").read_text()
     assert text.count("| random labels 0.25 |") == 4
     assert text.count("| random labels 0.250 |") == 1
 
 
 def test_losses_of_the_training_stand_beside_the_published(written, tmp_path):
-    of_result = ("recipe", "text", "corpora", "updates", "tokens", "bigram_loss", "machine")
+    result_fields = ("recipe", "text", "corpora", "updates", "tokens", "bigram_loss", "machine")
     (tmp_path / "training.json").write_text(
-        json.dumps(dict.fromkeys(of_result) | {"validation_task_loss": 5.0, "validation_spatial_loss": 0.02})
+        json.dumps(dict.fromkeys(result_fields) | {"validation_task_loss": 5.0, "validation_spatial_loss": 0.02})
     )
     table = written(topographic=tmp_path).set_index("quantity")
     task, spatial = table.loc["task loss (nats a token)"], table.loc["spatial loss, mean over taps"]
@@ -159,10 +159,12 @@ def test_a_profile_as_published_is_known_by_its_tests(written):
 
 def test_a_fraction_says_where_texts_that_share_words_count_as_one(written, statistics):
     for grouped in ([], ["moseley2014"]):
-        found = written(
+        result = written(
             statistics.assign(stimuli="moseley2014"), SETTINGS | {"grouped": grouped}, topographic=None
         ).set_index("published_stimuli")
-        verdict = found.loc[found["quantity"].str.startswith("fraction") & (found["measured"] != ""), "verdict"].iloc[0]
+        verdict = result.loc[
+            result["quantity"].str.startswith("fraction") & (result["measured"] != ""), "verdict"
+        ].iloc[0]
         assert ("count as one text" in verdict) == bool(grouped)
 
 
@@ -174,11 +176,11 @@ def test_markdown_has_a_cell_for_every_column_and_is_what_is_written(written, tm
 
 
 def test_a_ledger_prints_the_page_that_it_writes(statistics, tmp_path):
-    found = ledger(
+    result = ledger(
         Analysis(Results({STATISTICS_OF_MODELS: statistics}, facts=SETTINGS), [StudiedModel("topographic", tmp_path)])
     )
-    found.write(tmp_path)
-    assert (tmp_path / "ledger.md").read_text() == f"{found}\n"
+    result.write(tmp_path)
+    assert (tmp_path / "ledger.md").read_text() == f"{result}\n"
 
 
 @pytest.mark.parametrize("name", ["0", "007", "2.5", "nan", "True", "None"])

@@ -113,10 +113,10 @@ def test_a_lesioned_subject_has_results_of_its_own(subjects, battery):
     silenced = Intervention("half", {tap: Effect.silence(np.arange(subject.topography.widths[tap]) < 18)})
     first = Battery("mine", battery.studies[:1], None, None)
     models = [StudiedModel("whole", subject), StudiedModel("lesioned", subject.intervened(silenced))]
-    found = compute(models, first, settings=FAST).results
-    facts = found.facts["models"]
+    result = compute(models, first, settings=FAST).results
+    facts = result.facts["models"]
     assert facts["whole"]["fingerprint"] != facts["lesioned"]["fingerprint"]
-    t = found.maps["t"].sel(contrast="S:N", negative_control="", fwhm_mm=0, sheet=tap)
+    t = result.maps["t"].sel(contrast="S:N", negative_control="", fwhm_mm=0, sheet=tap)
     assert int(t.sel(model="whole").notnull().sum()) == 36
     assert int(t.sel(model="lesioned").notnull().sum()) == 18
 
@@ -128,8 +128,8 @@ def test_models_of_other_shapes_stand_in_one_set_of_maps(subjects, battery):
     first = Battery("mine", battery.studies[:1], None, None)
     models = [StudiedModel("square", subjects["007"]), StudiedModel("wide", other)]
     maps = compute(models, first, settings=FAST).results.maps["t"]
-    of_attention = maps.sel(model="wide", sheet="transformer.h.0.attn")
-    assert of_attention.isnull().all()
+    attention_map = maps.sel(model="wide", sheet="transformer.h.0.attn")
+    assert attention_map.isnull().all()
     assert maps.sel(model="wide", sheet="transformer.h.0.mlp").notnull().sum() == 36 * maps.sizes["fwhm_mm"]
 
 

@@ -24,9 +24,9 @@ def statistics(values):
             "null_mean": 0.01,
             "label_null_mean": 0.4,
         }
-        for model, of_taps in values.items()
+        for model, tap_values in values.items()
         for name in COMPARED
-        for i, value in enumerate([*of_taps])
+        for i, value in enumerate([*tap_values])
     ]
     return pd.DataFrame([*rows, *({**row, "tap": "*", "value": 99.0} for row in rows[:1])])
 

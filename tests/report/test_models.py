@@ -14,11 +14,11 @@ def test_a_shipped_model_brings_its_control():
 
 def test_a_model_alone_is_a_control_where_its_recipe_says_so_whatever_it_is_called(subjects, tmp_path):
     recipe = recipes.named("tiny")
-    for name, of_run in (("control", recipe), ("plain", recipe.control())):
+    for name, run_recipe in (("control", recipe), ("plain", recipe.control())):
         save(tmp_path / name, subjects["007"])
-        write_recipe(tmp_path / name / "recipe.json", of_run)
+        write_recipe(tmp_path / name / "recipe.json", run_recipe)
         (model,) = with_control(load(tmp_path / name))
-        assert (model.name, model.is_control) == (name, of_run is not recipe)
+        assert (model.name, model.is_control) == (name, run_recipe is not recipe)
 
 
 def test_a_control_that_is_named_is_taken(subjects, tmp_path):

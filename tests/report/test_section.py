@@ -20,7 +20,7 @@ PARTIAL = """
 """  # noqa: E501
 
 
-def of_study(measured, settings):
+def study_tables(measured, settings):
     return {LONGEST: pd.DataFrame({"letters": [measured.study.stimuli["text"].str.len().max()]})}
 
 
@@ -37,7 +37,7 @@ def drawings(page):
 
 @pytest.fixture
 def section():
-    SECTIONS.register("longest", Section(25, PARTIAL, view, drawings, (LONGEST,), of_study=of_study))
+    SECTIONS.register("longest", Section(25, PARTIAL, view, drawings, (LONGEST,), study_tables=study_tables))
     yield
     if "longest" in SECTIONS:
         SECTIONS.unregister("longest")
@@ -75,7 +75,7 @@ def test_a_section_from_outside_has_its_table_its_figure_and_its_part_of_the_pag
 
 
 def test_a_section_that_does_not_declare_its_table_is_a_fault_of_the_section(subjects, battery):
-    SECTIONS.register("undeclared", Section(26, PARTIAL, view, of_study=of_study))
+    SECTIONS.register("undeclared", Section(26, PARTIAL, view, study_tables=study_tables))
     try:
         with pytest.raises(AssertionError, match=r"fills longest\.csv and does not declare it"):
             compute(

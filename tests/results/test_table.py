@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as some
+from hypothesis import strategies
 
 from toposheet.errors import NotFound, UserError
 from toposheet.results import Table
@@ -20,13 +20,13 @@ LOOK_LIKE_OTHER_THINGS = [
     " ", "  two  ", ",", '"', '""', '"quoted"', "a,b", "a\nb", "a\rb", "a\r\nb", "\r", "\n", "\t", "\0", "\ufeff",
     "\u2028", "\x1a", "#no comment", "'", "\\", "日本", "café", "🧠",
 ]  # fmt: skip
-texts = some.one_of(some.sampled_from(LOOK_LIKE_OTHER_THINGS), some.text(max_size=12))
-rows = some.fixed_dictionaries(
+texts = strategies.one_of(strategies.sampled_from(LOOK_LIKE_OTHER_THINGS), strategies.text(max_size=12))
+rows = strategies.fixed_dictionaries(
     {
         "model": texts,
-        "share": some.floats(),
-        "n_units": some.integers(-(2**63), 2**63 - 1),
-        "holds": some.booleans(),
+        "share": strategies.floats(),
+        "n_units": strategies.integers(-(2**63), 2**63 - 1),
+        "holds": strategies.booleans(),
         "note": texts,
     }
 )
@@ -46,7 +46,7 @@ def row(**values):
 
 
 @PATIENT
-@given(some.lists(rows, max_size=5))
+@given(strategies.lists(rows, max_size=5))
 @example([row(model=text, note=text) for text in LOOK_LIKE_OTHER_THINGS])
 def test_what_is_written_is_what_is_read(written):
     read = again(SIZES, SIZES.frame(written))
@@ -61,12 +61,12 @@ def test_what_is_written_is_what_is_read(written):
 
 
 @PATIENT
-@given(some.lists(texts, max_size=5))
+@given(strategies.lists(texts, max_size=5))
 @example(["", "", "a"])
 @example(LOOK_LIKE_OTHER_THINGS)
 def test_a_table_of_one_column_loses_no_line(names):
-    of_names = Table("names.csv", {"name": "text"}, "a name")
-    assert again(of_names, of_names.frame([{"name": name} for name in names]))["name"].tolist() == names
+    names_table = Table("names.csv", {"name": "text"}, "a name")
+    assert again(names_table, names_table.frame([{"name": name} for name in names]))["name"].tolist() == names
 
 
 def test_numbers_keep_their_last_bit_and_those_that_are_none():
@@ -105,9 +105,9 @@ def test_a_column_that_is_not_declared_is_our_own_fault_unless_others_are_allowe
 
 
 def test_a_table_beside_others_has_more_columns_in_front():
-    of_models = SIZES.beside(seed="count")
-    assert list(of_models.columns) == ["seed", *SIZES.columns]
-    assert of_models.file == SIZES.file
+    models_table = SIZES.beside(seed="count")
+    assert list(models_table.columns) == ["seed", *SIZES.columns]
+    assert models_table.file == SIZES.file
 
 
 def test_a_file_that_a_spreadsheet_saved_is_read_too(tmp_path):

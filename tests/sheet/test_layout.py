@@ -26,9 +26,9 @@ def test_every_value_lies_in_the_cell_of_its_unit_on_its_sheet():
     assert list(maps) == ["one", "two"]
     laid_out = 0
     for unit in range(5):
-        of_unit = values.isel(unit=unit)
-        cell = maps[of_unit["sheet"].item()][:, of_unit["y"].item(), of_unit["x"].item()]
-        np.testing.assert_array_equal(cell, of_unit)
+        unit_values = values.isel(unit=unit)
+        cell = maps[unit_values["sheet"].item()][:, unit_values["y"].item(), unit_values["x"].item()]
+        np.testing.assert_array_equal(cell, unit_values)
         laid_out += cell.size
     assert sum(int(np.isfinite(grid).sum()) for grid in maps.values()) == laid_out
 

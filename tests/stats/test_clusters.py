@@ -22,7 +22,7 @@ def neighbours(cell, shape, contiguity):
 
 def grown(t, significant, contiguity, min_size):
     """TopoLM's growing, step by step: the most selective unit, then its most selective neighbour, and so on."""
-    left, found = set(map(tuple, np.argwhere(significant))), []
+    left, result = set(map(tuple, np.argwhere(significant))), []
     while left:
         cluster = {max(left, key=lambda cell: t[cell])}
         while True:
@@ -33,8 +33,8 @@ def grown(t, significant, contiguity, min_size):
             cluster.add(most)
         left -= cluster
         if len(cluster) >= min_size:
-            found.append(cluster)
-    return found
+            result.append(cluster)
+    return result
 
 
 @given(st.integers(0, 5000), st.sampled_from(["queen", "rook"]), st.integers(1, 5))

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from toposheet.stats import Moments, grouped_p, q_values, residuals, welch, welch_t
+from toposheet.stats import MeanAndVariance, grouped_p, q_values, residuals, welch, welch_t
 
 
 def two_groups(rng, n_a=9, n_b=14, units=6):
@@ -85,10 +85,10 @@ def test_q_equals_statsmodels(rng):
 
 def test_moments_of_halves_together_are_those_of_the_whole(rng):
     x, in_a, in_b = two_groups(rng)
-    first, second = (Moments.of(x, in_a & half) for half in (np.arange(len(x)) < 4, np.arange(len(x)) >= 4))
+    first, second = (MeanAndVariance.of(x, in_a & half) for half in (np.arange(len(x)) < 4, np.arange(len(x)) >= 4))
     np.testing.assert_allclose((first | second).mean, x[in_a].mean(axis=0))
     np.testing.assert_allclose((first | second).var, x[in_a].var(axis=0, ddof=1))
-    np.testing.assert_allclose(welch(first | second, Moments.of(x, in_b)).t, welch_t(x, in_a, in_b).t)
+    np.testing.assert_allclose(welch(first | second, MeanAndVariance.of(x, in_b)).t, welch_t(x, in_a, in_b).t)
 
 
 def test_residuals_equal_statsmodels_and_keep_the_mean(rng):
@@ -139,8 +139,8 @@ def test_p_of_unequal_groups_is_that_of_their_means_but_where_texts_say_the_oppo
 @pytest.mark.parametrize("shared", [0.0, 0.8])
 def test_groups_large_and_small_make_no_effects(rng, sizes, shared):
     groups = np.repeat(np.arange(2 * len(sizes)), sizes * 2)
-    of_groups = rng.normal(size=(2 * len(sizes), 4000))
-    x = np.sqrt(shared) * of_groups[groups] + np.sqrt(1 - shared) * rng.normal(size=(len(groups), 4000))
+    group_effects = rng.normal(size=(2 * len(sizes), 4000))
+    x = np.sqrt(shared) * group_effects[groups] + np.sqrt(1 - shared) * rng.normal(size=(len(groups), 4000))
     in_a = groups < len(sizes)
     assert (grouped_p(x, in_a, ~in_a, groups) < 0.05).mean() < 0.06
 

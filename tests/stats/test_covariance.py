@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from toposheet.stats import Pairs, gaussian_readout, participation_ratio, spatial_correlation
+from toposheet.stats import UnitPairs, gaussian_readout, participation_ratio, spatial_correlation
 
 CELLS = np.stack(np.divmod(np.arange(36), 6), axis=1)
 
@@ -21,27 +21,27 @@ def test_units_that_do_the_same_fill_one_dimension_and_independent_ones_all(rng)
 
 def test_correlation_by_distance_equals_the_slow_loop(rng):
     x = rng.normal(size=(25, 36)) @ rng.normal(size=(36, 36))
-    found = spatial_correlation(x, Pairs.of(CELLS, 0.5))
+    result = spatial_correlation(x, UnitPairs.of(CELLS, 0.5))
     r = np.corrcoef(x.T)
     by_distance = {}
     for i in range(36):
         for j in range(i):
             by_distance.setdefault(0.5 * np.sqrt(((CELLS[i] - CELLS[j]) ** 2).sum()), []).append(r[i, j])
     expected = dict(sorted(by_distance.items()))
-    np.testing.assert_allclose(found.distances, list(expected))
-    np.testing.assert_allclose(found.r, [np.mean(v) for v in expected.values()], atol=1e-6)
-    np.testing.assert_allclose(found.positive, [np.maximum(v, 0).mean() for v in expected.values()], atol=1e-6)
+    np.testing.assert_allclose(result.distances, list(expected))
+    np.testing.assert_allclose(result.r, [np.mean(v) for v in expected.values()], atol=1e-6)
+    np.testing.assert_allclose(result.positive, [np.maximum(v, 0).mean() for v in expected.values()], atol=1e-6)
     weights = [(d, max(v, 0)) for d, values in expected.items() for v in values]
-    assert found.wiring_mm == pytest.approx(sum(d * w for d, w in weights) / sum(w for _, w in weights), rel=1e-5)
+    assert result.wiring_mm == pytest.approx(sum(d * w for d, w in weights) / sum(w for _, w in weights), rel=1e-5)
 
 
 def test_orders_say_which_unit_sits_where(rng):
-    x, pairs = rng.normal(size=(25, 36)), Pairs.of(CELLS)
+    x, pairs = rng.normal(size=(25, 36)), UnitPairs.of(CELLS)
     orders = np.stack([rng.permutation(36) for _ in range(4)])
-    found = spatial_correlation(x, pairs, orders)
+    result = spatial_correlation(x, pairs, orders)
     for row, order in enumerate(orders):
-        np.testing.assert_allclose(found.r[row], spatial_correlation(x[:, order], pairs).r, atol=1e-6)
-        np.testing.assert_allclose(found.wiring_mm[row], spatial_correlation(x[:, order], pairs).wiring_mm, rtol=1e-6)
+        np.testing.assert_allclose(result.r[row], spatial_correlation(x[:, order], pairs).r, atol=1e-6)
+        np.testing.assert_allclose(result.wiring_mm[row], spatial_correlation(x[:, order], pairs).wiring_mm, rtol=1e-6)
 
 
 @pytest.mark.parametrize("fwhm", [2.0, 3.0, 5.0])
@@ -49,21 +49,21 @@ def test_a_planted_smoothness_is_found(rng, fwhm):
     side = 28
     cells = np.stack(np.divmod(np.arange(side**2), side), axis=1)
     noise = gaussian_readout(rng.normal(size=(400, side + 30, side + 30)), fwhm)[:, 15:-15, 15:-15]
-    found = spatial_correlation(noise.reshape(400, -1), Pairs.of(cells, 2.0))
-    assert found.smoothness_mm == pytest.approx(2.0 * fwhm, rel=0.04)
+    result = spatial_correlation(noise.reshape(400, -1), UnitPairs.of(cells, 2.0))
+    assert result.smoothness_mm == pytest.approx(2.0 * fwhm, rel=0.04)
 
 
 def test_white_noise_is_not_smooth_and_its_wires_are_as_long_as_the_sheet(rng):
-    pairs = Pairs.of(CELLS)
-    found = spatial_correlation(rng.normal(size=(3000, 36)), pairs)
-    assert found.smoothness_mm < 0.7
+    pairs = UnitPairs.of(CELLS)
+    result = spatial_correlation(rng.normal(size=(3000, 36)), pairs)
+    assert result.smoothness_mm < 0.7
     mean_distance = (pairs.distances * np.bincount(pairs.distance_class)).sum() / len(pairs.first)
-    assert found.wiring_mm == pytest.approx(mean_distance, rel=0.05)
+    assert result.wiring_mm == pytest.approx(mean_distance, rel=0.05)
 
 
 def test_units_in_columns_that_respond_alike_have_short_wires(rng):
     x = np.repeat(rng.normal(size=(500, 6)), 6, axis=1)  # one response for each row of the sheet
-    pairs = Pairs.of(CELLS)
+    pairs = UnitPairs.of(CELLS)
     moved = spatial_correlation(x, pairs, np.stack([rng.permutation(36) for _ in range(50)]))
     assert spatial_correlation(x, pairs).wiring_mm < moved.wiring_mm.min()
 
@@ -71,13 +71,13 @@ def test_units_in_columns_that_respond_alike_have_short_wires(rng):
 def test_a_silent_unit_correlates_with_none(rng):
     x = rng.normal(size=(20, 4))
     x[:, 1] = 7
-    found = spatial_correlation(x, Pairs.of(np.array([[0, 0], [0, 1], [0, 4], [0, 9]])))
-    assert found.r[0] == 0
-    assert np.isfinite(found.r).all()
+    result = spatial_correlation(x, UnitPairs.of(np.array([[0, 0], [0, 1], [0, 4], [0, 9]])))
+    assert result.r[0] == 0
+    assert np.isfinite(result.r).all()
 
 
 def test_the_curve_is_the_mean_of_all_pairs_of_a_bin(rng):
-    x, pairs = rng.normal(size=(30, 36)), Pairs.of(CELLS, 0.5)
+    x, pairs = rng.normal(size=(30, 36)), UnitPairs.of(CELLS, 0.5)
     distance, curve = spatial_correlation(x, pairs).curve(0.5)
     r = np.corrcoef(x.T)[pairs.first, pairs.second]
     bins = np.round(pairs.distances[pairs.distance_class] / 0.5)

@@ -60,8 +60,8 @@ def test_stimuli_of_a_group_keep_one_label_and_one_half(rng):
     a, b = shuffled_labels(in_a, ~in_a, 100, rng, groups)
     even, odd = halves(a, b, groups)
     for group in np.unique(groups):
-        for of_labelling in (a, b, even, odd):
-            assert (of_labelling[:, groups == group] == of_labelling[:, groups == group][:, :1]).all()
+        for labelling in (a, b, even, odd):
+            assert (labelling[:, groups == group] == labelling[:, groups == group][:, :1]).all()
     n_groups = np.array([[row[groups == g].any() for g in np.unique(groups)] for row in a]).sum(axis=1)
     assert (n_groups == 3).all()
     assert len(np.unique(a, axis=0)) == 20  # all ways to choose three groups of six

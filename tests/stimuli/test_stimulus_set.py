@@ -60,10 +60,10 @@ def test_where_little_text_is_held_out_there_are_fewer_texts_unless_so_many_are_
 
 
 def test_the_seed_of_a_set_is_that_of_its_reader_unless_another_is_asked_for(from_outside):
-    of_reader = stimulus_set("outside", Reader(seed=3))
-    assert of_reader.equals(stimulus_set("outside", Reader(seed=3), seed=3))
-    assert of_reader.equals(stimulus_set("outside", seed=3))
-    assert not of_reader.equals(stimulus_set("outside", Reader(seed=3), seed=0))
+    with_seed_of_reader = stimulus_set("outside", Reader(seed=3))
+    assert with_seed_of_reader.equals(stimulus_set("outside", Reader(seed=3), seed=3))
+    assert with_seed_of_reader.equals(stimulus_set("outside", seed=3))
+    assert not with_seed_of_reader.equals(stimulus_set("outside", Reader(seed=3), seed=0))
     with pytest.raises(UserError, match="per_condition is 2: a contrast needs at least 3 texts"):
         stimulus_set("outside", per_condition=2)
 

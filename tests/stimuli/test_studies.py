@@ -35,7 +35,7 @@ def test_a_table_of_ones_own_is_one_study_called_as_its_file():
 
 
 def test_stimuli_that_came_with_a_model_are_not_built():
-    assert own_stimuli(Reader(own=TABLE)) is TABLE
+    assert own_stimuli(Reader(shipped=TABLE)) is TABLE
 
 
 def test_published_studies_keep_their_names_and_order(data):
@@ -46,9 +46,9 @@ def test_published_studies_keep_their_names_and_order(data):
 
 
 def test_synthetic_studies_keep_their_names_and_order_and_share_no_sentence(made, documents, monkeypatch):
-    own = pd.concat([made["language", 0], TABLE.assign(item=0, synthetic=True)], ignore_index=True)
+    shipped = pd.concat([made["language", 0], TABLE.assign(item=0, synthetic=True)], ignore_index=True)
     monkeypatch.setattr(Reader, "documents", lambda self: documents)
-    battery = synthetic_battery(Reader(own=own), per_condition=30)
+    battery = synthetic_battery(Reader(shipped=shipped), per_condition=30)
     assert [study.name for study in battery.studies] == ["built-in", "swjn", "words", "pairs"]
     assert list(battery.contrasts()) == [
         "sentence:nonword",
@@ -60,7 +60,7 @@ def test_synthetic_studies_keep_their_names_and_order_and_share_no_sentence(made
         "pairs noun:verb",
     ]
     assert (battery.language, battery.measured) == ("sentence:nonword", "swjn")
-    shown = {plain(text) for text in own["text"]}
+    shown = {plain(text) for text in shipped["text"]}
     measured = battery.studies[1].stimuli
     assert measured["condition"].value_counts().to_dict() == dict.fromkeys("SWJN", 30)
     assert not shown & set(measured["text"])

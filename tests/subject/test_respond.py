@@ -89,8 +89,10 @@ def test_responses_carry_their_names(model, topo, stimuli, tokenizer):
     for name in ("tap", "sheet", "y", "x", "spacing_mm"):
         assert responses[name].dims == ("unit",)
     tap = topo.taps[2]
-    of_tap = responses.isel(unit=responses["tap"].values == tap)
-    np.testing.assert_array_equal(np.stack([of_tap["y"], of_tap["x"]], axis=1), topo.sheets[tap].places[tap])
+    tap_responses = responses.isel(unit=responses["tap"].values == tap)
+    np.testing.assert_array_equal(
+        np.stack([tap_responses["y"], tap_responses["x"]], axis=1), topo.sheets[tap].places[tap]
+    )
 
 
 def test_the_model_is_left_in_its_mode(model, topo, stimuli, tokenizer):
@@ -155,8 +157,8 @@ def test_pooling_takes_the_last_own_token_or_their_sum(model, topo, stimuli, tok
     for row, text in enumerate(stimuli["text"]):
         with topo.record(model) as activations, torch.no_grad():
             model(torch.tensor([tokenizer(text).input_ids]))
-        of_text = torch.cat([activations[tap][0] for tap in topo.taps], dim=1)
-        expected = of_text[-1] if pooling == "last" else of_text.sum(dim=0)
+        text_activations = torch.cat([activations[tap][0] for tap in topo.taps], dim=1)
+        expected = text_activations[-1] if pooling == "last" else text_activations.sum(dim=0)
         np.testing.assert_allclose(responses.values[row], expected, rtol=1e-3, atol=1e-5)
 
 

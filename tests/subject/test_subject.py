@@ -111,13 +111,13 @@ def test_a_model_that_nobody_holds_is_forgotten(subject, model):
 
 def test_responses_of_a_lesioned_subject_are_those_of_its_units(subject, lesioned, stimuli):
     whole, after = ts.respond(subject, stimuli), ts.respond(lesioned, stimuli)
-    of_tap = whole["tap"].values == TAP
-    silent = np.flatnonzero(of_tap)[:18]
+    in_tap = whole["tap"].values == TAP
+    silent = np.flatnonzero(in_tap)[:18]
     assert (after.values[:, silent] == 0).all()
-    np.testing.assert_allclose(after.values[:, of_tap][:, 18:], whole.values[:, of_tap][:, 18:], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(after.values[:, in_tap][:, 18:], whole.values[:, in_tap][:, 18:], rtol=1e-5, atol=1e-6)
     first = whole["tap"].values == "transformer.h.0.attn"
     np.testing.assert_array_equal(after.values[:, first], whole.values[:, first])
-    assert (after.values[:, ~of_tap & ~first] != whole.values[:, ~of_tap & ~first]).mean() > 0.9
+    assert (after.values[:, ~in_tap & ~first] != whole.values[:, ~in_tap & ~first]).mean() > 0.9
     with lesioned.running():
         np.testing.assert_array_equal(ts.respond(lesioned, stimuli), after)
 

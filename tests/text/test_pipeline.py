@@ -155,8 +155,8 @@ def test_a_document_in_pieces_is_one_document(saved, tmp_path, monkeypatch):
     (tmp_path / "a.txt").write_text("\n<|endoftext|>\n".join(text.replace("<|endoftext|>", "") for text in texts))
     manifest = prepare(asked(tmp_path / "a.txt", saved), tmp_path / "out", INLINE)
     assert manifest.documents("train") + manifest.documents("validation") == 20
-    found = documents_of(tmp_path / "out", "train") + documents_of(tmp_path / "out", "validation")
-    assert sorted(found) == sorted(text.replace("<|endoftext|>", "") for text in texts)
+    result = documents_of(tmp_path / "out", "train") + documents_of(tmp_path / "out", "validation")
+    assert sorted(result) == sorted(text.replace("<|endoftext|>", "") for text in texts)
 
 
 def test_a_tokenizer_is_trained_on_the_training_side_alone(source, tmp_path):

@@ -19,10 +19,10 @@ from toposheet.topography import OBJECTIVES
 from toposheet.train import loop, model, run, update
 from toposheet.train.batches import TEXT
 from toposheet.train.checkpoints import Checkpoint, save_checkpoint
-from toposheet.train.claims import stopping_with
 from toposheet.train.log import Metrics, read_metrics
 from toposheet.train.loop import train
 from toposheet.train.model import build_model
+from toposheet.train.preconditions import stopping_with
 from toposheet.train.result import RESULT
 from toposheet.train.run import CHECKPOINTS
 from toposheet.train.snapshots import read_snapshots

@@ -147,7 +147,7 @@ def test_a_family_that_does_what_is_not_known_is_refused_before_it_is_trained(to
 
 def mine(r, pairs):
     """An objective from outside: near units are alike, far ones do not matter. Value and gradient by similarities."""
-    near = pairs.there * (pairs.nearness >= 0.5)
+    near = pairs.present * (pairs.nearness >= 0.5)
     n = near.sum(dim=(-2, -1), keepdim=True).clamp_min(1.0)
     return ((1 - r) * near / n).sum(dim=(-2, -1)), (-near / n).expand_as(r).clone()
 

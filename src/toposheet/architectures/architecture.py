@@ -70,8 +70,8 @@ def declared_logits(config: Any) -> Callable[[Any], Any] | None:
     if factor == 1 and divisor == 1 and not cap:
         return None
 
-    def logits(of_head: Any) -> Any:
-        scaled = of_head * factor / divisor
+    def logits(head_output: Any) -> Any:
+        scaled = head_output * factor / divisor
         return (scaled / cap).tanh() * cap if cap else scaled
 
     return logits
@@ -131,15 +131,17 @@ class Architecture:
             UserError: the blocks have neither by a name that is known.
         """
         path, blocks = self._layers(model)
-        there = {name for block in blocks for name, _ in block.named_modules()}
-        found = [next((name for name in names if name in there), None) for names in (self.attention, self.mlp)]
-        if found == [None, None]:
+        module_names = {name for block in blocks for name, _ in block.named_modules()}
+        names_in_blocks = [
+            next((name for name in names if name in module_names), None) for names in (self.attention, self.mlp)
+        ]
+        if names_in_blocks == [None, None]:
             children = ", ".join(name for name, _ in blocks[0].named_children())
             raise UserError(
                 f"which modules of {type(model).__name__} are attention and MLP is not known: name them with taps, "
                 f"e.g. {path}.*.NAME; NAME is one of: {children}"
             )
-        return tuple(f"{path}.*.{name}" for name in found if name is not None)
+        return tuple(f"{path}.*.{name}" for name in names_in_blocks if name is not None)
 
     def blocks(self, model: nn.Module) -> list[nn.Module]:
         """Return the blocks of a model, in order: its layers, each with attention and MLP.

@@ -56,10 +56,10 @@ def block_attention(model: PreTrainedModel, context: int) -> str:
     exchangeable = getattr(model, "_supports_attention_backend", False)
     if exchangeable and architecture_of(model).plain(model.config, context):
         return BLOCK_ATTENTION
-    return own_attention(model)
+    return default_attention(model)
 
 
-def own_attention(model: PreTrainedModel) -> str:
+def default_attention(model: PreTrainedModel) -> str:
     """Return the name of the attention that a model uses now."""
     name = model.config._attn_implementation
     assert isinstance(name, str)
@@ -69,7 +69,7 @@ def own_attention(model: PreTrainedModel) -> str:
 @contextmanager
 def attention(model: PreTrainedModel, implementation: str) -> Generator[None, None, None]:
     """Let a model attend in another way for a while."""
-    before = own_attention(model)
+    before = default_attention(model)
     if implementation != before:
         model.set_attn_implementation(implementation)
     try:

@@ -110,8 +110,8 @@ def _triangles(occupied: Bool[np.ndarray, "y x"]) -> Int[np.ndarray, "faces 3"]:
     vertex = np.where(occupied, np.cumsum(occupied).reshape(occupied.shape) - 1, -1)
     corners = [vertex[:-1, :-1], vertex[1:, :-1], vertex[1:, 1:], vertex[:-1, 1:]]
     squares = np.stack(corners, axis=-1).reshape(-1, 4)
-    there = (squares >= 0).sum(axis=1)
-    whole, cut = squares[there == 4], squares[there == 3]
+    corners = (squares >= 0).sum(axis=1)
+    whole, cut = squares[corners == 4], squares[corners == 3]
     return np.concatenate([whole[:, [0, 1, 2]], whole[:, [0, 2, 3]], cut[cut >= 0].reshape(-1, 3)])
 
 

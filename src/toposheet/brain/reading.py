@@ -99,10 +99,10 @@ def _reading(path: Path) -> Generator[None, None, None]:
 
 def _read_netcdf(path: Path, variable: str) -> tuple[np.ndarray, str]:
     with _reading(path), xr.open_dataset(path, decode_times=False) as file:
-        there = [str(name) for name in file.variables]
-        values = file[variable].values if variable in there else None
+        variables = [str(name) for name in file.variables]
+        values = file[variable].values if variable in variables else None
     if values is None:
-        raise UserError(f"{path} has no variable {variable!r}; it has: {', '.join(there) or 'none'}")
+        raise UserError(f"{path} has no variable {variable!r}; it has: {', '.join(variables) or 'none'}")
     return values, variable
 
 

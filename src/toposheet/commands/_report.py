@@ -28,14 +28,14 @@ def analysed(models: Sequence[StudiedModel], battery: Battery, out: Path, settin
 
 def print_summary(results: Results) -> None:
     """Print the medians over taps of each contrast, model and readout."""
-    from toposheet.cortex.summary import medians, of_interest
+    from toposheet.cortex.summary import medians, without_negative_controls
     from toposheet.figures.numbers import number
     from toposheet.report.sections.contrasts import SUMMARY_OF_MODELS
 
     print("\nMedians over taps:")
     print(f"{'contrast':18} {'fwhm':>4} {'model':12} {'signif.':>7} {'I':>6} {'place-null':>13} {'z':>6} "
           f"{'label-null':>13} {'z':>5} {'cross-half':>10}")  # fmt: skip
-    for row in medians(of_interest(results[SUMMARY_OF_MODELS])).to_dict("records"):
+    for row in medians(without_negative_controls(results[SUMMARY_OF_MODELS])).to_dict("records"):
         place, label = (f"{number(row[n + '_mean'])} ± {number(row[n + '_sd'])}" for n in ("null", "label_null"))
         print(
             f"{row['contrast']:18} {row['fwhm_mm']:4g} {row['model']:12} {row['significant_fraction']:7.1%} "

@@ -46,15 +46,15 @@ def moran(
 
     surface = read_surface_map(map, hemisphere, variable=variable, which=which)
     with shown("draw") as progress:
-        found = surface_morans_i(surface, permutations, seed, progress)
-    undefined = math.isnan(found.morans_i)
+        autocorrelation = surface_morans_i(surface, permutations, seed, progress)
+    undefined = math.isnan(autocorrelation.morans_i)
     why = " (undefined: the map is constant, or no two of its vertices are neighbours)" if undefined else ""
-    print(f"Moran's I = {found.morans_i:.3f}{why}")
+    print(f"Moran's I = {autocorrelation.morans_i:.3f}{why}")
     where = f"{surface.space}, {surface.hemisphere}"
-    print(f"{found.n_vertices:,} finite non-zero vertices of {len(surface.values):,} ({where})")
+    print(f"{autocorrelation.n_vertices:,} finite non-zero vertices of {len(surface.values):,} ({where})")
     if permutations and not undefined:
-        null = f"{found.null_mean:.3f} ± {found.null_sd:.3f}"
-        print(f"null of {permutations} shuffles: {null}, z = {found.z:.1f}, p = {found.p:.3g}")
+        null = f"{autocorrelation.null_mean:.3f} ± {autocorrelation.null_sd:.3f}"
+        print(f"null of {permutations} shuffles: {null}, z = {autocorrelation.z:.1f}, p = {autocorrelation.p:.3g}")
     if figure is not None:
         from toposheet.brain.drawing import draw_surface_map
         from toposheet.figures.files import write_figure

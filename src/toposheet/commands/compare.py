@@ -41,9 +41,9 @@ def compare(
     subject = first.open()
     battery = read_battery(stimuli, subject, contrast, options)
     analysis = analysed([replace(first, source=subject), *others], battery, out, settings)
-    found = side_by_side(analysis, seed=settings.seed)
-    found.write(out)
-    print(found)
+    comparison = side_by_side(analysis, seed=settings.seed)
+    comparison.write(out)
+    print(comparison)
     print_left_out(analysis.results)
     print(f"The comparison: {out.resolve()} (compare.csv, statistics.csv, figures)")
 

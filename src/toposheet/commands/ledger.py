@@ -41,9 +41,9 @@ def ledger(
     subject = load(model)
     battery = read_battery(stimuli, subject, (), StimulusOptions(data=data), pairs)
     analysis = analysed(with_control(subject, control), battery, out, settings)
-    found = against_published(analysis)
-    page = found.write(out)
-    print(found)
+    ledger = against_published(analysis)
+    page = ledger.write(out)
+    print(ledger)
     print_left_out(analysis.results)
     print(f"The ledger: {page.resolve()} (and ledger.csv)")
 

@@ -47,12 +47,12 @@ def localize(
     table = read_table(stimuli, subject, options)
     (parsed,) = read_contrasts(table, [contrast] if contrast else [], options, or_language=True)
     with shown("text") as progress:
-        found = localize_subject(
+        localizer = localize_subject(
             subject, table, parsed, name=Path(stimuli or "synthetic").name, percent=percent, q=q, settings=settings,
             cache=cache_folder(), progress=progress,
         )  # fmt: skip
-    found.write(out)
-    print(found)
+    localizer.write(out)
+    print(localizer)
     print(f"\nThe localizer: {out.resolve()} (localizer.nc, cross_validated.csv, figures)")
 
 

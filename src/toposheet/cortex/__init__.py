@@ -1,10 +1,10 @@
 from toposheet.cortex.cluster_inference import selective_clusters
-from toposheet.cortex.clusters import clustering_of_network, grow_clusters
+from toposheet.cortex.clusters import grow_clusters, selective_unit_clustering
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison
-from toposheet.cortex.language_network import LanguageNetwork, language_network
 from toposheet.cortex.localizer import cross_validated, load_localizer, localize, save_localizer
 from toposheet.cortex.map_statistics import MAP_STATISTICS, MapStatistic, TapMaps
 from toposheet.cortex.negative_controls import negative_controls
+from toposheet.cortex.network import LanguageNetwork, language_network
 from toposheet.cortex.plot import plot
 from toposheet.cortex.profiles import consistency, criteria, profiles
 from toposheet.cortex.response_statistics import correlation_curve, response_statistics
@@ -18,7 +18,6 @@ __all__ = [
     "LanguageNetwork",
     "MapStatistic",
     "TapMaps",
-    "clustering_of_network",
     "consistency",
     "correlation_curve",
     "criteria",
@@ -34,6 +33,7 @@ __all__ = [
     "response_statistics",
     "save_localizer",
     "selective_clusters",
+    "selective_unit_clustering",
     "summary_of",
     "topography_statistics",
 ]

@@ -93,30 +93,28 @@ def selective_clusters(
     def familywise(statistic: np.ndarray) -> np.ndarray:
         return (1 + reaches(draws, np.asarray(statistic)[..., None]).sum(axis=-1)) / (1 + permutations)
 
-    rows, number, p_of_unit = [], np.zeros(t.shape, dtype=np.int64), np.ones(t.shape)
+    rows, number, unit_p = [], np.zeros(t.shape, dtype=np.int64), np.ones(t.shape)
     for tap in taps:
         grid = tap.map(t)
         if inference == "mass":
             labelled, masses = cluster_masses(grid, threshold, contiguity)
-            p_of_cell = np.where(labelled > 0, familywise(np.abs(masses))[labelled], 1.0)
+            cell_p = np.where(labelled > 0, familywise(np.abs(masses))[labelled], 1.0)
         else:
-            p_of_cell = familywise(tfce(grid, contiguity))
-            positive, negative = (
-                clusters((p_of_cell < SIGNIFICANT) & (sign * grid > 0), contiguity) for sign in (1, -1)
-            )
+            cell_p = familywise(tfce(grid, contiguity))
+            positive, negative = (clusters((cell_p < SIGNIFICANT) & (sign * grid > 0), contiguity) for sign in (1, -1))
             labelled = np.where(negative > 0, negative + positive.max(), positive)
-        p_of_unit[tap.units] = tap.of_map(p_of_cell)
+        unit_p[tap.units] = tap.at_units(cell_p)
         for cluster in range(1, labelled.max() + 1):
-            rows.append(_row(tap, grid, p_of_cell, labelled == cluster))
-            number[tap.units[tap.of_map(labelled == cluster)]] = len(rows)
+            rows.append(_row(tap, grid, cell_p, labelled == cluster))
+            number[tap.units[tap.at_units(labelled == cluster)]] = len(rows)
     order = sorted(range(len(rows)), key=lambda row: -abs(rows[row]["mass"]))
     rank = np.zeros(len(rows) + 1, dtype=np.int64)
     rank[[row + 1 for row in order]] = np.arange(1, len(rows) + 1)
-    of_map = {
+    map_columns = {
         "contrast": comparison.name, "negative_control": comparison.negative_control, "fwhm_mm": comparison.fwhm_mm
     }  # fmt: skip
-    table = CLUSTERS.frame([rows[row] | of_map | {"cluster": n} for n, row in enumerate(order, 1)])
-    values = {"cluster": ("unit", rank[number]), "p": ("unit", p_of_unit), "t": ("unit", t)}
+    table = CLUSTERS.frame([rows[row] | map_columns | {"cluster": n} for n, row in enumerate(order, 1)])
+    values = {"cluster": ("unit", rank[number]), "p": ("unit", unit_p), "t": ("unit", t)}
     return table, xr.Dataset(values, coords=comparison.unit_coordinates)
 
 

@@ -51,16 +51,16 @@ def grow_clusters(
         t, selective, taps = selection["t"], selection["mask"].values, tap_layouts(selection)
     labels, n = np.zeros(t.sizes["unit"], dtype=np.int64), 0
     for tap in taps:
-        of_tap = tap.of_map(clusters(tap.map(selective) == 1, contiguity, min_size))
+        numbers = tap.at_units(clusters(tap.map(selective) == 1, contiguity, min_size))
         heights = t.values[tap.units]
-        by_peak = sorted(set(of_tap.tolist()) - {0}, key=lambda cluster: -heights[of_tap == cluster].max())
+        by_peak = sorted(set(numbers.tolist()) - {0}, key=lambda cluster: -heights[numbers == cluster].max())
         for cluster in by_peak:
             n += 1
-            labels[tap.units[of_tap == cluster]] = n
+            labels[tap.units[numbers == cluster]] = n
     return t.copy(data=labels).rename("cluster").drop_attrs()
 
 
-def clustering_of_network(
+def selective_unit_clustering(
     comparison: Comparison,
     *,
     permutations: int = 99,
@@ -97,12 +97,12 @@ def clustering_of_network(
     values: dict[str, list[np.ndarray]] = {"mask_morans_i": [], "clusters": [], "largest_cluster": []}
     for tap in comparison.layouts:
         orders = tap.shuffled(permutations, rng)
-        of_tap = selective[tap.units]
-        grid = lay_out(np.concatenate([of_tap[None], of_tap[orders]]).astype(float), tap.cells, tap.shape)
+        in_tap = selective[tap.units]
+        grid = lay_out(np.concatenate([in_tap[None], in_tap[orders]]).astype(float), tap.cells, tap.shape)
         count, largest = count_and_largest(grid == 1, contiguity, min_size)
-        for name, of_draws in (("mask_morans_i", morans_i(grid)), ("clusters", count), ("largest_cluster", largest)):
-            values[name].append(of_draws)
-    defined = [of_draws for of_draws in values["mask_morans_i"] if np.isfinite(of_draws[0])]
+        for name, draws in (("mask_morans_i", morans_i(grid)), ("clusters", count), ("largest_cluster", largest)):
+            values[name].append(draws)
+    defined = [draws for draws in values["mask_morans_i"] if np.isfinite(draws[0])]
     over_taps = {
         "mask_morans_i": np.mean(defined, axis=0) if defined else np.full(1 + permutations, np.nan),
         "clusters": np.sum(values["clusters"], axis=0),

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from toposheet.cortex.comparison import Comparison
 from toposheet.cortex.layout import cells_of
-from toposheet.stats import Moments, SheetReadout, halves, q_values, shuffled_within, welch, welch_t
+from toposheet.stats import MeanAndVariance, SheetReadout, halves, q_values, shuffled_within, welch, welch_t
 from toposheet.stats.contrast import centred, group_sums, p_of_sums
 
 DRAWS_AT_ONCE = 50  # memory: four arrays (draws, units) and what making them takes
@@ -106,9 +106,9 @@ def _sampled_anew(comparison: Comparison, chunks: Iterator[Int[np.ndarray, "draw
     on_sheets = [np.flatnonzero(sheets == sheet) for sheet in dict.fromkeys(sheets.tolist())]
     readouts = []
     for units in on_sheets:
-        of_sheet = responses.isel(unit=units)
-        fwhm = comparison.fwhm_mm / float(of_sheet["spacing_mm"].values[0])
-        readouts.append((units, SheetReadout(*cells_of(of_sheet), fwhm)))
+        sheet_responses = responses.isel(unit=units)
+        fwhm = comparison.fwhm_mm / float(sheet_responses["spacing_mm"].values[0])
+        readouts.append((units, SheetReadout(*cells_of(sheet_responses), fwhm)))
     for orders in chunks:
         mean, squares = np.empty((2, len(parts), *orders.shape))
         p = np.empty(orders.shape)
@@ -119,7 +119,9 @@ def _sampled_anew(comparison: Comparison, chunks: Iterator[Int[np.ndarray, "draw
                 if sums_of_groups is not None:
                     sums, n, first = sums_of_groups
                     p[draw, units] = p_of_sums(readout.sample(sums[:, order].T).T, n, in_a[first], in_b[first])
-        moments = [Moments(np.array([n]), m, s / max(n - 1, 1)) for n, m, s in zip(sizes, mean, squares, strict=True)]
+        moments = [
+            MeanAndVariance(np.array([n]), m, s / max(n - 1, 1)) for n, m, s in zip(sizes, mean, squares, strict=True)
+        ]
         a_even, a_odd, b_even, b_odd = moments
         whole = welch(a_even | a_odd, b_even | b_odd)
         q = q_values(whole.p if sums_of_groups is None else p)

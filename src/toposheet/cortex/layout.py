@@ -37,14 +37,14 @@ class TapLayout:
 
     def map(self, values: np.ndarray) -> np.ndarray:
         """Return values (..., all units) of this tap as maps (..., y, x); values that are not floats as floats."""
-        own = values[..., self.units]
-        return lay_out(own if own.dtype.kind == "f" else own.astype(float), self.cells, self.shape)
+        tap_values = values[..., self.units]
+        return lay_out(tap_values if tap_values.dtype.kind == "f" else tap_values.astype(float), self.cells, self.shape)
 
     def shuffled(self, permutations: int, rng: np.random.Generator) -> np.ndarray:
         """Return orders (permutations, units of the tap) in which the units change places: draws of the place-null."""
         return shuffled_within(np.zeros(len(self.units), dtype=np.int64), permutations, rng)
 
-    def of_map(self, grid: np.ndarray) -> np.ndarray:
+    def at_units(self, grid: np.ndarray) -> np.ndarray:
         """Return the values (..., units of the tap) of maps (..., y, x)."""
         return grid[..., self.cells[:, 0], self.cells[:, 1]]
 
@@ -55,9 +55,9 @@ def tap_layouts(values: xr.DataArray | xr.Dataset) -> list[TapLayout]:
     names, taps = values["tap"].values, []
     for name in dict.fromkeys(names.tolist()):
         units = np.flatnonzero(names == name)
-        of_tap = values.isel(unit=units)
-        sheet, spacing = str(of_tap["sheet"].values[0]), float(of_tap["spacing_mm"].values[0])
-        taps.append(TapLayout(name, sheet, units, *cells_of(of_tap), spacing))
+        tap_values = values.isel(unit=units)
+        sheet, spacing = str(tap_values["sheet"].values[0]), float(tap_values["spacing_mm"].values[0])
+        taps.append(TapLayout(name, sheet, units, *cells_of(tap_values), spacing))
     return taps
 
 
@@ -77,8 +77,8 @@ def check_coordinates(values: xr.DataArray | xr.Dataset, *names: str) -> None:
         UserError: a coordinate is missing; lists those there are.
     """
     if missing := [name for name in names if name not in values.coords]:
-        there = ", ".join(map(str, values.coords)) or "none"
+        listed = ", ".join(map(str, values.coords)) or "none"
         raise UserError(
-            f"the responses have no coordinate {missing[0]!r}; they have: {there} (respond gives those of units and "
+            f"the responses have no coordinate {missing[0]!r}; they have: {listed} (respond gives those of units and "
             "the columns of the stimuli)"
         )

@@ -40,18 +40,18 @@ def joined_maps(maps: Sequence[xr.Dataset]) -> xr.Dataset:
             nan.
     """
     first = maps[0]
-    contrasts, controls = (
+    contrasts, negative_controls = (
         list(dict.fromkeys(one[dim].values[0] for one in maps)) for dim in ("contrast", "negative_control")
     )
     variables = {}
     for name, variable in first.data_vars.items():
-        values = np.full((len(contrasts), len(controls), *variable.shape[2:]), np.nan)
+        values = np.full((len(contrasts), len(negative_controls), *variable.shape[2:]), np.nan)
         for one in maps:
-            at = contrasts.index(one["contrast"].values[0]), controls.index(one["negative_control"].values[0])
+            at = contrasts.index(one["contrast"].values[0]), negative_controls.index(one["negative_control"].values[0])
             values[at] = one[name].values[0, 0]
         variables[name] = (variable.dims, values, variable.attrs)
     coordinates = {name: c for name, c in first.coords.items() if name not in ("contrast", "negative_control")}
-    return xr.Dataset(variables, coordinates | {"contrast": contrasts, "negative_control": controls})
+    return xr.Dataset(variables, coordinates | {"contrast": contrasts, "negative_control": negative_controls})
 
 
 def maps_of_models(maps: Mapping[str, xr.Dataset]) -> xr.Dataset | None:

@@ -53,13 +53,13 @@ def negative_controls(comparison: Comparison, *, seed: int = 0) -> dict[str, Com
                 above = _above_median(values, in_a, groups, rng) | _above_median(values, in_b, groups, rng)
                 labels[name], splits[name] = _labels(above, NEGATIVE_CONTROLS[name]), centred
     first = np.arange(len(in_a)) if groups is None else np.unique(groups, return_index=True)[1]  # groups count as one
-    controls = {}
+    relabelled = {}
     for name, data in splits.items():
         sides = NEGATIVE_CONTROLS[name]
         if all((labels[name][first] == side).sum() >= MIN_TEXTS for side in (sides.a, sides.b)):
             split = data.assign_coords(condition=("stimulus", labels[name]))
-            controls[name] = raw.relabelled(split, sides, name).readout(comparison.fwhm_mm)
-    return controls
+            relabelled[name] = raw.relabelled(split, sides, name).readout(comparison.fwhm_mm)
+    return relabelled
 
 
 def left_out() -> str:

@@ -58,9 +58,9 @@ def profiles(
     rows, groups = [], _groups(responses, clusters)
     conditions = list(dict.fromkeys(responses["condition"].values.tolist()))
     for group in groups:
-        of_texts = group.response(responses)
+        text_means = group.response(responses)
         for condition in conditions:
-            values = of_texts[responses["condition"].values == condition]
+            values = text_means[responses["condition"].values == condition]
             means = rng.choice(values, (resamples, len(values))).mean(axis=1)
             low, high = np.quantile(means, (0.025, 0.975))
             rows.append(
@@ -114,11 +114,11 @@ def consistency(responses: xr.DataArray, clusters: xr.DataArray, *, permutations
     names = list(dict.fromkeys(conditions.tolist()))
     if len(groups) < 2 or len(names) < 2:
         return pd.Series({"n_clusters": len(groups)} | dict.fromkeys(_NULLED, np.nan))
-    of_texts = np.stack([group.response(responses) for group in groups])
+    text_means = np.stack([group.response(responses) for group in groups])
     rng = np.random.default_rng(seed)
 
     def mean_correlation(labels: np.ndarray) -> float:
-        means = np.stack([of_texts[:, labels == name].mean(axis=1) for name in names], axis=1)
+        means = np.stack([text_means[:, labels == name].mean(axis=1) for name in names], axis=1)
         r = np.corrcoef(means)
         return float(r[np.triu_indices(len(r), 1)].mean())
 
@@ -148,7 +148,7 @@ def criteria(
 
     Args:
         localized: From `cross_validated`.
-        clustering: From `clustering_of_network`.
+        clustering: From `selective_unit_clustering`.
         responses: To sentences, word lists, Jabberwocky and non-word lists.
         clusters: From `grow_clusters`.
         permutations: Draws of the label-null of the third.

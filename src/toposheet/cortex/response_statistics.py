@@ -11,7 +11,7 @@ from toposheet.cortex.layout import tap_layouts
 from toposheet.cortex.statistics import STATISTICS, statistics_table
 from toposheet.results import Table
 from toposheet.settings import check_permutations
-from toposheet.stats import Pairs, against_null, participation_ratio, spatial_correlation
+from toposheet.stats import UnitPairs, against_null, participation_ratio, spatial_correlation
 
 RESPONSES = Table(
     "responses.csv",
@@ -54,16 +54,16 @@ def response_statistics(responses: xr.DataArray, *, permutations: int = 99, seed
     value: dict[str, list[float]] = {name: [] for name in ("participation_ratio", "smoothness_mm", "wiring_mm")}
     place: dict[str, list[np.ndarray]] = {name: [] for name in value}
     for tap in taps:
-        of_tap, pairs = x[:, tap.units], Pairs.of(tap.cells, tap.spacing_mm)
+        tap_responses, pairs = x[:, tap.units], UnitPairs.of(tap.cells, tap.spacing_mm)
         orders = tap.shuffled(permutations, rng)
-        in_place, moved = spatial_correlation(of_tap, pairs), spatial_correlation(of_tap, pairs, orders)
-        value["participation_ratio"].append(participation_ratio(of_tap))
+        in_place, moved = spatial_correlation(tap_responses, pairs), spatial_correlation(tap_responses, pairs, orders)
+        value["participation_ratio"].append(participation_ratio(tap_responses))
         place["participation_ratio"].append(np.full(permutations, np.nan))
         for name in ("smoothness_mm", "wiring_mm"):
             value[name].append(float(getattr(in_place, name)))
             place[name].append(getattr(moved, name))
-    values = {name: np.array(of_taps) for name, of_taps in value.items()}
-    placed = {name: np.stack(of_taps, axis=1) for name, of_taps in place.items()}
+    values = {name: np.array(tap_values) for name, tap_values in value.items()}
+    placed = {name: np.stack(tap_values, axis=1) for name, tap_values in place.items()}
     no_labels = {name: np.full((permutations, len(taps)), np.nan) for name in values}
     table = statistics_table(values, placed, no_labels, taps, smaller_is_topographic=("wiring_mm",))
     return RESPONSES.frame(table.assign(fwhm_mm=0.0))
@@ -85,7 +85,7 @@ def correlation_curve(responses: xr.DataArray, *, permutations: int = 99, seed: 
     check_finite(responses)
     x, rng, tables = responses.transpose("stimulus", "unit").values.astype(np.float64), np.random.default_rng(seed), []
     for tap in tap_layouts(responses):
-        pairs = Pairs.of(tap.cells, tap.spacing_mm)
+        pairs = UnitPairs.of(tap.cells, tap.spacing_mm)
         orders = tap.shuffled(permutations, rng)
         distance, r = spatial_correlation(x[:, tap.units], pairs).curve(tap.spacing_mm)
         null = against_null(r, spatial_correlation(x[:, tap.units], pairs, orders).curve(tap.spacing_mm)[1])

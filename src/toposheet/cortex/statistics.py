@@ -100,8 +100,8 @@ def _statistics(
     columns = []
     for tap in taps:
         t, q, even, odd = (tap.map(values) for values in (maps.t, maps.q, maps.even, maps.odd))
-        of_tap = TapMaps(t, q, even, odd, q < SIGNIFICANT, contiguity, min_size)
-        columns.append([entry.of(of_tap) for _, entry in entries])
+        tap_maps = TapMaps(t, q, even, odd, q < SIGNIFICANT, contiguity, min_size)
+        columns.append([entry.values(tap_maps) for _, entry in entries])
     return {name: np.stack([column[n] for column in columns], axis=-1) for n, (name, _) in enumerate(entries)}
 
 

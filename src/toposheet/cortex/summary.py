@@ -72,7 +72,7 @@ def summary_of(statistics: pd.DataFrame) -> pd.DataFrame:
     return (SUMMARY.beside(model="text") if "model" in table else SUMMARY).frame(table)
 
 
-def of_interest(table: pd.DataFrame) -> pd.DataFrame:
+def without_negative_controls(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of contrasts that are of interest in themselves: no negative controls."""
     return table[table["negative_control"] == ""]
 

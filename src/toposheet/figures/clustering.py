@@ -44,17 +44,17 @@ def clustering(summary: pd.DataFrame) -> Figure:
             taps = by_kind(_taps(summary, model))
             layers = layers_of(taps)
             for axes, contrast in zip(line, chunk, strict=False):
-                of_model = summary[(summary["model"] == model) & (summary["fwhm_mm"] == fwhm)]
-                of_model = of_model[of_model["contrast"] == contrast].set_index("tap")
-                for n, (kind, own) in enumerate(taps.items()):
-                    x = np.array([layers.index(layer) for layer in own]) + 0.8 * ((n + 0.5) / len(taps) - 0.5)
-                    found = of_model.loc[list(own.values())]
+                model_rows = summary[(summary["model"] == model) & (summary["fwhm_mm"] == fwhm)]
+                model_rows = model_rows[model_rows["contrast"] == contrast].set_index("tap")
+                for n, (kind, tap_at_layer) in enumerate(taps.items()):
+                    x = np.array([layers.index(layer) for layer in tap_at_layer]) + 0.8 * ((n + 0.5) / len(taps) - 0.5)
+                    tap_rows = model_rows.loc[list(tap_at_layer.values())]
                     for name, prefix, shade, side in _NULLS:
-                        mean, sd = found[f"{prefix}null_mean"], found[f"{prefix}null_sd"]
+                        mean, sd = tap_rows[f"{prefix}null_mean"], tap_rows[f"{prefix}null_sd"]
                         axes.vlines(x + side * 0.12 / len(taps), mean - 2 * sd, mean + 2 * sd, color=shade, lw=1.6,
                                     alpha=_FAINT, label=f"{name}-null ± 2 sd")  # fmt: skip
                     marker = _MARKERS[kinds.index(kind) % len(_MARKERS)]
-                    axes.plot(x, found["morans_i"], marker, color=colour(models.index(model)), ms=3, label=kind)
+                    axes.plot(x, tap_rows["morans_i"], marker, color=colour(models.index(model)), ms=3, label=kind)
                 every = -(-len(layers) * columns // 36)
                 axes.set_xticks(np.arange(len(layers))[::every], layers[::every], fontsize=TINY)
                 axes.set(ylim=limits[fwhm], xlim=(-0.6, len(layers) - 0.4))
@@ -84,9 +84,9 @@ def clustering_bars(statistics: pd.DataFrame, contrasts: Sequence[str], whole: s
         contrasts: Those that are shown, in this order.
         whole: What `tap` says in the rows of the mean over taps.
     """
-    of_i = statistics[statistics["statistic"] == "morans_i"]
-    shown = of_i[of_i["negative_control"] == ""]
-    models, readouts = list(dict.fromkeys(of_i["model"])), sorted(set(of_i["fwhm_mm"]))
+    morans_i_rows = statistics[statistics["statistic"] == "morans_i"]
+    shown = morans_i_rows[morans_i_rows["negative_control"] == ""]
+    models, readouts = list(dict.fromkeys(morans_i_rows["model"])), sorted(set(morans_i_rows["fwhm_mm"]))
     n_chunks = -(-len(contrasts) // _BARS)
     length = -(-len(contrasts) // n_chunks)
     chunks = [list(contrasts[start : start + length]) for start in range(0, len(contrasts), length)]
@@ -97,10 +97,10 @@ def clustering_bars(statistics: pd.DataFrame, contrasts: Sequence[str], whole: s
         figure = Figure(figsize=size, layout="constrained")
         for axes, (chunk, fwhm) in zip(figure.subplots(len(rows), 1, squeeze=False)[:, 0], rows, strict=True):
             for n, model in enumerate(models):
-                of_model = shown[(shown["model"] == model) & (shown["fwhm_mm"] == fwhm)]
+                model_rows = shown[(shown["model"] == model) & (shown["fwhm_mm"] == fwhm)]
                 at = np.arange(len(chunk)) + width * (n - (len(models) - 1) / 2)
-                taps = of_model[of_model["tap"] != whole]
-                means = of_model[of_model["tap"] == whole].set_index("contrast").loc[chunk]
+                taps = model_rows[model_rows["tap"] != whole]
+                means = model_rows[model_rows["tap"] == whole].set_index("contrast").loc[chunk]
                 axes.bar(at, means["value"], 0.9 * width, color=colour(n), alpha=_FAINT)
                 for x, contrast in zip(at, chunk, strict=True):
                     values = taps[taps["contrast"] == contrast]["value"]
@@ -112,7 +112,7 @@ def clustering_bars(statistics: pd.DataFrame, contrasts: Sequence[str], whole: s
                     axes.vlines(x, mean - 2 * sd, mean + 2 * sd, color=shade, lw=2.5, zorder=3)
                     axes.plot(x, mean, "_", color=shade, ms=5, zorder=3)
             axes.set_xticks(np.arange(len(chunk)), [broken(contrast, 16) for contrast in chunk])
-            low, high = _limits(of_i[of_i["fwhm_mm"] == fwhm], "value")
+            low, high = _limits(morans_i_rows[morans_i_rows["fwhm_mm"] == fwhm], "value")
             axes.set(xlim=(-0.6, length - 0.4), ylim=(min(low, 0.0), max(high, 0.0)))
             axes.tick_params("x", length=0)
             axes.axhline(0, color=MUTED, lw=0.6)
@@ -132,8 +132,8 @@ def _limits(rows: pd.DataFrame, column: str = "morans_i") -> tuple[float, float]
     parts = [rows[column]]
     for _, prefix, _, _ in _NULLS:
         parts += [rows[f"{prefix}null_mean"] + sign * 2 * rows[f"{prefix}null_sd"] for sign in (-1, 1)]
-    there = pd.concat(parts).dropna()
-    low, high = (float(there.min()), float(there.max())) if len(there) else (0.0, 1.0)
+    values = pd.concat(parts).dropna()
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     return low - 0.05 * (high - low), high + 0.05 * (high - low)
 
 

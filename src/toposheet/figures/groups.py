@@ -42,14 +42,14 @@ def group_intervals(
         for axes, (statistic, title) in zip(panels, statistics.items(), strict=True):
             rows = table[table["statistic"] == statistic]
             for n, group in enumerate(groups):
-                of_group = rows[rows["group"] == group].set_index("contrast").reindex(contrasts)
+                group_rows = rows[rows["group"] == group].set_index("contrast").reindex(contrasts)
                 y = at + step * (n - (len(groups) - 1) / 2)
                 for null, shade, _ in _NULLS:
-                    axes.plot(of_group[null], y, "|", color=shade, ms=7, mew=1.5, zorder=3)
-                for control, mark in marks.items():
-                    axes.plot(of_group[control], y, marker=mark, color=colour(n), **hollow)
-                error = np.stack([of_group["value"] - of_group["low"], of_group["high"] - of_group["value"]])
-                axes.errorbar(of_group["value"], y, xerr=np.nan_to_num(error), fmt="o", ms=3, lw=1.2, color=colour(n))
+                    axes.plot(group_rows[null], y, "|", color=shade, ms=7, mew=1.5, zorder=3)
+                for negative_control, mark in marks.items():
+                    axes.plot(group_rows[negative_control], y, marker=mark, color=colour(n), **hollow)
+                error = np.stack([group_rows["value"] - group_rows["low"], group_rows["high"] - group_rows["value"]])
+                axes.errorbar(group_rows["value"], y, xerr=np.nan_to_num(error), fmt="o", ms=3, lw=1.2, color=colour(n))
             axes.axvline(0, color=MUTED, lw=0.6, zorder=0)
             axes.set_title(title)
         panels[0].set_yticks(at, [broken(contrast, 24, 2) for contrast in contrasts])

@@ -45,9 +45,9 @@ def _others(letters: Iterable[str]) -> tuple[list[str], set[str]]:
     for entry in font_manager.fontManager.ttflist:
         if entry.name.startswith(_BOXES):
             continue
-        if entry.name not in names and (there := left & _letters(entry.fname)):
+        if entry.name not in names and (covered := left & _letters(entry.fname)):
             names.append(entry.name)
-            left -= there
+            left -= covered
         if not left:
             break
     return names, left

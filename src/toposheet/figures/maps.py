@@ -17,7 +17,7 @@ _TITLE, _HEADING, _GAP = 0.3, 0.2, 0.1  # inches: of the figure, a line of a pan
 _READOUT, _SCALE = 0.2, 0.65  # inches left of the maps, for the readout's name, and right of them, for the colour bar
 
 
-def contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, float, str], float], title: str) -> Figure:
+def draw_contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, float, str], float], title: str) -> Figure:
     """Return t-maps, panels beside each other where they fit and below each other where not, readouts in rows.
 
     Panels (models, or models and contrasts) share the scale of a readout; readouts differ in theirs, since averaging
@@ -31,8 +31,8 @@ def contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, float, str], flo
     """
     panels, readouts = t["panel"].values.tolist(), t["fwhm_mm"].values.tolist()
     sheets = {p: [s for s in t["sheet"].values.tolist() if (p, readouts[0], s) in morans_i] for p in panels}
-    lines = {panel: lines_of(own, _LAYERS) for panel, own in sheets.items()}
-    columns = max(len(own[0].sheets) for own in lines.values())
+    lines = {panel: lines_of(panel_lines, _LAYERS) for panel, panel_lines in sheets.items()}
+    columns = max(len(panel_lines[0].sheets) for panel_lines in lines.values())
     alike = len(set(map(tuple, sheets.values()))) == 1
     abreast = max(1, _ABREAST // columns) if alike else 1
     rows = [panels[start : start + abreast] for start in range(0, len(panels), abreast)]
@@ -40,8 +40,8 @@ def contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, float, str], flo
     names = {panel: broken(panel, int(14 * min(across, 0.3 + columns)), 2) for panel in panels}
     heading = _HEADING * (1 + max(name.count("\n") for name in names.values()))
     down = (HEIGHT - _TITLE - len(rows) * heading) / (len(rows) * len(readouts)) - _GAP
-    cell = min(cell_size(own, across, down) for own in lines.values())
-    sizes = {panel: size_of(own, cell) for panel, own in lines.items()}
+    cell = min(cell_size(panel_lines, across, down) for panel_lines in lines.values())
+    sizes = {panel: size_of(panel_lines, cell) for panel, panel_lines in lines.items()}
     bands = [max(sizes[panel][1] for panel in row) + _GAP for row in rows]
     height = _TITLE + sum(heading + len(readouts) * band for band in bands)
     wide = max(sum(sizes[panel][0] for panel in row) for row in rows)
@@ -56,9 +56,11 @@ def contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, float, str], flo
                 left = _READOUT + n * sizes[panel][0]
                 write(figure, left + LEFT, top, names[panel], fontweight="bold")
                 for m, fwhm in enumerate(readouts):
-                    there = {sheet: t.sel(panel=panel, fwhm_mm=fwhm, sheet=sheet) for sheet in sheets[panel]}
+                    panel_maps = {sheet: t.sel(panel=panel, fwhm_mm=fwhm, sheet=sheet) for sheet in sheets[panel]}
                     y = top + heading + m * band
-                    for sheet, axes in draw_sheets(figure, lines[panel], there, norms[fwhm], cell, left, y).items():
+                    for sheet, axes in draw_sheets(
+                        figure, lines[panel], panel_maps, norms[fwhm], cell, left, y
+                    ).items():
                         value = number(morans_i[panel, fwhm, sheet]).replace("-", "−")
                         axes.set_xlabel(value, fontsize=TINY, labelpad=1.5)
             for m, fwhm in enumerate(readouts):

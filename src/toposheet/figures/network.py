@@ -37,10 +37,10 @@ def network_figure(
     """
     models, norm = list(clusters), symmetric(t.values)
     maps = {name: _sheets(t.sel(model=name)) for name in models}
-    lines = {name: lines_of(list(own), _LAYERS) for name, own in maps.items()}
+    lines = {name: lines_of(list(model_lines), _LAYERS) for name, model_lines in maps.items()}
     space = (WIDTH - _SCALE - _PROFILE, HEIGHT / len(models) - _HEADING)
-    cell = min(cell_size(own, *space) for own in lines.values())
-    sizes = {name: size_of(own, cell) for name, own in lines.items()}
+    cell = min(cell_size(model_lines, *space) for model_lines in lines.values())
+    sizes = {name: size_of(model_lines, cell) for name, model_lines in lines.items()}
     wide, heights = max(width for width, _ in sizes.values()), [max(2.2, height) for _, height in sizes.values()]
     drawn = [table["high"].where(table["cluster"] == whole, table["response"]) for table in profiles.values()]
     highest = max((float(values.max()) for values in drawn if len(values)), default=1.0)
@@ -93,14 +93,14 @@ def _profile(axes: Axes, table: pd.DataFrame, whole: str, highest: float, shade:
         return
     conditions = sorted(dict.fromkeys(table["condition"]), key=lambda c: "SWJN".find(c) % 5)  # others last
     at = np.arange(len(conditions))
-    of_clusters = table[table["cluster"] != whole]
-    for _, rows in of_clusters.groupby("cluster", sort=False):
+    cluster_rows = table[table["cluster"] != whole]
+    for _, rows in cluster_rows.groupby("cluster", sort=False):
         axes.plot(at, rows.set_index("condition").loc[conditions, "response"], color=MUTED, lw=0.7, alpha=0.5, zorder=3)
     network = table[table["cluster"] == whole].set_index("condition").loc[conditions]
     error = np.stack([network["response"] - network["low"], network["high"] - network["response"]])
     axes.bar(at, network["response"], 0.65, color=shade, alpha=0.7, yerr=error,
              error_kw={"lw": 1.2, "ecolor": INK, "capsize": 2, "zorder": 4})  # fmt: skip
-    n_clusters = of_clusters["cluster"].nunique()
+    n_clusters = cluster_rows["cluster"].nunique()
     plural = "s" * (n_clusters != 1)
     n_units = int(network["n_units"].iloc[0])
     axes.set_title(f"network of {n_units} units (bars),\nits {n_clusters} cluster{plural} (lines)", fontsize=SMALL)

@@ -44,9 +44,9 @@ def lines_of(sheets: Sequence[str], at_most: int) -> list[Line]:
     length = -(-len(layers) // -(-len(layers) // at_most))
     chunks = [layers[start : start + length] for start in range(0, len(layers), length)]
     return [
-        Line(kind, tuple(own.get(layer) for layer in chunk), tuple(chunk) if n == 0 else ())
+        Line(kind, tuple(name_at_layer.get(layer) for layer in chunk), tuple(chunk) if n == 0 else ())
         for chunk in chunks
-        for n, (kind, own) in enumerate(kinds.items())
+        for n, (kind, name_at_layer) in enumerate(kinds.items())
     ]
 
 
@@ -57,8 +57,8 @@ def by_kind(names: Sequence[str]) -> dict[str, dict[str, str]]:
     """
     kinds: dict[str, dict[str, str]] = {}
     for name in names:
-        found = re.search(r"\d+", name)
-        kinds.setdefault(re.sub(r"\d+", "*", name, count=1), {})[found.group() if found else ""] = name
+        layer = re.search(r"\d+", name)
+        kinds.setdefault(re.sub(r"\d+", "*", name, count=1), {})[layer.group() if layer else ""] = name
     for n in range(1, 1 + max(kind.count(".") for kind in kinds)):
         short = [".".join(kind.split(".")[-n:]) for kind in kinds]
         if len(set(short)) == len(kinds) and "*" not in short:
@@ -72,7 +72,10 @@ def layers_of(kinds: Mapping[str, Mapping[str, str]]) -> list[str]:
     Args:
         kinds: From `by_kind`.
     """
-    return sorted({layer for own in kinds.values() for layer in own}, key=lambda layer: (not layer, int(layer or 0)))
+    return sorted(
+        {layer for name_at_layer in kinds.values() for layer in name_at_layer},
+        key=lambda layer: (not layer, int(layer or 0)),
+    )
 
 
 def symmetric(t: np.ndarray) -> Normalize:
@@ -193,6 +196,6 @@ def draw_scale(figure: Figure, norm: Normalize, label: str, left: float, top: fl
 
 def _trimmed(grid: np.ndarray) -> np.ndarray:
     """Return a map without what lies beyond its last cells: in a file all sheets are as large as the largest."""
-    there = np.argwhere(np.isfinite(grid))
-    y, x = there.max(axis=0) + 1 if len(there) else grid.shape
+    occupied = np.argwhere(np.isfinite(grid))
+    y, x = occupied.max(axis=0) + 1 if len(occupied) else grid.shape
     return grid[:y, :x]

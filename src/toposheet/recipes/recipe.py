@@ -75,15 +75,17 @@ class Recipe:
         Example:
             recipe.changed(updates=40, alpha=0.5, objective="topoloss")
         """
-        own: dict[str, Any] = {}
+        by_part: dict[str, Any] = {}
         for option, value in fields.items():
             part, name = _place(option)
             if part is None:
-                own[name] = value
+                by_part[name] = value
             else:
-                own.setdefault(part, {})[name] = value
-        of_parts = {part: dataclasses.replace(getattr(self, part), **own[part]) for part in PARTS if part in own}
-        return dataclasses.replace(self, **own | of_parts)
+                by_part.setdefault(part, {})[name] = value
+        changed_parts = {
+            part: dataclasses.replace(getattr(self, part), **by_part[part]) for part in PARTS if part in by_part
+        }
+        return dataclasses.replace(self, **by_part | changed_parts)
 
     def control(self) -> Recipe:
         """Return the same run without topography: strength 0, all else equal."""

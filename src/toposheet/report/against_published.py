@@ -85,10 +85,10 @@ def ledger(analysis: Analysis) -> Ledger:
     rows: list[dict[str, Any]] = []
     for model in analysis.models:
         name, role = model.name, "control" if model.is_control else "topographic"
-        of_model = statistics[(statistics["model"] == name) & (statistics["tap"] == ALL_TAPS)]
+        model_rows = statistics[(statistics["model"] == name) & (statistics["tap"] == ALL_TAPS)]
         n_taps = statistics.loc[statistics["model"] == name, "tap"].nunique() - 1  # ALL_TAPS is none
-        rows += [_clustering(entry, role, of_model, analysis.facts) | {"model": name} for entry in MORANS_I]
-        rows += [row | {"model": name} for row in _others(role, name, analysis, of_model, n_taps)]
+        rows += [_clustering(entry, role, model_rows, analysis.facts) | {"model": name} for entry in MORANS_I]
+        rows += [row | {"model": name} for row in _other_rows(role, name, analysis, model_rows, n_taps)]
     return Ledger(pd.DataFrame(rows, columns=list(LEDGER.columns)), analysis.facts)
 
 
@@ -103,27 +103,29 @@ def _clustering(entry: Published, role: str, statistics: pd.DataFrame, facts: Ma
         "topoformer": entry.topoformer if role == "topographic" else None,
         "brain": entry.brain if role == "topographic" else None,
     }
-    of_map = _rows(statistics, row["contrast"], entry.fwhm_mm)
-    if not of_map:
+    map_rows = _rows(statistics, row["contrast"], entry.fwhm_mm)
+    if not map_rows:
         mapped = (statistics["contrast"] == row["contrast"]).any()
         return row | {"verdict": f"not measured: no readout of {entry.fwhm_mm:g} mm" if mapped else _ABSENT}
-    row |= {"measured": of_map["morans_i"]["value"]} | {name: of_map["morans_i"][name] for name in _NULL_COLUMNS}
+    row |= {"measured": map_rows["morans_i"]["value"]} | {name: map_rows["morans_i"][name] for name in _NULL_COLUMNS}
     row |= _negative_controls(statistics, row["contrast"], entry.fwhm_mm, "morans_i")
-    row |= {"cross_half_i": of_map["cross_half_i"]["value"], "cross_half_p": of_map["cross_half_i"]["label_p"]}
+    row |= {"cross_half_i": map_rows["cross_half_i"]["value"], "cross_half_p": map_rows["cross_half_i"]["label_p"]}
     return row | {"verdict": _verdict(row["measured"], published, row["p"], row["cross_half_p"], facts)}
 
 
-def _rows(statistics: pd.DataFrame, contrast: str, fwhm_mm: float, control: str = "") -> dict[str, dict[str, Any]]:
+def _rows(
+    statistics: pd.DataFrame, contrast: str, fwhm_mm: float, negative_control: str = ""
+) -> dict[str, dict[str, Any]]:
     """Return the statistics of one map, each by its name; none where the map was not made."""
-    rows = statistics[(statistics["contrast"] == contrast) & (statistics["negative_control"] == control)]
+    rows = statistics[(statistics["contrast"] == contrast) & (statistics["negative_control"] == negative_control)]
     rows = rows[rows["fwhm_mm"] == fwhm_mm]
     return {str(row["statistic"]): {str(key): x for key, x in row.items()} for row in rows.to_dict("records")}
 
 
 def _negative_controls(statistics: pd.DataFrame, contrast: str, fwhm_mm: float, statistic: str) -> dict[str, float]:
     """Return what the negative controls of a contrast give, those that were made."""
-    of_controls = {name: _rows(statistics, contrast, fwhm_mm, name) for name in NEGATIVE_CONTROLS}
-    return {name: of_map[statistic]["value"] for name, of_map in of_controls.items() if of_map}
+    control_rows = {name: _rows(statistics, contrast, fwhm_mm, name) for name in NEGATIVE_CONTROLS}
+    return {name: map_rows[statistic]["value"] for name, map_rows in control_rows.items() if map_rows}
 
 
 def _too_few(facts: Mapping[str, Any]) -> bool:
@@ -150,7 +152,9 @@ def _verdict(value: float, published: float, p: float, cross_half_p: float, fact
     return f"{topography}; {near}{'' if facts['battery'] == PUBLISHED else ', on other stimuli'}"
 
 
-def _others(role: str, name: str, analysis: Analysis, statistics: pd.DataFrame, n_taps: int) -> list[dict[str, Any]]:
+def _other_rows(
+    role: str, name: str, analysis: Analysis, statistics: pd.DataFrame, n_taps: int
+) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     if role == "topographic":
         rows += [_significant(*entry, statistics, analysis.facts) for entry in SIGNIFICANT_FRACTION]
@@ -176,8 +180,8 @@ def _losses(role: str, result: Mapping[str, Any] | None, n_taps: int) -> list[di
         spatial["verdict"] = f"the sum over {n_taps} taps is {total}; published as summed, normalisation unclear"
     else:
         task["verdict"] = spatial["verdict"] = f"not measured: the model folder has no {RESULT}"
-    of_training = [task, spatial] if role == "topographic" else [task]
-    return [row | {"published_stimuli": "FineWeb-Edu, GPT-2 BPE"} for row in of_training]
+    losses = [task, spatial] if role == "topographic" else [task]
+    return [row | {"published_stimuli": "FineWeb-Edu, GPT-2 BPE"} for row in losses]
 
 
 def _significant(
@@ -185,15 +189,15 @@ def _significant(
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"quantity": "fraction of units significant, verbs-nouns", "fwhm_mm": 0.0,
                            "published_stimuli": stimuli, "topoformer": topoformer}  # fmt: skip
-    of_map = _rows(statistics, contrasts.get(facts["battery"], ""), 0.0)
-    if not of_map:
+    map_rows = _rows(statistics, contrasts.get(facts["battery"], ""), 0.0)
+    if not map_rows:
         return row | {"verdict": _ABSENT}
-    found = of_map["significant_fraction"]
-    row |= {"contrast": found["contrast"], "measured": found["value"]}
-    row |= {name: found[name] for name in _NULL_COLUMNS if name.startswith("label")}
-    row |= _negative_controls(statistics, found["contrast"], 0.0, "significant_fraction")
-    more = "more" if found["label_p"] <= SIGNIFICANT else "no more"
-    groups = "; pairs that share words count as one text" if found["stimuli"] in facts["grouped"] else ""
+    fraction = map_rows["significant_fraction"]
+    row |= {"contrast": fraction["contrast"], "measured": fraction["value"]}
+    row |= {name: fraction[name] for name in _NULL_COLUMNS if name.startswith("label")}
+    row |= _negative_controls(statistics, fraction["contrast"], 0.0, "significant_fraction")
+    more = "more" if fraction["label_p"] <= SIGNIFICANT else "no more"
+    groups = "; pairs that share words count as one text" if fraction["stimuli"] in facts["grouped"] else ""
     verdict = _TOO_FEW.format(facts["permutations"]) if _too_few(facts) else f"{more} than shuffled labels give"
     return row | {"verdict": verdict + groups}
 
@@ -227,9 +231,9 @@ def _markdown(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
         mean, sd = (cell(row[f"{prefix}null_{of}"], digits) for of in ("mean", "sd"))
         return [f"{mean} ± {sd}" if mean else "", cell(row[f"{prefix}p"], 3)]
 
-    def controls(row: Mapping[Any, Any], digits: int) -> str:
-        there = [name for name in NEGATIVE_CONTROLS if not pd.isna(row[name])]
-        return ", ".join(f"{name.replace('-', ' ')} {cell(row[name], digits)}" for name in there)
+    def negative_controls(row: Mapping[Any, Any], digits: int) -> str:
+        measured_controls = [name for name in NEGATIVE_CONTROLS if not pd.isna(row[name])]
+        return ", ".join(f"{name.replace('-', ' ')} {cell(row[name], digits)}" for name in measured_controls)
 
     head = ("model", "quantity", "readout", "published on", "published", "Topoformer", "brain", "measured",
             "place-null", "p", "label-null", "p", "cross-half I", "p", "negative controls", "verdict")  # fmt: skip
@@ -240,7 +244,7 @@ def _markdown(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
         cells = [row["model"], row["quantity"], readout, cell(row["published_stimuli"]),
                  cell(row["published"], digits), cell(row["topoformer"], digits), cell(row["brain"]),
                  cell(row["measured"], digits), *null(row, digits), *null(row, digits, "label_"),
-                 cell(row["cross_half_i"]), cell(row["cross_half_p"], 3), controls(row, digits),
+                 cell(row["cross_half_i"]), cell(row["cross_half_p"], 3), negative_controls(row, digits),
                  row["verdict"]]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     stimuli = "the published stimuli" if facts["battery"] == PUBLISHED else "synthetic stimuli, not the published ones"

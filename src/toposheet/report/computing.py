@@ -88,7 +88,7 @@ def compute(
             "units": sum(subject.topography.widths.values()),
         }
     for section in sections.values():
-        for table, frame in section.of_battery(battery).items():
+        for table, frame in section.battery_tables(battery).items():
             rows.setdefault(table, []).append(frame)
     tables = {table: table.frame(_joined(frames)) for table, frames in rows.items()}
     facts = what_decides(battery, settings) | {
@@ -138,35 +138,35 @@ class _Measuring:
         maps: list[xr.Dataset] = []
         for study in self._battery.studies:
             steps.begin(f"{self._name}: {study.name}")
-            maps += self._of_study(study, cache, steps)
+            maps += self._study_tables(study, cache, steps)
             steps.end()
         measured = MeasuredSubject(self._battery, self._studies, self._comparison)
         for section in self._sections.values():
-            self._add(section, section.of_subject(measured, self._settings))
+            self._add(section, section.subject_tables(measured, self._settings))
         return joined_maps(maps) if maps else xr.Dataset()
 
-    def _of_study(self, study: Study, cache: Path | None, steps: _Steps) -> list[xr.Dataset]:
+    def _study_tables(self, study: Study, cache: Path | None, steps: _Steps) -> list[xr.Dataset]:
         responses = respond(
             self._subject, study.stimuli, reading=self._settings.reading, cache=cache, progress=steps.within
         )
         names = [self._names[study.name, contrast] for contrast in study.contrasts]
         measured = self._studies[study.name] = MeasuredStudy(self._subject, study, responses, names)
         for section in self._sections.values():
-            self._add(section, section.of_study(measured, self._settings), stimuli=study.name)
+            self._add(section, section.study_tables(measured, self._settings), stimuli=study.name)
         maps = []
         for number, _ in enumerate(study.contrasts):
             comparison = self._comparison(study.name, number)
             controls = (
                 negative_controls(comparison, seed=self._settings.seed) if self._settings.negative_controls else {}
             )
-            for one in (comparison, *controls.values()):
-                maps.append(self._of_comparison(one, study))
+            for variant in (comparison, *controls.values()):
+                maps.append(self._comparison_tables(variant, study))
         return maps
 
-    def _of_comparison(self, comparison: Comparison, study: Study) -> xr.Dataset:
+    def _comparison_tables(self, comparison: Comparison, study: Study) -> xr.Dataset:
         _readouts = [comparison.readout(fwhm) for fwhm in self._settings.readouts]  # held, so that sections share them
         for section in self._sections.values():
-            self._add(section, section.of_comparison(comparison, self._settings), stimuli=study.name)
+            self._add(section, section.comparison_tables(comparison, self._settings), stimuli=study.name)
         return comparison_maps(comparison, self._subject.topography.shapes, self._settings.readouts)
 
     def _comparison(self, study: str, number: int) -> Comparison:
@@ -174,9 +174,9 @@ class _Measuring:
         contrast = measured.study.contrasts[number]
         return Comparison(measured.responses, contrast, confounds=confounds, name=measured.names[number])
 
-    def _add(self, section: Section, found: Mapping[Table, pd.DataFrame], **columns: str) -> None:
+    def _add(self, section: Section, tables: Mapping[Table, pd.DataFrame], **columns: str) -> None:
         known = {"model": self._name, **columns}
-        for table, frame in found.items():
+        for table, frame in tables.items():
             assert table in section.tables, f"a section fills {table.file} and does not declare it in `tables`"
             labels = {name: label for name, label in known.items() if name in table.columns}
             self._rows.setdefault(table, []).append(frame.assign(**labels))

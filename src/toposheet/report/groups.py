@@ -13,7 +13,7 @@ import pandas as pd
 
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
-from toposheet.cortex.summary import of_interest
+from toposheet.cortex.summary import without_negative_controls
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.groups import group_intervals
 from toposheet.files import folder_aside
@@ -111,18 +111,18 @@ def group_statistics(
         `difference, difference_low, difference_high` from the first group (nan for itself).
     """
     rng = np.random.default_rng(seed)
-    of_taps = statistics[(statistics["tap"] != ALL_TAPS) & statistics["statistic"].isin(COMPARED)]
-    maps = dict.fromkeys(zip(of_taps["contrast"], of_taps["fwhm_mm"], strict=True))
+    tap_rows = statistics[(statistics["tap"] != ALL_TAPS) & statistics["statistic"].isin(COMPARED)]
+    maps = dict.fromkeys(zip(tap_rows["contrast"], tap_rows["fwhm_mm"], strict=True))
     rows: list[dict[str, Any]] = []
     for (contrast, fwhm), statistic in itertools.product(maps, COMPARED):  # the same draws whatever order rows are in
-        of_map = of_taps[(of_taps["contrast"] == contrast) & (of_taps["fwhm_mm"] == fwhm)]
-        every = of_map[of_map["statistic"] == statistic]
-        if every.empty:
+        map_rows = tap_rows[(tap_rows["contrast"] == contrast) & (tap_rows["fwhm_mm"] == fwhm)]
+        statistic_rows = map_rows[map_rows["statistic"] == statistic]
+        if statistic_rows.empty:
             continue
-        some = of_interest(every)
+        contrast_rows = without_negative_controls(statistic_rows)
         reference: tuple[float, np.ndarray] | None = None
         for group, models in groups.items():
-            values = _of_models(some, models)
+            values = _values_by_model(contrast_rows, models)
             row: dict[str, Any] = {"contrast": contrast, "fwhm_mm": fwhm, "statistic": statistic, "group": group}
             if not values:
                 rows.append(row | {"n_models": 0, "n_taps": 0})
@@ -131,10 +131,12 @@ def group_statistics(
             row |= {"n_models": len(values), "n_taps": sum(map(len, values)), "value": mean}
             row |= dict(zip(("low", "high"), np.quantile(draws, (0.025, 0.975)), strict=True))
             for column in ("null_mean", "label_null_mean") if statistic in _OF_PLACES else ("label_null_mean",):
-                row[column] = some.loc[some["model"].isin(models), column].mean()
-            for control in NEGATIVE_CONTROLS:
-                of_control = _of_models(every[every["negative_control"] == control], models)
-                row[control] = float(np.mean([v.mean() for v in of_control])) if of_control else np.nan
+                row[column] = contrast_rows.loc[contrast_rows["model"].isin(models), column].mean()
+            for negative_control in NEGATIVE_CONTROLS:
+                control_values = _values_by_model(
+                    statistic_rows[statistic_rows["negative_control"] == negative_control], models
+                )
+                row[negative_control] = float(np.mean([v.mean() for v in control_values])) if control_values else np.nan
             if reference is None:
                 reference = mean, draws
             else:
@@ -146,7 +148,7 @@ def group_statistics(
     return SIDE_BY_SIDE.frame(rows)
 
 
-def _of_models(rows: pd.DataFrame, models: Sequence[str]) -> list[np.ndarray]:
+def _values_by_model(rows: pd.DataFrame, models: Sequence[str]) -> list[np.ndarray]:
     """Return the values of the taps of each model that has any."""
     values = [rows.loc[rows["model"] == model, "value"].dropna().to_numpy() for model in models]
-    return [of_model for of_model in values if len(of_model)]
+    return [model_values for model_values in values if len(model_values)]

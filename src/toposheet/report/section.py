@@ -84,10 +84,10 @@ class Section:
         view: Returns what the partial shows; None leaves the section out.
         drawings: Returns its figures, from which `figure` chooses.
         tables: The tables that it adds to the results.
-        of_study: Returns rows about the responses to one study, without the columns `model` and `stimuli`.
-        of_comparison: Returns rows about one comparison, without these columns.
-        of_subject: Returns rows about one subject, without the column `model`.
-        of_battery: Returns rows about the stimuli.
+        study_tables: Returns rows about the responses to one study, without the columns `model` and `stimuli`.
+        comparison_tables: Returns rows about one comparison, without these columns.
+        subject_tables: Returns rows about one subject, without the column `model`.
+        battery_tables: Returns rows about the stimuli.
     """
 
     place: int
@@ -95,10 +95,10 @@ class Section:
     view: Callable[[Analysis], Mapping[str, Any] | None]
     drawings: Callable[[Analysis], Iterable[Drawing]] = lambda analysis: ()
     tables: Sequence[Table] = field(default=())
-    of_study: Callable[[MeasuredStudy, Settings], Found] = lambda measured, settings: {}
-    of_comparison: Callable[[Comparison, Settings], Found] = lambda comparison, settings: {}
-    of_subject: Callable[[MeasuredSubject, Settings], Found] = lambda measured, settings: {}
-    of_battery: Callable[[Battery], Found] = lambda battery: {}
+    study_tables: Callable[[MeasuredStudy, Settings], Found] = lambda measured, settings: {}
+    comparison_tables: Callable[[Comparison, Settings], Found] = lambda comparison, settings: {}
+    subject_tables: Callable[[MeasuredSubject, Settings], Found] = lambda measured, settings: {}
+    battery_tables: Callable[[Battery], Found] = lambda battery: {}
 
 
 SECTIONS = Registry[Section]("toposheet.report.sections", "SECTION", "report section")

@@ -39,9 +39,9 @@ class Results:
         Raises:
             NotFound: the analysis has none.
         """
-        if (found := self.get(table)) is None:
+        if (frames := self.get(table)) is None:
             raise NotFound(f"these results have no {table.file}")
-        return found
+        return frames
 
     def get(self, table: Table) -> pd.DataFrame | None:
         """Return a table, None where the analysis has none."""
@@ -77,9 +77,9 @@ def read_results(folder: Path, tables: Iterable[Table]) -> Results:
         NotFound: the folder holds no results.
         UserError: a file is damaged; the message names it.
     """
-    found = {table: table.read(folder) for table in tables if (folder / table.file).is_file()}
+    frames = {table: table.read(folder) for table in tables if (folder / table.file).is_file()}
     maps = read_maps(folder / MAPS) if (folder / MAPS).is_file() else None
-    return Results(found, maps, read_facts(folder))
+    return Results(frames, maps, read_facts(folder))
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Table:
             kinds |= dict.fromkeys(others, self.others)
         n = len(frame)
         return pd.DataFrame(
-            {name: pd.Series(_of_kind(frame.get(name), kind, n), dtype=_DTYPES[kind]) for name, kind in kinds.items()},
+            {name: pd.Series(_as_kind(frame.get(name), kind, n), dtype=_DTYPES[kind]) for name, kind in kinds.items()},
             index=pd.RangeIndex(n),
         )
 
@@ -130,7 +130,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(values, dtype=str) for name, values in zip(names, columns, strict=True)})
 
 
-def _of_kind(column: pd.Series | None, kind: Kind, n: int) -> Any:
+def _as_kind(column: pd.Series | None, kind: Kind, n: int) -> Any:
     """Return the values of a column as its kind has them; columns read from a file come as strings."""
     if column is None:
         return [{"text": "", "number": np.nan, "count": 0, "flag": False}[kind]] * n

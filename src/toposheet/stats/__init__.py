@@ -1,6 +1,6 @@
 from toposheet.stats.clusters import cluster_masses, clusters, count_and_largest, largest_mass, tfce
-from toposheet.stats.contrast import Moments, Welch, grouped_p, q_values, residuals, welch, welch_t
-from toposheet.stats.covariance import Pairs, participation_ratio, spatial_correlation
+from toposheet.stats.contrast import MeanAndVariance, Welch, grouped_p, q_values, residuals, welch, welch_t
+from toposheet.stats.covariance import UnitPairs, participation_ratio, spatial_correlation
 from toposheet.stats.moran import cross_morans_i, islands_morans_i, morans_i, morans_i_on_graph
 from toposheet.stats.nulls import (
     Null,
@@ -15,10 +15,10 @@ from toposheet.stats.nulls import (
 from toposheet.stats.readout import SheetReadout, gaussian_readout
 
 __all__ = [
-    "Moments",
+    "MeanAndVariance",
     "Null",
-    "Pairs",
     "SheetReadout",
+    "UnitPairs",
     "Welch",
     "against_null",
     "check_groups",

@@ -30,8 +30,8 @@ def hierarchical_bootstrap(
     if not groups or min(len(values) for values in groups) == 0:
         raise UserError("a bootstrap needs at least one group, and a value in each")
     # The mean of each group resampled, as often as all choices of groups together may need it.
-    of_groups = np.stack(
+    group_means = np.stack(
         [rng.choice(values, (resamples, len(groups), len(values))).mean(axis=2) for values in groups], axis=2
     )
     chosen = rng.integers(len(groups), size=(resamples, len(groups)))
-    return np.take_along_axis(of_groups, chosen[:, :, None], axis=2)[:, :, 0].mean(axis=1)
+    return np.take_along_axis(group_means, chosen[:, :, None], axis=2)[:, :, 0].mean(axis=1)

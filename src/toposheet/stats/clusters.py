@@ -42,9 +42,9 @@ def count_and_largest(
     labels, sizes = _components(mask, contiguity)
     flat = labels.reshape(-1, labels.shape[-2] * labels.shape[-1])
     count, largest = np.zeros(len(flat)), np.zeros(len(flat))
-    of_map = _map_of_component(flat, len(sizes))
-    np.add.at(count, of_map[1:], sizes[1:] >= min_size)
-    np.maximum.at(largest, of_map[1:], sizes[1:])
+    map_numbers = _map_numbers(flat, len(sizes))
+    np.add.at(count, map_numbers[1:], sizes[1:] >= min_size)
+    np.maximum.at(largest, map_numbers[1:], sizes[1:])
     return count.reshape(mask.shape[:-2]), largest.reshape(mask.shape[:-2])
 
 
@@ -121,8 +121,8 @@ def _components(
     return labels.reshape(mask.shape), np.bincount(labels.ravel(), minlength=1)
 
 
-def _map_of_component(flat: np.ndarray, n: int) -> np.ndarray:
-    of_map = np.zeros(n, dtype=np.int64)
+def _map_numbers(flat: np.ndarray, n: int) -> np.ndarray:
+    map_numbers = np.zeros(n, dtype=np.int64)
     rows, cells = np.nonzero(flat)
-    of_map[flat[rows, cells]] = rows
-    return of_map
+    map_numbers[flat[rows, cells]] = rows
+    return map_numbers

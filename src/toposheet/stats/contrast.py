@@ -34,7 +34,7 @@ class Welch:
 
 
 @dataclass(frozen=True)
-class Moments:
+class MeanAndVariance:
     """Number, mean and variance (n - 1) of the stimuli of a group, for each labelling and unit."""
 
     n: np.ndarray
@@ -42,7 +42,9 @@ class Moments:
     var: Float[np.ndarray, "*labellings units"]
 
     @classmethod
-    def of(cls, x: Float[np.ndarray, "stimuli units"], member: Bool[np.ndarray, "*labellings stimuli"]) -> Moments:
+    def of(
+        cls, x: Float[np.ndarray, "stimuli units"], member: Bool[np.ndarray, "*labellings stimuli"]
+    ) -> MeanAndVariance:
         """Return the moments of groups of stimuli, all labellings by two matrix products.
 
         Args:
@@ -55,13 +57,15 @@ class Moments:
             mean = weights @ x / n
             return cls(n, mean, np.maximum(weights @ x**2 - n * mean**2, 0.0) / (n - 1))
 
-    def __or__(self, other: Moments) -> Moments:
+    def __or__(self, other: MeanAndVariance) -> MeanAndVariance:
         """Return the moments of two groups together (Chan et al. 1983, doi:10.1080/00031305.1983.10483115)."""
         n = self.n + other.n
         shift = other.mean - self.mean
         with np.errstate(divide="ignore", invalid="ignore"):
             squares = sum(np.where(m.n > 1, (m.n - 1) * m.var, 0.0) for m in (self, other))
-            return Moments(n, self.mean + shift * other.n / n, (squares + shift**2 * self.n * other.n / n) / (n - 1))
+            return MeanAndVariance(
+                n, self.mean + shift * other.n / n, (squares + shift**2 * self.n * other.n / n) / (n - 1)
+            )
 
 
 def welch_t(
@@ -85,7 +89,7 @@ def welch_t(
     if min(n_a.min(), n_b.min()) < 2:
         raise UserError(f"a contrast needs at least 2 stimuli a condition, got {n_a.min()} and {n_b.min()}")
     x = centred(x)
-    return welch(Moments.of(x, in_a), Moments.of(x, in_b))
+    return welch(MeanAndVariance.of(x, in_a), MeanAndVariance.of(x, in_b))
 
 
 def centred(x: Float[np.ndarray, "stimuli units"]) -> Float[np.ndarray, "stimuli units"]:
@@ -94,7 +98,7 @@ def centred(x: Float[np.ndarray, "stimuli units"]) -> Float[np.ndarray, "stimuli
     return np.where(np.ptp(x, axis=0) == 0, 0.0, x - x.mean(axis=0))
 
 
-def welch(a: Moments, b: Moments) -> Welch:
+def welch(a: MeanAndVariance, b: MeanAndVariance) -> Welch:
     """Return Welch's test of two groups known by their moments; see `welch_t`."""
     with np.errstate(divide="ignore", invalid="ignore"):
         error_a, error_b = a.var / a.n, b.var / b.n
@@ -147,9 +151,9 @@ def p_of_sums(
     """Return the p of `grouped_p` from what `group_sums` gave."""
     a, b = in_a.astype(np.float64), in_b.astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        of_stimuli = a @ sums / (a @ sizes)[..., None] - b @ sums / (b @ sizes)[..., None]
-    of_groups = welch_t(sums / sizes[:, None], in_a, in_b)
-    return np.where(of_groups.t * of_stimuli < 0, 1.0, of_groups.p)
+        stimulus_difference = a @ sums / (a @ sizes)[..., None] - b @ sums / (b @ sizes)[..., None]
+    group_test = welch_t(sums / sizes[:, None], in_a, in_b)
+    return np.where(group_test.t * stimulus_difference < 0, 1.0, group_test.p)
 
 
 def residuals(

@@ -24,7 +24,7 @@ def participation_ratio(x: Float[np.ndarray, "stimuli units"]) -> float:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class UnitPairs:
     """All pairs of units of one tap, sorted into the distances that occur on its sheet.
 
     Args:
@@ -40,12 +40,12 @@ class Pairs:
     distances: Float[np.ndarray, " classes"]
 
     @classmethod
-    def of(cls, cells: Int[np.ndarray, "units 2"], spacing_mm: float = 1.0) -> Pairs:
+    def of(cls, cells: Int[np.ndarray, "units 2"], spacing_mm: float = 1.0) -> UnitPairs:
         """Return the pairs of units at these cells; distances are Euclidean, in mm."""
         first, second = np.triu_indices(len(cells), 1)
         squared = ((cells[first] - cells[second]) ** 2).sum(axis=1)
-        there, distance_class = np.unique(squared, return_inverse=True)
-        return cls(first, second, distance_class, spacing_mm * np.sqrt(there))
+        squared_distances, distance_class = np.unique(squared, return_inverse=True)
+        return cls(first, second, distance_class, spacing_mm * np.sqrt(squared_distances))
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,14 @@ class SpatialCorrelation:
     def curve(self, width_mm: float) -> tuple[Float[np.ndarray, " bins"], Float[np.ndarray, "*orders bins"]]:
         """Return the curve r(d) in bins of a width: the middle of each bin that has pairs, and the mean r there."""
         bins = np.round(self.distances / width_mm).astype(int)
-        there = np.unique(bins)
-        member = (bins == there[:, None]) * self.n_pairs
-        return there * width_mm, self.r @ member.T / member.sum(axis=1)
+        filled = np.unique(bins)
+        member = (bins == filled[:, None]) * self.n_pairs
+        return filled * width_mm, self.r @ member.T / member.sum(axis=1)
 
 
 def spatial_correlation(
     x: Float[np.ndarray, "stimuli units"],
-    pairs: Pairs,
+    pairs: UnitPairs,
     orders: Int[np.ndarray, "*orders units"] | None = None,
 ) -> SpatialCorrelation:
     """Return the correlation of responses by distance, in place or with the units in other orders.
@@ -116,8 +116,8 @@ def spatial_correlation(
     rows = orders_or_identity.reshape(-1, x.shape[1])
     r, positive = np.empty((len(rows), len(n))), np.empty((len(rows), len(n)))
     for row, order in enumerate(rows):
-        of_pairs = correlation[order[pairs.first], order[pairs.second]]
-        r[row] = np.bincount(pairs.distance_class, weights=of_pairs, minlength=len(n))
-        positive[row] = np.bincount(pairs.distance_class, weights=np.maximum(of_pairs, 0), minlength=len(n))
+        pair_r = correlation[order[pairs.first], order[pairs.second]]
+        r[row] = np.bincount(pairs.distance_class, weights=pair_r, minlength=len(n))
+        positive[row] = np.bincount(pairs.distance_class, weights=np.maximum(pair_r, 0), minlength=len(n))
     shape = (*orders_or_identity.shape[:-1], len(n))
     return SpatialCorrelation(pairs.distances, n, (r / n).reshape(shape), (positive / n).reshape(shape))

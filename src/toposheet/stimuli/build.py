@@ -81,15 +81,15 @@ def _noun_and_verb_lists(
             rows.append(
                 row | {"letters": len(word)} | ({"tokens": count_tokens(f"{word} {word}") / 2} if count_tokens else {})
             )
-    found = pd.DataFrame(rows, columns=[*_MEASURES, *(["tokens"] if count_tokens else [])])
-    measures = found.columns[2:].tolist()
-    pools = {(part, "lists"): found[found["class"] == part] for part in ("noun", "verb")}
+    measured = pd.DataFrame(rows, columns=[*_MEASURES, *(["tokens"] if count_tokens else [])])
+    measures = measured.columns[2:].tolist()
+    pools = {(part, "lists"): measured[measured["class"] == part] for part in ("noun", "verb")}
 
     def p_values(chosen: dict[Cell, pd.DataFrame]) -> dict[str, float]:
         p = {name: p_of_difference([words[name] for words in chosen.values()]) for name in measures}
         lists = [pd.DataFrame({"text": _lists(words), "condition": part}) for (part, _), words in chosen.items()]
-        of_lists = group_means(pd.concat(lists), count_tokens)
-        return p | dict(zip(of_lists["measure"] + " of lists", of_lists["p"], strict=True))
+        list_means = group_means(pd.concat(lists), count_tokens)
+        return p | dict(zip(list_means["measure"] + " of lists", list_means["p"], strict=True))
 
     chosen = matched(pools, measures, n * WORDS_IN_LIST, rng, p_values)
     return {part: _lists(words) for (part, _), words in chosen.items()}
@@ -100,4 +100,6 @@ _MEASURES = ("word", "class", "count", "zipf", "letters")
 
 def _lists(words: pd.DataFrame) -> list[str]:
     """Return words as texts of three."""
-    return [" ".join(some) for some in np.reshape(words["word"].to_numpy(), (-1, WORDS_IN_LIST)).tolist()]
+    return [
+        " ".join(words_in_list) for words_in_list in np.reshape(words["word"].to_numpy(), (-1, WORDS_IN_LIST)).tolist()
+    ]

@@ -50,15 +50,15 @@ class Contrast:
             if column not in stimuli:
                 raise UserError(f"{source} has no column {column!r}; it has: {', '.join(map(str, stimuli.columns))}")
         if self.where is not None:
-            there = list(dict.fromkeys(map(str, stimuli[self.where[0]].astype(str))))
-            if self.where[1] not in there:
-                raise UserError(f"{source} has no {self.where[0]} {self.where[1]!r}; there are: {', '.join(there)}")
+            names = list(dict.fromkeys(map(str, stimuli[self.where[0]].astype(str))))
+            if self.where[1] not in names:
+                raise UserError(f"{source} has no {self.where[0]} {self.where[1]!r}; there are: {', '.join(names)}")
         conditions, counted = stimuli[self.column].astype(str).to_numpy(), self._counted(stimuli)
-        there = list(dict.fromkeys(map(str, conditions[counted].tolist())))
+        names = list(dict.fromkeys(map(str, conditions[counted].tolist())))
         masks = [counted & (conditions == name) for name in (self.a, self.b)]
         for name, mask in zip((self.a, self.b), masks, strict=True):
-            if name not in there:
-                raise UserError(f"{source} has no condition {name!r}; the conditions are: {', '.join(there)}")
+            if name not in names:
+                raise UserError(f"{source} has no condition {name!r}; the conditions are: {', '.join(names)}")
             within = f" where {self.where[0]} is {self.where[1]!r}" if self.where else ""
             check_number(int(mask.sum()), f"{name!r}{within}", source)
         if self.a == self.b:

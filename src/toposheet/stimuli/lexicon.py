@@ -90,14 +90,14 @@ def base_and_ending(word: str) -> tuple[str, str]:
     the inflected one; irregular forms ("men", "wrote") have no ending and are their own base. An adverb in -ly has the
     ending where the lexicon knows the adjective.
     """
-    found = lemmas(word)
+    by_class = lemmas(word)
     for part_of_speech, endings in _ENDINGS.items():
-        for lemma in found.get(part_of_speech, ()):
+        for lemma in by_class.get(part_of_speech, ()):
             for ending in endings:
                 # What stands before the ending is the base form but for spelling: tri(ed), stopp(ed), leav(es).
                 if len(word) > len(lemma) and word.endswith(ending) and word.startswith(lemma[:-2]) and lemma != word:
                     return lemma, ending
-    if "ADV" in found and word.endswith("ly"):
+    if "ADV" in by_class and word.endswith("ly"):
         stem = word[:-2]
         for adjective in (stem, re.sub("i$", "y", stem), word[:-1] + "e", stem + "e", re.sub("al$", "", stem)):
             if "ADJ" in lemmas(adjective):

@@ -46,10 +46,13 @@ def sharing_words(texts: Sequence[str], conditions: Sequence[str]) -> np.ndarray
     Texts that share words are not independent of each other; function words (`lexicon.FUNCTION_WORDS`) do not count.
     """
     lists = [set(re.findall(r"[\w'-]+", text.lower())) - FUNCTION_WORDS for text in texts]
-    words = [{(condition, word) for word in of_text} for condition, of_text in zip(conditions, lists, strict=True)]
+    words = [
+        {(condition, word) for word in words_in_text}
+        for condition, words_in_text in zip(conditions, lists, strict=True)
+    ]
     index = {word: i for i, word in enumerate(sorted(set().union(*words)))}
-    rows = [row for row, of_text in enumerate(words) for _ in of_text]
-    columns = [len(texts) + index[word] for of_text in words for word in sorted(of_text)]
+    rows = [row for row, words_in_text in enumerate(words) for _ in words_in_text]
+    columns = [len(texts) + index[word] for words_in_text in words for word in sorted(words_in_text)]
     n = len(texts) + len(index)
     _, labels = connected_components(coo_array((np.ones(len(rows)), (rows, columns)), shape=(n, n)), directed=False)
     return labels[: len(texts)]
@@ -100,19 +103,19 @@ def group_means(
     groups = [label for label in dict.fromkeys(labels.tolist()) if (labels == label).sum() > 2]
     rows = []
     for name, values in measures.items():
-        of_groups = {label: values[labels == label] for label in groups}
-        p = p_of_difference(list(of_groups.values())) if len(groups) > 1 else float("nan")
-        rows += [(name, label, group.mean(), group.std(ddof=1), p) for label, group in of_groups.items()]
+        values_by_group = {label: values[labels == label] for label in groups}
+        p = p_of_difference(list(values_by_group.values())) if len(groups) > 1 else float("nan")
+        rows += [(name, label, group.mean(), group.std(ddof=1), p) for label, group in values_by_group.items()]
     return MATCHING.frame(pd.DataFrame(rows, columns=list(MATCHING.columns)))
 
 
-def groups_as_columns(found: pd.DataFrame) -> pd.DataFrame:
+def groups_as_columns(measures: pd.DataFrame) -> pd.DataFrame:
     """Return `group_means` with a row for each measure, its groups beside each other."""
     rows = []
-    for name, groups in found.groupby("measure", sort=False):
+    for name, groups in measures.groupby("measure", sort=False):
         spread = zip(groups["group"], groups["mean"], groups["sd"], strict=True)
-        of_groups = {group: f"{mean:.2f} ± {sd:.2f}" for group, mean, sd in spread}
-        rows.append({"measure": name} | of_groups | {"p": groups["p"].iloc[0]})
+        values_by_group = {group: f"{mean:.2f} ± {sd:.2f}" for group, mean, sd in spread}
+        rows.append({"measure": name} | values_by_group | {"p": groups["p"].iloc[0]})
     return pd.DataFrame(rows, columns=None if rows else ["measure", "p"])
 
 

@@ -30,9 +30,9 @@ def read_published(name: str, files: Sequence[str], sha256: str, data: str | Pat
         UserError: a file is damaged or not the one known by this name.
     """
     paths = find_files(name, files, data)
-    if (found := sha256_of(paths)) != sha256:
+    if (checksum := sha256_of(paths)) != sha256:
         raise UserError(
-            f"{paths[0].parent} holds another {name} than the one known (SHA-256 {found[:12]}…, wanted "
+            f"{paths[0].parent} holds another {name} than the one known (SHA-256 {checksum[:12]}…, wanted "
             f"{sha256[:12]}…): read it as a file of your own, with --stimuli FILE"
         )
     tables = [read_stimuli(path) for path in paths]
@@ -73,7 +73,9 @@ def find_files(name: str, files: Sequence[str], data: str | Path | None = None) 
 
 def _folders(data: str | Path | None) -> list[Path]:
     """Return where files of stimuli may be: a folder given, else the one of the environment and Brain-Score's own."""
-    given = [Path(data)] if data is not None else [Path(there) for there in [os.environ.get("TOPOSHEET_DATA")] if there]
+    given = (
+        [Path(data)] if data is not None else [Path(folder) for folder in [os.environ.get("TOPOSHEET_DATA")] if folder]
+    )
     folders = [place for folder in given for place in (folder, folder / "stimuli")]
     if data is None and (package := importlib.util.find_spec("brainscore_language")):
         places = package.submodule_search_locations or []

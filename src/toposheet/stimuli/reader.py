@@ -20,13 +20,13 @@ class Reader:
             are made from that part.
         seed: Decides which part that is.
         count_tokens: Returns how many tokens the model makes of a text: stimuli are matched in it. None: they are not.
-        own: The stimuli that came with the model.
+        shipped: The stimuli that came with the model.
     """
 
     validation_fraction: float = 0.05
     seed: int = 0
     count_tokens: Callable[[str], int] | None = None
-    own: pd.DataFrame | None = None
+    shipped: pd.DataFrame | None = None
 
     def documents(self) -> tuple[list[str], list[str]]:
         """Return the documents of the built-in text: those for the training of the model, and those held out from it.

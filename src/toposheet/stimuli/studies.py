@@ -24,8 +24,8 @@ _LANGUAGE = (Contrast("sentence", "nonword"), Contrast("S", "N"))  # as self-mad
 
 def language_contrast(stimuli: pd.DataFrame) -> Contrast | None:
     """Return the contrast of sentences against non-words, None where the stimuli have no such conditions."""
-    there = set(stimuli["condition"])
-    return next((contrast for contrast in _LANGUAGE if {contrast.a, contrast.b} <= there), None)
+    conditions = set(stimuli["condition"])
+    return next((contrast for contrast in _LANGUAGE if {contrast.a, contrast.b} <= conditions), None)
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ class Battery:
 
         Where several studies have the same contrast, all but the first go by the study's name as well.
         """
-        named: dict[str, tuple[str, Contrast]] = {}
+        by_name: dict[str, tuple[str, Contrast]] = {}
         for study in self.studies:
             for contrast in study.contrasts:
-                name = f"{study.name} {contrast.name}" if contrast.name in named else contrast.name
-                named[name] = (study.name, contrast)
-        return named
+                name = f"{study.name} {contrast.name}" if contrast.name in by_name else contrast.name
+                by_name[name] = (study.name, contrast)
+        return by_name
 
     @property
     def language(self) -> str | None:
@@ -157,7 +157,7 @@ def own_stimuli(reader: Reader, per_condition: int = 100) -> pd.DataFrame:
     Raises:
         NotFound: a package of the extra `demo`, which building needs, is missing.
     """
-    return builtin_stimuli(reader, per_condition) if reader.own is None else reader.own
+    return builtin_stimuli(reader, per_condition) if reader.shipped is None else reader.shipped
 
 
 def builtin_stimuli(reader: Reader, per_condition: int = 100) -> pd.DataFrame:

@@ -55,7 +55,7 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
         )
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         raise UserError(f"{path} is not a CSV table: {str(error).strip()}") from None
-    known = _of_published_format(table) if {text_column, condition_column} == {"text", "condition"} else None
+    known = _from_published_format(table) if {text_column, condition_column} == {"text", "condition"} else None
     if known is not None:
         table = known
     for column in (text_column, condition_column):
@@ -102,7 +102,7 @@ def _check_rows(path: Path, decoded: str) -> None:
         raise UserError(f"{path} is not a CSV table: {error}") from None
 
 
-def _of_published_format(table: pd.DataFrame) -> pd.DataFrame | None:
+def _from_published_format(table: pd.DataFrame) -> pd.DataFrame | None:
     """Return a table in one of the formats that published stimuli come in as `text` and `condition`, or none.
 
     Fedorenko et al. 2010: words in stim2 to stim13, in capitals, S or N in stim14; Fedorenko et al. 2011: sentence,

@@ -80,7 +80,7 @@ def respond(
             f"{_where(stimuli, row)}: the response of {coordinates['tap'][1][unit]} is not finite (nan or inf), one of "
             f"{int((~finite.all(axis=1)).sum())} such texts of {len(stimuli)}: mend the model, or leave them out"
         )
-    coordinates["n_tokens"] = ("stimulus", np.array([sum(own) for _, own in tokens]))
+    coordinates["n_tokens"] = ("stimulus", np.array([sum(is_text) for _, is_text in tokens]))
     coordinates |= {str(name): ("stimulus", column.to_numpy()) for name, column in stimuli.items()}
     return xr.DataArray(
         responses, dims=("stimulus", "unit"), coords=coordinates, name="response", attrs=asdict(reading)
@@ -105,15 +105,15 @@ def tokenised(subject: Subject, stimuli: pd.DataFrame) -> list[tuple[list[int], 
     encoded = tokenizer(texts, return_special_tokens_mask=True, return_attention_mask=False, verbose=False)
     tokens = []
     for row, (ids, special) in enumerate(zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)):
-        own = [not flag for flag in special]
-        if not any(own):
+        is_text = [not flag for flag in special]
+        if not any(is_text):
             raise UserError(f"{_where(stimuli, row)} has no tokens: {texts[row]!r}")
         if context is not None and len(ids) > context:
             raise UserError(
                 f"{_where(stimuli, row)} has {len(ids)} tokens, the model reads at most {context}: "
                 f"shorten {texts[row][:60]!r}"
             )
-        tokens.append((ids, own))
+        tokens.append((ids, is_text))
     return tokens
 
 
@@ -146,8 +146,8 @@ def _responses(
     with subject.running() as model, _evaluating(model):
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            ids, attended, own = _padded([tokens[row] for row in rows], model.device)
-            weights = _POOLED[pooling](own)[:, None, :]
+            ids, attended, is_text = _padded([tokens[row] for row in rows], model.device)
+            weights = _POOLED[pooling](is_text)[:, None, :]
             with torch.inference_mode(), subject.record() as activations, _until_recorded(model, topo, activations):
                 model.base_model(input_ids=ids, attention_mask=attended, use_cache=False)
             pooled = [(weights @ activations[tap].float()).squeeze(1) for tap in topo.taps]
@@ -191,14 +191,14 @@ def _until_recorded(model: PreTrainedModel, topo: Topography, activations: dict[
             handle.remove()
 
 
-def _last(own: Tensor) -> Tensor:
-    last = own.shape[1] - 1 - own.flip(1).argmax(dim=1)
-    return torch.nn.functional.one_hot(last, own.shape[1]).float()
+def _last(is_text: Tensor) -> Tensor:
+    last = is_text.shape[1] - 1 - is_text.flip(1).argmax(dim=1)
+    return torch.nn.functional.one_hot(last, is_text.shape[1]).float()
 
 
 _POOLED: dict[str, Callable[[Tensor], Tensor]] = {
-    "mean": lambda own: own / own.sum(dim=1, keepdim=True),
-    "sum": lambda own: own,
+    "mean": lambda is_text: is_text / is_text.sum(dim=1, keepdim=True),
+    "sum": lambda is_text: is_text,
     "last": _last,
 }
 
@@ -215,9 +215,9 @@ def _padded(
     """Return ids, attention mask and own-token weights of texts, padded on the right to the longest."""
     longest = max(len(ids) for ids, _ in batch)
     ids = torch.zeros((len(batch), longest), dtype=torch.long)
-    attended, own = torch.zeros_like(ids), torch.zeros((len(batch), longest))
+    attended, is_text = torch.zeros_like(ids), torch.zeros((len(batch), longest))
     for row, (tokens, mine) in enumerate(batch):
         ids[row, : len(tokens)] = torch.tensor(tokens)
         attended[row, : len(tokens)] = 1
-        own[row, : len(tokens)] = torch.tensor(mine, dtype=torch.float32)
-    return ids.to(device), attended.to(device), own.to(device)
+        is_text[row, : len(tokens)] = torch.tensor(mine, dtype=torch.float32)
+    return ids.to(device), attended.to(device), is_text.to(device)

@@ -255,8 +255,8 @@ class Subject:
         """What self-made stimuli take into account: its tokens, the text held out from it, the stimuli it brings."""
         count_tokens = None if self.tokenizer is None else self.count_tokens
         stored = None if self.folder is None else self.folder / STIMULI_FILE
-        own = read_stimuli(stored) if stored is not None and stored.is_file() else None
+        shipped = read_stimuli(stored) if stored is not None and stored.is_file() else None
         recipe = self.recipe
         if recipe is None:
-            return Reader(count_tokens=count_tokens, own=own)
-        return Reader(recipe.bookkeeping.validation_fraction, recipe.seed, count_tokens, own)
+            return Reader(count_tokens=count_tokens, shipped=shipped)
+        return Reader(recipe.bookkeeping.validation_fraction, recipe.seed, count_tokens, shipped)

@@ -77,8 +77,8 @@ def _bible(folder: Path) -> Iterator[str]:
     for verse, offset in sorted(offsets.items()):
         chapters.setdefault(verse // 1000, offset)
     sentence = re.compile(r"(?<=[.?!] )[A-Z]")
-    found = (sentence.search(text, offset) for offset in chapters.values())
-    starts = dict.fromkeys([0, *(match.start() for match in found if match), len(text)])
+    openings = (sentence.search(text, offset) for offset in chapters.values())
+    starts = dict.fromkeys([0, *(match.start() for match in openings if match), len(text)])
     for start, end in pairwise(starts):
         yield text[start:end].strip()
 

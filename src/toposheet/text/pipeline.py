@@ -126,9 +126,9 @@ def _check_same(preparation: Preparation, manifest: Manifest, out: Path) -> None
     differences = Preparation.of(manifest.preparation).differences(preparation)
     if not differences and all(Path(source).exists() for source in preparation.sources):
         files = list_files(preparation.sources)
-        there, now = (manifest.files, manifest.bytes), (len(files), sum(file.size for file in files))
-        if there != now:
-            differences = [f"files and bytes: {there}, {now}"]
+        stored, asked = (manifest.files, manifest.bytes), (len(files), sum(file.size for file in files))
+        if stored != asked:
+            differences = [f"files and bytes: {stored}, {asked}"]
     if differences:
         raise UserError(f"{out} holds other text ({'; '.join(differences)}; there, asked for): choose another --out")
 

@@ -101,10 +101,10 @@ def read_tokenizer(text: Path, manifest: Manifest) -> PreTrainedTokenizerFast:
         UserError: it is missing, or not the one that made the tokens.
     """
     try:
-        found = tokenizer_hash(text / TOKENIZER)
+        checksum = tokenizer_hash(text / TOKENIZER)
     except OSError as error:
         raise UserError(f"{text} has no tokenizer that can be read: {error}") from None
-    if found != manifest.tokenizer:
+    if checksum != manifest.tokenizer:
         raise UserError(f"the tokenizer in {text} is not the one that made its tokens: prepare the text again")
     return load_tokenizer(str(text / TOKENIZER))
 

@@ -26,15 +26,15 @@ def find_taps(model: nn.Module, patterns: Sequence[str]) -> list[str]:
         UserError: a pattern matches nothing; the message lists the patterns that would.
     """
     names = [name for name, _ in model.named_modules() if name]
-    found = set()
+    matching = set()
     for pattern in patterns:
         expression = re.compile(re.escape(pattern).replace(r"\*", "[^.]*"))
         matches = [name for name in names if expression.fullmatch(name)]
         if not matches:
-            there = dict.fromkeys(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name) for name in names if "." in name)
-            raise UserError(f"the tap pattern {pattern!r} matches no module; there are: {', '.join(there)}")
-        found.update(matches)
-    return [name for name in names if name in found]
+            known_patterns = dict.fromkeys(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name) for name in names if "." in name)
+            raise UserError(f"the tap pattern {pattern!r} matches no module; there are: {', '.join(known_patterns)}")
+        matching.update(matches)
+    return [name for name in names if name in matching]
 
 
 def activation_in(output: Any) -> Any:

@@ -109,8 +109,8 @@ class Topography:
         Raises:
             UserError: the message names the tap.
         """
-        there = {name for name, _ in model.named_modules()}
-        if strange := [tap for tap in self.taps if tap not in there]:
+        module_names = {name for name, _ in model.named_modules()}
+        if strange := [tap for tap in self.taps if tap not in module_names]:
             raise UserError(f"the topography has a tap {strange[0]}, which {type(model).__name__} does not have")
 
     def unit_coordinates(self) -> dict[str, tuple[str, np.ndarray]]:

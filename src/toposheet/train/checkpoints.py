@@ -67,14 +67,14 @@ def newest_checkpoint(folder: Path) -> Path | None:
     Raises:
         UserError: there are checkpoints and all are damaged.
     """
-    there = _checkpoints(folder)
-    for path in there:
+    checkpoints = _checkpoints(folder)
+    for path in checkpoints:
         try:
             read_checkpoint(path)
             return path
         except UserError as error:
             logging.getLogger(__name__).warning("%s; the checkpoint before it is used", error)
-    if there:
+    if checkpoints:
         raise UserError(f"all checkpoints in {folder} are damaged: remove the folder to start this training anew")
     return None
 

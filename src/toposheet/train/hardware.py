@@ -16,8 +16,8 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # from glibc's malloc.h
 
 def machine(device: torch.device, processes: int) -> dict[str, Any]:
     """Return what the numbers of a run depend on besides recipe and text: other hardware rounds otherwise."""
-    described = {"device": device_name(device), "processes": processes, "torch": str(torch.__version__)}
-    return described | ({"threads": torch.get_num_threads()} if device.type == "cpu" else {})
+    environment = {"device": device_name(device), "processes": processes, "torch": str(torch.__version__)}
+    return environment | ({"threads": torch.get_num_threads()} if device.type == "cpu" else {})
 
 
 def device_name(device: torch.device) -> str:

@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from toposheet.architectures.attention import attention, block_attention, own_attention
+from toposheet.architectures.attention import attention, block_attention, default_attention
 from toposheet.errors import RunError
 from toposheet.recipes import Recipe
 from toposheet.subject import Subject
 from toposheet.train.batches import TEXT, prefetched, prepare_builtin
-from toposheet.train.claims import claim, other_tokens
 from toposheet.train.hardware import keep_freed_memory
 from toposheet.train.log import METRICS, Metrics, check_trackers, progress_bar
 from toposheet.train.model import recipe_for
 from toposheet.train.optimizer import learning_rate
 from toposheet.train.parallel import check_processes, this_process, whole_weights
+from toposheet.train.preconditions import other_tokens, refuse_other_run
 from toposheet.train.run import Run, open_run
 from toposheet.train.signals import Asked, stop_when_asked
 from toposheet.train.snapshots import Snapshots, snapshot_stimuli
@@ -70,7 +70,7 @@ def train(
         SystemExit: SIGTERM asked the run to stop; its state is saved and the code is 0.
     """
     recipe = recipe if subject is None else recipe_for(subject, recipe)
-    claim(out, recipe)
+    refuse_other_run(out, recipe)
     check_trackers(trackers)
     check_processes(recipe, this_process().num_processes)
     if data is None:
@@ -120,7 +120,7 @@ def _remaining_updates(run: Run, speed: Speed, asked: Asked) -> Generator[Measur
 
     with ExitStack() as stack:
         model = stack.enter_context(run.subject.running())
-        own = own_attention(model)
+        attention_before = default_attention(model)
         stack.enter_context(attention(model, block_attention(model, recipe.model.context)))
         activations = stack.enter_context(topo.record(model))
         batches = stack.enter_context(prefetched(run.text.blocks, recipe, accelerator, run.done))
@@ -133,7 +133,7 @@ def _remaining_updates(run: Run, speed: Speed, asked: Asked) -> Generator[Measur
             return validate(task, topo, activations, run.text.held_out, recipe, accelerator)
 
         def take_snapshot() -> None:
-            with whole_weights(run.whole), attention(model, own):
+            with whole_weights(run.whole), attention(model, attention_before):
                 snapshots.take(run.done)
             activations.clear()
 

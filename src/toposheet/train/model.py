@@ -52,7 +52,7 @@ def recipe_for(subject: Subject, recipe: Recipe) -> Recipe:
     """
     with subject.running() as model:
         config, family = model.config.get_text_config(), subject.architecture
-        described = Model(
+        model_part = Model(
             architecture=model.config.model_type,
             layers=len(family.blocks(model)),
             heads=family.heads(model),
@@ -61,7 +61,7 @@ def recipe_for(subject: Subject, recipe: Recipe) -> Recipe:
             vocabulary=config.vocab_size,
         )
     sheets = Sheets(taps=tuple(subject.topography.taps))
-    return replace(recipe, subject=subject.fingerprint, model=described, sheets=sheets)
+    return replace(recipe, subject=subject.fingerprint, model=model_part, sheets=sheets)
 
 
 def with_weights(subject: Subject, state: dict[str, Any]) -> Subject:

@@ -123,12 +123,12 @@ def load_whole_state(
     task: nn.Module, optimizers: Sequence[Optimizer], model_state: dict[str, Any], states: Sequence[dict[str, Any]]
 ) -> None:
     """Load what `whole_state` returned, in every process."""
-    of_each = zip(optimizers, states, strict=True)
+    pairs = zip(optimizers, states, strict=True)
     if not isinstance(task, FSDPModule):
         task.load_state_dict(model_state)
-        for optimizer, state in of_each:
+        for optimizer, state in pairs:
             optimizer.load_state_dict(state)
         return
     set_model_state_dict(task, model_state, options=_WHOLE)
-    for optimizer, state in of_each:
+    for optimizer, state in pairs:
         set_optimizer_state_dict(task, optimizer, state, options=_WHOLE)

@@ -19,12 +19,12 @@ from toposheet.subject import Subject
 from toposheet.text.shards import Manifest, read_manifest
 from toposheet.train.batches import RunText, read_text
 from toposheet.train.checkpoints import Checkpoint, newest_checkpoint, read_checkpoint, save_checkpoint
-from toposheet.train.claims import check_checkpoint, check_objective, check_subject, is_finished
 from toposheet.train.finish import write_model
 from toposheet.train.hardware import machine
 from toposheet.train.model import new_subject, with_weights
 from toposheet.train.optimizer import optimizers
 from toposheet.train.parallel import load_whole_state, parallelise, this_process, whole_state
+from toposheet.train.preconditions import check_checkpoint, check_objective, check_subject, is_finished
 from toposheet.train.task import NextToken
 from toposheet.train.validation import Validation
 
@@ -120,8 +120,8 @@ def open_run(
         subject = subject if subject.tokenizer is not None else subject.with_tokenizer(text.tokenizer)
     check_objective(subject, recipe)
     here = machine(accelerator.device, accelerator.num_processes)
-    found = newest_checkpoint(out / CHECKPOINTS) if accelerator.is_main_process else None
-    (path,) = broadcast_object_list([found])  # all processes go on from the same
+    checkpoint_folder = newest_checkpoint(out / CHECKPOINTS) if accelerator.is_main_process else None
+    (path,) = broadcast_object_list([checkpoint_folder])  # all processes go on from the same
     checkpoint = None if path is None else read_checkpoint(path)
     if checkpoint is not None:
         check_checkpoint(checkpoint, manifest, here, on_other_machine)

@@ -13,7 +13,7 @@ from toposheet.cortex.maps import comparison_maps
 from toposheet.cortex.summary import SUMMARY
 from toposheet.errors import UserError
 from toposheet.figures.files import write_figure
-from toposheet.figures.maps import contrast_maps
+from toposheet.figures.maps import draw_contrast_maps
 from toposheet.files import folder_aside
 from toposheet.recipes import Recipe
 from toposheet.results import Table
@@ -79,8 +79,8 @@ class Snapshots:
     ) -> None:  # fmt: skip
         self._out, self._subject, self._stimuli = out, subject, stimuli
         self._recipe, self._write = recipe, write
-        there = read_snapshots(out)
-        self._rows = there[there["update"] <= updates_done]
+        earlier = read_snapshots(out)
+        self._rows = earlier[earlier["update"] <= updates_done]
         self._last = max(self._rows["update"].tolist(), default=None)  # the same in every process
 
     def are_due(self, update: int, at_the_end: bool = False) -> bool:
@@ -113,7 +113,7 @@ class Snapshots:
         )
         values = {(name, 0.0, sheet): i for sheet, i in zip(rows["sheet"], rows["morans_i"], strict=True)}
         with folder_aside(self._out / PICTURES) as aside:
-            figure = contrast_maps(t, values, comparison.name)
+            figure = draw_contrast_maps(t, values, comparison.name)
             write_figure(figure, aside / f"update-{update:08d}.png", SYNTHETIC)
         SNAPSHOTS.write(self._rows, self._out)
 

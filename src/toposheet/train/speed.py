@@ -53,10 +53,10 @@ class Speed:
         """Return the speed of the update that ends now. Its values were read, so its work is done."""
         self._updates += 1
         tokens_per_second = self._tokens / (time.perf_counter() - self._tick)
-        of_each = tokens_per_second * self._flops / self._processes
+        flops_per_process = tokens_per_second * self._flops / self._processes
         return {
             "tokens_per_second": round(tokens_per_second, 1),
-            "model_flops_utilisation": round(of_each / self._peak, 4) if self._peak else None,
+            "model_flops_utilisation": round(flops_per_process / self._peak, 4) if self._peak else None,
             "memory_gb": round(memory_gb(self._device), 3),
         }
 

@@ -95,9 +95,9 @@ def differs_from_its_own(model: PreTrainedModel, context: int) -> float:
     model.eval()
     try:
         logits = model(input_ids=blocks[:, :-1], use_cache=False).logits.float()
-        own = functional.cross_entropy(logits.flatten(0, 1), blocks[:, 1:].flatten())
+        model_loss = functional.cross_entropy(logits.flatten(0, 1), blocks[:, 1:].flatten())
         with attention(model, block_attention(model, context)):
-            ours = NextToken(model, "fp32")(blocks)
+            task_loss = NextToken(model, "fp32")(blocks)
     finally:
         model.train(training)
-    return abs(ours.item() / own.item() - 1)
+    return abs(task_loss.item() / model_loss.item() - 1)

@@ -109,8 +109,8 @@ class Updater:
 
     def _seed(self, update: int, index: int) -> int:
         """Return the seed of a micro-batch, the same however many processes share the update."""
-        of_update = index * self._accelerator.num_processes + self._accelerator.process_index
-        sequence = np.random.SeedSequence((self._recipe.seed, update, of_update))
+        batch_index = index * self._accelerator.num_processes + self._accelerator.process_index
+        sequence = np.random.SeedSequence((self._recipe.seed, update, batch_index))
         return int(sequence.generate_state(1, np.uint64)[0] >> 1)
 
     def _spatial_losses(self, seed: int) -> Float[Tensor, " sheets"]:

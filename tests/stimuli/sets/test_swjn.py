@@ -129,7 +129,7 @@ def test_jabberwocky_keeps_the_endings_and_adds_none(lists):
                 continue
             forms = {
                 form: regular[tag]
-                for lemma in {lemma for found in lemminflect.getAllLemmas(word).values() for lemma in found} - {word}
+                for lemma in {lemma for result in lemminflect.getAllLemmas(word).values() for lemma in result} - {word}
                 for tag, forms in lemminflect.getAllInflections(lemma).items()
                 for form in forms
                 if tag in regular and form.endswith(regular[tag])
@@ -194,8 +194,8 @@ def test_nonwords_look_and_sound_like_english(lists, trained_words):
 
 def test_short_nonwords_come_evenly_where_tokens_do_not_count(documents):
     train, held_out = documents
-    of_lists = swjn(held_out, train).query("condition == 'N'")["text"]
-    short = Counter(nonword for nonword in " ".join(of_lists).split() if len(nonword) == 3)
+    nonword_lists = swjn(held_out, train).query("condition == 'N'")["text"]
+    short = Counter(nonword for nonword in " ".join(nonword_lists).split() if len(nonword) == 3)
     assert len(short) > 90
     assert max(short.values()) - min(short.values()) <= 1
 

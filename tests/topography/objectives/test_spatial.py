@@ -213,8 +213,8 @@ def test_max_samples_draws_tokens_uniformly_and_looks_at_no_others(rng):
         assert tokens.sum() == 20
         alone = ts.spatial_loss({"tap": x.flatten(0, 1)[None, tokens]}, topo)
         assert loss.item() == pytest.approx(alone.item(), abs=1e-6)
-        (of_alone,) = torch.autograd.grad(alone, x)
-        torch.testing.assert_close(gradient, of_alone, rtol=1e-4, atol=1e-7)
+        (gradient_alone,) = torch.autograd.grad(alone, x)
+        torch.testing.assert_close(gradient, gradient_alone, rtol=1e-4, atol=1e-7)
         seen += tokens
     # 300 draws of a third: binomial, mean 100, sd 8.2.
     assert (seen - 100).abs().max() < 4.5 * 8.2
@@ -380,9 +380,9 @@ def test_autocast_changes_nothing(shape, radius, rng):
 
     value, gradient = value_and_gradient()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        inside, of_inside = value_and_gradient()
+        inside, gradient_inside = value_and_gradient()
     assert inside.item() == value.item()
-    assert torch.equal(of_inside, gradient)
+    assert torch.equal(gradient_inside, gradient)
 
 
 def test_wrong_input_is_refused_by_name():

@@ -49,11 +49,11 @@ class MapStatistic:
     """A statistic of the map of a contrast.
 
     Args:
-        of: Returns one value for each map of a stack: (..., y, x) to (...). nan where it is not defined.
-        what: What it says, in a sentence.
+        values: Returns one value for each map of a stack: (..., y, x) to (...). nan where it is not defined.
+        meaning: What it says, in a sentence.
         place: Where it stands in tables: statistics are in the order of this number.
     """
 
-    of: Callable[[TapMaps], Float[np.ndarray, "*draws"]]
-    what: str
+    values: Callable[[TapMaps], Float[np.ndarray, "*draws"]]
+    meaning: str
     place: int = 100

@@ -9,12 +9,12 @@ from toposheet.cortex.map_statistics._statistic import MapStatistic, TapMaps
 from toposheet.stats import cross_morans_i
 
 
-def _of(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
+def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
     return cross_morans_i(maps.even, maps.odd)
 
 
 STATISTIC = MapStatistic(
-    of=_of,
-    what="bivariate Moran's I between the maps of the even and of the odd texts of each condition",
+    values=_values,
+    meaning="bivariate Moran's I between the maps of the even and of the odd texts of each condition",
     place=20,
 )

@@ -9,12 +9,12 @@ from toposheet.cortex.map_statistics._statistic import MapStatistic, TapMaps
 from toposheet.stats import islands_morans_i
 
 
-def _of(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
+def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
     return islands_morans_i(maps.t, maps.significant)
 
 
 STATISTIC = MapStatistic(
-    of=_of,
-    what="Moran's I of the significant units alone; nan where under 10 % or 30 units of a tap are significant",
+    values=_values,
+    meaning="Moran's I of the significant units alone; nan where under 10 % or 30 units of a tap are significant",
     place=30,
 )

@@ -8,13 +8,13 @@ from jaxtyping import Float
 from toposheet.cortex.map_statistics._statistic import MapStatistic, TapMaps
 
 
-def _of(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
+def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
     positive, negative = maps.clusters_of_signs
     return np.asarray(np.maximum(positive[1], negative[1]))
 
 
 STATISTIC = MapStatistic(
-    of=_of,
-    what="units of the largest cluster of adjacent significant units of one sign",
+    values=_values,
+    meaning="units of the largest cluster of adjacent significant units of one sign",
     place=60,
 )

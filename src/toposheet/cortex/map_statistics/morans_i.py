@@ -9,12 +9,12 @@ from toposheet.cortex.map_statistics._statistic import MapStatistic, TapMaps
 from toposheet.stats import morans_i
 
 
-def _of(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
+def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
     return morans_i(maps.t)
 
 
 STATISTIC = MapStatistic(
-    of=_of,
-    what="spatial autocorrelation of t (Moran 1950), queen contiguity, nothing thresholded",
+    values=_values,
+    meaning="spatial autocorrelation of t (Moran 1950), queen contiguity, nothing thresholded",
     place=10,
 )

@@ -8,13 +8,13 @@ from jaxtyping import Float
 from toposheet.cortex.map_statistics._statistic import MapStatistic, TapMaps
 
 
-def _of(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
+def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
     with np.errstate(invalid="ignore"):  # in a tap that is silent there is no unit to count: nan
         return np.asarray(maps.significant.sum(axis=(-2, -1)) / (~np.isnan(maps.t)).sum(axis=(-2, -1)))
 
 
 STATISTIC = MapStatistic(
-    of=_of,
-    what="units with q < 0.05, Benjamini-Hochberg over all taps jointly",
+    values=_values,
+    meaning="units with q < 0.05, Benjamini-Hochberg over all taps jointly",
     place=40,
 )

@@ -33,7 +33,7 @@ and so do random labels: that is what familywise p ≤ 0.05 means. That splits b
 """
 
 
-def _of_comparison(comparison: Comparison, settings: Settings) -> Mapping[Table, pd.DataFrame]:
+def _comparison_tables(comparison: Comparison, settings: Settings) -> Mapping[Table, pd.DataFrame]:
     tables = [
         selective_clusters(
             comparison.readout(fwhm),
@@ -45,8 +45,8 @@ def _of_comparison(comparison: Comparison, settings: Settings) -> Mapping[Table,
         )[0]
         for fwhm in settings.readouts
     ]
-    found = [table for table in tables if len(table)]
-    return {CLUSTERS_OF_MODELS: pd.concat(found, ignore_index=True) if found else tables[0]}
+    filled = [table for table in tables if len(table)]
+    return {CLUSTERS_OF_MODELS: pd.concat(filled, ignore_index=True) if filled else tables[0]}
 
 
 def _view(analysis: Analysis) -> Mapping[str, Any] | None:
@@ -84,4 +84,6 @@ def _surviving(statistics: pd.DataFrame, clusters: pd.DataFrame) -> pd.DataFrame
     return table.iloc[np.argsort(place, kind="stable")]
 
 
-SECTION = Section(place=50, partial=PARTIAL, view=_view, tables=(CLUSTERS_OF_MODELS,), of_comparison=_of_comparison)
+SECTION = Section(
+    place=50, partial=PARTIAL, view=_view, tables=(CLUSTERS_OF_MODELS,), comparison_tables=_comparison_tables
+)

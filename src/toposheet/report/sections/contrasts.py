@@ -14,9 +14,9 @@ from toposheet.cortex import Comparison
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import RANDOM_LABELS
 from toposheet.cortex.statistics import STATISTICS, topography_statistics
-from toposheet.cortex.summary import SUMMARY, medians, of_interest, summary_of
+from toposheet.cortex.summary import SUMMARY, medians, summary_of, without_negative_controls
 from toposheet.figures.clustering import clustering, clustering_bars
-from toposheet.figures.maps import contrast_maps, readout_name
+from toposheet.figures.maps import draw_contrast_maps, readout_name
 from toposheet.figures.numbers import number, signed
 from toposheet.figures.sheets import by_kind, layers_of
 from toposheet.report.analysis import Analysis
@@ -51,7 +51,7 @@ PARTIAL = """
 """
 
 
-def _of_comparison(comparison: Comparison, settings: Settings) -> Mapping[Table, pd.DataFrame]:
+def _comparison_tables(comparison: Comparison, settings: Settings) -> Mapping[Table, pd.DataFrame]:
     statistics = topography_statistics(
         comparison,
         fwhm_mm=settings.readouts,
@@ -66,7 +66,7 @@ def _of_comparison(comparison: Comparison, settings: Settings) -> Mapping[Table,
 def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     if (summary := analysis.results.get(SUMMARY_OF_MODELS)) is None:
         return None
-    return {"medians": medians(of_interest(summary))}
+    return {"medians": medians(without_negative_controls(summary))}
 
 
 def _drawings(analysis: Analysis) -> Iterable[Drawing]:
@@ -77,9 +77,9 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
     bars = clustering_bars(statistics, _contrasts(analysis), ALL_TAPS)
     yield Drawing("clustering-mean", "Clustering of each contrast", _BARS, bars)
     first = _contrasts(analysis)[:2]
-    few = [of_interest(summary[summary["contrast"] == contrast]) for contrast in first]
+    rows_of_contrasts = [without_negative_controls(summary[summary["contrast"] == contrast]) for contrast in first]
     random = summary[(summary["contrast"] == first[0]) & (summary["negative_control"] == RANDOM_LABELS)]
-    table = pd.concat([*few, random.assign(contrast=_title(first[0], RANDOM_LABELS))])
+    table = pd.concat([*rows_of_contrasts, random.assign(contrast=_title(first[0], RANDOM_LABELS))])
     yield Drawing("clustering", "Moran's I of every tap against its nulls", _MARKS, clustering(table))
 
 
@@ -94,17 +94,19 @@ def _map_drawings(analysis: Analysis) -> Iterable[Drawing]:
     assert maps is not None, "contrasts are mapped"
     contrasts, summary = _contrasts(analysis), analysis.results[SUMMARY_OF_MODELS]
     deep = len(layers_of(by_kind(maps["sheet"].values.tolist()))) > _DEEP
-    figures = [(together, "") for together in _together(contrasts)]
+    figures = [(contrasts_together, "") for contrasts_together in _together(contrasts)]
     if RANDOM_LABELS in maps["negative_control"].values:
         figures.append(((contrasts[0],), RANDOM_LABELS))
-    for together, control in figures:
+    for contrasts_together, control in figures:
         t = maps["t"].sel(negative_control=control, drop=True)
         rows = summary[summary["negative_control"] == control]
-        for models in [[model] for model in analysis.names] if deep and len(together) > 1 else [analysis.names]:
-            title = " and ".join(_title(name, control) for name in together)
+        for models in (
+            [[model] for model in analysis.names] if deep and len(contrasts_together) > 1 else [analysis.names]
+        ):
+            title = " and ".join(_title(name, control) for name in contrasts_together)
             name = "-".join(["map", title[:80], *(models if len(models) < len(analysis.names) else [])])
-            figure = contrast_maps(*_panels(together, models, t, rows), title)
-            sentence = _map_sentence(together, models, medians(rows), control)
+            figure = draw_contrast_maps(*_panels(contrasts_together, models, t, rows), title)
+            sentence = _map_sentence(contrasts_together, models, medians(rows), control)
             yield Drawing(re.sub(r"[^\w.-]+", "-", name), title, sentence, figure)
 
 
@@ -183,5 +185,5 @@ SECTION = Section(
     view=_view,
     drawings=_drawings,
     tables=(STATISTICS_OF_MODELS, SUMMARY_OF_MODELS),
-    of_comparison=_of_comparison,
+    comparison_tables=_comparison_tables,
 )

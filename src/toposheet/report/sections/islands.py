@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from toposheet.cortex.layout import ALL_TAPS
-from toposheet.cortex.summary import of_interest
+from toposheet.cortex.summary import without_negative_controls
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Section
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
@@ -30,7 +30,7 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     statistics = analysis.results.get(STATISTICS_OF_MODELS)
     if statistics is None:
         return None
-    return {"islands": _islands(of_interest(statistics[statistics["statistic"] == "islands_i"]))}
+    return {"islands": _islands(without_negative_controls(statistics[statistics["statistic"] == "islands_i"]))}
 
 
 def _islands(rows: pd.DataFrame) -> pd.DataFrame:

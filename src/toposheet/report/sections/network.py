@@ -10,9 +10,9 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from toposheet.cortex.language_network import language_network
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.localizer import CROSS_VALIDATED
+from toposheet.cortex.network import language_network
 from toposheet.cortex.profiles import CRITERIA, NETWORK, PROFILES
 from toposheet.figures.network import network_figure
 from toposheet.report.analysis import Analysis
@@ -50,7 +50,7 @@ consistency.</p>
 """
 
 
-def _of_subject(measured: MeasuredSubject, settings: Settings) -> Mapping[Table, pd.DataFrame]:
+def _subject_tables(measured: MeasuredSubject, settings: Settings) -> Mapping[Table, pd.DataFrame]:
     battery = measured.battery
     if battery.localizer is None or battery.measured is None:
         return {}
@@ -117,5 +117,5 @@ SECTION = Section(
     view=_view,
     drawings=_drawings,
     tables=(LOCALIZED, PROFILES_OF_MODELS, CRITERIA_OF_MODELS, NETWORK_UNITS),
-    of_subject=_of_subject,
+    subject_tables=_subject_tables,
 )

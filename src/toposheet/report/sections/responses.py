@@ -35,7 +35,7 @@ would make neighbours as alike as they are. Wiring: mean distance of units that 
 """
 
 
-def _of_study(measured: MeasuredStudy, settings: Settings) -> Mapping[Table, pd.DataFrame]:
+def _study_tables(measured: MeasuredStudy, settings: Settings) -> Mapping[Table, pd.DataFrame]:
     draws = {"permutations": settings.permutations, "seed": settings.seed}
     return {
         RESPONSES_OF_MODELS: response_statistics(measured.responses, **draws),
@@ -70,5 +70,5 @@ SECTION = Section(
     view=_view,
     drawings=_drawings,
     tables=(RESPONSES_OF_MODELS, CURVES_OF_MODELS),
-    of_study=_of_study,
+    study_tables=_study_tables,
 )

@@ -40,12 +40,12 @@ PARTIAL = """
 """
 
 
-def _of_battery(battery: Battery) -> Mapping[Table, pd.DataFrame]:
+def _battery_tables(battery: Battery) -> Mapping[Table, pd.DataFrame]:
     texts = [study.stimuli.assign(stimuli=study.name) for study in battery.studies]
     return {TEXTS: pd.concat(texts, ignore_index=True)}
 
 
-def _of_study(measured: MeasuredStudy, settings: Settings) -> Mapping[Table, pd.DataFrame]:
+def _study_tables(measured: MeasuredStudy, settings: Settings) -> Mapping[Table, pd.DataFrame]:
     tables = [
         group_means(texts, measured.subject.count_tokens).assign(contrast=contrast)
         for contrast, texts in _texts_of_contrasts(measured)
@@ -69,10 +69,10 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
         return None
     groups = texts.groupby(["stimuli", "condition"], sort=False)
     examples = [(*key, len(rows), rows["text"].iloc[0]) for key, rows in groups]  # pyright: ignore[reportGeneralTypeIssues]
-    return {"examples": examples, "matching": _of_each_contrast(matching)}
+    return {"examples": examples, "matching": _tables_by_contrast(matching)}
 
 
-def _of_each_contrast(matching: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+def _tables_by_contrast(matching: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Return for each contrast in what its conditions differ; counts of tokens are those of the first model."""
     first = matching[matching["model"] == matching["model"].iloc[0]]
     groups = first.groupby(["stimuli", "contrast"], sort=False)
@@ -84,6 +84,6 @@ SECTION = Section(
     partial=PARTIAL,
     view=_view,
     tables=(TEXTS, MATCHING_OF_MODELS),
-    of_study=_of_study,
-    of_battery=_of_battery,
+    study_tables=_study_tables,
+    battery_tables=_battery_tables,
 )

@@ -16,5 +16,9 @@ def item_table(texts: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     Returns:
         Columns `text`, `condition`, `item` (0, 1, ...) and `synthetic` (True), condition after condition.
     """
-    rows = [(text, condition, item) for condition, some in texts.items() for item, text in enumerate(some)]
+    rows = [
+        (text, condition, item)
+        for condition, condition_texts in texts.items()
+        for item, text in enumerate(condition_texts)
+    ]
     return pd.DataFrame(rows, columns=["text", "condition", "item"]).assign(synthetic=True)

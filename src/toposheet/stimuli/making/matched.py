@@ -41,8 +41,8 @@ def matched(
         UserError: a pool has fewer than `n` rows, or a measure has p of 0.2 or less in every draw; says the numbers.
     """
     smallest = min(pools, key=lambda cell: len(pools[cell]))
-    if (there := len(pools[smallest])) < n:
-        raise UserError(f"{there} words are {' and '.join(smallest)}, {n} are needed: ask for fewer")
+    if (available := len(pools[smallest])) < n:
+        raise UserError(f"{available} words are {' and '.join(smallest)}, {n} are needed: ask for fewer")
     spread = pd.concat(list(pools.values()))[list(features)].std().replace(0, 1).to_numpy()
 
     def scaled(rows: pd.DataFrame) -> np.ndarray:
@@ -50,7 +50,9 @@ def matched(
 
     def drawn(cell: Cell) -> pd.DataFrame:
         # A part of each pool, so that every draw and every seed has other words to choose from.
-        most = min(2 * n, (n + there + 1) // 2) if cell == smallest else max(n, min(30 * n, len(pools[cell]) * 3 // 4))
+        most = (
+            min(2 * n, (n + available + 1) // 2) if cell == smallest else max(n, min(30 * n, len(pools[cell]) * 3 // 4))
+        )
         return pools[cell].iloc[rng.permutation(len(pools[cell]))[:most]]
 
     best: dict[str, float] = {}
@@ -64,10 +66,10 @@ def matched(
         if min(p.values()) > MATCHED_FROM_P:
             return chosen
         best = max(best, p, key=lambda p: min(p.values(), default=0.0))
-    found = ", ".join(f"{name} p = {value:.3f}" for name, value in best.items())
+    achieved = ", ".join(f"{name} p = {value:.3f}" for name, value in best.items())
     raise UserError(
         f"no {n} words of each of {len(pools)} cells are alike in every measure (all p > {MATCHED_FROM_P}) in {DRAWS} "
-        f"draws; the best had {found}: ask for fewer words or take another seed"
+        f"draws; the best had {achieved}: ask for fewer words or take another seed"
     )
 
 
@@ -76,13 +78,13 @@ def _partners(words: pd.DataFrame, pool: pd.DataFrame, scaled: Callable[[pd.Data
 
     Where the pool has few rows on one side of a word, its partner is on the other; what that adds up to is aimed off.
     """
-    wanted, there = scaled(words), scaled(pool)
+    wanted, available = scaled(words), scaled(pool)
 
     def nearest(aim: np.ndarray) -> np.ndarray:
-        return linear_sum_assignment(cdist(aim, there, "sqeuclidean"))[1]
+        return linear_sum_assignment(cdist(aim, available, "sqeuclidean"))[1]
 
     aim, rows = wanted, nearest(wanted)
     for _ in range(2):
-        aim = aim - (there[rows] - wanted).mean(axis=0)
+        aim = aim - (available[rows] - wanted).mean(axis=0)
         rows = nearest(aim)
     return pool.iloc[rows]

@@ -41,13 +41,13 @@ class NonwordMaker:
         follows: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         for word in counts:
             if 3 <= len(word) <= 14:
-                clusters = ["", "", *_CLUSTER.findall(word), _END]
-                for first, second, third in zip(clusters, clusters[1:], clusters[2:], strict=False):
+                letter_groups = ["", "", *_CLUSTER.findall(word), _END]
+                for first, second, third in zip(letter_groups, letter_groups[1:], letter_groups[2:], strict=False):
                     follows[first, second][third] += 1
         # Clusters met once are often names and foreign words.
         self._chain: dict[tuple[str, str], tuple[list[str], list[float]]] = {}
         for key, counter in follows.items():
-            usual = {cluster: n for cluster, n in counter.items() if n > 1}
+            usual = {letters: n for letters, n in counter.items() if n > 1}
             if usual:
                 total = sum(usual.values())
                 self._chain[key] = (list(usual), [n / total for n in accumulate(usual.values())])
@@ -110,20 +110,20 @@ class NonwordMaker:
         begun = [("", "", "", 1.0)]
         while begun:
             first, second, start, p = begun.pop()
-            clusters, cumulative = self._chain.get((first, second), ([], []))
-            for cluster, (below, above) in zip(clusters, pairwise([0.0, *cumulative]), strict=True):
-                if cluster != _END and len(start + cluster) <= length:
-                    begun.append((second, cluster, start + cluster, p * (above - below)))
-                elif cluster == _END and len(start) == length:
+            letter_groups, cumulative = self._chain.get((first, second), ([], []))
+            for letters, (below, above) in zip(letter_groups, pairwise([0.0, *cumulative]), strict=True):
+                if letters != _END and len(start + letters) <= length:
+                    begun.append((second, letters, start + letters, p * (above - below)))
+                elif letters == _END and len(start) == length:
                     yield start, p * (above - below)
 
     def _draw(self, rng: np.random.Generator) -> str:
         """Return a chain; an empty one where it does not end or is longer than words are."""
         first, second, chain = "", "", ""
         while (first, second) in self._chain and len(chain) <= _LONGEST:
-            clusters, cumulative = self._chain[first, second]
-            cluster = clusters[bisect(cumulative, rng.random(), hi=len(clusters) - 1)]
-            if cluster == _END:
+            letter_groups, cumulative = self._chain[first, second]
+            letters = letter_groups[bisect(cumulative, rng.random(), hi=len(letter_groups) - 1)]
+            if letters == _END:
                 return chain
-            first, second, chain = second, cluster, chain + cluster
+            first, second, chain = second, letters, chain + letters
         return ""

@@ -61,7 +61,7 @@ def matched_measures(count_tokens: Callable[[str], int] | None) -> list[str]:
     return ["zipf", "letters"] if count_tokens is None else ["zipf", "letters", "tokens"]
 
 
-def of_one_class(rated: pd.DataFrame, zipf_from: float, count_tokens: Callable[[str], float] | None) -> pd.DataFrame:
+def nouns_and_verbs(rated: pd.DataFrame, zipf_from: float, count_tokens: Callable[[str], float] | None) -> pd.DataFrame:
     """Return the nouns and the verbs that are common enough, with columns `class, zipf, letters, tokens`."""
     rated = rated.assign(zipf=rated["word"].map(zipf)).query("zipf >= @zipf_from")
     rated = rated.assign(**{"class": rated["word"].map(_noun_or_verb)}).query("`class` != ''")
@@ -77,10 +77,10 @@ def _noun_or_verb(word: str) -> str:
     """
     if word in _UNSUITABLE or word in FUNCTION_WORDS:
         return ""
-    found = lemmas(word)
-    if found == {"NOUN": (word,)}:
+    by_class = lemmas(word)
+    if by_class == {"NOUN": (word,)}:
         return "noun" if "NN" in inflections(word) and not _is_agent(word) else ""  # pronouns have no forms
-    if found == {"VERB": (word,)}:
+    if by_class == {"VERB": (word,)}:
         forms = [form for tag, forms in inflections(word).items() if tag in ("VBD", "VBN", "VBG") for form in forms]
         return "verb" if max((zipf(form) for form in forms if form != word), default=0.0) > zipf(word) - 0.4 else ""
     return ""

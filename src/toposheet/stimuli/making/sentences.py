@@ -52,13 +52,14 @@ def unseen_sentences(
     """
     whole = re.compile(r"(?:(?<=[.!?] )|^)[A-Z][A-Za-z ,;:'\-]*\.(?= |$)")
     known = {sentence for text in train for sentence in whole.findall(text)}
-    found = {s for text in held_out for s in whole.findall(text) if len(s.split()) in WORDS_IN_SENTENCE} - known
-    if len(found) < at_least:
+    usable = {s for text in held_out for s in whole.findall(text) if len(s.split()) in WORDS_IN_SENTENCE} - known
+    if len(usable) < at_least:
         raise UserError(
-            f"the held-out text has {len(found)} sentences of {WORDS_IN_SENTENCE[0]} to {WORDS_IN_SENTENCE[-1]} words, "
+            f"the held-out text has {len(usable)} sentences of {WORDS_IN_SENTENCE[0]} to "
+            f"{WORDS_IN_SENTENCE[-1]} words, "
             f"{at_least} are needed: hold out more text or ask for fewer stimuli"
         )
-    return [str(s) for s in rng.permutation(sorted(found))]
+    return [str(s) for s in rng.permutation(sorted(usable))]
 
 
 def as_nonwords(

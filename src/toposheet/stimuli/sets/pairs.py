@@ -10,7 +10,7 @@ import pandas as pd
 from toposheet.errors import UserError
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.making.matched import matched
-from toposheet.stimuli.making.norms import matched_measures, of_one_class, rated_words, words_of_cells
+from toposheet.stimuli.making.norms import matched_measures, nouns_and_verbs, rated_words, words_of_cells
 from toposheet.stimuli.measures import p_of_difference, with_groups
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.stimulus_set import StimulusSet
@@ -62,7 +62,7 @@ def pairs(seed: int = 0, per_category: int = 36, count_tokens: Callable[[str], i
     twice = count_tokens and (
         lambda word: count_tokens(f"{word} {word}") / 2
     )  # after a space, a word may have other tokens
-    rated = of_one_class(rated_words("sensorimotor_norms.csv", _SENSES), 2.0, twice)
+    rated = nouns_and_verbs(rated_words("sensorimotor_norms.csv", _SENSES), 2.0, twice)
     ratings = rated[_SENSES].to_numpy()
     highest, next_highest = np.sort(ratings, axis=1)[:, [-1, -2]].T
     rated = rated.assign(category=np.array([sense.lower() for sense in _SENSES])[ratings.argmax(axis=1)])
@@ -113,10 +113,10 @@ def _presented(cells: dict[tuple[str, str], pd.DataFrame], rng: np.random.Genera
     blocks_of: dict[str, list[list[pd.DataFrame]]] = {"odd": [], "even": []}  # of each category
     for (_, category), pairs in cells.items():
         pairs = pairs.assign(item=pairs["item"] + MODALITIES.index(category) * len(pairs))
-        for run, of_run in pairs.groupby("run"):
-            order = rng.permutation(len(of_run))
+        for run, run_pairs in pairs.groupby("run"):
+            order = rng.permutation(len(run_pairs))
             parts = np.array_split(order, -(-len(order) // PAIRS_IN_BLOCK))
-            blocks_of[str(run)].append([of_run.iloc[part] for part in parts])
+            blocks_of[str(run)].append([run_pairs.iloc[part] for part in parts])
     blocks: list[pd.DataFrame] = []
     for turn in range(len(blocks_of["odd"][0])):
         for run in ("odd", "even"):

@@ -75,21 +75,22 @@ def swjn(
     """
     rng = np.random.default_rng(seed)
     least = per_condition if at_least is None else at_least
-    found = unseen_sentences(held_out, train, 2 * least, rng)  # in the order in which `language` takes them
-    taken = set(found[: max(per_condition, PER_CONDITION)] if skip is None else skip)
-    left = [sentence for sentence in found if sentence not in taken]
+    usable = unseen_sentences(held_out, train, 2 * least, rng)  # in the order in which `language` takes them
+    taken = set(usable[: max(per_condition, PER_CONDITION)] if skip is None else skip)
+    left = [sentence for sentence in usable if sentence not in taken]
     plain = [sentence for sentence in left if not re.search("['-]", sentence)]
     n = max(least, min(per_condition, len(left) // 2, len(plain)))
     if len(left) < 2 * n or len(plain) < n:
         raise UserError(
-            f"the held-out text has {len(found)} sentences of {WORDS_IN_SENTENCE[0]} to {WORDS_IN_SENTENCE[-1]} words, "
+            f"the held-out text has {len(usable)} sentences of {WORDS_IN_SENTENCE[0]} to "
+            f"{WORDS_IN_SENTENCE[-1]} words, "
             f"{len(left)} of them in no other set, {len(plain)} of these without hyphens and apostrophes; "
             f"{2 * n} and {n} are needed: hold out more text or ask for fewer stimuli"
         )
     fewest_names = set(sorted(plain, key=_unknown_words)[:n])
     chosen = [_words_of(sentence) for sentence in left if sentence in fewest_names]
     count = count_tokens or no_tokens
-    others = _of_like_length(chosen, [_words_of(sentence) for sentence in left if sentence not in fewest_names], count)
+    others = _alike_in_length(chosen, [_words_of(sentence) for sentence in left if sentence not in fewest_names], count)
     english = seen_as_word([*train, *held_out])
     counts = lexicon_words(train)
     whole = NonwordMaker(counts, english)
@@ -198,7 +199,7 @@ def jabberwocky(
     ]
 
 
-def _of_like_length(sentences: list[list[str]], others: list[list[str]], count_tokens: CountTokens) -> list[list[str]]:
+def _alike_in_length(sentences: list[list[str]], others: list[list[str]], count_tokens: CountTokens) -> list[list[str]]:
     """Return for each sentence another one, such that lists of non-words in its place are about as long."""
 
     def size(words: list[str], shortest: int) -> tuple[int, int, int]:

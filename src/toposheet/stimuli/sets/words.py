@@ -9,7 +9,7 @@ import pandas as pd
 
 from toposheet.stimuli.contrasts import NOUNS_AND_VERBS
 from toposheet.stimuli.making.matched import matched
-from toposheet.stimuli.making.norms import matched_measures, of_one_class, rated_words, words_of_cells
+from toposheet.stimuli.making.norms import matched_measures, nouns_and_verbs, rated_words, words_of_cells
 from toposheet.stimuli.measures import p_of_difference
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.stimulus_set import StimulusSet
@@ -43,11 +43,11 @@ def words(seed: int = 0, per_cell: int = 40, count_tokens: Callable[[str], int] 
         UserError: there are too few words, or no choice of them is matched; says how many, or the p-values.
         NotFound: a package is not installed.
     """
-    rated = of_one_class(rated_words("concreteness_ratings.csv", ["Brysbaert"]), 2.5, count_tokens)
+    rated = nouns_and_verbs(rated_words("concreteness_ratings.csv", ["Brysbaert"]), 2.5, count_tokens)
     concrete, abstract = rated["Brysbaert"] >= CONCRETE_FROM, rated["Brysbaert"] <= ABSTRACT_TO
     rated = rated.assign(category=np.select([concrete, abstract], ["concrete", "abstract"], ""))
-    of_verbs = rated[rated["class"] == "verb"].groupby("category")["Brysbaert"].mean()
-    rated["concreteness"] = rated["Brysbaert"] - rated["category"].map(of_verbs)
+    verb_means = rated[rated["class"] == "verb"].groupby("category")["Brysbaert"].mean()
+    rated["concreteness"] = rated["Brysbaert"] - rated["category"].map(verb_means)
     measures = matched_measures(count_tokens)
 
     def p_values(cells: dict[tuple[str, str], pd.DataFrame]) -> dict[str, float]:

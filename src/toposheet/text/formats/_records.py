@@ -27,6 +27,6 @@ def document(value: Any, where: str, column: str) -> Piece:
     return Piece(value or "", ends=True)
 
 
-def no_column(where: str, column: str, found: str) -> SourceError:
+def no_column(where: str, column: str, fields: str) -> SourceError:
     """Return the error that a record lacks the column with its text."""
-    return SourceError(f"{where}: there is no column {column!r} but {found}; choose one with --text-column")
+    return SourceError(f"{where}: there is no column {column!r} but {fields}; choose one with --text-column")

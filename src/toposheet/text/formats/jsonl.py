@@ -23,8 +23,8 @@ def _read(path: str, column: str) -> Iterator[Piece]:
             except json.JSONDecodeError as error:
                 raise SourceError(f"{where}: not a JSON record ({error})") from None
             if not isinstance(record, dict) or column not in record:
-                found = ", ".join(record) if isinstance(record, dict) else type(record).__name__
-                raise no_column(where, column, found)
+                fields = ", ".join(record) if isinstance(record, dict) else type(record).__name__
+                raise no_column(where, column, fields)
             yield document(record[column], where, column)
 
 

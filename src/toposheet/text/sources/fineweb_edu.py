@@ -20,12 +20,12 @@ def _files() -> list[File]:
 
     try:
         files, path = url_to_fs(FOLDER)
-        found = files.find(path, detail=True)
+        entries = files.find(path, detail=True)
     except Exception as error:  # of the hub's client, or of the network below it
         raise NotFound(f"the hub does not give {FOLDER} ({first_line(error)})") from None
     return [
         File(files.unstrip_protocol(name), int(entry["size"]))
-        for name, entry in sorted(found.items())
+        for name, entry in sorted(entries.items())
         if name.endswith(".parquet")
     ]
 

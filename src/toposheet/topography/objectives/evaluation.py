@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from toposheet.topography.objectives.moments import Moments, Responses, Scratch, gradients_of_products, moments
 from toposheet.topography.objectives.objective import OnActivations
-from toposheet.topography.objectives.similarity import Pairs, similarities_, through_norms_
+from toposheet.topography.objectives.similarity import WindowPairs, similarities_, through_norms_
 from toposheet.topography.objectives.windows import Windows
 
 # Windows worked through at a time: their pairs fit the cache of a CPU core, or fill a GPU.
@@ -43,22 +43,22 @@ class View(NamedTuple):
 
     def take(self, part: Moments, block: slice) -> tuple[Tensor, Tensor, Tensor]:
         """Return products and means of the units of a block of windows, and which cells have units."""
-        windows = self.windows.some(block)
+        windows = self.windows.chosen_windows(block)
         if self.read is not None:
-            return part.products[block], part.mean[block], windows.there
+            return part.products[block], part.mean[block], windows.present
         pairs = self._pairs(windows.units)
         products = part.products.flatten().index_select(0, pairs.flatten()).view_as(pairs)
-        return products, part.mean[0][windows.units], windows.there
+        return products, part.mean[0][windows.units], windows.present
 
     def put(
-        self, weights: Tensor | None, part: Moments, block: slice, of_windows: Float[Tensor, "block _ _"]
+        self, weights: Tensor | None, part: Moments, block: slice, window_weights: Float[Tensor, "block _ _"]
     ) -> Tensor:
         """Return the gradient by all products that were read, with that by the products of a block of windows added."""
         if self.read is not None:
-            return of_windows if weights is None else torch.cat([weights, of_windows])
+            return window_weights if weights is None else torch.cat([weights, window_weights])
         weights = torch.zeros_like(part.products) if weights is None else weights
         pairs = self._pairs(self.windows.units[block])
-        weights.view(-1).index_add_(0, pairs.flatten(), of_windows.flatten())
+        weights.view(-1).index_add_(0, pairs.flatten(), window_weights.flatten())
         return weights
 
     def _pairs(self, units: Int[Tensor, "block cells"]) -> Int[Tensor, "block cells cells"]:
@@ -87,21 +87,21 @@ def evaluate(
     weights: list[Tensor | None] = [None for _ in parts]
     alike: dict[tuple[int, ...], list[int]] = {}
     for i, view in enumerate(views):
-        alike.setdefault((*view.windows.units.shape, len(view.windows.there)), []).append(i)
+        alike.setdefault((*view.windows.units.shape, len(view.windows.present)), []).append(i)
     size = _BLOCK.get(parts[0].mean.device.type, _BLOCK_ELSEWHERE)
     for (n_windows, *_), group in alike.items():
-        for together in _split(group, max(1, size // n_windows)):
-            nearness = torch.stack([views[i].windows.nearness for i in together])[:, None]
+        for same_shape in _split(group, max(1, size // n_windows)):
+            nearness = torch.stack([views[i].windows.nearness for i in same_shape])[:, None]
             for first in range(0, n_windows, size):
                 block = slice(first, first + size)
-                of_sheets = zip(*(views[i].take(parts[i], block) for i in together), strict=True)
-                products, mean, there = (torch.stack(tensors) for tensors in of_sheets)
+                stacked = zip(*(views[i].take(parts[i], block) for i in same_shape), strict=True)
+                products, mean, present = (torch.stack(tensors) for tensors in stacked)
                 r, scale = similarities_(products, mean, parts[0].n)  # all sheets saw the same tokens
-                values, gradient = objective.losses(r, Pairs.of(there, nearness))
+                values, gradient = objective.losses(r, WindowPairs.of(present, nearness))
                 gradient = through_norms_(gradient, r, scale / n_windows**0.5)
-                for i, loss, of_windows in zip(together, values.sum(dim=1) / n_windows, gradient, strict=True):
+                for i, loss, window_weights in zip(same_shape, values.sum(dim=1) / n_windows, gradient, strict=True):
                     losses[i] = losses[i] + loss
-                    weights[i] = views[i].put(weights[i], parts[i], block, of_windows)
+                    weights[i] = views[i].put(weights[i], parts[i], block, window_weights)
     return torch.stack(losses), [w for w in weights if w is not None]
 
 
@@ -142,10 +142,10 @@ class _WithGradient(torch.autograd.Function):
         means, weights, taps = ctx.saved_tensors[:n], ctx.saved_tensors[n : 2 * n], list(ctx.saved_tensors[2 * n :])
         sheets = [[taps.pop(0) for _ in range(count)] for count in ctx.counts]
         factors = gradients[0] * ctx.processes
-        of_taps, scratch = [], Scratch()
+        tap_gradients, scratch = [], Scratch()
         for x, read, mean, w, factor in zip(sheets, ctx.reads, means, weights, factors.unbind(), strict=True):
-            of_taps += gradients_of_products(x, ctx.tokens, read, mean, w * factor, scratch)
-        return None, None, None, None, None, *[None] * (2 * n), *of_taps
+            tap_gradients += gradients_of_products(x, ctx.tokens, read, mean, w * factor, scratch)
+        return None, None, None, None, None, *[None] * (2 * n), *tap_gradients
 
 
 def _split(items: list[int], size: int) -> list[list[int]]:

@@ -47,8 +47,8 @@ class Moments(NamedTuple):
 class NotFiniteError(UserError):
     """Responses hold nan or inf, or numbers too large for float32."""
 
-    def __init__(self, whose: str = "the responses") -> None:
-        super().__init__(f"{whose} hold nan, inf or numbers too large for float32: look at the model and its input")
+    def __init__(self, source: str = "the responses") -> None:
+        super().__init__(f"{source} hold nan, inf or numbers too large for float32: look at the model and its input")
 
 
 class Scratch:
@@ -91,8 +91,8 @@ def moments(
         rows = _gather(part, read, scratch)
         mean = rows.mean(dim=2) if centred else rows.new_zeros(rows.shape[:2])
         rows -= mean[:, :, None]
-        of_part = Moments(float(rows.shape[2]), mean, rows @ rows.mT)
-        total = of_part if total is None else total.merge(of_part)
+        part_moments = Moments(float(rows.shape[2]), mean, rows @ rows.mT)
+        total = part_moments if total is None else total.merge(part_moments)
     assert total is not None
     return total
 
@@ -118,22 +118,24 @@ def gradients_of_products(
         rows = _gather(part, read, scratch)
         rows -= mean[:, :, None]
         if torch.compiler.is_compiling():  # which writes to contiguous tensors only
-            of_cells = (rows.mT @ twice).transpose(0, 1)
+            cell_gradient = (rows.mT @ twice).transpose(0, 1)
         else:
-            of_cells = scratch("of_cells", (len(place), *mean.shape), mean.device)
-            torch.bmm(rows.mT, twice, out=of_cells.transpose(0, 1))
+            cell_gradient = scratch("cell_gradient", (len(place), *mean.shape), mean.device)
+            torch.bmm(rows.mT, twice, out=cell_gradient.transpose(0, 1))
         here = slice(first, first + len(place))
-        of_units = gradients[0][here] if direct else scratch("of_units", (len(place), sum(widths)), mean.device)
+        unit_gradient = (
+            gradients[0][here] if direct else scratch("unit_gradient", (len(place), sum(widths)), mean.device)
+        )
         if read is None:
-            of_units.copy_(of_cells.flatten(1))
+            unit_gradient.copy_(cell_gradient.flatten(1))
         else:
-            of_units.zero_().index_add_(1, read.flatten(), of_cells.flatten(1))
+            unit_gradient.zero_().index_add_(1, read.flatten(), cell_gradient.flatten(1))
         if not direct:
-            for gradient, of_tap in zip(gradients, of_units.split(widths, dim=1), strict=True):
+            for gradient, tap_gradient in zip(gradients, unit_gradient.split(widths, dim=1), strict=True):
                 if tokens is None:
-                    gradient[here] = of_tap
+                    gradient[here] = tap_gradient
                 else:
-                    gradient.index_copy_(0, place, of_tap.to(gradient.dtype))
+                    gradient.index_copy_(0, place, tap_gradient.to(gradient.dtype))
         first += len(place)
     return gradients
 

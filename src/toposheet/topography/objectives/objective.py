@@ -10,7 +10,7 @@ from torch import Tensor
 
 from toposheet.sheet import Sheet
 from toposheet.topography.objectives import OBJECTIVES
-from toposheet.topography.objectives.similarity import Pairs
+from toposheet.topography.objectives.similarity import WindowPairs
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class OnActivations:
             has no topography to learn.
     """
 
-    losses: Callable[[Tensor, Pairs], tuple[Tensor, Tensor]]
+    losses: Callable[[Tensor, WindowPairs], tuple[Tensor, Tensor]]
     centred: bool = True
     shuffled: bool = False
     on_weights = False

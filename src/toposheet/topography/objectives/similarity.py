@@ -12,19 +12,21 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-class Pairs(NamedTuple):
+class WindowPairs(NamedTuple):
     """The pairs of units of windows. Each pair counts twice, as (i, j) and as (j, i): the same values.
 
     Args:
-        there: 1 for a pair of two units, 0 for a unit with itself or with a hole.
+        present: 1 for a pair of two units, 0 for a unit with itself or with a hole.
         nearness: d = 1 / (1 + distance) of the two places.
     """
 
-    there: Float[Tensor, "*#windows cells cells"]
+    present: Float[Tensor, "*#windows cells cells"]
     nearness: Float[Tensor, "*#windows cells cells"]
 
     @classmethod
-    def of(cls, units: Float[Tensor, "*#windows cells"], nearness: Float[Tensor, "*#windows cells cells"]) -> Pairs:
+    def of(
+        cls, units: Float[Tensor, "*#windows cells"], nearness: Float[Tensor, "*#windows cells cells"]
+    ) -> WindowPairs:
         """Return the pairs of windows in which `units` is 1 for a unit and 0 for a hole."""
         return cls(units[..., :, None] * units[..., None, :] - torch.diag_embed(units), nearness)
 
@@ -52,9 +54,9 @@ def through_norms_(
 
     r_ij = p_ij s_i s_j and s_i = p_ii^(-1/2), so that each p_ii moves a whole row and column of r.
     """
-    of_squares = r.mul_(gradient).sum(dim=-1) * scale * scale
+    diagonal = r.mul_(gradient).sum(dim=-1) * scale * scale
     gradient.mul_(scale[..., :, None]).mul_(scale[..., None, :])
-    gradient.diagonal(dim1=-2, dim2=-1).sub_(of_squares)
+    gradient.diagonal(dim1=-2, dim2=-1).sub_(diagonal)
     return gradient
 
 
@@ -66,5 +68,5 @@ def sums(x: Float[Tensor, "*#windows cells cells"]) -> Float[Tensor, "*#windows 
 def cosines(one: Float[Tensor, "inputs pairs"], other: Float[Tensor, "inputs pairs"]) -> Float[Tensor, " pairs"]:
     """Return the cosine of columns; 0, without gradient, where one has next to no length."""
     squares = one.square().sum(dim=0) * other.square().sum(dim=0)
-    there = ~(squares <= 1e-12 * squares.detach().mean())  # so that nan stays nan
-    return torch.where(there, (one * other).sum(dim=0) * torch.where(there, squares, 1.0).rsqrt(), 0.0)
+    present = ~(squares <= 1e-12 * squares.detach().mean())  # so that nan stays nan
+    return torch.where(present, (one * other).sum(dim=0) * torch.where(present, squares, 1.0).rsqrt(), 0.0)

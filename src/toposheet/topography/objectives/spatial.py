@@ -56,8 +56,8 @@ def spatial_correlation_loss(
         raise UserError(f"{len(coordinates)} places for {x.shape[-1]} units: each unit needs one")
     nearness = 1 / (1 + torch.from_numpy(distances(coordinates.cpu().numpy(), metric)))
     everyone = torch.arange(x.shape[-1], device=x.device)[None]
-    there = torch.ones(everyone.shape, device=x.device)
-    view = View.of(Windows(everyone, there, nearness.to(x.device, torch.float32)), x.shape[1])
+    present = torch.ones(everyone.shape, device=x.device)
+    view = View.of(Windows(everyone, present, nearness.to(x.device, torch.float32)), x.shape[1])
     with full_precision(x.device):
         with torch.no_grad():
             parts = moments_of([[x]], None, [view], CORRELATION)

@@ -81,10 +81,10 @@ class SpatialStatistics:
         if reduce == "global" and not distributed.is_initialized():
             raise UserError("reduce is 'global', but there is no process group: start with torchrun, or use 'local'")
         self._topo = topo
-        named = isinstance(neighborhoods, str)
-        self._n_drawn = 5 if named else neighborhoods
+        by_name = isinstance(neighborhoods, str)
+        self._n_drawn = 5 if by_name else neighborhoods
         # Sheets with no more windows than these are looked at whole.
-        self._whole_up_to = {"all": math.inf, "auto": AUTO}[neighborhoods] if named else 0
+        self._whole_up_to = {"all": math.inf, "auto": AUTO}[neighborhoods] if by_name else 0
         self._options = (radius, str(metric), str(window))
         self._generator = generator
         self._objective = chosen
@@ -167,11 +167,11 @@ class SpatialStatistics:
             if len(table.units) > self._whole_up_to
         }
         if drawn:
-            together = torch.stack(list(drawn.values())).to(device, non_blocking=True)
+            gathered = torch.stack(list(drawn.values())).to(device, non_blocking=True)
             if self._processes > 1:
-                distributed.broadcast(together, src=0)
-            for i, windows in zip(drawn, together, strict=True):
-                tables[i] = tables[i].some(windows)
+                distributed.broadcast(gathered, src=0)
+            for i, windows in zip(drawn, gathered, strict=True):
+                tables[i] = tables[i].chosen_windows(windows)
         return [View.of(table, sheet.n_units) for table, sheet in zip(tables, sheets, strict=True)]
 
 

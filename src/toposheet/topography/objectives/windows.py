@@ -17,19 +17,19 @@ class Windows(NamedTuple):
     """Windows of one sheet.
 
     Args:
-        units: The unit in each cell of each window; in a hole any unit, which `there` leaves out.
-        there: 1 for a unit, 0 for a hole; one row for all windows where there are no holes.
+        units: The unit in each cell of each window; in a hole any unit, which `present` leaves out.
+        present: 1 for a unit, 0 for a hole; one row for all windows where there are no holes.
         nearness: d = 1 / (1 + distance) between every two cells of a window.
     """
 
     units: Int[Tensor, "windows cells"]
-    there: Float[Tensor, "rows cells"]
+    present: Float[Tensor, "rows cells"]
     nearness: Float[Tensor, "cells cells"]
 
-    def some(self, chosen: Int[Tensor, " chosen"] | slice) -> Windows:
+    def chosen_windows(self, chosen: Int[Tensor, " chosen"] | slice) -> Windows:
         """Return some of the windows."""
-        there = self.there if len(self.there) == 1 else self.there[chosen]
-        return Windows(self.units[chosen], there, self.nearness)
+        present = self.present if len(self.present) == 1 else self.present[chosen]
+        return Windows(self.units[chosen], present, self.nearness)
 
 
 @torch.compiler.assume_constant_result
@@ -45,13 +45,13 @@ def windows_of(sheet: Sheet, radius: int, metric: str, window: str, shuffled: bo
             that has no topography to learn.
         device: Where the tables are needed.
     """
-    return _windows_of(sheet, radius, metric, window, shuffled, device)
+    return _windows_in(sheet, radius, metric, window, shuffled, device)
 
 
 @lru_cache(maxsize=1024)
-def _windows_of(sheet: Sheet, radius: int, metric: str, window: str, shuffled: bool, device: torch.device) -> Windows:
+def _windows_in(sheet: Sheet, radius: int, metric: str, window: str, shuffled: bool, device: torch.device) -> Windows:
     table = Neighborhoods.of(sheet, radius, metric, window)
-    there = table.units >= 0
+    present = table.units >= 0
     nearness = table.nearness
     if shuffled:
         i, j = np.triu_indices(len(nearness), 1)
@@ -59,6 +59,6 @@ def _windows_of(sheet: Sheet, radius: int, metric: str, window: str, shuffled: b
         nearness[i, j] = nearness[j, i] = np.random.default_rng(0).permutation(nearness[i, j])
     return Windows(
         units=torch.from_numpy(np.maximum(table.units, 0)).to(device),
-        there=torch.from_numpy(there[:1] if there.all() else there).to(device, torch.float32),
+        present=torch.from_numpy(present[:1] if present.all() else present).to(device, torch.float32),
         nearness=torch.from_numpy(nearness).to(device, torch.float32),
     )

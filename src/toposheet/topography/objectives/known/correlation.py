@@ -7,18 +7,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from toposheet.topography.objectives.objective import OnActivations
-from toposheet.topography.objectives.similarity import Pairs, sums
+from toposheet.topography.objectives.similarity import WindowPairs, sums
 
 
 def correlation_losses(
-    r: Float[Tensor, "*windows cells cells"], pairs: Pairs
+    r: Float[Tensor, "*windows cells cells"], pairs: WindowPairs
 ) -> tuple[Float[Tensor, "*windows"], Float[Tensor, "*windows cells cells"]]:
     """Return (1 - corr(r, d)) / 2 of each window (TopoLM, arXiv:2410.11516), and its gradient with respect to r."""
-    n = sums(pairs.there)
-    d = pairs.there * (pairs.nearness - sums(pairs.there * pairs.nearness) / n)
+    n = sums(pairs.present)
+    d = pairs.present * (pairs.nearness - sums(pairs.present * pairs.nearness) / n)
     d *= sums(d * d).clamp_min(1e-20).rsqrt()
-    scratch = r * pairs.there
-    centred = (r - sums(scratch) / n).mul_(pairs.there)
+    scratch = r * pairs.present
+    centred = (r - sums(scratch) / n).mul_(pairs.present)
     square = torch.linalg.vector_norm(centred, dim=(-2, -1), keepdim=True).square()
     # Correlations that differ by less than their rounding in float32 correlate with nothing: 0.5, without gradient.
     scale = torch.where(square > 1e-13 * n, square, torch.inf).rsqrt()

@@ -6,15 +6,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from toposheet.topography.objectives.objective import OnActivations
-from toposheet.topography.objectives.similarity import Pairs, sums
+from toposheet.topography.objectives.similarity import WindowPairs, sums
 
 
 def squared_differences(
-    r: Float[Tensor, "*windows cells cells"], pairs: Pairs
+    r: Float[Tensor, "*windows cells cells"], pairs: WindowPairs
 ) -> tuple[Float[Tensor, "*windows"], Float[Tensor, "*windows cells cells"]]:
     """Return mean((r - d)^2) of each window (Poli et al. 2022, arXiv:2211.13152), and its gradient by r."""
-    n = sums(pairs.there)
-    difference = (r - pairs.nearness).mul_(pairs.there)
+    n = sums(pairs.present)
+    difference = (r - pairs.nearness).mul_(pairs.present)
     losses = (sums(difference * difference) / n).squeeze((-2, -1))
     return losses, difference.mul_(2 / n)
 

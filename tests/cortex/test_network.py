@@ -1,20 +1,20 @@
 import numpy as np
 import pytest
 import xarray as xr
-from tests.cortex.planted import PROFILE, localizer, network_responses, of_language
+from tests.cortex.planted import PROFILE, language_comparison, localizer, network_responses
 
 import toposheet as ts
-from toposheet.cortex import clustering_of_network, consistency, criteria, cross_validated
+from toposheet.cortex import consistency, criteria, cross_validated, selective_unit_clustering
 
 
 def test_a_planted_language_network_meets_the_three_criteria(topo):
     measured = network_responses(topo, list("SWJN") * 40, PROFILE, seed=9)
-    found = ts.language_network(of_language(localizer(topo)), measured)
-    assert found.criteria["holds"].all()
-    alike = consistency(measured, found.clusters)
+    result = ts.language_network(language_comparison(localizer(topo)), measured)
+    assert result.criteria["holds"].all()
+    alike = consistency(measured, result.clusters)
     assert alike["n_clusters"] == 2
     assert alike["value"] > 0.95
-    assert found.criteria["criterion"].nunique() == 3
+    assert result.criteria["criterion"].nunique() == 3
 
 
 def test_the_network_is_found_with_the_settings_and_without_confounds(topo):
@@ -22,36 +22,36 @@ def test_the_network_is_found_with_the_settings_and_without_confounds(topo):
     level = np.random.default_rng(3).normal(size=data.sizes["stimulus"])
     data = data.copy(data=data.values + 3 * level[:, None]).assign_coords(level=("stimulus", level))
     measured = data.assign_coords(condition=("stimulus", ["S", "W", "J", "N"] * (len(level) // 4)))
-    left = of_language(data, confounds=("level",))
-    found = ts.language_network(left, measured, permutations=9, min_size=22, contiguity="rook")
+    left = language_comparison(data, confounds=("level",))
+    result = ts.language_network(left, measured, permutations=9, min_size=22, contiguity="rook")
     expected = ts.grow_clusters(left, min_size=22, contiguity="rook")
-    np.testing.assert_array_equal(found.clusters, expected)
-    with_confounds = ts.grow_clusters(of_language(data), min_size=22, contiguity="rook")
+    np.testing.assert_array_equal(result.clusters, expected)
+    with_confounds = ts.grow_clusters(language_comparison(data), min_size=22, contiguity="rook")
     assert (with_confounds.values != expected.values).any()
     assert (ts.grow_clusters(left).values != expected.values).any()
 
 
 def test_where_there_is_no_network_no_criterion_holds(topo):
     measured = network_responses(topo, list("SWJN") * 40, dict.fromkeys("SWJN", 0.0), seed=9)
-    found = ts.language_network(of_language(localizer(topo, effect=0.0)), measured)
-    assert not found.criteria["holds"].any()
-    assert found.profiles.empty
-    assert "0 clusters" in repr(found)
-    assert "0 of 7 tests" in repr(found)
+    result = ts.language_network(language_comparison(localizer(topo, effect=0.0)), measured)
+    assert not result.criteria["holds"].any()
+    assert result.profiles.empty
+    assert "0 clusters" in repr(result)
+    assert "0 of 7 tests" in repr(result)
 
 
 def test_a_network_is_what_its_parts_are(topo):
-    comparison = of_language(localizer(topo))
+    comparison = language_comparison(localizer(topo))
     measured = network_responses(topo, list("SWJN") * 40, PROFILE, seed=9)
-    found = ts.language_network(comparison, measured, permutations=19, seed=4)
-    assert found.localized.equals(cross_validated(comparison))
-    assert found.profiles.equals(ts.profiles(measured, found.clusters, seed=4))
-    clustering = clustering_of_network(comparison, permutations=19, seed=4)
-    expected = criteria(found.localized, clustering, measured, found.clusters, permutations=19, seed=4)
-    assert found.criteria.equals(expected)
-    n_units = int((found.clusters > 0).sum())
-    assert f"LanguageNetwork({n_units} of 288 units in 2 clusters)" in repr(found)
-    assert "7 of 7 tests of the three criteria hold" in repr(found)
+    result = ts.language_network(comparison, measured, permutations=19, seed=4)
+    assert result.localized.equals(cross_validated(comparison))
+    assert result.profiles.equals(ts.profiles(measured, result.clusters, seed=4))
+    clustering = selective_unit_clustering(comparison, permutations=19, seed=4)
+    expected = criteria(result.localized, clustering, measured, result.clusters, permutations=19, seed=4)
+    assert result.criteria.equals(expected)
+    n_units = int((result.clusters > 0).sum())
+    assert f"LanguageNetwork({n_units} of 288 units in 2 clusters)" in repr(result)
+    assert "7 of 7 tests of the three criteria hold" in repr(result)
 
 
 def test_other_conditions_than_those_of_the_criteria_are_refused_by_name():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 import xarray as xr
 
-from toposheet.cortex.clusters import clustering_of_network, grow_clusters
+from toposheet.cortex.clusters import grow_clusters, selective_unit_clustering
 from toposheet.cortex.comparison import Comparison
 from toposheet.cortex.localizer import cross_validated
 from toposheet.cortex.profiles import criteria, profiles
@@ -63,7 +63,7 @@ def language_network(
     """
     localized = cross_validated(comparison)
     clusters = grow_clusters(comparison, min_size=min_size, contiguity=contiguity)
-    clustering = clustering_of_network(
+    clustering = selective_unit_clustering(
         comparison, permutations=permutations, seed=seed, min_size=min_size, contiguity=contiguity
     )
     return LanguageNetwork(

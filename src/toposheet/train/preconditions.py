@@ -21,7 +21,7 @@ from toposheet.train.task import differs_from_its_own
 _SAME_LOSS = 1e-3  # relative; other kernels round otherwise
 
 
-def claim(out: Path, recipe: Recipe) -> None:
+def refuse_other_run(out: Path, recipe: Recipe) -> None:
     """Refuse a folder that holds the run of another recipe.
 
     Raises:
@@ -83,8 +83,8 @@ def check_subject(subject: Subject, recipe: Recipe, text: RunText) -> None:
                 f"set context to {context} or less"
             )
         tokens = text.tokenizer.get_vocab()
-        own = tokens if subject.tokenizer is None else subject.tokenizer.get_vocab()
-        if tokens != own or max(tokens.values()) >= vocabulary:
+        vocabulary_of_subject = tokens if subject.tokenizer is None else subject.tokenizer.get_vocab()
+        if tokens != vocabulary_of_subject or max(tokens.values()) >= vocabulary:
             raise other_tokens(subject)
         if (difference := differs_from_its_own(model, recipe.model.context)) > _SAME_LOSS:
             family = model.config.model_type
