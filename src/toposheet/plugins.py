@@ -36,7 +36,7 @@ def register(kind: str, name: str, entry: Any) -> None:
         UserError: there is no such kind, or an entry of this name.
 
     Example:
-        peak = MapStatistic(values=lambda maps: np.nanmax(maps.t, axis=(-2, -1)), meaning="the largest t of a tap")
+        peak = MapStatistic(values=lambda maps: np.nanmax(maps.t, axis=(-2, -1)), description="the largest t of a tap")
         ts.register("map statistic", "peak_t", peak)
     """
     if kind not in REGISTRIES:

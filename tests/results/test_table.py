@@ -4,8 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies
+from hypothesis import HealthCheck, example, given, settings, strategies
 
 from toposheet.errors import NotFound, UserError
 from toposheet.results import Table

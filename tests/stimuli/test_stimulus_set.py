@@ -9,7 +9,7 @@ from toposheet.errors import UserError
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.stimulus_set import PUBLISHED, SETS, StimulusSet
 
-FACTS = {"what": "long and short words", "source": "nowhere", "licence": "CC0", "conditions": ("long", "short")}
+FACTS = {"description": "long and short words", "source": "nowhere", "licence": "CC0", "conditions": ("long", "short")}
 
 
 def drawn(reader, seed, per_condition):
@@ -32,7 +32,7 @@ def from_outside():
 def test_every_set_says_what_it_is():
     assert {"fedorenko2010", "fedorenko2011", "moseley2014", "language", "swjn", "words", "pairs"} == set(SETS)
     for _, entry in SETS.items():
-        assert entry.what
+        assert entry.description
         assert entry.source
         assert entry.licence
         assert entry.conditions

@@ -22,7 +22,7 @@ def list_sets() -> None:
     from toposheet.stimuli.stimulus_set import PUBLISHED, SETS
 
     for name, entry in sorted(SETS.items(), key=lambda item: item[1].kind != PUBLISHED):
-        print(f"{name:14} {entry.kind:9} {', '.join(entry.conditions):18} {entry.what}")
+        print(f"{name:14} {entry.kind:9} {', '.join(entry.conditions):18} {entry.description}")
 
 
 @deferred
@@ -44,7 +44,7 @@ def show_set(
 
     entry = SETS[name]
     facts = {
-        "what": entry.what,
+        "what": entry.description,
         "kind": entry.kind,
         "source": entry.source,
         "licence": entry.licence,

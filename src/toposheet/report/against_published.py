@@ -95,7 +95,7 @@ def ledger(analysis: Analysis) -> Ledger:
 def _clustering(entry: Published, role: str, statistics: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
     published = entry.topolm if role == "topographic" else entry.control
     row: dict[str, Any] = {
-        "quantity": f"Moran's I, {entry.what}, mean over taps",
+        "quantity": f"Moran's I, {entry.description}, mean over taps",
         "fwhm_mm": entry.fwhm_mm,
         "published_stimuli": entry.stimuli,
         "contrast": entry.contrasts.get(facts["battery"], ""),

@@ -93,8 +93,8 @@ def compute(
     tables = {table: table.frame(_joined(frames)) for table, frames in rows.items()}
     facts = what_decides(battery, settings) | {
         "models": identities,
-        "rows": {table.file: table.what for table in tables},
-        "statistics": {name: statistic.what for name, statistic in MAP_STATISTICS.items()},
+        "rows": {table.file: table.description for table in tables},
+        "statistics": {name: statistic.description for name, statistic in MAP_STATISTICS.items()},
     }
     return Analysis(Results(tables, maps_of_models(maps), facts), models)
 

@@ -11,7 +11,7 @@ class Published:
     """Moran's I of one contrast as published (Rathi et al., ICLR 2025, arXiv:2410.11516).
 
     Args:
-        what: The contrast in words.
+        description: The contrast in words.
         stimuli: Whose they are.
         contrasts: What it is called here, in published and in synthetic stimuli; none where those are not at hand.
         fwhm_mm: Of the readout; 0 is raw.
@@ -21,7 +21,7 @@ class Published:
         brain: The human brain, group map.
     """
 
-    what: str
+    description: str
     stimuli: str
     contrasts: Mapping[str, str]
     fwhm_mm: float

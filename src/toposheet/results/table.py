@@ -30,7 +30,7 @@ class Table:
     Args:
         file: The name of its file.
         columns: The kind of each column, in order.
-        what: What a row is, in a sentence.
+        description: What a row is, in a sentence.
         others: The kind of columns that are not named. None: there are no others.
 
     Example:
@@ -41,7 +41,7 @@ class Table:
 
     file: str
     columns: Mapping[str, Kind]
-    what: str
+    description: str
     others: Kind | None = None
 
     def frame(self, rows: pd.DataFrame | Iterable[Mapping[str, Any]]) -> pd.DataFrame:

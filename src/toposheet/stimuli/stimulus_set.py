@@ -25,7 +25,7 @@ class StimulusSet:
     """A stimulus set: what it is, and the files that it is read from or the function that makes it.
 
     Args:
-        what: What it holds, in a sentence.
+        description: What it holds, in a sentence.
         source: Where it was published, or what it is made from.
         licence: What may be done with it.
         conditions: Its conditions.
@@ -40,7 +40,7 @@ class StimulusSet:
         UserError: the set has neither files with their hash nor a function, or both.
     """
 
-    what: str
+    description: str
     source: str
     licence: str
     conditions: tuple[str, ...]

@@ -50,10 +50,10 @@ class MapStatistic:
 
     Args:
         values: Returns one value for each map of a stack: (..., y, x) to (...). nan where it is not defined.
-        meaning: What it says, in a sentence.
+        description: What it says, in a sentence.
         place: Where it stands in tables: statistics are in the order of this number.
     """
 
     values: Callable[[TapMaps], Float[np.ndarray, "*draws"]]
-    meaning: str
+    description: str
     place: int = 100

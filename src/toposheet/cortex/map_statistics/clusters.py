@@ -15,6 +15,6 @@ def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 
 STATISTIC = MapStatistic(
     values=_values,
-    meaning="clusters of adjacent significant units of one sign",
+    description="clusters of adjacent significant units of one sign",
     place=50,
 )

@@ -15,6 +15,6 @@ def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 
 STATISTIC = MapStatistic(
     values=_values,
-    meaning="bivariate Moran's I between the maps of the even and of the odd texts of each condition",
+    description="bivariate Moran's I between the maps of the even and of the odd texts of each condition",
     place=20,
 )

@@ -15,6 +15,6 @@ def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 
 STATISTIC = MapStatistic(
     values=_values,
-    meaning="Moran's I of the significant units alone; nan where under 10 % or 30 units of a tap are significant",
+    description="Moran's I of the significant units alone; nan where under 10 % or 30 units of a tap are significant",
     place=30,
 )

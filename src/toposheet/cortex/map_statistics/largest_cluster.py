@@ -15,6 +15,6 @@ def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 
 STATISTIC = MapStatistic(
     values=_values,
-    meaning="units of the largest cluster of adjacent significant units of one sign",
+    description="units of the largest cluster of adjacent significant units of one sign",
     place=60,
 )

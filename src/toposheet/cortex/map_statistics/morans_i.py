@@ -15,6 +15,6 @@ def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 
 STATISTIC = MapStatistic(
     values=_values,
-    meaning="spatial autocorrelation of t (Moran 1950), queen contiguity, nothing thresholded",
+    description="spatial autocorrelation of t (Moran 1950), queen contiguity, nothing thresholded",
     place=10,
 )

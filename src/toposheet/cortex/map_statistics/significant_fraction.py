@@ -15,6 +15,6 @@ def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 
 STATISTIC = MapStatistic(
     values=_values,
-    meaning="units with q < 0.05, Benjamini-Hochberg over all taps jointly",
+    description="units with q < 0.05, Benjamini-Hochberg over all taps jointly",
     place=40,
 )

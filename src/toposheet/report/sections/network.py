@@ -21,7 +21,7 @@ from toposheet.results import Table
 from toposheet.settings import Settings
 from toposheet.sheet import stacked
 
-LOCALIZED = Table("localized.csv", {"model": "text", **CROSS_VALIDATED.columns}, CROSS_VALIDATED.what)
+LOCALIZED = Table("localized.csv", {"model": "text", **CROSS_VALIDATED.columns}, CROSS_VALIDATED.description)
 PROFILES_OF_MODELS = PROFILES.beside(model="text")
 CRITERIA_OF_MODELS = CRITERIA.beside(model="text")
 NETWORK_UNITS = Table(

@@ -7,7 +7,7 @@ from toposheet.stimuli.published import AUTHORS_TERMS
 from toposheet.stimuli.stimulus_set import StimulusSet
 
 SET = StimulusSet(
-    what="160 each of sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N)",
+    description="160 each of sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N)",
     source="Fedorenko et al. 2011, doi:10.1073/pnas.1112937108",
     licence=AUTHORS_TERMS,
     conditions=("S", "W", "J", "N"),

@@ -59,7 +59,7 @@ def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
 
 
 SET = StimulusSet(
-    what="sentences and lists of pronounceable non-words, as alike in letters and tokens as can be",
+    description="sentences and lists of pronounceable non-words, as alike in letters and tokens as can be",
     source="text held out from training; non-words from its letter clusters",
     licence="of the text",
     conditions=("sentence", "nonword"),

@@ -7,7 +7,7 @@ from toposheet.stimuli.published import AUTHORS_TERMS
 from toposheet.stimuli.stimulus_set import StimulusSet
 
 SET = StimulusSet(
-    what="160 words, nouns and verbs, concrete and abstract",
+    description="160 words, nouns and verbs, concrete and abstract",
     source="Moseley & Pulvermüller 2014, doi:10.1016/j.bandl.2014.03.001",
     licence=AUTHORS_TERMS,
     conditions=("noun", "verb"),

