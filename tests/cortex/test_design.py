@@ -97,7 +97,7 @@ def test_a_column_that_stimuli_do_not_have_is_refused_with_those_that_they_have(
 
 
 def test_a_group_in_both_conditions_or_too_few_groups_are_refused():
-    with pytest.raises(ValueError, match="groups must lie within conditions"):
+    with pytest.raises(ValueError, match="each group must lie within one condition"):
         ts.Comparison(noise(0, shared_words=np.repeat(np.arange(8), 2)), "a", "b")
     words = np.where(np.arange(16) % 2 == 0, np.arange(16) // 8 * 100, np.arange(16))
     with pytest.raises(ValueError, match="2 and 8 groups"):
