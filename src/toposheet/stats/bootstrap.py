@@ -34,7 +34,7 @@ def hierarchical_bootstrap(
     if not groups or min(len(values) for values in groups) == 0:
         sizes = [len(values) for values in groups]
         raise UserError(
-            f"the groups have {sizes} values: a bootstrap needs at least one group, and at least one value in each group"
+            f"the groups have {sizes} values: a bootstrap needs at least one group, and at least one value in each"
         )
     # One resample may choose the same group several times, at most len(groups) times. Each choice needs a new mean.
     group_means = np.stack(

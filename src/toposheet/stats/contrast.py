@@ -124,8 +124,8 @@ def welch(a: MeanAndVariance, b: MeanAndVariance) -> Welch:
         error_a, error_b = a.var / a.n, b.var / b.n
         error = error_a + error_b
         t = (a.mean - b.mean) / np.sqrt(error)
-        # Without variance in both conditions, Satterthwaite's degrees of freedom are undefined. They are set to 1. If the
-        # means differ, t is infinite and p is 0 with any degrees of freedom.
+        # Without variance in both conditions, Satterthwaite's degrees of freedom are undefined and are set to 1. If the
+        # means differ, t is infinite, and p is 0 with any degrees of freedom.
         df = np.where(error == 0, 1.0, error**2 / (error_a**2 / (a.n - 1) + error_b**2 / (b.n - 1)))
         pooled = ((a.n - 1) * a.var + (b.n - 1) * b.var) / (a.n + b.n - 2)
         return Welch(t=t, df=df, d=(a.mean - b.mean) / np.sqrt(pooled))

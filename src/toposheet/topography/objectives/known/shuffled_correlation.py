@@ -1,4 +1,4 @@
-"""The control of equal strength: TopoLM's objective with the distances of each window shuffled once and for all."""
+"""A control objective: TopoLM's objective with the distances of the pairs of a window shuffled, once and for all."""
 
 from toposheet.topography.objectives.known.correlation import correlation_losses
 from toposheet.topography.objectives.objective import OnActivations
