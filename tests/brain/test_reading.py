@@ -132,9 +132,13 @@ def mistakes(tmp_path_factory):
         (
             "five.gii",
             {},
-            r"has 5 vertices; meshes known are fs_LR 32k \(32,492 a hemisphere\) and fsaverage5 \(10,242\)",
+            r"5 vertices; the known meshes are fs_LR 32k \(32,492 vertices per hemisphere\) and fsaverage5 \(10,242\)",
         ),
-        ("grayordinates.gii", {}, r"has 59,412 vertices; .*: these are grayordinates.*: give the CIFTI file itself"),
+        (
+            "grayordinates.gii",
+            {},
+            r"has 59,412 vertices; .*: this is a number of grayordinates.*; give the CIFTI file itself",
+        ),
         ("zeros.gii", {}, "no vertex that is finite and not 0 in the left hemisphere"),
         ("mesh.gii", {}, r"is float32 of shape \(10242, 3\): a map is one number a vertex"),
         ("empty.gii", {}, "has 0 maps, numbered from 0: there is no map 0"),
@@ -147,7 +151,11 @@ def mistakes(tmp_path_factory):
         ("volume.nii.gz", {}, "is a volume: bring it to a surface first, as nilearn.surface.vol_to_surf does"),
         ("right.dscalar.nii", {}, "has no left cortex; it has: CIFTI_STRUCTURE_CORTEX_RIGHT"),
         ("right.dscalar.nii", {"hemisphere": "right", "which": 1}, "has 1 map"),
-        ("164k.dscalar.nii", {}, r"has 163,842 vertices; meshes known are fs_LR 32k \(32,492 a hemisphere\)"),
+        (
+            "164k.dscalar.nii",
+            {},
+            r"has 163,842 vertices; the known meshes are fs_LR 32k \(32,492 vertices per hemisphere\)",
+        ),
         ("parcels.pscalar.nii", {}, "has no vertices but ParcelsAxis: give a dense file"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Maps on one hemisphere of the cortex, read from the files that neuroimaging programs write."""
+"""Maps on one hemisphere of human cortex, read from files of neuroimaging programs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from toposheet.packages import import_package
 
 @dataclass(frozen=True, eq=False)
 class SurfaceMap:
-    """A map on one hemisphere of the cortex.
+    """A map on one hemisphere of human cortex.
 
     Args:
-        values: One for each vertex of the mesh. Those that are nan or 0 have no data: the medial wall.
+        values: A value for each vertex of the mesh. A vertex whose value is 0 or not finite has no data, such as the
+            medial wall.
         hemisphere: `"left"` or `"right"`.
-        space: Which mesh the vertices are those of: `"fs_LR 32k"` or `"fsaverage5"`.
-        name: What the values are, as far as the file says it.
+        space: Name of the mesh: `"fs_LR 32k"` or `"fsaverage5"`.
+        name: Name of the map, from the file if the file has one.
     """
 
     values: Float[np.ndarray, " vertices"]
@@ -35,7 +36,7 @@ class SurfaceMap:
 
     @property
     def used(self) -> Bool[np.ndarray, " vertices"]:
-        """Which vertices have data: those that are finite and not 0."""
+        """True for each vertex with data: its value is finite and not 0."""
         return np.isfinite(self.values) & (self.values != 0)
 
 

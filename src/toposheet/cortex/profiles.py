@@ -1,4 +1,4 @@
-"""Response profiles: how strongly each cluster responds to each condition, and TopoLM's criteria of a language network."""
+"""Response profiles of clusters over conditions, and TopoLM's criteria of a language network."""
 
 from __future__ import annotations
 
@@ -95,11 +95,11 @@ def responds_more(profile: pd.DataFrame, larger: str, smaller: str) -> float:
 
 
 def consistency(responses: xr.DataArray, clusters: xr.DataArray, *, permutations: int = 99, seed: int = 0) -> pd.Series:
-    """Return how similar the response profiles of the clusters are: the mean Pearson correlation over all pairs of clusters.
+    """Return how similar the response profiles of clusters are: the mean Pearson correlation over pairs of clusters.
 
     A profile is the mean absolute response of a cluster to each condition. Clusters of one network share much of their
     activity, so their profiles are similar even for arbitrary conditions. The label-null, with shuffled conditions of
-    the texts, shows how similar.
+    the texts, shows how similar they then are.
 
     Args:
         responses: Responses from `respond`.
@@ -168,8 +168,9 @@ def criteria(
     conditions = set(responses["condition"].values.tolist())
     if missing := [name for name in CONDITIONS if name not in conditions]:
         raise UserError(
-            f"the responses have no condition {', '.join(missing)}; they have: {', '.join(map(str, sorted(conditions)))}. "
-            "The criteria need sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N)"
+            f"the responses have no condition {', '.join(missing)}; they have: "
+            f"{', '.join(map(str, sorted(conditions)))}. The criteria need sentences (S), "
+            "word lists (W), Jabberwocky (J) and non-word lists (N)"
         )
     rows: list[dict[str, object]] = []
 

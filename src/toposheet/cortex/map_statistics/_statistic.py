@@ -37,7 +37,10 @@ class TapMaps:
 
     @cached_property
     def clusters_of_signs(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-        """For positive, then for negative significant cells: the number of clusters, and the size of the largest cluster."""
+        """The number of clusters and the size of the largest cluster.
+
+        The first pair counts positive significant cells, the second pair counts negative significant cells.
+        """
         positive, negative = (
             count_and_largest(self.significant & (sign * self.t > 0), self.contiguity, self.min_size)
             for sign in (1, -1)

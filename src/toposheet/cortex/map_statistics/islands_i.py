@@ -15,7 +15,7 @@ def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 
 STATISTIC = MapStatistic(
     values=_values,
-    description="Moran's I of the significant units alone; nan where fewer than 10 % of the units of a tap, or fewer than 30, "
-    "are significant",
+    description="Moran's I of the significant units alone; nan where fewer than 10 % of the units of a tap, "
+    "or fewer than 30, are significant",
     place=30,
 )
