@@ -162,7 +162,7 @@ class Comparison:
         raw = self.raw
         if fwhm_mm == 0:
             return raw
-        seen = raw._readouts.get(fwhm_mm)  # weak references: unused readouts free their memory
+        seen = raw._readouts.get(fwhm_mm)  # a weak reference: an unused readout frees its memory
         if seen is None:
             responses = sampled(raw.responses, fwhm_mm)
             seen = raw._readouts[fwhm_mm] = raw._with(responses=responses, fwhm_mm=float(fwhm_mm), _raw=raw)

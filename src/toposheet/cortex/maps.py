@@ -65,9 +65,8 @@ def maps_of_models(maps: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
     every = list(maps.values())
     orders = {dim: _in_order(every, dim) for dim in ("contrast", "negative_control", "sheet")}
     names = xr.DataArray(list(maps), dims="model", name="model")
-    return xr.concat(every, dim=names, join="outer").sel(
-        orders
-    )  # restores the order: an outer join puts layer 10 before layer 2
+    # An outer join sorts labels by letters, with layer 10 before layer 2. `sel` restores the order.
+    return xr.concat(every, dim=names, join="outer").sel(orders)
 
 
 def _in_order(datasets: list[xr.Dataset], dim: str) -> list[str]:

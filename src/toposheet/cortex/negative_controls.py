@@ -42,9 +42,8 @@ def negative_controls(comparison: Comparison, *, seed: int = 0) -> dict[str, Com
     """
     raw = comparison.raw
     responses, in_a, in_b, groups = raw.responses, raw.in_a, raw.in_b, raw.groups
-    rng = np.random.default_rng(
-        [seed, zlib.crc32(RANDOM_LABELS.encode())]
-    )  # differs from the draws of a label-null with this seed
+    # The name is part of the seed, so that the random labels differ from every draw of a label-null with this seed.
+    rng = np.random.default_rng([seed, zlib.crc32(RANDOM_LABELS.encode())])
     new_a, _ = shuffled_labels(in_a, in_b, 1, rng, groups)
     labels = {RANDOM_LABELS: _labels(new_a[0], NEGATIVE_CONTROLS[RANDOM_LABELS])}
     splits = {RANDOM_LABELS: responses}
@@ -57,9 +56,7 @@ def negative_controls(comparison: Comparison, *, seed: int = 0) -> dict[str, Com
             if values is not None and np.ptp(values) > 1e-9:
                 above = _above_median(values, in_a, groups, rng) | _above_median(values, in_b, groups, rng)
                 labels[name], splits[name] = _labels(above, NEGATIVE_CONTROLS[name]), centred
-    first = (
-        np.arange(len(in_a)) if groups is None else np.unique(groups, return_index=True)[1]
-    )  # each group counts once
+    first = np.arange(len(in_a)) if groups is None else np.unique(groups, return_index=True)[1]  # one text per group
     relabelled = {}
     for name, data in splits.items():
         sides = NEGATIVE_CONTROLS[name]

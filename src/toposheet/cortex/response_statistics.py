@@ -32,8 +32,8 @@ def response_statistics(responses: xr.DataArray, *, permutations: int = 99, seed
     The column `statistic` is one of:
 
     - `participation_ratio`: how many dimensions the responses fill (`stats.participation_ratio`). It does not depend on
-      places, so it has no null. If it is small, all maps are similar to a few patterns, and nulls of map statistics are
-      wide.
+      places, so it has no null. If it is small, every map is a mixture of a few patterns, and nulls of map statistics
+      are wide.
     - `smoothness_mm`: the width (FWHM) of the Gaussian that gives white noise the observed correlation of adjacent
       units.
     - `wiring_mm`: the mean distance between units that respond alike. Small values are topographic, so p is the

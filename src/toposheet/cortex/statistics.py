@@ -47,8 +47,9 @@ def topography_statistics(
       in a topographic model, so a contrast without effect also gives a smooth map.
 
     A selective map need not be smoother than a map of noise. Whether a map is selective is shown by
-    `significant_fraction` and `cross_half_i`, not by `morans_i`. Shuffled labels keep the variance of the effect, so a
-    strong effect widens the label-null. Texts of a group keep one label, and are in the same half of the texts.
+    `significant_fraction` and `cross_half_i`, not by `morans_i`. Shuffling the labels
+    does not remove an effect from the responses. The effect becomes part of their variance, so a strong effect widens
+    the label-null. Texts of a group keep one label, and are in the same half of the texts.
 
     The column `statistic` is one of:
 

@@ -20,7 +20,7 @@ def participation_ratio(x: Float[np.ndarray, "stimuli units"]) -> float:
         the responses of units are unrelated. nan if no unit varies.
     """
     x = x - x.mean(axis=0)
-    gram = x @ x.T if len(x) < x.shape[1] else x.T @ x  # the same eigenvalues
+    gram = x @ x.T if len(x) < x.shape[1] else x.T @ x  # both have the same nonzero eigenvalues
     with np.errstate(invalid="ignore"):
         return float(np.float64(np.trace(gram)) ** 2 / (gram**2).sum())
 

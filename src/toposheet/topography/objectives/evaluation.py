@@ -127,7 +127,7 @@ def evaluate(
                 block = slice(first, first + size)
                 stacked = zip(*(views[i].take(parts[i], block) for i in same_shape), strict=True)
                 products, mean, present = (torch.stack(tensors) for tensors in stacked)
-                r, scale = similarities_(products, mean, parts[0].n)  # all sheets saw the same tokens
+                r, scale = similarities_(products, mean, parts[0].n)  # n is the same for all sheets
                 values, gradient = objective.losses(r, WindowPairs.of(present, nearness))
                 gradient = through_norms_(gradient, r, scale / n_windows**0.5)
                 for i, loss, window_weights in zip(same_shape, values.sum(dim=1) / n_windows, gradient, strict=True):

@@ -90,7 +90,5 @@ def cosines(one: Float[Tensor, "inputs pairs"], other: Float[Tensor, "inputs pai
     It is 0, without gradient, if one of the two columns has a length of nearly 0.
     """
     squares = one.square().sum(dim=0) * other.square().sum(dim=0)
-    present = ~(
-        squares <= 1e-12 * squares.detach().mean()
-    )  # written with ~ so that nan counts as present and stays nan
+    present = ~(squares <= 1e-12 * squares.detach().mean())  # not `>`, so that nan counts as present and stays nan
     return torch.where(present, (one * other).sum(dim=0) * torch.where(present, squares, 1.0).rsqrt(), 0.0)
