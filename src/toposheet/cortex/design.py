@@ -88,7 +88,7 @@ def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.nda
         (f"{'nan' if missing[n] else ''} alone {n}", True) if alone[n] else (str(value), False)
         for n, value in enumerate(values.tolist())
     ]
-    # Numbers follow the order of the sorted names, because this order decides the random draws. An empty value is sorted
+    # Numbers follow the order of the sorted names, because this order decides the random draws. An empty value sorts
     # like an empty name, a missing value like the name 'nan'.
     numbers = {value: number for number, value in enumerate(sorted(set(distinct)))}
     return np.array([numbers[value] for value in distinct])
