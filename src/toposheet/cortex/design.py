@@ -100,7 +100,7 @@ def check_pairs(
     """Refuse pairs that do not have one stimulus of each condition.
 
     Args:
-        pairs: A number for each stimulus, equal for the two partners of a pair. None: there are no pairs.
+        pairs: A number for each stimulus. The two partners of a pair have the same number. None: there are no pairs.
         in_a: True for each stimulus of condition A.
         in_b: True for each stimulus of condition B.
 
@@ -121,13 +121,14 @@ def check_pairs(
 def linked_pairs(
     pairs: Int[np.ndarray, " stimuli"] | None, groups: Int[np.ndarray, " stimuli"] | None
 ) -> Int[np.ndarray, " stimuli"] | None:
-    """Return a number for each stimulus: pairs that share a group get the same number.
+    """Return a number for each stimulus. Pairs that share a group get the same number.
 
     Stimuli with the same number exchange their labels together, and are in the same half of the texts.
 
     Args:
-        pairs: A number for each stimulus, equal for the partners of a pair. None: there are no pairs.
-        groups: A number for each stimulus, equal within a group of stimuli that are not independent. None: no groups.
+        pairs: A number for each stimulus. The two partners of a pair have the same number. None: there are no pairs.
+        groups: A number for each stimulus. Stimuli of one group, which are not independent of each other, have the same
+            number. None: there are no groups.
     """
     if pairs is None or groups is None:
         return pairs

@@ -86,9 +86,9 @@ class SpatialCorrelation:
 
     @property
     def wiring_mm(self) -> Float[np.ndarray, "*orders"]:
-        """The mean distance (mm) between units that respond alike: the weight of each pair is max(r, 0).
+        """The weighted mean distance (mm) between two units. The weight of a pair of units is max(r, 0).
 
-        It is small if units that respond alike are near each other. For units at random places it is about the mean
+        It is small if units that respond alike are near each other. If units are at random places, it is about the mean
         distance of all pairs.
         """
         weights = self.positive * self.n_pairs

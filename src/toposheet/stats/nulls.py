@@ -70,16 +70,19 @@ def shuffled_labels(
 ) -> tuple[Bool[np.ndarray, "permutations stimuli"], Bool[np.ndarray, "permutations stimuli"]]:
     """Return random labellings: each assigns the stimuli of A and B to the two conditions at random.
 
-    The numbers of stimuli in A and in B stay the same. With groups, the numbers of groups stay the same.
+    The numbers of stimuli in A and in B stay the same. With groups, the numbers of groups in A and in B stay the same.
 
     Args:
         in_a: True for each stimulus of condition A.
         in_b: True for each stimulus of condition B.
         permutations: Number of labellings.
         rng: Generator of the random draws.
-        groups: A number for each stimulus, equal within a group. Stimuli of one group are not independent of each
-            other, for example texts that share words. All stimuli of a group get the same label: otherwise an effect of
-            the shared words could pass for an effect of the contrast. None: all stimuli are independent.
+        groups: A number for each stimulus. Stimuli of one group have the same number. They are not independent of each
+            other, for example because the texts share words. All stimuli of a group get the same label. Otherwise an
+            effect of the shared words could look like an effect of the contrast. None: all stimuli are independent.
+
+    Returns:
+        Two masks: the stimuli of condition A, and the stimuli of condition B, in each labelling.
 
     Raises:
         UserError: A group has stimuli of both conditions, or a condition has fewer than 3 groups.
@@ -129,7 +132,7 @@ def check_groups(
     Args:
         in_a: True for each stimulus of condition A.
         in_b: True for each stimulus of condition B.
-        groups: A number for each stimulus, equal within a group. None: there are no groups, and nothing is checked.
+        groups: A number for each stimulus. Stimuli of one group have the same number. None: nothing is checked.
         column: Name of the column of the stimuli that defines the groups, for the error message.
 
     Raises:
@@ -157,15 +160,15 @@ def halves(
     in_b: Bool[np.ndarray, "*labellings stimuli"],
     groups: Int[np.ndarray, " stimuli"] | None = None,
 ) -> tuple[Bool[np.ndarray, "*labellings stimuli"], Bool[np.ndarray, "*labellings stimuli"]]:
-    """Return two masks, of the even and of the odd stimuli of both conditions.
+    """Return two masks: the even stimuli and the odd stimuli of both conditions.
 
-    Within each condition the stimuli are counted from 0, in order. With groups, the groups are counted, in the order of
-    their first stimulus, and no group is split.
+    Within each condition the stimuli are counted from 0, in order. With groups, the groups are counted instead, in the
+    order of their first stimulus. No group is split.
 
     Args:
         in_a: True for each stimulus of condition A. Leading axes are alternative labellings.
         in_b: True for each stimulus of condition B.
-        groups: A number for each stimulus, equal within a group. None: each stimulus counts on its own.
+        groups: A number for each stimulus. Stimuli of one group have the same number. None: there are no groups.
     """
     numbers = np.arange(in_a.shape[-1]) if groups is None else groups
     _, first, group = np.unique(numbers, return_index=True, return_inverse=True)
@@ -194,7 +197,7 @@ def shuffled_within(
     """Return random orders of units, in which units change places only within their group.
 
     Args:
-        groups: A number for each unit, equal within a group (the group is the tap of the unit).
+        groups: A number for each unit. Units of one group (one tap) have the same number.
         permutations: Number of orders.
         rng: Generator of the random draws.
 

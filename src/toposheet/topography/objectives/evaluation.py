@@ -27,8 +27,8 @@ class View(NamedTuple):
     Args:
         windows: The windows whose loss is computed.
         n_units: Number of units of the sheet.
-        read: The numbers of the units of each window: products are computed window by window. None: products are
-            computed for all pairs of units of the sheet at once, where this is less work.
+        read: The numbers of the units of each window; products are then computed window by window. None: products are
+            computed once for all pairs of units of the sheet, because this is less work.
     """
 
     windows: Windows
@@ -48,7 +48,7 @@ class View(NamedTuple):
         return cls(windows, n_units, units if one_by_one else None)
 
     def take(self, part: Moments, block: slice) -> tuple[Tensor, Tensor, Tensor]:
-        """Return products, means and presence of the cells of a block of windows.
+        """Return three arrays of a block of windows: products, means, and 1 for each cell with a unit (0 for a hole).
 
         Args:
             part: The moments of the sheet.

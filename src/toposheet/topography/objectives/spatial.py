@@ -32,8 +32,8 @@ def spatial_correlation_loss(
 ) -> Float[Tensor, ""]:
     """Return the spatial loss of one neighborhood (TopoLM, arXiv:2410.11516; TDANN, doi:10.1016/j.neuron.2024.04.018).
 
-    SL = (1 - corr(r, d)) / 2. For each pair of units, r is the Pearson correlation of their responses, and d = 1 / (1 +
-    distance) is the nearness of their places. corr is the Pearson correlation over pairs.
+    SL = (1 - corr(r, d)) / 2. For each pair of units, r is the Pearson correlation of their responses, and
+    d = 1 / (1 + distance) is the nearness of their places. corr is the Pearson correlation over pairs.
 
     The computation runs in float32, also under autocast. In float32 a correlation has an error of about 1e-7. If the
     correlations of all pairs differ by less than this error, the loss is near 0.5 and its gradient is rounding noise or
@@ -52,7 +52,7 @@ def spatial_correlation_loss(
 
     Raises:
         UserError: There are not as many places as units, there are fewer than 3 units, the metric is unknown, or a
-            response is not finite. The last is checked on a CPU only.
+            response is not finite. Whether responses are finite is checked on a CPU only.
     """
     if x.ndim != 2 or x.shape[1] < 3:
         raise UserError(
@@ -99,8 +99,8 @@ def spatial_losses(
         generator: Random generator that draws windows and tokens. It must be None inside `torch.compile`.
         objective: Name of the objective.
         max_samples: Largest number of tokens to use; None: all tokens.
-        reduce: Whose tokens are correlated if several processes train together: those of this process (`"local"`) or of
-            all processes (`"global"`).
+        reduce: Over which tokens correlations are computed if several processes train together: `"local"`, the tokens
+            of this process, or `"global"`, the tokens of all processes.
 
     Returns:
         The loss of each sheet, in float32, also under autocast. Losses of the correlation objectives lie between 0 and

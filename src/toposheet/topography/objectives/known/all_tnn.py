@@ -1,4 +1,4 @@
-"""All-TNN: adjacent units have similar input weights."""
+"""All-TNN: the loss is small if adjacent units have similar input weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from toposheet.topography.objectives.similarity import cosines
 def all_tnn(weights: Float[Tensor, "inputs units"], sheet: Sheet) -> Float[Tensor, ""]:
     """Return the mean cosine distance between the weights of adjacent units (All-TNN, Lu et al. 2025).
 
-    Two units are adjacent if their cells share an edge. A unit has no neighbour in a hole.
+    Two units are adjacent if their cells share an edge. Holes do not count.
     doi:10.1038/s41562-025-02220-7
 
     Args:

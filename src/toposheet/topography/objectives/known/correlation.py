@@ -1,4 +1,4 @@
-"""TopoLM's objective: correlations between units follow their nearness on the sheet."""
+"""TopoLM's objective: the loss is small if correlations between units follow their nearness on the sheet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The objective of Poli et al.: cosine similarities equal nearness."""
+"""The objective of Poli et al.: the loss is small if the cosine similarity of two units equals their nearness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TopoLoss: the weights of a sheet equal the same weights after blurring."""
+"""TopoLoss: the loss is small if blurring the sheet changes the weights of its units little."""
 
 from __future__ import annotations
 
