@@ -43,7 +43,7 @@ class SurfaceMap:
 def read_surface_map(
     path: str | Path, hemisphere: str = "left", which: int = 0, variable: str = "t_values"
 ) -> SurfaceMap:
-    """Return a map of one hemisphere from a file.
+    """Return a map of one hemisphere, read from a file.
 
     Args:
         path: A GIFTI (`.gii`, `.gii.gz`), CIFTI (`.dscalar.nii` and others with vertices) or NetCDF file (`.nc`).
@@ -52,8 +52,8 @@ def read_surface_map(
         variable: Which variable of a NetCDF file.
 
     Returns:
-        The map on all vertices of its mesh, which the number of vertices tells; vertices that a CIFTI file leaves
-        out are nan.
+        The map on all vertices of a mesh. The number of vertices decides which mesh. Vertices that are missing in a
+        CIFTI file are nan.
 
     Raises:
         NotFound: there is no such file, or a package of `toposheet[brain]` is missing.
@@ -80,7 +80,9 @@ def read_surface_map(
         values = np.split(values, 2)[HEMISPHERES.index(hemisphere)]
     surface_map = SurfaceMap(values.astype(np.float64), hemisphere, space_of(len(values), str(path)), name)
     if not surface_map.used.any():
-        raise UserError(f"{path}: {name} has no vertex that is finite and not 0 in the {hemisphere} hemisphere")
+        raise UserError(
+            f"{path}: {name} has no data in the {hemisphere} hemisphere: all vertices are nan, infinite or 0"
+        )
     return surface_map
 
 
@@ -103,7 +105,7 @@ def _read_netcdf(path: Path, variable: str) -> tuple[np.ndarray, str]:
         variables = [str(name) for name in file.variables]
         values = file[variable].values if variable in variables else None
     if values is None:
-        raise UserError(f"{path} has no variable {variable!r}; it has: {', '.join(variables) or 'none'}")
+        raise UserError(f"{path} has no variable {variable!r}; its variables are: {', '.join(variables) or 'none'}")
     return values, variable
 
 
