@@ -8,12 +8,12 @@ from toposheet.settings import Settings
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"fwhm_mm": (2.0, -1.0)}, "the readout's FWHM is -1.0: it must be a length of at least 0"),
+        ({"fwhm_mm": (2.0, -1.0)}, "the readout's FWHM is -1.0: it must be a finite number of at least 0"),
         ({"fwhm_mm": (float("nan"),)}, "the readout's FWHM is nan"),
-        ({"permutations": 1}, "permutations is 1: a null needs at least 2"),
+        ({"permutations": 1}, "permutations is 1: it must be at least 2"),
         ({"seed": -1}, "seed is -1: it must be at least 0"),
-        ({"forming_p": 1.0}, "forming_p is 1.0: it must lie between 0 and 1"),
-        ({"min_size": 0}, "min_size is 0: a cluster has at least 1 unit"),
+        ({"forming_p": 1.0}, "forming_p is 1.0: it must be larger than 0 and smaller than 1"),
+        ({"min_size": 0}, "min_size is 0: it must be at least 1 unit"),
         ({"inference": "fdr"}, "inference is 'fdr': it must be one of mass, tfce"),
         ({"contiguity": "bishop"}, "contiguity is 'bishop': it must be one of queen, rook"),
     ],

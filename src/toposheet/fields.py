@@ -1,4 +1,4 @@
-"""Values by the names of their fields: in which of them two things differ."""
+"""Comparison of two sets of named values, for example of two recipes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 
 def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """Return one `field: there, asked for` line for each field that differs.
+    """Return one line `field: stored value, requested value` for each field whose two values differ.
 
     Args:
-        stored: The values that are stored.
-        asked: The values that are asked for. A field that one of the two lacks is None there.
+        stored: The stored values, by the name of the field.
+        asked: The requested values, by the name of the field. A field that is missing in one of the two counts as None
+            there.
     """
     names = dict.fromkeys((*stored, *asked))
     return [f"{n}: {stored.get(n)}, {asked.get(n)}" for n in names if stored.get(n) != asked.get(n)]

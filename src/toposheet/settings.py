@@ -1,4 +1,4 @@
-"""What decides the numbers of an analysis, besides model and stimuli."""
+"""The settings of an analysis: how texts are read, and how responses are compared and tested."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ Pooling = Literal["mean", "last", "sum"]
 Inference = Literal["mass", "tfce"]
 Contiguity = Literal["queen", "rook"]
 Metric = Literal["chebyshev", "euclidean"]
-MIN_SIZE = 10  # units: smaller clusters are dropped (TopoLM, arXiv:2410.11516)
+MIN_SIZE = 10  # units; smaller clusters do not count (TopoLM, arXiv:2410.11516)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a text is read, and what the response of a unit to it is.
+    """How a model reads a text, and how a unit's activations become its response to the text.
 
     Args:
-        pooling: What a response is: mean, sum or last of the activations over a text's own tokens.
+        pooling: How the response of a unit is made from its activations over the tokens of a text: their mean, their
+            sum, or the activation at the last token. Padding and special tokens do not count.
 
     Raises:
-        UserError: there is no such pooling.
+        UserError: `pooling` is unknown.
     """
 
     pooling: Pooling = "mean"
@@ -42,19 +43,28 @@ READING = Reading()
 
 @dataclass(frozen=True)
 class Settings:
-    """How responses are compared, sampled and tested. With the defaults, as TopoLM does it (arXiv:2410.11516).
+    """How responses are compared, sampled and tested.
+
+    Where TopoLM (arXiv:2410.11516) states a choice, this choice is the default.
 
     Args:
-        fwhm_mm: Full width at half maximum of the readout; several if you like, 0 for raw maps alone.
-        permutations: Draws of each null.
-        seed: Of all draws.
-        reading: How texts are read.
-        confounds: Regressed out of the responses: length, frequency, tokens, or numeric columns of the stimuli.
-        negative_controls: Whether negative controls (random labels, word frequency, length) stand beside each contrast.
-        inference: How clusters are tested: by their mass, or by threshold-free enhancement.
-        forming_p: Two-sided p of the t that forms the clusters whose mass is tested.
-        contiguity: Neighbours in a cluster share an edge or a corner (queen), or an edge (rook).
-        min_size: Units of the smallest cluster of significant units that counts.
+        fwhm_mm: Full width at half maximum (mm) of the Gaussian readout, one or several numbers. Raw maps (0) are
+            always computed as well.
+        permutations: Number of random draws of each null. The smallest possible p is 1 / (1 + permutations).
+        seed: Seed of all random draws. The same seed gives the same numbers again.
+        reading: How a model reads a text.
+        confounds: Variables that a regression removes from the responses: length, frequency, tokens, or a numeric
+            column of the stimuli.
+        negative_controls: Whether to compute negative controls beside each contrast: comparisons of the same texts by
+            random labels, by word frequency and by length.
+        inference: How clusters are tested. mass: by the sum of t over a cluster. tfce: by threshold-free cluster
+            enhancement, which ignores forming_p.
+        forming_p: Cluster-forming threshold for mass: a cell can be part of a cluster if the two-sided p of its t is
+            below this value.
+        contiguity: Which cells are neighbours in a cluster. queen: cells that share an edge or a corner. rook: cells
+            that share an edge.
+        min_size: Number of units of the smallest cluster that counts. It applies to clusters of significant units, not
+            to the test of clusters by mass or tfce.
     """
 
     fwhm_mm: tuple[float, ...] = (2.0,)
@@ -69,10 +79,10 @@ class Settings:
     min_size: int = MIN_SIZE
 
     def __post_init__(self) -> None:
-        """Refuse what no analysis can be made with.
+        """Check the settings.
 
         Raises:
-            UserError: a setting is out of range.
+            UserError: A setting is out of range.
         """
         for fwhm in self.fwhm_mm:
             check_fwhm(fwhm)
@@ -85,82 +95,84 @@ class Settings:
 
     @property
     def readouts(self) -> tuple[float, ...]:
-        """The widths of all readouts, each once; 0, raw, is always there and comes first."""
+        """The widths (mm) of all readouts, each once: first 0 (raw), then those of `fwhm_mm`."""
         return tuple(dict.fromkeys((0.0, *self.fwhm_mm)))
 
 
 def check_fwhm(fwhm: float) -> None:
-    """Refuse a width that no Gaussian has.
+    """Refuse an invalid width of the readout.
 
     Raises:
-        UserError: it is negative or not finite.
+        UserError: The width is negative or not finite.
     """
     if not (math.isfinite(fwhm) and fwhm >= 0):
-        raise UserError(f"the readout's FWHM is {fwhm}: it must be a length of at least 0")
+        raise UserError(f"the readout's FWHM is {fwhm}: it must be a finite number of at least 0")
 
 
 def check_permutations(permutations: int) -> None:
-    """Refuse a number of draws from which a null has no spread.
+    """Refuse a number of draws that is too small for a standard deviation of the null.
 
     Raises:
-        UserError: there are fewer than 2.
+        UserError: There are fewer than 2 draws.
     """
     if permutations < 2:
-        raise UserError(f"permutations is {permutations}: a null needs at least 2")
+        raise UserError(f"permutations is {permutations}: it must be at least 2, because a null needs at least 2 draws")
 
 
 def check_seed(seed: int) -> None:
-    """Refuse a seed that no generator takes.
+    """Refuse a negative seed, which random generators do not accept.
 
     Raises:
-        UserError: it is negative.
+        UserError: The seed is negative.
     """
     if seed < 0:
         raise UserError(f"seed is {seed}: it must be at least 0")
 
 
 def check_between_0_and_1(name: str, value: float) -> None:
-    """Refuse a probability, or a part of a whole, that is none or all.
+    """Refuse a probability or a fraction that is not strictly between 0 and 1.
 
     Args:
-        name: What it is called.
+        name: Name of the setting, for the error message.
         value: The number.
 
     Raises:
-        UserError: it is not between 0 and 1.
+        UserError: The number is 0 or less, or 1 or more.
     """
     if not 0 < value < 1:
-        raise UserError(f"{name} is {value}: it must lie between 0 and 1")
+        raise UserError(f"{name} is {value}: it must be larger than 0 and smaller than 1")
 
 
 def check_min_size(min_size: int) -> None:
-    """Refuse a size that no cluster falls short of.
+    """Refuse a smallest cluster size below 1.
 
     Raises:
-        UserError: it is under 1.
+        UserError: The size is less than 1.
     """
     if min_size < 1:
-        raise UserError(f"min_size is {min_size}: a cluster has at least 1 unit")
+        raise UserError(f"min_size is {min_size}: it must be at least 1 unit")
 
 
 def check_vocabulary(vocabulary: int) -> None:
-    """Refuse a size that no byte-level tokenizer has.
+    """Refuse a vocabulary that is too small for a byte-level tokenizer.
 
     Raises:
-        UserError: it is under 257.
+        UserError: The vocabulary has fewer than 257 tokens.
     """
     if vocabulary < 257:
-        raise UserError(f"vocabulary is {vocabulary}: it must hold the 256 bytes and the end-of-text token")
+        raise UserError(
+            f"vocabulary is {vocabulary}: it must be at least 257, for the 256 bytes and the end-of-text token"
+        )
 
 
 def check_max_samples(max_samples: int) -> None:
-    """Refuse a number of tokens that makes no correlation.
+    """Refuse a number of tokens that is too small for a correlation.
 
     Raises:
-        UserError: it is under 2.
+        UserError: There are fewer than 2 tokens.
     """
     if max_samples < 2:
-        raise UserError(f"max_samples is {max_samples}: a correlation takes at least 2 tokens")
+        raise UserError(f"max_samples is {max_samples}: it must be at least 2 tokens, because a correlation needs 2")
 
 
 DEFAULT = Settings()

@@ -114,7 +114,7 @@ def test_sheets_whose_names_become_the_same_keep_files_of_their_own(tmp_path):
 
 
 def test_what_cannot_be_exported_is_refused_and_nothing_is_written(two_taps, tmp_path):
-    with pytest.raises(ValueError, match="have no sheet, x, y: they must be over units"):
+    with pytest.raises(ValueError, match="have no sheet, x, y: give values over units"):
         export_sheet(two_taps, xr.DataArray(np.ones(13), dims="unit"), tmp_path / "out")
     line = {"a line": Sheet((2, 3), {"tap": np.array([[0, 0], [0, 1], [0, 2]])})}
     topo = Topography(dict(two_taps.sheets) | line)

@@ -47,11 +47,16 @@ def test_the_package_that_has_the_meshes_of_fs_lr_is_not_imported():
             5,
             "left",
             "pial",
-            r"5 vertices; meshes known are fs_LR 32k \(32,492 a hemisphere\) and fsaverage5 \(10,242\)$",
+            r"5 vertices; the known meshes are fs_LR 32k \(32,492 vertices per hemisphere\) and fsaverage5 \(10,242\)$",
         ),
-        (64_984, "left", "pial", "64,984 are both hemispheres of fs_LR 32k"),
+        (64_984, "left", "pial", "64,984 is the number of both hemispheres of fs_LR 32k together"),
         (32_492, "lh", "pial", "hemisphere is 'lh': it must be 'left' or 'right'"),
-        (32_492, "left", "smooth", "no surface 'smooth'; there are: midthickness, inflated, pial, white, sphere"),
+        (
+            32_492,
+            "left",
+            "smooth",
+            "no surface 'smooth'; the surfaces are: midthickness, inflated, pial, white, sphere",
+        ),
     ],
 )
 def test_a_mesh_that_is_not_there_is_named(n, hemisphere, surface, message):

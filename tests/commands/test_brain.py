@@ -29,4 +29,7 @@ def test_morans_i_is_printed_and_on_demand_its_null(ran, refused, tmp_path):
     assert "null of" not in printed
     xr.Dataset({"t_values": ("vertex", np.ones(5))}).to_netcdf(tmp_path / "bad.nc", engine="h5netcdf")
     line = refused("brain", "moran", tmp_path / "bad.nc")
-    assert "bad.nc has 5 vertices; meshes known are fs_LR 32k (32,492 a hemisphere) and fsaverage5 (10,242)" in line
+    assert (
+        "bad.nc has 5 vertices; the known meshes are fs_LR 32k (32,492 vertices per hemisphere) and fsaverage5 (10,242)"
+        in line
+    )

@@ -15,9 +15,9 @@ def test_confounds_are_taken_out_of_responses(topo):
     assert abs(language_comparison(data).t).median() > 5
     assert abs(language_comparison(data, confounds=["tokens"]).t).median() < 1.5
     assert language_comparison(data, confounds=[]).responses.equals(data)
-    with pytest.raises(ValueError, match="no confound 'colour'; there are: length, frequency, tokens"):
+    with pytest.raises(ValueError, match="no confound 'colour'; the confounds are: length, frequency, tokens"):
         language_comparison(data, confounds=["colour"])
-    with pytest.raises(ValueError, match="no numbers"):
+    with pytest.raises(ValueError, match="not finite numbers"):
         language_comparison(data, confounds=["text"])
 
 
@@ -49,7 +49,7 @@ def test_t_without_confounds_is_that_of_the_regression_where_they_are_balanced(t
 
 def test_few_texts_a_confound_are_refused(topo):
     data = localizer(topo).assign_coords({f"c{i}": ("stimulus", np.arange(48.0) ** i) for i in range(3)})
-    with pytest.raises(ValueError, match="3 confounds and 48 texts: take out one confound for 20 texts at most"):
+    with pytest.raises(ValueError, match="3 confounds and 48 texts: use at most one confound per 20 texts"):
         language_comparison(data, confounds=["c0", "c1", "c2"])
 
 

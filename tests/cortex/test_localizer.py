@@ -74,12 +74,12 @@ def test_a_localizer_is_stored_with_its_model_and_refused_by_another(topo, tmp_p
     result = ts.localize(language_comparison(localizer(topo)), model="abc")
     save_localizer(result, tmp_path / LOCALIZER)
     xr.testing.assert_equal(ts.load_localizer(tmp_path, "abc"), result)
-    with pytest.raises(ValueError, match=r"made of another model \(abc, this is xyz\)"):
+    with pytest.raises(ValueError, match=r"made with another model \(abc, but this model is xyz\)"):
         ts.load_localizer(tmp_path / LOCALIZER, "xyz")
     with pytest.raises(FileNotFoundError, match="toposheet localize"):
         ts.load_localizer(tmp_path / "none.nc")
     (tmp_path / "bad.nc").write_bytes(b"no")
-    with pytest.raises(ValueError, match="is no localizer"):
+    with pytest.raises(ValueError, match="is not a localizer"):
         ts.load_localizer(tmp_path / "bad.nc")
 
 
@@ -88,7 +88,9 @@ def test_a_file_that_is_no_localizer_says_what_it_lacks(topo, tmp_path, lacks):
     whole = ts.localize(language_comparison(localizer(topo)), model="abc")
     part = whole.drop_attrs() if lacks == "model" else whole.drop_vars(lacks)
     part.to_netcdf(tmp_path / "part.nc", engine="h5netcdf")
-    with pytest.raises(ValueError, match=rf"part\.nc is no localizer: it has no {lacks}; toposheet localize"):
+    with pytest.raises(
+        ValueError, match=rf"part\.nc is not a localizer: it has no {lacks}; make one with toposheet localize"
+    ):
         ts.load_localizer(tmp_path / "part.nc", "abc")
 
 
@@ -98,7 +100,7 @@ def test_a_file_that_is_no_localizer_says_what_it_lacks(topo, tmp_path, lacks):
         ({"percent": 0.0}, "percent is 0"),
         ({"percent": 100.1}, "percent is 100.1"),
         ({"percent": float("nan")}, "percent is nan"),
-        ({"percent": 0.1}, "percent is 0.1: of 288 units that is none; one unit is 0.35 %"),
+        ({"percent": 0.1}, "percent is 0.1: this selects none of 288 units; one unit is 0.35 percent"),
         ({"q": 2.0}, "q is 2"),
         ({"items": "some"}, "items is 'some'"),
     ],

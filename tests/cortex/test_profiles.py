@@ -92,5 +92,5 @@ def test_d_of_a_profile_is_that_of_the_texts(topo):
 
 def test_clusters_of_other_units_are_refused(topo):
     measured = measured_texts(topo, list("SWJN") * 4)
-    with pytest.raises(ValueError, match="the clusters are not over the units of these responses"):
+    with pytest.raises(ValueError, match="the clusters and the responses have different units"):
         ts.profiles(measured.isel(unit=slice(10, None)), found_clusters(topo))

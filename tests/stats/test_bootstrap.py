@@ -35,5 +35,5 @@ def test_a_single_group_resamples_its_values(rng):
 
 @pytest.mark.parametrize("groups", [[], [np.array([])]])
 def test_nothing_to_resample_is_refused(groups, rng):
-    with pytest.raises(ValueError, match="at least one group, and a value in each"):
+    with pytest.raises(ValueError, match="at least one group, and at least one value in each"):
         hierarchical_bootstrap(groups, 10, rng)

@@ -64,7 +64,7 @@ def test_groups_that_do_not_vary_but_differ_are_significant():
 
 
 def test_a_condition_of_one_stimulus_is_refused(rng):
-    with pytest.raises(ValueError, match="at least 2 stimuli"):
+    with pytest.raises(ValueError, match="each needs at least 2 stimuli"):
         welch_t(rng.normal(size=(4, 2)), np.array([1, 0, 0, 0], bool), np.array([0, 1, 1, 1], bool))
 
 

@@ -1,4 +1,4 @@
-"""A map of the cortex as a figure: its mesh and the shading of its sulci are fetched here, and drawn by `figures`."""
+"""Figures of a map on human cortex. This module finds the mesh and the sulcal depth; `figures` draws them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from toposheet.packages import check_package
 
 
 def draw_surface_map(map: SurfaceMap, title: str = "") -> Figure:
-    """Return a map on the inflated cortex, from the side and from the middle: see `figures.surface.surface_figure`.
+    """Return a figure of a map on the inflated cortex, in a lateral and a medial view.
+
+    `figures.surface.surface_figure` draws it.
 
     Args:
-        map: From `read_surface_map`.
-        title: Of the figure.
+        map: The map, from `read_surface_map`.
+        title: Title of the figure.
 
     Raises:
-        UserError: the map fits no known mesh or has no vertex with data.
-        NotFound: nilearn or the package with the mesh is not installed.
+        UserError: No known mesh has the number of vertices of the map, or no vertex has data.
+        NotFound: nilearn, or the package with the mesh, is not installed.
     """
     mesh = mesh_of(len(map.values), map.hemisphere, "inflated")
     if not map.used.any():
-        raise UserError("the map has no vertex that is finite and not 0")
+        raise UserError("the map has no data: all of its vertices are nan, infinite or 0")
     check_package("nilearn", *FOR_BRAINS)
     return surface_figure(
         np.where(map.used, map.values, np.nan),
@@ -40,13 +42,13 @@ def draw_surface_map(map: SurfaceMap, title: str = "") -> Figure:
 
 
 def shading_of(map: SurfaceMap) -> Float[np.ndarray, " vertices"]:
-    """Return a shade of grey for each vertex of a map, from light on the gyri (0.15) to darker in the sulci (0.45).
+    """Return a grey level for each vertex of a map: light on gyri (0.15), darker in sulci (up to 0.45).
 
     Args:
-        map: Whose mesh is shaded.
+        map: The map whose mesh is shaded.
 
     Raises:
-        NotFound: the package with the mesh is not installed.
+        NotFound: The package with the mesh is not installed.
     """
     (file,) = template_files(map.space, map.hemisphere, "sulc")
     depth = read_surface_map(file, map.hemisphere).values * (-1 if map.space == FS_LR else 1)

@@ -1,4 +1,4 @@
-"""Sheets as surfaces that neuroimaging programs open."""
+"""Export of sheets as flat surfaces that neuroimaging programs can open."""
 
 from __future__ import annotations
 
@@ -27,27 +27,32 @@ from toposheet.topography import Topography
 def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> list[Path]:
     """Write maps of units as GIFTI surfaces, the format of Connectome Workbench, nilearn and FreeSurfer.
 
-    Each sheet becomes a flat mesh `SHEET.surf.gii` and its maps `SHEET.func.gii`. A vertex is a cell with a unit, of
-    whichever tap, row by row, at (x * spacing, -y * spacing, 0) mm: seen from above the sheet lies as in our figures,
-    its first row on top. Four cells in a square make two triangles, three of them make one; other cells without a
-    unit are holes. As programs know no sheets, the files say `CortexLeft`.
+    Each sheet gives two files: a flat mesh `SHEET.surf.gii`, and its maps `SHEET.func.gii`. Each cell with a unit, of
+    any tap of the sheet, is a vertex. Vertices are numbered row by row. The vertex of row y and column x lies at (x *
+    spacing, -y * spacing, 0) mm, so from above the sheet looks as in our figures, with the first row on top. Four units
+    in a square of cells make two triangles; three units make one triangle. Cells without a unit are holes. The programs
+    do not know sheets, so the files are labelled `CortexLeft`.
 
     Args:
-        topo: Where the units are.
-        values: Over `unit`, with its coordinates (`comparison.t`, `respond`). Each index of its other dimensions is a
-            data array of its own, of that name; units that were left out are nan.
-        folder: Where the files go; other files there stay, those of the same name are replaced. Letters, digits,
-            `_` and `-` of a sheet's name are kept, others become `-`.
+        topo: The topography, with the place of each unit.
+        values: Values over `unit` with its coordinates, for example `comparison.t` or the result of `respond`. If there
+            are other dimensions, each of their entries becomes a data array with the name of the entry. Units that are
+            missing in `values` get nan.
+        folder: Folder of the files. Existing files with the same names are replaced; other files stay. In file names,
+            characters of the sheet's name other than letters, digits, `_` and `-` become `-`.
 
     Returns:
-        The files, mesh and maps for each sheet.
+        The files: mesh and maps of each sheet.
 
     Raises:
-        UserError: the values are not over units of this topography, or no three units of a sheet are together.
+        UserError: The values do not belong to units of this topography, or a sheet has no three units in a square of
+            four cells.
         NotFound: nibabel is not installed.
     """
     if missing := {"unit", "sheet", "y", "x"} - {*values.dims, *values.coords}:
-        raise UserError(f"the values have no {', '.join(sorted(missing))}: they must be over units (contrast, respond)")
+        raise UserError(
+            f"the values have no {', '.join(sorted(missing))}: give values over units, e.g. comparison.t or responses"
+        )
     folder = Path(folder)
     gifti = import_package("nibabel", *FOR_BRAINS).gifti
     structure = {"AnatomicalStructurePrimary": "CortexLeft"}
@@ -62,7 +67,7 @@ def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> 
         occupied = np.zeros(topo.sheets[sheet].shape, dtype=bool)
         occupied[tuple(topo.sheets[sheet].coordinates.T)] = True
         if not len(triangles := _triangles(occupied)):
-            raise UserError(f"the sheet {sheet} has no three units in a square of four cells: it is no surface")
+            raise UserError(f"the sheet {sheet} has no three units in a square of four cells, so it gives no surface")
         y, x = np.nonzero(occupied)
         points = np.stack([x, -y, 0 * x], axis=1) * float(topo.sheets[sheet].spacing_mm)
         points = array(points, "POINTSET", **structure, GeometricType="Flat")
@@ -92,10 +97,10 @@ def export_maps(
     Args:
         subject: The subject.
         stimuli: The texts.
-        contrasts: A map for each of these.
-        out: The folder.
-        cache: A folder in which responses are kept.
-        progress: Told how many texts are read.
+        contrasts: The contrasts. Each gives one map.
+        out: Folder of the files.
+        cache: Folder in which responses are stored. None: responses are not stored.
+        progress: A function that is called with the number of texts that have been read.
     """
     for contrast in contrasts:
         contrast.check(stimuli)
@@ -106,7 +111,7 @@ def export_maps(
 
 
 def _triangles(occupied: Bool[np.ndarray, "y x"]) -> Int[np.ndarray, "faces 3"]:
-    """Return the triangles of a sheet, counter-clockwise as seen from above: normals point up."""
+    """Return the triangles of a sheet, counter-clockwise as seen from above, so that the normals point up."""
     vertex = np.where(occupied, np.cumsum(occupied).reshape(occupied.shape) - 1, -1)
     corners = [vertex[:-1, :-1], vertex[1:, :-1], vertex[1:, 1:], vertex[:-1, 1:]]
     squares = np.stack(corners, axis=-1).reshape(-1, 4)
@@ -122,7 +127,10 @@ def _map_names(grid: xr.DataArray) -> list[str]:
 
 
 def _file_name(sheet: str, taken: dict[str, bytes]) -> str:
-    """Return a name for the files of a sheet, without their endings, that no other sheet has on any file system."""
+    """Return a name, without ending, for the files of a sheet.
+
+    No other sheet has this name, also on file systems that ignore upper and lower case.
+    """
     name = re.sub(r"[^\w-]+", "-", sheet).strip("-") or "sheet"
     others = {file.lower() for file in taken}
     numbered = (name if n == 1 else f"{name}-{n}" for n in itertools.count(1))

@@ -1,4 +1,4 @@
-"""Moran's I of a map on the cortex, beside its place-null."""
+"""Moran's I of a map on human cortex, with its place-null."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from toposheet.progress import SILENT, Progress
 from toposheet.settings import check_permutations
 from toposheet.stats import against_null, morans_i_on_graph
 
-_DRAWS_AT_ONCE = 32  # memory: a few arrays (draws, vertices)
+_DRAWS_AT_ONCE = 32  # limits memory: a few arrays (draws, vertices)
 
 
 @dataclass(frozen=True)
 class SurfaceMoran:
-    """Moran's I of a map on the cortex, and how it stands in its place-null.
+    """Moran's I of a map on the cortex, compared with its place-null.
 
     Args:
-        morans_i: About -1/(n-1) for noise, towards 1 for smooth maps; nan for a constant map.
-        n_vertices: How many vertices it was computed on.
-        null_mean: Mean of I under the null; nan, like all that follow, where none was asked for.
-        null_sd: Standard deviation of I under the null.
+        morans_i: Moran's I: about -1/(n-1) for noise, close to 1 for a smooth map, nan for a constant map.
+        n_vertices: Number of vertices with data.
+        null_mean: Mean of I in the draws of the null. Without a null, this field and all following fields are nan.
+        null_sd: Standard deviation of I in the draws of the null.
         z: (morans_i - null_mean) / null_sd.
-        p: One-sided, (1 + b) / (1 + B).
+        p: One-sided p: (1 + b) / (1 + B), where b of B draws are at least as large as the value.
     """
 
     morans_i: float
@@ -43,31 +43,33 @@ def surface_morans_i(
 ) -> SurfaceMoran:
     """Return the spatial autocorrelation of a map on the cortex (Moran 1950, doi:10.2307/2332142).
 
-    The formula is that of `toposheet.stats.morans_i`, with the edges of the mesh as neighbours, as TopoLM measures
-    brains (arXiv:2410.11516). Vertices without data take no part, nor do their edges.
+    The formula is that of `toposheet.stats.morans_i`. Two vertices are neighbours if an edge of the mesh connects them,
+    as in TopoLM's analysis of brains (arXiv:2410.11516). Vertices without data, and their edges, do not count.
 
-    The null deals the values out anew among the vertices (place-null). It is the weakest null there is: shuffling
-    destroys the smoothness that fMRI gives every map, so any smoothed map beats it, even one of noise. A small p
-    says that the map is smooth, not that anything is organised.
+    The null shuffles the values among the vertices (place-null). It is a very weak null: shuffling destroys the
+    smoothness that every fMRI map has. Every smoothed map exceeds it, even a map of smoothed noise. So a small p shows
+    that the map is smooth. It does not show that the map is organised.
 
     Args:
-        map: From `read_surface_map`.
-        permutations: Draws of the null; 0 means none.
-        seed: Of the draws.
-        progress: Told how many draws are done.
+        map: The map, from `read_surface_map`.
+        permutations: Number of draws of the null; 0: no null.
+        seed: Seed of the draws.
+        progress: A function that is called with the number of finished draws.
 
     Raises:
-        UserError: the map fits no mesh or has no vertex with data, or `permutations` is 1 or negative.
-        NotFound: the package with the mesh is not installed.
+        UserError: No known mesh has the number of vertices of the map, no vertex has data, or `permutations` is 1 or
+            negative.
+        NotFound: The package with the mesh is not installed.
     """
     if permutations:
         check_permutations(permutations)
     used = map.used
     if not used.any():
-        raise UserError("the map has no vertex that is finite and not 0")
+        raise UserError("the map has no data: all of its vertices are nan, infinite or 0")
     neighbors = adjacency(mesh_of(len(used), map.hemisphere).faces, len(used))[used][:, used]
     values = map.values[used]
-    # Rounding can leave a constant map a last bit, which would pass for a map; centring it again leaves exactly 0.
+    # After one centring, a constant map can differ from 0 in the last bit, which must not count as a map. Moran's I
+    # centres once more, which gives exactly 0.
     values = values - values.mean()
     morans_i = float(morans_i_on_graph(values, neighbors))
     if not permutations:

@@ -1,4 +1,4 @@
-"""Maps on one hemisphere of the cortex, read from the files that neuroimaging programs write."""
+"""Maps on one hemisphere of human cortex, read from files of neuroimaging programs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from toposheet.packages import import_package
 
 @dataclass(frozen=True, eq=False)
 class SurfaceMap:
-    """A map on one hemisphere of the cortex.
+    """A map on one hemisphere of human cortex.
 
     Args:
-        values: One for each vertex of the mesh. Those that are nan or 0 have no data: the medial wall.
+        values: A value for each vertex of the mesh. A vertex whose value is 0 or not finite has no data, such as the
+            medial wall.
         hemisphere: `"left"` or `"right"`.
-        space: Which mesh the vertices are those of: `"fs_LR 32k"` or `"fsaverage5"`.
-        name: What the values are, as far as the file says it.
+        space: Name of the mesh: `"fs_LR 32k"` or `"fsaverage5"`.
+        name: Name of the map, from the file if the file has one.
     """
 
     values: Float[np.ndarray, " vertices"]
@@ -35,14 +36,14 @@ class SurfaceMap:
 
     @property
     def used(self) -> Bool[np.ndarray, " vertices"]:
-        """Which vertices have data: those that are finite and not 0."""
+        """True for each vertex with data: its value is finite and not 0."""
         return np.isfinite(self.values) & (self.values != 0)
 
 
 def read_surface_map(
     path: str | Path, hemisphere: str = "left", which: int = 0, variable: str = "t_values"
 ) -> SurfaceMap:
-    """Return a map of one hemisphere from a file.
+    """Return a map of one hemisphere, read from a file.
 
     Args:
         path: A GIFTI (`.gii`, `.gii.gz`), CIFTI (`.dscalar.nii` and others with vertices) or NetCDF file (`.nc`).
@@ -51,8 +52,8 @@ def read_surface_map(
         variable: Which variable of a NetCDF file.
 
     Returns:
-        The map on all vertices of its mesh, which the number of vertices tells; vertices that a CIFTI file leaves
-        out are nan.
+        The map on all vertices of a mesh. The number of vertices decides which mesh. Vertices that are missing in a
+        CIFTI file are nan.
 
     Raises:
         NotFound: there is no such file, or a package of `toposheet[brain]` is missing.
@@ -79,7 +80,9 @@ def read_surface_map(
         values = np.split(values, 2)[HEMISPHERES.index(hemisphere)]
     surface_map = SurfaceMap(values.astype(np.float64), hemisphere, space_of(len(values), str(path)), name)
     if not surface_map.used.any():
-        raise UserError(f"{path}: {name} has no vertex that is finite and not 0 in the {hemisphere} hemisphere")
+        raise UserError(
+            f"{path}: {name} has no data in the {hemisphere} hemisphere: all vertices are nan, infinite or 0"
+        )
     return surface_map
 
 
@@ -102,7 +105,7 @@ def _read_netcdf(path: Path, variable: str) -> tuple[np.ndarray, str]:
         variables = [str(name) for name in file.variables]
         values = file[variable].values if variable in variables else None
     if values is None:
-        raise UserError(f"{path} has no variable {variable!r}; it has: {', '.join(variables) or 'none'}")
+        raise UserError(f"{path} has no variable {variable!r}; its variables are: {', '.join(variables) or 'none'}")
     return values, variable
 
 

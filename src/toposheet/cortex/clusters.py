@@ -1,4 +1,4 @@
-"""Patches of selective units: grown as TopoLM grows them, and whether they lie together."""
+"""Clusters of selective units: grown as in TopoLM, and tested against shuffled places."""
 
 from __future__ import annotations
 
@@ -25,24 +25,27 @@ def grow_clusters(
     min_size: int = MIN_SIZE,
     contiguity: str = "queen",
 ) -> xr.DataArray:
-    """Return the clusters of units selective for the first condition of a contrast, as TopoLM grows them.
+    """Return the clusters of units that respond more to the first condition of a contrast, as TopoLM grows them.
 
-    From the most selective unit on, the most selective neighbour is added until none is significant; then the next
-    most selective unit that is left starts another cluster; small ones are dropped (arXiv:2410.11516). What that
-    ends with are the connected components of the significant units with t > 0, which is how they are found.
+    TopoLM (arXiv:2410.11516) starts a cluster at the most selective unit. It adds the most selective neighbour until no
+    neighbour is significant. The most selective of the remaining units then starts the next cluster. Small clusters are
+    dropped. The result is always the set of connected components of the significant units with t > 0. This function
+    computes these components.
 
     Args:
-        selection: A comparison, or a localizer from `localize`, whose mask then says which units are significant.
-        q: Units of a comparison below this false discovery rate are significant.
-        min_size: Clusters of fewer units are dropped.
-        contiguity: `"queen"`: units whose cells share an edge or a corner are neighbours; `"rook"`: an edge.
+        selection: A comparison, or a localizer from `localize`. The mask of a localizer says which units are
+            significant.
+        q: A unit of a comparison is significant if its false discovery rate is below this value.
+        min_size: Number of units of the smallest cluster to keep.
+        contiguity: Which units are neighbours. `"queen"`: their cells share an edge or a corner. `"rook"`: their cells
+            share an edge.
 
     Returns:
-        Over `unit`: the number of the cluster, 0 for none. Clusters are numbered through all taps from 1, tap after
-        tap, in each from the one with the most selective unit on.
+        The number of the cluster of each unit, over `unit`; 0 means that the unit is in no cluster. Clusters are
+        numbered from 1, tap after tap. Within a tap, the cluster with the most selective unit comes first.
 
     Raises:
-        UserError: the contiguity is unknown, or the size is under 1.
+        UserError: The contiguity is unknown, or `min_size` is less than 1.
     """
     check_min_size(min_size)
     if isinstance(selection, Comparison):
@@ -69,27 +72,28 @@ def selective_unit_clustering(
     contiguity: str = "queen",
     min_size: int = MIN_SIZE,
 ) -> pd.DataFrame:
-    """Return whether selective units lie together, against the place-null.
+    """Return whether selective units lie together on the sheet, compared with units at shuffled places (place-null).
 
-    Where many units are selective, some lie side by side wherever they are, and beyond two fifths nearly all of them
-    do: numbers and sizes of clusters show little. Moran's I of the mask, 1 where a unit is selective and 0 elsewhere,
-    tells together from scattered at any density.
+    If many units are selective, some of them are adjacent by chance. Above about 40 %, nearly all of them are connected
+    by chance. Therefore the number and the size of clusters show little. Moran's I of the mask (1 for a selective unit,
+    0 for another unit) separates clustered from scattered units however many are selective.
 
     Args:
         comparison: The comparison.
-        permutations: Draws of the place-null, which shuffles the units of a tap among their cells.
-        seed: Of the draws.
-        q: Units with t > 0 below this false discovery rate are selective.
-        contiguity: `"queen"` or `"rook"`, of the clusters; Moran's I takes queens.
-        min_size: Clusters of fewer units are not counted.
+        permutations: Number of draws of the place-null, which shuffles the units of a tap among their cells.
+        seed: Seed of the draws.
+        q: A unit is selective if t > 0 and its false discovery rate is below this value.
+        contiguity: Which cells are neighbours in a cluster: `"queen"` or `"rook"`. Moran's I always uses queen
+            contiguity.
+        min_size: Number of units of the smallest cluster that counts.
 
     Returns:
-        Three rows, `statistic` being `mask_morans_i` (mean over the taps in which some but not all units are
-        selective), `clusters` (in all taps) and `largest_cluster` (units, mean over taps), with
-        `value, null_mean, null_sd, z, p`.
+        Three rows with the columns `statistic, value, null_mean, null_sd, z, p`. `mask_morans_i` is the mean over the
+        taps in which a part of the units is selective (not none, not all). `clusters` is the number of clusters in all
+        taps. `largest_cluster` is the number of units of the largest cluster of a tap, averaged over taps.
 
     Raises:
-        UserError: the contiguity is unknown, or permutations are under 2.
+        UserError: The contiguity is unknown, or there are fewer than 2 permutations.
     """
     check_permutations(permutations)
     rng = np.random.default_rng(seed)

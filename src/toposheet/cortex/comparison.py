@@ -1,4 +1,4 @@
-"""The comparison: responses and a contrast, with all that decides what may be exchanged, worked out once."""
+"""The comparison: responses to two conditions, with everything that their statistics share."""
 
 from __future__ import annotations
 
@@ -26,27 +26,31 @@ SIGNIFICANT = 0.05
 
 @final
 class Comparison:
-    """Responses to two conditions, and everything that their statistics share.
+    """Responses to two conditions, with everything that all statistics of a contrast need.
 
-    Which texts are compared, which of them belong together, what is taken out of the responses and where the units sit
-    is worked out once. Every statistic of a contrast takes a comparison.
+    A comparison knows which texts are compared, which texts belong together, which confounds are removed, and where the
+    units are. Every statistic of a contrast takes a comparison.
 
     Args:
-        responses: From `respond`.
-        a: Condition whose larger responses make t positive; or a `Contrast`, which names both.
-        b: The condition it is compared with.
-        groups: Column of the stimuli whose equal values mark texts that are not independent of each other, as texts
-            that share words. They keep one label when labels are shuffled, lie in one half of the texts, and count as
-            one in p and q. Without such a column, or with None, texts are independent.
-        pairs: Column whose equal values mark the two partners of a pair, one in each condition: shuffled labels then
-            change places within pairs. Pairs with texts of one group change places together. None: there are no pairs.
-        confounds: What is regressed out of the responses: `length`, `frequency`, `tokens`, or numeric columns of the
-            stimuli. The even and the odd texts are fitted by themselves.
-        name: What tables call it. None: `A:B`, as the contrast is called.
+        responses: Responses from `respond`.
+        a: The first condition. t is positive where its responses are larger. Or a `Contrast`, which names both
+            conditions.
+        b: The second condition. None if `a` is a `Contrast`.
+        groups: Name of a column of the stimuli. Texts with equal values form a group: they are not independent, for
+            example because they share words. All texts of a group get the same label when labels are shuffled, they are
+            in the same half of the texts, and they count as one value in p and q. If the column `shared_words` does not
+            exist, or with None, all texts are independent.
+        pairs: Name of a column of the stimuli. Two texts with equal values are partners of a pair, one in each
+            condition. Labels are then shuffled within pairs. If pairs share a group, their labels are exchanged
+            together. None: there are no pairs.
+        confounds: What a linear regression removes from the responses: `length`, `frequency`, `tokens`, or a numeric
+            column of the stimuli. The even and the odd texts have separate regressions.
+        name: Name of the comparison in tables. None: the name of the contrast, `A:B`.
 
     Raises:
-        UserError: a condition or column does not exist (lists those there are), a condition has under 3 stimuli or
-            groups, a group lies in both conditions, a pair is none, or a response is not finite.
+        UserError: A condition or a column does not exist (the message lists the existing ones), a condition has fewer
+            than 3 stimuli or groups, a group has texts of both conditions, a pair does not have one text of each
+            condition, or a response is not finite.
 
     Example:
         comparison = ts.Comparison(responses, "sentence", "nonword")
@@ -67,7 +71,7 @@ class Comparison:
         name: str | None = None,
     ) -> None:
         if isinstance(a, Contrast) == (b is not None):
-            raise UserError("name two conditions, Comparison(responses, a, b), or give one Contrast")
+            raise UserError("name two conditions, as in Comparison(responses, a, b), or give one Contrast")
         contrast = a if isinstance(a, Contrast) else Contrast(str(a), str(b))
         unadjusted = compared_responses(responses, contrast)
         conditions = unadjusted["condition"].values
@@ -98,7 +102,7 @@ class Comparison:
             f"{self.contrast.b!r}\n"
             f"  {significant:,} of {n_units:,} units ({significant / n_units:.1%}) respond differently "
             f"(q < {SIGNIFICANT:g} over {len(self.layouts)} taps)\n"
-            f"  whether the map is organised: ts.map_statistics(comparison)"
+            f"  to test whether the map is organised: ts.map_statistics(comparison)"
         )
 
     def _repr_html_(self) -> str:
@@ -115,60 +119,62 @@ class Comparison:
 
     @property
     def t(self) -> xr.DataArray:
-        """Welch's t of each unit; nan where a unit is silent."""
+        """Welch's t of each unit. It is nan for a silent unit."""
         return self._over_units(self._welch[0].t, "t", "Welch's t")
 
     @property
     def p(self) -> xr.DataArray:
-        """The two-sided p of t; that of the means of groups where texts are grouped (`stats.grouped_p`)."""
+        """The two-sided p of each unit. If texts are grouped, p tests the means of the groups (`stats.grouped_p`)."""
         return self._over_units(self._welch[1], "p", "two-sided p")
 
     @property
     def q(self) -> xr.DataArray:
-        """The false discovery rate (Benjamini-Hochberg) over all units of all taps jointly, as in TopoLM."""
+        """The false discovery rate (Benjamini-Hochberg) of each unit, over all units of all taps, as in TopoLM."""
         return self._over_units(self._q, "q", "false discovery rate over all taps")
 
     @property
     def d(self) -> xr.DataArray:
-        """Cohen's d: the difference of the means over the pooled standard deviation."""
+        """Cohen's d of each unit: the difference of the means divided by the pooled standard deviation."""
         return self._over_units(self._welch[0].d, "d", "Cohen's d")
 
     def maps(self) -> dict[str, xr.DataArray]:
-        """Return t as a map of each sheet: {sheet: (y, x)}; cells without a unit are nan."""
+        """Return t as one map for each sheet: {sheet: (y, x)}. Cells without a unit are nan."""
         return on_sheets(self.t)
 
-    # --- the same comparison, seen otherwise ---
+    # --- other comparisons of the same texts ---
 
     @property
     def raw(self) -> Comparison:
-        """The comparison without readout."""
+        """The same comparison without readout."""
         return self if self._raw is None else self._raw
 
     def readout(self, fwhm_mm: float = 2.0) -> Comparison:
-        """Return the same comparison as voxels at the places of the units would see it.
+        """Return the same comparison as fMRI voxels would see it, with one voxel at the place of each unit.
 
-        A Gaussian samples the responses of each sheet, before the contrast (arXiv:2410.11516).
+        A Gaussian samples the responses of each sheet; the contrast is computed afterwards (arXiv:2410.11516).
 
         Args:
-            fwhm_mm: Full width at half maximum, in millimetres; 0 is the raw comparison.
+            fwhm_mm: Full width at half maximum of the Gaussian, in mm. 0 gives the raw comparison.
 
         Raises:
-            UserError: the width is negative or not finite.
+            UserError: The width is negative or not finite.
         """
         raw = self.raw
         if fwhm_mm == 0:
             return raw
-        seen = raw._readouts.get(fwhm_mm)  # known as long as somebody uses it: responses take memory
+        seen = raw._readouts.get(fwhm_mm)  # a weak reference: an unused readout frees its memory
         if seen is None:
             responses = sampled(raw.responses, fwhm_mm)
             seen = raw._readouts[fwhm_mm] = raw._with(responses=responses, fwhm_mm=float(fwhm_mm), _raw=raw)
         return seen
 
     def even_and_odd(self) -> tuple[Comparison, Comparison]:
-        """Return the comparison of the even and of the odd texts of each condition, counted from 0; groups stay whole.
+        """Return the comparison of the even texts, and the comparison of the odd texts.
+
+        The texts of each condition are counted from 0, in order. Groups and pairs are not split.
 
         Raises:
-            UserError: a condition has fewer than 6 texts, pairs or groups.
+            UserError: A condition has fewer than 6 texts, pairs or groups.
         """
         self._check_halves()
         raw = self.raw
@@ -176,22 +182,23 @@ class Comparison:
         return even, odd
 
     def halves(self, n: int, seed: int = 0) -> Iterator[tuple[Comparison, Comparison]]:
-        """Yield random splits of the texts into two halves of each condition, each half with its own fit of confounds.
+        """Yield random splits of the texts: two comparisons, each with half of the texts of each condition.
 
-        Groups and pairs stay whole. The halves of a split know nothing of each other.
+        Groups and pairs are not split. Confounds are fitted in each half separately, so that the two halves are
+        independent.
 
         Args:
-            n: How many splits.
-            seed: Of the draws.
+            n: Number of splits.
+            seed: Seed of the splits.
 
         Raises:
-            UserError: a condition has fewer than 6 texts, groups or pairs; a half has fewer than 20 texts a confound;
-                or this is a negative control of a comparison with confounds.
+            UserError: A condition has fewer than 6 texts, groups or pairs; or a half has fewer than 20 texts per
+                confound; or this comparison is a negative control of a comparison with confounds.
         """
         if self.raw._fitted_before:
             raise UserError(
-                f"the confounds of {self.name} were fitted before its texts got other labels: take the halves of the "
-                "comparison itself, and the negative controls of each half"
+                f"this negative control of {self.name} cannot be split, because the confounds were fitted before its "
+                "texts got new labels: split the comparison itself, then take the negative controls of each half"
             )
         self._check_halves()
         rng = np.random.default_rng(seed)
@@ -201,12 +208,12 @@ class Comparison:
             yield self._refitted(masks[0]), self._refitted(masks[1])
 
     def relabelled(self, responses: xr.DataArray, contrast: Contrast, negative_control: str) -> Comparison:
-        """Return a comparison of the same texts by other labels: a negative control of this one.
+        """Return a comparison of the same texts with other labels: a negative control of this comparison.
 
         Args:
-            responses: To these texts, with the other labels as `condition`.
-            contrast: What is compared of them.
-            negative_control: What tables call the control.
+            responses: Responses to the same texts, with the new labels as `condition`.
+            contrast: The contrast between two of the new labels.
+            negative_control: Name of the negative control in tables.
         """
         raw = self.raw
         conditions = responses["condition"].values
@@ -217,31 +224,39 @@ class Comparison:
             **changes,
         )  # fmt: skip
 
-    # --- what statistics share ---
+    # --- what all statistics need ---
 
     @property
     def x(self) -> Float[np.ndarray, "stimuli units"]:
-        """The responses as an array."""
+        """The responses as an array (stimuli, units)."""
         return self.responses.values
 
     @cached_property
     def layouts(self) -> list[TapLayout]:
-        """Where the units of each tap are, tap after tap."""
+        """The place of each unit, tap after tap."""
         return tap_layouts(self.responses)
 
     @cached_property
     def half_masks(self) -> tuple[Bool[np.ndarray, " stimuli"], Bool[np.ndarray, " stimuli"]]:
-        """Which texts are even and which odd, counted from 0 within each condition; groups and pairs are not split."""
+        """Two masks: the even texts and the odd texts.
+
+        The texts of each condition are counted from 0, in order. Groups and pairs are not split.
+        """
         return self._alternating(np.arange(len(self.in_a)))
 
     def shuffled_labels(
         self, permutations: int, rng: np.random.Generator
     ) -> tuple[Bool[np.ndarray, "permutations stimuli"], Bool[np.ndarray, "permutations stimuli"]]:
-        """Return labellings in which the texts are dealt to the conditions anew, within what may be exchanged.
+        """Return random labellings of the texts.
+
+        Groups keep one label. With pairs, only the partners of a pair exchange their labels.
 
         Args:
-            permutations: How many labellings.
-            rng: Source of the randomness.
+            permutations: Number of labellings.
+            rng: Generator of the random draws.
+
+        Returns:
+            Two masks: the texts of condition A, and the texts of condition B, in each labelling.
         """
         if self.pairs is not None:
             return flipped_pairs(self.in_a, self.in_b, permutations, rng, self.pairs)
@@ -249,27 +264,27 @@ class Comparison:
 
     @cached_property
     def unit_coordinates(self) -> dict[Any, xr.DataArray]:
-        """What is known of each unit: tap, sheet, y, x and spacing_mm."""
+        """The coordinates of each unit: tap, sheet, y, x and spacing_mm."""
         return {name: c for name, c in self.responses.coords.items() if c.dims == ("unit",)}
 
     def test(
         self, in_a: Bool[np.ndarray, "*labellings stimuli"], in_b: Bool[np.ndarray, "*labellings stimuli"]
     ) -> tuple[Welch, Float[np.ndarray, "*labellings units"]]:
-        """Return Welch's test of each unit and its p, for these labels or many labellings.
+        """Return Welch's test of each unit and its p, for one labelling or for many.
 
-        The p is that of the means of groups where texts are grouped.
+        If texts are grouped, p tests the means of the groups.
 
         Args:
-            in_a: Which texts are in condition A; leading axes are alternative labellings.
-            in_b: Which are in condition B.
+            in_a: True for each text of condition A. Leading axes are alternative labellings.
+            in_b: True for each text of condition B.
         """
         return self._test(self.x, in_a, in_b)
 
     def test_mean(self, units: Int[np.ndarray, " chosen"]) -> tuple[Welch, Float[np.ndarray, " 1"]]:
-        """Return Welch's test of the mean response of some units, and its p; see `test`.
+        """Return Welch's test of the mean response of a set of units, and its p; see `test`.
 
         Args:
-            units: Their numbers.
+            units: Numbers of the units.
         """
         return self._test(self.x[:, units].mean(axis=1, keepdims=True), self.in_a, self.in_b)
 
@@ -292,7 +307,7 @@ class Comparison:
         return xr.DataArray(values, dims="unit", coords=self.unit_coordinates, name=name, attrs=attributes)
 
     def _part(self, mask: Bool[np.ndarray, " stimuli"], responses: xr.DataArray) -> Comparison:
-        """Return the comparison of some of the texts."""
+        """Return the comparison of a part of the texts."""
         return self._with(
             responses=responses.isel(stimulus=mask),
             _unadjusted=self._unadjusted.isel(stimulus=mask),
@@ -304,7 +319,13 @@ class Comparison:
         )
 
     def _alternating(self, order: Int[np.ndarray, " stimuli"]) -> tuple[np.ndarray, np.ndarray]:
-        """Return two halves of the texts: every other one of each condition, group or pair, counted in an order."""
+        """Return two masks that split the texts into halves.
+
+        In each condition, every second text is in the first half. With groups or pairs, every second group or pair is.
+
+        Args:
+            order: The order in which the texts are counted.
+        """
         back = np.argsort(order)
         if self.pairs is not None:
             _, first = np.unique(self.pairs[order], return_index=True)
@@ -315,16 +336,18 @@ class Comparison:
         return even[back], odd[back]
 
     def _check_halves(self) -> None:
-        """Refuse a condition with fewer than 3 texts, groups or pairs for each half."""
+        """Refuse a condition with fewer than 6 texts, groups or pairs: each half needs 3."""
         every = np.arange(len(self.in_a))
         kinds = {"stimuli": every, "independent pairs": self.pairs, "groups of stimuli": self.groups}
         for what, numbers in kinds.items():
             for condition, mask in ((self.contrast.a, self.in_a), (self.contrast.b, self.in_b)):
                 if numbers is not None and (n := len(np.unique(numbers[mask]))) < 2 * MIN_TEXTS:
-                    raise UserError(f"the condition {condition!r} has {n} {what}: halves need at least {2 * MIN_TEXTS}")
+                    raise UserError(
+                        f"the condition {condition!r} has {n} {what}: two halves need at least {2 * MIN_TEXTS}"
+                    )
 
     def _refitted(self, mask: Bool[np.ndarray, " stimuli"]) -> Comparison:
-        """Return the comparison of some of the texts, with the confounds fitted to these alone."""
+        """Return the comparison of a part of the texts, with the confounds fitted to this part alone."""
         raw = self.raw
         part = raw._part(mask, raw._unadjusted if raw.confounds else raw.responses)
         check_groups(part.in_a, part.in_b, part.groups)
@@ -332,7 +355,7 @@ class Comparison:
         return part.readout(self.fwhm_mm)
 
     def _with(self, **changes: Any) -> Comparison:
-        """Return a comparison that differs in some of its fields; what was derived from them is derived anew."""
+        """Return a copy with changed fields. Cached values are dropped, so that they are computed again."""
         other = object.__new__(Comparison)
         derived = {name for name, value in vars(Comparison).items() if isinstance(value, cached_property)}
         kept = {name: value for name, value in self.__dict__.items() if name not in derived}

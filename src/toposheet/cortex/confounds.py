@@ -1,4 +1,4 @@
-"""Responses less what confounds explain of them."""
+"""Removal of confounds from responses by linear regression."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from toposheet.stats import residuals
 from toposheet.stimuli.measures import text_length, word_frequency
 
 CONFOUNDS = ("length", "frequency", "tokens")
-TEXTS_A_CONFOUND = 20
+TEXTS_PER_CONFOUND = 20
 
 
 def without_confounds(
@@ -26,35 +26,44 @@ def without_confounds(
     in_b: Bool[np.ndarray, " stimuli"],
     parts: Sequence[Bool[np.ndarray, " stimuli"]],
 ) -> xr.DataArray:
-    """Return the responses to two conditions less what confounds explain of them by linear regression.
+    """Return the responses to two conditions, after a linear regression has removed the confounds.
 
-    What confounds and conditions explain alike is taken away with the confounds: where the two go together a contrast
-    is too small rather than too large, and where a confound nearly is the condition little is left of it. Parts of the
-    texts (the even and the odd ones) are fitted by themselves, so that neither knows of the other: fitted together,
-    their maps would be opposites. Deviations from the mean of a condition are scaled by
-    sqrt((n - 2) / (n - 2 - p)), p the parameters of all fits, so that t pays for them; where the confounds are balanced
-    over the conditions it is that of the regression. Labels shuffled afterwards are not fitted anew: with few texts a
-    confound their p is too small, so there must be 20.
+    The regression removes everything that the confounds can explain, also if the condition could explain it as well. So
+    if a confound differs between the conditions, the contrast gets smaller. If a confound is nearly the same as the
+    condition, little of the contrast remains.
+
+    Each part of the texts (the even and the odd texts) has its own regression, so that the parts stay independent. With
+    one regression for both parts, the maps of the two parts would be opposite to each other.
+
+    The regression uses up degrees of freedom. To account for this, deviations from the mean of a condition are
+    multiplied by sqrt((n - 2) / (n - 2 - p)), where n is the number of texts and p the number of parameters of all
+    regressions. If the confounds have the same distribution in both conditions, t is then the t of a multiple
+    regression.
+
+    When labels are shuffled later, the regressions are not repeated. With few texts per confound, the p from shuffled
+    labels is then too small. Therefore at least 20 texts per confound are required.
 
     Args:
-        responses: To the texts of two conditions and no others.
-        confounds: Any of `length` (letters of the text), `frequency` (mean Zipf frequency of its words, which needs the
-            package `wordfreq`), `tokens` (their number), or names of numeric columns of the stimuli.
-        in_a: Which texts are in the first condition.
-        in_b: Which are in the second.
-        parts: Which texts are fitted together; each text is in one part.
+        responses: Responses to the texts of the two conditions, without other texts.
+        confounds: Any of `length` (number of letters of the text), `frequency` (mean Zipf frequency of its words; needs
+            the package `wordfreq`), `tokens` (number of tokens), or names of numeric columns of the stimuli.
+        in_a: True for each text of the first condition.
+        in_b: True for each text of the second condition.
+        parts: Masks of the texts that share a regression. Each text is in exactly one part.
 
     Raises:
-        UserError: there is no such column, it is not numeric, or there are fewer than 20 texts a confound.
+        UserError: A column does not exist, a column is not numeric, or there are fewer than 20 texts per confound.
         NotFound: `wordfreq` is not installed.
     """
     if not confounds:
         return responses
     columns = np.stack([_confound(responses, name) for name in dict.fromkeys(confounds)], axis=1)
     n, k = columns.shape
-    if n < TEXTS_A_CONFOUND * k:
-        raise UserError(f"{k} confounds and {n} texts: take out one confound for {TEXTS_A_CONFOUND} texts at most")
-    offsets = [part[:, None].astype(float) for part in parts[:-1]]  # the regression has a constant of its own
+    if n < TEXTS_PER_CONFOUND * k:
+        raise UserError(
+            f"there are {k} confounds and {n} texts: use at most one confound per {TEXTS_PER_CONFOUND} texts"
+        )
+    offsets = [part[:, None].astype(float) for part in parts[:-1]]  # `residuals` adds a constant
     design = np.column_stack([*offsets, *(columns * part[:, None] for part in parts)])
     left = residuals(responses.values, design)
     for mask in (in_a, in_b):
@@ -64,6 +73,7 @@ def without_confounds(
 
 
 def _confound(responses: xr.DataArray, name: str) -> Float[np.ndarray, " stimuli"]:
+    """Return the values of a confound, one for each text."""
     if name in ("length", "frequency"):
         check_coordinates(responses, "text")
     if name == "length":
@@ -71,16 +81,18 @@ def _confound(responses: xr.DataArray, name: str) -> Float[np.ndarray, " stimuli
     if name == "frequency":
         frequency = word_frequency(responses["text"].values.tolist())
         if frequency is None:
-            raise NotFound("word frequencies need the package wordfreq: pip install 'toposheet[stimuli]'")
+            raise NotFound(
+                "word frequencies need the package wordfreq, which is not installed: pip install 'toposheet[stimuli]'"
+            )
         return frequency
     column: Any = "n_tokens" if name == "tokens" else name
     columns = [str(name) for name in stimuli_of(responses)]
     if column not in columns:
-        raise UserError(f"there is no confound {name!r}; there are: {', '.join([*CONFOUNDS, *columns])}")
+        raise UserError(f"there is no confound {name!r}; the confounds are: {', '.join([*CONFOUNDS, *columns])}")
     try:
         values = responses[column].values.astype(float)
     except ValueError:
         values = np.array([np.nan])
     if not np.isfinite(values).all():
-        raise UserError(f"the confound {name!r} has values that are no numbers: take another column")
+        raise UserError(f"the confound {name!r} has values that are not finite numbers: use a column of numbers")
     return values

@@ -1,4 +1,4 @@
-"""Which stimuli a contrast compares, and which of them are not independent of each other."""
+"""The design of a contrast: which stimuli are compared, and which of them are not independent."""
 
 from __future__ import annotations
 
@@ -17,11 +17,17 @@ SHARED_WORDS = "shared_words"
 
 
 def compared_responses(responses: xr.DataArray, contrast: Contrast) -> xr.DataArray:
-    """Return the responses to the stimuli that a contrast compares, its column being their `condition`.
+    """Return the responses to the stimuli of both conditions of a contrast.
+
+    The coordinate `condition` of the result names the condition of each stimulus.
+
+    Args:
+        responses: Responses from `respond`.
+        contrast: The contrast.
 
     Raises:
-        UserError: a column or condition does not exist (lists those there are), a condition has under 3 stimuli, or a
-            response is nan or infinite (names the tap and the first such stimulus).
+        UserError: A column or a condition does not exist (the message lists the existing ones), a condition has fewer
+            than 3 stimuli, or a response is nan or infinite (the message names the tap and the first such stimulus).
     """
     check_coordinates(responses, contrast.column, *(contrast.where or ())[:1])
     in_a, in_b = contrast.masks(stimuli_of(responses))
@@ -32,38 +38,40 @@ def compared_responses(responses: xr.DataArray, contrast: Contrast) -> xr.DataAr
 
 
 def stimuli_of(responses: xr.DataArray) -> pd.DataFrame:
-    """Return what responses say of their stimuli, as a table."""
+    """Return the columns of the stimuli of responses, as a table."""
     columns = {str(name): c.values for name, c in responses.coords.items() if c.dims == ("stimulus",)}
     return pd.DataFrame(columns, index=range(responses.sizes["stimulus"]))
 
 
 def check_finite(responses: xr.DataArray) -> None:
-    """Refuse responses that no statistic can be made of.
+    """Refuse responses that are nan or infinite.
 
     Raises:
-        UserError: a response is nan or infinite; names the tap and the first such stimulus. Or they name no taps.
+        UserError: A response is nan or infinite (the message names the tap and the first such stimulus), or the
+            responses have no coordinate `tap`.
     """
     check_coordinates(responses, "tap")
     finite = np.isfinite(responses.transpose("stimulus", "unit").values)
     if not finite.all():
         stimulus, unit = (int(axis[0]) for axis in np.nonzero(~finite))
         raise UserError(
-            f"the response of {responses['tap'].values[unit]} to stimulus {stimulus} is not finite (nan or inf): leave "
-            "such stimuli out"
+            f"the response of {responses['tap'].values[unit]} to stimulus {stimulus} is not finite (nan or inf): "
+            "remove such stimuli"
         )
 
 
 def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.ndarray, " stimuli"] | None:
-    """Return which stimuli belong together: equal numbers for equal values of a column.
+    """Return a number for each stimulus; stimuli with equal values in a column get equal numbers.
 
-    A stimulus without a value belongs to no other.
+    A stimulus without a value gets a number that no other stimulus has.
 
     Args:
-        responses: From `respond`.
-        column: The name of a stimulus coordinate. `shared_words` may be missing: then all stimuli are independent.
+        responses: Responses from `respond`.
+        column: Name of a column of the stimuli. If `shared_words` does not exist, all stimuli are independent (None is
+            returned).
 
     Raises:
-        UserError: there is no such column.
+        UserError: The column does not exist.
     """
     if column is None:
         return None
@@ -79,7 +87,9 @@ def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.nda
     distinct = [
         (f"{'nan' if missing[n] else ''} alone {n}", True) if alone[n] else (str(value), False)
         for n, value in enumerate(values.tolist())
-    ]  # numbered by name, which decides the draws: those without a name stand where an empty name would
+    ]
+    # Numbers follow the order of the sorted names, because this order decides the random draws. An empty value sorts
+    # like an empty name, a missing value like the name 'nan'.
     numbers = {value: number for number, value in enumerate(sorted(set(distinct)))}
     return np.array([numbers[value] for value in distinct])
 
@@ -87,10 +97,15 @@ def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.nda
 def check_pairs(
     pairs: Int[np.ndarray, " stimuli"] | None, in_a: Bool[np.ndarray, " stimuli"], in_b: Bool[np.ndarray, " stimuli"]
 ) -> None:
-    """Refuse pairs that are none.
+    """Refuse pairs that do not have one stimulus of each condition.
+
+    Args:
+        pairs: A number for each stimulus. The two partners of a pair have the same number. None: there are no pairs.
+        in_a: True for each stimulus of condition A.
+        in_b: True for each stimulus of condition B.
 
     Raises:
-        UserError: a pair has not one stimulus of each condition.
+        UserError: A pair does not have exactly one stimulus of each condition.
     """
     if pairs is None:
         return
@@ -98,18 +113,22 @@ def check_pairs(
     if (n_a != 1).any() or (n_b != 1).any():
         wrong = int(((n_a != 1) | (n_b != 1)).sum())
         raise UserError(
-            f"{wrong} of {len(n_a)} pairs have not one stimulus of each condition: give both partners the same value"
+            f"{wrong} of {len(n_a)} pairs do not have one stimulus of each condition: give the two partners of a pair, "
+            "and no other stimulus, the same value"
         )
 
 
 def linked_pairs(
     pairs: Int[np.ndarray, " stimuli"] | None, groups: Int[np.ndarray, " stimuli"] | None
 ) -> Int[np.ndarray, " stimuli"] | None:
-    """Return which stimuli can only change conditions, and halves, together: pairs that share a group are joined.
+    """Return a number for each stimulus. Pairs that share a group get the same number.
+
+    Stimuli with the same number exchange their labels together, and are in the same half of the texts.
 
     Args:
-        pairs: Equal numbers for the partners of a pair; None: there are no pairs.
-        groups: Equal numbers for stimuli that are not independent of each other.
+        pairs: A number for each stimulus. The two partners of a pair have the same number. None: there are no pairs.
+        groups: A number for each stimulus. Stimuli of one group, which are not independent of each other, have the same
+            number. None: there are no groups.
     """
     if pairs is None or groups is None:
         return pairs

@@ -1,4 +1,4 @@
-"""The maps of a comparison: as they are, with the labels shuffled, and with the units at other places."""
+"""The maps of a comparison: the observed maps, and the maps of draws with shuffled labels or shuffled places."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from toposheet.cortex.layout import cells_of
 from toposheet.stats import MeanAndVariance, SheetReadout, halves, q_values, shuffled_within, welch, welch_t
 from toposheet.stats.contrast import centred, group_sums, p_of_sums
 
-DRAWS_AT_ONCE = 50  # memory: four arrays (draws, units) and what making them takes
+DRAWS_AT_ONCE = 50  # limits memory: four arrays (draws, units), and working memory
 
 
 @dataclass(frozen=True)
 class UnitMaps:
-    """What a comparison looks like over all units, or over (draws, units) of a null.
+    """The values of each unit that map statistics need: for one comparison, or for a stack of null draws.
 
     Args:
         t: Welch's t.
         q: False discovery rate over all units of all taps.
-        even: Welch's t of the even items of each condition.
-        odd: That of the odd items; nan where a condition has fewer than 4 items, so that halves have no variance.
+        even: Welch's t of the even texts of each condition.
+        odd: Welch's t of the odd texts of each condition. even and odd are nan if a condition has fewer than 4 texts,
+            because a half then has no variance.
     """
 
     t: Float[np.ndarray, "*draws units"]
@@ -38,12 +39,13 @@ def unit_maps(
     in_a: Bool[np.ndarray, "*draws stimuli"] | None = None,
     in_b: Bool[np.ndarray, "*draws stimuli"] | None = None,
 ) -> UnitMaps:
-    """Return the maps of a comparison.
+    """Return the maps of a comparison, with its labels or with other labels.
 
     Args:
         comparison: The comparison.
-        in_a: Which stimuli are in condition A, if not those that are; leading axes are alternative labellings.
-        in_b: Which are in condition B.
+        in_a: True for each text of condition A; leading axes are alternative labellings. None: the labels of the
+            comparison.
+        in_b: True for each text of condition B. None: the labels of the comparison.
     """
     if in_a is None or in_b is None:
         in_a, in_b = comparison.in_a, comparison.in_b
@@ -51,19 +53,19 @@ def unit_maps(
     else:
         welch, p = comparison.test(in_a, in_b)
         t, q = welch.t, q_values(p)
-    # Labels that change places within pairs leave the halves as they are.
+    # With pairs, labels are exchanged within pairs, and no pair is split, so the halves stay the same.
     parts = halves(in_a, in_b, comparison.groups) if comparison.pairs is None else comparison.half_masks
-    even, odd = (_half(comparison.x, in_a & half, in_b & half) for half in parts)
+    even, odd = (_t_or_nan(comparison.x, in_a & half, in_b & half) for half in parts)
     return UnitMaps(t, q, even, odd)
 
 
 def label_draws(comparison: Comparison, permutations: int, rng: np.random.Generator) -> Iterator[UnitMaps]:
-    """Yield the maps under shuffled labels, some draws at a time.
+    """Yield the maps under shuffled labels, in chunks of draws.
 
     Args:
-        comparison: Raw or with readout.
-        permutations: How many draws.
-        rng: Source of the randomness.
+        comparison: The comparison, raw or with readout.
+        permutations: Number of draws.
+        rng: Generator of the random draws.
     """
     labels_a, labels_b = comparison.shuffled_labels(permutations, rng)
     for start in range(0, permutations, DRAWS_AT_ONCE):
@@ -72,12 +74,14 @@ def label_draws(comparison: Comparison, permutations: int, rng: np.random.Genera
 
 
 def place_draws(comparison: Comparison, permutations: int, rng: np.random.Generator) -> Iterator[UnitMaps]:
-    """Yield the maps with the units moved to other places of their tap before the readout, some draws at a time.
+    """Yield the maps with the units of each tap at shuffled places, in chunks of draws.
+
+    Units change places before the readout.
 
     Args:
-        comparison: Raw or with readout.
-        permutations: How many draws.
-        rng: Source of the randomness.
+        comparison: The comparison, raw or with readout.
+        permutations: Number of draws.
+        rng: Generator of the random draws.
     """
     taps = np.unique(comparison.responses["tap"].values, return_inverse=True)[1]
     orders = shuffled_within(taps, permutations, rng)
@@ -87,12 +91,15 @@ def place_draws(comparison: Comparison, permutations: int, rng: np.random.Genera
         for chunk in chunks:
             yield UnitMaps(in_place.t[chunk], in_place.q[chunk], in_place.even[chunk], in_place.odd[chunk])
     else:
-        yield from _sampled_anew(comparison, chunks)
+        yield from _shuffled_then_sampled(comparison, chunks)
 
 
-def _sampled_anew(comparison: Comparison, chunks: Iterator[Int[np.ndarray, "draws units"]]) -> Iterator[UnitMaps]:
-    # What a readout of responses does to their means it does to the means' map; variances need every response, but
-    # only its distance from the mean of its part: half of a condition, so that halves cost nothing extra.
+def _shuffled_then_sampled(
+    comparison: Comparison, chunks: Iterator[Int[np.ndarray, "draws units"]]
+) -> Iterator[UnitMaps]:
+    # The readout is linear, so the mean of sampled responses is the sampled mean. Variances need every response, but
+    # only its deviation from the mean of its part. A part is half of a condition: the maps of the halves need no
+    # further sampling, and the map of the whole condition comes from the moments of its two halves.
     responses, groups = comparison.raw.responses, comparison.groups
     in_a, in_b = comparison.in_a, comparison.in_b
     parts = [condition & half for condition in (in_a, in_b) for half in comparison.half_masks]
@@ -132,11 +139,12 @@ def _sampled_anew(comparison: Comparison, chunks: Iterator[Int[np.ndarray, "draw
             yield UnitMaps(whole.t, q, welch(a_even, b_even).t, welch(a_odd, b_odd).t)
 
 
-def _half(
+def _t_or_nan(
     x: Float[np.ndarray, "stimuli units"],
     in_a: Bool[np.ndarray, "*draws stimuli"],
     in_b: Bool[np.ndarray, "*draws stimuli"],
 ) -> Float[np.ndarray, "*draws units"]:
+    """Return Welch's t; nan if a condition has fewer than 2 stimuli."""
     if min(in_a.sum(axis=-1).min(), in_b.sum(axis=-1).min()) < 2:
         return np.full((*in_a.shape[:-1], x.shape[1]), np.nan)
     return welch_t(x, in_a, in_b).t

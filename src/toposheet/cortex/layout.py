@@ -1,4 +1,4 @@
-"""Where the units of each tap are: among all units, and on a grid."""
+"""The layout of each tap: the numbers of its units, and their cells on a grid."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from toposheet.sheet import lay_out
 from toposheet.stats import shuffled_within
 
 ALL_TAPS = "*"
-"""What tables call the mean over all taps, or the units of all taps together."""
+"""The name in tables for the mean over all taps, or for the units of all taps together."""
 
 
 @dataclass(frozen=True, eq=False)
 class TapLayout:
-    """Where the units of one tap are. Cells of the sheet that other taps have are holes of its maps.
+    """The units of one tap and their cells. In a map of this tap, the cells of other taps on the same sheet are holes.
 
     Args:
-        name: Of the tap.
-        sheet: Of its sheet.
-        units: Which of all units are its own.
-        cells: Row and column of each, on the smallest grid that holds them.
-        shape: Height and width of that grid.
-        spacing_mm: Distance between adjacent cells.
+        name: Name of the tap.
+        sheet: Name of its sheet.
+        units: Numbers of the tap's units among all units.
+        cells: Row and column of each unit, on the smallest grid that holds all units of the tap.
+        shape: Height and width of this grid, in cells.
+        spacing_mm: Distance between adjacent cells, in mm.
     """
 
     name: str
@@ -36,21 +36,41 @@ class TapLayout:
     spacing_mm: float
 
     def map(self, values: np.ndarray) -> np.ndarray:
-        """Return values (..., all units) of this tap as maps (..., y, x); values that are not floats as floats."""
+        """Return values (..., all units) as maps of this tap (..., y, x). The maps have floating-point numbers.
+
+        Args:
+            values: Values of all units of all taps; the last axis is the units.
+        """
         tap_values = values[..., self.units]
         return lay_out(tap_values if tap_values.dtype.kind == "f" else tap_values.astype(float), self.cells, self.shape)
 
     def shuffled(self, permutations: int, rng: np.random.Generator) -> np.ndarray:
-        """Return orders (permutations, units of the tap) in which the units change places: draws of the place-null."""
+        """Return random orders of the units of the tap: draws of the place-null.
+
+        Args:
+            permutations: Number of orders.
+            rng: Generator of the random draws.
+
+        Returns:
+            For each order and each place, the number of the unit that sits there (permutations, units of the tap).
+        """
         return shuffled_within(np.zeros(len(self.units), dtype=np.int64), permutations, rng)
 
     def at_units(self, grid: np.ndarray) -> np.ndarray:
-        """Return the values (..., units of the tap) of maps (..., y, x)."""
+        """Return the values of maps (..., y, x) at the units of the tap: (..., units of the tap).
+
+        Args:
+            grid: One map or a stack of maps.
+        """
         return grid[..., self.cells[:, 0], self.cells[:, 1]]
 
 
 def tap_layouts(values: xr.DataArray | xr.Dataset) -> list[TapLayout]:
-    """Return where the units of each tap are, tap after tap, of responses, of values over units or of a mask."""
+    """Return the layout of each tap, tap after tap.
+
+    Args:
+        values: Any array over `unit` with its coordinates: responses, a statistic of each unit, or a localizer.
+    """
     check_coordinates(values, "tap", "sheet", "spacing_mm")
     names, taps = values["tap"].values, []
     for name in dict.fromkeys(names.tolist()):
@@ -62,7 +82,7 @@ def tap_layouts(values: xr.DataArray | xr.Dataset) -> list[TapLayout]:
 
 
 def cells_of(values: xr.DataArray | xr.Dataset) -> tuple[np.ndarray, tuple[int, int]]:
-    """Return the cells of units on the smallest grid that holds them all, and the shape of that grid."""
+    """Return the cells of units on the smallest grid that holds all of them, and the shape of this grid."""
     check_coordinates(values, "y", "x")
     cells = np.stack([values["y"].values, values["x"].values], axis=1)
     cells = cells - cells.min(axis=0)
@@ -71,14 +91,18 @@ def cells_of(values: xr.DataArray | xr.Dataset) -> tuple[np.ndarray, tuple[int, 
 
 
 def check_coordinates(values: xr.DataArray | xr.Dataset, *names: str) -> None:
-    """Refuse an array that does not say of its stimuli or units what is needed.
+    """Refuse an array that lacks a coordinate.
+
+    Args:
+        values: The array.
+        names: Names of the coordinates that it must have.
 
     Raises:
-        UserError: a coordinate is missing; lists those there are.
+        UserError: A coordinate is missing. The message lists the existing ones.
     """
     if missing := [name for name in names if name not in values.coords]:
         listed = ", ".join(map(str, values.coords)) or "none"
         raise UserError(
-            f"the responses have no coordinate {missing[0]!r}; they have: {listed} (respond gives those of units and "
-            "the columns of the stimuli)"
+            f"the responses have no coordinate {missing[0]!r}; they have: {listed} (respond makes responses with the "
+            "coordinates of the units and the columns of the stimuli)"
         )

@@ -1,4 +1,4 @@
-"""Functional localizers: the units that prefer one condition, found with some stimuli to be measured with others."""
+"""Functional localizers: select the units that prefer one condition, with some texts; measure them with other texts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOCALIZER = "localizer.nc"
 CROSS_VALIDATED = Table(
     "cross_validated.csv",
     {"tap": "text", "n_selected": "count", "fraction": "number", "t": "number", "p": "number", "d": "number"},
-    "the effect, in texts that did not select, of the units that others selected in one tap",
+    "the effect of the selected units of one tap, in texts that were not used to select them",
 )
 
 
@@ -32,26 +32,27 @@ def localize(
 ) -> xr.Dataset:
     """Return the units that respond more to the first condition of a comparison than to the second.
 
-    Of sentences against non-words that is the language network.
-
-    As in humans (Fedorenko et al. 2010, doi:10.1152/jn.00032.2010) and models (AlKhamissi et al. 2025,
+    If the comparison is sentences against non-words, these units are the language network. The method is that of human
+    studies (Fedorenko et al. 2010, doi:10.1152/jn.00032.2010) and of studies of models (AlKhamissi et al. 2025,
     arXiv:2411.02280).
 
     Args:
-        comparison: The comparison; the units prefer its first condition.
-        percent: The most selective units of all taps, this many of a hundred (fewer where fewer have t > 0); none:
-            all with t > 0 and a false discovery rate over all taps under `q`.
-        q: Bound of the false discovery rate.
-        items: `"all"`, or the `"odd"` or `"even"` items of each condition (the first is 0, even).
-        model: Fingerprint of the model, stored with the mask.
+        comparison: The comparison. Selected units prefer its first condition.
+        percent: Select this percentage of all units of all taps: those with the largest t. Units with t <= 0 are never
+            selected, so fewer units may be selected. None: select all units with t > 0 and a false discovery rate below
+            `q`.
+        q: Bound of the false discovery rate over all taps. It is not used if `percent` is given.
+        items: Which texts select. `"all"`: all texts. `"odd"` or `"even"`: every second text of each condition, counted
+            from 0 (the first text is even).
+        model: Fingerprint of the model, which is stored with the mask.
 
     Returns:
-        Over `unit`: `mask`, and `t`, `q`, `d` of the contrast in the items used; attributes `contrast`, `rule`,
-        `items`, `model`.
+        A dataset over `unit`: `mask` (True for selected units), and `t`, `q` and `d` of the contrast in the texts used.
+        Its attributes are `contrast`, `rule`, `items` and `model`.
 
     Raises:
-        UserError: a condition is too small to be halved, or a setting is out of range (so few percent that they are no
-            unit, too).
+        UserError: A condition has too few texts to be halved, or a setting is out of range; also if `percent` is so
+            small that it selects no unit.
     """
     if items not in ("all", "odd", "even"):
         raise UserError(f"items is {items!r}: it must be 'all', 'odd' or 'even'")
@@ -60,15 +61,15 @@ def localize(
     t = comparison.t.values
     if percent is None:
         if not 0 < q <= 1:
-            raise UserError(f"q is {q}: it must lie between 0 and 1")
+            raise UserError(f"q is {q}: it must be larger than 0 and at most 1")
         mask, rule = (comparison.q.values < q) & (t > 0), f"t > 0 and q < {q:g} over all taps"
     else:
         if not 0 < percent <= 100:
-            raise UserError(f"percent is {percent}: it must lie between 0 and 100")
+            raise UserError(f"percent is {percent}: it must be larger than 0 and at most 100")
         n_selected = round(percent / 100 * len(t))
         if n_selected < 1:
             raise UserError(
-                f"percent is {percent:g}: of {len(t):,} units that is none; one unit is {100 / len(t):.2g} %"
+                f"percent is {percent:g}: this selects none of {len(t):,} units; one unit is {100 / len(t):.2g} percent"
             )
         mask, rule = np.zeros(len(t), dtype=bool), f"the {percent:g} % of all units with the largest t"
         mask[np.argsort(-np.nan_to_num(t, nan=-np.inf), kind="stable")[:n_selected]] = True
@@ -80,23 +81,24 @@ def localize(
 
 
 def cross_validated(comparison: Comparison, *, percent: float | None = None, q: float = SIGNIFICANT) -> pd.DataFrame:
-    """Return whether what a localizer finds holds in other items: odd ones select, even ones measure.
+    """Return the effect of localized units in other texts: odd texts select the units, even texts measure the effect.
 
-    Selecting and measuring with the same items would show an effect in noise (Kriegeskorte et al. 2009,
+    If the same texts selected and measured, noise alone would show an effect (Kriegeskorte et al. 2009,
     doi:10.1038/nn.2303).
 
     Args:
-        comparison: The comparison; the units prefer its first condition.
-        percent: See `localize`.
-        q: See `localize`.
+        comparison: The comparison. Selected units prefer its first condition.
+        percent: How units are selected, see `localize`.
+        q: How units are selected, see `localize`.
 
     Returns:
-        One row for each tap and one for all together (tap `*`): `tap, n_selected, fraction, t, p, d` — Welch's t, its
-        p (one-sided, `a` larger) and Cohen's d of the mean response of the selected units to the even items; nan where
-        none is selected, or those that are respond alike to all of these.
+        A row for each tap, and a row `*` for the units of all taps together, with the columns `tap, n_selected,
+        fraction, t, p, d`. t is Welch's t, p its one-sided p (the first condition is larger) and d Cohen's d, of the
+        mean response of the selected units to the even texts. They are nan if no unit is selected, or if the mean
+        response is the same for all even texts.
 
     Raises:
-        UserError: a condition has fewer than 6 stimuli, of which 3 select.
+        UserError: A condition has fewer than 6 texts: 3 to select and 3 to measure.
     """
     even, odd = comparison.even_and_odd()
     selected = localize(odd, percent=percent, q=q)["mask"].values
@@ -114,21 +116,26 @@ def cross_validated(comparison: Comparison, *, percent: float | None = None, q: 
 
 
 def save_localizer(localizer: xr.Dataset, path: Path) -> None:
-    """Write a localizer to a NetCDF file."""
+    """Write a localizer to a NetCDF file.
+
+    Args:
+        localizer: The localizer, from `localize`.
+        path: The file.
+    """
     stored = localizer.assign(mask=localizer["mask"].astype("int8"))
     write_file(path, bytes(stored.to_netcdf(engine="h5netcdf")))
 
 
 def load_localizer(path: str | Path, model: str | None = None) -> xr.Dataset:
-    """Return a localizer that `toposheet localize` left.
+    """Return a localizer from a file that `toposheet localize` wrote.
 
     Args:
-        path: The file, or the folder it is in.
-        model: Fingerprint of the model it is to be used on.
+        path: The file, or the folder of the file.
+        model: Fingerprint of the model on which the localizer will be used. None: the model is not checked.
 
     Raises:
-        NotFound: there is no such file.
-        UserError: it is none, or it was made of another model.
+        NotFound: The file does not exist.
+        UserError: The file is not a localizer, or it was made with another model.
     """
     file = Path(path) / LOCALIZER if Path(path).is_dir() else Path(path)
     if not file.is_file():
@@ -136,13 +143,17 @@ def load_localizer(path: str | Path, model: str | None = None) -> xr.Dataset:
     try:
         localizer = read_maps(file)
     except UserError as error:
-        raise UserError(f"{file.name} is no localizer: {error}") from None
+        raise UserError(f"{file.name} is not a localizer: {error}") from None
     names = {*localizer.variables, *localizer.attrs}
     if missing := [name for name in ("mask", "tap", "sheet", "y", "x", "model") if name not in names]:
         raise UserError(
-            f"{file} is no localizer: it has no {', '.join(missing)}; toposheet localize MODEL --out DIR makes one"
+            f"{file} is not a localizer: it has no {', '.join(missing)}; make one with "
+            "toposheet localize MODEL --out DIR"
         )
     localizer = localizer.assign(mask=localizer["mask"].astype(bool))
     if model is not None and localizer.attrs["model"] != model:
-        raise UserError(f"{file} was made of another model ({localizer.attrs['model'][:12]}, this is {model[:12]})")
+        raise UserError(
+            f"{file} was made with another model ({localizer.attrs['model'][:12]}, but this model is {model[:12]}): "
+            "make a localizer of this model"
+        )
     return localizer

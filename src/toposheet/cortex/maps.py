@@ -1,4 +1,4 @@
-"""The maps of comparisons as one dataset, which a file can hold."""
+"""The maps of comparisons as one dataset, ready to be written to a file."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def comparison_maps(
     """Return t, q and d of a comparison over (contrast, negative_control, fwhm_mm, sheet, y, x).
 
     Args:
-        comparison: The comparison; contrast and negative control have one entry.
-        shapes: Height and width of each sheet (`{name: sheet.shape}`); smaller sheets are padded with nan.
-        fwhm_mm: Readouts in millimetres; 0 is raw.
+        comparison: The comparison. It is the only entry of the dimensions contrast and negative_control.
+        shapes: Height and width of each sheet: {name: sheet.shape}. Smaller sheets are padded with nan.
+        fwhm_mm: Widths of the readouts, in mm; 0 is raw.
     """
     seen = [comparison.readout(fwhm) for fwhm in fwhm_mm]
     names = {"contrast": [comparison.name], "negative_control": [comparison.negative_control]}
@@ -33,11 +33,11 @@ def comparison_maps(
 
 
 def joined_maps(maps: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Return the maps of comparisons of one subject as one dataset, in the order in which they come.
+    """Return the maps of several comparisons of one subject as one dataset, in the order of the comparisons.
 
     Args:
-        maps: From `comparison_maps`, with the same sheets and readouts. A negative control that a contrast lacks is
-            nan.
+        maps: Datasets from `comparison_maps`, with the same sheets and readouts. If a contrast lacks a negative
+            control, its values are nan.
     """
     first = maps[0]
     contrasts, negative_controls = (
@@ -55,19 +55,20 @@ def joined_maps(maps: Sequence[xr.Dataset]) -> xr.Dataset:
 
 
 def maps_of_models(maps: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
-    """Return the maps of models as one dataset, with the dimension `model` in front; None where there are no maps.
+    """Return the maps of several models as one dataset with the dimension `model`; None if no model has maps.
 
     Args:
-        maps: From `joined_maps`, for each model. A sheet that a model lacks is nan.
+        maps: For each model, a dataset from `joined_maps`. If a model lacks a sheet, its values are nan.
     """
     if not any(maps.values()):
         return None
     every = list(maps.values())
     orders = {dim: _in_order(every, dim) for dim in ("contrast", "negative_control", "sheet")}
     names = xr.DataArray(list(maps), dims="model", name="model")
-    return xr.concat(every, dim=names, join="outer").sel(orders)  # an outer join sorts layer 10 before layer 2
+    # An outer join sorts labels by letters, with layer 10 before layer 2. `sel` restores the order.
+    return xr.concat(every, dim=names, join="outer").sel(orders)
 
 
 def _in_order(datasets: list[xr.Dataset], dim: str) -> list[str]:
-    """Return the labels of a dimension, in the order in which they first come."""
+    """Return the labels of a dimension in all datasets, in the order of their first appearance."""
     return list(dict.fromkeys(label for dataset in datasets for label in dataset[dim].values.tolist()))

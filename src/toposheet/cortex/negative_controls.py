@@ -1,4 +1,4 @@
-"""Comparisons that should show nothing new: the texts of a contrast, split by what is not of interest."""
+"""Negative controls of a contrast: comparisons of the same texts by labels that are not of interest."""
 
 from __future__ import annotations
 
@@ -21,25 +21,29 @@ NEGATIVE_CONTROLS = {
 
 
 def negative_controls(comparison: Comparison, *, seed: int = 0) -> dict[str, Comparison]:
-    """Return the texts of a comparison with other labels: what splits that are not of interest give.
+    """Return comparisons of the same texts by other labels, in which no map is expected.
 
-    `random-labels`: dealt out at random. `word-frequency`: the texts of each condition whose words are more frequent
-    than its median against the others (mean Zipf frequency, `wordfreq`; left out where that is not installed).
-    `length`: the same for the number of letters. Splits are within conditions, whose means are taken out, so the
-    contrast itself is in neither. Texts of a group stay together.
+    - `random-labels`: the labels are shuffled.
+    - `word-frequency`: in each condition, the texts with more frequent words than the median text against the other
+      texts (mean Zipf frequency; needs the package `wordfreq`, and is left out without it).
+    - `length`: in each condition, the texts with more letters than the median text against the other texts.
+
+    For `word-frequency` and `length`, the mean response of each condition is first subtracted. Thus the effect of the
+    contrast is not in these controls. Texts of a group stay together.
 
     Args:
         comparison: The comparison.
-        seed: Of random labels, and of the order of texts that are equal.
+        seed: Seed of the random labels, and of the order of texts with equal values.
 
     Returns:
-        A comparison for each control. It has the name of the comparison, and `negative_control` says which control it
-        is. Controls with fewer than 3 texts (or groups of texts) on a side, and lengths or frequencies that are all
-        equal, are left out.
+        A comparison for each control: {name of the control: comparison}. The comparison keeps its name, and its
+        attribute `negative_control` names the control. A control is left out if one side has fewer than 3 texts or
+        groups, or if all texts have the same length or frequency.
     """
     raw = comparison.raw
     responses, in_a, in_b, groups = raw.responses, raw.in_a, raw.in_b, raw.groups
-    rng = np.random.default_rng([seed, zlib.crc32(RANDOM_LABELS.encode())])  # no draw of a label-null of this seed
+    # The name is part of the seed, so that the random labels differ from every draw of a label-null with this seed.
+    rng = np.random.default_rng([seed, zlib.crc32(RANDOM_LABELS.encode())])
     new_a, _ = shuffled_labels(in_a, in_b, 1, rng, groups)
     labels = {RANDOM_LABELS: _labels(new_a[0], NEGATIVE_CONTROLS[RANDOM_LABELS])}
     splits = {RANDOM_LABELS: responses}
@@ -52,7 +56,7 @@ def negative_controls(comparison: Comparison, *, seed: int = 0) -> dict[str, Com
             if values is not None and np.ptp(values) > 1e-9:
                 above = _above_median(values, in_a, groups, rng) | _above_median(values, in_b, groups, rng)
                 labels[name], splits[name] = _labels(above, NEGATIVE_CONTROLS[name]), centred
-    first = np.arange(len(in_a)) if groups is None else np.unique(groups, return_index=True)[1]  # groups count as one
+    first = np.arange(len(in_a)) if groups is None else np.unique(groups, return_index=True)[1]  # one text per group
     relabelled = {}
     for name, data in splits.items():
         sides = NEGATIVE_CONTROLS[name]
@@ -63,7 +67,7 @@ def negative_controls(comparison: Comparison, *, seed: int = 0) -> dict[str, Com
 
 
 def left_out() -> str:
-    """Return, in words, which negative control cannot be made here and why; nothing where all can."""
+    """Return a sentence that says which negative control cannot be made here, and why; empty if all can be made."""
     if word_frequency(["a"]) is not None:
         return ""
     return f"the control {FREQUENCY} is left out: it needs the package wordfreq (pip install 'toposheet[stimuli]')"
@@ -79,7 +83,10 @@ def _above_median(
     groups: Int[np.ndarray, " stimuli"] | None,
     rng: np.random.Generator,
 ) -> Bool[np.ndarray, " stimuli"]:
-    """Return which members are in the upper half of their condition; equal ones are split at random, groups are not."""
+    """Return which texts of a condition are in the upper half of it, by the mean value of their group.
+
+    Groups with equal values are split at random. The texts of a group stay together.
+    """
     group = np.arange(len(values)) if groups is None else groups
     shuffled = rng.permutation(np.unique(group[members]))
     means = np.array([values[members & (group == one)].mean() for one in shuffled])

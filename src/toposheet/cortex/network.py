@@ -1,4 +1,4 @@
-"""The language network of a model: found with a localizer, measured with other texts."""
+"""The language network of a model: localized with some texts, measured with other texts."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from toposheet.settings import MIN_SIZE
 
 @dataclass(frozen=True, eq=False)
 class LanguageNetwork:
-    """The language network of a model.
+    """The language network of a model, and how it responds.
 
     Args:
-        localized: From `cross_validated`: what one half of the localizer's texts finds, in the other half.
-        clusters: From `grow_clusters`: the number of the cluster of each unit, 0 for none.
-        profiles: From `profiles`: how each cluster responds to the conditions of the other texts.
-        criteria: From `criteria`: TopoLM's three criteria, each with its test.
+        localized: From `cross_validated`: units selected with one half of the localizer's texts, measured with the
+            other half.
+        clusters: From `grow_clusters`: the number of the cluster of each unit; 0 means that the unit is in no cluster.
+        profiles: From `profiles`: the response of each cluster to each condition of the other texts.
+        criteria: From `criteria`: TopoLM's three criteria of a language network, with their tests.
     """
 
     localized: pd.DataFrame
@@ -48,18 +49,20 @@ def language_network(
     min_size: int = MIN_SIZE,
     contiguity: str = "queen",
 ) -> LanguageNetwork:
-    """Return the language network of a model and how it responds.
+    """Return the language network of a model, and how it responds.
 
     Args:
-        comparison: Of the localizer's texts: sentences against non-words.
-        measured: Responses to other texts, conditions S, W, J and N.
-        permutations: Draws of each null.
-        seed: Of the draws.
-        min_size: Units of the smallest cluster that counts.
-        contiguity: Neighbours in a cluster share an edge or a corner (`"queen"`), or an edge (`"rook"`).
+        comparison: The comparison of the localizer's texts: sentences against non-words.
+        measured: Responses to other texts, with the conditions S (sentences), W (word lists), J (Jabberwocky) and N
+            (non-word lists).
+        permutations: Number of draws of each null.
+        seed: Seed of the draws.
+        min_size: Number of units of the smallest cluster that counts.
+        contiguity: Which cells are neighbours in a cluster. `"queen"`: cells that share an edge or a corner. `"rook"`:
+            cells that share an edge.
 
     Raises:
-        UserError: a condition is missing or too small, or both are not responses of one model.
+        UserError: A condition is missing or has too few texts, or the responses belong to different units.
     """
     localized = cross_validated(comparison)
     clusters = grow_clusters(comparison, min_size=min_size, contiguity=contiguity)

@@ -1,4 +1,4 @@
-"""How strongly groups of units respond to each condition, and whether that looks like the human language network."""
+"""Response profiles of clusters over conditions, and TopoLM's criteria of a language network."""
 
 from __future__ import annotations
 
@@ -32,27 +32,28 @@ CRITERIA = Table(
     "a test of one of TopoLM's three criteria",
 )  # fmt: skip
 CONDITIONS = ("S", "W", "J", "N")
-BRAIN = (("S", "W"), ("S", "J"), ("W", "N"), ("J", "N"))  # each larger than the other in the human language network
+BRAIN = (("S", "W"), ("S", "J"), ("W", "N"), ("J", "N"))  # in the human language network, the first response is larger
 
 
 def profiles(
     responses: xr.DataArray, clusters: xr.DataArray, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> pd.DataFrame:
-    """Return the mean absolute response of each cluster, and of the whole network, to every condition.
+    """Return the mean absolute response of each cluster, and of the whole network, to each condition.
 
-    As in TopoLM (arXiv:2410.11516, after Fedorenko et al. 2011, doi:10.1073/pnas.1112937108): the response of a group
-    of units to a text is the mean of their absolute activations.
+    The response of a group of units to a text is the mean of the absolute activations of the units, as in TopoLM
+    (arXiv:2410.11516, after Fedorenko et al. 2011, doi:10.1073/pnas.1112937108).
 
     Args:
-        responses: From `respond`, of other stimuli than those that made the clusters.
-        clusters: Over the same units, the number of each one's cluster, 0 for none (`grow_clusters`).
-        resamples: Bootstrap resamples of the texts, from which intervals are taken.
-        seed: Of the resamples.
+        responses: Responses from `respond`, to other texts than those that made the clusters.
+        clusters: The number of the cluster of each unit, over `unit`; 0 means that the unit is in no cluster
+            (`grow_clusters`).
+        resamples: Number of bootstrap resamples of the texts, for the confidence intervals.
+        seed: Seed of the resamples.
 
     Returns:
-        A row for each group and condition: `cluster` (a number, or `network`: all of them together), `tap` (`*` for
-        the network), `n_units, condition, n_texts, response, sd` (over texts), `low, high` (95 % percentile
-        interval over texts).
+        A row for each group of units and each condition. `cluster` is the number of the cluster, or `network` for the
+        units of all clusters together; `tap` is `*` for the network. The other columns are `n_units, condition,
+        n_texts, response, sd` (standard deviation over texts) and `low, high` (95 % percentile interval over texts).
     """
     rng = np.random.default_rng(seed)
     rows, groups = [], _groups(responses, clusters)
@@ -80,12 +81,13 @@ def profiles(
 
 
 def responds_more(profile: pd.DataFrame, larger: str, smaller: str) -> float:
-    """Return the p of a group of units responding more to one condition than to another: Welch's test, one-sided.
+    """Return the one-sided p of Welch's test: does a group of units respond more to one condition than to another?
 
     Args:
-        profile: The rows of `profiles` of one group, which say mean, standard deviation and number of texts.
-        larger: The condition that should have the larger response.
-        smaller: The other.
+        profile: The rows of one group in the table of `profiles`. They hold mean, standard deviation and number of
+            texts.
+        larger: The condition that is expected to have the larger response.
+        smaller: The other condition.
     """
     rows = profile.set_index("condition").loc[[larger, smaller], ["response", "sd", "n_texts"]].to_numpy(dtype=float)
     _, p = np.asarray(scipy_stats.ttest_ind_from_stats(*rows.ravel(), equal_var=False, alternative="greater"))
@@ -93,20 +95,21 @@ def responds_more(profile: pd.DataFrame, larger: str, smaller: str) -> float:
 
 
 def consistency(responses: xr.DataArray, clusters: xr.DataArray, *, permutations: int = 99, seed: int = 0) -> pd.Series:
-    """Return how alike the profiles of clusters are: the mean Pearson correlation over all pairs of them.
+    """Return how similar the response profiles of clusters are: the mean Pearson correlation over pairs of clusters.
 
-    A profile is the mean absolute response to each condition. Clusters of one network share much of their activity, so
-    even arbitrary conditions give them like profiles: that is what the label-null, with the conditions of the texts
-    dealt out anew, shows.
+    A profile is the mean absolute response of a cluster to each condition. Clusters of one network share much of their
+    activity, so their profiles are similar even for arbitrary conditions. The label-null, with shuffled conditions of
+    the texts, shows how similar they then are.
 
     Args:
-        responses: From `respond`.
-        clusters: From `grow_clusters`.
-        permutations: Draws of the label-null.
-        seed: Of the draws.
+        responses: Responses from `respond`.
+        clusters: Clusters from `grow_clusters`.
+        permutations: Number of draws of the label-null.
+        seed: Seed of the draws.
 
     Returns:
-        `n_clusters, value, null_mean, null_sd, z, p`; nan with fewer than 2 clusters or conditions.
+        `n_clusters, value, null_mean, null_sd, z, p`. All but `n_clusters` are nan if there are fewer than 2 clusters
+        or fewer than 2 conditions.
     """
     check_permutations(permutations)
     groups = [group for group in _groups(responses, clusters) if group.name != NETWORK]
@@ -137,32 +140,37 @@ def criteria(
     permutations: int = 99,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Return whether a network meets TopoLM's three criteria of a language network, each with its test.
+    """Return whether a network meets TopoLM's three criteria of a language network, with a test of each.
 
-    1. *Selective*: units chosen by one half of the items prefer sentences to non-words in the other half, and
-       selective units lie together: their mask has a larger Moran's I than that of units at other places.
-    2. *Response profile*: it responds more to sentences (S) than to word lists (W) and to Jabberwocky (J), and to both
-       more than to non-word lists (N), as the human language network does. Each pair is a Welch test over texts,
-       one-sided.
-    3. *Consistent*: the clusters have like profiles, more alike than those of shuffled conditions.
+    1. *Selective*: units selected by one half of the texts prefer sentences to non-words in the other half. Also,
+       selective units lie together: the Moran's I of their mask is larger than at shuffled places.
+    2. *Response profile*: the network responds more to sentences (S) than to word lists (W), more to S than to
+       Jabberwocky (J), more to W than to non-word lists (N), and more to J than to N, as the human language network
+       does. Each of the four is tested by a one-sided Welch test over texts.
+    3. *Consistent*: the profiles of the clusters are similar, more similar than with shuffled conditions.
 
     Args:
-        localized: From `cross_validated`.
-        clustering: From `selective_unit_clustering`.
-        responses: To sentences, word lists, Jabberwocky and non-word lists.
-        clusters: From `grow_clusters`.
-        permutations: Draws of the label-null of the third.
-        seed: Of the draws.
+        localized: The table of `cross_validated`.
+        clustering: The table of `selective_unit_clustering`.
+        responses: Responses to texts of the conditions S, W, J and N.
+        clusters: Clusters from `grow_clusters`.
+        permutations: Number of draws of the label-null of the third criterion.
+        seed: Seed of the draws.
 
     Returns:
-        Columns `criterion, measure, value, null_mean, null_sd, z, p, holds`. The null is the place-null of clusters and
-        the label-null of consistency; `holds` is p <= 0.05 and the value positive.
+        A row for each test, with the columns `criterion, measure, value, null_mean, null_sd, z, p, holds`. The null of
+        the mask's Moran's I is the place-null. The null of consistency is the label-null. The other tests have no null.
+        `holds` is True if p <= 0.05 and the value is positive.
+
+    Raises:
+        UserError: A condition is missing, or the clusters and the responses have different units.
     """
     conditions = set(responses["condition"].values.tolist())
     if missing := [name for name in CONDITIONS if name not in conditions]:
         raise UserError(
-            f"the responses have no condition {', '.join(missing)}: the criteria are about sentences (S), word lists "
-            f"(W), Jabberwocky (J) and non-word lists (N); there are: {', '.join(map(str, sorted(conditions)))}"
+            f"the responses have no condition {', '.join(missing)}; they have: "
+            f"{', '.join(map(str, sorted(conditions)))}. The criteria need sentences (S), "
+            "word lists (W), Jabberwocky (J) and non-word lists (N)"
         )
     rows: list[dict[str, object]] = []
 
@@ -192,23 +200,23 @@ def criteria(
 
 @dataclass(frozen=True)
 class _Group:
-    """Units whose responses are averaged."""
+    """A cluster, or all clusters together: the units whose responses are averaged."""
 
     name: str
     tap: str
     units: np.ndarray
 
     def response(self, responses: xr.DataArray) -> np.ndarray:
-        """Return the mean absolute response of the group to each text."""
+        """Return the mean absolute response of the units to each text."""
         return np.abs(responses.transpose("stimulus", "unit").values[:, self.units]).mean(axis=1, dtype=np.float64)
 
 
 def _groups(responses: xr.DataArray, clusters: xr.DataArray) -> list[_Group]:
-    """Return the clusters and, last, all of them together; nothing where there is no cluster."""
+    """Return each cluster and, last, all clusters together. Without clusters, the list is empty."""
     check_coordinates(clusters, "tap")
     check_coordinates(responses, "tap", "condition")
     if not clusters["tap"].equals(responses["tap"]):
-        raise UserError("the clusters are not over the units of these responses: make both with the same topography")
+        raise UserError("the clusters and the responses have different units: compute both with the same model")
     check_finite(responses)
     numbers, taps = clusters.values, clusters["tap"].values
     groups = [

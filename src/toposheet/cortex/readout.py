@@ -1,4 +1,4 @@
-"""What an fMRI voxel would see of responses: Gaussian sampling of each sheet."""
+"""The Gaussian readout of responses: what an fMRI voxel would see."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from toposheet.stats import gaussian_readout
 
 
 def sampled(responses: xr.DataArray, fwhm_mm: float) -> xr.DataArray:
-    """Return what voxels at the places of the units would see.
+    """Return the responses as voxels would see them, with one voxel at the place of each unit.
 
     The readout comes before any contrast, as in TopoLM (arXiv:2410.11516).
 
     Args:
-        responses: From `respond`.
-        fwhm_mm: Full width at half maximum in millimetres; 0 returns the responses as they are.
+        responses: Responses from `respond`.
+        fwhm_mm: Full width at half maximum of the Gaussian, in mm. 0 returns the responses without a change.
 
     Returns:
-        An array like `responses`; the mass of every voxel is 1, at the edge and beside holes too.
+        An array like `responses`. The weights of each voxel sum to 1, also at the edge of a sheet and beside a hole.
 
     Raises:
-        UserError: the width is negative or not finite, or the responses do not say where units are.
+        UserError: The width is negative or not finite, or the responses lack the coordinates of the units.
     """
     check_coordinates(responses, "sheet", "spacing_mm")
     responses = responses.transpose(..., "unit")

@@ -1,4 +1,4 @@
-"""What responses say of a topography whatever is compared: dimensions, smoothness, wiring, correlation by distance."""
+"""Statistics of responses that need no conditions: dimensions, smoothness, wiring, and correlation by distance."""
 
 from __future__ import annotations
 
@@ -16,36 +16,40 @@ from toposheet.stats import UnitPairs, against_null, participation_ratio, spatia
 RESPONSES = Table(
     "responses.csv",
     {name: kind for name, kind in STATISTICS.columns.items() if name not in ("contrast", "negative_control")},
-    "a statistic of the responses of one tap, whatever the conditions",
+    "a statistic of the responses of one tap, over all texts of all conditions",
 )
 CURVES = Table(
     "correlation.csv",
     {"sheet": "text", "tap": "text", "distance_mm": "number", "r": "number",
      "null_mean": "number", "null_sd": "number", "z": "number", "p": "number"},
-    "the mean correlation of two units of one tap at one distance",
+    "the mean correlation between two units of one tap, at one distance",
 )  # fmt: skip
 
 
 def response_statistics(responses: xr.DataArray, *, permutations: int = 99, seed: int = 0) -> pd.DataFrame:
-    """Return what the responses of each tap say of its topography whatever the conditions, with the place-null.
+    """Return statistics of the responses of each tap that do not depend on conditions, with the place-null.
 
-    `statistic` is one of
+    The column `statistic` is one of:
 
-    - `participation_ratio`: how many dimensions the responses fill (`stats.participation_ratio`). It knows no
-      places and so has no null; where it is small, all maps are smooth or none is, and nulls are wide;
-    - `smoothness_mm`: the width of a Gaussian that would make adjacent units as alike as they are;
-    - `wiring_mm`: mean length of wires between units that respond alike; p is of values as small as this.
+    - `participation_ratio`: how many dimensions the responses fill (`stats.participation_ratio`). It does not depend on
+      places, so it has no null. If it is small, every map is a mixture of a few patterns, and nulls of map statistics
+      are wide.
+    - `smoothness_mm`: the width (FWHM) of the Gaussian that gives white noise the observed correlation of adjacent
+      units.
+    - `wiring_mm`: the mean distance between units that respond alike. Small values are topographic, so p is the
+      probability of a value at least as small.
 
     Args:
-        responses: From `respond`; all stimuli count, their conditions do not.
-        permutations: Draws of the place-null, which shuffles the units of a tap among their cells.
-        seed: Of the draws.
+        responses: Responses from `respond`. All stimuli count, whatever their condition.
+        permutations: Number of draws of the place-null, which shuffles the units of a tap among their cells.
+        seed: Seed of the draws.
 
     Returns:
-        A table like that of `topography_statistics`, without contrasts; readout 0, and no label-null.
+        A table like that of `topography_statistics`, without the columns of contrasts. `fwhm_mm` is 0, and the columns
+        of the label-null are nan.
 
     Raises:
-        UserError: the number of permutations is out of range.
+        UserError: There are fewer than 2 permutations, or a response is not finite.
     """
     check_permutations(permutations)
     check_finite(responses)
@@ -70,16 +74,19 @@ def response_statistics(responses: xr.DataArray, *, permutations: int = 99, seed
 
 
 def correlation_curve(responses: xr.DataArray, *, permutations: int = 99, seed: int = 0) -> pd.DataFrame:
-    """Return r(d): the mean correlation of two units' responses by the distance between them, with the place-null.
+    """Return r(d): the mean correlation between two units' responses at each distance, with the place-null.
 
     Args:
-        responses: From `respond`; all stimuli count.
-        permutations: Draws of the place-null.
-        seed: Of the draws.
+        responses: Responses from `respond`. All stimuli count, whatever their condition.
+        permutations: Number of draws of the place-null.
+        seed: Seed of the draws.
 
     Returns:
-        A row for each tap and distance (mm, rounded to the spacing of the cells), columns `sheet, tap,
-        distance_mm, r, null_mean, null_sd, z, p`.
+        A row for each tap and distance, with the columns `sheet, tap, distance_mm, r, null_mean, null_sd, z, p`.
+        Distances are in mm, rounded to multiples of the spacing of the cells.
+
+    Raises:
+        UserError: There are fewer than 2 permutations, or a response is not finite.
     """
     check_permutations(permutations)
     check_finite(responses)

@@ -1,4 +1,4 @@
-"""Does a contrast make a map? Statistics of its topography beside what chance, noise and reliability say."""
+"""Statistics of the maps of a contrast, each compared with shuffled places and with shuffled labels."""
 
 from __future__ import annotations
 
@@ -37,45 +37,52 @@ def topography_statistics(
     contiguity: str = "queen",
     min_size: int = MIN_SIZE,
 ) -> pd.DataFrame:
-    """Return every statistic of the map of a contrast, for each tap and readout, with its nulls.
+    """Return every statistic of the map of a contrast, for each tap and readout, with two nulls.
 
-    Two nulls answer two questions. The *place-null* shuffles the units of a tap among their cells, before
-    the readout: are the places special? The *label-null* deals the stimuli out to the conditions anew: is
-    it the contrast, or would noise, which is smooth in a topographic model, make such a map too? (Of
-    smoothness: a selective map need not be smoother than chance; significance and cross-half tell that.)
-    Texts of a group keep one label and are in one half. The effect itself is part of what labels dealt anew make noise
-    of.
+    The two nulls answer two questions:
 
-    `statistic` is one of
+    - *Place-null*: the units of a tap are shuffled among their cells, before the readout. Question: does the map depend
+      on the places of the units?
+    - *Label-null*: the labels of the texts are shuffled. Question: does the map depend on the contrast? Noise is smooth
+      in a topographic model, so a contrast without effect also gives a smooth map.
 
-    - `morans_i`: spatial autocorrelation of t (`morans_i`, queen contiguity, nothing thresholded);
-    - `cross_half_i`: bivariate Moran's I between the maps of the even and of the odd items of each
-      condition: how much of the map comes back (nan under 4 items a condition). Its test is the label-null; the
-      place-null, here too, only asks of places;
-    - `islands_i`: Moran's I of the significant units alone; nan, and counted in `undefined`, where under 10 %
-      or 30 units of a tap are significant;
-    - `significant_fraction`: units with q < 0.05, Benjamini-Hochberg over all taps jointly;
-    - `clusters`: clusters of adjacent significant units of one sign, of either sign;
-    - `largest_cluster`: units of the largest;
-    - and whatever was added to `cortex.map_statistics.MAP_STATISTICS`.
+    A selective map need not be smoother than a map of noise. Whether a map is selective is shown by
+    `significant_fraction` and `cross_half_i`, not by `morans_i`. Shuffling the labels
+    does not remove an effect from the responses. The effect becomes part of their variance, so a strong effect widens
+    the label-null. Texts of a group keep one label, and are in the same half of the texts.
+
+    The column `statistic` is one of:
+
+    - `morans_i`: spatial autocorrelation of t over all units of a tap (`morans_i`, queen contiguity).
+    - `cross_half_i`: bivariate Moran's I between the map of the even texts and the map of the odd texts. It measures
+      how much of the map is the same in other texts. It is nan with fewer than 4 texts in a condition. Its test is the
+      label-null; the place-null tests only whether places matter.
+    - `islands_i`: Moran's I of the significant units alone. It is nan where fewer than 10 % of the units of a tap, or
+      fewer than 30, are significant. The column `undefined` gives the fraction of draws with nan.
+    - `significant_fraction`: fraction of units with q < 0.05 (Benjamini-Hochberg over all taps together).
+    - `clusters`: number of clusters of adjacent significant units. A cluster has units of one sign; clusters of both
+      signs count.
+    - `largest_cluster`: number of units of the largest cluster.
+    - any statistic that was added to `cortex.map_statistics.MAP_STATISTICS`.
 
     Args:
         comparison: The comparison.
-        fwhm_mm: Readouts in millimetres; 0 is raw.
-        permutations: Draws of each null.
-        seed: Of the draws. All readouts share the draws.
-        contiguity: Of `clusters` and `largest_cluster`, `"queen"` or `"rook"`; Moran's I takes queens.
-        min_size: Units of the smallest cluster that `clusters` counts.
+        fwhm_mm: Widths of the readouts, in mm; 0 is raw.
+        permutations: Number of draws of each null.
+        seed: Seed of the draws. All readouts use the same draws.
+        contiguity: Which cells are neighbours in `clusters` and `largest_cluster`: `"queen"` or `"rook"`. Moran's I
+            always uses queen contiguity.
+        min_size: Number of units of the smallest cluster that `clusters` counts.
 
     Returns:
-        A row for each statistic, readout and tap, and for the mean over taps (tap `*`), whose nulls are means over
-        taps of the same draws. Columns `contrast, negative_control, sheet, tap, fwhm_mm, n_units, statistic, value`,
-        then `null_mean, null_sd, z, p, undefined` of the place-null and the same with `label_` of the label-null.
-        p is one-sided, (1 + b) / (1 + B), of values as large as this; `undefined` is the share of draws in which
-        the statistic is nan.
+        A row for each statistic, readout and tap, and a row with the tap `*` for the mean over taps. The null of this
+        mean is the mean over taps in the same draws. The first columns are `contrast, negative_control, sheet, tap,
+        fwhm_mm, n_units, statistic, value`. The columns `null_mean, null_sd, z, p, undefined` belong to the place-null;
+        the same columns with the prefix `label_` belong to the label-null. p is one-sided: (1 + b) / (1 + B), where b
+        of B draws have a value at least as large. `undefined` is the fraction of draws in which the statistic is nan.
 
     Raises:
-        UserError: a width or a number of permutations is out of range.
+        UserError: A width is negative or not finite, or there are fewer than 2 permutations.
     """
     check_permutations(permutations)
     taps, clustering = comparison.layouts, (contiguity, min_size)
@@ -95,7 +102,7 @@ def topography_statistics(
 def _statistics(
     maps: UnitMaps, taps: Sequence[TapLayout], contiguity: str, min_size: int
 ) -> dict[str, Float[np.ndarray, "*draws taps"]]:
-    """Return each statistic over (..., taps)."""
+    """Return each statistic for each tap: {statistic: (..., taps)}."""
     entries: list[tuple[str, MapStatistic]] = sorted(MAP_STATISTICS.items(), key=lambda item: item[1].place)
     columns = []
     for tap in taps:
@@ -108,7 +115,7 @@ def _statistics(
 def _collected(
     draws: Iterable[UnitMaps], taps: Sequence[TapLayout], contiguity: str, min_size: int
 ) -> dict[str, Float[np.ndarray, "draws taps"]]:
-    """Return each statistic over (draws, taps)."""
+    """Return each statistic for each draw and tap: {statistic: (draws, taps)}."""
     parts = [_statistics(maps, taps, contiguity, min_size) for maps in draws]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -120,14 +127,14 @@ def statistics_table(
     taps: Sequence[TapLayout],
     smaller_is_topographic: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Return statistics beside their nulls, a row for each tap and one for the mean over taps.
+    """Return a table of statistics with their nulls: a row for each tap, and a row for the mean over taps.
 
     Args:
-        value: Each statistic.
-        place: Its draws under the place-null.
-        label: Its draws under the label-null.
-        taps: The taps.
-        smaller_is_topographic: Statistics of which small values are the extreme ones.
+        value: The values of each statistic.
+        place: The values of each statistic in the draws of the place-null.
+        label: The values of each statistic in the draws of the label-null.
+        taps: The layouts of the taps.
+        smaller_is_topographic: Names of the statistics whose small values are extreme.
     """
     n_units = [len(tap.units) for tap in taps]
     parts: dict[str, list[np.ndarray]] = {}
@@ -151,7 +158,7 @@ def statistics_table(
 
 
 def _mean_over_taps(values: Float[np.ndarray, "*draws taps"]) -> Float[np.ndarray, "*draws 1"]:
-    """Return the mean over the taps in which a statistic is defined, nan where it is in none."""
+    """Return the mean over the taps in which a statistic is defined; nan if it is undefined in all taps."""
     defined = np.isfinite(values)
     n = defined.sum(axis=-1, keepdims=True)
     return np.where(n > 0, np.where(defined, values, 0.0).sum(axis=-1, keepdims=True) / np.maximum(n, 1), np.nan)

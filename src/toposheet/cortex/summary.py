@@ -1,4 +1,4 @@
-"""The statistics of maps in short: a row for each contrast, tap and readout, and their medians over taps."""
+"""Short tables of map statistics: a row for each contrast, tap and readout, and medians or means over taps."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ def map_statistics(
     permutations: int = 99,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Return how topographic the map of a contrast is, for each tap and readout, with its nulls.
+    """Return how topographic the map of a contrast is, for each tap and readout, with two nulls.
 
-    The short form of `topography_statistics`, which says what the nulls are and has more statistics.
+    This is the short form of `topography_statistics`. That function explains the two nulls and has more statistics.
 
     Args:
         comparison: The comparison.
-        fwhm_mm: Readouts in millimetres; 0 is raw.
-        permutations: Draws of each null.
-        seed: Of the draws.
+        fwhm_mm: Widths of the readouts, in mm; 0 is raw.
+        permutations: Number of draws of each null.
+        seed: Seed of the draws.
 
     Returns:
-        One row for each tap and readout, columns `contrast, negative_control, sheet, tap, fwhm_mm, n_units,
-        significant_fraction` (q < 0.05 over all taps), `morans_i, null_mean, null_sd, z, p` (place-null),
-        `label_null_mean, label_null_sd, label_z, label_p, cross_half_i` (nan under 4 items a condition).
-        p is one-sided, (1 + b) / (1 + B).
+        A row for each tap and readout, with the columns `contrast, negative_control, sheet, tap, fwhm_mm, n_units`,
+        then `significant_fraction` (fraction of units with q < 0.05 over all taps), `morans_i`, `null_mean, null_sd, z,
+        p` (Moran's I against the place-null), `label_null_mean, label_null_sd, label_z, label_p` (Moran's I against the
+        label-null) and `cross_half_i` (nan with fewer than 4 texts in a condition). p is one-sided: (1 + b) / (1 + B).
 
     Raises:
-        UserError: a width or a number of permutations is out of range.
+        UserError: A width is negative or not finite, or there are fewer than 2 permutations.
 
     Example:
         ts.map_statistics(ts.Comparison(responses, "sentence", "nonword"))
@@ -55,7 +55,11 @@ def map_statistics(
 
 
 def summary_of(statistics: pd.DataFrame) -> pd.DataFrame:
-    """Return the short form of a table of `topography_statistics`: a row for each contrast, tap and readout."""
+    """Return the short form of a table of `topography_statistics`: a row for each contrast, tap and readout.
+
+    Args:
+        statistics: The table, also of several models (column `model`).
+    """
     taps = statistics[statistics["tap"] != ALL_TAPS]
     keys = [name for name in ("model", "contrast", "negative_control", "sheet", "tap", "fwhm_mm") if name in taps]
 
@@ -73,12 +77,16 @@ def summary_of(statistics: pd.DataFrame) -> pd.DataFrame:
 
 
 def without_negative_controls(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of contrasts that are of interest in themselves: no negative controls."""
+    """Return the rows of a table that belong to contrasts, without the rows of negative controls."""
     return table[table["negative_control"] == ""]
 
 
 def medians(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return the medians over taps of a summary, one row for each contrast, negative control, readout and model."""
+    """Return the medians over taps: a row for each contrast, negative control, readout and model.
+
+    Args:
+        summary: A table of `summary_of`, with the column `model`.
+    """
     columns = ["significant_fraction", "morans_i", "null_mean", "null_sd", "z", "p",
                "label_null_mean", "label_null_sd", "label_z", "label_p", "cross_half_i"]  # fmt: skip
     keys = ["contrast", "negative_control", "fwhm_mm", "model"]
@@ -88,14 +96,15 @@ def medians(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean_over_taps(table: pd.DataFrame, by: str, columns: Sequence[str]) -> pd.DataFrame:
-    """Return means over taps, with the place-null of the mean: `null_mean` and `null_sd`.
+    """Return means over taps, with mean and standard deviation of the place-null of the mean.
 
-    The places of taps are shuffled independently: the variance of their mean is their mean variance over their number.
+    The units of each tap are shuffled independently of other taps. So the variance of the mean is the mean of the
+    variances, divided by the number of taps.
 
     Args:
-        table: A row for each tap and value of `by`, with the columns, `null_mean` and `null_sd`.
-        by: A column whose values become the index.
-        columns: Those of which the mean is wanted.
+        table: A row for each tap and each value of the column `by`, with the columns `null_mean` and `null_sd`.
+        by: Name of the column whose values become the index of the result.
+        columns: Names of the columns to average.
     """
     groups = table.groupby(by)
     variance = groups["null_sd"].agg(lambda sd: (sd**2).mean() / len(sd))

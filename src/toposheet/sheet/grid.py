@@ -1,4 +1,4 @@
-"""The geometry of a sheet: its shape and the distances between its cells."""
+"""The geometry of a sheet: its shape, and the distances between its cells."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from toposheet.errors import UserError
 def square_shape(width: int) -> tuple[int, int]:
     """Return the (height, width) of the square sheet that `width` units fill.
 
+    Args:
+        width: Number of units of a tap.
+
     Raises:
-        UserError: `width` is no square number; the message names the nearest widths that are, and a
-            rectangle that would hold all units.
+        UserError: `width` is not a square number. The message names the nearest square numbers, and a rectangular sheet
+            that holds all units.
     """
     side = math.isqrt(width)
     if side * side == width and side > 0:
@@ -23,20 +26,20 @@ def square_shape(width: int) -> tuple[int, int]:
     rows = next(rows for rows in range(max(side, 1), 0, -1) if width % rows == 0)
     raise UserError(
         f"{width} units do not fill a square sheet: use a width like {side**2} ({side}x{side}) or "
-        f"{(side + 1) ** 2} ({side + 1}x{side + 1}), or name the shape, e.g. {rows}x{width // rows}"
+        f"{(side + 1) ** 2} ({side + 1}x{side + 1}), or give the shape of the sheet, e.g. {rows}x{width // rows}"
     )
 
 
 def distances(coordinates: Int[np.ndarray, "units 2"], metric: str) -> Float[np.ndarray, "units units"]:
-    """Return the distance between every two places, in cells.
+    """Return the distance between each two places, in cells.
 
     Args:
         coordinates: Row and column of each unit.
-        metric: `"chebyshev"`, the l-infinity distance of the TopoLM paper, or `"euclidean"`, that of its
-            published code.
+        metric: `"chebyshev"`: the larger of the difference in rows and the difference in columns (the l-infinity
+            distance of the TopoLM paper). `"euclidean"`: the straight-line distance (TopoLM's published code).
 
     Raises:
-        UserError: the metric is neither.
+        UserError: `metric` is neither `"chebyshev"` nor `"euclidean"`.
     """
     steps = np.abs(coordinates[:, None, :] - coordinates[None, :, :]).astype(np.float64)
     if metric == "chebyshev":

@@ -1,4 +1,4 @@
-"""Values of units laid out on the grids of their sheets."""
+"""Values of units, laid out as maps on the grids of their sheets."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from toposheet.sheet.sheet import lay_out
 
 
 def on_sheets(values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None = None) -> dict[str, xr.DataArray]:
-    """Return values of units as maps on their sheets: {sheet: (..., y, x)}.
+    """Return values of units as one map for each sheet: {sheet: (..., y, x)}.
 
     Args:
-        values: Any array with a `unit` dimension that has the coordinates `sheet`, `y`, `x` and `spacing_mm`.
-        shapes: Height and width of each sheet. None: the smallest grid from its first cell on that holds the units.
+        values: An array with the dimension `unit` and, for each unit, the coordinates `sheet`, `y`, `x` and
+            `spacing_mm`.
+        shapes: Height and width of each sheet. None: each grid starts at row 0 and column 0 and ends at the last row
+            and the last column that have a unit.
 
     Returns:
-        Maps in floating point; cells without a unit are nan.
+        Maps of floating-point numbers. Cells without a unit are nan.
     """
     values = values.transpose(..., "unit")
     maps = {}
@@ -38,10 +40,10 @@ def on_sheets(values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None
 
 
 def stacked(values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None = None) -> xr.DataArray:
-    """Return the maps of all sheets as one array (..., sheet, y, x), smaller sheets padded with nan.
+    """Return the maps of all sheets as one array (..., sheet, y, x). Smaller sheets are padded with nan.
 
     Args:
-        values: See `on_sheets`.
+        values: Values of units, see `on_sheets`.
         shapes: Height and width of each sheet, see `on_sheets`.
     """
     maps = on_sheets(values, shapes)

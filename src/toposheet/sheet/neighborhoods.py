@@ -1,4 +1,4 @@
-"""The windows in which the correlation objective looks at a sheet."""
+"""The windows (neighborhoods) of a sheet, within which an objective compares units."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from toposheet.sheet.sheet import Sheet, lay_out
 
 @dataclass(frozen=True, eq=False)
 class Neighborhoods:
-    """Every square window of a sheet, as a table of units.
+    """All square windows of a sheet, as a table of units.
 
     Args:
-        units: For each window and each of its cells, the index of the unit there (tap after tap, in the
-            order of `Sheet.coordinates`), or -1 for a hole.
-        nearness: d = 1 / (1 + distance) between every two cells of a window, distance in cells.
+        units: The number of the unit in each cell of each window, or -1 if the cell is a hole. Units are numbered tap
+            after tap, in the order of `Sheet.coordinates`.
+        nearness: d = 1 / (1 + distance) between each two cells of a window, with the distance in cells.
     """
 
     units: Int[np.ndarray, "windows cells"]
@@ -33,15 +33,21 @@ class Neighborhoods:
         metric: str = "chebyshev",
         window: str = "open",
     ) -> Neighborhoods:
-        """Return all windows of l-infinity `radius` that lie on the sheet.
+        """Return all windows that lie completely on a sheet.
 
-        `window="open"` counts cells at a distance below the radius, a square of side 2r-1, as TopoLM's
-        published code does; `"closed"` counts cells up to the radius, side 2r+1, as its paper reads. A
-        side longer than the sheet is cut to the sheet. Windows with fewer than 3 units, which have no
-        correlation between pairs, are left out.
+        A side of the window that is longer than the sheet is shortened to the sheet. Windows with fewer than 3 units
+        are left out, because a correlation over pairs of units needs at least 3 units.
+
+        Args:
+            sheet: The sheet.
+            radius: Distance from the centre of a window to its edge, in cells.
+            metric: Distance between two cells, see `distances`.
+            window: `"open"`: a window has the cells at a distance below the radius from its centre, a square of side 2
+                radius - 1 (TopoLM's published code). `"closed"`: a window has the cells at a distance up to the radius,
+                a square of side 2 radius + 1 (the text of the TopoLM paper).
 
         Raises:
-            UserError: the radius is below 1, `window` is unknown, or no window has 3 units.
+            UserError: The radius is less than 1, an option is unknown, or no window has 3 units.
         """
         if radius < 1:
             raise UserError(f"radius is {radius}: it must be at least 1 cell")
@@ -56,7 +62,7 @@ class Neighborhoods:
         units = units[(units >= 0).sum(axis=1) >= 3]
         if len(units) == 0:
             raise UserError(
-                f"no window of radius {radius} ({window}) on a {sheet.shape[0]}x{sheet.shape[1]} sheet holds "
+                f"no window of radius {radius} ({window}) on the {sheet.shape[0]}x{sheet.shape[1]} sheet has at least "
                 "3 units: use a larger radius"
             )
         cells = np.stack(np.divmod(np.arange(height * width), width), axis=1)

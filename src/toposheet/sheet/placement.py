@@ -1,4 +1,4 @@
-"""Where the units of a tap sit."""
+"""Random places for the units of a tap."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from toposheet.errors import UserError
 
 
 def random_places(n_units: int, shape: tuple[int, int], rng: np.random.Generator) -> Int[np.ndarray, "units 2"]:
-    """Return a random place for each unit, no two in the same cell (TopoLM, arXiv:2410.11516).
+    """Return a random place (row, column) for each unit; no two units share a cell (TopoLM, arXiv:2410.11516).
 
     Args:
-        n_units: How many units are placed.
-        shape: Height and width of the sheet in cells. A sheet with more cells than units keeps holes.
-        rng: Source of the randomness.
+        n_units: Number of units.
+        shape: Height and width of the sheet, in cells. If the sheet has more cells than units, the other cells stay
+            empty (holes).
+        rng: Generator of the random draws.
 
     Raises:
-        UserError: the sheet has fewer cells than there are units; the message says how many it holds.
+        UserError: The sheet has fewer cells than there are units. The message gives both numbers.
     """
     height, width = shape
     cells = height * width
     if cells < n_units:
         raise UserError(
             f"a {height}x{width} sheet has {cells} cells but the tap has {n_units} units: "
-            f"use a width of at most {cells} or a larger sheet"
+            f"use a larger sheet, or a model with a width of at most {cells} units"
         )
     cell = rng.permutation(cells)[:n_units]
     return np.stack([cell // width, cell % width], axis=1)

@@ -1,4 +1,4 @@
-"""A sheet: a grid of cells and the places of the units that live on it."""
+"""A sheet: a grid of cells, and the place of each unit on it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from toposheet.errors import UserError
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """A two-dimensional grid on which every unit of one or several taps has a cell of its own.
+    """A two-dimensional grid on which each unit of one or several taps has a place (a cell). No two units share a cell.
 
     Args:
-        shape: Height and width in cells.
-        places: For each tap, row and column of each of its units: integers (units, 2).
-        spacing_mm: Distance between the centres of adjacent cells, in millimetres.
+        shape: Height and width of the grid, in cells.
+        places: Row and column of each unit of each tap: {tap: integers (units, 2)}.
+        spacing_mm: Distance between the centres of adjacent cells, in mm.
 
     Raises:
-        UserError: a place outside the grid, or two units in one cell; the message names the tap.
+        UserError: A place is outside the grid, or two units have the same cell. The message names the tap.
     """
 
     shape: tuple[int, int]
@@ -32,22 +32,24 @@ class Sheet:
         taken = np.zeros(self.shape, dtype=bool)
         for tap, places in self.places.items():
             if places.ndim != 2 or places.shape[1] != 2:
-                raise UserError(f"the places of {tap} have shape {places.shape}: it must be (units, 2)")
+                raise UserError(f"the places of {tap} have the shape {places.shape}: it must be (units, 2)")
             if (places < 0).any() or (places >= self.shape).any():
-                raise UserError(f"{tap} has units outside its {self.shape[0]}x{self.shape[1]} sheet")
+                raise UserError(
+                    f"{tap} has units outside its {self.shape[0]}x{self.shape[1]} sheet: give places within the sheet"
+                )
             cells = places[:, 0] * self.shape[1] + places[:, 1]
             if len(np.unique(cells)) < len(cells) or taken.flat[cells].any():
-                raise UserError(f"{tap} has units that share a cell of their sheet")
+                raise UserError(f"{tap} has units that share a cell of the sheet: give each unit a different cell")
             taken.flat[cells] = True
 
     @property
     def coordinates(self) -> Int[np.ndarray, "units 2"]:
-        """Row and column of all units of the sheet, tap after tap."""
+        """Row and column of each unit of the sheet, tap after tap."""
         return np.concatenate(list(self.places.values()))
 
     @property
     def n_units(self) -> int:
-        """How many units live on the sheet."""
+        """Number of units on the sheet."""
         return sum(len(places) for places in self.places.values())
 
 
@@ -56,12 +58,12 @@ def lay_out(
     coordinates: Int[np.ndarray, "units 2"],
     shape: tuple[int, int],
 ) -> Float[np.ndarray, "*maps y x"]:
-    """Return values of units as maps on the grid; cells without a unit are nan.
+    """Return values of units as maps on a grid. Cells without a unit are nan.
 
     Args:
-        values: One value for each unit, or a stack of them; the last axis is the units.
+        values: One value for each unit, or a stack of such values. The last axis is the units.
         coordinates: Row and column of each unit.
-        shape: Height and width of the grid in cells.
+        shape: Height and width of the grid, in cells.
     """
     grid = np.full((*values.shape[:-1], *shape), np.nan, dtype=values.dtype)
     grid[..., coordinates[:, 0], coordinates[:, 1]] = values

@@ -1,4 +1,4 @@
-"""How sure a mean is when its values come in groups: taps of models, models of an objective."""
+"""Bootstrap of a mean over grouped values: the taps of several models, or the models of several objectives."""
 
 from __future__ import annotations
 
@@ -13,23 +13,30 @@ from toposheet.errors import UserError
 def hierarchical_bootstrap(
     groups: Sequence[Float[np.ndarray, " _"]], resamples: int, rng: np.random.Generator
 ) -> Float[np.ndarray, " resamples"]:
-    """Return means of resampled data: groups with replacement, then values within each (Saravanan et al. 2020).
+    """Return bootstrap means of grouped values (Saravanan et al. 2020, doi:10.51628/001c.27905).
 
-    Values of one group (the taps of one model) are not independent of each other; taking them for so many
-    independent ones would make intervals far too narrow. doi:10.51628/001c.27905. With a single group only what varies
-    within it is resampled: the interval then says nothing about another training run.
+    Each resample draws groups with replacement, and then draws values with replacement within each drawn group. The
+    values of one group, for example the taps of one model, are not independent of each other. A bootstrap that treats
+    them as independent gives intervals that are far too narrow. With a single group, only the values within this group
+    are resampled. The interval then does not include the variation between training runs.
 
     Args:
-        groups: The values of each group, finite.
-        resamples: How many means.
-        rng: Source of the randomness.
+        groups: The values of each group. All values are finite.
+        resamples: Number of bootstrap means.
+        rng: Generator of the random draws.
+
+    Returns:
+        One mean for each resample.
 
     Raises:
-        UserError: there is no group, or one without values.
+        UserError: There is no group, or a group has no values.
     """
     if not groups or min(len(values) for values in groups) == 0:
-        raise UserError("a bootstrap needs at least one group, and a value in each")
-    # The mean of each group resampled, as often as all choices of groups together may need it.
+        sizes = [len(values) for values in groups]
+        raise UserError(
+            f"the groups have {sizes} values: a bootstrap needs at least one group, and at least one value in each"
+        )
+    # One resample may choose the same group several times, at most len(groups) times. Each choice needs a new mean.
     group_means = np.stack(
         [rng.choice(values, (resamples, len(groups), len(values))).mean(axis=2) for values in groups], axis=2
     )

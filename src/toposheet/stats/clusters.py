@@ -1,4 +1,4 @@
-"""Groups of adjacent cells that respond alike, and whether a contrast has more of them than chance makes."""
+"""Clusters of neighbouring cells in a map: connected components, cluster mass and threshold-free enhancement."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ from scipy import ndimage
 from toposheet.errors import UserError
 from toposheet.settings import MIN_SIZE
 
-_LARGEST_T, _MOST_HEIGHTS = 1e3, 1000  # an infinite t is that of units that do not vary but differ
+# t is infinite where a unit does not vary within conditions but differs between them: it is set to _LARGEST_T.
+_LARGEST_T, _MOST_HEIGHTS = 1e3, 1000
 
 
 def clusters(
     mask: Bool[np.ndarray, "*maps y x"], contiguity: str = "queen", min_size: int = 1
 ) -> Int[np.ndarray, "*maps y x"]:
-    """Return the number of the cluster that each cell belongs to, 0 for none.
+    """Return the number of the cluster that each cell belongs to; 0 means that the cell is in no cluster.
 
-    Growing a cluster from its most selective unit by the most selective neighbour until none is significant, as
-    TopoLM does (arXiv:2410.11516), ends with the connected component of that unit among the significant ones. So
-    clusters are connected components, found for a whole stack of maps at once.
+    A cluster is a connected component of the mask. TopoLM (arXiv:2410.11516) describes clusters as grown: start at the
+    most selective unit, and add the most selective neighbour until no neighbour is significant. Growing ends with the
+    connected component of the first unit, so both definitions give the same clusters.
 
     Args:
-        mask: Which cells are significant (of one sign).
-        contiguity: `"queen"`: cells that share an edge or a corner are neighbours; `"rook"`: an edge.
-        min_size: Clusters with fewer cells are dropped.
+        mask: One map or a stack of maps: True for each significant cell (of one sign).
+        contiguity: Which cells are neighbours. `"queen"`: cells that share an edge or a corner. `"rook"`: cells that
+            share an edge.
+        min_size: Number of cells of the smallest cluster to keep. Smaller clusters get the number 0.
+
+    Returns:
+        Cluster numbers from 1. The numbering continues from map to map of a stack.
 
     Raises:
-        UserError: the contiguity is neither.
+        UserError: `contiguity` is neither `"queen"` nor `"rook"`.
     """
     labels, sizes = _components(mask, contiguity)
     kept = sizes >= min_size
@@ -38,7 +43,11 @@ def clusters(
 def count_and_largest(
     mask: Bool[np.ndarray, "*maps y x"], contiguity: str = "queen", min_size: int = MIN_SIZE
 ) -> tuple[Float[np.ndarray, "*maps"], Float[np.ndarray, "*maps"]]:
-    """Return the number of clusters of at least `min_size` cells in each map, and the size of the largest of any."""
+    """Return the number of clusters of each map, and the size of its largest cluster in cells.
+
+    The number counts the clusters of at least `min_size` cells. The largest cluster may have any size; without a
+    cluster its size is 0.
+    """
     labels, sizes = _components(mask, contiguity)
     flat = labels.reshape(-1, labels.shape[-2] * labels.shape[-1])
     count, largest = np.zeros(len(flat)), np.zeros(len(flat))
@@ -51,12 +60,19 @@ def count_and_largest(
 def cluster_masses(
     t: Float[np.ndarray, "*maps y x"], threshold: float, contiguity: str = "queen"
 ) -> tuple[Int[np.ndarray, "*maps y x"], Float[np.ndarray, " clusters"]]:
-    """Return clusters of cells with |t| above a threshold, and the mass of each: the sum of its t.
+    """Return the clusters of cells whose |t| is above a threshold, and the mass of each cluster.
 
-    Positive and negative cells never share a cluster (Bullmore et al. 1999, doi:10.1109/42.750253).
+    The mass of a cluster is the sum of t over its cells. Positive and negative cells never share a cluster (Bullmore et
+    al. 1999, doi:10.1109/42.750253).
+
+    Args:
+        t: One map or a stack of maps. Cells that are nan are holes.
+        threshold: Cells with |t| above this value are in a cluster.
+        contiguity: `"queen"` or `"rook"`, see `clusters`.
 
     Returns:
-        Number of the cluster of each cell (0 for none), and masses by cluster: entry 0 is that of no cluster, 0.
+        The number of the cluster of each cell (0: the cell is in no cluster), and the masses. Entry n of the masses
+        belongs to cluster n; entry 0 is 0.
     """
     filled = np.nan_to_num(t, nan=0.0, posinf=_LARGEST_T, neginf=-_LARGEST_T)
     positive, n_positive = _components(filled > threshold, contiguity)
@@ -71,7 +87,7 @@ def cluster_masses(
 def largest_mass(
     t: Float[np.ndarray, "*maps y x"], threshold: float, contiguity: str = "queen"
 ) -> Float[np.ndarray, "*maps"]:
-    """Return for each map the largest absolute mass of a cluster, 0 where there is none."""
+    """Return the largest absolute cluster mass of each map; 0 if the map has no cluster."""
     labels, masses = cluster_masses(t, threshold, contiguity)
     return np.asarray(np.abs(masses)[labels].max(axis=(-2, -1)))
 
@@ -83,17 +99,22 @@ def tfce(
     extent_power: float = 0.5,
     height_power: float = 2.0,
 ) -> Float[np.ndarray, "*maps y x"]:
-    """Return maps enhanced by threshold-free clusters (Smith & Nichols 2009, doi:10.1016/j.neuroimage.2008.03.061).
+    """Return threshold-free cluster enhancement of maps (Smith & Nichols 2009, doi:10.1016/j.neuroimage.2008.03.061).
 
-    TFCE(cell) = sum over heights h = step, 2 step, ... < max |t| of e(h)^E h^H step, e being the size of the cell's
-    cluster above h. Positive and negative cells never share a cluster; the score is not negative.
+    TFCE(cell) = sum over heights h of e(h)^E h^H step, with h = step, 2 step, ... < max |t|. e(h) is the size, in
+    cells, of the cluster of the cell among the cells with |t| above h. Positive and negative cells never share a
+    cluster.
 
     Args:
-        t: One map or a stack; nan cells are holes.
-        contiguity: `"queen"` or `"rook"`.
-        step: Between heights, in units of t; larger where that would make more than 1,000 heights.
-        extent_power: E.
-        height_power: H.
+        t: One map or a stack of maps. Cells that are nan are holes.
+        contiguity: `"queen"` or `"rook"`, see `clusters`.
+        step: Difference between two heights, in units of t. If this step would give more than 1,000 heights, a larger
+            step is used.
+        extent_power: E, the power of the cluster size.
+        height_power: H, the power of the height.
+
+    Returns:
+        Scores of at least 0, also where t is negative. A large score means a large |t|, a large cluster, or both.
     """
     filled = np.nan_to_num(t, nan=0.0, posinf=_LARGEST_T, neginf=-_LARGEST_T)
     scores, highest = np.zeros(filled.shape), np.abs(filled).max(initial=0.0)
@@ -109,11 +130,14 @@ def tfce(
 def _components(
     mask: Bool[np.ndarray, "*maps y x"], contiguity: str
 ) -> tuple[Int[np.ndarray, "*maps y x"], Int[np.ndarray, " components"]]:
-    """Return connected components numbered through all maps from 1, and their sizes; entry 0 is the rest."""
+    """Return the connected component of each cell, numbered from 1 through all maps, and the size of each component.
+
+    Cells outside the mask have the number 0. Entry 0 of the sizes counts these cells.
+    """
     plane = {"queen": ndimage.generate_binary_structure(2, 2), "rook": ndimage.generate_binary_structure(2, 1)}
     if contiguity not in plane:
         raise UserError(f"contiguity is {contiguity!r}: it must be 'queen' or 'rook'")
-    structure = np.zeros((3, 3, 3), dtype=bool)  # maps of a stack do not touch
+    structure = np.zeros((3, 3, 3), dtype=bool)  # cells of different maps are never neighbours
     structure[1] = plane[contiguity]
     stack = mask.reshape(-1, *mask.shape[-2:])
     labels = np.zeros(stack.shape, dtype=np.int32)
@@ -122,6 +146,7 @@ def _components(
 
 
 def _map_numbers(flat: np.ndarray, n: int) -> np.ndarray:
+    """Return the number of the map that each of `n` components lies in."""
     map_numbers = np.zeros(n, dtype=np.int64)
     rows, cells = np.nonzero(flat)
     map_numbers[flat[rows, cells]] = rows

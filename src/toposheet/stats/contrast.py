@@ -1,4 +1,4 @@
-"""Condition A against condition B, for many units and many labellings at once."""
+"""Welch tests of condition A against condition B, for many units and many labellings at once."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from toposheet.errors import UserError
 
 @dataclass(frozen=True)
 class Welch:
-    """The result of a Welch test for each labelling and unit. Silent units (no variance) are nan.
+    """The result of a Welch test for each labelling and unit.
+
+    t, p and d are nan for a silent unit (a unit without variance).
 
     Args:
-        t: Welch's t; positive where condition A has the higher mean.
-        df: Its degrees of freedom (Satterthwaite).
-        d: Cohen's d: the difference of the means over the pooled standard deviation.
+        t: Welch's t. It is positive where condition A has the larger mean.
+        df: Degrees of freedom of t (Satterthwaite).
+        d: Cohen's d: the difference of the means divided by the pooled standard deviation.
     """
 
     t: Float[np.ndarray, "*labellings units"]
@@ -29,13 +31,22 @@ class Welch:
 
     @cached_property
     def p(self) -> Float[np.ndarray, "*labellings units"]:
-        """The two-sided p-value of t, computed when it is first asked for: nulls of t alone need none."""
+        """The two-sided p-value of t.
+
+        It is computed at the first use, because nulls of t alone do not need it.
+        """
         return 2 * special.stdtr(self.df, -np.abs(self.t))
 
 
 @dataclass(frozen=True)
 class MeanAndVariance:
-    """Number, mean and variance (n - 1) of the stimuli of a group, for each labelling and unit."""
+    """The number of stimuli in a set, and the mean and variance of the responses, for each labelling and unit.
+
+    Args:
+        n: Number of stimuli.
+        mean: Mean of the responses.
+        var: Variance of the responses, with the denominator n - 1.
+    """
 
     n: np.ndarray
     mean: Float[np.ndarray, "*labellings units"]
@@ -45,11 +56,12 @@ class MeanAndVariance:
     def of(
         cls, x: Float[np.ndarray, "stimuli units"], member: Bool[np.ndarray, "*labellings stimuli"]
     ) -> MeanAndVariance:
-        """Return the moments of groups of stimuli, all labellings by two matrix products.
+        """Return number, mean and variance of a set of stimuli. Two matrix products do this for all labellings at once.
 
         Args:
-            x: Responses, near zero on the whole: squares of large means would swallow small variances.
-            member: Which stimuli are in the group; leading axes are alternative labellings.
+            x: Responses, with a mean near zero in each unit. The squares of large means would hide small variances by
+                rounding.
+            member: True for each stimulus of the set. Leading axes are alternative labellings.
         """
         n = member.sum(axis=-1, keepdims=True)
         weights = member.astype(x.dtype)
@@ -58,7 +70,7 @@ class MeanAndVariance:
             return cls(n, mean, np.maximum(weights @ x**2 - n * mean**2, 0.0) / (n - 1))
 
     def __or__(self, other: MeanAndVariance) -> MeanAndVariance:
-        """Return the moments of two groups together (Chan et al. 1983, doi:10.1080/00031305.1983.10483115)."""
+        """Return the moments of both sets together (Chan et al. 1983, doi:10.1080/00031305.1983.10483115)."""
         n = self.n + other.n
         shift = other.mean - self.mean
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -78,33 +90,42 @@ def welch_t(
     t = (mean_a - mean_b) / sqrt(var_a / n_a + var_b / n_b), with the degrees of freedom of Satterthwaite.
 
     Args:
-        x: Responses.
-        in_a: Which stimuli are in condition A; leading axes are alternative labellings.
-        in_b: Which stimuli are in condition B.
+        x: Responses of each unit to each stimulus.
+        in_a: True for each stimulus of condition A. Leading axes are alternative labellings.
+        in_b: True for each stimulus of condition B.
 
     Raises:
-        UserError: a condition has fewer than 2 stimuli.
+        UserError: A condition has fewer than 2 stimuli.
     """
     n_a, n_b = in_a.sum(axis=-1), in_b.sum(axis=-1)
     if min(n_a.min(), n_b.min()) < 2:
-        raise UserError(f"a contrast needs at least 2 stimuli a condition, got {n_a.min()} and {n_b.min()}")
+        raise UserError(f"the conditions have {n_a.min()} and {n_b.min()} stimuli: each needs at least 2 stimuli")
     x = centred(x)
     return welch(MeanAndVariance.of(x, in_a), MeanAndVariance.of(x, in_b))
 
 
 def centred(x: Float[np.ndarray, "stimuli units"]) -> Float[np.ndarray, "stimuli units"]:
-    """Return responses in float64 less each unit's mean, exactly 0 where a unit is silent."""
+    """Return responses in float64, minus the mean of each unit.
+
+    A silent unit becomes exactly 0, without rounding.
+    """
     x = x.astype(np.float64)
     return np.where(np.ptp(x, axis=0) == 0, 0.0, x - x.mean(axis=0))
 
 
 def welch(a: MeanAndVariance, b: MeanAndVariance) -> Welch:
-    """Return Welch's test of two groups known by their moments; see `welch_t`."""
+    """Return Welch's test of two sets of stimuli, computed from their moments; see `welch_t`.
+
+    Args:
+        a: Moments of condition A.
+        b: Moments of condition B.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         error_a, error_b = a.var / a.n, b.var / b.n
         error = error_a + error_b
         t = (a.mean - b.mean) / np.sqrt(error)
-        # Groups that do not vary but differ (t infinite) have no Satterthwaite degrees of freedom; p is 0 with any.
+        # Without variance in both conditions, Satterthwaite's degrees of freedom are undefined and are set to 1. If the
+        # means differ, t is infinite, and p is 0 with any degrees of freedom.
         df = np.where(error == 0, 1.0, error**2 / (error_a**2 / (a.n - 1) + error_b**2 / (b.n - 1)))
         pooled = ((a.n - 1) * a.var + (b.n - 1) * b.var) / (a.n + b.n - 2)
         return Welch(t=t, df=df, d=(a.mean - b.mean) / np.sqrt(pooled))
@@ -116,17 +137,19 @@ def grouped_p(
     in_b: Bool[np.ndarray, "*labellings stimuli"],
     groups: Int[np.ndarray, " stimuli"],
 ) -> Float[np.ndarray, "*labellings units"]:
-    """Return the two-sided p of condition A against B where stimuli of a group are not independent of each other.
+    """Return the two-sided p of condition A against B where stimuli of one group are not independent of each other.
 
-    Welch's test of the groups' means, each group one value however many stimuli it has: where groups are large and
-    small, a test that weighs them by size (a cluster-robust standard error) finds far too much. Where the means of all
-    stimuli differ the other way than those of groups do, p is 1.
+    This is Welch's test of the means of the groups. Each group is one value, however many stimuli it has. A test that
+    weights groups by their size (a cluster-robust standard error) gives far too many small p-values if some groups are
+    large and others small. If the difference of the means over stimuli and the difference of the means over groups have
+    opposite signs, p is 1.
 
     Args:
-        x: Responses.
-        in_a: Which stimuli are in condition A; leading axes are alternative labellings. Groups lie within conditions.
-        in_b: Which stimuli are in condition B.
-        groups: Equal numbers for stimuli of a group.
+        x: Responses of each unit to each stimulus.
+        in_a: True for each stimulus of condition A. Leading axes are alternative labellings. No group has stimuli of
+            both conditions.
+        in_b: True for each stimulus of condition B.
+        groups: A number for each stimulus. Stimuli of one group have equal numbers.
     """
     sums, sizes, first = group_sums(centred(x), groups)
     return p_of_sums(sums, sizes, in_a[..., first], in_b[..., first])
@@ -135,7 +158,7 @@ def grouped_p(
 def group_sums(
     x: Float[np.ndarray, "stimuli units"], groups: Int[np.ndarray, " stimuli"]
 ) -> tuple[Float[np.ndarray, "groups units"], Int[np.ndarray, " groups"], Int[np.ndarray, " groups"]]:
-    """Return the sum of the responses of each group, how many stimuli it has, and which is its first."""
+    """Return the sum of the responses of each group, its number of stimuli, and the index of its first stimulus."""
     _, first, number, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
     sums = np.zeros((len(sizes), x.shape[1]))
     np.add.at(sums, number, x)
@@ -148,7 +171,14 @@ def p_of_sums(
     in_a: Bool[np.ndarray, "*labellings groups"],
     in_b: Bool[np.ndarray, "*labellings groups"],
 ) -> Float[np.ndarray, "*labellings units"]:
-    """Return the p of `grouped_p` from what `group_sums` gave."""
+    """Return the p of `grouped_p`, computed from the sums and sizes of groups.
+
+    Args:
+        sums: Sum of the responses of each group, from `group_sums`.
+        sizes: Number of stimuli of each group.
+        in_a: True for each group of condition A. Leading axes are alternative labellings.
+        in_b: True for each group of condition B.
+    """
     a, b = in_a.astype(np.float64), in_b.astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         stimulus_difference = a @ sums / (a @ sizes)[..., None] - b @ sums / (b @ sizes)[..., None]
@@ -159,11 +189,13 @@ def p_of_sums(
 def residuals(
     x: Float[np.ndarray, "stimuli units"], confounds: Float[np.ndarray, "stimuli confounds"]
 ) -> Float[np.ndarray, "stimuli units"]:
-    """Return what a linear regression on confounds (and a constant) leaves of responses, the means kept.
+    """Return the residuals of a linear regression of responses on confounds, plus the mean of each unit.
+
+    The regression has a constant. Adding the mean back keeps the overall level of each unit.
 
     Args:
-        x: Responses.
-        confounds: What to take out, e.g. length and frequency of each text.
+        x: Responses of each unit to each stimulus.
+        confounds: Values to remove from the responses, for example the length and the frequency of each text.
     """
     design = confounds - confounds.mean(axis=0)
     x, mean = x.astype(np.float64), x.mean(axis=0, dtype=np.float64)
@@ -171,9 +203,9 @@ def residuals(
 
 
 def q_values(p: Float[np.ndarray, "*labellings units"]) -> Float[np.ndarray, "*labellings units"]:
-    """Return false-discovery-rate adjusted p-values over the last axis (Benjamini & Hochberg 1995).
+    """Return p-values adjusted for the false discovery rate over the last axis (Benjamini & Hochberg 1995).
 
-    Units whose p is nan (silent units) are not tested: they stay nan and do not count.
+    A silent unit has p = nan and is not tested: its q is nan, and it does not count as a test.
     doi:10.1111/j.2517-6161.1995.tb02031.x
     """
     q = np.full(p.shape, np.nan)

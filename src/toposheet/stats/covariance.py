@@ -1,4 +1,4 @@
-"""What the units of one tap have in common, and how that depends on where they are."""
+"""Correlations between the units of one tap: how many dimensions they fill, and how they depend on distance."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from jaxtyping import Float, Int
 
 
 def participation_ratio(x: Float[np.ndarray, "stimuli units"]) -> float:
-    """Return how many dimensions responses fill: (sum of eigenvalues)^2 / sum of squares, of their covariance.
+    """Return how many dimensions the responses fill (Gao et al. 2017, doi:10.1101/214262).
 
-    1: all units do the same; the number of units (or stimuli - 1): they are unrelated. Where few modes make up the
-    responses, any map is one of few patterns, so nulls are wide. Gao et al. 2017, doi:10.1101/214262.
+    (sum of eigenvalues)^2 / (sum of squared eigenvalues), with the eigenvalues of the covariance between units. If a
+    few dimensions explain the responses, every map is a mixture of a few patterns, and nulls of map statistics are
+    wide.
 
     Returns:
-        At least 1; nan where nothing varies.
+        1 if all units respond alike. It approaches the smaller of the number of units and the number of stimuli - 1 if
+        the responses of units are unrelated. nan if no unit varies.
     """
     x = x - x.mean(axis=0)
-    gram = x @ x.T if len(x) < x.shape[1] else x.T @ x  # the same eigenvalues
+    gram = x @ x.T if len(x) < x.shape[1] else x.T @ x  # both have the same nonzero eigenvalues
     with np.errstate(invalid="ignore"):
         return float(np.float64(np.trace(gram)) ** 2 / (gram**2).sum())
 
 
 @dataclass(frozen=True)
 class UnitPairs:
-    """All pairs of units of one tap, sorted into the distances that occur on its sheet.
+    """All pairs of units of one tap, sorted by the distance between the two units on the sheet.
 
     Args:
-        first: One unit of each pair.
-        second: The other.
-        distance_class: Which of the distances lies between them.
-        distances: The distances that occur, rising, in the unit of the cells (mm with a spacing).
+        first: Number of one unit of each pair.
+        second: Number of the other unit of each pair.
+        distance_class: For each pair, the index of its distance in `distances`.
+        distances: All distances that occur between two units, in mm, in increasing order.
     """
 
     first: Int[np.ndarray, " pairs"]
@@ -41,7 +43,12 @@ class UnitPairs:
 
     @classmethod
     def of(cls, cells: Int[np.ndarray, "units 2"], spacing_mm: float = 1.0) -> UnitPairs:
-        """Return the pairs of units at these cells; distances are Euclidean, in mm."""
+        """Return all pairs of units, with their Euclidean distances.
+
+        Args:
+            cells: Row and column of each unit.
+            spacing_mm: Distance between adjacent cells, in mm.
+        """
         first, second = np.triu_indices(len(cells), 1)
         squared = ((cells[first] - cells[second]) ** 2).sum(axis=1)
         squared_distances, distance_class = np.unique(squared, return_inverse=True)
@@ -50,13 +57,13 @@ class UnitPairs:
 
 @dataclass(frozen=True)
 class SpatialCorrelation:
-    """How the correlation r of two units' responses falls with the distance d between them.
+    """The correlation r between the responses of two units, as a function of the distance d between them.
 
     Args:
-        distances: The distances that occur, in mm.
-        n_pairs: How many pairs have each.
+        distances: All distances that occur between two units, in mm, in increasing order.
+        n_pairs: Number of pairs of units at each distance.
         r: Mean correlation of the pairs at each distance.
-        positive: Mean of max(r, 0) there.
+        positive: Mean of max(r, 0) of the pairs at each distance.
     """
 
     distances: Float[np.ndarray, " classes"]
@@ -66,10 +73,10 @@ class SpatialCorrelation:
 
     @property
     def smoothness_mm(self) -> Float[np.ndarray, "*orders"]:
-        """The width (FWHM, mm) of a Gaussian that would give white noise the correlation of adjacent units.
+        """The width (FWHM, mm) of the Gaussian that gives white noise the observed correlation of adjacent units.
 
-        FWHM = spacing sqrt(-2 ln 2 / ln r(spacing)) (Forman et al. 1995, doi:10.1002/mrm.1910330508), 0 where
-        neighbours are not correlated.
+        FWHM = spacing sqrt(-2 ln 2 / ln r(spacing)) (Forman et al. 1995, doi:10.1002/mrm.1910330508). It is 0 if
+        adjacent units are not positively correlated.
         """
         if not len(self.distances):
             return np.full(self.r.shape[:-1], np.nan)
@@ -79,16 +86,24 @@ class SpatialCorrelation:
 
     @property
     def wiring_mm(self) -> Float[np.ndarray, "*orders"]:
-        """The mean length (mm) of wires between units that respond alike, each pair weighted by max(r, 0).
+        """The weighted mean distance (mm) between two units. The weight of a pair of units is max(r, 0).
 
-        Small where what works together lies together; with units at random places, the mean distance of pairs.
+        It is small if units that respond alike are near each other. If units are at random places, it is about the mean
+        distance of all pairs.
         """
         weights = self.positive * self.n_pairs
         with np.errstate(invalid="ignore"):
             return np.asarray((weights * self.distances).sum(axis=-1) / weights.sum(axis=-1))
 
     def curve(self, width_mm: float) -> tuple[Float[np.ndarray, " bins"], Float[np.ndarray, "*orders bins"]]:
-        """Return the curve r(d) in bins of a width: the middle of each bin that has pairs, and the mean r there."""
+        """Return the curve r(d) in bins of distance.
+
+        Args:
+            width_mm: Width of a bin, in mm.
+
+        Returns:
+            The centre of each bin that has pairs (mm), and the mean correlation of the pairs of the bin.
+        """
         bins = np.round(self.distances / width_mm).astype(int)
         filled = np.unique(bins)
         member = (bins == filled[:, None]) * self.n_pairs
@@ -100,12 +115,12 @@ def spatial_correlation(
     pairs: UnitPairs,
     orders: Int[np.ndarray, "*orders units"] | None = None,
 ) -> SpatialCorrelation:
-    """Return the correlation of responses by distance, in place or with the units in other orders.
+    """Return the mean correlation of two units' responses at each distance, for one or many arrangements of the units.
 
     Args:
-        x: Responses. A silent unit correlates 0 with any.
-        pairs: The pairs of the places.
-        orders: For each draw of a null, which unit sits at each place.
+        x: Responses of each unit to each stimulus. The correlation of a silent unit with every other unit is 0.
+        pairs: The pairs of places on the sheet.
+        orders: For each draw of a null, the number of the unit at each place. None: every unit is at its place.
     """
     z = x - x.mean(axis=0)
     norm = np.sqrt((z**2).sum(axis=0))

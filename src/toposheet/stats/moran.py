@@ -1,4 +1,4 @@
-"""Spatial autocorrelation of maps, on a sheet or on any mesh."""
+"""Moran's I, the spatial autocorrelation of maps: on a sheet, between two maps, and on a mesh."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import xarray as xr
 from jaxtyping import Bool, Float
 from scipy.sparse import csr_array
 
-# Below these a map of significant units alone has no stable Moran's I.
+# With a smaller fraction or a smaller number of significant units, Moran's I of these units alone is unstable.
 ISLAND_FRACTION, ISLAND_UNITS = 0.10, 30
 
 
 def morans_i(grid: np.ndarray | xr.DataArray) -> Float[np.ndarray, "*maps"]:
     """Return the spatial autocorrelation of maps on a sheet (Moran 1950, doi:10.2307/2332142).
 
-    I = (n / W) * sum_ij w_ij z_i z_j / sum_i z_i^2, with z the map minus its mean, w_ij = 1 for the (up to
-    eight) cells that share an edge or a corner with cell i (queen contiguity, as in TopoLM,
-    arXiv:2410.11516), W the sum of all w_ij and n the number of cells.
+    I = (n / W) * sum_ij w_ij z_i z_j / sum_i z_i^2. z is the map minus its mean. w_ij is 1 if the cells i and j share
+    an edge or a corner (queen contiguity, as in TopoLM, arXiv:2410.11516), and 0 otherwise. W is the sum of all w_ij. n
+    is the number of cells.
 
     Args:
-        grid: One map or a stack of maps; the last two axes are the sheet. Cells that are nan are holes:
-            they are nobody's neighbours.
+        grid: One map or a stack of maps. The last two axes are the rows and columns of the sheet. Cells that are nan
+            are holes: they do not count, and they are no neighbours of other cells.
 
     Returns:
-        One I for each map, an array without axes for a single one: about -1/(n-1) for noise, towards 1 for
-        smooth maps. A constant map has no autocorrelation and gives nan.
+        One I for each map, as an array; the array of a single map has no axes. I is about -1/(n-1) for noise and close
+        to 1 for a smooth map. A constant map gives nan.
     """
     values = np.asarray(grid, dtype=np.float64)
     return cross_morans_i(values, values)
@@ -33,18 +33,18 @@ def morans_i(grid: np.ndarray | xr.DataArray) -> Float[np.ndarray, "*maps"]:
 def cross_morans_i(a: Float[np.ndarray, "*maps y x"], b: Float[np.ndarray, "*maps y x"]) -> Float[np.ndarray, "*maps"]:
     """Return the bivariate Moran's I of two maps of one sheet (Wartenberg 1985).
 
-    I = (n / W) * sum_ij w_ij za_i zb_j / sqrt(sum_i za_i^2 * sum_i zb_i^2): how far the value of a cell in
-    one map tells the values of its neighbours in the other. Between maps of two halves of the items it
-    measures *reliable* topography, since the noise of one half is not that of the other.
-    doi:10.1111/j.1538-4632.1985.tb00849.x
+    I = (n / W) * sum_ij w_ij za_i zb_j / sqrt(sum_i za_i^2 * sum_i zb_i^2), with the symbols of `morans_i`
+    (doi:10.1111/j.1538-4632.1985.tb00849.x). It measures how well a cell of one map predicts the neighbours of this
+    cell in the other map. If the two maps come from two halves of the items, I measures *reliable* topography, because
+    the noise of the two halves is independent.
 
     Args:
-        a: One map or a stack; nan cells are holes.
-        b: The other; a cell is used where both maps have a value.
+        a: One map or a stack of maps. Cells that are nan are holes.
+        b: The other map or stack. A cell counts if it has a value in both maps.
 
     Returns:
-        About 0 for unrelated maps, towards 1 for equal smooth maps, negative for opposite ones; nan where a
-        map is constant.
+        About 0 for unrelated maps, close to 1 for two equal smooth maps, negative for opposite maps. If a map is
+        constant, nan.
     """
     present = np.isfinite(a) & np.isfinite(b)
     za, zb = _centred(a, present), _centred(b, present)
@@ -56,15 +56,15 @@ def cross_morans_i(a: Float[np.ndarray, "*maps y x"], b: Float[np.ndarray, "*map
 def islands_morans_i(
     grid: Float[np.ndarray, "*maps y x"], significant: Bool[np.ndarray, "*maps y x"]
 ) -> Float[np.ndarray, "*maps"]:
-    """Return Moran's I of the significant cells alone, all others being holes.
+    """Return Moran's I of the significant cells alone. All other cells are holes.
 
     Args:
-        grid: One map or a stack; nan cells are holes.
-        significant: Which cells count.
+        grid: One map or a stack of maps. Cells that are nan are holes.
+        significant: True for each significant cell.
 
     Returns:
-        One I for each map; nan where under 10 % of the cells or under 30 are significant: there it is unstable (null
-        sd 0.71 at 5 % of 256 units).
+        One I for each map. It is nan where fewer than 10 % of the cells, or fewer than 30 cells, are significant. With
+        so few cells I is unstable (its null has a standard deviation of 0.71 at 5 % of 256 units).
     """
     present = np.isfinite(grid)
     n, all_cells = _total(significant & present), _total(present)
@@ -73,11 +73,14 @@ def islands_morans_i(
 
 
 def morans_i_on_graph(values: Float[np.ndarray, "*maps vertices"], adjacency: csr_array) -> Float[np.ndarray, "*maps"]:
-    """Return Moran's I of maps on a mesh or any other graph; see `morans_i`.
+    """Return Moran's I of maps on a mesh or another graph; see `morans_i` for the formula.
 
     Args:
-        values: One map or a stack.
-        adjacency: Symmetric weights w_ij (vertices, vertices), 1 for neighbours and 0 elsewhere.
+        values: One map or a stack of maps. The last axis is the vertices.
+        adjacency: Symmetric weights w_ij (vertices, vertices): 1 for neighbours, 0 otherwise.
+
+    Returns:
+        One I for each map; nan for a constant map.
     """
     z = values - values.mean(axis=-1, keepdims=True)
     flat = z.reshape(-1, z.shape[-1])
@@ -95,13 +98,13 @@ def _centred(grid: np.ndarray, present: np.ndarray) -> np.ndarray:
     n = present.sum(axis=(-2, -1), keepdims=True)
     mean = filled.sum(axis=(-2, -1), keepdims=True) / np.maximum(n, 1)
     z = np.where(present, filled - mean, 0.0)
-    # Rounding leaves a constant map a spread of the last bit, which would pass for a map.
+    # By rounding, a constant map can differ from its mean in the last bit. This must not count as a map.
     spread, size = (np.abs(x).max(axis=(-2, -1), keepdims=True, initial=0) for x in (z, filled))
     return np.where(spread > 1e-12 * size, z, 0.0)
 
 
 def _neighbor_sum(grid: np.ndarray) -> np.ndarray:
-    """Return for each cell the sum over its up to eight neighbours."""
+    """Return for each cell the sum over its neighbours (up to eight)."""
     padded = np.pad(grid, [(0, 0)] * (grid.ndim - 2) + [(1, 1), (1, 1)])
     rows = padded[..., :-2, :] + padded[..., 1:-1, :] + padded[..., 2:, :]
     return rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] - grid

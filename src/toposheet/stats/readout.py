@@ -1,4 +1,4 @@
-"""What an fMRI voxel would see of a sheet."""
+"""The Gaussian readout: what an fMRI voxel would see of a sheet."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from toposheet.settings import check_fwhm
 
 
 def gaussian_readout(grid: Float[np.ndarray, "*maps y x"], fwhm: float) -> Float[np.ndarray, "*maps y x"]:
-    """Return maps sampled by a Gaussian at every cell, normalised to unit mass.
+    """Return maps as voxels would see them: at each cell, a weighted mean with Gaussian weights.
 
-    r_i = sum_j g_ij x_j / sum_j g_ij, with g_ij = exp(-distance_ij^2 / (2 sigma^2)) and
-    sigma = fwhm / (2 sqrt(2 ln 2)); sums run over the cells that hold a unit, so that cells at the edge or
-    beside a hole count fully (TopoLM's published kernel gives them 0.54 to 1.00; arXiv:2410.11516).
+    r_i = sum_j g_ij x_j / sum_j g_ij, with g_ij = exp(-distance_ij^2 / (2 sigma^2)) and sigma = fwhm / (2 sqrt(2 ln
+    2)). The sums run over the cells that hold a unit. Thus the weights sum to 1 for every cell, also at the edge of the
+    sheet and beside a hole. (With TopoLM's published kernel this sum is 0.54 to 1.00; arXiv:2410.11516.)
 
     Args:
-        grid: One map or a stack; nan cells are holes and stay nan.
-        fwhm: Full width at half maximum, in cells. 0 gives the maps as they are.
+        grid: One map or a stack of maps. Cells that are nan are holes and stay nan.
+        fwhm: Full width at half maximum of the Gaussian, in cells. With 0 the maps do not change.
 
     Raises:
-        UserError: the width is negative or not finite.
+        UserError: The width is negative or not finite.
     """
     check_fwhm(fwhm)
     if fwhm == 0:
@@ -38,14 +38,14 @@ def gaussian_readout(grid: Float[np.ndarray, "*maps y x"], fwhm: float) -> Float
 
 
 class SheetReadout:
-    """`gaussian_readout` of one sheet for arrays (units, stimuli), of which many draws have to be sampled.
+    """The readout of `gaussian_readout` for one sheet, prepared for many draws of arrays (units, stimuli).
 
-    Weights and mass are worked out once, and maps stay side by side in memory.
+    The weights and their sums are computed once, when the object is made.
 
     Args:
         cells: Row and column of each unit.
-        shape: Height and width of the grid.
-        fwhm: Full width at half maximum, in cells.
+        shape: Height and width of the grid, in cells.
+        fwhm: Full width at half maximum of the Gaussian, in cells.
     """
 
     def __init__(self, cells: Int[np.ndarray, "units 2"], shape: tuple[int, int], fwhm: float) -> None:
@@ -56,13 +56,22 @@ class SheetReadout:
         self._mass = (self._rows @ occupied @ self._columns)[self._cells[:, 0], self._cells[:, 1]]
 
     def sample(self, x: Float[np.ndarray, "units stimuli"]) -> Float[np.ndarray, "units stimuli"]:
-        """Return what is seen at the place of each unit."""
+        """Return what a voxel at the place of each unit would see.
+
+        Args:
+            x: Responses of each unit to each stimulus.
+        """
         return self._on_grid(x)[self._cells[:, 0], self._cells[:, 1]] / self._mass[:, None]
 
     def sums_of_squares(
         self, x: Float[np.ndarray, "units stimuli"], sizes: Sequence[int]
     ) -> Float[np.ndarray, "parts units"]:
-        """Return the sums of squares of what is seen, over adjacent parts of the stimuli of these sizes."""
+        """Return, for each unit and each part of the stimuli, the sum of squares of what a voxel at the unit would see.
+
+        Args:
+            x: Responses of each unit to each stimulus. The stimuli of one part stand side by side.
+            sizes: Number of stimuli of each part, in order.
+        """
         seen, ends = self._on_grid(x), np.cumsum(sizes)
         sums = [np.einsum("yxs,yxs->yx", part, part) for part in np.split(seen, ends[:-1], axis=-1)]
         return np.stack(sums)[:, self._cells[:, 0], self._cells[:, 1]] / self._mass**2
@@ -77,7 +86,16 @@ class SheetReadout:
 
 
 def gaussian_weights(cells: int, fwhm: float) -> Float[np.ndarray, "cells cells"]:
-    """Return the weights of a Gaussian along one side of a sheet, 1 at its middle: [where it looks from, at what]."""
+    """Return Gaussian weights between the cells along one side of a sheet; the weight of a cell with itself is 1.
+
+    Args:
+        cells: Number of cells along the side.
+        fwhm: Full width at half maximum of the Gaussian, in cells.
+
+    Returns:
+        A symmetric matrix. Its first axis is the cell at which the Gaussian is centred, its second axis is the cell
+        that it samples.
+    """
     sigma = fwhm / (2 * math.sqrt(2 * math.log(2)))
     steps = np.subtract.outer(np.arange(cells), np.arange(cells))
     return np.exp(-(steps**2) / (2 * sigma**2))

@@ -148,7 +148,7 @@ def test_sheets_on_which_an_objective_on_weights_means_nothing_are_refused():
     apart = Sheet((3, 3), {"tap": np.array([[0, 0], [2, 2], [0, 2]])})
     with pytest.raises(ValueError, match="no two units of the sheet share an edge"):
         all_tnn(torch.ones(4, 3), apart)
-    with pytest.raises(ValueError, match="2x9 is too small"):
+    with pytest.raises(ValueError, match="2x9 is too small for topoloss"):
         topoloss(torch.ones(4, 3), Sheet((2, 9), {"tap": apart.coordinates[:0]}))
 
 

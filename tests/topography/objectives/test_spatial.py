@@ -197,7 +197,7 @@ def test_parts_are_added_before_losses_are_asked_for():
         statistics.losses(x)
     statistics.add(x)
     statistics.losses(x)
-    with pytest.raises(ValueError, match="added whole"):
+    with pytest.raises(ValueError, match="nothing can be added: add all parts first"):
         statistics.add(x)
 
 
@@ -390,7 +390,7 @@ def test_wrong_input_is_refused_by_name():
     x = torch.zeros(1, 5, 9)
     with pytest.raises(ValueError, match="no activations of the tap tap"):
         ts.spatial_loss({"other": x}, topo)
-    with pytest.raises(ValueError, match="tap have 8 units, its sheet 9"):
+    with pytest.raises(ValueError, match="tap have 8 units, but its sheet has 9"):
         ts.spatial_loss({"tap": x[..., :8]}, topo)
     two = ts.Topography({tap: Sheet((3, 3), {tap: random_places(9, (3, 3), np.random.default_rng(0))}) for tap in "ab"})
     with pytest.raises(ValueError, match="taps have different numbers of tokens"):
@@ -462,7 +462,7 @@ def _unchecked(topo, x):
         (torch.zeros(9), r"activations of tap are torch.float32 of shape \(9,\): it must be a float tensor"),
         (torch.zeros(1, 5, 9, dtype=torch.long), "activations of tap are torch.int64"),
         (torch.zeros(1, 5, 9, dtype=torch.complex64), "activations of tap are torch.complex64"),
-        (torch.zeros(1, 0, 9), "different numbers of tokens, or none"),
+        (torch.zeros(1, 0, 9), "different numbers of tokens, or 0 tokens"),
         (1e19 * torch.arange(45.0).cos().view(1, 5, 9), "activations of tap hold nan, inf or numbers too large"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a statistic of maps is: one function of the maps of a tap. Values, nulls and tables come free."""
+"""The interface of a map statistic: a function of the maps of one tap. Nulls and tables are then computed for it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from toposheet.stats import count_and_largest
 
 @dataclass(frozen=True, eq=False)
 class TapMaps:
-    """The maps of one tap: one, or a stack of those of many draws. Cells without a unit are nan.
+    """The maps of one tap: single maps, or stacks of maps of many draws. Cells without a unit are nan.
 
     Args:
         t: Welch's t.
-        q: False discovery rate over all taps.
+        q: False discovery rate over all units of all taps.
         even: Welch's t of the even texts of each condition.
-        odd: That of the odd texts; nan where a condition has too few.
-        significant: Which cells are significant.
-        contiguity: Which cells are neighbours in a cluster: `"queen"` (edge or corner) or `"rook"` (edge).
-        min_size: Units of the smallest cluster that counts.
+        odd: Welch's t of the odd texts of each condition. even and odd are nan if a condition has fewer than 4 texts.
+        significant: True for each significant cell.
+        contiguity: Which cells are neighbours in a cluster. `"queen"`: cells that share an edge or a corner. `"rook"`:
+            cells that share an edge.
+        min_size: Number of units of the smallest cluster that counts.
     """
 
     t: Float[np.ndarray, "*draws y x"]
@@ -36,7 +37,10 @@ class TapMaps:
 
     @cached_property
     def clusters_of_signs(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-        """Number of clusters and size of the largest, of positive and of negative significant cells."""
+        """The number of clusters and the size of the largest cluster.
+
+        The first pair counts positive significant cells, the second pair counts negative significant cells.
+        """
         positive, negative = (
             count_and_largest(self.significant & (sign * self.t > 0), self.contiguity, self.min_size)
             for sign in (1, -1)
@@ -49,9 +53,10 @@ class MapStatistic:
     """A statistic of the map of a contrast.
 
     Args:
-        values: Returns one value for each map of a stack: (..., y, x) to (...). nan where it is not defined.
-        description: What it says, in a sentence.
-        place: Where it stands in tables: statistics are in the order of this number.
+        values: A function of the maps of a tap. It returns one value for each map of a stack: (..., y, x) becomes
+            (...). A value is nan where the statistic is undefined.
+        description: One sentence that says what the statistic measures.
+        place: Position in tables: statistics are sorted by this number.
     """
 
     values: Callable[[TapMaps], Float[np.ndarray, "*draws"]]

@@ -1,4 +1,4 @@
-"""How many patches of selective units there are."""
+"""Map statistic: the number of clusters of significant units."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 
 STATISTIC = MapStatistic(
     values=_values,
-    description="clusters of adjacent significant units of one sign",
+    description="number of clusters of adjacent significant units of one sign",
     place=50,
 )

@@ -1,4 +1,4 @@
-"""How much of a map comes back in other texts."""
+"""Map statistic: how much of a map is the same in other texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How smooth a map is where it is significant."""
+"""Map statistic: the spatial autocorrelation of the significant units alone."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 
 STATISTIC = MapStatistic(
     values=_values,
-    description="Moran's I of the significant units alone; nan where under 10 % or 30 units of a tap are significant",
+    description="Moran's I of the significant units alone; nan where fewer than 10 % of the units of a tap, "
+    "or fewer than 30, are significant",
     place=30,
 )

@@ -1,4 +1,4 @@
-"""How large the largest patch of selective units is."""
+"""Map statistic: the size of the largest cluster of significant units."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 
 STATISTIC = MapStatistic(
     values=_values,
-    description="units of the largest cluster of adjacent significant units of one sign",
+    description="number of units of the largest cluster of adjacent significant units of one sign",
     place=60,
 )

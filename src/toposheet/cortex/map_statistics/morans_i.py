@@ -1,4 +1,4 @@
-"""How smooth a map is."""
+"""Map statistic: the spatial autocorrelation of a map."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 
 STATISTIC = MapStatistic(
     values=_values,
-    description="spatial autocorrelation of t (Moran 1950), queen contiguity, nothing thresholded",
+    description="spatial autocorrelation of t over all units (Moran 1950), queen contiguity, no threshold",
     place=10,
 )

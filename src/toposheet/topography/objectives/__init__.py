@@ -1,6 +1,6 @@
-"""Objectives: what training minimises besides next-token loss so that near units become alike.
+"""Objectives: what training minimises besides the next-token loss, so that near units respond alike.
 
-Nothing heavy is imported here: recipes ask for the names of objectives.
+This module imports no torch, because recipes read the names of objectives from it.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""From moments to losses: what an objective makes of windows, and the gradient that goes back to the activations."""
+"""From moments to losses: the loss of each window, and the gradient with respect to the activations."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from toposheet.topography.objectives.objective import OnActivations
 from toposheet.topography.objectives.similarity import WindowPairs, similarities_, through_norms_
 from toposheet.topography.objectives.windows import Windows
 
-# Windows worked through at a time: their pairs fit the cache of a CPU core, or fill a GPU.
+# Number of windows that are computed together. On a CPU their pairs fit into the cache of a core; on a GPU they use
+# the whole GPU.
 _BLOCK = {"cpu": 64}
 _BLOCK_ELSEWHERE = 512
 
 
 class View(NamedTuple):
-    """What is looked at on one sheet.
+    """The windows of one sheet whose loss is computed, and the units whose products are needed for it.
 
     Args:
-        windows: The windows whose loss is asked for.
-        n_units: How many units the sheet has.
-        read: The units whose products are computed: those of each window; none for all units of the sheet at once,
-            where that is less work.
+        windows: The windows whose loss is computed.
+        n_units: Number of units of the sheet.
+        read: The numbers of the units of each window; products are then computed window by window. None: products are
+            computed once for all pairs of units of the sheet, because this is less work.
     """
 
     windows: Windows
@@ -36,13 +37,23 @@ class View(NamedTuple):
 
     @classmethod
     def of(cls, windows: Windows, n_units: int) -> View:
-        """Return the view of some windows of a sheet of `n_units`."""
+        """Return the view of some windows of a sheet.
+
+        Args:
+            windows: The windows.
+            n_units: Number of units of the sheet.
+        """
         units = windows.units
         one_by_one = 3 * len(units) * units.shape[1] ** 2 < 2 * n_units**2
         return cls(windows, n_units, units if one_by_one else None)
 
     def take(self, part: Moments, block: slice) -> tuple[Tensor, Tensor, Tensor]:
-        """Return products and means of the units of a block of windows, and which cells have units."""
+        """Return three arrays of a block of windows: products, means, and 1 for each cell with a unit (0 for a hole).
+
+        Args:
+            part: The moments of the sheet.
+            block: Which windows.
+        """
         windows = self.windows.chosen_windows(block)
         if self.read is not None:
             return part.products[block], part.mean[block], windows.present
@@ -53,7 +64,14 @@ class View(NamedTuple):
     def put(
         self, weights: Tensor | None, part: Moments, block: slice, window_weights: Float[Tensor, "block _ _"]
     ) -> Tensor:
-        """Return the gradient by all products that were read, with that by the products of a block of windows added."""
+        """Add the gradient of a block of windows to the gradient with respect to all products, and return the sum.
+
+        Args:
+            weights: The gradient so far. None: this is the first block.
+            part: The moments of the sheet.
+            block: Which windows.
+            window_weights: The gradient with respect to the products of the units of these windows.
+        """
         if self.read is not None:
             return window_weights if weights is None else torch.cat([weights, window_weights])
         weights = torch.zeros_like(part.products) if weights is None else weights
@@ -62,14 +80,22 @@ class View(NamedTuple):
         return weights
 
     def _pairs(self, units: Int[Tensor, "block cells"]) -> Int[Tensor, "block cells cells"]:
-        # Where pairs of a window are among all pairs. For all windows at once the table would not fit in memory.
+        # The index of each pair of a window among all pairs of the sheet. It is computed block by block, because the
+        # table of all windows would not fit in memory.
         return units[:, :, None] * self.n_units + units[:, None, :]
 
 
 def moments_of(
     sheets: Sequence[Responses], tokens: Int[Tensor, " tokens"] | None, views: Sequence[View], objective: OnActivations
 ) -> list[Moments]:
-    """Return the moments of what is looked at on each sheet."""
+    """Return the moments that each sheet needs for the loss of its windows.
+
+    Args:
+        sheets: The responses of the taps of each sheet.
+        tokens: Numbers of the tokens to use. None: all tokens.
+        views: The windows of each sheet.
+        objective: The objective, which says whether products are centred.
+    """
     scratch = Scratch()
     return [
         moments(taps, tokens, view.read, scratch, objective.centred) for taps, view in zip(sheets, views, strict=True)
@@ -79,9 +105,14 @@ def moments_of(
 def evaluate(
     views: Sequence[View], parts: Sequence[Moments], objective: OnActivations
 ) -> tuple[Float[Tensor, " sheets"], list[Float[Tensor, "_ _ _"]]]:
-    """Return the loss of each sheet, and its gradient with respect to the products of pairs of units.
+    """Return the loss of each sheet, and the gradient of each loss with respect to the products of pairs of units.
 
-    Sheets with equally many windows of equal size are worked through together.
+    Sheets whose windows have the same number and the same shape are computed together.
+
+    Args:
+        views: The windows of each sheet.
+        parts: The moments of each sheet.
+        objective: The objective.
     """
     losses: list[Tensor] = [part.mean.new_zeros(()) for part in parts]
     weights: list[Tensor | None] = [None for _ in parts]
@@ -96,7 +127,7 @@ def evaluate(
                 block = slice(first, first + size)
                 stacked = zip(*(views[i].take(parts[i], block) for i in same_shape), strict=True)
                 products, mean, present = (torch.stack(tensors) for tensors in stacked)
-                r, scale = similarities_(products, mean, parts[0].n)  # all sheets saw the same tokens
+                r, scale = similarities_(products, mean, parts[0].n)  # n is the same for all sheets
                 values, gradient = objective.losses(r, WindowPairs.of(present, nearness))
                 gradient = through_norms_(gradient, r, scale / n_windows**0.5)
                 for i, loss, window_weights in zip(same_shape, values.sum(dim=1) / n_windows, gradient, strict=True):
@@ -114,7 +145,17 @@ def with_gradient(
     weights: Sequence[Float[Tensor, "_ _ _"]],
     processes: int = 1,
 ) -> Float[Tensor, " sheets"]:
-    """Return losses that were evaluated without a graph, with the gradient that the responses have a share in."""
+    """Return the given losses, with the closed-form gradient with respect to the responses attached.
+
+    Args:
+        losses: The loss of each sheet, computed without a graph.
+        sheets: The responses of the taps of each sheet, which get the gradient.
+        tokens: Numbers of the tokens that were used. None: all tokens.
+        views: The windows of each sheet.
+        parts: The moments of each sheet.
+        weights: The gradient of each loss with respect to the products, from `evaluate`.
+        processes: Factor of the gradient: the number of processes, if their gradients are averaged afterwards.
+    """
     reads, means, taps = [v.read for v in views], [part.mean for part in parts], [x for taps in sheets for x in taps]
     counts = [len(taps) for taps in sheets]
     return _WithGradient.apply(losses, processes, tokens, reads, counts, *means, *weights, *taps)  # pyright: ignore

@@ -1,4 +1,4 @@
-"""What correlations are made of: counts, means and products of responses, which add up over any split of the tokens."""
+"""Counts, means and products of responses: correlations are made from them, and they add up over parts of a batch."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from torch import Tensor
 
 from toposheet.errors import UserError
 
-# Tokens worked through at a time: small enough for the cache of a CPU core, large enough to fill a GPU. Nothing but
-# the gradient itself then grows with the number of tokens.
+# Number of tokens that are processed together: few enough for the cache of a CPU core, many enough for a whole GPU.
+# With chunks of tokens, only the memory of the gradient itself grows with the number of tokens.
 _CHUNK = {"cpu": 512}
 _CHUNK_ELSEWHERE = 8192
 
-# The responses of the units of a sheet to samples (tokens), tap after tap, each (samples, units) of any precision.
+# The responses of the units of one sheet: for each tap an array (samples, units) of any precision. A sample is a token.
 Responses = Sequence[Float[Tensor, "samples _"]]
 
 
 class Moments(NamedTuple):
-    """The moments of the responses of the units of some windows, in float32.
+    """The moments of the responses of the units of windows, in float32.
 
     Args:
-        n: How many samples (tokens) there were.
-        mean: Mean response of each unit.
-        products: sum_n (x_ni - mean_i)(x_nj - mean_j) for all pairs of units i, j of each window.
+        n: Number of samples (tokens).
+        mean: Mean response of each unit of each window.
+        products: sum_n (x_ni - mean_i)(x_nj - mean_j) for each pair of units i, j of each window.
     """
 
     n: float | Tensor
@@ -36,7 +36,7 @@ class Moments(NamedTuple):
     products: Float[Tensor, "windows cells cells"]
 
     def merge(self, other: Moments) -> Moments:
-        """Return the moments of both sets of samples together (Chan et al. 1983, doi:10.2307/2683386)."""
+        """Return the moments of two sets of samples together (Chan et al. 1983, doi:10.2307/2683386)."""
         n = self.n + other.n
         step = other.mean - self.mean
         between = step * (self.n * other.n / n)
@@ -45,20 +45,29 @@ class Moments(NamedTuple):
 
 
 class NotFiniteError(UserError):
-    """Responses hold nan or inf, or numbers too large for float32."""
+    """The responses contain nan, infinity, or numbers too large for float32."""
 
     def __init__(self, source: str = "the responses") -> None:
-        super().__init__(f"{source} hold nan, inf or numbers too large for float32: look at the model and its input")
+        super().__init__(f"{source} hold nan, inf or numbers too large for float32: check the model and its input")
 
 
 class Scratch:
-    """Memory that is used again from chunk to chunk and from sheet to sheet: fresh memory costs page faults."""
+    """Working memory that is used again for each chunk and each sheet.
+
+    New memory would be slower, because the system must provide new pages.
+    """
 
     def __init__(self) -> None:
         self._buffers: dict[str, Tensor] = {}
 
     def __call__(self, name: str, shape: Sequence[int], device: torch.device) -> Tensor:
-        """Return a float32 tensor with whatever was in it."""
+        """Return a float32 tensor with arbitrary content.
+
+        Args:
+            name: Name of the buffer. A later call with the same name returns the same memory.
+            shape: Shape of the tensor.
+            device: Device of the tensor.
+        """
         size = math.prod(shape)
         if name not in self._buffers or len(self._buffers[name]) < size:
             self._buffers[name] = torch.empty(size, dtype=torch.float32, device=device)
@@ -75,18 +84,19 @@ def moments(
     """Return the moments of the responses of a sheet, window by window, in one pass over the samples.
 
     Args:
-        taps: The responses of the units of the sheet.
-        tokens: Which samples to look at, each once; none means all.
-        read: Indices of the units of each window, every index one of a unit; none means all units in one window.
-        scratch: Memory to work in.
-        centred: Whether products are about the means. If not, means are zero and products plain.
+        taps: The responses of the units of each tap of the sheet.
+        tokens: Numbers of the samples to use, each at most once. None: all samples.
+        read: The numbers of the units of each window, without holes. None: all units of the sheet are one window.
+        scratch: Working memory.
+        centred: True: products are those of deviations from the mean. False: products are those of the responses, and
+            the returned means are 0.
 
     Raises:
-        NotFiniteError: there is nan or inf among the responses looked at. Seen on a CPU only, where looking is free.
+        NotFiniteError: A response is nan or infinite. This is checked on a CPU only, where the check is cheap.
     """
-    total, looking = None, can_look(taps[0])
+    total, checking = None, can_read_values(taps[0])
     for part in _parts(taps, tokens):
-        if looking and not all(x.sum(dtype=torch.float32).isfinite() for x in part):
+        if checking and not all(x.sum(dtype=torch.float32).isfinite() for x in part):
             raise NotFiniteError
         rows = _gather(part, read, scratch)
         mean = rows.mean(dim=2) if centred else rows.new_zeros(rows.shape[:2])
@@ -105,10 +115,18 @@ def gradients_of_products(
     weights: Float[Tensor, "windows cells cells"],
     scratch: Scratch,
 ) -> list[Tensor]:
-    """Return the gradient of sum_ij weights_ij products_ij by the responses of each tap of a sheet.
+    """Return the gradient of sum_ij weights_ij products_ij with respect to the responses of each tap of a sheet.
 
-    d products_ij / d x_ni = x_nj - mean_j: deviations sum to zero over samples, so the mean adds nothing. Weights are
-    symmetric. The samples are read again instead of kept, window by window, since the forward pass.
+    d products_ij / d x_ni = x_nj - mean_j. The mean adds no further term, because deviations from it sum to 0 over
+    samples. The forward pass does not store the responses of each window; they are gathered here again.
+
+    Args:
+        taps: The responses of the units of each tap of the sheet.
+        tokens: Numbers of the samples that were used. None: all samples.
+        read: The numbers of the units of each window. None: all units of the sheet are one window.
+        mean: Mean response of each unit of each window.
+        weights: Symmetric gradient of the loss with respect to the products.
+        scratch: Working memory.
     """
     gradients = [torch.empty_like(x) if tokens is None else torch.zeros_like(x) for x in taps]
     widths = [x.shape[1] for x in taps]
@@ -117,7 +135,7 @@ def gradients_of_products(
     for part, place in zip(_parts(taps, tokens), _chunks(taps[0] if tokens is None else tokens), strict=True):
         rows = _gather(part, read, scratch)
         rows -= mean[:, :, None]
-        if torch.compiler.is_compiling():  # which writes to contiguous tensors only
+        if torch.compiler.is_compiling():  # compiled code can write to contiguous tensors only
             cell_gradient = (rows.mT @ twice).transpose(0, 1)
         else:
             cell_gradient = scratch("cell_gradient", (len(place), *mean.shape), mean.device)
@@ -141,7 +159,13 @@ def gradients_of_products(
 
 
 def all_reduce(parts: list[Moments]) -> list[Moments]:
-    """Return the moments of the samples of all processes, in two collectives however many parts there are."""
+    """Return the moments of the samples of all processes.
+
+    Two collective operations do this, whatever the number of sheets.
+
+    Args:
+        parts: The moments of each sheet in this process.
+    """
     sums = [(part.n * part.mean).flatten() for part in parts]
     counts = torch.stack([torch.full((), float(part.n), device=sums[0].device) for part in parts])
     packed = torch.cat([counts, *sums])
@@ -156,19 +180,22 @@ def all_reduce(parts: list[Moments]) -> list[Moments]:
     return [Moments(*values) for values in zip(counts, means, products, strict=True)]
 
 
-def can_look(x: Tensor) -> bool:
-    """Return whether the values of a tensor can be looked at without waiting for a device or breaking a graph."""
+def can_read_values(x: Tensor) -> bool:
+    """Return whether a check may read the values of a tensor.
+
+    On a GPU, reading must wait for the device. Inside `torch.compile`, reading breaks the graph.
+    """
     return x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """Return a context in which nothing is cast, whatever autocast was asked for."""
+    """Return a context in which autocast is off."""
     available = torch.amp.is_autocast_available(device.type)
     return torch.autocast(device.type, enabled=False) if available else nullcontext()
 
 
 def _parts(taps: Responses, tokens: Int[Tensor, " tokens"] | None) -> Iterator[list[Tensor]]:
-    """Yield the samples to look at, chunk by chunk."""
+    """Yield the responses to the samples to use, in chunks of samples."""
     if tokens is None:
         yield from (list(part) for part in zip(*(_chunks(x) for x in taps), strict=True))
     else:
@@ -178,7 +205,7 @@ def _parts(taps: Responses, tokens: Int[Tensor, " tokens"] | None) -> Iterator[l
 def _gather(
     taps: Responses, read: Int[Tensor, "windows cells"] | None, scratch: Scratch
 ) -> Float[Tensor, "windows cells samples"]:
-    """Return a copy, in scratch memory, of the responses of the units of each window."""
+    """Return a copy of the responses of the units of each window, in working memory."""
     x = taps[0] if len(taps) == 1 else torch.cat(list(taps), dim=1)
     if read is None:
         return scratch("rows", x.shape, x.device).copy_(x).T[None]

@@ -1,4 +1,4 @@
-"""What an objective is: a function of activations, window by window, or of weights, sheet by sheet."""
+"""The two kinds of objective: a loss of the activations in each window, or a loss of the weights of each sheet."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from toposheet.topography.objectives.similarity import WindowPairs
 
 @dataclass(frozen=True)
 class OnActivations:
-    """An objective on the activations of a batch, through the similarities of the units of each window.
+    """An objective on activations: a loss of the similarities between the units of each window.
 
     Args:
-        losses: Given the similarities (..., cells, cells) of the units of windows, and their pairs: the loss of each
-            window, and its gradient with respect to the similarities. See `known/correlation.py`.
-        centred: Whether similarities are Pearson correlations; if not, they are cosines.
-        shuffled: Whether each pair of cells has the nearness of another pair, drawn once and for all: the control that
-            has no topography to learn.
+        losses: A function of the similarities (..., cells, cells) between the units of windows, and of the pairs of
+            these units. It returns the loss of each window, and the gradient of the loss with respect to the
+            similarities. See `known/correlation.py`.
+        centred: True: similarities are Pearson correlations. False: similarities are cosines.
+        shuffled: Whether the nearness values of the pairs of cells are shuffled among the pairs. The shuffling is drawn
+            once and never changes. This gives a control objective: no topography can fulfil it.
     """
 
     losses: Callable[[Tensor, WindowPairs], tuple[Tensor, Tensor]]
@@ -33,10 +34,11 @@ class OnActivations:
 
 @dataclass(frozen=True)
 class OnWeights:
-    """An objective on what the units of a sheet read.
+    """An objective on weights: a loss of the input weights of the units of a sheet.
 
     Args:
-        loss: Given the weights (inputs, units) of the units of a sheet, and the sheet: the loss of the sheet.
+        loss: A function of the weights (inputs, units) of the units of a sheet, and of the sheet. It returns the loss
+            of the sheet.
     """
 
     loss: Callable[[Tensor, Sheet], Tensor]
@@ -46,21 +48,21 @@ class OnWeights:
 Objective = OnActivations | OnWeights
 
 
-# The objectives that are there, as torch.compile can follow them: it traces a look-up in a dict, and no import.
-_FOLLOWED: dict[str, Objective] = {}
+# torch.compile can trace a look-up in this dict, but not the imports of the registry.
+_LOADED: dict[str, Objective] = {}
 
 
 def objective_named(name: str) -> Objective:
-    """Return an objective, inside `torch.compile` too.
+    """Return the objective of a name. This works inside `torch.compile` too.
 
     Raises:
-        UserError: there is none of this name; the message names the nearest.
+        UserError: No objective has this name. The message names a similar one.
     """
-    _follow(name)
-    return _FOLLOWED[name]
+    _load(name)
+    return _LOADED[name]
 
 
 @torch.compiler.assume_constant_result
-def _follow(name: str) -> None:
+def _load(name: str) -> None:
     OBJECTIVES.check(name)
-    _FOLLOWED.update(OBJECTIVES.items())
+    _LOADED.update(OBJECTIVES.items())

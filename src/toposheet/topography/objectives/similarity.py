@@ -1,6 +1,6 @@
-"""How alike the units of a window are: values, with gradients in closed form.
+"""Similarities between the units of a window, with gradients in closed form.
 
-Closed forms save the graph of a dozen small operations, which would cost as much as the products themselves.
+Autograd would build a graph of a dozen small operations here, which would cost as much time as the matrix products.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from torch import Tensor
 
 
 class WindowPairs(NamedTuple):
-    """The pairs of units of windows. Each pair counts twice, as (i, j) and as (j, i): the same values.
+    """The pairs of units of windows.
+
+    Each pair stands twice in the matrices, as (i, j) and as (j, i), with equal values.
 
     Args:
-        present: 1 for a pair of two units, 0 for a unit with itself or with a hole.
-        nearness: d = 1 / (1 + distance) of the two places.
+        present: 1 for a pair of two different units. 0 if a cell of the pair is a hole, and 0 for a unit with itself.
+        nearness: d = 1 / (1 + distance) of the two cells.
     """
 
     present: Float[Tensor, "*#windows cells cells"]
@@ -27,17 +29,29 @@ class WindowPairs(NamedTuple):
     def of(
         cls, units: Float[Tensor, "*#windows cells"], nearness: Float[Tensor, "*#windows cells cells"]
     ) -> WindowPairs:
-        """Return the pairs of windows in which `units` is 1 for a unit and 0 for a hole."""
+        """Return the pairs of units of windows.
+
+        Args:
+            units: 1 for each cell with a unit, 0 for a hole.
+            nearness: d = 1 / (1 + distance) of each two cells.
+        """
         return cls(units[..., :, None] * units[..., None, :] - torch.diag_embed(units), nearness)
 
 
 def similarities_(
     products: Float[Tensor, "*windows cells cells"], mean: Float[Tensor, "*windows cells"], n: float | Tensor
 ) -> tuple[Float[Tensor, "*windows cells cells"], Float[Tensor, "*windows cells"]]:
-    """Turn products into products / norms, in place: Pearson correlations if centred. Return also one over the norms.
+    """Turn products into similarities, in place, and return them with the scale 1 / norm of each unit.
 
-    A silent unit is 0 to all others and gets no gradient. Silent is a spread below the rounding of the mean in float32,
-    or below 1 / 30,000 of the root mean square spread of the window's units.
+    similarity_ij = products_ij / (norm_i norm_j), with norm_i^2 = products_ii. If the products are centred,
+    similarities are Pearson correlations; otherwise they are cosines. The similarity of a silent unit with every unit
+    is 0, and a silent unit gets no gradient. A unit is silent if its spread is smaller than the rounding error of its
+    mean in float32, or smaller than 1 / 30,000 of the root mean square spread of the units of the window.
+
+    Args:
+        products: Sums of products of the responses of each two units. They are overwritten.
+        mean: Mean response of each unit.
+        n: Number of samples (tokens).
     """
     square = products.diagonal(dim1=-2, dim2=-1)
     silent_below = n * (1e-6 * mean) ** 2 + 1e-9 * square.mean(dim=-1, keepdim=True) + 1e-30
@@ -50,9 +64,14 @@ def through_norms_(
     r: Float[Tensor, "*windows cells cells"],
     scale: Float[Tensor, "*windows cells"],
 ) -> Float[Tensor, "*windows cells cells"]:
-    """Turn the (symmetric) gradient by similarities into the one by products, in place; r is used up.
+    """Turn the gradient with respect to similarities into the gradient with respect to products, in place.
 
-    r_ij = p_ij s_i s_j and s_i = p_ii^(-1/2), so that each p_ii moves a whole row and column of r.
+    r_ij = p_ij s_i s_j with s_i = p_ii^(-1/2). A change of p_ii thus changes a whole row and a whole column of r.
+
+    Args:
+        gradient: Symmetric gradient with respect to the similarities. It is overwritten.
+        r: The similarities. They are overwritten.
+        scale: s_i = 1 / norm of each unit.
     """
     diagonal = r.mul_(gradient).sum(dim=-1) * scale * scale
     gradient.mul_(scale[..., :, None]).mul_(scale[..., None, :])
@@ -61,12 +80,15 @@ def through_norms_(
 
 
 def sums(x: Float[Tensor, "*#windows cells cells"]) -> Float[Tensor, "*#windows 1 1"]:
-    """Return the sum over the pairs of each window."""
+    """Return the sum over all pairs of cells of each window."""
     return x.sum(dim=(-2, -1), keepdim=True)
 
 
 def cosines(one: Float[Tensor, "inputs pairs"], other: Float[Tensor, "inputs pairs"]) -> Float[Tensor, " pairs"]:
-    """Return the cosine of columns; 0, without gradient, where one has next to no length."""
+    """Return the cosine between each column of one matrix and the same column of the other matrix.
+
+    It is 0, without gradient, if one of the two columns has a length of nearly 0.
+    """
     squares = one.square().sum(dim=0) * other.square().sum(dim=0)
-    present = ~(squares <= 1e-12 * squares.detach().mean())  # so that nan stays nan
+    present = ~(squares <= 1e-12 * squares.detach().mean())  # not `>`, so that nan counts as present and stays nan
     return torch.where(present, (one * other).sum(dim=0) * torch.where(present, squares, 1.0).rsqrt(), 0.0)

@@ -1,4 +1,4 @@
-"""The objectives of topographic training, behind one call."""
+"""The spatial loss: the objectives of topographic training, behind one function."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from toposheet.settings import Metric, check_max_samples
 from toposheet.sheet import distances
 from toposheet.topography.objectives.evaluation import View, evaluate, moments_of, with_gradient
 from toposheet.topography.objectives.known.correlation import OBJECTIVE as CORRELATION
-from toposheet.topography.objectives.moments import NotFiniteError, can_look, full_precision
+from toposheet.topography.objectives.moments import NotFiniteError, can_read_values, full_precision
 from toposheet.topography.objectives.objective import OnWeights, objective_named
 from toposheet.topography.objectives.statistics import (
     SpatialStatistics,
@@ -32,28 +32,34 @@ def spatial_correlation_loss(
 ) -> Float[Tensor, ""]:
     """Return the spatial loss of one neighborhood (TopoLM, arXiv:2410.11516; TDANN, doi:10.1016/j.neuron.2024.04.018).
 
-    SL = (1 - corr(r, d)) / 2, where r holds the Pearson correlations of the responses of all pairs of units,
-    and d = 1 / (1 + distance) of their places.
+    SL = (1 - corr(r, d)) / 2. For each pair of units, r is the Pearson correlation of their responses, and
+    d = 1 / (1 + distance) is the nearness of their places. corr is the Pearson correlation over pairs.
+
+    The computation runs in float32, also under autocast. In float32 a correlation has an error of about 1e-7. If the
+    correlations of all pairs differ by less than this error, the loss is near 0.5 and its gradient is rounding noise or
+    0. Examples: all units respond identically, or one sample has nearly all of the variance.
 
     Args:
-        x: Responses of the units of the neighborhood to a number of samples (tokens).
+        x: Responses of the units to a number of samples (tokens).
         coordinates: Row and column of each unit, in cells.
-        metric: `"chebyshev"` (the paper's l-infinity) or `"euclidean"` (the published code's).
+        metric: Distance between two places. `"chebyshev"`: the larger of the difference in rows and the difference in
+            columns (the paper's l-infinity). `"euclidean"`: the straight-line distance (the published code).
 
     Returns:
-        Between 0 (near units respond alike, far units differ) and 1; 0.5 where responses do not depend on
-        places. Silent units correlate 0 with all others. Computed in float32 whatever autocast says, which
-        resolves correlations to about 1e-7: where those of a window differ by less (copies of one unit, or one
-        sample with nearly all the variance), the loss tends to 0.5 and its gradient to rounding or nothing.
+        A number between 0 and 1. Near 0: near units respond alike, and distant units respond differently. 0.5: the
+        correlation of two units does not depend on their distance. Near 1: distant units respond more alike than near
+        units. A silent unit (a unit without variance) has the correlation 0 with all other units.
 
     Raises:
-        UserError: places and responses differ in number, the metric is unknown, or (seen on a CPU) responses are
-            not finite.
+        UserError: There are not as many places as units, there are fewer than 3 units, the metric is unknown, or a
+            response is not finite. Whether responses are finite is checked on a CPU only.
     """
     if x.ndim != 2 or x.shape[1] < 3:
-        raise UserError(f"the responses have shape {tuple(x.shape)}: it must be (samples, units), of 3 units or more")
+        raise UserError(
+            f"the responses have the shape {tuple(x.shape)}: it must be (samples, units), with 3 units or more"
+        )
     if len(coordinates) != x.shape[-1]:
-        raise UserError(f"{len(coordinates)} places for {x.shape[-1]} units: each unit needs one")
+        raise UserError(f"there are {len(coordinates)} places for {x.shape[-1]} units: give one place for each unit")
     nearness = 1 / (1 + torch.from_numpy(distances(coordinates.cpu().numpy(), metric)))
     everyone = torch.arange(x.shape[-1], device=x.device)[None]
     present = torch.ones(everyone.shape, device=x.device)
@@ -78,59 +84,43 @@ def spatial_losses(
     max_samples: int | None = None,
     reduce: Literal["local", "global"] = "local",
 ) -> dict[str, Float[Tensor, ""]]:
-    """Return the spatial loss of each sheet (of each tap, where every tap has its own).
+    """Return the spatial loss of each sheet: {sheet: loss}. `spatial_loss` is the sum of these losses.
 
-    Objectives on activations, each the mean over windows:
-
-    - `"correlation"`: TopoLM's, see `spatial_correlation_loss`.
-    - `"shuffled_correlation"`: the same with the distances of each window shuffled once and for all: a control of
-      equal strength, in which places mean nothing (as windows overlap, no arrangement satisfies them all).
-    - `"squared_difference"`: mean (cosine similarity - d)^2 of pairs of units (Poli et al. 2022, arXiv:2211.13152;
-      there over all units of a layer and item by item, here over windows and all tokens).
-
-    Objectives on weights, which take `topo.weights(model)` in place of activations; all other options concern
-    activations and are left alone:
-
-    - `"topoloss"`: 1 - cosine(W, blur(W)) (TopoLoss, Deb et al. 2025, arXiv:2501.16396).
-    - `"all_tnn"`: cosine distance of the weights of neighbours (All-TNN, Lu et al. 2025,
-      doi:10.1038/s41562-025-02220-7).
-
-    Inside `torch.compile` the generator must be None (torch takes none there): windows then come from torch's global
-    randomness.
+    In TopoLM every tap has one sheet. For the meaning of all options, see `spatial_loss`, which has the same arguments.
 
     Args:
-        activations: What `topo.record` recorded: {tap: (batch, time, units)}. All tokens are samples.
-        topo: Where the units sit.
-        neighborhoods: How many windows of each sheet to draw, with replacement; `"all"` for the mean over every
-            window; `"auto"` for all of them on sheets so small that this costs little more than five.
-        radius: Of the windows, in cells (l-infinity).
-        metric: Distance between places, see `spatial_correlation_loss`.
-        window: `"open"`, a side of 2 radius - 1 cells, or `"closed"`, 2 radius + 1.
-        generator: Source of the randomness of the draw.
-        objective: Which objective: one of these, or one that was registered (`topography.OBJECTIVES.register`).
-        max_samples: Look at no more tokens of this process's batch than these, drawn uniformly without replacement.
-            Tokens that are not drawn are not looked at for nan either.
-        reduce: Correlate over the tokens of this process (`"local"`, as published) or of all (`"global"`): see
-            `SpatialStatistics`, which also takes a batch in micro-batches.
+        activations: {tap: (batch, time, units)} from `topo.record` or `subject.record`; for an objective on weights,
+            `topo.weights(model)`.
+        topo: The topography: the sheets, and the place of each unit.
+        neighborhoods: Which windows of each sheet count: a number of random windows, `"all"` or `"auto"`.
+        radius: Size of the windows, in cells.
+        metric: Distance between two places: `"chebyshev"` or `"euclidean"`.
+        window: Whether cells at exactly the distance `radius` belong to a window: `"open"` (no) or `"closed"` (yes).
+        generator: Random generator that draws windows and tokens. It must be None inside `torch.compile`.
+        objective: Name of the objective.
+        max_samples: Largest number of tokens to use; None: all tokens.
+        reduce: Over which tokens correlations are computed if several processes train together: `"local"`, the tokens
+            of this process, or `"global"`, the tokens of all processes.
 
     Returns:
-        Values in float32 whatever autocast says; of the correlation objectives between 0 and 1.
+        The loss of each sheet, in float32, also under autocast. Losses of the correlation objectives lie between 0 and
+        1.
 
     Raises:
-        UserError: a tap is missing, has another width than its sheet or other tokens than the rest, is not finite
-            (seen on a CPU; elsewhere looking would wait for the device, and the loss is nan) or carries no gradient
-            in training; an option is out of range.
+        UserError: See `spatial_loss`.
     """
     chosen = objective_named(objective)
     if isinstance(chosen, OnWeights):
         if isinstance(activations, Activations):
-            raise UserError(f"{objective} is an objective on weights: give it topography.weights(model)")
+            raise UserError(
+                f"{objective} is an objective on weights: give it topography.weights(model), not activations"
+            )
         weights = responses_of(activations, topo)
         refuse_without_gradient(activations, topo)
         losses = {}
         for (name, sheet), taps in zip(topo.sheets.items(), weights, strict=True):
             losses[name] = chosen.loss(torch.cat(taps, dim=1).float(), sheet)
-            if can_look(losses[name]) and not losses[name].isfinite():
+            if can_read_values(losses[name]) and not losses[name].isfinite():
                 raise NotFiniteError(f"the weights of {', '.join(sheet.places)}")
         return losses
     statistics = SpatialStatistics(
@@ -154,7 +144,80 @@ def spatial_loss(
     max_samples: int | None = None,
     reduce: Literal["local", "global"] = "local",
 ) -> Float[Tensor, ""]:
-    """Return the spatial loss of a network: the sum of `spatial_losses`, to be multiplied by alpha."""
+    """Return the spatial loss of a network: the sum of the spatial losses of its sheets (TopoLM, arXiv:2410.11516).
+
+    Training minimises task loss + alpha * spatial loss. The loss of a sheet is the mean over windows (neighborhoods) of
+    the sheet. In TopoLM every tap has one sheet, so the sum runs over taps. `spatial_losses` returns the loss of each
+    sheet.
+
+    Objectives on activations compare the units of a window:
+
+    - `"correlation"`: the loss of TopoLM, see `spatial_correlation_loss`. It is small if the correlation of two units
+      follows their nearness d = 1 / (1 + distance).
+    - `"shuffled_correlation"`: a control for `"correlation"`. The distances are shuffled among the pairs of cells of a
+      window. The shuffling is drawn once and never changes. The pressure on the model is as strong as with
+      `"correlation"`, but places have no meaning. Windows overlap, so no arrangement of units can fulfil all windows.
+    - `"squared_difference"`: mean (cosine similarity - d)^2 over pairs of units (Poli et al. 2022, arXiv:2211.13152).
+      The original compares all units of a layer, separately for each item. Here the units of a window are compared,
+      over all tokens together.
+
+    Objectives on weights compare the input weights of the units of a sheet. They take `topo.weights(model)` instead of
+    activations. They ignore all other options:
+
+    - `"topoloss"`: 1 - cosine(W, blur(W)) (TopoLoss, Deb et al. 2025, arXiv:2501.16396).
+    - `"all_tnn"`: the mean cosine distance between the weights of adjacent units (All-TNN, Lu et al. 2025,
+      doi:10.1038/s41562-025-02220-7).
+
+    Args:
+        activations: What `topo.record` or `subject.record` recorded: {tap: (batch, time, units)}. Each token is one
+            sample.
+        topo: The topography: the sheets, and the place of each unit.
+        neighborhoods: Which windows of each sheet count.
+            - A number: this number of random windows, drawn anew in each call, with replacement. Few windows cost
+              little, but then the loss is a noisy estimate of the mean over all windows. The paper draws 5 windows.
+            - `"all"`: every window of the sheet. The loss then has no noise from drawing. Choose it to measure a model,
+              or if the cost does not matter.
+            - `"auto"`: every window if the sheet has at most 16 windows (16 cost little more than 5), otherwise 5
+              random windows.
+        radius: Distance from the centre of a window to its edge, in cells. A larger radius compares units over larger
+            distances and costs more. The paper uses 5.
+        metric: Distance between two places, from which nearness is computed. Windows are squares with either metric.
+            - `"chebyshev"`: the larger of the difference in rows and the difference in columns. This is the l-infinity
+              distance of the paper.
+            - `"euclidean"`: the straight-line distance. The published code uses it. Choose it to reproduce that code.
+        window: Which cells belong to a window. Here the distance is always the l-infinity distance.
+            - `"open"`: cells at a distance less than `radius` from the centre, a square of 2 radius - 1 cells a side.
+              The published code does this.
+            - `"closed"`: cells at a distance of at most `radius`, a square of 2 radius + 1 cells a side. This is the
+              literal reading of the paper.
+        generator: Random generator that draws windows and tokens. None: the global generator of torch. It must be None
+            inside `torch.compile`, which cannot take a generator.
+        objective: Name of the objective: one of the names above, or a name that was added with
+            `ts.register("objective", ...)`.
+        max_samples: Largest number of tokens to use. If there are more tokens, this number is drawn at random, without
+            replacement. The other tokens are ignored, and are not checked for nan. A smaller number is faster, but
+            correlations over fewer tokens are noisier. None: all tokens, as in the paper.
+        reduce: Over which tokens correlations are computed if several processes train together.
+            - `"local"`: the tokens of this process, as in the published code. If more processes share a batch, each has
+              fewer tokens, and correlations get noisier.
+            - `"global"`: the tokens of all processes. The loss is then the loss of the whole batch, whatever the number
+              of processes. It needs a process group (`torchrun`), and the processes must communicate in each call.
+
+    Returns:
+        A scalar in float32, also under autocast. For the correlation objectives it lies between 0 and the number of
+        sheets. Half the number of sheets means that the correlation of two units does not depend on their distance.
+
+    Raises:
+        UserError: A tap is missing, its number of units or of tokens is wrong, an activation is nan or infinite, or an
+            option is out of range. In training, a tap without gradient is refused too, and the message names the tap.
+            nan and infinity are checked on a CPU only. On other devices the check would be slow, and the loss is nan
+            instead.
+
+    Example:
+        with topo.record(model) as activations:
+            logits = model(input_ids).logits
+        loss = task_loss(logits, input_ids) + 2.5 * ts.spatial_loss(activations, topo, neighborhoods=5, radius=5)
+    """
     losses = spatial_losses(
         activations,
         topo,
@@ -173,7 +236,7 @@ def spatial_loss(
 def _drawn_tokens(
     activations: Mapping[str, Tensor], topo: Topography, max_samples: int, generator: torch.Generator | None
 ) -> Int[Tensor, " drawn"] | None:
-    """Return which tokens to look at, the same of all taps; None for all, where there are no more."""
+    """Return the numbers of the drawn tokens, which are the same for all taps. None: all tokens are used."""
     max_samples = check_count("max_samples", max_samples)
     check_max_samples(max_samples)
     x = responses_of(activations, topo)[0][0]

@@ -1,4 +1,4 @@
-"""The spatial loss as a function of statistics that add up over batches and processes."""
+"""The spatial loss of a batch that comes in parts, through moments that add up over micro-batches and processes."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from torch import Tensor, distributed
 from toposheet.errors import UserError
 from toposheet.settings import Metric
 from toposheet.topography.objectives.evaluation import View, evaluate, moments_of, with_gradient
-from toposheet.topography.objectives.moments import Moments, NotFiniteError, all_reduce, can_look, full_precision
+from toposheet.topography.objectives.moments import Moments, NotFiniteError, all_reduce, can_read_values, full_precision
 from toposheet.topography.objectives.objective import OnActivations, objective_named
 from toposheet.topography.objectives.windows import windows_of
 from toposheet.topography.topography import Topography
 
-# `"auto"` looks at all windows of a sheet that has no more than these: there they cost little more than five.
+# `neighborhoods="auto"` takes all windows of a sheet with at most this number of windows: they cost little more than 5.
 AUTO = 16
 
 
 class SpatialStatistics:
-    """The spatial loss of a batch that comes in parts: micro-batches, processes, or both.
+    """The spatial loss of a batch that comes in parts: in micro-batches, in several processes, or both.
 
-    The loss is a function of correlations over all tokens, so the mean of the losses of the parts of a batch is not
-    the loss of the whole. Here every part is `add`ed first, without gradient; then `losses` gives the loss of the
-    whole with, for each part, its share of the gradient: the shares add up to the gradient of the whole batch. The
-    cost is one more forward pass for each micro-batch, about a third of a step (docs/benchmarks.md).
+    The loss depends on correlations over all tokens of a batch. Therefore the mean of the losses of the parts is not
+    the loss of the whole batch. To get the loss of the whole batch, first `add` the activations of every part, without
+    gradient. Then call `losses` with the activations of each part again, this time with gradient. Each call returns the
+    loss of the whole batch, and gives the part its share of the gradient. The shares add up to the gradient of the
+    whole batch. The cost is one more forward pass for each micro-batch, about a third of a training step
+    (docs/benchmarks.md).
 
     Example:
         statistics = ts.SpatialStatistics(topo, generator=generator)
@@ -43,20 +45,21 @@ class SpatialStatistics:
             (task_loss / len(parts) + alpha * sum(statistics.losses(activations).values())).backward()
 
     Args:
-        topo: Where the units sit.
-        neighborhoods: How many windows of each sheet to draw, with replacement; `"all"` for the mean over every
-            window; `"auto"` for all of them on sheets so small that this costs little more than five.
-        radius: Of the windows, in cells (l-infinity).
-        metric: Distance between places, see `spatial_correlation_loss`.
-        window: `"open"`, a side of 2 radius - 1 cells, or `"closed"`, 2 radius + 1.
-        generator: Source of the randomness of the draw.
-        objective: One of those on activations, see `spatial_losses`.
-        reduce: `"local"`: over the tokens of this process, as in the published code. `"global"`: over those of all
-            processes, which look at the windows that the first one draws. Gradients are scaled so that their *mean*
-            over processes, which data-parallel training takes, is the gradient of the whole batch.
+        topo: The topography: the sheets, and the place of each unit.
+        neighborhoods: Which windows of each sheet count: a number of random windows, `"all"` or `"auto"`; see
+            `spatial_loss`.
+        radius: Size of the windows, in cells; see `spatial_loss`.
+        metric: Distance between two places, `"chebyshev"` or `"euclidean"`; see `spatial_loss`.
+        window: `"open"` or `"closed"`; see `spatial_loss`.
+        generator: Random generator that draws the windows. None: the global generator of torch.
+        objective: Name of an objective on activations; see `spatial_loss`.
+        reduce: `"local"`: correlations over the tokens of this process, as in the published code. `"global"`:
+            correlations over the tokens of all processes. The first process then draws the windows for all processes.
+            Each process multiplies its gradient by the number of processes. Thus the *mean* of the gradients over
+            processes, which data-parallel training computes, is the gradient of the whole batch.
 
     Raises:
-        UserError: an option is out of range.
+        UserError: An option is out of range.
     """
 
     def __init__(
@@ -75,15 +78,19 @@ class SpatialStatistics:
         radius = check_count("radius", radius)
         chosen = objective_named(objective)
         if not isinstance(chosen, OnActivations):
-            raise UserError(f"objective is {objective!r}, which is on weights: statistics are of activations")
+            raise UserError(
+                f"objective is {objective!r}, which needs weights: take an objective on activations, or spatial_loss"
+            )
         if reduce not in ("local", "global"):
             raise UserError(f"reduce is {reduce!r}: it must be 'local' or 'global'")
         if reduce == "global" and not distributed.is_initialized():
-            raise UserError("reduce is 'global', but there is no process group: start with torchrun, or use 'local'")
+            raise UserError(
+                "reduce is 'global', but there is no process group: start with torchrun, or use reduce='local'"
+            )
         self._topo = topo
         by_name = isinstance(neighborhoods, str)
         self._n_drawn = 5 if by_name else neighborhoods
-        # Sheets with no more windows than these are looked at whole.
+        # If a sheet has at most this number of windows, all of them count.
         self._whole_up_to = {"all": math.inf, "auto": AUTO}[neighborhoods] if by_name else 0
         self._options = (radius, str(metric), str(window))
         self._generator = generator
@@ -96,19 +103,22 @@ class SpatialStatistics:
         self._weights: list[Tensor] = []
 
     def add(self, activations: Mapping[str, Tensor], tokens: Int[Tensor, " tokens"] | None = None) -> None:
-        """Take in the activations of a part of the batch.
+        """Add the activations of a part of the batch.
 
         Args:
-            activations: What `topo.record` recorded: {tap: (batch, time, units)}. All tokens are samples.
-            tokens: Look at these tokens only, each named once by its place in batch x time.
+            activations: What `topo.record` recorded: {tap: (batch, time, units)}. Each token is one sample.
+            tokens: Numbers of the tokens to use, each at most once: token t of text b has the number b * time + t.
+                None: all tokens.
 
         Raises:
-            UserError: a tap is missing, has another width than its sheet or other tokens than the rest, or is not
-                finite. The last is seen on a CPU only: elsewhere looking would wait for the device, and the loss is
-                nan instead.
+            UserError: A tap is missing, its number of units or of tokens is wrong, or an activation is not finite. The
+                last is checked on a CPU only: on other devices the check would be slow, and the loss is nan instead.
         """
         if self._losses is not None:
-            raise UserError("a batch is added whole before its losses are asked for: begin a new one")
+            raise UserError(
+                "losses were already computed, so nothing can be added: add all parts first, "
+                "or make a new SpatialStatistics"
+            )
         sheets = self._responses(activations)
         with torch.no_grad(), full_precision(sheets[0][0].device):
             self._views = self._views or self._draw(sheets[0][0].device)
@@ -122,20 +132,21 @@ class SpatialStatistics:
     def losses(
         self, activations: Mapping[str, Tensor], tokens: Int[Tensor, " tokens"] | None = None
     ) -> dict[str, Float[Tensor, ""]]:
-        """Return the spatial loss of each sheet over the whole batch, with the gradient of these activations.
+        """Return the spatial loss of each sheet over the whole batch; its gradient goes to the given activations.
 
         Args:
-            activations: Those of a part that was added, computed again with gradient.
-            tokens: The same tokens as when the part was added.
+            activations: The activations of a part that was added before, computed again with gradient.
+            tokens: The same tokens as in `add` of this part.
 
         Raises:
-            UserError: as `add`; or nothing like them was added, or a tap carries no gradient in training.
+            UserError: As in `add`; or no part with this number of tokens was added; or, in training, a tap has no
+                gradient.
         """
         sheets = self._responses(activations)
         if len(sheets[0][0]) not in self._added:
             raise UserError(
-                f"no activations of {len(sheets[0][0])} tokens were added: add every part of the batch first, then ask "
-                "for the losses with each again"
+                f"no activations of {len(sheets[0][0])} tokens were added: first call add() with every part of the "
+                "batch, then call losses() with every part"
             )
         refuse_without_gradient(activations, self._topo)
         with full_precision(sheets[0][0].device):
@@ -144,7 +155,7 @@ class SpatialStatistics:
                     if self._processes > 1:
                         self._moments = all_reduce(self._moments)
                     self._losses, self._weights = evaluate(self._views, self._moments, self._objective)
-                if can_look(self._losses) and not self._losses.isfinite().all():
+                if can_read_values(self._losses) and not self._losses.isfinite().all():
                     raise _not_finite(activations, self._topo)
             losses = with_gradient(
                 self._losses, sheets, tokens, self._views, self._moments, self._weights, self._processes
@@ -157,7 +168,7 @@ class SpatialStatistics:
         return sheets
 
     def _draw(self, device: torch.device) -> list[View]:
-        """Return what is looked at on each sheet: windows drawn for this batch, or all of them."""
+        """Return the windows of each sheet that count: random windows of this batch, or all windows."""
         sheets = self._topo.sheets.values()
         tables = [windows_of(sheet, *self._options, self._objective.shuffled, device) for sheet in sheets]
         on = self._generator.device if self._generator is not None else torch.device("cpu")
@@ -176,23 +187,32 @@ class SpatialStatistics:
 
 
 def responses_of(activations: Mapping[str, Tensor], topo: Topography) -> list[list[Float[Tensor, "samples _"]]]:
-    """Return the activations of the taps of each sheet, all tokens as samples.
+    """Return the activations of the taps of each sheet, with all tokens as samples.
+
+    Args:
+        activations: {tap: (batch, time, units)}.
+        topo: The topography, which says which taps lie on which sheet.
 
     Raises:
-        UserError: a tap is missing, is no tensor of numbers over tokens, has another width than its sheet, or saw
-            other tokens than the rest of its sheet.
+        UserError: A tap is missing, its activations are not a floating-point tensor, or its number of units or of
+            tokens is wrong.
     """
     if not topo.taps:
         raise UserError("the topography has no sheets: give it at least one")
     for tap, width in topo.widths.items():
         if tap not in activations:
-            raise UserError(f"there are no activations of the tap {tap}; there are: {', '.join(activations)}")
+            raise UserError(
+                f"there are no activations of the tap {tap}; the recorded taps are: {', '.join(activations)}"
+            )
         x = activations[tap]
         if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2:
             what = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
             raise UserError(f"the activations of {tap} are {what}: it must be a float tensor (batch, time, units)")
         if x.shape[-1] != width:
-            raise UserError(f"the activations of {tap} have {x.shape[-1]} units, its sheet {width}")
+            raise UserError(
+                f"the activations of {tap} have {x.shape[-1]} units, but its sheet has {width}: "
+                "record the model of this topography"
+            )
     sheets = [[activations[tap].flatten(0, -2) for tap in sheet.places] for sheet in topo.sheets.values()]
     for sheet, taps in zip(topo.sheets.values(), sheets, strict=True):
         _refuse_ragged(dict(zip(sheet.places, taps, strict=True)))
@@ -202,25 +222,44 @@ def responses_of(activations: Mapping[str, Tensor], topo: Topography) -> list[li
 def _refuse_ragged(taps: Mapping[str, Tensor]) -> None:
     counts = {tap: len(x) for tap, x in taps.items()}
     if len(set(counts.values())) > 1 or 0 in counts.values():
-        raise UserError(f"taps have different numbers of tokens, or none ({counts}): give those of one batch")
+        raise UserError(f"taps have different numbers of tokens, or 0 tokens ({counts}): give activations of one batch")
 
 
 def refuse_without_gradient(activations: Mapping[str, Tensor], topo: Topography) -> None:
-    """Refuse activations that cannot learn, by name, where others can or where the model was in training."""
+    """Refuse activations without gradient in training; the message names the tap.
+
+    Activations are in training if the model was in training when they were recorded, or if another tap has a gradient.
+
+    Args:
+        activations: {tap: (batch, time, units)}.
+        topo: The topography, which names the taps.
+
+    Raises:
+        UserError: A tap has no gradient.
+    """
     if not torch.is_grad_enabled():
         return
     learning = getattr(activations, "training", False) or any(activations[tap].requires_grad for tap in topo.taps)
     for tap in topo.taps:
         if learning and not activations[tap].requires_grad:
             raise UserError(
-                f"the activations of {tap} carry no gradient, so the objective would not reach them: use "
-                "non-reentrant gradient checkpointing (use_reentrant=False), train this part of the model or leave "
-                "its tap out; to measure only, use torch.no_grad()"
+                f"the activations of {tap} have no gradient, so the objective cannot train them: use non-reentrant "
+                "gradient checkpointing (use_reentrant=False), unfreeze this part of the model, or remove the tap from "
+                "the topography; to measure without training, use torch.no_grad()"
             )
 
 
 def check_count(name: str, value: Any, words: tuple[str, ...] = ()) -> Any:
-    """Return a whole number of at least 1, or one of some words; refuse what is neither."""
+    """Return the value if it is a whole number of at least 1 or an allowed word; refuse other values.
+
+    Args:
+        name: Name of the option, for the error message.
+        value: The value.
+        words: The allowed words.
+
+    Raises:
+        UserError: The value is neither.
+    """
     if isinstance(value, str):
         fits = value in words
     else:
@@ -228,12 +267,12 @@ def check_count(name: str, value: Any, words: tuple[str, ...] = ()) -> Any:
     if not fits:
         wanted = " or ".join(["a whole number of at least 1", *map(repr, words)])
         raise UserError(f"{name} is {value!r}: it must be {wanted}")
-    # As torch.compile traces, a number stays open until something hangs on it, and tables need it settled.
+    # torch.compile may trace a number as a symbol. len(range(...)) makes a fixed number of it, which tables need.
     return value if isinstance(value, str) else len(range(value))
 
 
 def _not_finite(activations: Mapping[str, Tensor], topo: Topography) -> NotFiniteError:
-    """Return the error that names the taps that are not finite, or whose sums or products are not."""
+    """Return the error that names the taps whose activations, or their sums or squares, are not finite."""
     for power in (1, 2):
         bad = [t for t in topo.taps if not activations[t].detach().float().pow(power).sum().isfinite()]
         if bad:

@@ -1,4 +1,4 @@
-"""The windows that an objective looks at in one step, as tables on the device of the activations."""
+"""The windows of a sheet, as tensors on the device of the activations."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Windows(NamedTuple):
     """Windows of one sheet.
 
     Args:
-        units: The unit in each cell of each window; in a hole any unit, which `present` leaves out.
-        present: 1 for a unit, 0 for a hole; one row for all windows where there are no holes.
-        nearness: d = 1 / (1 + distance) between every two cells of a window.
+        units: The number of the unit in each cell of each window. A hole has the number of an arbitrary unit.
+        present: 1 for a cell with a unit, 0 for a hole. If no window has holes, one row stands for all windows.
+        nearness: d = 1 / (1 + distance) between each two cells of a window.
     """
 
     units: Int[Tensor, "windows cells"]
@@ -27,23 +27,26 @@ class Windows(NamedTuple):
     nearness: Float[Tensor, "cells cells"]
 
     def chosen_windows(self, chosen: Int[Tensor, " chosen"] | slice) -> Windows:
-        """Return some of the windows."""
+        """Return a selection of the windows.
+
+        Args:
+            chosen: Numbers of the windows, or a slice of them.
+        """
         present = self.present if len(self.present) == 1 else self.present[chosen]
         return Windows(self.units[chosen], present, self.nearness)
 
 
 @torch.compiler.assume_constant_result
 def windows_of(sheet: Sheet, radius: int, metric: str, window: str, shuffled: bool, device: torch.device) -> Windows:
-    """Return the windows of a sheet, built once; inside `torch.compile` they are constants.
+    """Return the windows of a sheet. They are built once; inside `torch.compile` they are constants.
 
     Args:
         sheet: The sheet.
-        radius: In cells.
-        metric: Of distances, see `Neighborhoods.of`.
-        window: Open or closed, see there.
-        shuffled: Whether each pair of cells gets the nearness of another pair, drawn once and for all: the control
-            that has no topography to learn.
-        device: Where the tables are needed.
+        radius: Size of the windows in cells, see `Neighborhoods.of`.
+        metric: Distance between two cells, see `Neighborhoods.of`.
+        window: `"open"` or `"closed"`, see `Neighborhoods.of`.
+        shuffled: Whether to shuffle the nearness values among the pairs of cells, see `OnActivations`.
+        device: Device of the tensors.
     """
     return _windows_in(sheet, radius, metric, window, shuffled, device)
 

@@ -1,4 +1,4 @@
-"""All-TNN: neighbours that read their inputs alike."""
+"""All-TNN: the loss is small if adjacent units have similar input weights."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from toposheet.topography.objectives.similarity import cosines
 
 
 def all_tnn(weights: Float[Tensor, "inputs units"], sheet: Sheet) -> Float[Tensor, ""]:
-    """Return the mean cosine distance of neighbours' weights: All-TNN (Lu et al. 2025, doi:10.1038/s41562-025-02220-7).
+    """Return the mean cosine distance between the weights of adjacent units (All-TNN, Lu et al. 2025).
 
-    Neighbours share an edge; a hole has none.
+    Two units are adjacent if their cells share an edge. Holes do not count.
+    doi:10.1038/s41562-025-02220-7
 
     Args:
-        weights: What each unit reads of its inputs.
-        sheet: Where the units sit.
+        weights: Input weights of each unit.
+        sheet: The sheet with the place of each unit.
 
     Returns:
-        0 where neighbours have equal weights, 1 where they have nothing in common, up to 2.
+        0 if adjacent units have the same weights (up to a positive factor), 1 if their weights are unrelated, at most
+        2.
 
     Raises:
-        UserError: no two units are neighbours.
+        UserError: No two units are adjacent.
     """
     unit_at = torch.full(sheet.shape, -1)
     y, x = torch.from_numpy(sheet.coordinates.T.copy())
@@ -35,7 +37,10 @@ def all_tnn(weights: Float[Tensor, "inputs units"], sheet: Sheet) -> Float[Tenso
     edges = torch.cat([below, beside], dim=1)
     ours, theirs = edges[:, (edges >= 0).all(dim=0)].to(weights.device)
     if len(ours) == 0:
-        raise UserError("all_tnn compares neighbours, and no two units of the sheet share an edge: use a fuller sheet")
+        raise UserError(
+            "all_tnn compares adjacent units, but no two units of the sheet share an edge: "
+            "use a sheet with fewer empty cells"
+        )
     return 1 - cosines(weights[:, ours], weights[:, theirs]).mean()
 
 

@@ -1,4 +1,4 @@
-"""TopoLM's objective: correlations that follow nearness."""
+"""TopoLM's objective: the loss is small if correlations between units follow their nearness on the sheet."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from toposheet.topography.objectives.similarity import WindowPairs, sums
 def correlation_losses(
     r: Float[Tensor, "*windows cells cells"], pairs: WindowPairs
 ) -> tuple[Float[Tensor, "*windows"], Float[Tensor, "*windows cells cells"]]:
-    """Return (1 - corr(r, d)) / 2 of each window (TopoLM, arXiv:2410.11516), and its gradient with respect to r."""
+    """Return (1 - corr(r, d)) / 2 of each window (TopoLM, arXiv:2410.11516), and its gradient with respect to r.
+
+    Args:
+        r: Pearson correlations between the units of each window. They are used as working memory.
+        pairs: Which pairs of cells have two units, and the nearness d of each pair.
+    """
     n = sums(pairs.present)
     d = pairs.present * (pairs.nearness - sums(pairs.present * pairs.nearness) / n)
     d *= sums(d * d).clamp_min(1e-20).rsqrt()
     scratch = r * pairs.present
     centred = (r - sums(scratch) / n).mul_(pairs.present)
     square = torch.linalg.vector_norm(centred, dim=(-2, -1), keepdim=True).square()
-    # Correlations that differ by less than their rounding in float32 correlate with nothing: 0.5, without gradient.
+    # If the correlations of a window differ only by rounding in float32, the loss is 0.5, without gradient.
     scale = torch.where(square > 1e-13 * n, square, torch.inf).rsqrt()
     corr = sums(torch.mul(centred, d, out=scratch)) * scale
     gradient = centred.mul_(corr * scale * scale / 2).addcmul_(d, scale, value=-0.5)

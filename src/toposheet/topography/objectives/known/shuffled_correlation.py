@@ -1,4 +1,7 @@
-"""The control of equal strength: TopoLM's objective with the distances of each window shuffled once and for all."""
+"""A control objective: TopoLM's objective, but the distances are shuffled among the pairs of cells of a window.
+
+The shuffling is drawn once and never changes.
+"""
 
 from toposheet.topography.objectives.known.correlation import correlation_losses
 from toposheet.topography.objectives.objective import OnActivations
