@@ -185,7 +185,7 @@ def test_slurm_runs_the_same_pipeline_and_the_same_command_finishes(saved, tmp_p
 
 def test_a_cluster_that_is_not_there_is_one_line(source, saved, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(FileNotFoundError, match="needs the command sbatch: call it on a login node"):
+    with pytest.raises(FileNotFoundError, match="needs the command sbatch: run this command on a login node"):
         prepare(asked(source, saved), tmp_path / "out", SLURM)
     find_spec = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ray" else find_spec(name))
@@ -195,7 +195,7 @@ def test_a_cluster_that_is_not_there_is_one_line(source, saved, tmp_path, monkey
 
 def test_slurm_that_takes_no_job_is_one_line(source, saved, tmp_path, cluster):
     (tmp_path / "bin" / "sbatch").write_text("#!/bin/bash\nexit 3\n")
-    with pytest.raises(UserError, match=r"sbatch did not take the job \(exit code 3\)"):
+    with pytest.raises(UserError, match=r"sbatch refused the job \(exit code 3\)"):
         prepare(asked(source, saved), tmp_path / "out", SLURM)
 
 

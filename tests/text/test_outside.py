@@ -121,5 +121,5 @@ def test_other_processes_get_what_is_from_outside_with_the_work(saved, markdown_
 def test_what_is_no_source_names_those_from_outside_too(source, tmp_path):
     with pytest.raises(FileNotFoundError, match="give builtin, fineweb-edu, halves, or a file or folder"):
         list_files([str(tmp_path / "nowhere")])
-    with pytest.raises(UserError, match="no source is given: builtin, fineweb-edu, halves, or files"):
+    with pytest.raises(UserError, match="no source is given: give builtin, fineweb-edu, halves, or files"):
         Preparation(())
