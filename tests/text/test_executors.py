@@ -200,7 +200,7 @@ def test_slurm_that_takes_no_job_is_one_line(source, saved, tmp_path, cluster):
 
 
 def test_tasks_that_fail_without_an_error_are_not_taken_for_finished(source, saved, tmp_path, monkeypatch):
-    monkeypatch.setattr(executors._Local, "run", lambda self: None)
+    monkeypatch.setattr(executors._QuietLocalExecutor, "run", lambda self: None)
     with pytest.raises(RunError, match=r"1 of 1 tasks failed, see .*/.work/logs; the same command goes on"):
         prepare(asked(source, saved), tmp_path / "out", INLINE)
     assert not (tmp_path / "out" / "manifest.json").exists()
@@ -216,7 +216,7 @@ def test_settings_that_no_executor_can_have_are_refused(settings, message):
 
 
 def test_a_plan_is_all_that_a_task_needs(source, saved, whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(executors._Local, "run", lambda self: None)
+    monkeypatch.setattr(executors._QuietLocalExecutor, "run", lambda self: None)
     monkeypatch.setattr(plan, "TASK_BYTES", 1)
     with pytest.raises(RunError, match="tasks failed"):
         prepare(asked(source, saved), tmp_path / "out", INLINE)

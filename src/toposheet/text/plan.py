@@ -77,7 +77,7 @@ class Preparation:
         return cls(**values)
 
     def differences(self, other: Preparation) -> list[str]:
-        """Return a text `field: stored value, requested value` for each field in which the requested preparation differs."""
+        """Return a text `field: stored value, requested value` for each field that differs in the other preparation."""
         return differences(vars(self), vars(other))
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 
 LONGEST = 2**20
-"""Number of characters at the start of a document that decide its split. Longer texts are read in parts of this size."""
+"""Number of characters at the start of a document that decide its split. Texts are read in parts of this size."""
 
 
 def is_held_out(text: str, fraction: float, seed: int) -> bool:
