@@ -111,7 +111,7 @@ def check_subject(subject: Subject, recipe: Recipe, text: RunText) -> None:
             raise UserError(
                 f"toposheet computes a loss for {subject.name} that differs by {difference:.1%} from the loss of the "
                 f"model's logits, because toposheet does not know the family {family} well enough: declare the family "
-                f"with toposheet.register('architecture', {family!r}, ...), see 'How to add' in CONTRIBUTING.md"
+                f"with toposheet.register('architecture', {family!r}, ...), see 'How to add an entry' in CONTRIBUTING.md"
             )
 
 
