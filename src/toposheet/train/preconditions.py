@@ -110,8 +110,8 @@ def check_subject(subject: Subject, recipe: Recipe, text: RunText) -> None:
             family = model.config.model_type
             raise UserError(
                 f"toposheet computes a loss for {subject.name} that differs by {difference:.1%} from the loss of the "
-                f"model's logits, because toposheet does not know the family {family} well enough: declare the "
-                f"family with toposheet.register('architecture', {family!r}, ...), see 'How to add an entry' in CONTRIBUTING"
+                f"model's logits, because toposheet does not know the family {family} well enough: declare it with "
+                f"toposheet.register('architecture', {family!r}, ...), see 'How to add an entry' in CONTRIBUTING"
             )
 
 
