@@ -107,7 +107,8 @@ def run(
 def expectations(results: Results, trained: Mapping[str, Any]) -> list[Check]:
     """Return the expected results of a finished demo, with the measured values.
 
-    Moran's I is computed from raw maps (no readout). Medians and means are taken over taps. The nulls are place-nulls.
+    Moran's I is computed from raw maps (no readout). Medians and means are taken over taps. z
+    is the distance of Moran's I from the mean of the place-null, in standard deviations of this null.
 
     Args:
         results: The results of the models `topographic` and `control`.
@@ -167,7 +168,7 @@ def _have_other_settings(wanted: Mapping[str, Any], stored: Mapping[str, Any]) -
 
     Args:
         wanted: The settings and stimuli of the present call, by name.
-        stored: The facts beside the results. They may have further entries, which are ignored.
+        stored: The stored facts about the results, by name. Further entries are ignored.
     """
     wanted = json.loads(json.dumps(wanted))
     return any(stored.get(name) != value for name, value in wanted.items())

@@ -11,7 +11,7 @@ from toposheet.errors import NotFound, first_line
 def may_be_on_hub(source: str | Path, bare: bool = False) -> bool:
     """Return whether a source can be the id of a hub model: `organisation/name`, and not a local path.
 
-    A text whose first part is a local folder is treated as a path, not as a hub id.
+    If `organisation` is a local folder, the source is treated as a path and not as a hub id.
 
     Args:
         source: The source that the user gave. A `Path` is never a hub id.

@@ -13,7 +13,7 @@ def bigram_loss(
     vocabulary: int,
     discount: float = 0.75,
 ) -> float:
-    """Return the mean cross-entropy (nats a token) of an interpolated bigram model (Ney et al. 1994).
+    """Return the mean cross-entropy (nats per token) of an interpolated bigram model (Ney et al. 1994).
 
     p(b | a) = max(c(a, b) - D, 0) / c(a) + D n(a) / c(a) * p(b). c(a, b) counts how often token b follows token a, and
     c(a) is the sum of c(a, b) over b. n(a) is the number of different tokens that follow a. p(b) is the unigram

@@ -55,7 +55,10 @@ class Blocks:
         return self._tokens["train"].blocks(starts, self._context)
 
     def validation(self, count: int) -> Int[np.ndarray, "blocks context_and_next"]:
-        """Return `count` held-out blocks in a random order, or all held-out blocks if there are fewer."""
+        """Return `count` held-out blocks, or all held-out blocks if there are fewer.
+
+        The blocks are drawn at random. Equal seeds give equal blocks.
+        """
         order = np.random.default_rng([self._seed, 0]).permutation(self._n_blocks("validation"))
         return self._tokens["validation"].blocks(order[:count] * self._context, self._context)
 

@@ -181,7 +181,9 @@ def cut(files: Sequence[File]) -> tuple[tuple[File, ...], ...]:
 
 
 def read_split(preparation: Preparation, files: Iterable[File]) -> Iterator[tuple[Piece, str | None]]:
-    """Yield the pieces of the documents in files, each with the split of its document. A record without text has None.
+    """Yield each piece of each document in the files, and the split of the document.
+
+    The split is `train` or `validation`, or None for a record without text.
 
     Raises:
         SourceError: A file is damaged. The message names the file and the line.

@@ -50,7 +50,7 @@ class Manifest:
         preparation: The request: sources, tokenizer, seed and so on.
         corpora: A description of each corpus: name, genre, package, licence, source.
         files: Number of files from which the text was read.
-        bytes: Total size of these files.
+        bytes: Total size of these files, in bytes.
         empty_records: Number of records without text. They were left out.
         tokenizer: SHA-256 of the tokenizer.
         vocabulary: Number of different tokens.
@@ -96,7 +96,7 @@ class Manifest:
 
         Raises:
             NotFound: The folder holds no finished text.
-            UserError: The manifest is damaged, or its format is that of another version of toposheet.
+            UserError: The manifest is damaged, or another version of toposheet wrote it in another format.
         """
         path = folder / MANIFEST
         if not path.is_file():

@@ -45,7 +45,7 @@ class ReadDocuments(PipelineStep):
         self.out, self.sources, self.formats = out, dict(sources or {}), dict(formats or {})
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
-        """Yield the documents of a task. A long document comes in pieces; the last piece has the mark `ends`."""
+        """Yield the documents of a task. A long document comes in pieces; `ends` marks the last piece."""
         SOURCES.adopt(self.sources)
         FORMATS.adopt(self.formats)
         plan = Plan.load(Path(self.out))

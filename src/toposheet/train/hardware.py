@@ -17,8 +17,8 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # from glibc's malloc.h
 def machine(device: torch.device, processes: int) -> dict[str, Any]:
     """Return a description of the hardware: device name, number of processes, torch version, and threads on a CPU.
 
-    Other hardware rounds differently. The losses of a run therefore depend on this description, besides recipe and
-    text.
+    Other hardware rounds differently. The losses of a run therefore depend on the hardware, and not only on the
+    recipe and the text.
     """
     environment = {"device": device_name(device), "processes": processes, "torch": str(torch.__version__)}
     return environment | ({"threads": torch.get_num_threads()} if device.type == "cpu" else {})

@@ -49,7 +49,7 @@ class Metrics:
         self._path, self._accelerator = path, accelerator
         if accelerator.is_main_process:
             lines = path.read_text().splitlines() if path.exists() and updates_done else []
-            kept = [line for line in lines if _update(line) <= updates_done]
+            kept = [line for line in lines if _update_number(line) <= updates_done]
             write_file(path, "".join(line + "\n" for line in kept))
 
     def write(self, update: int, **values: Any) -> None:
@@ -71,7 +71,7 @@ def _flat(values: dict[str, Any]) -> dict[str, float]:
     return flat
 
 
-def _update(line: str) -> int | float:
+def _update_number(line: str) -> int | float:
     """Return the update number of a line, or infinity for a damaged line. A killed run can leave half a line."""
     try:
         return int(json.loads(line)["update"])
@@ -86,12 +86,12 @@ def read_metrics(path: Path) -> pd.DataFrame:
     line is ignored. If the file does not exist, the table is empty.
 
     Raises:
-        UserError: Another line is damaged. The message names the file and the line.
+        UserError: A complete line is damaged. The message names the file and the line.
     """
     text = path.read_text(errors="replace") if path.is_file() else ""
     lines, rows = text.splitlines(), []
     for number, line in enumerate(lines, 1):
-        if _update(line) < float("inf"):
+        if _update_number(line) < float("inf"):
             rows.append(json.loads(line))
         elif number < len(lines) or text.endswith("\n"):
             raise UserError(f"{path}, line {number}: this line does not hold the metrics of an update: {line[:60]!r}")

@@ -51,7 +51,8 @@ def optimizers(model: nn.Module, recipe: Recipe) -> list[Optimizer]:
 def set_learning_rates(chosen: Sequence[Optimizer], update: int, recipe: Recipe) -> None:
     """Set the learning rate of every optimizer for one update.
 
-    All learning rates follow the same curve. Each optimizer multiplies it by its peak learning rate.
+    All optimizers use the same curve. For each optimizer the curve is scaled to the peak learning rate of the
+    optimizer.
 
     Args:
         chosen: The optimizers that `optimizers` returned.

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 
 
 class StopRequest:
-    """The number of the signal that asked this process to stop. 0: no signal came."""
+    """A request to stop this process: `signal` is the number of the received signal, or 0 if none was received."""
 
     signal: int = 0
 

@@ -71,7 +71,7 @@ class Snapshots:
     """The writer of the table `snapshots.csv` and of one figure for each snapshot of a run.
 
     Args:
-        out: The model folder. Rows of an earlier table about updates after `updates_done` are removed.
+        out: The model folder. If it already holds the table, rows that come after `updates_done` updates are removed.
         updates_done: The number of updates that were finished and saved before.
         subject: The subject that is trained.
         stimuli: The table that `snapshot_stimuli` returned. None: no snapshots are taken.

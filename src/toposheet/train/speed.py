@@ -52,7 +52,8 @@ class Speed:
     def stop(self) -> dict[str, float | None]:
         """Stop the clock for an update, and return its speed.
 
-        The caller must have read the losses of the update before. Otherwise a GPU may not have finished its work.
+        Before this call, the caller must have read the losses of the update. Otherwise a GPU may not have finished its
+        work.
 
         Returns:
             `tokens_per_second`: the tokens of all processes per second. `model_flops_utilisation`: the arithmetic

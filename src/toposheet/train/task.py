@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from toposheet.architectures import architecture_of
 from toposheet.architectures.attention import attention, block_attention
 
-_LOGITS = 2**27  # half a gigabyte in float32; more logits are computed in chunks, fewer in one step, which is faster
+_LOGITS = 2**27  # the most logits in memory at once: half a gigabyte in float32
 _COMPARED_TOKENS = 32
 
 
@@ -70,7 +70,7 @@ def _cross_entropies(
     The mean is not taken here, because a mean in bfloat16 would be rounded to three digits.
 
     Args:
-        hidden: The output of the last block for each token.
+        hidden: The final hidden state of each token, which is the input of the output layer.
         weight: The weights of the output layer.
         bias: The biases of the output layer. None: it has no biases.
         target: The id of the token that follows.
