@@ -75,8 +75,11 @@ class Objective:
     """The objective: loss = cross-entropy + alpha * sum over sheets of the spatial loss (`ts.spatial_losses`).
 
     Args:
-        name: Name of the objective. correlation: the spatial loss of TopoLM. shuffled_correlation: the same with
-            shuffled distances, as a control. Others: squared_difference, topoloss, all_tnn. Plug-ins can register more.
+        name: Name of the objective. correlation: the spatial loss of TopoLM; neighbouring units get correlated
+            responses. shuffled_correlation: the same with shuffled distances, as a control. squared_difference: the
+            cosine similarity of two units approaches their nearness (arXiv:2211.13152). topoloss: the weights approach
+            their blur over the sheet, so that neighbouring units get similar weights (arXiv:2501.16396). all_tnn: units
+            in adjacent cells get similar weights (doi:10.1038/s41562-025-02220-7). Plug-ins can register more.
         alpha: Strength of the objective: the spatial loss is multiplied by alpha. TopoLM used 2.5; 0 trains a control.
         alpha_schedule: How alpha changes after its warm-up. constant: it does not change. linear, cosine: it moves
             along this curve to final_alpha.

@@ -89,7 +89,7 @@ class Recipe:
         return dataclasses.replace(self, **by_part | changed_parts)
 
     def control(self) -> Recipe:
-        """Return the recipe of the control. It differs in the name, in alpha (0), and in final_alpha (0 if it is set)."""
+        """Return the recipe of the control. Alpha is 0, and so is final_alpha if it is set; the name differs."""
         final_alpha = None if self.objective.final_alpha is None else 0.0
         return self.changed(name=f"{self.name}_control", alpha=0.0, final_alpha=final_alpha)
 
