@@ -87,8 +87,7 @@ class Objective:
         alpha_warmup_updates: Number of updates in which alpha rises linearly from 0 to its value. 0: no warm-up.
         neighborhoods: Number of windows that are drawn at random on each sheet, in each micro-batch (TopoLM used 5).
             all: use all windows, which is exact but slower on large sheets. auto: use all windows on sheets with at
-                most 16
-            windows, and 5 on larger sheets.
+            most 16 windows, and 5 on larger sheets.
         radius: Radius of a window, in cells (TopoLM used 5).
         metric: Distance between two places. chebyshev: the larger of the row distance and the column distance, as in
             the paper of TopoLM. euclidean: the straight line, as in the published code of TopoLM.
