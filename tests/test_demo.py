@@ -138,7 +138,7 @@ def test_both_models_have_a_card_with_losses_nulls_and_licences(out):
     for model in ("topographic", "control"):
         card = (out / model / "README.md").read_text()
         result = json.loads((out / model / "training.json").read_text())
-        assert f"| task loss (nats a token) | {result['validation_task_loss']:.3f} |" in card
+        assert f"| task loss (nats per token) | {result['validation_task_loss']:.3f} |" in card
         assert f"| {result['bigram_loss']:.3f} |" in card
         assert f"| tokens seen | {result['tokens']:,} |" in card
         assert all(f"| {corpus['licence']} |" in card for corpus in result["corpora"])
