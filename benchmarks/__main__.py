@@ -1,4 +1,7 @@
-"""Run the benchmarks, all or those named, print their tables and write the docs page: `make bench`."""
+"""Run all benchmarks, or the named ones, and print their tables: `make bench`.
+
+A run of all benchmarks also writes docs/benchmarks.md.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,15 @@ BENCHMARKS: dict[str, ModuleType] = {
 
 
 def main(names: list[str]) -> None:
-    """Measure, print, and write the results of a whole run."""
+    """Run benchmarks and print their tables. If no names are given, run all benchmarks and write the docs page.
+
+    Args:
+        names: Names of the benchmarks to run. Empty: all benchmarks.
+    """
     unknown = set(names) - set(BENCHMARKS)
     if unknown:
         print(
-            f"there is no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(BENCHMARKS)}", file=sys.stderr
+            f"there is no benchmark {', '.join(sorted(unknown))}; choose from: {', '.join(BENCHMARKS)}", file=sys.stderr
         )
         sys.exit(2)
     results = {"machine": machine(), "date": datetime.date.today().isoformat(), "benchmarks": {}}

@@ -1,7 +1,8 @@
-"""Claim: one spatial loss for a batch in micro-batches costs one more forward pass, about a third of a step.
+"""Claim: one spatial loss for a whole batch of micro-batches costs one more forward pass, a third of an update.
 
-Both steps take four micro-batches of the demo recipe and one update. One gives every micro-batch a spatial loss of its
-own, as published; the other takes two passes (statistics, then gradients) and gives the batch one value.
+Both methods make one update of the recipe `demo` from four micro-batches. The published method computes a spatial loss
+for each micro-batch. The other method makes two passes, one for the statistics and one for the gradients, and computes
+one spatial loss for the whole batch.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ PARTS = 4
 
 
 def step_of(one_value: bool) -> Callable[[], None]:
-    """Return a function that makes one update from four micro-batches."""
+    """Return a function that makes one update from four micro-batches.
+
+    Args:
+        one_value: True: one spatial loss for the whole batch. False: one spatial loss for each micro-batch.
+    """
     recipe = named("demo")
     model = build_model(recipe, end_of_text=0).to(device())  # pyright: ignore
     topo, (optimizer,) = Topography.per_tap(model, recipe.sheets.taps, seed=recipe.seed), optimizers(model, recipe)
@@ -55,7 +60,7 @@ def step_of(one_value: bool) -> Callable[[], None]:
 
 
 def measure() -> list[dict[str, Any]]:
-    """Return one row."""
+    """Return one row with the times of both methods."""
     keep_freed_memory()
     pair = paired(step_of(one_value=False), step_of(one_value=True), pairs=20)
     return [{"parts": PARTS, "own_ms": 1000 * pair.first, "one_ms": 1000 * pair.second, "ratio": pair.ratio}]

@@ -1,8 +1,11 @@
 """Claim: every analysis of a model of the paper's size, on the published stimuli, takes minutes on a laptop.
 
-Three measurements: the whole report (responses, contrasts, nulls, controls, clusters, profiles, figures) of the paper's
-model with random weights; its responses against the published way, which computes the language-model head and the loss
-as well and pads batches of 12 to the longest text; and one contrast with many place-null draws through the readout.
+There are three measurements for a model of the paper's size with random weights:
+
+1. The whole report: responses, contrasts, nulls, negative controls, clusters, profiles and figures.
+2. The responses, compared with the published method. That method also computes the language-model head and the loss, on
+   batches of 12 texts that are padded to the longest text.
+3. Many place-null draws of one contrast, with the readout.
 """
 
 from __future__ import annotations
@@ -32,10 +35,10 @@ TEXTS, DRAWS, PUBLISHED_BATCH = 480, 999, 12
 
 
 def measure() -> list[dict[str, Any]]:
-    """Return one row for each measurement; those on published stimuli need `TOPOSHEET_DATA`."""
+    """Return one row for each measurement. The last two need published stimuli (`TOPOSHEET_DATA`)."""
     rows = [_place_null()]
     if "TOPOSHEET_DATA" not in os.environ:
-        print("no published stimuli: set TOPOSHEET_DATA to measure responses and the whole report")
+        print("no published stimuli: set TOPOSHEET_DATA to their folder to measure the responses and the whole report")
         return rows
     with tempfile.TemporaryDirectory() as name:
         model, out = Path(name) / "model", Path(name) / "report"

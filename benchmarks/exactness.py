@@ -1,7 +1,8 @@
-"""Claim: on small sheets all windows cost little more than five drawn ones, and the noise of the draw is gone.
+"""Claim: on small sheets, all windows cost little more than five drawn windows, and remove the noise of the drawing.
 
-Responses are half smooth (noise blurred over the sheet), half noise. The noise of the gradient is the mean squared
-distance of gradients of five drawn windows from the gradient of all, in units of the latter's square.
+Half of the variance of the responses is smooth over the sheet, and half is noise. The gradient noise is the mean
+squared distance between the gradient with five drawn windows and the gradient with all windows, divided by the squared
+norm of the gradient with all windows.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ SIDES, TOKENS, DRAWS = (10, 12, 14, 16, 20, 24, 28), 2048, 40
 
 
 def half_smooth(topo: Topography) -> Tensor:
-    """Return responses of a tap whose neighbours share half of their variance."""
+    """Return responses of a tap. Half of their variance is smooth over the sheet, and half is noise."""
     ((tap, sheet),) = topo.sheets.items()
     rng = np.random.default_rng(0)
     smooth = gaussian_readout(rng.normal(size=(TOKENS, *sheet.shape)), 3.0)
@@ -32,7 +33,7 @@ def half_smooth(topo: Topography) -> Tensor:
 
 
 def measure() -> list[dict[str, Any]]:
-    """Return one row for each size of sheet."""
+    """Return one row for each sheet size."""
     rows = []
     for side in SIDES:
         topo = topography(1, (side, side))

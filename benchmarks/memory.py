@@ -1,4 +1,4 @@
-"""Claim: beyond the gradient itself the objective takes memory that does not grow with the number of tokens."""
+"""Claim: in addition to the gradient, the objective needs memory that does not grow with the number of tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOKENS = (2048, 8192, 32768)
 
 
 class _Live(TorchDispatchMode):
-    """Counts the bytes of the storages that operations bring into being, as long as they live."""
+    """Counts the bytes of all tensor storages that operations create, until the storages are freed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class _Live(TorchDispatchMode):
         result = function(*args, **(kwargs or {}))
         given = {storage._cdata for storage in _storages((args, kwargs))}
         for storage in _storages(result):
-            if storage._cdata not in given:  # else a view of what was there
+            if storage._cdata not in given:  # a storage among the inputs belongs to a view, which takes no new memory
                 self._count(storage)
         return result
 
@@ -50,7 +50,7 @@ def _storages(tree: Any) -> list[torch.UntypedStorage]:
 
 
 def peak_bytes(function: Callable[[], object]) -> int:
-    """Return the most bytes that a function's tensors take at any time, beyond those there were before."""
+    """Return the peak number of bytes of the tensors that a function creates."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
@@ -62,7 +62,7 @@ def peak_bytes(function: Callable[[], object]) -> int:
 
 
 def measure() -> list[dict[str, Any]]:
-    """Return one row for each number of tokens: a tap of 784 units, loss and gradient."""
+    """Return one row for each number of tokens: the memory of loss and gradient for one tap of 784 units."""
     topo, rows = topography(1), []
     for tokens in TOKENS:
         activations = noise(topo, tokens)
@@ -71,7 +71,7 @@ def measure() -> list[dict[str, Any]]:
         def run(activations: dict[str, torch.Tensor] = activations, leaves: list[torch.Tensor] = leaves) -> None:
             torch.autograd.grad(spatial_loss(activations, topo), leaves)
 
-        run()  # tables are built once
+        run()  # the first call also builds tables, which later calls use again
         gradient = sum(leaf.nbytes for leaf in leaves)
         beyond = peak_bytes(run) - gradient
         rows.append({"tokens": tokens, "activations_mb": gradient / 1e6, "beyond_gradient_mb": beyond / 1e6})

@@ -1,7 +1,7 @@
-"""Claim: the objective is several times faster than the textbook loop, at the paper's size: 24 taps of 784 units.
+"""Claim: the objective is several times faster than a textbook loop, at the paper's size (24 taps of 784 units).
 
-The textbook loop goes through the windows one after another with `torch.corrcoef`. Both compute the loss and the
-gradient of the same windows of the same activations, in turn.
+The textbook loop computes one window after another with `torch.corrcoef`. Both programs compute the loss and the
+gradient for the same windows and the same activations. They run alternately.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CASES = {
 
 
 def topography(n_taps: int = TAPS, shape: tuple[int, int] = SHAPE) -> Topography:
-    """Return taps with a sheet each, every cell taken."""
+    """Return a topography in which each tap has a sheet without empty cells."""
     rng = np.random.default_rng(0)
     units = shape[0] * shape[1]
     sheets = {}
@@ -34,7 +34,7 @@ def topography(n_taps: int = TAPS, shape: tuple[int, int] = SHAPE) -> Topography
 
 
 def noise(topo: Topography, tokens: int, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-    """Return random activations that ask for a gradient."""
+    """Return random activations that require a gradient, by tap."""
     return {
         tap: torch.randn(1, tokens, width, device=device(), dtype=dtype, requires_grad=True)
         for tap, width in topo.widths.items()
@@ -42,7 +42,7 @@ def noise(topo: Topography, tokens: int, dtype: torch.dtype = torch.float32) -> 
 
 
 def tables(topo: Topography) -> dict[str, tuple[Tensor, Tensor]]:
-    """Return the units of every window and the nearness of their cells: built once, for the textbook loop too."""
+    """Return, for each sheet, the units of every window and the nearness of their cells, for the textbook loop."""
     networks = {}
     for name, sheet in topo.sheets.items():
         table = Neighborhoods.of(sheet, RADIUS)
@@ -54,7 +54,7 @@ def tables(topo: Topography) -> dict[str, tuple[Tensor, Tensor]]:
 def textbook_loss(
     activations: dict[str, Tensor], windows: dict[str, tuple[Tensor, Tensor]], generator: torch.Generator
 ) -> Tensor:
-    """The formula, window by window, as one would write it down."""
+    """Return the spatial loss, computed window by window directly from the formula."""
     total = torch.zeros((), device=device())
     for name, (units, nearness) in windows.items():
         drawn = torch.randint(len(units), (WINDOWS,), generator=generator)
@@ -87,7 +87,7 @@ def measure() -> list[dict[str, Any]]:
             torch.autograd.grad(loss, leaves)
             return loss.detach()
 
-        assert abs(ours() - textbook()).item() < 1e-3, "the two do not compute the same loss"
+        assert abs(ours() - textbook()).item() < 1e-3, "the two programs compute different losses"
         pair = paired(ours, textbook, pairs=9)
         rows.append({
             "tokens": tokens, "precision": str(dtype).removeprefix("torch."),

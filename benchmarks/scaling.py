@@ -1,7 +1,8 @@
-"""Claim: the cost of the objective is at most linear in windows, taps and tokens, and less than linear in units.
+"""Claim: the cost of the objective grows at most linearly with windows, taps and tokens, and more slowly with units.
 
-Loss and gradient, from a middle point that one quantity at a time is varied from. The exponent is the slope of a
-straight line through the logarithms. Units of a sheet cost what their gradient takes to write, where windows are drawn.
+The cost is the time of loss and gradient. One quantity varies at a time, and the others keep a middle value. The
+exponent is the slope of a straight line through the logarithms of quantity and cost. With drawn windows, a sheet with
+more units costs more only because the gradient has more values.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ LARGEST_EXACT = 48
 
 
 def milliseconds(windows: int | Literal["all"] = 5, side: int = 28, taps: int = 4, tokens: int = 2048) -> float:
-    """Return the cost of loss and gradient."""
+    """Return the time of loss and gradient, in milliseconds."""
     topo = topography(taps, (side, side))
     activations = noise(topo, tokens)
 
@@ -35,7 +36,7 @@ def milliseconds(windows: int | Literal["all"] = 5, side: int = 28, taps: int = 
 
 
 def measure() -> list[dict[str, Any]]:
-    """Return one row for each curve."""
+    """Return one row for each quantity."""
     curves = {
         "windows": (WINDOWS, [milliseconds(windows=n) for n in WINDOWS]),
         "taps": (TAPS, [milliseconds(taps=n) for n in TAPS]),

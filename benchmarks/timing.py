@@ -1,4 +1,4 @@
-"""Times and ratios on machines that are noisy and shared: what is compared runs in turn, in one process."""
+"""Measure times and ratios on machines whose speed varies: compared functions run alternately, in one process."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from toposheet.train.hardware import device_name
 
 @dataclass(frozen=True)
 class Pair:
-    """Two functions timed in turn.
+    """The times of two functions that ran alternately.
 
     Args:
         first: Median seconds of the first.
         second: Median seconds of the second.
-        ratio: Quartiles of second / first, pair by pair.
+        ratio: Quartiles of the ratio second / first, which is computed for each pair of runs.
     """
 
     first: float
@@ -32,7 +32,14 @@ class Pair:
 
 
 def paired(first: Callable[[], object], second: Callable[[], object], pairs: int, warm_up: int = 2) -> Pair:
-    """Return the times of two functions run in turn."""
+    """Run two functions alternately and return their times.
+
+    Args:
+        first: The first function.
+        second: The second function.
+        pairs: Number of pairs of runs that are measured.
+        warm_up: Number of pairs of runs before these, which are not measured.
+    """
     seconds: tuple[list[float], list[float]] = ([], [])
     for run in range(pairs + warm_up):
         order = [(first, seconds[0]), (second, seconds[1])]
@@ -45,12 +52,12 @@ def paired(first: Callable[[], object], second: Callable[[], object], pairs: int
 
 
 def median(function: Callable[[], object], runs: int = 7, warm_up: int = 2) -> float:
-    """Return the median seconds of a function."""
+    """Return the median time of a function over several runs, in seconds."""
     return statistics.median([once(function) for _ in range(runs + warm_up)][warm_up:])
 
 
 def once(function: Callable[[], object]) -> float:
-    """Return the seconds that a function takes, its work on the device included."""
+    """Return the time of a function in seconds, with its work on the GPU."""
     start = time.perf_counter()
     function()
     if device().type == "cuda":
@@ -59,18 +66,18 @@ def once(function: Callable[[], object]) -> float:
 
 
 def device() -> torch.device:
-    """Return the device that benchmarks run on."""
+    """Return the device of the benchmarks: the GPU if torch finds one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def machine() -> str:
-    """Return the machine in words."""
+    """Return a description of the machine: device, threads and torch version."""
     threads = f", {torch.get_num_threads()} threads" if device().type == "cpu" else ""
     return f"{device_name(device())}{threads}, torch {torch.__version__}"
 
 
 def command(arguments: list[str]) -> tuple[float, int]:
-    """Return the seconds that a command takes, and the most memory of it and its processes together."""
+    """Run a toposheet command. Return its time in seconds, and the peak memory of all its processes in bytes."""
     started = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "toposheet", *arguments], stdout=subprocess.DEVNULL)
     peak, done = 0, threading.Event()
@@ -87,12 +94,12 @@ def command(arguments: list[str]) -> tuple[float, int]:
     done.set()
     thread.join()
     if code:
-        raise RuntimeError(f"toposheet {' '.join(arguments)} ended with {code}")
+        raise RuntimeError(f"toposheet {' '.join(arguments)} ended with exit code {code}")
     return seconds, peak
 
 
 def _memory(pid: int) -> int:
-    """Return the bytes of a process and those below it, shared pages counted in parts."""
+    """Return the memory of a process and its child processes in bytes. Shared memory is counted once in total."""
     try:
         process = psutil.Process(pid)
         return sum(each.memory_full_info().pss for each in (process, *process.children(recursive=True)))

@@ -1,7 +1,7 @@
-"""Claim: text of any size becomes tokens at more than half a million a second, in memory that does not grow with it.
+"""Claim: `data prepare` writes more than half a million tokens per second, and its memory does not grow with the text.
 
-The command line prepares files of FineWeb-Edu's schema, with two processes and a vocabulary of GPT-2's size. The text
-is that of the built-in corpora, over and over: real English, though less varied than the web.
+The command prepares Parquet files in the format of FineWeb-Edu, with two processes and a vocabulary of GPT-2's size.
+The files repeat the built-in corpora. This is real English, but less varied than text from the web.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from toposheet.text.tokenizer import train_tokenizer
 
 MEGABYTES, N_FILES, WORKERS, VOCABULARY = (50, 200), 8, 2, 50_257
 GPT2 = "TOPOSHEET_GPT2"
-"""Names a folder with GPT-2's tokenizer; without it one of that size is trained, on the same text."""
+"""Environment variable with the folder of GPT-2's tokenizer. Without it, a tokenizer of equal size is trained."""
 
 
 def measure() -> list[dict[str, Any]]:
-    """Return one row for each size of the text."""
+    """Return one row for each text size."""
     documents = builtin_documents()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -48,7 +48,7 @@ def measure() -> list[dict[str, Any]]:
 
 
 def tokenizer_of_size_of_gpt2(folder: Path) -> Path:
-    """Return the folder of GPT-2's tokenizer, or of one of its size that is trained there on the built-in text."""
+    """Return the folder of GPT-2's tokenizer. Without it, train a tokenizer of equal size and store it in `folder`."""
     if given := os.environ.get(GPT2):
         return Path(given)
     train_tokenizer(builtin_documents(), VOCABULARY).save_pretrained(folder)
@@ -56,7 +56,7 @@ def tokenizer_of_size_of_gpt2(folder: Path) -> Path:
 
 
 def _write(documents: list[str], folder: Path, megabytes: int) -> None:
-    """Write documents, over and over, as files of FineWeb-Edu's schema."""
+    """Write Parquet files in the format of FineWeb-Edu. The documents repeat until the files have the wanted size."""
     folder.mkdir()
     stream = cycle(documents)
     for i in range(N_FILES):

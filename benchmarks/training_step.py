@@ -1,7 +1,8 @@
-"""Claims: the training loop costs next to nothing beside bare PyTorch, and topography little beside strength 0.
+"""Claims: the training loop takes hardly longer than a plain PyTorch loop, and topography adds little time to it.
 
-What runs is the real loop (`toposheet train`), update by update, in turn with a bare loop of the same model and text,
-and with itself at strength 0; logging and checks are part of it, validation, snapshots and checkpoints are not.
+The benchmark runs the real training loop (`toposheet train`), update by update. The updates alternate with those of a
+plain PyTorch loop over the same model and text, or with those of the same training loop at alpha 0. Logging and checks
+are measured. Validations, snapshots and checkpoints are not measured.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _NEVER = 10**9
 
 
 def random_text(folder: Path, recipe: Recipe, n_blocks: int = 4096) -> Path:
-    """Write prepared text of random tokens for a recipe."""
+    """Write prepared text with random tokens that fits a recipe, and return its folder."""
     bare = Tokenizer(models.WordLevel({"<|endoftext|>": 0}, unk_token="<|endoftext|>"))
     PreTrainedTokenizerFast(tokenizer_object=bare, eos_token="<|endoftext|>").save_pretrained(folder / TOKENIZER)
     shards = []
@@ -54,7 +55,7 @@ def random_text(folder: Path, recipe: Recipe, n_blocks: int = 4096) -> Path:
 
 @contextmanager
 def loop_of(recipe: Recipe, text: Path) -> Generator[Callable[[], object], None, None]:
-    """Give a function that makes one update of the real loop."""
+    """Yield a function that makes one update of the real training loop."""
     recipe = recipe.changed(updates=_NEVER, validation_blocks=1, validate_every=_NEVER, checkpoint_every=_NEVER,
                             snapshot_every=None, patience=None)  # fmt: skip
     with tempfile.TemporaryDirectory() as out, contextlib.redirect_stderr(io.StringIO()):
@@ -64,7 +65,7 @@ def loop_of(recipe: Recipe, text: Path) -> Generator[Callable[[], object], None,
 
 
 def bare_loop(recipe: Recipe, text: Path) -> Callable[[], None]:
-    """Return a function that makes one update as one would write it for oneself, without topography."""
+    """Return a function that makes one update of a plain PyTorch loop, without topography."""
     model = build_model(recipe, end_of_text=0).to(device())  # pyright: ignore
     (optimizer,), how = optimizers(model, recipe), recipe.optimisation
     source, numbers = Blocks(text, context=recipe.model.context, seed=recipe.seed), iter(range(_NEVER))
@@ -87,7 +88,7 @@ def bare_loop(recipe: Recipe, text: Path) -> Callable[[], None]:
 
 
 def measure() -> list[dict[str, Any]]:
-    """Return one row for each comparison: on a CPU of the demo's run, on a GPU of the paper's."""
+    """Return one row for each comparison. A CPU runs the recipe `demo`; a GPU runs `paper` and `fast`."""
     keep_freed_memory()
     if device().type == "cpu":
         demo, whole = named("demo"), named("demo", name="demo, all tokens of a batch", max_samples=None)
@@ -115,7 +116,7 @@ def measure() -> list[dict[str, Any]]:
 
 
 def _utilisation(recipe: Recipe, seconds: float) -> float | None:
-    """Return the share of a device's arithmetic that an update takes, none where the device is not known."""
+    """Return the used fraction of the device's peak arithmetic, or None if the peak is not known."""
     peak = peak_flops(device())
     model, context = build_model(recipe, end_of_text=0, device="meta"), recipe.model.context
     flops = recipe.optimisation.batch * context * architecture_of(model).flops_per_token(model, context)

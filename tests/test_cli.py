@@ -74,7 +74,7 @@ def test_nulls_have_99_draws_unless_others_are_asked_for(ran, command):
         (["train", "tiny", "--objective", "moran"], ["no objective 'moran'", "shuffled_correlation", "topoloss"]),
         (["train", "tiny", "--neighborhoods", "0"], ["neighborhoods is 0", "'all'"]),
         (["train", "tiny", "--max-samples", "1"], ["max_samples is 1"]),
-        (["train", "tiny", "--alpha-schedule", "linear"], ["needs a final_alpha"]),
+        (["train", "tiny", "--alpha-schedule", "linear"], ["need a final_alpha"]),
         (["train", "tiny", "--alpha", "inf"], ["alpha is inf"]),
         (["train", "tiny", "--width", "38"], ["38 units do not fill a square sheet", "36 (6x6)", "49 (7x7)"]),
         (["train", "tiny", "--sheet-shape", "5", "5"], ["5x5 sheet has 25 cells", "36 units"]),

@@ -138,7 +138,7 @@ def test_both_models_have_a_card_with_losses_nulls_and_licences(out):
     for model in ("topographic", "control"):
         card = (out / model / "README.md").read_text()
         result = json.loads((out / model / "training.json").read_text())
-        assert f"| task loss (nats a token) | {result['validation_task_loss']:.3f} |" in card
+        assert f"| task loss (nats per token) | {result['validation_task_loss']:.3f} |" in card
         assert f"| {result['bigram_loss']:.3f} |" in card
         assert f"| tokens seen | {result['tokens']:,} |" in card
         assert all(f"| {corpus['licence']} |" in card for corpus in result["corpora"])
@@ -207,13 +207,13 @@ def test_expectations_are_computed_from_the_files(out):
     checks = {check.claim: check for check in expected(out)}
     assert len(checks) == 9
     result = json.loads((out / "topographic" / "training.json").read_text())
-    spatial = checks["topographic: spatial loss, mean over taps"]
+    spatial = checks["topographic model: spatial loss, mean over taps"]
     assert spatial.value == result["validation_spatial_loss"]
     assert spatial.holds == (spatial.value < 0.1)
     summary = pd.read_csv(out / "summary.csv", keep_default_na=False)
     noun_verb = "model == 'topographic' and contrast == 'noun:verb' and negative_control == '' and fwhm_mm == 0"
     z = summary.query(noun_verb)["z"].astype(float)
-    noun_verb = checks["topographic: Moran's I of noun:verb, null sd above the place-null, median over taps"]
+    noun_verb = checks["topographic model: z of Moran's I of noun:verb against the place-null, median over taps"]
     assert noun_verb.value == pytest.approx(np.median(z))
 
 

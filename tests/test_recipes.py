@@ -44,7 +44,7 @@ def test_a_stored_recipe_with_other_fields_is_refused_by_name(tmp_path, change, 
 def test_the_version_of_the_format_is_stored_and_another_one_refused_in_a_line(tmp_path):
     path = stored(tmp_path, lambda r: None)
     assert json.loads(path.read_text())["format"] == 2
-    with pytest.raises(ValueError, match="holds a recipe of format 1, this version of toposheet reads 2"):
+    with pytest.raises(ValueError, match="holds a recipe of format 1, but this version of toposheet reads 2"):
         read_recipe(stored(tmp_path, lambda r: r.pop("format")))
     with pytest.raises(ValueError, match="holds a recipe of format 3"):
         read_recipe(stored(tmp_path, lambda r: r.update(format=3)))
@@ -116,12 +116,12 @@ def test_recipes_are_there_without_torch():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"micro_batch": 3}, "batch 8 does not divide into micro-batches of 3"),
+        ({"micro_batch": 3}, "batch is 8 and micro_batch is 3: batch must be a multiple"),
         ({"patience": 0}, "patience is 0"),
         ({"snapshot_every": 0}, "snapshot_every is 0"),
         ({"architecture": "qwen3", "width": 36, "heads": 4}, "makes heads of 9: rotary positions"),
         ({"architecture": "gpt3"}, r"no architecture 'gpt3'. Did you mean gpt2\?"),
-        ({"architecture": "bloom"}, "architecture is 'bloom', which no recipe builds: use gpt2 or qwen3"),
+        ({"architecture": "bloom"}, "architecture is 'bloom', but a recipe cannot build it: use gpt2 or qwen3"),
         ({"muon_learning_rate": -1.0}, "muon_learning_rate is -1.0"),
         ({"muon_learning_rate": 1.0, "parallel": "fsdp2"}, "Muon needs whole matrices"),
         ({"objective": "topoloss", "parallel": "fsdp2"}, "topoloss needs whole matrices"),
@@ -130,15 +130,15 @@ def test_recipes_are_there_without_torch():
         ({"alpha": -1.0}, "alpha is -1.0"),
         ({"alpha": float("nan")}, "alpha is nan"),
         ({"alpha": float("inf")}, "alpha is inf"),
-        ({"heads": 3}, "width 256 does not divide into 3 heads"),
+        ({"heads": 3}, "width is 256 and heads is 3: width must be a multiple of heads"),
         ({"validation_fraction": 1.0}, "validation_fraction is 1.0"),
         ({"vocabulary": 100}, "vocabulary is 100"),
         ({"clip": 0.0}, "must be positive"),
         ({"radius": -1}, "radius is -1"),
         ({"neighborhoods": 0}, "neighborhoods is 0"),
         ({"max_samples": 1}, "max_samples is 1"),
-        ({"final_alpha": 1.0}, "needs a final_alpha to end at, e.g. 0, and a constant one has none"),
-        ({"alpha_schedule": "linear"}, "alpha_schedule is 'linear' and final_alpha None"),
+        ({"final_alpha": 1.0}, "the schedule 'constant' must not have one"),
+        ({"alpha_schedule": "linear"}, "alpha_schedule is 'linear' and final_alpha is None"),
         ({"alpha_schedule": "linear", "final_alpha": -1.0}, "final_alpha is -1.0"),
         ({"alpha_warmup_updates": -1}, "alpha_warmup_updates is -1"),
     ],

@@ -1,12 +1,18 @@
-"""Does `fast` reach the loss of `paper` from a third of the tokens? Trains both at 4.2 M parameters, draws curves.
+"""Compare the recipes `fast` and `paper` at 4.2 M parameters: does `fast` reach the loss of `paper` with fewer tokens?
 
     toposheet data prepare builtin FOLDER --tokenizer train --vocabulary 4096 --validation-fraction 0.02 --out TEXT
     python tools/compare_recipes.py TEXT OUT
 
-FOLDER is what `tools/small_corpus.py` writes. `paper` keeps its published learning rate, 6e-4; beside it stand two that
-are higher, as smaller models often want. `fast` has the best of seven settings found at 0.4 M tokens; beside it, whose
-alpha is 8, stands the same with the published 2.5. Both recipes have a second seed. About 90 minutes on one core;
-stopped, the same command goes on.
+FOLDER is the folder that `tools/small_corpus.py` writes. There are seven runs:
+
+- `paper` with its published learning rate, 6e-4, and with two higher learning rates. Small models often need a higher
+  learning rate.
+- `fast` with alpha 8 and with the published alpha, 2.5. Its learning rates are the best of seven settings that were
+tried
+  with 0.4 M tokens each.
+- Both recipes with a second seed.
+
+The runs take about 90 minutes on one core. If the command is stopped, run it again to continue.
 """
 
 from __future__ import annotations
@@ -27,7 +33,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 
 def at_this_size(recipe: Recipe, updates: int, batch: int, **changes: object) -> Recipe:
-    """Return a recipe with a model of 4.2 M parameters, in batches of 128 tokens a block."""
+    """Return a recipe, changed to a model of 4.2 M parameters and to blocks of 128 tokens."""
     return recipe.changed(
         layers=4, heads=4, width=256, context=128, vocabulary=4096, compile=False, patience=None,
         snapshot_every=None, validation_blocks=256, updates=updates, batch=batch, micro_batch=None,
@@ -51,7 +57,7 @@ RUNS = {
 
 
 def main(text: Path, out: Path) -> None:
-    """Train what is not trained yet, write `docs/recipes.json` and `docs/figures/recipes.png`."""
+    """Train all runs that are not finished, and write `docs/recipes.json` and `docs/figures/recipes.png`."""
     curves = {}
     for name, recipe in RUNS.items():
         folder = out / name.replace(", ", "-").replace(" ", "-")
@@ -70,7 +76,7 @@ def main(text: Path, out: Path) -> None:
 
 
 def draw(curves: dict[str, dict[str, list[float]]]) -> Figure:
-    """Return task loss and spatial loss against tokens: a colour for each recipe, dashes for what was varied."""
+    """Return a figure of both losses against tokens. Colours show the recipes, and line styles show the variants."""
     colours = {"fast": colour(0), "paper": colour(1)}
     dashes = {"": "-", "seed 1": "--", "alpha 2.5": ":", "learning rate 3e-3": ":", "learning rate 1.2e-3": "-."}
     with mpl.rc_context(STYLE):

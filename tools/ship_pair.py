@@ -1,13 +1,16 @@
-"""Put two finished runs in the box: `small` and `small-control`, in bf16, measured anew as they are stored.
+"""Put two finished runs into the package, as the shipped models `small` and `small-control`.
 
     toposheet train small --data TEXT --out RUNS/small
     toposheet train small --alpha 0 --name small_control --data TEXT --out RUNS/small-control
     python tools/ship_pair.py FOLDER TEXT RUNS
 
-FOLDER is what `tools/small_corpus.py` writes, TEXT what `toposheet data prepare builtin FOLDER` makes of it. What then
-lies in `src/toposheet/shipped/NAME` is a model folder as any run leaves it, but for checkpoints, pictures and the
-metrics of most updates, and with the stimuli that `toposheet report NAME` maps: built from text in the public domain,
-so that they may be passed on.
+FOLDER is the folder that `tools/small_corpus.py` writes. TEXT is the folder that `toposheet data prepare builtin
+FOLDER` writes.
+
+The weights are converted to bf16, and the losses are measured again with the converted weights. Each model is then a
+model folder in `src/toposheet/shipped/NAME`. Compared with the folder of a run, it has no checkpoints, no figures, and
+the metrics of only a few updates. It also has a file of stimuli, which `toposheet report NAME` uses. The stimuli are
+made from text in the public domain, so that they may be redistributed.
 """
 
 from __future__ import annotations
@@ -41,29 +44,41 @@ from toposheet.train.validation import validate
 
 NAMES = ("small", "small-control")
 MOST_BYTES = 12e6
-PROSE_TO_PASS_ON = ("addresses", "bible", "moby_dick", "world_english_bible")
-UPDATES_KEPT = 50  # one in so many stays in the metrics, beside every validation
+PUBLIC_DOMAIN_PROSE = ("addresses", "bible", "moby_dick", "world_english_bible")
+UPDATES_KEPT = 50  # the metrics of every 50th update and of every validation are kept
 
 
-def stimuli_to_pass_on(packages: Path, recipe: Recipe, count_tokens: Callable[[str], int]) -> pd.DataFrame:
-    """Return stimuli whose sentences are prose in the public domain, held out from training."""
+def public_domain_stimuli(packages: Path, recipe: Recipe, count_tokens: Callable[[str], int]) -> pd.DataFrame:
+    """Return stimuli. Their sentences are held-out prose in the public domain."""
     corpora = {corpus.name: list(corpus.read()) for corpus in BUILTIN}
     for path in sorted(packages.glob("*.jsonl")):
         corpora[path.stem] = [json.loads(line)["text"] for line in path.read_text().splitlines()]
     fraction = recipe.bookkeeping.validation_fraction
     split = {name: split_documents(texts, fraction, recipe.seed) for name, texts in corpora.items()}
     train = [text for training, _ in split.values() for text in training]
-    held_out = [text for name in PROSE_TO_PASS_ON for text in split[name][1]]
+    held_out = [text for name in PUBLIC_DOMAIN_PROSE for text in split[name][1]]
     return build_stimuli(held_out, train, seed=recipe.seed, count_tokens=count_tokens)
 
 
 def ship(run: Path, text: RunText, box: Path, stimuli: pd.DataFrame) -> None:
-    """Write the model folder of a run to the box."""
+    """Write the shipped model folder of a run.
+
+    Args:
+        run: The model folder of the run.
+        text: The text of the run.
+        box: The folder to write. An existing folder is replaced.
+        stimuli: The stimuli to store in the folder.
+
+    Raises:
+        ValueError: The weights are too large for the package.
+    """
     recipe, result = read_recipe(run / RECIPE_FILE), json.loads((run / RESULT).read_text())
     trained = load(run)
     weights = 2 * sum(parameter.numel() for parameter in trained.model.parameters())
     if weights > MOST_BYTES:
-        raise ValueError(f"the weights of {box.name} have {weights:,} bytes, the box holds {MOST_BYTES:,.0f}")
+        raise ValueError(
+            f"the weights of {box.name} have {weights:,} bytes, but the package takes at most {MOST_BYTES:,.0f}"
+        )
     if box.exists():
         shutil.rmtree(box)
     save(box, Subject(trained.model.to(torch.bfloat16), trained.topography, trained.tokenizer))
@@ -92,13 +107,17 @@ def ship(run: Path, text: RunText, box: Path, stimuli: pd.DataFrame) -> None:
 
 
 def main(packages: Path, text: Path, runs: Path) -> None:
-    """Ship both, which must have ended at the same update."""
+    """Ship both models.
+
+    Raises:
+        ValueError: The two runs did not end at the same update.
+    """
     ended = {name: json.loads((runs / name / RESULT).read_text())["updates"] for name in NAMES}
     if len(set(ended.values())) > 1:
         raise ValueError(f"the runs did not end at the same update: {ended}")
     recipe = read_recipe(runs / NAMES[0] / RECIPE_FILE)
     run_text = read_text(text, read_manifest(text), recipe)
-    stimuli = stimuli_to_pass_on(packages, recipe, token_counter(run_text.tokenizer))
+    stimuli = public_domain_stimuli(packages, recipe, token_counter(run_text.tokenizer))
     for name in NAMES:
         ship(runs / name, run_text, SHIPPED / name, stimuli)
 

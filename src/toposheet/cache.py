@@ -1,4 +1,4 @@
-"""What takes long to compute is kept, and found again."""
+"""A cache on disk for arrays that take long to compute."""
 
 from __future__ import annotations
 
@@ -18,17 +18,23 @@ LIMIT = 4_000_000_000  # bytes
 
 
 def cache_folder() -> Path:
-    """Return the user's folder for it: `$TOPOSHEET_CACHE`, or `toposheet` in the usual place for caches."""
+    """Return the cache folder: `$TOPOSHEET_CACHE`, else `$XDG_CACHE_HOME/toposheet`, else `~/.cache/toposheet`."""
     if given := os.environ.get("TOPOSHEET_CACHE"):
         return Path(given)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toposheet"
 
 
 def recall(folder: Path, name: str, shape: tuple[int, ...], compute: Callable[[], np.ndarray]) -> np.ndarray:
-    """Return an array of a shape that lies in a folder under this name, or compute it and leave it there.
+    """Return an array from a cache folder, or compute it and store it there.
 
-    A file that cannot be read is computed anew; a folder that cannot be written to costs the time and nothing else.
-    Files that were not used for the longest time go when there are over 4 GB.
+    A stored file that cannot be read, or has another shape, is computed and written again. If the folder cannot be
+    written, the array is only computed. When the files take more than 4 GB, the least recently used ones are removed.
+
+    Args:
+        folder: The cache folder.
+        name: The name of the file, with the ending `.npy`.
+        shape: The shape that the array must have.
+        compute: A function that computes the array.
     """
     path = folder / name
     try:

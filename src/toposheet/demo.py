@@ -1,4 +1,4 @@
-"""The whole path in one call: text, two models, their maps, a report."""
+"""The demo: prepare text, train two models, compute their maps and write a report, in one call."""
 
 from __future__ import annotations
 
@@ -41,26 +41,26 @@ def run(
     per_condition: int = 100,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[Check]:
-    """Train the models of a recipe, with and without topography, map both and write the report.
+    """Train a topographic model and its control, compute the maps of both, and write a report.
 
-    Everything lies under `out`: `text/`, `stimuli.csv`, the model folders `topographic/` and `control/`,
-    `summary.csv`, `maps.nc`, `figures/` and `report.html`. A stage that is finished, and whose inputs are
-    not newer, is not repeated; a training that was stopped goes on.
+    The folder `out` then holds `text/`, `stimuli.csv`, the model folders `topographic/` and `control/`, `summary.csv`,
+    `maps.nc`, `figures/` and `report.html`. A finished stage is not repeated, unless its inputs are newer than its
+    results. A stopped training continues.
 
     Args:
-        recipe: Of the topographic model; the control is the same with alpha 0.
-        out: The folder.
-        permutations: Draws of each null.
-        per_condition: How many stimuli each condition has.
-        say: Told what is happening, a line at a time.
+        recipe: The recipe of the topographic model. The control has the same recipe with alpha 0.
+        out: The folder for all results.
+        permutations: Number of draws of each null.
+        per_condition: Number of stimuli in each condition.
+        say: A function that receives one line of text at the start of each stage.
 
     Returns:
-        What the run should show, and whether it does.
+        The expected results of the demo. Each check states the measured value and whether the expectation holds.
 
     Raises:
-        NotFound: a corpus or lexicon package is not installed.
-        UserError: the folder holds another run; the message says what differs.
-        KeyboardInterrupt: the run was interrupted; calling again goes on.
+        NotFound: The package of a corpus or of the lexicon is not installed.
+        UserError: The folder holds another run. The message says which values differ.
+        KeyboardInterrupt: The user interrupted the run. A second call continues it.
     """
     folders = {name: out / name for name in ("topographic", "control")}
     models = [StudiedModel(name, path, is_control=name == "control") for name, path in folders.items()]
@@ -69,10 +69,12 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
 
     refuse_other_run(folders["topographic"], recipe)
-    if recipe.optimisation.patience is None:  # else the first run decides when the second stops
+    if (
+        recipe.optimisation.patience is None
+    ):  # with patience, the topographic run decides at which update the control stops
         refuse_other_run(folders["control"], recipe.control())
 
-    say("1/5 text: corpus, tokenizer, tokens")
+    say("1/5 text: read the corpora, train the tokenizer, write the tokens")
     prepare_builtin(text, recipe)
 
     say("2/5 stimuli: sentences, word lists, Jabberwocky, non-words, nouns, verbs")
@@ -91,25 +93,26 @@ def run(
     say("4/5 maps: responses, contrasts, nulls")
     trained = [model / RESULT for model in folders.values()]
     computed = [out / name for name in (SUMMARY_OF_MODELS.file, MAPS, STATISTICS_OF_MODELS.file, FACTS)]
-    if _stale(computed, trained) or _differs(what_decides(battery, settings), read_facts(out)):
+    if _missing_or_older(computed, trained) or _have_other_settings(what_decides(battery, settings), read_facts(out)):
         folder.write(compute(models, battery, settings=settings).results, out)
 
-    say("5/5 report")
+    say("5/5 report: figures and page")
     results = folder.read(out)
     checks = expectations(results, {name: read_result(model) for name, model in folders.items()})
-    if _stale([out / REPORT], computed):
+    if _missing_or_older([out / REPORT], computed):
         write_report(Analysis(results, models, checks), out)
     return checks
 
 
 def expectations(results: Results, trained: Mapping[str, Any]) -> list[Check]:
-    """Return what a finished demo should show, with the measured values.
+    """Return the expected results of a finished demo, with the measured values.
 
-    Moran's I is raw, medians and means are over taps, nulls are place-nulls.
+    Moran's I is computed from raw maps (no readout). Medians and means are taken over taps. z
+    is the distance of Moran's I from the mean of the place-null, in standard deviations of this null.
 
     Args:
-        results: Of the two models `topographic` and `control`.
-        trained: What the training of each came to.
+        results: The results of the models `topographic` and `control`.
+        trained: The content of `training.json` for each of the two models.
     """
     summary = without_negative_controls(results[SUMMARY_OF_MODELS]).query("fwhm_mm == 0")
     statistics = without_negative_controls(results[STATISTICS_OF_MODELS]).query(
@@ -124,41 +127,60 @@ def expectations(results: Results, trained: Mapping[str, Any]) -> list[Check]:
     def rows(model: str, contrast: str) -> pd.DataFrame:
         return summary.query("model == @model and contrast == @contrast")
 
-    check("topographic: spatial loss, mean over taps", trained["topographic"]["validation_spatial_loss"], "<", 0.10)
+    check(
+        "topographic model: spatial loss, mean over taps", trained["topographic"]["validation_spatial_loss"], "<", 0.10
+    )
     for name in (contrast.name for contrast in CONTRASTS):
         z = np.median(rows("topographic", name)["z"])
-        check(f"topographic: Moran's I of {name}, null sd above the place-null, median over taps", float(z), ">", 10.0)
+        check(
+            f"topographic model: z of Moran's I of {name} against the place-null, median over taps", float(z), ">", 10.0
+        )
         z = np.median(rows("control", name)["z"])
-        check(f"control: Moran's I of {name}, null sd from the place-null, median over taps", abs(float(z)), "≤", 3.0)
+        check(f"control: |z| of Moran's I of {name} against the place-null, median over taps", abs(float(z)), "≤", 3.0)
     language = rows("topographic", LANGUAGE)
     check(
-        f"topographic: cross-half I of {LANGUAGE}, median over taps",
+        f"topographic model: cross-half I of {LANGUAGE}, median over taps",
         float(np.median(language["cross_half_i"])),
         ">",
         0.5,
     )
-    check(f"topographic: fraction of all units significant in {LANGUAGE}", _fraction(language), "≥", 0.5)
+    check(
+        f"topographic model: fraction of all units that are significant in {LANGUAGE}",
+        _significant_fraction(language),
+        "≥",
+        0.5,
+    )
     language_rows = statistics[(statistics["contrast"] == LANGUAGE) & (statistics["tap"] == ALL_TAPS)]
     by_chance = language_rows.set_index("statistic")["label_null_mean"]["significant_fraction"]
-    check("topographic: the same with the labels shuffled, mean of all draws and taps", float(by_chance), "≤", 0.01)
+    check(
+        "topographic model: the same fraction with shuffled labels, mean over draws and taps",
+        float(by_chance),
+        "≤",
+        0.01,
+    )
     ratio = trained["topographic"]["validation_task_loss"] / trained["control"]["validation_task_loss"]
-    check("task loss, topographic over control", ratio, "≤", 1.10)
+    check("task loss of the topographic model, divided by the task loss of the control", ratio, "≤", 1.10)
     return checks
 
 
-def _differs(wanted: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
-    """Return whether numbers were made with other settings; which models they are of is stored beside these."""
+def _have_other_settings(wanted: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
+    """Return whether the stored results were computed with other settings or stimuli.
+
+    Args:
+        wanted: The settings and stimuli of the present call, by name.
+        stored: The stored facts about the results, by name. Further entries are ignored.
+    """
     wanted = json.loads(json.dumps(wanted))
     return any(stored.get(name) != value for name, value in wanted.items())
 
 
-def _fraction(rows: pd.DataFrame) -> float:
-    """Return the fraction of all units that are significant."""
+def _significant_fraction(rows: pd.DataFrame) -> float:
+    """Return the fraction of significant units over all taps. A tap counts by its number of units."""
     return float(np.average(rows["significant_fraction"], weights=rows["n_units"]))
 
 
-def _stale(outputs: Iterable[Path], inputs: Iterable[Path]) -> bool:
-    """Return whether an output is missing or older than an input."""
+def _missing_or_older(outputs: Iterable[Path], inputs: Iterable[Path]) -> bool:
+    """Return whether an output file is missing, or older than an input file."""
     outputs = list(outputs)
     if not all(path.is_file() for path in outputs):
         return True

@@ -1,4 +1,4 @@
-"""The Hugging Face hub, asked only for what was named as its own, with one clear line where it does not answer."""
+"""Downloads from the Hugging Face hub: which names mean a hub model, and one clear error if the hub does not answer."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from toposheet.errors import NotFound, first_line
 
 
 def may_be_on_hub(source: str | Path, bare: bool = False) -> bool:
-    """Return whether a source can be meant for the hub: `organisation/name`, where that is no path here.
+    """Return whether a source can be the id of a hub model: `organisation/name`, and not a local path.
+
+    If `organisation` is a local folder, the source is treated as a path and not as a hub id.
 
     Args:
-        source: What was asked for; a `Path` is never meant for the hub.
-        bare: Whether a name without organisation is one too, as of old models (`gpt2`).
+        source: The source that the user gave. A `Path` is never a hub id.
+        bare: Whether a name without an organisation is also accepted. Old models have such names, for example `gpt2`.
     """
     path, name = Path(source), str(source)
     if isinstance(source, Path) or path.exists() or ("/" in name and path.parent.is_dir()):
@@ -22,14 +24,14 @@ def may_be_on_hub(source: str | Path, bare: bool = False) -> bool:
 
 
 def snapshot(name: str, patterns: list[str] | None = None) -> Path:
-    """Return the folder of a model on the hub, from this machine's cache where the hub cannot be reached.
+    """Return the local folder of a hub model. The files are downloaded, or taken from the cache without a network.
 
     Args:
-        name: `organisation/name`, or the bare name of an old model.
-        patterns: Which of its files are needed. None: all.
+        name: The id of the model: `organisation/name`, or the name of an old model without an organisation.
+        patterns: Patterns of the files to download, for example `*.json`. None: all files.
 
     Raises:
-        NotFound: the hub cannot be reached, or has no such model.
+        NotFound: The hub cannot be reached and the cache does not hold the model, or the hub has no such model.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -38,6 +40,6 @@ def snapshot(name: str, patterns: list[str] | None = None) -> Path:
         return Path(snapshot_download(name, etag_timeout=5, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise NotFound(
-            f"{name} is no folder here, and the hub cannot be reached or has no such model ({first_line(error)}): "
-            "give a folder, or try again with a network"
+            f"{name} is not a local folder, and the hub cannot be reached or has no such model ({first_line(error)}): "
+            "give a folder, or try again with a network connection"
         ) from None

@@ -1,4 +1,4 @@
-"""What other packages add: entries of the registries, by name or by entry point."""
+"""Plug-ins: other packages add entries to the registries of toposheet."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ REGISTRIES = {
 
 
 def register(kind: str, name: str, entry: Any) -> None:
-    """Add an entry of your own to a registry; from then on it is found by its name wherever toposheet's own are.
+    """Add an entry to a registry. Afterwards the entry can be used by its name, like the entries of toposheet.
 
     Args:
-        kind: architecture, command, data source, file format, map statistic, objective, recipe, report section or
-            stimulus set.
-        name: What it is called.
-        entry: The entry: CONTRIBUTING says what each kind is.
+        kind: The registry: architecture, command, data source, file format, map statistic, objective, recipe, report
+            section or stimulus set.
+        name: The name of the new entry.
+        entry: The object to add. CONTRIBUTING.md says which object each kind needs.
 
     Raises:
-        UserError: there is no such kind, or an entry of this name.
+        UserError: There is no registry of this kind, or it already has an entry with this name.
 
     Example:
         peak = MapStatistic(values=lambda maps: np.nanmax(maps.t, axis=(-2, -1)), description="the largest t of a tap")
         ts.register("map statistic", "peak_t", peak)
     """
     if kind not in REGISTRIES:
-        raise UserError(f"there is no registry of the kind {kind!r}; there are: {', '.join(REGISTRIES)}")
+        raise UserError(f"there is no registry of the kind {kind!r}; choose from: {', '.join(REGISTRIES)}")
     module, attribute = REGISTRIES[kind]
     getattr(import_module(f"toposheet.{module}"), attribute).register(name, entry)
 
 
 def load_plugins() -> None:
-    """Import the modules that installed packages name under the entry point `toposheet.plugins`.
+    """Import all plug-ins: the modules that installed packages list under the entry point `toposheet.plugins`.
 
-    Such a module calls `register` when it is imported. One that cannot be imported is named on stderr, and the others
-    are loaded all the same.
+    A plug-in calls `register` when it is imported. If a plug-in cannot be imported, a line on stderr names it, and the
+    other plug-ins are still imported.
     """
     for plugin in entry_points(group=ENTRY_POINTS):
         try:
             plugin.load()
-        except Exception as error:  # whatever somebody else's module raises
+        except Exception as error:  # a plug-in can raise any exception
             what = " ".join(str(error).split()) or type(error).__name__
             print(f"toposheet: the plug-in {plugin.name} ({plugin.value}) cannot be loaded: {what}", file=sys.stderr)

@@ -1,3 +1,3 @@
-"""The version of toposheet."""
+"""The version number of toposheet."""
 
 __version__ = "0.1.0"

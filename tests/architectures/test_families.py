@@ -10,7 +10,7 @@ import toposheet as ts
 from toposheet.architectures import architecture_of
 from toposheet.architectures.attention import BLOCK_ATTENTION, attention, block_attention
 from toposheet.train import task
-from toposheet.train.task import NextToken, differs_from_its_own
+from toposheet.train.task import NextToken, relative_loss_difference
 
 OWN_ATTENTION = {"mistral", "gemma2", "bloom", "mpt"}  # a short window, soft caps, biases of positions
 
@@ -127,8 +127,8 @@ def test_operations_count_what_is_multiplied_with(network):
 
 def test_a_loss_that_is_not_the_models_own_shows(blocks, monkeypatch):
     gemma = random_model("gemma2")
-    assert differs_from_its_own(gemma, 20) < 1e-5
+    assert relative_loss_difference(gemma, 20) < 1e-5
     gemma.config.final_logit_softcapping, factor = None, gemma.config.final_logit_softcapping
     with torch.no_grad():
         gemma.lm_head.register_forward_hook(lambda _module, _inputs, logits: (logits / factor).tanh() * factor)
-    assert differs_from_its_own(gemma, 20) > 1e-2
+    assert relative_loss_difference(gemma, 20) > 1e-2

@@ -34,15 +34,15 @@ def test_figures_name_the_file_of_their_stimuli(ran, tmp_path, folder, sentences
         (
             "metrics.jsonl",
             '{"update": 1, "task_loss": 5.0}\n{"update": 2, "ta\n{"update": 3}\n',
-            ["line 2", "not the metrics"],
+            ["line 2", "does not hold the metrics"],
         ),
         ("metrics.jsonl", '{"update": 1}\n[1, 2]\n', ["line 2"]),
         ("metrics.jsonl", "\x00\x01\n", ["line 1"]),
         ("training.json", '{"recipe": {', ["training.json cannot be read", "Expecting"]),
         ("training.json", "[]", ["training.json lacks recipe, text, corpora"]),
         ("training.json", "", ["training.json cannot be read"]),
-        ("snapshots.csv", "", ["snapshots.csv is no table of snapshots"]),
-        ("snapshots.csv", "a,b\n1,2\n", ["snapshots.csv is no table of snapshots", "update"]),
+        ("snapshots.csv", "", ["snapshots.csv is not a table of snapshots"]),
+        ("snapshots.csv", "a,b\n1,2\n", ["snapshots.csv is not a table of snapshots", "update"]),
         ("config.json", "{", ["config.json", "no model that can be loaded"]),
     ],
 )

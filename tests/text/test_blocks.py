@@ -67,5 +67,7 @@ def test_the_order_of_an_epoch_is_drawn_once(source, monkeypatch):
 
 def test_text_shorter_than_a_block_is_refused(tmp_path):
     text_of(tmp_path, {"train": (30,), "validation": (10,)})
-    with pytest.raises(ValueError, match=r"the validation text in .* has 10 tokens, less than one block of 10"):
+    with pytest.raises(
+        ValueError, match=r"the validation text in .* has 10 tokens, but one block needs 10 \+ 1 tokens"
+    ):
         Blocks(tmp_path, context=10, seed=0)

@@ -185,7 +185,7 @@ def test_slurm_runs_the_same_pipeline_and_the_same_command_finishes(saved, tmp_p
 
 def test_a_cluster_that_is_not_there_is_one_line(source, saved, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(FileNotFoundError, match="needs the command sbatch: call it on a login node"):
+    with pytest.raises(FileNotFoundError, match="needs the command sbatch: run this command on a login node"):
         prepare(asked(source, saved), tmp_path / "out", SLURM)
     find_spec = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ray" else find_spec(name))
@@ -195,12 +195,12 @@ def test_a_cluster_that_is_not_there_is_one_line(source, saved, tmp_path, monkey
 
 def test_slurm_that_takes_no_job_is_one_line(source, saved, tmp_path, cluster):
     (tmp_path / "bin" / "sbatch").write_text("#!/bin/bash\nexit 3\n")
-    with pytest.raises(UserError, match=r"sbatch did not take the job \(exit code 3\)"):
+    with pytest.raises(UserError, match=r"sbatch refused the job \(exit code 3\)"):
         prepare(asked(source, saved), tmp_path / "out", SLURM)
 
 
 def test_tasks_that_fail_without_an_error_are_not_taken_for_finished(source, saved, tmp_path, monkeypatch):
-    monkeypatch.setattr(executors._Local, "run", lambda self: None)
+    monkeypatch.setattr(executors._QuietLocalExecutor, "run", lambda self: None)
     with pytest.raises(RunError, match=r"1 of 1 tasks failed, see .*/.work/logs; the same command goes on"):
         prepare(asked(source, saved), tmp_path / "out", INLINE)
     assert not (tmp_path / "out" / "manifest.json").exists()
@@ -216,7 +216,7 @@ def test_settings_that_no_executor_can_have_are_refused(settings, message):
 
 
 def test_a_plan_is_all_that_a_task_needs(source, saved, whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(executors._Local, "run", lambda self: None)
+    monkeypatch.setattr(executors._QuietLocalExecutor, "run", lambda self: None)
     monkeypatch.setattr(plan, "TASK_BYTES", 1)
     with pytest.raises(RunError, match="tasks failed"):
         prepare(asked(source, saved), tmp_path / "out", INLINE)

@@ -70,7 +70,7 @@ def test_a_source_from_outside_is_prepared_like_a_file_of_the_same_documents(sou
 
 
 def test_the_step_that_reads_carries_a_source_to_a_process_that_lacks_it(source, saved, tmp_path, monkeypatch):
-    monkeypatch.setattr("toposheet.text.executors._Local.run", lambda self: None)
+    monkeypatch.setattr("toposheet.text.executors._QuietLocalExecutor.run", lambda self: None)
     with pytest.raises(RunError, match="tasks failed"):
         prepare(asked(source, saved), tmp_path / "out", INLINE)
     step = dill.dumps(ReadDocuments(str(tmp_path / "out"), SOURCES.registered), fmode=dill.CONTENTS_FMODE)
@@ -121,5 +121,5 @@ def test_other_processes_get_what_is_from_outside_with_the_work(saved, markdown_
 def test_what_is_no_source_names_those_from_outside_too(source, tmp_path):
     with pytest.raises(FileNotFoundError, match="give builtin, fineweb-edu, halves, or a file or folder"):
         list_files([str(tmp_path / "nowhere")])
-    with pytest.raises(UserError, match="no source is given: builtin, fineweb-edu, halves, or files"):
+    with pytest.raises(UserError, match="no source is given: give builtin, fineweb-edu, halves, or files"):
         Preparation(())

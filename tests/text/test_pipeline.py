@@ -368,7 +368,7 @@ def test_a_plan_comes_back(tmp_path):
         ({"validation_fraction": 0.0}, "validation_fraction is 0.0"),
         ({"seed": -1}, "seed is -1"),
         ({"tokenizer": "train", "vocabulary": 12}, "vocabulary is 12"),
-        ({"vocabulary": 500}, "a vocabulary of 500 is asked for, but gpt2 has its own"),
+        ({"vocabulary": 500}, "vocabulary is 500, but the tokenizer gpt2 already has a vocabulary"),
     ],
 )
 def test_settings_that_no_preparation_can_have_are_refused(settings, message):

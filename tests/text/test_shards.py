@@ -56,7 +56,9 @@ def test_a_changed_shard_is_named(folder):
     content = bytearray((folder / "train-00003.bin").read_bytes())
     content[11] ^= 1
     (folder / "train-00003.bin").write_bytes(content)
-    with pytest.raises(ValueError, match=r"train-00003.bin is damaged \(its SHA-256 is not the manifest's\): remove"):
+    with pytest.raises(
+        ValueError, match=r"train-00003.bin is damaged \(its SHA-256 differs from the manifest\): remove"
+    ):
         read_manifest(folder)
 
 
@@ -68,7 +70,7 @@ def test_a_shard_of_another_size_is_named(folder):
 
 def test_a_missing_shard_is_named(folder):
     (folder / "train-00001.bin").unlink()
-    with pytest.raises(ValueError, match=r"lacks train-00001.bin: remove"):
+    with pytest.raises(ValueError, match=r"lacks the file train-00001.bin: remove"):
         read_manifest(folder)
 
 
@@ -88,7 +90,7 @@ def test_a_manifest_of_another_version_is_refused(folder):
     stored = json.loads((folder / "manifest.json").read_text())
     for version in ({"format": 9}, {}):
         (folder / "manifest.json").write_text(json.dumps(stored | {"format": version.get("format", 1)}))
-        with pytest.raises(ValueError, match=r"has format \d, this version reads 2: remove"):
+        with pytest.raises(ValueError, match=r"has format \d, but this version of toposheet reads 2: remove"):
             read_manifest(folder)
 
 

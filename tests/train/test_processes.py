@@ -100,7 +100,7 @@ def test_sigterm_stops_all_processes_after_the_same_update_and_they_go_on(alone,
     metrics = out / "metrics.jsonl"
     kill_when(process, lambda: metrics.exists() and metrics.read_text().count("\n") >= 3, signal.SIGTERM)
     _, said = process.communicate()
-    assert said.count("the same command goes on") == 1
+    assert said.count("run the same command again to continue") == 1
     stopped = newest(out / CHECKPOINTS).update
     assert 3 <= stopped < 20
     done = run(text, out, 2, parallel=parallel)
@@ -124,8 +124,8 @@ def test_processes_that_cannot_share_an_update_are_refused_in_one_line_before_te
     done = run(None, tmp_path / "model", 3)
     said = [line for line in done.stderr.splitlines() if line.startswith("toposheet:")]
     assert said == [
-        "toposheet: 3 processes cannot share an update evenly: its batch of 8 makes 4 micro-batches of 2; set batch "
-        "and micro_batch so that batch / micro_batch is a multiple of 3"
+        "toposheet: 3 processes cannot share an update evenly: a batch of 8 blocks has 4 micro-batches of 2 blocks; "
+        "set batch and micro_batch so that batch / micro_batch is a multiple of 3"
     ]
     assert not (tmp_path / "model").exists()
 

@@ -104,9 +104,9 @@ def test_another_subject_in_the_same_folder_is_refused(tokenizer, text, tmp_path
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"context": 49}, "reads at most 48 tokens, the recipe has blocks of 49: set context to 48 or less"),
-        ({"tokenizer": True}, "made of other tokens than those of LlamaForCausalLM"),
-        ({"dtype": True}, "are torch.bfloat16: load it in float32"),
+        ({"context": 49}, "reads at most 48 tokens, but the recipe has blocks of 49: set context to 48 or less"),
+        ({"tokenizer": True}, "the tokenizer of the text is not the tokenizer of LlamaForCausalLM"),
+        ({"dtype": True}, "are torch.bfloat16: load the model in float32"),
     ],
 )
 def test_a_subject_that_does_not_fit_recipe_or_text_is_refused(change, message, tokenizer, text, tmp_path):
@@ -124,7 +124,7 @@ def test_a_subject_that_does_not_fit_recipe_or_text_is_refused(change, message, 
 
 
 def test_a_subject_is_not_trained_on_the_builtin_text_whose_tokens_are_others(tokenizer, tmp_path):
-    with pytest.raises(ValueError, match="made of other tokens than those of LlamaForCausalLM"):
+    with pytest.raises(ValueError, match="the tokenizer of the text is not the tokenizer of LlamaForCausalLM"):
         train(RECIPE, None, tmp_path / "out", subject=subject_of("llama", tokenizer))
     assert not (tmp_path / "out").exists()
 
@@ -137,7 +137,7 @@ def test_a_family_that_does_what_is_not_known_is_refused_before_it_is_trained(to
 
     louder = Louder(random_model("llama").config).eval()
     with pytest.raises(
-        ValueError, match=r"its family, llama, does .* toposheet\.register\('architecture', 'llama', \.\.\.\)"
+        ValueError, match=r"does not know the family llama .* toposheet\.register\('architecture', 'llama', \.\.\.\)"
     ):
         train(RECIPE, text, tmp_path / "out", subject=ts.Subject(louder, ts.Topography.per_tap(louder), tokenizer))
 

@@ -1,4 +1,4 @@
-"""Recipes: every run we know, as frozen data."""
+"""Recipes: a recipe is frozen data that describes one training run. The known recipes come with toposheet."""
 
 from typing import Any
 
@@ -27,14 +27,15 @@ RECIPES = Registry[Recipe]("toposheet.recipes.known", "RECIPE", "recipe")
 
 
 def named(name: str, /, **fields: Any) -> Recipe:
-    """Return the recipe called `name`, with some fields changed.
+    """Return a known recipe, with new values for some of its fields.
 
     Args:
-        name: One of `RECIPES`.
-        fields: New values by the names of the options of `toposheet train`.
+        name: The name of a recipe, for example `paper`. `RECIPES` lists the names.
+        fields: New values. The names of the fields are the names of the options of `toposheet train`.
 
     Raises:
-        UserError: there is no such recipe or field; the message names the nearest.
+        UserError: There is no recipe or no field with this name, or a value is not allowed. For a wrong name, the
+            message suggests the most similar name.
 
     Example:
         named("tiny", updates=40, alpha=0.5)

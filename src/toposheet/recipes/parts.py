@@ -1,4 +1,4 @@
-"""What a recipe is made of: a frozen dataclass for each part of a run. Their fields are options of the command line."""
+"""The parts of a recipe: one frozen dataclass for each part. The fields are also options of `toposheet train`."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ Parallel = Literal["ddp", "fsdp2"]
 
 @dataclass(frozen=True)
 class Model:
-    """The model: which architecture, of which size.
+    """The model: its architecture and its sizes.
 
     Args:
-        architecture: gpt2 (without biases and dropout, exact GELU, as in TopoLM, arXiv:2410.11516), qwen3, or a family
-            registered from outside.
-        layers: How many blocks.
-        heads: Attention heads in each block.
-        width: How many units the residual stream has, and each tap.
-        mlp_width: How many units each MLP has inside. None: four times the width.
-        context: How many tokens a block of text has.
-        vocabulary: How many different tokens there are.
+        architecture: The family of the model. gpt2: as in TopoLM (arXiv:2410.11516), without biases and dropout, with
+            exact GELU. qwen3: a newer family. Plug-ins can register further families.
+        layers: Number of transformer blocks.
+        heads: Number of attention heads in each block.
+        width: Number of units of the residual stream. Each tap has the same number of units.
+        mlp_width: Number of hidden units of each MLP. None: four times the width.
+        context: Number of tokens that the model reads at once. The text is cut into blocks of this length.
+        vocabulary: Number of different tokens.
     """
 
     architecture: str = "gpt2"
@@ -50,12 +50,13 @@ class Model:
 
 @dataclass(frozen=True)
 class Sheets:
-    """The sheets: one for each tap.
+    """The sheets. Each tap has one sheet.
 
     Args:
-        taps: Module paths, `*` standing for one step. None: attention and MLP of every layer, as the family has them.
-        sheet_shape: Rows and columns of each sheet. None: the square that the units of a tap fill.
-        spacing_mm: Distance between adjacent cells.
+        taps: Paths of modules in the model; `*` matches any one part of a path (transformer.h.*.attn). None: the
+            default taps of the family, which are the attention and the MLP of every layer.
+        sheet_shape: Number of rows and of columns of each sheet. None: a square with one cell for each unit.
+        spacing_mm: Distance between neighbouring cells, in mm.
     """
 
     taps: tuple[str, ...] | None = None
@@ -64,27 +65,36 @@ class Sheets:
 
     def __post_init__(self) -> None:
         if self.sheet_shape is not None and min(self.sheet_shape) < 1:
-            raise UserError(f"sheet_shape is {self.sheet_shape}: a sheet has at least one row and one column")
+            raise UserError(f"sheet_shape is {self.sheet_shape}: it must have at least one row and one column")
         if not self.spacing_mm > 0:
             raise UserError(f"spacing_mm is {self.spacing_mm}: it must be positive")
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The objective: loss = cross-entropy + strength * sum over sheets of the spatial loss (`ts.spatial_losses`).
+    """The objective: loss = cross-entropy + alpha * sum over sheets of the spatial loss (`ts.spatial_losses`).
 
     Args:
-        name: correlation, shuffled_correlation, squared_difference, topoloss, all_tnn, or one registered from outside.
-        alpha: The strength of the objective. It rises linearly from 0 during the warm-up.
-        alpha_schedule: What the strength does after the warm-up: it stays (constant), or it goes to final_alpha.
-        final_alpha: The strength in the last update.
-        alpha_warmup_updates: How many updates the warm-up of the strength has.
-        neighborhoods: How many windows are drawn on each sheet in each micro-batch. all: every window is used; auto:
-            every window is used on small sheets, five on others.
-        radius: Radius of the windows, in cells.
-        metric: How the distance between two places is measured.
-        window: The side of a window is 2 radius - 1 cells (open) or 2 radius + 1 (closed).
-        max_samples: The objective uses at most this many tokens of a micro-batch. None: all of them.
+        name: Name of the objective. correlation: the spatial loss of TopoLM; neighbouring units get correlated
+            responses. shuffled_correlation: the same with shuffled distances, as a control. squared_difference: the
+            cosine similarity of two units approaches their nearness (arXiv:2211.13152). topoloss: the weights approach
+            their blur over the sheet, so that neighbouring units get similar weights (arXiv:2501.16396). all_tnn: units
+            in adjacent cells get similar weights (doi:10.1038/s41562-025-02220-7). Plug-ins can register more.
+        alpha: Strength of the objective: the spatial loss is multiplied by alpha. TopoLM used 2.5; 0 trains a control.
+        alpha_schedule: How alpha changes after its warm-up. constant: it does not change. linear, cosine: it moves
+            along this curve to final_alpha.
+        final_alpha: Value of alpha in the last update. Only for linear and cosine.
+        alpha_warmup_updates: Number of updates in which alpha rises linearly from 0 to its value. 0: no warm-up.
+        neighborhoods: Number of windows that are drawn at random on each sheet, in each micro-batch (TopoLM used 5).
+            all: use all windows, which is exact but slower on large sheets. auto: use all windows on sheets with at
+            most 16 windows, and 5 on larger sheets.
+        radius: Radius of a window, in cells (TopoLM used 5).
+        metric: Distance between two places. chebyshev: the larger of the row distance and the column distance, as in
+            the paper of TopoLM. euclidean: the straight line, as in the published code of TopoLM.
+        window: Side of a window. open: 2 * radius - 1 cells, as in the published code of TopoLM. closed: 2 * radius + 1
+            cells, as the paper literally says.
+        max_samples: Largest number of tokens of a micro-batch that the objective uses. Fewer tokens cost less time but
+            give a noisier loss. None: use all tokens, as in TopoLM.
     """
 
     name: Annotated[str, tyro.conf.arg(name="objective")] = "correlation"
@@ -105,40 +115,45 @@ class Objective:
         check_numbers(self, ("alpha_warmup_updates",), whole=True)
         check_choices(self, {"alpha_schedule": Schedule, "metric": Metric, "window": Window})
         if self.neighborhoods not in ("all", "auto") and not _is_count(self.neighborhoods):
-            raise UserError(f"neighborhoods is {self.neighborhoods!r}: it must be at least 1, or 'all' or 'auto'")
+            raise UserError(
+                f"neighborhoods is {self.neighborhoods!r}: it must be a whole number of at least 1, or 'all' or 'auto'"
+            )
         if self.max_samples is not None:
             check_max_samples(self.max_samples)
         if (self.alpha_schedule == "constant") != (self.final_alpha is None):
             raise UserError(
-                f"alpha_schedule is {self.alpha_schedule!r} and final_alpha {self.final_alpha}: a strength that "
-                "changes ('linear', 'cosine') needs a final_alpha to end at, e.g. 0, and a constant one has none"
+                f"alpha_schedule is {self.alpha_schedule!r} and final_alpha is {self.final_alpha}: the schedules "
+                "'linear' and 'cosine' need a final_alpha, for example 0; the schedule 'constant' must not have one"
             )
 
 
 @dataclass(frozen=True)
 class Optimisation:
-    """The optimisation: what changes the weights, how often, and how it is computed.
+    """The optimisation: the optimizers, the number of updates, and how the updates are computed.
 
     Args:
-        updates: How many updates the run makes.
-        batch: How many blocks of text an update sees.
-        micro_batch: How many blocks go through the model at a time. None: all. The objective is computed for each
-            micro-batch. The processes share the micro-batches of an update.
-        learning_rate: The highest learning rate of AdamW, after a linear warm-up.
-        final_learning_rate: The learning rate of AdamW at the end of the decay.
-        muon_learning_rate: The highest learning rate of Muon, which changes the matrices inside the blocks. None: AdamW
-            changes these too.
-        warmup_updates: How many updates the warm-up of the learning rates has.
-        decay: The curve by which learning rates fall.
-        decay_updates: In how many of the last updates they fall. None: in all after the warm-up.
-        weight_decay: How strongly matrices are drawn to zero.
-        betas: The two decay rates of the moments in AdamW.
-        clip: Gradients with a norm above this are scaled down to it.
-        patience: The run ends when so many validations in a row each had a higher loss. None: it does not end early.
-        stop_after: The run ends at this update. None: it makes all updates.
-        precision: fp32, or bf16 (autocast; the weights stay in float32).
-        compile: Whether the model goes through `torch.compile`.
-        parallel: Whether each process has a copy of the weights (ddp) or a share of them (fsdp2).
+        updates: Number of updates of the run.
+        batch: Number of blocks of text in one update.
+        micro_batch: Number of blocks that go through the model at once. None: the whole batch. The objective is
+            computed for each micro-batch. The processes share the micro-batches of an update.
+        learning_rate: Highest learning rate of AdamW. The rate rises to it linearly during the warm-up.
+        final_learning_rate: Learning rate of AdamW at the end of the decay.
+        muon_learning_rate: Highest learning rate of Muon, which changes the matrices inside the blocks. None: Muon is
+            not used, and AdamW changes all weights.
+        warmup_updates: Number of updates in which the learning rates rise from 0.
+        decay: Curve along which the learning rates decay at the end of the run.
+        decay_updates: Number of updates in which the learning rates decay. They are the last of all `updates`. None:
+            all updates after the warm-up.
+        weight_decay: Strength of the weight decay, which pulls matrices towards zero.
+        betas: Decay rates of the two moments in AdamW.
+        clip: Largest norm of the gradient. A larger gradient is scaled down to this norm.
+        patience: The run ends when the task loss increased in this many validations in a row. None: no early end.
+        stop_after: The run ends after this many updates. Learning rates and alpha follow the same curves as in a run
+            that makes all `updates`. None: the run makes all `updates`.
+        precision: fp32: compute in float32. bf16: compute in bfloat16 (autocast); the weights stay in float32.
+        compile: Whether `torch.compile` compiles the model.
+        parallel: ddp: every process has a copy of all weights. fsdp2: the weights are divided among the processes,
+            which saves memory.
     """
 
     updates: int = 1200
@@ -165,38 +180,40 @@ class Optimisation:
         check_numbers(self, ("warmup_updates",), whole=True)
         check_choices(self, {"decay": Decay, "precision": Precision, "parallel": Parallel})
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise UserError(f"betas is {self.betas}: both must lie between 0 and 1")
+            raise UserError(f"betas is {self.betas}: it must be two numbers of at least 0 and below 1")
         if not self.clip > 0:
             raise UserError(f"clip is {self.clip}: it must be positive")
         if self.batch % self.micro_batch_size:
-            raise UserError(f"batch {self.batch} does not divide into micro-batches of {self.micro_batch}")
+            raise UserError(
+                f"batch is {self.batch} and micro_batch is {self.micro_batch}: batch must be a multiple of micro_batch"
+            )
 
     @property
     def micro_batch_size(self) -> int:
-        """How many blocks go through the model at a time."""
+        """Number of blocks that go through the model at once."""
         return self.micro_batch or self.batch
 
     @property
     def micro_batches(self) -> int:
-        """How many micro-batches an update has, over all processes."""
+        """Number of micro-batches in one update, over all processes."""
         return self.batch // self.micro_batch_size
 
     @property
     def last_update(self) -> int:
-        """The update at which the run ends, if its patience does not end it before."""
+        """Number of updates of the run, unless `patience` ends it earlier."""
         return min(self.updates, self.stop_after or self.updates)
 
 
 @dataclass(frozen=True)
 class Bookkeeping:
-    """Held-out text, and how often losses, checkpoints and maps are taken.
+    """The held-out text, and how often validations, checkpoints and snapshots come.
 
     Args:
-        validation_fraction: How large a part of the documents is held out.
-        validation_blocks: How many blocks of held-out text a validation reads.
-        validate_every: A validation comes after every so many updates.
-        checkpoint_every: A checkpoint is saved after every so many updates.
-        snapshot_every: The maps are computed after every so many updates. None: never.
+        validation_fraction: Fraction of the documents that is held out, between 0 and 1.
+        validation_blocks: Number of blocks of held-out text that a validation reads.
+        validate_every: Number of updates from one validation to the next.
+        checkpoint_every: Number of updates from one checkpoint to the next.
+        snapshot_every: Number of updates from one snapshot of the maps to the next. None: no snapshots.
     """
 
     validation_fraction: float = 0.05
@@ -211,10 +228,14 @@ class Bookkeeping:
 
 
 def check_counts(part: Any, fields: Iterable[str]) -> None:
-    """Refuse fields that are neither None nor a whole number of at least 1.
+    """Refuse a value that is neither None nor a whole number of at least 1.
+
+    Args:
+        part: A part of a recipe.
+        fields: Names of the fields to check.
 
     Raises:
-        UserError: the message names the field.
+        UserError: The message names the field.
     """
     for field in fields:
         if (count := getattr(part, field)) is not None and not _is_count(count):
@@ -222,15 +243,15 @@ def check_counts(part: Any, fields: Iterable[str]) -> None:
 
 
 def check_numbers(part: Any, fields: Iterable[str], whole: bool = False) -> None:
-    """Refuse fields that are neither None nor a finite number of at least 0.
+    """Refuse a value that is neither None nor a finite number of at least 0.
 
     Args:
-        part: Of a recipe.
-        fields: Their names.
-        whole: Whether they must be whole numbers too.
+        part: A recipe, or a part of a recipe.
+        fields: Names of the fields to check.
+        whole: Whether the value must be a whole number. None is then refused too.
 
     Raises:
-        UserError: the message names the field.
+        UserError: The message names the field.
     """
     for field in fields:
         number = getattr(part, field)
@@ -241,14 +262,14 @@ def check_numbers(part: Any, fields: Iterable[str], whole: bool = False) -> None
 
 
 def check_choices(part: Any, choices: dict[str, Any]) -> None:
-    """Refuse fields that have none of the values that their types list.
+    """Refuse a value that is not one of the allowed values of its field.
 
     Args:
-        part: Of a recipe.
-        choices: The literal type of each field.
+        part: A part of a recipe.
+        choices: The `Literal` type of each field to check. It lists the allowed values.
 
     Raises:
-        UserError: the message names the field and the values.
+        UserError: The message names the field and its allowed values.
     """
     for field, literal in choices.items():
         if (value := getattr(part, field)) not in get_args(literal):

@@ -1,4 +1,4 @@
-"""Recipes as JSON, with the version of their format. Every version from 2 on is read."""
+"""Read and write recipes as JSON. The file holds the version of its format; every version from 2 on can be read."""
 
 from __future__ import annotations
 
@@ -13,65 +13,76 @@ from toposheet.files import write_file
 from toposheet.recipes.recipe import PARTS, Recipe
 
 FORMAT = 2
-RECIPE_FILE = "recipe.json"  # of a model folder
+RECIPE_FILE = "recipe.json"  # in a model folder
 
 
 def stored_form(recipe: Recipe) -> dict[str, Any]:
-    """Return a recipe as it is stored: the version of the format, then its fields, those of a part together."""
+    """Return the dict that is stored as JSON: the format version and the fields, with one dict for each part."""
     return {"format": FORMAT, **dataclasses.asdict(recipe)}
 
 
 def write_recipe(path: Path, recipe: Recipe) -> None:
-    """Write a recipe as JSON, whole or not at all."""
+    """Write a recipe as JSON. If writing fails, an earlier file stays as it was."""
     write_file(path, json.dumps(stored_form(recipe), indent=2) + "\n")
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Return the recipe that is stored at `path`.
+    """Return the recipe that is stored in a file.
 
     Raises:
-        UserError: the file is no recipe, or one of a version that is not read; the message names the field.
+        UserError: The file holds no recipe, or a recipe with a format that this version of toposheet cannot read. If a
+            field is wrong, the message names the field.
     """
     try:
         stored = json.loads(path.read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} holds no recipe: {error}") from None
+        raise UserError(f"{path} does not hold a recipe: {error}") from None
     return recipe_of(stored, path)
 
 
 def recipe_of(stored: Any, where: Path) -> Recipe:
-    """Return the recipe of a stored form.
+    """Return the recipe that a stored dict describes.
 
     Args:
-        stored: What `stored_form` returned, in this or an earlier version.
-        where: The file that it is in, for messages.
+        stored: A dict that `stored_form` returned, in this version of toposheet or in an earlier version.
+        where: The file that holds the dict. Error messages name it.
 
     Raises:
-        UserError: it is no recipe, or one of a version that is not read; the message names the field.
+        UserError: The dict is not a recipe, or its format cannot be read by this version of toposheet. If a field is
+            wrong, the message names the field.
     """
     if not isinstance(stored, dict):
-        raise UserError(f"{where} holds no recipe: it has no fields")
+        raise UserError(f"{where} does not hold a recipe: it is not a JSON object with fields")
     version = stored.get("format", 1)
     if version not in _READERS:
         read = ", ".join(map(str, _READERS))
-        raise UserError(f"{where} holds a recipe of format {version}, this version of toposheet reads {read}")
+        raise UserError(f"{where} holds a recipe of format {version}, but this version of toposheet reads {read}")
     try:
         return _READERS[version]({name: value for name, value in stored.items() if name != "format"})
     except (UserError, TypeError) as error:
-        raise UserError(f"{where} holds no recipe of format {version}: {error}") from None
+        raise UserError(f"{where} does not hold a recipe of format {version}: {error}") from None
 
 
 def _read_2(stored: dict[str, Any]) -> Recipe:
-    parts = {part: kind(**_checked(kind, stored.get(part), f"{part}.")) for part, kind in PARTS.items()}
-    return Recipe(**_checked(Recipe, stored, "") | parts)
+    parts = {part: kind(**_field_values(kind, stored.get(part), f"{part}.")) for part, kind in PARTS.items()}
+    return Recipe(**_field_values(Recipe, stored, "") | parts)
 
 
-def _checked(kind: Any, values: Any, where: str) -> dict[str, Any]:
-    """Return the values of a dataclass, of which none is missing and none is too many; a list is a tuple."""
+def _field_values(kind: Any, values: Any, where: str) -> dict[str, Any]:
+    """Return the values for the fields of a dataclass. A list becomes a tuple.
+
+    Args:
+        kind: The dataclass.
+        values: The stored values by field name.
+        where: The name of the part with a dot, for messages. Empty for the recipe itself.
+
+    Raises:
+        UserError: A field of the dataclass has no value, or a value belongs to no field. The message names them.
+    """
     names = {field.name for field in dataclasses.fields(kind)}
     given = set(values) if isinstance(values, dict) else set()
     if odd := sorted(given ^ names):
-        raise UserError(f"it lacks or does not know {', '.join(where + name for name in odd)}")
+        raise UserError(f"these fields are missing or unknown: {', '.join(where + name for name in odd)}")
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 

@@ -1,4 +1,4 @@
-"""A recipe: all that decides what a run computes, in parts."""
+"""A recipe: everything that decides what a training run computes, except the text."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ PARTS: dict[str, Any] = {
     "optimisation": Optimisation,
     "bookkeeping": Bookkeeping,
 }
-"""The parts of a recipe, in the order in which they are stored and shown."""
+"""The parts of a recipe, in the order in which files and tables list them."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides what a run computes; equal recipes and equal text give equal models.
+    """Everything that decides what a run computes, except the text. Equal recipes and equal text give equal models.
 
     Args:
-        name: What the run is called.
-        seed: Decides the first weights, the places, the order of the text and the windows.
-        subject: Fingerprint of the subject whose model is trained further; `model` and `sheets` then describe it. None:
-            a new model is built.
-        model: Which architecture, of which size.
-        sheets: Where units get places.
-        objective: What makes near units alike.
-        optimisation: How the weights are changed.
-        bookkeeping: How often losses, checkpoints and maps are taken.
+        name: Name of the run.
+        seed: Seed of the first weights, of the places of the units, of the order of the text and of the windows.
+        subject: Fingerprint of the subject that is trained further. `model` and `sheets` then describe this subject.
+            None: a new model is built.
+        model: The architecture and the sizes of the model.
+        sheets: The taps and their sheets.
+        objective: The objective that makes neighbouring units similar, and its strength.
+        optimisation: The optimizers and the number of updates.
+        bookkeeping: The held-out text, and how often validations, checkpoints and snapshots come.
 
     Raises:
-        UserError: a value that no run can have; the message names the field.
+        UserError: A value is not allowed. The message names the field.
     """
 
     name: str
@@ -56,28 +56,29 @@ class Recipe:
     def __post_init__(self) -> None:
         check_numbers(self, ("seed",), whole=True)
         if self.subject is None:
-            _check_whole(self.model)
+            _check_model(self.model)
         if self.optimisation.parallel == "fsdp2":
             muon = self.optimisation.muon_learning_rate is not None
             whole = "Muon" if muon else self.objective.name if OBJECTIVES[self.objective.name].on_weights else None
             if whole is not None:
-                raise UserError(f"parallel is 'fsdp2', but {whole} needs whole matrices: use 'ddp'")
+                raise UserError(f"parallel is 'fsdp2', but {whole} needs whole matrices in every process: use 'ddp'")
 
     def changed(self, **fields: Any) -> Recipe:
-        """Return the recipe with some fields changed, whichever part they are in.
+        """Return a copy of the recipe with new values for some fields. A field can be in any part of the recipe.
 
         Args:
-            fields: New values by the names of the options of `toposheet train`.
+            fields: New values. The names of the fields are the names of the options of `toposheet train`.
 
         Raises:
-            UserError: there is no such field; the message names the nearest.
+            UserError: There is no field with this name, or the value is not allowed. For a wrong name, the message
+                suggests the most similar name.
 
         Example:
             recipe.changed(updates=40, alpha=0.5, objective="topoloss")
         """
         by_part: dict[str, Any] = {}
         for option, value in fields.items():
-            part, name = _place(option)
+            part, name = _part_and_field(option)
             if part is None:
                 by_part[name] = value
             else:
@@ -88,17 +89,17 @@ class Recipe:
         return dataclasses.replace(self, **by_part | changed_parts)
 
     def control(self) -> Recipe:
-        """Return the same run without topography: strength 0, all else equal."""
+        """Return the recipe of the control. Alpha is 0, and so is final_alpha if it is set; the name differs."""
         final_alpha = None if self.objective.final_alpha is None else 0.0
         return self.changed(name=f"{self.name}_control", alpha=0.0, final_alpha=final_alpha)
 
     @property
     def is_control(self) -> bool:
-        """Whether the run has no topography to learn."""
+        """Whether the run is a control: alpha is 0 in every update."""
         return self.objective.alpha == 0 and not self.objective.final_alpha
 
     def fields(self) -> dict[str, Any]:
-        """Return all values by the names of the options of `toposheet train`, part after part."""
+        """Return the values of all fields, by the names of the options of `toposheet train`."""
         values: dict[str, Any] = {"name": self.name, "seed": self.seed, "subject": self.subject}
         for part in PARTS:
             for name, value in vars(getattr(self, part)).items():
@@ -106,29 +107,35 @@ class Recipe:
         return values
 
     def differences(self, asked: Recipe) -> list[str]:
-        """Return one `field: there, asked for` line for each field in which another recipe is asked for."""
+        """Return a text `field: stored value, requested value` for each field that differs in the requested recipe."""
         return differences(self.fields(), asked.fields())
 
 
-def _check_whole(model: Model) -> None:
-    """Refuse a model that cannot be built."""
+def _check_model(model: Model) -> None:
+    """Refuse a model that toposheet cannot build."""
     FAMILIES.check(model.architecture)
     family = FAMILIES[model.architecture]
     if family.build is None:
         whole = [name for name, family in FAMILIES.items() if family.build is not None]
-        raise UserError(f"architecture is {model.architecture!r}, which no recipe builds: use {' or '.join(whole)}")
+        raise UserError(
+            f"architecture is {model.architecture!r}, but a recipe cannot build it: use {' or '.join(whole)}"
+        )
     if model.width % model.heads:
-        raise UserError(f"width {model.width} does not divide into {model.heads} heads of equal size")
+        raise UserError(f"width is {model.width} and heads is {model.heads}: width must be a multiple of heads")
     family.check(model)
 
 
 def _option(part: str, name: str) -> str:
-    """Return the option of a field of a part: its name, but `objective` for the name of the objective."""
+    """Return the option name of a field: the name of the field, except `objective` for the name of the objective."""
     return part if name == "name" else name
 
 
-def _place(option: str) -> tuple[str | None, str]:
-    """Return in which part the field of an option is, None for the recipe itself, and what it is called there."""
+def _part_and_field(option: str) -> tuple[str | None, str]:
+    """Return the part and the field that an option names. The part is None for a field of the recipe itself.
+
+    Raises:
+        UserError: There is no such option. The message suggests the most similar option.
+    """
     places: dict[str, tuple[str | None, str]] = {name: (None, name) for name in ("name", "seed", "subject")}
     for part, kind in PARTS.items():
         names = (field.name for field in dataclasses.fields(kind))

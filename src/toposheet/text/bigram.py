@@ -1,4 +1,4 @@
-"""The simplest language model that looks at context: what a demo model's loss stands beside."""
+"""A bigram language model. Its loss is the reference for the loss of small models."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ def bigram_loss(
     vocabulary: int,
     discount: float = 0.75,
 ) -> float:
-    """Return the mean cross-entropy (nats a token) of an interpolated bigram model (Ney et al. 1994).
+    """Return the mean cross-entropy (nats per token) of an interpolated bigram model (Ney et al. 1994).
 
-    p(b | a) = max(c(a, b) - D, 0) / c(a) + D n(a) / c(a) * p(b), where n(a) is how many different tokens
-    follow a, and p(b) the unigram, with one added to every count. doi:10.1006/csla.1994.1001
+    p(b | a) = max(c(a, b) - D, 0) / c(a) + D n(a) / c(a) * p(b). c(a, b) counts how often token b follows token a, and
+    c(a) is the sum of c(a, b) over b. n(a) is the number of different tokens that follow a. p(b) is the unigram
+    probability of b, with one added to every count. doi:10.1006/csla.1994.1001
 
     Args:
-        train: Blocks of tokens to count, each token predicting the next.
-        validation: Blocks to predict.
+        train: Token ids of the blocks in which the pairs are counted.
+        validation: Token ids of the blocks on which the loss is computed.
         vocabulary: Number of different tokens.
-        discount: D, what is taken from every count for unseen pairs.
+        discount: D, the number that is subtracted from every count. It gives probability to pairs that were not seen.
+
+    Returns:
+        The loss in nats per token, at least 0. Lower is better.
     """
     first, second = train[:, :-1].ravel(), train[:, 1:].ravel()
     counts = sparse.coo_array((np.ones(len(first)), (first, second)), shape=(vocabulary, vocabulary)).tocsr()

@@ -1,4 +1,4 @@
-"""The text of a run, cut into blocks and shuffled: the same for every model of one seed."""
+"""The text of a run, cut into blocks in a random order. Equal seeds give equal orders."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from toposheet.text.tokenizer import end_of_text
 
 
 class Blocks:
-    """Blocks of context + 1 tokens: inputs and, one step on, what is to be predicted.
+    """Blocks of context + 1 tokens. A model reads the first `context` tokens and predicts the last `context` tokens.
 
-    The training blocks are an endless stream: epoch after epoch, each a fresh permutation of all of them.
+    The training blocks form an endless stream of epochs. Each epoch holds every block once, in a new random order.
 
     Args:
         text: A folder of prepared text.
-        context: Number of inputs of a block.
-        seed: Decides every order.
+        context: Number of tokens that a model reads in one block.
+        seed: The seed of the random orders.
 
     Raises:
-        NotFound: the folder holds no finished text.
-        UserError: a split is shorter than one block.
+        NotFound: The folder holds no finished text.
+        UserError: A split has fewer tokens than one block.
     """
 
     def __init__(self, text: Path, *, context: int, seed: int) -> None:
@@ -36,31 +36,40 @@ class Blocks:
         for split, tokens in self._tokens.items():
             if len(tokens) <= context:
                 raise UserError(
-                    f"the {split} text in {text} has {len(tokens)} tokens, less than one block of {context} + 1: "
-                    "prepare more text, or train with a smaller context"
+                    f"the {split} text in {text} has {len(tokens)} tokens, but one block needs "
+                    f"{context} + 1 tokens: prepare more text, or train with a smaller context"
                 )
 
     @property
     def per_epoch(self) -> int:
-        """How many blocks the training text has."""
+        """Number of blocks of the training text."""
         return self._n_blocks("train")
 
     def train(self, first: int, count: int) -> Int[np.ndarray, "blocks context_and_next"]:
-        """Return the blocks number first, first + 1, ..., first + count - 1 of the stream."""
+        """Return the blocks first, first + 1, ..., first + count - 1 of the training stream, counted from 0."""
         return self._tokens["train"].blocks(self._starts(first, count), self._context)
 
     def seen(self, count: int) -> Int[np.ndarray, "blocks context_and_next"]:
-        """Return every block that is among the first `count` of the stream, each once, in the order of the text."""
-        starts = np.sort(self._starts(0, min(count, self.per_epoch)))  # the first epoch has them all
+        """Return the different blocks among the first `count` blocks of the stream, in the order of the text."""
+        starts = np.sort(self._starts(0, min(count, self.per_epoch)))  # the first epoch holds every block
         return self._tokens["train"].blocks(starts, self._context)
 
     def validation(self, count: int) -> Int[np.ndarray, "blocks context_and_next"]:
-        """Return `count` of the held-out blocks, or all there are if they are fewer."""
+        """Return `count` held-out blocks, or all held-out blocks if there are fewer.
+
+        The blocks are drawn at random. Equal seeds give equal blocks.
+        """
         order = np.random.default_rng([self._seed, 0]).permutation(self._n_blocks("validation"))
         return self._tokens["validation"].blocks(order[:count] * self._context, self._context)
 
     def documents(self, split: str, n_tokens: int, tokenizer: PreTrainedTokenizerFast) -> list[str]:
-        """Return the documents that the first `n_tokens` tokens of a split hold; the last one may be cut."""
+        """Return the texts of the documents in the first `n_tokens` tokens of a split. The last document may be cut.
+
+        Args:
+            split: `train` or `validation`.
+            n_tokens: The number of tokens to read.
+            tokenizer: The tokenizer of the text.
+        """
         tokens = self._tokens[split].first(n_tokens)
         ends = np.flatnonzero(tokens == end_of_text(tokenizer))
         documents = (str(tokenizer.decode(part, skip_special_tokens=True)) for part in np.split(tokens, ends))
@@ -70,6 +79,7 @@ class Blocks:
         return (len(self._tokens[split]) - 1) // self._context
 
     def _starts(self, first: int, count: int) -> Int[np.ndarray, " blocks"]:
+        """Return the positions in the training text at which blocks of the stream start, in tokens."""
         parts = []
         while count > 0:
             epoch, position = divmod(first, self.per_epoch)
@@ -78,7 +88,7 @@ class Blocks:
         return np.concatenate(parts) * self._context
 
     def _permutation(self, epoch: int) -> Int[np.ndarray, " blocks"]:
-        """Return the order of an epoch; the last one asked for is kept, since it takes long to draw."""
+        """Return the order of the blocks in an epoch. The most recent order is kept, because drawing it takes long."""
         if self._order is None or self._order[0] != epoch:
             self._order = epoch, np.random.default_rng([self._seed, epoch]).permutation(self.per_epoch)
         return self._order[1]

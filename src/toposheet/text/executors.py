@@ -1,4 +1,4 @@
-"""datatrove's executors: processes of this machine, a Slurm or a Ray cluster, one pipeline on all of them."""
+"""The executors of datatrove run the pipeline: on processes of this machine, on a Slurm cluster or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -29,59 +29,59 @@ JOB = f"{WORK}/slurm_job"
 
 
 def execute(out: Path, plan: Plan, where: Executor) -> int:
-    """Run the tasks of a plan that are not finished yet; return how many still are not.
+    """Run the unfinished tasks of a plan, and return the number of tasks that are still unfinished.
 
-    On Slurm the call returns when the work is submitted; elsewhere when it is done.
+    On Slurm the function returns as soon as the job is submitted. Otherwise it returns when the tasks have run.
 
     Args:
-        out: The folder that holds the plan.
-        plan: What it says.
-        where: Where the tasks run.
+        out: The output folder. It holds the plan.
+        plan: The plan.
+        where: The place where the tasks run.
 
     Raises:
-        UserError: a task found something in its source that is no text, or the cluster does not take the work.
-        NotFound: there is no such cluster here.
-        RunError: a file on the hub cannot be read.
-        OSError: a file cannot be read or written.
+        UserError: A source file is damaged or holds something other than text, or Slurm refused the job.
+        NotFound: The software of the cluster (Slurm's `sbatch`, or the package `ray`) is not installed here.
+        RunError: A file on the hub cannot be read.
+        OSError: A file cannot be read or written.
     """
-    with _silence():
+    with _datatrove_silenced():
         try:
             if where.kind == "slurm":
-                return _on_slurm(out, plan, where)
-            executor = _on_ray(out, plan, where) if where.kind == "ray" else _local(out, plan, where)
+                return _run_on_slurm(out, plan, where)
+            executor = _ray_executor(out, plan, where) if where.kind == "ray" else _local_executor(out, plan, where)
             executor.run()
             return len(executor.get_incomplete_ranks())
-        except SourceError as error:  # without the traceback of another process
+        except SourceError as error:  # removes the traceback of the worker process
             raise SourceError(str(error)) from None
 
 
-class _Local(LocalPipelineExecutor):
-    """Processes of this machine that keep quiet: what goes wrong is raised, and told once."""
+class _QuietLocalExecutor(LocalPipelineExecutor):
+    """Runs tasks in processes of this machine without log messages. An error is raised, and so reported once."""
 
     def _run_for_rank(self, rank: int, local_rank: int = 0, node_rank: int = -1) -> Any:
         logger.disable("datatrove")
         return super()._run_for_rank(rank, local_rank, node_rank)
 
 
-def _local(out: Path, plan: Plan, where: Executor) -> PipelineExecutor:
+def _local_executor(out: Path, plan: Plan, where: Executor) -> PipelineExecutor:
     n_tasks, workers = len(plan.tasks), where.workers or os.cpu_count() or 1
-    settings = _settings(out, plan, parallel=n_tasks < workers)
+    settings = _executor_settings(out, plan, parallel=n_tasks < workers)
     if min(workers, n_tasks) > 1:
-        _start_server()
-    return _Local(**settings, workers=min(workers, n_tasks))
+        _start_fork_server()
+    return _QuietLocalExecutor(**settings, workers=min(workers, n_tasks))
 
 
-def _on_ray(out: Path, plan: Plan, where: Executor) -> PipelineExecutor:
+def _ray_executor(out: Path, plan: Plan, where: Executor) -> PipelineExecutor:
     check_package("ray", "the Ray executor needs", "ray[default]")
-    settings = _settings(out, plan, parallel=where.cpus > 1)
+    settings = _executor_settings(out, plan, parallel=where.cpus > 1)
     return RayPipelineExecutor(**settings, workers=where.workers or -1, cpus_per_task=where.cpus)
 
 
-def _on_slurm(out: Path, plan: Plan, where: Executor) -> int:
+def _run_on_slurm(out: Path, plan: Plan, where: Executor) -> int:
     if shutil.which("sbatch") is None:
-        raise NotFound("the Slurm executor needs the command sbatch: call it on a login node of the cluster")
+        raise NotFound("the Slurm executor needs the command sbatch: run this command on a login node of the cluster")
     executor = SlurmPipelineExecutor(
-        **_settings(out, plan, parallel=where.cpus > 1),
+        **_executor_settings(out, plan, parallel=where.cpus > 1),
         workers=where.workers or -1,
         cpus_per_task=where.cpus,
         partition=str(where.slurm_partition),
@@ -96,18 +96,18 @@ def _on_slurm(out: Path, plan: Plan, where: Executor) -> int:
             executor.run()
         except subprocess.CalledProcessError as error:
             raise UserError(
-                f"sbatch did not take the job (exit code {error.returncode}); see its message above"
+                f"sbatch refused the job (exit code {error.returncode}): read the message of sbatch above"
             ) from None
         (out / JOB).write_text(str(executor.job_id))
     return len(executor.get_incomplete_ranks())
 
 
 def _in_queue(job: str) -> bool:
-    """Return whether Slurm still has a job; one that it has forgotten is over."""
+    """Return whether a job is still in the queue of Slurm. A job that Slurm does not know has ended."""
     return bool(subprocess.run(["squeue", "--noheader", "--jobs", job], capture_output=True).stdout.strip())
 
 
-def _settings(out: Path, plan: Plan, parallel: bool) -> dict[str, Any]:
+def _executor_settings(out: Path, plan: Plan, parallel: bool) -> dict[str, Any]:
     from_outside = {name: source for name, source in SOURCES.registered.items() if name in plan.preparation.sources}
     read = ReadDocuments(str(out), from_outside, FORMATS.registered)
     return {
@@ -117,8 +117,11 @@ def _settings(out: Path, plan: Plan, parallel: bool) -> dict[str, Any]:
     }
 
 
-def _start_server() -> None:
-    """Start the process that the workers are forked from, deaf to Ctrl-C: the main process hears it, and ends them."""
+def _start_fork_server() -> None:
+    """Start the server process from which the workers are forked. It ignores Ctrl-C.
+
+    After Ctrl-C the main process ends the workers.
+    """
     if threading.current_thread() is not threading.main_thread():
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -129,8 +132,8 @@ def _start_server() -> None:
 
 
 @contextmanager
-def _silence() -> Generator[None, None, None]:
-    """Keep datatrove's messages off the terminal, and Python's about its way to start processes."""
+def _datatrove_silenced() -> Generator[None, None, None]:
+    """Hide the log messages of datatrove, and a Python warning about forking, inside this context."""
     logger.disable("datatrove")
     try:
         with warnings.catch_warnings():

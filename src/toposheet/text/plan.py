@@ -1,4 +1,7 @@
-"""What is to be prepared, and how the work is cut into tasks: kept in the folder until the text is complete."""
+"""The plan of a text preparation: the request, and the tasks into which the work is divided.
+
+The plan is stored in the output folder until the text is complete.
+"""
 
 from __future__ import annotations
 
@@ -25,20 +28,20 @@ TASK_BYTES, MAX_TASKS = 2**24, 1024
 
 @dataclass(frozen=True)
 class Preparation:
-    """All that decides which tokens a source gives.
+    """Everything that decides which tokens are written.
 
     Args:
-        sources: Names of sources (`builtin`, `fineweb-edu`), files, folders.
-        tokenizer: A folder, an id of the hub, or `train`: a byte-level BPE of the text itself. None: the one that a
-            single named source declares (`train` for `builtin`), else `gpt2`.
-        vocabulary: Number of tokens of a tokenizer that is trained. None: 4096.
-        validation_fraction: How large a part of the documents is held out.
-        seed: Decides which.
-        text_column: Where records have their text.
-        licence: Of files of one's own; recorded.
+        sources: Names of known sources (`builtin`, `fineweb-edu`), or paths of files and folders.
+        tokenizer: A folder or a hub id. Or `train`: a byte-level BPE tokenizer is trained on the text. None: if the
+            only source is a known source that names a tokenizer, this tokenizer (`train` for `builtin`); else `gpt2`.
+        vocabulary: Number of different tokens of a tokenizer that is trained. None: 4096.
+        validation_fraction: Expected fraction of the documents that is held out, between 0 and 1.
+        seed: Seed of the choice of the held-out documents.
+        text_column: Name of the field or column that holds the text of a record.
+        licence: Licence of the user's files. It is written to the manifest.
 
     Raises:
-        UserError: a value that no preparation can have.
+        UserError: A value is not allowed. The message names the value.
     """
 
     sources: tuple[str, ...]
@@ -51,46 +54,47 @@ class Preparation:
 
     def __post_init__(self) -> None:
         if not self.sources:
-            raise UserError(f"no source is given: {', '.join(SOURCES)}, or files and folders of text")
+            raise UserError(f"no source is given: give {', '.join(SOURCES)}, or files and folders of text")
         if self.tokenizer is None:
             object.__setattr__(self, "tokenizer", default_tokenizer(self.sources))
         if self.tokenizer == TRAIN and self.vocabulary is None:
             object.__setattr__(self, "vocabulary", 4096)
         if self.tokenizer != TRAIN and self.vocabulary is not None:
             raise UserError(
-                f"a vocabulary of {self.vocabulary} is asked for, but {self.tokenizer} has its own: "
-                "it is for --tokenizer train"
+                f"vocabulary is {self.vocabulary}, but the tokenizer {self.tokenizer} already has a vocabulary: leave "
+                "vocabulary out, or train a new tokenizer with --tokenizer train"
             )
         if self.vocabulary is not None:
             check_vocabulary(self.vocabulary)
         check_between_0_and_1("validation_fraction", self.validation_fraction)
         if not 0 <= self.seed < 2**64:
-            raise UserError(f"seed is {self.seed}: it must be a number of at least 0")
+            raise UserError(f"seed is {self.seed}: it must be at least 0 and below 2**64")
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Preparation:
-        """Return the preparation that a manifest or a plan describes."""
+        """Return the preparation that is stored in a manifest or in a plan."""
         values: dict[str, Any] = {**stored, "sources": tuple(stored["sources"])}
         return cls(**values)
 
     def differences(self, other: Preparation) -> list[str]:
-        """Return one `field: ours, theirs` line for each field in which two preparations differ."""
+        """Return a text `field: stored value, requested value` for each field that differs in the other preparation."""
         return differences(vars(self), vars(other))
 
 
 @dataclass(frozen=True)
 class Executor:
-    """Where the work is done; it does not change the text.
+    """The place where the tasks run. It does not change the tokens.
 
     Args:
-        kind: `local` processes, a `slurm` or a `ray` cluster.
-        workers: How many tasks run at a time. None: as many as there are cores here, or as the cluster gives.
-        cpus: Cores of a task on a cluster.
-        slurm_partition: Where Slurm runs it.
-        slurm_time: How long a task may take there.
+        kind: `local`: processes on this machine. `slurm` or `ray`: a cluster.
+        workers: Number of tasks that run at the same time. None: the number of CPU cores of this machine, or as many as
+            the cluster allows.
+        cpus: Number of CPU cores for one task on a cluster.
+        slurm_partition: Slurm partition in which the tasks run.
+        slurm_time: Time limit of one task on Slurm, as HH:MM:SS.
 
     Raises:
-        UserError: less than one worker or core, or Slurm without a partition.
+        UserError: There is less than one worker or core, or Slurm has no partition.
     """
 
     kind: Literal["local", "slurm", "ray"] = "local"
@@ -105,7 +109,9 @@ class Executor:
         if self.cpus < 1:
             raise UserError(f"cpus is {self.cpus}: it must be at least 1")
         if self.kind == "slurm" and self.slurm_partition is None:
-            raise UserError("Slurm needs to know where: --slurm-partition NAME (sinfo lists them)")
+            raise UserError(
+                "the Slurm executor needs a partition: give --slurm-partition NAME (the command sinfo lists the names)"
+            )
 
 
 HERE = Executor()
@@ -113,13 +119,14 @@ HERE = Executor()
 
 @dataclass(frozen=True)
 class Plan:
-    """A preparation and its tasks; each task reads its files and writes a shard for either split.
+    """A preparation and its tasks. Each task reads some files and writes at most one shard for each split.
 
     Args:
-        preparation: What was asked for.
-        tasks: The files of each task; all files in order, so that the text does not depend on the tasks.
-        end_of_text: The token that ends a document.
-        vocabulary: Number of tokens.
+        preparation: The request.
+        tasks: The files of each task. The files keep their order over all tasks, so that the text does not depend on
+            the division into tasks.
+        end_of_text: Id of the token that ends a document.
+        vocabulary: Number of different tokens.
     """
 
     preparation: Preparation
@@ -129,16 +136,16 @@ class Plan:
 
     @property
     def dtype(self) -> str:
-        """How a token is stored."""
+        """The integer type of a stored token."""
         return "uint16" if self.vocabulary <= 2**16 else "uint32"
 
     @property
     def files(self) -> list[File]:
-        """All files, in order."""
+        """The files of all tasks, in order."""
         return [file for task in self.tasks for file in task]
 
     def save(self, out: Path) -> None:
-        """Write the plan into the work folder of `out`."""
+        """Write the plan to the work folder inside `out`."""
         write_file(out / PLAN, json.dumps(dataclasses.asdict(self)) + "\n")
 
     @classmethod
@@ -150,12 +157,16 @@ class Plan:
 
 
 def record_path(out: Path, rank: int) -> Path:
-    """Return where a finished task keeps what it wrote."""
+    """Return the path of the file in which a finished task lists its shards."""
     return out / WORK / "records" / f"{rank:05d}.json"
 
 
 def cut(files: Sequence[File]) -> tuple[tuple[File, ...], ...]:
-    """Return files as tasks: neighbours, until they are large enough to be worth a task; at most about 1,024."""
+    """Return the tasks: groups of neighbouring files.
+
+    A task holds at least 16 MiB, except the last one. If that would give more than about 1,024 tasks, the tasks are
+    larger.
+    """
     enough = max(TASK_BYTES, math.ceil(sum(file.size for file in files) / MAX_TASKS))
     tasks: list[tuple[File, ...]] = []
     task: list[File] = []
@@ -170,10 +181,12 @@ def cut(files: Sequence[File]) -> tuple[tuple[File, ...], ...]:
 
 
 def read_split(preparation: Preparation, files: Iterable[File]) -> Iterator[tuple[Piece, str | None]]:
-    """Yield the documents of files, each with its split; None for a record that has no text.
+    """Yield each piece of each document in the files, and the split of the document.
+
+    The split is `train` or `validation`, or None for a record without text.
 
     Raises:
-        SourceError: a file is damaged; the message names it and the line.
+        SourceError: A file is damaged. The message names the file and the line.
     """
     split, begun = None, False
     for file in files:

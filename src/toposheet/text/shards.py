@@ -1,4 +1,4 @@
-"""Tokens on disk: shards mapped from memory, and a manifest that says what they are."""
+"""Prepared text on disk: shards (files of tokens, read by memory mapping) and a manifest that describes them."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from toposheet.files import write_file
 FORMAT = 2
 MANIFEST = "manifest.json"
 TOKENIZER, TOKENIZER_FILE = "tokenizer", "tokenizer.json"
-"""Where the tokenizer is, and its file that decides the tokens."""
+"""The folder of the tokenizer, and the file in it that defines the tokens."""
 SPLITS = ("train", "validation")
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A file of tokens, little-endian and nothing else, in the order of the text.
+    """A file of tokens in the order of the text. It holds little-endian integers and no header.
 
     Args:
         split: `train` or `validation`.
-        file: Its name.
-        documents: How many documents end in it.
-        tokens: How many tokens it has, one at the end of each document.
-        sha256: Of its bytes.
+        file: Name of the file.
+        documents: Number of documents that end in the file.
+        tokens: Number of tokens, with one end-of-text token for each document.
+        sha256: SHA-256 of the file.
     """
 
     split: str
@@ -44,18 +44,18 @@ class Shard:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the prepared text of a folder is; written last, so its presence says that the text is complete.
+    """The description of a folder of prepared text. It is written last: a folder with a manifest is complete.
 
     Args:
-        preparation: How it was asked for: sources, tokenizer, seed and so on.
-        corpora: A card for each corpus: name, genre, package, licence, source.
-        files: How many files the text was read from.
-        bytes: Their size.
-        empty_records: How many records had no text, and were left out.
+        preparation: The request: sources, tokenizer, seed and so on.
+        corpora: A description of each corpus: name, genre, package, licence, source.
+        files: Number of files from which the text was read.
+        bytes: Total size of these files, in bytes.
+        empty_records: Number of records without text. They were left out.
         tokenizer: SHA-256 of the tokenizer.
-        vocabulary: Number of its tokens.
-        dtype: How a token is stored: uint16, or uint32 for large vocabularies.
-        shards: The files, in the order of the text.
+        vocabulary: Number of different tokens.
+        dtype: The integer type of a stored token: uint16, or uint32 for large vocabularies.
+        shards: The shards, in the order of the text.
     """
 
     preparation: dict[str, Any]
@@ -70,20 +70,20 @@ class Manifest:
 
     @property
     def checksum(self) -> str:
-        """One SHA-256 of the whole text: of the checksums of its shards, and of its tokenizer."""
+        """SHA-256 of the whole prepared text, computed from the checksums of its shards and its tokenizer."""
         parts = [self.tokenizer, *(f"{shard.split} {shard.sha256}" for shard in self.shards)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def documents(self, split: str) -> int:
-        """Return how many documents a split has."""
+        """Return the number of documents in a split (`train` or `validation`)."""
         return sum(shard.documents for shard in self.of(split))
 
     def tokens(self, split: str) -> int:
-        """Return how many tokens a split has."""
+        """Return the number of tokens in a split (`train` or `validation`)."""
         return sum(shard.tokens for shard in self.of(split))
 
     def of(self, split: str) -> Iterator[Shard]:
-        """Yield the shards of a split."""
+        """Yield the shards of a split (`train` or `validation`), in the order of the text."""
         return (shard for shard in self.shards if shard.split == split)
 
     def save(self, folder: Path) -> None:
@@ -92,16 +92,16 @@ class Manifest:
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:
-        """Return the manifest of a folder as it stands there (`read_manifest` also checks the files).
+        """Return the manifest of a folder, without a check of its shards (`read_manifest` checks them).
 
         Raises:
-            NotFound: the folder holds no finished text.
-            UserError: the manifest is damaged, or of another version.
+            NotFound: The folder holds no finished text.
+            UserError: The manifest is damaged, or another version of toposheet wrote it in another format.
         """
         path = folder / MANIFEST
         if not path.is_file():
             raise NotFound(
-                f"{folder} holds no prepared text (no {MANIFEST}): prepare it first, with toposheet data prepare"
+                f"{folder} holds no prepared text (no {MANIFEST}): prepare the text first, with toposheet data prepare"
             )
         try:
             stored = json.loads(path.read_text())
@@ -111,24 +111,25 @@ class Manifest:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise UserError(f"{path} is damaged: {error}") from None
         raise UserError(
-            f"{path} has format {version}, this version reads {FORMAT}: remove the folder and prepare the text again"
+            f"{path} has format {version}, but this version of toposheet reads {FORMAT}: remove the folder and prepare "
+            "the text again"
         )
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of a folder of prepared text, whose shards are all there and as it describes them.
+    """Return the manifest of a folder of prepared text, after a check of every shard (size and SHA-256).
 
     Raises:
-        NotFound: the folder holds no finished text.
-        UserError: the manifest is damaged, or a shard is not the one that it describes; the message names the file.
+        NotFound: The folder holds no finished text.
+        UserError: The manifest is damaged, or a shard is missing or damaged. The message names the file.
     """
     manifest = Manifest.load(folder)
     again = "remove the folder and prepare the text again"
     itemsize = np.dtype(manifest.dtype).itemsize
-    for shard in manifest.shards:  # quick, so it comes before the checksums
+    for shard in manifest.shards:  # the sizes are checked first, because the checksums take longer
         path = folder / shard.file
         if not path.is_file():
-            raise UserError(f"{folder} lacks {shard.file}: {again}")
+            raise UserError(f"{folder} lacks the file {shard.file}: {again}")
         if path.stat().st_size != shard.tokens * itemsize:
             size = path.stat().st_size
             raise UserError(f"{path} is damaged ({size} bytes, not {shard.tokens * itemsize}): {again}")
@@ -136,16 +137,16 @@ def read_manifest(folder: Path) -> Manifest:
         checksums = threads.map(_checksum, [folder / shard.file for shard in manifest.shards])
         for shard, checksum in zip(manifest.shards, checksums, strict=True):
             if checksum != shard.sha256:
-                raise UserError(f"{folder / shard.file} is damaged (its SHA-256 is not the manifest's): {again}")
+                raise UserError(f"{folder / shard.file} is damaged (its SHA-256 differs from the manifest): {again}")
     return manifest
 
 
 class Tokens:
-    """The tokens of a split, mapped from disk, as if its shards were one array.
+    """The tokens of a split as one array, although several shards hold them. They are memory-mapped from disk.
 
     Args:
         folder: A folder of prepared text.
-        manifest: Its manifest.
+        manifest: The manifest of the folder.
         split: `train` or `validation`.
     """
 
@@ -158,7 +159,7 @@ class Tokens:
         return int(self._ends[-1]) if len(self._ends) else 0
 
     def first(self, count: int) -> Int[np.ndarray, " tokens"]:
-        """Return the first `count` tokens, or all there are if they are fewer."""
+        """Return the first `count` tokens, or all tokens if there are fewer."""
         parts, left = [np.empty(0, dtype=np.int64)], count
         for shard in self._shards:
             parts.append(shard[:left].astype(np.int64))
@@ -166,11 +167,11 @@ class Tokens:
         return np.concatenate(parts)
 
     def blocks(self, starts: Int[np.ndarray, " blocks"], context: int) -> Int[np.ndarray, "blocks context_and_next"]:
-        """Return blocks of context + 1 tokens: inputs and, one step on, what is to be predicted.
+        """Return blocks of context + 1 tokens. A block may lie in several shards.
 
         Args:
-            starts: Where each block starts; context + 1 tokens must follow, in whichever shards.
-            context: Number of inputs.
+            starts: Position of the first token of each block in the split. At least context + 1 tokens must follow.
+            context: Number of tokens that a model reads in one block.
         """
         blocks = np.empty((len(starts), context + 1), dtype=np.int64)
         for block, start in zip(blocks, starts, strict=True):

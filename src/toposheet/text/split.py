@@ -1,4 +1,4 @@
-"""Which side of the split a document is on: its own text decides, whatever stands around it."""
+"""The split of documents into training text and held-out text. The text of a document decides, by a hash."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import hashlib
 from collections.abc import Iterable
 
 LONGEST = 2**20
-"""How many characters of a document decide its side, and about how many are in memory at a time."""
+"""Number of characters at the start of a document that decide its split. Texts are read in parts of this size."""
 
 
 def is_held_out(text: str, fraction: float, seed: int) -> bool:
-    """Return whether a document is held out for validation; equal documents are always on the same side.
+    """Return whether a document is held out for validation. Equal documents always get the same answer.
 
     Args:
         text: The document, or at least its first `LONGEST` characters.
-        fraction: How large a part of the documents is held out, on average.
-        seed: Another seed gives another split.
+        fraction: The expected fraction of documents that is held out, between 0 and 1.
+        seed: The seed of the hash. Another seed gives another split.
     """
     key = seed.to_bytes(8, "little")
     digest = hashlib.blake2b(text[:LONGEST].encode(), digest_size=8, key=key).digest()
@@ -23,7 +23,7 @@ def is_held_out(text: str, fraction: float, seed: int) -> bool:
 
 
 def split_documents(documents: Iterable[str], fraction: float, seed: int) -> tuple[list[str], list[str]]:
-    """Return (training, held-out) documents, each in the order given."""
+    """Return the training documents and the held-out documents, each list in the given order. See `is_held_out`."""
     sides: tuple[list[str], list[str]] = ([], [])
     for text in documents:
         sides[is_held_out(text, fraction, seed)].append(text)

@@ -1,4 +1,4 @@
-"""The two steps of the pipeline that datatrove runs on any of its executors: read documents, write tokens."""
+"""The two steps of the datatrove pipeline: read documents, and write their tokens."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ from toposheet.text.plan import Plan, read_split, record_path
 from toposheet.text.shards import SPLITS, TOKENIZER, TOKENIZER_FILE, Shard
 
 BATCH, PENDING = 2**18, 2**18
-"""Characters that are tokenised and tokens that are written at a time."""
+"""Number of characters that are tokenised at once, and number of tokens that are written at once."""
 
 
 class ReadDocuments(PipelineStep):
-    """Reads the files of a task.
+    """The first step: read the files of a task.
 
     Args:
-        out: The folder that holds the plan.
-        sources: The sources from outside that the plan names. They travel with the step to processes that lack them.
-        formats: The kinds of file from outside, which travel too.
+        out: The output folder. It holds the plan.
+        sources: Registered sources of plug-ins that the plan names. The step carries them to worker processes, which
+            may not have loaded the plug-ins.
+        formats: Registered file formats of plug-ins. The step carries them too.
     """
 
     name, type = "documents", "reader"
@@ -44,7 +45,7 @@ class ReadDocuments(PipelineStep):
         self.out, self.sources, self.formats = out, dict(sources or {}), dict(formats or {})
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
-        """Yield the documents of a task; a long one as several, of which the last says that it ends."""
+        """Yield the documents of a task. A long document comes in pieces; `ends` marks the last piece."""
         SOURCES.adopt(self.sources)
         FORMATS.adopt(self.formats)
         plan = Plan.load(Path(self.out))
@@ -53,11 +54,11 @@ class ReadDocuments(PipelineStep):
 
 
 class WriteTokens(PipelineStep):
-    """Writes the tokens of a task as shards, and a record of them when they are in their place.
+    """The second step: write the tokens of a task as shards. When the shards are complete, write a list of them.
 
     Args:
-        out: The folder that holds plan and tokenizer, and gets the shards.
-        parallel: Whether a task may use several cores.
+        out: The output folder. It holds the plan and the tokenizer, and the shards are written to it.
+        parallel: Whether a task may use several CPU cores.
     """
 
     name, type = "tokens", "writer"
@@ -67,18 +68,18 @@ class WriteTokens(PipelineStep):
         self.out, self.parallel = out, parallel
 
     def run(self, data: Iterable[Document], rank: int = 0, world_size: int = 1) -> None:  # pyright: ignore
-        """Write the tokens of documents to the shards of their splits, each closed by the end-of-text token."""
+        """Write the tokens of each document to the shard of its split, and an end-of-text token after each document."""
         out = Path(self.out)
         plan = Plan.load(out)
         aside_name = f".writing-{rank:05d}-"
-        for left_over in out.glob(f"{aside_name}*"):  # by a process that was killed
+        for left_over in out.glob(f"{aside_name}*"):  # a killed process leaves such folders
             shutil.rmtree(left_over, ignore_errors=True)
         empty = 0
-        with _threads(self.parallel), folder_aside(out, aside_name) as aside, ExitStack() as closing:
+        with _tokenizer_threads(self.parallel), folder_aside(out, aside_name) as aside, ExitStack() as closing:
             writers = {split: _Writer(aside, split, rank, plan.dtype) for split in SPLITS}
             for writer in writers.values():
                 closing.callback(writer.close)
-            for document, tokens in _encoded(data, _tokenizer(out)):
+            for document, tokens in _documents_with_tokens(data, _tokenizer(out)):
                 if document.metadata["split"] is None:
                     empty += 1
                     continue
@@ -92,7 +93,7 @@ class WriteTokens(PipelineStep):
 
 
 class _Writer:
-    """Writes one shard, if there are tokens for it, and keeps its counts and checksum."""
+    """Writes one shard and counts its documents and tokens. Without tokens it writes no file."""
 
     def __init__(self, folder: Path, split: str, rank: int, dtype: str) -> None:
         self._path, self._split = folder / f"{split}-{rank:05d}.bin", split
@@ -133,15 +134,15 @@ class _Writer:
 
 
 def _tokenizer(out: Path) -> Tokenizer:
-    """Return the tokenizer as it has to be here: no document is cut, none is padded, none holds a special token."""
+    """Return the tokenizer, set so that it neither cuts nor pads documents and reads special tokens as plain text."""
     tokenizer = Tokenizer.from_file(str(out / TOKENIZER / TOKENIZER_FILE))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    tokenizer.encode_special_tokens = True  # what merely looks like one is text
+    tokenizer.encode_special_tokens = True  # "<|endoftext|>" inside a document is ordinary text
     return tokenizer
 
 
-def _encoded(documents: Iterable[Document], tokenizer: Tokenizer) -> Iterator[tuple[Document, list[int]]]:
+def _documents_with_tokens(documents: Iterable[Document], tokenizer: Tokenizer) -> Iterator[tuple[Document, list[int]]]:
     for batch in _batches(documents):
         texts = [document.text for document in batch]
         encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
@@ -149,7 +150,7 @@ def _encoded(documents: Iterable[Document], tokenizer: Tokenizer) -> Iterator[tu
 
 
 def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    """Yield documents in batches of about as many characters."""
+    """Yield documents in batches of about equal numbers of characters."""
     batch: list[Document] = []
     length = 0
     for document in documents:
@@ -163,8 +164,8 @@ def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
 
 
 @contextmanager
-def _threads(parallel: bool) -> Generator[None, None, None]:
-    """Let the tokenizer use all cores or one: it takes no other order than this variable."""
+def _tokenizer_threads(parallel: bool) -> Generator[None, None, None]:
+    """Let the tokenizer use all CPU cores or only one. The tokenizer reads this only from an environment variable."""
     name = "TOKENIZERS_PARALLELISM"
     before = os.environ.get(name)
     os.environ[name] = str(parallel).lower()

@@ -1,4 +1,4 @@
-"""The text of a run: prepared for it, read, and given to every update while the one before is computed on."""
+"""The text of a run: prepare it, read it, and load the batch of the next update while the present one is computed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from toposheet.text.tokenizer import read_tokenizer
 from toposheet.train.validation import whole_batches
 
 TEXT = "text"
-"""The folder of built-in text, inside the model folder of the run for which it is prepared."""
+"""Name of the folder with the prepared built-in text. It lies inside the model folder of the run that uses the text."""
 
 
 def prepare_builtin(folder: Path, recipe: Recipe) -> None:
-    """Prepare the built-in text for a recipe, with a tokenizer that is learnt from it. See `text.pipeline.prepare`."""
+    """Prepare the built-in text for a recipe, and train a tokenizer on this text. See `text.pipeline.prepare`."""
     preparation = Preparation(
         sources=("builtin",),
         tokenizer=TRAIN,
@@ -41,13 +41,13 @@ def prepare_builtin(folder: Path, recipe: Recipe) -> None:
 
 @dataclass(frozen=True)
 class RunText:
-    """The text of a run.
+    """The text on which a run trains and validates.
 
     Args:
-        manifest: Of the prepared text.
-        blocks: Its blocks, in the order of the run.
-        held_out: The blocks (blocks, context + 1) that every validation reads.
-        tokenizer: That of the text, which knows the context of the model.
+        manifest: The manifest of the prepared text.
+        blocks: The blocks of tokens, in the order in which the run reads them.
+        held_out: Held-out blocks, shape (blocks, context + 1). Every validation reads these same blocks.
+        tokenizer: The tokenizer of the text. Its maximum length is the context of the recipe.
     """
 
     manifest: Manifest
@@ -57,20 +57,33 @@ class RunText:
 
 
 def check_vocabulary(recipe: Recipe, manifest: Manifest, text: Path) -> None:
-    """Refuse a vocabulary other than the text's, or that padded to a multiple of 128 as matrix products like it."""
+    """Refuse a recipe whose vocabulary size does not fit the prepared text.
+
+    Two sizes are accepted: the vocabulary size of the text, and this size rounded up to a multiple of 128. The second
+    makes matrix products faster.
+
+    Raises:
+        UserError: The recipe has another size. Change `vocabulary`, or prepare the text again.
+    """
     vocabulary = recipe.model.vocabulary
     if vocabulary not in (manifest.vocabulary, -(-manifest.vocabulary // 128) * 128):
         raise UserError(
-            f"{text} has a vocabulary of {manifest.vocabulary}, the recipe of {vocabulary}: "
-            f"set vocabulary to {manifest.vocabulary} or prepare the text with another tokenizer"
+            f"{text} has a vocabulary of {manifest.vocabulary} tokens, but the recipe has {vocabulary}: "
+            f"set vocabulary to {manifest.vocabulary}, or prepare the text with another tokenizer"
         )
 
 
 def read_text(folder: Path, manifest: Manifest, recipe: Recipe) -> RunText:
     """Return the text of a run.
 
+    Args:
+        folder: The folder of the prepared text.
+        manifest: The manifest of this folder.
+        recipe: The recipe of the run.
+
     Raises:
-        UserError: its vocabulary is not the recipe's, a split is shorter than a block, or the tokenizer is damaged.
+        UserError: The vocabulary size of the text does not fit the recipe, a split is shorter than one block, or the
+            tokenizer is damaged.
     """
     if recipe.subject is None:
         check_vocabulary(recipe, manifest, folder)
@@ -85,15 +98,18 @@ def read_text(folder: Path, manifest: Manifest, recipe: Recipe) -> RunText:
 def prefetched(
     blocks: Blocks, recipe: Recipe, accelerator: Accelerator, first: int
 ) -> Generator[Generator[Tensor, None, None], None, None]:
-    """Give the micro-batches of this process, update after update: (micro_batches, batch, context + 1) each.
+    """Yield an iterator over updates; each item holds the micro-batches of this process for one update.
 
-    The micro-batches of an update go round the processes, so that what they add up to does not depend on their number.
+    An item has the shape (micro_batches, blocks, context + 1). A thread reads the item of the next update while the
+    present update is computed. The processes take the micro-batches of an update in turn: process r takes the
+    micro-batches r, r + processes, r + 2 * processes, and so on. The text of an update is therefore the same for any
+    number of processes.
 
     Args:
-        blocks: Of the text.
-        recipe: The run.
-        accelerator: The processes.
-        first: Update to begin with.
+        blocks: The blocks of the text.
+        recipe: The recipe of the run.
+        accelerator: The accelerator of this process. It knows the device and the number of processes.
+        first: Number of the first update to read, counted from 0.
     """
     how = recipe.optimisation
 

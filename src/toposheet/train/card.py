@@ -1,4 +1,4 @@
-"""The card of a trained model, as the Hugging Face hub shows it: what it is, made from what, worth how much."""
+"""The model card of a trained model, in the format of the Hugging Face hub: description, text, recipe and losses."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ def write_card(
     snapshots: pd.DataFrame,
     shipped_as: str | None = None,
 ) -> None:
-    """Write `README.md`: recipe, data with licences, tokens, losses, and Moran's I with its nulls and cross-half.
+    """Write the model card, `README.md`.
+
+    The card states the recipe, the corpora with their licences, the number of tokens and the losses. If the run took
+    snapshots, the card also states Moran's I with its nulls, cross-half I and the fraction of significant units.
 
     Args:
         folder: The model folder.
-        recipe: The run.
-        result: What `training.json` holds.
-        snapshots: The snapshots of the run; the last one is shown, none where there are none.
-        shipped_as: The name of a model that comes with the package.
+        recipe: The recipe of the run.
+        result: The content of `training.json`.
+        snapshots: The table of snapshots. The card shows the last snapshot. If the table has no rows, it shows no maps.
+        shipped_as: The name of the model in the package, for example `small`. None: the model is not shipped.
     """
     last = snapshots[snapshots["update"] == snapshots["update"].max()] if len(snapshots) else None
     maps = None if last is None else last.drop(columns=["contrast", "sheet", "tap"]).median().to_dict()

@@ -1,4 +1,4 @@
-"""Where a run stands, on disk: enough to go on as if it had never stopped."""
+"""Checkpoints: files that hold the state of a run, so that a stopped run can continue as if it had not stopped."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _NAME = re.compile(r"update-(\d+)-([0-9a-f]{16})\.pt")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a run stands after some updates.
+    """The state of a run after a number of updates.
 
     Args:
-        update: How many updates are done.
-        text: Checksum of the text it is trained on.
-        machine: What it is computed on (`hardware.machine`).
-        validations: The validation task losses so far, as early stopping looks at them.
-        model: The weights by name.
+        update: The number of finished updates.
+        text: The checksum of the training text.
+        machine: The hardware and the number of processes (`hardware.machine`).
+        validations: The task losses of all validations so far, in nats per token. Early stopping uses them.
+        model: The weights by parameter name.
         optimizers: The state of each optimizer.
     """
 
@@ -42,30 +42,33 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint beside the one before, remove older ones, and return its path.
+    """Write a checkpoint and return its path. The two newest checkpoints are kept; older ones are removed.
 
-    The file is written aside, synced and renamed to `update-N-CHECKSUM.pt`, the first digits of its SHA-256, so that
-    a checkpoint is there whole or not at all and says itself whether it is still intact.
+    The content is written to a temporary file, synced to disk, and renamed to `update-N-CHECKSUM.pt`. The folder
+    therefore never holds half a checkpoint. CHECKSUM is the first 16 digits of the file's SHA-256. It shows whether the
+    file is intact.
 
     Raises:
-        OSError: it cannot be written; the checkpoints before are intact.
+        OSError: The file cannot be written, for example because the disk is full. The earlier checkpoints are intact.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()  # a full disk then shows as an OSError of the write
+    buffer = io.BytesIO()  # `write_file` then reports a full disk as an OSError; torch.save does not
     torch.save(vars(checkpoint), buffer)
     checksum = hashlib.sha256(buffer.getbuffer()).hexdigest()[:16]
     path = folder / f"update-{checkpoint.update:08d}-{checksum}.pt"
     write_file(path, buffer.getbuffer())
-    for old in (*_checkpoints(folder)[KEPT:], *folder.glob(".writing-*")):  # the latter of a run that was killed
+    for old in (*_checkpoints(folder)[KEPT:], *folder.glob(".writing-*")):  # a killed run leaves temporary files
         old.unlink()
     return path
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """Return the newest checkpoint that is intact, none where there is no checkpoint; a damaged one is named.
+    """Return the path of the newest intact checkpoint, or None if the folder holds no checkpoint.
+
+    A warning names each damaged checkpoint.
 
     Raises:
-        UserError: there are checkpoints and all are damaged.
+        UserError: The folder holds checkpoints, but all of them are damaged.
     """
     checkpoints = _checkpoints(folder)
     for path in checkpoints:
@@ -73,9 +76,9 @@ def newest_checkpoint(folder: Path) -> Path | None:
             read_checkpoint(path)
             return path
         except UserError as error:
-            logging.getLogger(__name__).warning("%s; the checkpoint before it is used", error)
+            logging.getLogger(__name__).warning("%s; toposheet tries the checkpoint before it", error)
     if checkpoints:
-        raise UserError(f"all checkpoints in {folder} are damaged: remove the folder to start this training anew")
+        raise UserError(f"all checkpoints in {folder} are damaged: remove the folder to train again from the beginning")
     return None
 
 
@@ -85,19 +88,19 @@ def _checkpoints(folder: Path) -> list[Path]:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Return what a checkpoint holds.
+    """Return the checkpoint that is stored in a file.
 
     Raises:
-        UserError: it is not there, damaged or of another version.
+        UserError: The file does not exist, is damaged, or was written by another version of toposheet.
     """
     if not path.is_file():
-        raise UserError(f"{path} is not there: all processes must see the same run folder")
+        raise UserError(f"{path} does not exist on this machine: all processes must see the same model folder")
     content = path.read_bytes()
     match = _NAME.fullmatch(path.name)
     assert match is not None
     if hashlib.sha256(content).hexdigest()[:16] != match[2]:
-        raise UserError(f"{path} is damaged: its checksum is not the one in its name")
+        raise UserError(f"{path} is damaged: its content does not match the checksum in its name")
     try:
         return Checkpoint(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
     except (RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
-        raise UserError(f"{path} is no checkpoint of this version: {first_line(error)}") from None
+        raise UserError(f"{path} is not a checkpoint of this version of toposheet: {first_line(error)}") from None

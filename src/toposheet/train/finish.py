@@ -1,4 +1,4 @@
-"""What a run leaves when it is done: the model, its card, and what it is worth."""
+"""The files that a finished run writes: the model, its card, and its final losses."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ from toposheet.train.result import RESULT
 from toposheet.train.snapshots import read_snapshots
 from toposheet.train.validation import Validation
 
-_BIGRAM_TOKENS = 50_000_000  # enough to count; more would take memory and no longer change the loss much
+_BIGRAM_TOKENS = 50_000_000  # enough for stable counts: more tokens take memory and hardly change the loss
 
 
 def write_model(
     out: Path, recipe: Recipe, trained: Subject, text: RunText, validation: Validation, updates: int, **more: Any
 ) -> None:  # fmt: skip
-    """Write model, card and `training.json`, the last of them last: where it is, the run is finished.
+    """Write the model, its card and `training.json`.
+
+    `training.json` is written last. A folder that holds this file therefore holds a finished run.
 
     Args:
         out: The model folder.
-        recipe: The run.
-        trained: The subject as it is now.
-        text: Of the run.
-        validation: Losses at the end.
-        updates: How many were done.
-        more: What else `training.json` holds.
+        recipe: The recipe of the run.
+        trained: The trained subject.
+        text: The text of the run.
+        validation: The losses at the end of the run.
+        updates: The number of updates that the run made.
+        more: Further entries of `training.json`.
     """
     save(out, trained)
     batch, context = recipe.optimisation.batch, recipe.model.context

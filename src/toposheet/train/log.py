@@ -1,4 +1,4 @@
-"""What a run leaves to read: one JSON object a line, the trackers that were asked for, and a bar with the time left."""
+"""The log of a run: `metrics.jsonl` (one JSON object per line), experiment trackers, and a progress bar."""
 
 from __future__ import annotations
 
@@ -21,36 +21,39 @@ Tracker = Literal["tensorboard", "wandb", "trackio"]
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Refuse trackers that there are not, or whose package is not installed.
+    """Refuse a tracker that toposheet does not know, or whose package is not installed.
 
     Raises:
-        UserError: the message says which there are, or what to install.
+        UserError: The message lists the known trackers, or names the package to install.
     """
     for name in names:
         if name not in get_args(Tracker):
-            raise UserError(f"there is no tracker {name!r}; there are: {', '.join(get_args(Tracker))}")
+            raise UserError(f"there is no tracker {name!r}; choose from: {', '.join(get_args(Tracker))}")
         if importlib.util.find_spec(name) is None:
-            raise UserError(f"logging to {name} needs its package: pip install {name}")
+            raise UserError(f"logging to {name} needs the package {name}: pip install {name}")
 
 
 class Metrics:
-    """The file `metrics.jsonl` of a run, one object for each update or validation, and its trackers.
+    """The writer of `metrics.jsonl`, which holds one JSON object for each update and each validation of a run.
+
+    It also sends the values to the trackers of the run.
 
     Args:
-        path: The file. Lines of updates that were not saved before a stop are dropped.
-        updates_done: How many updates the run goes on from.
-        accelerator: Knows the trackers, and which process writes.
+        path: The path of `metrics.jsonl`. If the file exists, lines about updates after `updates_done` are removed.
+        updates_done: The number of updates that were finished and saved before. 0: the run begins, so the file begins
+            empty.
+        accelerator: The accelerator of this process. It knows the trackers. Only the main process writes.
     """
 
     def __init__(self, path: Path, updates_done: int, accelerator: Accelerator) -> None:
         self._path, self._accelerator = path, accelerator
         if accelerator.is_main_process:
             lines = path.read_text().splitlines() if path.exists() and updates_done else []
-            kept = [line for line in lines if _update(line) <= updates_done]
+            kept = [line for line in lines if _update_number(line) <= updates_done]
             write_file(path, "".join(line + "\n" for line in kept))
 
     def write(self, update: int, **values: Any) -> None:
-        """Append one object."""
+        """Append one JSON object with the number of finished updates and the given values."""
         if self._accelerator.is_main_process:
             with self._path.open("a") as file:
                 file.write(json.dumps({"update": update, **values}) + "\n")
@@ -58,7 +61,7 @@ class Metrics:
 
 
 def _flat(values: dict[str, Any]) -> dict[str, float]:
-    """Return values as trackers take them: `spatial_losses/TAP` for the value of a tap."""
+    """Return the values in the flat form that trackers need. The value of a tap gets the name `spatial_losses/TAP`."""
     flat = {}
     for name, value in values.items():
         if isinstance(value, dict):
@@ -68,8 +71,8 @@ def _flat(values: dict[str, Any]) -> dict[str, float]:
     return flat
 
 
-def _update(line: str) -> int | float:
-    """Return which update a line is of, infinity for a damaged one: half a line, of a run that was killed."""
+def _update_number(line: str) -> int | float:
+    """Return the update number of a line, or infinity for a damaged line. A killed run can leave half a line."""
     try:
         return int(json.loads(line)["update"])
     except (ValueError, KeyError, TypeError):
@@ -77,25 +80,26 @@ def _update(line: str) -> int | float:
 
 
 def read_metrics(path: Path) -> pd.DataFrame:
-    """Return the metrics of a run, one row for each line; a value that a line lacks is nan.
+    """Return the metrics of a run as a table with one row for each line of the file.
 
-    Half a line at the end is left out: it is of a run that was killed. Where there is no file there are no rows.
+    A value that a line does not contain is nan. A killed run can leave half a line at the end of the file; this half
+    line is ignored. If the file does not exist, the table is empty.
 
     Raises:
-        UserError: another line is damaged; the message names file and line.
+        UserError: A complete line is damaged. The message names the file and the line.
     """
     text = path.read_text(errors="replace") if path.is_file() else ""
     lines, rows = text.splitlines(), []
     for number, line in enumerate(lines, 1):
-        if _update(line) < float("inf"):
+        if _update_number(line) < float("inf"):
             rows.append(json.loads(line))
         elif number < len(lines) or text.endswith("\n"):
-            raise UserError(f"{path}, line {number}: not the metrics of an update: {line[:60]!r}")
+            raise UserError(f"{path}, line {number}: this line does not hold the metrics of an update: {line[:60]!r}")
     return pd.DataFrame(rows)
 
 
 def progress_bar(title: str, total: int, done: int, shown: bool) -> tqdm:
-    """Return the bar of a training run; where the output is no terminal it is refreshed every ten seconds."""
+    """Return the progress bar of a training run. If stderr is not a terminal, the bar is printed every ten seconds."""
     return tqdm(
         total=total,
         initial=done,

@@ -1,4 +1,4 @@
-"""The training loop: next-token loss plus alpha times the spatial loss, on one process or many."""
+"""The training loop: it minimises next-token loss + alpha * spatial loss, on one process or on several."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from toposheet.train.optimizer import learning_rate
 from toposheet.train.parallel import check_processes, this_process, whole_weights
 from toposheet.train.preconditions import other_tokens, refuse_other_run
 from toposheet.train.run import Run, open_run
-from toposheet.train.signals import Asked, stop_when_asked
+from toposheet.train.signals import StopRequest, stop_when_asked
 from toposheet.train.snapshots import Snapshots, snapshot_stimuli
 from toposheet.train.speed import Speed
 from toposheet.train.update import Measured, Updater
@@ -41,33 +41,35 @@ def train(
     *,
     subject: Subject | None = None,
 ) -> None:
-    """Train the model of a recipe, or a subject further, and save it with its topography and tokenizer as a folder.
+    """Train a new model by a recipe, or train a subject further. The result is a model folder.
 
-    The folder also gets `recipe.json`, `metrics.jsonl` (every update), `snapshots.csv` and `snapshots/` (the maps on
-    the way), `checkpoints/` and, when training is done, `training.json`: the final losses and how they came about. A
-    run that was stopped goes on from its last checkpoint; one that is done is left as it is.
+    The model folder holds the model, its topography and its tokenizer. It also holds `recipe.json`, `metrics.jsonl`
+    (the losses of every update), `snapshots.csv` and `snapshots/` (maps during training) and `checkpoints/`. When the
+    run is finished, it holds `training.json` with the final losses, and `checkpoints/` is removed. A stopped run
+    continues from its last checkpoint. A finished run is not changed.
 
     Under `torchrun` the processes share the micro-batches of every update.
 
     Args:
-        recipe: What to train. Equal recipes on equal text give equal models on one machine.
-        data: A folder of prepared text (`toposheet data prepare`). None: the built-in text is prepared in OUT/text, by
-            the first process while the others wait.
+        recipe: The recipe of the run. On one machine, equal recipes and equal text give equal models.
+        data: A folder of prepared text (`toposheet data prepare`). None: the first process prepares the built-in text
+            in OUT/text, and the other processes wait.
         out: The model folder.
-        trackers: Where to log to besides `metrics.jsonl`: `tensorboard`, `wandb`, `trackio`.
-        on_other_machine: Go on with a run that was begun on other hardware or by another number of processes; its
-            losses are then no longer bit for bit those of a run that was never stopped.
-        subject: What is trained further, on its own sheets, with its interventions in place. Its model is changed. Of
-            the recipe count objective, optimisation, bookkeeping, seed, and the length of a block (`model.context`).
-            None: the recipe's model is built, on the recipe's sheets.
+        trackers: Experiment trackers that also receive the metrics: `tensorboard`, `wandb`, `trackio`.
+        on_other_machine: Continue a run that began on other hardware or with another number of processes. Other
+            hardware rounds differently, so the losses are not bit for bit those of a run that never stopped.
+        subject: The subject to train further. Its sheets and its interventions stay in place, and the weights of its
+            model change. The run then takes only the objective, the optimisation, the bookkeeping, the seed and the
+            block length (`model.context`) from the recipe. None: a new model is built, with the sheets of the recipe.
 
     Raises:
-        NotFound: there is no prepared text.
-        UserError: the folder holds a run of another recipe, subject or machine, or recipe, text, subject, trackers and
-            processes do not fit. What can be known without text is refused before any text is prepared.
-        RunError: the run diverged; the message names the last good checkpoint.
-        KeyboardInterrupt: the run was interrupted; its state is saved.
-        SystemExit: SIGTERM asked the run to stop; its state is saved and the code is 0.
+        NotFound: The folder `data` holds no prepared text.
+        UserError: The model folder holds a run with another recipe, subject or machine. Or the recipe, the text, the
+            subject, the trackers and the number of processes do not fit together. Checks that need no text come before
+            any text is prepared.
+        RunError: A loss or a gradient became nan or inf, or the disk is full. The message names the last checkpoint.
+        KeyboardInterrupt: The user interrupted the run. Its state is saved.
+        SystemExit: The run received SIGTERM. Its state is saved, and the exit code is 0.
     """
     recipe = recipe if subject is None else recipe_for(subject, recipe)
     refuse_other_run(out, recipe)
@@ -79,8 +81,8 @@ def train(
         data = out / TEXT
         with this_process().main_process_first():
             prepare_builtin(data, recipe)
-    with stop_when_asked() as asked:  # not before: Ctrl-C while text is prepared need not wait for an update
-        for _ in updates(recipe, data, out, trackers, on_other_machine, asked, subject=subject):
+    with stop_when_asked() as stop_request:  # only from here on: while text is prepared, Ctrl-C can stop at once
+        for _ in updates(recipe, data, out, trackers, on_other_machine, stop_request, subject=subject):
             pass
 
 
@@ -90,27 +92,31 @@ def updates(
     out: Path,
     trackers: Sequence[str] = (),
     on_other_machine: bool = False,
-    asked: Asked | None = None,
+    stop_request: StopRequest | None = None,
     *,
     subject: Subject | None = None,
 ) -> Generator[Measured, None, None]:
-    """Make the updates of a run that `train` has checked, yielding what each was like, until `asked` says stop."""
+    """Make the updates of a run and yield the losses of each update. See `train` for the arguments.
+
+    `train` must have checked the arguments before. When `stop_request` holds a signal, the run stops after its present
+    update.
+    """
     run = open_run(recipe, data, out, trackers, on_other_machine, subject)
     if run is None:
         return
     keep_freed_memory()
     with ExitStack() as stack:
-        stack.enter_context(_full_disk_names(lambda: run.good))
-        run.accelerator.init_trackers("toposheet", config=_tracked(run.recipe))
+        stack.enter_context(_full_disk_reported(lambda: run.good))
+        run.accelerator.init_trackers("toposheet", config=_tracker_config(run.recipe))
         for tracker in run.accelerator.trackers:
             stack.callback(tracker.finish)
         speed = Speed(run.subject, run.recipe, run.accelerator)
-        validation = yield from _remaining_updates(run, speed, asked or Asked())
+        validation = yield from _remaining_updates(run, speed, stop_request or StopRequest())
         run.finish(validation, speed.seconds_since_start)
 
 
-def _remaining_updates(run: Run, speed: Speed, asked: Asked) -> Generator[Measured, None, Validation]:
-    """Make the updates that a run still has to make, yielding what each was like; return the losses at the end."""
+def _remaining_updates(run: Run, speed: Speed, stop_request: StopRequest) -> Generator[Measured, None, Validation]:
+    """Make the remaining updates of a run and yield the losses of each update. Return the validation at the end."""
     recipe, accelerator, task, topo = run.recipe, run.accelerator, run.task, run.subject.topography
     last_update, every = recipe.optimisation.last_update, recipe.bookkeeping
     metrics = Metrics(run.out / METRICS, run.done, accelerator)
@@ -139,16 +145,16 @@ def _remaining_updates(run: Run, speed: Speed, asked: Asked) -> Generator[Measur
 
         if snapshots.are_due(run.done):
             take_snapshot()
-        while run.done < last_update and not _is_over(run.validations, recipe):
+        while run.done < last_update and not _stops_early(run.validations, recipe):
             speed.start()
             try:
                 measured = update_weights(run.done, next(batches))
             except RunError as error:
                 raise RunError(
-                    f"update {run.done + 1}: {error} (last good state: {run.good}); train with a lower learning rate "
-                    "or strength, into another folder"
+                    f"update {run.done + 1}: {error} (last checkpoint: {run.good}): train into another folder, "
+                    "with a lower learning rate or a lower alpha"
                 ) from None
-            row = _row(measured, run.done, recipe) | speed.stop()
+            row = _metrics_row(measured, run.done, recipe) | speed.stop()
             run.done += 1
             metrics.write(run.done, **row)
             last = run.done == last_update
@@ -158,19 +164,19 @@ def _remaining_updates(run: Run, speed: Speed, asked: Asked) -> Generator[Measur
                 metrics.write(run.done, **validation.as_row())
             if snapshots.are_due(run.done):
                 take_snapshot()
-            bar.set_postfix_str(_postfix(measured, validation, speed), refresh=False)
+            bar.set_postfix_str(_bar_text(measured, validation, speed), refresh=False)
             bar.update()
             yield measured
-            stop = asked.by_any(accelerator)
+            stop = stop_request.from_any_process(accelerator)
             if stop or last or run.done % every.checkpoint_every == 0:
                 run.save()
             if stop == signal.SIGTERM:
-                said = "stopped after update %d; the same command goes on from here"
+                said = "the run is stopped and saved after update %d; run the same command again to continue"
                 logging.getLogger(__name__).warning(said, run.done)
                 sys.exit(0)
             if stop:
                 raise KeyboardInterrupt
-        if validation is None:  # stopped between the last update and the end
+        if validation is None:  # the run was stopped after its last update and before its end
             validation = losses()
         if snapshots.are_due(run.done, at_the_end=True):
             take_snapshot()
@@ -178,23 +184,24 @@ def _remaining_updates(run: Run, speed: Speed, asked: Asked) -> Generator[Measur
 
 
 @contextmanager
-def _full_disk_names(good_state: Callable[[], str]) -> Generator[None, None, None]:
-    """Let a full disk say from where the run will go on."""
+def _full_disk_reported(good_state: Callable[[], str]) -> Generator[None, None, None]:
+    """Turn the OSError of a full disk into a RunError that names the last checkpoint."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        raise RunError(f"{error} (last good state: {good_state()}); make room and call the same again") from None
+        advice = "free some disk space, then run the same command again"
+        raise RunError(f"{error} (last checkpoint: {good_state()}): {advice}") from None
 
 
-def _is_over(validations: Sequence[float], recipe: Recipe) -> bool:
-    """Return whether patience ends the run; a run that stops with another one has no patience of its own."""
+def _stops_early(validations: Sequence[float], recipe: Recipe) -> bool:
+    """Return whether early stopping (`patience`) ends the run. A run with `stop_after` never stops early."""
     patience, stop_after = recipe.optimisation.patience, recipe.optimisation.stop_after
     return patience is not None and stop_after is None and has_stopped_learning(validations, patience)
 
 
-def _row(measured: Measured, update: int, recipe: Recipe) -> dict[str, Any]:
+def _metrics_row(measured: Measured, update: int, recipe: Recipe) -> dict[str, Any]:
     row: dict[str, Any] = {
         "task_loss": measured.task_loss,
         "gradient_norm": measured.gradient_norm,
@@ -210,12 +217,12 @@ def _row(measured: Measured, update: int, recipe: Recipe) -> dict[str, Any]:
     return row
 
 
-def _postfix(measured: Measured, validation: Validation | None, speed: Speed) -> str:
+def _bar_text(measured: Measured, validation: Validation | None, speed: Speed) -> str:
     text = f"{speed.mean_tokens_per_second:,.0f} tokens/s, task loss {measured.task_loss:.2f}"
     spatial = measured.spatial_losses or (validation.spatial_losses if validation is not None else {})
     return f"{text}, spatial loss {np.mean(list(spatial.values())):.3f}" if spatial else text
 
 
-def _tracked(recipe: Recipe) -> dict[str, Any]:
+def _tracker_config(recipe: Recipe) -> dict[str, Any]:
     fields = recipe.fields().items()
     return {name: value if isinstance(value, int | float | str) else str(value) for name, value in fields}

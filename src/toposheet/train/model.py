@@ -1,4 +1,4 @@
-"""The model of a run: built as its recipe says, or that of a subject, which is trained further."""
+"""The model of a run: a new model that the recipe describes, or the model of a subject that is trained further."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from toposheet.topography import Topography
 
 
 def build_model(recipe: Recipe, end_of_text: int, device: str | torch.device = "cpu") -> PreTrainedModel:
-    """Return the untrained model of a recipe; equal seeds give equal weights.
+    """Return the untrained model of a recipe. Equal seeds give equal weights.
 
     Args:
-        recipe: Architecture, sizes and seed.
-        end_of_text: Id of the token that stands between documents.
-        device: Where it is built; on `"meta"` it has shapes and no weights.
+        recipe: The recipe. Its architecture, sizes and seed decide the model.
+        end_of_text: The id of the token that stands between documents.
+        device: The device on which the model is built. On `"meta"` the model has shapes but no weights.
     """
     build = FAMILIES[recipe.model.architecture].build
-    assert build is not None, "a recipe whose model cannot be built is refused"
+    assert build is not None, "a recipe refuses an architecture that cannot be built"
     with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(recipe.seed)
         return build(recipe.model, end_of_text)
 
 
 def new_subject(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Subject:
-    """Return the subject that a recipe begins with: an untrained model, its units in random places.
+    """Return the subject at the start of a run: an untrained model whose units have random places on their sheets.
 
     Args:
-        recipe: Model, sheets and seed.
-        tokenizer: Of the text.
+        recipe: The recipe. Its model, sheets and seed decide the subject.
+        tokenizer: The tokenizer of the text.
     """
     model, sheets = build_model(recipe, end_of_text(tokenizer)), recipe.sheets
     topography = Topography.per_tap(model, sheets.taps, sheets.sheet_shape, sheets.spacing_mm, recipe.seed)
@@ -44,11 +44,15 @@ def new_subject(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Subject:
 
 
 def recipe_for(subject: Subject, recipe: Recipe) -> Recipe:
-    """Return the recipe of a run that trains a subject further: its parts `model` and `sheets` describe the subject.
+    """Return the recipe of a run that trains a subject further.
+
+    The parts `model` and `sheets` of the returned recipe describe the subject, and its field `subject` holds the
+    fingerprint of the subject.
 
     Args:
-        subject: Before the run; its fingerprint becomes part of the recipe.
-        recipe: Objective, optimisation, bookkeeping, seed, and the length of a block of text (`model.context`).
+        subject: The subject before the run.
+        recipe: The recipe from which the objective, the optimisation, the bookkeeping, the seed and the block length
+            (`model.context`) are taken.
     """
     with subject.running() as model:
         config, family = model.config.get_text_config(), subject.architecture
@@ -65,11 +69,11 @@ def recipe_for(subject: Subject, recipe: Recipe) -> Recipe:
 
 
 def with_weights(subject: Subject, state: dict[str, Any]) -> Subject:
-    """Return a subject of the same kind with other weights, on the CPU, without interventions.
+    """Return a copy of a subject with other weights, on the CPU and without interventions.
 
     Args:
-        subject: Its model may be shared among processes or compiled.
-        state: The weights by name.
+        subject: The subject to copy. Its model may be compiled, or distributed over processes.
+        state: The new weights by parameter name.
     """
     with subject.running() as model, torch.random.fork_rng(devices=[]):
         trained = type(model)(copy.deepcopy(model.config))

@@ -1,4 +1,4 @@
-"""What changes the weights, and what changes from update to update: learning rates and strength of the objective."""
+"""The optimizers of a run, and the schedules of the learning rates and of alpha."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ from toposheet.recipes import Recipe
 
 
 def optimizers(model: nn.Module, recipe: Recipe) -> list[Optimizer]:
-    """Return AdamW over the trained parameters, with Muon for the matrices inside the blocks if the recipe has it.
+    """Return the optimizers of a run: AdamW, and also Muon if the recipe sets `muon_learning_rate`.
 
-    AdamW decays matrices, not gains. Muon (K. Jordan et al. 2024) moves along the orthogonalised momentum; its rate is
-    that of an AdamW update of equal size (arXiv:2502.16982).
+    Muon changes the matrices inside the blocks, and AdamW changes all other parameters. Without Muon, AdamW changes all
+    parameters. AdamW applies weight decay to matrices, but not to vectors such as the gains of a norm. Muon (K. Jordan
+    et al. 2024) moves the weights along the orthogonalised momentum. The update of Muon is scaled to the size of an
+    AdamW update with the same learning rate (arXiv:2502.16982).
+
+    Args:
+        model: The model. Parameters that require no gradient get no optimizer.
+        recipe: The recipe of the run.
     """
     how = recipe.optimisation
     trained = [p for p in model.parameters() if p.requires_grad]
@@ -43,7 +49,16 @@ def optimizers(model: nn.Module, recipe: Recipe) -> list[Optimizer]:
 
 
 def set_learning_rates(chosen: Sequence[Optimizer], update: int, recipe: Recipe) -> None:
-    """Give every optimizer its learning rate for an update: all follow one curve, each from its own peak."""
+    """Set the learning rate of every optimizer for one update.
+
+    All optimizers use the same curve. For each optimizer the curve is scaled to the peak learning rate of the
+    optimizer.
+
+    Args:
+        chosen: The optimizers that `optimizers` returned.
+        update: The number of the update, counted from 0.
+        recipe: The recipe of the run.
+    """
     how = recipe.optimisation
     peaks = (how.learning_rate, how.muon_learning_rate or 0.0)
     share = learning_rate(update, recipe) / how.learning_rate if how.learning_rate else 0.0
@@ -53,7 +68,14 @@ def set_learning_rates(chosen: Sequence[Optimizer], update: int, recipe: Recipe)
 
 
 def learning_rate(update: int, recipe: Recipe) -> float:
-    """Return AdamW's learning rate in an update (0, 1, ...): linear warm-up, constant, decay to the final rate."""
+    """Return the learning rate of AdamW in an update.
+
+    The rate rises linearly during the warm-up, stays constant, and then decays to the final rate.
+
+    Args:
+        update: The number of the update, counted from 0.
+        recipe: The recipe of the run.
+    """
     how = recipe.optimisation
     if update < how.warmup_updates:
         return how.learning_rate * (update + 1) / how.warmup_updates
@@ -64,7 +86,14 @@ def learning_rate(update: int, recipe: Recipe) -> float:
 
 
 def strength(update: int, recipe: Recipe) -> float:
-    """Return what the spatial loss is multiplied by in an update (0, 1, ...): linear warm-up, then the schedule."""
+    """Return alpha in an update: the number that multiplies the spatial loss.
+
+    Alpha rises linearly during its warm-up and then follows `alpha_schedule`.
+
+    Args:
+        update: The number of the update, counted from 0.
+        recipe: The recipe of the run.
+    """
     objective = recipe.objective
     if update < objective.alpha_warmup_updates:
         return objective.alpha * (update + 1) / objective.alpha_warmup_updates
@@ -76,6 +105,9 @@ def strength(update: int, recipe: Recipe) -> float:
 
 
 def _on_curve(curve: str, first: float, last: float, progress: float) -> float:
-    """Return the value on a curve (`linear`, `cosine`) from `first` to `last`, of which a part from 0 to 1 is over."""
+    """Return a value on a curve (`linear` or `cosine`) that goes from `first` to `last`.
+
+    `progress` is 0 at the start of the curve and 1 at its end.
+    """
     left = 1 - progress if curve == "linear" else (1 + math.cos(math.pi * progress)) / 2
     return last + (first - last) * left

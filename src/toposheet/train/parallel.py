@@ -1,4 +1,7 @@
-"""One model on one or many processes: replicated (DDP) or sharded (FSDP2), with one way to save and load either."""
+"""A model on one process or on several: copied to every process (DDP), or divided among the processes (FSDP2).
+
+The same functions save and load the weights in all these cases.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +32,10 @@ _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
 
 def this_process() -> PartialState:
-    """Return which of the processes that `torchrun` started this is; without it, the only one.
+    """Return the state of this process, which knows its rank among the processes that `torchrun` started.
 
-    They then know each other. On CPUs it must be said that these are meant, or they would not.
+    Without `torchrun` there is one process. The first call connects the processes. On machines without an accelerator
+    this needs `cpu=True`.
     """
     return PartialState(cpu=not torch.accelerator.is_available())
 
@@ -40,22 +44,22 @@ def check_processes(recipe: Recipe, processes: int) -> None:
     """Refuse a number of processes that cannot share the micro-batches of an update evenly.
 
     Raises:
-        UserError: the message says how to change batch or micro-batch.
+        UserError: The message says how to change `batch` or `micro_batch`.
     """
     optimisation = recipe.optimisation
     if optimisation.micro_batches % processes:
         raise UserError(
-            f"{processes} processes cannot share an update evenly: its batch of {optimisation.batch} makes "
-            f"{optimisation.micro_batches} micro-batches of {optimisation.micro_batch_size}; set batch and "
+            f"{processes} processes cannot share an update evenly: a batch of {optimisation.batch} blocks has "
+            f"{optimisation.micro_batches} micro-batches of {optimisation.micro_batch_size} blocks; set batch and "
             f"micro_batch so that batch / micro_batch is a multiple of {processes}"
         )
 
 
 def parallelise(task: NextToken, recipe: Recipe, accelerator: Accelerator) -> nn.Module:
-    """Move a model to its device and share it among the processes, as the recipe says; one process needs nothing.
+    """Return the task, moved to the device of this process and distributed over the processes as the recipe says.
 
-    FSDP2 takes the module that is called first for the outermost, so the whole model is called once, before a snapshot
-    calls the one inside.
+    FSDP2 treats the first module that is called as the root module. With FSDP2 this function therefore calls the task
+    once. Otherwise a snapshot, which calls only the model inside the task, could make that model the root module.
     """
     task.to(accelerator.device)
     if accelerator.num_processes == 1 or recipe.optimisation.parallel == "ddp":
@@ -75,7 +79,12 @@ def parallelise(task: NextToken, recipe: Recipe, accelerator: Accelerator) -> nn
 
 @contextmanager
 def synchronised(model: nn.Module, now: bool) -> Generator[None, None, None]:
-    """Exchange gradients among the processes in this backward pass, or leave that to a later one."""
+    """Decide whether the processes exchange their gradients in the backward pass inside this context.
+
+    Args:
+        model: The task as `parallelise` returned it.
+        now: True: exchange the gradients in this backward pass. False: a later backward pass exchanges them.
+    """
     if isinstance(model, FSDPModule):
         model.set_requires_gradient_sync(now)
         yield
@@ -87,7 +96,7 @@ def synchronised(model: nn.Module, now: bool) -> Generator[None, None, None]:
 
 
 def over_processes(values: Tensor, accelerator: Accelerator, reduction: str) -> Tensor:
-    """Return the sum or mean of a tensor over all processes, in every one."""
+    """Return the sum or the mean of a tensor over all processes. Every process gets the result."""
     reduced = accelerator.reduce(values, reduction=reduction)
     assert isinstance(reduced, Tensor)
     return reduced
@@ -95,7 +104,7 @@ def over_processes(values: Tensor, accelerator: Accelerator, reduction: str) -> 
 
 @contextmanager
 def whole_weights(task: nn.Module) -> Generator[None, None, None]:
-    """Let every process have all weights for a while, so that the model inside can be called by itself."""
+    """Give every process all weights inside this context, so that the model inside the task can be called alone."""
     if not isinstance(task, FSDPModule):
         yield
         return
@@ -110,7 +119,10 @@ def whole_weights(task: nn.Module) -> Generator[None, None, None]:
 
 
 def whole_state(task: nn.Module, optimizers: Sequence[Optimizer]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the weights and the state of each optimizer, whole, in the first process."""
+    """Return all weights, and the full state of each optimizer.
+
+    With FSDP2 only the first process gets them.
+    """
     if not isinstance(task, FSDPModule):
         return task.state_dict(), [optimizer.state_dict() for optimizer in optimizers]
     return (
@@ -122,7 +134,7 @@ def whole_state(task: nn.Module, optimizers: Sequence[Optimizer]) -> tuple[dict[
 def load_whole_state(
     task: nn.Module, optimizers: Sequence[Optimizer], model_state: dict[str, Any], states: Sequence[dict[str, Any]]
 ) -> None:
-    """Load what `whole_state` returned, in every process."""
+    """Load the weights and the optimizer states that `whole_state` returned. Every process must call this."""
     pairs = zip(optimizers, states, strict=True)
     if not isinstance(task, FSDPModule):
         task.load_state_dict(model_state)

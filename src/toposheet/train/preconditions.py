@@ -1,4 +1,4 @@
-"""What must hold before anything is trained: folder, text, processes and machine belong to the recipe."""
+"""Checks before a training: folder, text, subject and machine must fit the recipe."""
 
 from __future__ import annotations
 
@@ -16,52 +16,69 @@ from toposheet.topography import OBJECTIVES, spatial_losses
 from toposheet.train.batches import RunText
 from toposheet.train.checkpoints import Checkpoint
 from toposheet.train.result import RESULT, read_result
-from toposheet.train.task import differs_from_its_own
+from toposheet.train.task import relative_loss_difference
 
-_SAME_LOSS = 1e-3  # relative; other kernels round otherwise
+_SAME_LOSS = 1e-3  # relative difference of two losses that rounding in different kernels can cause
 
 
 def refuse_other_run(out: Path, recipe: Recipe) -> None:
-    """Refuse a folder that holds the run of another recipe.
+    """Refuse a model folder that holds the run of another recipe.
 
     Raises:
-        UserError: the message names the fields that differ.
+        UserError: The message names the fields that differ. Train into another folder.
     """
     path = out / RECIPE_FILE
     if path.is_file():
         if changes := read_recipe(path).differences(recipe):
             raise UserError(
-                f"{out} holds another run ({'; '.join(changes)}; there, asked for): "
+                f"{out} holds another run (stored value, requested value: {'; '.join(changes)}): "
                 "train into another folder, or remove this one"
             )
     elif (out / "config.json").is_file():
-        raise UserError(f"{out} holds a model that is no run of a recipe: train into another folder")
+        raise UserError(
+            f"{out} holds a model that was not trained by a recipe (no {RECIPE_FILE}): train into another folder"
+        )
 
 
 def stopping_with(recipe: Recipe, run: Path) -> Recipe:
-    """Return a recipe whose run ends at the update at which a finished one ended: equal compute for a pair.
+    """Return the recipe, changed so that its run ends at the update at which a finished run ended.
+
+    A model and its control then get equal compute.
+
+    Args:
+        recipe: The recipe to change.
+        run: The model folder of the finished run.
 
     Raises:
-        UserError: the other run is not finished, or its updates are others.
+        UserError: The other run is not finished, or it differs in `updates`, `batch` or `context`.
     """
     result = read_result(run)
     if result is None:
-        raise UserError(f"{run} holds no finished run to stop with (no {RESULT}): train that first")
+        raise UserError(
+            f"{run} holds no finished run (no {RESULT}), so its last update is not known: finish this run first"
+        )
     theirs, ours = recipe_of(result["recipe"], run / RESULT).fields(), recipe.fields()
     for field in ("updates", "batch", "context"):
         if theirs[field] != ours[field]:
-            raise UserError(f"{run} has {field} {theirs[field]}, this run {ours[field]}: no pair of equal compute")
+            raise UserError(
+                f"{run} has {field} {theirs[field]}, but the new run has {field} {ours[field]}: for equal compute, "
+                f"give the new run {field} {theirs[field]}"
+            )
     ended, how = result["updates"], recipe.optimisation
     return recipe if ended == how.updates and how.patience is None else recipe.changed(stop_after=ended)
 
 
 def is_finished(out: Path, text_checksum: str) -> bool:
-    """Return whether a folder holds a finished run, with its model; refuse one on other text."""
+    """Return whether a folder holds a finished run and all files of its model.
+
+    Raises:
+        UserError: The folder holds a finished run on another text.
+    """
     result = read_result(out)
     if result is None:
         return False
     if result["text"] != text_checksum:
-        raise UserError(f"{out} holds a run on other text: train into another folder, or remove this one")
+        raise UserError(f"{out} holds a run on another text: train into another folder, or remove this one")
     parts = ("config.json", "model*.safetensors", "topography.json", "topography.safetensors")
     return all(any(out.glob(part)) for part in parts)
 
@@ -70,41 +87,48 @@ def check_subject(subject: Subject, recipe: Recipe, text: RunText) -> None:
     """Refuse a subject that cannot be trained further on a text.
 
     Raises:
-        UserError: its weights are not in float32, it cannot read blocks of that length, the text is made of other
-            tokens than its own, or what its family makes of its logits is not known.
+        UserError: The weights of the subject are not in float32. Or the blocks of the recipe are longer than the model
+            can read. Or the text and the subject have different tokenizers. Or the loss that toposheet computes differs
+            from the loss of the model's logits.
     """
     with subject.running() as model:
         if model.dtype != torch.float32:
-            raise UserError(f"the weights of {subject.name} are {model.dtype}: load it in float32 to train it further")
+            raise UserError(
+                f"the weights of {subject.name} are {model.dtype}: load the model in float32 to train it further"
+            )
         context, vocabulary = subject.context, model.config.get_text_config().vocab_size
         if context is not None and recipe.model.context > context:
             raise UserError(
-                f"{subject.name} reads at most {context} tokens, the recipe has blocks of {recipe.model.context}: "
+                f"{subject.name} reads at most {context} tokens, but the recipe has blocks of {recipe.model.context}: "
                 f"set context to {context} or less"
             )
         tokens = text.tokenizer.get_vocab()
         vocabulary_of_subject = tokens if subject.tokenizer is None else subject.tokenizer.get_vocab()
         if tokens != vocabulary_of_subject or max(tokens.values()) >= vocabulary:
             raise other_tokens(subject)
-        if (difference := differs_from_its_own(model, recipe.model.context)) > _SAME_LOSS:
+        if (difference := relative_loss_difference(model, recipe.model.context)) > _SAME_LOSS:
             family = model.config.model_type
             raise UserError(
-                f"the loss of {subject.name} is {difference:.1%} off that of its own logits: its family, "
-                f"{family}, does something that toposheet does not know; declare it with "
-                f"toposheet.register('architecture', {family!r}, ...), as CONTRIBUTING says under 'How to add'"
+                f"toposheet computes a loss for {subject.name} that differs by {difference:.1%} from the loss of the "
+                f"model's logits, because toposheet does not know the family {family} well enough: declare it with "
+                f"toposheet.register('architecture', {family!r}, ...), see 'How to add an entry' in CONTRIBUTING"
             )
 
 
 def other_tokens(subject: Subject) -> UserError:
-    """Return the error that refuses a text for a subject that reads other tokens."""
+    """Return the error for a text whose tokenizer differs from the tokenizer of the subject."""
     return UserError(
-        f"the text is made of other tokens than those of {subject.name}: prepare it with the tokenizer of the "
-        "model (toposheet data prepare SOURCE --tokenizer FOLDER)"
+        f"the tokenizer of the text is not the tokenizer of {subject.name}: prepare the text with the tokenizer of "
+        "the model (toposheet data prepare SOURCE --tokenizer FOLDER)"
     )
 
 
 def check_objective(subject: Subject, recipe: Recipe) -> None:
-    """Refuse windows that do not fit the sheets before anything is trained."""
+    """Check, before anything is trained, that the objective can be computed on the sheets of a subject.
+
+    Raises:
+        UserError: The windows do not fit on a sheet, or an objective on weights cannot be computed for a tap.
+    """
     topo, objective = subject.topography, recipe.objective
     silence = {tap: torch.zeros(1, 2, width) for tap, width in topo.widths.items()}
     spatial_losses(silence, topo, "all", objective.radius, objective.metric, objective.window)
@@ -114,26 +138,26 @@ def check_objective(subject: Subject, recipe: Recipe) -> None:
 
 
 def check_checkpoint(checkpoint: Checkpoint, manifest: Manifest, here: dict[str, Any], on_other_machine: bool) -> None:
-    """Refuse to go on with a run on other text, or on another machine unless that is accepted.
+    """Refuse to continue a run on another text, or on another machine unless the user accepts this.
 
     Args:
-        checkpoint: Where the run stands.
-        manifest: Of the text to go on with.
-        here: The machine to go on on (`hardware.machine`).
-        on_other_machine: Accept another one.
+        checkpoint: The state of the stopped run.
+        manifest: The manifest of the text with which the run would continue.
+        here: The machine on which the run would continue (`hardware.machine`).
+        on_other_machine: Whether the user accepts another machine.
 
     Raises:
-        UserError: the message says what changed.
+        UserError: The message says what changed.
     """
     if checkpoint.text != manifest.checksum:
         raise UserError(
-            f"the run stands at update {checkpoint.update} on other text: give it the text that it began with, or "
+            f"the run made {checkpoint.update} updates on another text: continue with the text of these updates, or "
             "train into another folder"
         )
     changes = differences(checkpoint.machine, here)
     if changes and not on_other_machine:
         raise UserError(
-            f"the run was computed on another machine up to update {checkpoint.update} ({'; '.join(changes)}; there, "
-            "asked for): going on here rounds otherwise, so its losses would no longer be those of a run that was "
-            "never stopped; go on there, or accept that with on_other_machine (--on-other-machine)"
+            f"the run made {checkpoint.update} updates on another machine (stored value, present value: "
+            f"{'; '.join(changes)}). Other hardware rounds differently, so the losses will not match exactly: continue "
+            "on the first machine, or accept the difference with on_other_machine (--on-other-machine)"
         )

@@ -1,4 +1,4 @@
-"""What a finished run came to: the file that says so."""
+"""The results of a finished run, in the file `training.json`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from toposheet.errors import UserError
 
 RESULT = "training.json"
-_OF_RESULT = (
+_ENTRIES = (
     "recipe", "text", "corpora", "updates", "tokens", "validation_task_loss", "validation_spatial_loss", "bigram_loss",
     "machine",
 )  # fmt: skip
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
-    """Return what a finished run was worth, as `training.json` has it; none where a folder holds no finished run.
+    """Return the content of `training.json`, or None if the folder holds no finished run.
 
     Raises:
-        UserError: the file is damaged; the message names it.
+        UserError: The file is damaged. The message names the file.
     """
     path = folder / RESULT
     if not path.is_file():
@@ -27,7 +27,11 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     try:
         result = json.loads(path.read_bytes())
     except ValueError as error:
-        raise UserError(f"{path} cannot be read ({error}): it is not what a finished run leaves") from None
-    if absent := [name for name in _OF_RESULT if not isinstance(result, dict) or name not in result]:
-        raise UserError(f"{path} lacks {', '.join(absent)}: it is not what a finished run leaves")
+        raise UserError(
+            f"{path} cannot be read ({error}): the file is damaged; train the model again, or restore the file"
+        ) from None
+    if absent := [name for name in _ENTRIES if not isinstance(result, dict) or name not in result]:
+        raise UserError(
+            f"{path} lacks {', '.join(absent)}: the file is damaged; train the model again, or restore the file"
+        )
     return result

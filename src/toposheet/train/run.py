@@ -1,4 +1,4 @@
-"""A run, opened: its text, its subject shared among the processes, and where it stands."""
+"""An opened run: its text, its subject distributed over the processes, and its state."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ CHECKPOINTS = "checkpoints"
 
 @dataclass
 class Run:
-    """A run, and where it stands.
+    """A run and its state.
 
     Args:
-        recipe: What is trained; for a subject that is trained further, with its model and sheets.
+        recipe: The recipe of the run. If a subject is trained further, the recipe describes its model and sheets.
         out: The model folder.
-        text: What it is trained on.
-        subject: What is trained. Its model is on the device.
-        accelerator: The processes.
-        whole: The model with its task.
-        task: The same as the processes share it.
-        weights: What changes the weights.
-        machine: What it is computed on.
-        done: How many updates are done.
-        validations: The validation task losses so far.
-        good: The last good state, in words.
+        text: The text of the run.
+        subject: The subject that is trained. Its model is on the device of this process.
+        accelerator: The accelerator of this process.
+        whole: The model with its task, before it is distributed.
+        task: The model with its task, distributed over the processes (`parallel.parallelise`).
+        weights: The optimizers.
+        machine: The description of the hardware (`hardware.machine`).
+        done: The number of finished updates.
+        validations: The task losses of all validations so far, in nats per token.
+        good: Folder and update of the last checkpoint, as text for error messages.
     """
 
     recipe: Recipe
@@ -64,7 +64,7 @@ class Run:
     good: str
 
     def save(self) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint of the present state. Every process must call this; the main process writes."""
         model_state, states = whole_state(self.whole, self.weights)
         if self.accelerator.is_main_process:
             text = self.text.manifest.checksum
@@ -73,11 +73,11 @@ class Run:
         self.good = f"{self.out / CHECKPOINTS}, after update {self.done}"
 
     def finish(self, validation: Validation, seconds: float) -> None:
-        """Write the trained subject and what it is worth, and remove the checkpoints.
+        """Write the trained subject, its card and its final losses, and remove the checkpoints.
 
         Args:
-            validation: Losses at the end.
-            seconds: How long it took since the start, or since it was taken up again.
+            validation: The losses at the end of the run.
+            seconds: Seconds since the start of the run, or since the run last continued from a checkpoint.
         """
         model_state, _ = whole_state(self.whole, ())
         if self.accelerator.is_main_process:
@@ -97,9 +97,10 @@ def open_run(
     on_other_machine: bool = False,
     subject: Subject | None = None,
 ) -> Run | None:
-    """Return a run at its start or at its last checkpoint, None where it is finished.
+    """Return a run at its start or at its last checkpoint, or None if the run is finished.
 
-    See `loop.train`, which has checked what can be known without text, and whose recipe describes the subject.
+    `loop.train` explains the arguments. It must have made the checks that need no text. If a subject is trained
+    further, `recipe` must describe this subject (`model.recipe_for`).
     """
     this_process()
     accelerator = Accelerator(
@@ -108,7 +109,7 @@ def open_run(
         kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
     )
     if not accelerator.is_main_process:
-        logging.getLogger("toposheet").setLevel(logging.ERROR)  # the first process says it
+        logging.getLogger("toposheet").setLevel(logging.ERROR)  # only the main process prints warnings
     manifest = read_manifest(data) if accelerator.is_local_main_process else Manifest.load(data)
     if is_finished(out, manifest.checksum):
         return None
@@ -121,7 +122,7 @@ def open_run(
     check_objective(subject, recipe)
     here = machine(accelerator.device, accelerator.num_processes)
     checkpoint_folder = newest_checkpoint(out / CHECKPOINTS) if accelerator.is_main_process else None
-    (path,) = broadcast_object_list([checkpoint_folder])  # all processes go on from the same
+    (path,) = broadcast_object_list([checkpoint_folder])  # all processes continue from the same checkpoint
     checkpoint = None if path is None else read_checkpoint(path)
     if checkpoint is not None:
         check_checkpoint(checkpoint, manifest, here, on_other_machine)

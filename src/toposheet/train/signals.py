@@ -1,4 +1,4 @@
-"""Being asked to stop: Ctrl-C and SIGTERM wait for the end of an update, so that none is cut in half."""
+"""Signals that stop a run: after Ctrl-C or SIGTERM the run finishes its present update and then stops."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import torch
 from accelerate import Accelerator
 
 
-class Asked:
-    """Which signal has asked this process to stop: 0 so far."""
+class StopRequest:
+    """A request to stop this process: `signal` is the number of the received signal, or 0 if none was received."""
 
     signal: int = 0
 
-    def by_any(self, accelerator: Accelerator) -> int:
-        """Return the signal that asked any process to stop, or 0: all must stop after the same update."""
+    def from_any_process(self, accelerator: Accelerator) -> int:
+        """Return the signal that any of the processes received, or 0 if no process received one.
+
+        All processes get the same answer, so that all stop after the same update.
+        """
         if accelerator.num_processes == 1:
             return self.signal
         heard = accelerator.gather(torch.tensor([self.signal], device=accelerator.device))
@@ -26,21 +29,24 @@ class Asked:
 
 
 @contextmanager
-def stop_when_asked() -> Generator[Asked, None, None]:
-    """Note the first Ctrl-C or SIGTERM instead of dying of it; a second Ctrl-C interrupts at once."""
-    asked = Asked()
+def stop_when_asked() -> Generator[StopRequest, None, None]:
+    """Store the first Ctrl-C or SIGTERM inside this context, instead of ending the program. A second Ctrl-C ends it.
+
+    Only the main thread of a program can receive signals. In another thread this context changes nothing.
+    """
+    request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield request
         return
 
     def on_signal(number: int, _frame: object) -> None:
-        if asked.signal == signal.SIGINT == number:
+        if request.signal == signal.SIGINT == number:
             raise KeyboardInterrupt
-        asked.signal = number
+        request.signal = number
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield asked
+        yield request
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""The maps of a model while it learns: Moran's I of the language contrast with its nulls, and one picture."""
+"""Snapshots: maps of the language contrast during training, with Moran's I, its nulls and a figure."""
 
 from __future__ import annotations
 
@@ -25,22 +25,26 @@ from toposheet.train.batches import RunText
 SNAPSHOTS = Table(
     "snapshots.csv",
     {"update": "count", **{name: kind for name, kind in SUMMARY.columns.items() if name != "negative_control"}},
-    "the map of the language contrast in one tap, after so many updates",
+    "the statistics of the map of the language contrast in one tap, after a number of updates",
 )
 PICTURES = "snapshots"
 _CONDITIONS = ("sentence", "nonword")
 PER_CONDITION, _AT_LEAST = 50, 20
-_SAMPLE_TOKENS = 1_000_000  # of the text, to know its words and sentences
+_SAMPLE_TOKENS = 1_000_000  # read from each split, to get its words and sentences
 
 
 def snapshot_stimuli(text: RunText, recipe: Recipe) -> pd.DataFrame | None:
-    """Return sentences of the held-out text and non-word lists made of them: the same for every run of a seed and text.
+    """Return the stimuli of the snapshots: sentences from the held-out text, and a list of non-words for each sentence.
 
-    Pairs of which one is longer than the context are left out. None, with a warning, where too few are left.
+    Runs with equal seed and equal text get equal stimuli. A pair is left out if its sentence or its list of non-words
+    is longer than the context. If fewer than 20 pairs remain, the function gives a warning and returns None.
 
     Args:
-        text: Of the run.
-        recipe: The run.
+        text: The text of the run.
+        recipe: The recipe of the run.
+
+    Returns:
+        A table with the columns `text` and `condition` (`sentence` or `nonword`), at most 50 texts per condition.
     """
     tokenizer = text.tokenizer
     held_out, train = (text.blocks.documents(split, _SAMPLE_TOKENS, tokenizer) for split in ("validation", "train"))
@@ -54,7 +58,8 @@ def snapshot_stimuli(text: RunText, recipe: Recipe) -> pd.DataFrame | None:
     fitting = [pair for pair in pairs if all(len(ids) <= context for ids in tokenizer(list(pair)).input_ids)]
     if len(fitting) < _AT_LEAST:
         logging.getLogger(__name__).warning(
-            "no snapshots of the maps: %d sentences and their non-words fit a context of %d tokens, %d are needed",
+            "no snapshots of the maps: %d pairs of a sentence and a list of non-words fit into a context of %d tokens, "
+            "but at least %d pairs are needed",
             len(fitting), context, _AT_LEAST,
         )  # fmt: skip
         return None
@@ -63,15 +68,15 @@ def snapshot_stimuli(text: RunText, recipe: Recipe) -> pd.DataFrame | None:
 
 
 class Snapshots:
-    """The table `snapshots.csv` of a run and a picture for each of its rows' updates.
+    """The writer of the table `snapshots.csv` and of one figure for each snapshot of a run.
 
     Args:
-        out: The model folder. What is there of updates that are not done is dropped.
-        updates_done: How many updates the run goes on from.
-        subject: What is trained.
-        stimuli: From `snapshot_stimuli`; without them no snapshot is taken.
-        recipe: The run: when snapshots are due, and the seed of the nulls.
-        write: Whether this process is the one that writes.
+        out: The model folder. If it already holds the table, rows that come after `updates_done` updates are removed.
+        updates_done: The number of updates that were finished and saved before.
+        subject: The subject that is trained.
+        stimuli: The table that `snapshot_stimuli` returned. None: no snapshots are taken.
+        recipe: The recipe of the run. It decides when snapshots are due, and the seed of the nulls.
+        write: Whether this process writes. Only one process may write.
     """
 
     def __init__(
@@ -81,13 +86,20 @@ class Snapshots:
         self._recipe, self._write = recipe, write
         earlier = read_snapshots(out)
         self._rows = earlier[earlier["update"] <= updates_done]
-        self._last = max(self._rows["update"].tolist(), default=None)  # the same in every process
+        self._last = max(
+            self._rows["update"].tolist(), default=None
+        )  # equal in every process, so that all take the same snapshots
 
     def are_due(self, update: int, at_the_end: bool = False) -> bool:
-        """Return whether the maps are to be taken after an update, in every process or in none.
+        """Return whether a snapshot is due after an update. All processes get the same answer.
 
-        They are after 0, 1, 2, 4, 8, ... and after every `snapshot_every` updates, since topography appears within the
-        first hundreds, and at the end of the run; unless they were taken, or there is nothing to map.
+        Snapshots are due after 0, 1, 2, 4, 8, ... updates, after every `snapshot_every` updates, and at the end of the
+        run. The first ones are close together because topography appears within the first hundreds of updates. No
+        snapshot is due twice after the same update, and none is due without stimuli.
+
+        Args:
+            update: The number of finished updates.
+            at_the_end: Whether the run ends after this update.
         """
         every = self._recipe.bookkeeping.snapshot_every
         if self._stimuli is None or every is None or update == self._last:
@@ -95,7 +107,11 @@ class Snapshots:
         return at_the_end or update % every == 0 or (update < every and update.bit_count() == 1)
 
     def take(self, update: int) -> None:
-        """Map the language contrast as the model has it after an update, and add it to table and pictures."""
+        """Compute the maps of the language contrast in the present model, and add them to the table and the figures.
+
+        Args:
+            update: The number of finished updates.
+        """
         assert self._stimuli is not None, "without stimuli there is nothing to map"
         responses = respond(self._subject, self._stimuli)
         self._last = update
@@ -119,10 +135,12 @@ class Snapshots:
 
 
 def read_snapshots(out: Path) -> pd.DataFrame:
-    """Return the snapshots of a run: the columns of `map_statistics` after `update`; no rows where none was taken.
+    """Return the snapshots of a run, with one row for each update and tap. Without snapshots the table has no rows.
+
+    The columns are `update` and the columns of `map_statistics` except `negative_control`.
 
     Raises:
-        UserError: the table is damaged; the message names the file.
+        UserError: The table is damaged. The message names the file.
     """
     path = out / SNAPSHOTS.file
     if not path.is_file():
@@ -130,4 +148,4 @@ def read_snapshots(out: Path) -> pd.DataFrame:
     try:
         return SNAPSHOTS.read(out)
     except UserError as error:
-        raise UserError(f"{path} is no table of snapshots: {error}") from None
+        raise UserError(f"{path} is not a table of snapshots: {error}") from None

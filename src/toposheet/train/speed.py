@@ -1,4 +1,4 @@
-"""How fast a run is, and which share of the device's arithmetic that takes."""
+"""The speed of a run in tokens per second, and the fraction of the device's arithmetic that the model uses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from toposheet.recipes import Recipe
 from toposheet.subject import Subject
 from toposheet.train.hardware import memory_gb
 
-# Dense bfloat16 operations a second, from the makers' data sheets (in which sparse figures are twice as high).
+# Dense bfloat16 operations per second, from the makers' data sheets. The values for sparse matrices are twice as high.
 _PEAKS = {
     "B200": 2.25e15,
     "H200": 989e12,
@@ -25,7 +25,7 @@ _PEAKS = {
 
 
 def peak_flops(device: torch.device) -> float | None:
-    """Return how many bfloat16 operations a second a device is made for, none where that is not known."""
+    """Return the peak number of bfloat16 operations per second of a device, or None if it is not known."""
     if device.type != "cuda":
         return None
     name = torch.cuda.get_device_name(device)
@@ -33,7 +33,7 @@ def peak_flops(device: torch.device) -> float | None:
 
 
 class Speed:
-    """How fast updates go: tokens a second, the share of the device's arithmetic that this takes, memory."""
+    """Measures each update: tokens per second, model FLOPs utilisation and memory."""
 
     def __init__(self, subject: Subject, recipe: Recipe, accelerator: Accelerator) -> None:
         self._tokens = recipe.optimisation.batch * recipe.model.context
@@ -46,11 +46,20 @@ class Speed:
         self._updates = 0
 
     def start(self) -> None:
-        """Note that an update begins."""
+        """Start the clock for an update."""
         self._tick = time.perf_counter()
 
     def stop(self) -> dict[str, float | None]:
-        """Return the speed of the update that ends now. Its values were read, so its work is done."""
+        """Stop the clock for an update, and return its speed.
+
+        Before this call, the caller must have read the losses of the update. Otherwise a GPU may not have finished its
+        work.
+
+        Returns:
+            `tokens_per_second`: the tokens of all processes per second. `model_flops_utilisation`: the arithmetic
+            operations of the model divided by the peak of the devices, from 0 to 1; None if the peak is not known.
+            `memory_gb`: the memory of this process, in GB.
+        """
         self._updates += 1
         tokens_per_second = self._tokens / (time.perf_counter() - self._tick)
         flops_per_process = tokens_per_second * self._flops / self._processes
@@ -62,10 +71,10 @@ class Speed:
 
     @property
     def seconds_since_start(self) -> float:
-        """How long the run goes, validations and snapshots included."""
+        """Seconds since the run started or continued, with validations and snapshots."""
         return time.perf_counter() - self._started
 
     @property
     def mean_tokens_per_second(self) -> float:
-        """Over all that long."""
+        """Tokens per second since the run started or continued, with validations and snapshots."""
         return self._tokens * self._updates / self.seconds_since_start

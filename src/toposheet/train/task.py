@@ -1,4 +1,4 @@
-"""The task: to predict the next token of blocks of text."""
+"""The task: predict the next token in blocks of text."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from transformers import PreTrainedModel
 from toposheet.architectures import architecture_of
 from toposheet.architectures.attention import attention, block_attention
 
-_LOGITS = 2**27  # half a gigabyte in float32: more are not held at once; fewer are quicker at once
-_LOOKED_AT = 32  # tokens that tell whether a loss is the model's own
+_LOGITS = 2**27  # the most logits in memory at once: half a gigabyte in float32
+_COMPARED_TOKENS = 32
 
 
 class NextToken(nn.Module):
-    """A language model with its task: next-token cross-entropy of whole blocks of text.
+    """A language model with its task: the next-token cross-entropy of blocks of text.
 
-    Where they are many, the logits of all tokens are never held in float32: output layer and loss go through them in
-    chunks. What else the family of the model makes of its logits (a soft cap, a scale) is part of the loss.
+    Logits take much memory. If there are many, the output layer and the loss are computed in chunks of tokens, so that
+    the logits of all tokens are never in memory at once. The family of the model may change the logits, with a soft
+    cap or a scale. The loss includes this change.
 
     Args:
         model: The language model.
-        precision: `"fp32"`, or `"bf16"` for autocast, with weights in float32.
+        precision: `"fp32"`: compute in float32. `"bf16"`: compute in bfloat16 by autocast; the weights stay in float32.
     """
 
     def __init__(self, model: PreTrainedModel, precision: str) -> None:
@@ -39,7 +40,11 @@ class NextToken(nn.Module):
         self._changed = family.logits(model.config)
 
     def forward(self, blocks: Int[Tensor, "batch time_and_next"]) -> Float[Tensor, ""]:
-        """Return the mean cross-entropy (nats a token) of predicting each token of the blocks from those before."""
+        """Return the mean cross-entropy (nats per token) of predicting each token of a block from the tokens before it.
+
+        Args:
+            blocks: Token ids. Each row is one block of context + 1 tokens.
+        """
         device = blocks.device.type
         with torch.autocast(device, torch.bfloat16, enabled=self.bf16):
             hidden = self.model.base_model(input_ids=blocks[:, :-1], use_cache=False).last_hidden_state
@@ -60,7 +65,17 @@ def _cross_entropies(
     target: Int[Tensor, " tokens"],
     changed: Callable[[Tensor], Tensor] | None,
 ) -> Float[Tensor, " tokens"]:
-    """Return -log p(target) of each token; each for itself, as a mean in bfloat16 would be rounded to three digits."""
+    """Return -log p(target) of each token, in nats.
+
+    The mean is not taken here, because a mean in bfloat16 would be rounded to three digits.
+
+    Args:
+        hidden: The final hidden state of each token, which is the input of the output layer.
+        weight: The weights of the output layer.
+        bias: The biases of the output layer. None: it has no biases.
+        target: The id of the token that follows.
+        changed: The change that the family makes to the logits. None: no change.
+    """
 
     def losses(hidden: Tensor, target: Tensor) -> Tensor:
         logits = functional.linear(hidden, weight, bias).float()
@@ -68,7 +83,7 @@ def _cross_entropies(
 
     if len(hidden) * len(weight) <= _LOGITS:
         return losses(hidden, target)
-    if changed is None and hasattr(functional, "linear_cross_entropy"):  # torch has it from 2.13 on
+    if changed is None and hasattr(functional, "linear_cross_entropy"):  # torch has this function since version 2.13
         options = nn.LinearCrossEntropyOptions()
         return functional.linear_cross_entropy(
             hidden, weight, target, linear_bias=bias, reduction="none", options=options
@@ -79,17 +94,21 @@ def _cross_entropies(
 
 
 @torch.no_grad()
-def differs_from_its_own(model: PreTrainedModel, context: int) -> float:
-    """Return how far the loss of `NextToken` is from that of the logits that a model puts out, relative to it.
+def relative_loss_difference(model: PreTrainedModel, context: int) -> float:
+    """Return the relative difference between the loss of `NextToken` and the loss computed from the model's logits.
 
-    A family that puts into its logits what is not known here, or attends otherwise, shows here.
+    A difference shows that the family changes its logits, or computes its attention, in a way that toposheet does not
+    know. The two losses are computed on one block of random tokens.
 
     Args:
-        model: The language model; it is left in the mode it was in.
-        context: Tokens of a block of text; no more than 32 are looked at.
+        model: The language model. Its mode (training or evaluation) is the same afterwards.
+        context: The number of tokens in a block of text. At most 32 tokens are compared.
+
+    Returns:
+        |loss of NextToken / loss of the logits - 1|. 0: the losses are equal.
     """
     device, training = next(model.parameters()).device, model.training
-    n_tokens = min(context, _LOOKED_AT)
+    n_tokens = min(context, _COMPARED_TOKENS)
     blocks = torch.randint(model.config.get_text_config().vocab_size, (1, n_tokens + 1),
                            generator=torch.Generator().manual_seed(0)).to(device)  # fmt: skip
     model.eval()

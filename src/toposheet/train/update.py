@@ -1,4 +1,4 @@
-"""One update of the weights: micro-batches forward and backward, clipping, a step of the optimizers."""
+"""One update of the weights: forward and backward passes of the micro-batches, clipping, a step of the optimizers."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from toposheet.train.parallel import over_processes, synchronised
 
 @dataclass(frozen=True)
 class Measured:
-    """What an update was like, over all processes.
+    """The losses and the gradient norm of an update, over all processes.
 
     Args:
-        task_loss: Mean cross-entropy, nats a token.
-        gradient_norm: Before clipping.
-        spatial_losses: The spatial loss of each sheet, mean over micro-batches; empty in a control.
-        alpha: What their sum was multiplied by.
+        task_loss: Mean cross-entropy, in nats per token.
+        gradient_norm: Norm of the gradient over all parameters, before clipping.
+        spatial_losses: The spatial loss of each sheet, as the mean over micro-batches. A control has an empty dict.
+        alpha: The number that multiplied the sum of the spatial losses.
     """
 
     task_loss: float
@@ -45,13 +45,13 @@ class Updater:
     """Makes the updates of a run.
 
     Args:
-        model: The model inside `task`, whose weights change.
-        task: The model with its loss, as the processes share it (`parallel.parallelise`).
-        optimizers: What changes the weights.
+        model: The model inside `task`.
+        task: The model with its loss, distributed over the processes (`parallel.parallelise`).
+        optimizers: The optimizers of the run.
         topo: The topography of the model.
-        activations: What its taps put out, refilled at every forward pass.
-        recipe: The run.
-        accelerator: The processes.
+        activations: The activations of the taps. Every forward pass fills this dict again.
+        recipe: The recipe of the run.
+        accelerator: The accelerator of this process.
     """
 
     def __init__(
@@ -71,15 +71,15 @@ class Updater:
         self._on_weights = OBJECTIVES[recipe.objective.name].on_weights
 
     def __call__(self, update: int, batch: Int[Tensor, "micro_batches batch time_and_next"]) -> Measured:
-        """Change the weights by one update.
+        """Change the weights by one update, and return its losses.
 
         Args:
-            update: Its number: 0, 1, ...
-            batch: The micro-batches of this process: of all of them, number rank, rank + processes, ...
+            update: The number of the update, counted from 0.
+            batch: The token ids of the micro-batches of this process (`batches.prefetched`).
 
         Raises:
-            RunError: a value is nan or inf; it has not reached the weights. The message names the first tap
-                or parameter that has one.
+            RunError: A loss or a gradient is nan or inf. The weights are not changed. The message names the first tap,
+                sheet or parameter with such a value.
         """
         set_learning_rates(self._optimizers, update, self._recipe)
         alpha = strength(update, self._recipe)
@@ -98,7 +98,9 @@ class Updater:
         norm = _whole(get_total_norm(list(gradients.values())))
         means = over_processes(sums / len(batch), self._accelerator, "mean")
         measured = torch.cat([norm[None], means])
-        gradient_norm, task_loss, *spatial = measured.tolist()  # the one wait for the device in an update
+        gradient_norm, task_loss, *spatial = (
+            measured.tolist()
+        )  # the only time in an update that the CPU waits for the GPU
         if not measured.isfinite().all():
             raise RunError(self._not_finite(measured, batch, gradients))
         clip_grads_with_norm_(self._model.parameters(), self._recipe.optimisation.clip, norm)
@@ -108,13 +110,22 @@ class Updater:
         return Measured(task_loss, gradient_norm, dict(zip(self._names, spatial, strict=True)), alpha)
 
     def _seed(self, update: int, index: int) -> int:
-        """Return the seed of a micro-batch, the same however many processes share the update."""
+        """Return the seed of a micro-batch. It does not depend on the number of processes.
+
+        Args:
+            update: The number of the update, counted from 0.
+            index: The number of the micro-batch in this process, counted from 0.
+        """
         batch_index = index * self._accelerator.num_processes + self._accelerator.process_index
         sequence = np.random.SeedSequence((self._recipe.seed, update, batch_index))
         return int(sequence.generate_state(1, np.uint64)[0] >> 1)
 
     def _spatial_losses(self, seed: int) -> Float[Tensor, " sheets"]:
-        """Return the spatial loss of each sheet by the recipe's objective, in windows drawn for this micro-batch."""
+        """Return the spatial loss of each sheet, computed with the objective of the recipe.
+
+        Args:
+            seed: The seed of the windows that are drawn for this micro-batch.
+        """
         objective = self._recipe.objective
         try:
             losses = spatial_losses(
@@ -133,33 +144,44 @@ class Updater:
         return torch.stack(list(losses.values()))
 
     def _not_finite(self, measured: Tensor, batch: Tensor, gradients: dict[str, Tensor]) -> str:
-        """Return what is not finite and where it is first seen; the weights are still those that gave it."""
+        """Return a message that says which value is nan or inf, and where the first such value is.
+
+        The weights must not have changed since `measured` was computed.
+        """
         _, task_loss, *spatial = measured.isfinite().tolist()
         if not task_loss:
-            return f"the task loss is not finite, first in {self._first_tap(batch)}"
+            return f"the task loss is nan or inf, first in {self._first_tap(batch)}"
         if not all(spatial):
-            return f"the spatial loss is not finite, first in {self._names[spatial.index(False)]}"
-        backwards = reversed(gradients.items())  # as gradients came about
-        first = next((name for name, gradient in backwards if not _whole(gradient.isfinite().all())), "their sum")
-        return f"the gradient is not finite, first in {first}"
+            return f"the spatial loss is nan or inf, first on the sheet {self._names[spatial.index(False)]}"
+        backwards = reversed(gradients.items())  # the order in which the backward pass computes them
+        first = next(
+            (name for name, gradient in backwards if not _whole(gradient.isfinite().all())),
+            "the norm over all parameters",
+        )
+        return f"the gradient is nan or inf, first in {first}"
 
     @torch.no_grad()
     def _first_tap(self, batch: Tensor) -> str:
+        """Return the first tap with nan or inf in its activations; without such a tap, return other possible places."""
         for blocks in batch:
             self._task(blocks)
             for tap in self._topo.taps:
                 if not self._activations[tap].isfinite().all():
                     return tap
-        return "the output layer, or in another process"
+        return "the output layer or in another process"
 
 
 @contextmanager
 def _seeded(seed: int, device: torch.device) -> Generator[None, None, None]:
-    """Let the model draw (dropout) from a seed of its own, so that a run that is taken up again draws the same."""
+    """Seed torch's random numbers (dropout) inside this context.
+
+    A run that continues from a checkpoint then draws the same numbers as a run that never stopped.
+    """
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
 
 
 def _whole(tensor: Tensor) -> Tensor:
+    """Return a tensor with all values, if it was divided among the processes."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor

@@ -27,5 +27,6 @@ RECIPE = Recipe(
 )
 """TopoLM as published (arXiv:2410.11516): 128.9 M parameters, 983,040 tokens an update.
 
-How often to validate is not published; that the run stops after three increases in a row is.
+The run ends when the task loss increased in three validations in a row, as published. The paper does not say how many
+updates lie between two validations; this recipe takes 500.
 """

@@ -3,4 +3,4 @@
 from toposheet.recipes.known.paper import RECIPE as PAPER
 
 RECIPE = PAPER.control()
-"""The published control: `paper` with strength 0, all else equal."""
+"""The published control: `paper` with alpha 0. All other fields except the name are equal."""

@@ -25,4 +25,4 @@ RECIPE = Recipe(
         snapshot_every=500,
     ),
 )
-"""The run of the shipped models `small` and `small-control`: the kind of `fast`, 5.0 M parameters."""
+"""The run of the shipped models `small` and `small-control`: 5.0 M parameters, built and trained like `fast`."""

@@ -1,4 +1,4 @@
-"""A run of seconds."""
+"""A run of some seconds."""
 
 from toposheet.recipes.parts import Bookkeeping, Model, Objective, Optimisation
 from toposheet.recipes.recipe import Recipe
@@ -10,4 +10,4 @@ RECIPE = Recipe(
     optimisation=Optimisation(updates=20, batch=4, warmup_updates=5),
     bookkeeping=Bookkeeping(validation_blocks=8, validate_every=10, checkpoint_every=10, snapshot_every=10),
 )
-"""A run of seconds that goes the whole path and shows nothing: for tests and for trying things."""
+"""A run of some seconds, for tests and first tries. Its model is too small and too short trained to show topography."""
