@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow check format bench docs clean
+.PHONY: demo test test-slow test-wheel check format bench docs clean
 
 demo: .venv/demo.stamp
 	$(BIN)/toposheet demo
@@ -12,6 +12,9 @@ test: .venv/dev.stamp
 
 test-slow: .venv/dev.stamp
 	$(BIN)/python -m pytest -q -m slow -s
+
+test-wheel:
+	$(PYTHON) tools/test_wheel.py
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .

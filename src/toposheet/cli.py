@@ -26,10 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 the user's mistake (one line on stderr), 1 anything else."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        load_plugins()
-        command = _parse(arguments)
         _quiet()
-        command()
+        load_plugins()
+        _parse(arguments)()
     except KeyboardInterrupt:
         name = arguments[0] if arguments else ""
         goes_on = "; the same command goes on from here" if name in COMMANDS and COMMANDS[name].goes_on else ""
@@ -120,9 +119,10 @@ def _quiet() -> None:
     """Keep other libraries' bars and advice off the terminal; their errors still show."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    from transformers.utils import logging
+    if "transformers" in sys.modules:  # it reads the environment when it is imported, which takes a second
+        from transformers.utils import logging
 
-    logging.disable_progress_bar()
+        logging.disable_progress_bar()
 
 
 if __name__ == "__main__":

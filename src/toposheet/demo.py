@@ -66,7 +66,6 @@ def run(
     models = [StudiedModel(name, path, is_control=name == "control") for name, path in folders.items()]
     text, stimuli_file = out / "text", out / STIMULI_FILE
     settings = Settings(permutations=permutations, seed=recipe.seed)
-    out.mkdir(parents=True, exist_ok=True)
 
     refuse_other_run(folders["topographic"], recipe)
     if (

@@ -10,6 +10,10 @@ from typing import Any
 from toposheet.errors import NotFound
 
 
+class MissingPackage(NotFound):
+    """An optional package is not installed; the message says how to install it."""
+
+
 def import_package(module: str, purpose: str, install: str) -> Any:
     """Import an optional package, or a module of one.
 
@@ -19,7 +23,7 @@ def import_package(module: str, purpose: str, install: str) -> Any:
         install: What pip installs it with: "toposheet[brain]".
 
     Raises:
-        NotFound: it is not installed; the message says how to install it.
+        MissingPackage: it is not installed; the message says how to install it.
     """
     check_package(module.partition(".")[0], purpose, install)
     return importlib.import_module(module)
@@ -35,7 +39,7 @@ def package_folder(module: str, purpose: str, install: str, package: str | None 
         package: What the package index calls it, where that is another name.
 
     Raises:
-        NotFound: it is not installed; the message says how to install it.
+        MissingPackage: it is not installed; the message says how to install it.
     """
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
@@ -52,11 +56,11 @@ def check_package(package: str, purpose: str, install: str) -> None:
         install: What pip installs it with.
 
     Raises:
-        NotFound: it is not installed; the message says how to install it.
+        MissingPackage: it is not installed; the message says how to install it.
     """
     if importlib.util.find_spec(package) is None:
         raise _missing(package, purpose, install)
 
 
-def _missing(package: str, purpose: str, install: str) -> NotFound:
-    return NotFound(f"{purpose} the package {package}: pip install '{install}'")
+def _missing(package: str, purpose: str, install: str) -> MissingPackage:
+    return MissingPackage(f"{purpose} the package {package}: pip install '{install}'")

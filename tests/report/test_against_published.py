@@ -141,6 +141,16 @@ def test_losses_of_the_training_stand_beside_the_published(written, tmp_path):
     assert spatial["verdict"].startswith("the sum over 1 taps is 0.020")
 
 
+def test_stimuli_that_were_left_out_are_named_with_what_brings_them(written, statistics):
+    note = "left out are the stimuli swjn: they need packages (pip install 'toposheet[demo]')"
+    facts = SETTINGS | {"battery": "synthetic", "stimuli_left_out": note, "measured": None}
+    nothing = statistics[statistics["model"] == "none"]
+    verdicts = written(nothing, facts, other=None).set_index("quantity")["verdict"]
+    for quantity, verdict in verdicts.items():
+        if "Moran" in quantity or "significant" in quantity or "profile" in quantity:
+            assert verdict == f"not measured: {note}", quantity
+
+
 def test_what_was_not_measured_is_said_and_nothing_is_left_out(written):
     table = written(topographic=None, control=None)
     assert (table["verdict"] != "").all()

@@ -74,15 +74,32 @@ def test_another_setting_decides_other_numbers(battery):
         assert what_decides(battery, other) != usual
 
 
-def test_progress_goes_from_nothing_to_everything_and_says_what_is_done(results, told):
-    done, totals = [step[1] for step in told], {step[2] for step in told}
-    assert totals == {4}  # two models, two studies
+def test_progress_goes_from_nothing_to_everything_and_says_what_is_done(told, results):
+    done = [step[1] for step in told]
     assert done[0] == 0
-    assert done[-1] == 4
     assert done == sorted(done)
+    assert told[-1][1] == told[-1][2]
+    assert all(spent <= total for _, spent, total in told)
     whats = list(dict.fromkeys(step[0] for step in told))
-    assert whats[:2] == ["007: localizer", "007: localizer, reading texts"]
-    assert whats[-1] == "<b>: profile, reading texts"
+    study = "model 1 of 2, 007: stimuli 1 of 2, localizer"
+    assert whats[:3] == ["model 1 of 2, 007: opening it", study, f"{study}, reading texts 0 of 20"]
+    contrast = f"{study}: contrast 1 of 1, S:N"
+    for step in (
+        f"{study}: responses, smoothness and wiring, tap 3 of 4",
+        f"{contrast}: contrasts, raw, place-null, draw 3 of 3",
+        f"{contrast}, random-labels: contrasts, readout of 2 mm, label-null, draw 3 of 3",
+        f"{contrast}, length: clusters, label-null, draw 3 of 3",
+        "model 2 of 2, <b>: network, clustering of the network, tap 3 of 4",
+    ):
+        assert step in whats, step
+
+
+def test_a_single_model_is_not_counted(subjects, battery):
+    told = []
+    one = Battery("mine", battery.studies[:1], None, None)
+    compute([StudiedModel("one", subjects["007"])], one, settings=FAST, progress=lambda *step: told.append(step))
+    assert told[0][0] == "one: opening it"
+    assert told[-1][1] == told[-1][2]
 
 
 def test_results_are_read_from_a_folder_as_they_were_written(results, tmp_path):

@@ -20,7 +20,7 @@ PARTIAL = """
 """  # noqa: E501
 
 
-def study_tables(measured, settings):
+def study_tables(measured, settings, progress):
     return {LONGEST: pd.DataFrame({"letters": [measured.study.stimuli["text"].str.len().max()]})}
 
 

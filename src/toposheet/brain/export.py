@@ -18,7 +18,7 @@ from toposheet.cortex import Comparison
 from toposheet.errors import UserError
 from toposheet.files import folder_aside
 from toposheet.packages import import_package
-from toposheet.progress import SILENT, Progress
+from toposheet.progress import Progress
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.subject import Subject, respond
 from toposheet.topography import Topography
@@ -90,7 +90,7 @@ def export_maps(
     out: Path,
     *,
     cache: Path | None = None,
-    progress: Progress = SILENT,
+    progress: Progress | None = None,
 ) -> list[Path]:
     """Write the sheets of a subject as flat surfaces with its t-maps, and return the files.
 
@@ -101,7 +101,9 @@ def export_maps(
         out: Folder of the files.
         cache: Folder in which responses are stored. None: responses are not stored.
         progress: A function that is called with the number of texts that have been read.
+        progress: Told how many texts are read. None: nobody is told.
     """
+    import_package("nibabel", *FOR_BRAINS)
     for contrast in contrasts:
         contrast.check(stimuli)
     responses = respond(subject, stimuli, cache=cache, progress=progress)

@@ -39,7 +39,7 @@ class SurfaceMoran:
 
 
 def surface_morans_i(
-    map: SurfaceMap, permutations: int = 0, seed: int = 0, progress: Progress = SILENT
+    map: SurfaceMap, permutations: int = 0, seed: int = 0, progress: Progress | None = None
 ) -> SurfaceMoran:
     """Return the spatial autocorrelation of a map on the cortex (Moran 1950, doi:10.2307/2332142).
 
@@ -55,6 +55,7 @@ def surface_morans_i(
         permutations: Number of draws of the null; 0: no null.
         seed: Seed of the draws.
         progress: A function that is called with the number of finished draws.
+        progress: Told how many draws are done. None: nobody is told.
 
     Raises:
         UserError: No known mesh has the number of vertices of the map, no vertex has data, or `permutations` is 1 or
@@ -74,11 +75,13 @@ def surface_morans_i(
     morans_i = float(morans_i_on_graph(values, neighbors))
     if not permutations:
         return SurfaceMoran(morans_i, len(values))
+    tell = progress or SILENT
+    tell("place-null, draw", 0, permutations)
     rng, draws = np.random.default_rng(seed), np.empty(permutations)
     for start in range(0, permutations, _DRAWS_AT_ONCE):
         n = min(_DRAWS_AT_ONCE, permutations - start)
         shuffled = rng.permuted(np.tile(values, (n, 1)), axis=1)
         draws[start : start + n] = morans_i_on_graph(shuffled, neighbors)
-        progress("place-null", start + n, permutations)
+        tell("place-null, draw", start + n, permutations)
     null = against_null(morans_i, draws)
     return SurfaceMoran(morans_i, len(values), float(null.mean), float(null.sd), float(null.z), float(null.p))

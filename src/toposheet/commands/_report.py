@@ -8,20 +8,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from toposheet.progress import Progress
     from toposheet.report import Analysis, StudiedModel
     from toposheet.results import Results
     from toposheet.settings import Settings
     from toposheet.stimuli.studies import Battery
 
 
-def analysed(models: Sequence[StudiedModel], battery: Battery, out: Path, settings: Settings) -> Analysis:
-    """Return what `report.compute` finds, with its progress shown, and write its results to a folder."""
+def analysed(
+    models: Sequence[StudiedModel], battery: Battery, out: Path, settings: Settings, progress: Progress
+) -> Analysis:
+    """Return what `report.compute` finds, and write its results to a folder."""
     from toposheet.cache import cache_folder
-    from toposheet.progress import shown
     from toposheet.report import compute, folder
 
-    with shown("study") as progress:
-        analysis = compute(models, battery, settings=settings, cache=cache_folder(), progress=progress)
+    analysis = compute(models, battery, settings=settings, cache=cache_folder(), progress=progress)
     folder.write(analysis.results, out)
     return analysis
 
@@ -46,6 +47,7 @@ def print_summary(results: Results) -> None:
 
 
 def print_left_out(results: Results) -> None:
-    """Say which negative control is not in what was computed."""
-    if note := results.facts["left_out"]:
-        print(f"note: {note}")
+    """Say which stimuli and which negative control are not in what was computed."""
+    for fact in ("stimuli_left_out", "left_out"):
+        if note := results.facts[fact]:
+            print(f"note: {note}")

@@ -14,6 +14,7 @@ from toposheet.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from toposheet.progress import Progress
     from toposheet.stimuli.contrasts import Contrast
     from toposheet.stimuli.studies import Battery
     from toposheet.subject import Subject
@@ -42,13 +43,90 @@ AS_USUAL = StimulusOptions()
 Options = Annotated[StimulusOptions, tyro.conf.arg(name="stimulus")]  # the help calls them `stimulus options`
 
 
-def read_table(stimuli: str | None, subject: Subject | None, options: StimulusOptions = AS_USUAL) -> pd.DataFrame:
+def check_inputs(
+    models: Sequence[str],
+    stimuli: str | None = None,
+    contrasts: Sequence[str] = (),
+    options: StimulusOptions = AS_USUAL,
+    or_language: bool = False,
+) -> None:
+    """Refuse what can be refused before PyTorch is imported, and so before work is announced.
+
+    Args:
+        models: Model folders, hub ids or shipped models.
+        stimuli: A CSV file; of a set, and of None, nothing is known yet.
+        contrasts: What is compared in a file.
+        options: What is where.
+        or_language: See `read_contrasts`.
+
+    Raises:
+        UserError: a model, the file or a contrast cannot be used.
+    """
+    from toposheet.hub import may_be_on_hub
+
+    for model in models:
+        shipped = Path(__file__).parents[1] / "shipped" / model
+        folder = shipped if shipped.is_dir() and not Path(model).is_dir() else Path(model)
+        whole = all((folder / file).is_file() for file in ("config.json", "topography.json"))
+        if not whole and not may_be_on_hub(model):
+            from toposheet.subject import load
+
+            load(model)  # which says what is wrong
+    if stimuli is not None and _is_file(stimuli):
+        read_contrasts(read_table(stimuli, None, options), contrasts, options, or_language)
+
+
+def check_battery(
+    models: Sequence[str],
+    stimuli: str,
+    contrasts: Sequence[str] = (),
+    options: StimulusOptions = AS_USUAL,
+    pairs: Path | None = None,
+) -> None:
+    """Refuse what `check_inputs` refuses, and options that do not fit the studies of a report.
+
+    Args:
+        models: See `check_inputs`.
+        stimuli: See `read_battery`, like all that follow.
+        contrasts: What is compared in a file.
+        options: What is where.
+        pairs: Pairs of nouns and of verbs, beside published stimuli.
+
+    Raises:
+        UserError: the options do not fit each other, or a model, the file or a contrast cannot be used.
+    """
+    check_inputs(models)
+    if not _is_file(stimuli) and pairs is None and not contrasts and options.where is None:
+        return  # nothing else can be wrong, and pandas need not be imported
+    from toposheet.stimuli.studies import PUBLISHED, SYNTHETIC
+
+    if pairs is not None and stimuli != PUBLISHED:
+        raise UserError(f"--pairs goes with --stimuli {PUBLISHED}, not with {stimuli}")
+    if stimuli not in (SYNTHETIC, PUBLISHED):
+        check_inputs((), stimuli, contrasts, options)
+    elif contrasts or options.where:
+        option = "--contrast" if contrasts else "--where"
+        raise UserError(f"{option} is for stimuli of your own: {stimuli} stimuli come with their contrasts")
+
+
+def _is_file(stimuli: str) -> bool:
+    """Return whether stimuli are a file, not the name of a set."""
+    return bool(Path(stimuli).suffix) or Path(stimuli).exists()
+
+
+def read_table(
+    stimuli: str | None,
+    subject: Subject | None,
+    options: StimulusOptions = AS_USUAL,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
     """Return stimuli: of a CSV file, of a set by its name, or those that come with a model.
 
     Args:
         stimuli: The file or the set. None: those of the model.
         subject: The model that sets are made for, None for none.
         options: What is where.
+        progress: Told how far the making of a set is.
     """
     from toposheet.stimuli.stimulus_set import stimulus_set
     from toposheet.stimuli.table import read_stimuli
@@ -56,9 +134,10 @@ def read_table(stimuli: str | None, subject: Subject | None, options: StimulusOp
     if stimuli is None:
         assert subject is not None, "stimuli are of a model or named"
         return subject.stimuli()
-    if Path(stimuli).suffix or Path(stimuli).exists():
+    if _is_file(stimuli):
         return read_stimuli(stimuli, options.text_column, options.condition_column)
-    return stimulus_set(stimuli, None if subject is None else subject.reader, data=options.data)
+    reader = None if subject is None else subject.reader
+    return stimulus_set(stimuli, reader, data=options.data, progress=progress)
 
 
 def read_contrasts(
@@ -99,6 +178,7 @@ def read_battery(
     contrasts: Sequence[str],
     options: StimulusOptions = AS_USUAL,
     pairs: Path | None = None,
+    progress: Progress | None = None,
 ) -> Battery:
     """Return the studies of a report.
 
@@ -108,27 +188,27 @@ def read_battery(
         contrasts: What is compared in a file.
         options: What is where.
         pairs: Pairs of nouns and of verbs, beside published stimuli.
+        progress: Told how far the making of stimuli is.
 
     Raises:
-        UserError: the options do not fit each other, or stimuli and contrasts do not.
+        UserError: stimuli and contrasts do not fit each other.
     """
     from toposheet.stimuli.studies import PUBLISHED, SYNTHETIC, published_battery, synthetic_battery
 
-    if pairs is not None and stimuli != PUBLISHED:
-        raise UserError(f"--pairs goes with --stimuli {PUBLISHED}, not with {stimuli}")
-    if stimuli in (SYNTHETIC, PUBLISHED):
-        if contrasts or options.where:
-            option = "--contrast" if contrasts else "--where"
-            raise UserError(f"{option} is for stimuli of your own: {stimuli} stimuli come with their contrasts")
-        if stimuli == PUBLISHED:
-            return published_battery(options.data, pairs)
+    if stimuli == PUBLISHED:
+        return published_battery(options.data, pairs)
+    if stimuli == SYNTHETIC:
         subject.check_tokenizer()
-        return synthetic_battery(subject.reader)
-    return read_study(stimuli, subject, contrasts, options)
+        return synthetic_battery(subject.reader, progress=progress)
+    return read_study(stimuli, subject, contrasts, options, progress)
 
 
 def read_study(
-    stimuli: str, subject: Subject, contrasts: Sequence[str], options: StimulusOptions = AS_USUAL
+    stimuli: str,
+    subject: Subject,
+    contrasts: Sequence[str],
+    options: StimulusOptions = AS_USUAL,
+    progress: Progress | None = None,
 ) -> Battery:
     """Return one set and what is compared in it.
 
@@ -137,11 +217,12 @@ def read_study(
         subject: The model that self-made stimuli are made for.
         contrasts: What is compared.
         options: What is where.
+        progress: Told how far the making of a set is.
 
     Raises:
         UserError: stimuli and contrasts do not fit each other.
     """
     from toposheet.stimuli.studies import battery_of_table
 
-    table = read_table(stimuli, subject, options)
+    table = read_table(stimuli, subject, options, progress)
     return battery_of_table(stimuli, table, read_contrasts(table, contrasts, options))

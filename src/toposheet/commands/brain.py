@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from toposheet.commands._command import Command, check_out, deferred, group
-from toposheet.commands._stimuli import AS_USUAL, Model, Options, read_contrasts, read_table
+from toposheet.commands._stimuli import AS_USUAL, Model, Options, check_inputs, read_contrasts, read_table
 from toposheet.errors import UserError
 from toposheet.settings import check_seed
 
@@ -40,12 +40,14 @@ def moran(
         if figure.suffix not in (".png", ".pdf", ".svg") or figure.is_dir():
             raise UserError(f"--figure is {figure}: name a file that ends in .png, .pdf or .svg")
         check_out(figure.parent)
-    from toposheet.brain.moran import surface_morans_i
-    from toposheet.brain.reading import read_surface_map
     from toposheet.progress import shown
 
-    surface = read_surface_map(map, hemisphere, variable=variable, which=which)
-    with shown("draw") as progress:
+    with shown() as progress:
+        progress(f"reading {map}", 0, 1)
+        from toposheet.brain.moran import surface_morans_i
+        from toposheet.brain.reading import read_surface_map
+
+        surface = read_surface_map(map, hemisphere, variable=variable, which=which)
         autocorrelation = surface_morans_i(surface, permutations, seed, progress)
     undefined = math.isnan(autocorrelation.morans_i)
     why = " (undefined: the map is constant, or no two of its vertices are neighbours)" if undefined else ""
@@ -82,15 +84,18 @@ def export(
         options: Where stimuli are, and what they are called there.
     """
     check_out(out)
-    from toposheet.brain.export import export_maps
-    from toposheet.cache import cache_folder
+    check_inputs([model], stimuli, contrast, options, or_language=True)
     from toposheet.progress import shown
-    from toposheet.subject import load
 
-    subject = load(model)
-    table = read_table(stimuli, subject, options)
-    parsed = read_contrasts(table, contrast, options, or_language=True)
-    with shown("text") as progress:
+    with shown() as progress:
+        progress(f"opening the model {model}", 0, 1)
+        from toposheet.brain.export import export_maps
+        from toposheet.cache import cache_folder
+        from toposheet.subject import load
+
+        subject = load(model)
+        table = read_table(stimuli, subject, options, progress)
+        parsed = read_contrasts(table, contrast, options, or_language=True)
         files = export_maps(subject, table, parsed, out, cache=cache_folder(), progress=progress)
     print(f"{len(files)} files: {out.resolve()}")
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._stimuli import AS_USUAL, Options, read_battery
+from toposheet.commands._stimuli import AS_USUAL, Options, check_battery, read_battery
 from toposheet.settings import DEFAULT, Settings
 
 
@@ -34,15 +34,23 @@ def compare(
         settings: How responses are read and analysed.
     """
     check_out(out)
-    from toposheet.commands._report import analysed, print_left_out
-    from toposheet.report import grouped, side_by_side
+    sources = (text if Path(text).exists() else text.rpartition("=")[2] for text in models)
+    check_battery([source for source in sources if source], stimuli, contrast, options)
+    from toposheet.progress import shown
 
-    first, *others = grouped(models)
-    subject = first.open()
-    battery = read_battery(stimuli, subject, contrast, options)
-    analysis = analysed([replace(first, source=subject), *others], battery, out, settings)
-    comparison = side_by_side(analysis, seed=settings.seed)
-    comparison.write(out)
+    with shown() as progress:
+        progress(f"opening the model {models[0]}" if models else "opening models", 0, 1)
+        from toposheet.commands._report import analysed, print_left_out
+        from toposheet.report import grouped, side_by_side
+
+        first, *others = grouped(models)
+        subject = first.open()
+        battery = read_battery(stimuli, subject, contrast, options, progress=progress)
+        analysis = analysed([replace(first, source=subject), *others], battery, out, settings, progress)
+        progress("intervals over models and taps", 0, 1)
+        comparison = side_by_side(analysis, seed=settings.seed)
+        comparison.write(out)
+        progress("intervals over models and taps", 1, 1)
     print(comparison)
     print_left_out(analysis.results)
     print(f"The comparison: {out.resolve()} (compare.csv, statistics.csv, figures)")

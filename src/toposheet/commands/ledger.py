@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._stimuli import Model, StimulusOptions, read_battery
+from toposheet.commands._stimuli import Model, StimulusOptions, check_battery, read_battery
 from toposheet.settings import DEFAULT, Settings
 
 
@@ -33,14 +33,19 @@ def ledger(
         settings: How responses are read and analysed.
     """
     check_out(out)
-    from toposheet.commands._report import analysed, print_left_out
-    from toposheet.report import ledger as against_published
-    from toposheet.report import with_control
-    from toposheet.subject import load
+    check_battery([model, *([control] if control else [])], stimuli, pairs=pairs)
+    from toposheet.progress import shown
 
-    subject = load(model)
-    battery = read_battery(stimuli, subject, (), StimulusOptions(data=data), pairs)
-    analysis = analysed(with_control(subject, control), battery, out, settings)
+    with shown() as progress:
+        progress(f"opening the model {model}", 0, 1)
+        from toposheet.commands._report import analysed, print_left_out
+        from toposheet.report import ledger as against_published
+        from toposheet.report import with_control
+        from toposheet.subject import load
+
+        subject = load(model)
+        battery = read_battery(stimuli, subject, (), StimulusOptions(data=data), pairs, progress)
+        analysis = analysed(with_control(subject, control), battery, out, settings, progress)
     ledger = against_published(analysis)
     page = ledger.write(out)
     print(ledger)

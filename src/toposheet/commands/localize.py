@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._stimuli import AS_USUAL, Model, Options, read_contrasts, read_table
+from toposheet.commands._stimuli import AS_USUAL, Model, Options, check_inputs, read_contrasts, read_table
 from toposheet.settings import DEFAULT, READING, Contiguity, Reading, Settings
 
 
@@ -38,15 +38,18 @@ def localize(
     """
     settings = Settings(min_size=min_size, contiguity=contiguity, reading=reading)
     check_out(out)
-    from toposheet.cache import cache_folder
+    check_inputs([model], stimuli, [contrast] if contrast else [], options, or_language=True)
     from toposheet.progress import shown
-    from toposheet.report.localizing import localize_subject
-    from toposheet.subject import load
 
-    subject = load(model)
-    table = read_table(stimuli, subject, options)
-    (parsed,) = read_contrasts(table, [contrast] if contrast else [], options, or_language=True)
-    with shown("text") as progress:
+    with shown() as progress:
+        progress(f"opening the model {model}", 0, 1)
+        from toposheet.cache import cache_folder
+        from toposheet.report.localizing import localize_subject
+        from toposheet.subject import load
+
+        subject = load(model)
+        table = read_table(stimuli, subject, options, progress)
+        (parsed,) = read_contrasts(table, [contrast] if contrast else [], options, or_language=True)
         localizer = localize_subject(
             subject, table, parsed, name=Path(stimuli or "synthetic").name, percent=percent, q=q, settings=settings,
             cache=cache_folder(), progress=progress,

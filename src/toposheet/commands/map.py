@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._stimuli import AS_USUAL, Model, Options, read_study
+from toposheet.commands._stimuli import AS_USUAL, Model, Options, check_inputs, read_study
 from toposheet.settings import DEFAULT, Settings
 
 
@@ -29,14 +29,19 @@ def map_contrasts(
         settings: How responses are read and analysed.
     """
     check_out(out)
-    from toposheet.commands._report import analysed, print_summary
-    from toposheet.report import StudiedModel, write_figures
-    from toposheet.subject import load
+    check_inputs([model], stimuli, contrast, options)
+    from toposheet.progress import shown
 
-    subject = load(model)
-    battery = read_study(stimuli, subject, contrast, options)
-    analysis = analysed([StudiedModel(subject.name, subject)], battery, out, settings)
-    write_figures(analysis, out)
+    with shown() as progress:
+        progress(f"opening the model {model}", 0, 1)
+        from toposheet.commands._report import analysed, print_summary
+        from toposheet.report import StudiedModel, write_figures
+        from toposheet.subject import load
+
+        subject = load(model)
+        battery = read_study(stimuli, subject, contrast, options, progress)
+        analysis = analysed([StudiedModel(subject.name, subject)], battery, out, settings, progress)
+        write_figures(analysis, out, progress)
     print_summary(analysis.results)
     print(f"\nThe maps: {out.resolve()} (summary.csv, statistics.csv, maps.nc, clusters.csv, figures)")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._stimuli import AS_USUAL, Model, Options, read_battery
+from toposheet.commands._stimuli import AS_USUAL, Model, Options, check_battery, read_battery
 from toposheet.settings import DEFAULT, Settings
 
 
@@ -35,14 +35,19 @@ def report(
         settings: How responses are read and analysed.
     """
     check_out(out)
-    from toposheet.commands._report import analysed, print_summary
-    from toposheet.report import with_control, write_report
-    from toposheet.subject import load
+    check_battery([model, *([control] if control else [])], stimuli, contrast, options, pairs)
+    from toposheet.progress import shown
 
-    subject = load(model)
-    battery = read_battery(stimuli, subject, contrast, options, pairs)
-    analysis = analysed(with_control(subject, control), battery, out, settings)
-    page = write_report(analysis, out)
+    with shown() as progress:
+        progress(f"opening the model {model}", 0, 1)
+        from toposheet.commands._report import analysed, print_summary
+        from toposheet.report import with_control, write_report
+        from toposheet.subject import load
+
+        subject = load(model)
+        battery = read_battery(stimuli, subject, contrast, options, pairs, progress)
+        analysis = analysed(with_control(subject, control), battery, out, settings, progress)
+        page = write_report(analysis, out, progress)
     print_summary(analysis.results)
     print(f"\nThe report: {page.resolve()}")
 

@@ -9,7 +9,7 @@ import tyro
 
 from toposheet.commands._command import Command, check_out, deferred, group
 from toposheet.commands._stimuli import AS_USUAL, Options, read_table
-from toposheet.errors import UserError
+from toposheet.errors import NotFound, UserError
 from toposheet.settings import check_seed
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def show_set(
     """
     if texts < 0:
         raise UserError(f"texts is {texts}: it must be at least 0")
+    from toposheet.progress import shown
     from toposheet.stimuli.stimulus_set import SETS, stimulus_set
 
     entry = SETS[name]
@@ -58,7 +59,14 @@ def show_set(
         if value:
             print(f"{fact:11} {value}")
     if texts:
-        table = stimulus_set(name, data=data)
+        try:
+            with shown() as progress:
+                table = stimulus_set(name, data=data, progress=progress)
+        except NotFound as error:
+            if data is not None:
+                raise
+            print(f"texts       not here: {error}")
+            return
         for condition, rows in table.groupby("condition", sort=False):
             print(f"\n{condition} ({len(rows)} texts)")
             for text in rows["text"].head(texts):
@@ -89,18 +97,23 @@ def build_set(
     if out.is_dir():
         raise UserError(f"--out is {out}, a folder: name the CSV file")
     check_out(out.parent)
-    from toposheet.files import write_file
-    from toposheet.stimuli.contrasts import factors_of
-    from toposheet.stimuli.measures import matching
-    from toposheet.stimuli.reader import Reader
-    from toposheet.stimuli.stimulus_set import SETS, stimulus_set
+    from toposheet.progress import shown
 
-    reader = Reader(seed=seed)
-    if model is not None:
-        from toposheet.subject import load
+    with shown() as progress:
+        progress(f"making the stimuli {name}", 0, 1)
+        from toposheet.files import write_file
+        from toposheet.stimuli.contrasts import factors_of
+        from toposheet.stimuli.measures import matching
+        from toposheet.stimuli.reader import Reader
+        from toposheet.stimuli.stimulus_set import SETS, stimulus_set
 
-        reader = load(model).reader
-    table = stimulus_set(name, reader, seed=seed, per_condition=per_condition, data=data)
+        reader = Reader(seed=seed)
+        if model is not None:
+            progress(f"opening the model {model}", 0, 1)
+            from toposheet.subject import load
+
+            reader = load(model).reader
+        table = stimulus_set(name, reader, seed=seed, per_condition=per_condition, data=data, progress=progress)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_file(out, table.to_csv(index=False))
     _print_matching(matching(table, reader.count_tokens, factors_of(SETS[name].contrasts)))
@@ -120,18 +133,21 @@ def check_set(
         model: Also whether it can read them: tokens, length.
         options: Where stimuli are, and what they are called there.
     """
+    from toposheet.progress import shown
     from toposheet.stimuli.checks import check
     from toposheet.stimuli.measures import matching
 
-    table = read_table(stimuli, None, options)
-    count_tokens = None
-    if model is not None:
-        from toposheet.subject import load
-        from toposheet.subject.respond import tokenised
+    with shown() as progress:
+        table = read_table(stimuli, None, options, progress)
+        count_tokens = None
+        if model is not None:
+            progress(f"opening the model {model}", 0, 1)
+            from toposheet.subject import load
+            from toposheet.subject.respond import tokenised
 
-        subject = load(model)
-        tokenised(subject, table)  # what it cannot read is refused
-        count_tokens = subject.count_tokens
+            subject = load(model)
+            tokenised(subject, table)  # what it cannot read is refused
+            count_tokens = subject.count_tokens
     warnings = check(table, count_tokens)
     counts = table.groupby("condition", sort=False).size()
     print(f"{stimuli}: {len(table)} texts; " + ", ".join(f"{name} {n}" for name, n in counts.items()))

@@ -11,6 +11,7 @@ from toposheet.cortex.comparison import SIGNIFICANT, Comparison
 from toposheet.cortex.draws import DRAWS_AT_ONCE
 from toposheet.cortex.layout import TapLayout
 from toposheet.errors import UserError
+from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
 from toposheet.settings import check_between_0_and_1, check_permutations
 from toposheet.stats import (
@@ -39,6 +40,7 @@ def selective_clusters(
     inference: str = "mass",
     forming_p: float = 0.001,
     contiguity: str = "queen",
+    progress: Progress | None = None,
 ) -> tuple[pd.DataFrame, xr.Dataset]:
     """Return the clusters of selective units of a contrast, each with a familywise p from shuffled labels.
 
@@ -69,6 +71,7 @@ def selective_clusters(
             2014 (doi:10.1016/j.neuroimage.2013.12.058) explain the choice of 0.001. `"tfce"` does not use it.
         contiguity: Which cells are neighbours. `"queen"`: cells that share an edge or a corner. `"rook"`: cells that
             share an edge.
+        progress: Told how many draws are done. None: nobody is told.
 
     Returns:
         A table and a dataset. The table has a row for each cluster, sorted by absolute mass, with the columns
@@ -94,12 +97,12 @@ def selective_clusters(
             return np.max([largest_mass(tap.map(t), threshold, contiguity) for tap in taps], axis=0)
         return np.max([tfce(tap.map(t), contiguity).max(axis=(-2, -1)) for tap in taps], axis=0)
 
-    draws = np.concatenate(
-        [
-            largest(welch_t(x, *(label[start : start + DRAWS_AT_ONCE] for label in labels)).t)
-            for start in range(0, permutations, DRAWS_AT_ONCE)
-        ]
-    )
+    tell, draws = progress or SILENT, np.empty(permutations)
+    for start in range(0, permutations, DRAWS_AT_ONCE):
+        tell("label-null, draw", start, permutations)
+        chunk = slice(start, start + DRAWS_AT_ONCE)
+        draws[chunk] = largest(welch_t(x, *(label[chunk] for label in labels)).t)
+    tell("label-null, draw", permutations, permutations)
 
     def familywise(statistic: np.ndarray) -> np.ndarray:
         """Return the p of each value of the statistic, compared with the largest value of each draw."""

@@ -8,6 +8,7 @@ import xarray as xr
 
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison
 from toposheet.cortex.layout import tap_layouts
+from toposheet.progress import SILENT, Progress
 from toposheet.settings import MIN_SIZE, check_min_size, check_permutations
 from toposheet.sheet import lay_out
 from toposheet.stats import (
@@ -71,6 +72,7 @@ def selective_unit_clustering(
     q: float = SIGNIFICANT,
     contiguity: str = "queen",
     min_size: int = MIN_SIZE,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Return whether selective units lie together on the sheet, compared with units at shuffled places (place-null).
 
@@ -86,6 +88,7 @@ def selective_unit_clustering(
         contiguity: Which cells are neighbours in a cluster: `"queen"` or `"rook"`. Moran's I always uses queen
             contiguity.
         min_size: Number of units of the smallest cluster that counts.
+        progress: Told how many taps are done. None: nobody is told.
 
     Returns:
         Three rows with the columns `statistic, value, null_mean, null_sd, z, p`. `mask_morans_i` is the mean over the
@@ -99,13 +102,16 @@ def selective_unit_clustering(
     rng = np.random.default_rng(seed)
     selective = _selective(comparison, q)
     values: dict[str, list[np.ndarray]] = {"mask_morans_i": [], "clusters": [], "largest_cluster": []}
-    for tap in comparison.layouts:
+    tell = progress or SILENT
+    for number, tap in enumerate(comparison.layouts):
+        tell("clustering of the network, tap", number, len(comparison.layouts))
         orders = tap.shuffled(permutations, rng)
         in_tap = selective[tap.units]
         grid = lay_out(np.concatenate([in_tap[None], in_tap[orders]]).astype(float), tap.cells, tap.shape)
         count, largest = count_and_largest(grid == 1, contiguity, min_size)
         for name, draws in (("mask_morans_i", morans_i(grid)), ("clusters", count), ("largest_cluster", largest)):
             values[name].append(draws)
+    tell("clustering of the network, tap", len(comparison.layouts), len(comparison.layouts))
     defined = [draws for draws in values["mask_morans_i"] if np.isfinite(draws[0])]
     over_taps = {
         "mask_morans_i": np.mean(defined, axis=0) if defined else np.full(1 + permutations, np.nan),

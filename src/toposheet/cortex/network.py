@@ -11,6 +11,7 @@ from toposheet.cortex.clusters import grow_clusters, selective_unit_clustering
 from toposheet.cortex.comparison import Comparison
 from toposheet.cortex.localizer import cross_validated
 from toposheet.cortex.profiles import criteria, profiles
+from toposheet.progress import Progress, part_of
 from toposheet.settings import MIN_SIZE
 
 
@@ -48,6 +49,7 @@ def language_network(
     seed: int = 0,
     min_size: int = MIN_SIZE,
     contiguity: str = "queen",
+    progress: Progress | None = None,
 ) -> LanguageNetwork:
     """Return the language network of a model, and how it responds.
 
@@ -60,6 +62,7 @@ def language_network(
         min_size: Number of units of the smallest cluster that counts.
         contiguity: Which cells are neighbours in a cluster. `"queen"`: cells that share an edge or a corner. `"rook"`:
             cells that share an edge.
+        progress: Told how many taps and clusters are done. None: nobody is told.
 
     Raises:
         UserError: A condition is missing or has too few texts, or the responses belong to different units.
@@ -67,11 +70,16 @@ def language_network(
     localized = cross_validated(comparison)
     clusters = grow_clusters(comparison, min_size=min_size, contiguity=contiguity)
     clustering = selective_unit_clustering(
-        comparison, permutations=permutations, seed=seed, min_size=min_size, contiguity=contiguity
+        comparison,
+        permutations=permutations,
+        seed=seed,
+        min_size=min_size,
+        contiguity=contiguity,
+        progress=part_of(progress, 0, 2),
     )
     return LanguageNetwork(
         localized=localized,
         clusters=clusters,
-        profiles=profiles(measured, clusters, seed=seed),
+        profiles=profiles(measured, clusters, seed=seed, progress=part_of(progress, 1, 2)),
         criteria=criteria(localized, clustering, measured, clusters, permutations=permutations, seed=seed),
     )

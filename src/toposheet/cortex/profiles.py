@@ -13,6 +13,7 @@ from toposheet.cortex.comparison import SIGNIFICANT
 from toposheet.cortex.design import check_finite
 from toposheet.cortex.layout import ALL_TAPS, check_coordinates
 from toposheet.errors import UserError
+from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
 from toposheet.settings import check_permutations
 from toposheet.stats import against_null
@@ -36,7 +37,12 @@ BRAIN = (("S", "W"), ("S", "J"), ("W", "N"), ("J", "N"))  # in the human languag
 
 
 def profiles(
-    responses: xr.DataArray, clusters: xr.DataArray, *, resamples: int = RESAMPLES, seed: int = 0
+    responses: xr.DataArray,
+    clusters: xr.DataArray,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Return the mean absolute response of each cluster, and of the whole network, to each condition.
 
@@ -49,6 +55,7 @@ def profiles(
             (`grow_clusters`).
         resamples: Number of bootstrap resamples of the texts, for the confidence intervals.
         seed: Seed of the resamples.
+        progress: Told how many clusters are done. None: nobody is told.
 
     Returns:
         A row for each group of units and each condition. `cluster` is the number of the cluster, or `network` for the
@@ -58,7 +65,9 @@ def profiles(
     rng = np.random.default_rng(seed)
     rows, groups = [], _groups(responses, clusters)
     conditions = list(dict.fromkeys(responses["condition"].values.tolist()))
-    for group in groups:
+    tell = progress or SILENT
+    for number, group in enumerate(groups):
+        tell("profiles of clusters, cluster", number, len(groups))
         text_means = group.response(responses)
         for condition in conditions:
             values = text_means[responses["condition"].values == condition]
@@ -77,6 +86,8 @@ def profiles(
                     "high": high,
                 }
             )
+    n = max(len(groups), 1)  # where there is no cluster all is done
+    tell("profiles of clusters, cluster", n, n)
     return PROFILES.frame(rows)
 
 

@@ -9,6 +9,7 @@ import xarray as xr
 from toposheet.cortex.design import check_finite
 from toposheet.cortex.layout import tap_layouts
 from toposheet.cortex.statistics import STATISTICS, statistics_table
+from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
 from toposheet.settings import check_permutations
 from toposheet.stats import UnitPairs, against_null, participation_ratio, spatial_correlation
@@ -26,7 +27,9 @@ CURVES = Table(
 )  # fmt: skip
 
 
-def response_statistics(responses: xr.DataArray, *, permutations: int = 99, seed: int = 0) -> pd.DataFrame:
+def response_statistics(
+    responses: xr.DataArray, *, permutations: int = 99, seed: int = 0, progress: Progress | None = None
+) -> pd.DataFrame:
     """Return statistics of the responses of each tap that do not depend on conditions, with the place-null.
 
     The column `statistic` is one of:
@@ -43,6 +46,7 @@ def response_statistics(responses: xr.DataArray, *, permutations: int = 99, seed
         responses: Responses from `respond`. All stimuli count, whatever their condition.
         permutations: Number of draws of the place-null, which shuffles the units of a tap among their cells.
         seed: Seed of the draws.
+        progress: Told how many taps are done. None: nobody is told.
 
     Returns:
         A table like that of `topography_statistics`, without the columns of contrasts. `fwhm_mm` is 0, and the columns
@@ -57,7 +61,9 @@ def response_statistics(responses: xr.DataArray, *, permutations: int = 99, seed
     rng = np.random.default_rng(seed)
     value: dict[str, list[float]] = {name: [] for name in ("participation_ratio", "smoothness_mm", "wiring_mm")}
     place: dict[str, list[np.ndarray]] = {name: [] for name in value}
-    for tap in taps:
+    tell = progress or SILENT
+    for number, tap in enumerate(taps):
+        tell("smoothness and wiring, tap", number, len(taps))
         tap_responses, pairs = x[:, tap.units], UnitPairs.of(tap.cells, tap.spacing_mm)
         orders = tap.shuffled(permutations, rng)
         in_place, moved = spatial_correlation(tap_responses, pairs), spatial_correlation(tap_responses, pairs, orders)
@@ -66,6 +72,7 @@ def response_statistics(responses: xr.DataArray, *, permutations: int = 99, seed
         for name in ("smoothness_mm", "wiring_mm"):
             value[name].append(float(getattr(in_place, name)))
             place[name].append(getattr(moved, name))
+    tell("smoothness and wiring, tap", len(taps), len(taps))
     values = {name: np.array(tap_values) for name, tap_values in value.items()}
     placed = {name: np.stack(tap_values, axis=1) for name, tap_values in place.items()}
     no_labels = {name: np.full((permutations, len(taps)), np.nan) for name in values}
@@ -73,13 +80,16 @@ def response_statistics(responses: xr.DataArray, *, permutations: int = 99, seed
     return RESPONSES.frame(table.assign(fwhm_mm=0.0))
 
 
-def correlation_curve(responses: xr.DataArray, *, permutations: int = 99, seed: int = 0) -> pd.DataFrame:
+def correlation_curve(
+    responses: xr.DataArray, *, permutations: int = 99, seed: int = 0, progress: Progress | None = None
+) -> pd.DataFrame:
     """Return r(d): the mean correlation between two units' responses at each distance, with the place-null.
 
     Args:
         responses: Responses from `respond`. All stimuli count, whatever their condition.
         permutations: Number of draws of the place-null.
         seed: Seed of the draws.
+        progress: Told how many taps are done. None: nobody is told.
 
     Returns:
         A row for each tap and distance, with the columns `sheet, tap, distance_mm, r, null_mean, null_sd, z, p`.
@@ -91,11 +101,14 @@ def correlation_curve(responses: xr.DataArray, *, permutations: int = 99, seed: 
     check_permutations(permutations)
     check_finite(responses)
     x, rng, tables = responses.transpose("stimulus", "unit").values.astype(np.float64), np.random.default_rng(seed), []
-    for tap in tap_layouts(responses):
+    tell, taps = progress or SILENT, tap_layouts(responses)
+    for number, tap in enumerate(taps):
+        tell("correlation by distance, tap", number, len(taps))
         pairs = UnitPairs.of(tap.cells, tap.spacing_mm)
         orders = tap.shuffled(permutations, rng)
         distance, r = spatial_correlation(x[:, tap.units], pairs).curve(tap.spacing_mm)
         null = against_null(r, spatial_correlation(x[:, tap.units], pairs, orders).curve(tap.spacing_mm)[1])
         columns = {"distance_mm": distance, "r": r, **null.columns()}
         tables.append(pd.DataFrame({"sheet": tap.sheet, "tap": tap.name, **columns}))
+    tell("correlation by distance, tap", len(taps), len(taps))
     return CURVES.frame(pd.concat(tables, ignore_index=True))

@@ -12,6 +12,7 @@ from toposheet.cortex.comparison import SIGNIFICANT, Comparison
 from toposheet.cortex.draws import UnitMaps, label_draws, place_draws, unit_maps
 from toposheet.cortex.layout import ALL_TAPS, TapLayout
 from toposheet.cortex.map_statistics import MAP_STATISTICS, MapStatistic, TapMaps
+from toposheet.progress import Progress, part_of
 from toposheet.results import Kind, Table
 from toposheet.settings import MIN_SIZE, check_permutations
 from toposheet.stats import against_null
@@ -36,6 +37,7 @@ def topography_statistics(
     seed: int = 0,
     contiguity: str = "queen",
     min_size: int = MIN_SIZE,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Return every statistic of the map of a contrast, for each tap and readout, with two nulls.
 
@@ -73,6 +75,7 @@ def topography_statistics(
         contiguity: Which cells are neighbours in `clusters` and `largest_cluster`: `"queen"` or `"rook"`. Moran's I
             always uses queen contiguity.
         min_size: Number of units of the smallest cluster that `clusters` counts.
+        progress: Told how many draws are done. None: nobody is told.
 
     Returns:
         A row for each statistic, readout and tap, and a row with the tap `*` for the mean over taps. The null of this
@@ -87,12 +90,18 @@ def topography_statistics(
     check_permutations(permutations)
     taps, clustering = comparison.layouts, (contiguity, min_size)
     tables = []
-    for fwhm in fwhm_mm:
+    for number, fwhm in enumerate(fwhm_mm):
+        null = "raw" if fwhm == 0 else f"readout of {fwhm:g} mm"
+        of_places, of_labels = (
+            part_of(progress, 2 * number + second, 2 * len(fwhm_mm), f"{null}, {name}")
+            for second, name in enumerate(("place-null", "label-null"))
+        )
+        of_places("draw", 0, permutations)
         for_labels, for_places = np.random.default_rng(seed).spawn(2)
         seen = comparison.readout(fwhm)
         value = _statistics(unit_maps(seen), taps, *clustering)
-        place = _collected(place_draws(seen, permutations, for_places), taps, *clustering)
-        label = _collected(label_draws(seen, permutations, for_labels), taps, *clustering)
+        place = _collected(place_draws(seen, permutations, for_places), permutations, taps, *clustering, of_places)
+        label = _collected(label_draws(seen, permutations, for_labels), permutations, taps, *clustering, of_labels)
         table = statistics_table(value, place, label, taps)
         tables.append(table.assign(contrast=comparison.name, fwhm_mm=float(fwhm)))
     table = pd.concat(tables, ignore_index=True).assign(negative_control=comparison.negative_control)
@@ -113,10 +122,19 @@ def _statistics(
 
 
 def _collected(
-    draws: Iterable[UnitMaps], taps: Sequence[TapLayout], contiguity: str, min_size: int
+    draws: Iterable[UnitMaps],
+    permutations: int,
+    taps: Sequence[TapLayout],
+    contiguity: str,
+    min_size: int,
+    progress: Progress,
 ) -> dict[str, Float[np.ndarray, "draws taps"]]:
     """Return each statistic for each draw and tap: {statistic: (draws, taps)}."""
-    parts = [_statistics(maps, taps, contiguity, min_size) for maps in draws]
+    parts, done = [], 0
+    for maps in draws:
+        parts.append(_statistics(maps, taps, contiguity, min_size))
+        done += len(maps.t)
+        progress("draw", done, permutations)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from toposheet.cortex.comparison import Comparison
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.statistics import NULL_COLUMNS, topography_statistics
+from toposheet.progress import Progress
 from toposheet.results import Table
 
 SUMMARY = Table(
@@ -28,6 +29,7 @@ def map_statistics(
     fwhm_mm: Sequence[float] = (0.0, 2.0),
     permutations: int = 99,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Return how topographic the map of a contrast is, for each tap and readout, with two nulls.
 
@@ -38,6 +40,7 @@ def map_statistics(
         fwhm_mm: Widths of the readouts, in mm; 0 is raw.
         permutations: Number of draws of each null.
         seed: Seed of the draws.
+        progress: Told how many draws are done. None: nobody is told.
 
     Returns:
         A row for each tap and readout, with the columns `contrast, negative_control, sheet, tap, fwhm_mm, n_units`,
@@ -51,7 +54,10 @@ def map_statistics(
     Example:
         ts.map_statistics(ts.Comparison(responses, "sentence", "nonword"))
     """
-    return summary_of(topography_statistics(comparison, fwhm_mm=fwhm_mm, permutations=permutations, seed=seed))
+    statistics = topography_statistics(
+        comparison, fwhm_mm=fwhm_mm, permutations=permutations, seed=seed, progress=progress
+    )
+    return summary_of(statistics)
 
 
 def summary_of(statistics: pd.DataFrame) -> pd.DataFrame:

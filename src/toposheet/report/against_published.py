@@ -32,7 +32,6 @@ from toposheet.results import Table
 from toposheet.stimuli.studies import PUBLISHED
 from toposheet.train.result import RESULT
 
-_ABSENT = "not measured: these stimuli are not at hand (--pairs FILE with --stimuli published)"
 _TOO_FEW = "not tested: with {} draws no p can reach 0.05"
 NEAR = 0.10  # of a published Moran's I, to agree with it
 
@@ -106,11 +105,18 @@ def _clustering(entry: Published, role: str, statistics: pd.DataFrame, facts: Ma
     map_rows = _rows(statistics, row["contrast"], entry.fwhm_mm)
     if not map_rows:
         mapped = (statistics["contrast"] == row["contrast"]).any()
-        return row | {"verdict": f"not measured: no readout of {entry.fwhm_mm:g} mm" if mapped else _ABSENT}
+        return row | {"verdict": f"not measured: no readout of {entry.fwhm_mm:g} mm" if mapped else _absent(facts)}
     row |= {"measured": map_rows["morans_i"]["value"]} | {name: map_rows["morans_i"][name] for name in _NULL_COLUMNS}
     row |= _negative_controls(statistics, row["contrast"], entry.fwhm_mm, "morans_i")
     row |= {"cross_half_i": map_rows["cross_half_i"]["value"], "cross_half_p": map_rows["cross_half_i"]["label_p"]}
     return row | {"verdict": _verdict(row["measured"], published, row["p"], row["cross_half_p"], facts)}
+
+
+def _absent(facts: Mapping[str, Any]) -> str:
+    """Return why there is no map of a contrast, and what to do."""
+    if left_out := facts.get("stimuli_left_out"):
+        return f"not measured: {left_out}"
+    return "not measured: these stimuli are not available (use --stimuli published with --pairs FILE)"
 
 
 def _rows(
@@ -191,7 +197,7 @@ def _significant(
                            "published_stimuli": stimuli, "topoformer": topoformer}  # fmt: skip
     map_rows = _rows(statistics, contrasts.get(facts["battery"], ""), 0.0)
     if not map_rows:
-        return row | {"verdict": _ABSENT}
+        return row | {"verdict": _absent(facts)}
     fraction = map_rows["significant_fraction"]
     row |= {"contrast": fraction["contrast"], "measured": fraction["value"]}
     row |= {name: fraction[name] for name in _NULL_COLUMNS if name.startswith("label")}
@@ -205,6 +211,8 @@ def _significant(
 def _profile(name: str, analysis: Analysis) -> dict[str, Any]:
     every = analysis.results.get(PROFILES_OF_MODELS)
     if every is None or not len(profile := every[(every["model"] == name) & (every["cluster"] == NETWORK)]):
+        if analysis.facts.get("stimuli_left_out") and analysis.facts["measured"] is None:
+            return {"verdict": _absent(analysis.facts)}
         return {"verdict": f"no language network: no cluster of {analysis.facts['min_size']} units"}
     means = profile.set_index("condition")["response"].to_dict()
 

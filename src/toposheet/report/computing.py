@@ -17,10 +17,10 @@ from toposheet.cortex.maps import comparison_maps, joined_maps, maps_of_models
 from toposheet.cortex.negative_controls import left_out
 from toposheet.cortex.profiles import RESAMPLES
 from toposheet.errors import UserError
-from toposheet.progress import SILENT, Progress
+from toposheet.progress import Progress, Stage, Stages
 from toposheet.report.analysis import Analysis
 from toposheet.report.models import StudiedModel
-from toposheet.report.section import MeasuredStudy, MeasuredSubject, Section, sections_in_order
+from toposheet.report.section import MeasuredStudy, MeasuredSubject, Section, no_rows, sections_in_order
 from toposheet.results import Results, Table
 from toposheet.settings import DEFAULT, Settings
 from toposheet.stimuli.studies import Battery, Study
@@ -37,7 +37,7 @@ def compute(
     *,
     settings: Settings = DEFAULT,
     cache: Path | None = None,
-    progress: Progress = SILENT,
+    progress: Progress | None = None,
 ) -> Analysis:
     """Return everything that a battery of studies says of models.
 
@@ -46,7 +46,8 @@ def compute(
         battery: The studies.
         settings: How responses are read and analysed.
         cache: A folder in which responses are kept.
-        progress: Told what is being computed, and how much of it is done.
+        progress: Told what is being computed, the seconds that it took so far, and those that it may take in all.
+            None: nobody is told.
 
     Returns:
         Its results are the tables of all sections, maps of t, q and d over (model, contrast, negative_control, fwhm_mm,
@@ -72,14 +73,16 @@ def compute(
     for model in models:
         _check_folder(model)
     sections = sections_in_order()
-    steps = _Steps(progress, len(models) * len(battery.studies))
+    stages = Stages(progress, _plan(models, battery, settings, sections))
     rows: dict[Table, list[pd.DataFrame]] = {}
     maps: dict[str, xr.Dataset] = {}
     identities: dict[str, dict[str, Any]] = {}
-    for model in models:
+    for number, model in enumerate(models, 1):
+        name = f"model {number} of {len(models)}, {model.name}" if len(models) > 1 else model.name
+        stages.begin(_OPENING, f"{name}: opening it")
         subject = model.open()
         measuring = _Measuring(model.name, subject, battery, settings, sections, rows)
-        maps[model.name] = measuring.run(cache, steps)
+        maps[model.name] = measuring.run(cache, stages, name)
         identities[model.name] = {
             "source": str(subject.source or subject.name),
             "folder": str(subject.folder or ""),
@@ -87,6 +90,7 @@ def compute(
             "taps": list(subject.topography.widths),
             "units": sum(subject.topography.widths.values()),
         }
+    stages.end("everything is computed")
     for section in sections.values():
         for table, frame in section.battery_tables(battery).items():
             rows.setdefault(table, []).append(frame)
@@ -133,40 +137,58 @@ class _Measuring:
         self._names = {(study, contrast): called for called, (study, contrast) in contrasts.items()}
         self._studies: dict[str, MeasuredStudy] = {}
 
-    def run(self, cache: Path | None, steps: _Steps) -> xr.Dataset:
-        """Fill the tables, and return the maps of all contrasts."""
+    def run(self, cache: Path | None, stages: Stages, what: str) -> xr.Dataset:
+        """Fill the tables, and return the maps of all contrasts.
+
+        Args:
+            cache: A folder in which responses are kept.
+            stages: Of the report.
+            what: What the progress calls the subject.
+        """
         maps: list[xr.Dataset] = []
-        for study in self._battery.studies:
-            steps.begin(f"{self._name}: {study.name}")
-            maps += self._study_tables(study, cache, steps)
-            steps.end()
+        for number, study in enumerate(self._battery.studies, 1):
+            maps += self._study_tables(
+                study, cache, stages, f"{what}: stimuli {number} of {len(self._battery.studies)}, {study.name}"
+            )
         measured = MeasuredSubject(self._battery, self._studies, self._comparison)
-        for section in self._sections.values():
-            self._add(section, section.subject_tables(measured, self._settings))
+        for name, section in self._sections.items():
+            if section.subject_tables is not no_rows:
+                progress = stages.begin(_kind(name, "subject"), f"{what}: {name}")
+                self._add(section, section.subject_tables(measured, self._settings, progress))
         return joined_maps(maps) if maps else xr.Dataset()
 
-    def _study_tables(self, study: Study, cache: Path | None, steps: _Steps) -> list[xr.Dataset]:
+    def _study_tables(self, study: Study, cache: Path | None, stages: Stages, what: str) -> list[xr.Dataset]:
+        progress = stages.begin(_READING, what)
         responses = respond(
-            self._subject, study.stimuli, reading=self._settings.reading, cache=cache, progress=steps.within
+            self._subject, study.stimuli, reading=self._settings.reading, cache=cache, progress=progress
         )
         names = [self._names[study.name, contrast] for contrast in study.contrasts]
         measured = self._studies[study.name] = MeasuredStudy(self._subject, study, responses, names)
-        for section in self._sections.values():
-            self._add(section, section.study_tables(measured, self._settings), stimuli=study.name)
+        for name, section in self._sections.items():
+            if section.study_tables is not no_rows:
+                progress = stages.begin(_kind(name, "study"), f"{what}: {name}")
+                self._add(section, section.study_tables(measured, self._settings, progress), stimuli=study.name)
         maps = []
         for number, _ in enumerate(study.contrasts):
             comparison = self._comparison(study.name, number)
+            of_contrast = f"{what}: contrast {number + 1} of {len(study.contrasts)}, {comparison.name}"
             controls = (
                 negative_controls(comparison, seed=self._settings.seed) if self._settings.negative_controls else {}
             )
-            for variant in (comparison, *controls.values()):
-                maps.append(self._comparison_tables(variant, study))
+            for control, variant in {"": comparison, **controls}.items():
+                maps.append(
+                    self._comparison_tables(
+                        variant, study, stages, f"{of_contrast}, {control}" if control else of_contrast
+                    )
+                )
         return maps
 
-    def _comparison_tables(self, comparison: Comparison, study: Study) -> xr.Dataset:
+    def _comparison_tables(self, comparison: Comparison, study: Study, stages: Stages, what: str) -> xr.Dataset:
         _readouts = [comparison.readout(fwhm) for fwhm in self._settings.readouts]  # held, so that sections share them
-        for section in self._sections.values():
-            self._add(section, section.comparison_tables(comparison, self._settings), stimuli=study.name)
+        for name, section in self._sections.items():
+            if section.comparison_tables is not no_rows:
+                progress = stages.begin(_kind(name, "comparison"), f"{what}: {name}")
+                self._add(section, section.comparison_tables(comparison, self._settings, progress), stimuli=study.name)
         return comparison_maps(comparison, self._subject.topography.shapes, self._settings.readouts)
 
     def _comparison(self, study: str, number: int) -> Comparison:
@@ -182,22 +204,51 @@ class _Measuring:
             self._rows.setdefault(table, []).append(frame.assign(**labels))
 
 
-class _Steps:
-    """How far a report is: so many studies of so many models, and the texts of the one that is read."""
+_OPENING, _READING = "opening", "reading"
 
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress, self._total, self._done, self._what = progress, total, 0, ""
 
-    def begin(self, what: str) -> None:
-        self._what = what
-        self._progress(what, self._done, self._total)
+def _kind(section: str, of: str) -> str:
+    """Return the kind of the stages in which a section is about a study, a comparison or a subject."""
+    return f"{section} of a {of}"
 
-    def within(self, what: str, done: int | float, total: int | float, /) -> None:
-        self._progress(f"{self._what}, {what}", self._done + 0.5 * done / max(total, 1), self._total)
 
-    def end(self) -> None:
-        self._done += 1
-        self._progress(self._what, self._done, self._total)
+def _plan(
+    models: Sequence[StudiedModel], battery: Battery, settings: Settings, sections: Mapping[str, Section]
+) -> list[Stage]:
+    """Return the stages of a report, with guesses of their seconds on one core of a CPU.
+
+    A model that is not open yet is taken to be as large as the first.
+    """
+    first = models[0].source if models else None
+    units = sum(first.topography.widths.values()) if isinstance(first, Subject) else 2560
+    draws = settings.permutations * units
+    n_controls = (2 if left_out() else 3) if settings.negative_controls else 0
+    stages: list[Stage] = []
+    for _ in models:
+        stages.append(Stage(_OPENING, 1.0))
+        for study in battery.studies:
+            n_texts = len(study.stimuli)
+            stages.append(Stage(_READING, 4e-6 * n_texts * units))
+            stages += [
+                Stage(_kind(name, "study"), 8e-8 * n_texts * draws)
+                for name, section in sections.items()
+                if section.study_tables is not no_rows
+            ]
+            stages += (
+                len(study.contrasts)
+                * (1 + n_controls)
+                * [
+                    Stage(_kind(name, "comparison"), 1e-8 * n_texts * draws * len(settings.readouts))
+                    for name, section in sections.items()
+                    if section.comparison_tables is not no_rows
+                ]
+            )
+        stages += [
+            Stage(_kind(name, "subject"), 1e-6 * draws)
+            for name, section in sections.items()
+            if section.subject_tables is not no_rows
+        ]
+    return stages
 
 
 def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
@@ -219,6 +270,7 @@ def what_decides(battery: Battery, settings: Settings) -> dict[str, Any]:
         "measured": battery.measured,
         **flat,
         "left_out": left_out() if settings.negative_controls else "",
+        "stimuli_left_out": battery.note,
         "grouped": grouped,
         "resamples": RESAMPLES,
         "stimuli": stimuli,

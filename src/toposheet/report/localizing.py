@@ -15,7 +15,7 @@ from toposheet.cortex.localizer import CROSS_VALIDATED, LOCALIZER
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.network import outlined_maps
 from toposheet.files import folder_aside
-from toposheet.progress import SILENT, Progress
+from toposheet.progress import Progress
 from toposheet.report.page import FIGURES
 from toposheet.settings import DEFAULT, Settings
 from toposheet.stimuli.contrasts import Contrast
@@ -70,7 +70,7 @@ def localize_subject(
     q: float = 0.05,
     settings: Settings = DEFAULT,
     cache: Path | None = None,
-    progress: Progress = SILENT,
+    progress: Progress | None = None,
 ) -> Localized:
     """Return the units of a subject that prefer the first condition of a contrast.
 
@@ -83,7 +83,7 @@ def localize_subject(
         q: See `cortex.localize`.
         settings: How: its `reading`, `contiguity` and `min_size`.
         cache: A folder in which responses are kept.
-        progress: Told how many texts are read.
+        progress: Told how many texts are read. None: nobody is told.
     """
     contrast.check(stimuli)
     responses = respond(subject, stimuli, reading=settings.reading, cache=cache, progress=progress)

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.numbers import number
 from toposheet.files import folder_aside, write_file
+from toposheet.progress import SILENT, Progress
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, sections_in_order
 from toposheet.report.sections.stimuli import TEXTS
@@ -40,7 +41,7 @@ class Picture:
     inches: float
 
 
-def write_figures(analysis: Analysis, out: str | Path) -> dict[str, list[Picture]]:
+def write_figures(analysis: Analysis, out: str | Path, progress: Progress | None = None) -> dict[str, list[Picture]]:
     """Write the figures of all sections as PNG and PDF, and return the pictures of each section.
 
     Figures of an earlier report that this one does not have are removed; other files stay.
@@ -48,6 +49,7 @@ def write_figures(analysis: Analysis, out: str | Path) -> dict[str, list[Picture
     Args:
         analysis: What is drawn.
         out: The folder of the results; figures go to a folder in it.
+        progress: Told how many sections have their figures. None: nobody is told.
     """
     out = Path(out)
     stimuli = stamp(analysis.results[TEXTS], analysis.facts["battery"])
@@ -55,8 +57,11 @@ def write_figures(analysis: Analysis, out: str | Path) -> dict[str, list[Picture
     folder, listed = out / FIGURES, out / FIGURES / _LISTED
     earlier = listed.read_text().splitlines() if listed.is_file() else []
     with folder_aside(folder) as aside:
-        for name, section in sections_in_order().items():
+        tell, sections = progress or SILENT, sections_in_order()
+        for number, (name, section) in enumerate(sections.items()):
+            tell(f"drawing figures: {name}, section", number, len(sections))
             pictures[name] = [_written(drawing, aside, stimuli) for drawing in section.drawings(analysis)]
+        tell("drawing figures: section", len(sections), len(sections))
         written = {path.name for path in aside.iterdir()}
         (aside / _LISTED).write_text("".join(f"{name}\n" for name in sorted(written)))
     for name in {Path(line).name for line in earlier} - {"", *written}:
@@ -73,15 +78,16 @@ def _written(drawing: Drawing, folder: Path, stimuli: str) -> Picture:
     return Picture(drawing.name, drawing.title, drawing.sentence, png, drawing.figure.get_size_inches()[0])
 
 
-def write_report(analysis: Analysis, out: str | Path) -> Path:
+def write_report(analysis: Analysis, out: str | Path, progress: Progress | None = None) -> Path:
     """Write `report.html` and the figures beside the results, and return the page's path.
 
     Args:
         analysis: What is shown.
         out: The folder of the results.
+        progress: See `write_figures`.
     """
     out = Path(out)
-    pictures = write_figures(analysis, out)
+    pictures = write_figures(analysis, out, progress)
     environment = _environment({picture.name: picture for drawn in pictures.values() for picture in drawn})
     common = {"models": analysis.names, "facts": analysis.facts, "version": __version__}
     parts = []

@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from toposheet.cortex import Comparison
+from toposheet.progress import Progress
 from toposheet.registry import Registry
 from toposheet.report.analysis import Analysis
 from toposheet.results import Table
@@ -19,6 +20,11 @@ from toposheet.stimuli.studies import Battery, Study
 from toposheet.subject import Subject
 
 Found = Mapping[Table, pd.DataFrame]
+
+
+def no_rows(measured: Any, settings: Settings, progress: Progress, /) -> Found:
+    """Return no rows: of what a section says nothing about."""
+    return {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +90,8 @@ class Section:
         view: Returns what the partial shows; None leaves the section out.
         drawings: Returns its figures, from which `figure` chooses.
         tables: The tables that it adds to the results.
-        study_tables: Returns rows about the responses to one study, without the columns `model` and `stimuli`.
+        study_tables: Returns rows about the responses to one study, without the columns `model` and `stimuli`; tells a
+            progress how far it is, like the next two.
         comparison_tables: Returns rows about one comparison, without these columns.
         subject_tables: Returns rows about one subject, without the column `model`.
         battery_tables: Returns rows about the stimuli.
@@ -95,9 +102,9 @@ class Section:
     view: Callable[[Analysis], Mapping[str, Any] | None]
     drawings: Callable[[Analysis], Iterable[Drawing]] = lambda analysis: ()
     tables: Sequence[Table] = field(default=())
-    study_tables: Callable[[MeasuredStudy, Settings], Found] = lambda measured, settings: {}
-    comparison_tables: Callable[[Comparison, Settings], Found] = lambda comparison, settings: {}
-    subject_tables: Callable[[MeasuredSubject, Settings], Found] = lambda measured, settings: {}
+    study_tables: Callable[[MeasuredStudy, Settings, Progress], Found] = no_rows
+    comparison_tables: Callable[[Comparison, Settings, Progress], Found] = no_rows
+    subject_tables: Callable[[MeasuredSubject, Settings, Progress], Found] = no_rows
     battery_tables: Callable[[Battery], Found] = lambda battery: {}
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from toposheet.progress import SILENT, Progress
 from toposheet.stimuli.lexicon import lemmas, zipf
 from toposheet.stimuli.making.items import item_table
 from toposheet.stimuli.making.matched import Cell, matched
@@ -39,6 +40,7 @@ def build_stimuli(
     per_condition: int = 100,
     seed: int = 0,
     count_tokens: Callable[[str], int] | None = None,
+    progress: Progress = SILENT,
 ) -> pd.DataFrame:
     """Return a stimulus set with conditions `sentence`, `nonword`, `noun` and `verb`.
 
@@ -52,6 +54,7 @@ def build_stimuli(
         per_condition: How many texts each condition has.
         seed: Decides which.
         count_tokens: Returns how many tokens a model makes of a text; none leaves tokens out of all matching.
+        progress: Told how many sentences have their non-words.
 
     Returns:
         Columns `text`, `condition`, `item` (0, 1, ...; a non-word list has the item of its sentence, a verb list that
@@ -62,7 +65,7 @@ def build_stimuli(
             p-values.
         NotFound: a package is not installed.
     """
-    sentences = language(held_out, train, per_condition, seed, count_tokens)
+    sentences = language(held_out, train, per_condition, seed, count_tokens, progress)
     lists = _noun_and_verb_lists(word_counts(train), per_condition, np.random.default_rng(seed), count_tokens)
     return pd.concat([sentences, item_table(lists)], ignore_index=True)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from toposheet.errors import UserError
+from toposheet.progress import Progress
 from toposheet.registry import Registry
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
 from toposheet.stimuli.published import read_published
@@ -70,6 +71,7 @@ def stimulus_set(
     seed: int | None = None,
     per_condition: int | None = None,
     data: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Return the table of a stimulus set.
 
@@ -81,6 +83,7 @@ def stimulus_set(
         per_condition: Texts a condition of the sets made from text. None: 100, or, of `swjn`, fewer where the text
             that is held out is short, down to 20.
         data: Where the files of a published set are, if not in `$TOPOSHEET_DATA` or an installed `brainscore-language`.
+        progress: Told how far the making of a synthetic set is. None: nobody is told.
 
     Returns:
         Columns `text`, `condition` and those of the set.
@@ -97,6 +100,9 @@ def stimulus_set(
         raise UserError(f"per_condition is {per_condition}: a contrast needs at least {MIN_TEXTS} texts of a condition")
     if entry.make is None:
         return read_published(name, entry.files, entry.sha256, data)
+    if progress is not None:
+        reader = replace(reader, progress=progress)
     table = entry.make(reader, reader.seed if seed is None else seed, per_condition)
     table.attrs["source"] = f"the synthetic set {name}"
+    reader.progress(f"the stimuli {name} are made", 1, 1)
     return table

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from toposheet.errors import UserError
+from toposheet.packages import MissingPackage
+from toposheet.progress import Progress, part_of
 from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.reader import Reader
@@ -16,6 +18,7 @@ from toposheet.stimuli.sets.swjn import MIN_PER_CONDITION, swjn
 from toposheet.stimuli.stimulus_set import PUBLISHED, SETS, SYNTHETIC, stimulus_set
 from toposheet.stimuli.table import read_stimuli
 
+_EXTRA = "toposheet[demo]"  # brings what every self-made set needs
 CONTRASTS = (Contrast("sentence", "nonword"), Contrast("noun", "verb"))
 
 
@@ -52,12 +55,14 @@ class Battery:
         studies: Each with its contrasts.
         localizer: Name of the study whose first contrast is sentences against non-words; none: no language network.
         measured: Name of the study with the conditions S, W, J and N that measures the network.
+        left_out: Names of the studies that cannot be made here, as packages are missing.
     """
 
     name: str
     studies: tuple[Study, ...]
     localizer: str | None = None
     measured: str | None = None
+    left_out: tuple[str, ...] = ()
 
     def contrasts(self) -> dict[str, tuple[str, Contrast]]:
         """Return every contrast by the name it has in tables, with the name of its study.
@@ -75,6 +80,13 @@ class Battery:
     def language(self) -> str | None:
         """The name, in tables, of the contrast of sentences against non-words that the localizer takes."""
         return next((name for name, (study, _) in self.contrasts().items() if study == self.localizer), None)
+
+    @property
+    def note(self) -> str:
+        """What is left out, in words, and how to get it; nothing where nothing is."""
+        if not self.left_out:
+            return ""
+        return f"left out are the stimuli {', '.join(self.left_out)}: they need packages (pip install '{_EXTRA}')"
 
 
 def published_battery(data: str | Path | None = None, pairs: str | Path | None = None) -> Battery:
@@ -107,31 +119,41 @@ def published_battery(data: str | Path | None = None, pairs: str | Path | None =
     return Battery(PUBLISHED, studies, localizer.name, measured.name)
 
 
-def synthetic_battery(reader: Reader, per_condition: int = 100) -> Battery:
+def synthetic_battery(reader: Reader, per_condition: int = 100, progress: Progress | None = None) -> Battery:
     """Return self-made stimuli for a model: nothing but packages is needed (the extra `demo`).
 
     `built-in` sentences, non-words, nouns and verbs (those that came with the model, if any); `swjn`, `words` and
     `pairs` (`toposheet stimuli list`), made of text that was held out from the model and matched for its tokenizer.
+    Where stimuli came with the model, a set whose packages are missing is left out.
 
     Args:
         reader: The model.
         per_condition: Sentences, word lists, Jabberwocky texts and non-word lists each.
+        progress: Told how far the making is. None: nobody is told.
 
     Raises:
-        NotFound: a package is missing.
+        MissingPackage: a package is missing, and no stimuli came with the model.
     """
-    builtin = own_stimuli(reader, per_condition)
+    names = ("built-in", "swjn", "words", "pairs")
+    readers = {
+        name: replace(reader, progress=part_of(progress, number, len(names), f"making the stimuli {name}"))
+        for number, name in enumerate(names)
+    }
+    builtin = own_stimuli(readers["built-in"], per_condition)
     sentences = set(builtin.loc[builtin["condition"] == "sentence", "text"])
-    return Battery(
-        SYNTHETIC,
-        (
-            Study("built-in", builtin, CONTRASTS),
-            Study("swjn", profile_stimuli(reader, sentences, per_condition), ()),
-            *(_study(name, reader) for name in ("words", "pairs")),
-        ),
-        localizer="built-in",
-        measured="swjn",
-    )
+    made: dict[str, Callable[[], Study]] = {
+        "swjn": lambda: Study("swjn", profile_stimuli(readers["swjn"], sentences, per_condition), ()),
+        "words": lambda: _study("words", readers["words"]),
+        "pairs": lambda: _study("pairs", readers["pairs"]),
+    }
+    studies, left_out = [Study("built-in", builtin, CONTRASTS)], []
+    for name, make in made.items():
+        try:
+            studies.append(make())
+        except MissingPackage:
+            left_out.append(name)
+    measured = None if "swjn" in left_out else "swjn"
+    return Battery(SYNTHETIC, tuple(studies), "built-in", measured, tuple(left_out))
 
 
 def battery_of_table(stimuli: str, table: pd.DataFrame, contrasts: Sequence[Contrast]) -> Battery:
@@ -163,7 +185,7 @@ def own_stimuli(reader: Reader, per_condition: int = 100) -> pd.DataFrame:
 def builtin_stimuli(reader: Reader, per_condition: int = 100) -> pd.DataFrame:
     """Return stimuli that are built from the built-in text that a model was not trained on."""
     training, held_out = reader.documents()
-    return build_stimuli(held_out, training, per_condition, reader.seed, reader.count_tokens)
+    return build_stimuli(held_out, training, per_condition, reader.seed, reader.count_tokens, reader.progress)
 
 
 def profile_stimuli(reader: Reader, without: set[str], per_condition: int = 100) -> pd.DataFrame:
@@ -172,4 +194,6 @@ def profile_stimuli(reader: Reader, without: set[str], per_condition: int = 100)
     Where the held-out text is short there are fewer texts a condition, down to 20.
     """
     training, held_out = reader.documents()
-    return swjn(held_out, training, per_condition, reader.seed, without, MIN_PER_CONDITION, reader.count_tokens)
+    return swjn(
+        held_out, training, per_condition, reader.seed, without, MIN_PER_CONDITION, reader.count_tokens, reader.progress
+    )

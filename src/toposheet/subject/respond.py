@@ -34,7 +34,7 @@ def respond(
     *,
     reading: Reading = READING,
     batch_size: int = 32,
-    progress: Progress = SILENT,
+    progress: Progress | None = None,
     cache: str | Path | None = None,
 ) -> xr.DataArray:
     """Return the response of every unit to every stimulus, over the text's own tokens.
@@ -47,7 +47,7 @@ def respond(
         stimuli: A table with columns `text` and `condition`; further columns become coordinates as well.
         reading: How a text is read, and what a response is.
         batch_size: How many texts are read at once; texts of like length are read together.
-        progress: Told how many texts are read.
+        progress: Told how many texts are read. None: nobody is told.
         cache: A folder in which responses are kept, and found when an equal subject reads the same tokens in the same
             way again; the least recently used go when it holds over 4 GB. A model with somebody else's hooks is read
             anew.
@@ -65,7 +65,7 @@ def respond(
     coordinates: dict[str, Any] = dict(topo.unit_coordinates())
 
     def compute() -> np.ndarray:
-        return _responses(subject, tokens, batch_size, progress, reading.pooling)
+        return _responses(subject, tokens, batch_size, progress or SILENT, reading.pooling)
 
     if cache is None or not subject.can_be_cached:
         responses = compute()
@@ -73,6 +73,7 @@ def respond(
         asked = [CACHE_FORMAT, subject.fingerprint, tokens, asdict(reading)]
         key = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
         responses = recall(Path(cache), f"responses-{key}.npy", (len(tokens), sum(topo.widths.values())), compute)
+    (progress or SILENT)("reading texts", len(tokens), len(tokens))  # known from the cache, too
     finite = np.isfinite(responses)
     if not finite.all():
         row, unit = (int(axis[0]) for axis in np.nonzero(~finite))
@@ -144,6 +145,7 @@ def _responses(
     order = np.argsort([len(ids) for ids, _ in tokens], kind="stable")
     responses = np.empty((len(tokens), sum(topo.widths.values())), dtype=np.float32)
     with subject.running() as model, _evaluating(model):
+        progress("reading texts", 0, len(order))
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             ids, attended, is_text = _padded([tokens[row] for row in rows], model.device)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from toposheet.cortex import SIGNIFICANT, Comparison, selective_clusters
 from toposheet.cortex.cluster_inference import CLUSTERS
+from toposheet.progress import Progress, part_of
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Section
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
@@ -33,7 +34,7 @@ and so do random labels: that is what familywise p ≤ 0.05 means. That splits b
 """
 
 
-def _comparison_tables(comparison: Comparison, settings: Settings) -> Mapping[Table, pd.DataFrame]:
+def _comparison_tables(comparison: Comparison, settings: Settings, progress: Progress) -> Mapping[Table, pd.DataFrame]:
     tables = [
         selective_clusters(
             comparison.readout(fwhm),
@@ -42,8 +43,9 @@ def _comparison_tables(comparison: Comparison, settings: Settings) -> Mapping[Ta
             inference=settings.inference,
             forming_p=settings.forming_p,
             contiguity=settings.contiguity,
+            progress=part_of(progress, number, len(settings.readouts)),
         )[0]
-        for fwhm in settings.readouts
+        for number, fwhm in enumerate(settings.readouts)
     ]
     filled = [table for table in tables if len(table)]
     return {CLUSTERS_OF_MODELS: pd.concat(filled, ignore_index=True) if filled else tables[0]}

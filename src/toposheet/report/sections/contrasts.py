@@ -19,6 +19,7 @@ from toposheet.figures.clustering import clustering, clustering_bars
 from toposheet.figures.maps import draw_contrast_maps, readout_name
 from toposheet.figures.numbers import number, signed
 from toposheet.figures.sheets import by_kind, layers_of
+from toposheet.progress import Progress
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, Section
 from toposheet.results import Table
@@ -51,7 +52,7 @@ PARTIAL = """
 """
 
 
-def _comparison_tables(comparison: Comparison, settings: Settings) -> Mapping[Table, pd.DataFrame]:
+def _comparison_tables(comparison: Comparison, settings: Settings, progress: Progress) -> Mapping[Table, pd.DataFrame]:
     statistics = topography_statistics(
         comparison,
         fwhm_mm=settings.readouts,
@@ -59,6 +60,7 @@ def _comparison_tables(comparison: Comparison, settings: Settings) -> Mapping[Ta
         seed=settings.seed,
         contiguity=settings.contiguity,
         min_size=settings.min_size,
+        progress=progress,
     )
     return {STATISTICS_OF_MODELS: statistics, SUMMARY_OF_MODELS: summary_of(statistics)}
 

@@ -15,6 +15,7 @@ from toposheet.cortex.localizer import CROSS_VALIDATED
 from toposheet.cortex.network import language_network
 from toposheet.cortex.profiles import CRITERIA, NETWORK, PROFILES
 from toposheet.figures.network import network_figure
+from toposheet.progress import Progress
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, MeasuredSubject, Section
 from toposheet.results import Table
@@ -50,7 +51,7 @@ consistency.</p>
 """
 
 
-def _subject_tables(measured: MeasuredSubject, settings: Settings) -> Mapping[Table, pd.DataFrame]:
+def _subject_tables(measured: MeasuredSubject, settings: Settings, progress: Progress) -> Mapping[Table, pd.DataFrame]:
     battery = measured.battery
     if battery.localizer is None or battery.measured is None:
         return {}
@@ -61,6 +62,7 @@ def _subject_tables(measured: MeasuredSubject, settings: Settings) -> Mapping[Ta
         seed=settings.seed,
         min_size=settings.min_size,
         contiguity=settings.contiguity,
+        progress=progress,
     )
     units = {name: network.clusters[name].values for name in ("sheet", "tap", "y", "x")}
     return {

@@ -11,6 +11,7 @@ from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.response_statistics import CURVES, RESPONSES, correlation_curve, response_statistics
 from toposheet.cortex.summary import mean_over_taps
 from toposheet.figures.curves import correlation_curves
+from toposheet.progress import Progress, part_of
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, MeasuredStudy, Section
 from toposheet.results import Table
@@ -35,11 +36,11 @@ would make neighbours as alike as they are. Wiring: mean distance of units that 
 """
 
 
-def _study_tables(measured: MeasuredStudy, settings: Settings) -> Mapping[Table, pd.DataFrame]:
+def _study_tables(measured: MeasuredStudy, settings: Settings, progress: Progress) -> Mapping[Table, pd.DataFrame]:
     draws = {"permutations": settings.permutations, "seed": settings.seed}
     return {
-        RESPONSES_OF_MODELS: response_statistics(measured.responses, **draws),
-        CURVES_OF_MODELS: correlation_curve(measured.responses, **draws),
+        RESPONSES_OF_MODELS: response_statistics(measured.responses, progress=part_of(progress, 0, 2), **draws),
+        CURVES_OF_MODELS: correlation_curve(measured.responses, progress=part_of(progress, 1, 2), **draws),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from toposheet.progress import Progress
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import MeasuredStudy, Section
 from toposheet.results import Table
@@ -27,6 +28,7 @@ PARTIAL = """
 <tr{% if loop.changed(set) %} class="new"{% endif %}><td class="left">{{ set }}</td><td class="left">{{ condition }}</td><td>{{ n }}</td><td class="wrap">{{ text }}</td></tr>
 {% endfor %}
 </table></div>
+{% if facts.stimuli_left_out %}<p class="note">Note: {{ facts.stimuli_left_out }}.</p>{% endif %}
 <h3>How well conditions are matched</h3>
 <p class="lead">Mean ± standard deviation over texts; p: Welch's analysis of variance (Alexander–Govern). Tokens as {{ models[0] }} reads them.</p>
 {% for compared, table in matching %}
@@ -45,7 +47,7 @@ def _battery_tables(battery: Battery) -> Mapping[Table, pd.DataFrame]:
     return {TEXTS: pd.concat(texts, ignore_index=True)}
 
 
-def _study_tables(measured: MeasuredStudy, settings: Settings) -> Mapping[Table, pd.DataFrame]:
+def _study_tables(measured: MeasuredStudy, settings: Settings, progress: Progress) -> Mapping[Table, pd.DataFrame]:
     tables = [
         group_means(texts, measured.subject.count_tokens).assign(contrast=contrast)
         for contrast, texts in _texts_of_contrasts(measured)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from toposheet.progress import SILENT, Progress
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.making.items import item_table
 from toposheet.stimuli.making.nonwords import NonwordMaker
@@ -22,6 +23,7 @@ def language(
     per_condition: int = PER_CONDITION,
     seed: int = 0,
     count_tokens: CountTokens | None = None,
+    progress: Progress = SILENT,
 ) -> pd.DataFrame:
     """Return sentences and, for each, a list of pronounceable non-words: a language localizer.
 
@@ -36,6 +38,7 @@ def language(
         seed: Decides which.
         count_tokens: Returns how many tokens a model makes of a text. Few short non-words are one token, as short words
             are, so lists may still have more (`measures.matching` says how many). None leaves tokens out.
+        progress: Told how many sentences have their non-words.
 
     Returns:
         Columns `text`, `condition`, `item` (a non-word list has the item of its sentence) and `synthetic` (True).
@@ -48,14 +51,17 @@ def language(
     sentences = unseen_sentences(held_out, train, per_condition, rng)[:per_condition]
     maker = NonwordMaker(lexicon_words(train), seen_as_word([*train, *held_out]))
     count = count_tokens or no_tokens
-    nonwords = [as_nonwords(sentence, maker, rng, count) for sentence in sentences]
+    nonwords = []
+    for sentence in sentences:
+        progress("making non-words for sentence", len(nonwords), len(sentences))
+        nonwords.append(as_nonwords(sentence, maker, rng, count))
     return item_table({"sentence": sentences, "nonword": nonwords})
 
 
 def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
     train, held_out = reader.documents()
     n = PER_CONDITION if per_condition is None else per_condition
-    return language(held_out, train, n, seed, reader.count_tokens)
+    return language(held_out, train, n, seed, reader.count_tokens, reader.progress)
 
 
 SET = StimulusSet(

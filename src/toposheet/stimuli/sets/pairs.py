@@ -130,6 +130,7 @@ def _presented(cells: dict[tuple[str, str], pd.DataFrame], rng: np.random.Genera
 
 
 def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
+    reader.progress("choosing rated words", 0, 1)
     return pairs(seed, count_tokens=reader.count_tokens)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from toposheet.errors import UserError
+from toposheet.progress import SILENT, Progress
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.lexicon import FUNCTION_WORDS, base_and_ending, lemmas, with_ending
 from toposheet.stimuli.making.items import item_table
@@ -39,6 +40,7 @@ def swjn(
     skip: Collection[str] | None = None,
     at_least: int | None = None,
     count_tokens: CountTokens | None = None,
+    progress: Progress = SILENT,
 ) -> pd.DataFrame:
     """Return sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N), as in Fedorenko et al. 2011.
 
@@ -64,6 +66,7 @@ def swjn(
             `per_condition`.
         count_tokens: Returns how many tokens a model makes of a text, in which J and N come as near as they can to S
             (see `language`). None leaves tokens out.
+        progress: Told how many of the texts that are made of non-words are made.
 
     Returns:
         Columns `text`, `condition`, `item` (S, W and J of an item have the same number of words, S and J the same
@@ -95,11 +98,17 @@ def swjn(
     counts = lexicon_words(train)
     whole = NonwordMaker(counts, english)
     stems = NonwordMaker({word: n for word, n in counts.items() if base_and_ending(word) == (word, "")}, english)
+
+    def told(sentences: list[list[str]], before: int) -> Iterator[list[str]]:
+        for number, sentence in enumerate(sentences, before):
+            progress("making Jabberwocky and non-words, text", number, 2 * n)
+            yield sentence
+
     texts = {
         "S": [" ".join(sentence) for sentence in chosen],
         "W": [" ".join(words) for words in scrambled(chosen, rng)],
-        "J": [" ".join(jabberwocky(sentence, stems, english, rng, count)) for sentence in chosen],
-        "N": [as_nonwords(" ".join(sentence), whole, rng, count, word=r"\S+") for sentence in others],
+        "J": [" ".join(jabberwocky(sentence, stems, english, rng, count)) for sentence in told(chosen, 0)],
+        "N": [as_nonwords(" ".join(sentence), whole, rng, count, word=r"\S+") for sentence in told(others, n)],
     }
     return item_table(texts)
 
@@ -220,7 +229,7 @@ def _unknown_words(sentence: str) -> int:
 def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
     train, held_out = reader.documents()
     n, least = (PER_CONDITION, MIN_PER_CONDITION) if per_condition is None else (per_condition, None)
-    return swjn(held_out, train, n, seed, at_least=least, count_tokens=reader.count_tokens)
+    return swjn(held_out, train, n, seed, at_least=least, count_tokens=reader.count_tokens, progress=reader.progress)
 
 
 SET = StimulusSet(

@@ -67,6 +67,7 @@ def words(seed: int = 0, per_cell: int = 40, count_tokens: Callable[[str], int] 
 
 
 def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
+    reader.progress("choosing rated words", 0, 1)
     return words(seed, count_tokens=reader.count_tokens)
 
 

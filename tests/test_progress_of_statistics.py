@@ -1,0 +1,56 @@
+"""What takes long tells how far it is: from nothing to everything, never back; and nobody need be told."""
+
+import numpy as np
+import pytest
+
+import toposheet as ts
+from toposheet.cortex.clusters import selective_unit_clustering
+
+
+@pytest.fixture
+def responses(subject, stimuli):
+    return ts.respond(subject, stimuli)
+
+
+@pytest.fixture
+def comparison(responses):
+    return ts.Comparison(responses, "long", "short")
+
+
+def network(comparison, responses, progress):
+    words = responses.isel(stimulus=np.arange(12) % 6)
+    words = words.assign_coords(condition=("stimulus", list("SWJN") * 3))
+    doubled = responses.isel(stimulus=np.tile(np.arange(6), 2))
+    localizer = ts.Comparison(doubled, "long", "short")
+    return ts.language_network(localizer, words, permutations=5, min_size=1, progress=progress)
+
+
+CALLS = {
+    "draws of statistics": lambda c, r, p: ts.topography_statistics(c, permutations=60, progress=p),
+    "draws of the short table": lambda c, r, p: ts.map_statistics(c, permutations=60, fwhm_mm=(0.0,), progress=p),
+    "draws of clusters": lambda c, r, p: ts.selective_clusters(c, permutations=60, progress=p),
+    "draws of enhancement": lambda c, r, p: ts.selective_clusters(c, permutations=60, inference="tfce", progress=p),
+    "taps of responses": lambda c, r, p: ts.response_statistics(r, permutations=5, progress=p),
+    "taps of curves": lambda c, r, p: ts.correlation_curve(r, permutations=5, progress=p),
+    "taps of the network": lambda c, r, p: selective_unit_clustering(c, permutations=5, progress=p),
+    "the whole network": network,
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+def test_a_statistic_tells_how_far_it_is_and_is_the_same_whoever_is_told(comparison, responses, call):
+    told = []
+    with_progress = call(comparison, responses, lambda *step: told.append(step))
+    done = [step[1] for step in told]
+    assert done[0] == 0
+    assert done == sorted(done)
+    assert len(set(done)) > 2
+    assert {step[2] for step in told} == {told[-1][1]}  # the total is one number, and it is reached
+    assert repr(with_progress) == repr(call(comparison, responses, None))
+
+
+def test_texts_are_told_as_they_are_read(subject, stimuli):
+    told = []
+    ts.respond(subject, stimuli, batch_size=2, progress=lambda *step: told.append(step))
+    assert [step[1:] for step in told][:4] == [(0, 6), (2, 6), (4, 6), (6, 6)]
+    ts.respond(subject, stimuli, progress=None)
