@@ -107,7 +107,10 @@ def test_nulls_have_99_draws_unless_others_are_asked_for(ran, command):
         ),
         (["localize", "nowhere", "--out", "o"], ["nowhere does not exist"]),
         (["localize", "small", "--percent", "0", "--out", "o"], ["percent is 0"]),
-        (["localize", "small", "--percent", "1e-4", "--out", "o"], ["percent is 0.0001: this selects none of 2,560 units"]),
+        (
+            ["localize", "small", "--percent", "1e-4", "--out", "o"],
+            ["percent is 0.0001: this selects none of 2,560 units"],
+        ),
         (["ledger", "small", "--pairs", "p.csv"], ["--pairs goes with --stimuli published, not with synthetic"]),
         (["report", "small", "--where", "a=b"], ["--where is for stimuli of your own"]),
         (["report", "small", "--forming-p", "1"], ["forming_p is 1.0: it must be larger than 0 and smaller than 1"]),
