@@ -33,13 +33,13 @@ class Comparison:
 
     Args:
         responses: Responses from `respond`.
-        a: The first condition. t is positive where its responses are larger. Or a `Contrast`, which names both
-            conditions.
-        b: The second condition. None if `a` is a `Contrast`.
+        a: The first condition. t is positive where the responses to this condition are larger. `a` can also be a
+            `Contrast`, which names both conditions.
+        b: The second condition. It must be None if `a` is a `Contrast`.
         groups: Name of a column of the stimuli. Texts with equal values form a group: they are not independent, for
             example because they share words. All texts of a group get the same label when labels are shuffled, they are
-            in the same half of the texts, and they count as one value in p and q. If the column `shared_words` does not
-            exist, or with None, all texts are independent.
+            in the same half of the texts, and they count as one value in p and q. All texts are independent if
+            `groups` is None, or if it is `shared_words` and the stimuli have no such column.
         pairs: Name of a column of the stimuli. Two texts with equal values are partners of a pair, one in each
             condition. Labels are then shuffled within pairs. If pairs share a group, their labels are exchanged
             together. None: there are no pairs.

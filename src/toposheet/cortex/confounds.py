@@ -32,7 +32,7 @@ def without_confounds(
     if a confound differs between the conditions, the contrast gets smaller. If a confound is nearly the same as the
     condition, little of the contrast remains.
 
-    Each part of the texts (the even and the odd texts) has its own regression, so that the parts stay independent. With
+    Each part of the texts (the even and the odd texts) has a separate regression, so the parts stay independent. With
     one regression for both parts, the maps of the two parts would be opposite to each other.
 
     The regression uses up degrees of freedom. To account for this, deviations from the mean of a condition are

@@ -61,17 +61,20 @@ def check_finite(responses: xr.DataArray) -> None:
 
 
 def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.ndarray, " stimuli"] | None:
-    """Return a number for each stimulus; stimuli with equal values in a column get equal numbers.
+    """Return a number for each stimulus. Stimuli with equal values in a column get the same number.
 
     A stimulus without a value gets a number that no other stimulus has.
 
     Args:
         responses: Responses from `respond`.
-        column: Name of a column of the stimuli. If `shared_words` does not exist, all stimuli are independent (None is
-            returned).
+        column: Name of a column of the stimuli. None: all stimuli are independent.
+
+    Returns:
+        The numbers. None if all stimuli are independent: `column` is None, or it is `shared_words` and the stimuli have
+        no such column.
 
     Raises:
-        UserError: The column does not exist.
+        UserError: The column does not exist, and it is not `shared_words`.
     """
     if column is None:
         return None

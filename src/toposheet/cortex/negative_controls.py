@@ -21,12 +21,12 @@ NEGATIVE_CONTROLS = {
 
 
 def negative_controls(comparison: Comparison, *, seed: int = 0) -> dict[str, Comparison]:
-    """Return comparisons of the same texts by other labels, in which no map is expected.
+    """Return negative controls of a comparison: the same texts, compared by labels that are not of interest.
 
     - `random-labels`: the labels are shuffled.
-    - `word-frequency`: in each condition, the texts with more frequent words than the median text against the other
-      texts (mean Zipf frequency; needs the package `wordfreq`, and is left out without it).
-    - `length`: in each condition, the texts with more letters than the median text against the other texts.
+    - `word-frequency`: in each condition, the texts whose words are more frequent than in the median text, against the
+      other texts (mean Zipf frequency). It needs the package `wordfreq`, and is left out without this package.
+    - `length`: in each condition, the texts with more letters than the median text, against the other texts.
 
     For `word-frequency` and `length`, the mean response of each condition is first subtracted. Thus the effect of the
     contrast is not in these controls. Texts of a group stay together.
@@ -36,9 +36,9 @@ def negative_controls(comparison: Comparison, *, seed: int = 0) -> dict[str, Com
         seed: Seed of the random labels, and of the order of texts with equal values.
 
     Returns:
-        A comparison for each control: {name of the control: comparison}. The comparison keeps its name, and its
-        attribute `negative_control` names the control. A control is left out if one side has fewer than 3 texts or
-        groups, or if all texts have the same length or frequency.
+        A comparison for each control: {name of the control: comparison}. Each has the name of the original comparison,
+        and its attribute `negative_control` names the control. A control is left out if one side has fewer than 3 texts
+        or groups, or if all texts have the same length or frequency.
     """
     raw = comparison.raw
     responses, in_a, in_b, groups = raw.responses, raw.in_a, raw.in_b, raw.groups

@@ -14,9 +14,10 @@ from toposheet.settings import check_fwhm
 def gaussian_readout(grid: Float[np.ndarray, "*maps y x"], fwhm: float) -> Float[np.ndarray, "*maps y x"]:
     """Return maps as voxels would see them: at each cell, a weighted mean with Gaussian weights.
 
-    r_i = sum_j g_ij x_j / sum_j g_ij, with g_ij = exp(-distance_ij^2 / (2 sigma^2)) and sigma = fwhm / (2 sqrt(2 ln
-    2)). The sums run over the cells that hold a unit. Thus the weights sum to 1 for every cell, also at the edge of the
-    sheet and beside a hole. (With TopoLM's published kernel this sum is 0.54 to 1.00; arXiv:2410.11516.)
+    r_i = sum_j g_ij x_j / sum_j g_ij, with g_ij = exp(-distance_ij^2 / (2 sigma^2)) and
+    sigma = fwhm / (2 sqrt(2 ln 2)). The sums run over the cells that hold a unit. Thus the weights sum to 1 for every
+    cell, also at the edge of the sheet and beside a hole. (With TopoLM's published kernel this sum is 0.54 to 1.00;
+    arXiv:2410.11516.)
 
     Args:
         grid: One map or a stack of maps. Cells that are nan are holes and stay nan.

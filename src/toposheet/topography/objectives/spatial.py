@@ -173,7 +173,7 @@ def spatial_loss(
             sample.
         topo: The topography: the sheets, and the place of each unit.
         neighborhoods: Which windows of each sheet count.
-            - A number: this number of random windows, drawn anew in each call, with replacement. Few windows cost
+            - A number: this number of random windows, drawn again in each call, with replacement. Few windows cost
               little, but then the loss is a noisy estimate of the mean over all windows. The paper draws 5 windows.
             - `"all"`: every window of the sheet. The loss then has no noise from drawing. Choose it to measure a model,
               or if the cost does not matter.
