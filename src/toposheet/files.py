@@ -1,10 +1,13 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and that keep apart whatever they are called after."""
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,6 +55,33 @@ def folder_aside(folder: Path, prefix: str = ".writing-", last: str = "") -> Gen
         _sync(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def free_file_name(name: str, taken: set[str]) -> str:
+    """Return the name of a file, without its ending, that says a name and differs from all others on any file system.
+
+    Letters, digits, `_` and `-` are kept, others become `-`; what comes after 100 bytes is left out. Where that makes
+    two names alike, also on disks to which capitals are small letters, the second ends in `-2`, and so on.
+
+    Args:
+        name: What the file is called after: a contrast, a model, a sheet.
+        taken: The names that others have, as this function left them here; the new one is added.
+    """
+    plain = re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFC", name)).encode()[:_LONGEST].decode(errors="ignore")
+    plain = plain.strip("-") or "unnamed"
+    numbered = (plain if n == 1 else f"{plain}-{n}" for n in itertools.count(1))
+    free = next(name for name in numbered if _as_disks_see_it(name) not in taken | _DEVICES)
+    taken.add(_as_disks_see_it(free))
+    return free
+
+
+def _as_disks_see_it(name: str) -> str:
+    """Return a name as file systems compare it that tell neither capitals nor composed letters apart."""
+    return unicodedata.normalize("NFKD", name.casefold())
+
+
+_LONGEST = 100  # bytes: file systems take 255, with ending and what marks a file that is being written
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}  # of Windows
 
 
 def _sync(path: Path) -> None:

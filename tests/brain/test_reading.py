@@ -97,7 +97,8 @@ def test_a_time_point_of_a_cifti_series_is_a_map(tmp_path, rng):
 def mistakes(tmp_path_factory):
     """A folder of files that are not what they should be, each in its own way."""
     tmp_path, noise = tmp_path_factory.mktemp("mistakes"), np.random.default_rng(0).normal(size=32_492)
-    (tmp_path / "map.csv").write_text("1,2")
+    for name in ("map.csv", "lh.aparc.annot", "lh.thickness.mgz", "lh.sulc"):
+        (tmp_path / name).write_text("1,2")
     for name in ("text.gii", "text.nc", "text.nii", "text.gii.gz"):
         (tmp_path / name).write_text("this is no map\nat all")
     write_gifti(tmp_path / "five.gii", noise[:5])
@@ -124,6 +125,9 @@ def mistakes(tmp_path_factory):
     ("file", "asked", "message"),
     [
         ("map.csv", {}, r"ends in \.gii, \.gii\.gz, \.dscalar\.nii, \.dtseries\.nii or \.nc"),
+        ("lh.aparc.annot", {}, "this file holds labels of areas"),
+        ("lh.thickness.mgz", {}, "bring an overlay of FreeSurfer to GIFTI first"),
+        ("lh.sulc", {}, "bring an overlay of FreeSurfer to GIFTI first"),
         ("text.gii", {}, "cannot be read"),
         ("text.gii.gz", {}, "cannot be read"),
         ("text.nc", {}, "cannot be read"),
@@ -148,7 +152,7 @@ def mistakes(tmp_path_factory):
         ("right.gii", {"hemisphere": "both"}, "hemisphere is 'both': it must be 'left' or 'right'"),
         ("no-t.nc", {}, "has no variable 't_values'; its variables are: (z, beta|beta, z)"),
         ("words.nc", {}, "a map is one number a vertex"),
-        ("volume.nii.gz", {}, "is a volume: bring it to a surface first, as nilearn.surface.vol_to_surf does"),
+        ("volume.nii.gz", {}, r"is a volume \(3 x 4 x 5 voxels\), not CIFTI: .*, as nilearn.surface.vol_to_surf does"),
         ("right.dscalar.nii", {}, "has no left cortex; it has: CIFTI_STRUCTURE_CORTEX_RIGHT"),
         ("right.dscalar.nii", {"hemisphere": "right", "which": 1}, "has 1 map"),
         (

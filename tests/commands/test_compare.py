@@ -3,7 +3,6 @@ import re
 import pandas as pd
 
 import toposheet as ts
-from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 
 
 def test_models_are_compared_in_groups(ran, tmp_path, folder, sentences, model, tokenizer):
@@ -15,22 +14,21 @@ def test_models_are_compared_in_groups(ran, tmp_path, folder, sentences, model, 
     assert table.set_index("group").loc["a", "n_models"].eq(2).all()
     assert table.loc[table["group"] == "b", "difference"].notna().all()
     assert table["random-labels"].notna().all()
-    assert "significant_fraction" in printed
+    assert "S:N, its negative controls" in printed
+    verdict = r"S:N, a: \d of 2 models have significant units; whether .* not tested: with 5 draws"
+    assert re.search(verdict, " ".join(printed.split()))
     assert (tmp_path / "out" / "figures" / "compare.pdf").is_file()
 
 
-def test_it_prints_the_negative_controls_that_were_made_and_always_the_difference(ran, tmp_path, folder, sentences):
-    arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "5"]
-    printed = {
-        name: ran("compare", folder, *arguments, *options, "--out", tmp_path / name).splitlines()[0].split()
-        for name, options in (("with", []), ("without", ["--no-negative-controls"]))
-    }
-    columns = ["contrast", "statistic", "group", "n_models", "value", "low", "high", "null_mean", "label_null_mean"]
-    difference = ["difference", "difference_low", "difference_high"]
-    assert printed["without"] == [*columns, *difference]
-    assert printed["with"][: len(columns) + 1] == [*columns, "random-labels"]
-    assert printed["with"][-3:] == difference
-    assert set(printed["with"]) - {*columns, *difference} <= set(NEGATIVE_CONTROLS)
+def test_it_prints_every_readout_and_the_negative_controls_that_were_made(ran, tmp_path, folder, sentences):
+    arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "5", "--fwhm-mm", "2", "3"]
+    for name, options in (("with", []), ("without", ["--no-negative-controls"])):
+        printed = ran("compare", folder, *arguments, *options, "--out", tmp_path / name).splitlines()
+        assert max(map(len, printed[:-1])) <= 100  # the last has a path
+        assert printed[1].split()[:4] == ["read-", "statistic", "group", "mod-"]
+        readouts = [line[:5].strip() for line in printed if " Moran's I " in line]
+        assert readouts == ["raw", "2 mm", "3 mm"] * (2 if name == "with" else 1)
+        assert any(" random " in line for line in printed) == (name == "with")
 
 
 def test_few_models_are_said_to_give_too_narrow_intervals(ran, tmp_path, folder, sentences):

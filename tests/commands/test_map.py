@@ -1,4 +1,7 @@
+import html
 import json
+import re
+import unicodedata
 
 import pandas as pd
 import pytest
@@ -111,3 +114,37 @@ def test_a_second_run_leaves_no_files_of_the_first_and_none_of_the_users_are_los
     stored = json.loads((out / "analysis.json").read_text())["models"]
     assert stored["model"]["source"] == str(folder)
     assert len(stored["model"]["fingerprint"]) == 64
+
+
+LONG = "x" * 85
+
+
+def test_each_contrast_has_pictures_of_its_own_whatever_conditions_are_called(ran, tmp_path, folder):
+    conditions = ["A+", "A*", "a+", "B", f"{LONG}1", f"{LONG}2", "..", "con", "é", "e\u0301"]
+    rows = [f'text {i} {n},"{condition}"' for i, condition in enumerate(conditions) for n in range(3)]
+    (tmp_path / "s.csv").write_text("\n".join(["text,condition", *rows]) + "\n", encoding="utf-8")
+    contrasts = [f"{condition}:B" for condition in conditions if condition != "B"]
+    arguments = ["--stimuli", tmp_path / "s.csv", "--permutations", "2", "--no-negative-controls"]
+    printed = ran("report", folder, *arguments, "--contrast", *contrasts, "--out", tmp_path / "out")
+    pictures = list((tmp_path / "out" / "figures").glob("map-*.png"))
+    assert len(pictures) == len({path.name.casefold() for path in pictures}) == len(contrasts)
+    page = (tmp_path / "out" / "report.html").read_text()
+    shown = re.findall(r'<img alt="([^"]*:B)" [^>]*base64,([^"]*)"', page)
+    assert [html.unescape(title) for title, _ in shown] == contrasts
+    assert len({picture for _, picture in shown}) == len(contrasts)
+    assert max(map(len, unicodedata.normalize("NFC", printed).splitlines()[:-1])) <= 100  # the last has a path
+
+
+def test_the_table_ends_in_a_verdict_for_each_contrast_that_claims_no_more_than_its_test(
+    ran, tmp_path, folder, sentences
+):
+    arguments = ["--stimuli", sentences, "--contrast", "S:N", "W:J", "--no-negative-controls"]
+    for draws, words in (
+        (5, r"not tested: with 5 draws no p can reach 0.05"),
+        (19, r"half of the texts.* \(p = \d\.\d{3}\)"),
+    ):
+        printed = ran("map", folder, *arguments, "--permutations", draws, "--out", tmp_path / "out")
+        verdicts = " ".join(printed.partition("Verdicts on the raw maps")[2].split())
+        for contrast in ("S:N", "W:J"):
+            said = verdicts.partition(f"{contrast}, model: ")[2]
+            assert re.match(rf"(no unit|\d+ of 144 units) significant; .*?{words}", said), said

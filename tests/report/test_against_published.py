@@ -76,11 +76,14 @@ def test_each_published_value_stands_beside_the_mean_over_taps_and_its_nulls(wri
     assert values.loc["topographic"].tolist() == [0.8, 0.6, 0.75, 3, 0.01, 0.4, 0.3, 0.35, 0.02]
     assert values.loc["control", ["published", "measured"]].tolist() == [0.11, 0.05]
     assert concrete.loc["topographic", "verdict"] == (
-        "topographic, and the map comes back in other items; within 0.1 of the published value"
+        "smoother than with shuffled places, and the map comes back in other items; within 0.1 of the published value"
     )
-    assert concrete.loc["control", "verdict"] == "no topography (place p > 0.05); within 0.1 of the published value"
+    assert (
+        concrete.loc["control", "verdict"]
+        == "not shown to be smoother than with shuffled places; within 0.1 of the published value"
+    )
     abstract = table[table["quantity"].str.contains("abstract") & (table["fwhm_mm"] == 0)].set_index("model")
-    assert "does not come back in other items" in abstract.loc["topographic", "verdict"]
+    assert "that the map comes back in other items is not shown" in abstract.loc["topographic", "verdict"]
     assert abstract.loc["topographic", "verdict"].endswith("higher than published by 0.52")
 
 
@@ -88,7 +91,7 @@ def test_a_readout_that_was_not_made_is_not_taken_for_stimuli_that_are_not_there
     table = written(statistics.query("fwhm_mm == 0"), topographic=None)
     concrete = table[table["quantity"].str.contains("concrete")].set_index("fwhm_mm")["verdict"]
     assert concrete[2.0] == "not measured: no readout of 2 mm"
-    assert concrete[0.0].startswith("topographic")
+    assert concrete[0.0].startswith("smoother than with shuffled places")
 
 
 def test_too_few_draws_are_not_taken_for_no_topography(written):
@@ -185,12 +188,16 @@ def test_markdown_has_a_cell_for_every_column_and_is_what_is_written(written, tm
     assert len(lines) > 10
 
 
-def test_a_ledger_prints_the_page_that_it_writes(statistics, tmp_path):
+def test_a_ledger_writes_a_page_and_prints_each_quantity_with_its_verdict_in_100_columns(statistics, tmp_path):
     result = ledger(
         Analysis(Results({STATISTICS_OF_MODELS: statistics}, facts=SETTINGS), [StudiedModel("topographic", tmp_path)])
     )
     result.write(tmp_path)
-    assert (tmp_path / "ledger.md").read_text() == f"{result}\n"
+    assert (tmp_path / "ledger.md").read_text() == f"{result.markdown}\n"
+    lines = str(result).splitlines()
+    assert max(map(len, lines)) <= 100
+    at = lines.index("Moran's I, concrete verbs-nouns, mean over taps | raw | 0.80 | 0.75 | 0.010 | 0.300 | 0.020")
+    assert lines[at + 1].startswith("    smoother than with shuffled places, and the map comes back in other items")
 
 
 @pytest.mark.parametrize("name", ["0", "007", "2.5", "nan", "True", "None"])

@@ -65,7 +65,7 @@ def test_a_section_from_outside_has_its_table_its_figure_and_its_part_of_the_pag
     assert {path.name for path in (out / "figures").glob("longest.*")} == {"longest.png", "longest.pdf"}
     page = (out / "report.html").read_text()
     assert f"model reads {longest} letters of sentences." in page
-    assert '<figure><img alt="The longest text"' in page
+    assert '<figure><div class="scroll"><img alt="The longest text"' in page
     assert "<figcaption>How long &lt;it&gt; is.</figcaption>" in page
     assert page.index("The longest text</h2>") < page.index("Contrasts, medians over taps</h2>")  # 25 is before 40
     SECTIONS.unregister("longest")

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from toposheet.stats import cross_morans_i, islands_morans_i, morans_i, morans_i_on_graph
+from toposheet.stats.readout import gaussian_readout
 
 
 def slow_cross_morans_i(a, b):
@@ -112,3 +113,19 @@ def test_on_a_graph_of_queen_neighbours_it_is_that_of_the_sheet(rng):
     grid = np.cumsum(rng.normal(size=(3, 7, 9)), axis=-1)
     adjacency = csr_array(lat2W(7, 9, rook=False).sparse)
     np.testing.assert_allclose(morans_i_on_graph(grid.reshape(3, -1), adjacency), morans_i(grid), rtol=1e-10)
+
+
+@pytest.mark.parametrize("occupied", [1.0, 0.5, 0.25, 0.1])
+def test_on_sparse_sheets_it_is_the_definition_and_may_exceed_one_up_to_the_largest_eigenvalue(rng, occupied):
+    grid = rng.normal(size=(24, 24))
+    grid[rng.random(grid.shape) > occupied] = np.nan
+    y, x = np.nonzero(np.isfinite(grid))
+    weights = (np.maximum(np.abs(y[:, None] - y), np.abs(x[:, None] - x)) == 1).astype(float)
+    largest = len(y) / weights.sum() * np.linalg.eigvalsh(weights)[-1]
+    assert largest > 1
+    for fwhm in (0.0, 2.0, 6.0):
+        seen = gaussian_readout(grid, fwhm)
+        z = seen[y, x] - seen[y, x].mean()
+        value = float(morans_i(seen))
+        assert value == pytest.approx(len(y) / weights.sum() * (z @ weights @ z) / (z @ z))
+        assert value <= largest

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from jaxtyping import Bool, Int
 from toposheet.brain.meshes import FOR_BRAINS
 from toposheet.cortex import Comparison
 from toposheet.errors import UserError
-from toposheet.files import folder_aside
+from toposheet.files import folder_aside, free_file_name
 from toposheet.packages import import_package
 from toposheet.progress import Progress
 from toposheet.stimuli.contrasts import Contrast
@@ -38,8 +37,8 @@ def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> 
         values: Values over `unit` with its coordinates, for example `comparison.t` or the result of `respond`. If there
             are other dimensions, each of their entries becomes a data array with the name of the entry. Units that are
             missing in `values` get nan.
-        folder: Folder of the files. Existing files with the same names are replaced; other files stay. In file names,
-            characters of the sheet's name other than letters, digits, `_` and `-` become `-`.
+        folder: Folder of the files. Existing files with the same names are replaced; other files stay. Each file has
+            the name of its sheet, see `free_file_name`.
 
     Returns:
         The files: mesh and maps of each sheet.
@@ -63,6 +62,7 @@ def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> 
         return gifti.GiftiDataArray(data, f"NIFTI_INTENT_{intent}", kind, meta=gifti.GiftiMetaData(meta))
 
     files: dict[str, bytes] = {}
+    taken: set[str] = set()
     for sheet, grid in topo.to_grid(values).items():
         occupied = np.zeros(topo.sheets[sheet].shape, dtype=bool)
         occupied[tuple(topo.sheets[sheet].coordinates.T)] = True
@@ -74,7 +74,7 @@ def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> 
         mesh = gifti.GiftiImage(darrays=[points, array(triangles, "TRIANGLE", TopologicalType="Cut")])
         maps = grid.values[..., occupied].reshape(-1, len(y))
         maps = [array(one, "NORMAL", Name=name) for one, name in zip(maps, _map_names(grid), strict=True)]
-        name = _file_name(sheet, files)
+        name = free_file_name(sheet, taken)
         files[f"{name}.surf.gii"] = mesh.to_bytes()
         files[f"{name}.func.gii"] = gifti.GiftiImage(darrays=maps, meta=gifti.GiftiMetaData(structure)).to_bytes()
     with folder_aside(folder) as aside:
@@ -126,14 +126,3 @@ def _map_names(grid: xr.DataArray) -> list[str]:
     """Return a name for each map of a stack (..., y, x)."""
     leading = [[str(label) for label in grid[dim].values] for dim in grid.dims[:-2]]
     return [", ".join(labels) for labels in itertools.product(*leading)] if leading else [str(grid.name or "value")]
-
-
-def _file_name(sheet: str, taken: dict[str, bytes]) -> str:
-    """Return a name, without ending, for the files of a sheet.
-
-    No other sheet has this name, also on file systems that ignore upper and lower case.
-    """
-    name = re.sub(r"[^\w-]+", "-", sheet).strip("-") or "sheet"
-    others = {file.lower() for file in taken}
-    numbered = (name if n == 1 else f"{name}-{n}" for n in itertools.count(1))
-    return next(candidate for candidate in numbered if f"{candidate}.surf.gii".lower() not in others)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +9,10 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float
 
+from toposheet.brain.gifti import read_gifti
+from toposheet.brain.images import choose_map, open_image, reading
 from toposheet.brain.meshes import FOR_BRAINS, HEMISPHERES, SPACES, check_hemisphere, space_of
-from toposheet.errors import NotFound, UserError, first_line
+from toposheet.errors import NotFound, UserError
 from toposheet.packages import import_package
 
 
@@ -41,14 +40,15 @@ class SurfaceMap:
 
 
 def read_surface_map(
-    path: str | Path, hemisphere: str = "left", which: int = 0, variable: str = "t_values"
+    path: str | Path, hemisphere: str = "left", which: int | None = None, variable: str = "t_values"
 ) -> SurfaceMap:
     """Return a map of one hemisphere, read from a file.
 
     Args:
         path: A GIFTI (`.gii`, `.gii.gz`), CIFTI (`.dscalar.nii` and others with vertices) or NetCDF file (`.nc`).
         hemisphere: `"left"` or `"right"`. Of a map of both (left vertices first) this half is taken.
-        which: Which data array of a GIFTI file or row of a CIFTI file, from 0.
+        which: Which map of a GIFTI or CIFTI file, from 0. None: the only one. Arrays of a GIFTI file that are no
+            statistics (meshes, labels, numbers of vertices) are not counted.
         variable: Which variable of a NetCDF file.
 
     Returns:
@@ -57,8 +57,9 @@ def read_surface_map(
 
     Raises:
         NotFound: there is no such file, or a package of `toposheet[brain]` is missing.
-        UserError: the file cannot be read or has another format, has no such map, or the map fits no known mesh or has
-            no vertex with data; the message names the file.
+        UserError: the file cannot be read or has another format; it has no such map, or several and `which` is None;
+            it holds labels, a mesh, or values of a part of the vertices; or the map fits no known mesh or has no
+            vertex with data. The message names the file.
     """
     path = Path(path)
     check_hemisphere(hemisphere)
@@ -68,11 +69,14 @@ def read_surface_map(
     if ending.endswith(".nc"):
         values, name = _read_netcdf(path, variable)
     elif ending.endswith((".gii", ".gii.gz")):
-        values, name = _read_gifti(path, hemisphere, which)
+        values, name = read_gifti(path, hemisphere, which)
     elif ending.endswith((".nii", ".nii.gz")):
         values, name = _read_cifti(path, hemisphere, which)
     else:
-        raise UserError(f"{path}: the name of a surface map ends in .gii, .gii.gz, .dscalar.nii, .dtseries.nii or .nc")
+        hint = next((hint for end, hint in _OTHER_FORMATS.items() if ending.endswith(end)), "")
+        raise UserError(
+            f"{path}: the name of a surface map ends in .gii, .gii.gz, .dscalar.nii, .dtseries.nii or .nc{hint}"
+        )
     values = np.squeeze(values)
     if values.ndim != 1 or values.dtype.kind not in "fiub":
         raise UserError(f"{path}: {name} is {values.dtype} of shape {values.shape}: a map is one number a vertex")
@@ -86,22 +90,16 @@ def read_surface_map(
     return surface_map
 
 
-@contextmanager
-def _reading(path: Path) -> Generator[None, None, None]:
-    logger = logging.getLogger("nibabel.global")
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # it warns of the voxel size, which no CIFTI file has
-    try:
-        yield
-    except Exception as error:  # of whatever kind the parsers below raise
-        what = first_line(error).split(". ")[0]
-        raise UserError(f"{path} cannot be read ({what}): is it whole, and what its name says?") from None
-    finally:
-        logger.setLevel(level)
+_OVERLAY = "; bring an overlay of FreeSurfer to GIFTI first (mri_convert, or mris_convert -c)"
+_LABELS = "; this file holds labels of areas, a map holds a statistic such as t"
+_OTHER_FORMATS = {
+    **dict.fromkeys((".mgz", ".mgh", ".curv", ".sulc", ".thickness", ".area", ".w"), _OVERLAY),
+    **dict.fromkeys((".annot", ".label"), _LABELS),
+}
 
 
 def _read_netcdf(path: Path, variable: str) -> tuple[np.ndarray, str]:
-    with _reading(path), xr.open_dataset(path, decode_times=False) as file:
+    with reading(path), xr.open_dataset(path, decode_times=False) as file:
         variables = [str(name) for name in file.variables]
         values = file[variable].values if variable in variables else None
     if values is None:
@@ -109,40 +107,31 @@ def _read_netcdf(path: Path, variable: str) -> tuple[np.ndarray, str]:
     return values, variable
 
 
-def _read_gifti(path: Path, hemisphere: str, which: int) -> tuple[np.ndarray, str]:
-    nibabel = import_package("nibabel", *FOR_BRAINS)
-    with _reading(path):
-        image = nibabel.load(path)
-    _check_which(path, which, len(image.darrays))
-    array = image.darrays[which]
-    structure = array.meta.get("AnatomicalStructurePrimary", image.meta.get("AnatomicalStructurePrimary", ""))
-    other = {"left": "right", "right": "left"}[hemisphere]
-    if structure == f"Cortex{other.capitalize()}":
-        raise UserError(f"{path} is of the {other} hemisphere, says the file; asked for is the {hemisphere} one")
-    return array.data, array.meta.get("Name") or f"data array {which}"
-
-
-def _read_cifti(path: Path, hemisphere: str, which: int) -> tuple[np.ndarray, str]:
-    nibabel = import_package("nibabel", *FOR_BRAINS)
-    with _reading(path):
-        image = nibabel.load(path)
-    if not isinstance(image, nibabel.Cifti2Image):
-        raise UserError(f"{path} is a volume: bring it to a surface first, as nilearn.surface.vol_to_surf does")
+def _read_cifti(path: Path, hemisphere: str, which: int | None) -> tuple[np.ndarray, str]:
+    cifti2 = import_package("nibabel.cifti2", *FOR_BRAINS)
+    image = open_image(path)
+    if not isinstance(image, cifti2.Cifti2Image):
+        shape = " x ".join(map(str, image.shape))
+        raise UserError(
+            f"{path} is a volume ({shape} voxels), not CIFTI: bring it to a surface first, as "
+            f"nilearn.surface.vol_to_surf does{_OVERLAY}"
+        )
     rows, places = (image.header.get_axis(axis) for axis in (0, 1))
-    if not isinstance(places, nibabel.cifti2.BrainModelAxis):
+    if not isinstance(places, cifti2.BrainModelAxis):
         raise UserError(f"{path} has no vertices but {type(places).__name__}: give a dense file (.dscalar.nii)")
-    _check_which(path, which, len(rows))
+    if isinstance(rows, cifti2.LabelAxis):
+        raise UserError(f"{path} holds labels of areas: give a file with a statistic such as t (.dscalar.nii)")
+    if not isinstance(rows, (cifti2.ScalarAxis, cifti2.SeriesAxis)):
+        raise UserError(f"{path} has no maps but {type(rows).__name__}: give a file with a statistic (.dscalar.nii)")
+    scalar = isinstance(rows, cifti2.ScalarAxis)
+    names = [str(name) for name in rows.name] if scalar else [f"row {number}" for number in range(len(rows))]
+    row = choose_map(path, names, which)
     structures = {name: (columns, model) for name, columns, model in places.iter_structures()}
     cortex = f"CIFTI_STRUCTURE_CORTEX_{hemisphere.upper()}"
     if cortex not in structures:
         raise UserError(f"{path} has no {hemisphere} cortex; it has: {', '.join(structures)}")
     columns, model = structures[cortex]
     values = np.full(model.nvertices[cortex], np.nan)
-    with _reading(path):
-        values[model.vertex] = image.dataobj[which][columns]
-    return values, str(rows.name[which]) if isinstance(rows, nibabel.cifti2.ScalarAxis) else f"row {which}"
-
-
-def _check_which(path: Path, which: int, n: int) -> None:
-    if not 0 <= which < n:
-        raise UserError(f"{path} has {n} {'map' if n == 1 else 'maps'}, numbered from 0: there is no map {which}")
+    with reading(path):
+        values[model.vertex] = image.dataobj[row][columns]
+    return values, names[row]

@@ -28,26 +28,36 @@ def analysed(
 
 
 def print_summary(results: Results) -> None:
-    """Print the medians over taps of each contrast, model and readout."""
+    """Print the medians over taps of each contrast, model and readout, and what the tests of each map say."""
     from toposheet.cortex.summary import medians, without_negative_controls
-    from toposheet.figures.numbers import number
+    from toposheet.figures.numbers import number, readout_name
     from toposheet.report.sections.contrasts import SUMMARY_OF_MODELS
+    from toposheet.report.verdicts import verdict_lines
+    from toposheet.results import text_table
 
+    rows = medians(without_negative_controls(results[SUMMARY_OF_MODELS])).to_dict("records")
+    columns = {
+        "contrast": [row["contrast"] for row in rows],
+        "read- out": [readout_name(row["fwhm_mm"], "") for row in rows],
+        "model": [row["model"] for row in rows],
+        "sig. units": [f"{row['significant_fraction']:.1%}" for row in rows],
+        "Moran I": [number(row["morans_i"]) for row in rows],
+        "place-null": [f"{number(row['null_mean'])} ± {number(row['null_sd'])}" for row in rows],
+        "label-null": [f"{number(row['label_null_mean'])} ± {number(row['label_null_sd'])}" for row in rows],
+        "cross- half I": [number(row["cross_half_i"]) for row in rows],
+    }
     print("\nMedians over taps:")
-    print(f"{'contrast':18} {'fwhm':>4} {'model':12} {'signif.':>7} {'I':>6} {'place-null':>13} {'z':>6} "
-          f"{'label-null':>13} {'z':>5} {'cross-half':>10}")  # fmt: skip
-    for row in medians(without_negative_controls(results[SUMMARY_OF_MODELS])).to_dict("records"):
-        place, label = (f"{number(row[n + '_mean'])} ± {number(row[n + '_sd'])}" for n in ("null", "label_null"))
-        print(
-            f"{row['contrast']:18} {row['fwhm_mm']:4g} {row['model']:12} {row['significant_fraction']:7.1%} "
-            f"{number(row['morans_i']):>6} {place:>13} {number(row['z'], 1):>6} "
-            f"{label:>13} {number(row['label_z'], 1):>5} {number(row['cross_half_i']):>10}"
-        )
+    print(text_table(columns, ("contrast", "model")))
+    print()
+    for line in verdict_lines(results, {name: [name] for name in dict.fromkeys(columns["model"])}):
+        print(line)
     print_left_out(results)
 
 
 def print_left_out(results: Results) -> None:
     """Say which stimuli and which negative control are not in what was computed."""
+    from toposheet.results import paragraph
+
     for fact in ("stimuli_left_out", "left_out"):
         if note := results.facts[fact]:
-            print(f"note: {note}")
+            print(paragraph(f"note: {note}"))

@@ -19,7 +19,7 @@ def moran(
     map: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MAP")],
     hemisphere: Literal["left", "right"] = "left",
     variable: str = "t_values",
-    which: int = 0,
+    which: int | None = None,
     permutations: int = 0,
     seed: int = 0,
     figure: Path | None = None,
@@ -30,7 +30,7 @@ def moran(
         map: GIFTI (.gii), NetCDF (.nc) or CIFTI dense scalar (.dscalar.nii) file on fs_LR 32k or fsaverage5.
         hemisphere: Which, where the file does not say.
         variable: Of a NetCDF file.
-        which: Which data array of a GIFTI or row of a CIFTI file, from 0.
+        which: Which map of a GIFTI or CIFTI file, from 0. None: the only one.
         permutations: Draws of the null in which the values change places; 0 for none.
         seed: Of the draws.
         figure: Draw the map to this PNG or PDF file.

@@ -6,11 +6,12 @@ from matplotlib.figure import Figure
 
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison
 from toposheet.figures.network import outlined_maps
+from toposheet.figures.numbers import count_of_units
 from toposheet.sheet import on_sheets
 
 
 def plot(comparison: Comparison, fwhm_mm: float = 0.0) -> Figure:
-    """Return the maps of a comparison, sheet by sheet: Welch's t in colour, significant units outlined.
+    """Return the maps of a comparison, sheet by sheet: Welch's t in colour, significant units outlined and counted.
 
     Args:
         comparison: The comparison.
@@ -20,4 +21,6 @@ def plot(comparison: Comparison, fwhm_mm: float = 0.0) -> Figure:
         ts.plot(ts.Comparison(responses, "sentence", "nonword")).savefig("map.png")
     """
     seen = comparison.readout(fwhm_mm)
-    return outlined_maps(on_sheets(seen.t), on_sheets(seen.q < SIGNIFICANT), seen.name)
+    significant = seen.q < SIGNIFICANT
+    note = f"{count_of_units(int(significant.sum()), significant.size)} (q < {SIGNIFICANT:g})"
+    return outlined_maps(on_sheets(seen.t), on_sheets(significant), seen.name, note)

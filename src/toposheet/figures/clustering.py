@@ -11,9 +11,22 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from toposheet.figures.maps import readout_name
+from toposheet.figures.numbers import readout_name
 from toposheet.figures.sheets import by_kind, layers_of
-from toposheet.figures.style import HEIGHT, LABEL, MUTED, PLACE, SMALL, STYLE, TINY, WIDTH, broken, colour, keys_below
+from toposheet.figures.style import (
+    HEIGHT,
+    LABEL,
+    MUTED,
+    PLACE,
+    SMALL,
+    STYLE,
+    TINY,
+    WIDTH,
+    broken,
+    colour,
+    key,
+    keys_below,
+)
 
 _ACROSS = 5  # contrasts
 _BARS = 7  # contrasts
@@ -69,7 +82,7 @@ def clustering(summary: pd.DataFrame) -> Figure:
             line[0].set_ylabel(f"{broken(model, 18, 2)}\n{readout_name(fwhm)}\nMoran's I", fontsize=SMALL)
         for axes in grid[-1, : len(chunks[-1])]:
             axes.set_xlabel("layer")
-        marks = [Line2D([], [], ls="", marker=_MARKERS[n % len(_MARKERS)], color=MUTED, ms=3, label=kind)
+        marks = [Line2D([], [], ls="", marker=_MARKERS[n % len(_MARKERS)], color=MUTED, ms=3, label=key(kind))
                  for n, kind in enumerate(kinds)]  # fmt: skip
         keys_below(figure, [*marks, *_null_keys(_FAINT)])
         return figure
@@ -117,7 +130,7 @@ def clustering_bars(statistics: pd.DataFrame, contrasts: Sequence[str], whole: s
             axes.tick_params("x", length=0)
             axes.axhline(0, color=MUTED, lw=0.6)
             axes.set_ylabel(f"{readout_name(fwhm)}\nMoran's I, mean over taps")
-        keys = [Patch(color=colour(n), alpha=_FAINT, lw=0, label=model) for n, model in enumerate(models)]
+        keys = [Patch(color=colour(n), alpha=_FAINT, lw=0, label=key(model)) for n, model in enumerate(models)]
         dot = Line2D([], [], ls="", marker=".", color=MUTED, ms=4, label="a tap")
         keys_below(figure, [*keys, dot, *_null_keys()])
         return figure

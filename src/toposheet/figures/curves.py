@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from toposheet.figures.style import COLUMN, MUTED, SMALL, STYLE, WIDTH, colour, keys_below
+from toposheet.figures.style import COLUMN, MUTED, SMALL, STYLE, WIDTH, colour, key, keys_below
 
 _SMOOTHED = 25  # updates
 _BAND: Any = {"alpha": 0.25, "lw": 0}
@@ -40,7 +40,7 @@ def loss_curves(metrics: Mapping[str, pd.DataFrame], bigram_loss: float | None) 
                     "o-",
                     color=colour(n),
                     ms=2.5,
-                    label=name,
+                    label=key(name),
                 )
         if bigram_loss is not None:
             task.axhline(bigram_loss, color=MUTED, ls=":", lw=1.2)
@@ -74,7 +74,7 @@ def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
         grid = dict(zip(panels, figure.subplots(1, len(panels)), strict=True))
         for n, (name, means) in enumerate(snapshots.items()):
             for column, axes in grid.items():
-                axes.plot(means.index, means[column], "o-", color=colour(n), ms=2.5, label=name)
+                axes.plot(means.index, means[column], "o-", color=colour(n), ms=2.5, label=key(name))
             _draw_band(grid["morans_i"], means, colour(n))
             grid["morans_i"].plot(means.index, means["label_null_mean"], **_DOTS, color=colour(n))
         last = max(means.index.max() for means in snapshots.values())
@@ -105,7 +105,7 @@ def correlation_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
         figure = Figure(figsize=(COLUMN, 2.9), layout="constrained")
         axes = figure.subplots()
         for n, (name, means) in enumerate(curves.items()):
-            axes.plot(means.index, means["r"], "o-", color=colour(n), ms=2.5, label=name)
+            axes.plot(means.index, means["r"], "o-", color=colour(n), ms=2.5, label=key(name))
             _draw_band(axes, means, colour(n))
         axes.axhline(0, color=MUTED, lw=0.6)
         axes.set(xlabel="distance on the sheet (mm)", ylabel="mean correlation of two units")

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from toposheet.figures.style import HEIGHT, LABEL, MUTED, PLACE, STYLE, WIDTH, broken, colour, keys_below
+from toposheet.figures.style import HEIGHT, LABEL, MUTED, PLACE, STYLE, WIDTH, broken, colour, key, keys_below
 
 _MARKS = "o^s"  # of negative controls
 _NULLS = (("null_mean", PLACE, "place"), ("label_null_mean", LABEL, "label"))
@@ -54,7 +54,7 @@ def group_intervals(
             axes.set_title(title)
         panels[0].set_yticks(at, [broken(contrast, 24, 2) for contrast in contrasts])
         panels[0].set_ylim(len(contrasts) - 0.5, -0.5)
-        keys = [Line2D([], [], color=colour(n), marker="o", ms=3, label=group) for n, group in enumerate(groups)]
+        keys = [Line2D([], [], color=colour(n), marker="o", ms=3, label=key(group)) for n, group in enumerate(groups)]
         nulls = [
             Line2D([], [], ls="", marker="|", ms=6, mew=1.5, color=shade, label=f"mean of the {name}-null")
             for null, shade, name in _NULLS

@@ -8,23 +8,42 @@ import matplotlib as mpl
 import xarray as xr
 from matplotlib.figure import Figure
 
-from toposheet.figures.numbers import number
-from toposheet.figures.sheets import LEFT, cell_size, draw_scale, draw_sheets, lines_of, size_of, symmetric, write
+from toposheet.figures.numbers import number, readout_name
+from toposheet.figures.sheets import (
+    LEFT,
+    cell_size,
+    draw_scale,
+    draw_sheets,
+    lines_of,
+    outline,
+    size_of,
+    symmetric,
+    write,
+)
 from toposheet.figures.style import HEIGHT, SMALL, STYLE, TINY, WIDTH, broken
 
 _LAYERS, _ABREAST = 16, 12  # layers in a line, and in a line of several panels
 _TITLE, _HEADING, _GAP = 0.3, 0.2, 0.1  # inches: of the figure, a line of a panel's name, below maps of one readout
+_NOTE = 0.13  # inches above maps of one readout, for a line of a note
 _READOUT, _SCALE = 0.2, 0.65  # inches left of the maps, for the readout's name, and right of them, for the colour bar
 
 
-def draw_contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, float, str], float], title: str) -> Figure:
+def draw_contrast_maps(
+    t: xr.DataArray,
+    significant: xr.DataArray,
+    notes: Mapping[tuple[str, float], str],
+    morans_i: Mapping[tuple[str, float, str], float],
+    title: str,
+) -> Figure:
     """Return t-maps, panels beside each other where they fit and below each other where not, readouts in rows.
 
-    Panels (models, or models and contrasts) share the scale of a readout; readouts differ in theirs, since averaging
-    over a neighbourhood makes t larger.
+    Significant units are outlined. Panels (models, or models and contrasts) share the scale of a readout; readouts
+    differ in theirs, since averaging over a neighbourhood makes t larger.
 
     Args:
         t: Welch's t over (panel, fwhm_mm, sheet, y, x).
+        significant: Where units are significant, over the same.
+        notes: What stands above the maps of each (panel, fwhm_mm): how many units are significant.
         morans_i: Moran's I for each (panel, fwhm_mm, sheet), written under its map; sheets that a panel lacks are not
             drawn.
         title: Of the figure.
@@ -39,17 +58,26 @@ def draw_contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, float, str]
     across = (WIDTH - _READOUT - _SCALE) / len(rows[0])
     names = {panel: broken(panel, int(14 * min(across, 0.3 + columns)), 2) for panel in panels}
     heading = _HEADING * (1 + max(name.count("\n") for name in names.values()))
-    down = (HEIGHT - _TITLE - len(rows) * heading) / (len(rows) * len(readouts)) - _GAP
+    down = (HEIGHT - _TITLE - len(rows) * heading) / (len(rows) * len(readouts)) - _GAP - 2 * _NOTE
     cell = min(cell_size(panel_lines, across, down) for panel_lines in lines.values())
     sizes = {panel: size_of(panel_lines, cell) for panel, panel_lines in lines.items()}
-    bands = [max(sizes[panel][1] for panel in row) + _GAP for row in rows]
+    noted = {key: broken(note, max(12, int(17 * (sizes[key[0]][0] - LEFT))), 2) for key, note in notes.items()}
+    noting = _NOTE * (1 + max(note.count("\n") for note in noted.values()))
+    bands = [noting + max(sizes[panel][1] for panel in row) + _GAP for row in rows]
     height = _TITLE + sum(heading + len(readouts) * band for band in bands)
     wide = max(sum(sizes[panel][0] for panel in row) for row in rows)
     norms = {fwhm: symmetric(t.sel(fwhm_mm=fwhm).values) for fwhm in readouts}
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(_READOUT + wide + _SCALE, height))
-        write(figure, 0.06, 0.06, broken(title, int(14 * (_READOUT + wide + _SCALE)) - 18, 1), fontsize=9)
-        write(figure, _READOUT + wide + _SCALE - 0.06, 0.08, "below each map: Moran's I", ha="right", fontsize=TINY)
+        write(figure, 0.06, 0.06, broken(title, int(14 * (_READOUT + wide + _SCALE)) - 24, 1), fontsize=9)
+        write(
+            figure,
+            _READOUT + wide + _SCALE - 0.06,
+            0.08,
+            "outlined: q < 0.05; below: Moran's I",
+            ha="right",
+            fontsize=TINY,
+        )
         top = _TITLE
         for row, band in zip(rows, bands, strict=True):
             for n, panel in enumerate(row):
@@ -58,9 +86,12 @@ def draw_contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, float, str]
                 for m, fwhm in enumerate(readouts):
                     panel_maps = {sheet: t.sel(panel=panel, fwhm_mm=fwhm, sheet=sheet) for sheet in sheets[panel]}
                     y = top + heading + m * band
+                    write(figure, left + LEFT, y, noted[panel, fwhm], fontsize=SMALL)
+                    y += noting
                     for sheet, axes in draw_sheets(
                         figure, lines[panel], panel_maps, norms[fwhm], cell, left, y
                     ).items():
+                        outline(axes, significant.sel(panel=panel, fwhm_mm=fwhm, sheet=sheet), 0.7 * min(1, cell / 0.6))
                         value = number(morans_i[panel, fwhm, sheet]).replace("-", "−")
                         axes.set_xlabel(value, fontsize=TINY, labelpad=1.5)
             for m, fwhm in enumerate(readouts):
@@ -69,8 +100,3 @@ def draw_contrast_maps(t: xr.DataArray, morans_i: Mapping[tuple[str, float, str]
                 draw_scale(figure, norms[fwhm], "Welch's t", _READOUT + wide + 0.08, y, band)
             top += heading + len(readouts) * band
         return figure
-
-
-def readout_name(fwhm_mm: float) -> str:
-    """Return what maps of a readout are called."""
-    return "raw" if fwhm_mm == 0 else f"readout {fwhm_mm:g} mm"

@@ -9,14 +9,24 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from toposheet.figures.sheets import cell_size, draw_scale, draw_sheets, lines_of, place, size_of, symmetric, write
+from toposheet.figures.sheets import (
+    cell_size,
+    draw_scale,
+    draw_sheets,
+    lines_of,
+    outline,
+    place,
+    size_of,
+    symmetric,
+    write,
+)
 from toposheet.figures.style import HEIGHT, INK, MUTED, SMALL, STYLE, TINY, WIDTH, broken, colour
 
 _LAYERS = 8  # in a line
 _HEADING, _SCALE, _PROFILE = 0.28, 0.9, 2.5  # inches: above a model, for the colour bar, for the profile
+_NOTE = 0.2  # inches above maps, for a note
 
 
 def network_figure(
@@ -51,7 +61,7 @@ def network_figure(
             write(figure, 0.06, top + 0.06, broken(name, 60, 1), fontweight="bold")
             top += _HEADING
             for sheet, axes in draw_sheets(figure, lines[name], maps[name], norm, cell, 0.0, top).items():
-                _outline(axes, clusters[name].sel(sheet=sheet))
+                outline(axes, clusters[name].sel(sheet=sheet))
             draw_scale(figure, norm, f"Welch's t, {contrast}", wide + 0.08, top, sizes[name][1])
             axes = place(figure, wide + _SCALE + 0.45, top + 0.3, _PROFILE - 0.5, 1.45)
             _profile(axes, profiles[name], whole, highest, colour(n))
@@ -59,23 +69,25 @@ def network_figure(
         return figure
 
 
-def outlined_maps(t: Mapping[str, xr.DataArray], mask: Mapping[str, xr.DataArray], contrast: str) -> Figure:
-    """Return maps of t with the outlines of some of the units: those that a localizer selects, or that are significant.
+def outlined_maps(t: Mapping[str, xr.DataArray], mask: Mapping[str, xr.DataArray], contrast: str, note: str) -> Figure:
+    """Return maps of t with the outlines of some of the units, and a note above them.
 
     Args:
         t: Welch's t on each sheet, {sheet: (y, x)}.
         mask: 1 where a unit is inside the outline, on the same sheets.
         contrast: What is compared.
+        note: Says how many units are inside and what they are.
     """
     lines = lines_of(list(t), 2 * _LAYERS)
     norm = symmetric(np.concatenate([grid.values.ravel() for grid in t.values()]))
-    cell = cell_size(lines, WIDTH - _SCALE, HEIGHT)
+    cell = cell_size(lines, WIDTH - _SCALE, HEIGHT - _NOTE)
     wide, height = size_of(lines, cell)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(wide + _SCALE, height))
-        for sheet, axes in draw_sheets(figure, lines, t, norm, cell, 0.0, 0.0).items():
-            _outline(axes, mask[sheet])
-        draw_scale(figure, norm, f"Welch's t, {contrast}", wide + 0.08, 0.0, height)
+        figure = Figure(figsize=(wide + _SCALE, _NOTE + height))
+        write(figure, 0.06, 0.05, note, fontsize=SMALL)
+        for sheet, axes in draw_sheets(figure, lines, t, norm, cell, 0.0, _NOTE).items():
+            outline(axes, mask[sheet])
+        draw_scale(figure, norm, f"Welch's t, {contrast}", wide + 0.08, _NOTE, height)
         return figure
 
 
@@ -107,13 +119,3 @@ def _profile(axes: Axes, table: pd.DataFrame, whole: str, highest: float, shade:
     names = {"S": "sentences", "W": "word\nlists", "J": "Jabber-\nwocky", "N": "non-words"}
     axes.set_xticks(at, [names.get(str(c), broken(str(c), 9)) for c in conditions], fontsize=TINY)
     axes.set_ylim(0, 1.08 * highest)
-
-
-def _outline(axes: Axes, groups: xr.DataArray) -> None:
-    """Draw the edges between cells of different groups; nan is none."""
-    padded = np.pad(np.nan_to_num(groups.values), 1)
-    down = np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1])  # an edge above row y
-    across = np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1])
-    edges = [((x - 0.5, y - 0.5), (x + 0.5, y - 0.5)) for y, x in down]
-    edges += [((x - 0.5, y - 0.5), (x - 0.5, y + 0.5)) for y, x in across]
-    axes.add_collection(LineCollection(edges, colors=INK, linewidths=0.7, clip_on=False))

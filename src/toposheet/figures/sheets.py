@@ -10,10 +10,11 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from toposheet.figures.style import SMALL, TINY, broken
+from toposheet.figures.style import INK, SMALL, TINY, broken
 
 HEAD, FOOT = 0.16, 0.16  # inches above the first line of maps, for the layers, and below each, for a number
 LEFT = 0.36  # inches before the first column, for the kinds of taps
@@ -174,6 +175,22 @@ def draw_sheets(
               fontsize=SMALL if cell > 0.5 else TINY)  # fmt: skip
         top += cell + FOOT
     return drawn
+
+
+def outline(axes: Axes, groups: xr.DataArray, width: float = 0.7) -> None:
+    """Draw the edges between cells of different groups.
+
+    Args:
+        axes: Those of the map.
+        groups: What group a cell is in; 0 and nan are none.
+        width: Of the lines, in points.
+    """
+    padded = np.pad(np.nan_to_num(groups.values.astype(float)), 1)
+    down = np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1])  # an edge above row y
+    across = np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1])
+    edges = [((x - 0.5, y - 0.5), (x + 0.5, y - 0.5)) for y, x in down]
+    edges += [((x - 0.5, y - 0.5), (x - 0.5, y + 0.5)) for y, x in across]
+    axes.add_collection(LineCollection(edges, colors=INK, linewidths=width, clip_on=False))
 
 
 def draw_scale(figure: Figure, norm: Normalize, label: str, left: float, top: float, height: float) -> None:

@@ -59,6 +59,11 @@ def broken(name: str, characters: int, lines: int = 3) -> str:
     return "\n".join(textwrap.wrap(name, characters, max_lines=lines, placeholder=" …")).replace(": ", ":")
 
 
+def key(name: str) -> str:
+    """Return a name as legends show it: matplotlib leaves out labels that begin with `_`."""
+    return f" {name}" if name.startswith("_") else name
+
+
 def keys_below(figure: Figure, handles: Sequence[Any]) -> None:
     """Draw a figure's legend below it, in as many columns as there is space for.
 

@@ -14,7 +14,8 @@ from toposheet.cortex import SIGNIFICANT
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.cortex.profiles import BRAIN, CONDITIONS, NETWORK, responds_more
-from toposheet.figures.numbers import number
+from toposheet.cortex.verdicts import not_tested
+from toposheet.figures.numbers import number, readout_name
 from toposheet.files import folder_aside
 from toposheet.report.analysis import Analysis
 from toposheet.report.published import (
@@ -28,11 +29,10 @@ from toposheet.report.published import (
 )
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 from toposheet.report.sections.network import PROFILES_OF_MODELS
-from toposheet.results import Table
+from toposheet.results import Table, paragraph
 from toposheet.stimuli.studies import PUBLISHED
 from toposheet.train.result import RESULT
 
-_TOO_FEW = "not tested: with {} draws no p can reach 0.05"
 NEAR = 0.10  # of a published Moran's I, to agree with it
 
 
@@ -61,6 +61,11 @@ class Ledger:
     facts: Mapping[str, Any]
 
     def __str__(self) -> str:
+        return _text(self.table)
+
+    @property
+    def markdown(self) -> str:
+        """The page: every quantity with its nulls and negative controls."""
         return _markdown(self.table, self.facts)
 
     def write(self, out: str | Path) -> Path:
@@ -68,7 +73,7 @@ class Ledger:
         out = Path(out)
         with folder_aside(out) as aside:
             LEDGER.write(self.table, aside)
-            (aside / LEDGER_MD).write_text(f"{self}\n")
+            (aside / LEDGER_MD).write_text(f"{self.markdown}\n")
         return out / LEDGER_MD
 
 
@@ -134,23 +139,18 @@ def _negative_controls(statistics: pd.DataFrame, contrast: str, fwhm_mm: float, 
     return {name: map_rows[statistic]["value"] for name, map_rows in control_rows.items() if map_rows}
 
 
-def _too_few(facts: Mapping[str, Any]) -> bool:
-    """Return whether nulls have so few draws that nothing can be significant."""
-    return 1 / (1 + facts["permutations"]) > SIGNIFICANT
-
-
 def _verdict(value: float, published: float, p: float, cross_half_p: float, facts: Mapping[str, Any]) -> str:
     """Return what a value says: of topography, by its place-null; of the contrast, by other items; of the published."""
     if np.isnan(p):
         return "not tested: Moran's I or its null is not defined"
-    if _too_few(facts):
-        topography = _TOO_FEW.format(facts["permutations"])
+    if few := not_tested(facts["permutations"]):
+        topography = few
     elif p > SIGNIFICANT:
-        topography = "no topography (place p > 0.05)"
+        topography = "not shown to be smoother than with shuffled places"
     elif cross_half_p <= SIGNIFICANT:
-        topography = "topographic, and the map comes back in other items"
+        topography = "smoother than with shuffled places, and the map comes back in other items"
     else:
-        topography = "topographic, yet the map does not come back in other items: noise in this model is as smooth"
+        topography = "smoother than with shuffled places; that the map comes back in other items is not shown"
     if abs(value - published) <= NEAR:
         near = f"within {NEAR:g} of the published value"
     else:
@@ -204,7 +204,7 @@ def _significant(
     row |= _negative_controls(statistics, fraction["contrast"], 0.0, "significant_fraction")
     more = "more" if fraction["label_p"] <= SIGNIFICANT else "no more"
     groups = "; pairs that share words count as one text" if fraction["stimuli"] in facts["grouped"] else ""
-    verdict = _TOO_FEW.format(facts["permutations"]) if _too_few(facts) else f"{more} than shuffled labels give"
+    verdict = not_tested(facts["permutations"]) or f"{more} than shuffled labels give"
     return row | {"verdict": verdict + groups}
 
 
@@ -229,30 +229,55 @@ def _profile(name: str, analysis: Analysis) -> dict[str, Any]:
     return {"measured": measured, "verdict": verdict}
 
 
-def _markdown(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
-    def cell(value: Any, digits: int = 2) -> str:
-        if isinstance(value, str):
-            return value
-        return "" if value is None or pd.isna(value) else number(float(value), digits)
+def _text(table: pd.DataFrame) -> str:
+    """Return the table for a terminal: each quantity with its verdict below it."""
+    lines = []
+    for model, rows in table.groupby("model", sort=False):
+        head = "quantity | readout | published | measured | place p | label p | cross-half p"
+        lines += ["", paragraph(f"{model}: {head}")]
+        for row in rows.to_dict("records"):
+            digits = _digits(row["quantity"])
+            cells = [row["quantity"], _readout(row["fwhm_mm"]), _cell(row["published"], digits),
+                     _cell(row["measured"], digits),
+                     *(_cell(row[p], 3) for p in ("p", "label_p", "cross_half_p"))]  # fmt: skip
+            lines.append(paragraph(" | ".join(cell or "–" for cell in cells)))
+            lines.append(paragraph("    " + row["verdict"], indent="    "))
+    return "\n".join(lines).lstrip("\n")
 
+
+def _digits(quantity: str) -> int:
+    return 3 if "loss" in quantity or "fraction" in quantity else 2
+
+
+def _readout(fwhm_mm: float) -> str:
+    return "" if pd.isna(fwhm_mm) else readout_name(fwhm_mm, "")
+
+
+def _cell(value: Any, digits: int = 2) -> str:
+    """Return what stands in a cell; text as it is, nothing for what is missing."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None or pd.isna(value) else number(float(value), digits)
+
+
+def _markdown(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
     def null(row: Mapping[Any, Any], digits: int, prefix: str = "") -> list[str]:
-        mean, sd = (cell(row[f"{prefix}null_{of}"], digits) for of in ("mean", "sd"))
-        return [f"{mean} ± {sd}" if mean else "", cell(row[f"{prefix}p"], 3)]
+        mean, sd = (_cell(row[f"{prefix}null_{of}"], digits) for of in ("mean", "sd"))
+        return [f"{mean} ± {sd}" if mean else "", _cell(row[f"{prefix}p"], 3)]
 
     def negative_controls(row: Mapping[Any, Any], digits: int) -> str:
         measured_controls = [name for name in NEGATIVE_CONTROLS if not pd.isna(row[name])]
-        return ", ".join(f"{name.replace('-', ' ')} {cell(row[name], digits)}" for name in measured_controls)
+        return ", ".join(f"{name.replace('-', ' ')} {_cell(row[name], digits)}" for name in measured_controls)
 
     head = ("model", "quantity", "readout", "published on", "published", "Topoformer", "brain", "measured",
             "place-null", "p", "label-null", "p", "cross-half I", "p", "negative controls", "verdict")  # fmt: skip
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for row in table.to_dict("records"):
-        readout = "" if pd.isna(row["fwhm_mm"]) else ("raw" if row["fwhm_mm"] == 0 else f"{row['fwhm_mm']:g} mm")
-        digits = 3 if "loss" in row["quantity"] or "fraction" in row["quantity"] else 2
-        cells = [row["model"], row["quantity"], readout, cell(row["published_stimuli"]),
-                 cell(row["published"], digits), cell(row["topoformer"], digits), cell(row["brain"]),
-                 cell(row["measured"], digits), *null(row, digits), *null(row, digits, "label_"),
-                 cell(row["cross_half_i"]), cell(row["cross_half_p"], 3), negative_controls(row, digits),
+        digits = _digits(row["quantity"])
+        cells = [row["model"], row["quantity"], _readout(row["fwhm_mm"]), _cell(row["published_stimuli"]),
+                 _cell(row["published"], digits), _cell(row["topoformer"], digits), _cell(row["brain"]),
+                 _cell(row["measured"], digits), *null(row, digits), *null(row, digits, "label_"),
+                 _cell(row["cross_half_i"]), _cell(row["cross_half_p"], 3), negative_controls(row, digits),
                  row["verdict"]]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     stimuli = "the published stimuli" if facts["battery"] == PUBLISHED else "synthetic stimuli, not the published ones"

@@ -16,12 +16,14 @@ from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.cortex.summary import without_negative_controls
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.groups import group_intervals
+from toposheet.figures.numbers import number, readout_name, signed
 from toposheet.files import folder_aside
 from toposheet.report.analysis import Analysis
 from toposheet.report.page import FIGURES
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 from toposheet.report.sections.stimuli import TEXTS
-from toposheet.results import Results, Table
+from toposheet.report.verdicts import verdict_lines
+from toposheet.results import Results, Table, paragraph, text_table
 from toposheet.stats.bootstrap import hierarchical_bootstrap
 
 COMPARED = {"morans_i": "Moran's I", "cross_half_i": "cross-half I", "significant_fraction": "units significant"}
@@ -58,15 +60,25 @@ class SideBySide:
         return [name for name in NEGATIVE_CONTROLS if name in made]
 
     def __str__(self) -> str:
-        raw = self.table[self.table["fwhm_mm"] == self.table["fwhm_mm"].min()]
-        not_made = [name for name in NEGATIVE_CONTROLS if name not in self.negative_controls]
-        shown = raw.drop(columns=["fwhm_mm", "n_taps", *not_made])
-        few = [group for group, models in self.groups.items() if len(models) < ENOUGH]
-        note = "" if not few else (
-            f"\nFewer than {ENOUGH} models in {', '.join(few)}: intervals there are too narrow to stand for other "
-            "training runs (with one model they are over its taps alone)."
-        )  # fmt: skip
-        return shown.to_string(index=False, na_rep="–", float_format=lambda value: f"{value:.3f}") + note
+        lines = []
+        for contrast, rows in self.table.groupby("contrast", sort=False):
+            lines += [paragraph(str(contrast), indent=""), _text(rows), ""]
+            if any(rows[name].notna().any() for name in self.negative_controls):
+                lines += [paragraph(f"{contrast}, its negative controls", indent=""), self._controls(rows), ""]
+        lines += verdict_lines(self.results, self.groups)
+        if few := [group for group, models in self.groups.items() if len(models) < ENOUGH]:
+            note = (
+                f"Fewer than {ENOUGH} models in {', '.join(few)}: intervals there are too narrow to stand for other "
+                "training runs (with one model they are over its taps alone)."
+            )
+            lines += ["", paragraph(note, indent="")]
+        return "\n".join(lines)
+
+    def _controls(self, table: pd.DataFrame) -> str:
+        """Return what the negative controls of one contrast give, for a terminal."""
+        rows = table.to_dict("records")
+        controls = {name.replace("-", " "): [number(row[name]) for row in rows] for name in self.negative_controls}
+        return text_table(_which(rows) | controls, ("statistic", "group"))
 
     def write(self, out: str | Path) -> None:
         """Write `compare.csv` and its figure to a folder."""
@@ -146,6 +158,33 @@ def group_statistics(
                 row |= {"difference_low": low, "difference_high": high}
             rows.append(row)
     return SIDE_BY_SIDE.frame(rows)
+
+
+def _text(table: pd.DataFrame) -> str:
+    """Return the rows of one contrast for a terminal."""
+    rows = table.to_dict("records")
+    columns = _which(rows) | {
+        "mod- els": [str(row["n_models"]) for row in rows],
+        "mean": [number(row["value"]) for row in rows],
+        "95 %": [_interval(row["low"], row["high"]) for row in rows],
+        "place- null": [number(row["null_mean"]) for row in rows],
+        "label- null": [number(row["label_null_mean"]) for row in rows],
+        "minus first": [signed(row["difference"], 2) for row in rows],
+        "95 % of that": [_interval(row["difference_low"], row["difference_high"]) for row in rows],
+    }
+    return text_table(columns, ("statistic", "group"))
+
+
+def _which(rows: Sequence[Mapping[Any, Any]]) -> dict[str, list[str]]:
+    return {
+        "read- out": [readout_name(row["fwhm_mm"], "") for row in rows],
+        "statistic": [COMPARED[row["statistic"]] for row in rows],
+        "group": [row["group"] for row in rows],
+    }
+
+
+def _interval(low: float, high: float) -> str:
+    return "–" if np.isnan(low) else f"{number(low)} to {number(high)}"
 
 
 def _values_by_model(rows: pd.DataFrame, models: Sequence[str]) -> list[np.ndarray]:

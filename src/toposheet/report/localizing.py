@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
@@ -14,9 +15,11 @@ from toposheet.cortex import Comparison, cross_validated, grow_clusters, localiz
 from toposheet.cortex.localizer import CROSS_VALIDATED, LOCALIZER
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.network import outlined_maps
+from toposheet.figures.numbers import count_of_units
 from toposheet.files import folder_aside
 from toposheet.progress import Progress
 from toposheet.report.page import FIGURES
+from toposheet.results import paragraph
 from toposheet.settings import DEFAULT, Settings
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.subject import Subject, respond
@@ -47,8 +50,15 @@ class Localized:
             if math.isnan(whole["t"])
             else f"odd items select, even items measure: {effect}"
         )
-        rule = self.localizer.attrs["rule"]
-        return f"{rule}: {n_selected:,} of {n_units:,} units ({n_selected / n_units:.1%})\n{held_out}"
+        rule, clusters = self.localizer.attrs["rule"], self.localizer["cluster"].values
+        n_clusters, min_size = int(clusters.max(initial=0)), self.localizer.attrs["min_size"]
+        lines = [
+            f"{rule}: {n_selected:,} of {n_units:,} units ({n_selected / n_units:.1%})",
+            f"{np.count_nonzero(clusters):,} of these are in {n_clusters} clusters of at least {min_size} units, which "
+            "reports call the network",
+            held_out,
+        ]
+        return "\n".join(paragraph(line) for line in lines)
 
     def write(self, out: str | Path) -> None:
         """Write `localizer.nc`, `cross_validated.csv` and the figure to a folder."""
@@ -91,9 +101,11 @@ def localize_subject(
     localizer = localize(comparison, percent=percent, q=q, model=subject.fingerprint)
     clusters = grow_clusters(localizer, min_size=settings.min_size, contiguity=settings.contiguity)
     topography = subject.topography
-    figure = outlined_maps(topography.to_grid(localizer["t"]), topography.to_grid(localizer["mask"]), comparison.name)
+    t, mask = topography.to_grid(localizer["t"]), topography.to_grid(localizer["mask"])
+    selected = count_of_units(int(localizer["mask"].sum()), localizer.sizes["unit"], "selected")
+    figure = outlined_maps(t, mask, comparison.name, f"{selected}: {localizer.attrs['rule']}")
     return Localized(
-        localizer=localizer.assign(cluster=clusters),
+        localizer=localizer.assign(cluster=clusters).assign_attrs(min_size=settings.min_size),
         cross_validated=cross_validated(comparison, percent=percent, q=q),
         figure=figure,
         stimuli=stamp(stimuli, name),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from markupsafe import Markup, escape
 
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.numbers import number
-from toposheet.files import folder_aside, write_file
+from toposheet.files import folder_aside, free_file_name, write_file
 from toposheet.progress import SILENT, Progress
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, sections_in_order
@@ -27,7 +28,7 @@ class Picture:
     """A figure as it was written.
 
     Args:
-        name: Of its files, without their ending.
+        name: What its section calls it.
         title: Its heading.
         sentence: Its caption.
         png: The picture.
@@ -44,6 +45,7 @@ class Picture:
 def write_figures(analysis: Analysis, out: str | Path, progress: Progress | None = None) -> dict[str, list[Picture]]:
     """Write the figures of all sections as PNG and PDF, and return the pictures of each section.
 
+    Each has files of its own, called after it, whatever the names of contrasts and models are.
     Figures of an earlier report that this one does not have are removed; other files stay.
 
     Args:
@@ -56,25 +58,27 @@ def write_figures(analysis: Analysis, out: str | Path, progress: Progress | None
     pictures: dict[str, list[Picture]] = {}
     folder, listed = out / FIGURES, out / FIGURES / _LISTED
     earlier = listed.read_text().splitlines() if listed.is_file() else []
+    taken: set[str] = set()
     with folder_aside(folder) as aside:
         tell, sections = progress or SILENT, sections_in_order()
         for number, (name, section) in enumerate(sections.items()):
             tell(f"drawing figures: {name}, section", number, len(sections))
-            pictures[name] = [_written(drawing, aside, stimuli) for drawing in section.drawings(analysis)]
+            pictures[name] = [_written(drawing, aside, stimuli, taken) for drawing in section.drawings(analysis)]
         tell("drawing figures: section", len(sections), len(sections))
         written = {path.name for path in aside.iterdir()}
         (aside / _LISTED).write_text("".join(f"{name}\n" for name in sorted(written)))
-    for name in {Path(line).name for line in earlier} - {"", *written}:
-        (folder / name).unlink(missing_ok=True)
+    for path in {folder / Path(line).name for line in earlier if Path(line).name}:
+        if path.is_file() and not any(path.samefile(folder / name) for name in written):  # A.png may be a.png
+            path.unlink()
     return pictures
 
 
 _LISTED = ".figures"  # which files of the folder are ours
 
 
-def _written(drawing: Drawing, folder: Path, stimuli: str) -> Picture:
+def _written(drawing: Drawing, folder: Path, stimuli: str, taken: set[str]) -> Picture:
     stimuli = stimuli if drawing.stimuli is None else drawing.stimuli
-    png = save_figure(drawing.figure, folder, drawing.name, stimuli).read_bytes()
+    png = save_figure(drawing.figure, folder, free_file_name(drawing.name, taken), stimuli).read_bytes()
     return Picture(drawing.name, drawing.title, drawing.sentence, png, drawing.figure.get_size_inches()[0])
 
 
@@ -88,20 +92,23 @@ def write_report(analysis: Analysis, out: str | Path, progress: Progress | None 
     """
     out = Path(out)
     pictures = write_figures(analysis, out, progress)
-    environment = _environment({picture.name: picture for drawn in pictures.values() for picture in drawn})
+    environment = _environment()
     common = {"models": analysis.names, "facts": analysis.facts, "version": __version__}
     parts = []
     for name, section in sections_in_order().items():
         if (view := section.view(analysis)) is not None:
             partial = environment.from_string(section.partial)
-            parts.append(Markup(partial.render(**common, pictures=pictures[name], **view)))
+            drawn = pictures[name]
+            parts.append(
+                Markup(partial.render(**common, pictures=drawn, figure=functools.partial(_shown, drawn), **view))
+            )
     html = environment.get_template("report.html.jinja").render(**common, sections=parts)
     write_file(out / REPORT, html)
     return out / REPORT
 
 
-def _environment(pictures: Mapping[str, Picture]) -> jinja2.Environment:
-    """Return what partials are shown with: filters for numbers, and `figure(NAME)`, a picture with its caption."""
+def _environment() -> jinja2.Environment:
+    """Return what partials are shown with: filters for numbers."""
     loader = jinja2.PackageLoader("toposheet.report")
     environment = jinja2.Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -111,15 +118,20 @@ def _environment(pictures: Mapping[str, Picture]) -> jinja2.Environment:
     environment.filters["p"] = lambda value: (
         "–" if value != value else ("< 0.001" if value < 0.001 else number(value, 3))
     )
-
-    def figure(name: str) -> Markup:
-        picture = pictures[name]
-        source = f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"
-        width = round(7.6 * picture.inches, 1)
-        return Markup(
-            f'<figure><img alt="{escape(picture.title)}" style="width: {width}rem" src="{source}">'
-            f"<figcaption>{escape(picture.sentence)}</figcaption></figure>"
-        )
-
-    environment.globals["figure"] = figure
     return environment
+
+
+def _shown(pictures: Sequence[Picture], which: str | Picture) -> Markup:
+    """Return a picture with its caption, in HTML.
+
+    Args:
+        pictures: Those of the section.
+        which: One of them, or its name.
+    """
+    picture = which if isinstance(which, Picture) else next(one for one in pictures if one.name == which)
+    source = f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"
+    width = round(7.6 * picture.inches, 1)
+    return Markup(
+        f'<figure><div class="scroll"><img alt="{escape(picture.title)}" style="width: {width}rem" src="{source}">'
+        f"</div><figcaption>{escape(picture.sentence)}</figcaption></figure>"
+    )

@@ -64,7 +64,7 @@ class Drawing:
     """A figure of a section, with the sentence that says what to see.
 
     Args:
-        name: Of its files, without their ending.
+        name: What the section calls it, and what its files are called after (`free_file_name`).
         title: Its heading.
         sentence: Its caption.
         figure: What is drawn.
@@ -86,7 +86,7 @@ class Section:
         place: Where it stands on the page: sections are in the order of this number. Those of toposheet are at 10,
             20, 30 ...
         partial: Its part of the page, in Jinja. `view` gives the names in it; `pictures` are the figures of the
-            section, and `figure("NAME")` shows one.
+            section, and `figure(PICTURE)` or `figure("NAME")` shows one.
         view: Returns what the partial shows; None leaves the section out.
         drawings: Returns its figures, from which `figure` chooses.
         tables: The tables that it adds to the results.

@@ -1,4 +1,16 @@
 from toposheet.results.results import FACTS, MAPS, Results, read_facts, read_maps, read_results
 from toposheet.results.table import Kind, Table
+from toposheet.results.text import paragraph, text_table
 
-__all__ = ["FACTS", "MAPS", "Kind", "Results", "Table", "read_facts", "read_maps", "read_results"]
+__all__ = [
+    "FACTS",
+    "MAPS",
+    "Kind",
+    "Results",
+    "Table",
+    "paragraph",
+    "read_facts",
+    "read_maps",
+    "read_results",
+    "text_table",
+]

@@ -24,7 +24,10 @@ def morans_i(grid: np.ndarray | xr.DataArray) -> Float[np.ndarray, "*maps"]:
 
     Returns:
         One I for each map, as an array; the array of a single map has no axes. I is about -1/(n-1) for noise and close
-        to 1 for a smooth map. A constant map gives nan.
+        to 1 for a smooth map. A constant map gives nan. The largest possible value is n / W times the largest
+        eigenvalue of w (de Jong et al. 1984, doi:10.1111/j.1538-4632.1984.tb00797.x). It is 1.05 on a full sheet of
+        24 x 24 cells, about 1.5 if half of the cells are missing, and about 2 if three quarters are missing. So a
+        smooth map of a sparse sheet can have an I above 1. Compare it with the place-null, which uses the same cells.
     """
     values = np.asarray(grid, dtype=np.float64)
     return cross_morans_i(values, values)

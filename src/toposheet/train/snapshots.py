@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from toposheet.cortex import Comparison, map_statistics
+from toposheet.cortex import SIGNIFICANT, Comparison, map_statistics
 from toposheet.cortex.maps import comparison_maps
 from toposheet.cortex.summary import SUMMARY
 from toposheet.errors import UserError
 from toposheet.figures.files import write_figure
 from toposheet.figures.maps import draw_contrast_maps
+from toposheet.figures.numbers import count_of_units
 from toposheet.files import folder_aside
 from toposheet.recipes import Recipe
 from toposheet.results import Table
@@ -122,14 +123,13 @@ class Snapshots:
         rows = SNAPSHOTS.frame(rows.drop(columns="negative_control").assign(update=update))
         self._rows = pd.concat([self._rows, rows], ignore_index=True) if len(self._rows) else rows
         name = f"after {update:,} updates"
-        t = (
-            comparison_maps(comparison, self._subject.topography.shapes)["t"]
-            .isel(contrast=0, negative_control=0)
-            .expand_dims(panel=[name])
-        )
+        maps = comparison_maps(comparison, self._subject.topography.shapes).isel(contrast=0, negative_control=0)
+        maps = maps.expand_dims(panel=[name])
         values = {(name, 0.0, sheet): i for sheet, i in zip(rows["sheet"], rows["morans_i"], strict=True)}
+        significant = comparison.q < SIGNIFICANT
+        notes = {(name, 0.0): count_of_units(int(significant.sum()), significant.size)}
         with folder_aside(self._out / PICTURES) as aside:
-            figure = draw_contrast_maps(t, values, comparison.name)
+            figure = draw_contrast_maps(maps["t"], maps["q"] < SIGNIFICANT, notes, values, comparison.name)
             write_figure(figure, aside / f"update-{update:08d}.png", SYNTHETIC)
         SNAPSHOTS.write(self._rows, self._out)
 

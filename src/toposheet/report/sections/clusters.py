@@ -10,8 +10,10 @@ import pandas as pd
 
 from toposheet.cortex import SIGNIFICANT, Comparison, selective_clusters
 from toposheet.cortex.cluster_inference import CLUSTERS
+from toposheet.cortex.verdicts import not_tested
 from toposheet.progress import Progress, part_of
 from toposheet.report.analysis import Analysis
+from toposheet.report.same_splits import same_splits_as_one
 from toposheet.report.section import Section
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 from toposheet.results import Table
@@ -23,12 +25,12 @@ PARTIAL = """
 <h2>Selective clusters</h2>
 <p class="lead">The claim of selectivity: {% if facts.inference == "mass" %}clusters of cells with |t| above the two-sided {{ facts.forming_p }} threshold whose mass is larger than the
 largest that shuffled labels make in any tap{% else %}connected cells whose threshold-free enhancement is larger than the largest that shuffled labels make in any tap{% endif %} (familywise p ≤ 0.05). In one map out of twenty smooth noise passes too,
-and so do random labels: that is what familywise p ≤ 0.05 means. That splits by word frequency or length may pass shows how little it takes for a cluster to be selective: compare their size. Raw maps.</p>
+and so do random labels: that is what familywise p ≤ 0.05 means. That splits by word frequency or length may pass shows how little it takes for a cluster to be selective: compare their size. Raw maps.{% if few %} <b>Here p is {{ few }}.</b>{% endif %}</p>
 <div class="scroll"><table>
 <tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>clusters formed</th><th>survive</th><th>units in them</th><th>largest</th><th>smallest p</th></tr>
 {% for row in clusters.itertuples() %}
 <tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td class="left">{{ row.negative_control }}</td><td class="left">{{ row.model }}</td>
-<td>{{ row.formed }}</td><td><b>{{ row.survive }}</b></td><td>{{ row.units }}</td><td>{{ row.largest }}</td><td>{{ row.p | number(3) }}</td></tr>
+<td>{{ row.formed }}</td><td>{% if row.survive %}<b>{{ row.survive }}</b>{% else %}0{% endif %}</td><td>{{ row.units }}</td><td>{{ row.largest }}</td><td>{{ row.p | number(3) }}</td></tr>
 {% endfor %}
 </table></div>
 """
@@ -55,7 +57,8 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     statistics, clusters = analysis.results.get(STATISTICS_OF_MODELS), analysis.results.get(CLUSTERS_OF_MODELS)
     if statistics is None or clusters is None:
         return None
-    return {"clusters": _surviving(statistics, clusters)}
+    table = same_splits_as_one(_surviving(statistics, clusters), statistics)
+    return {"clusters": table, "few": not_tested(analysis.facts["permutations"])}
 
 
 def _surviving(statistics: pd.DataFrame, clusters: pd.DataFrame) -> pd.DataFrame:

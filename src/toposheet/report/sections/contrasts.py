@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import xarray as xr
 
-from toposheet.cortex import Comparison
+from toposheet.cortex import SIGNIFICANT, Comparison
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import RANDOM_LABELS
 from toposheet.cortex.statistics import STATISTICS, topography_statistics
 from toposheet.cortex.summary import SUMMARY, medians, summary_of, without_negative_controls
+from toposheet.cortex.verdicts import EXPLAINED, MapVerdict, map_verdict, not_tested
 from toposheet.figures.clustering import clustering, clustering_bars
-from toposheet.figures.maps import draw_contrast_maps, readout_name
-from toposheet.figures.numbers import number, signed
+from toposheet.figures.maps import draw_contrast_maps
+from toposheet.figures.numbers import count_of_units, number, readout_name
 from toposheet.figures.sheets import by_kind, layers_of
 from toposheet.progress import Progress
 from toposheet.report.analysis import Analysis
@@ -31,21 +31,28 @@ _DEEP = 6  # layers: models with more get a figure each where a figure has sever
 
 PARTIAL = """
 <h2>Contrasts, medians over taps</h2>
+<p class="lead">Moran's I says how smooth a map is. Two nulls stand beside it: units at shuffled places, and shuffled labels of the texts.
+In a topographic model noise is smooth as well, so that a smooth map is no evidence that a contrast is organised. What a claim rests on are units that are
+significant, and a map that comes back in the other half of the texts: cross-half I, with its own p (label-null of the mean over taps). No p is corrected over contrasts.{% if few %} <b>Here p is {{ few }}.</b>{% endif %}</p>
 <div class="scroll"><table>
-<tr><th class="left">contrast</th><th>FWHM mm</th><th class="left">model</th><th>significant</th><th>Moran's I</th>
-<th>place-null</th><th>z</th><th>p</th><th>label-null</th><th>label z</th><th>label p</th><th>cross-half I</th></tr>
+<tr><th class="left">contrast</th><th>FWHM mm</th><th class="left">model</th><th>significant</th><th>cross-half I</th><th>its p</th><th>Moran's I</th>
+<th>place-null</th><th>z</th><th>p</th><th>label-null</th><th>label z</th><th>label p</th></tr>
 {% for row in medians.itertuples() %}
-<tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td>{{ row.fwhm_mm }}</td><td class="left">{{ row.model }}</td>
-<td>{{ row.significant_fraction | percent }}</td><td><b>{{ row.morans_i | number }}</b></td>
+<tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td>{{ "%g" | format(row.fwhm_mm) }}</td><td class="left">{{ row.model }}</td>
+<td>{{ row.significant_fraction | percent }}</td><td>{{ row.cross_half_i | number }}</td><td>{{ row.cross_half_p | number(3) }}</td>
+<td>{{ row.morans_i | number }}</td>
 <td>{{ row.null_mean | number }} ± {{ row.null_sd | number }}</td><td>{{ row.z | number(1) }}</td><td>{{ row.p | number(3) }}</td>
-<td>{{ row.label_null_mean | number }} ± {{ row.label_null_sd | number }}</td><td>{{ row.label_z | number(1) }}</td><td>{{ row.label_p | number(3) }}</td>
-<td>{{ row.cross_half_i | number }}</td></tr>
+<td>{{ row.label_null_mean | number }} ± {{ row.label_null_sd | number }}</td><td>{{ row.label_z | number(1) }}</td><td>{{ row.label_p | number(3) }}</td></tr>
 {% endfor %}
 </table></div>
 {{ figure("clustering-mean") }}
+<h3>Maps</h3>
+<p class="lead">Maps are of Welch's t: red units respond more to the condition named first, blue ones to the other. Outlines enclose the units that are
+significant, with their number above the maps; the number below a map is its Moran's I. A readout smooths any map, also one of noise. In the sentences below the figures
+I is the median over taps, with the means of its two nulls; {{ explained }}.</p>
 {% for picture in pictures if picture.name.startswith("map-") %}
-<h3>{{ picture.title }}</h3>
-{{ figure(picture.name) }}
+<h4>{{ picture.title }}</h4>
+{{ figure(picture) }}
 {% endfor %}
 <h3>Moran's I of every tap against its nulls</h3>
 {{ figure("clustering") }}
@@ -68,7 +75,22 @@ def _comparison_tables(comparison: Comparison, settings: Settings, progress: Pro
 def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     if (summary := analysis.results.get(SUMMARY_OF_MODELS)) is None:
         return None
-    return {"medians": medians(without_negative_controls(summary))}
+    rows = medians(without_negative_controls(summary)).to_dict("records")
+    table = pd.DataFrame(rows).assign(cross_half_p=[_verdict(analysis, row).p for row in rows])
+    return {"medians": table, "few": not_tested(analysis.facts["permutations"]), "explained": EXPLAINED}
+
+
+def _verdict(analysis: Analysis, row: Mapping[Any, Any]) -> MapVerdict:
+    """Return what the tests of a map say.
+
+    Args:
+        analysis: Whose map it is.
+        row: Its `contrast, negative_control, fwhm_mm` and `model`.
+    """
+    statistics = analysis.results[STATISTICS_OF_MODELS]
+    for key in ("contrast", "negative_control", "fwhm_mm", "model"):
+        statistics = statistics[statistics[key] == row[key]]
+    return map_verdict(statistics, analysis.facts["permutations"])
 
 
 def _drawings(analysis: Analysis) -> Iterable[Drawing]:
@@ -100,16 +122,17 @@ def _map_drawings(analysis: Analysis) -> Iterable[Drawing]:
     if RANDOM_LABELS in maps["negative_control"].values:
         figures.append(((contrasts[0],), RANDOM_LABELS))
     for contrasts_together, control in figures:
-        t = maps["t"].sel(negative_control=control, drop=True)
+        of_control = maps.sel(negative_control=control, drop=True)
         rows = summary[summary["negative_control"] == control]
         for models in (
             [[model] for model in analysis.names] if deep and len(contrasts_together) > 1 else [analysis.names]
         ):
             title = " and ".join(_title(name, control) for name in contrasts_together)
-            name = "-".join(["map", title[:80], *(models if len(models) < len(analysis.names) else [])])
-            figure = draw_contrast_maps(*_panels(contrasts_together, models, t, rows), title)
-            sentence = _map_sentence(contrasts_together, models, medians(rows), control)
-            yield Drawing(re.sub(r"[^\w.-]+", "-", name), title, sentence, figure)
+            name = "-".join(["map", title, *(models if len(models) < len(analysis.names) else [])])
+            figure = draw_contrast_maps(*_panels(contrasts_together, models, of_control, rows), title)
+            yield Drawing(
+                name, title, _map_sentence(analysis, contrasts_together, models, medians(rows), control), figure
+            )
 
 
 def _title(contrast: str, control: str) -> str:
@@ -126,59 +149,55 @@ def _together(contrasts: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def _panels(
-    contrasts: Sequence[str], models: Sequence[str], t: xr.DataArray, summary: pd.DataFrame
-) -> tuple[xr.DataArray, dict[Any, float]]:
-    """Return maps with a panel for each model and contrast, and the Moran's I of each."""
-    maps: list[xr.DataArray] = []
+    contrasts: Sequence[str], models: Sequence[str], maps: xr.Dataset, summary: pd.DataFrame
+) -> tuple[xr.DataArray, xr.DataArray, dict[Any, str], dict[Any, float]]:
+    """Return maps with a panel for each model and contrast, where units are significant, their number, and Moran's I."""
+    parts: list[xr.Dataset] = []
+    panels: list[str] = []
+    notes: dict[Any, str] = {}
     values: dict[Any, float] = {}
     for model, contrast in itertools.product(models, contrasts):
-        panel = model if len(contrasts) == 1 else f"{model}, {contrast}"
-        maps.append(t.sel(model=model, contrast=contrast, drop=True))
-        rows = summary[(summary["model"] == model) & (summary["contrast"] == contrast)]
-        values |= rows.assign(panel=panel).groupby(["panel", "fwhm_mm", "sheet"])["morans_i"].mean().to_dict()
-    panels = xr.DataArray(list(dict.fromkeys(panel for panel, _, _ in values)), dims="panel", name="panel")
-    return xr.concat(maps, dim=panels), values
+        panel = _panel(model, contrast, contrasts)
+        panels.append(panel)
+        parts.append(maps[["t", "q"]].sel(model=model, contrast=contrast, drop=True))
+        rows = summary[(summary["model"] == model) & (summary["contrast"] == contrast)].assign(panel=panel)
+        values |= rows.groupby(["panel", "fwhm_mm", "sheet"])["morans_i"].mean().to_dict()
+        for fwhm, taps in rows.groupby("fwhm_mm"):
+            n_significant = round(float((taps["significant_fraction"] * taps["n_units"]).sum()))
+            notes[panel, fwhm] = count_of_units(n_significant, int(taps["n_units"].sum()))
+    contrasts_together = xr.concat(parts, dim=xr.DataArray(panels, dims="panel", name="panel"))
+    return contrasts_together["t"], contrasts_together["q"] < SIGNIFICANT, notes, values
 
 
-def _map_sentence(contrasts: Sequence[str], models: Sequence[str], middle: pd.DataFrame, control: str) -> str:
-    what = (
-        "no real difference: the labels were dealt out at random"
-        if control
-        else "red units respond more to the condition named first, blue ones to the other"
-    )
+def _panel(model: str, contrast: str, contrasts: Sequence[str]) -> str:
+    """Return what a panel is called: by its model alone where the figure has one contrast."""
+    return model if len(contrasts) == 1 else f"{model}, {contrast}"
+
+
+def _map_sentence(
+    analysis: Analysis, contrasts: Sequence[str], models: Sequence[str], middle: pd.DataFrame, control: str
+) -> str:
     parts = []
     for contrast, model in itertools.product(contrasts, models):
         rows = middle[(middle["contrast"] == contrast) & (middle["model"] == model)].to_dict("records")
         readouts = [
-            f"{readout_name(row['fwhm_mm'])} I = {number(row['morans_i'])} ({signed(row['z'])} place-null sd from "
-            f"{number(row['null_mean'])}; label z = {signed(row['label_z'])}; cross-half I = "
-            f"{number(row['cross_half_i'])}; {100 * row['significant_fraction']:.0f} % of units significant)"
+            f"{readout_name(row['fwhm_mm'])}, {_verdict(analysis, row)}; I {number(row['morans_i'])}, "
+            f"{number(row['null_mean'])} at shuffled places, {number(row['label_null_mean'])} with shuffled labels"
             for row in rows
         ]
-        name = model if len(contrasts) == 1 else f"{model}, {contrast}"
-        parts.append(f"{name}: {', '.join(readouts)}")
-    look = "See whether red and blue form patches, or salt and pepper as where units have no places."
-    if control:
-        look = (
-            "See that a topographic model makes smooth maps even of noise: smoothness alone is no evidence "
-            "of selectivity, significance and cross-half reliability are."
-        )
-    elif (middle["fwhm_mm"] > 0).any():
-        look += " A readout smooths any map: judge its I by the distance from the null, not by its size."
-    return f"Maps of t, {what}; number below a map: Moran's I. Medians over taps — {'. '.join(parts)}. {look}"
+        parts.append(f"{_panel(model, contrast, contrasts)}: {'. '.join(readouts)}.")
+    dealt = ["The labels were dealt out at random: every pattern here is noise."] if control else []
+    return "\n".join([*dealt, *parts])
 
 
 _BARS = (
     "Bars: mean over taps (dots). Grey: the same statistic with units shuffled among their cells before the "
     "readout (place-null); blue: with the labels of the stimuli shuffled (label-null). With readout even white "
-    "noise has a high Moran's I: what counts is the distance from grey. A bar no higher than blue is as smooth as "
-    "noise is in this model."
+    "noise has a high Moran's I. A bar within blue is as smooth as shuffled labels make it: it shows no contrast."
 )
 _MARKS = (
-    "Each mark is one tap, its shape says which kind. Grey bars: the same statistic with units shuffled among "
-    "their cells before the readout (place-null); blue bars: with the labels of the stimuli shuffled (label-null). "
-    "A mark above grey means the places matter; a mark above blue means this contrast makes a smoother map than "
-    "chance labels do."
+    "The same, tap by tap: the shape of a mark says which kind of tap it is. Nulls as above, of each tap. A mark above "
+    "grey is smoother than with shuffled places, a mark above blue smoother than with shuffled labels."
 )
 
 SECTION = Section(

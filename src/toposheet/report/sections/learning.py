@@ -19,7 +19,7 @@ from toposheet.train.snapshots import read_snapshots
 PARTIAL = """
 {% for picture in pictures %}
 <h2>{{ picture.title }}</h2>
-{{ figure(picture.name) }}
+{{ figure(picture) }}
 {% endfor %}
 """
 

@@ -9,13 +9,15 @@ import pandas as pd
 
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.report.analysis import Analysis
+from toposheet.report.same_splits import same_splits_as_one
 from toposheet.report.section import Section
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 
 PARTIAL = """
 <h2>Negative controls</h2>
 <p class="lead">The same texts split by something else: at random, by the frequency of their words, by their length, each within
-conditions, so that the contrast itself is in none. Means over taps, raw. What a control shows too is not about the contrast.
+conditions, so that the contrast itself is in none. Means over taps, raw. What a control shows too is not about the contrast. Controls that split the same texts alike,
+as random labels do in two contrasts of the same texts, are one row.
 {% if facts.left_out %}<b>Here {{ facts.left_out }}.</b>{% endif %}</p>
 <div class="scroll"><table>
 <tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>significant</th><th>Moran's I</th><th>place z</th><th>label p</th><th>cross-half I</th><th>its label p</th><th>clusters</th><th>largest</th></tr>
@@ -33,7 +35,8 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     if statistics is None or not (statistics["negative_control"] != "").any():
         return None
     raw = statistics["fwhm_mm"] == statistics["fwhm_mm"].min()
-    return {"controls": _beside_their_contrasts(statistics[(statistics["tap"] == ALL_TAPS) & raw])}
+    table = _beside_their_contrasts(statistics[(statistics["tap"] == ALL_TAPS) & raw])
+    return {"controls": same_splits_as_one(table, statistics)}
 
 
 def _beside_their_contrasts(rows: pd.DataFrame) -> pd.DataFrame:

@@ -10,10 +10,12 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
+from toposheet.cortex.comparison import SIGNIFICANT
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.localizer import CROSS_VALIDATED
 from toposheet.cortex.network import language_network
 from toposheet.cortex.profiles import CRITERIA, NETWORK, PROFILES
+from toposheet.cortex.verdicts import criterion_verdict
 from toposheet.figures.network import network_figure
 from toposheet.progress import Progress
 from toposheet.report.analysis import Analysis
@@ -27,26 +29,38 @@ PROFILES_OF_MODELS = PROFILES.beside(model="text")
 CRITERIA_OF_MODELS = CRITERIA.beside(model="text")
 NETWORK_UNITS = Table(
     "network.csv",
-    {"model": "text", "sheet": "text", "tap": "text", "y": "count", "x": "count", "cluster": "count"},
-    "a unit, and the number of its cluster in the language network (0: none)",
+    {
+        "model": "text",
+        "sheet": "text",
+        "tap": "text",
+        "y": "count",
+        "x": "count",
+        "selective": "flag",
+        "cluster": "count",
+    },
+    "a unit, whether it prefers the first condition of the localizer, and the number of its cluster in the language network (0: none)",
 )
 
 PARTIAL = """
 <h2>The language network</h2>
-<p class="lead">TopoLM's three criteria: units that one half of the localizer's texts selects prefer sentences in the other half
-and form clusters; the network responds more to sentences (S) than to word lists (W) and Jabberwocky (J), and to these more than
-to non-words (N), as in humans; its clusters respond alike. Values are Cohen's d over texts, or what is named; nulls are units at other places for clusters, shuffled conditions for
-consistency.</p>
+<p class="lead">TopoLM's three criteria of a language network:</p>
+<ol class="lead">
+<li><i>Selective</i>: units that one half of the localizer's texts selects prefer sentences to non-words in the other half, and units that prefer sentences lie together.</li>
+<li><i>Response profile</i>: the network responds more to sentences (S) than to word lists (W) and Jabberwocky (J), and to these more than to non-words (N), as in humans.</li>
+<li><i>Consistent</i>: its clusters respond alike.</li>
+</ol>
+<p class="lead">Values are Cohen's d over texts, or what is named. Nulls are units at other places for the second measure, shuffled conditions for consistency. <i>Shown</i> is
+p ≤ 0.05 with a positive value; what is not shown may still be so.</p>
 <div class="scroll"><table>
 <tr><th class="left">model</th><th class="left">criterion</th><th class="left">measure</th><th>value</th><th>null</th><th>p</th><th></th></tr>
 {% for row in criteria.itertuples() %}
 <tr{% if loop.changed(row.model) %} class="new"{% endif %}><td class="left">{{ row.model }}</td><td class="left">{{ row.criterion }}</td><td class="left">{{ row.measure }}</td>
 <td>{{ row.value | number }}</td><td>{% if row.null_mean == row.null_mean %}{{ row.null_mean | number }} ± {{ row.null_sd | number }}{% else %}–{% endif %}</td>
-<td>{{ row.p | p }}</td><td class="{{ 'yes' if row.holds else 'no' }}">{{ "holds" if row.holds else "does not hold" }}</td></tr>
+<td>{{ row.p | p }}</td><td class="left{{ ' yes' if row.verdict == 'shown' }}">{{ row.verdict }}</td></tr>
 {% endfor %}
 </table></div>
-<p class="lead">{% for row in localized.itertuples() %}{{ row.model }}: odd items select {{ row.n_selected }} units ({{ row.fraction | percent }}).
-{% endfor %}</p>
+<p class="lead">{% for row in localized.itertuples() %}{{ row.model }}: odd items select {{ "{:,}".format(row.n_selected) }} units ({{ row.fraction | percent }}); the
+first test measures these in even items. {% endfor %}</p>
 {{ figure("network") }}
 """
 
@@ -55,8 +69,9 @@ def _subject_tables(measured: MeasuredSubject, settings: Settings, progress: Pro
     battery = measured.battery
     if battery.localizer is None or battery.measured is None:
         return {}
+    comparison = measured.comparison(battery.localizer, 0)
     network = language_network(
-        measured.comparison(battery.localizer, 0),
+        comparison,
         measured.studies[battery.measured].responses,
         permutations=settings.permutations,
         seed=settings.seed,
@@ -65,6 +80,7 @@ def _subject_tables(measured: MeasuredSubject, settings: Settings, progress: Pro
         progress=progress,
     )
     units = {name: network.clusters[name].values for name in ("sheet", "tap", "y", "x")}
+    units["selective"] = (comparison.q.values < SIGNIFICANT) & (comparison.t.values > 0)
     return {
         LOCALIZED: network.localized,
         PROFILES_OF_MODELS: network.profiles,
@@ -77,7 +93,23 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     criteria, localized = analysis.results.get(CRITERIA_OF_MODELS), analysis.results.get(LOCALIZED)
     if criteria is None or localized is None:
         return None
-    return {"criteria": criteria, "localized": localized[localized["tap"] == ALL_TAPS]}
+    return {
+        "criteria": criteria.assign(verdict=_verdicts(analysis)),
+        "localized": localized[localized["tap"] == ALL_TAPS],
+    }
+
+
+def _verdicts(analysis: Analysis) -> list[str]:
+    """Return what each test of the criteria says."""
+    return [
+        criterion_verdict(
+            row["p"],
+            holds=row["holds"],
+            of_draws=not np.isnan(row["null_mean"]),
+            permutations=analysis.facts["permutations"],
+        )
+        for row in analysis.results[CRITERIA_OF_MODELS].to_dict("records")
+    ]
 
 
 def _drawings(analysis: Analysis) -> Iterable[Drawing]:
@@ -103,13 +135,20 @@ def _figure(analysis: Analysis) -> Figure:
 
 
 def _sentence(analysis: Analysis) -> str:
-    tests = analysis.results[CRITERIA_OF_MODELS].groupby("model", sort=False)["holds"]
-    parts = [f"{name}: {int(holds.sum())} of {len(holds)} tests hold" for name, holds in tests]
+    units, criteria = analysis.results[NETWORK_UNITS], analysis.results[CRITERIA_OF_MODELS]
+    criteria = criteria.assign(verdict=_verdicts(analysis))
+    parts = []
+    for name in analysis.names:
+        of_model, tests = units[units["model"] == name], criteria[criteria["model"] == name]
+        parts.append(
+            f"{name}: {int(of_model['selective'].sum()):,} units prefer sentences (q < {SIGNIFICANT:g}), "
+            f"{int((of_model['cluster'] > 0).sum()):,} of them are in {of_model['cluster'].max()} clusters of at least "
+            f"{analysis.facts['min_size']} units, the network; {int((tests['verdict'] == 'shown').sum())} of the "
+            f"{len(tests)} tests in the table above are shown"
+        )
     return (
-        f"Left: the localizer's map with the outlines of clusters of at least {analysis.facts['min_size']} units that prefer "
-        "sentences (q < 0.05). Right: their mean absolute response to other texts. The human language network responds "
-        "more to sentences than to word lists and Jabberwocky, and to these more than to non-words. Of the criteria in "
-        f"the table above, {'; '.join(parts)}."
+        "Left: the localizer's map with the outlines of the clusters. Right: the mean absolute response of the network "
+        "(bars) and of each cluster (lines) to other texts.\n" + "\n".join(f"{part}." for part in parts)
     )
 
 

@@ -1,0 +1,36 @@
+"""Negative controls that split the same texts alike are one finding, and shown once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+
+def same_splits_as_one(table: pd.DataFrame, statistics: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with one row for negative controls that are the same split, named after all of them.
+
+    Two contrasts of the same texts have the same random labels; a split by length may be that by word frequency. All
+    raw maps of such controls are the same to the bit, and so is every statistic.
+
+    Args:
+        table: Rows with `contrast, negative_control` and `model`.
+        statistics: Rows of `topography_statistics` of all models, with a column `model`.
+    """
+    kinds = ["morans_i", "cross_half_i", "significant_fraction"]
+    raw = statistics[(statistics["fwhm_mm"] == statistics["fwhm_mm"].min()) & statistics["statistic"].isin(kinds)]
+    of_split: dict[bytes, list[tuple[str, str]]] = {}
+    for (contrast, control), rows in raw[raw["negative_control"] != ""].groupby(
+        ["contrast", "negative_control"], sort=False
+    ):
+        in_order = rows.sort_values(["model", "tap", "statistic"])
+        values = np.round(in_order["value"].to_numpy(), 12).tobytes()
+        of_split.setdefault(values, []).append((contrast, control))
+    named: dict[tuple[str, str], tuple[str, str] | None] = {}
+    for members in of_split.values():
+        contrasts, controls = (" and ".join(dict.fromkeys(names)) for names in zip(*members, strict=True))
+        named |= dict.fromkeys(members) | {members[0]: (contrasts, controls)}
+    pairs = list(zip(table["contrast"], table["negative_control"], strict=True))
+    shown = [named.get(pair, pair) for pair in pairs]
+    kept = table[[pair is not None for pair in shown]]
+    contrasts, controls = zip(*(pair for pair in shown if pair is not None), strict=True)
+    return kept.assign(contrast=contrasts, negative_control=controls)

@@ -1,0 +1,29 @@
+"""What the tests of each map say, contrast by contrast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from toposheet.cortex.summary import without_negative_controls
+from toposheet.cortex.verdicts import EXPLAINED, map_verdict, verdict_of_models
+from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
+from toposheet.results import Results, paragraph
+
+
+def verdict_lines(results: Results, groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return what the tests of the raw map of each contrast say of each group of models, as lines for a terminal.
+
+    Args:
+        results: Those of an analysis.
+        groups: The names of the models of each group.
+    """
+    statistics = without_negative_controls(results[STATISTICS_OF_MODELS])
+    raw = statistics[statistics["fwhm_mm"] == statistics["fwhm_mm"].min()]
+    lines = [paragraph(f"Verdicts on the raw maps ({EXPLAINED}):", indent="")]
+    for contrast in dict.fromkeys(raw["contrast"]):
+        of_contrast = raw[raw["contrast"] == contrast]
+        for group, models in groups.items():
+            maps = [of_contrast[of_contrast["model"] == model] for model in models]
+            verdicts = [map_verdict(rows, results.facts["permutations"]) for rows in maps]
+            lines.append(paragraph(f"{contrast}, {group}: {verdict_of_models(verdicts)}"))
+    return lines

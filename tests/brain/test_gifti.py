@@ -1,0 +1,149 @@
+"""Only statistics are read from GIFTI files, and at the vertices that they are of."""
+
+import nibabel
+import numpy as np
+import pytest
+from nibabel.cifti2 import BrainModelAxis, Cifti2Image, LabelAxis
+from nibabel.gifti import GiftiDataArray, GiftiImage, GiftiLabel, GiftiLabelTable, GiftiMetaData
+
+from toposheet.brain.moran import surface_morans_i
+from toposheet.brain.reading import read_surface_map
+from toposheet.errors import UserError
+
+N = 10_242
+
+
+def array(values, intent, name=None):
+    values = np.asarray(values)
+    kind = "FLOAT32" if values.dtype.kind == "f" else "INT32"
+    values = values.astype(np.float32 if kind == "FLOAT32" else np.int32)
+    meta = GiftiMetaData({} if name is None else {"Name": name})
+    return GiftiDataArray(values, f"NIFTI_INTENT_{intent}", f"NIFTI_TYPE_{kind}", meta=meta)
+
+
+def write(path, *arrays, areas=()):
+    table = GiftiLabelTable()
+    for key, area in enumerate(areas):
+        label = GiftiLabel(key)
+        label.label = area
+        table.labels.append(label)
+    nibabel.save(GiftiImage(darrays=list(arrays), labeltable=table), path)
+    return path
+
+
+@pytest.fixture
+def values(smooth):
+    return smooth.astype(np.float32)
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "map.func.gii"
+
+
+def test_numbers_of_vertices_are_no_map(file, values):
+    plain = surface_morans_i(read_surface_map(write(file, array(values, "ZSCORE"))))
+    index = array(np.arange(N), "NODE_INDEX")
+    for arrays in ((index, array(values, "ZSCORE")), (array(values, "ZSCORE"), index)):
+        read = read_surface_map(write(file, *arrays))
+        np.testing.assert_array_equal(read.values, values)
+        assert surface_morans_i(read) == plain
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_values_come_to_the_vertices_that_the_file_says(file, rng, values, copies):
+    every = np.tile(values, copies)
+    order = rng.permutation(len(every))
+    write(file, array(order[:, None], "NODE_INDEX"), array(every[order], "TTEST", "a"), array(order % 7, "NONE", "b"))
+    np.testing.assert_array_equal(read_surface_map(file, which=0).values, values)
+    np.testing.assert_array_equal(read_surface_map(file, which=1).values, np.arange(N) % 7)
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        np.arange(0, N, 2),
+        np.arange(N) + 1,
+        np.zeros(N),
+        np.arange(N) - 1,
+        np.where(np.arange(N) == 5, 6, np.arange(N)),
+        np.arange(N) * 2,
+    ],
+    ids=["half", "from 1", "zeros", "negative", "twice", "gaps"],
+)
+def test_a_list_of_some_of_the_vertices_is_refused(file, values, nodes):
+    write(file, array(nodes.astype(int), "NODE_INDEX"), array(values[: len(nodes)], "ZSCORE"))
+    with pytest.raises(UserError, match=r"map.func.gii lists [\d,]+ vertices, not all of a mesh.*Pad it first"):
+        read_surface_map(file)
+
+
+def test_a_list_of_vertices_that_fits_no_values_is_refused(file, values):
+    index = array(np.arange(N), "NODE_INDEX")
+    with pytest.raises(UserError, match=r"numbers 10,242 vertices \(NODE_INDEX\) and has 10,241 values"):
+        read_surface_map(write(file, index, array(values[1:], "ZSCORE")))
+    with pytest.raises(UserError, match="numbers its vertices 2 times"):
+        read_surface_map(write(file, index, array(values, "ZSCORE"), index))
+    with pytest.raises(UserError, match="has 0 maps"):
+        read_surface_map(write(file, index))
+
+
+@pytest.mark.parametrize(
+    ("intent", "shape", "what"),
+    [
+        ("LABEL", (N,), "a label map: its numbers are names of areas"),
+        ("POINTSET", (N, 3), "the vertices of a mesh"),
+        ("TRIANGLE", (20_480, 3), "the triangles of a mesh"),
+        ("RGBA_VECTOR", (N, 4), "colours"),
+        ("VECTOR", (N, 3), "vectors"),
+    ],
+)
+def test_what_is_no_statistic_is_refused_by_name_and_passed_over_beside_one(file, rng, values, intent, shape, what):
+    other = array(rng.integers(1, 5, shape), intent)
+    with pytest.raises(UserError, match=rf"map.func.gii holds no statistic, but {what}"):
+        read_surface_map(write(file, other))
+    np.testing.assert_array_equal(read_surface_map(write(file, other, array(values, "ZSCORE"))).values, values)
+
+
+def test_areas_are_labels_even_where_the_intent_does_not_say_so(file):
+    areas = np.arange(N) % 3
+    with pytest.raises(UserError, match="a label map"):
+        read_surface_map(write(file, array(areas, "NONE"), areas=("???", "V1", "V2")))
+    assert read_surface_map(write(file, array(areas, "NONE"), areas=("???",))).used.any()  # a table of no area
+
+
+@pytest.mark.parametrize("intent", ["NONE", "SHAPE", "TTEST", "ZSCORE", "TIME_SERIES", "ESTIMATE", "PVAL", "CORREL"])
+def test_whole_numbers_may_be_a_statistic(file, intent):
+    counts = np.arange(N) % 5
+    np.testing.assert_array_equal(read_surface_map(write(file, array(counts, intent))).values, counts)
+
+
+def test_of_several_maps_none_is_read_unasked(file, values, refused, ran):
+    write(file, array(values, "ZSCORE", "z of sentences"), array(-values, "NONE"), array(values, "SHAPE", "thickness"))
+    listed = r"has 3 maps: 0 'z of sentences', 1 'data array 1', 2 'thickness'. Say which one: --which NUMBER"
+    with pytest.raises(UserError, match=listed):
+        read_surface_map(file)
+    np.testing.assert_array_equal(read_surface_map(file, which=1).values, -values)
+    assert "has 3 maps" in refused("brain", "moran", file)
+    assert "Moran's I = " in ran("brain", "moran", file, "--which", "2")
+    write(file, *(array(values, "TIME_SERIES") for _ in range(20)))
+    with pytest.raises(UserError, match=r"has 20 maps: .*, 7 'data array 7', \.\.\.\. Say"):
+        read_surface_map(file)
+
+
+def test_vertices_that_are_nan_or_infinite_have_no_data(file, values):
+    values[:3] = np.nan, np.inf, -np.inf
+    assert not read_surface_map(write(file, array(values, "ZSCORE"))).used[:3].any()
+    with pytest.raises(UserError, match="no vertex that is finite and not 0"):
+        read_surface_map(write(file, array(np.full(N, np.nan), "ZSCORE")))
+
+
+def test_labels_and_several_rows_of_cifti_are_refused(tmp_path, rng):
+    places = BrainModelAxis.from_mask(np.ones(32_492, dtype=bool), name="CIFTI_STRUCTURE_CORTEX_LEFT")
+    labels = LabelAxis(["areas"], [{0: ("???", (0, 0, 0, 0)), 1: ("V1", (1, 0, 0, 1))}])
+    nibabel.save(Cifti2Image(np.ones((1, 32_492), dtype=np.float32), (labels, places)), tmp_path / "areas.dlabel.nii")
+    with pytest.raises(UserError, match=r"areas.dlabel.nii holds labels of areas"):
+        read_surface_map(tmp_path / "areas.dlabel.nii")
+    few = BrainModelAxis.from_mask(np.arange(32_492) < 4, name="CIFTI_STRUCTURE_CORTEX_LEFT")
+    nibabel.save(Cifti2Image(np.ones((4, 4), dtype=np.float32), (few, few)), tmp_path / "all.dconn.nii")
+    with pytest.raises(UserError, match="has no maps but BrainModelAxis"):
+        read_surface_map(tmp_path / "all.dconn.nii")

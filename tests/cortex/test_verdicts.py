@@ -1,0 +1,57 @@
+"""A verdict says no more than its test."""
+
+import math
+
+import pandas as pd
+import pytest
+from tests.cortex.planted import compared
+
+from toposheet.cortex import topography_statistics
+from toposheet.cortex.verdicts import MapVerdict, criterion_verdict, map_verdict, not_tested, verdict_of_models
+
+BACK = "the map comes back in the other half"
+
+
+@pytest.mark.parametrize(("draws", "enough"), [(2, False), (18, False), (19, True), (99, True)])
+def test_a_null_needs_19_draws_for_a_p_of_005(draws, enough):
+    assert (not_tested(draws) == "") == enough
+    if not enough:
+        assert not_tested(draws) == f"not tested: with {draws} draws no p can reach 0.05"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "units", "halves"),
+    [
+        (MapVerdict(0, 2560, 0.4, 99), "no unit", f"that {BACK} of the texts is not shown (p = 0.400)"),
+        (MapVerdict(12, 2560, 0.05, 19), "12 of 2,560 units", f"{BACK} of the texts (p = 0.050)"),
+        (MapVerdict(9, 20, 0.2, 3), "9 of 20 units", f"whether {BACK} is not tested: with 3 draws no p can reach 0.05"),
+        (MapVerdict(9, 20, math.nan, 99), "9 of 20 units", f"whether {BACK} is not tested: too few texts for halves"),
+    ],
+)
+def test_a_map_is_said_to_be_what_its_tests_say(verdict, units, halves):
+    assert str(verdict) == f"{units} significant; {halves}"
+
+
+def test_a_verdict_has_the_numbers_of_the_statistics():
+    comparison = compared(effect=1.5)
+    statistics = topography_statistics(comparison, fwhm_mm=(0.0,), permutations=19)
+    verdict = map_verdict(statistics, 19)
+    assert verdict.n_significant == int((comparison.q < 0.05).sum()) > 0
+    assert verdict.n_units == comparison.q.size
+    whole = statistics[(statistics["statistic"] == "cross_half_i") & (statistics["tap"] == "*")]
+    assert verdict.p == whole["label_p"].item()
+    assert map_verdict(pd.DataFrame(statistics[statistics["statistic"] != "cross_half_i"]), 19).comes_back is False
+
+
+def test_several_models_are_counted():
+    verdicts = [MapVerdict(0, 9, 0.01, 99), MapVerdict(3, 9, 0.3, 99), MapVerdict(3, 9, 0.05, 99)]
+    assert verdict_of_models(verdicts).startswith("2 of 3 models have significant units; in 2 of 3 the map comes back")
+    assert "not tested: with 4 draws" in verdict_of_models([MapVerdict(0, 9, 0.2, 4)] * 2)
+
+
+def test_a_criterion_is_shown_not_shown_or_not_tested():
+    few = {"of_draws": True, "permutations": 9}
+    assert criterion_verdict(0.1, holds=False, **few) == "not tested: with 9 draws no p can reach 0.05"
+    assert criterion_verdict(0.01, holds=True, of_draws=False, permutations=9) == "shown"
+    assert criterion_verdict(0.3, holds=False, of_draws=True, permutations=99) == "not shown"
+    assert criterion_verdict(math.nan, holds=False, of_draws=False, permutations=99) == "not tested: not defined"
