@@ -80,3 +80,24 @@ def test_equal_models_have_equal_fingerprints_wherever_they_lie(model, topo, tok
     subject = ts.Subject(model, topo, tokenizer)
     ts.save(tmp_path / "a", subject)
     assert ts.load(tmp_path / "a").fingerprint == subject.fingerprint
+
+
+def test_a_folder_that_cannot_be_written_to_is_named_once(tmp_path, caplog):
+    caching._not_kept.cache_clear()
+    (tmp_path / "file").write_text("")
+    for name in ("a", "b"):
+        caching.recall(tmp_path / "file", name, (1,), lambda: np.zeros(1))
+    (said,) = caplog.messages
+    assert str(tmp_path / "file") in said
+    assert "set TOPOSHEET_CACHE" in said
+
+
+def test_without_a_home_nothing_is_kept_unless_a_folder_is_named(monkeypatch, caplog):
+    caching._not_kept.cache_clear()
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("TOPOSHEET_CACHE", raising=False)
+    monkeypatch.setattr(caching, "home_folder", lambda: None)
+    assert caching.cache_folder() is None
+    assert "no home folder" in caplog.text
+    monkeypatch.setenv("TOPOSHEET_CACHE", "/some/where")
+    assert str(caching.cache_folder()) == "/some/where"

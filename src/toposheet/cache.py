@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import zipfile
 from collections.abc import Callable
-from contextlib import suppress
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 
-from toposheet.files import write_file
+from toposheet.files import home_folder, write_file
 
 LIMIT = 4_000_000_000  # bytes
 
 
-def cache_folder() -> Path:
-    """Return the cache folder: `$TOPOSHEET_CACHE`, else `$XDG_CACHE_HOME/toposheet`, else `~/.cache/toposheet`."""
+def cache_folder() -> Path | None:
+    """Return the cache folder: `$TOPOSHEET_CACHE`, else `$XDG_CACHE_HOME/toposheet`, else `~/.cache/toposheet`.
+
+    None, with a warning, if none of these is set and the user has no home folder.
+    """
     if given := os.environ.get("TOPOSHEET_CACHE"):
         return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toposheet"
+    if caches := os.environ.get("XDG_CACHE_HOME"):
+        return Path(caches) / "toposheet"
+    if (home := home_folder()) is None:
+        _not_kept("this user has no home folder")
+        return None
+    return home / ".cache" / "toposheet"
+
+
+@cache
+def _not_kept(why: str) -> None:
+    """Say, once, that responses will be computed anew every time."""
+    said = "responses are not kept for the next time: %s; set TOPOSHEET_CACHE to a folder that can be written to"
+    logging.getLogger(__name__).warning(said, why)
 
 
 def recall(folder: Path, name: str, shape: tuple[int, ...], compute: Callable[[], np.ndarray]) -> np.ndarray:
     """Return an array from a cache folder, or compute it and store it there.
 
     A stored file that cannot be read, or has another shape, is computed and written again. If the folder cannot be
-    written, the array is only computed. When the files take more than 4 GB, the least recently used ones are removed.
+    written, the array is only computed, with a warning. When the files take more than 4 GB, the least recently used
+    ones are removed.
 
     Args:
         folder: The cache folder.
@@ -48,11 +65,13 @@ def recall(folder: Path, name: str, shape: tuple[int, ...], compute: Callable[[]
     array = compute()
     content = io.BytesIO()
     np.save(content, array)
-    with suppress(OSError):
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         write_file(path, content.getbuffer())
         by_use = sorted(folder.glob("*.npy"), key=lambda file: file.stat().st_mtime, reverse=True)
         for file, total in zip(by_use, accumulate(file.stat().st_size for file in by_use), strict=True):
             if total > LIMIT and file != path:
-                file.unlink()
+                file.unlink(missing_ok=True)  # another process may have been quicker
+    except OSError as error:
+        _not_kept(f"{folder} cannot be written to ({error.strerror or error})")
     return array

@@ -15,6 +15,22 @@ class RunError(RuntimeError):
     """The machine or the run failed: the disk is full, the training diverged (exit code 1)."""
 
 
+def check_type(name: str, value: object, kind: type | tuple[type, ...], wanted: str) -> None:
+    """Refuse a value of another type than a function takes, where the user gives it.
+
+    Args:
+        name: What the function calls it.
+        value: What was given.
+        kind: What the function takes.
+        wanted: What it must be and where it comes from, for the message.
+
+    Raises:
+        UserError: it is of another type.
+    """
+    if not isinstance(value, kind):
+        raise UserError(f"{name} is a {type(value).__name__}: it must be {wanted}")
+
+
 def first_line(error: Exception) -> str:
     """Return what an error of a client says, in one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

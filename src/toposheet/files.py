@@ -15,6 +15,14 @@ from pathlib import Path
 from toposheet.errors import UserError
 
 
+def home_folder() -> Path | None:
+    """Return the home folder of this user, None where there is none: no `HOME`, and a user id that nobody has."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
 def write_file(path: Path, content: str | bytes | memoryview) -> None:
     """Write a file aside, sync it and move it into place: if anything stops that, the file is as it was before."""
     aside = path.with_name(f".writing-{path.name}")

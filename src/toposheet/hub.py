@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from toposheet.errors import NotFound, first_line
+from toposheet.files import home_folder
+
+_CACHES = ("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME")  # what tells the hub a folder for its cache
 
 
 def may_be_on_hub(source: str | Path, bare: bool = False) -> bool:
@@ -13,14 +17,15 @@ def may_be_on_hub(source: str | Path, bare: bool = False) -> bool:
 
     If `organisation` is a local folder, the source is treated as a path and not as a hub id.
 
+    A folder that is called like the organisation does not matter.
+
     Args:
         source: The source that the user gave. A `Path` is never a hub id.
         bare: Whether a name without an organisation is also accepted. Old models have such names, for example `gpt2`.
     """
-    path, name = Path(source), str(source)
-    if isinstance(source, Path) or path.exists() or ("/" in name and path.parent.is_dir()):
+    if isinstance(source, Path) or Path(source).exists():
         return False
-    return re.fullmatch(rf"[A-Za-z0-9][\w.-]*(/[\w.-]+){'?' if bare else ''}", name) is not None
+    return re.fullmatch(rf"[A-Za-z0-9][\w.-]*(/[\w.-]+){'?' if bare else ''}", source) is not None
 
 
 def snapshot(name: str, patterns: list[str] | None = None) -> Path:
@@ -31,8 +36,14 @@ def snapshot(name: str, patterns: list[str] | None = None) -> Path:
         patterns: Patterns of the files to download, for example `*.json`. None: all files.
 
     Raises:
-        NotFound: The hub cannot be reached and the cache does not hold the model, or the hub has no such model.
+        NotFound: The hub cannot be reached and the cache does not hold the model. Or the hub has no such model. Or
+            there is no folder for the cache.
     """
+    if home_folder() is None and not any(os.environ.get(name) for name in _CACHES):
+        raise NotFound(
+            f"{name} is no folder here, and the hub has no folder for its cache, as this user has no home: set HF_HOME "
+            "to a folder"
+        )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 

@@ -84,6 +84,8 @@ class Settings:
         Raises:
             UserError: A setting is out of range.
         """
+        if not isinstance(self.fwhm_mm, tuple | list):
+            raise UserError(f"fwhm_mm is {self.fwhm_mm!r}: it must be a tuple of lengths in mm, such as (2.0,)")
         for fwhm in self.fwhm_mm:
             check_fwhm(fwhm)
         check_permutations(self.permutations)

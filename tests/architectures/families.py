@@ -29,6 +29,8 @@ CONFIGS = {
                                 logit_scale=3.0, **_ENDS),
     "olmo": lambda: hf.OlmoConfig(**_GROUPED),
     "cohere": lambda: hf.CohereConfig(**_GROUPED, logit_scale=0.25),
+    "falcon": lambda: hf.FalconConfig(vocab_size=VOCABULARY, hidden_size=WIDTH, num_hidden_layers=2,
+                                      num_attention_heads=6, max_position_embeddings=CONTEXT, **_ENDS),
     "granite": lambda: hf.GraniteConfig(**_GROUPED, logits_scaling=4.0),
 }  # fmt: skip
 """Configurations by the name of the family, grouped keys where it has them: 2 layers of 36 units."""

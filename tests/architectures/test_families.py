@@ -12,7 +12,7 @@ from toposheet.architectures.attention import BLOCK_ATTENTION, attention, block_
 from toposheet.train import task
 from toposheet.train.task import NextToken, relative_loss_difference
 
-OWN_ATTENTION = {"mistral", "gemma2", "bloom", "mpt"}  # a short window, soft caps, biases of positions
+OWN_ATTENTION = {"mistral", "gemma2", "bloom", "mpt", "falcon"}  # a window, soft caps, biases of positions, its own way
 
 
 @pytest.fixture(params=CONFIGS)

@@ -108,3 +108,15 @@ def test_a_file_that_is_no_localizer_says_what_it_lacks(topo, tmp_path, lacks):
 def test_settings_of_a_localizer_out_of_range_are_refused(topo, options, message):
     with pytest.raises(ValueError, match=message):
         ts.localize(language_comparison(localizer(topo)), **options)
+
+
+def test_a_mask_of_no_named_model_is_loaded_with_a_warning(tmp_path, caplog):
+    coordinates = {name: ("unit", [0, 1]) for name in ("y", "x")} | {
+        name: ("unit", ["a"] * 2) for name in ("tap", "sheet")
+    }
+    mask = xr.Dataset({"mask": ("unit", [True, False])}, coords=coordinates, attrs={"model": ""})
+    save_localizer(mask, tmp_path / "mask.nc")
+    assert ts.load_localizer(tmp_path / "mask.nc")["mask"].values.tolist() == [True, False]
+    assert not caplog.messages
+    assert ts.load_localizer(tmp_path / "mask.nc", model="abc").attrs["model"] == ""
+    assert "does not say of which model" in caplog.text

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -8,9 +10,14 @@ def test_square_shape_of_the_papers_width():
     assert square_shape(784) == (28, 28)
 
 
-def test_a_width_that_fills_no_square_names_the_nearest_that_do_and_a_rectangle():
-    with pytest.raises(ValueError, match=r"729 \(27x27\) or 784 \(28x28\).*24x32"):
-        square_shape(768)
+@pytest.mark.parametrize(
+    ("width", "shape"), [(768, (24, 32)), (896, (28, 32)), (2, (1, 2)), (3, (1, 3)), (38, (6, 7)), (1031, (32, 33))]
+)
+def test_a_width_that_fills_no_square_names_the_rectangle_to_ask_for(width, shape):
+    with pytest.raises(ValueError, match=re.escape(f"shape={shape}")) as refused:
+        square_shape(width)
+    assert "width like" not in str(refused.value)
+    assert len(random_places(width, shape, np.random.default_rng(0))) == width
 
 
 @pytest.mark.parametrize(("metric", "expected"), [("chebyshev", 4.0), ("euclidean", 5.0)])
@@ -34,6 +41,6 @@ def test_a_placement_differs_between_draws_and_not_between_seeds():
     assert (one != random_places(36, (6, 6), np.random.default_rng(4))).any()
 
 
-def test_a_sheet_with_too_few_cells_says_which_widths_fit(rng):
-    with pytest.raises(ValueError, match=r"25 cells but the tap has 36 units.*at most 25"):
+def test_a_sheet_with_too_few_cells_says_which_would_do(rng):
+    with pytest.raises(ValueError, match=r"25 cells but the tap has 36 units.*such as 6x6"):
         random_places(36, (5, 5), rng)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForCausalLM
 
@@ -63,7 +64,10 @@ def test_a_folder_that_lacks_a_part_of_its_topography_is_damaged(folder, name):
 def test_a_folder_without_topography_is_told_how_to_get_one(folder):
     for name in ("topography.json", "topography.safetensors"):
         (folder / name).unlink()
-    with pytest.raises(UserError, match=r"has no topography\.json: its model has no sheets; toposheet\.attach gives"):
+    with pytest.raises(
+        UserError,
+        match=r"model without sheets \(no topography\.json\).*toposheet\.save\(NEW_FOLDER, toposheet\.attach\(",
+    ):
         ts.load(folder)
 
 
@@ -134,7 +138,7 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path):
         ts.load(tmp_path)
 
 
-@pytest.mark.parametrize("path", ["./nowhere", "nowhere", "/no/where", "a/b/c"])
+@pytest.mark.parametrize("path", ["./nowhere", "nowhere", "/no/where", "a/b/c", "~/no", "../no", "runs/"])
 def test_a_path_never_reaches_the_hub(path, monkeypatch):
     import huggingface_hub
 
@@ -146,11 +150,54 @@ def test_a_path_never_reaches_the_hub(path, monkeypatch):
         ts.load(path)
 
 
-def test_a_name_in_a_folder_that_exists_is_a_path(tmp_path, monkeypatch):
-    (tmp_path / "runs").mkdir()
+def test_a_folder_called_like_the_organisation_does_not_hide_the_hub(folder, tmp_path, monkeypatch):
+    import huggingface_hub
+
+    (tmp_path / "some-org").mkdir()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match="runs/demo does not exist"):
-        ts.load("runs/demo")
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **_: str(folder))
+    assert ts.load("some-org/some-model").name == "some-model"
+
+
+def test_without_a_home_the_hub_is_told_where_to_keep_models(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("toposheet.hub.home_folder", lambda: None)
+    for name in ("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(FileNotFoundError, match=r"some-org/some-model is no folder here.*set HF_HOME"):
+        ts.load("some-org/some-model")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_model_without_head_is_not_saved(tmp_path):
+    model = transformers.GPT2Model(transformers.GPT2Config(n_embd=16, n_head=2, n_layer=1, vocab_size=9))
+    subject = ts.Subject(model, ts.Topography.per_tap(model, ("h.*.mlp",)))
+    with pytest.raises(UserError, match=r"GPT2Model cannot be saved.*save a GPT2LMHeadModel"):
+        ts.save(tmp_path / "model", subject)
+    assert not (tmp_path / "model").exists()
+    encoder = transformers.BertForMaskedLM(
+        transformers.BertConfig(hidden_size=16, num_attention_heads=2, num_hidden_layers=1, intermediate_size=16)
+    )
+    topography = ts.Topography.per_tap(encoder, ("bert.encoder.layer.*.intermediate",))
+    with pytest.raises(UserError, match="BertForMaskedLM cannot be saved"):
+        ts.save(tmp_path / "model", ts.Subject(encoder, topography))
+
+
+def test_a_model_whose_generation_config_contradicts_itself_is_saved_with_it(model, topo, tokenizer, tmp_path):
+    model.generation_config.temperature, generation = 0.6, model.generation_config
+    subject = ts.Subject(model, topo, tokenizer)
+    ts.save(tmp_path / "one", subject)
+    assert model.generation_config is generation
+    ts.save(tmp_path / "two", ts.load(tmp_path / "one"))
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "two").generation_config.temperature == 0.6
+
+
+def test_a_configuration_that_transformers_does_not_write_is_refused_in_one_line(model, topo, tmp_path):
+    model.config.temperature = 0.6
+    with pytest.raises(UserError, match="GPT2LMHeadModel cannot be saved: Some generation parameters") as refused:
+        ts.save(tmp_path / "model", ts.Subject(model, topo))
+    assert "\n" not in str(refused.value)
+    assert not list((tmp_path / "model").iterdir())
 
 
 def test_what_was_frozen_is_frozen_again(model, topo, tokenizer, tmp_path):

@@ -1,3 +1,4 @@
+import copy
 import subprocess
 import sys
 
@@ -5,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import transformers
+from tokenizers.processors import TemplateProcessing
 
 import toposheet as ts
 from toposheet.settings import Reading
@@ -190,3 +193,72 @@ def test_a_text_without_a_condition_is_refused_by_its_row(subject, stimuli):
     stimuli.loc[3, "condition"] = None
     with pytest.raises(ValueError, match="stimulus 3 has no condition"):
         ts.respond(subject, stimuli)
+
+
+def test_a_token_without_embedding_names_text_and_token(topo, stimuli, tokenizer):
+    model = transformers.GPT2LMHeadModel(
+        transformers.GPT2Config(vocab_size=270, n_positions=48, n_embd=36, n_layer=2, n_head=2)
+    )
+    subject = ts.Subject(model.eval(), topo, tokenizer)
+    ids = tokenizer(stimuli["text"].tolist()).input_ids
+    row = next(row for row, tokens in enumerate(ids) if max(tokens) >= 270)
+    token = tokenizer.convert_ids_to_tokens(max(ids[row]))
+    said = rf"stimulus {row} has the token {token!r} \(id {max(ids[row])}\), the model has embeddings for ids up to 269"
+    with pytest.raises(ts.UserError, match=said):
+        ts.respond(subject, stimuli)
+
+
+def test_special_tokens_count_towards_what_a_model_reads(model, topo, tokenizer):
+    bos = copy.deepcopy(tokenizer)
+    end = bos.eos_token
+    bos.backend_tokenizer.post_processor = TemplateProcessing(f"{end} $A", special_tokens=[(end, bos.eos_token_id)])
+    n_words = next(n for n in range(1, 99) if len(tokenizer(" a" * n).input_ids) == 48)
+    table = pd.DataFrame({"text": [" a" * n_words], "condition": ["a"]})
+    ts.respond(ts.Subject(model, topo, tokenizer), table)
+    with pytest.raises(ts.UserError, match="has 49 tokens, the model reads at most 48"):
+        ts.respond(ts.Subject(model, topo, bos), table)
+
+
+def test_a_tap_outside_the_model_without_head_is_recorded(model, stimuli, tokenizer):
+    topo = ts.Topography.per_tap(model, ("transformer.h.*.mlp", "lm_head"), shape=(18, 18))
+    responses = ts.respond(ts.Subject(model, topo, tokenizer), stimuli)
+    with torch.no_grad():
+        expected = model(torch.tensor([tokenizer(stimuli["text"][2]).input_ids])).logits[0].mean(0)
+    of_head = responses.values[2, responses["tap"].values == "lm_head"]
+    np.testing.assert_allclose(of_head, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_tap_that_runs_again_after_the_last_one_is_refused(stimuli, tokenizer):
+    sizes = {"vocab_size": 300, "embedding_size": 8, "hidden_size": 16, "intermediate_size": 16}
+    once, shared = (
+        transformers.AlbertForMaskedLM(
+            transformers.AlbertConfig(**sizes, num_attention_heads=2, num_hidden_layers=layers)
+        )
+        for layers in (1, 3)
+    )
+    topo = ts.Topography.per_tap(once, ("albert.encoder.albert_layer_groups.*.albert_layers.*.ffn_output",))
+    assert ts.respond(ts.Subject(once, topo, tokenizer), stimuli).shape == (6, 16)
+    with pytest.raises(ts.UserError, match=r"ffn_output runs more than once in a forward pass"):
+        ts.respond(ts.Subject(shared, topo, tokenizer), stimuli)
+
+
+def test_a_model_that_works_time_first_is_recorded_text_by_text(stimuli, tokenizer):
+    config = transformers.XLNetConfig(vocab_size=300, d_model=16, n_layer=2, n_head=2, d_inner=16, dropout=0)
+    xlnet = transformers.XLNetLMHeadModel(config).eval()
+    topo = ts.Topography.per_tap(xlnet, ("transformer.layer.*.ff",))
+    responses = ts.respond(ts.Subject(xlnet, topo, tokenizer), stimuli)
+    for row, text in enumerate(stimuli["text"]):
+        kept = []
+        hook = xlnet.transformer.layer[1].ff.register_forward_hook(lambda _m, _i, out, kept=kept: kept.append(out))
+        with torch.no_grad():
+            xlnet(torch.tensor([tokenizer(text).input_ids]))
+        hook.remove()
+        expected = kept[0][:, 0].mean(0).numpy()  # (time, batch, units)
+        of_layer = responses.values[row, responses["tap"].values == topo.taps[1]]
+        np.testing.assert_allclose(of_layer, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_half_a_character_is_refused_by_its_row(subject):
+    table = pd.DataFrame({"text": ["whole", "a\ud800b"], "condition": ["a", "b"]}, dtype=object)
+    with pytest.raises(ts.UserError, match=r"stimulus 1 has half a character, '\\ud800', at place 2"):
+        ts.respond(subject, table)

@@ -27,8 +27,12 @@ def lesioned(subject):
 
 
 def test_a_subject_says_what_it_is(subject, lesioned):
-    assert repr(subject) == "Subject(GPT2LMHeadModel: GPT2LMHeadModel, 144 units of 4 taps)"
-    assert repr(lesioned).endswith("144 units of 4 taps, half silent)")
+    assert repr(subject).splitlines() == [
+        "Subject(GPT2LMHeadModel: GPT2LMHeadModel)",
+        "  Topography(144 units of 4 taps on 4 sheets of 6x6 cells 1 mm apart)",
+        "  300 tokens, reads at most 48 tokens",
+    ]
+    assert repr(lesioned).endswith("\n  interventions: half silent")
     assert "half silent" in lesioned._repr_html_()
     assert ts.Subject(subject.model, subject.topography, source="models/mine").name == "mine"
 

@@ -21,8 +21,8 @@ def test_equal_seeds_give_equal_places_and_others_do_not(model):
         assert (one.sheets[name].coordinates != three.sheets[name].coordinates).any()
 
 
-def test_a_sheet_too_small_names_the_tap_and_the_widths_that_fit(model):
-    with pytest.raises(ValueError, match=r"transformer.h.0.attn: a 5x5 sheet has 25 cells.*at most 25"):
+def test_a_sheet_too_small_names_the_tap_and_one_that_would_do(model):
+    with pytest.raises(ValueError, match=r"transformer.h.0.attn: a 5x5 sheet has 25 cells.*such as 6x6"):
         Topography.per_tap(model, shape=(5, 5))
 
 
@@ -69,3 +69,14 @@ def test_record_records_all_taps(model, topo):
     with topo.record(model) as activations:
         model(torch.arange(5)[None])
     assert list(activations) == topo.taps
+
+
+def test_a_topography_prints_in_few_words_and_no_coordinates(model):
+    topo = Topography.per_tap(model)
+    assert repr(topo) == "Topography(144 units of 4 taps on 4 sheets of 6x6 cells 1 mm apart)"
+    assert repr(topo) in topo._repr_html_()
+    sheets = {
+        f"{side}": Sheet((side, 2), {f"{side}": np.array([[0, 0]])}, spacing_mm=0.5 * side) for side in range(1, 6)
+    }
+    assert repr(Topography(sheets)).endswith("1 sheet of 3x2 cells 1.5 mm apart and 2 other shapes)")
+    assert repr(sheets["2"]) == "Sheet(2x2 cells 1 mm apart, 1 units of 2)"

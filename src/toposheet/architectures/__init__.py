@@ -21,6 +21,6 @@ def architecture_of(model: Any) -> Architecture:
         model: A `transformers` model. Other modules have the default.
     """
     name = getattr(getattr(model, "config", None), "model_type", None)
-    if isinstance(name, str) and name in FAMILIES:
-        return FAMILIES[name]
+    if isinstance(name, str) and (file := name.replace("-", "_")) in FAMILIES:
+        return FAMILIES[file]
     return DEFAULT

@@ -14,7 +14,9 @@ from toposheet.errors import UserError
 if TYPE_CHECKING:
     from torch import nn
 
-_LIMITS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length")
+_LIMITS = (
+    "max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "max_target_positions",
+)  # fmt: skip
 
 
 @runtime_checkable
@@ -52,10 +54,24 @@ class Sizes(Protocol):
         ...
 
 
+def text_config(config: Any) -> Any:
+    """Return the part of a configuration that is about text: of a model that also sees or hears, that of its text."""
+    return config.get_text_config() if hasattr(config, "get_text_config") else config
+
+
 def declared_context(config: Any) -> int | None:
     """Return how many tokens a configuration says that a model reads, None where it names no limit."""
-    limits = (getattr(config, name, None) for name in _LIMITS)
+    limits = (getattr(text_config(config), name, None) for name in _LIMITS)
     return next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
+
+
+def context_after_padding(config: Any) -> int:
+    """Return how many tokens a model reads whose positions begin after the number of its padding token (RoBERTa)."""
+    return config.max_position_embeddings - config.pad_token_id - 1
+
+
+def no_limit(_config: Any) -> None:
+    """Return that texts of any length are read, whatever length the configuration names."""
 
 
 def declared_logits(config: Any) -> Callable[[Any], Any] | None:
@@ -64,6 +80,7 @@ def declared_logits(config: Any) -> Callable[[Any], Any] | None:
     A configuration may name a factor (Cohere: `logit_scale`), a divisor (Granite: `logits_scaling`) and a soft cap,
     c * tanh(logits / c) (Gemma 2: `final_logit_softcapping`).
     """
+    config = text_config(config)
     factor = getattr(config, "logit_scale", None) or 1.0
     divisor = getattr(config, "logits_scaling", None) or 1.0
     cap = getattr(config, "final_logit_softcapping", None)
@@ -83,6 +100,7 @@ def declared_plain(config: Any, context: int) -> bool:
     It is not where the attention scores have a soft cap (Gemma 2), or where a token sees only so many tokens before it
     (`sliding_window`, `attention_chunk_size`) and the block is longer.
     """
+    config = text_config(config)
     if getattr(config, "attn_logit_softcapping", None):
         return False
     spans = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size"))
@@ -103,7 +121,9 @@ class Architecture:
         mlp: The same of the MLP.
         flat: Which of these put out the tokens of all texts in one row, (tokens, units), instead of
             (batch, time, units).
-        context: Given a configuration, how many tokens a model can read, None where that is not bounded.
+        time_first: Whether the modules inside put out (time, batch, units).
+        context: Given a configuration, how many tokens a model can read, special tokens counted; None where that is not
+            bounded.
         logits: Given a configuration, what is made of the logits of the output layer, None for nothing.
         plain: Given a configuration and the length of a block of text, whether attention over the block is plainly
             causal: scaled products of queries and keys, each token seeing all before it.
@@ -118,6 +138,7 @@ class Architecture:
     attention: tuple[str, ...] = ("self_attn", "attn", "attention", "self_attention")
     mlp: tuple[str, ...] = ("mlp", "feed_forward", "ffn")
     flat: tuple[str, ...] = ()
+    time_first: bool = False
     context: Callable[[Any], int | None] = declared_context
     logits: Callable[[Any], Callable[[Any], Any] | None] = declared_logits
     plain: Callable[[Any, int], bool] = declared_plain
@@ -151,9 +172,24 @@ class Architecture:
         """
         return self._layers(model)[1]
 
+    def entrances(self, model: nn.Module) -> list[nn.Module]:
+        """Return the modules whose call is a whole forward pass, outermost first: the model and all in it that hold all
+        blocks.
+        """
+        try:
+            within = self._layers(model)[0].split(".")[:-1]
+        except UserError:
+            within = []
+        return [model.get_submodule(".".join(within[:depth])) for depth in range(len(within) + 1)]
+
     def embeddings(self, model: Any) -> nn.Module:
         """Return the layer that turns token ids into vectors."""
         return model.get_input_embeddings()
+
+    def vocabulary(self, model: Any) -> int:
+        """Return how many tokens a model can read: ids from 0 to one less."""
+        weight = getattr(self.embeddings(model), "weight", None)
+        return text_config(model.config).vocab_size if weight is None else weight.shape[0]
 
     def head(self, model: Any) -> Any:
         """Return the linear layer that puts out logits.
@@ -187,11 +223,11 @@ class Architecture:
 
     def width(self, model: Any) -> int:
         """Return how many units the residual stream has."""
-        return model.config.get_text_config().hidden_size
+        return text_config(model.config).hidden_size
 
     def heads(self, model: Any) -> int:
         """Return how many heads attention has; 1 where the configuration names none."""
-        return getattr(model.config.get_text_config(), "num_attention_heads", None) or 1
+        return getattr(text_config(model.config), "num_attention_heads", None) or 1
 
     def _layers(self, model: nn.Module) -> tuple[str, list[nn.Module]]:
         """Return path and modules of the list of blocks: the first list as long as there are layers, else the first."""

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Int
 
 from toposheet.brain.meshes import FOR_BRAINS
 from toposheet.cortex import Comparison
-from toposheet.errors import UserError
+from toposheet.errors import UserError, check_type
 from toposheet.files import folder_aside, free_file_name
 from toposheet.packages import import_package
 from toposheet.progress import Progress
@@ -48,6 +48,8 @@ def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> 
             four cells.
         NotFound: nibabel is not installed.
     """
+    check_type("topo", topo, Topography, "a toposheet.Topography: subject.topography")
+    check_type("values", values, xr.DataArray, "an array over units, such as comparison.t")
     if missing := {"unit", "sheet", "y", "x"} - {*values.dims, *values.coords}:
         raise UserError(
             f"the values have no {', '.join(sorted(missing))}: give values over units, e.g. comparison.t or responses"

@@ -9,7 +9,7 @@ import numpy as np
 
 from toposheet.brain.meshes import adjacency, mesh_of
 from toposheet.brain.reading import SurfaceMap
-from toposheet.errors import UserError
+from toposheet.errors import UserError, check_type
 from toposheet.progress import SILENT, Progress
 from toposheet.settings import check_permutations
 from toposheet.stats import against_null, morans_i_on_graph
@@ -62,6 +62,7 @@ def surface_morans_i(
             negative.
         NotFound: The package with the mesh is not installed.
     """
+    check_type("map", map, SurfaceMap, "what toposheet.read_surface_map returns")
     if permutations:
         check_permutations(permutations)
     used = map.used

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from toposheet.brain.gifti import read_gifti
 from toposheet.brain.images import choose_map, open_image, reading
 from toposheet.brain.meshes import FOR_BRAINS, HEMISPHERES, SPACES, check_hemisphere, space_of
-from toposheet.errors import NotFound, UserError
+from toposheet.errors import NotFound, UserError, check_type
 from toposheet.packages import import_package
 
 
@@ -61,6 +61,7 @@ def read_surface_map(
             it holds labels, a mesh, or values of a part of the vertices; or the map fits no known mesh or has no
             vertex with data. The message names the file.
     """
+    check_type("path", path, (str, Path), "the path of a file")
     path = Path(path)
     check_hemisphere(hemisphere)
     if not path.is_file():

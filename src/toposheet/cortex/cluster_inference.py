@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 from scipy import stats as scipy_stats
 
-from toposheet.cortex.comparison import SIGNIFICANT, Comparison
+from toposheet.cortex.comparison import SIGNIFICANT, Comparison, check_comparison
 from toposheet.cortex.draws import DRAWS_AT_ONCE
 from toposheet.cortex.layout import TapLayout
 from toposheet.errors import UserError
@@ -83,6 +83,7 @@ def selective_clusters(
     Raises:
         UserError: A setting is out of range.
     """
+    check_comparison(comparison)
     check_permutations(permutations)
     if inference not in ("mass", "tfce"):
         raise UserError(f"inference is {inference!r}: it must be 'mass' or 'tfce'")

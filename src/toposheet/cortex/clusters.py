@@ -8,6 +8,7 @@ import xarray as xr
 
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison
 from toposheet.cortex.layout import tap_layouts
+from toposheet.errors import check_type
 from toposheet.progress import SILENT, Progress
 from toposheet.settings import MIN_SIZE, check_min_size, check_permutations
 from toposheet.sheet import lay_out
@@ -48,6 +49,9 @@ def grow_clusters(
     Raises:
         UserError: The contiguity is unknown, or `min_size` is less than 1.
     """
+    check_type(
+        "selection", selection, (Comparison, xr.Dataset), "a toposheet.Comparison, or what toposheet.localize returns"
+    )
     check_min_size(min_size)
     if isinstance(selection, Comparison):
         t, selective, taps = selection.t, _selective(selection, q), selection.layouts
@@ -109,7 +113,11 @@ def selective_unit_clustering(
         in_tap = selective[tap.units]
         grid = lay_out(np.concatenate([in_tap[None], in_tap[orders]]).astype(float), tap.cells, tap.shape)
         count, largest = count_and_largest(grid == 1, contiguity, min_size)
-        for name, draws in (("mask_morans_i", morans_i(grid)), ("clusters", count), ("largest_cluster", largest)):
+        for name, draws in (
+            ("mask_morans_i", np.asarray(morans_i(grid))),
+            ("clusters", count),
+            ("largest_cluster", largest),
+        ):
             values[name].append(draws)
     tell("clustering of the network, tap", len(comparison.layouts), len(comparison.layouts))
     defined = [draws for draws in values["mask_morans_i"] if np.isfinite(draws[0])]

@@ -16,7 +16,7 @@ from toposheet.cortex.confounds import without_confounds
 from toposheet.cortex.design import SHARED_WORDS, check_pairs, compared_responses, dependent_stimuli, linked_pairs
 from toposheet.cortex.layout import TapLayout, tap_layouts
 from toposheet.cortex.readout import sampled
-from toposheet.errors import UserError
+from toposheet.errors import UserError, check_type
 from toposheet.sheet import on_sheets
 from toposheet.stats import Welch, check_groups, flipped_pairs, grouped_p, halves, q_values, shuffled_labels, welch_t
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
@@ -361,3 +361,12 @@ class Comparison:
         kept = {name: value for name, value in self.__dict__.items() if name not in derived}
         other.__dict__.update(kept | {"_readouts": weakref.WeakValueDictionary()} | changes)
         return other
+
+
+def check_comparison(comparison: object) -> None:
+    """Refuse what is no comparison.
+
+    Raises:
+        UserError: the message says where one comes from.
+    """
+    check_type("comparison", comparison, Comparison, "a toposheet.Comparison(responses, a, b)")

@@ -10,7 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from toposheet.cortex.layout import check_coordinates
-from toposheet.errors import UserError
+from toposheet.errors import UserError, check_type
 from toposheet.stimuli.contrasts import Contrast
 
 SHARED_WORDS = "shared_words"
@@ -29,7 +29,13 @@ def compared_responses(responses: xr.DataArray, contrast: Contrast) -> xr.DataAr
         UserError: A column or a condition does not exist (the message lists the existing ones), a condition has fewer
             than 3 stimuli, or a response is nan or infinite (the message names the tap and the first such stimulus).
     """
+    check_type("responses", responses, xr.DataArray, "what toposheet.respond returns")
     check_coordinates(responses, contrast.column, *(contrast.where or ())[:1])
+    if set(responses.dims) != {"stimulus", "unit"}:
+        raise UserError(
+            f"the responses have the dimensions {', '.join(map(str, responses.dims)) or 'none'}: they must be stimulus "
+            "and unit, as toposheet.respond returns them"
+        )
     in_a, in_b = contrast.masks(stimuli_of(responses))
     responses = responses.transpose("stimulus", "unit").isel(stimulus=in_a | in_b)
     check_finite(responses)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from toposheet.errors import UserError
+from toposheet.errors import UserError, check_type
 from toposheet.sheet import lay_out
 from toposheet.stats import shuffled_within
 
@@ -98,8 +98,9 @@ def check_coordinates(values: xr.DataArray | xr.Dataset, *names: str) -> None:
         names: Names of the coordinates that it must have.
 
     Raises:
-        UserError: A coordinate is missing. The message lists the existing ones.
+        UserError: It is not a DataArray, or a coordinate is missing. The message lists the existing ones.
     """
+    check_type("what is analysed", values, (xr.DataArray, xr.Dataset), "responses as toposheet.respond returns them")
     if missing := [name for name in names if name not in values.coords]:
         listed = ", ".join(map(str, values.coords)) or "none"
         raise UserError(

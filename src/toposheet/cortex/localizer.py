@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from toposheet.cortex.comparison import SIGNIFICANT, Comparison
+from toposheet.cortex.comparison import SIGNIFICANT, Comparison, check_comparison
 from toposheet.cortex.layout import ALL_TAPS
-from toposheet.errors import NotFound, UserError
+from toposheet.errors import NotFound, UserError, check_type
 from toposheet.files import write_file
 from toposheet.results import Table, read_maps
 
@@ -44,7 +45,8 @@ def localize(
         q: Bound of the false discovery rate over all taps. It is not used if `percent` is given.
         items: Which texts select. `"all"`: all texts. `"odd"` or `"even"`: every second text of each condition, counted
             from 0 (the first text is even).
-        model: Fingerprint of the model, which is stored with the mask.
+        model: Fingerprint of the model, which is stored with the mask, so that `load_localizer` can check the model.
+            Empty: no fingerprint is stored, and the model cannot be checked.
 
     Returns:
         A dataset over `unit`: `mask` (True for selected units), and `t`, `q` and `d` of the contrast in the texts used.
@@ -54,6 +56,7 @@ def localize(
         UserError: A condition has too few texts to be halved, or a setting is out of range; also if `percent` is so
             small that it selects no unit.
     """
+    check_comparison(comparison)
     if items not in ("all", "odd", "even"):
         raise UserError(f"items is {items!r}: it must be 'all', 'odd' or 'even'")
     if items != "all":
@@ -100,6 +103,7 @@ def cross_validated(comparison: Comparison, *, percent: float | None = None, q: 
     Raises:
         UserError: A condition has fewer than 6 texts: 3 to select and 3 to measure.
     """
+    check_comparison(comparison)
     even, odd = comparison.even_and_odd()
     selected = localize(odd, percent=percent, q=q)["mask"].values
     rows = []
@@ -131,12 +135,14 @@ def load_localizer(path: str | Path, model: str | None = None) -> xr.Dataset:
 
     Args:
         path: The file, or the folder of the file.
-        model: Fingerprint of the model on which the localizer will be used. None: the model is not checked.
+        model: Fingerprint of the model on which the localizer will be used. None: the model is not checked. A localizer
+            without a stored fingerprint is loaded with a warning.
 
     Raises:
         NotFound: The file does not exist.
         UserError: The file is not a localizer, or it was made with another model.
     """
+    check_type("path", path, (str, Path), "the path of a file or folder")
     file = Path(path) / LOCALIZER if Path(path).is_dir() else Path(path)
     if not file.is_file():
         raise NotFound(f"there is no localizer {file}: make one with toposheet localize MODEL --out DIR")
@@ -151,9 +157,14 @@ def load_localizer(path: str | Path, model: str | None = None) -> xr.Dataset:
             "toposheet localize MODEL --out DIR"
         )
     localizer = localizer.assign(mask=localizer["mask"].astype(bool))
-    if model is not None and localizer.attrs["model"] != model:
+    stored = localizer.attrs["model"]
+    if model is not None and not stored:
+        logging.getLogger(__name__).warning(
+            "%s has no fingerprint of its model, so it cannot be checked that it belongs to this model", file
+        )
+    elif model is not None and stored != model:
         raise UserError(
-            f"{file} was made with another model ({localizer.attrs['model'][:12]}, but this model is {model[:12]}): "
-            "make a localizer of this model"
+            f"{file} was made with another model ({stored[:12]}, but this model is {model[:12]}): make a localizer of "
+            "this model with toposheet localize MODEL --out DIR"
         )
     return localizer

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from toposheet.cortex.comparison import Comparison
+from toposheet.cortex.comparison import Comparison, check_comparison
 from toposheet.stats import shuffled_labels
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
 from toposheet.stimuli.measures import text_length, word_frequency
@@ -40,6 +40,7 @@ def negative_controls(comparison: Comparison, *, seed: int = 0) -> dict[str, Com
         and its attribute `negative_control` names the control. A control is left out if one side has fewer than 3 texts
         or groups, or if all texts have the same length or frequency.
     """
+    check_comparison(comparison)
     raw = comparison.raw
     responses, in_a, in_b, groups = raw.responses, raw.in_a, raw.in_b, raw.groups
     # The name is part of the seed, so that the random labels differ from every draw of a label-null with this seed.

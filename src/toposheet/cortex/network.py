@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from toposheet.cortex.clusters import grow_clusters, selective_unit_clustering
-from toposheet.cortex.comparison import Comparison
+from toposheet.cortex.comparison import Comparison, check_comparison
 from toposheet.cortex.localizer import cross_validated
 from toposheet.cortex.profiles import criteria, profiles
 from toposheet.progress import Progress, part_of
@@ -67,6 +67,7 @@ def language_network(
     Raises:
         UserError: A condition is missing or has too few texts, or the responses belong to different units.
     """
+    check_comparison(comparison)
     localized = cross_validated(comparison)
     clusters = grow_clusters(comparison, min_size=min_size, contiguity=contiguity)
     clustering = selective_unit_clustering(

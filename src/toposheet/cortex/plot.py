@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from toposheet.cortex.comparison import SIGNIFICANT, Comparison
+from toposheet.cortex.comparison import SIGNIFICANT, Comparison, check_comparison
 from toposheet.figures.network import outlined_maps
 from toposheet.figures.numbers import count_of_units
 from toposheet.sheet import on_sheets
@@ -20,6 +20,7 @@ def plot(comparison: Comparison, fwhm_mm: float = 0.0) -> Figure:
     Example:
         ts.plot(ts.Comparison(responses, "sentence", "nonword")).savefig("map.png")
     """
+    check_comparison(comparison)
     seen = comparison.readout(fwhm_mm)
     significant = seen.q < SIGNIFICANT
     note = f"{count_of_units(int(significant.sum()), significant.size)} (q < {SIGNIFICANT:g})"

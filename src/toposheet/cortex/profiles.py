@@ -12,7 +12,7 @@ from scipy import stats as scipy_stats
 from toposheet.cortex.comparison import SIGNIFICANT
 from toposheet.cortex.design import check_finite
 from toposheet.cortex.layout import ALL_TAPS, check_coordinates
-from toposheet.errors import UserError
+from toposheet.errors import UserError, check_type
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
 from toposheet.settings import check_permutations
@@ -62,6 +62,7 @@ def profiles(
         units of all clusters together; `tap` is `*` for the network. The other columns are `n_units, condition,
         n_texts, response, sd` (standard deviation over texts) and `low, high` (95 % percentile interval over texts).
     """
+    check_type("clusters", clusters, xr.DataArray, "what toposheet.grow_clusters returns")
     rng = np.random.default_rng(seed)
     rows, groups = [], _groups(responses, clusters)
     conditions = list(dict.fromkeys(responses["condition"].values.tolist()))

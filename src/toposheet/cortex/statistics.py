@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from toposheet.cortex.comparison import SIGNIFICANT, Comparison
+from toposheet.cortex.comparison import SIGNIFICANT, Comparison, check_comparison
 from toposheet.cortex.draws import UnitMaps, label_draws, place_draws, unit_maps
 from toposheet.cortex.layout import ALL_TAPS, TapLayout
 from toposheet.cortex.map_statistics import MAP_STATISTICS, MapStatistic, TapMaps
@@ -87,6 +87,7 @@ def topography_statistics(
     Raises:
         UserError: A width is negative or not finite, or there are fewer than 2 permutations.
     """
+    check_comparison(comparison)
     check_permutations(permutations)
     taps, clustering = comparison.layouts, (contiguity, min_size)
     tables = []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from toposheet.cortex.comparison import Comparison
+from toposheet.cortex.comparison import Comparison, check_comparison
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.statistics import NULL_COLUMNS, topography_statistics
 from toposheet.progress import Progress
@@ -54,6 +54,7 @@ def map_statistics(
     Example:
         ts.map_statistics(ts.Comparison(responses, "sentence", "nonword"))
     """
+    check_comparison(comparison)
     statistics = topography_statistics(
         comparison, fwhm_mm=fwhm_mm, permutations=permutations, seed=seed, progress=progress
     )

@@ -56,7 +56,14 @@ def recipe_of(stored: Any, where: Path) -> Recipe:
     version = stored.get("format", 1)
     if version not in _READERS:
         read = ", ".join(map(str, _READERS))
-        raise UserError(f"{where} holds a recipe of format {version}, but this version of toposheet reads {read}")
+        remedy = (
+            "start the run again in another folder"
+            if isinstance(version, int) and version < FORMAT
+            else "install the version of toposheet that wrote it"
+        )
+        raise UserError(
+            f"{where} holds a recipe of format {version!r}, but this version of toposheet reads {read}: {remedy}"
+        )
     try:
         return _READERS[version]({name: value for name, value in stored.items() if name != "format"})
     except (UserError, TypeError) as error:

@@ -113,7 +113,7 @@ def _check_folder(model: StudiedModel) -> None:
     if (folder := model.folder) is None:
         return
     if not isinstance(model.source, Subject):
-        read_topography(folder)
+        read_topography(folder, model.source)
     read_result(folder)
     read_metrics(folder / METRICS)
     read_snapshots(folder)

@@ -1,7 +1,17 @@
-from toposheet.sheet.grid import distances, square_shape
+from toposheet.sheet.grid import check_shape, distances, square_shape
 from toposheet.sheet.layout import on_sheets, stacked
 from toposheet.sheet.neighborhoods import Neighborhoods
 from toposheet.sheet.placement import random_places
 from toposheet.sheet.sheet import Sheet, lay_out
 
-__all__ = ["Neighborhoods", "Sheet", "distances", "lay_out", "on_sheets", "random_places", "square_shape", "stacked"]
+__all__ = [
+    "Neighborhoods",
+    "Sheet",
+    "check_shape",
+    "distances",
+    "lay_out",
+    "on_sheets",
+    "random_places",
+    "square_shape",
+    "stacked",
+]

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from toposheet.errors import UserError
+
+
+def check_shape(name: str, shape: Any) -> None:
+    """Refuse what is no height and width of a sheet.
+
+    Raises:
+        UserError: these are no two whole numbers of at least 1.
+    """
+    whole = isinstance(shape, tuple | list) and all(isinstance(side, int | np.integer) and side >= 1 for side in shape)
+    if not whole or len(shape) != 2:
+        raise UserError(f"{name} is {shape!r}: it must be the height and the width in cells, such as (24, 32)")
 
 
 def square_shape(width: int) -> tuple[int, int]:
@@ -17,17 +29,30 @@ def square_shape(width: int) -> tuple[int, int]:
         width: Number of units of a tap.
 
     Raises:
-        UserError: `width` is not a square number. The message names the nearest square numbers, and a rectangular sheet
-            that holds all units.
+        UserError: `width` is not a square number. The message names a rectangular sheet that holds all units.
     """
     side = math.isqrt(width)
     if side * side == width and side > 0:
         return side, side
-    rows = next(rows for rows in range(max(side, 1), 0, -1) if width % rows == 0)
+    height, length = nearest_rectangle(width)
     raise UserError(
-        f"{width} units do not fill a square sheet: use a width like {side**2} ({side}x{side}) or "
-        f"{(side + 1) ** 2} ({side + 1}x{side + 1}), or give the shape of the sheet, e.g. {rows}x{width // rows}"
+        f"{width} units do not fill a square sheet: give the height and width of a sheet that holds them, for example "
+        f"shape=({height}, {length}) (--sheet-shape {height} {length} of a recipe)"
     )
+
+
+def nearest_rectangle(n_units: int) -> tuple[int, int]:
+    """Return the (height, width) of the sheet nearest to a square that the units fill.
+
+    Where that is longer than three times its height (a prime number of units), it is the smallest near-square that
+    holds them, with cells to spare.
+    """
+    side = math.isqrt(n_units)
+    height = next(rows for rows in range(max(side, 1), 0, -1) if n_units % rows == 0)
+    if n_units > 3 * height**2:
+        height = max(side, 1)
+        return height, -(-n_units // height)
+    return height, n_units // height
 
 
 def distances(coordinates: Int[np.ndarray, "units 2"], metric: str) -> Float[np.ndarray, "units units"]:

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Int
 
 from toposheet.errors import UserError
+from toposheet.sheet.grid import nearest_rectangle
 
 
 def random_places(n_units: int, shape: tuple[int, int], rng: np.random.Generator) -> Int[np.ndarray, "units 2"]:
@@ -18,14 +19,15 @@ def random_places(n_units: int, shape: tuple[int, int], rng: np.random.Generator
         rng: Generator of the random draws.
 
     Raises:
-        UserError: The sheet has fewer cells than there are units. The message gives both numbers.
+        UserError: The sheet has fewer cells than there are units. The message names a sheet that is large enough.
     """
     height, width = shape
     cells = height * width
     if cells < n_units:
+        rows, columns = nearest_rectangle(n_units)
         raise UserError(
             f"a {height}x{width} sheet has {cells} cells but the tap has {n_units} units: "
-            f"use a larger sheet, or a model with a width of at most {cells} units"
+            f"use a larger sheet, for example {rows}x{columns}"
         )
     cell = rng.permutation(cells)[:n_units]
     return np.stack([cell // width, cell % width], axis=1)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from toposheet.errors import UserError
+from toposheet.errors import UserError, check_type
+from toposheet.sheet.grid import check_shape
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sheet:
     """A two-dimensional grid on which each unit of one or several taps has a place (a cell). No two units share a cell.
 
@@ -29,8 +30,11 @@ class Sheet:
     spacing_mm: float = 1.0
 
     def __post_init__(self) -> None:
+        check_shape("shape", self.shape)
+        check_type("places", self.places, Mapping, "a dict of arrays (units, 2) by tap")
         taken = np.zeros(self.shape, dtype=bool)
         for tap, places in self.places.items():
+            check_type(f"what is placed of {tap}", places, np.ndarray, "an array (units, 2) of rows and columns")
             if places.ndim != 2 or places.shape[1] != 2:
                 raise UserError(f"the places of {tap} have the shape {places.shape}: it must be (units, 2)")
             if (places < 0).any() or (places >= self.shape).any():
@@ -41,6 +45,11 @@ class Sheet:
             if len(np.unique(cells)) < len(cells) or taken.flat[cells].any():
                 raise UserError(f"{tap} has units that share a cell of the sheet: give each unit a different cell")
             taken.flat[cells] = True
+
+    def __repr__(self) -> str:
+        height, width = self.shape
+        grid = f"{height}x{width} cells {self.spacing_mm:g} mm apart"
+        return f"Sheet({grid}, {self.n_units:,} units of {', '.join(self.places)})"
 
     @property
     def coordinates(self) -> Int[np.ndarray, "units 2"]:

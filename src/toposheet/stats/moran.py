@@ -7,11 +7,13 @@ import xarray as xr
 from jaxtyping import Bool, Float
 from scipy.sparse import csr_array
 
+from toposheet.errors import UserError
+
 # With a smaller fraction or a smaller number of significant units, Moran's I of these units alone is unstable.
 ISLAND_FRACTION, ISLAND_UNITS = 0.10, 30
 
 
-def morans_i(grid: np.ndarray | xr.DataArray) -> Float[np.ndarray, "*maps"]:
+def morans_i(grid: np.ndarray | xr.DataArray) -> np.float64 | Float[np.ndarray, "*maps"]:
     """Return the spatial autocorrelation of maps on a sheet (Moran 1950, doi:10.2307/2332142).
 
     I = (n / W) * sum_ij w_ij z_i z_j / sum_i z_i^2. z is the map minus its mean. w_ij is 1 if the cells i and j share
@@ -23,14 +25,25 @@ def morans_i(grid: np.ndarray | xr.DataArray) -> Float[np.ndarray, "*maps"]:
             are holes: they do not count, and they are no neighbours of other cells.
 
     Returns:
-        One I for each map, as an array; the array of a single map has no axes. I is about -1/(n-1) for noise and close
-        to 1 for a smooth map. A constant map gives nan. The largest possible value is n / W times the largest
-        eigenvalue of w (de Jong et al. 1984, doi:10.1111/j.1538-4632.1984.tb00797.x). It is 1.05 on a full sheet of
-        24 x 24 cells, about 1.5 if half of the cells are missing, and about 2 if three quarters are missing. So a
-        smooth map of a sparse sheet can have an I above 1. Compare it with the place-null, which uses the same cells.
+        One I for each map; a number for a single map. I is about -1/(n-1) for noise and close to 1 for a smooth map. A
+        constant map gives nan. The largest possible value is n / W times the largest eigenvalue of w (de Jong et al.
+        1984, doi:10.1111/j.1538-4632.1984.tb00797.x). It is 1.05 on a full sheet of 24 x 24 cells, about 1.5 if half of
+        the cells are missing, and about 2 if three quarters are missing. So a smooth map of a sparse sheet can have an
+        I above 1. Compare it with the place-null, which uses the same cells.
+
+    Raises:
+        UserError: The array has fewer than two axes or holds no numbers.
     """
-    values = np.asarray(grid, dtype=np.float64)
-    return cross_morans_i(values, values)
+    try:
+        values = np.asarray(grid, dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.empty(())
+    if values.ndim < 2:
+        raise UserError(
+            f"the map is a {type(grid).__name__} of shape {np.shape(values)}: it must be an array of numbers whose "
+            "last two axes are the sheet, such as comparison.maps()[SHEET]"
+        )
+    return cross_morans_i(values, values)[()]
 
 
 def cross_morans_i(a: Float[np.ndarray, "*maps y x"], b: Float[np.ndarray, "*maps y x"]) -> Float[np.ndarray, "*maps"]:

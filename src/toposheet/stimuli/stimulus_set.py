@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from toposheet.errors import UserError
+from toposheet.errors import UserError, check_type
 from toposheet.progress import Progress
 from toposheet.registry import Registry
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
@@ -95,6 +95,7 @@ def stimulus_set(
     Example:
         ts.stimulus_set("swjn", ts.load("small").reader)
     """
+    check_type("name", name, str, "the name of a set")
     entry, reader = SETS[name], reader or Reader()
     if per_condition is not None and per_condition < MIN_TEXTS:
         raise UserError(f"per_condition is {per_condition}: a contrast needs at least {MIN_TEXTS} texts of a condition")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from toposheet.errors import NotFound, UserError
+from toposheet.errors import NotFound, UserError, check_type
 from toposheet.stimuli.measures import with_groups
 
 STIMULI_FILE = "stimuli.csv"  # of the folder of a model that brings its stimuli, or of a demo
@@ -33,6 +33,7 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
         UserError: a column is missing or there twice, a row has no text or no condition, the file is empty or not a
             CSV in UTF-8; the message names file and row (the header is row 1).
     """
+    check_type("path", path, (str, Path), "the path of a CSV file")
     path = Path(path)
     if path.is_dir():
         raise UserError(f"{path} is a folder: give a CSV file")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
+from transformers.utils import GENERATION_CONFIG_NAME
 
-from toposheet.errors import RunError, UserError, first_line
+from toposheet.errors import RunError, UserError, check_type, first_line
 from toposheet.files import folder_aside
 from toposheet.subject.folders import check_model_folder, local_folder
 from toposheet.subject.subject import Subject
@@ -30,16 +32,23 @@ def save(folder: str | Path, subject: Subject) -> None:
         subject: What is saved. The tokenizer travels with the model where there is one.
 
     Raises:
-        UserError: the subject has interventions, which a folder cannot hold.
+        UserError: the subject has interventions, which a folder cannot hold, or its model is none that
+            `AutoModelForCausalLM` opens (it has no language-model head).
         RunError: the folder cannot be written to; what was there before is intact.
     """
+    check_type("folder", folder, (str, Path), "the path of a folder; the subject comes second")
+    check_type("subject", subject, Subject, "a toposheet.Subject(model, topography, tokenizer)")
     if subject.interventions:
         raise UserError(f"{subject.name} has interventions, which no folder holds: save the subject without them")
+    _check_opens_again(subject.model)
     folder = Path(folder)
     frozen = [name for name, parameter in subject.model.named_parameters() if not parameter.requires_grad]
     try:
         with folder_aside(folder) as aside:
-            subject.model.save_pretrained(aside)
+            with _without_generation_config(subject.model) as generation:
+                _save_model(subject.model, aside)
+            if generation is not None:
+                generation.to_json_file(aside / GENERATION_CONFIG_NAME, keys_to_pop=["compile_config"])
             if subject.tokenizer is not None:
                 subject.tokenizer.save_pretrained(aside)
             write_topography(subject.topography, aside, frozen=frozen)
@@ -70,7 +79,7 @@ def load(
     """
     folder = local_folder(source)
     check_model_folder(folder)
-    topography = read_topography(folder)
+    topography = read_topography(folder, source)
     model = _read_model(folder, source, dtype)
     try:
         topography.check(model)
@@ -117,6 +126,43 @@ def attach(
     model = _read_model(folder, source, dtype)
     topography = Topography.per_tap(model, taps, shape, spacing_mm, seed)
     return _opened(model, topography, folder, source, device)
+
+
+def _save_model(model: PreTrainedModel, folder: Path) -> None:
+    try:
+        model.save_pretrained(folder)
+    except ValueError as error:  # a configuration that transformers does not write
+        raise UserError(f"{type(model).__name__} cannot be saved: {first_line(error)}") from None
+
+
+def _check_opens_again(model: PreTrainedModel) -> None:
+    """Refuse a model that `AutoModelForCausalLM` would not open as it is."""
+    opened: Any = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(model.config), ())
+    opened = opened if isinstance(opened, tuple | list) else (opened,)
+    if not isinstance(model, tuple(opened)):
+        instead = f"save a {opened[0].__name__}" if opened else "there is no such model of its family"
+        raise UserError(
+            f"{type(model).__name__} cannot be saved: AutoModelForCausalLM opens only causal language models with "
+            f"their head; {instead}"
+        )
+
+
+@contextmanager
+def _without_generation_config(model: PreTrainedModel) -> Generator[GenerationConfig | None, None, None]:
+    """Take the configuration of generation off a model for a while, and give it.
+
+    `transformers` refuses to write one that contradicts itself, as some published models have (Vicuna: a temperature
+    without sampling). It belongs to the model all the same, and is written as it is.
+    """
+    if not model.can_generate() or model.generation_config is None:
+        yield None
+        return
+    generation = model.generation_config
+    model.generation_config = GenerationConfig()
+    try:
+        yield generation
+    finally:
+        model.generation_config = generation
 
 
 def _read_model(folder: Path, source: str | Path, dtype: torch.dtype) -> PreTrainedModel:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toposheet.errors import NotFound, UserError
+from toposheet.errors import NotFound, UserError, check_type
 from toposheet.hub import may_be_on_hub, snapshot
 
 SHIPPED = Path(__file__).parents[1] / "shipped"
@@ -23,6 +23,12 @@ def local_folder(source: str | Path) -> Path:
     Raises:
         NotFound: there is no such folder, or the hub does not give it.
     """
+    check_type(
+        "the model",
+        source,
+        (str, Path),
+        "a folder, a shipped name or a hub id; a model in memory goes into toposheet.Subject",
+    )
     folder = Path(source)
     if folder.is_dir():
         return folder

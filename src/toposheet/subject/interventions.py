@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from toposheet.errors import UserError
+from toposheet.errors import UserError, check_type
 from toposheet.topography import Topography
 from toposheet.topography.taps import activation_in, with_activation
 
@@ -63,11 +63,13 @@ class Intervention:
         Raises:
             UserError: it concerns a tap that has no place, or another number of units; or a value is not finite.
         """
+        check_type("effects", self.effects, Mapping, "a dict of toposheet.Effect by tap")
         for tap, effect in self.effects.items():
             if tap not in topography.widths:
                 raise UserError(
                     f"{self.name} acts on {tap}, which has no sheet; taps are: {', '.join(topography.taps)}"
                 )
+            check_type(f"what is done to {tap}", effect, Effect, "a toposheet.Effect")
             width = topography.widths[tap]
             for what, values in (("scale", effect.scale), ("shift", effect.shift)):
                 if np.shape(values) != (width,):

@@ -19,11 +19,12 @@ from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
 from toposheet.cache import recall
-from toposheet.errors import UserError
+from toposheet.errors import UserError, check_type
 from toposheet.progress import SILENT, Progress
 from toposheet.settings import READING, Reading
 from toposheet.subject.subject import Subject
 from toposheet.topography import Topography
+from toposheet.topography.taps import check_run_once, within_base_model
 
 CACHE_FORMAT = 2  # raise it whenever the same question gets another answer
 
@@ -57,9 +58,15 @@ def respond(
         `spacing_mm`, stimuli the columns of the table and `n_tokens`, how many own tokens a text has.
 
     Raises:
-        UserError: a column is missing or there twice, a text is no str, has no tokens or more than the model's
-            context, or a response is not finite (names the tap).
+        UserError: a column is missing or there twice, a text is no str, or has no tokens, more than the model reads or
+            one that it has no embedding for (names the row), a tap runs more than once in a forward pass, or a response
+            is not finite (names the tap).
     """
+    check_type("subject", subject, Subject, "a toposheet.Subject, such as toposheet.load(...) returns")
+    check_type("stimuli", stimuli, pd.DataFrame, "a pandas DataFrame with columns text and condition")
+    check_type("reading", reading, Reading, "a toposheet.Reading, such as Reading(pooling='last')")
+    if batch_size < 1:
+        raise UserError(f"batch_size is {batch_size}: at least 1 text is read at once")
     tokens = tokenised(subject, stimuli)
     topo = subject.topography
     coordinates: dict[str, Any] = dict(topo.unit_coordinates())
@@ -97,25 +104,31 @@ def tokenised(subject: Subject, stimuli: pd.DataFrame) -> list[tuple[list[int], 
     """
     subject.check_tokenizer()
     _check_columns(stimuli, {*subject.topography.unit_coordinates(), "n_tokens"})
-    tokenizer, context, texts = subject.tokenizer, subject.context, stimuli["text"].tolist()
+    tokenizer, limits, texts = subject.tokenizer, subject.limits, stimuli["text"].tolist()
     for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise UserError(
-                f"{_where(stimuli, row)} has {text!r} as its text, a {type(text).__name__}: it must be a str"
-            )
+        _check_text(text, lambda row=row: _where(stimuli, row))
     encoded = tokenizer(texts, return_special_tokens_mask=True, return_attention_mask=False, verbose=False)
     tokens = []
     for row, (ids, special) in enumerate(zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)):
         is_text = [not flag for flag in special]
         if not any(is_text):
             raise UserError(f"{_where(stimuli, row)} has no tokens: {texts[row]!r}")
-        if context is not None and len(ids) > context:
-            raise UserError(
-                f"{_where(stimuli, row)} has {len(ids)} tokens, the model reads at most {context}: "
-                f"shorten {texts[row][:60]!r}"
-            )
+        limits.check(ids, _where(stimuli, row), texts[row], tokenizer)
         tokens.append((ids, is_text))
     return tokens
+
+
+def _check_text(text: object, where: Callable[[], str]) -> None:
+    """Refuse what is no text."""
+    if not isinstance(text, str):
+        raise UserError(f"{where()} has {text!r} as its text, a {type(text).__name__}: it must be a str")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{where()} has half a character, {text[error.start]!r}, at place {error.start + 1} of its text: "
+            "remove it, or read the text again in its right encoding"
+        ) from None
 
 
 def _check_columns(stimuli: pd.DataFrame, taken: Collection[str]) -> None:
@@ -146,12 +159,21 @@ def _responses(
     responses = np.empty((len(tokens), sum(topo.widths.values())), dtype=np.float32)
     with subject.running() as model, _evaluating(model):
         progress("reading texts", 0, len(order))
+        read = model.base_model if within_base_model(model, topo.taps) else model
+        # The weights of a sharded model are gathered as it runs, so it always runs to its end.
+        stops = not any(isinstance(parameter, DTensor) for parameter in model.parameters())
+        if stops:
+            check_run_once(model, topo.taps)  # a second run of a tap would come after the stop
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             ids, attended, is_text = _padded([tokens[row] for row in rows], model.device)
             weights = _POOLED[pooling](is_text)[:, None, :]
-            with torch.inference_mode(), subject.record() as activations, _until_recorded(model, topo, activations):
-                model.base_model(input_ids=ids, attention_mask=attended, use_cache=False)
+            with (
+                torch.inference_mode(),
+                subject.record() as activations,
+                _until_recorded(model, topo, activations) if stops else contextlib.nullcontext(),
+            ):
+                read(input_ids=ids, attention_mask=attended, use_cache=False)
             pooled = [(weights @ activations[tap].float()).squeeze(1) for tap in topo.taps]
             responses[rows] = torch.cat(pooled, dim=1).cpu().numpy()
             progress("reading texts", start + len(rows), len(order))
@@ -175,10 +197,7 @@ class _AllRecorded(Exception):
 
 @contextlib.contextmanager
 def _until_recorded(model: PreTrainedModel, topo: Topography, activations: dict[str, Tensor]) -> Generator[None]:
-    """End a forward pass as soon as all taps are recorded, but for a sharded model, which gathers as it goes."""
-    if any(isinstance(parameter, DTensor) for parameter in model.parameters()):
-        yield
-        return
+    """End a forward pass as soon as all taps are recorded."""
 
     def stop(*_: object) -> None:
         if len(activations) == len(topo.taps):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from toposheet.architectures import Architecture, architecture_of
-from toposheet.errors import UserError
+from toposheet.errors import UserError, check_type
 from toposheet.recipes import RECIPE_FILE, Recipe, read_recipe
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.studies import own_stimuli
@@ -24,6 +24,7 @@ from toposheet.stimuli.table import STIMULI_FILE, read_stimuli
 from toposheet.subject.fingerprint import digest_besides_model, fingerprint, versions
 from toposheet.subject.folders import name_of
 from toposheet.subject.interventions import Intervention, applied, forget_compiled, has_foreign_hooks, uncompiled
+from toposheet.subject.limits import Limits
 from toposheet.subject.tokens import token_counter
 from toposheet.topography import Topography
 from toposheet.topography.taps import Activations
@@ -62,27 +63,41 @@ class Subject:
         interventions: Sequence[Intervention] = (),
         source: str | Path | None = None,
     ) -> None:
+        check_type(
+            "model",
+            model,
+            nn.Module,
+            "a transformers model; toposheet.load and toposheet.attach read one from a folder",
+        )
+        check_type("topography", topography, Topography, "a toposheet.Topography, such as Topography.per_tap(model)")
+        if tokenizer is not None and not callable(tokenizer):
+            raise UserError(
+                f"tokenizer is a {type(tokenizer).__name__}: it must be a tokenizer of transformers, or None"
+            )
         unwrapped: Any = getattr(model, "_orig_mod", model)  # of what torch.compile wrapped
         self._model: PreTrainedModel = unwrapped
         self.topography = topography
-        self.tokenizer = tokenizer
+        self.tokenizer: Any = tokenizer
         self.interventions = tuple(interventions)
         self.source = source
         topography.check_taps(self._model)
         for intervention in self.interventions:
+            check_type("an intervention", intervention, Intervention, "a toposheet.Intervention(name, {tap: effect})")
             intervention.check(topography)
         self._fingerprint: tuple[Any, str] | None = None
 
     def __repr__(self) -> str:
-        n_units, n_taps = sum(self.topography.widths.values()), len(self.topography.taps)
-        acts = f", {', '.join(i.name for i in self.interventions)}" if self.interventions else ""
-        return f"Subject({self.name}: {type(self._model).__name__}, {n_units:,} units of {n_taps} taps{acts})"
+        lines = [f"Subject({self.name}: {type(self._model).__name__})", f"  {self.topography}"]
+        limit = "texts of any length" if self.context is None else f"at most {self.context:,} tokens"
+        lines.append("  no tokenizer" if self.tokenizer is None else f"  {len(self.tokenizer):,} tokens, reads {limit}")
+        if self.interventions:
+            lines.append(f"  interventions: {', '.join(i.name for i in self.interventions)}")
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         rows = [
             ("model", type(self._model).__name__),
-            ("units", f"{sum(self.topography.widths.values()):,} of {len(self.topography.taps)} taps"),
-            ("sheets", f"{len(self.topography.sheets)}"),
+            ("topography", str(self.topography).removeprefix("Topography(").removesuffix(")")),
             ("tokenizer", "none" if self.tokenizer is None else f"{len(self.tokenizer):,} tokens"),
             ("interventions", ", ".join(i.name for i in self.interventions) or "none"),
         ]
@@ -113,9 +128,19 @@ class Subject:
         Args:
             input_ids: Token ids.
             options: What else the model takes: `attention_mask`, `use_cache`.
+
+        Raises:
+            UserError: these are no token ids, or more or others than the model reads; or it puts out no logits.
         """
+        self.limits.check_ids(input_ids)
         with self._in_place():
-            return self._model(input_ids=input_ids, **options).logits
+            output = self._model(input_ids=input_ids, **options)
+        if getattr(output, "logits", None) is None:
+            raise UserError(
+                f"{type(self._model).__name__} puts out no logits: it has no language-model head; inside "
+                "`with subject.running() as model` the model itself can be called"
+            )
+        return output.logits
 
     @contextmanager
     def running(self) -> Generator[PreTrainedModel, None, None]:
@@ -209,7 +234,13 @@ class Subject:
     @property
     def context(self) -> int | None:
         """How many tokens it can read at most, None where that is not bounded."""
-        return self.architecture.context(self._model.config)
+        return self.limits.context
+
+    @property
+    def limits(self) -> Limits:
+        """What it can read: how many tokens, and which."""
+        family = self.architecture
+        return Limits(family.context(self._model.config), family.vocabulary(self._model))
 
     @cached_property
     def count_tokens(self) -> Callable[[str], int]:

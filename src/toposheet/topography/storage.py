@@ -35,21 +35,31 @@ def write_topography(topo: Topography, folder: Path, **more: Any) -> None:
     (folder / DESCRIPTION).write_text(json.dumps({"format": FORMAT, "sheets": sheets, **more}, indent=2) + "\n")
 
 
-def read_topography(folder: Path) -> Topography:
+def read_topography(folder: Path, source: str | Path | None = None) -> Topography:
     """Return the topography that lies in a model folder.
+
+    Args:
+        folder: The folder.
+        source: What the user calls the model, for messages: a hub id. None: the folder.
 
     Raises:
         UserError: it is missing or damaged.
     """
     missing = [name for name in (DESCRIPTION, PLACES) if not (folder / name).is_file()]
     if len(missing) == 2:
-        raise UserError(f"{folder} has no {DESCRIPTION}: its model has no sheets; toposheet.attach gives it some")
+        raise UserError(
+            f"{source or folder} is a model without sheets (no {DESCRIPTION}): give it some in Python with "
+            f"toposheet.save(NEW_FOLDER, toposheet.attach({str(source or folder)!r})), then use NEW_FOLDER"
+        )
     if missing:
         raise UserError(f"{folder} is damaged: it lacks {missing[0]}, a part of its topography; copy the folder anew")
     try:
         description = read_description(folder)
         if description["format"] != FORMAT:
-            raise UserError(f"its format is {description['format']}, this version reads {FORMAT}")
+            raise UserError(
+                f"its format is {description['format']}, this version of toposheet reads {FORMAT}; install the version "
+                "that wrote it"
+            )
         places = load_file(folder / PLACES)
         sheets = {
             name: Sheet(

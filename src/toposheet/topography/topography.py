@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 import xarray as xr
 from torch import Tensor, nn
 
 from toposheet.architectures import architecture_of
-from toposheet.errors import UserError
-from toposheet.sheet import Sheet, on_sheets, random_places, square_shape
+from toposheet.errors import UserError, check_type
+from toposheet.sheet import Sheet, check_shape, on_sheets, random_places, square_shape
 from toposheet.topography.taps import Activations, find_taps, output_weights, record, tap_widths
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Topography:
     """The taps and sheets of one model.
 
@@ -30,10 +32,30 @@ class Topography:
     sheets: Mapping[str, Sheet]
 
     def __post_init__(self) -> None:
+        check_type("sheets", self.sheets, Mapping, "a dict of toposheet.Sheet by name")
+        for name, sheet in self.sheets.items():
+            check_type(f"the sheet {name}", sheet, Sheet, "a toposheet.Sheet")
         taps = [tap for sheet in self.sheets.values() for tap in sheet.places]
         for tap in taps:
             if taps.count(tap) > 1:
                 raise UserError(f"the tap {tap} lives on more than one sheet")
+
+    def __repr__(self) -> str:
+        n_units, n_taps = sum(self.widths.values()), len(self.taps)
+        return f"Topography({n_units:,} units of {n_taps} taps on {self._sheets_in_words()})"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>"
+
+    def _sheets_in_words(self) -> str:
+        """Return how many sheets there are, of which shape and spacing."""
+        kinds = Counter((*sheet.shape, sheet.spacing_mm) for sheet in self.sheets.values())
+        words = [
+            f"{number} sheet{'s' * (number > 1)} of {height}x{width} cells {spacing:g} mm apart"
+            for (height, width, spacing), number in kinds.most_common(3)
+        ]
+        more = len(kinds) - len(words)
+        return ", ".join(words) + (f" and {more} other shapes" if more else "")
 
     @classmethod
     def per_tap(
@@ -57,6 +79,10 @@ class Topography:
         Raises:
             UserError: a pattern matches nothing, or the units of a tap do not fit the sheet.
         """
+        check_type("model", model, nn.Module, "a network; toposheet.attach reads one from a folder")
+        check_type("taps", taps, (list, tuple, type(None)), "a list of module paths, such as ['model.layers.*.mlp']")
+        if shape is not None:
+            check_shape("shape", shape)
         rng = np.random.default_rng(seed)
         sheets = {}
         patterns = architecture_of(model).taps(model) if taps is None else taps
@@ -135,6 +161,7 @@ class Topography:
         Raises:
             UserError: the array has units of a sheet that this topography does not have.
         """
+        check_type("values", values, xr.DataArray, "an array over units, such as comparison.t")
         for name in dict.fromkeys(values["sheet"].values.tolist()):
             if name not in self.sheets:
                 raise UserError(f"the values have a sheet {name!r}; the topography has {list(self.sheets)}")

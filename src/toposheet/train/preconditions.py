@@ -13,6 +13,7 @@ from toposheet.recipes import RECIPE_FILE, Recipe, read_recipe, recipe_of
 from toposheet.subject import Subject
 from toposheet.text.shards import Manifest
 from toposheet.topography import OBJECTIVES, spatial_losses
+from toposheet.topography.taps import check_run_once, within_base_model
 from toposheet.train.batches import RunText
 from toposheet.train.checkpoints import Checkpoint
 from toposheet.train.result import RESULT, read_result
@@ -96,7 +97,7 @@ def check_subject(subject: Subject, recipe: Recipe, text: RunText) -> None:
             raise UserError(
                 f"the weights of {subject.name} are {model.dtype}: load the model in float32 to train it further"
             )
-        context, vocabulary = subject.context, model.config.get_text_config().vocab_size
+        context, vocabulary = subject.limits.context, subject.limits.vocabulary
         if context is not None and recipe.model.context > context:
             raise UserError(
                 f"{subject.name} reads at most {context} tokens, but the recipe has blocks of {recipe.model.context}: "
@@ -104,8 +105,15 @@ def check_subject(subject: Subject, recipe: Recipe, text: RunText) -> None:
             )
         tokens = text.tokenizer.get_vocab()
         vocabulary_of_subject = tokens if subject.tokenizer is None else subject.tokenizer.get_vocab()
-        if tokens != vocabulary_of_subject or max(tokens.values()) >= vocabulary:
+        if tokens != vocabulary_of_subject:
             raise other_tokens(subject)
+        token, id_ = max(tokens.items(), key=lambda item: item[1])
+        if id_ >= vocabulary:
+            raise UserError(
+                f"the text can have the token {token!r} (id {id_}), but {subject.name} has embeddings only for ids up "
+                f"to {vocabulary - 1}: prepare the text with another tokenizer, or resize the embeddings first "
+                "(model.resize_token_embeddings)"
+            )
         if (difference := relative_loss_difference(model, recipe.model.context)) > _SAME_LOSS:
             family = model.config.model_type
             raise UserError(
@@ -127,9 +135,17 @@ def check_objective(subject: Subject, recipe: Recipe) -> None:
     """Check, before anything is trained, that the objective can be computed on the sheets of a subject.
 
     Raises:
-        UserError: The windows do not fit on a sheet, or an objective on weights cannot be computed for a tap.
+        UserError: Training does not run a tap. Or the windows do not fit on a sheet. Or an objective on weights cannot
+            be computed for a tap.
     """
     topo, objective = subject.topography, recipe.objective
+    with subject.running() as model:
+        if outside := [tap for tap in topo.taps if not within_base_model(model, [tap])]:
+            raise UserError(
+                f"the tap {outside[0]} is outside {type(model.base_model).__name__}, whose output the loss is made of: "
+                "train with taps inside it"
+            )
+        check_run_once(model, topo.taps)
     silence = {tap: torch.zeros(1, 2, width) for tap, width in topo.widths.items()}
     spatial_losses(silence, topo, "all", objective.radius, objective.metric, objective.window)
     if OBJECTIVES[objective.name].on_weights:

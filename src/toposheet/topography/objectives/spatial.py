@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from toposheet.errors import UserError
+from toposheet.errors import UserError, check_type
 from toposheet.settings import Metric, check_max_samples
 from toposheet.sheet import distances
 from toposheet.topography.objectives.evaluation import View, evaluate, moments_of, with_gradient
@@ -54,6 +54,8 @@ def spatial_correlation_loss(
         UserError: There are not as many places as units, there are fewer than 3 units, the metric is unknown, or a
             response is not finite. Whether responses are finite is checked on a CPU only.
     """
+    check_type("x", x, Tensor, "a tensor of responses (samples, units)")
+    check_type("coordinates", coordinates, Tensor, "a tensor of places (units, 2)")
     if x.ndim != 2 or x.shape[1] < 3:
         raise UserError(
             f"the responses have the shape {tuple(x.shape)}: it must be (samples, units), with 3 units or more"

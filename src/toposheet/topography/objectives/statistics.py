@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, distributed
 
-from toposheet.errors import UserError
+from toposheet.errors import UserError, check_type
 from toposheet.settings import Metric
 from toposheet.topography.objectives.evaluation import View, evaluate, moments_of, with_gradient
 from toposheet.topography.objectives.moments import Moments, NotFiniteError, all_reduce, can_read_values, full_precision
@@ -74,6 +74,7 @@ class SpatialStatistics:
         objective: str = "correlation",
         reduce: Literal["local", "global"] = "local",
     ) -> None:
+        check_type("topo", topo, Topography, "a toposheet.Topography: subject.topography")
         neighborhoods = check_count("neighborhoods", neighborhoods, ("all", "auto"))
         radius = check_count("radius", radius)
         chosen = objective_named(objective)
@@ -197,8 +198,15 @@ def responses_of(activations: Mapping[str, Tensor], topo: Topography) -> list[li
         UserError: A tap is missing, its activations are not a floating-point tensor, or its number of units or of
             tokens is wrong.
     """
+    check_type("topo", topo, Topography, "a toposheet.Topography: subject.topography")
+    check_type("activations", activations, Mapping, "what toposheet recorded: {tap: (batch, time, units)}")
     if not topo.taps:
         raise UserError("the topography has no sheets: give it at least one")
+    if not activations:
+        raise UserError(
+            "nothing was recorded: run the model inside `with subject.record() as activations` (or topography.record("
+            "model)), and ask for the loss afterwards"
+        )
     for tap, width in topo.widths.items():
         if tap not in activations:
             raise UserError(

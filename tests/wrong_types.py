@@ -1,0 +1,83 @@
+"""Gives every public function a wrong value, and prints what is no one-line UserError. Run by test_types.py."""
+
+import numpy as np
+import pandas as pd
+import torch
+
+import toposheet as ts
+
+subject = ts.load("small")
+topo, model = subject.topography, subject.model
+texts = pd.DataFrame({"text": [f"word {w} here" for w in "abcdefghijkl"], "condition": ["a", "b"] * 6})
+half = pd.DataFrame({"text": ["ok", "a\ud800b"], "condition": ["a", "b"]}, dtype=object)
+responses = ts.respond(subject, texts)
+comparison = ts.Comparison(responses, "a", "b")
+of_comparisons = (
+    "map_statistics", "topography_statistics", "selective_clusters", "localize", "negative_controls", "plot",
+    "grow_clusters",
+)  # fmt: skip
+CALLS = {
+    **{f"{name}(responses)": lambda name=name: getattr(ts, name)(responses) for name in of_comparisons},
+    "respond(list)": lambda: ts.respond(subject, ["a"]),
+    "respond(name)": lambda: ts.respond("small", texts),
+    "respond(reading)": lambda: ts.respond(subject, texts, reading="mean"),
+    "respond(batch_size)": lambda: ts.respond(subject, texts, batch_size=0),
+    "respond(half a character)": lambda: ts.respond(subject, half),
+    "Comparison(table)": lambda: ts.Comparison(texts, "a", "b"),
+    "Comparison(array)": lambda: ts.Comparison(responses.values, "a", "b"),
+    "Comparison(one axis)": lambda: ts.Comparison(responses.mean("unit"), "a", "b"),
+    "language_network": lambda: ts.language_network(comparison, texts),
+    "profiles": lambda: ts.profiles(responses, texts),
+    "response_statistics": lambda: ts.response_statistics(comparison),
+    "correlation_curve": lambda: ts.correlation_curve(texts),
+    "morans_i(dict)": lambda: ts.morans_i(comparison.maps()),
+    "morans_i(one axis)": lambda: ts.morans_i(np.ones(4)),
+    "morans_i(comparison)": lambda: ts.morans_i(comparison),
+    "subject(text)": lambda: subject("text"),
+    "subject(batch)": lambda: subject(subject.tokenizer("text", return_tensors="pt")),
+    "subject(numbers)": lambda: subject(torch.ones(1, 3)),
+    "subject(small numbers)": lambda: subject(torch.ones(1, 3, dtype=torch.int8)),
+    "subject(one axis)": lambda: subject(torch.arange(3)),
+    "subject(nothing)": lambda: subject(torch.zeros(1, 0, dtype=torch.long)),
+    "subject(too long)": lambda: subject(torch.zeros(1, 129, dtype=torch.long)),
+    "subject(strange)": lambda: subject(torch.full((1, 3), 4096)),
+    "subject(negative)": lambda: subject(torch.full((1, 3), -1)),
+    "Subject(name)": lambda: ts.Subject("small", topo),
+    "Subject(topography)": lambda: ts.Subject(model, None),
+    "Subject(tokenizer)": lambda: ts.Subject(model, topo, "small"),
+    "intervened": lambda: subject.intervened(ts.Effect.silence(np.ones(3, bool))),
+    "Intervention": lambda: subject.intervened(ts.Intervention("x", {topo.taps[0]: 1})),
+    "load(model)": lambda: ts.load(model),
+    "attach(model)": lambda: ts.attach(model),
+    "attach(taps)": lambda: ts.attach("small", "model.layers.*.mlp"),
+    "attach(shape)": lambda: ts.attach("small", shape=24),
+    "save(swapped)": lambda: ts.save(subject, "folder"),
+    "save(model)": lambda: ts.save("nowhere", model),
+    "per_tap": lambda: ts.Topography.per_tap(subject),
+    "Topography": lambda: ts.Topography({"a": 1}),
+    "Sheet(list)": lambda: ts.Sheet((2, 2), {"a": [[0, 0]]}),
+    "Sheet(shape)": lambda: ts.Sheet(4, {"a": np.zeros((1, 2), int)}),
+    "Sheet(array)": lambda: ts.Sheet((2, 2), np.zeros((1, 2), int)),
+    "spatial_loss(nothing)": lambda: ts.spatial_loss({}, topo),
+    "spatial_loss(list)": lambda: ts.spatial_loss([1], topo),
+    "spatial_losses(subject)": lambda: ts.spatial_losses({"a": torch.ones(1)}, subject),
+    "SpatialStatistics": lambda: ts.SpatialStatistics(subject),
+    "spatial_correlation_loss": lambda: ts.spatial_correlation_loss(np.ones((3, 4)), np.ones((4, 2))),
+    "load_localizer": lambda: ts.load_localizer(3),
+    "read_stimuli": lambda: ts.read_stimuli(texts),
+    "stimulus_set": lambda: ts.stimulus_set(3),
+    "read_surface_map": lambda: ts.read_surface_map(None),
+    "surface_morans_i": lambda: ts.surface_morans_i(np.ones(3)),
+    "export_sheet": lambda: ts.export_sheet(topo, comparison, "x"),
+    "to_grid": lambda: topo.to_grid(np.ones(3)),
+    "Settings": lambda: ts.Settings(fwhm_mm=2.0),
+}
+
+for name, call in CALLS.items():
+    try:
+        print(name, "gave", type(call()).__name__)
+    except ts.UserError as error:
+        if "\n" in str(error):
+            print(name, "has several lines:", error)
+    except Exception as error:
+        print(name, "raised", type(error).__name__, error)
