@@ -276,3 +276,68 @@ def test_what_a_model_cannot_read_or_answer_is_refused_and_nothing_is_written(
     }
     assert words[what] in line
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["map", "small", "--stimuli", "{}", "--contrast", "long:brief", "--out", "o"],
+        ["report", "small", "--stimuli", "{}", "--contrast", "long:short", "--confounds", "lenght", "--out", "o"],
+        ["compare", "small", "--stimuli", "{}", "--contrast", "long:brief", "--out", "o"],
+        ["localize", "small", "--stimuli", "{}", "--out", "o"],
+        ["localize", "small", "--percent", "10", "--q", "0.01", "--out", "o"],
+        ["brain", "export", "small", "--stimuli", "{}", "--contrast", "long:brief", "--out", "o"],
+        ["report", "small", "--stimuli", "sythetic", "--out", "o"],
+        ["map", "small", "--stimuli", "words", "--contrast", "noun:vreb", "--out", "o"],
+    ],
+)
+def test_what_is_cheap_to_refuse_is_refused_before_a_model_is_opened(tmp_path, table, arguments):
+    arguments = [argument.format(table) for argument in arguments]
+    code = (
+        f"import sys\nfrom toposheet.cli import main\ntry: main({arguments!r})\n"
+        "except SystemExit as stop: assert stop.code == 2, stop.code\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["mapp", "small"], "Unrecognized command 'mapp'. Did you mean map?"),
+        (["stimuli", "chek", "x"], "Unrecognized command 'chek'. Did you mean check?"),
+        (["report", "small", "--permutations", "abc"], "--permutations is 'abc': it must be a whole number"),
+        (["train", "demo", "--alpha", "abc"], "--alpha is 'abc': it must be a number"),
+        (["localize", "small", "--percent", "x", "--out", "o"], "--percent is 'x': it must be None or a number"),
+        (["report", "small", "--inference", "tcfe"], "--inference is 'tcfe': it must be one of ('mass', 'tfce'). Did"),
+        (["map", "small", "--out"], "--out has no value"),
+        (["report", "small", "--stimuli", "sythetic"], "Did you mean synthetic? There are: fedorenko2010"),
+        (
+            ["stimuli", "show", "mine.csv"],
+            "is no stimulus set but a file: read it with toposheet stimuli check mine.csv",
+        ),
+        (["stimuli", "build", "mine.csv", "--out", "o.csv"], "is no stimulus set but a file"),
+        (
+            ["stimuli", "build", "words", "--per-condition", "9", "--out", "o.csv"],
+            "number of texts of the set words is",
+        ),
+    ],
+)
+def test_a_slip_gets_a_line_that_says_what_was_meant(refused, tmp_path, monkeypatch, arguments, line):
+    monkeypatch.chdir(tmp_path)
+    assert line in refused(*arguments)
+
+
+def test_the_helps_say_what_is_needed_and_whose_defaults_they_show(ran):
+    assert "--version" in ran("--help")
+    assert "RECIPE" in ran("train", "--help").splitlines()[0]
+    assert "The defaults are those of demo." in " ".join(ran("train", "--help").split())
+    assert "The defaults are those of paper." in " ".join(ran("train", "paper", "--help").split())
+    assert "[GROUP=]MODEL" in ran("compare", "--help").splitlines()[0]
+    assert "(default: )" not in ran("data", "prepare", "--help")
+    for command in ("map", "report", "ledger", "compare"):
+        printed = ran(command, "--help")
+        assert "settings.reading" not in printed
+        assert "reading options" in printed

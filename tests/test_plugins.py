@@ -137,3 +137,15 @@ def _first_name(kind):
 
     module, attribute = REGISTRIES[kind]
     return getattr(import_module(f"toposheet.{module}"), attribute).names()[0]
+
+
+@pytest.mark.parametrize("kind", REGISTRIES)
+@pytest.mark.parametrize("entry", [None, 3, object(), lambda: None, dict])
+def test_what_is_no_entry_of_its_kind_is_refused(kind, entry):
+    with pytest.raises(UserError, match=r"'odd' is an? .*: see CONTRIBUTING"):
+        ts.register(kind, "odd", entry)
+
+
+def test_a_kind_that_does_not_exist_gets_the_nearest():
+    with pytest.raises(UserError, match=r"no registry of the kind 'objectiv'; .* Did you mean objective\?"):
+        ts.register("objectiv", "odd", None)

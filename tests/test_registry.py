@@ -74,3 +74,14 @@ def test_entries_from_outside_are_told_from_the_others(colours):
     colours.unregister("teal")
     assert colours.registered == {}
     assert "teal" not in colours
+
+
+def test_an_entry_of_another_kind_and_a_name_that_is_none_are_refused(package):
+    colours = Registry[str]("some_colours", "COLOUR", "colour", entry="builtins:str")
+    colours.register("teal", "#088")
+    with pytest.raises(UserError, match="a colour is a str, and 'odd' is an int: see CONTRIBUTING"):
+        colours.register("odd", 3)  # pyright: ignore[reportArgumentType]
+    for name in ("", " ", 3, None):
+        with pytest.raises(UserError, match=r"the name of a colour is .*: it must be a word"):
+            colours.register(name, "#000")  # pyright: ignore[reportArgumentType]
+    assert colours.registered == {"teal": "#088"}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toposheet.files import home_folder, write_file
+from toposheet.files import home_folder, path_of, write_file
 
 LIMIT = 4_000_000_000  # bytes
 
@@ -24,20 +24,20 @@ def cache_folder() -> Path | None:
     None, with a warning, if none of these is set and the user has no home folder.
     """
     if given := os.environ.get("TOPOSHEET_CACHE"):
-        return Path(given)
+        return path_of(given)
     if caches := os.environ.get("XDG_CACHE_HOME"):
-        return Path(caches) / "toposheet"
+        return path_of(caches) / "toposheet"
     if (home := home_folder()) is None:
-        _not_kept("this user has no home folder")
+        _warn_not_stored("this user has no home folder")
         return None
     return home / ".cache" / "toposheet"
 
 
 @cache
-def _not_kept(why: str) -> None:
-    """Say, once, that responses will be computed anew every time."""
-    said = "responses are not kept for the next time: %s; set TOPOSHEET_CACHE to a folder that can be written to"
-    logging.getLogger(__name__).warning(said, why)
+def _warn_not_stored(reason: str) -> None:
+    """Warn once that responses are not stored."""
+    message = "responses are not stored, so they will be computed again next time: %s; set TOPOSHEET_CACHE to a folder"
+    logging.getLogger(__name__).warning(message, reason)
 
 
 def recall(folder: Path, name: str, shape: tuple[int, ...], compute: Callable[[], np.ndarray]) -> np.ndarray:
@@ -73,5 +73,5 @@ def recall(folder: Path, name: str, shape: tuple[int, ...], compute: Callable[[]
             if total > LIMIT and file != path:
                 file.unlink(missing_ok=True)  # another process may have been quicker
     except OSError as error:
-        _not_kept(f"{folder} cannot be written to ({error.strerror or error})")
+        _warn_not_stored(f"{folder} cannot be written to ({error.strerror or error})")
     return array

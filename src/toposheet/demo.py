@@ -13,7 +13,7 @@ import pandas as pd
 
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.summary import without_negative_controls
-from toposheet.files import write_file
+from toposheet.files import path_of, write_file
 from toposheet.recipes import Recipe
 from toposheet.report import Analysis, Check, StudiedModel, compute, folder, write_report
 from toposheet.report.computing import what_decides
@@ -62,6 +62,7 @@ def run(
         UserError: The folder holds another run. The message says which values differ.
         KeyboardInterrupt: The user interrupted the run. A second call continues it.
     """
+    out = path_of(out)
     folders = {name: out / name for name in ("topographic", "control")}
     models = [StudiedModel(name, path, is_control=name == "control") for name, path in folders.items()]
     text, stimuli_file = out / "text", out / STIMULI_FILE

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(ValueError):
     """Something that the user can mend (exit code 2). The message says what it got, what it wanted, and what to do."""
@@ -34,3 +37,13 @@ def check_type(name: str, value: object, kind: type | tuple[type, ...], wanted: 
 def first_line(error: Exception) -> str:
     """Return what an error of a client says, in one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return ` Did you mean ...?` with the name that is nearest to one that does not exist; nothing where none is near.
+
+    Capitals do not count.
+    """
+    spelled = {known.casefold(): known for known in names}
+    nearest = difflib.get_close_matches(name.casefold(), spelled, n=1)
+    return f" Did you mean {spelled[nearest[0]]}?" if nearest else ""

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and that keep apart whatever they are called after."""
+"""Paths as the user means them, names for files, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,11 +16,25 @@ from toposheet.errors import UserError
 
 
 def home_folder() -> Path | None:
-    """Return the home folder of this user, None where there is none: no `HOME`, and a user id that nobody has."""
+    """Return the home folder of this user; None without `HOME` for a user id that the system does not know."""
     try:
         return Path.home()
     except RuntimeError:
         return None
+
+
+def path_of(given: str | Path) -> Path:
+    """Return a path as a user means it: `~` is the home folder, as in a shell.
+
+    Raises:
+        UserError: The path is empty, or there is no such home folder.
+    """
+    if not str(given).strip():
+        raise UserError("a path is empty: give a file or folder")
+    try:
+        return Path(given).expanduser()
+    except RuntimeError:  # a user unknown to the system, without HOME
+        raise UserError(f"{given} cannot be found: there is no such home folder. Give the whole path") from None
 
 
 def write_file(path: Path, content: str | bytes | memoryview) -> None:

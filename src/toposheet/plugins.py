@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from toposheet.errors import UserError
+from toposheet.errors import UserError, did_you_mean
 
 ENTRY_POINTS = "toposheet.plugins"
 REGISTRIES = {
@@ -33,14 +33,16 @@ def register(kind: str, name: str, entry: Any) -> None:
         entry: The object to add. CONTRIBUTING.md says which object each kind needs.
 
     Raises:
-        UserError: There is no registry of this kind, or it already has an entry with this name.
+        UserError: There is no registry of this kind, or the entry is not of this kind, or it already has an entry with
+            this name.
 
     Example:
         peak = MapStatistic(values=lambda maps: np.nanmax(maps.t, axis=(-2, -1)), description="the largest t of a tap")
         ts.register("map statistic", "peak_t", peak)
     """
     if kind not in REGISTRIES:
-        raise UserError(f"there is no registry of the kind {kind!r}; choose from: {', '.join(REGISTRIES)}")
+        guess = did_you_mean(str(kind), REGISTRIES)
+        raise UserError(f"there is no registry of the kind {kind!r}; there are: {', '.join(REGISTRIES)}.{guess}")
     module, attribute = REGISTRIES[kind]
     getattr(import_module(f"toposheet.{module}"), attribute).register(name, entry)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Generic, TypeVar
 
-from toposheet.errors import UserError
+from toposheet.errors import UserError, did_you_mean
 
 Entry = TypeVar("Entry")
 
@@ -25,6 +24,7 @@ class Registry(Generic[Entry]):
         kind: What an entry is, for messages: "objective".
         hyphens: Whether an underscore in a file's name is a hyphen in the name of its entry.
         otherwise: What a user can do who wants none of the entries, for messages: "give a CSV file".
+        entry: Where the type of an entry is, `MODULE:NAME`: what comes from outside is checked. Empty: it is not.
 
     Example:
         OBJECTIVES = Registry[Objective]("toposheet.topography.objectives.known", "OBJECTIVE", "objective")
@@ -32,9 +32,18 @@ class Registry(Generic[Entry]):
         OBJECTIVES.register("mine", Objective(...))
     """
 
-    def __init__(self, package: str, attribute: str, kind: str, *, hyphens: bool = False, otherwise: str = "") -> None:
+    def __init__(
+        self,
+        package: str,
+        attribute: str,
+        kind: str,
+        *,
+        hyphens: bool = False,
+        otherwise: str = "",
+        entry: str = "",
+    ) -> None:
         self._package, self._attribute, self._kind = package, attribute, kind
-        self._hyphens, self._otherwise = hyphens, otherwise
+        self._hyphens, self._otherwise, self._entry = hyphens, otherwise, entry
         self._registered: dict[str, Entry] = {}
         self._listed: list[str] | None = None
 
@@ -55,10 +64,17 @@ class Registry(Generic[Entry]):
             entry: The entry.
 
         Raises:
-            UserError: there is an entry of this name.
+            UserError: the name is no word, the entry is none of this kind, or there is an entry of this name.
         """
+        if not isinstance(name, str) or not name.strip():
+            raise UserError(f"the name of {self._a_kind()} is {name!r}: it must be a word")
         if name in self:
             raise UserError(f"there is {self._a_kind()} {name!r} already: choose another name")
+        if self._entry:
+            module, type_name = self._entry.split(":")
+            if not isinstance(entry, getattr(import_module(module), type_name)):
+                what = type(entry).__name__
+                raise UserError(f"{self._a_kind()} is {_a(type_name)}, and {name!r} is {_a(what)}: see CONTRIBUTING")
         self._registered[name] = entry
 
     def adopt(self, entries: Mapping[str, Entry]) -> None:
@@ -77,11 +93,9 @@ class Registry(Generic[Entry]):
             UserError: the message names the nearest entry, and all there are.
         """
         if name not in self:
-            nearest = difflib.get_close_matches(name, self.names(), n=1)
-            guess = f" Did you mean {nearest[0]}?" if nearest else ""
             otherwise = f"; or {self._otherwise}" if self._otherwise else ""
             there_are = f"There are: {', '.join(self.names())}{otherwise}"
-            raise UserError(f"there is no {self._kind} {name!r}.{guess} {there_are}")
+            raise UserError(f"there is no {self._kind} {name!r}.{did_you_mean(name, self.names())} {there_are}")
 
     def __getitem__(self, name: str) -> Entry:
         """Return an entry; its file is imported now.
@@ -121,4 +135,8 @@ class Registry(Generic[Entry]):
         return self._listed
 
     def _a_kind(self) -> str:
-        return f"{'an' if self._kind[0] in 'aeiou' else 'a'} {self._kind}"
+        return _a(self._kind)
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"

@@ -75,11 +75,11 @@ def test_what_partners_have_in_common_makes_no_spread_of_the_null_of_pairs():
 @pytest.mark.parametrize(
     ("pair", "message"),
     [
-        ([0, 0, 1, 1, 2, 2, 3, 4], "2 of 5 pairs do not have one stimulus of each condition"),
-        ([0, 1, 0, 1, 2, 2, 3, 3], "2 of 4 pairs do not have one"),
-        ([0, 0, 0, 0, 1, 1, 2, 2], "1 of 3 pairs do not have one"),
-        ([0, 0, 1, 1, 2, 2, 3, 0], "2 of 4 pairs do not have one"),
-        (["x", "x", "y", "y", "z", "z", "", ""], "2 of 5 pairs do not have one"),
+        ([0, 0, 1, 1, 2, 2, 3, 4], "2 of 5 pairs are not complete: a pair is one stimulus of each condition"),
+        ([0, 1, 0, 1, 2, 2, 3, 3], "2 of 4 pairs are not complete"),
+        ([0, 0, 0, 0, 1, 1, 2, 2], "1 of 3 pairs are not complete"),
+        ([0, 0, 1, 1, 2, 2, 3, 0], "2 of 4 pairs are not complete"),
+        (["x", "x", "y", "y", "z", "z", "", ""], "2 of 5 pairs are not complete"),
     ],
 )
 def test_pairs_that_are_none_are_refused_in_one_line(pair, message):
@@ -97,7 +97,7 @@ def test_a_column_that_stimuli_do_not_have_is_refused_with_those_that_they_have(
 
 
 def test_a_group_in_both_conditions_or_too_few_groups_are_refused():
-    with pytest.raises(ValueError, match="each group must lie within one condition"):
+    with pytest.raises(ValueError, match="the two conditions share a value of the column"):
         ts.Comparison(noise(0, shared_words=np.repeat(np.arange(8), 2)), "a", "b")
     words = np.where(np.arange(16) % 2 == 0, np.arange(16) // 8 * 100, np.arange(16))
     with pytest.raises(ValueError, match="2 and 8 groups"):

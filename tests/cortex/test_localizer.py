@@ -102,6 +102,7 @@ def test_a_file_that_is_no_localizer_says_what_it_lacks(topo, tmp_path, lacks):
         ({"percent": float("nan")}, "percent is nan"),
         ({"percent": 0.1}, "percent is 0.1: this selects none of 288 units; one unit is 0.35 percent"),
         ({"q": 2.0}, "q is 2"),
+        ({"percent": 10.0, "q": 0.05}, "percent is 10 and q is 0.05: units are selected by one of them, so give one"),
         ({"items": "some"}, "items is 'some'"),
     ],
 )
@@ -120,3 +121,14 @@ def test_a_mask_of_no_named_model_is_loaded_with_a_warning(tmp_path, caplog):
     assert not caplog.messages
     assert ts.load_localizer(tmp_path / "mask.nc", model="abc").attrs["model"] == ""
     assert "does not say of which model" in caplog.text
+
+
+@pytest.mark.parametrize("names", [("S", "N"), ("sentence", "nonword"), ("sentence ", "nonword")])
+def test_sentences_and_nonwords_are_found_in_responses(topo, names):
+    data = localizer(topo)
+    known = dict(zip(("S", "N") if "S" in data["condition"].values else ("sentence", "nonword"), names, strict=True))
+    data = data.assign_coords(condition=("stimulus", [known[name] for name in data["condition"].values]))
+    mask = ts.localize(data)
+    xr.testing.assert_equal(mask, ts.localize(ts.Comparison(data, *names)))
+    with pytest.raises(ValueError, match="no conditions sentence and nonword, or S and N; the conditions are: x, y"):
+        ts.localize(data.assign_coords(condition=("stimulus", ["x", "y"] * (data.sizes["stimulus"] // 2))))

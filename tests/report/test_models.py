@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from toposheet import load, recipes, save
+from toposheet.errors import UserError
 from toposheet.recipes import write_recipe
 from toposheet.report import with_control
 
@@ -36,3 +37,10 @@ def test_a_subject_is_not_opened_again(subjects, tmp_path, source):
     (model,) = with_control(subject)
     assert model.open() is subject
     assert model.folder == (tmp_path / "model" if source == "folder" else None)
+
+
+def test_a_model_is_no_control_of_itself():
+    subject = load("small")
+    for same in ("small", subject.folder):
+        with pytest.raises(UserError, match="is the model itself: give a model without topography"):
+            with_control(subject, same)

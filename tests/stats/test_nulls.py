@@ -98,7 +98,7 @@ def test_flipped_pairs_depend_on_the_generator_alone():
 
 def test_a_group_with_stimuli_of_both_conditions_is_refused(rng):
     in_a = np.array([True, True, False, False])
-    with pytest.raises(ValueError, match="each group must lie within one condition"):
+    with pytest.raises(ValueError, match="the two conditions share a value of the column"):
         shuffled_labels(in_a, ~in_a, 3, rng, np.array([0, 1, 1, 2]))
 
 

@@ -14,3 +14,24 @@ def test_a_check_says_what_could_mislead_and_refuses_what_analyses_refuse(tmp_pa
     assert "1 text stands in a condition more than once, e.g. row 4" in notes
     with pytest.raises(ValueError, match=r"s\.csv has 1 text of the condition 'a': a contrast needs at least 3"):
         check(table.iloc[3:])
+
+
+def test_a_check_says_what_no_contrast_takes(tmp_path):
+    rows = "".join(
+        f"{text},{c},{w}\n" for text, c, w in zip("abcdef", "xxxyyy", ["1", "2", "3", "1", "4", "5"], strict=True)
+    )
+    (tmp_path / "s.csv").write_text(f"text,condition,shared_words\n{rows}")
+    notes = " | ".join(check(read_stimuli(tmp_path / "s.csv")))
+    assert "rows 2, 5 have the shared_words '1' in the conditions 'x' and 'y': a contrast of these is refused" in notes
+    (tmp_path / "s.csv").write_text("text,condition\n a,x\nb,x\nc,x\n")
+    notes = " | ".join(check(read_stimuli(tmp_path / "s.csv")))
+    assert "the set has one condition, 'x': an analysis needs a second one" in notes
+    assert "1 text begins or ends with a space, which the model reads" in notes
+
+
+def test_conditions_that_differ_in_capitals_are_refused(tmp_path):
+    (tmp_path / "s.csv").write_text(
+        "text,condition\n" + "".join(f"{t},{c}\n" for t, c in zip("abcdef", "xxxXXX", strict=True))
+    )
+    with pytest.raises(ValueError, match="'x' and 'X' in the column 'condition'"):
+        check(read_stimuli(tmp_path / "s.csv"))

@@ -92,3 +92,30 @@ def test_a_set_from_outside_is_shown_built_for_a_model_checked_and_mapped(ran, t
     summary = pd.read_csv(tmp_path / "map" / "summary.csv")
     assert set(summary["contrast"].str.partition("/")[0]) == {"long:short"}
     assert summary["morans_i"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda *_: None, "returns NoneType: it must return a DataFrame"),
+        (lambda *_: {"text": ["a"]}, "returns dict: it must return a DataFrame"),
+        (lambda *_: pd.DataFrame(), "makes no column text, condition, tokens, synthetic; it makes: none"),
+        (lambda *rest: drawn(*rest).drop(columns="tokens"), "makes no column tokens; it makes: text, condition, synth"),
+        (lambda *rest: drawn(*rest).drop(columns="synthetic"), "makes no column synthetic"),
+        (lambda *rest: drawn(*rest)[:12], "makes the conditions long; the set declares long, short"),
+        (lambda *rest: drawn(*rest).replace("short", "brief"), "makes the conditions brief, long; the set declares"),
+    ],
+)
+def test_what_a_set_makes_is_what_it_declares(make, message):
+    SETS.register("wrong", StimulusSet(**FACTS, contrasts=(), columns=("tokens",), make=make))
+    try:
+        with pytest.raises(UserError, match=f"the function of the set wrong {message}"):
+            stimulus_set("wrong")
+    finally:
+        SETS.unregister("wrong")
+
+
+@pytest.mark.parametrize("name", ["words", "pairs", "fedorenko2010", "moseley2014"])
+def test_a_set_of_a_fixed_number_of_texts_takes_no_other(name):
+    with pytest.raises(UserError, match=f"per_condition is 5, but the number of texts of the set {name} is fixed"):
+        stimulus_set(name, per_condition=5)

@@ -7,7 +7,9 @@ from toposheet.registry import Registry
 
 __all__ = ["DEFAULT", "FAMILIES", "Architecture", "Sizes", "architecture_of"]
 
-FAMILIES = Registry[Architecture]("toposheet.architectures.families", "FAMILY", "architecture")
+FAMILIES = Registry[Architecture](
+    "toposheet.architectures.families", "FAMILY", "architecture", entry=f"{__name__}:Architecture"
+)
 """The families that differ from the default, by the `model_type` of their configuration."""
 
 DEFAULT = Architecture()

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Int
 from toposheet.brain.meshes import FOR_BRAINS
 from toposheet.cortex import Comparison
 from toposheet.errors import UserError, check_type
-from toposheet.files import folder_aside, free_file_name
+from toposheet.files import folder_aside, free_file_name, path_of
 from toposheet.packages import import_package
 from toposheet.progress import Progress
 from toposheet.stimuli.contrasts import Contrast
@@ -54,7 +54,7 @@ def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> 
         raise UserError(
             f"the values have no {', '.join(sorted(missing))}: give values over units, e.g. comparison.t or responses"
         )
-    folder = Path(folder)
+    folder = path_of(folder)
     gifti = import_package("nibabel", *FOR_BRAINS).gifti
     structure = {"AnatomicalStructurePrimary": "CortexLeft"}
 

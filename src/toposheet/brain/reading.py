@@ -13,6 +13,7 @@ from toposheet.brain.gifti import read_gifti
 from toposheet.brain.images import choose_map, open_image, reading
 from toposheet.brain.meshes import FOR_BRAINS, HEMISPHERES, SPACES, check_hemisphere, space_of
 from toposheet.errors import NotFound, UserError, check_type
+from toposheet.files import path_of
 from toposheet.packages import import_package
 
 
@@ -62,7 +63,7 @@ def read_surface_map(
             vertex with data. The message names the file.
     """
     check_type("path", path, (str, Path), "the path of a file")
-    path = Path(path)
+    path = path_of(path)
     check_hemisphere(hemisphere)
     if not path.is_file():
         raise NotFound(f"there is no file {path}")

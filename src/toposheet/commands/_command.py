@@ -12,8 +12,13 @@ from typing import Annotated, Any, Union
 import tyro
 
 from toposheet.errors import UserError
+from toposheet.files import path_of
+from toposheet.settings import Settings
 
 Parsed = Callable[[], None]
+Analysis = Annotated[Settings, tyro.conf.arg(name="")]  # its options are those of the command
+NONE_GIVEN = "(default: none)"
+REQUIRED = "(required)"
 
 
 @dataclass(frozen=True)
@@ -25,8 +30,7 @@ class Command:
         parser: Takes the options and returns the command, ready to be called; its docstring is the help. From
             `deferred` or `group`.
         goes_on: Whether the same command goes on where an interrupted one stopped.
-        parser_for: Returns the parser for given arguments, of which it takes out what it has read. None: `parser`
-            takes all arguments.
+        parser_for: Returns the parser for given arguments. None: `parser` is for all.
     """
 
     place: int
@@ -36,13 +40,23 @@ class Command:
 
 
 def deferred(command: Callable[..., None]) -> Callable[..., Parsed]:
-    """Return a function that takes the options of a command now and runs it later, so that parsing is only parsing."""
+    """Return a function that takes the options of a command now and runs it later, so that parsing is only parsing.
+
+    In a path, `~` is the home folder, also where the shell leaves it (`--out=~/maps`).
+    """
+
+    def run(*args: Any, **kwargs: Any) -> None:
+        command(*map(_as_meant, args), **{name: _as_meant(value) for name, value in kwargs.items()})
 
     @functools.wraps(command)
     def parsed(*args: Any, **kwargs: Any) -> Parsed:
-        return functools.partial(command, *args, **kwargs)
+        return functools.partial(run, *args, **kwargs)
 
     return parsed
+
+
+def _as_meant(value: Any) -> Any:
+    return path_of(value) if isinstance(value, Path) else value
 
 
 def group(description: str, **commands: Callable[..., Parsed]) -> Callable[..., Parsed]:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from toposheet.commands._command import Command, check_out, deferred, group
-from toposheet.commands._stimuli import AS_USUAL, Model, Options, check_inputs, read_contrasts, read_table
+from toposheet.commands._stimuli import AS_USUAL, Contrasts, Model, Options, opening, read_contrasts, read_table
 from toposheet.errors import UserError
 from toposheet.settings import check_seed
 
@@ -71,7 +71,7 @@ def export(
     model: Model,
     out: Path,
     stimuli: str | None = None,
-    contrast: tuple[str, ...] = (),
+    contrast: Contrasts = (),
     options: Options = AS_USUAL,
 ) -> None:
     """A model's maps as flat surfaces (GIFTI) that neuroimaging tools open: a mesh and its t-maps for each sheet.
@@ -84,19 +84,16 @@ def export(
         options: Where stimuli are, and what they are called there.
     """
     check_out(out)
-    check_inputs([model], stimuli, contrast, options, or_language=True)
     from toposheet.progress import shown
 
     with shown() as progress:
-        progress(f"opening the model {model}", 0, 1)
-        from toposheet.brain.export import export_maps
-        from toposheet.cache import cache_folder
-        from toposheet.subject import load
-
-        subject = load(model)
+        subject = opening(model, progress)
         table = read_table(stimuli, subject, options, progress)
         parsed = read_contrasts(table, contrast, options, or_language=True)
-        files = export_maps(subject, table, parsed, out, cache=cache_folder(), progress=progress)
+        from toposheet.brain.export import export_maps
+        from toposheet.cache import cache_folder
+
+        files = export_maps(subject(), table, parsed, out, cache=cache_folder(), progress=progress)
     print(f"{len(files)} files: {out.resolve()}")
 
 

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._stimuli import AS_USUAL, Options, check_battery, read_battery
-from toposheet.settings import DEFAULT, Settings
+from toposheet.commands._command import REQUIRED, Analysis, Command, check_out, deferred
+from toposheet.commands._stimuli import AS_USUAL, Contrasts, Options, check_model, read_battery
+from toposheet.files import path_of
+from toposheet.settings import DEFAULT
+
+if TYPE_CHECKING:
+    from toposheet.subject import Subject
 
 
 @deferred
 def compare(
-    models: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[GROUP=]MODEL [...]")],
+    models: Annotated[
+        tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[GROUP=]MODEL [...]", help_behavior_hint=REQUIRED)
+    ],
     out: Path,
     stimuli: str = "synthetic",
-    contrast: tuple[str, ...] = (),
+    contrast: Contrasts = (),
     options: Options = AS_USUAL,
-    settings: Settings = DEFAULT,
+    settings: Analysis = DEFAULT,
 ) -> None:
     """Several models side by side, seeds of one group together, with hierarchical bootstrap intervals.
 
@@ -34,19 +41,25 @@ def compare(
         settings: How responses are read and analysed.
     """
     check_out(out)
-    sources = (text if Path(text).exists() else text.rpartition("=")[2] for text in models)
-    check_battery([source for source in sources if source], stimuli, contrast, options)
+    for text in models:
+        check_model(text if path_of(text).exists() else text.rpartition("=")[2] or text)
     from toposheet.progress import shown
 
     with shown() as progress:
-        progress(f"opening the model {models[0]}" if models else "opening models", 0, 1)
+
+        @functools.cache
+        def subject() -> Subject:
+            progress(f"opening the model {models[0]}", 0, 1)
+            from toposheet.report import grouped
+
+            return grouped(models)[0].open()
+
+        battery = read_battery(stimuli, subject, contrast, options, settings.confounds, progress=progress)
         from toposheet.commands._report import analysed, print_left_out
         from toposheet.report import grouped, side_by_side
 
         first, *others = grouped(models)
-        subject = first.open()
-        battery = read_battery(stimuli, subject, contrast, options, progress=progress)
-        analysis = analysed([replace(first, source=subject), *others], battery, out, settings, progress)
+        analysis = analysed([replace(first, source=subject()), *others], battery, out, settings, progress)
         progress("intervals over models and taps", 0, 1)
         comparison = side_by_side(analysis, seed=settings.seed)
         comparison.write(out)

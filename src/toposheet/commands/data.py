@@ -7,12 +7,14 @@ from typing import Annotated, Literal
 
 import tyro
 
-from toposheet.commands._command import Command, check_out, deferred, group
+from toposheet.commands._command import REQUIRED, Command, check_out, deferred, group
 
 
 @deferred
 def prepare_data(
-    source: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="SOURCE [SOURCE ...]")],
+    source: Annotated[
+        tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="SOURCE [SOURCE ...]", help_behavior_hint=REQUIRED)
+    ],
     out: Path,
     tokenizer: str | None = None,
     vocabulary: int | None = None,

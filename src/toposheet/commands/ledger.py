@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._stimuli import Model, StimulusOptions, check_battery, read_battery
-from toposheet.settings import DEFAULT, Settings
+from toposheet.commands._command import Analysis, Command, check_out, deferred
+from toposheet.commands._stimuli import Model, StimulusOptions, check_model, opening, read_battery
+from toposheet.settings import DEFAULT
 
 
 @deferred
@@ -18,7 +18,7 @@ def ledger(
     pairs: Path | None = None,
     out: Path = Path("runs/ledger"),
     data: Path | None = None,
-    settings: Settings = DEFAULT,
+    settings: Analysis = DEFAULT,
 ) -> None:
     """The numbers TopoLM published against those of a model, with nulls and a verdict.
 
@@ -33,19 +33,19 @@ def ledger(
         settings: How responses are read and analysed.
     """
     check_out(out)
-    check_battery([model, *([control] if control else [])], stimuli, pairs=pairs)
+    if control:
+        check_model(control)
     from toposheet.progress import shown
 
     with shown() as progress:
-        progress(f"opening the model {model}", 0, 1)
+        subject = opening(model, progress)
+        options = StimulusOptions(data=data)
+        battery = read_battery(stimuli, subject, (), options, settings.confounds, pairs, progress)
         from toposheet.commands._report import analysed, print_left_out
         from toposheet.report import ledger as against_published
         from toposheet.report import with_control
-        from toposheet.subject import load
 
-        subject = load(model)
-        battery = read_battery(stimuli, subject, (), StimulusOptions(data=data), pairs, progress)
-        analysis = analysed(with_control(subject, control), battery, out, settings, progress)
+        analysis = analysed(with_control(subject(), control), battery, out, settings, progress)
     ledger = against_published(analysis)
     page = ledger.write(out)
     print(ledger)

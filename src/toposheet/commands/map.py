@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._stimuli import AS_USUAL, Model, Options, check_inputs, read_study
-from toposheet.settings import DEFAULT, Settings
+from toposheet.commands._command import Analysis, Command, check_out, deferred
+from toposheet.commands._stimuli import AS_USUAL, Contrasts, Model, Options, opening, read_study
+from toposheet.settings import DEFAULT
 
 
 @deferred
 def map_contrasts(
     model: Model,
     stimuli: str,
-    contrast: tuple[str, ...],
+    contrast: Contrasts,
     out: Path,
     options: Options = AS_USUAL,
-    settings: Settings = DEFAULT,
+    settings: Analysis = DEFAULT,
 ) -> None:
     """Map contrasts between conditions on the sheets of a model, raw and with readout, each with its nulls.
 
@@ -29,17 +29,15 @@ def map_contrasts(
         settings: How responses are read and analysed.
     """
     check_out(out)
-    check_inputs([model], stimuli, contrast, options)
     from toposheet.progress import shown
 
     with shown() as progress:
-        progress(f"opening the model {model}", 0, 1)
+        opened = opening(model, progress)
+        battery = read_study(stimuli, opened, contrast, options, settings.confounds, progress)
         from toposheet.commands._report import analysed, print_summary
         from toposheet.report import StudiedModel, write_figures
-        from toposheet.subject import load
 
-        subject = load(model)
-        battery = read_study(stimuli, subject, contrast, options, progress)
+        subject = opened()
         analysis = analysed([StudiedModel(subject.name, subject)], battery, out, settings, progress)
         write_figures(analysis, out, progress)
     print_summary(analysis.results)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._stimuli import AS_USUAL, Model, Options, check_battery, read_battery
-from toposheet.settings import DEFAULT, Settings
+from toposheet.commands._command import Analysis, Command, check_out, deferred
+from toposheet.commands._stimuli import AS_USUAL, Contrasts, Model, Options, check_model, opening, read_battery
+from toposheet.settings import DEFAULT
 
 
 @deferred
@@ -14,11 +14,11 @@ def report(
     model: Model,
     control: str | None = None,
     stimuli: str = "synthetic",
-    contrast: tuple[str, ...] = (),
+    contrast: Contrasts = (),
     pairs: Path | None = None,
     out: Path = Path("runs/report"),
     options: Options = AS_USUAL,
-    settings: Settings = DEFAULT,
+    settings: Analysis = DEFAULT,
 ) -> None:
     """Every analysis of a model, beside its control, in one HTML file.
 
@@ -35,18 +35,17 @@ def report(
         settings: How responses are read and analysed.
     """
     check_out(out)
-    check_battery([model, *([control] if control else [])], stimuli, contrast, options, pairs)
+    if control:
+        check_model(control)
     from toposheet.progress import shown
 
     with shown() as progress:
-        progress(f"opening the model {model}", 0, 1)
+        subject = opening(model, progress)
+        battery = read_battery(stimuli, subject, contrast, options, settings.confounds, pairs, progress)
         from toposheet.commands._report import analysed, print_summary
         from toposheet.report import with_control, write_report
-        from toposheet.subject import load
 
-        subject = load(model)
-        battery = read_battery(stimuli, subject, contrast, options, pairs, progress)
-        analysis = analysed(with_control(subject, control), battery, out, settings, progress)
+        analysis = analysed(with_control(subject(), control), battery, out, settings, progress)
         page = write_report(analysis, out, progress)
     print_summary(analysis.results)
     print(f"\nThe report: {page.resolve()}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from toposheet.commands._command import Command, check_out, deferred, group
-from toposheet.commands._stimuli import AS_USUAL, Options, read_table
+from toposheet.commands._stimuli import AS_USUAL, Options, is_file, read_table
 from toposheet.errors import NotFound, UserError
 from toposheet.settings import check_seed
 
@@ -43,6 +43,7 @@ def show_set(
     from toposheet.progress import shown
     from toposheet.stimuli.stimulus_set import SETS, stimulus_set
 
+    _check_is_set(name)
     entry = SETS[name]
     facts = {
         "what": entry.description,
@@ -97,6 +98,7 @@ def build_set(
     if out.is_dir():
         raise UserError(f"--out is {out}, a folder: name the CSV file")
     check_out(out.parent)
+    _check_is_set(name)
     from toposheet.progress import shown
 
     with shown() as progress:
@@ -154,6 +156,19 @@ def check_set(
     _print_matching(matching(table, count_tokens))
     for warning in warnings:
         print(f"note: {warning}")
+
+
+def _check_is_set(name: str) -> None:
+    """Refuse a file where a set is wanted, and a set that does not exist.
+
+    Raises:
+        UserError: the message says what reads a file, or which sets there are.
+    """
+    from toposheet.stimuli.stimulus_set import SETS
+
+    if name not in SETS and is_file(name):
+        raise UserError(f"{name} is no stimulus set but a file: read it with toposheet stimuli check {name}")
+    SETS.check(name)
 
 
 def _print_matching(table: pd.DataFrame) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from toposheet import recipes
-from toposheet.commands._command import Command, Parsed, check_out, deferred
+from toposheet.commands._command import NONE_GIVEN, Command, Parsed, check_out, deferred
 from toposheet.errors import UserError
 from toposheet.recipes import Recipe
 
@@ -17,21 +17,22 @@ from toposheet.recipes import Recipe
 def parser_of(chosen: Recipe) -> Callable[..., Parsed]:
     """Return the command `train` for one recipe, whose fields are then the defaults of its options."""
 
-    @deferred
     def train(
+        recipe_name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RECIPE")],
         recipe: Annotated[Recipe, tyro.conf.arg(name="")] = chosen,
         data: Path | None = None,
         out: Path | None = None,
-        log_to: tuple[str, ...] = (),
+        log_to: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint=NONE_GIVEN)] = (),
         stop_with: Path | None = None,
         on_other_machine: bool = False,
     ) -> None:
-        """Train the model of a recipe; any field of the recipe can be changed.
+        """Train the model of a recipe; any field of the recipe can be changed. The defaults are those of CHOSEN.
 
         The same command goes on with a run that was stopped. Under `torchrun --nproc-per-node N --no-python` the
         processes share every update.
 
         Args:
+            recipe_name: What is trained: RECIPES.
             recipe: What is trained.
             data: Folder of prepared text. None: the built-in text is prepared in OUT/text.
             out: The model folder. None: runs/RECIPE.
@@ -53,18 +54,20 @@ def parser_of(chosen: Recipe) -> Callable[..., Parsed]:
         this_process().print(f"The model: {out.resolve()} (losses in {RESULT}, all updates in {METRICS})")
         this_process().destroy_process_group()
 
-    return train
+    assert train.__doc__ is not None
+    train.__doc__ = train.__doc__.replace("CHOSEN", chosen.name).replace("RECIPES", ", ".join(recipes.RECIPES))
+    return deferred(train)
 
 
 def parser_for(arguments: list[str]) -> Callable[..., Parsed]:
-    """Return the parser of `train` for the recipe that the arguments begin with, which is taken out of them.
+    """Return the parser of `train` for the recipe that the arguments begin with.
 
     Raises:
         UserError: there is no recipe, or none of that name.
     """
     if not arguments or arguments[0].startswith("-"):
         raise UserError(f"train needs a recipe first: toposheet train {{{','.join(recipes.RECIPES)}}} ...")
-    return parser_of(recipes.named(arguments.pop(0)))
+    return parser_of(recipes.named(arguments[0]))
 
 
 COMMAND = Command(place=30, parser=parser_of(recipes.named("demo")), goes_on=True, parser_for=parser_for)

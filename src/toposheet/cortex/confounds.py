@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -13,9 +12,9 @@ from toposheet.cortex.design import stimuli_of
 from toposheet.cortex.layout import check_coordinates
 from toposheet.errors import NotFound, UserError
 from toposheet.stats import residuals
+from toposheet.stimuli.confounds import N_TOKENS, check_confounds, column_numbers
 from toposheet.stimuli.measures import text_length, word_frequency
 
-CONFOUNDS = ("length", "frequency", "tokens")
 TEXTS_PER_CONFOUND = 20
 
 
@@ -85,14 +84,10 @@ def _confound(responses: xr.DataArray, name: str) -> Float[np.ndarray, " stimuli
                 "word frequencies need the package wordfreq, which is not installed: pip install 'toposheet[stimuli]'"
             )
         return frequency
-    column: Any = "n_tokens" if name == "tokens" else name
-    columns = [str(name) for name in stimuli_of(responses)]
-    if column not in columns:
-        raise UserError(f"there is no confound {name!r}; the confounds are: {', '.join([*CONFOUNDS, *columns])}")
-    try:
-        values = responses[column].values.astype(float)
-    except ValueError:
-        values = np.array([np.nan])
-    if not np.isfinite(values).all():
-        raise UserError(f"the confound {name!r} has values that are not finite numbers: use a column of numbers")
+    if name == "tokens":
+        check_coordinates(responses, N_TOKENS)
+    table = stimuli_of(responses)
+    check_confounds(table, [name])
+    values = column_numbers(table[N_TOKENS if name == "tokens" else name])
+    assert values is not None, "check_confounds lets numbers through"
     return values

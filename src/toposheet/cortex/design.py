@@ -12,8 +12,8 @@ from scipy.sparse.csgraph import connected_components
 from toposheet.cortex.layout import check_coordinates
 from toposheet.errors import UserError, check_type
 from toposheet.stimuli.contrasts import Contrast
-
-SHARED_WORDS = "shared_words"
+from toposheet.stimuli.labels import check_capitals, plain_label
+from toposheet.stimuli.measures import SHARED_WORDS
 
 
 def compared_responses(responses: xr.DataArray, contrast: Contrast) -> xr.DataArray:
@@ -69,7 +69,8 @@ def check_finite(responses: xr.DataArray) -> None:
 def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.ndarray, " stimuli"] | None:
     """Return a number for each stimulus. Stimuli with equal values in a column get the same number.
 
-    A stimulus without a value gets a number that no other stimulus has.
+    Values are compared as people read them (`plain_label`). A stimulus without a value gets a number that no other
+    stimulus has.
 
     Args:
         responses: Responses from `respond`.
@@ -80,7 +81,7 @@ def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.nda
         no such column.
 
     Raises:
-        UserError: The column does not exist, and it is not `shared_words`.
+        UserError: The column does not exist, and it is not `shared_words`. Or two values differ only in capitals.
     """
     if column is None:
         return None
@@ -92,10 +93,12 @@ def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.nda
         )
     values = responses[column].values
     missing = pd.isna(values)
-    alone = missing | (values.astype(str) == "")
+    labels = [plain_label(value) for value in values.tolist()]
+    alone = missing | (np.array(labels) == "")
+    check_capitals([label for label, single in zip(labels, alone, strict=True) if not single], column, "the table")
     distinct = [
-        (f"{'nan' if missing[n] else ''} alone {n}", True) if alone[n] else (str(value), False)
-        for n, value in enumerate(values.tolist())
+        (f"{'nan' if missing[n] else ''} alone {n}", True) if alone[n] else (label, False)
+        for n, label in enumerate(labels)
     ]
     # Numbers follow the order of the sorted names, because this order decides the random draws. An empty value sorts
     # like an empty name, a missing value like the name 'nan'.
@@ -122,8 +125,8 @@ def check_pairs(
     if (n_a != 1).any() or (n_b != 1).any():
         wrong = int(((n_a != 1) | (n_b != 1)).sum())
         raise UserError(
-            f"{wrong} of {len(n_a)} pairs do not have one stimulus of each condition: give the two partners of a pair, "
-            "and no other stimulus, the same value"
+            f"{wrong} of {len(n_a)} pairs are not complete: a pair is one stimulus of each condition, and the two have "
+            "the same value in the column of pairs"
         )
 
 

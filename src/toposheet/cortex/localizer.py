@@ -10,10 +10,13 @@ import pandas as pd
 import xarray as xr
 
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison, check_comparison
-from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.design import stimuli_of
+from toposheet.cortex.layout import ALL_TAPS, check_coordinates
 from toposheet.errors import NotFound, UserError, check_type
-from toposheet.files import write_file
+from toposheet.files import path_of, write_file
 from toposheet.results import Table, read_maps
+from toposheet.settings import check_selection
+from toposheet.stimuli.studies import language_contrast
 
 LOCALIZER = "localizer.nc"
 CROSS_VALIDATED = Table(
@@ -24,10 +27,10 @@ CROSS_VALIDATED = Table(
 
 
 def localize(
-    comparison: Comparison,
+    comparison: Comparison | xr.DataArray,
     *,
     percent: float | None = None,
-    q: float = SIGNIFICANT,
+    q: float | None = None,
     items: str = "all",
     model: str = "",
 ) -> xr.Dataset:
@@ -38,11 +41,12 @@ def localize(
     arXiv:2411.02280).
 
     Args:
-        comparison: The comparison. Selected units prefer its first condition.
+        comparison: The comparison. Selected units prefer its first condition. Or responses to sentences and non-words:
+            they are compared. Their conditions are `sentence` and `nonword`, or `S` and `N` as in published sets.
         percent: Select this percentage of all units of all taps: those with the largest t. Units with t <= 0 are never
             selected, so fewer units may be selected. None: select all units with t > 0 and a false discovery rate below
             `q`.
-        q: Bound of the false discovery rate over all taps. It is not used if `percent` is given.
+        q: Bound of the false discovery rate over all taps, instead of `percent`. None: 0.05.
         items: Which texts select. `"all"`: all texts. `"odd"` or `"even"`: every second text of each condition, counted
             from 0 (the first text is even).
         model: Fingerprint of the model, which is stored with the mask, so that `load_localizer` can check the model.
@@ -53,22 +57,21 @@ def localize(
         Its attributes are `contrast`, `rule`, `items` and `model`.
 
     Raises:
-        UserError: A condition has too few texts to be halved, or a setting is out of range; also if `percent` is so
-            small that it selects no unit.
+        UserError: The responses have no such conditions. Or a condition has too few texts to be halved. Or `percent`
+            and `q` are both given, or one is out of range; also if `percent` is so small that it selects no unit.
     """
-    check_comparison(comparison)
+    if not isinstance(comparison, Comparison):
+        comparison = _language_comparison(comparison)
     if items not in ("all", "odd", "even"):
         raise UserError(f"items is {items!r}: it must be 'all', 'odd' or 'even'")
     if items != "all":
         comparison = comparison.even_and_odd()[items == "odd"]
     t = comparison.t.values
+    check_selection(percent, q)
     if percent is None:
-        if not 0 < q <= 1:
-            raise UserError(f"q is {q}: it must be larger than 0 and at most 1")
+        q = SIGNIFICANT if q is None else q
         mask, rule = (comparison.q.values < q) & (t > 0), f"t > 0 and q < {q:g} over all taps"
     else:
-        if not 0 < percent <= 100:
-            raise UserError(f"percent is {percent}: it must be larger than 0 and at most 100")
         n_selected = round(percent / 100 * len(t))
         if n_selected < 1:
             raise UserError(
@@ -83,7 +86,25 @@ def localize(
     return xr.Dataset(over_units, coords=comparison.unit_coordinates, attrs=attributes)
 
 
-def cross_validated(comparison: Comparison, *, percent: float | None = None, q: float = SIGNIFICANT) -> pd.DataFrame:
+def _language_comparison(responses: xr.DataArray) -> Comparison:
+    """Return the comparison of sentences against non-words.
+
+    Raises:
+        UserError: The responses have no such conditions. The message lists their conditions.
+    """
+    check_coordinates(responses, "condition")
+    stimuli = stimuli_of(responses)
+    contrast = language_contrast(stimuli)
+    if contrast is None:
+        conditions = ", ".join(dict.fromkeys(stimuli["condition"].astype(str)))
+        raise UserError(
+            f"the responses have no conditions sentence and nonword, or S and N; the conditions are: {conditions}. "
+            "Name two: localize(Comparison(responses, a, b))"
+        )
+    return Comparison(responses, contrast)
+
+
+def cross_validated(comparison: Comparison, *, percent: float | None = None, q: float | None = None) -> pd.DataFrame:
     """Return the effect of localized units in other texts: odd texts select the units, even texts measure the effect.
 
     If the same texts selected and measured, noise alone would show an effect (Kriegeskorte et al. 2009,
@@ -143,7 +164,9 @@ def load_localizer(path: str | Path, model: str | None = None) -> xr.Dataset:
         UserError: The file is not a localizer, or it was made with another model.
     """
     check_type("path", path, (str, Path), "the path of a file or folder")
-    file = Path(path) / LOCALIZER if Path(path).is_dir() else Path(path)
+    file = path_of(path)
+    if file.is_dir():
+        file /= LOCALIZER
     if not file.is_file():
         raise NotFound(f"there is no localizer {file}: make one with toposheet localize MODEL --out DIR")
     try:

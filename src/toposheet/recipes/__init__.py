@@ -23,7 +23,7 @@ __all__ = [
     "write_recipe",
 ]
 
-RECIPES = Registry[Recipe]("toposheet.recipes.known", "RECIPE", "recipe")
+RECIPES = Registry[Recipe]("toposheet.recipes.known", "RECIPE", "recipe", entry=f"{__name__}:Recipe")
 
 
 def named(name: str, /, **fields: Any) -> Recipe:

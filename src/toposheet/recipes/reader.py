@@ -34,7 +34,7 @@ def read_recipe(path: Path) -> Recipe:
             field is wrong, the message names the field.
     """
     try:
-        stored = json.loads(path.read_text())
+        stored = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} does not hold a recipe: {error}") from None
     return recipe_of(stored, path)

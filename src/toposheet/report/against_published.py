@@ -16,7 +16,7 @@ from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.cortex.profiles import BRAIN, CONDITIONS, NETWORK, responds_more
 from toposheet.cortex.verdicts import not_tested
 from toposheet.figures.numbers import number, readout_name
-from toposheet.files import folder_aside
+from toposheet.files import folder_aside, path_of
 from toposheet.report.analysis import Analysis
 from toposheet.report.published import (
     BENCHMARKS,
@@ -70,10 +70,10 @@ class Ledger:
 
     def write(self, out: str | Path) -> Path:
         """Write `ledger.csv` and `ledger.md` to a folder, both or none, and return the path of the latter."""
-        out = Path(out)
+        out = path_of(out)
         with folder_aside(out) as aside:
             LEDGER.write(self.table, aside)
-            (aside / LEDGER_MD).write_text(f"{self.markdown}\n")
+            (aside / LEDGER_MD).write_text(f"{self.markdown}\n", encoding="utf-8")
         return out / LEDGER_MD
 
 

@@ -23,6 +23,7 @@ from toposheet.report.models import StudiedModel
 from toposheet.report.section import MeasuredStudy, MeasuredSubject, Section, no_rows, sections_in_order
 from toposheet.results import Results, Table
 from toposheet.settings import DEFAULT, Settings
+from toposheet.stimuli.confounds import check_confounds
 from toposheet.stimuli.studies import Battery, Study
 from toposheet.subject import Subject, respond
 from toposheet.topography.storage import read_topography
@@ -67,6 +68,7 @@ def compute(
     for study in battery.studies:
         for contrast in study.contrasts:
             contrast.check(study.stimuli)
+            check_confounds(study.stimuli, settings.confounds)
     names = [model.name for model in models]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"two models are called {twice!r}: give each a name of its own")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.errors import UserError
+from toposheet.files import path_of
 from toposheet.report.against_published import LEDGER, LEDGER_MD
 from toposheet.report.groups import SIDE_BY_SIDE
 from toposheet.report.page import REPORT
@@ -35,7 +36,7 @@ def read(out: str | Path) -> Results:
         NotFound: the folder holds none.
         UserError: a file is damaged or missing; the message names it.
     """
-    out = Path(out)
+    out = path_of(out)
     results = read_results(out, tables())
     if missing := [file for file in results.facts.get("rows", {}) if not (out / file).is_file()]:
         raise UserError(f"{out} lacks {missing[0]} of its results: make them anew")

@@ -17,7 +17,7 @@ from toposheet.cortex.summary import without_negative_controls
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.groups import group_intervals
 from toposheet.figures.numbers import number, readout_name, signed
-from toposheet.files import folder_aside
+from toposheet.files import folder_aside, path_of
 from toposheet.report.analysis import Analysis
 from toposheet.report.page import FIGURES
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
@@ -82,7 +82,7 @@ class SideBySide:
 
     def write(self, out: str | Path) -> None:
         """Write `compare.csv` and its figure to a folder."""
-        out = Path(out)
+        out = path_of(out)
         figure = group_intervals(self.table, COMPARED, [*NEGATIVE_CONTROLS])
         stimuli = stamp(self.results[TEXTS], self.results.facts["battery"])
         with folder_aside(out / FIGURES) as aside:

@@ -16,7 +16,7 @@ from toposheet.cortex.localizer import CROSS_VALIDATED, LOCALIZER
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.network import outlined_maps
 from toposheet.figures.numbers import count_of_units
-from toposheet.files import folder_aside
+from toposheet.files import folder_aside, path_of
 from toposheet.progress import Progress
 from toposheet.report.page import FIGURES
 from toposheet.results import paragraph
@@ -62,7 +62,7 @@ class Localized:
 
     def write(self, out: str | Path) -> None:
         """Write `localizer.nc`, `cross_validated.csv` and the figure to a folder."""
-        out = Path(out)
+        out = path_of(out)
         with folder_aside(out / FIGURES) as aside:
             save_figure(self.figure, aside, "localizer", self.stimuli)
         with folder_aside(out) as aside:
@@ -77,7 +77,7 @@ def localize_subject(
     *,
     name: str,
     percent: float | None = None,
-    q: float = 0.05,
+    q: float | None = None,
     settings: Settings = DEFAULT,
     cache: Path | None = None,
     progress: Progress | None = None,

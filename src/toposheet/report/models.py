@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toposheet.errors import UserError
+from toposheet.files import path_of
 from toposheet.subject import Subject, load, local_folder, name_of, shipped
 
 
@@ -47,13 +48,24 @@ def with_control(subject: Subject, control: str | Path | None = None) -> list[St
     Args:
         subject: What is studied.
         control: A folder, hub id or shipped model. None: that of a shipped model, or none.
+
+    Raises:
+        NotFound: there is no such control.
+        UserError: it is the subject itself.
     """
     source = subject.source
-    if control is None and isinstance(source, str) and not Path(source).is_dir() and f"{source}-control" in shipped():
+    if (
+        control is None
+        and isinstance(source, str)
+        and not path_of(source).is_dir()
+        and f"{source}-control" in shipped()
+    ):
         control = f"{source}-control"
     if control is None:
         recipe = subject.recipe
         return [StudiedModel(subject.name, subject, is_control=recipe is not None and recipe.is_control)]
+    if subject.folder is not None and local_folder(control).resolve() == subject.folder.resolve():
+        raise UserError(f"the control {control} is the model itself: give a model without topography")
     return [StudiedModel("topographic", subject), StudiedModel("control", control, is_control=True)]
 
 
@@ -65,7 +77,7 @@ def grouped(models: Sequence[str]) -> list[StudiedModel]:
     """
     groups: dict[str, dict[str, str]] = {}
     for text in models:
-        group, sign, model = ("", "", text) if Path(text).exists() else text.partition("=")
+        group, sign, model = ("", "", text) if path_of(text).exists() else text.partition("=")
         if not sign:
             model = text
             group = name_of(text)

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.numbers import number
-from toposheet.files import folder_aside, free_file_name, write_file
+from toposheet.files import folder_aside, free_file_name, path_of, write_file
 from toposheet.progress import SILENT, Progress
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, sections_in_order
@@ -53,11 +53,11 @@ def write_figures(analysis: Analysis, out: str | Path, progress: Progress | None
         out: The folder of the results; figures go to a folder in it.
         progress: Told how many sections have their figures. None: nobody is told.
     """
-    out = Path(out)
+    out = path_of(out)
     stimuli = stamp(analysis.results[TEXTS], analysis.facts["battery"])
     pictures: dict[str, list[Picture]] = {}
     folder, listed = out / FIGURES, out / FIGURES / _LISTED
-    earlier = listed.read_text().splitlines() if listed.is_file() else []
+    earlier = listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else []
     taken: set[str] = set()
     with folder_aside(folder) as aside:
         tell, sections = progress or SILENT, sections_in_order()
@@ -66,7 +66,7 @@ def write_figures(analysis: Analysis, out: str | Path, progress: Progress | None
             pictures[name] = [_written(drawing, aside, stimuli, taken) for drawing in section.drawings(analysis)]
         tell("drawing figures: section", len(sections), len(sections))
         written = {path.name for path in aside.iterdir()}
-        (aside / _LISTED).write_text("".join(f"{name}\n" for name in sorted(written)))
+        (aside / _LISTED).write_text("".join(f"{name}\n" for name in sorted(written)), encoding="utf-8")
     for path in {folder / Path(line).name for line in earlier if Path(line).name}:
         if path.is_file() and not any(path.samefile(folder / name) for name in written):  # A.png may be a.png
             path.unlink()
@@ -90,7 +90,7 @@ def write_report(analysis: Analysis, out: str | Path, progress: Progress | None 
         out: The folder of the results.
         progress: See `write_figures`.
     """
-    out = Path(out)
+    out = path_of(out)
     pictures = write_figures(analysis, out, progress)
     environment = _environment()
     common = {"models": analysis.names, "facts": analysis.facts, "version": __version__}

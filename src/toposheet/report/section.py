@@ -108,7 +108,7 @@ class Section:
     battery_tables: Callable[[Battery], Found] = lambda battery: {}
 
 
-SECTIONS = Registry[Section]("toposheet.report.sections", "SECTION", "report section")
+SECTIONS = Registry[Section]("toposheet.report.sections", "SECTION", "report section", entry=f"{__name__}:Section")
 
 
 def sections_in_order() -> dict[str, Section]:

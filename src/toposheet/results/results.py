@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from toposheet.errors import NotFound, UserError, first_line
-from toposheet.files import folder_aside
+from toposheet.files import folder_aside, path_of
 from toposheet.results.table import Table
 
 MAPS, FACTS = "maps.nc", "analysis.json"
@@ -54,13 +54,13 @@ class Results:
             folder: Made where it is missing.
             replaces: Names of files that earlier results may have left there and that would now be wrong.
         """
-        folder = Path(folder)
+        folder = path_of(folder)
         with folder_aside(folder, last=FACTS) as aside:
             for table, frame in self.tables.items():
                 table.write(frame, aside)
             if self.maps is not None:
                 self.maps.to_netcdf(aside / MAPS, engine="h5netcdf")
-            (aside / FACTS).write_text(json.dumps(self.facts, indent=2) + "\n")
+            (aside / FACTS).write_text(json.dumps(self.facts, indent=2) + "\n", encoding="utf-8")
             written = {path.name for path in aside.iterdir()}
             for name in (FACTS, *({MAPS, *replaces} - written)):
                 (folder / name).unlink(missing_ok=True)

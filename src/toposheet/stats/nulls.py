@@ -143,15 +143,15 @@ def check_groups(
     _, first, group = np.unique(groups, return_index=True, return_inverse=True)
     if (in_a != in_a[first][group])[in_a | in_b].any() or (in_b != in_b[first][group])[in_a | in_b].any():
         raise UserError(
-            f"the column {column} has groups with stimuli of both conditions: each group must lie within one "
-            "condition; remove the column to treat all texts as independent"
+            f"the two conditions share a value of the column {column!r}: stimuli with one value belong together, so "
+            "they must be in one condition. Give each condition values of its own, or remove the column"
         )
     n_a, n_b = int(in_a[first].sum()), int(in_b[first].sum())
     if min(n_a, n_b) < 3:
         raise UserError(
-            f"the conditions have {n_a} and {n_b} groups (column {column}): each condition needs at least 3 groups; "
-            "remove the column to treat all texts as independent (in a file of word pairs: rename the column pair to "
-            "text and the column class to condition)"
+            f"the conditions have {n_a} and {n_b} groups (column {column!r}): each condition needs at least 3 groups. "
+            "Add stimuli that share no words, or remove the column to treat all texts as independent (in a file of word "
+            "pairs: rename the column pair to text and the column class to condition)"
         )
 
 

@@ -16,6 +16,9 @@ from toposheet.errors import NotFound
 from toposheet.results import Table
 from toposheet.stimuli.lexicon import FUNCTION_WORDS, zipf
 
+SHARED_WORDS = "shared_words"
+"""The column of stimuli whose equal values mark texts that are not independent of each other."""
+
 MATCHING = Table(
     "matching.csv",
     {"measure": "text", "group": "text", "mean": "number", "sd": "number", "p": "number"},
@@ -63,7 +66,8 @@ def with_groups(stimuli: pd.DataFrame) -> pd.DataFrame:
 
     Nulls move such groups as a whole between conditions; what texts of two conditions share binds none of them.
     """
-    return stimuli.assign(shared_words=sharing_words(stimuli["text"].tolist(), stimuli["condition"].tolist()))
+    groups = sharing_words(stimuli["text"].tolist(), stimuli["condition"].tolist())
+    return stimuli.assign(**{SHARED_WORDS: groups})
 
 
 def matching(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from toposheet.errors import NotFound, UserError
+from toposheet.files import path_of
 from toposheet.stimuli.table import read_stimuli
 
 AUTHORS_TERMS = "the authors' own terms; not part of toposheet"
@@ -36,10 +37,12 @@ def read_published(name: str, files: Sequence[str], sha256: str, data: str | Pat
             f"{sha256[:12]}…): read it as a file of your own, with --stimuli FILE"
         )
     tables = [read_stimuli(path) for path in paths]
-    if len(tables) == 1:
-        return tables[0]
-    table = pd.concat([t.assign(file=path.name) for t, path in zip(tables, paths, strict=True)], ignore_index=True)
-    table.attrs["source"] = name
+    source = str(paths[0])
+    if len(tables) > 1:
+        source = name
+        tables = [t.assign(file=path.name) for t, path in zip(tables, paths, strict=True)]
+    table = pd.concat(tables, ignore_index=True)
+    table.attrs = {"source": source}  # how such files are read needs no note
     return table
 
 
@@ -73,9 +76,8 @@ def find_files(name: str, files: Sequence[str], data: str | Path | None = None) 
 
 def _folders(data: str | Path | None) -> list[Path]:
     """Return where files of stimuli may be: a folder given, else the one of the environment and Brain-Score's own."""
-    given = (
-        [Path(data)] if data is not None else [Path(folder) for folder in [os.environ.get("TOPOSHEET_DATA")] if folder]
-    )
+    named = os.environ.get("TOPOSHEET_DATA") if data is None else data
+    given = [path_of(named)] if named else []
     folders = [place for folder in given for place in (folder, folder / "stimuli")]
     if data is None and (package := importlib.util.find_spec("brainscore_language")):
         places = package.submodule_search_locations or []

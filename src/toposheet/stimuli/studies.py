@@ -9,10 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from toposheet.errors import UserError
+from toposheet.files import path_of
 from toposheet.packages import MissingPackage
 from toposheet.progress import Progress, part_of
 from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.contrasts import Contrast
+from toposheet.stimuli.labels import plain_label
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.sets.swjn import MIN_PER_CONDITION, swjn
 from toposheet.stimuli.stimulus_set import PUBLISHED, SETS, SYNTHETIC, stimulus_set
@@ -27,7 +29,7 @@ _LANGUAGE = (Contrast("sentence", "nonword"), Contrast("S", "N"))  # as self-mad
 
 def language_contrast(stimuli: pd.DataFrame) -> Contrast | None:
     """Return the contrast of sentences against non-words, None where the stimuli have no such conditions."""
-    conditions = set(stimuli["condition"])
+    conditions = set(map(plain_label, stimuli["condition"].unique()))
     return next((contrast for contrast in _LANGUAGE if {contrast.a, contrast.b} <= conditions), None)
 
 
@@ -158,7 +160,8 @@ def synthetic_battery(reader: Reader, per_condition: int = 100, progress: Progre
 
 def battery_of_table(stimuli: str, table: pd.DataFrame, contrasts: Sequence[Contrast]) -> Battery:
     """Return the one study of a user's own table, called as its file is."""
-    return Battery(Path(stimuli).name, (Study(Path(stimuli).stem, table, tuple(contrasts)),))
+    file = path_of(stimuli)
+    return Battery(file.name, (Study(file.stem, table, tuple(contrasts)),))
 
 
 def _study(name: str, reader: Reader | None = None, data: str | Path | None = None) -> Study:

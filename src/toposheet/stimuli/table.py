@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from toposheet.errors import NotFound, UserError, check_type
+from toposheet.files import path_of
+from toposheet.stimuli.labels import plain_label
 from toposheet.stimuli.measures import with_groups
+from toposheet.stimuli.rows import read_rows
 
 STIMULI_FILE = "stimuli.csv"  # of the folder of a model that brings its stimuli, or of a demo
 
@@ -23,47 +25,48 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
     non-words (2011), the words of Moseley & Pulvermüller (2014) and the pairs of Elli et al. (2019) are passed on are
     read as they are.
 
+    Texts and conditions are as the file has them: `007`, `TRUE`, `NA` and `nan` are words. Another column is numbers
+    or truth values only where each cell is written as Python writes them (`3`, `0.5`, `True`); `01`, `TRUE` and `1e3`
+    stay text. Names of columns and all cells but the texts are without spaces around them (`plain_label`).
+
     Args:
-        path: A CSV file with a header, in UTF-8.
+        path: A CSV file with a header, in UTF-8, separated by commas; `~` is the home folder.
         text_column: Its column that holds the texts. The formats of published stimuli need neither.
         condition_column: Its column that holds the conditions.
 
+    Returns:
+        The table. `attrs["source"]` is the file, `attrs["notes"]` what a reader should know of how it was read.
+
     Raises:
         NotFound: there is no such file.
-        UserError: a column is missing or there twice, a row has no text or no condition, the file is empty or not a
-            CSV in UTF-8; the message names file and row (the header is row 1).
+        UserError: a column is missing or there twice, a row has no text or no condition, the file is empty, not in
+            UTF-8, or could be read as another table than it is (its quotation marks, separators or rows); the message
+            names file and row (the header is row 1).
     """
     check_type("path", path, (str, Path), "the path of a CSV file")
-    path = Path(path)
+    path = path_of(path)
     if path.is_dir():
         raise UserError(f"{path} is a folder: give a CSV file")
     if not path.is_file():
         raise NotFound(f"there is no stimulus file {path}")
+    text_column, condition_column = plain_label(text_column), plain_label(condition_column)
     if text_column == condition_column:
         raise UserError(f"text and condition cannot both be the column {text_column!r}: name two")
-    content = path.read_bytes()
-    try:
-        decoded = _with_one_line_end(content.decode("utf-8-sig")).rstrip()
-    except UnicodeDecodeError as error:
-        before = _with_one_line_end(error.object[: error.start].decode())  # less a byte-order mark
-        row = re.sub(r'"[^"]*("|\Z)', "", before).count("\n") + 1  # a line end within quotes ends no row
-        raise UserError(f"{path}, row {row}: not UTF-8; save the file as UTF-8") from None
-    _check_rows(path, decoded)
-    words = dict.fromkeys((*_WORDS, text_column, condition_column), str)  # 007 is no number
-    try:
-        table = pd.read_csv(
-            io.StringIO(decoded), keep_default_na=False, index_col=False, skip_blank_lines=False, dtype=words
-        )
-    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise UserError(f"{path} is not a CSV table: {str(error).strip()}") from None
-    known = _from_published_format(table) if {text_column, condition_column} == {"text", "condition"} else None
-    if known is not None:
-        table = known
-    for column in (text_column, condition_column):
+    header, rows = read_rows(path)
+    names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
+    table, notes = _table(names, rows, {*_TEXTS, text_column}, {*_LABELS, condition_column})
+    if {text_column, condition_column} == {"text", "condition"} and (
+        known := _from_published_format(table)
+    ) is not None:
+        table, format_name = known
+        notes.append(f"the columns are those of {format_name}, and are read as in that file")
+    for column, option in ((text_column, "text-column"), (condition_column, "condition-column")):
         if column not in table:
-            raise UserError(f"{path} has no column {column!r}; it has: {', '.join(map(str, table.columns))}")
-        table[column] = table[column].astype(str)
-        empty = table[column].str.strip() == ""
+            raise UserError(
+                f"{path} has no column {column!r}; it has: {', '.join(map(str, names))}. Name the column that holds "
+                f"the {option.partition('-')[0]}s with --{option} (in Python {option.replace('-', '_')}=)"
+            )
+        empty = table[column].map(plain_label) == ""
         if empty.any():
             raise UserError(f"{path}, row {int(empty.to_numpy().argmax()) + 2}: {column!r} is empty")
     if table.empty:
@@ -71,54 +74,77 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
     clash = {"text", "condition"} - {text_column, condition_column}
     table = table.drop(columns=[c for c in clash if c in table])
     table = table.rename(columns={text_column: "text", condition_column: "condition"})
-    table.attrs["source"] = str(path)
+    table.attrs |= {"source": str(path), "notes": tuple(notes)}
     return table
 
 
-def _with_one_line_end(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+_STIM = tuple(f"stim{n}" for n in range(1, 15))
+_TEXTS = ("text", "sentence", "word", "pair", *_STIM[1:13])
+_LABELS = ("condition", "class", "category", _STIM[13])
 
 
-_WORDS = ("text", "condition", "sentence", "word", "class", "category", "pair")
+def _table(
+    names: Sequence[str], rows: Sequence[Sequence[str]], texts: set[str], labels: set[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return rows as a table, and a note where cells or names were not as they look.
+
+    Args:
+        names: Of the columns.
+        rows: The cells as they are written.
+        texts: Columns that are left as they are.
+        labels: Columns that are words, whatever they look like.
+    """
+    columns: dict[str, Any] = {}
+    notes = []
+    for place, name in enumerate(names):
+        written = [row[place] for row in rows]
+        cells = written if name in texts else [plain_label(cell) for cell in written]
+        if changed := [row for row, (a, b) in enumerate(zip(written, cells, strict=True), 2) if a != b]:
+            n = "1 cell" if len(changed) == 1 else f"{len(changed)} cells"
+            notes.append(f"{n} of the column {name!r} had spaces or signs that nobody sees, e.g. row {changed[0]}")
+        values = None if name in texts | labels else _numbers(cells)
+        columns[name] = pd.Series(cells, dtype=str) if values is None else values
+    return pd.DataFrame(columns, columns=list(names), index=range(len(rows))), notes
 
 
-def _check_rows(path: Path, decoded: str) -> None:
-    """Refuse what would be read as another table than it is: other separators, two columns of a name, wide rows."""
-    rows = csv.reader(io.StringIO(decoded))
-    try:
-        header = next(rows, [])
-        if not header:
-            raise UserError(f"{path} is not a CSV table: it begins with an empty row or has none")
-        if len(header) == 1 and (separator := next((sign for sign in ";\t" if sign in header[0]), None)):
-            raise UserError(f"{path}, row 1: the columns are separated by {separator!r}: save the file with commas")
-        if twice := [name for name, n in Counter(header).items() if name and n > 1]:
-            raise UserError(f"{path}, row 1: {header.count(twice[0])} columns are called {twice[0]!r}: rename them")
-        for number, row in enumerate(rows, 2):
-            if len(row) > len(header):  # a comma without quotes, which would move every column
-                raise UserError(
-                    f"{path}, row {number}: {len(row)} fields, the header has {len(header)}: put quotes around a text "
-                    "with commas"
-                )
-    except csv.Error as error:
-        raise UserError(f"{path} is not a CSV table: {error}") from None
+def _numbers(cells: Sequence[str]) -> np.ndarray | None:
+    """Return cells as whole numbers, numbers or truth values if they are written as Python writes these, else none."""
+    if set(cells) <= {"True", "False"}:
+        return np.array([cell == "True" for cell in cells], dtype=bool)
+    for kind, dtype in ((int, np.int64), (float, np.float64)):
+        try:
+            values = np.array([kind(cell) for cell in cells], dtype=dtype)
+        except (ValueError, OverflowError):
+            continue
+        if np.isfinite(values).all() and [str(value) for value in values.tolist()] == list(cells):
+            return values
+    return None
 
 
-def _from_published_format(table: pd.DataFrame) -> pd.DataFrame | None:
+def _from_published_format(table: pd.DataFrame) -> tuple[pd.DataFrame, str] | None:
     """Return a table in one of the formats that published stimuli come in as `text` and `condition`, or none.
 
     Fedorenko et al. 2010: words in stim2 to stim13, in capitals, S or N in stim14; Fedorenko et al. 2011: sentence,
     condition; Moseley & Pulvermüller 2014: word, class, category; Elli et al. 2019: run, block, class, category, pair.
+
+    Returns:
+        The table and whose format it is.
     """
     columns = set(table.columns)
     if {"text", "condition"} <= columns:
         return None
-    if {f"stim{n}" for n in range(1, 15)} <= columns:
-        words = table[[f"stim{n}" for n in range(2, 14)]].astype(str)
+    if set(_STIM) <= columns:
+        words = table[list(_STIM[1:13])].astype(str)
         text = words.agg(lambda row: " ".join(row).lower(), axis=1)
-        return pd.DataFrame({"text": text, "condition": table["stim14"]})
-    for text_column, condition_column in (("sentence", "condition"), ("word", "class"), ("pair", "class")):
+        return pd.DataFrame({"text": text, "condition": table[_STIM[13]]}), "Fedorenko et al. 2010"
+    for text_column, condition_column, format_name in (
+        ("sentence", "condition", "Fedorenko et al. 2011"),
+        ("word", "class", "Moseley & Pulvermüller 2014"),
+        ("pair", "class", "Elli et al. 2019"),
+    ):
         if {text_column, condition_column} <= columns:
             kept = [c for c in table if c not in (text_column, condition_column) and not str(c).startswith("Unnamed")]
             read = pd.DataFrame({"text": table[text_column], "condition": table[condition_column]}).join(table[kept])
-            return with_groups(read) if text_column == "pair" and len(read) else read
+            read = with_groups(read) if text_column == "pair" and len(read) else read
+            return read, f"{format_name} ({text_column!r} is the text, {condition_column!r} the condition)"
     return None

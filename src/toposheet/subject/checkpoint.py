@@ -13,7 +13,7 @@ from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM, Gene
 from transformers.utils import GENERATION_CONFIG_NAME
 
 from toposheet.errors import RunError, UserError, check_type, first_line
-from toposheet.files import folder_aside
+from toposheet.files import folder_aside, path_of
 from toposheet.subject.folders import check_model_folder, local_folder
 from toposheet.subject.subject import Subject
 from toposheet.subject.tokens import read_tokenizer
@@ -41,7 +41,7 @@ def save(folder: str | Path, subject: Subject) -> None:
     if subject.interventions:
         raise UserError(f"{subject.name} has interventions, which no folder holds: save the subject without them")
     _check_opens_again(subject.model)
-    folder = Path(folder)
+    folder = path_of(folder)
     frozen = [name for name, parameter in subject.model.named_parameters() if not parameter.requires_grad]
     try:
         with folder_aside(folder) as aside:

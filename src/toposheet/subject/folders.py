@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.errors import NotFound, UserError, check_type
+from toposheet.files import path_of
 from toposheet.hub import may_be_on_hub, snapshot
 
 SHIPPED = Path(__file__).parents[1] / "shipped"
@@ -29,7 +30,7 @@ def local_folder(source: str | Path) -> Path:
         (str, Path),
         "a folder, a shipped name or a hub id; a model in memory goes into toposheet.Subject",
     )
-    folder = Path(source)
+    folder = path_of(source)
     if folder.is_dir():
         return folder
     if str(source) in shipped():
@@ -45,7 +46,7 @@ def local_folder(source: str | Path) -> Path:
 
 def name_of(source: str | Path) -> str:
     """Return what tables call a model by default: the last part of its folder or hub id."""
-    return Path(source).resolve().name or "model"
+    return path_of(source).resolve().name or "model"
 
 
 def check_model_folder(folder: Path) -> None:

@@ -20,6 +20,7 @@ from transformers import PreTrainedModel
 
 from toposheet.cache import recall
 from toposheet.errors import UserError, check_type
+from toposheet.files import path_of
 from toposheet.progress import SILENT, Progress
 from toposheet.settings import READING, Reading
 from toposheet.subject.subject import Subject
@@ -79,7 +80,7 @@ def respond(
     else:
         asked = [CACHE_FORMAT, subject.fingerprint, tokens, asdict(reading)]
         key = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
-        responses = recall(Path(cache), f"responses-{key}.npy", (len(tokens), sum(topo.widths.values())), compute)
+        responses = recall(path_of(cache), f"responses-{key}.npy", (len(tokens), sum(topo.widths.values())), compute)
     (progress or SILENT)("reading texts", len(tokens), len(tokens))  # known from the cache, too
     finite = np.isfinite(responses)
     if not finite.all():

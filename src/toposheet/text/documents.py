@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from toposheet.errors import NotFound, UserError
+from toposheet.errors import NotFound, UserError, did_you_mean
+from toposheet.files import path_of
 from toposheet.registry import Registry
+from toposheet.text.folders import check_readable, in_words, text_files
 
 CARDS = "corpora.json"
 TRAIN = "train"
@@ -77,7 +79,7 @@ class Format:
     """A kind of file that holds text.
 
     Args:
-        endings: How the names of such files end: `(".txt", ".txt.gz")`.
+        endings: How the names of such files end, in small letters: `(".txt", ".txt.gz")`; names may have capitals.
         read: Reads one.
     """
 
@@ -85,21 +87,42 @@ class Format:
     read: Read
 
 
-SOURCES = Registry[Source]("toposheet.text.sources", "SOURCE", "data source", hyphens=True)
-FORMATS = Registry[Format]("toposheet.text.formats", "FORMAT", "file format")
+SOURCES = Registry[Source]("toposheet.text.sources", "SOURCE", "data source", hyphens=True, entry=f"{__name__}:Source")
+FORMATS = Registry[Format]("toposheet.text.formats", "FORMAT", "file format", entry=f"{__name__}:Format")
 
 
-def list_files(sources: Sequence[str]) -> list[File]:
-    """Return the files of sources, each once: in the order given, those of a folder by name.
+@dataclass(frozen=True)
+class Survey:
+    """The files of sources.
+
+    Args:
+        files: Those that are read, each once: in the order of the sources, those of a folder by name.
+        left_out: The paths in folders that are not read, each with the reason.
+    """
+
+    files: list[File]
+    left_out: dict[str, str]
+
+
+def survey(sources: Sequence[str]) -> Survey:
+    """Return which files of sources are read, and which are left out.
 
     Args:
         sources: Names of `SOURCES`, files, or folders, which are searched for files of text.
 
     Raises:
         NotFound: a path does not exist, a corpus is not installed, or the hub does not answer.
-        UserError: a file is of no kind that can be read, or a folder has none that is.
+        UserError: a file is of no kind that can be read, may not be read or is empty, or a folder has none that can be
+            read.
     """
-    return list(dict.fromkeys(file for source in sources for file in _files_of(source)))
+    left_out: dict[str, str] = {}
+    files = [file for source in sources for file in _files_of(source, left_out)]
+    return Survey(list(dict.fromkeys(files)), left_out)
+
+
+def list_files(sources: Sequence[str]) -> list[File]:
+    """Return the files of sources that are read; see `survey`."""
+    return survey(sources).files
 
 
 def cards(source: str, licence: str | None) -> list[dict[str, str]]:
@@ -116,12 +139,11 @@ def cards(source: str, licence: str | None) -> list[dict[str, str]]:
     """
     if source in SOURCES:
         return SOURCES[source].cards()
-    said = Path(source) / CARDS
+    said = path_of(source) / CARDS
     if said.is_file():
         try:
-            return [
-                {str(field): str(value) for field, value in entry.items()} for entry in json.loads(said.read_text())
-            ]
+            entries = json.loads(said.read_text(encoding="utf-8-sig"))
+            return [{str(field): str(value) for field, value in entry.items()} for entry in entries]
         except (ValueError, AttributeError, TypeError) as error:
             raise SourceError(f"{said} is no list of cards (name, genre, package, licence, source): {error}") from None
     return [{"name": Path(source).name, "genre": "", "package": "", "licence": licence or "", "source": source}]
@@ -150,7 +172,7 @@ def read_documents(file: File, column: str) -> Iterator[Piece]:
     if file.source:
         read = SOURCES[file.source].read
     else:
-        read = next(form.read for _, form in FORMATS.items() if file.path.endswith(form.endings))
+        read = next(form.read for _, form in FORMATS.items() if file.path.lower().endswith(form.endings))
     assert read is not None
     return read(file.path, column)
 
@@ -161,21 +183,27 @@ def endings() -> list[str]:
     return sorted(every, key=lambda ending: (ending.count("."), ending))
 
 
-def _files_of(name: str) -> list[File]:
+def _files_of(name: str, left_out: dict[str, str]) -> list[File]:
     if name in SOURCES:
         source = SOURCES[name]
         return [file if source.read is None else file._replace(source=name) for file in source.files()]
-    path = Path(name).absolute()
+    path = path_of(name).absolute()
     if not path.exists():
-        raise NotFound(f"{name} does not exist: give {', '.join(SOURCES)}, or a file or folder")
+        raise NotFound(
+            f"{name} does not exist: give {', '.join(SOURCES)}, or a file or folder.{did_you_mean(name, SOURCES)}"
+        )
     kinds = endings()
-    if path.is_file() and not path.name.endswith(tuple(kinds)):
+    if path.is_dir():
+        new: dict[str, str] = {}
+        paths = text_files(path, tuple(kinds), path / CARDS, new)
+        if not paths:
+            others = f"; in it are {in_words(new, path)}" if new else ""
+            raise UserError(f"{name} holds no text: no file in it is named {', '.join(kinds)}{others}")
+        left_out |= new
+        return [File(str(path), path.stat().st_size) for path in paths]
+    if not path.name.lower().endswith(tuple(kinds)):
         raise UserError(f"{name} is of no kind that can be read: text is in files named {', '.join(kinds)}")
-    paths = (
-        [path]
-        if path.is_file()
-        else sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(tuple(kinds)))
-    )
-    if not paths:
-        raise UserError(f"{name} holds no text: no file in it is named {', '.join(kinds)}")
-    return [File(str(path), path.stat().st_size) for path in paths]
+    check_readable(path)
+    if not path.stat().st_size:
+        raise UserError(f"{name} is empty: give a file with text")
+    return [File(str(path), path.stat().st_size)]

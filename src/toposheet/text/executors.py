@@ -90,7 +90,7 @@ def _run_on_slurm(out: Path, plan: Plan, where: Executor) -> int:
         job_name="toposheet-text",
         env_command=f'export PATH="{Path(sys.executable).parent}:$PATH"',
     )
-    job = (out / JOB).read_text() if (out / JOB).is_file() else None
+    job = (out / JOB).read_text(encoding="utf-8") if (out / JOB).is_file() else None
     if executor.get_incomplete_ranks() and not (job and _in_queue(job)):
         try:
             executor.run()
@@ -98,7 +98,7 @@ def _run_on_slurm(out: Path, plan: Plan, where: Executor) -> int:
             raise UserError(
                 f"sbatch refused the job (exit code {error.returncode}): read the message of sbatch above"
             ) from None
-        (out / JOB).write_text(str(executor.job_id))
+        (out / JOB).write_text(str(executor.job_id), encoding="utf-8")
     return len(executor.get_incomplete_ranks())
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from toposheet.errors import RunError, UserError
+from toposheet.files import path_of
 from toposheet.packages import check_package
-from toposheet.text.documents import TRAIN, File, cards, list_files
+from toposheet.text.documents import TRAIN, File, cards, list_files, survey
+from toposheet.text.folders import in_words
 from toposheet.text.plan import HERE, PLAN, WORK, Executor, Plan, Preparation, cut, read_split, record_path
 from toposheet.text.progress import n_tokens, progress
 from toposheet.text.shards import MANIFEST, SPLITS, TOKENIZER, Manifest, Shard, read_manifest
@@ -30,7 +33,7 @@ def prepare(
     """Prepare text for training; work that was interrupted goes on, and a folder that is finished is left as it is.
 
     Writes `tokenizer/` (Hugging Face format), shards of tokens (`train-00000.bin`, `validation-00000.bin` ...) and,
-    last, `manifest.json`.
+    last, `manifest.json`, which also says which files were read and which were left out.
 
     Args:
         preparation: What decides the tokens.
@@ -46,14 +49,14 @@ def prepare(
         UserError: a source is no text, or the folder holds something else; the message says what.
         RunError: a task failed, or the hub does not give a file.
     """
-    out = out.absolute()
+    out = path_of(out).absolute()
     if (out / MANIFEST).is_file():
         manifest = read_manifest(out)
         _check_same(preparation, manifest, out)
         _remove_work(out)
-        say(f"{out} is prepared already: {_counts(manifest)}")
+        say(f"{out} is prepared already: {_counts(manifest)}{_left_out(manifest.left_out)}")
         return manifest
-    plan = _resumed(preparation, out) if (out / PLAN).is_file() else _started(preparation, out)
+    plan = _resumed(preparation, out) if (out / PLAN).is_file() else _started(preparation, out, say)
 
     from toposheet.text.executors import execute
 
@@ -68,16 +71,18 @@ def prepare(
     manifest = _finished(plan, out)
     seconds, done = time.perf_counter() - started, n_tokens(out, plan.dtype) - before
     speed = f", in {seconds:.1f} s ({done / seconds:,.0f} tokens/s)" if done else ""
-    say(f"{_counts(manifest)}{speed}: {out}")
+    say(f"{_counts(manifest)}{speed}: {out}{_left_out(plan.left_out)}")
     return manifest
 
 
-def _started(preparation: Preparation, out: Path) -> Plan:
+def _started(preparation: Preparation, out: Path, say: Callable[[str], None]) -> Plan:
     """Return the plan of work that begins, written beside its tokenizer; nothing is written before all is known."""
     strangers = [path.name for path in out.iterdir() if path.name != WORK] if out.is_dir() else []
     if strangers and not (out / WORK).is_dir():
-        raise UserError(f"{out} is not empty and holds no prepared text (but {strangers[0]}): choose another --out")
-    tasks = cut(list_files(preparation.sources))
+        raise UserError(f"{out} is not empty and holds no prepared text (but {strangers[0]}): choose another folder")
+    surveyed = survey(preparation.sources)
+    say(_read_and_left_out([file.path for file in surveyed.files], surveyed.left_out))
+    tasks = cut(surveyed.files)
     for package in ("datatrove", "pyarrow"):
         check_package(package, "preparing text needs", "toposheet[data]")
     if preparation.tokenizer == TRAIN:
@@ -88,7 +93,7 @@ def _started(preparation: Preparation, out: Path) -> Plan:
     (out / WORK).mkdir(parents=True, exist_ok=True)  # from here on the folder is ours
     tokenizer.save_pretrained(out / TOKENIZER)
     vocabulary = max(tokenizer.get_vocab().values()) + 1
-    plan = Plan(preparation, tasks, end_of_text(tokenizer), vocabulary)
+    plan = Plan(preparation, tasks, end_of_text(tokenizer), vocabulary, surveyed.left_out)
     plan.save(out)
     return plan
 
@@ -108,7 +113,7 @@ def _sample(preparation: Preparation, tasks: Sequence[Sequence[File]]) -> Iterat
 def _resumed(preparation: Preparation, out: Path) -> Plan:
     """Return the plan of work that was begun, which must be the work that is asked for."""
     plan = Plan.load(out)
-    anew = f"choose another --out, or remove {out} to begin anew"
+    anew = f"choose another folder, or remove {out} to begin anew"
     if differences := plan.preparation.differences(preparation):
         raise UserError(f"{out} holds unfinished work ({'; '.join(differences)}; there, asked for): {anew}")
     files = list_files(preparation.sources)
@@ -124,18 +129,18 @@ def _check_same(preparation: Preparation, manifest: Manifest, out: Path) -> None
         UserError: the message says what differs.
     """
     differences = Preparation.of(manifest.preparation).differences(preparation)
-    if not differences and all(Path(source).exists() for source in preparation.sources):
+    if not differences and all(path_of(source).exists() for source in preparation.sources):
         files = list_files(preparation.sources)
         stored, asked = (manifest.files, manifest.bytes), (len(files), sum(file.size for file in files))
         if stored != asked:
             differences = [f"files and bytes: {stored}, {asked}"]
     if differences:
-        raise UserError(f"{out} holds other text ({'; '.join(differences)}; there, asked for): choose another --out")
+        raise UserError(f"{out} holds other text ({'; '.join(differences)}; there, asked for): choose another folder")
 
 
 def _finished(plan: Plan, out: Path) -> Manifest:
     """Return the manifest of shards that are all written, and leave nothing else beside them."""
-    records = [json.loads(record_path(out, rank).read_text()) for rank in range(len(plan.tasks))]
+    records = [json.loads(record_path(out, rank).read_text(encoding="utf-8")) for rank in range(len(plan.tasks))]
     shards = [Shard(**shard) for record in records for shard in record["shards"]]
     manifest = Manifest(
         preparation=dataclasses.asdict(plan.preparation),
@@ -147,6 +152,8 @@ def _finished(plan: Plan, out: Path) -> Manifest:
         vocabulary=plan.vocabulary,
         dtype=plan.dtype,
         shards=tuple(sorted(shards, key=lambda shard: SPLITS.index(shard.split))),
+        read=[file.path for file in plan.files],
+        left_out=plan.left_out,
     )
     for split in SPLITS:
         if not manifest.tokens(split):
@@ -178,3 +185,18 @@ def _counts(manifest: Manifest) -> str:
     if manifest.empty_records:
         parts.append(f"{manifest.empty_records:,} records without text left out")
     return "; ".join(parts)
+
+
+def _read_and_left_out(read: Sequence[str], left_out: Mapping[str, str]) -> str:
+    """Return what is read, and what is not, in a line."""
+    some = ", ".join(Path(path).name for path in read[:3]) + (f" and {len(read) - 3} more" if len(read) > 3 else "")
+    files = "1 file is" if len(read) == 1 else f"{len(read):,} files are"
+    return f"{files} read: {some}{_left_out(left_out)}"
+
+
+def _left_out(left_out: Mapping[str, str]) -> str:
+    """Return what is left out, by paths from the folder that holds all of it; nothing where nothing is."""
+    if not left_out:
+        return ""
+    folder = os.path.commonpath([str(Path(path).parent) for path in left_out])
+    return f". Left out: {in_words(left_out, Path(folder))}"

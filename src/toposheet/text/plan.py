@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from toposheet.errors import UserError
 from toposheet.fields import differences
-from toposheet.files import write_file
+from toposheet.files import path_of, write_file
 from toposheet.settings import check_between_0_and_1, check_vocabulary
 from toposheet.text.documents import SOURCES, TRAIN, File, Piece, default_tokenizer, read_documents
 from toposheet.text.shards import SPLITS
@@ -55,8 +55,10 @@ class Preparation:
     def __post_init__(self) -> None:
         if not self.sources:
             raise UserError(f"no source is given: give {', '.join(SOURCES)}, or files and folders of text")
+        object.__setattr__(self, "sources", tuple(_without_tilde(source) for source in self.sources))
         if self.tokenizer is None:
             object.__setattr__(self, "tokenizer", default_tokenizer(self.sources))
+        object.__setattr__(self, "tokenizer", _without_tilde(str(self.tokenizer)))
         if self.tokenizer == TRAIN and self.vocabulary is None:
             object.__setattr__(self, "vocabulary", 4096)
         if self.tokenizer != TRAIN and self.vocabulary is not None:
@@ -79,6 +81,11 @@ class Preparation:
     def differences(self, other: Preparation) -> list[str]:
         """Return a text `field: stored value, requested value` for each field that differs in the other preparation."""
         return differences(vars(self), vars(other))
+
+
+def _without_tilde(name: str) -> str:
+    """Return the name of a source or a tokenizer; a path in the home folder is written out."""
+    return str(path_of(name)) if name.startswith("~") else name
 
 
 @dataclass(frozen=True)
@@ -127,12 +134,14 @@ class Plan:
             the division into tasks.
         end_of_text: Id of the token that ends a document.
         vocabulary: Number of different tokens.
+        left_out: The paths in folders that are not read, each with the reason.
     """
 
     preparation: Preparation
     tasks: tuple[tuple[File, ...], ...]
     end_of_text: int
     vocabulary: int
+    left_out: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def dtype(self) -> str:
@@ -151,7 +160,7 @@ class Plan:
     @classmethod
     def load(cls, out: Path) -> Plan:
         """Return the plan of the unfinished work in `out`."""
-        stored = json.loads((out / PLAN).read_text())
+        stored = json.loads((out / PLAN).read_text(encoding="utf-8"))
         tasks = tuple(tuple(File(*file) for file in task) for task in stored["tasks"])
         return cls(**stored | {"preparation": Preparation.of(stored["preparation"]), "tasks": tasks})
 

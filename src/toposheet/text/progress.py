@@ -21,9 +21,9 @@ def progress(out: Path, dtype: str) -> Generator[None, None, None]:
         dtype: Of a token.
     """
     stop = threading.Event()
-    every = 0.5 if sys.stderr.isatty() else 10.0
+    every, delay = (0.5, 1.0) if sys.stderr.isatty() else (30.0, 30.0)  # a log needs few lines, a short run none
     before = n_tokens(out, dtype)
-    with tqdm(desc="text", initial=before, unit=" tokens", unit_scale=True, leave=False, delay=1.0) as bar:
+    with tqdm(desc="text", initial=before, unit=" tokens", unit_scale=True, leave=False, delay=delay) as bar:
 
         def watch() -> None:
             while not stop.wait(every):

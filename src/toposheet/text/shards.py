@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,8 @@ class Manifest:
         vocabulary: Number of different tokens.
         dtype: The integer type of a stored token: uint16, or uint32 for large vocabularies.
         shards: The shards, in the order of the text.
+        read: The paths of the files that the text was read from.
+        left_out: The paths in the folders of its sources that were not read, each with the reason.
     """
 
     preparation: dict[str, Any]
@@ -67,6 +69,8 @@ class Manifest:
     vocabulary: int
     dtype: str
     shards: tuple[Shard, ...]
+    read: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def checksum(self) -> str:
@@ -104,7 +108,7 @@ class Manifest:
                 f"{folder} holds no prepared text (no {MANIFEST}): prepare the text first, with toposheet data prepare"
             )
         try:
-            stored = json.loads(path.read_text())
+            stored = json.loads(path.read_text(encoding="utf-8"))
             version = stored.pop("format", 1)
             if version == FORMAT:
                 return cls(**stored | {"shards": tuple(Shard(**shard) for shard in stored["shards"])})

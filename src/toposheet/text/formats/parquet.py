@@ -23,13 +23,16 @@ def _read(path: str, column: str) -> Iterator[Piece]:
                 for value in batch.column(0):
                     number += 1
                     yield document(value.as_py(), f"{path}, row {number}", column)
-    except pa.ArrowInvalid as error:
-        raise SourceError(f"{path}: not a Parquet file, or a damaged one ({first_line(error)})") from None
     except UnicodeDecodeError as error:
         raise SourceError(f"{path}, row {number}: not UTF-8 ({error.reason})") from None
     except Exception as error:
-        if "://" in path and not isinstance(error, SourceError | OSError):  # whatever the network does to the client
+        if isinstance(error, SourceError) or getattr(error, "errno", None) is not None:  # the system refuses the file
+            raise
+        if "://" in path and not isinstance(error, pa.ArrowInvalid):  # whatever the network does to the client
             raise RunError(f"{path}: {first_line(error)}") from None
+        if isinstance(error, pa.ArrowException | OSError):
+            after = f" after row {number}" if number else ""
+            raise SourceError(f"{path}: not a Parquet file, or a damaged one{after} ({first_line(error)})") from None
         raise
 
 

@@ -10,4 +10,9 @@ from toposheet.registry import Registry
 if TYPE_CHECKING:
     from toposheet.topography.objectives.objective import Objective
 
-OBJECTIVES: "Registry[Objective]" = Registry("toposheet.topography.objectives.known", "OBJECTIVE", "objective")
+OBJECTIVES: "Registry[Objective]" = Registry(
+    "toposheet.topography.objectives.known",
+    "OBJECTIVE",
+    "objective",
+    entry="toposheet.topography.objectives.objective:Objective",
+)

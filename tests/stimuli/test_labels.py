@@ -1,0 +1,83 @@
+import pandas as pd
+import pytest
+from tests.cortex.planted import noise
+
+import toposheet as ts
+from toposheet.errors import UserError
+from toposheet.stimuli.contrasts import Contrast, parse_contrast
+from toposheet.stimuli.labels import check_capitals, plain_label
+
+UNSEEN = ["noun ", " noun", "noun\u00a0", "noun\u200b", "\ufeffnoun", "no\u00adun", "noun\t", "\u2007noun"]
+
+
+@pytest.mark.parametrize("label", UNSEEN)
+def test_what_nobody_sees_is_no_part_of_a_label(tmp_path, label):
+    assert plain_label(label) == "noun"
+    rows = "".join(
+        f"{word},{name}\n" for word, name in zip("abcdef", ["noun", "noun", label] + ["verb"] * 3, strict=True)
+    )
+    (tmp_path / "t.csv").write_text(f"text,condition\n{rows}", encoding="utf-8")
+    table = ts.read_stimuli(tmp_path / "t.csv")
+    assert table["condition"].tolist() == ["noun"] * 3 + ["verb"] * 3
+    assert table.attrs["notes"] == (
+        "1 cell of the column 'condition' had spaces or signs that nobody sees, e.g. row 4",
+    )
+    in_python = pd.DataFrame({"text": list("abcdef"), "condition": ["noun", label, label] + ["verb"] * 3})
+    assert Contrast("noun", "verb").masks(in_python)[0].tolist() == [True] * 3 + [False] * 3
+    assert Contrast(label, "verb") == Contrast("noun", "verb")
+
+
+def test_names_of_columns_and_values_of_where_are_read_like_labels(tmp_path):
+    rows = "".join(f"{text},{c},{k}\n" for text, c, k in zip("abcdef", ["n"] * 3 + ["v"] * 3, ["x "] * 6, strict=True))
+    (tmp_path / "t.csv").write_text(f" text , condition,kind\u00a0\n{rows}", encoding="utf-8")
+    table = ts.read_stimuli(tmp_path / "t.csv", "text ")
+    assert list(table) == ["text", "condition", "kind"]
+    assert Contrast("n", "v", where=("kind ", " x")).masks(table)[0].sum() == 3
+
+
+def test_texts_keep_their_spaces(tmp_path):
+    (tmp_path / "t.csv").write_text("condition, text\nx, dog\n", encoding="utf-8")
+    assert ts.read_stimuli(tmp_path / "t.csv")["text"].tolist() == [" dog"]
+
+
+def test_accents_are_one_label_however_they_are_written():
+    assert plain_label("cafe\u0301") == plain_label("café")
+
+
+def test_labels_that_differ_in_capitals_are_refused_where_they_count():
+    stimuli = pd.DataFrame({"text": list("abcdefgh"), "condition": ["noun"] * 4 + ["verb"] * 3 + ["Noun"], "run": 1})
+    with pytest.raises(UserError, match="has 'noun' and 'Noun' in the column 'condition'"):
+        Contrast("noun", "verb").masks(stimuli)
+    with pytest.raises(UserError, match="has 'noun' and 'Noun'"):
+        Contrast("Noun", "verb").masks(stimuli)
+    Contrast("a", "b", column="kind").masks(stimuli.assign(kind=list("aaabbbcC")))  # c is not compared
+    check_capitals(["a", "b"], "kind", "t.csv")
+
+
+def test_groups_and_pairs_are_read_like_labels():
+    unseen = [f" {n // 2}\u200b" if n % 2 else f"{n // 2}" for n in range(16)]
+    assert ts.Comparison(noise(0, item=unseen), "a", "b", pairs="item").pairs is not None
+    capitals = [f"{'W' if n % 2 else 'w'}{n // 2}" for n in range(16)]
+    with pytest.raises(UserError, match="'w0' and 'W0' in the column 'item'"):
+        ts.Comparison(noise(0, item=capitals), "a", "b", pairs="item")
+
+
+@pytest.mark.parametrize("written", ["noun : verb", " noun:verb ", "noun -verb", "noun\u00a0: verb"])
+def test_spaces_in_a_contrast_do_not_count(written):
+    assert parse_contrast(written, ["noun", "verb"]) == Contrast("noun", "verb")
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("noun:vreb", r"names 'vreb', which is no condition; the conditions are: noun, verb\. Did you mean verb\?"),
+        ("Noun:verb", r"names 'Noun', which .* Did you mean noun\?"),
+        ("x:y", "names 'x' and 'y', which is no condition"),
+        ("noun:noun", "compares 'noun' with itself"),
+        ("noun", "does not name two conditions: write it as A-B or A:B"),
+        ("noun:", "does not name two conditions"),
+    ],
+)
+def test_a_contrast_says_which_half_is_unknown(written, message):
+    with pytest.raises(UserError, match=message):
+        parse_contrast(written, ["noun", "verb"])

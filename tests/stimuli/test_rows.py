@@ -1,0 +1,120 @@
+import csv
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from toposheet.errors import UserError
+from toposheet.stimuli.rows import read_rows
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """Write a table and read its rows."""
+
+    def rows(text, encoding="utf-8"):
+        path = tmp_path / "t.csv"
+        path.write_bytes(text.encode(encoding))
+        return read_rows(path)[1]
+
+    return rows
+
+
+MANY = "The dog ran,s\nWe sat down,s\nHe ate bread,s\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        (f'"twas late,s\n{MANY}"tis wug nop,n\nThey sang,s\n', 2),  # a text that begins with a quotation mark, twice
+        (f'I ran,s\n"twas late,s\n{MANY}', 3),  # once
+        (f'{MANY}"twas late,s\n', 5),  # in the last row
+        (f'"twas late,s\n{MANY}he took 5",n\nThey sang,s\n', 2),  # closed at the end of another text: a valid CSV
+        (f'"twas late,s\n{MANY}he said "go",n\n', 2),
+        (f'The cat,s\n"go" he said,s\n{MANY}', 3),
+        (f'"He said \\"go\\" now",s\n{MANY}', 2),
+        (f'He said \\"go\\" now,s\n{MANY}', 2),
+        (f'"He said \\"",s\n{MANY}They sang,"s"\n', 2),
+        (f'The cat,s\n "The dog, he ran",s\n{MANY}', 3),  # a space before the quotation mark
+    ],
+)
+def test_quotation_marks_that_would_make_another_table_are_refused_by_row(rows, text, row):
+    with pytest.raises(UserError, match=rf"t\.csv, row {row}: .*(quotation mark|fields)") as error:
+        rows(f"text,condition\n{text}")
+    assert "\n" not in str(error.value)
+
+
+def test_a_stray_mark_in_the_last_column_and_with_more_columns_is_refused(rows):
+    with pytest.raises(UserError, match=r"row 2: .* goes over 3 lines, which look like rows"):
+        rows('condition,text\ns,"twas late\ns,the dog ran\nn,he took 5"\n')
+    with pytest.raises(UserError, match=r"row 2: .* goes over 3 lines, which look like rows"):
+        rows('text,condition,item\n"twas late,s,1\nthe dog ran,s,2\nhe took 5",n,3\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "cells"),
+    [
+        ('He is 5" tall,s', ['He is 5" tall', "s"]),
+        ('the "dog" ran,s', ['the "dog" ran', "s"]),
+        ('"""go"" he said",s', ['"go" he said', "s"]),
+        ('"The dog, he ran",s', ["The dog, he ran", "s"]),
+        ("“The dog ran”,s", ["“The dog ran”", "s"]),
+        ("'twas late,s", ["'twas late", "s"]),
+        ('"The dog ran\nand sat",s', ["The dog ran\nand sat", "s"]),  # a text of two lines
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_what_can_be_one_table_only_is_read(rows, text, cells, end):
+    assert rows(f"text,condition\n{text}\n{MANY}".replace("\n", end))[0] == cells
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('"text";"condition"\n"a, b";x\n', "row 1: the columns are separated by ';'"),
+        ("text|condition\na|x\n", r"row 1: the columns are separated by '\|'"),
+        ("text\tcondition\na, b\tx\n", r"row 1: the columns are separated by '\\t'"),
+        ("text,condition,item\na,x,1\nb,y\n", "row 3: 2 fields, the header has 3: write a comma for each empty cell"),
+        ("text,condition\n“The dog, he ran”,x\n", "row 2: 3 fields, the header has 2: .* not typographic ones"),
+        ("text,text ,condition\na,b,x\n", "row 1: 2 columns are called 'text'"),
+        ("text,condition\na,x\nb\0,y\n", "row 3: not UTF-8 text"),
+    ],
+)
+def test_other_tables_are_refused_by_row(rows, text, message):
+    with pytest.raises(UserError, match=message):
+        rows(text)
+    with pytest.raises(UserError, match=message):
+        rows(f"\ufeff{text}")
+
+
+def test_utf_16_without_a_mark_is_refused(rows):
+    with pytest.raises(UserError, match="not UTF-8"):
+        rows("text,condition\na,x\n", "utf-16-le")
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.lists(st.text(st.sampled_from("ab\", '“;\t"), max_size=6), min_size=2, max_size=2), max_size=5))
+def test_what_a_csv_writer_writes_is_read_or_refused_never_changed(tmp_path_factory, table):
+    written = io.StringIO()
+    csv.writer(written).writerows([["text", "condition"], *table, ["end", "x"]])
+    path = tmp_path_factory.getbasetemp() / "written.csv"
+    path.write_bytes(written.getvalue().encode())
+    try:
+        header, rows = read_rows(path)
+    except UserError:
+        return
+    assert header == ["text", "condition"]
+    assert rows == [*table, ["end", "x"]]
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.text(st.sampled_from('ab" '), min_size=1, max_size=4).filter(str.strip), min_size=2, max_size=6))
+def test_texts_without_quoting_never_swallow_a_row(tmp_path_factory, texts):
+    path = tmp_path_factory.getbasetemp() / "unquoted.csv"
+    path.write_text("text,condition\n" + "".join(f"{text},x\n" for text in texts), encoding="utf-8")
+    try:
+        _, rows = read_rows(path)
+    except UserError:
+        return
+    assert len(rows) == len(texts)

@@ -1,0 +1,100 @@
+import os
+
+import pytest
+
+from toposheet.errors import UserError
+from toposheet.text.documents import survey
+from toposheet.text.folders import in_words
+from toposheet.text.pipeline import prepare
+from toposheet.text.plan import HERE, Preparation
+from toposheet.text.shards import read_manifest
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A folder as people have them: two files of text, and what else lies there."""
+    folder = tmp_path / "d"
+    for name in (".ipynb_checkpoints", "deep", "deep/.git"):
+        (folder / name).mkdir(parents=True)
+    text = "\n<|endoftext|>\n".join(f"document {i} says that the river ran past the mill" for i in range(300))
+    (folder / "a.txt").write_text(text)
+    (folder / "deep" / "B.TXT").write_text("another\n<|endoftext|>\nand another")
+    (folder / ".ipynb_checkpoints" / "a-checkpoint.txt").write_text(text)
+    (folder / "copy.txt").write_text(text)
+    (folder / "c.json").write_text("{}")
+    (folder / "empty.jsonl").touch()
+    (folder / "deep" / "link.txt").symlink_to(folder / "a.txt")
+    (folder / "deep" / "loop").symlink_to(folder)
+    (folder / "itself").symlink_to(folder / "itself")
+    (folder / "nothing.txt").symlink_to(folder / "nowhere")
+    (folder / "corpora.json").write_text('[{"name": "mills"}]')
+    os.mkfifo(folder / "pipe.txt")
+    return folder
+
+
+LEFT_OUT = {
+    ".ipynb_checkpoints": "hidden",
+    "deep/.git": "hidden",
+    "copy.txt": "a copy of {}/a.txt",
+    "c.json": "of no kind that is read",
+    "empty.jsonl": "empty",
+    "deep/link.txt": "the same file as {}/a.txt",
+    "deep/loop": "the same folder as {}",
+    "itself": "a link to nothing",
+    "nothing.txt": "a link to nothing",
+    "pipe.txt": "neither a file nor a folder",
+}
+
+
+def test_a_file_is_read_once_and_all_else_is_left_out_with_its_reason(mixed):
+    result = survey([str(mixed)])
+    assert [file.path for file in result.files] == [str(mixed / "a.txt"), str(mixed / "deep" / "B.TXT")]
+    assert result.left_out == {str(mixed / name): why.format(mixed) for name, why in LEFT_OUT.items()}
+
+
+def test_what_is_left_out_is_said_and_recorded(mixed, tmp_path):
+    said = []
+    asked = Preparation((str(mixed),), tokenizer="train", vocabulary=300, validation_fraction=0.1)
+    prepare(asked, tmp_path / "out", HERE, said.append)
+    assert said[0].startswith("2 files are read: a.txt, B.TXT. Left out: ")
+    for line in said:
+        assert all(name in line for name in LEFT_OUT), line
+    manifest = read_manifest(tmp_path / "out")
+    assert manifest.read == [str(mixed / "a.txt"), str(mixed / "deep" / "B.TXT")]
+    assert manifest.left_out == {str(mixed / name): why.format(mixed) for name, why in LEFT_OUT.items()}
+    prepare(asked, tmp_path / "out", HERE, said.append)
+    assert "prepared already" in said[-1]
+    assert "c.json (of no kind that is read)" in said[-1]
+
+
+def test_links_are_followed_and_a_file_that_is_named_is_read(mixed, tmp_path):
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "folder").symlink_to(mixed / "deep")
+    (tmp_path / "links" / "one.txt").symlink_to(mixed / "a.txt")
+    names = [file.path.removeprefix(str(tmp_path)) for file in survey([str(tmp_path / "links")]).files]
+    assert names == ["/links/folder/B.TXT", "/links/folder/link.txt"]  # one.txt is the same as the latter
+    hidden = str(mixed / ".ipynb_checkpoints" / "a-checkpoint.txt")
+    assert [file.path for file in survey([hidden]).files] == [hidden]
+
+
+def test_a_folder_of_nothing_to_read_says_what_is_in_it(tmp_path):
+    (tmp_path / "notes.md").touch()
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(UserError, match=r"holds no text: .*; in it are a\.txt \(empty\); notes\.md \(of no kind"):
+        survey([str(tmp_path)])
+    with pytest.raises(UserError, match=r"a\.txt is empty: give a file with text"):
+        survey([str(tmp_path / "a.txt")])
+
+
+def test_a_file_that_may_not_be_read_is_refused_by_name(mixed, monkeypatch):
+    monkeypatch.setattr("toposheet.text.folders.os.access", lambda path, mode: path.name != "B.TXT")
+    with pytest.raises(UserError, match=r"B\.TXT cannot be read: this user has no permission"):
+        survey([str(mixed)])
+    monkeypatch.setattr("toposheet.text.folders.os.access", lambda path, mode: path.name != "deep")
+    with pytest.raises(UserError, match=r"deep cannot be read"):
+        survey([str(mixed)])
+
+
+def test_many_names_of_one_reason_are_counted(tmp_path):
+    left_out = {str(tmp_path / f"{n}.md"): "of no kind" for n in range(12)} | {"/elsewhere/x": "empty"}
+    assert in_words(left_out, tmp_path) == "0.md, 1.md, 2.md and 9 more (of no kind); /elsewhere/x (empty)"
