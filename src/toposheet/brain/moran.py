@@ -77,12 +77,12 @@ def surface_morans_i(
     if not permutations:
         return SurfaceMoran(morans_i, len(values))
     tell = progress or SILENT
-    tell("place-null, draw", 0, permutations)
+    tell("place-null", 0, permutations)
     rng, draws = np.random.default_rng(seed), np.empty(permutations)
     for start in range(0, permutations, _DRAWS_AT_ONCE):
         n = min(_DRAWS_AT_ONCE, permutations - start)
         shuffled = rng.permuted(np.tile(values, (n, 1)), axis=1)
         draws[start : start + n] = morans_i_on_graph(shuffled, neighbors)
-        tell("place-null, draw", start + n, permutations)
+        tell("place-null", start + n, permutations)
     null = against_null(morans_i, draws)
     return SurfaceMoran(morans_i, len(values), float(null.mean), float(null.sd), float(null.z), float(null.p))
