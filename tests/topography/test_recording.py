@@ -72,7 +72,6 @@ def test_an_intervention_is_recorded_as_it_acted_where_the_model_writes_in_place
     topo = ts.Topography.per_tap(falcon, ("transformer.h.*.mlp",))
     silenced = ts.Intervention("mlp", {topo.taps[0]: ts.Effect.silence(torch.ones(36, dtype=torch.bool).numpy())})
     with torch.no_grad(), ts.Subject(falcon, topo, interventions=[silenced]).record() as activations:
-        ts.Subject(falcon, topo, interventions=[silenced])
         falcon(IDS)
     assert activations[topo.taps[0]].abs().max() == 0
 
