@@ -150,8 +150,8 @@ def check_groups(
     if min(n_a, n_b) < 3:
         raise UserError(
             f"the conditions have {n_a} and {n_b} groups (column {column!r}): each condition needs at least 3 groups. "
-            "Add stimuli that share no words, or remove the column to treat all texts as independent (in a file of word "
-            "pairs: rename the column pair to text and the column class to condition)"
+            "Add stimuli that share no words, or remove the column to treat all texts as independent (in a file of "
+            "word pairs: rename the column pair to text and the column class to condition)"
         )
 
 
