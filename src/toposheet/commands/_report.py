@@ -56,8 +56,6 @@ def print_summary(results: Results) -> None:
 
 def print_left_out(results: Results) -> None:
     """Say which stimuli and which negative control are not in what was computed."""
-    from toposheet.results import paragraph
-
     for fact in ("stimuli_left_out", "left_out"):
         if note := results.facts[fact]:
-            print(paragraph(f"note: {note}"))
+            print(f"note: {note}")  # in one line, so that its command can be copied
