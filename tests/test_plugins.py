@@ -125,7 +125,7 @@ def test_a_source_an_architecture_an_objective_and_a_recipe_train_and_a_set_a_st
 
 
 def test_every_kind_has_a_registry_and_a_wrong_kind_names_them():
-    with pytest.raises(UserError, match="no registry of the kind 'map'; choose from: architecture, command"):
+    with pytest.raises(UserError, match="no registry of the kind 'map'; there are: architecture, command"):
         ts.register("map", "mine", None)
     for kind in REGISTRIES:
         with pytest.raises(UserError, match="already"):

@@ -133,7 +133,7 @@ def test_of_several_maps_none_is_read_unasked(file, values, refused, ran):
 def test_vertices_that_are_nan_or_infinite_have_no_data(file, values):
     values[:3] = np.nan, np.inf, -np.inf
     assert not read_surface_map(write(file, array(values, "ZSCORE"))).used[:3].any()
-    with pytest.raises(UserError, match="no vertex that is finite and not 0"):
+    with pytest.raises(UserError, match="all vertices are nan, infinite or 0"):
         read_surface_map(write(file, array(np.full(N, np.nan), "ZSCORE")))
 
 

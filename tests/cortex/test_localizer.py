@@ -120,7 +120,7 @@ def test_a_mask_of_no_named_model_is_loaded_with_a_warning(tmp_path, caplog):
     assert ts.load_localizer(tmp_path / "mask.nc")["mask"].values.tolist() == [True, False]
     assert not caplog.messages
     assert ts.load_localizer(tmp_path / "mask.nc", model="abc").attrs["model"] == ""
-    assert "does not say of which model" in caplog.text
+    assert "has no fingerprint of its model" in caplog.text
 
 
 @pytest.mark.parametrize("names", [("S", "N"), ("sentence", "nonword"), ("sentence ", "nonword")])

@@ -11,7 +11,7 @@ def stimuli(values):
     return xr.DataArray(np.zeros((len(values), 1)), dims=("stimulus", "unit"), coords={"g": ("stimulus", values)})
 
 
-@pytest.mark.parametrize("name", ["nan", "None", "NA", "0", " "])
+@pytest.mark.parametrize("name", ["nan", "None", "NA", "0", "-"])
 def test_a_name_is_a_name_whatever_it_looks_like(name):
     values = np.array([name, "b", name, "b"], dtype=object)
     first, second, third, fourth = dependent_stimuli(stimuli(values), "g")
@@ -19,7 +19,7 @@ def test_a_name_is_a_name_whatever_it_looks_like(name):
     assert second == fourth != first
 
 
-@pytest.mark.parametrize("missing", ["", np.nan, None])
+@pytest.mark.parametrize("missing", ["", " ", np.nan, None])
 def test_a_stimulus_without_a_name_belongs_to_no_other(missing):
     values = np.array([missing, "b", missing, "b"], dtype=object)
     first, second, third, fourth = dependent_stimuli(stimuli(values), "g")

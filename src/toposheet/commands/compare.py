@@ -41,15 +41,16 @@ def compare(
         settings: How responses are read and analysed.
     """
     check_out(out)
-    for text in models:
-        check_model(text if path_of(text).exists() else text.rpartition("=")[2] or text)
+    sources = (text if path_of(text).exists() else text.rpartition("=")[2] for text in models)
+    for source in filter(None, sources):
+        check_model(source)
     from toposheet.progress import shown
 
     with shown() as progress:
 
         @functools.cache
         def subject() -> Subject:
-            progress(f"opening the model {models[0]}", 0, 1)
+            progress(f"opening the model {''.join(models[:1])}", 0, 1)
             from toposheet.report import grouped
 
             return grouped(models)[0].open()
