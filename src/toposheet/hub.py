@@ -15,9 +15,7 @@ _CACHES = ("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME")  # what tells the hub a 
 def may_be_on_hub(source: str | Path, bare: bool = False) -> bool:
     """Return whether a source can be the id of a hub model: `organisation/name`, and not a local path.
 
-    If `organisation` is a local folder, the source is treated as a path and not as a hub id.
-
-    A folder that is called like the organisation does not matter.
+    A local folder with the name of the organisation does not matter.
 
     Args:
         source: The source that the user gave. A `Path` is never a hub id.
