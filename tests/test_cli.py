@@ -1,13 +1,14 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 import toposheet as ts
-from toposheet.cli import main
+from toposheet.cli import _parse, main
 from toposheet.commands import COMMANDS, Command
 from toposheet.commands._command import deferred
 from toposheet.errors import NotFound, RunError, UserError
@@ -341,3 +342,17 @@ def test_the_helps_say_what_is_needed_and_whose_defaults_they_show(ran):
         printed = ran(command, "--help")
         assert "settings.reading" not in printed
         assert "reading options" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option", "value"),
+    [
+        (["report", "0", "--control", "None"], "control", "None"),
+        (["localize", "None", "--out", "o", "--stimuli", "None"], "stimuli", "None"),
+        (["stimuli", "check", "s.csv", "--model", "None"], "model", "None"),
+        (["report", "0", "--pairs", "None"], "pairs", Path("None")),
+        (["report", "0"], "control", None),
+    ],
+)
+def test_a_name_or_path_that_reads_none_is_a_name_or_path(arguments, option, value):
+    assert _parse(arguments).keywords[option] == value

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 import tyro
 
 from toposheet.commands import COMMANDS
+from toposheet.commands._command import ARGUMENTS
 from toposheet.errors import RunError, UserError, did_you_mean
 from toposheet.plugins import load_plugins
 from toposheet.terminal import make_printable
@@ -87,6 +88,7 @@ def _parse(arguments: list[str]) -> Callable[[], None]:
                 f"{PROGRAM} COMMAND --help says what a command takes, {PROGRAM} --version which version this is.",
                 args=arguments,
                 config=(tyro.conf.OmitArgPrefixes,),
+                registry=ARGUMENTS,
             )
     except SystemExit as stop:
         if stop.code in (0, None):

@@ -7,9 +7,11 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Union
+from types import NoneType
+from typing import Annotated, Any, Union, get_args
 
 import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from toposheet.errors import UserError
 from toposheet.files import path_of
@@ -19,6 +21,26 @@ Parsed = Callable[[], None]
 Analysis = Annotated[Settings, tyro.conf.arg(name="")]  # its options are those of the command
 NONE_GIVEN = "(default: none)"
 REQUIRED = "(required)"
+
+
+ARGUMENTS = ConstructorRegistry()
+"""How arguments become values, where this differs from the usual rules of tyro."""
+
+
+@ARGUMENTS.primitive_rule
+def _text_or_nothing(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Read an optional name or path as it is written: `--control None` is a model with the name None."""
+    kinds = set(get_args(info.type)) - {NoneType}
+    if NoneType not in get_args(info.type) or kinds not in ({str}, {Path}):
+        return None
+    (kind,) = kinds
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH" if kind is Path else "STR",
+        instance_from_str=lambda arguments: kind(arguments[0]),
+        is_instance=lambda value: value is None or isinstance(value, kind),
+        str_from_instance=lambda value: [str(value)],
+    )
 
 
 @dataclass(frozen=True)
