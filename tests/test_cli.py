@@ -271,8 +271,8 @@ def test_what_a_model_cannot_read_or_answer_is_refused_and_nothing_is_written(
     line = refused(*command, tmp_path / "model", *arguments)
     words = {
         "no tokenizer": f"{tmp_path / 'model'} has no tokenizer",
-        "nan weights": "row 2: the response of transformer.h.1.mlp is not finite",
-        "a long text": "sentences.csv, row 42 has 180 tokens, the model reads at most 48",
+        "nan weights": "row 2: a response in transformer.h.1.mlp is not finite",
+        "a long text": "sentences.csv, row 42 has 180 tokens, but the model reads at most 48",
     }
     assert words[what] in line
     assert not (tmp_path / "out").exists()

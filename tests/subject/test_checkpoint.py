@@ -100,13 +100,13 @@ def test_a_model_that_lacks_weights_is_refused_by_name(folder):
     weights = load_file(folder / "model.safetensors")
     del weights["transformer.h.1.mlp.c_fc.weight"]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ValueError, match=r"lacks 1 weights of the model, e.g. transformer.h.1.mlp.c_fc.weight"):
+    with pytest.raises(ValueError, match=r"1 weights of the model are missing, e.g. transformer.h.1.mlp.c_fc.weight"):
         ts.load(folder)
 
 
 def test_a_damaged_tokenizer_is_refused_in_words(folder):
     (folder / "tokenizer.json").write_text("{")
-    with pytest.raises(ValueError, match="tokenizer that cannot be read"):
+    with pytest.raises(ValueError, match="the tokenizer in .* cannot be read"):
         ts.load(folder)
 
 
@@ -129,7 +129,7 @@ def test_a_damaged_topography_is_refused_in_words(folder, damage):
 
 def test_a_damaged_model_is_refused_in_words(folder):
     (folder / "model.safetensors").write_bytes(b"no tensors")
-    with pytest.raises(ValueError, match="no model that can be loaded"):
+    with pytest.raises(ValueError, match="cannot be loaded"):
         ts.load(folder)
 
 
