@@ -82,7 +82,7 @@ def test_a_topography_of_another_width_names_the_tap(folder):
     places = load_file(folder / "topography.safetensors")
     places["transformer.h.1.mlp"] = places["transformer.h.1.mlp"][:-1]
     save_file(places, folder / "topography.safetensors")
-    with pytest.raises(ValueError, match=r"35 units of transformer.h.1.mlp, the model has 36"):
+    with pytest.raises(ValueError, match=r"35 units of transformer.h.1.mlp, but the model has 36"):
         ts.load(folder)
 
 
@@ -106,7 +106,7 @@ def test_a_model_that_lacks_weights_is_refused_by_name(folder):
 
 def test_a_damaged_tokenizer_is_refused_in_words(folder):
     (folder / "tokenizer.json").write_text("{")
-    with pytest.raises(ValueError, match="the tokenizer in .* cannot be read"):
+    with pytest.raises(ValueError, match=r"the tokenizer in .* cannot be read"):
         ts.load(folder)
 
 

@@ -22,7 +22,7 @@ def test_equal_seeds_give_equal_places_and_others_do_not(model):
 
 
 def test_a_sheet_too_small_names_the_tap_and_one_that_would_do(model):
-    with pytest.raises(ValueError, match=r"transformer.h.0.attn: a 5x5 sheet has 25 cells.*such as 6x6"):
+    with pytest.raises(ValueError, match=r"transformer.h.0.attn: a 5x5 sheet has 25 cells.*for example 6x6"):
         Topography.per_tap(model, shape=(5, 5))
 
 

@@ -43,8 +43,8 @@ class Subject:
         topography: The sheets, and the place of every unit.
         tokenizer: The tokenizer of the model. None: the subject can read token ids, but no texts.
         interventions: Interventions on its units, which act in this order while the subject runs.
-        source: Where the model comes from: a folder, a hub id, or the name of a shipped model. It is used in names and
-            messages only. None: the model was made in Python.
+        source: Where the model comes from: a folder, a hub id, or the name of a shipped model. It is used in names,
+            messages and reports. None: the model was made in Python.
 
     Raises:
         UserError: The topography or an intervention does not fit the model; the message names the tap. Or an argument
