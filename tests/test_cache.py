@@ -83,7 +83,7 @@ def test_equal_models_have_equal_fingerprints_wherever_they_lie(model, topo, tok
 
 
 def test_a_folder_that_cannot_be_written_to_is_named_once(tmp_path, caplog):
-    caching._not_kept.cache_clear()
+    caching._warn_not_stored.cache_clear()
     (tmp_path / "file").write_text("")
     for name in ("a", "b"):
         caching.recall(tmp_path / "file", name, (1,), lambda: np.zeros(1))
@@ -93,7 +93,7 @@ def test_a_folder_that_cannot_be_written_to_is_named_once(tmp_path, caplog):
 
 
 def test_without_a_home_nothing_is_kept_unless_a_folder_is_named(monkeypatch, caplog):
-    caching._not_kept.cache_clear()
+    caching._warn_not_stored.cache_clear()
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.delenv("TOPOSHEET_CACHE", raising=False)
     monkeypatch.setattr(caching, "home_folder", lambda: None)

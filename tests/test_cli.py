@@ -99,7 +99,7 @@ def test_nulls_have_99_draws_unless_others_are_asked_for(ran, command):
         (["report", "small", "--stimuli", "mine.csv", "--contrast", "a:b"], ["there is no stimulus file mine.csv"]),
         (
             ["report", "small", "--stimuli", "nouns"],
-            ["no stimulus set 'nouns'. There are: fedorenko2010,", "or give a CSV"],
+            ["no stimulus set 'nouns'. Choose from: fedorenko2010,", "or give a CSV"],
         ),
         (
             ["report", "small", "--stimuli", "published", "--data", "d"],
@@ -136,7 +136,7 @@ def test_nulls_have_99_draws_unless_others_are_asked_for(ran, command):
         (["stimuli", "build", "words", "--out", "."], ["--out is ., a folder: name the CSV file"]),
         (["stimuli", "check", "."], [". is a folder: give a CSV file"]),
         (["stimuli", "show", "words", "--texts", "-1"], ["texts is -1"]),
-        (["stimuli", "show", "nouns"], ["no stimulus set 'nouns'. There are: fedorenko2010, "]),
+        (["stimuli", "show", "nouns"], ["no stimulus set 'nouns'. Choose from: fedorenko2010, "]),
         (["stimuli", "build", "words"], ["Missing", "--out"]),
         (["stimuli", "check", "mine.csv"], ["there is no stimulus file mine.csv"]),
         (["brain", "moran", "map.gii"], ["there is no file map.gii"]),

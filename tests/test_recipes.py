@@ -85,7 +85,7 @@ def test_the_demo_has_the_published_strength_and_windows():
 
 
 def test_an_unknown_recipe_lists_those_there_are():
-    with pytest.raises(ValueError, match=r"no recipe 'demoo'. Did you mean demo\? There are: demo, fast, .*, tiny"):
+    with pytest.raises(ValueError, match=r"no recipe 'demoo'. Did you mean demo\? Choose from: demo, fast, .*, tiny"):
         recipes.named("demoo")
 
 

@@ -28,15 +28,15 @@ def cache_folder() -> Path | None:
     if caches := os.environ.get("XDG_CACHE_HOME"):
         return Path(caches) / "toposheet"
     if (home := home_folder()) is None:
-        _not_kept("this user has no home folder")
+        _warn_not_stored("this user has no home folder")
         return None
     return home / ".cache" / "toposheet"
 
 
 @cache
-def _not_kept(why: str) -> None:
-    """Say, once, that responses will be computed anew every time."""
-    said = "responses are not kept for the next time: %s; set TOPOSHEET_CACHE to a folder that can be written to"
+def _warn_not_stored(why: str) -> None:
+    """Warn once that responses are not stored, so that they must be computed again each time."""
+    said = "responses are not stored: %s; set TOPOSHEET_CACHE to a folder that can be written to"
     logging.getLogger(__name__).warning(said, why)
 
 
@@ -73,5 +73,5 @@ def recall(folder: Path, name: str, shape: tuple[int, ...], compute: Callable[[]
             if total > LIMIT and file != path:
                 file.unlink(missing_ok=True)  # another process may have been quicker
     except OSError as error:
-        _not_kept(f"{folder} cannot be written to ({error.strerror or error})")
+        _warn_not_stored(f"{folder} cannot be written to ({error.strerror or error})")
     return array

@@ -42,5 +42,5 @@ def test_a_placement_differs_between_draws_and_not_between_seeds():
 
 
 def test_a_sheet_with_too_few_cells_says_which_would_do(rng):
-    with pytest.raises(ValueError, match=r"25 cells but the tap has 36 units.*such as 6x6"):
+    with pytest.raises(ValueError, match=r"25 cells but the tap has 36 units.*for example 6x6"):
         random_places(36, (5, 5), rng)

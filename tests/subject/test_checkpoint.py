@@ -164,7 +164,7 @@ def test_without_a_home_the_hub_is_told_where_to_keep_models(tmp_path, monkeypat
     monkeypatch.setattr("toposheet.hub.home_folder", lambda: None)
     for name in ("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(FileNotFoundError, match=r"some-org/some-model is no folder here.*set HF_HOME"):
+    with pytest.raises(FileNotFoundError, match=r"some-org/some-model is not a local folder.*set HF_HOME"):
         ts.load("some-org/some-model")
     assert not any(tmp_path.iterdir())
 
