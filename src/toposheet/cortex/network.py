@@ -62,7 +62,7 @@ def language_network(
         min_size: Number of units of the smallest cluster that counts.
         contiguity: Which cells are neighbours in a cluster. `"queen"`: cells that share an edge or a corner. `"rook"`:
             cells that share an edge.
-        progress: Told how many taps and clusters are done. None: nobody is told.
+        progress: A function that is called with the number of taps, and then of clusters, done so far. None: no calls.
 
     Raises:
         UserError: A condition is missing or has too few texts, or the responses belong to different units.
