@@ -23,7 +23,7 @@ FIRST_LINE_SECONDS, REFRESH_SECONDS = 1.0, 0.5
 
 
 def SILENT(what: str, done: int | float, total: int | float, /) -> None:
-    """Do nothing. This function stands for a progress that nobody wants to see."""
+    """Do nothing. It is used if no progress is wanted."""
 
 
 def counted(what: str, done: int | float, total: int | float) -> str:

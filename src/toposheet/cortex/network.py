@@ -64,8 +64,11 @@ def language_network(
             cells that share an edge.
         progress: A function that is called with the number of taps, and then of clusters, done so far. None: no calls.
 
+    Returns:
+        A `LanguageNetwork`: the clusters of the network, the profiles of the clusters, and TopoLM's three criteria.
+
     Raises:
-        UserError: A condition is missing or has too few texts, or the responses belong to different units.
+        UserError: A condition is missing or has too few texts, or the two sets of responses belong to different units.
     """
     check_comparison(comparison)
     localized = cross_validated(comparison)

@@ -35,7 +35,8 @@ def save(folder: str | Path, subject: Subject) -> None:
 
     Raises:
         UserError: The subject has interventions: a folder cannot hold interventions. Or the model has no language-model
-            head, so that `AutoModelForCausalLM` cannot open it. Or `folder` is not the path of a folder.
+            head, so that `AutoModelForCausalLM` cannot open it. Or `transformers` refuses to write its configuration.
+            Or `folder` cannot be a folder.
         RunError: The folder cannot be written to. The files that it held before are unchanged.
     """
     check_type("folder", folder, (str, Path), "the path of a folder; the subject comes second")

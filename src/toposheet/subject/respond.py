@@ -41,8 +41,8 @@ def respond(
     """Return the response of every unit to every stimulus.
 
     The response of a unit to a text is computed from its activations at the tokens of the text, for example as their
-    mean. Special tokens and padding do not count. The layers after the last tap and the language-model head are not
-    computed.
+    mean. Special tokens and padding do not count. The forward pass stops after the last tap, except if the weights of
+    the model are divided among processes (FSDP2).
 
     Args:
         subject: The subject. Its model runs on its present device, in evaluation mode, with the interventions of the
@@ -65,7 +65,7 @@ def respond(
             tokens, has more tokens than the model reads, or has a token without embedding; the message names the row. A
             tap runs more than once in a forward pass, or a response is not finite; the message names the tap.
     """
-    check_type("subject", subject, Subject, "a toposheet.Subject, such as toposheet.load(...) returns")
+    check_type("subject", subject, Subject, "a toposheet.Subject, for example from toposheet.load(...)")
     check_type("stimuli", stimuli, pd.DataFrame, "a pandas DataFrame with columns text and condition")
     check_type("reading", reading, Reading, "a toposheet.Reading, such as Reading(pooling='last')")
     if batch_size < 1:

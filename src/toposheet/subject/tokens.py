@@ -43,10 +43,8 @@ def tokenizer_digest(tokenizer: Any) -> bytes:
         settings = sorted((name, str(value)) for name, value in tokenizer.init_kwargs.items() if "_file" not in name)
         rules: Any = [sorted(tokenizer.get_vocab().items()), [s for s in settings if s[0] != "name_or_path"]]
     else:
-        rules = json.loads(backend.to_str()) | {
-            "padding": None,
-            "truncation": None,
-        }  # each call changes these, not the tokens
+        # Each call of a tokenizer changes its padding and truncation, which do not decide the tokens.
+        rules = json.loads(backend.to_str()) | {"padding": None, "truncation": None}
     special = {name: str(token) for name, token in sorted(tokenizer.special_tokens_map.items())}
     content = [type(tokenizer).__name__, rules, special]
     return hashlib.sha256(json.dumps(content).encode()).digest()

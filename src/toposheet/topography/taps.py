@@ -159,7 +159,7 @@ def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None
             handle.remove()
 
 
-# Taps that are known to run only once in a forward pass. If a forward pass stops early, this cannot be seen.
+# Taps that are known to run only once in a forward pass. A forward pass that stops early cannot show this.
 _RUN_ONCE: weakref.WeakKeyDictionary[nn.Module, set[str]] = weakref.WeakKeyDictionary()
 
 
