@@ -116,7 +116,9 @@ def tokenised(subject: Subject, stimuli: pd.DataFrame) -> list[tuple[list[int], 
     for row, (ids, special) in enumerate(zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)):
         is_text = [not flag for flag in special]
         if not any(is_text):
-            raise UserError(f"{_stimulus_name(stimuli, row)} has no tokens: {texts[row]!r}")
+            raise UserError(
+                f"{_stimulus_name(stimuli, row)} has no tokens: remove it, or give it words; its text is {texts[row]!r}"
+            )
         limits.check(ids, _stimulus_name(stimuli, row), texts[row], tokenizer)
         tokens.append((ids, is_text))
     return tokens
