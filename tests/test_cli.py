@@ -100,7 +100,7 @@ def test_nulls_have_99_draws_unless_others_are_asked_for(ran, command):
         (["report", "small", "--stimuli", "mine.csv", "--contrast", "a:b"], ["there is no stimulus file mine.csv"]),
         (
             ["report", "small", "--stimuli", "nouns"],
-            ["no stimulus set 'nouns'. There are: fedorenko2010,", "or give a CSV"],
+            ["no stimulus set 'nouns'. Choose from: fedorenko2010,", "or give a CSV"],
         ),
         (
             ["report", "small", "--stimuli", "published", "--data", "d"],
@@ -137,7 +137,7 @@ def test_nulls_have_99_draws_unless_others_are_asked_for(ran, command):
         (["stimuli", "build", "words", "--out", "."], ["--out is ., a folder: name the CSV file"]),
         (["stimuli", "check", "."], [". is a folder: give a CSV file"]),
         (["stimuli", "show", "words", "--texts", "-1"], ["texts is -1"]),
-        (["stimuli", "show", "nouns"], ["no stimulus set 'nouns'. There are: fedorenko2010, "]),
+        (["stimuli", "show", "nouns"], ["no stimulus set 'nouns'. Choose from: fedorenko2010, "]),
         (["stimuli", "build", "words"], ["Missing", "--out"]),
         (["stimuli", "check", "mine.csv"], ["there is no stimulus file mine.csv"]),
         (["brain", "moran", "map.gii"], ["there is no file map.gii"]),
@@ -272,8 +272,8 @@ def test_what_a_model_cannot_read_or_answer_is_refused_and_nothing_is_written(
     line = refused(*command, tmp_path / "model", *arguments)
     words = {
         "no tokenizer": f"{tmp_path / 'model'} has no tokenizer",
-        "nan weights": "row 2: the response of transformer.h.1.mlp is not finite",
-        "a long text": "sentences.csv, row 42 has 180 tokens, the model reads at most 48",
+        "nan weights": "row 2: a response in transformer.h.1.mlp is not finite",
+        "a long text": "sentences.csv, row 42 has 180 tokens, but the model reads at most 48",
     }
     assert words[what] in line
     assert not (tmp_path / "out").exists()

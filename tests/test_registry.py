@@ -41,18 +41,18 @@ def test_an_entry_from_outside_stands_beside_the_others(colours):
     colours.register("teal", "#088")
     assert colours["teal"] == "#088"
     assert list(colours) == ["broken", "red", "teal"]
-    with pytest.raises(UserError, match="a colour 'red' already"):
+    with pytest.raises(UserError, match="already a colour 'red'"):
         colours.register("red", "#e00")
 
 
 def test_a_wrong_name_gets_the_nearest_and_all_there_are(colours):
-    with pytest.raises(UserError, match=r"no colour 'read'\. Did you mean red\? There are: broken, red"):
+    with pytest.raises(UserError, match=r"no colour 'read'\. Did you mean red\? Choose from: broken, red"):
         colours["read"]
 
 
 def test_what_else_a_user_can_do_is_said(package):
     colours = Registry[str]("some_colours", "COLOUR", "colour", otherwise="give a number")
-    with pytest.raises(UserError, match=r"There are: broken, red; or give a number$"):
+    with pytest.raises(UserError, match=r"Choose from: broken, red; or give a number$"):
         colours["blue"]
 
 

@@ -1,4 +1,4 @@
-"""Topographic language models: grow them, map them, and know what the maps mean.
+"""Topographic language models: train them, map them, and test what the maps mean.
 
 Example:
     import toposheet as ts
@@ -13,7 +13,7 @@ from importlib import import_module
 
 from toposheet.version import __version__ as __version__
 
-_HOME = {
+_MODULES = {
     "Comparison": "cortex",
     "Contrast": "stimuli.contrasts",
     "Effect": "subject",
@@ -54,15 +54,15 @@ _HOME = {
     "topography_statistics": "cortex",
 }
 
-__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = sorted(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> object:
-    # Importing toposheet costs nothing: a name brings its module when it is first used.
-    if name not in _HOME:
+    # `import toposheet` is fast, because the module of a name is imported only when the name is first used.
+    if name not in _MODULES:
         raise AttributeError(f"module 'toposheet' has no attribute {name!r}")
-    return getattr(import_module(f"toposheet.{_HOME[name]}"), name)
+    return getattr(import_module(f"toposheet.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*_HOME, "__version__"])
+    return sorted([*_MODULES, "__version__"])

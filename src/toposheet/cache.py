@@ -35,8 +35,8 @@ def cache_folder() -> Path | None:
 
 @cache
 def _warn_not_stored(reason: str) -> None:
-    """Warn once that responses are not stored."""
-    message = "responses are not stored, so they will be computed again next time: %s; set TOPOSHEET_CACHE to a folder"
+    """Warn once that responses are not stored, so that they must be computed again each time."""
+    message = "responses are not stored: %s; set TOPOSHEET_CACHE to a folder that can be written to"
     logging.getLogger(__name__).warning(message, reason)
 
 

@@ -1,4 +1,4 @@
-"""The errors that are not a fault of toposheet. The command line prints them in one line, without a traceback."""
+"""Errors that are not faults of toposheet. The command line prints one line for them, without a traceback."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """Something that the user can mend (exit code 2). The message says what it got, what it wanted, and what to do."""
+    """A mistake that the user can correct (exit code 2).
+
+    The message says what was given, what is wanted, and what to do.
+    """
 
 
 class NotFound(UserError, FileNotFoundError):
@@ -15,27 +18,27 @@ class NotFound(UserError, FileNotFoundError):
 
 
 class RunError(RuntimeError):
-    """The machine or the run failed: the disk is full, the training diverged (exit code 1)."""
+    """The machine or the run failed (exit code 1). Examples: the disk is full, or the training diverged."""
 
 
 def check_type(name: str, value: object, kind: type | tuple[type, ...], wanted: str) -> None:
-    """Refuse a value of another type than a function takes, where the user gives it.
+    """Refuse an argument of the wrong type. Public functions call this for the arguments that a user gives.
 
     Args:
-        name: What the function calls it.
-        value: What was given.
-        kind: What the function takes.
-        wanted: What it must be and where it comes from, for the message.
+        name: Name of the argument in the message.
+        value: The argument.
+        kind: The allowed type or types.
+        wanted: What the argument must be, in words, and where a user gets it. The message ends with these words.
 
     Raises:
-        UserError: it is of another type.
+        UserError: The argument has another type.
     """
     if not isinstance(value, kind):
         raise UserError(f"{name} is a {type(value).__name__}: it must be {wanted}")
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error of a client says, in one line."""
+    """Return the first line of the message of an exception, or its class if it has no message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 

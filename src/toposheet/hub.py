@@ -1,4 +1,4 @@
-"""Downloads from the Hugging Face hub: which names mean a hub model, and one clear error if the hub does not answer."""
+"""Downloads from the Hugging Face hub: which names can be hub models, and an error if the hub does not answer."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from pathlib import Path
 from toposheet.errors import NotFound, first_line
 from toposheet.files import home_folder
 
-_CACHES = ("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME")  # what tells the hub a folder for its cache
+_CACHE_VARIABLES = (
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "XDG_CACHE_HOME",
+)  # each of these variables names a folder for the cache of the hub
 
 
 def may_be_on_hub(source: str | Path, bare: bool = False) -> bool:
-    """Return whether a source can be the id of a hub model: `organisation/name`, and not a local path.
+    """Return whether a source can be the id of a hub model: it has the form `organisation/name` and is no local path.
 
-    A local folder with the name of the organisation does not matter.
+    A local folder with the name of the organisation does not matter. Only if the whole path exists, the source is a
+    local path.
 
     Args:
         source: The source that the user gave. A `Path` is never a hub id.
@@ -34,13 +39,13 @@ def snapshot(name: str, patterns: list[str] | None = None) -> Path:
         patterns: Patterns of the files to download, for example `*.json`. None: all files.
 
     Raises:
-        NotFound: The hub cannot be reached and the cache does not hold the model. Or the hub has no such model. Or
-            there is no folder for the cache.
+        NotFound: The hub has no such model, or it cannot be reached and the cache does not hold the model. Or there is
+            no folder for the cache.
     """
-    if home_folder() is None and not any(os.environ.get(name) for name in _CACHES):
+    if home_folder() is None and not any(os.environ.get(name) for name in _CACHE_VARIABLES):
         raise NotFound(
-            f"{name} is no folder here, and the hub has no folder for its cache, as this user has no home: set HF_HOME "
-            "to a folder"
+            f"{name} is not a local folder, and it cannot be downloaded because this user has no home folder for the "
+            "cache of the hub: set HF_HOME to a folder"
         )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError

@@ -1,4 +1,4 @@
-"""Packages that only some of the work needs: found where they are installed, and named where they are not."""
+"""Optional packages. If a package is missing, the error names it and says how to install it."""
 
 from __future__ import annotations
 
@@ -11,56 +11,57 @@ from toposheet.errors import NotFound
 
 
 class MissingPackage(NotFound):
-    """An optional package is not installed; the message says how to install it."""
+    """An optional package is not installed. The message says how to install it."""
 
 
 def import_package(module: str, purpose: str, install: str) -> Any:
-    """Import an optional package, or a module of one.
+    """Import an optional package, or a module of an optional package, and return it.
 
     Args:
-        module: What is imported.
-        purpose: What needs it, with its verb, for the message: "maps on the brain need".
-        install: What pip installs it with: "toposheet[brain]".
+        module: Name of the package or module, as in an import statement.
+        purpose: What needs the package, with a verb. The message begins with these words, for example "maps on the
+            brain need".
+        install: The argument of `pip install`, for example "toposheet[brain]".
 
     Raises:
-        MissingPackage: it is not installed; the message says how to install it.
+        MissingPackage: The package is not installed. The message says how to install it.
     """
     check_package(module.partition(".")[0], purpose, install)
     return importlib.import_module(module)
 
 
 def package_folder(module: str, purpose: str, install: str, package: str | None = None) -> Path:
-    """Return the folder of an optional package of which only the files are read: its code is never run.
+    """Return the folder of an optional package, so that its data files can be read. Its code is not run.
 
     Args:
-        module: What Python calls it.
-        purpose: What needs it, see `import_package`.
-        install: What pip installs it with.
-        package: What the package index calls it, where that is another name.
+        module: Name of the package in an import statement.
+        purpose: What needs the package, see `import_package`.
+        install: The argument of `pip install`.
+        package: Name of the package in the package index. None: the name is `module`.
 
     Raises:
-        MissingPackage: it is not installed; the message says how to install it.
+        MissingPackage: The package is not installed. The message says how to install it.
     """
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
-        raise _missing(package or module, purpose, install)
+        raise _missing_package(package or module, purpose, install)
     return Path(next(iter(spec.submodule_search_locations)))
 
 
 def check_package(package: str, purpose: str, install: str) -> None:
-    """Refuse to begin what an optional package is missing for.
+    """Refuse to begin work that needs an optional package, if this package is missing. The package is not imported.
 
     Args:
-        package: Its name.
-        purpose: What needs it, see `import_package`.
-        install: What pip installs it with.
+        package: Name of the package.
+        purpose: What needs the package, see `import_package`.
+        install: The argument of `pip install`.
 
     Raises:
-        MissingPackage: it is not installed; the message says how to install it.
+        MissingPackage: The package is not installed. The message says how to install it.
     """
     if importlib.util.find_spec(package) is None:
-        raise _missing(package, purpose, install)
+        raise _missing_package(package, purpose, install)
 
 
-def _missing(package: str, purpose: str, install: str) -> MissingPackage:
+def _missing_package(package: str, purpose: str, install: str) -> MissingPackage:
     return MissingPackage(f"{purpose} the package {package}: pip install '{install}'")

@@ -1,4 +1,4 @@
-"""How far long work is: one callback, which the library calls and the terminal, a log or a page shows."""
+"""The progress of long work. The library calls one function, and a terminal, a log or a page shows the calls."""
 
 from __future__ import annotations
 
@@ -12,50 +12,52 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 Progress = Callable[[str, float, float], None]
-"""Is told what is being done, how much of it is done, and how much there is.
+"""A function that long work calls with three arguments: (what, done, total).
 
-Both numbers are of one kind: texts, draws, seconds. Whole numbers count things. Work begins with a call in which
-nothing is done; the time left is reckoned from there.
+`what` says in words what is being done, for example `reading texts`. `done` is the amount of work that is finished, and
+`total` is the whole amount. Both are in the same unit, for example texts, draws or seconds. Integers are numbers of
+things, and are shown. The first call has `done` = 0; the time left is estimated from the time since this call.
 """
 
 FIRST_LINE_SECONDS, REFRESH_SECONDS = 1.0, 0.5
 
 
 def SILENT(what: str, done: int | float, total: int | float, /) -> None:
-    """Show nothing."""
+    """Do nothing. It is used if no progress is wanted."""
 
 
 def counted(what: str, done: int | float, total: int | float) -> str:
-    """Return what is being done, with the count where things are counted."""
+    """Return the words with the two numbers, if the numbers count things: `reading texts 3 of 20`."""
     return f"{what} {done:,} of {total:,}" if isinstance(done, int) and isinstance(total, int) and total > 1 else what
 
 
 def part_of(progress: Progress | None, number: int, total: int, name: str = "") -> Progress:
-    """Return the progress of one of several equal parts of work.
+    """Return a function for the progress of one part of some work. All parts count as equal.
 
     Args:
-        progress: Of the whole. None: nobody is told.
-        number: Which part, from 0.
-        total: How many parts there are.
-        name: Of the part.
+        progress: The function for the progress of the whole work. None: no calls.
+        number: Number of the part, from 0.
+        total: Number of parts.
+        name: Name of the part, with which its words begin.
     """
     if progress is None:
         return SILENT
 
-    def told(what: str, done: int | float, of_part: int | float, /) -> None:
+    def report(what: str, done: int | float, of_part: int | float, /) -> None:
         text = ", ".join(word for word in (name, counted(what, done, of_part)) if word)
         progress(text, number + done / max(of_part, 1e-9), float(total))
 
-    return told
+    return report
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of work that is planned.
+    """A planned stage of some work.
 
     Args:
-        kind: Stages of one kind take times in the ratio of their guesses.
-        seconds: A guess of how long it takes.
+        kind: Name of the kind of stage. If one stage takes twice the time that was guessed, all stages of this kind are
+            expected to take twice their guessed time.
+        seconds: The guessed time of the stage, in seconds.
     """
 
     kind: str
@@ -63,69 +65,69 @@ class Stage:
 
 
 class Stages:
-    """Stages of unequal cost, told to one progress in seconds: those spent, and those spent and expected together.
+    """The progress of work with stages of unequal length, in seconds: the time so far, and the expected total time.
 
-    What the stages of a kind took corrects the guesses of those to come: after the first contrast, the time that all
-    other contrasts take is known.
+    The measured times of finished stages correct the guessed times of later stages of the same kind. For example, the
+    time of the first contrast shows how long all other contrasts will take.
 
     Args:
-        progress: Is told. None: nobody is.
-        plan: The stages, in the order in which they are done.
+        progress: The function that is called. None: no calls.
+        plan: The planned stages, in order.
     """
 
-    _TRUST = 0.02  # a guess weighs as much as this part of its kind, once it is measured
+    _TRUST = 0.02  # a guess counts as much as a measurement of this fraction of all work of its kind
 
     def __init__(self, progress: Progress | None, plan: Sequence[Stage]) -> None:
         self._progress = progress or SILENT
         self._left = list(plan)
         self._running: Stage | None = None
-        self._guessed: dict[str, float] = defaultdict(float)  # of stages that have ended, like what they took
-        self._took: dict[str, float] = defaultdict(float)
+        self._guessed_seconds: dict[str, float] = defaultdict(float)  # seconds of the finished stages of each kind
+        self._measured_seconds: dict[str, float] = defaultdict(float)
         self._began = self._stage_began = 0.0
 
     def begin(self, kind: str, what: str) -> Progress:
-        """End the stage before, begin the next one of a kind, and return its progress.
+        """End the present stage, begin the next planned stage of a kind, and return the function for its progress.
 
         Args:
-            kind: Of the stage. What is planned before it has turned out not to be needed.
-            what: Is being done.
+            kind: The kind of the stage. Stages of other kinds that were planned before it are dropped.
+            what: Words for the work of the stage.
         """
         now, first = self._close(), self._running is None
         self._began = now if first else self._began
         while self._left and self._left[0].kind != kind:
             self._left.pop(0)
         self._running = self._left.pop(0) if self._left else Stage(kind, 0.0)
-        self._tell(what, 0.0, now)
+        self._report(what, 0.0, now)
 
-        def told(within: str, done: int | float, total: int | float, /) -> None:
-            self._tell(f"{what}, {counted(within, done, total)}", done / max(total, 1e-9), time.monotonic())
+        def report(within: str, done: int | float, total: int | float, /) -> None:
+            self._report(f"{what}, {counted(within, done, total)}", done / max(total, 1e-9), time.monotonic())
 
-        return told
+        return report
 
     def end(self, what: str) -> None:
-        """End the last stage: everything is done.
+        """End the last stage. All work is done.
 
         Args:
-            what: Was done.
+            what: Words for the finished work.
         """
         spent = self._close() - self._began
         self._progress(what, spent, spent)
 
     def _close(self) -> float:
-        """Count the stage that was running, and return the time."""
+        """Add the time of the present stage to the measured times, and return the time on the clock."""
         now = time.monotonic()
         if self._running is not None:
-            self._guessed[self._running.kind] += self._running.seconds
-            self._took[self._running.kind] += now - self._stage_began
+            self._guessed_seconds[self._running.kind] += self._running.seconds
+            self._measured_seconds[self._running.kind] += now - self._stage_began
         self._stage_began = now
         return now
 
-    def _tell(self, what: str, done: float, now: float) -> None:
+    def _report(self, what: str, done: float, now: float) -> None:
         assert self._running is not None, "a stage runs"
         left: dict[str, float] = defaultdict(float)
         for stage in self._left:
             left[stage.kind] += stage.seconds
-        guessed, took = self._guessed.copy(), self._took.copy()
+        guessed, took = self._guessed_seconds.copy(), self._measured_seconds.copy()
         left[self._running.kind] += (1 - done) * self._running.seconds
         guessed[self._running.kind] += done * self._running.seconds
         took[self._running.kind] += now - self._stage_began
@@ -139,7 +141,10 @@ class Stages:
 
 @contextmanager
 def shown() -> Generator[Progress, None, None]:
-    """Give a progress that stderr shows: on a terminal one line, which is rewritten; elsewhere a line now and then."""
+    """Give a progress that is shown on stderr.
+
+    A terminal shows one line, which is rewritten. A file or a log gets a new line from time to time.
+    """
     display = _Terminal() if sys.stderr.isatty() else _Log()
     stop = threading.Event()
 
@@ -158,7 +163,7 @@ def shown() -> Generator[Progress, None, None]:
 
 
 class _Display:
-    """What was told last, and the line that says it."""
+    """The last call of a progress, and the line that shows it."""
 
     def __init__(self) -> None:
         self._began = self._work_began = time.monotonic()
@@ -172,7 +177,7 @@ class _Display:
         self._left = (now - self._work_began) * (total - done) / done if done else 0.0
 
     def line(self) -> str:
-        """Return how much is done, the time since the beginning, the time left, and what is being done."""
+        """Return the line: the finished part in percent, the time so far, the time left, and the words."""
         numbers = [duration(time.monotonic() - self._began)]
         if self._part:
             numbers.insert(0, f"{self._part:.0%}")
@@ -181,7 +186,7 @@ class _Display:
 
 
 class _Terminal(_Display):
-    """Rewrites one line, and leaves none."""
+    """Rewrites one line of a terminal, and erases it at the end."""
 
     def __call__(self, what: str, done: int | float, total: int | float, /) -> None:
         first = not self._what
@@ -200,7 +205,10 @@ class _Terminal(_Display):
 
 
 class _Log(_Display):
-    """Writes a line after the first second, then every ten, and more seldom the longer it goes on."""
+    """Writes a line after one second, and then every ten seconds.
+
+    After 200 seconds the gap between two lines grows: it is a twentieth of the time so far, but at most 5 minutes.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -227,7 +235,7 @@ class _Log(_Display):
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words: seconds, minutes, hours and minutes."""
+    """Return a time in words: `42 s`, `5 min` or `2 h 10 min`."""
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

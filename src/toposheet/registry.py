@@ -1,4 +1,4 @@
-"""Registries: named entries, each declared whole in a file of its own, and open to entries from outside."""
+"""Registries of named entries. Each entry is declared in one file, and other packages can add entries."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ Entry = TypeVar("Entry")
 
 
 class Registry(Generic[Entry]):
-    """Named entries of one kind. Their names are known without importing them.
+    """Named entries of one kind. The names can be listed without importing the entries.
 
-    Each file of a package declares one entry, which goes by the file's name. Other packages add theirs with `register`.
+    Each file of a folder declares one entry, and the name of the file is the name of the entry. Other packages add
+    entries with `register`.
 
     Args:
-        package: The package whose files are the entries. Files whose names begin with `_` are none.
-        attribute: What the entry is called in its file.
-        kind: What an entry is, for messages: "objective".
-        hyphens: Whether an underscore in a file's name is a hyphen in the name of its entry.
-        otherwise: What a user can do who wants none of the entries, for messages: "give a CSV file".
-        entry: Where the type of an entry is, `MODULE:NAME`: what comes from outside is checked. Empty: it is not.
+        package: The package whose files declare the entries. Files whose names begin with `_` declare no entry.
+        attribute: Name of the variable that holds the entry in each file, for example "OBJECTIVE".
+        kind: Word for an entry in messages, for example "objective".
+        hyphens: Whether an underscore in the name of a file becomes a hyphen in the name of the entry.
+        otherwise: What a user can do instead of choosing an entry, for messages, for example "give a CSV file".
+        entry: The type of an entry, as `MODULE:NAME`. Entries from outside are checked to be of this type. Empty: they
+            are not checked.
 
     Example:
         OBJECTIVES = Registry[Objective]("toposheet.topography.objectives.known", "OBJECTIVE", "objective")
@@ -48,60 +50,65 @@ class Registry(Generic[Entry]):
         self._listed: list[str] | None = None
 
     def names(self) -> list[str]:
-        """Return the names of all entries: those of the package by name, then those from outside."""
-        return [*self._files(), *self._registered]
+        """Return the names of all entries: first the entries of the folder, by name, then the registered entries."""
+        return [*self._names_of_files(), *self._registered]
 
     @property
     def registered(self) -> dict[str, Entry]:
-        """The entries from outside, by name: what another process does not have until it adopts them."""
+        """The entries that were added with `register`: {name: entry}. Another process needs `adopt` to have them."""
         return dict(self._registered)
 
     def register(self, name: str, entry: Entry) -> None:
-        """Add an entry from outside.
+        """Add an entry.
 
         Args:
-            name: What it is called from now on.
+            name: Name of the new entry.
             entry: The entry.
 
         Raises:
-            UserError: the name is no word, the entry is none of this kind, or there is an entry of this name.
+            UserError: The name is empty. Or the entry is not of this kind. Or the registry already has an entry with
+                this name.
         """
         if not isinstance(name, str) or not name.strip():
-            raise UserError(f"the name of {self._a_kind()} is {name!r}: it must be a word")
+            raise UserError(f"the name of {self._kind_with_article()} is {name!r}: it must be a word")
         if name in self:
-            raise UserError(f"there is {self._a_kind()} {name!r} already: choose another name")
+            raise UserError(f"there is already {self._kind_with_article()} {name!r}: choose another name")
         if self._entry:
             module, type_name = self._entry.split(":")
             if not isinstance(entry, getattr(import_module(module), type_name)):
-                what = type(entry).__name__
-                raise UserError(f"{self._a_kind()} is {_a(type_name)}, and {name!r} is {_a(what)}: see CONTRIBUTING")
+                given = _with_article(type(entry).__name__)
+                raise UserError(
+                    f"{self._kind_with_article()} must be {_with_article(type_name)}, but {name!r} is {given}: see "
+                    "CONTRIBUTING"
+                )
         self._registered[name] = entry
 
     def adopt(self, entries: Mapping[str, Entry]) -> None:
-        """Add the entries from outside that another process sent here (`registered`), except those that are here."""
+        """Add the entries that another process has registered. Entries whose name is registered here are skipped."""
         for name in entries.keys() - self._registered.keys():
             self.register(name, entries[name])
 
     def unregister(self, name: str) -> None:
-        """Remove an entry that came from outside."""
+        """Remove an entry that was added with `register`."""
         del self._registered[name]
 
     def check(self, name: str) -> None:
-        """Refuse a name that no entry has. Nothing is imported.
+        """Refuse a name that no entry has. No entry is imported.
 
         Raises:
-            UserError: the message names the nearest entry, and all there are.
+            UserError: No entry has this name. The message names the most similar entry, and lists all entries.
         """
         if name not in self:
             otherwise = f"; or {self._otherwise}" if self._otherwise else ""
-            there_are = f"There are: {', '.join(self.names())}{otherwise}"
-            raise UserError(f"there is no {self._kind} {name!r}.{did_you_mean(name, self.names())} {there_are}")
+            guess = did_you_mean(name, self.names())
+            choices = f"Choose from: {', '.join(self.names())}{otherwise}"
+            raise UserError(f"there is no {self._kind} {name!r}.{guess} {choices}")
 
     def __getitem__(self, name: str) -> Entry:
-        """Return an entry; its file is imported now.
+        """Return an entry. Its file is imported now, if it was not imported before.
 
         Raises:
-            UserError: there is none of this name; the message names the nearest, and all there are.
+            UserError: No entry has this name. The message names the most similar entry, and lists all entries.
         """
         self.check(name)
         if name in self._registered:
@@ -110,22 +117,22 @@ class Registry(Generic[Entry]):
         return getattr(import_module(f"{self._package}.{module}"), self._attribute)
 
     def __contains__(self, name: object) -> bool:
-        """Return whether there is an entry of this name."""
-        return name in self._registered or name in self._files()
+        """Return whether an entry has this name."""
+        return name in self._registered or name in self._names_of_files()
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the names."""
+        """Iterate over the names of all entries."""
         return iter(self.names())
 
     def __len__(self) -> int:
-        """Return how many entries there are."""
+        """Return the number of entries."""
         return len(self.names())
 
     def items(self) -> list[tuple[str, Entry]]:
-        """Return all entries with their names; every file is imported now."""
+        """Return all entries with their names. All files are imported."""
         return [(name, self[name]) for name in self]
 
-    def _files(self) -> list[str]:
+    def _names_of_files(self) -> list[str]:
         if self._listed is None:
             spec = find_spec(self._package)
             assert spec is not None, f"{self._package} is no package"
@@ -134,9 +141,9 @@ class Registry(Generic[Entry]):
             self._listed = sorted(name.replace("_", "-") if self._hyphens else name for name in names)
         return self._listed
 
-    def _a_kind(self) -> str:
-        return _a(self._kind)
+    def _kind_with_article(self) -> str:
+        return _with_article(self._kind)
 
 
-def _a(noun: str) -> str:
+def _with_article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"

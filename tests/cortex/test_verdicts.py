@@ -9,7 +9,7 @@ from tests.cortex.planted import compared
 from toposheet.cortex import topography_statistics
 from toposheet.cortex.verdicts import MapVerdict, criterion_verdict, map_verdict, not_tested, verdict_of_models
 
-BACK = "the map comes back in the other half"
+BACK = "the map comes back in the other half of the texts"
 
 
 @pytest.mark.parametrize(("draws", "enough"), [(2, False), (18, False), (19, True), (99, True)])
@@ -22,8 +22,8 @@ def test_a_null_needs_19_draws_for_a_p_of_005(draws, enough):
 @pytest.mark.parametrize(
     ("verdict", "units", "halves"),
     [
-        (MapVerdict(0, 2560, 0.4, 99), "no unit", f"that {BACK} of the texts is not shown (p = 0.400)"),
-        (MapVerdict(12, 2560, 0.05, 19), "12 of 2,560 units", f"{BACK} of the texts (p = 0.050)"),
+        (MapVerdict(0, 2560, 0.4, 99), "no unit", f"it is not shown that {BACK} (p = 0.400)"),
+        (MapVerdict(12, 2560, 0.05, 19), "12 of 2,560 units", f"{BACK} (p = 0.050)"),
         (MapVerdict(9, 20, 0.2, 3), "9 of 20 units", f"whether {BACK} is not tested: with 3 draws no p can reach 0.05"),
         (MapVerdict(9, 20, math.nan, 99), "9 of 20 units", f"whether {BACK} is not tested: too few texts for halves"),
     ],

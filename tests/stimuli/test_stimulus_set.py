@@ -41,7 +41,9 @@ def test_every_set_says_what_it_is():
 
 
 def test_an_unknown_set_lists_those_there_are():
-    with pytest.raises(ValueError, match=r"no stimulus set 'nouns'\. There are: fedorenko2010, .*; or give a CSV file"):
+    with pytest.raises(
+        ValueError, match=r"no stimulus set 'nouns'\. Choose from: fedorenko2010, .*; or give a CSV file"
+    ):
         stimulus_set("nouns")
 
 

@@ -30,7 +30,7 @@ def test_a_subject_says_what_it_is(subject, lesioned):
     assert repr(subject).splitlines() == [
         "Subject(GPT2LMHeadModel: GPT2LMHeadModel)",
         "  Topography(144 units of 4 taps on 4 sheets of 6x6 cells 1 mm apart)",
-        "  300 tokens, reads at most 48 tokens",
+        "  tokenizer with 300 tokens; the model reads texts of at most 48 tokens",
     ]
     assert repr(lesioned).endswith("\n  interventions: half silent")
     assert "half silent" in lesioned._repr_html_()
@@ -75,9 +75,9 @@ def test_the_bare_model_of_a_lesioned_subject_is_refused_outside_running(lesione
 def test_a_model_runs_for_one_subject_at_a_time(subject, lesioned):
     with lesioned.running():
         for run in (lambda: subject(IDS), lambda: subject.running().__enter__(), lambda: subject.record().__enter__()):
-            with pytest.raises(ValueError, match="is running already: leave that block first"):
+            with pytest.raises(ValueError, match="is already running for another subject: leave that block first"):
                 run()
-        with pytest.raises(ValueError, match="is running already"):
+        with pytest.raises(ValueError, match="is already running"):
             subject.intervened(silenced(3))(IDS)
     subject(IDS)
 
@@ -160,11 +160,11 @@ def test_a_lesioned_subject_has_a_cache_of_its_own(subject, lesioned, stimuli, t
 def test_a_subject_without_tokenizer_reads_ids_only(model, topo, stimuli):
     subject = ts.Subject(model, topo)
     subject(IDS)
-    with pytest.raises(ValueError, match=r"has no tokenizer: put .* or make it as toposheet\.Subject\("):
+    with pytest.raises(ValueError, match=r"has no tokenizer: put .* or give a tokenizer in toposheet\.Subject\("):
         ts.respond(subject, stimuli)
 
 
 def test_a_subject_with_interventions_is_not_saved(lesioned, tmp_path):
-    with pytest.raises(ValueError, match="has interventions, which no folder holds"):
+    with pytest.raises(ValueError, match="has interventions, and a folder cannot hold interventions"):
         ts.save(tmp_path / "model", lesioned)
     assert not (tmp_path / "model").exists()

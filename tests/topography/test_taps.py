@@ -51,5 +51,5 @@ def test_the_same_code_serves_llama():
 
 
 def test_a_tap_that_is_no_batch_of_vectors_over_time_is_refused(model):
-    with pytest.raises(ValueError, match="the tap transformer puts out BaseModelOutput"):
+    with pytest.raises(ValueError, match="the output of the tap transformer is BaseModelOutput"):
         tap_widths(model, ["transformer"])

@@ -1,4 +1,4 @@
-"""What toposheet must know of a family of `transformers` models."""
+"""What toposheet must know about the families of `transformers` models."""
 
 from typing import Any
 
@@ -10,17 +10,19 @@ __all__ = ["DEFAULT", "FAMILIES", "Architecture", "Sizes", "architecture_of"]
 FAMILIES = Registry[Architecture](
     "toposheet.architectures.families", "FAMILY", "architecture", entry=f"{__name__}:Architecture"
 )
-"""The families that differ from the default, by the `model_type` of their configuration."""
+"""The families that differ from the default. Their names are the `model_type` of the configuration of a model."""
 
 DEFAULT = Architecture()
-"""What fits most decoder-only models: Llama, Mistral, Gemma, GPT-NeoX, Phi, OLMo and others."""
+"""The architecture of most decoder-only models: Llama, Mistral, Gemma, GPT-NeoX, Phi, OLMo and others."""
 
 
 def architecture_of(model: Any) -> Architecture:
-    """Return what must be known of the family of a model: by the `model_type` of its configuration, else the default.
+    """Return the architecture of a model: the entry of its family, or the default if its family has no entry.
+
+    The family is the `model_type` of the configuration of the model.
 
     Args:
-        model: A `transformers` model. Other modules have the default.
+        model: A `transformers` model. For any other module, the default is returned.
     """
     name = getattr(getattr(model, "config", None), "model_type", None)
     if isinstance(name, str) and (file := name.replace("-", "_")) in FAMILIES:

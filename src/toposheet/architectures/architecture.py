@@ -1,6 +1,7 @@
-"""What differs between families of `transformers` models, with the defaults that fit most decoder-only ones.
+"""The differences between families of `transformers` models. The defaults fit most decoder-only models.
 
-Nothing heavy is imported here or in the files of families: recipes ask for the names of architectures.
+This file and the files of the families must not import torch when they are loaded, because recipes load them to list
+architectures.
 """
 
 from __future__ import annotations
@@ -21,64 +22,64 @@ _LIMITS = (
 
 @runtime_checkable
 class Sizes(Protocol):
-    """The sizes of a model that a recipe builds: the part `model` of a recipe has them."""
+    """The sizes of a model that a recipe builds, as in the part `model` of a recipe."""
 
     @property
     def layers(self) -> int:
-        """How many blocks."""
+        """Number of blocks."""
         ...
 
     @property
     def heads(self) -> int:
-        """Of the attention of each block."""
+        """Number of attention heads in each block."""
         ...
 
     @property
     def width(self) -> int:
-        """Units of the residual stream."""
+        """Number of units of the residual stream."""
         ...
 
     @property
     def mlp_width(self) -> int | None:
-        """Units inside each MLP; None for four times the width."""
+        """Number of units inside each MLP. None: four times the width."""
         ...
 
     @property
     def context(self) -> int:
-        """Tokens of a block of text."""
+        """Number of tokens in a block of text."""
         ...
 
     @property
     def vocabulary(self) -> int:
-        """Tokens there are."""
+        """Number of different tokens."""
         ...
 
 
 def text_config(config: Any) -> Any:
-    """Return the part of a configuration that is about text: of a model that also sees or hears, that of its text."""
+    """Return the text part of the configuration of a model with images or sound, or else the whole configuration."""
     return config.get_text_config() if hasattr(config, "get_text_config") else config
 
 
 def declared_context(config: Any) -> int | None:
-    """Return how many tokens a configuration says that a model reads, None where it names no limit."""
+    """Return the largest number of tokens that a model can read, as its configuration says. None: no limit is named."""
     limits = (getattr(text_config(config), name, None) for name in _LIMITS)
     return next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
 
 
 def context_after_padding(config: Any) -> int:
-    """Return how many tokens a model reads whose positions begin after the number of its padding token (RoBERTa)."""
+    """Return the largest number of tokens for models that number positions from the padding id + 1 (RoBERTa)."""
     return config.max_position_embeddings - config.pad_token_id - 1
 
 
 def no_limit(_config: Any) -> None:
-    """Return that texts of any length are read, whatever length the configuration names."""
+    """Return None: the model reads texts of any length, even if its configuration names a length."""
 
 
 def declared_logits(config: Any) -> Callable[[Any], Any] | None:
-    """Return what a model makes of the logits of its output layer, None where it leaves them as they are.
+    """Return the function that a model applies to the output of its output layer. None: no function is applied.
 
-    A configuration may name a factor (Cohere: `logit_scale`), a divisor (Granite: `logits_scaling`) and a soft cap,
-    c * tanh(logits / c) (Gemma 2: `final_logit_softcapping`).
+    The configuration can name a factor (Cohere: `logit_scale`), a divisor (Granite: `logits_scaling`) and a soft cap c,
+    which gives c * tanh(logits / c) (Gemma 2: `final_logit_softcapping`).
     """
     config = text_config(config)
     factor = getattr(config, "logit_scale", None) or 1.0
@@ -95,10 +96,15 @@ def declared_logits(config: Any) -> Callable[[Any], Any] | None:
 
 
 def declared_plain(config: Any, context: int) -> bool:
-    """Return whether attention over a block of text is plainly causal, as far as a configuration says.
+    """Return whether a model has plain causal attention over a block of text, according to its configuration.
 
-    It is not where the attention scores have a soft cap (Gemma 2), or where a token sees only so many tokens before it
-    (`sliding_window`, `attention_chunk_size`) and the block is longer.
+    In plain causal attention, each token attends to itself and to all tokens before it, and the scores are scaled
+    products of queries and keys. Attention is not plain if the scores have a soft cap (Gemma 2). It is not plain either
+    if the block is longer than the span to which a token attends (`sliding_window`, `attention_chunk_size`).
+
+    Args:
+        config: The configuration of the model.
+        context: Number of tokens in a block of text.
     """
     config = text_config(config)
     if getattr(config, "attn_logit_softcapping", None):
@@ -108,28 +114,29 @@ def declared_plain(config: Any, context: int) -> bool:
 
 
 def any_sizes(_sizes: Sizes) -> None:
-    """Refuse nothing."""
+    """Accept all sizes."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What must be known of a family of models. Its defaults fit most decoder-only ones.
+    """What toposheet must know about a family of models. The defaults fit most decoder-only models.
 
     Args:
-        attention: What the attention of a block may be called, inside the block; the first that is there counts. Its
-            output is what is added to the residual stream.
-        mlp: The same of the MLP.
-        flat: Which of these put out the tokens of all texts in one row, (tokens, units), instead of
-            (batch, time, units).
-        time_first: Whether the modules inside put out (time, batch, units).
-        context: Given a configuration, how many tokens a model can read, special tokens counted; None where that is not
-            bounded.
-        logits: Given a configuration, what is made of the logits of the output layer, None for nothing.
-        plain: Given a configuration and the length of a block of text, whether attention over the block is plainly
-            causal: scaled products of queries and keys, each token seeing all before it.
-        build: Return the untrained model of some sizes, given the id of the token that ends a document. None: no recipe
-            builds this family.
-        check: Refuse sizes that the family cannot have, with a `UserError`.
+        attention: Possible names of the attention module inside a block, for example `self_attn`. The first name that
+            exists is used. The block adds the output of this module to the residual stream.
+        mlp: Possible names of the MLP module inside a block, in the same way.
+        flat: Names of the modules whose output has the shape (tokens, units), with the tokens of all texts in one row.
+            The output of other modules has the shape (batch, time, units).
+        time_first: Whether the outputs of the modules inside the model have the shape (time, batch, units).
+        context: A function of the configuration. It returns the largest number of tokens that the model can read, with
+            special tokens, or None if there is no limit.
+        logits: A function of the configuration. It returns the function that the model applies to the output of its
+            output layer, or None if the model applies no function.
+        plain: A function of the configuration and of the number of tokens in a block of text. It returns whether the
+            model has plain causal attention over the block, see `declared_plain`.
+        build: A function of the sizes and of the id of the token between documents. It returns an untrained model.
+            None: recipes cannot build models of this family.
+        check: A function of the sizes. It raises a `UserError` if the family cannot have a model of these sizes.
 
     Example:
         ts.register("architecture", "mine", Architecture(attention=("mixer",), mlp=("channel_mixer",)))
@@ -146,10 +153,10 @@ class Architecture:
     check: Callable[[Sizes], None] = any_sizes
 
     def taps(self, model: nn.Module) -> tuple[str, ...]:
-        """Return the module paths, `*` standing for one step, of attention and MLP of every layer.
+        """Return the paths of the attention modules and of the MLP modules. `*` stands for the number of the layer.
 
         Raises:
-            UserError: the blocks have neither by a name that is known.
+            UserError: The model has no list of blocks, or its blocks have neither attention nor MLP under a known name.
         """
         path, blocks = self._layers(model)
         module_names = {name for block in blocks for name, _ in block.named_modules()}
@@ -159,22 +166,23 @@ class Architecture:
         if names_in_blocks == [None, None]:
             children = ", ".join(name for name, _ in blocks[0].named_children())
             raise UserError(
-                f"which modules of {type(model).__name__} are attention and MLP is not known: name them with taps, "
-                f"e.g. {path}.*.NAME; NAME is one of: {children}"
+                f"toposheet does not know which modules of {type(model).__name__} are attention and MLP: name them "
+                f"with taps, e.g. {path}.*.NAME; NAME is one of: {children}"
             )
         return tuple(f"{path}.*.{name}" for name in names_in_blocks if name is not None)
 
     def blocks(self, model: nn.Module) -> list[nn.Module]:
-        """Return the blocks of a model, in order: its layers, each with attention and MLP.
+        """Return the blocks of a model in order. A block is a layer with attention and MLP.
 
         Raises:
-            UserError: it has none.
+            UserError: The model has no list of blocks.
         """
         return self._layers(model)[1]
 
     def entrances(self, model: nn.Module) -> list[nn.Module]:
-        """Return the modules whose call is a whole forward pass, outermost first: the model and all in it that hold all
-        blocks.
+        """Return the modules whose call is a whole forward pass, from the outermost to the innermost.
+
+        These are the model and all modules inside it that contain all blocks.
         """
         try:
             within = self._layers(model)[0].split(".")[:-1]
@@ -187,31 +195,32 @@ class Architecture:
         return model.get_input_embeddings()
 
     def vocabulary(self, model: Any) -> int:
-        """Return how many tokens a model can read: ids from 0 to one less."""
+        """Return the number of token ids that a model can read: the ids from 0 to this number - 1."""
         weight = getattr(self.embeddings(model), "weight", None)
         return text_config(model.config).vocab_size if weight is None else weight.shape[0]
 
     def head(self, model: Any) -> Any:
-        """Return the linear layer that puts out logits.
+        """Return the linear layer that computes the logits.
 
         Raises:
-            UserError: there is none.
+            UserError: The model has no such layer.
         """
         head = model.get_output_embeddings()
         if head is None:
-            raise UserError(f"{type(model).__name__} has no output layer: it is no language model")
+            raise UserError(f"{type(model).__name__} has no output layer: give a model with a language-model head")
         return head
 
     def flops_per_token(self, model: Any, context: int) -> float:
-        """Return the floating-point operations that training on one token takes, forward and backward.
+        """Return the number of floating-point operations for training on one token (forward and backward pass).
 
-        6 N + 12 L T D, with N the parameters that are multiplied with (embeddings are looked up, and count where they
-        are the output layer too), L layers, T the context and D the width (arXiv:2204.02311, appendix B). The objective
-        is not part of it.
+        The number is 6 N + 12 L T D (arXiv:2204.02311, appendix B). N is the number of parameters that take part in
+        multiplications. The parameters of an embedding are looked up and not multiplied, so they count only if the
+        output layer uses them too. L is the number of layers, T the context and D the width. The operations of the
+        spatial objective are not counted.
 
         Args:
-            model: May be on the meta device.
-            context: Tokens of a block of text.
+            model: The model. It can be on the meta device.
+            context: Number of tokens in a block of text.
         """
         from torch import nn
 
@@ -222,19 +231,25 @@ class Architecture:
         return 6.0 * n_multiplied + 12.0 * len(self.blocks(model)) * context * self.width(model)
 
     def width(self, model: Any) -> int:
-        """Return how many units the residual stream has."""
+        """Return the number of units of the residual stream."""
         return text_config(model.config).hidden_size
 
     def heads(self, model: Any) -> int:
-        """Return how many heads attention has; 1 where the configuration names none."""
+        """Return the number of attention heads, or 1 if the configuration names no number."""
         return getattr(text_config(model.config), "num_attention_heads", None) or 1
 
     def _layers(self, model: nn.Module) -> tuple[str, list[nn.Module]]:
-        """Return path and modules of the list of blocks: the first list as long as there are layers, else the first."""
+        """Return the path of the list of blocks, and the blocks.
+
+        It is the first module list whose length is the number of layers in the configuration. If no module list has
+        this length, it is the first module list.
+        """
         from torch import nn
 
         lists = [(path, list(module)) for path, module in model.named_modules() if isinstance(module, nn.ModuleList)]
         if not lists:
-            raise UserError(f"{type(model).__name__} has no list of layers: name its taps")
+            raise UserError(
+                f"{type(model).__name__} has no list of layers (torch.nn.ModuleList): name its taps with taps=[...]"
+            )
         n_layers = getattr(getattr(model, "config", None), "num_hidden_layers", None)
         return next((entry for entry in lists if len(entry[1]) == n_layers), lists[0])

@@ -1,4 +1,4 @@
-"""Attention over blocks of text, which have no padding, in the form that `transformers` asks of its attention."""
+"""Attention over blocks of text, which have no padding. `transformers` models can use it as their attention."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from transformers import AttentionInterface, PreTrainedModel
 from toposheet.architectures import architecture_of
 
 BLOCK_ATTENTION = "toposheet_blocks"
-_ALIGNMENT = 8  # fused attention on GPUs wants heads of a multiple of this size
+_ALIGNMENT = 8  # on GPUs, fused attention needs heads whose size is a multiple of this number
 
 
 def attend_within_blocks(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: None, scaling: float | None = None,
     dropout: float = 0.0, **_: Any,
 ) -> tuple[Tensor, None]:  # fmt: skip
-    """Return causal attention over blocks without padding, in the form that `transformers` asks of its attention.
+    """Return causal attention over blocks of text without padding, and None instead of the attention weights.
 
-    It needs no mask, which under `torch.compile` would be built and would rule out fused attention. Where groups of
-    query heads share a key and a value head, each key and value head serves its group. On a GPU, heads of a size that
-    fused attention does not take (49 in TopoLM) are padded with zeros, which changes no dot product.
+    The arguments are the arguments with which `transformers` calls an attention function. No mask is needed. With a
+    mask, `torch.compile` could not use fused attention. Several query heads can share one key head and one value head.
+    On a GPU, fused attention does not accept every head size; it does not accept the size 49 of TopoLM. Such heads are
+    padded with zeros, which does not change the result.
     """
     assert attention_mask is None, "blocks of text have no padding"
     size, width = query.shape[-1], value.shape[-1]
@@ -44,14 +45,15 @@ AttentionInterface.register(BLOCK_ATTENTION, attend_within_blocks)
 
 
 def block_attention(model: PreTrainedModel, context: int) -> str:
-    """Return the name of the attention that a model uses over blocks of text: `BLOCK_ATTENTION`, or else its own.
+    """Return the name of the attention that a model should use over blocks of text.
 
-    A model keeps its own attention where that is more than plainly causal (`Architecture.plain`), or where it is no
-    exchangeable part of the model (the biases of Bloom and MPT).
+    This is `BLOCK_ATTENTION`, with two exceptions, in which the model keeps its present attention. First, its attention
+    is not plain causal attention (`Architecture.plain`). Second, `transformers` cannot exchange its attention, for
+    example because the attention has position biases (Bloom, MPT).
 
     Args:
         model: The model.
-        context: Tokens of a block.
+        context: Number of tokens in a block of text.
     """
     exchangeable = getattr(model, "_supports_attention_backend", False)
     if exchangeable and architecture_of(model).plain(model.config, context):
@@ -60,7 +62,7 @@ def block_attention(model: PreTrainedModel, context: int) -> str:
 
 
 def default_attention(model: PreTrainedModel) -> str:
-    """Return the name of the attention that a model uses now."""
+    """Return the name of the present attention of a model."""
     name = model.config._attn_implementation
     assert isinstance(name, str)
     return name
@@ -68,7 +70,7 @@ def default_attention(model: PreTrainedModel) -> str:
 
 @contextmanager
 def attention(model: PreTrainedModel, implementation: str) -> Generator[None, None, None]:
-    """Let a model attend in another way for a while."""
+    """Let a model use another attention, given by its name, inside this context."""
     before = default_attention(model)
     if implementation != before:
         model.set_attn_implementation(implementation)

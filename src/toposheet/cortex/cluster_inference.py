@@ -71,7 +71,7 @@ def selective_clusters(
             2014 (doi:10.1016/j.neuroimage.2013.12.058) explain the choice of 0.001. `"tfce"` does not use it.
         contiguity: Which cells are neighbours. `"queen"`: cells that share an edge or a corner. `"rook"`: cells that
             share an edge.
-        progress: Told how many draws are done. None: nobody is told.
+        progress: A function that is called with the number of draws done so far. None: no calls.
 
     Returns:
         A table and a dataset. The table has a row for each cluster, sorted by absolute mass, with the columns

@@ -92,7 +92,7 @@ def selective_unit_clustering(
         contiguity: Which cells are neighbours in a cluster: `"queen"` or `"rook"`. Moran's I always uses queen
             contiguity.
         min_size: Number of units of the smallest cluster that counts.
-        progress: Told how many taps are done. None: nobody is told.
+        progress: A function that is called with the number of taps done so far. None: no calls.
 
     Returns:
         Three rows with the columns `statistic, value, null_mean, null_sd, z, p`. `mask_morans_i` is the mean over the

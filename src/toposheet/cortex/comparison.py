@@ -364,9 +364,9 @@ class Comparison:
 
 
 def check_comparison(comparison: object) -> None:
-    """Refuse what is no comparison.
+    """Refuse a value that is not a comparison.
 
     Raises:
-        UserError: the message says where one comes from.
+        UserError: The value has another type. The message says how to make a comparison.
     """
     check_type("comparison", comparison, Comparison, "a toposheet.Comparison(responses, a, b)")

@@ -100,7 +100,7 @@ def check_coordinates(values: xr.DataArray | xr.Dataset, *names: str) -> None:
     Raises:
         UserError: It is not a DataArray, or a coordinate is missing. The message lists the existing ones.
     """
-    check_type("what is analysed", values, (xr.DataArray, xr.Dataset), "responses as toposheet.respond returns them")
+    check_type("the argument", values, (xr.DataArray, xr.Dataset), "responses as toposheet.respond returns them")
     if missing := [name for name in names if name not in values.coords]:
         listed = ", ".join(map(str, values.coords)) or "none"
         raise UserError(

@@ -62,10 +62,13 @@ def language_network(
         min_size: Number of units of the smallest cluster that counts.
         contiguity: Which cells are neighbours in a cluster. `"queen"`: cells that share an edge or a corner. `"rook"`:
             cells that share an edge.
-        progress: Told how many taps and clusters are done. None: nobody is told.
+        progress: A function that is called with the number of taps, and then of clusters, done so far. None: no calls.
+
+    Returns:
+        A `LanguageNetwork`: the clusters of the network, the profiles of the clusters, and TopoLM's three criteria.
 
     Raises:
-        UserError: A condition is missing or has too few texts, or the responses belong to different units.
+        UserError: A condition is missing or has too few texts, or the two sets of responses belong to different units.
     """
     check_comparison(comparison)
     localized = cross_validated(comparison)

@@ -55,7 +55,7 @@ def profiles(
             (`grow_clusters`).
         resamples: Number of bootstrap resamples of the texts, for the confidence intervals.
         seed: Seed of the resamples.
-        progress: Told how many clusters are done. None: nobody is told.
+        progress: A function that is called with the number of clusters done so far. None: no calls.
 
     Returns:
         A row for each group of units and each condition. `cluster` is the number of the cluster, or `network` for the
@@ -87,7 +87,7 @@ def profiles(
                     "high": high,
                 }
             )
-    n = max(len(groups), 1)  # where there is no cluster all is done
+    n = max(len(groups), 1)  # without clusters the work is finished at once
     tell("profiles of clusters, cluster", n, n)
     return PROFILES.frame(rows)
 

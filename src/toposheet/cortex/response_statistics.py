@@ -46,7 +46,7 @@ def response_statistics(
         responses: Responses from `respond`. All stimuli count, whatever their condition.
         permutations: Number of draws of the place-null, which shuffles the units of a tap among their cells.
         seed: Seed of the draws.
-        progress: Told how many taps are done. None: nobody is told.
+        progress: A function that is called with the number of taps done so far. None: no calls.
 
     Returns:
         A table like that of `topography_statistics`, without the columns of contrasts. `fwhm_mm` is 0, and the columns
@@ -89,7 +89,7 @@ def correlation_curve(
         responses: Responses from `respond`. All stimuli count, whatever their condition.
         permutations: Number of draws of the place-null.
         seed: Seed of the draws.
-        progress: Told how many taps are done. None: nobody is told.
+        progress: A function that is called with the number of taps done so far. None: no calls.
 
     Returns:
         A row for each tap and distance, with the columns `sheet, tap, distance_mm, r, null_mean, null_sd, z, p`.

@@ -75,7 +75,7 @@ def topography_statistics(
         contiguity: Which cells are neighbours in `clusters` and `largest_cluster`: `"queen"` or `"rook"`. Moran's I
             always uses queen contiguity.
         min_size: Number of units of the smallest cluster that `clusters` counts.
-        progress: Told how many draws are done. None: nobody is told.
+        progress: A function that is called with the number of draws done so far. None: no calls.
 
     Returns:
         A row for each statistic, readout and tap, and a row with the tap `*` for the mean over taps. The null of this

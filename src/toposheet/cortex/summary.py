@@ -40,7 +40,7 @@ def map_statistics(
         fwhm_mm: Widths of the readouts, in mm; 0 is raw.
         permutations: Number of draws of each null.
         seed: Seed of the draws.
-        progress: Told how many draws are done. None: nobody is told.
+        progress: A function that is called with the number of draws done so far. None: no calls.
 
     Returns:
         A row for each tap and readout, with the columns `contrast, negative_control, sheet, tap, fwhm_mm, n_units`,

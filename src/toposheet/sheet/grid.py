@@ -12,10 +12,14 @@ from toposheet.errors import UserError
 
 
 def check_shape(name: str, shape: Any) -> None:
-    """Refuse what is no height and width of a sheet.
+    """Refuse a value that is not the height and width of a sheet.
+
+    Args:
+        name: Name of the value in the message.
+        shape: The value.
 
     Raises:
-        UserError: these are no two whole numbers of at least 1.
+        UserError: The value does not consist of two integers of at least 1.
     """
     whole = isinstance(shape, tuple | list) and all(isinstance(side, int | np.integer) and side >= 1 for side in shape)
     if not whole or len(shape) != 2:
@@ -42,10 +46,11 @@ def square_shape(width: int) -> tuple[int, int]:
 
 
 def nearest_rectangle(n_units: int) -> tuple[int, int]:
-    """Return the (height, width) of the sheet nearest to a square that the units fill.
+    """Return the (height, width) of a sheet for a number of units: the most square-like sheet without empty cells.
 
-    Where that is longer than three times its height (a prime number of units), it is the smallest near-square that
-    holds them, with cells to spare.
+    If the width of this sheet would be more than three times its height, as with a prime number of units, the sheet has
+    some empty cells instead: its height is the square root of the number of units, rounded down, and its width is the
+    smallest width that gives each unit a cell.
     """
     side = math.isqrt(n_units)
     height = next(rows for rows in range(max(side, 1), 0, -1) if n_units % rows == 0)

@@ -31,10 +31,10 @@ class Sheet:
 
     def __post_init__(self) -> None:
         check_shape("shape", self.shape)
-        check_type("places", self.places, Mapping, "a dict of arrays (units, 2) by tap")
+        check_type("places", self.places, Mapping, "a dict {tap: array (units, 2)}")
         taken = np.zeros(self.shape, dtype=bool)
         for tap, places in self.places.items():
-            check_type(f"what is placed of {tap}", places, np.ndarray, "an array (units, 2) of rows and columns")
+            check_type(f"the places of {tap}", places, np.ndarray, "an array (units, 2) of rows and columns")
             if places.ndim != 2 or places.shape[1] != 2:
                 raise UserError(f"the places of {tap} have the shape {places.shape}: it must be (units, 2)")
             if (places < 0).any() or (places >= self.shape).any():

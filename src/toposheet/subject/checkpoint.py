@@ -1,4 +1,4 @@
-"""Subjects as folders: an ordinary Hugging Face folder and two files more."""
+"""Saving and loading subjects. The folder of a subject is a Hugging Face model folder with two additional files."""
 
 from __future__ import annotations
 
@@ -22,24 +22,29 @@ from toposheet.topography.storage import read_description, read_topography, writ
 
 
 def save(folder: str | Path, subject: Subject) -> None:
-    """Write model, topography and tokenizer to a folder that `AutoModelForCausalLM.from_pretrained` opens.
+    """Write the model, the topography and the tokenizer of a subject to a folder.
 
-    The places are in `topography.safetensors` (for each tap, row and column of its units); sheets, taps and the names
-    of frozen parameters in `topography.json`. Files are written aside and moved: an interruption leaves no half file.
+    `AutoModelForCausalLM.from_pretrained` opens this folder without toposheet. The file `topography.safetensors` holds
+    row and column of every unit, for each tap. The file `topography.json` holds the sheets, the taps and the names of
+    frozen parameters. All files are written to a temporary folder first and are then moved. An interruption therefore
+    leaves no incomplete file.
 
     Args:
-        folder: Made where it is missing; other files in it stay.
-        subject: What is saved. The tokenizer travels with the model where there is one.
+        folder: The folder. It is created if it does not exist. Other files in it are kept.
+        subject: The subject to save. If it has no tokenizer, no tokenizer is written.
 
     Raises:
-        UserError: the subject has interventions, which a folder cannot hold, or its model is none that
-            `AutoModelForCausalLM` opens (it has no language-model head).
-        RunError: the folder cannot be written to; what was there before is intact.
+        UserError: The subject has interventions: a folder cannot hold interventions. Or the model has no language-model
+            head, so that `AutoModelForCausalLM` cannot open it. Or `transformers` refuses to write its configuration.
+            Or `folder` cannot be a folder.
+        RunError: The folder cannot be written to. The files that it held before are unchanged.
     """
     check_type("folder", folder, (str, Path), "the path of a folder; the subject comes second")
     check_type("subject", subject, Subject, "a toposheet.Subject(model, topography, tokenizer)")
     if subject.interventions:
-        raise UserError(f"{subject.name} has interventions, which no folder holds: save the subject without them")
+        raise UserError(
+            f"{subject.name} has interventions, and a folder cannot hold interventions: save the subject without them"
+        )
     _check_opens_again(subject.model)
     folder = path_of(folder)
     frozen = [name for name, parameter in subject.model.named_parameters() if not parameter.requires_grad]
@@ -59,20 +64,22 @@ def save(folder: str | Path, subject: Subject) -> None:
 def load(
     source: str | Path, *, dtype: torch.dtype = torch.float32, device: str | torch.device | None = None
 ) -> Subject:
-    """Return the subject that `save` left in a folder.
+    """Return the subject that `save` wrote to a folder.
 
-    Parameters that were frozen when the model was saved are frozen again: TopoLM's biases stay at zero when it is
-    trained further.
+    Parameters that were frozen when the model was saved are frozen again. For example, the biases of TopoLM stay at
+    zero if the model is trained further.
 
     Args:
         source: A folder, the name of a shipped model (`small`, `small-control`), or the id of a model on the Hugging
             Face hub (`organisation/name`).
-        dtype: Of the weights; statistics of responses want float32, whatever the weights were stored in.
-        device: Where the model runs; None leaves it on the CPU.
+        dtype: Data type of the weights. Keep float32 for statistics of responses, even if the weights were stored in
+            another type.
+        device: Device on which the model runs. None: the CPU.
 
     Raises:
-        NotFound: there is no such folder, or the hub cannot be reached.
-        UserError: the folder is no model, has no topography, or one that does not fit; names the tap.
+        NotFound: The folder does not exist, or the hub cannot be reached.
+        UserError: The folder holds no model, or it holds a model without topography. Or the topography does not fit the
+            model; the message names the tap.
 
     Example:
         subject = ts.load("small")
@@ -88,7 +95,7 @@ def load(
     frozen = set(read_description(folder).get("frozen", ()))
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)
-    return _opened(model, topography, folder, source, device)
+    return _subject_on_device(model, topography, folder, source, device)
 
 
 def attach(
@@ -101,21 +108,26 @@ def attach(
     dtype: torch.dtype = torch.float32,
     device: str | torch.device | None = None,
 ) -> Subject:
-    """Return a pretrained causal language model with sheets on which its units have random places.
+    """Return a subject: a pretrained causal language model, with a new sheet for each tap.
+
+    The units of each tap get random places on the sheet of the tap.
 
     Args:
         source: A folder, or the id of a model on the Hugging Face hub (`organisation/name`).
-        taps: Module paths that get sheets, `*` standing for one step. None: attention and MLP of every layer, as the
-            family of the model calls them.
-        shape: Height and width of each sheet in cells. None: the square that the units of a tap fill.
-        spacing_mm: Distance between adjacent cells.
-        seed: Decides the places.
-        dtype: Of the weights.
-        device: Where the model runs; None leaves it on the CPU.
+        taps: Paths of the modules that get sheets. `*` stands for one step of a path, for example
+            `transformer.h.*.attn`. None: attention and MLP of every layer; toposheet knows the names of these modules
+            from the family of the model.
+        shape: Height and width of each sheet, in cells. None: a square with exactly one cell for each unit, which needs
+            a square number of units.
+        spacing_mm: Distance between adjacent cells, in mm.
+        seed: Seed of the random places.
+        dtype: Data type of the weights.
+        device: Device on which the model runs. None: the CPU.
 
     Raises:
-        NotFound: there is no such folder, or the hub cannot be reached.
-        UserError: the folder holds no such model, a pattern matches nothing, or the units do not fit the sheet.
+        NotFound: The folder does not exist, or the hub cannot be reached.
+        UserError: The folder holds no causal language model, no module matches a path in `taps`, or the units of a tap
+            do not fit on the sheet.
 
     Example:
         subject = ts.attach("HuggingFaceTB/SmolLM2-135M")
@@ -125,34 +137,35 @@ def attach(
     check_model_folder(folder)
     model = _read_model(folder, source, dtype)
     topography = Topography.per_tap(model, taps, shape, spacing_mm, seed)
-    return _opened(model, topography, folder, source, device)
+    return _subject_on_device(model, topography, folder, source, device)
 
 
 def _save_model(model: PreTrainedModel, folder: Path) -> None:
     try:
         model.save_pretrained(folder)
-    except ValueError as error:  # a configuration that transformers does not write
+    except ValueError as error:  # transformers refuses to write some configurations
         raise UserError(f"{type(model).__name__} cannot be saved: {first_line(error)}") from None
 
 
 def _check_opens_again(model: PreTrainedModel) -> None:
-    """Refuse a model that `AutoModelForCausalLM` would not open as it is."""
+    """Refuse a model that `AutoModelForCausalLM` cannot open as a model of the same class."""
     opened: Any = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(model.config), ())
     opened = opened if isinstance(opened, tuple | list) else (opened,)
     if not isinstance(model, tuple(opened)):
-        instead = f"save a {opened[0].__name__}" if opened else "there is no such model of its family"
+        instead = f"save a {opened[0].__name__}" if opened else "its family has no such model"
         raise UserError(
-            f"{type(model).__name__} cannot be saved: AutoModelForCausalLM opens only causal language models with "
-            f"their head; {instead}"
+            f"{type(model).__name__} cannot be saved: AutoModelForCausalLM opens only causal language models that have "
+            f"a language-model head; {instead}"
         )
 
 
 @contextmanager
 def _without_generation_config(model: PreTrainedModel) -> Generator[GenerationConfig | None, None, None]:
-    """Take the configuration of generation off a model for a while, and give it.
+    """Give the generation configuration of a model. Inside this context, the model has a default one instead.
 
-    `transformers` refuses to write one that contradicts itself, as some published models have (Vicuna: a temperature
-    without sampling). It belongs to the model all the same, and is written as it is.
+    `transformers` refuses to write a generation configuration that contradicts itself. Some published models have such
+    a configuration; Vicuna, for example, sets a temperature without sampling. The configuration still belongs to the
+    model, so `save` writes it unchanged.
     """
     if not model.can_generate() or model.generation_config is None:
         yield None
@@ -172,13 +185,13 @@ def _read_model(folder: Path, source: str | Path, dtype: torch.dtype) -> PreTrai
         )
         model, info = loaded
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"{source} holds no model that can be loaded: {first_line(error)}") from None
+        raise UserError(f"the model in {source} cannot be loaded: {first_line(error)}") from None
     if absent := sorted({*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])}):
-        raise UserError(f"{source} is incomplete: it lacks {len(absent)} weights of the model, e.g. {absent[0]}")
+        raise UserError(f"{source} is incomplete: {len(absent)} weights of the model are missing, e.g. {absent[0]}")
     return model.eval()
 
 
-def _opened(
+def _subject_on_device(
     model: PreTrainedModel, topography: Topography, folder: Path, source: str | Path, device: str | torch.device | None
 ) -> Subject:
     if device is not None:

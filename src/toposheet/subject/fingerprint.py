@@ -1,4 +1,4 @@
-"""What a subject is, in 64 letters: two subjects with the same fingerprint respond alike to every text."""
+"""The fingerprint of a subject. Two subjects with equal fingerprints respond alike to every text."""
 
 from __future__ import annotations
 
@@ -15,33 +15,34 @@ from toposheet.subject.interventions import Intervention
 from toposheet.subject.tokens import tokenizer_digest
 from toposheet.topography import Topography
 
-_CHANGES_NOTHING = ("_name_or_path", "transformers_version", "torch_dtype", "dtype")
-_ROW = 1024  # words of 8 bytes in a row of a checksum
+_IGNORED_IN_CONFIG = ("_name_or_path", "transformers_version", "torch_dtype", "dtype")
+_WORDS_PER_ROW = 1024  # number of 8-byte words in a row of a checksum
 
 
 def fingerprint(
     model: PreTrainedModel, topography: Topography, tokenizer: Any, interventions: Sequence[Intervention]
 ) -> str:
-    """Return the SHA-256 of weights, configuration, places, tokenizer and interventions, as hexadecimal digits.
+    """Return the SHA-256 hash of weights, configuration, places, tokenizer and interventions, in 64 hexadecimal digits.
 
     Args:
-        model: On which device it is, and in which mode, does not matter; the precision of its weights does.
-        topography: Where its units sit.
+        model: The model. The data type of its weights changes the hash. Its device and its mode (training or
+            evaluation) do not change it.
+        topography: The places of its units.
         tokenizer: Its tokenizer, or None.
-        interventions: What is done to its units, in order.
+        interventions: The interventions on its units, in order.
     """
     digest = hashlib.sha256(type(model).__name__.encode())
-    config = {name: value for name, value in model.config.to_dict().items() if name not in _CHANGES_NOTHING}
+    config = {name: value for name, value in model.config.to_dict().items() if name not in _IGNORED_IN_CONFIG}
     digest.update(repr(sorted(config.items(), key=lambda item: item[0])).encode())
     for name, weights in sorted({**model.state_dict(), **dict(model.named_buffers())}.items()):
         digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())
-        digest.update(_bytes(weights).cpu().numpy().data)
+        digest.update(_as_bytes(weights).cpu().numpy().data)
     digest.update(digest_besides_model(topography, tokenizer, interventions))
     return digest.hexdigest()
 
 
 def digest_besides_model(topography: Topography, tokenizer: Any, interventions: Sequence[Intervention]) -> bytes:
-    """Return a hash of places, tokenizer and interventions; it costs little next to one of all weights."""
+    """Return a hash of places, tokenizer and interventions. It takes much less time than a hash of all weights."""
     digest = hashlib.sha256()
     for name, sheet in topography.sheets.items():
         digest.update(f"{name} {sheet.shape} {sheet.spacing_mm}".encode())
@@ -55,13 +56,16 @@ def digest_besides_model(topography: Topography, tokenizer: Any, interventions: 
 
 
 def versions(model: nn.Module) -> tuple[Any, ...]:
-    """Return a value that changes whenever a parameter or buffer of a model is replaced or written to.
+    """Return a value that changes whenever a parameter or a buffer of a model is replaced or changed.
 
-    Torch counts the writes to a tensor. It does not count those through `.data`, so checksums of the values are taken
-    too, where the tensor is: next to a hash of all weights they cost little.
+    Torch counts the changes of a tensor, but it does not count changes through `.data`. Therefore checksums of the
+    values are computed too. They are computed on the device of the tensor, and take much less time than a hash of all
+    weights.
     """
     tensors = _tensors(model)
-    return tuple((name, t.data_ptr(), t.dtype, _writes(t), _checksums(t)) for name, t in tensors if not t.is_meta)
+    return tuple(
+        (name, t.data_ptr(), t.dtype, _number_of_changes(t), _checksums(t)) for name, t in tensors if not t.is_meta
+    )
 
 
 def _tensors(model: nn.Module) -> Iterable[tuple[str, Tensor]]:
@@ -69,20 +73,22 @@ def _tensors(model: nn.Module) -> Iterable[tuple[str, Tensor]]:
     yield from model.named_buffers()
 
 
-def _writes(tensor: Tensor) -> int:
+def _number_of_changes(tensor: Tensor) -> int:
     return -1 if tensor.is_inference() else tensor._version
 
 
 def _checksums(tensor: Tensor) -> tuple[int, int, bytes]:
-    """Return two sums of the bits of a tensor, weighted by row and by column, and the bits that fill no row.
+    """Return two weighted sums of the content of a tensor, and the bytes that do not fill a whole row.
 
-    The sums are whole numbers: one other bit, or two values that changed places, make another sum.
+    The content is arranged in rows of 8-byte integers. The weights of one sum depend on the row, the weights of the
+    other sum depend on the column. The sums are exact integers: if one bit changes, or if two values change places, a
+    sum changes.
     """
-    content = _bytes(tensor)
+    content = _as_bytes(tensor)
     if content.storage_offset() % 8:
         content = content.clone()
-    n_words = len(content) // (8 * _ROW) * _ROW
-    rows = content[: 8 * n_words].view(torch.int64).view(-1, _ROW)
+    n_words = len(content) // (8 * _WORDS_PER_ROW) * _WORDS_PER_ROW
+    rows = content[: 8 * n_words].view(torch.int64).view(-1, _WORDS_PER_ROW)
     by_row, by_column = (int((s * _odd_numbers(s)).sum()) for s in (rows.sum(dim=1), rows.sum(dim=0)))
     return by_row, by_column, bytes(content[8 * n_words :].cpu().numpy())
 
@@ -91,5 +97,5 @@ def _odd_numbers(like: Tensor) -> Tensor:
     return 2 * torch.arange(len(like), device=like.device) + 1
 
 
-def _bytes(tensor: Tensor) -> Tensor:
+def _as_bytes(tensor: Tensor) -> Tensor:
     return tensor.detach().contiguous().reshape(-1).view(torch.uint8)

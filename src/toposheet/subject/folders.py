@@ -1,4 +1,4 @@
-"""Where a model lies: a folder, a model in the box, or the Hugging Face hub."""
+"""The folder of a model: a local folder, a model that is shipped with toposheet, or a download from the hub."""
 
 from __future__ import annotations
 
@@ -12,23 +12,27 @@ SHIPPED = Path(__file__).parents[1] / "shipped"
 
 
 def shipped() -> list[str]:
-    """Return the names of the models that come with the package."""
+    """Return the names of the models that are shipped with toposheet."""
     return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
 
 
 def local_folder(source: str | Path) -> Path:
-    """Return the folder of a model. The hub is asked only for `organisation/name` where there is no such path here.
+    """Return the local folder of a model.
 
-    A name without a path is that of a shipped model, unless there is a folder of that name here.
+    A folder of this name is used first, then a shipped model of this name. Otherwise the model is downloaded from the
+    hub, but only if the name has the form `organisation/name` and is not the path of a local file.
+
+    Args:
+        source: A folder, the name of a shipped model, or the id of a hub model.
 
     Raises:
-        NotFound: there is no such folder, or the hub does not give it.
+        NotFound: The folder does not exist, or the hub cannot be reached or has no such model.
     """
     check_type(
         "the model",
         source,
         (str, Path),
-        "a folder, a shipped name or a hub id; a model in memory goes into toposheet.Subject",
+        "a folder, the name of a shipped model or a hub id; for a model in memory use toposheet.Subject(model, ...)",
     )
     folder = path_of(source)
     if folder.is_dir():
@@ -45,7 +49,7 @@ def local_folder(source: str | Path) -> Path:
 
 
 def name_of(source: str | Path) -> str:
-    """Return what tables call a model by default: the last part of its folder or hub id."""
+    """Return the default name of a model in tables: the last part of its folder or hub id."""
     return path_of(source).resolve().name or "model"
 
 
@@ -53,7 +57,7 @@ def check_model_folder(folder: Path) -> None:
     """Refuse a folder that holds no model.
 
     Raises:
-        UserError: it has no configuration.
+        UserError: The folder has no file config.json.
     """
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder} is not a model folder: it has no config.json")

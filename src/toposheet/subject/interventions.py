@@ -1,4 +1,4 @@
-"""What is done to the units of a model while it runs: arrays for each tap, and the hooks that apply them."""
+"""Interventions: changes of the activations of units while a model runs, and the hooks that make these changes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from toposheet.topography.taps import activation_in, with_activation
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """What an intervention does to the units of one tap: output <- scale * output + shift.
+    """The effect of an intervention on the units of one tap: output <- scale * output + shift.
 
     Args:
-        scale: A factor for each unit; 1 leaves the unit as it is, 0 silences it.
-        shift: What is added to each unit, in the units of its activation.
+        scale: A factor for each unit. 1 leaves the unit unchanged, 0 silences the unit.
+        shift: A number for each unit, which is added to its activation after the multiplication.
     """
 
     scale: Float[np.ndarray, " units"]
@@ -33,21 +33,23 @@ class Effect:
 
     @classmethod
     def silence(cls, units: np.ndarray) -> Effect:
-        """Return the effect that sets units to 0.
+        """Return the effect that sets the activations of chosen units to 0.
 
         Args:
-            units: True for each unit of the tap that is silenced.
+            units: A boolean for each unit of the tap. True: the unit is silenced. False: the unit is unchanged.
         """
         return cls(np.where(units, 0.0, 1.0), np.zeros(len(units)))
 
 
 @dataclass(frozen=True, eq=False)
 class Intervention:
-    """What is done to the units of a model while it runs. A value: it changes nothing by itself.
+    """A change of the activations of units while a model runs.
+
+    An intervention is a value. It acts on a model only if it is part of a subject: see `Subject.intervened`.
 
     Args:
-        name: What tables and figures call it.
-        effects: The effect on each tap that is concerned.
+        name: Name in tables and figures.
+        effects: The effects: {tap: effect}. Taps without an effect are unchanged.
 
     Example:
         silenced = Intervention("first unit", {"transformer.h.0.mlp": Effect.silence(np.arange(width) == 0)})
@@ -61,26 +63,28 @@ class Intervention:
         """Refuse a topography that this intervention does not fit.
 
         Raises:
-            UserError: it concerns a tap that has no place, or another number of units; or a value is not finite.
+            UserError: A tap with an effect has no sheet, an effect does not have one value for each unit of its tap, or
+                a value is not finite.
         """
-        check_type("effects", self.effects, Mapping, "a dict of toposheet.Effect by tap")
+        check_type("effects", self.effects, Mapping, "a dict {tap: toposheet.Effect}")
         for tap, effect in self.effects.items():
             if tap not in topography.widths:
                 raise UserError(
-                    f"{self.name} acts on {tap}, which has no sheet; taps are: {', '.join(topography.taps)}"
+                    f"{self.name} acts on {tap}, which has no sheet; taps with sheets: {', '.join(topography.taps)}"
                 )
-            check_type(f"what is done to {tap}", effect, Effect, "a toposheet.Effect")
+            check_type(f"the effect on {tap}", effect, Effect, "a toposheet.Effect")
             width = topography.widths[tap]
             for what, values in (("scale", effect.scale), ("shift", effect.shift)):
                 if np.shape(values) != (width,):
                     raise UserError(
-                        f"{self.name} has a {what} of shape {np.shape(values)} for the {width} units of {tap}"
+                        f"{self.name} has a {what} of shape {np.shape(values)} for {tap}: the shape must be "
+                        f"({width},), one number for each unit"
                     )
                 if not np.isfinite(values).all():
-                    raise UserError(f"{self.name} has a {what} that is not finite at {tap}: give finite numbers")
+                    raise UserError(f"{self.name} has a {what} with nan or inf for {tap}: give finite numbers")
 
     def digest(self) -> bytes:
-        """Return a hash of what the intervention does; its name does not matter."""
+        """Return a hash of the effects. The name of the intervention does not change it."""
         digest = hashlib.sha256()
         for tap, effect in sorted(self.effects.items()):
             arrays = [np.ascontiguousarray(values, np.float64).tobytes() for values in (effect.scale, effect.shift)]
@@ -90,10 +94,10 @@ class Intervention:
 
 @contextmanager
 def applied(model: PreTrainedModel, interventions: Sequence[Intervention]) -> Generator[None, None, None]:
-    """Let interventions act on a model, in order, until the block ends.
+    """Let interventions act on a model, in order, inside this context.
 
     Raises:
-        RuntimeError: the model ran, and a tap with an intervention did not.
+        RuntimeError: The model ran, but a tap with an intervention did not run.
     """
     if not interventions:
         yield
@@ -106,16 +110,16 @@ def applied(model: PreTrainedModel, interventions: Sequence[Intervention]) -> Ge
         hooks.callback(handle.remove)
         for tap in taps:
             effects = [i.effects[tap] for i in interventions if tap in i.effects]
-            handle = model.get_submodule(tap).register_forward_hook(_acting(tap, effects, fired))
+            handle = model.get_submodule(tap).register_forward_hook(_effect_hook(tap, effects, fired))
             hooks.callback(handle.remove)
         yield
     if ran and len(fired) < len(taps):
         silent = ", ".join(tap for tap in taps if tap not in fired)
-        raise RuntimeError(f"the model ran without {silent}: the interventions there did nothing")
+        raise RuntimeError(f"the model ran, but these taps did not run, so their interventions had no effect: {silent}")
 
 
-def _acting(tap: str, effects: Sequence[Effect], fired: set[str]) -> Any:
-    """Return a forward hook that applies effects to what a module puts out."""
+def _effect_hook(tap: str, effects: Sequence[Effect], fired: set[str]) -> Any:
+    """Return a forward hook that applies the effects on a tap, in order, to the output of its module."""
     on_device: dict[tuple[torch.device, torch.dtype], list[tuple[Tensor, ...]]] = {}
 
     def hook(_module: nn.Module, _inputs: object, output: Any) -> Any:
@@ -123,7 +127,7 @@ def _acting(tap: str, effects: Sequence[Effect], fired: set[str]) -> Any:
         activation = activation_in(output)
         key = activation.device, activation.dtype
         if key not in on_device:
-            with torch.inference_mode(False):  # tensors of inference mode could not be trained through afterwards
+            with torch.inference_mode(False):  # autograd cannot use tensors that were made in inference mode
                 on_device[key] = [tuple(torch.as_tensor(a).to(*key) for a in (e.scale, e.shift)) for e in effects]
         for scale, shift in on_device[key]:
             activation = activation * scale + shift
@@ -133,17 +137,17 @@ def _acting(tap: str, effects: Sequence[Effect], fired: set[str]) -> Any:
 
 
 def forget_compiled() -> None:
-    """Make `torch.compile` trace every model anew from here on.
+    """Discard all code that `torch.compile` has compiled, so that every model is compiled again at its next call.
 
-    Dynamo shares compiled code between models of one class, and does not look whether one of them has got hooks since:
-    what it compiled before would run without them.
+    Dynamo shares compiled code between models of one class. It does not check whether a model has got hooks since the
+    code was compiled. The old code would run without these hooks.
     """
     torch.compiler.reset()
 
 
 @contextmanager
 def uncompiled(model: nn.Module) -> Generator[None, None, None]:
-    """Run the modules of a model as they were before `module.compile()`: compiled code does not see new hooks."""
+    """Run a model without the code of `module.compile()` inside this context. Compiled code ignores new hooks."""
     compiled = {module: module._compiled_call_impl for module in model.modules() if module._compiled_call_impl}
     for module in compiled:
         module._compiled_call_impl = None
@@ -155,7 +159,10 @@ def uncompiled(model: nn.Module) -> Generator[None, None, None]:
 
 
 def has_foreign_hooks(model: nn.Module) -> bool:
-    """Return whether somebody else's hooks or `forward` sit on a model: they may change what it computes."""
+    """Return whether a model has hooks, or a module whose `forward` was replaced. Both can change what it computes.
+
+    toposheet removes its hooks when a subject stops running, so hooks that are left come from other code.
+    """
     for_all = torch.nn.modules.module
     if for_all._global_forward_hooks or for_all._global_forward_pre_hooks:
         return True

@@ -1,4 +1,4 @@
-"""What a subject can read: how many tokens, and which."""
+"""Limits of what a model can read: the number of tokens, and the token ids."""
 
 from __future__ import annotations
 
@@ -14,49 +14,53 @@ from toposheet.errors import UserError
 
 @dataclass(frozen=True)
 class Limits:
-    """What a model can read. Whoever shows it tokens asks here: responses, checks of stimuli, training, logits.
+    """The largest number of tokens that a model can read, and the token ids that it can read.
+
+    Responses, checks of stimuli, training and logits all use these limits.
 
     Args:
-        context: How many tokens at most, special tokens counted; None where that is not bounded.
-        vocabulary: How many tokens there are: their ids are 0 to one less.
+        context: Largest number of tokens of a text, with special tokens. None: no limit.
+        vocabulary: Number of token ids. The model can read the ids from 0 to `vocabulary` - 1.
     """
 
     context: int | None
     vocabulary: int
 
     def check(self, ids: Sequence[int], where: str, text: str, tokenizer: Any) -> None:
-        """Refuse the tokens of a text.
+        """Refuse a text that the model cannot read.
 
         Args:
-            ids: The tokens, special tokens included.
-            where: What the message begins with: `stimulus 3`.
+            ids: The token ids of the text, with special tokens.
+            where: Name of the text, with which the error message begins, for example `stimulus 3`.
             text: The text.
-            tokenizer: What made the tokens; the message names one by it.
+            tokenizer: The tokenizer that made the ids. The error message uses it to show a token.
 
         Raises:
-            UserError: they are too many, or the model has no embedding for one of them.
+            UserError: The text has too many tokens, or the model has no embedding for a token.
         """
         if self.context is not None and len(ids) > self.context:
             raise UserError(
-                f"{where} has {len(ids)} tokens, the model reads at most {self.context}: shorten {text[:60]!r}"
+                f"{where} has {len(ids)} tokens, but the model reads at most {self.context}: "
+                f"shorten the text {text[:60]!r}"
             )
         if (strange := max(ids, default=0)) >= self.vocabulary:
             token = tokenizer.convert_ids_to_tokens(strange)
             raise UserError(
-                f"{where} has the token {token!r} (id {strange}), the model has embeddings for ids up to "
-                f"{self.vocabulary - 1}: give it the tokenizer that it was trained with; the text is {text[:60]!r}"
+                f"{where} has the token {token!r} (id {strange}), but the model has embeddings only for ids up to "
+                f"{self.vocabulary - 1}: use the tokenizer that the model was trained with; the text is {text[:60]!r}"
             )
 
     def check_ids(self, input_ids: Any) -> None:
-        """Refuse what is no batch of token ids, or one that the model cannot read.
+        """Refuse a value that is not a batch of token ids, or a batch that the model cannot read.
 
         Raises:
-            UserError: it is no tensor (batch, time) of whole numbers, or one that is too long or has a strange id.
+            UserError: The value is not a tensor of integers with shape (batch, time), it is empty, its rows have too
+                many tokens, or the model has no embedding for an id.
         """
         if not isinstance(input_ids, Tensor):
             raise UserError(
-                f"the subject reads token ids, not a {type(input_ids).__name__}: give it "
-                'subject.tokenizer(text, return_tensors="pt").input_ids, or texts to toposheet.respond'
+                f"input_ids is a {type(input_ids).__name__}: it must be a tensor of token ids, such as "
+                'subject.tokenizer(text, return_tensors="pt").input_ids; toposheet.respond takes texts'
             )
         if input_ids.ndim != 2 or input_ids.dtype not in (torch.int64, torch.int32):
             raise UserError(
@@ -64,17 +68,17 @@ class Limits:
                 "numbers (torch.long) of shape (batch, time)"
             )
         if not input_ids.numel():
-            raise UserError(f"input_ids has the shape {tuple(input_ids.shape)}: there is nothing to read")
+            raise UserError(f"input_ids has the shape {tuple(input_ids.shape)}: give at least one token")
         if self.context is not None and input_ids.shape[1] > self.context:
             raise UserError(
-                f"input_ids has {input_ids.shape[1]} tokens in a row, the model reads at most {self.context}: "
-                "give it fewer"
+                f"input_ids has {input_ids.shape[1]} tokens in each row, but the model reads at most {self.context}: "
+                "give fewer tokens"
             )
         if torch.compiler.is_compiling() or input_ids.is_meta:
             return
         least, most = (int(bound) for bound in torch.aminmax(input_ids))
         if least < 0 or most >= self.vocabulary:
             raise UserError(
-                f"input_ids has the id {least if least < 0 else most}, the model has embeddings for ids from 0 to "
-                f"{self.vocabulary - 1}: make them with the tokenizer that it was trained with"
+                f"input_ids has the id {least if least < 0 else most}, but the model has embeddings only for ids from "
+                f"0 to {self.vocabulary - 1}: use the tokenizer that the model was trained with"
             )

@@ -1,4 +1,4 @@
-"""What the units of a subject do when it reads."""
+"""The responses of the units of a subject to texts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from toposheet.subject.subject import Subject
 from toposheet.topography import Topography
 from toposheet.topography.taps import check_run_once, within_base_model
 
-CACHE_FORMAT = 2  # raise it whenever the same question gets another answer
+CACHE_FORMAT = 2  # increase it when a change of the code changes responses, so that old files are not used
 
 
 def respond(
@@ -39,35 +39,38 @@ def respond(
     progress: Progress | None = None,
     cache: str | Path | None = None,
 ) -> xr.DataArray:
-    """Return the response of every unit to every stimulus, over the text's own tokens.
+    """Return the response of every unit to every stimulus.
 
-    Padding and special tokens are never part of a response. What comes after the last tap is not computed, neither
-    layers nor the language-model head.
+    The response of a unit to a text is computed from its activations at the tokens of the text, for example as their
+    mean. Special tokens and padding do not count. The forward pass stops after the last tap, except if the weights of
+    the model are divided among processes (FSDP2).
 
     Args:
-        subject: Its model runs where it is, with the interventions of the subject, and is left in the mode it was in.
-        stimuli: A table with columns `text` and `condition`; further columns become coordinates as well.
-        reading: How a text is read, and what a response is.
-        batch_size: How many texts are read at once; texts of like length are read together.
-        progress: Told how many texts are read. None: nobody is told.
-        cache: A folder in which responses are kept, and found when an equal subject reads the same tokens in the same
-            way again; the least recently used go when it holds over 4 GB. A model with somebody else's hooks is read
-            anew.
+        subject: The subject. Its model runs on its present device, in evaluation mode, with the interventions of the
+            subject. After the call, the model is in the same mode (training or evaluation) as before.
+        stimuli: A table with the columns `text` and `condition`. Further columns are allowed.
+        reading: How the response is computed from the activations: `Reading(pooling=...)`.
+        batch_size: Number of texts in one forward pass. Texts of similar length are in the same batch.
+        progress: A function that is called with the number of texts done so far. None: no calls.
+        cache: A folder in which responses are stored. They are loaded from it if an equal subject has read the same
+            tokens in the same way before. If the files in the folder take more than 4 GB, the least recently used files
+            are removed. The folder is not used for a model with hooks from other code. None: nothing is stored.
 
     Returns:
-        Float32 responses with dims ("stimulus", "unit"); units carry `tap`, `sheet`, `y`, `x` (cells) and
-        `spacing_mm`, stimuli the columns of the table and `n_tokens`, how many own tokens a text has.
+        Responses in float32, with dims ("stimulus", "unit"). The coordinates of the units are `tap`, `sheet`, `y`, `x`
+        (cells) and `spacing_mm`. The coordinates of the stimuli are the columns of the table, and `n_tokens`: the
+        number of tokens of a text, without special tokens.
 
     Raises:
-        UserError: a column is missing or there twice, a text is no str, or has no tokens, more than the model reads or
-            one that it has no embedding for (names the row), a tap runs more than once in a forward pass, or a response
-            is not finite (names the tap).
+        UserError: The subject has no tokenizer. A column is missing or occurs twice. A text is not a str, has no
+            tokens, has more tokens than the model reads, or has a token without embedding; the message names the row. A
+            tap runs more than once in a forward pass, or a response is not finite; the message names the tap.
     """
-    check_type("subject", subject, Subject, "a toposheet.Subject, such as toposheet.load(...) returns")
+    check_type("subject", subject, Subject, "a toposheet.Subject, for example from toposheet.load(...)")
     check_type("stimuli", stimuli, pd.DataFrame, "a pandas DataFrame with columns text and condition")
     check_type("reading", reading, Reading, "a toposheet.Reading, such as Reading(pooling='last')")
     if batch_size < 1:
-        raise UserError(f"batch_size is {batch_size}: at least 1 text is read at once")
+        raise UserError(f"batch_size is {batch_size}: it must be at least 1")
     tokens = tokenised(subject, stimuli)
     topo = subject.topography
     coordinates: dict[str, Any] = dict(topo.unit_coordinates())
@@ -81,13 +84,14 @@ def respond(
         asked = [CACHE_FORMAT, subject.fingerprint, tokens, asdict(reading)]
         key = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
         responses = recall(path_of(cache), f"responses-{key}.npy", (len(tokens), sum(topo.widths.values())), compute)
-    (progress or SILENT)("reading texts", len(tokens), len(tokens))  # known from the cache, too
+    (progress or SILENT)("reading texts", len(tokens), len(tokens))  # responses from the cache are complete at once
     finite = np.isfinite(responses)
     if not finite.all():
         row, unit = (int(axis[0]) for axis in np.nonzero(~finite))
         raise UserError(
-            f"{_where(stimuli, row)}: the response of {coordinates['tap'][1][unit]} is not finite (nan or inf), one of "
-            f"{int((~finite.all(axis=1)).sum())} such texts of {len(stimuli)}: mend the model, or leave them out"
+            f"{_stimulus_name(stimuli, row)}: a response in {coordinates['tap'][1][unit]} is not finite (nan or inf), "
+            f"and {int((~finite.all(axis=1)).sum())} of {len(stimuli)} texts have such responses: repair the model, or "
+            "leave these texts out"
         )
     coordinates["n_tokens"] = ("stimulus", np.array([sum(is_text) for _, is_text in tokens]))
     coordinates |= {str(name): ("stimulus", column.to_numpy()) for name, column in stimuli.items()}
@@ -97,59 +101,68 @@ def respond(
 
 
 def tokenised(subject: Subject, stimuli: pd.DataFrame) -> list[tuple[list[int], list[bool]]]:
-    """Return for each text its token ids and which of them are its own (not special).
+    """Return for each text its token ids, and for each token True if it belongs to the text, False if it is special.
 
     Raises:
-        UserError: the subject has no tokenizer; a column is missing or there twice; a text is no str, has no tokens or
-            more than the subject reads.
+        UserError: The subject has no tokenizer. A column is missing or occurs twice. A text is not a str, has no
+            tokens, has more tokens than the model reads, or has a token without embedding.
     """
     subject.check_tokenizer()
     _check_columns(stimuli, {*subject.topography.unit_coordinates(), "n_tokens"})
     tokenizer, limits, texts = subject.tokenizer, subject.limits, stimuli["text"].tolist()
     for row, text in enumerate(texts):
-        _check_text(text, lambda row=row: _where(stimuli, row))
+        _check_text(text, lambda row=row: _stimulus_name(stimuli, row))
     encoded = tokenizer(texts, return_special_tokens_mask=True, return_attention_mask=False, verbose=False)
     tokens = []
     for row, (ids, special) in enumerate(zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)):
         is_text = [not flag for flag in special]
         if not any(is_text):
-            raise UserError(f"{_where(stimuli, row)} has no tokens: {texts[row]!r}")
-        limits.check(ids, _where(stimuli, row), texts[row], tokenizer)
+            raise UserError(
+                f"{_stimulus_name(stimuli, row)} has no tokens: remove it, or give it words; its text is {texts[row]!r}"
+            )
+        limits.check(ids, _stimulus_name(stimuli, row), texts[row], tokenizer)
         tokens.append((ids, is_text))
     return tokens
 
 
 def _check_text(text: object, where: Callable[[], str]) -> None:
-    """Refuse what is no text."""
+    """Refuse a value that is not a str, and a str with half of a surrogate pair, which no tokenizer can read."""
     if not isinstance(text, str):
-        raise UserError(f"{where()} has {text!r} as its text, a {type(text).__name__}: it must be a str")
+        raise UserError(f"{where()} has the text {text!r}, which is a {type(text).__name__}: it must be a str")
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise UserError(
-            f"{where()} has half a character, {text[error.start]!r}, at place {error.start + 1} of its text: "
-            "remove it, or read the text again in its right encoding"
+            f"{where()} has half a character, {text[error.start]!r}, at position {error.start + 1} of its text: "
+            "remove it, or read the file again with the right encoding"
         ) from None
 
 
 def _check_columns(stimuli: pd.DataFrame, taken: Collection[str]) -> None:
-    """Refuse a table that is no table of stimuli, or has columns of names that are taken."""
+    """Refuse a table that is not a table of stimuli.
+
+    Args:
+        stimuli: The table.
+        taken: Names that no column may have, because the responses have coordinates of these names.
+    """
     for column in ("text", "condition"):
         if column not in stimuli:
             raise UserError(f"the stimuli have no column {column!r}; they have: {', '.join(map(str, stimuli.columns))}")
     if clash := [str(name) for name in stimuli if name in taken]:
         source = stimuli.attrs.get("source", "the stimuli")
-        raise UserError(f"{source}: a column {clash[0]!r} would hide what responses are called by: rename the column")
+        raise UserError(
+            f"{source}: the column {clash[0]!r} has the name of a coordinate of the responses: rename the column"
+        )
     if not stimuli.columns.is_unique:
         twice = stimuli.columns[stimuli.columns.duplicated()][0]
-        raise UserError(f"the stimuli have the column {twice!r} twice: rename one")
+        raise UserError(f"the stimuli have two columns {twice!r}: rename one of them")
     if (missing := stimuli["condition"].isna().to_numpy()).any():
         raise UserError(
-            f"{_where(stimuli, int(missing.argmax()))} has no condition: give it one, or read the file with "
-            "toposheet.read_stimuli, to which nan is a name"
+            f"{_stimulus_name(stimuli, int(missing.argmax()))} has no condition: give it a condition; if the condition "
+            "is called nan, read the file with toposheet.read_stimuli, which keeps this name as text"
         )
     if len(stimuli) == 0:
-        raise UserError("there are no stimuli: the table is empty")
+        raise UserError("the table of stimuli is empty: give at least one stimulus")
 
 
 def _responses(
@@ -161,14 +174,14 @@ def _responses(
     with subject.running() as model, _evaluating(model):
         progress("reading texts", 0, len(order))
         read = model.base_model if within_base_model(model, topo.taps) else model
-        # The weights of a sharded model are gathered as it runs, so it always runs to its end.
+        # A sharded model gathers its weights during a forward pass, so the forward pass must not stop early.
         stops = not any(isinstance(parameter, DTensor) for parameter in model.parameters())
         if stops:
-            check_run_once(model, topo.taps)  # a second run of a tap would come after the stop
+            check_run_once(model, topo.taps)  # an early stop would hide a second run of a tap
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            ids, attended, is_text = _padded([tokens[row] for row in rows], model.device)
-            weights = _POOLED[pooling](is_text)[:, None, :]
+            ids, attended, is_text = _padded_batch([tokens[row] for row in rows], model.device)
+            weights = _TOKEN_WEIGHTS[pooling](is_text)[:, None, :]
             with (
                 torch.inference_mode(),
                 subject.record() as activations,
@@ -183,7 +196,7 @@ def _responses(
 
 @contextlib.contextmanager
 def _evaluating(model: PreTrainedModel) -> Generator[None]:
-    """Put a model in evaluation mode for a while."""
+    """Put a model in evaluation mode inside this context."""
     training = model.training
     model.eval()
     try:
@@ -193,12 +206,12 @@ def _evaluating(model: PreTrainedModel) -> Generator[None]:
 
 
 class _AllRecorded(Exception):
-    """The last tap has put out what it has; what comes after it is not asked for."""
+    """All taps are recorded, so the forward pass can stop."""
 
 
 @contextlib.contextmanager
 def _until_recorded(model: PreTrainedModel, topo: Topography, activations: dict[str, Tensor]) -> Generator[None]:
-    """End a forward pass as soon as all taps are recorded."""
+    """Stop a forward pass as soon as all taps are recorded."""
 
     def stop(*_: object) -> None:
         if len(activations) == len(topo.taps):
@@ -213,33 +226,36 @@ def _until_recorded(model: PreTrainedModel, topo: Topography, activations: dict[
             handle.remove()
 
 
-def _last(is_text: Tensor) -> Tensor:
+def _last_token_weights(is_text: Tensor) -> Tensor:
     last = is_text.shape[1] - 1 - is_text.flip(1).argmax(dim=1)
     return torch.nn.functional.one_hot(last, is_text.shape[1]).float()
 
 
-_POOLED: dict[str, Callable[[Tensor], Tensor]] = {
+_TOKEN_WEIGHTS: dict[str, Callable[[Tensor], Tensor]] = {
     "mean": lambda is_text: is_text / is_text.sum(dim=1, keepdim=True),
     "sum": lambda is_text: is_text,
-    "last": _last,
+    "last": _last_token_weights,
 }
 
 
-def _where(stimuli: pd.DataFrame, row: int) -> str:
-    """Return where a stimulus stands: file and row for a table that `read_stimuli` gave."""
+def _stimulus_name(stimuli: pd.DataFrame, row: int) -> str:
+    """Return the name of a stimulus in messages: file and row if `read_stimuli` read the table, else its label."""
     source, label = stimuli.attrs.get("source"), stimuli.index[row]
     return f"{source}, row {label + 2}" if source and isinstance(label, int | np.integer) else f"stimulus {label}"
 
 
-def _padded(
+def _padded_batch(
     batch: list[tuple[list[int], list[bool]]], device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return ids, attention mask and own-token weights of texts, padded on the right to the longest."""
+    """Return token ids, attention mask and text mask of a batch, all (batch, time), padded on the right.
+
+    The text mask is 1 for the tokens of the text, and 0 for special tokens and padding.
+    """
     longest = max(len(ids) for ids, _ in batch)
     ids = torch.zeros((len(batch), longest), dtype=torch.long)
     attended, is_text = torch.zeros_like(ids), torch.zeros((len(batch), longest))
-    for row, (tokens, mine) in enumerate(batch):
+    for row, (tokens, belongs) in enumerate(batch):
         ids[row, : len(tokens)] = torch.tensor(tokens)
         attended[row, : len(tokens)] = 1
-        is_text[row, : len(tokens)] = torch.tensor(mine, dtype=torch.float32)
+        is_text[row, : len(tokens)] = torch.tensor(belongs, dtype=torch.float32)
     return ids.to(device), attended.to(device), is_text.to(device)

@@ -36,17 +36,19 @@ _RUNNING: weakref.WeakKeyDictionary[nn.Module, Subject] = weakref.WeakKeyDiction
 class Subject:
     """What is studied: a model with its topography, its tokenizer and the interventions on it.
 
-    A subject is a value. An intervention makes another subject (`intervened`); the model itself is never changed.
+    A subject is a value. `intervened` returns another subject with the same model. The model itself is never changed.
 
     Args:
-        model: A `transformers` language model. One that `torch.compile` wrapped is run unwrapped.
-        topography: Where its units sit.
-        tokenizer: Its tokenizer; without one the subject reads token ids only.
-        interventions: What is done to its units while it runs, in this order.
-        source: Where it came from: a folder, a hub id, the name of a shipped model.
+        model: A `transformers` language model. If the model was wrapped by `torch.compile`, the original model is used.
+        topography: The sheets, and the place of every unit.
+        tokenizer: The tokenizer of the model. None: the subject can read token ids, but no texts.
+        interventions: Interventions on its units, which act in this order while the subject runs.
+        source: Where the model comes from: a folder, a hub id, or the name of a shipped model. It is used in names,
+            messages and reports. None: the model was made in Python.
 
     Raises:
-        UserError: the topography or an intervention does not fit the model; names the tap.
+        UserError: The topography or an intervention does not fit the model; the message names the tap. Or an argument
+            has the wrong type.
 
     Example:
         subject = ts.load("small")
@@ -71,10 +73,8 @@ class Subject:
         )
         check_type("topography", topography, Topography, "a toposheet.Topography, such as Topography.per_tap(model)")
         if tokenizer is not None and not callable(tokenizer):
-            raise UserError(
-                f"tokenizer is a {type(tokenizer).__name__}: it must be a tokenizer of transformers, or None"
-            )
-        unwrapped: Any = getattr(model, "_orig_mod", model)  # of what torch.compile wrapped
+            raise UserError(f"tokenizer is a {type(tokenizer).__name__}: it must be a transformers tokenizer, or None")
+        unwrapped: Any = getattr(model, "_orig_mod", model)  # torch.compile keeps the original model here
         self._model: PreTrainedModel = unwrapped
         self.topography = topography
         self.tokenizer: Any = tokenizer
@@ -88,8 +88,9 @@ class Subject:
 
     def __repr__(self) -> str:
         lines = [f"Subject({self.name}: {type(self._model).__name__})", f"  {self.topography}"]
-        limit = "texts of any length" if self.context is None else f"at most {self.context:,} tokens"
-        lines.append("  no tokenizer" if self.tokenizer is None else f"  {len(self.tokenizer):,} tokens, reads {limit}")
+        limit = "texts of any length" if self.context is None else f"texts of at most {self.context:,} tokens"
+        vocabulary = "no tokenizer" if self.tokenizer is None else f"tokenizer with {len(self.tokenizer):,} tokens"
+        lines.append(f"  {vocabulary}; the model reads {limit}")
         if self.interventions:
             lines.append(f"  interventions: {', '.join(i.name for i in self.interventions)}")
         return "\n".join(lines)
@@ -113,58 +114,62 @@ class Subject:
         """The `transformers` model.
 
         Raises:
-            UserError: the subject has interventions, and is not running: the bare model would run without them.
+            UserError: The subject has interventions and is not running. The model would then run without the
+                interventions.
         """
         if self.interventions and _RUNNING.get(self._model) is not self:
             names = ", ".join(intervention.name for intervention in self.interventions)
             raise UserError(
-                f"the interventions ({names}) act only inside `with subject.running() as model`, of this very subject"
+                f"the interventions ({names}) act only inside `with subject.running() as model`: use the model "
+                "there, or call the subject"
             )
         return self._model
 
     def __call__(self, input_ids: Int[Tensor, "batch time"], **options: Any) -> Float[Tensor, "batch time vocab"]:
-        """Return the logits of token ids, with the interventions in place.
+        """Return the logits of the model for token ids. The interventions of the subject act.
 
         Args:
             input_ids: Token ids.
-            options: What else the model takes: `attention_mask`, `use_cache`.
+            options: Further arguments of the model, for example `attention_mask` or `use_cache`.
 
         Raises:
-            UserError: these are no token ids, or more or others than the model reads; or it puts out no logits.
+            UserError: `input_ids` is not a batch of token ids, it has more tokens than the model reads, or the model
+                has no embedding for an id. Or the model has no language-model head and returns no logits.
         """
         self.limits.check_ids(input_ids)
-        with self._in_place():
+        with self._with_interventions():
             output = self._model(input_ids=input_ids, **options)
         if getattr(output, "logits", None) is None:
             raise UserError(
-                f"{type(self._model).__name__} puts out no logits: it has no language-model head; inside "
-                "`with subject.running() as model` the model itself can be called"
+                f"{type(self._model).__name__} returns no logits, because it has no language-model head: to call the "
+                "model itself, use `with subject.running() as model`"
             )
         return output.logits
 
     @contextmanager
     def running(self) -> Generator[PreTrainedModel, None, None]:
-        """Give the model with its interventions in place, for whatever runs a `transformers` model.
+        """Give the `transformers` model. Inside this context, the interventions of the subject act on it.
 
-        It may be compiled inside: with interventions, `torch.compile` begins anew. Inside the block the subject may be
-        called, recorded and asked for responses.
+        Use it for all code that takes a `transformers` model: generation, evaluation, training. `torch.compile` works
+        inside the context: code that was compiled before is discarded if the subject has interventions. The subject can
+        also be called and recorded inside the context, and `respond` can be used.
 
         Raises:
-            UserError: the model is running already, for another subject.
+            UserError: The model is running already, for another subject.
         """
         if self.interventions and _RUNNING.get(self._model) is not self:
             forget_compiled()
-        with self._in_place():
+        with self._with_interventions():
             yield self._model
 
     @contextmanager
-    def _in_place(self) -> Generator[None, None, None]:
+    def _with_interventions(self) -> Generator[None, None, None]:
         runs_for = _RUNNING.get(self._model)
         if runs_for is self:
             yield
             return
         if runs_for is not None:
-            raise UserError(f"the model of {self.name} is running already: leave that block first")
+            raise UserError(f"the model of {self.name} is already running for another subject: leave that block first")
         _RUNNING[self._model] = self
         try:
             with uncompiled(self._model), applied(self._model, self.interventions):
@@ -174,43 +179,46 @@ class Subject:
 
     @contextmanager
     def record(self) -> Generator[Activations, None, None]:
-        """Run, and fill a dict with what each tap puts out: {tap: (batch, time, units)}. It stays filled afterwards.
+        """Give a dict that each forward pass fills with the activations of the taps: {tap: (batch, time, units)}.
+
+        The interventions of the subject act inside this context. The dict stays filled after the context.
 
         Example:
             with subject.record() as activations:
                 subject(input_ids)
         """
-        with self._in_place(), uncompiled(self._model), self.topography.record(self._model) as activations:
+        with self._with_interventions(), uncompiled(self._model), self.topography.record(self._model) as activations:
             yield activations
 
     # --- other subjects ---
 
     def intervened(self, *interventions: Intervention) -> Subject:
-        """Return the same model with more interventions, after those that it has."""
+        """Return a subject with the same model and more interventions. They act after the present interventions."""
         return Subject(self._model, self.topography, self.tokenizer, (*self.interventions, *interventions), self.source)
 
     def with_tokenizer(self, tokenizer: Any) -> Subject:
-        """Return the same subject with another tokenizer."""
+        """Return a subject with the same model, topography and interventions, and another tokenizer."""
         return Subject(self._model, self.topography, tokenizer, self.interventions, self.source)
 
-    # --- what it is ---
+    # --- identity ---
 
     @property
     def name(self) -> str:
-        """What tables call it: the last part of its source, else the class of its model."""
+        """The name in tables: the last part of `source`. Without a source it is the class of the model."""
         return type(self._model).__name__ if self.source is None else name_of(self.source)
 
     @property
     def folder(self) -> Path | None:
-        """The folder that its model was read from, None for a model made here."""
+        """The folder from which the model was read. None: the model was made in Python."""
         path = self._model.config._name_or_path
         return Path(path) if path and Path(path).is_dir() else None
 
     @property
     def fingerprint(self) -> str:
-        """64 letters: two subjects that have the same respond alike to every text. See `subject.fingerprint`.
+        """A hash of 64 hexadecimal digits. Two subjects with equal fingerprints respond alike to every text.
 
-        All weights are hashed again only when one was written to or the configuration changed.
+        It covers weights, configuration, places, tokenizer and interventions. The weights are hashed again only if the
+        model, its places, its tokenizer or its interventions have changed.
         """
         besides = digest_besides_model(self.topography, self.tokenizer, self.interventions)
         now = versions(self._model), repr(self._model.config), besides
@@ -221,69 +229,71 @@ class Subject:
 
     @property
     def can_be_cached(self) -> bool:
-        """Whether the fingerprint says all that decides its responses: nobody else's hooks sit on the model."""
+        """Whether the fingerprint covers all that decides the responses: the model has no hooks from other code."""
         return not has_foreign_hooks(self._model)
 
     @property
     def architecture(self) -> Architecture:
-        """What its family of models needs."""
+        """What toposheet knows about the family of the model."""
         return architecture_of(self._model)
 
-    # --- what it brings ---
+    # --- texts ---
 
     @property
     def context(self) -> int | None:
-        """How many tokens it can read at most, None where that is not bounded."""
+        """Largest number of tokens that the model can read. None: no limit."""
         return self.limits.context
 
     @property
     def limits(self) -> Limits:
-        """What it can read: how many tokens, and which."""
+        """The largest number of tokens that the model can read, and the token ids that it can read."""
         family = self.architecture
         return Limits(family.context(self._model.config), family.vocabulary(self._model))
 
     @cached_property
     def count_tokens(self) -> Callable[[str], int]:
-        """A function that counts the tokens of a text, special tokens left out.
+        """A function that counts the tokens of a text, without special tokens.
 
         Raises:
-            UserError: there is no tokenizer.
+            UserError: The subject has no tokenizer.
         """
         self.check_tokenizer()
         return token_counter(self.tokenizer)
 
     def check_tokenizer(self) -> None:
-        """Refuse a subject that cannot be shown texts.
+        """Refuse a subject that cannot read texts.
 
         Raises:
-            UserError: there is no tokenizer.
+            UserError: The subject has no tokenizer.
         """
         if self.tokenizer is None:
             raise UserError(
-                f"{self.source or self.name} has no tokenizer: put its tokenizer.json and tokenizer_config.json into "
-                "the folder, or make it as toposheet.Subject(model, topography, tokenizer)"
+                f"{self.source or self.name} has no tokenizer: put tokenizer.json and tokenizer_config.json into its "
+                "folder, or give a tokenizer in toposheet.Subject(model, topography, tokenizer)"
             )
 
     @property
     def recipe(self) -> Recipe | None:
-        """The recipe that it was trained by, None where its folder has none."""
+        """The recipe with which the model was trained. None: the folder of the model holds no recipe."""
         path = None if self.folder is None else self.folder / RECIPE_FILE
         return read_recipe(path) if path is not None and path.is_file() else None
 
     def stimuli(self) -> pd.DataFrame:
-        """Return the stimuli that came with the model, or those that are built for it (the extra `demo`).
+        """Return the stimuli of the model: the table in its folder, or new stimuli made from held-out text.
+
+        Making new stimuli needs the packages of the extra `demo`.
 
         Returns:
-            A table with columns `text`, `condition` (sentence, nonword, noun, verb) and `item`.
+            A table with the columns `text`, `condition` (sentence, nonword, noun, verb) and `item`.
 
         Raises:
-            NotFound: a package that building needs is missing.
+            NotFound: The folder holds no stimuli, and a package of the extra `demo` is missing.
         """
         return own_stimuli(self.reader)
 
     @property
     def reader(self) -> Reader:
-        """What self-made stimuli take into account: its tokens, the text held out from it, the stimuli it brings."""
+        """What self-made stimuli depend on: the tokens of the model, its held-out text, the stimuli in its folder."""
         count_tokens = None if self.tokenizer is None else self.count_tokens
         stored = None if self.folder is None else self.folder / STIMULI_FILE
         shipped = read_stimuli(stored) if stored is not None and stored.is_file() else None

@@ -1,6 +1,6 @@
-"""Where the units of a network have places: taps, sheets, and objectives that make near units alike.
+"""Topographies: taps of a model, places of their units on sheets, and objectives that make near units alike.
 
-A name brings its module when it is first used: recipes ask for the names of objectives, which must cost nothing.
+A name is imported from its module when it is first used. So recipes can list the objectives without importing torch.
 """
 
 from importlib import import_module
@@ -31,7 +31,7 @@ __all__ = [
     "tap_widths",
 ]
 
-_HOME = {
+_MODULES = {
     "NotFiniteError": "objectives.moments",
     "OnActivations": "objectives.objective",
     "OnWeights": "objectives.objective",
@@ -47,6 +47,6 @@ _HOME = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,4 +1,4 @@
-"""A topography as two files beside its model: sheets and taps in JSON, the places of the units in safetensors."""
+"""The two files of a topography in a model folder: sheets and taps in JSON, places of units in safetensors."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ DESCRIPTION, PLACES = "topography.json", "topography.safetensors"
 
 
 def write_topography(topo: Topography, folder: Path, **more: Any) -> None:
-    """Write a topography to a folder.
+    """Write the two files of a topography to a folder.
 
     Args:
         topo: The topography.
-        folder: An existing folder.
-        more: Further entries of the JSON file.
+        folder: The folder, which must exist.
+        more: Additional entries of the JSON file, which must be JSON values.
     """
     sheets = {
         name: {"shape": list(sheet.shape), "spacing_mm": sheet.spacing_mm, "taps": list(sheet.places)}
@@ -38,29 +38,29 @@ def write_topography(topo: Topography, folder: Path, **more: Any) -> None:
 
 
 def read_topography(folder: Path, source: str | Path | None = None) -> Topography:
-    """Return the topography that lies in a model folder.
+    """Return the topography that is stored in a model folder.
 
     Args:
-        folder: The folder.
-        source: What the user calls the model, for messages: a hub id. None: the folder.
+        folder: The model folder.
+        source: Name of the model in error messages, for example its hub id. None: the path of the folder.
 
     Raises:
-        UserError: it is missing or damaged.
+        UserError: The folder holds no topography, or the topography is damaged.
     """
     missing = [name for name in (DESCRIPTION, PLACES) if not (folder / name).is_file()]
     if len(missing) == 2:
         raise UserError(
-            f"{source or folder} is a model without sheets (no {DESCRIPTION}): give it some in Python with "
+            f"{source or folder} is a model without sheets (no {DESCRIPTION}): give it sheets in Python with "
             f"toposheet.save(NEW_FOLDER, toposheet.attach({str(source or folder)!r})), then use NEW_FOLDER"
         )
     if missing:
-        raise UserError(f"{folder} is damaged: it lacks {missing[0]}, a part of its topography; copy the folder anew")
+        raise UserError(f"{folder} is damaged: it lacks {missing[0]}, a part of its topography; copy the folder again")
     try:
         description = read_description(folder)
         if description["format"] != FORMAT:
             raise UserError(
-                f"its format is {description['format']}, this version of toposheet reads {FORMAT}; install the version "
-                "that wrote it"
+                f"its format is {description['format']}, but this version of toposheet reads format {FORMAT}; install "
+                "the version of toposheet that wrote it"
             )
         places = load_file(folder / PLACES)
         sheets = {
@@ -81,5 +81,5 @@ def read_topography(folder: Path, source: str | Path | None = None) -> Topograph
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """Return what the JSON file of a topography says."""
+    """Return the content of the JSON file of a topography."""
     return json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))

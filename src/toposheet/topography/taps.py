@@ -1,4 +1,4 @@
-"""Finding the tensors of a network whose units get places, and recording them."""
+"""Taps: the tensors of a network whose units get places. They are found by name, and recorded while a model runs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from toposheet.errors import UserError
 
 
 def find_taps(model: nn.Module, patterns: Sequence[str]) -> list[str]:
-    """Return the paths of the modules that match any pattern, in the order of the network.
+    """Return the paths of the modules that match at least one pattern, in the order of the network.
 
     Args:
         model: Any network.
-        patterns: Module paths in which `*` stands for one step, e.g. `transformer.h.*.attn`.
+        patterns: Paths of modules. `*` stands for one step of a path, for example `transformer.h.*.attn`.
 
     Raises:
-        UserError: a pattern matches nothing; the message lists the patterns that would.
+        UserError: No module matches a pattern. The message lists patterns that match modules.
     """
     names = [name for name, _ in model.named_modules() if name]
     matching = set()
@@ -33,33 +33,33 @@ def find_taps(model: nn.Module, patterns: Sequence[str]) -> list[str]:
         matches = [name for name in names if expression.fullmatch(name)]
         if not matches:
             known_patterns = dict.fromkeys(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name) for name in names if "." in name)
-            raise UserError(f"the tap pattern {pattern!r} matches no module; there are: {', '.join(known_patterns)}")
+            raise UserError(f"the tap pattern {pattern!r} matches no module; use one of: {', '.join(known_patterns)}")
         matching.update(matches)
     return [name for name in names if name in matching]
 
 
 def within_base_model(model: Any, taps: Sequence[str]) -> bool:
-    """Return whether all taps are in a `transformers` model without its head, so that the head need not run."""
+    """Return whether all taps are in the base model, which is the `transformers` model without its head."""
     inside = set(model.base_model.modules())
     return all(model.get_submodule(tap) in inside for tap in taps)
 
 
 def activation_in(output: Any) -> Any:
-    """Return the activation in what a module puts out; attention modules put out (activation, attention weights)."""
+    """Return the activation in the output of a module. Attention modules return (activation, attention weights)."""
     return output[0] if isinstance(output, tuple) else output
 
 
 def with_activation(output: Any, activation: Tensor) -> Any:
-    """Return what a module puts out, with another activation in it."""
+    """Return the output of a module with its activation replaced."""
     return (activation, *output[1:]) if isinstance(output, tuple) else activation
 
 
 class Activations(dict[str, Tensor]):
-    """What the taps of a model put out: {tap: (batch, time, units)}.
+    """The recorded activations of the taps of a model: {tap: (batch, time, units)}.
 
     Args:
-        training: Whether the model was in training when it was recorded, so that the activations should carry a
-            gradient.
+        training: Whether the model was in training mode, with gradients, when the recording began. The activations
+            should then have a gradient.
     """
 
     def __init__(self, training: bool) -> None:
@@ -68,34 +68,43 @@ class Activations(dict[str, Tensor]):
 
 
 class _ForwardPass:
-    """Whether a forward pass is under way, told by the modules whose call is one, outermost first: see `entrances`."""
+    """Keeps track of whether a forward pass is running.
+
+    A forward pass is a call of one of the modules of `Architecture.entrances`. The depth of a module is its position in
+    that list: the outermost module has depth 0.
+    """
 
     def __init__(self) -> None:
-        self.depth: int | None = None  # of the module whose call the pass is; None where no pass is under way
+        self.depth: int | None = None  # of the called module; None: no forward pass is running
 
     def begins(self, depth: int) -> bool:
-        """Return whether the call of the module of this depth is a new pass, not a part of the one under way."""
+        """Return whether a call of the module at this depth begins a new pass. False: it is part of a running pass."""
         if self.depth is not None and self.depth < depth:
             return False
         self.depth = depth
         return True
 
     def ends(self, depth: int) -> None:
-        """Take note that the call of the module of this depth has returned."""
+        """Note that the call of the module at this depth has returned."""
         if depth == self.depth:
             self.depth = None
 
 
 @contextmanager
 def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None, None]:
-    """Fill a dict with what each tap puts out while the model runs: {tap: (batch, time, units)}.
+    """Give a dict that each forward pass fills with the activations of the taps: {tap: (batch, time, units)}.
 
-    What is recorded is a copy: a model may write to what a module has put out (Falcon adds the output of attention to
-    that of the MLP in place). The copies stay part of the graph, and the dict stays filled after the block. A new
-    forward pass empties it.
+    The dict stays filled after this context. Each new forward pass empties it first. It holds copies of the
+    activations, because a model can change the output of a module in place; Falcon, for example, adds the output of
+    attention to the output of the MLP in this way. Gradients flow through the copies.
+
+    Args:
+        model: The network.
+        taps: Paths of the modules to record.
 
     Raises:
-        UserError: (by the forward pass) a tap runs more than once in one forward pass; names the tap.
+        UserError: A tap runs more than once in a forward pass. The forward pass raises the error, and the message names
+            the tap.
 
     Example:
         with record(model, taps) as activations:
@@ -105,14 +114,14 @@ def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None
     family, forward_pass = architecture_of(model), _ForwardPass()
     flat = [tap for tap in taps if tap.rpartition(".")[2] in family.flat]
     time_first = [tap for tap in taps if family.time_first and within_base_model(model, [tap])]
-    reads: dict[str, torch.Size] = {}  # the shape of the token ids that the model reads now, (batch, time)
+    reads: dict[str, torch.Size] = {}  # shape (batch, time) of the token ids in the present forward pass
 
     def keep(tap: str):
         def hook(_module: nn.Module, _inputs: object, output: Any) -> None:
             if tap in activations and forward_pass.depth is not None:
                 raise UserError(
-                    f"the tap {tap} runs more than once in a forward pass, so its units have no one response: "
-                    "choose taps that run once"
+                    f"the tap {tap} runs more than once in a forward pass, so its units do not have a single "
+                    "response: choose taps that run once"
                 )
             x = activation_in(output)
             x = x.clone() if isinstance(x, Tensor) else x
@@ -150,25 +159,28 @@ def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None
             handle.remove()
 
 
-# Taps that were seen to run once in a forward pass: whoever stops a pass early cannot see whether a tap runs again.
+# Taps that are known to run only once in a forward pass. A forward pass that stops early cannot show this.
 _RUN_ONCE: weakref.WeakKeyDictionary[nn.Module, set[str]] = weakref.WeakKeyDictionary()
 
 
 def check_run_once(model: nn.Module, taps: Sequence[str]) -> None:
-    """Refuse taps that run more than once in a forward pass. The model is run on one token, but only the first time.
+    """Refuse taps that run more than once in a forward pass.
+
+    The first check of a model and a tap runs the model on one token. Later checks use the stored result.
 
     Raises:
-        UserError: the message names the tap.
+        UserError: A tap runs more than once. The message names the tap.
     """
     if not _RUN_ONCE.get(model, set()).issuperset(taps):
         tap_widths(model, taps)
 
 
 def tap_widths(model: nn.Module, taps: Sequence[str]) -> dict[str, int]:
-    """Return how many units each tap has, found by running the model on one token.
+    """Return the number of units of each tap: {tap: number}. The model runs on one token to find it.
 
     Raises:
-        UserError: a tap puts out no (batch, time, units) tensor, is not reached, or runs more than once.
+        UserError: The output of a tap is not a tensor (batch, time, units), the tap does not run, or it runs more than
+            once. The message names the tap.
     """
     device = next(model.parameters()).device
     training = model.training
@@ -180,24 +192,30 @@ def tap_widths(model: nn.Module, taps: Sequence[str]) -> dict[str, int]:
         model.train(training)
     for tap in taps:
         if tap not in activations:
-            raise UserError(f"the tap {tap} was not reached when the model ran")
+            raise UserError(
+                f"the tap {tap} did not run when the model ran: choose a module that runs in every forward pass"
+            )
         output = activations[tap]
         if not isinstance(output, Tensor) or output.ndim != 3 or output.shape[:2] != (1, 1):
             shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise UserError(f"the tap {tap} puts out {shape}: it must be a (batch, time, units) tensor")
+            raise UserError(
+                f"the output of the tap {tap} is {shape}: it must be a tensor of shape (batch, time, units)"
+            )
     _RUN_ONCE.setdefault(model, set()).update(taps)
     return {tap: activations[tap].shape[-1] for tap in taps}
 
 
 def output_weights(model: nn.Module, widths: Mapping[str, int]) -> dict[str, Tensor]:
-    """Return what each unit of a tap reads: {tap: (inputs, units)}, the weights of the last layer inside the module.
+    """Return the input weights of the units of each tap: {tap: (inputs, units)}.
+
+    These are the weights of the last linear layer inside the tap that has as many outputs as the tap has units.
 
     Args:
         model: The network.
-        widths: How many units each tap has.
+        widths: Number of units of each tap.
 
     Raises:
-        UserError: there is no linear layer in the tap that puts out its units.
+        UserError: A tap contains no such linear layer. The message names the tap.
     """
     weights = {}
     for tap, width in widths.items():
@@ -207,5 +225,7 @@ def output_weights(model: nn.Module, widths: Mapping[str, int]) -> dict[str, Ten
             elif isinstance(module, Conv1D) and module.weight.shape[1] == width:
                 weights[tap] = module.weight
         if tap not in weights:
-            raise UserError(f"the tap {tap} has no linear layer that puts out its {width} units")
+            raise UserError(
+                f"the tap {tap} contains no linear layer with {width} outputs, so its units have no input weights"
+            )
     return weights

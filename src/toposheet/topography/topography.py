@@ -1,4 +1,4 @@
-"""The topography of a model: which taps live on which sheets, and where each unit sits."""
+"""The topography of a model: its sheets, the taps on each sheet, and the place of each unit."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from toposheet.topography.taps import Activations, find_taps, output_weights, re
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Topography:
-    """The taps and sheets of one model.
+    """The sheets of one model, with the taps on each sheet and the places of their units.
 
     Args:
-        sheets: The sheets by name. A tap lives on exactly one of them.
+        sheets: The sheets: {name: sheet}. Each tap is on exactly one sheet.
 
     Raises:
-        UserError: a tap lives on two sheets.
+        UserError: A tap is on more than one sheet, or an argument has the wrong type.
     """
 
     sheets: Mapping[str, Sheet]
 
     def __post_init__(self) -> None:
-        check_type("sheets", self.sheets, Mapping, "a dict of toposheet.Sheet by name")
+        check_type("sheets", self.sheets, Mapping, "a dict {name: toposheet.Sheet}")
         for name, sheet in self.sheets.items():
             check_type(f"the sheet {name}", sheet, Sheet, "a toposheet.Sheet")
         taps = [tap for sheet in self.sheets.values() for tap in sheet.places]
         for tap in taps:
             if taps.count(tap) > 1:
-                raise UserError(f"the tap {tap} lives on more than one sheet")
+                raise UserError(f"the tap {tap} is on more than one sheet: put each tap on exactly one sheet")
 
     def __repr__(self) -> str:
         n_units, n_taps = sum(self.widths.values()), len(self.taps)
@@ -48,7 +48,7 @@ class Topography:
         return f"<p>{escape(repr(self))}</p>"
 
     def _sheets_in_words(self) -> str:
-        """Return how many sheets there are, of which shape and spacing."""
+        """Return the number of sheets of each shape and spacing, in words."""
         kinds = Counter((*sheet.shape, sheet.spacing_mm) for sheet in self.sheets.values())
         words = [
             f"{number} sheet{'s' * (number > 1)} of {height}x{width} cells {spacing:g} mm apart"
@@ -66,18 +66,20 @@ class Topography:
         spacing_mm: float = 1.0,
         seed: int = 0,
     ) -> Topography:
-        """Return a topography with one sheet and one random placement for each tap, as in TopoLM.
+        """Return a topography with one sheet for each tap. The units get random places, as in TopoLM.
 
         Args:
             model: Any network that runs on a batch of token ids.
-            taps: Module path patterns, `*` standing for one step. None: attention and MLP of every layer, as the
-                family of the model calls them.
-            shape: Height and width of every sheet in cells; none means the square that the units fill.
-            spacing_mm: Distance between adjacent cells.
-            seed: Decides the places.
+            taps: Paths of the modules that get sheets. `*` stands for one step of a path, for example
+                `transformer.h.*.attn`. None: attention and MLP of every layer; toposheet knows the names of these
+                modules from the family of the model.
+            shape: Height and width of each sheet, in cells. None: a square with exactly one cell for each unit, which
+                needs a square number of units.
+            spacing_mm: Distance between adjacent cells, in mm.
+            seed: Seed of the random places.
 
         Raises:
-            UserError: a pattern matches nothing, or the units of a tap do not fit the sheet.
+            UserError: No module matches a path in `taps`, or the units of a tap do not fit on the sheet.
         """
         check_type("model", model, nn.Module, "a network; toposheet.attach reads one from a folder")
         check_type("taps", taps, (list, tuple, type(None)), "a list of module paths, such as ['model.layers.*.mlp']")
@@ -97,12 +99,12 @@ class Topography:
 
     @property
     def taps(self) -> list[str]:
-        """The taps, sheet after sheet: the order of units everywhere."""
+        """The names of the taps, sheet after sheet. Arrays over units have the units of the taps in this order."""
         return [tap for sheet in self.sheets.values() for tap in sheet.places]
 
     @property
     def widths(self) -> dict[str, int]:
-        """How many units each tap has."""
+        """Number of units of each tap."""
         return {tap: len(places) for sheet in self.sheets.values() for tap, places in sheet.places.items()}
 
     @property
@@ -111,36 +113,49 @@ class Topography:
         return {name: sheet.shape for name, sheet in self.sheets.items()}
 
     def record(self, model: nn.Module) -> AbstractContextManager[Activations]:
-        """Record the taps while the model runs: {tap: (batch, time, units)}. See `taps.record`."""
+        """Give a dict that each forward pass fills with the activations of the taps: {tap: (batch, time, units)}.
+
+        The dict stays filled after the context. Each new forward pass empties it first.
+
+        Raises:
+            UserError: A tap runs more than once in a forward pass. The forward pass raises the error, and the message
+                names the tap.
+        """
         return record(model, self.taps)
 
     def weights(self, model: nn.Module) -> dict[str, Tensor]:
-        """Return what each unit of a tap reads: {tap: (inputs, units)}. See `taps.output_weights`."""
+        """Return the input weights of the units of each tap: {tap: (inputs, units)}. Objectives on weights take them.
+
+        These are the weights of the last linear layer inside the tap that has as many outputs as the tap has units.
+
+        Raises:
+            UserError: A tap contains no such linear layer. The message names the tap.
+        """
         return output_weights(model, self.widths)
 
     def check(self, model: nn.Module) -> None:
-        """Refuse a model that this topography does not fit.
+        """Refuse a model that this topography does not fit. The model runs on one token.
 
         Raises:
-            UserError: the message names the tap that is missing or has another number of units.
+            UserError: The model lacks a tap, or a tap has another number of units. The message names the tap.
         """
         self.check_taps(model)
         for tap, width in tap_widths(model, self.taps).items():
             if width != self.widths[tap]:
-                raise UserError(f"the topography places {self.widths[tap]} units of {tap}, the model has {width}")
+                raise UserError(f"the topography has {self.widths[tap]} units of {tap}, but the model has {width}")
 
     def check_taps(self, model: nn.Module) -> None:
         """Refuse a model that lacks a tap of this topography. The model is not run.
 
         Raises:
-            UserError: the message names the tap.
+            UserError: The model lacks a tap. The message names the tap.
         """
         module_names = {name for name, _ in model.named_modules()}
         if strange := [tap for tap in self.taps if tap not in module_names]:
             raise UserError(f"the topography has a tap {strange[0]}, which {type(model).__name__} does not have")
 
     def unit_coordinates(self) -> dict[str, tuple[str, np.ndarray]]:
-        """Return the xarray coordinates of all units: tap, sheet, y, x (cells) and spacing_mm."""
+        """Return the coordinates of all units for xarray: `tap`, `sheet`, `y`, `x` (cells) and `spacing_mm`."""
         rows = [
             (tap, name, y, x, sheet.spacing_mm)
             for name, sheet in self.sheets.items()
@@ -152,17 +167,20 @@ class Topography:
         return {name: ("unit", np.asarray(column)) for name, column in zip(names, columns, strict=True)}
 
     def to_grid(self, values: xr.DataArray) -> dict[str, xr.DataArray]:
-        """Return values of units laid out on their sheets: {sheet: (..., y, x)}.
+        """Return values of units as one map for each sheet: {sheet: (..., y, x)}.
 
         Args:
-            values: Any array with a `unit` dimension and its coordinates (of a `Comparison`, from `respond`); cells
-                without a unit, and units that were left out, are nan.
+            values: An array with the dimension `unit` and the coordinates of units, for example `comparison.t` or the
+                result of `respond`. It may lack some units of a sheet.
+
+        Returns:
+            A map for each sheet. A cell is nan if it has no unit, or if `values` lacks its unit.
 
         Raises:
-            UserError: the array has units of a sheet that this topography does not have.
+            UserError: `values` has units on a sheet that this topography does not have.
         """
         check_type("values", values, xr.DataArray, "an array over units, such as comparison.t")
         for name in dict.fromkeys(values["sheet"].values.tolist()):
             if name not in self.sheets:
-                raise UserError(f"the values have a sheet {name!r}; the topography has {list(self.sheets)}")
+                raise UserError(f"the values have a sheet {name!r}; the topography has the sheets {list(self.sheets)}")
         return on_sheets(values, self.shapes)

@@ -142,8 +142,8 @@ def check_objective(subject: Subject, recipe: Recipe) -> None:
     with subject.running() as model:
         if outside := [tap for tap in topo.taps if not within_base_model(model, [tap])]:
             raise UserError(
-                f"the tap {outside[0]} is outside {type(model.base_model).__name__}, whose output the loss is made of: "
-                "train with taps inside it"
+                f"the tap {outside[0]} is outside {type(model.base_model).__name__}, and training runs only this part "
+                "of the model and the output layer: choose taps inside it"
             )
         check_run_once(model, topo.taps)
     silence = {tap: torch.zeros(1, 2, width) for tap, width in topo.widths.items()}

@@ -154,7 +154,7 @@ def test_sheets_on_which_an_objective_on_weights_means_nothing_are_refused():
 
 def test_a_tap_without_a_linear_layer_is_refused(model, topo):
     wrong = ts.Topography.per_tap(model, ["transformer.h.*.ln_1"])
-    with pytest.raises(ValueError, match=r"transformer.h.0.ln_1 has no linear layer"):
+    with pytest.raises(ValueError, match=r"transformer.h.0.ln_1 contains no linear layer"):
         wrong.weights(model)
 
 

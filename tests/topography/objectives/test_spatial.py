@@ -401,7 +401,9 @@ def test_wrong_input_is_refused_by_name():
         ts.spatial_loss({"tap": x}, topo, radius=-1)
     with pytest.raises(ValueError, match="metric is 'cityblock': it must be"):
         distances(np.zeros((2, 2), dtype=int), "cityblock")
-    with pytest.raises(ValueError, match=r"there is no objective 'moran'\. There are: all_tnn, correlation, shuffled"):
+    with pytest.raises(
+        ValueError, match=r"there is no objective 'moran'\. Choose from: all_tnn, correlation, shuffled"
+    ):
         ts.spatial_loss({"tap": x}, topo, objective="moran")
     with pytest.raises(ValueError, match="reduce is 'global', but there is no process group"):
         ts.spatial_loss({"tap": x}, topo, reduce="global")

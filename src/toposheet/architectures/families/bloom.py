@@ -1,4 +1,4 @@
-"""Bloom, whose attention and MLP add the residual stream themselves: their last layers are before that."""
+"""Bloom. Its attention and MLP modules add the residual stream themselves, so the taps are their last linear layers."""
 
 from toposheet.architectures.architecture import Architecture
 

@@ -1,4 +1,4 @@
-"""Falcon, which reads texts of any length where its positions are biases of attention (ALiBi), not turns."""
+"""Falcon. If it encodes positions as biases of attention (ALiBi), it reads texts of any length."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from toposheet.architectures.architecture import Architecture, declared_context
 
 
 def context(config: Any) -> int | None:
-    """Return how many tokens a model reads, None where its positions are biases of attention."""
+    """Return the largest number of tokens that a model can read. None, which means no limit, if it uses ALiBi."""
     return None if config.alibi else declared_context(config)
 
 

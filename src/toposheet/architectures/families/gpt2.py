@@ -1,4 +1,4 @@
-"""GPT-2, as TopoLM has it where a recipe builds it."""
+"""GPT-2. Recipes build it with the changes of TopoLM."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from toposheet.architectures.architecture import Architecture, Sizes
 def build(sizes: Sizes, end_of_text: int) -> Any:
     """Return the untrained model of TopoLM (arXiv:2410.11516).
 
-    Exact GELU, tied embeddings, learned positions, no dropout, and no biases: those of GPT-2 are held at zero.
+    It has exact GELU, tied embeddings, learned positions and no dropout. It has no biases: the biases of GPT-2 are zero
+    and are not trained.
 
     Args:
-        sizes: How large it is.
-        end_of_text: Id of the token that stands between documents.
+        sizes: The sizes of the model.
+        end_of_text: Id of the token between documents.
     """
     from transformers import GPT2Config, GPT2LMHeadModel
 

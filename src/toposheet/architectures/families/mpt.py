@@ -1,4 +1,7 @@
-"""MPT, whose MLP adds the residual stream itself, and whose configuration names a factor of logits that is not used."""
+"""MPT. Its MLP module adds the residual stream itself, so the tap is the last linear layer of the MLP.
+
+Its configuration names a scale of the logits, but the model does not use this scale.
+"""
 
 from toposheet.architectures.architecture import Architecture
 

@@ -1,4 +1,4 @@
-"""ProphetNet, whose positions begin after the number of the padding token."""
+"""ProphetNet. It numbers positions from the id of the padding token + 1."""
 
 from toposheet.architectures.architecture import Architecture, context_after_padding
 

@@ -9,11 +9,11 @@ from toposheet.errors import UserError
 
 
 def build(sizes: Sizes, end_of_text: int) -> Any:
-    """Return an untrained Qwen3 with tied embeddings, in which every query head has key and value heads of its own.
+    """Return an untrained Qwen3 with tied embeddings, and with as many key heads and value heads as query heads.
 
     Args:
-        sizes: How large it is.
-        end_of_text: Id of the token that stands between documents.
+        sizes: The sizes of the model.
+        end_of_text: Id of the token between documents.
     """
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -35,15 +35,15 @@ def build(sizes: Sizes, end_of_text: int) -> Any:
 
 
 def check(sizes: Sizes) -> None:
-    """Refuse heads of an odd size.
+    """Refuse heads with an odd number of units.
 
     Raises:
-        UserError: rotary positions turn pairs of units.
+        UserError: A head has an odd number of units. Rotary positions need pairs of units.
     """
     if sizes.width // sizes.heads % 2:
         raise UserError(
-            f"width {sizes.width} in {sizes.heads} heads makes heads of {sizes.width // sizes.heads}: rotary positions "
-            "turn pairs of units, so their size must be even"
+            f"width {sizes.width} with {sizes.heads} heads gives heads of {sizes.width // sizes.heads} units: the "
+            "number must be even, because rotary positions rotate pairs of units"
         )
 
 

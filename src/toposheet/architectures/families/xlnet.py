@@ -1,4 +1,7 @@
-"""XLNet, which works on (time, batch, units), and whose positions are relative: it reads texts of any length."""
+"""XLNet. The outputs of its modules have the shape (time, batch, units).
+
+Its positions are relative, so it reads texts of any length.
+"""
 
 from toposheet.architectures.architecture import Architecture, no_limit
 
