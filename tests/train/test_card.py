@@ -27,3 +27,12 @@ def test_a_card_names_corpora_of_which_little_is_known(tmp_path):
     result = {**read_result(SHIPPED / "small"), "corpora": [{"name": "mine"}]}
     write_card(tmp_path, recipes.named("tiny"), result, read_snapshots(tmp_path))
     assert "| mine | – | – | – |" in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize("objective", ["correlation", "shuffled_correlation", "topoloss"])
+def test_a_card_says_topolm_only_of_its_objective(tmp_path, objective):
+    recipe = recipes.named("tiny", alpha=1.0, objective=objective)
+    write_card(tmp_path, recipe, read_result(SHIPPED / "small"), read_snapshots(tmp_path))
+    card = (tmp_path / "README.md").read_text().partition("## Losses")[0]
+    assert ("2410.11516" in card) == ("topolm" in card) == (objective == "correlation")
+    assert (f"the objective `{objective}`" in card) == (objective != "correlation")

@@ -53,6 +53,7 @@ def write_card(
         recipe={name: json.dumps(value) for name, value in recipe.fields().items() if value is not None},
         name=recipe.name,
         is_control=recipe.is_control,
+        objective=recipe.objective.name,
         maps=maps,
         n_taps=0 if last is None else len(last),
         shipped_as=shipped_as,
