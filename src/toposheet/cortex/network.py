@@ -37,7 +37,7 @@ class LanguageNetwork:
         held = int(self.criteria["holds"].sum())
         return (
             f"LanguageNetwork({n_units:,} of {self.clusters.size:,} units in {n_clusters} clusters)\n"
-            f"  {held} of {len(self.criteria)} tests of the three criteria hold (see .criteria)"
+            f"  {held} of {len(self.criteria)} tests of the three criteria are significant (see .criteria)"
         )
 
 
