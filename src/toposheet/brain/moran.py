@@ -54,8 +54,7 @@ def surface_morans_i(
         map: The map, from `read_surface_map`.
         permutations: Number of draws of the null; 0: no null.
         seed: Seed of the draws.
-        progress: A function that is called with the number of finished draws.
-        progress: Told how many draws are done. None: nobody is told.
+        progress: A function that is called with the number of draws done so far. None: no calls.
 
     Raises:
         UserError: No known mesh has the number of vertices of the map, no vertex has data, or `permutations` is 1 or
@@ -77,12 +76,12 @@ def surface_morans_i(
     if not permutations:
         return SurfaceMoran(morans_i, len(values))
     tell = progress or SILENT
-    tell("place-null, draw", 0, permutations)
+    tell("place-null", 0, permutations)
     rng, draws = np.random.default_rng(seed), np.empty(permutations)
     for start in range(0, permutations, _DRAWS_AT_ONCE):
         n = min(_DRAWS_AT_ONCE, permutations - start)
         shuffled = rng.permuted(np.tile(values, (n, 1)), axis=1)
         draws[start : start + n] = morans_i_on_graph(shuffled, neighbors)
-        tell("place-null, draw", start + n, permutations)
+        tell("place-null", start + n, permutations)
     null = against_null(morans_i, draws)
     return SurfaceMoran(morans_i, len(values), float(null.mean), float(null.sd), float(null.z), float(null.p))
