@@ -1,4 +1,4 @@
-"""What tests say, in words: never more than their own p says."""
+"""Verdicts: the results of tests, in words. A verdict never claims more than the p of its test allows."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import pandas as pd
 
 from toposheet.cortex.comparison import SIGNIFICANT
 from toposheet.cortex.layout import ALL_TAPS
-from toposheet.figures.numbers import count_of_units
 
 
 def not_tested(permutations: int) -> str:
-    """Return in words that a null has too few draws for a significant p; nothing where it has enough.
+    """Return `not tested` and the reason if a null has too few draws for a significant p; otherwise an empty text.
 
     Args:
-        permutations: Draws of the null.
+        permutations: Number of draws of the null.
     """
     if 1 / (1 + permutations) <= SIGNIFICANT:
         return ""
@@ -25,21 +24,25 @@ def not_tested(permutations: int) -> str:
 
 
 EXPLAINED = (
-    f"a unit is significant at q < {SIGNIFICANT:g} over all taps; a map comes back where its cross-half I, mean over "
-    "taps, is larger than with shuffled labels; p is not corrected over contrasts"
+    f"a unit is significant if q < {SIGNIFICANT:g} over all taps; a map comes back in the other half of the texts if "
+    f"its cross-half I (mean over taps) is larger than with shuffled labels (p ≤ {SIGNIFICANT:g}); p is not corrected "
+    "for the number of contrasts"
 )
-"""What the words of verdicts mean."""
+"""The meaning of the words in verdicts."""
+
+
+_RETURN = "whether the map comes back in the other half of the texts"
 
 
 @dataclass(frozen=True)
 class MapVerdict:
-    """What the tests of one map say. Its text is one sentence, `EXPLAINED` says what its words mean.
+    """The verdict on one map. `str(verdict)` is one sentence; `EXPLAINED` gives the meaning of its words.
 
     Args:
-        n_significant: Units with q < 0.05.
-        n_units: Units of all taps.
-        p: Of cross-half I, mean over taps, under shuffled labels; nan where there are too few texts for halves.
-        permutations: Draws of that null.
+        n_significant: Number of units with q < 0.05.
+        n_units: Number of units of all taps.
+        p: The p of cross-half I (mean over taps), from the label-null. nan: there are too few texts for two halves.
+        permutations: Number of draws of the label-null.
     """
 
     n_significant: int
@@ -49,32 +52,34 @@ class MapVerdict:
 
     @property
     def comes_back(self) -> bool:
-        """Whether the map comes back in the other half of the texts more than with shuffled labels."""
+        """True if the map comes back in the other half of the texts: the p of cross-half I is at most 0.05."""
         return not not_tested(self.permutations) and self.p <= SIGNIFICANT
 
     @property
     def units(self) -> str:
-        """How many units are significant, in words."""
-        return count_of_units(self.n_significant, self.n_units)
+        """The number of significant units, in words."""
+        if not self.n_significant:
+            return "no unit is significant"
+        return f"{self.n_significant:,} of {self.n_units:,} units are significant"
 
     def __str__(self) -> str:
         if math.isnan(self.p):
-            halves = "whether the map comes back in the other half is not tested: too few texts for halves"
+            halves = f"{_RETURN} is not tested: there are too few texts for two halves"
         elif few := not_tested(self.permutations):
-            halves = f"whether the map comes back in the other half is {few}"
+            halves = f"{_RETURN} is {few}"
         elif self.comes_back:
             halves = f"the map comes back in the other half of the texts (p = {self.p:.3f})"
         else:
-            halves = f"that the map comes back in the other half of the texts is not shown (p = {self.p:.3f})"
+            halves = f"it is not shown that the map comes back in the other half of the texts (p = {self.p:.3f})"
         return f"{self.units}; {halves}"
 
 
 def map_verdict(statistics: pd.DataFrame, permutations: int) -> MapVerdict:
-    """Return what the tests of one map say.
+    """Return the verdict on one map.
 
     Args:
-        statistics: The rows of `topography_statistics` of one map, of all taps and of their mean.
-        permutations: Draws of its nulls.
+        statistics: The rows of `topography_statistics` of one map: of each tap, and of the mean over taps.
+        permutations: Number of draws of the nulls.
     """
     fraction = statistics[(statistics["statistic"] == "significant_fraction") & (statistics["tap"] != ALL_TAPS)]
     halves = statistics[(statistics["statistic"] == "cross_half_i") & (statistics["tap"] == ALL_TAPS)]
@@ -87,32 +92,32 @@ def map_verdict(statistics: pd.DataFrame, permutations: int) -> MapVerdict:
 
 
 def verdict_of_models(verdicts: Sequence[MapVerdict]) -> str:
-    """Return what the tests of one map in several models say, in a sentence.
+    """Return a sentence with the verdict on the map of one contrast in several models.
 
     Args:
-        verdicts: One for each model.
+        verdicts: The verdict of each model.
     """
     if len(verdicts) == 1:
         return str(verdicts[0])
     n = len(verdicts)
     units = f"{sum(verdict.n_significant > 0 for verdict in verdicts)} of {n} models have significant units"
     if few := not_tested(verdicts[0].permutations):
-        return f"{units}; whether the map comes back in the other half is {few}"
+        return f"{units}; {_RETURN} is {few}"
     back = sum(verdict.comes_back for verdict in verdicts)
     return f"{units}; in {back} of {n} the map comes back in the other half of the texts (p ≤ {SIGNIFICANT:g})"
 
 
 def criterion_verdict(p: float, *, holds: bool, of_draws: bool, permutations: int) -> str:
-    """Return what the test of a criterion says: `shown`, `not shown`, or that and why it was not tested.
+    """Return the verdict on a test of a criterion: `shown`, `not shown`, or `not tested` with the reason.
 
     Args:
-        p: Its p; nan where the measure is not defined.
-        holds: Whether the measure is significant and positive.
-        of_draws: Whether p is that of a null with draws.
-        permutations: Draws of such nulls.
+        p: The p of the test. nan: the measure is undefined.
+        holds: Whether p <= 0.05 and the measure is positive.
+        of_draws: Whether p is from a null with random draws.
+        permutations: Number of draws of this null.
     """
     if math.isnan(p):
-        return "not tested: not defined"
+        return "not tested: the measure is undefined"
     if of_draws and (few := not_tested(permutations)):
         return few
     return "shown" if holds else "not shown"
