@@ -296,7 +296,8 @@ def _markdown(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
                  _cell(row["cross_half_i"]), _cell(row["cross_half_p"], 3), negative_controls(row, digits),
                  row["verdict"]]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
-    stimuli = "the published stimuli" if facts["battery"] == PUBLISHED else "other stimuli than the published ones"
+    published = facts["battery"] == PUBLISHED
+    stimuli = "the published stimuli" if published else f"{facts['battery']} stimuli, not from the published stimuli"
     return "\n".join(
         [
             "# Reproduction ledger",

@@ -44,7 +44,8 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
 
 def _loss_sentence(trained: Mapping[str, Any]) -> str:
     parts = [
-        f"{name}: task loss {r['validation_task_loss']:.2f}, spatial loss {r['validation_spatial_loss']:.3f}"
+        f"{name} has a task loss of {r['validation_task_loss']:.2f} and a spatial loss of "
+        f"{r['validation_spatial_loss']:.3f}"
         for name, r in trained.items()
     ]
     bigram = next((r["bigram_loss"] for r in trained.values()), None)
@@ -55,10 +56,11 @@ def _loss_sentence(trained: Mapping[str, Any]) -> str:
         percent = 100 * (losses[0] / losses[1] - 1)
         direction = "higher" if percent > 0 else "lower"
         cost = f" The task loss of {first} is {abs(percent):.1f} % {direction} than the task loss of {second}."
-    beside = f" A bigram model of the same tokens has a task loss of {bigram:.2f}." if bigram is not None else ""
+    beside = f"A bigram model of the same tokens has a task loss of {bigram:.2f}. " if bigram is not None else ""
+    end = f"At the end of training, on held-out text, {'; '.join(parts)}. " if parts else ""
     return (
-        f"Losses on held-out text at the end of training: {'; '.join(parts)}.{beside} The dotted line at 0.5 is the "
-        f"spatial loss of units at random places. A spatial loss below this line means topography.{cost}"
+        f"{end}{beside}The dotted line at 0.5 is the spatial loss of units at random places. A spatial loss below this "
+        f"line means topography.{cost}"
     )
 
 
