@@ -25,7 +25,7 @@ def not_tested(permutations: int) -> str:
 
 EXPLAINED = (
     f"a unit is significant if q < {SIGNIFICANT:g} over all taps; a map comes back in the other half of the texts if "
-    f"its cross-half I (mean over taps) is larger than with shuffled labels (p ≤ {SIGNIFICANT:g}); p is not corrected "
+    f"its cross-half I (mean over taps) is larger than with shuffled labels (p <= {SIGNIFICANT:g}); p is not corrected "
     "for the number of contrasts"
 )
 """The meaning of the words in verdicts."""
