@@ -122,7 +122,7 @@ def test_every_contrast_of_interest_has_one_figure_of_raw_maps_and_readouts_and_
     assert set(notes.values()) == {"synthetic"}
     (picture,) = (picture for picture in pictures if picture.name == "trajectory")
     assert "synthetic" in picture.title
-    assert "synthetic stimuli, whatever those of this report" in picture.sentence
+    assert "always use synthetic stimuli, also if the report uses other stimuli" in picture.sentence
 
 
 def test_the_report_says_what_a_demo_cannot_show_and_names_its_text(out):

@@ -14,7 +14,7 @@ def test_models_are_compared_in_groups(ran, tmp_path, folder, sentences, model, 
     assert table.set_index("group").loc["a", "n_models"].eq(2).all()
     assert table.loc[table["group"] == "b", "difference"].notna().all()
     assert table["random-labels"].notna().all()
-    assert "S:N, its negative controls" in printed
+    assert "negative controls of S:N" in printed
     verdict = r"S:N, a: \d of 2 models have significant units; whether .* not tested: with 5 draws"
     assert re.search(verdict, " ".join(printed.split()))
     assert (tmp_path / "out" / "figures" / "compare.pdf").is_file()
@@ -34,4 +34,6 @@ def test_it_prints_every_readout_and_the_negative_controls_that_were_made(ran, t
 def test_few_models_are_said_to_give_too_narrow_intervals(ran, tmp_path, folder, sentences):
     arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "5", "--no-negative-controls"]
     printed = ran("compare", f"a={folder}", *arguments, "--out", tmp_path / "out")
-    assert re.search(r"^Fewer than 10 models in a: intervals there are too narrow", printed, re.MULTILINE)
+    assert re.search(
+        r"^These groups have fewer than 10 models: a\. Their intervals are too narrow", printed, re.MULTILINE
+    )

@@ -34,5 +34,5 @@ def test_ledger_and_report_of_the_shipped_pair_stand_on_both_kinds_of_stimuli(ra
     ran("report", "small", *arguments, "--out", tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text()
     assert f"Stimuli: <b>{stimuli}</b>" in page
-    assert ("made by\ntoposheet from packages" in page) == (stimuli == "synthetic")
+    assert ("toposheet made these texts from packages" in page) == (stimuli == "synthetic")
     assert (tmp_path / "report" / "figures" / "network.pdf").is_file()

@@ -147,4 +147,4 @@ def test_the_table_ends_in_a_verdict_for_each_contrast_that_claims_no_more_than_
         verdicts = " ".join(printed.partition("Verdicts on the raw maps")[2].split())
         for contrast in ("S:N", "W:J"):
             said = verdicts.partition(f"{contrast}, model: ")[2]
-            assert re.match(rf"(no unit|\d+ of 144 units) significant; .*?{words}", said), said
+            assert re.match(rf"(no unit is|\d+ of 144 units are) significant; .*?{words}", said), said

@@ -48,11 +48,11 @@ def test_it_is_made_with_the_settings_asked_for_and_says_so(ran, tmp_path, folde
     assert {name: stored[name] for name in wanted} == wanted
     methods = " ".join(html.unescape((out / "report.html").read_text()).partition("<h2>Methods</h2>")[2].split())
     for said in (
-        "the activation of a unit at a text's last token",
+        "the activation of the unit at the last token of the text",
         "Taps of model: transformer.h.0.attn, transformer.h.0.mlp, transformer.h.1.attn, transformer.h.1.mlp",
         "FWHM 0.0 and 1.5 mm",
         "5 draws each, seed 7",
-        "at least 3, rook contiguity",
+        "at least 3 units and rook contiguity",
         "threshold-free enhancement",
     ):
         assert said in methods, said

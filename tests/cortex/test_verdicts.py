@@ -22,10 +22,18 @@ def test_a_null_needs_19_draws_for_a_p_of_005(draws, enough):
 @pytest.mark.parametrize(
     ("verdict", "units", "halves"),
     [
-        (MapVerdict(0, 2560, 0.4, 99), "no unit", f"it is not shown that {BACK} (p = 0.400)"),
-        (MapVerdict(12, 2560, 0.05, 19), "12 of 2,560 units", f"{BACK} (p = 0.050)"),
-        (MapVerdict(9, 20, 0.2, 3), "9 of 20 units", f"whether {BACK} is not tested: with 3 draws no p can reach 0.05"),
-        (MapVerdict(9, 20, math.nan, 99), "9 of 20 units", f"whether {BACK} is not tested: too few texts for halves"),
+        (MapVerdict(0, 2560, 0.4, 99), "no unit is", f"it is not shown that {BACK} (p = 0.400)"),
+        (MapVerdict(12, 2560, 0.05, 19), "12 of 2,560 units are", f"{BACK} (p = 0.050)"),
+        (
+            MapVerdict(9, 20, 0.2, 3),
+            "9 of 20 units are",
+            f"whether {BACK} is not tested: with 3 draws no p can reach 0.05",
+        ),
+        (
+            MapVerdict(9, 20, math.nan, 99),
+            "9 of 20 units are",
+            f"whether {BACK} is not tested: there are too few texts for two halves",
+        ),
     ],
 )
 def test_a_map_is_said_to_be_what_its_tests_say(verdict, units, halves):
@@ -54,4 +62,7 @@ def test_a_criterion_is_shown_not_shown_or_not_tested():
     assert criterion_verdict(0.1, holds=False, **few) == "not tested: with 9 draws no p can reach 0.05"
     assert criterion_verdict(0.01, holds=True, of_draws=False, permutations=9) == "shown"
     assert criterion_verdict(0.3, holds=False, of_draws=True, permutations=99) == "not shown"
-    assert criterion_verdict(math.nan, holds=False, of_draws=False, permutations=99) == "not tested: not defined"
+    assert (
+        criterion_verdict(math.nan, holds=False, of_draws=False, permutations=99)
+        == "not tested: the measure is undefined"
+    )

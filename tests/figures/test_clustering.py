@@ -43,7 +43,7 @@ def test_bars_are_means_and_carry_both_nulls(tables):
             np.testing.assert_allclose(ends, np.stack([mean - 2 * sd, mean + 2 * sd], axis=1))
     legend = figure.legends[0]
     words = dict(zip([text.get_text() for text in legend.get_texts()], legend.legend_handles, strict=True))
-    assert list(words) == ["topographic", "control", "a tap", "place-null ± 2 sd", "label-null ± 2 sd"]
+    assert list(words) == ["topographic", "control", "one tap", "place-null ± 2 sd", "label-null ± 2 sd"]
     assert [words[f"{name}-null ± 2 sd"].get_color() for name in ("place", "label")] == [PLACE, LABEL]
 
 

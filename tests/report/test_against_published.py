@@ -76,21 +76,22 @@ def test_each_published_value_stands_beside_the_mean_over_taps_and_its_nulls(wri
     assert values.loc["topographic"].tolist() == [0.8, 0.6, 0.75, 3, 0.01, 0.4, 0.3, 0.35, 0.02]
     assert values.loc["control", ["published", "measured"]].tolist() == [0.11, 0.05]
     assert concrete.loc["topographic", "verdict"] == (
-        "smoother than with shuffled places, and the map comes back in other items; within 0.1 of the published value"
+        "smoother than with shuffled places, and the map comes back in the other half of the texts; "
+        "within 0.1 of the published value"
     )
     assert (
         concrete.loc["control", "verdict"]
         == "not shown to be smoother than with shuffled places; within 0.1 of the published value"
     )
     abstract = table[table["quantity"].str.contains("abstract") & (table["fwhm_mm"] == 0)].set_index("model")
-    assert "that the map comes back in other items is not shown" in abstract.loc["topographic", "verdict"]
-    assert abstract.loc["topographic", "verdict"].endswith("higher than published by 0.52")
+    assert "it is not shown that the map comes back in the other half" in abstract.loc["topographic", "verdict"]
+    assert abstract.loc["topographic", "verdict"].endswith("0.52 higher than the published value")
 
 
 def test_a_readout_that_was_not_made_is_not_taken_for_stimuli_that_are_not_there(written, statistics):
     table = written(statistics.query("fwhm_mm == 0"), topographic=None)
     concrete = table[table["quantity"].str.contains("concrete")].set_index("fwhm_mm")["verdict"]
-    assert concrete[2.0] == "not measured: no readout of 2 mm"
+    assert concrete[2.0] == "not measured: this run has no readout of 2 mm (add 2 to --fwhm-mm)"
     assert concrete[0.0].startswith("smoother than with shuffled places")
 
 
@@ -102,7 +103,7 @@ def test_too_few_draws_are_not_taken_for_no_topography(written):
 def test_a_statistic_that_is_not_defined_is_not_taken_for_too_few_draws(written, statistics):
     statistics.loc[statistics["statistic"] == "morans_i", ["value", "p"]] = float("nan")
     verdict = written(topographic=None).query("quantity.str.contains('concrete')")["verdict"].iloc[0]
-    assert verdict == "not tested: Moran's I or its null is not defined"
+    assert verdict == "not tested: Moran's I or its null is undefined"
 
 
 def test_a_model_beside_another_is_its_control_whatever_it_is_called(written, statistics):
@@ -116,7 +117,7 @@ def test_the_fraction_of_significant_units_stands_beside_shuffled_labels(written
     fraction = table[table["quantity"].str.startswith("fraction") & (table["measured"] != "")].iloc[0]
     assert float(fraction["measured"]) == 0.2
     assert fraction[["label_null_mean", "label_null_sd"]].tolist() == [0.4, 0.1]
-    assert fraction["verdict"] == "no more than shuffled labels give"
+    assert fraction["verdict"] == "not more significant units than with shuffled labels"
 
 
 def test_negative_controls_stand_beside_each_measured_statistic(written, statistics, tmp_path):
@@ -138,7 +139,7 @@ def test_losses_of_the_training_stand_beside_the_published(written, tmp_path):
         json.dumps(dict.fromkeys(result_fields) | {"validation_task_loss": 5.0, "validation_spatial_loss": 0.02})
     )
     table = written(topographic=tmp_path).set_index("quantity")
-    task, spatial = table.loc["task loss (nats a token)"], table.loc["spatial loss, mean over taps"]
+    task, spatial = table.loc["task loss (nats per token)"], table.loc["spatial loss, mean over taps"]
     assert [float(task["published"]), float(task["measured"])] == [3.075, 5.0]
     assert [float(spatial["published"]), float(spatial["measured"])] == [0.108, 0.02]
     assert spatial["verdict"].startswith("the sum over 1 taps is 0.020")
@@ -166,7 +167,7 @@ def test_what_was_not_measured_is_said_and_nothing_is_left_out(written):
 def test_a_profile_as_published_is_known_by_its_tests(written):
     table = written(topographic=None).set_index("quantity")
     row = table.loc["response profile: mean absolute response of the network"]
-    assert row["verdict"] == "as published: W > J > N, and no difference between S and W that these texts show"
+    assert row["verdict"] == "as published: W > J > N, and no significant difference between S and W"
     assert row["measured"] == "S 4.000, W 3.950, J 3.000, N 2.000"
 
 
@@ -197,7 +198,9 @@ def test_a_ledger_writes_a_page_and_prints_each_quantity_with_its_verdict_in_100
     lines = str(result).splitlines()
     assert max(map(len, lines)) <= 100
     at = lines.index("Moran's I, concrete verbs-nouns, mean over taps | raw | 0.80 | 0.75 | 0.010 | 0.300 | 0.020")
-    assert lines[at + 1].startswith("    smoother than with shuffled places, and the map comes back in other items")
+    assert lines[at + 1].startswith(
+        "    smoother than with shuffled places, and the map comes back in the other half of"
+    )
 
 
 @pytest.mark.parametrize("name", ["0", "007", "2.5", "nan", "True", "None"])

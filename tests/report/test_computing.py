@@ -82,7 +82,7 @@ def test_progress_goes_from_nothing_to_everything_and_says_what_is_done(told, re
     assert all(spent <= total for _, spent, total in told)
     whats = list(dict.fromkeys(step[0] for step in told))
     study = "model 1 of 2, 007: stimuli 1 of 2, localizer"
-    assert whats[:3] == ["model 1 of 2, 007: opening it", study, f"{study}, reading texts 0 of 20"]
+    assert whats[:3] == ["model 1 of 2, 007: opening the model", study, f"{study}, reading texts 0 of 20"]
     contrast = f"{study}: contrast 1 of 1, S:N"
     for step in (
         f"{study}: responses, smoothness and wiring, tap 3 of 4",
@@ -98,7 +98,7 @@ def test_a_single_model_is_not_counted(subjects, battery):
     told = []
     one = Battery("mine", battery.studies[:1], None, None)
     compute([StudiedModel("one", subjects["007"])], one, settings=FAST, progress=lambda *step: told.append(step))
-    assert told[0][0] == "one: opening it"
+    assert told[0][0] == "one: opening the model"
     assert told[-1][1] == told[-1][2]
 
 
@@ -115,12 +115,12 @@ def test_results_are_read_from_a_folder_as_they_were_written(results, tmp_path):
 def test_a_folder_that_lacks_a_table_is_said_to(results, tmp_path):
     folder.write(results, tmp_path)
     (tmp_path / "summary.csv").unlink()
-    with pytest.raises(UserError, match=r"lacks summary\.csv of its results: make them anew"):
+    with pytest.raises(UserError, match=r"has no summary\.csv, which belongs to its results: make the results again"):
         folder.read(tmp_path)
 
 
 def test_a_folder_without_results_is_said_to_have_none(tmp_path):
-    with pytest.raises(NotFound, match="holds no results"):
+    with pytest.raises(NotFound, match="has no results"):
         folder.read(tmp_path)
 
 
@@ -152,7 +152,7 @@ def test_models_of_other_shapes_stand_in_one_set_of_maps(subjects, battery):
 
 def test_two_models_of_one_name_are_refused(subjects, battery):
     models = [StudiedModel("one", subject) for subject in subjects.values()]
-    with pytest.raises(UserError, match="two models are called 'one': give each a name of its own"):
+    with pytest.raises(UserError, match="two models have the name 'one': give each model a different name"):
         compute(models, battery, settings=FAST)
 
 

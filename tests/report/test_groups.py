@@ -111,6 +111,10 @@ def test_a_group_is_named_whatever_its_name_looks_like():
 
 
 def test_no_model_and_one_given_twice_are_refused():
-    for models, words in (([], "nothing to compare"), (["a", "a"], "a is given twice"), (["a="], "names no group")):
+    for models, words in (
+        ([], "nothing to compare"),
+        (["a", "a"], "a is given twice"),
+        (["a="], "has no group or no model"),
+    ):
         with pytest.raises(UserError, match=words):
             grouped(models)

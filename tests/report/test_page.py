@@ -37,7 +37,7 @@ def test_models_that_lie_in_no_folder_have_a_page_without_their_training(html):
         "Selective clusters",
         "Negative controls",
         "Islands",
-        "Whatever the contrast",
+        "Statistics that need no contrast",
         "Every tap",
         "Stimuli",
         "Methods",

@@ -77,7 +77,7 @@ def test_a_section_from_outside_has_its_table_its_figure_and_its_part_of_the_pag
 def test_a_section_that_does_not_declare_its_table_is_a_fault_of_the_section(subjects, battery):
     SECTIONS.register("undeclared", Section(26, PARTIAL, view, study_tables=study_tables))
     try:
-        with pytest.raises(AssertionError, match=r"fills longest\.csv and does not declare it"):
+        with pytest.raises(AssertionError, match=r"fills longest\.csv but does not declare this table"):
             compute(
                 [StudiedModel("007", subjects["007"])],
                 battery,

@@ -97,13 +97,13 @@ def test_a_folder_that_is_left_half_way_holds_no_results_rather_than_a_mixture(r
     with pytest.raises(KeyboardInterrupt):
         Results(results.tables, results.maps, {"seed": 4}).write(tmp_path)
     assert len(done) == moved
-    with pytest.raises(NotFound, match="holds no results"):
+    with pytest.raises(NotFound, match="has no results"):
         read_results(tmp_path, [SIZES, CURVES])
 
 
 def test_a_folder_without_results_says_so(tmp_path):
     for missing in (tmp_path, tmp_path / "none"):
-        with pytest.raises(NotFound, match="holds no results"):
+        with pytest.raises(NotFound, match="has no results"):
             read_results(missing, [SIZES])
 
 

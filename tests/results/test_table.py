@@ -126,16 +126,16 @@ HEADER = b"model,share,n_units,holds,note\n"
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"model,share,holds,note\n", "lacks the columns n_units: it was made by another version"),
-        (b"", "cannot be read: it is empty"),
+        (b"model,share,holds,note\n", "has no column n_units: it was made by another version; make the results again"),
+        (b"", "cannot be read: the file is empty"),
         (b"\xff\xfe", "cannot be read"),
-        (HEADER + b"a,1.0,3,True\n", "cannot be read: row 2 has 4 values, there are 5 columns"),
+        (HEADER + b"a,1.0,3,True\n", "cannot be read: row 2 has 4 values, but there are 5 columns"),
         (HEADER + b"a,1.0,3,True,,,\n", "cannot be read: row 2 has 7 values"),
         (HEADER + b'a,1.0,3,True,"open\n', "cannot be read"),
         (HEADER + b"a,one,3,True,\n", "is damaged: .*'one'"),
         (HEADER + b"a,1.0,3.5,True,\n", r"is damaged: .*'3\.5'"),
         (HEADER + b"a,1.0,99999999999999999999,True,\n", "is damaged"),
-        (HEADER + b"a,1.0,3,yes,\n", "is damaged: 'yes' is neither True nor False"),
+        (HEADER + b"a,1.0,3,yes,\n", "is damaged: 'yes' must be True or False"),
     ],
 )
 def test_a_damaged_table_is_refused_by_its_file_in_one_line(tmp_path, content, message):

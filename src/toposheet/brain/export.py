@@ -102,8 +102,7 @@ def export_maps(
         contrasts: The contrasts. Each gives one map.
         out: Folder of the files.
         cache: Folder in which responses are stored. None: responses are not stored.
-        progress: A function that is called with the number of texts that have been read.
-        progress: Told how many texts are read. None: nobody is told.
+        progress: A function that is called with the number of texts read so far. None: no calls.
     """
     import_package("nibabel", *FOR_BRAINS)
     for contrast in contrasts:

@@ -54,8 +54,7 @@ def surface_morans_i(
         map: The map, from `read_surface_map`.
         permutations: Number of draws of the null; 0: no null.
         seed: Seed of the draws.
-        progress: A function that is called with the number of finished draws.
-        progress: Told how many draws are done. None: nobody is told.
+        progress: A function that is called with the number of draws done so far. None: no calls.
 
     Raises:
         UserError: No known mesh has the number of vertices of the map, no vertex has data, or `permutations` is 1 or

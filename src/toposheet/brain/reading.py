@@ -46,27 +46,29 @@ def read_surface_map(
     """Return a map of one hemisphere, read from a file.
 
     Args:
-        path: A GIFTI (`.gii`, `.gii.gz`), CIFTI (`.dscalar.nii` and others with vertices) or NetCDF file (`.nc`).
-        hemisphere: `"left"` or `"right"`. Of a map of both (left vertices first) this half is taken.
-        which: Which map of a GIFTI or CIFTI file, from 0. None: the only one. Arrays of a GIFTI file that are no
-            statistics (meshes, labels, numbers of vertices) are not counted.
-        variable: Which variable of a NetCDF file.
+        path: A GIFTI file (`.gii`, `.gii.gz`), a CIFTI file with vertices (for example `.dscalar.nii`) or a NetCDF file
+            (`.nc`).
+        hemisphere: `"left"` or `"right"`. If the map has both hemispheres, left vertices first, only the vertices of
+            this hemisphere are used.
+        which: Number of the map in a GIFTI or CIFTI file, from 0. None: the file must have exactly one map. Arrays of a
+            GIFTI file that are not statistics (meshes, labels, numbers of vertices) are not counted.
+        variable: Name of the variable in a NetCDF file.
 
     Returns:
-        The map on all vertices of a mesh. The number of vertices decides which mesh. Vertices that are missing in a
-        CIFTI file are nan.
+        The map on all vertices of a mesh. The number of vertices decides which mesh it is. Vertices that are missing in
+        a CIFTI file are nan.
 
     Raises:
-        NotFound: there is no such file, or a package of `toposheet[brain]` is missing.
-        UserError: the file cannot be read or has another format; it has no such map, or several and `which` is None;
-            it holds labels, a mesh, or values of a part of the vertices; or the map fits no known mesh or has no
-            vertex with data. The message names the file.
+        NotFound: The file does not exist, or a package of `toposheet[brain]` is not installed.
+        UserError: The file cannot be read or has another format. It does not have the map, or it has several maps and
+            `which` is None. It has labels, a mesh, or values for a part of the vertices. No known mesh has the number
+            of vertices of the map, or no vertex has data. The message names the file.
     """
     check_type("path", path, (str, Path), "the path of a file")
     path = path_of(path)
     check_hemisphere(hemisphere)
     if not path.is_file():
-        raise NotFound(f"there is no file {path}")
+        raise NotFound(f"there is no file {path}: check the path")
     ending = path.name.lower()
     if ending.endswith(".nc"):
         values, name = _read_netcdf(path, variable)
@@ -77,11 +79,13 @@ def read_surface_map(
     else:
         hint = next((hint for end, hint in _OTHER_FORMATS.items() if ending.endswith(end)), "")
         raise UserError(
-            f"{path}: the name of a surface map ends in .gii, .gii.gz, .dscalar.nii, .dtseries.nii or .nc{hint}"
+            f"{path} is not a surface map: its name must end in .gii, .gii.gz, .dscalar.nii, .dtseries.nii or .nc{hint}"
         )
     values = np.squeeze(values)
     if values.ndim != 1 or values.dtype.kind not in "fiub":
-        raise UserError(f"{path}: {name} is {values.dtype} of shape {values.shape}: a map is one number a vertex")
+        raise UserError(
+            f"{path}: {name} has shape {values.shape} and type {values.dtype}: a map must have one number per vertex"
+        )
     if len(values) // 2 in SPACES and len(values) % 2 == 0:
         values = np.split(values, 2)[HEMISPHERES.index(hemisphere)]
     surface_map = SurfaceMap(values.astype(np.float64), hemisphere, space_of(len(values), str(path)), name)
@@ -92,8 +96,8 @@ def read_surface_map(
     return surface_map
 
 
-_OVERLAY = "; bring an overlay of FreeSurfer to GIFTI first (mri_convert, or mris_convert -c)"
-_LABELS = "; this file holds labels of areas, a map holds a statistic such as t"
+_OVERLAY = "; convert an overlay of FreeSurfer to GIFTI first, with mri_convert or mris_convert -c"
+_LABELS = "; this file has labels of areas, but a map must have a statistic, for example t"
 _OTHER_FORMATS = {
     **dict.fromkeys((".mgz", ".mgh", ".curv", ".sulc", ".thickness", ".area", ".w"), _OVERLAY),
     **dict.fromkeys((".annot", ".label"), _LABELS),
@@ -115,23 +119,27 @@ def _read_cifti(path: Path, hemisphere: str, which: int | None) -> tuple[np.ndar
     if not isinstance(image, cifti2.Cifti2Image):
         shape = " x ".join(map(str, image.shape))
         raise UserError(
-            f"{path} is a volume ({shape} voxels), not CIFTI: bring it to a surface first, as "
-            f"nilearn.surface.vol_to_surf does{_OVERLAY}"
+            f"{path} is a volume ({shape} voxels), not CIFTI: project it to a surface first, for example with "
+            f"nilearn.surface.vol_to_surf{_OVERLAY}"
         )
     rows, places = (image.header.get_axis(axis) for axis in (0, 1))
     if not isinstance(places, cifti2.BrainModelAxis):
-        raise UserError(f"{path} has no vertices but {type(places).__name__}: give a dense file (.dscalar.nii)")
+        raise UserError(
+            f"{path} has no vertices (its columns are a {type(places).__name__}): give a dense file (.dscalar.nii)"
+        )
     if isinstance(rows, cifti2.LabelAxis):
-        raise UserError(f"{path} holds labels of areas: give a file with a statistic such as t (.dscalar.nii)")
+        raise UserError(f"{path} has labels of areas: give a file with a statistic, for example t (.dscalar.nii)")
     if not isinstance(rows, (cifti2.ScalarAxis, cifti2.SeriesAxis)):
-        raise UserError(f"{path} has no maps but {type(rows).__name__}: give a file with a statistic (.dscalar.nii)")
+        raise UserError(
+            f"{path} has no maps (its rows are a {type(rows).__name__}): give a file with a statistic (.dscalar.nii)"
+        )
     scalar = isinstance(rows, cifti2.ScalarAxis)
     names = [str(name) for name in rows.name] if scalar else [f"row {number}" for number in range(len(rows))]
     row = choose_map(path, names, which)
     structures = {name: (columns, model) for name, columns, model in places.iter_structures()}
     cortex = f"CIFTI_STRUCTURE_CORTEX_{hemisphere.upper()}"
     if cortex not in structures:
-        raise UserError(f"{path} has no {hemisphere} cortex; it has: {', '.join(structures)}")
+        raise UserError(f"{path} has no {hemisphere} cortex; its structures are: {', '.join(structures)}")
     columns, model = structures[cortex]
     values = np.full(model.nvertices[cortex], np.nan)
     with reading(path):

@@ -1,4 +1,4 @@
-"""A comparison as a figure."""
+"""Figure of a comparison."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ from toposheet.sheet import on_sheets
 
 
 def plot(comparison: Comparison, fwhm_mm: float = 0.0) -> Figure:
-    """Return the maps of a comparison, sheet by sheet: Welch's t in colour, significant units outlined and counted.
+    """Return a figure of the maps of a comparison: one map of Welch's t for each sheet.
+
+    Significant units (q < 0.05 over all taps) are outlined, and their number is written above the maps. Red units
+    respond more to the first condition, blue units to the second.
 
     Args:
         comparison: The comparison.
-        fwhm_mm: Readout in millimetres; 0 is raw.
+        fwhm_mm: Width (FWHM) of the readout, in mm; 0 is raw.
+
+    Raises:
+        UserError: The width is negative or not finite.
 
     Example:
         ts.plot(ts.Comparison(responses, "sentence", "nonword")).savefig("map.png")

@@ -1,4 +1,4 @@
-"""Results of tests as sentences. A sentence never claims more than the p of its test."""
+"""Verdicts: the results of tests, in words. A verdict never claims more than the p of its test allows."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import pandas as pd
 
 from toposheet.cortex.comparison import SIGNIFICANT
 from toposheet.cortex.layout import ALL_TAPS
-from toposheet.figures.numbers import count_of_units
 
 
 def not_tested(permutations: int) -> str:
-    """Return a text which says that a null has too few draws for a significant p. With enough draws the text is empty.
+    """Return `not tested` and the reason if a null has too few draws for a significant p; otherwise an empty text.
 
     Args:
         permutations: Number of draws of the null.
@@ -27,21 +26,23 @@ def not_tested(permutations: int) -> str:
 EXPLAINED = (
     f"a unit is significant if q < {SIGNIFICANT:g} over all taps; a map comes back in the other half of the texts if "
     f"its cross-half I (mean over taps) is larger than with shuffled labels (p <= {SIGNIFICANT:g}); p is not corrected "
-    "over contrasts"
+    "for the number of contrasts"
 )
 """The meaning of the words in verdicts."""
 
 
+_RETURN = "whether the map comes back in the other half of the texts"
+
+
 @dataclass(frozen=True)
 class MapVerdict:
-    """The results of the tests of one map. `str` of it gives one sentence, whose words `EXPLAINED` explains.
+    """The verdict on one map. `str(verdict)` is one sentence; `EXPLAINED` gives the meaning of its words.
 
     Args:
         n_significant: Number of units with q < 0.05.
         n_units: Number of units of all taps.
-        p: The p of cross-half I (mean over taps) under shuffled labels. It is nan if there are too few texts to form
-            halves.
-        permutations: Number of draws of shuffled labels.
+        p: The p of cross-half I (mean over taps), from the label-null. nan: there are too few texts for two halves.
+        permutations: Number of draws of the label-null.
     """
 
     n_significant: int
@@ -51,19 +52,21 @@ class MapVerdict:
 
     @property
     def comes_back(self) -> bool:
-        """Whether the map comes back in the other half of the texts: p <= 0.05 with enough draws."""
+        """True if the map comes back in the other half of the texts: the p of cross-half I is at most 0.05."""
         return not not_tested(self.permutations) and self.p <= SIGNIFICANT
 
     @property
     def units(self) -> str:
         """The number of significant units, in words."""
-        return count_of_units(self.n_significant, self.n_units)
+        if not self.n_significant:
+            return "no unit is significant"
+        return f"{self.n_significant:,} of {self.n_units:,} units are significant"
 
     def __str__(self) -> str:
         if math.isnan(self.p):
-            halves = "whether the map comes back in the other half of the texts is not tested: too few texts for halves"
+            halves = f"{_RETURN} is not tested: there are too few texts for two halves"
         elif few := not_tested(self.permutations):
-            halves = f"whether the map comes back in the other half of the texts is {few}"
+            halves = f"{_RETURN} is {few}"
         elif self.comes_back:
             halves = f"the map comes back in the other half of the texts (p = {self.p:.3f})"
         else:
@@ -75,8 +78,8 @@ def map_verdict(statistics: pd.DataFrame, permutations: int) -> MapVerdict:
     """Return the verdict on one map.
 
     Args:
-        statistics: The rows of the map in the table of `topography_statistics`: all taps, and the mean over taps.
-        permutations: Number of draws of each null in the table.
+        statistics: The rows of `topography_statistics` of one map: of each tap, and of the mean over taps.
+        permutations: Number of draws of the nulls.
     """
     fraction = statistics[(statistics["statistic"] == "significant_fraction") & (statistics["tap"] != ALL_TAPS)]
     halves = statistics[(statistics["statistic"] == "cross_half_i") & (statistics["tap"] == ALL_TAPS)]
@@ -89,32 +92,32 @@ def map_verdict(statistics: pd.DataFrame, permutations: int) -> MapVerdict:
 
 
 def verdict_of_models(verdicts: Sequence[MapVerdict]) -> str:
-    """Return one sentence about the map of one contrast in several models.
+    """Return a sentence with the verdict on the map of one contrast in several models.
 
     Args:
-        verdicts: The verdict on the map of each model.
+        verdicts: The verdict of each model.
     """
     if len(verdicts) == 1:
         return str(verdicts[0])
     n = len(verdicts)
     units = f"{sum(verdict.n_significant > 0 for verdict in verdicts)} of {n} models have significant units"
     if few := not_tested(verdicts[0].permutations):
-        return f"{units}; whether the map comes back in the other half of the texts is {few}"
+        return f"{units}; {_RETURN} is {few}"
     back = sum(verdict.comes_back for verdict in verdicts)
     return f"{units}; in {back} of {n} the map comes back in the other half of the texts (p ≤ {SIGNIFICANT:g})"
 
 
 def criterion_verdict(p: float, *, holds: bool, of_draws: bool, permutations: int) -> str:
-    """Return the verdict on a criterion: `shown`, `not shown`, or `not tested` with the reason.
+    """Return the verdict on a test of a criterion: `shown`, `not shown`, or `not tested` with the reason.
 
     Args:
-        p: The p of the measure. It is nan if the measure is not defined.
-        holds: Whether the measure is significant and positive.
-        of_draws: Whether p comes from a null with random draws.
-        permutations: Number of draws of the null.
+        p: The p of the test. nan: the measure is undefined.
+        holds: Whether p <= 0.05 and the measure is positive.
+        of_draws: Whether p is from a null with random draws.
+        permutations: Number of draws of this null.
     """
     if math.isnan(p):
-        return "not tested: not defined"
+        return "not tested: the measure is undefined"
     if of_draws and (few := not_tested(permutations)):
         return few
     return "shown" if holds else "not shown"

@@ -1,4 +1,4 @@
-"""How clustered maps are, beside what chance would make them."""
+"""Figures of Moran's I of maps, with its nulls."""
 
 from __future__ import annotations
 
@@ -28,20 +28,21 @@ from toposheet.figures.style import (
     keys_below,
 )
 
-_ACROSS = 5  # contrasts
-_BARS = 7  # contrasts
+_ACROSS = 5  # most contrasts in a row of `clustering`
+_BARS = 7  # most contrasts in a row of `clustering_bars`
 _MARKERS = "os^Dv"
 _FAINT = 0.45
-_NULLS = (("place", "", PLACE, -1), ("label", "label_", LABEL, 1))  # prefix of columns, side of the value
+_NULLS = (("place", "", PLACE, -1), ("label", "label_", LABEL, 1))  # name, prefix of columns, colour, side of the value
 
 
 def clustering(summary: pd.DataFrame) -> Figure:
-    """Return Moran's I of every tap against its place-null and its label-null, each model in rows of its own.
+    """Return a figure of Moran's I of every tap, with its place-null and its label-null.
 
-    Layers are from left to right, kinds of taps beside each other within a layer.
+    Each model and readout has a row, and each contrast has a column. Layers are from left to right. Within a layer, the
+    kinds of taps are side by side.
 
     Args:
-        summary: Rows of `summary_of` of one or more models.
+        summary: The table of `summary_of`, of one or more models.
     """
     contrasts, readouts = list(dict.fromkeys(summary["contrast"])), sorted(set(summary["fwhm_mm"]))
     models = list(dict.fromkeys(summary["model"]))
@@ -89,13 +90,13 @@ def clustering(summary: pd.DataFrame) -> Figure:
 
 
 def clustering_bars(statistics: pd.DataFrame, contrasts: Sequence[str], whole: str) -> Figure:
-    """Return the mean Moran's I over taps of several contrasts, raw and with readout, its nulls drawn in.
+    """Return a figure of Moran's I (mean over taps) of several contrasts, raw and with readout, with its nulls.
 
     Args:
-        statistics: Rows of `topography_statistics` of one or more models. Those of negative controls are not shown,
-            but axes hold them too.
-        contrasts: Those that are shown, in this order.
-        whole: What `tap` says in the rows of the mean over taps.
+        statistics: The table of `topography_statistics`, of one or more models. Negative controls are not drawn, but
+            the axes are long enough for their values.
+        contrasts: The contrasts to show, in this order.
+        whole: The value of `tap` in the rows of the mean over taps.
     """
     morans_i_rows = statistics[statistics["statistic"] == "morans_i"]
     shown = morans_i_rows[morans_i_rows["negative_control"] == ""]
@@ -131,7 +132,7 @@ def clustering_bars(statistics: pd.DataFrame, contrasts: Sequence[str], whole: s
             axes.axhline(0, color=MUTED, lw=0.6)
             axes.set_ylabel(f"{readout_name(fwhm)}\nMoran's I, mean over taps")
         keys = [Patch(color=colour(n), alpha=_FAINT, lw=0, label=key(model)) for n, model in enumerate(models)]
-        dot = Line2D([], [], ls="", marker=".", color=MUTED, ms=4, label="a tap")
+        dot = Line2D([], [], ls="", marker=".", color=MUTED, ms=4, label="one tap")
         keys_below(figure, [*keys, dot, *_null_keys()])
         return figure
 
@@ -141,7 +142,7 @@ def _taps(summary: pd.DataFrame, model: str) -> list[str]:
 
 
 def _limits(rows: pd.DataFrame, column: str = "morans_i") -> tuple[float, float]:
-    """Return the ends of an axis that holds all values and their nulls."""
+    """Return the limits of an axis that is long enough for all values and nulls."""
     parts = [rows[column]]
     for _, prefix, _, _ in _NULLS:
         parts += [rows[f"{prefix}null_mean"] + sign * 2 * rows[f"{prefix}null_sd"] for sign in (-1, 1)]

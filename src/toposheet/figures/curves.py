@@ -1,4 +1,4 @@
-"""What happens while a model learns, update by update."""
+"""Figures of curves: losses and topography during training, and correlation by distance."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ from matplotlib.patches import Patch
 
 from toposheet.figures.style import COLUMN, MUTED, SMALL, STYLE, WIDTH, colour, key, keys_below
 
-_SMOOTHED = 25  # updates
+_SMOOTHED = 25  # updates in the running mean of the training loss
 _BAND: Any = {"alpha": 0.25, "lw": 0}
 _DOTS: Any = {"ls": ":", "lw": 1.2}
 
 
 def loss_curves(metrics: Mapping[str, pd.DataFrame], bigram_loss: float | None) -> Figure:
-    """Return the task loss and the spatial loss of training runs, with the bigram model's task loss."""
+    """Return a figure of the task loss and the spatial loss during training.
+
+    Args:
+        metrics: The logged losses of each run: {name of the run: table}.
+        bigram_loss: Task loss of a bigram model, drawn as a line. None: no line.
+    """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
         task, spatial = figure.subplots(1, 2)
@@ -30,7 +35,9 @@ def loss_curves(metrics: Mapping[str, pd.DataFrame], bigram_loss: float | None) 
                 if column in table:
                     updates = table.dropna(subset=[column])
                     at = updates["update"].to_numpy()
-                    kept = len(at) / float(np.ptp(at) + 1) if len(at) else 1.0  # shipped models keep 1 in 50
+                    kept = (
+                        len(at) / float(np.ptp(at) + 1) if len(at) else 1.0
+                    )  # shipped models have only every 50th update
                     smooth = updates[column].rolling(max(1, round(kept * _SMOOTHED)), min_periods=1).mean()
                     axes.plot(updates["update"], smooth, color=colour(n), alpha=0.4, lw=1)
                 validated = table.dropna(subset=[f"validation_{column}"])
@@ -47,27 +54,27 @@ def loss_curves(metrics: Mapping[str, pd.DataFrame], bigram_loss: float | None) 
             task.annotate("bigram model", (1, bigram_loss), xycoords=("axes fraction", "data"), ha="right", va="bottom",
                           color=MUTED, fontsize=SMALL)  # fmt: skip
         spatial.axhline(0.5, color=MUTED, ls=":", lw=1.2)
-        spatial.annotate("no topography", (1, 0.5), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+        spatial.annotate("random places", (1, 0.5), xycoords=("axes fraction", "data"), ha="right", va="bottom",
                          xytext=(0, 2), textcoords="offset points", color=MUTED, fontsize=SMALL)  # fmt: skip
         spatial.set_ylim(0, 0.6)
-        task.set(title="Task loss", xlabel="update", ylabel="cross-entropy (nats a token)")
+        task.set(title="Task loss", xlabel="update", ylabel="cross-entropy (nats per token)")
         spatial.set(title="Spatial loss, mean over taps", xlabel="update", ylabel="(1 − corr(r, d)) / 2")
-        task.legend(title="held-out (dots), training (faint)", title_fontsize=SMALL)
+        task.legend(title="held-out text (dots), training text (faint)", title_fontsize=SMALL)
         return figure
 
 
 def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
-    """Return how topography appeared: Moran's I, its cross-half value and the units significant, update by update.
+    """Return a figure of topography during training: Moran's I, cross-half I and the fraction of significant units.
 
     Args:
-        snapshots: Of each run, by update, means over taps: `morans_i` with `null_mean` and `null_sd`, the place-null of
-            the mean, drawn as a band of ± 2 sd; `label_null_mean`, drawn as dots; `cross_half_i` and
-            `significant_fraction`.
+        snapshots: A table for each run, with a row for each update. Its columns are means over taps: `morans_i`;
+            `null_mean` and `null_sd`, the place-null of the mean, drawn as a band of ± 2 sd; `label_null_mean`, drawn
+            as a dotted line; `cross_half_i`; `significant_fraction`.
     """
     panels = {
         "morans_i": "Moran's I",
-        "cross_half_i": "Cross-half Moran's I",
-        "significant_fraction": "Units significant (q < 0.05)",
+        "cross_half_i": "Cross-half I",
+        "significant_fraction": "Fraction of units with q < 0.05",
     }
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
@@ -80,7 +87,7 @@ def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
         last = max(means.index.max() for means in snapshots.values())
         decades = [0, *(10**n for n in range(0, 1 + int(np.log10(max(last, 1)))))]
         for column, axes in grid.items():
-            axes.set(title=panels[column], xlabel="update (log, but for 0)", ylim=(-0.3, 1.02))
+            axes.set(title=panels[column], xlabel="update (log scale)", ylim=(-0.3, 1.02))
             axes.set_xscale("symlog", linthresh=1)
             axes.set_xticks(decades, [f"{update:,}" for update in decades])
             axes.minorticks_off()
@@ -89,17 +96,17 @@ def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
         grid["significant_fraction"].set_ylim(-0.02, 1.02)
         bands = Patch(**_BAND, color=MUTED, label="place-null of the mean over taps ± 2 sd (Moran's I)")
         handles = grid["morans_i"].get_legend_handles_labels()[0]
-        dots = Line2D([], [], **_DOTS, color=MUTED, label="mean of its label-null")
+        dots = Line2D([], [], **_DOTS, color=MUTED, label="mean of the label-null (Moran's I)")
         keys_below(figure, [*handles, bands, dots])
         return figure
 
 
 def correlation_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
-    """Return r(d), the mean correlation of two units by their distance, of models against their place-null.
+    """Return a figure of r(d): the mean correlation of two units against their distance, with the place-null.
 
     Args:
-        curves: Of each model, by distance in millimetres, means over taps: `r` with `null_mean` and `null_sd`, the
-            place-null of the mean, drawn as a band of ± 2 sd.
+        curves: A table for each model, with a row for each distance (mm). Its columns are means over taps: `r`;
+            `null_mean` and `null_sd`, the place-null of the mean, drawn as a band of ± 2 sd.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(COLUMN, 2.9), layout="constrained")
@@ -115,6 +122,6 @@ def correlation_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def _draw_band(axes: Axes, means: pd.DataFrame, shade: str) -> None:
-    """Draw the null of means as a band of 2 standard deviations."""
+    """Draw the place-null of the means as a band of ± 2 standard deviations."""
     low, high = (means["null_mean"] + sign * 2 * means["null_sd"] for sign in (-1, 1))
     axes.fill_between(means.index, low, high, color=shade, **_BAND)

@@ -1,4 +1,4 @@
-"""Models side by side, with intervals."""
+"""Figure of groups of models, with intervals."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from matplotlib.lines import Line2D
 
 from toposheet.figures.style import HEIGHT, LABEL, MUTED, PLACE, STYLE, WIDTH, broken, colour, key, keys_below
 
-_MARKS = "o^s"  # of negative controls
+_MARKS = "o^s"  # one for each negative control
 _NULLS = (("null_mean", PLACE, "place"), ("label_null_mean", LABEL, "label"))
 
 
 def group_intervals(
     table: pd.DataFrame, statistics: Mapping[str, str], negative_controls: Sequence[str] = ()
 ) -> Figure:
-    """Return statistics of groups of models for each contrast, raw: means with 95 % hierarchical bootstrap intervals.
+    """Return a figure of statistics of groups of models, for the raw map of each contrast.
 
-    Beside each mean stand those of its nulls and what the negative controls of the contrast give.
+    It shows the mean of each group with its 95 % interval (hierarchical bootstrap), the means of the nulls, and the
+    values of the negative controls.
 
     Args:
-        table: Rows of `report.groups.group_statistics`.
-        statistics: Those that are shown and what their axes are called.
-        negative_controls: Their names, each with a mark of its own; those that no contrast has are left out.
+        table: The table of `report.groups.group_statistics`.
+        statistics: The statistics to show: {name of the statistic: title of its axes}.
+        negative_controls: Names of the negative controls. Each has a different mark. A control without values is left
+            out.
     """
     table = table[table["fwhm_mm"] == table["fwhm_mm"].min()]
     contrasts, groups = list(dict.fromkeys(table["contrast"])), list(dict.fromkeys(table["group"]))

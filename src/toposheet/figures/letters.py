@@ -1,4 +1,4 @@
-"""Names in any script: with a font that has their letters, or spelled out in codes that every font has."""
+"""Letters of any script in figures: they are drawn with a font that has them, or written as Unicode codes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-_FONT = "DejaVu Sans"  # comes with matplotlib
-_BOXES = "Last Resort"  # so does a font that has one box for all letters of a script
+_FONT = "DejaVu Sans"  # is part of matplotlib
+_BOXES = "Last Resort"  # is part of matplotlib too; it draws the same box for all letters of a script
 
 
 def make_legible(figure: Figure) -> None:
-    r"""Give a figure's texts letters that can be drawn.
+    r"""Change the texts of a figure so that every letter can be read.
 
-    What the font lacks is taken from another that is installed. Letters that none has are written as codes
-    (`\u540d`): a box would say nothing, and would be the same for every name.
+    Letters that the font does not have are drawn with another installed font. Letters that no font has are written as
+    codes (`\u540d`). Matplotlib would draw a box, which is the same for all such letters.
 
     Args:
-        figure: Its texts, and the labels of its ticks, are changed.
+        figure: The figure. Its texts and the labels of its ticks are changed.
     """
     axes = [axis for one in figure.axes for axis in (one.xaxis, one.yaxis)]
     labels = {axis: [label.get_text() for label in axis.get_ticklabels()] for axis in axes}
@@ -35,12 +35,12 @@ def make_legible(figure: Figure) -> None:
         text.set_fontfamily([_FONT, *others])
         text.set_text(text.get_text().translate(codes))
     for axis, names in labels.items():
-        if none_has & set("".join(names)):  # else the axis would write them anew
+        if none_has & set("".join(names)):  # otherwise the axis would write the old labels again
             axis.set_ticks(axis.get_ticklocs(), [name.translate(codes) for name in names])
 
 
 def _others(letters: Iterable[str]) -> tuple[list[str], set[str]]:
-    """Return the names of fonts that have letters, fewest first found, and the letters that none has."""
+    """Return names of fonts that together have the given letters, and the set of letters that no font has."""
     left, names = set(letters), []
     for entry in font_manager.fontManager.ttflist:
         if entry.name.startswith(_BOXES):
@@ -55,9 +55,9 @@ def _others(letters: Iterable[str]) -> tuple[list[str], set[str]]:
 
 @cache
 def _letters(path: str) -> frozenset[str]:
-    """Return the letters that a font has; none where it has no TrueType outlines, which a PDF can embed."""
+    """Return the letters of a font. It is empty for a font without TrueType outlines, because PDF files need these."""
     try:
-        with TTFont(path, fontNumber=0, lazy=True) as font:  # of a collection the first, which matplotlib takes
+        with TTFont(path, fontNumber=0, lazy=True) as font:  # of a collection, matplotlib uses the first font
             return frozenset(map(chr, font.getBestCmap() or ())) if "glyf" in font else frozenset()
     except (OSError, TTLibError):
         return frozenset()

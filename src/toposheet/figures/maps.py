@@ -1,4 +1,4 @@
-"""The maps of contrasts, raw and with readout."""
+"""Figure of the maps of contrasts, raw and with readout."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from toposheet.figures.sheets import (
 )
 from toposheet.figures.style import HEIGHT, SMALL, STYLE, TINY, WIDTH, broken
 
-_LAYERS, _ABREAST = 16, 12  # layers in a line, and in a line of several panels
-_TITLE, _HEADING, _GAP = 0.3, 0.2, 0.1  # inches: of the figure, a line of a panel's name, below maps of one readout
-_NOTE = 0.13  # inches above maps of one readout, for a line of a note
-_READOUT, _SCALE = 0.2, 0.65  # inches left of the maps, for the readout's name, and right of them, for the colour bar
+_LAYERS, _ABREAST = 16, 12  # most layers in a line of one panel, and in a line of several panels
+_TITLE, _HEADING, _GAP = 0.3, 0.2, 0.1  # inches: title, one line of a panel's name, space below the maps of a readout
+_NOTE = 0.13  # inches: one line of a note above the maps of a readout
+_READOUT, _SCALE = 0.2, 0.65  # inches: name of the readout, left of the maps; colour bar, right of the maps
 
 
 def draw_contrast_maps(
@@ -35,18 +35,19 @@ def draw_contrast_maps(
     morans_i: Mapping[tuple[str, float, str], float],
     title: str,
 ) -> Figure:
-    """Return t-maps, panels beside each other where they fit and below each other where not, readouts in rows.
+    """Return a figure of t-maps, with a panel for each model (or each model and contrast) and a row for each readout.
 
-    Significant units are outlined. Panels (models, or models and contrasts) share the scale of a readout; readouts
-    differ in theirs, since averaging over a neighbourhood makes t larger.
+    Panels are side by side if they fit, and below each other if they do not. Significant units are outlined. All panels
+    share the colour scale of a readout. Different readouts have different scales, because averaging over neighbouring
+    units makes t larger.
 
     Args:
         t: Welch's t over (panel, fwhm_mm, sheet, y, x).
-        significant: Where units are significant, over the same.
-        notes: What stands above the maps of each (panel, fwhm_mm): how many units are significant.
-        morans_i: Moran's I for each (panel, fwhm_mm, sheet), written under its map; sheets that a panel lacks are not
-            drawn.
-        title: Of the figure.
+        significant: True for significant units, with the same dimensions.
+        notes: A note above the maps of each (panel, fwhm_mm): the number of significant units.
+        morans_i: Moran's I for each (panel, fwhm_mm, sheet), written below the map. A sheet without a value in a panel
+            is not drawn there.
+        title: Title of the figure.
     """
     panels, readouts = t["panel"].values.tolist(), t["fwhm_mm"].values.tolist()
     sheets = {p: [s for s in t["sheet"].values.tolist() if (p, readouts[0], s) in morans_i] for p in panels}
@@ -74,7 +75,7 @@ def draw_contrast_maps(
             figure,
             _READOUT + wide + _SCALE - 0.06,
             0.08,
-            "outlined: q < 0.05; below: Moran's I",
+            "outlines: q < 0.05; below each map: Moran's I",
             ha="right",
             fontsize=TINY,
         )

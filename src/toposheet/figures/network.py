@@ -1,4 +1,4 @@
-"""A language network: where it is on the sheets, and how it responds."""
+"""Figure of a language network: its place on the sheets and its responses. Also maps with outlined units."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from toposheet.figures.sheets import (
 )
 from toposheet.figures.style import HEIGHT, INK, MUTED, SMALL, STYLE, TINY, WIDTH, broken, colour
 
-_LAYERS = 8  # in a line
-_HEADING, _SCALE, _PROFILE = 0.28, 0.9, 2.5  # inches: above a model, for the colour bar, for the profile
-_NOTE = 0.2  # inches above maps, for a note
+_LAYERS = 8  # most layers in a line
+_HEADING, _SCALE, _PROFILE = 0.28, 0.9, 2.5  # inches: heading of a model, colour bar, profile
+_NOTE = 0.2  # inches: a note above the maps
 
 
 def network_figure(
@@ -36,14 +36,15 @@ def network_figure(
     contrast: str,
     whole: str,
 ) -> Figure:
-    """Return maps of the localizer with the outlines of its clusters, and the response profile beside them.
+    """Return a figure of the maps of the localizer with outlines of the clusters, and the response profile beside them.
 
     Args:
-        t: Welch's t over (model, sheet, y, x), raw; sheets that a model lacks are nan.
-        clusters: For each model the number of the cluster of every cell, over (sheet, y, x); 0 or nan for none.
-        profiles: For each model the rows of `cortex.profiles`; no rows where there is no cluster.
-        contrast: What the map compares, for the colour bar.
-        whole: What `cluster` says in the rows of the whole network.
+        t: Welch's t over (model, sheet, y, x), raw. Sheets that a model does not have are nan.
+        clusters: For each model the number of the cluster of each cell, over (sheet, y, x). 0 and nan mean that the
+            cell is in no cluster.
+        profiles: For each model the table of `cortex.profiles`. It is empty for a model without clusters.
+        contrast: Name of the contrast, for the colour bar.
+        whole: The value of `cluster` in the rows of the whole network.
     """
     models, norm = list(clusters), symmetric(t.values)
     maps = {name: _sheets(t.sel(model=name)) for name in models}
@@ -70,13 +71,13 @@ def network_figure(
 
 
 def outlined_maps(t: Mapping[str, xr.DataArray], mask: Mapping[str, xr.DataArray], contrast: str, note: str) -> Figure:
-    """Return maps of t with the outlines of some of the units, and a note above them.
+    """Return a figure of maps of t, with outlines of a set of units and a note above the maps.
 
     Args:
         t: Welch's t on each sheet, {sheet: (y, x)}.
-        mask: 1 where a unit is inside the outline, on the same sheets.
-        contrast: What is compared.
-        note: Says how many units are inside and what they are.
+        mask: 1 for a unit inside the outlines, on the same sheets.
+        contrast: Name of the contrast, for the colour bar.
+        note: The note, for example the number of units inside the outlines.
     """
     lines = lines_of(list(t), 2 * _LAYERS)
     norm = symmetric(np.concatenate([grid.values.ravel() for grid in t.values()]))
@@ -92,7 +93,7 @@ def outlined_maps(t: Mapping[str, xr.DataArray], mask: Mapping[str, xr.DataArray
 
 
 def _sheets(t: xr.DataArray) -> dict[str, xr.DataArray]:
-    """Return the map on each sheet that a model has."""
+    """Return the map on each sheet of a model. Sheets that the model does not have are left out."""
     every = {sheet: t.sel(sheet=sheet) for sheet in t["sheet"].values.tolist()}
     return {sheet: grid for sheet, grid in every.items() if grid.notnull().any()}
 

@@ -1,4 +1,4 @@
-"""Maps laid out on a page: kinds of taps in rows, layers in columns, all cells of one size."""
+"""Layout of maps on a page: kinds of taps in rows, layers in columns, all maps of one size."""
 
 from __future__ import annotations
 
@@ -16,29 +16,35 @@ from matplotlib.figure import Figure
 
 from toposheet.figures.style import INK, SMALL, TINY, broken
 
-HEAD, FOOT = 0.16, 0.16  # inches above the first line of maps, for the layers, and below each, for a number
-LEFT = 0.36  # inches before the first column, for the kinds of taps
+HEAD, FOOT = 0.16, 0.16  # inches: names of layers above the maps; a number below each map
+LEFT = 0.36  # inches: kinds of taps, left of the first column
 _GAP = 0.06  # inches between maps
-_BAR = 0.1  # inches
-_SMALLEST, _LARGEST = 0.2, 1.0  # inches
-_NAMED = 0.47  # inches that "layer 10" needs
+_BAR = 0.1  # inches: width of the colour bar
+_SMALLEST, _LARGEST = 0.2, 1.0  # inches: edge of a map
+_NAMED = 0.47  # inches: width of the text "layer 10"
 
 
 @dataclass(frozen=True)
 class Line:
-    """Some layers of one kind of taps: a sheet in each column, or none."""
+    """A line of maps: some layers of one kind of taps.
+
+    Args:
+        kind: The kind of the taps, for example `attn`.
+        sheets: The sheet in each column. None: the column stays empty.
+        layers: Names of the layers, written above the maps. Empty: another line above has the same layers.
+    """
 
     kind: str
     sheets: tuple[str | None, ...]
-    layers: tuple[str, ...]  # above the maps; none but on the first of lines with the same layers
+    layers: tuple[str, ...]
 
 
 def lines_of(sheets: Sequence[str], at_most: int) -> list[Line]:
-    """Return sheets in lines of equal length, which hold no more than so many layers.
+    """Return sheets in lines of equal length.
 
     Args:
-        sheets: Their names; the first number in a name is its layer.
-        at_most: Layers in a line.
+        sheets: Names of the sheets. The first number in a name is its layer.
+        at_most: Largest number of layers in a line.
     """
     kinds = by_kind(sheets)
     layers = layers_of(kinds)
@@ -52,9 +58,10 @@ def lines_of(sheets: Sequence[str], at_most: int) -> list[Line]:
 
 
 def by_kind(names: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Return taps or sheets by what they are and in which layer: {attn: {"0": ..., "1": ...}, mlp: ...}.
+    """Return taps or sheets by kind and layer: {attn: {"0": name, "1": name}, mlp: {...}}.
 
-    Kinds go by as much of the end of their names as tells them apart; what is in no layer is in the layer "".
+    A kind is called by the end of its names, as short as possible but different for each kind. A name without a number
+    has the layer "".
     """
     kinds: dict[str, dict[str, str]] = {}
     for name in names:
@@ -68,10 +75,10 @@ def by_kind(names: Sequence[str]) -> dict[str, dict[str, str]]:
 
 
 def layers_of(kinds: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Return the layers that there are of any kind, from the first to the last.
+    """Return the layers of all kinds together, in order.
 
     Args:
-        kinds: From `by_kind`.
+        kinds: The kinds, from `by_kind`.
     """
     return sorted(
         {layer for name_at_layer in kinds.values() for layer in name_at_layer},
@@ -80,19 +87,21 @@ def layers_of(kinds: Mapping[str, Mapping[str, str]]) -> list[str]:
 
 
 def symmetric(t: np.ndarray) -> Normalize:
-    """Return a scale of colours that is white at 0 and full where all but the most extreme values end."""
+    """Return a colour scale that is symmetric around 0 and ends at the 99.5th percentile of |t|."""
     finite = np.abs(t[np.isfinite(t)])
     limit = float(np.percentile(finite, 99.5)) if len(finite) else 1.0
     return Normalize(-(limit or 1.0), limit or 1.0)
 
 
 def cell_size(lines: Sequence[Line], width: float, height: float) -> float:
-    """Return how large maps can be in a space, in inches; where there is too little for any, it is not kept to.
+    """Return the largest edge of a map, in inches, such that all lines fit in a space. It is at least 0.2 inches.
+
+    If the space is too small for maps of 0.2 inches, the maps take more than the space.
 
     Args:
-        lines: From `lines_of`.
-        width: Of the space, in inches.
-        height: Of the space, in inches.
+        lines: The lines, from `lines_of`.
+        width: Width of the space, in inches.
+        height: Height of the space, in inches.
     """
     columns, heads = len(lines[0].sheets), sum(bool(line.layers) for line in lines)
     wide = (width - LEFT) / columns - _GAP
@@ -101,10 +110,10 @@ def cell_size(lines: Sequence[Line], width: float, height: float) -> float:
 
 
 def size_of(lines: Sequence[Line], cell: float) -> tuple[float, float]:
-    """Return the width and height that lines of maps take, in inches.
+    """Return the width and the height of lines of maps, in inches.
 
     Args:
-        lines: From `lines_of`.
+        lines: The lines, from `lines_of`.
         cell: Edge of a map, in inches.
     """
     heads = sum(bool(line.layers) for line in lines)
@@ -112,28 +121,28 @@ def size_of(lines: Sequence[Line], cell: float) -> tuple[float, float]:
 
 
 def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Return axes at a place of a figure.
+    """Return new axes at a position of a figure.
 
     Args:
-        figure: Where.
-        left: Inches from the left edge.
-        top: Inches from the upper edge.
-        width: In inches.
-        height: In inches.
+        figure: The figure.
+        left: Distance from the left edge of the figure, in inches.
+        top: Distance from the upper edge of the figure, in inches.
+        width: Width of the axes, in inches.
+        height: Height of the axes, in inches.
     """
     across, down = figure.get_size_inches()
     return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
 
 
 def write(figure: Figure, left: float, top: float, text: str, **look: object) -> None:
-    """Write a text, its upper left corner at a place of a figure.
+    """Write a text into a figure, with its upper left corner at a position.
 
     Args:
-        figure: Where.
-        left: Inches from the left edge.
-        top: Inches from the upper edge.
-        text: What.
-        look: Of the text (matplotlib).
+        figure: The figure.
+        left: Distance from the left edge of the figure, in inches.
+        top: Distance from the upper edge of the figure, in inches.
+        text: The text.
+        look: Properties of the text, as in `matplotlib.figure.Figure.text`.
     """
     across, down = figure.get_size_inches()
     figure.text(left / across, 1 - top / down, text, **({"va": "top", "ha": "left"} | look))  # pyright: ignore[reportArgumentType]
@@ -146,13 +155,13 @@ def draw_sheets(
     """Draw the maps of one model and return the axes of each sheet.
 
     Args:
-        figure: Where.
-        lines: From `lines_of`.
-        t: Welch's t on each sheet, {sheet: (y, x)}; sheets without one stay empty.
-        norm: The scale of colours.
+        figure: The figure.
+        lines: The lines of sheets, from `lines_of`.
+        t: Welch's t on each sheet, {sheet: (y, x)}. A sheet without a map stays empty.
+        norm: The colour scale.
         cell: Edge of a map, in inches.
-        left: Of the first map's labels, inches from the left edge.
-        top: Of the layers' names, inches from the upper edge.
+        left: Left edge of the kinds of taps, in inches from the left edge of the figure.
+        top: Upper edge of the names of layers, in inches from the upper edge of the figure.
     """
     drawn: dict[str, Axes] = {}
     for line in lines:
@@ -178,12 +187,12 @@ def draw_sheets(
 
 
 def outline(axes: Axes, groups: xr.DataArray, width: float = 0.7) -> None:
-    """Draw the edges between cells of different groups.
+    """Draw lines between cells of different groups.
 
     Args:
-        axes: Those of the map.
-        groups: What group a cell is in; 0 and nan are none.
-        width: Of the lines, in points.
+        axes: The axes of the map.
+        groups: The group of each cell. 0 and nan mean that the cell is in no group.
+        width: Width of the lines, in points.
     """
     padded = np.pad(np.nan_to_num(groups.values.astype(float)), 1)
     down = np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1])  # an edge above row y
@@ -194,15 +203,15 @@ def outline(axes: Axes, groups: xr.DataArray, width: float = 0.7) -> None:
 
 
 def draw_scale(figure: Figure, norm: Normalize, label: str, left: float, top: float, height: float) -> None:
-    """Draw the colour bar of maps.
+    """Draw a colour bar in the middle of a space.
 
     Args:
-        figure: Where.
-        norm: The scale of colours.
-        label: What it is of.
-        left: Inches from the left edge.
-        top: Inches from the upper edge.
-        height: Of the space that it stands in the middle of, in inches.
+        figure: The figure.
+        norm: The colour scale.
+        label: Name of the values.
+        left: Left edge of the bar, in inches from the left edge of the figure.
+        top: Upper edge of the space, in inches from the upper edge of the figure.
+        height: Height of the space, in inches.
     """
     length = min(height - 0.2, 1.3)
     axes = place(figure, left, top + (height - length) / 2, _BAR, length)
@@ -212,7 +221,7 @@ def draw_scale(figure: Figure, norm: Normalize, label: str, left: float, top: fl
 
 
 def _trimmed(grid: np.ndarray) -> np.ndarray:
-    """Return a map without what lies beyond its last cells: in a file all sheets are as large as the largest."""
+    """Return a map without empty rows and columns at its end. Files pad all sheets to the size of the largest sheet."""
     occupied = np.argwhere(np.isfinite(grid))
     y, x = occupied.max(axis=0) + 1 if len(occupied) else grid.shape
     return grid[:y, :x]

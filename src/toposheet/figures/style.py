@@ -1,4 +1,4 @@
-"""How all figures look, and how large they are: what a page of a journal takes."""
+"""Colours, fonts and sizes of all figures. The sizes fit the page of a journal."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-WIDTH, HEIGHT = 7.1, 8.8  # inches at most: 180 mm, two columns, and a page less caption and foot
-COLUMN = 3.5  # inches: 89 mm, one column
+WIDTH, HEIGHT = 7.1, 8.8  # inches, at most: two columns (180 mm), and a page without caption and foot
+COLUMN = 3.5  # inches: one column (89 mm)
 DPI = 300
 INK, MUTED = "#222222", "#777777"
 _COLOURS = ("#b2182b", "#5b6770", "#2166ac", "#c78c00")
 PLACE, LABEL = "#555555", "#2166ac"  # the two nulls
-SMALL, TINY = 7, 6  # points; nothing is smaller
+SMALL, TINY = 7, 6  # points; no text is smaller
 STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 8,
@@ -36,23 +36,23 @@ STYLE: Any = {
     "legend.title_fontsize": SMALL,
     "legend.frameon": False,
     "lines.linewidth": 1.2,
-    "text.parse_math": False,  # a condition may be called $
-    "pdf.fonttype": 42,  # whole letters, which journals ask for
+    "text.parse_math": False,  # the name of a condition may contain $
+    "pdf.fonttype": 42,  # TrueType fonts, as journals ask for
 }
 
 
 def colour(n: int) -> str:
-    """Return the colour of the n-th model; they come again where models are many."""
+    """Return the colour of the n-th model. With more than 4 models, colours repeat."""
     return _COLOURS[n % len(_COLOURS)]
 
 
 def broken(name: str, characters: int, lines: int = 3) -> str:
-    """Return a name in lines of so many characters at most, broken at spaces or, where that is too little, at colons.
+    """Return a name with line breaks at spaces. If a word is longer than a line, it also breaks at colons.
 
     Args:
-        name: Of a model, a contrast, and so on.
-        characters: In a line.
-        lines: At most; what comes after them is left out.
+        name: The name, for example of a model or a contrast.
+        characters: Most characters in a line.
+        lines: Most lines. The rest of a longer name is replaced by an ellipsis.
     """
     if max(map(len, name.split()), default=0) > characters:
         name = name.replace(":", ": ")
@@ -60,16 +60,16 @@ def broken(name: str, characters: int, lines: int = 3) -> str:
 
 
 def key(name: str) -> str:
-    """Return a name as legends show it: matplotlib leaves out labels that begin with `_`."""
+    """Return a name for a legend. A space is added before `_`, because matplotlib hides labels that begin with `_`."""
     return f" {name}" if name.startswith("_") else name
 
 
 def keys_below(figure: Figure, handles: Sequence[Any]) -> None:
-    """Draw a figure's legend below it, in as many columns as there is space for.
+    """Draw the legend of a figure below the axes, in as many columns as fit.
 
     Args:
-        figure: Laid out with constraints.
-        handles: Artists with labels, in the order in which they are read.
+        figure: The figure. Its layout must be `constrained`.
+        handles: Artists with labels, in the order of the legend.
     """
     widths = [0.5 + 0.06 * len(handle.get_label()) for handle in handles]  # inches
     fitting = [

@@ -1,4 +1,4 @@
-"""Maps on the brain's surface."""
+"""Figure of a map on the surface of the brain."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from toposheet.figures.style import STYLE, WIDTH
 
-_LINE = 85  # characters of the title
+_LINE = 85  # most characters in a line of the title
 
 
 def surface_figure(
@@ -27,23 +27,24 @@ def surface_figure(
     name: str,
     title: str = "",
 ) -> Figure:
-    """Return a map on a mesh of the cortex, from the side and from the middle, on a symmetric scale.
+    """Return a figure of a map on a mesh of the cortex, in a lateral and a medial view.
 
-    The scale ends at the 99.5th percentile of |value|. The package nilearn, which draws it, must be installed.
+    The colour scale is symmetric around 0 and ends at the 99.5th percentile of |value|. The package nilearn draws the
+    map and must be installed.
 
     Args:
-        values: Of the map; nan where it has no data: there the background shows.
-        coordinates: Of the vertices, in millimetres.
-        faces: The three vertices of each triangle.
-        background: A shade of grey for each vertex, from 0 (light) to 1.
+        values: A value for each vertex. A vertex with nan has no data and shows the background.
+        coordinates: Position of each vertex, in mm.
+        faces: Numbers of the three vertices of each triangle.
+        background: A grey level for each vertex, from 0 (light) to 1.
         hemisphere: `"left"` or `"right"`.
-        name: What the values are, for the colour bar.
-        title: Of the figure.
+        name: Name of the values, for the colour bar.
+        title: Title of the figure.
     """
     from nilearn import plotting
 
     limit = float(np.nanpercentile(np.abs(values), 99.5))
-    coordinates = coordinates - coordinates.mean(axis=0)  # as nilearn does, in place
+    coordinates = coordinates - coordinates.mean(axis=0)  # nilearn centres them too, but changes the array
     low, high = coordinates.min(axis=0), coordinates.max(axis=0)
     reach = (high - low).max() / 2
     lines = textwrap.wrap(title, _LINE)
@@ -67,7 +68,7 @@ def surface_figure(
                 axes=axes,
                 figure=figure,
             )
-            # One scale for all three axes, which nilearn leaves to the box of matplotlib.
+            # nilearn does not set equal scales for the three axes.
             limits = np.stack([(low + high) / 2 - reach, (low + high) / 2 + reach], axis=1).tolist()
             axes.set(xlim=limits[0], ylim=limits[1], zlim=limits[2])
             axes.set_box_aspect((1, 1, 1), zoom=1.5)

@@ -1,4 +1,4 @@
-"""The numbers that TopoLM published against those of a model."""
+"""The ledger: each number that TopoLM published, beside the number of a model."""
 
 from __future__ import annotations
 
@@ -33,9 +33,7 @@ from toposheet.results import Table, paragraph
 from toposheet.stimuli.studies import PUBLISHED
 from toposheet.train.result import RESULT
 
-NEAR = 0.10  # of a published Moran's I, to agree with it
-
-
+NEAR = 0.10  # the largest difference from a published Moran's I that counts as agreement
 _NULL_COLUMNS = ("null_mean", "null_sd", "z", "p", "label_null_mean", "label_null_sd", "label_z", "label_p")
 LEDGER = Table(
     "ledger.csv",
@@ -43,33 +41,36 @@ LEDGER = Table(
      "published": "text", "topoformer": "number", "brain": "number", "measured": "text",
      **dict.fromkeys(_NULL_COLUMNS, "number"), "cross_half_i": "number", "cross_half_p": "number",
      **dict.fromkeys(NEGATIVE_CONTROLS, "number"), "verdict": "text"},
-    "a published quantity beside that of a model",
+    "a published quantity, and the value of a model",
 )  # fmt: skip
 LEDGER_MD = "ledger.md"
 
 
 @dataclass(frozen=True, eq=False)
 class Ledger:
-    """The numbers that TopoLM published against those of a model.
+    """The numbers that TopoLM published, beside the numbers of models.
 
     Args:
         table: A row for each quantity and model.
-        facts: What decided the numbers.
+        facts: Settings and stimuli of the analysis.
     """
 
     table: pd.DataFrame
     facts: Mapping[str, Any]
 
     def __str__(self) -> str:
-        return _text(self.table)
+        return _terminal_text(self.table)
 
     @property
     def markdown(self) -> str:
-        """The page: every quantity with its nulls and negative controls."""
+        """The ledger as a Markdown page: each quantity with its nulls and negative controls."""
         return _markdown(self.table, self.facts)
 
     def write(self, out: str | Path) -> Path:
-        """Write `ledger.csv` and `ledger.md` to a folder, both or none, and return the path of the latter."""
+        """Write `ledger.csv` and `ledger.md` to a folder, and return the path of `ledger.md`.
+
+        If an error occurs, neither file is written.
+        """
         out = path_of(out)
         with folder_aside(out) as aside:
             LEDGER.write(self.table, aside)
@@ -78,19 +79,19 @@ class Ledger:
 
 
 def ledger(analysis: Analysis) -> Ledger:
-    """Return the numbers that TopoLM published against those of models.
+    """Return the numbers that TopoLM published, beside the numbers of models.
 
-    A control model stands against TopoLM's control, any other against TopoLM.
+    A control model is compared with TopoLM's control model. Every other model is compared with TopoLM.
 
     Args:
-        analysis: From `compute`.
+        analysis: The analysis, from `compute`.
     """
     statistics = analysis.results[STATISTICS_OF_MODELS]
     rows: list[dict[str, Any]] = []
     for model in analysis.models:
         name, role = model.name, "control" if model.is_control else "topographic"
         model_rows = statistics[(statistics["model"] == name) & (statistics["tap"] == ALL_TAPS)]
-        n_taps = statistics.loc[statistics["model"] == name, "tap"].nunique() - 1  # ALL_TAPS is none
+        n_taps = statistics.loc[statistics["model"] == name, "tap"].nunique() - 1  # without the row of ALL_TAPS
         rows += [_clustering(entry, role, model_rows, analysis.facts) | {"model": name} for entry in MORANS_I]
         rows += [row | {"model": name} for row in _other_rows(role, name, analysis, model_rows, n_taps)]
     return Ledger(pd.DataFrame(rows, columns=list(LEDGER.columns)), analysis.facts)
@@ -110,15 +111,20 @@ def _clustering(entry: Published, role: str, statistics: pd.DataFrame, facts: Ma
     map_rows = _rows(statistics, row["contrast"], entry.fwhm_mm)
     if not map_rows:
         mapped = (statistics["contrast"] == row["contrast"]).any()
-        return row | {"verdict": f"not measured: no readout of {entry.fwhm_mm:g} mm" if mapped else _absent(facts)}
+        return row | {"verdict": _no_readout(entry.fwhm_mm) if mapped else _absent(facts)}
     row |= {"measured": map_rows["morans_i"]["value"]} | {name: map_rows["morans_i"][name] for name in _NULL_COLUMNS}
     row |= _negative_controls(statistics, row["contrast"], entry.fwhm_mm, "morans_i")
     row |= {"cross_half_i": map_rows["cross_half_i"]["value"], "cross_half_p": map_rows["cross_half_i"]["label_p"]}
     return row | {"verdict": _verdict(row["measured"], published, row["p"], row["cross_half_p"], facts)}
 
 
+def _no_readout(fwhm_mm: float) -> str:
+    """Return the verdict on a readout that was not computed."""
+    return f"not measured: this run has no readout of {fwhm_mm:g} mm (add {fwhm_mm:g} to --fwhm-mm)"
+
+
 def _absent(facts: Mapping[str, Any]) -> str:
-    """Return why there is no map of a contrast, and what to do."""
+    """Return the verdict on a contrast without a map: the reason, and what to do."""
     if left_out := facts.get("stimuli_left_out"):
         return f"not measured: {left_out}"
     return "not measured: these stimuli are not available (use --stimuli published with --pairs FILE)"
@@ -127,35 +133,41 @@ def _absent(facts: Mapping[str, Any]) -> str:
 def _rows(
     statistics: pd.DataFrame, contrast: str, fwhm_mm: float, negative_control: str = ""
 ) -> dict[str, dict[str, Any]]:
-    """Return the statistics of one map, each by its name; none where the map was not made."""
+    """Return the statistics of one map: {name of the statistic: row}. It is empty if the map was not made."""
     rows = statistics[(statistics["contrast"] == contrast) & (statistics["negative_control"] == negative_control)]
     rows = rows[rows["fwhm_mm"] == fwhm_mm]
     return {str(row["statistic"]): {str(key): x for key, x in row.items()} for row in rows.to_dict("records")}
 
 
 def _negative_controls(statistics: pd.DataFrame, contrast: str, fwhm_mm: float, statistic: str) -> dict[str, float]:
-    """Return what the negative controls of a contrast give, those that were made."""
+    """Return a statistic of the negative controls of a contrast: {name of the control: value}."""
     control_rows = {name: _rows(statistics, contrast, fwhm_mm, name) for name in NEGATIVE_CONTROLS}
     return {name: map_rows[statistic]["value"] for name, map_rows in control_rows.items() if map_rows}
 
 
 def _verdict(value: float, published: float, p: float, cross_half_p: float, facts: Mapping[str, Any]) -> str:
-    """Return what a value says: of topography, by its place-null; of the contrast, by other items; of the published."""
+    """Return the verdict on a Moran's I, in words.
+
+    It says whether the map is smoother than with shuffled places, whether the map comes back in the other half of the
+    texts, and how far the value is from the published value.
+    """
     if np.isnan(p):
-        return "not tested: Moran's I or its null is not defined"
+        return "not tested: Moran's I or its null is undefined"
     if few := not_tested(facts["permutations"]):
         topography = few
     elif p > SIGNIFICANT:
         topography = "not shown to be smoother than with shuffled places"
     elif cross_half_p <= SIGNIFICANT:
-        topography = "smoother than with shuffled places, and the map comes back in other items"
+        topography = "smoother than with shuffled places, and the map comes back in the other half of the texts"
     else:
-        topography = "smoother than with shuffled places; that the map comes back in other items is not shown"
+        topography = (
+            "smoother than with shuffled places; it is not shown that the map comes back in the other half of the texts"
+        )
     if abs(value - published) <= NEAR:
         near = f"within {NEAR:g} of the published value"
     else:
-        near = f"{'higher' if value > published else 'lower'} than published by {abs(value - published):.2f}"
-    return f"{topography}; {near}{'' if facts['battery'] == PUBLISHED else ', on other stimuli'}"
+        near = f"{abs(value - published):.2f} {'higher' if value > published else 'lower'} than the published value"
+    return f"{topography}; {near}{'' if facts['battery'] == PUBLISHED else ', but the stimuli differ'}"
 
 
 def _other_rows(
@@ -175,15 +187,17 @@ def _other_rows(
 
 
 def _losses(role: str, result: Mapping[str, Any] | None, n_taps: int) -> list[dict[str, Any]]:
-    """Return the rows of the task loss and, of a topographic model, the spatial loss."""
-    task: dict[str, Any] = {"quantity": "task loss (nats a token)", "published": TASK_LOSS[role]}
+    """Return the row of the task loss and, for a topographic model, the row of the spatial loss."""
+    task: dict[str, Any] = {"quantity": "task loss (nats per token)", "published": TASK_LOSS[role]}
     spatial: dict[str, Any] = {"quantity": "spatial loss, mean over taps", "published": SPATIAL_LOSS}
     if result is not None:
         task["measured"] = result["validation_task_loss"]
-        task["verdict"] = "comparable only where text and tokenizer are the published ones"
+        task["verdict"] = "comparable only if the text and the tokenizer are those of the paper"
         spatial["measured"] = result["validation_spatial_loss"]
         total = number(n_taps * result["validation_spatial_loss"], 3)
-        spatial["verdict"] = f"the sum over {n_taps} taps is {total}; published as summed, normalisation unclear"
+        spatial["verdict"] = (
+            f"the sum over {n_taps} taps is {total}; it is unclear whether the published value is a sum"
+        )
     else:
         task["verdict"] = spatial["verdict"] = f"not measured: the model folder has no {RESULT}"
     losses = [task, spatial] if role == "topographic" else [task]
@@ -193,7 +207,7 @@ def _losses(role: str, result: Mapping[str, Any] | None, n_taps: int) -> list[di
 def _significant(
     stimuli: str, contrasts: Mapping[str, str], topoformer: float, statistics: pd.DataFrame, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
-    row: dict[str, Any] = {"quantity": "fraction of units significant, verbs-nouns", "fwhm_mm": 0.0,
+    row: dict[str, Any] = {"quantity": "fraction of significant units, verbs-nouns", "fwhm_mm": 0.0,
                            "published_stimuli": stimuli, "topoformer": topoformer}  # fmt: skip
     map_rows = _rows(statistics, contrasts.get(facts["battery"], ""), 0.0)
     if not map_rows:
@@ -202,9 +216,9 @@ def _significant(
     row |= {"contrast": fraction["contrast"], "measured": fraction["value"]}
     row |= {name: fraction[name] for name in _NULL_COLUMNS if name.startswith("label")}
     row |= _negative_controls(statistics, fraction["contrast"], 0.0, "significant_fraction")
-    more = "more" if fraction["label_p"] <= SIGNIFICANT else "no more"
+    more = "more" if fraction["label_p"] <= SIGNIFICANT else "not more"
     groups = "; pairs that share words count as one text" if fraction["stimuli"] in facts["grouped"] else ""
-    verdict = not_tested(facts["permutations"]) or f"{more} than shuffled labels give"
+    verdict = not_tested(facts["permutations"]) or f"{more} significant units than with shuffled labels"
     return row | {"verdict": verdict + groups}
 
 
@@ -213,7 +227,7 @@ def _profile(name: str, analysis: Analysis) -> dict[str, Any]:
     if every is None or not len(profile := every[(every["model"] == name) & (every["cluster"] == NETWORK)]):
         if analysis.facts.get("stimuli_left_out") and analysis.facts["measured"] is None:
             return {"verdict": _absent(analysis.facts)}
-        return {"verdict": f"no language network: no cluster of {analysis.facts['min_size']} units"}
+        return {"verdict": f"no language network: no cluster has at least {analysis.facts['min_size']} units"}
     means = profile.set_index("condition")["response"].to_dict()
 
     def larger(x: str, y: str) -> bool:
@@ -221,19 +235,20 @@ def _profile(name: str, analysis: Analysis) -> dict[str, Any]:
 
     measured = ", ".join(f"{c} {number(means[c], 3)}" for c in CONDITIONS)
     if all(larger(*pair) for pair in BRAIN):
-        verdict = "as in the brain: S > W, J > N"
+        verdict = "as in the brain: S > W > N and S > J > N"
     elif larger("W", "J") and larger("J", "N") and not larger("S", "W") and not larger("W", "S"):
-        verdict = "as published: W > J > N, and no difference between S and W that these texts show"
+        verdict = "as published: W > J > N, and no significant difference between S and W"
     else:
-        verdict = f"another profile: {' > '.join(sorted(CONDITIONS, key=lambda condition: -means[condition]))}"
+        order = sorted(CONDITIONS, key=lambda condition: -means[condition])
+        verdict = f"another profile, with mean responses {' > '.join(order)}"
     return {"measured": measured, "verdict": verdict}
 
 
-def _text(table: pd.DataFrame) -> str:
-    """Return the table for a terminal: each quantity with its verdict below it."""
+def _terminal_text(table: pd.DataFrame) -> str:
+    """Return the table as text for a terminal. The verdict is below each quantity."""
     lines = []
     for model, rows in table.groupby("model", sort=False):
-        head = "quantity | readout | published | measured | place p | label p | cross-half p"
+        head = "quantity | readout | published | measured | p (place-null) | p (label-null) | p (cross-half I)"
         lines += ["", paragraph(f"{model}: {head}")]
         for row in rows.to_dict("records"):
             digits = _digits(row["quantity"])
@@ -254,7 +269,7 @@ def _readout(fwhm_mm: float) -> str:
 
 
 def _cell(value: Any, digits: int = 2) -> str:
-    """Return what stands in a cell; text as it is, nothing for what is missing."""
+    """Return the text of a cell: a rounded number, or a text unchanged. A missing value gives an empty text."""
     if isinstance(value, str):
         return value
     return "" if value is None or pd.isna(value) else number(float(value), digits)
@@ -269,8 +284,9 @@ def _markdown(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
         measured_controls = [name for name in NEGATIVE_CONTROLS if not pd.isna(row[name])]
         return ", ".join(f"{name.replace('-', ' ')} {_cell(row[name], digits)}" for name in measured_controls)
 
-    head = ("model", "quantity", "readout", "published on", "published", "Topoformer", "brain", "measured",
-            "place-null", "p", "label-null", "p", "cross-half I", "p", "negative controls", "verdict")  # fmt: skip
+    head = ("model", "quantity", "readout", "stimuli of the paper", "published", "Topoformer", "brain", "measured",
+            "place-null", "p (place-null)", "label-null", "p (label-null)", "cross-half I", "p (cross-half I)",
+            "negative controls", "verdict")  # fmt: skip
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for row in table.to_dict("records"):
         digits = _digits(row["quantity"])
@@ -280,17 +296,18 @@ def _markdown(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
                  _cell(row["cross_half_i"]), _cell(row["cross_half_p"], 3), negative_controls(row, digits),
                  row["verdict"]]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
-    stimuli = "the published stimuli" if facts["battery"] == PUBLISHED else "synthetic stimuli, not the published ones"
+    published = facts["battery"] == PUBLISHED
+    stimuli = "the published stimuli" if published else f"{facts['battery']} stimuli, not from the published stimuli"
     return "\n".join(
         [
             "# Reproduction ledger",
             "",
-            f"Published: Rathi et al., ICLR 2025 (arXiv:2410.11516). Measured on {stimuli}; nulls of "
-            f"{facts['permutations']} draws, seed {facts['seed']}. The place-null is what the same responses "
-            "give with units at other places, through the same readout, the label-null what they give with the labels "
-            "of the texts shuffled; cross-half I, with its p under shuffled labels, is how much of the map comes back "
-            "in the other half of the texts. p is one-sided, not corrected over rows. Negative controls are the same "
-            "statistic of splits of the same texts that are not of interest.",
+            "The published values are from Rathi et al., ICLR 2025 (arXiv:2410.11516). The measured values are from "
+            f"{stimuli}. Nulls have {facts['permutations']} draws, seed {facts['seed']}. The place-null shuffles the "
+            "places of the units before the readout. The label-null shuffles the labels of the texts. Cross-half I is "
+            "the spatial correlation between the maps of the two halves of the texts; its p is from the label-null. "
+            "Every p is one-sided, and is not corrected for the number of rows. Negative controls are the same "
+            "statistic of the same texts with labels that are not of interest.",
             "",
             *lines,
         ]

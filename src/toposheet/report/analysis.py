@@ -1,4 +1,4 @@
-"""What a report found: the results, the models they are of, and what a run should show."""
+"""The analysis that a report shows: results, models, and checks of the run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from toposheet.train.result import read_result
 
 @dataclass(frozen=True)
 class Check:
-    """Something that a run should show: what, how much it is, the bound, and whether it holds."""
+    """A claim about a run, with its test.
+
+    Args:
+        claim: The claim, in words.
+        value: The measured value.
+        bound: The bound of the value, in words.
+        holds: Whether the value is within the bound.
+    """
 
     claim: str
     value: float
@@ -25,12 +32,12 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """What a report found; its sections show it.
+    """The analysis of one or more models. The sections of a report show it.
 
     Args:
         results: Tables, maps and facts.
-        models: The models: what the training of each left is read in its folder.
-        checks: What the run should show.
+        models: The models. The results of their training are read from their folders.
+        checks: Claims about the run, with their tests.
     """
 
     results: Results
@@ -39,22 +46,22 @@ class Analysis:
 
     @property
     def names(self) -> list[str]:
-        """What tables call the models."""
+        """The names of the models in tables."""
         return [model.name for model in self.models]
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What decided the numbers."""
+        """Settings, stimuli and models of the analysis."""
         return self.results.facts
 
     @cached_property
     def folders(self) -> dict[str, Path]:
-        """The folder of each model that lies in one."""
+        """The folder of each model that has one: {name of the model: folder}."""
         folders = {model.name: model.folder for model in self.models}
         return {name: folder for name, folder in folders.items() if folder is not None}
 
     @cached_property
     def trained(self) -> dict[str, dict[str, Any]]:
-        """What the training of each model came to, of those that have it in their folders."""
+        """The training result of each model whose folder has one: {name of the model: result}."""
         results = {name: read_result(folder) for name, folder in self.folders.items()}
         return {name: result for name, result in results.items() if result is not None}

@@ -1,4 +1,4 @@
-"""The numbers of a report: every section's analysis of one or more subjects, as results."""
+"""The computation of a report: all sections analyse all models, and give tables and maps."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ def compute(
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> Analysis:
-    """Return everything that a battery of studies says of models.
+    """Return the analysis of models with a battery of studies.
 
     Args:
-        models: The models; those that are not open are opened in their turn.
+        models: The models. A model that is not open is opened when it is needed.
         battery: The studies.
         settings: How responses are read and analysed.
-        cache: A folder in which responses are kept.
-        progress: Told what is being computed, the seconds that it took so far, and those that it may take in all.
-            None: nobody is told.
+        cache: Folder in which responses are stored. None: responses are not stored.
+        progress: A function that is called with the current work, the seconds so far, and the expected seconds in
+            total. None: no calls.
 
     Returns:
-        Its results are the tables of all sections, maps of t, q and d over (model, contrast, negative_control, fwhm_mm,
-        sheet, y, x), and what decided the numbers.
+        The analysis. Its results are the tables of all sections, maps of t, q and d over (model, contrast,
+        negative_control, fwhm_mm, sheet, y, x), and facts: settings, stimuli and models.
 
     Raises:
-        NotFound: there is no such model.
-        UserError: two models have one name, a folder is no model with sheets, what its training left there is damaged,
-            or stimuli and contrasts do not fit.
+        NotFound: A model does not exist.
+        UserError: Two models have the same name, a model has no sheets, a file of the training in a model folder is
+            damaged, or the stimuli do not have the conditions of a contrast.
 
     Example:
         from toposheet.report import compute, with_control
@@ -71,7 +71,7 @@ def compute(
             check_confounds(study.stimuli, settings.confounds)
     names = [model.name for model in models]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise UserError(f"two models are called {twice!r}: give each a name of its own")
+        raise UserError(f"two models have the name {twice!r}: give each model a different name")
     for model in models:
         _check_folder(model)
     sections = sections_in_order()
@@ -81,7 +81,7 @@ def compute(
     identities: dict[str, dict[str, Any]] = {}
     for number, model in enumerate(models, 1):
         name = f"model {number} of {len(models)}, {model.name}" if len(models) > 1 else model.name
-        stages.begin(_OPENING, f"{name}: opening it")
+        stages.begin(_OPENING, f"{name}: opening the model")
         subject = model.open()
         measuring = _Measuring(model.name, subject, battery, settings, sections, rows)
         maps[model.name] = measuring.run(cache, stages, name)
@@ -92,11 +92,11 @@ def compute(
             "taps": list(subject.topography.widths),
             "units": sum(subject.topography.widths.values()),
         }
-    stages.end("everything is computed")
+    stages.end("computing is finished")
     for section in sections.values():
         for table, frame in section.battery_tables(battery).items():
             rows.setdefault(table, []).append(frame)
-    tables = {table: table.frame(_joined(frames)) for table, frames in rows.items()}
+    tables = {table: table.frame(_concatenated(frames)) for table, frames in rows.items()}
     facts = what_decides(battery, settings) | {
         "models": identities,
         "rows": {table.file: table.description for table in tables},
@@ -106,11 +106,11 @@ def compute(
 
 
 def _check_folder(model: StudiedModel) -> None:
-    """Refuse what is no model, or is damaged, before the first is mapped.
+    """Check the files of a model folder before the first model is analysed.
 
     Raises:
-        NotFound: there is no such model.
-        UserError: the message names the file.
+        NotFound: The model does not exist.
+        UserError: A file is damaged. The message names the file.
     """
     if (folder := model.folder) is None:
         return
@@ -122,7 +122,7 @@ def _check_folder(model: StudiedModel) -> None:
 
 
 class _Measuring:
-    """The analysis of one subject; rows are added to the tables as they are found, so that little is held at once."""
+    """The analysis of one subject. It adds rows to the tables at once, so that little memory is used."""
 
     def __init__(
         self,
@@ -143,9 +143,9 @@ class _Measuring:
         """Fill the tables, and return the maps of all contrasts.
 
         Args:
-            cache: A folder in which responses are kept.
-            stages: Of the report.
-            what: What the progress calls the subject.
+            cache: Folder in which responses are stored. None: responses are not stored.
+            stages: The stages of the report.
+            what: Name of the subject in progress messages.
         """
         maps: list[xr.Dataset] = []
         for number, study in enumerate(self._battery.studies, 1):
@@ -155,7 +155,7 @@ class _Measuring:
         measured = MeasuredSubject(self._battery, self._studies, self._comparison)
         for name, section in self._sections.items():
             if section.subject_tables is not no_rows:
-                progress = stages.begin(_kind(name, "subject"), f"{what}: {name}")
+                progress = stages.begin(_stage_kind(name, "subject"), f"{what}: {name}")
                 self._add(section, section.subject_tables(measured, self._settings, progress))
         return joined_maps(maps) if maps else xr.Dataset()
 
@@ -168,7 +168,7 @@ class _Measuring:
         measured = self._studies[study.name] = MeasuredStudy(self._subject, study, responses, names)
         for name, section in self._sections.items():
             if section.study_tables is not no_rows:
-                progress = stages.begin(_kind(name, "study"), f"{what}: {name}")
+                progress = stages.begin(_stage_kind(name, "study"), f"{what}: {name}")
                 self._add(section, section.study_tables(measured, self._settings, progress), stimuli=study.name)
         maps = []
         for number, _ in enumerate(study.contrasts):
@@ -186,10 +186,12 @@ class _Measuring:
         return maps
 
     def _comparison_tables(self, comparison: Comparison, study: Study, stages: Stages, what: str) -> xr.Dataset:
-        _readouts = [comparison.readout(fwhm) for fwhm in self._settings.readouts]  # held, so that sections share them
+        _readouts = [
+            comparison.readout(fwhm) for fwhm in self._settings.readouts
+        ]  # kept, so that all sections share these readouts
         for name, section in self._sections.items():
             if section.comparison_tables is not no_rows:
-                progress = stages.begin(_kind(name, "comparison"), f"{what}: {name}")
+                progress = stages.begin(_stage_kind(name, "comparison"), f"{what}: {name}")
                 self._add(section, section.comparison_tables(comparison, self._settings, progress), stimuli=study.name)
         return comparison_maps(comparison, self._subject.topography.shapes, self._settings.readouts)
 
@@ -201,7 +203,7 @@ class _Measuring:
     def _add(self, section: Section, tables: Mapping[Table, pd.DataFrame], **columns: str) -> None:
         known = {"model": self._name, **columns}
         for table, frame in tables.items():
-            assert table in section.tables, f"a section fills {table.file} and does not declare it in `tables`"
+            assert table in section.tables, f"a section fills {table.file} but does not declare this table in `tables`"
             labels = {name: label for name, label in known.items() if name in table.columns}
             self._rows.setdefault(table, []).append(frame.assign(**labels))
 
@@ -209,17 +211,17 @@ class _Measuring:
 _OPENING, _READING = "opening", "reading"
 
 
-def _kind(section: str, of: str) -> str:
-    """Return the kind of the stages in which a section is about a study, a comparison or a subject."""
+def _stage_kind(section: str, of: str) -> str:
+    """Return the kind of a stage: the section, and whether it analyses a study, a comparison or a subject."""
     return f"{section} of a {of}"
 
 
 def _plan(
     models: Sequence[StudiedModel], battery: Battery, settings: Settings, sections: Mapping[str, Section]
 ) -> list[Stage]:
-    """Return the stages of a report, with guesses of their seconds on one core of a CPU.
+    """Return the stages of a report, with the expected seconds of each stage on one core of a CPU.
 
-    A model that is not open yet is taken to be as large as the first.
+    All models are assumed to be as large as the first model.
     """
     first = models[0].source if models else None
     units = sum(first.topography.widths.values()) if isinstance(first, Subject) else 2560
@@ -232,7 +234,7 @@ def _plan(
             n_texts = len(study.stimuli)
             stages.append(Stage(_READING, 4e-6 * n_texts * units))
             stages += [
-                Stage(_kind(name, "study"), 8e-8 * n_texts * draws)
+                Stage(_stage_kind(name, "study"), 8e-8 * n_texts * draws)
                 for name, section in sections.items()
                 if section.study_tables is not no_rows
             ]
@@ -240,26 +242,26 @@ def _plan(
                 len(study.contrasts)
                 * (1 + n_controls)
                 * [
-                    Stage(_kind(name, "comparison"), 1e-8 * n_texts * draws * len(settings.readouts))
+                    Stage(_stage_kind(name, "comparison"), 1e-8 * n_texts * draws * len(settings.readouts))
                     for name, section in sections.items()
                     if section.comparison_tables is not no_rows
                 ]
             )
         stages += [
-            Stage(_kind(name, "subject"), 1e-6 * draws)
+            Stage(_stage_kind(name, "subject"), 1e-6 * draws)
             for name, section in sections.items()
             if section.subject_tables is not no_rows
         ]
     return stages
 
 
-def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    """Return tables one after another; those without rows would spoil the types of columns."""
+def _concatenated(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return one table with the rows of all tables. Empty tables are skipped, as they would change column types."""
     return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
 
 
 def what_decides(battery: Battery, settings: Settings) -> dict[str, Any]:
-    """Return what decides the numbers of a report, besides the models; stored beside them as `analysis.json`."""
+    """Return the settings and stimuli that determine the numbers of a report. They are stored in `analysis.json`."""
     stimuli = {
         study.name: hashlib.sha256(study.stimuli.to_csv(index=False).encode()).hexdigest() for study in battery.studies
     }

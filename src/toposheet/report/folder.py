@@ -1,4 +1,4 @@
-"""The folder of a report: its results are written and read here."""
+"""The folder of a report: functions that write and read its results."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from toposheet.results import Results, Table, read_results
 
 
 def tables() -> list[Table]:
-    """Return every table that a section adds to the results."""
+    """Return all tables that the sections of a report add to the results."""
     return [table for section in sections_in_order().values() for table in section.tables]
 
 
 def write(results: Results, out: str | Path) -> None:
-    """Write results to a folder. What an earlier report left there, and was made of other numbers, is removed.
+    """Write results to a folder. Pages and tables of an earlier report in this folder are removed.
 
     Args:
-        results: Those of an analysis, from `compute`.
-        out: The folder; made where it is missing.
+        results: The results of an analysis, from `compute`.
+        out: The folder. It is created if it does not exist.
     """
-    made_of_them = [REPORT, LEDGER_MD, LEDGER.file, SIDE_BY_SIDE.file]
-    results.write(out, replaces=[*(table.file for table in tables()), *made_of_them])
+    derived = [REPORT, LEDGER_MD, LEDGER.file, SIDE_BY_SIDE.file]
+    results.write(out, replaces=[*(table.file for table in tables()), *derived])
 
 
 def read(out: str | Path) -> Results:
-    """Return the results that a report left in a folder.
+    """Return the results of a report from its folder.
 
     Raises:
-        NotFound: the folder holds none.
-        UserError: a file is damaged or missing; the message names it.
+        NotFound: The folder has no results.
+        UserError: A file is damaged or missing. The message names the file.
     """
     out = path_of(out)
     results = read_results(out, tables())
     if missing := [file for file in results.facts.get("rows", {}) if not (out / file).is_file()]:
-        raise UserError(f"{out} lacks {missing[0]} of its results: make them anew")
+        raise UserError(f"{out} has no {missing[0]}, which belongs to its results: make the results again")
     return results

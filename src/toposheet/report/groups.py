@@ -1,4 +1,4 @@
-"""Several models side by side: seeds of one objective, and one objective against another."""
+"""Comparison of groups of models, for example of several seeds of two objectives."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from toposheet.results import Results, Table, paragraph, text_table
 from toposheet.stats.bootstrap import hierarchical_bootstrap
 
 COMPARED = {"morans_i": "Moran's I", "cross_half_i": "cross-half I", "significant_fraction": "units significant"}
-_OF_PLACES = ("morans_i", "cross_half_i")  # how many units are significant is the same wherever they are
+_WITH_PLACE_NULL = ("morans_i", "cross_half_i")  # shuffled places do not change the fraction of significant units
 SIDE_BY_SIDE = Table(
     "compare.csv",
     {"contrast": "text", "fwhm_mm": "number", "statistic": "text", "group": "text", "n_models": "count",
      "n_taps": "count", "value": "number", "low": "number", "high": "number", "null_mean": "number",
      "label_null_mean": "number", **dict.fromkeys(NEGATIVE_CONTROLS, "number"), "difference": "number",
      "difference_low": "number", "difference_high": "number"},
-    "a statistic of a group of models, beside the first group",
+    "a statistic of a group of models, and its difference from the first group",
 )  # fmt: skip
-RESAMPLES, ENOUGH = 5000, 10  # with 5 models an interval of 95 % covered 81 % in simulations, with 10 91 %
+RESAMPLES, ENOUGH = 5000, 10  # in simulations, intervals of 95 % covered 81 % with 5 models, and 91 % with 10 models
 
 
 @dataclass(frozen=True, eq=False)
 class SideBySide:
-    """Several models side by side.
+    """A comparison of groups of models.
 
     Args:
-        table: See `group_statistics`.
-        groups: The names of the models of each group.
-        results: What the models gave.
+        table: The table of `group_statistics`.
+        groups: The names of the models in each group.
+        results: The results of all models.
     """
 
     table: pd.DataFrame
@@ -55,33 +55,33 @@ class SideBySide:
 
     @property
     def negative_controls(self) -> list[str]:
-        """The negative controls that were made of any contrast."""
+        """The names of the negative controls that the results have."""
         made = set(self.results[STATISTICS_OF_MODELS]["negative_control"])
         return [name for name in NEGATIVE_CONTROLS if name in made]
 
     def __str__(self) -> str:
         lines = []
         for contrast, rows in self.table.groupby("contrast", sort=False):
-            lines += [paragraph(str(contrast), indent=""), _text(rows), ""]
+            lines += [paragraph(str(contrast), indent=""), _terminal_table(rows), ""]
             if any(rows[name].notna().any() for name in self.negative_controls):
-                lines += [paragraph(f"{contrast}, its negative controls", indent=""), self._controls(rows), ""]
+                lines += [paragraph(f"negative controls of {contrast}", indent=""), self._controls(rows), ""]
         lines += verdict_lines(self.results, self.groups)
         if few := [group for group, models in self.groups.items() if len(models) < ENOUGH]:
             note = (
-                f"Fewer than {ENOUGH} models in {', '.join(few)}: intervals there are too narrow to stand for other "
-                "training runs (with one model they are over its taps alone)."
+                f"These groups have fewer than {ENOUGH} models: {', '.join(few)}. Their intervals are too narrow to "
+                "hold for other training runs. With one model, an interval is over the taps of this model only."
             )
             lines += ["", paragraph(note, indent="")]
         return "\n".join(lines)
 
     def _controls(self, table: pd.DataFrame) -> str:
-        """Return what the negative controls of one contrast give, for a terminal."""
+        """Return the values of the negative controls of one contrast, as a table for a terminal."""
         rows = table.to_dict("records")
         controls = {name.replace("-", " "): [number(row[name]) for row in rows] for name in self.negative_controls}
-        return text_table(_which(rows) | controls, ("statistic", "group"))
+        return text_table(_first_columns(rows) | controls, ("statistic", "group"))
 
     def write(self, out: str | Path) -> None:
-        """Write `compare.csv` and its figure to a folder."""
+        """Write `compare.csv` and the figure to a folder."""
         out = path_of(out)
         figure = group_intervals(self.table, COMPARED, [*NEGATIVE_CONTROLS])
         stimuli = stamp(self.results[TEXTS], self.results.facts["battery"])
@@ -91,12 +91,12 @@ class SideBySide:
 
 
 def side_by_side(analysis: Analysis, *, resamples: int = RESAMPLES, seed: int = 0) -> SideBySide:
-    """Return the groups of models of a report side by side.
+    """Return the comparison of the groups of models of an analysis.
 
     Args:
-        analysis: From `compute`, of models in groups (`grouped`).
-        resamples: Of the hierarchical bootstrap.
-        seed: Of the resamples.
+        analysis: The analysis of models in groups (`grouped`), from `compute`.
+        resamples: Number of resamples of the hierarchical bootstrap.
+        seed: Seed of the resamples.
     """
     groups: dict[str, list[str]] = {}
     for model in analysis.models:
@@ -108,25 +108,27 @@ def side_by_side(analysis: Analysis, *, resamples: int = RESAMPLES, seed: int = 
 def group_statistics(
     statistics: pd.DataFrame, groups: Mapping[str, Sequence[str]], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> pd.DataFrame:
-    """Return means of each group with intervals, and how they differ from those of the first group.
+    """Return the mean of each statistic in each group, with intervals, and the difference from the first group.
 
     Args:
-        statistics: Rows of `topography_statistics` of all models, with a column `model`.
-        groups: The names of the models of each group.
-        resamples: Of the hierarchical bootstrap: models of a group, then taps of each model.
-        seed: Of the resamples.
+        statistics: The table of `topography_statistics` of all models, with the column `model`.
+        groups: The names of the models in each group.
+        resamples: Number of resamples of the hierarchical bootstrap. It first draws models of a group, then taps of
+            each drawn model.
+        seed: Seed of the resamples.
 
     Returns:
-        A row for each contrast, readout, statistic and group: `n_models, n_taps, value`, its 95 % percentile interval
-        `low, high`, the means of the place-null `null_mean` (nan of the units significant, as many wherever they are)
-        and of the label-null `label_null_mean`, what the negative controls of the contrast give (a column each), and
-        `difference, difference_low, difference_high` from the first group (nan for itself).
+        A row for each contrast, readout, statistic and group. `value` is the mean over `n_models` models, which have
+        `n_taps` taps together; `low, high` is its 95 % percentile interval. `null_mean` is the mean of the place-null
+        (nan for the fraction of significant units, which does not depend on places). `label_null_mean` is the mean of
+        the label-null. Each negative control has a column with its value. `difference, difference_low, difference_high`
+        are the difference from the first group and its 95 % interval; they are nan for the first group.
     """
     rng = np.random.default_rng(seed)
     tap_rows = statistics[(statistics["tap"] != ALL_TAPS) & statistics["statistic"].isin(COMPARED)]
     maps = dict.fromkeys(zip(tap_rows["contrast"], tap_rows["fwhm_mm"], strict=True))
     rows: list[dict[str, Any]] = []
-    for (contrast, fwhm), statistic in itertools.product(maps, COMPARED):  # the same draws whatever order rows are in
+    for (contrast, fwhm), statistic in itertools.product(maps, COMPARED):  # so the order of rows does not change draws
         map_rows = tap_rows[(tap_rows["contrast"] == contrast) & (tap_rows["fwhm_mm"] == fwhm)]
         statistic_rows = map_rows[map_rows["statistic"] == statistic]
         if statistic_rows.empty:
@@ -142,7 +144,7 @@ def group_statistics(
             mean, draws = float(np.mean([v.mean() for v in values])), hierarchical_bootstrap(values, resamples, rng)
             row |= {"n_models": len(values), "n_taps": sum(map(len, values)), "value": mean}
             row |= dict(zip(("low", "high"), np.quantile(draws, (0.025, 0.975)), strict=True))
-            for column in ("null_mean", "label_null_mean") if statistic in _OF_PLACES else ("label_null_mean",):
+            for column in ("null_mean", "label_null_mean") if statistic in _WITH_PLACE_NULL else ("label_null_mean",):
                 row[column] = contrast_rows.loc[contrast_rows["model"].isin(models), column].mean()
             for negative_control in NEGATIVE_CONTROLS:
                 control_values = _values_by_model(
@@ -160,22 +162,23 @@ def group_statistics(
     return SIDE_BY_SIDE.frame(rows)
 
 
-def _text(table: pd.DataFrame) -> str:
-    """Return the rows of one contrast for a terminal."""
+def _terminal_table(table: pd.DataFrame) -> str:
+    """Return the rows of one contrast, as a table for a terminal."""
     rows = table.to_dict("records")
-    columns = _which(rows) | {
+    columns = _first_columns(rows) | {
         "mod- els": [str(row["n_models"]) for row in rows],
         "mean": [number(row["value"]) for row in rows],
         "95 %": [_interval(row["low"], row["high"]) for row in rows],
         "place- null": [number(row["null_mean"]) for row in rows],
         "label- null": [number(row["label_null_mean"]) for row in rows],
-        "minus first": [signed(row["difference"], 2) for row in rows],
-        "95 % of that": [_interval(row["difference_low"], row["difference_high"]) for row in rows],
+        "differ- ence": [signed(row["difference"], 2) for row in rows],
+        "95 % of differ- ence": [_interval(row["difference_low"], row["difference_high"]) for row in rows],
     }
     return text_table(columns, ("statistic", "group"))
 
 
-def _which(rows: Sequence[Mapping[Any, Any]]) -> dict[str, list[str]]:
+def _first_columns(rows: Sequence[Mapping[Any, Any]]) -> dict[str, list[str]]:
+    """Return the columns that name each row: readout, statistic and group."""
     return {
         "read- out": [readout_name(row["fwhm_mm"], "") for row in rows],
         "statistic": [COMPARED[row["statistic"]] for row in rows],
@@ -188,6 +191,6 @@ def _interval(low: float, high: float) -> str:
 
 
 def _values_by_model(rows: pd.DataFrame, models: Sequence[str]) -> list[np.ndarray]:
-    """Return the values of the taps of each model that has any."""
+    """Return an array with the values of all taps for each model. Models without values are left out."""
     values = [rows.loc[rows["model"] == model, "value"].dropna().to_numpy() for model in models]
     return [model_values for model_values in values if len(model_values)]

@@ -1,4 +1,4 @@
-"""A localizer of one model."""
+"""The localizer of one model, with its figure and files."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from toposheet.subject import Subject, respond
 
 @dataclass(frozen=True, eq=False)
 class Localized:
-    """What a localizer found.
+    """The units that a localizer selects, with the effect in other texts.
 
     Args:
-        localizer: From `localize`, with the number of the cluster of each unit.
-        cross_validated: The effect in texts that did not select.
-        figure: The map with the outlines of the selected units.
-        stimuli: What the figure was made of.
+        localizer: The result of `localize`, with the number of the cluster of each unit.
+        cross_validated: The effect in texts that did not select units, from `cross_validated`.
+        figure: The maps with outlines of the selected units.
+        stimuli: Name of the stimuli, which is written below the figure.
     """
 
     localizer: xr.Dataset
@@ -46,16 +46,16 @@ class Localized:
         whole = self.cross_validated.iloc[-1]
         effect = f"d = {whole['d']:.2f}, t = {whole['t']:.1f}, p = {whole['p']:.2g}"
         held_out = (
-            "not cross-validated: the odd items select no unit that the even items could measure"
+            "not cross-validated: the odd texts select no unit, or the selected units respond equally to all even texts"
             if math.isnan(whole["t"])
-            else f"odd items select, even items measure: {effect}"
+            else f"the odd texts select units, the even texts measure their effect: {effect}"
         )
         rule, clusters = self.localizer.attrs["rule"], self.localizer["cluster"].values
         n_clusters, min_size = int(clusters.max(initial=0)), self.localizer.attrs["min_size"]
         lines = [
             f"{rule}: {n_selected:,} of {n_units:,} units ({n_selected / n_units:.1%})",
-            f"{np.count_nonzero(clusters):,} of these are in {n_clusters} clusters of at least {min_size} units, which "
-            "reports call the network",
+            f"{np.count_nonzero(clusters):,} of these are in {n_clusters} clusters of at least {min_size} units; "
+            "reports call these clusters the language network",
             held_out,
         ]
         return "\n".join(paragraph(line) for line in lines)
@@ -86,14 +86,14 @@ def localize_subject(
 
     Args:
         subject: The subject.
-        stimuli: The localizer's texts.
-        contrast: The preferred condition first.
-        name: Of the stimuli, for the figure.
-        percent: See `cortex.localize`.
-        q: See `cortex.localize`.
-        settings: How: its `reading`, `contiguity` and `min_size`.
-        cache: A folder in which responses are kept.
-        progress: Told how many texts are read. None: nobody is told.
+        stimuli: The texts of the localizer.
+        contrast: The contrast. The selected units prefer its first condition.
+        name: Name of the stimuli, for the figure.
+        percent: Select this percentage of the units, see `cortex.localize`.
+        q: Select units with a false discovery rate below this value, see `cortex.localize`.
+        settings: Settings of the analysis. Only `reading`, `contiguity` and `min_size` are used.
+        cache: Folder in which responses are stored. None: responses are not stored.
+        progress: A function that is called with the number of texts read so far. None: no calls.
     """
     contrast.check(stimuli)
     responses = respond(subject, stimuli, reading=settings.reading, cache=cache, progress=progress)

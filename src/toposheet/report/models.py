@@ -1,4 +1,4 @@
-"""The models of a report: what tables call each, where it is, and what it stands for."""
+"""The models of a report: name, source, role and group of each."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ class StudiedModel:
     """A model of a report.
 
     Args:
-        name: What tables call it.
-        source: A folder, hub id or shipped model, which is opened when its turn comes; or an opened subject.
-        is_control: Whether it is the control model: trained without topography.
-        group: Models of one group are seeds of one objective. Empty: it is a group of its own.
+        name: Name of the model in tables.
+        source: A folder, a hub id or the name of a shipped model, which is opened when it is needed; or a subject that
+            is already open.
+        is_control: Whether the model is a control model: trained without topography.
+        group: Name of the group of the model. Models of one group were trained with the same objective and different
+            seeds. Empty: the model is not in a group with others.
     """
 
     name: str
@@ -28,30 +30,31 @@ class StudiedModel:
     group: str = ""
 
     def open(self) -> Subject:
-        """Return its subject.
+        """Return the subject of the model. It is loaded if it is not open.
 
         Raises:
-            NotFound: there is no such model.
-            UserError: it is no model with sheets.
+            NotFound: The model does not exist.
+            UserError: The model has no sheets.
         """
         return self.source if isinstance(self.source, Subject) else load(self.source)
 
     @property
     def folder(self) -> Path | None:
-        """The folder that it lies in, None for a model made in memory."""
+        """The folder of the model. None: the model has no local folder."""
         return self.source.folder if isinstance(self.source, Subject) else local_folder(self.source)
 
 
 def with_control(subject: Subject, control: str | Path | None = None) -> list[StudiedModel]:
-    """Return a subject and its control model as the models of a report.
+    """Return a subject and its control model, as the models of a report.
 
     Args:
-        subject: What is studied.
-        control: A folder, hub id or shipped model. None: that of a shipped model, or none.
+        subject: The subject.
+        control: The control model: a folder, a hub id or the name of a shipped model. None: for a shipped model its
+            shipped control; for other models no control.
 
     Raises:
-        NotFound: there is no such control.
-        UserError: it is the subject itself.
+        NotFound: The control does not exist.
+        UserError: The control is the subject itself.
     """
     source = subject.source
     if (
@@ -70,10 +73,13 @@ def with_control(subject: Subject, control: str | Path | None = None) -> list[St
 
 
 def grouped(models: Sequence[str]) -> list[StudiedModel]:
-    """Return models in groups: `GROUP=MODEL` belongs to a group, `MODEL` is one of its own.
+    """Return models in groups, as the models of a report.
+
+    Args:
+        models: Texts of the form `GROUP=MODEL` or `MODEL`. A model without a group is the only model of its group.
 
     Raises:
-        UserError: there is no model, or the same twice.
+        UserError: There is no model, or a model is given twice.
     """
     groups: dict[str, dict[str, str]] = {}
     for text in models:
@@ -81,16 +87,18 @@ def grouped(models: Sequence[str]) -> list[StudiedModel]:
         if not sign:
             model = text
             group = name_of(text)
-            group = text if group in groups and model not in groups[group].values() else group  # two demos' models
+            group = (
+                text if group in groups and model not in groups[group].values() else group
+            )  # different folders may have one name
         if not group or not model:
-            raise UserError(f"{text!r} names no group and model: write MODEL or GROUP=MODEL")
+            raise UserError(f"{text!r} has no group or no model: write MODEL or GROUP=MODEL")
         members = groups.setdefault(group, {})
         name = f"{group}/{len(members)}" if sign else group
         if model in members.values() or name in members:
-            raise UserError(f"the model {model} is given twice")
+            raise UserError(f"the model {model} is given twice: give each model once")
         members[name] = model
     if not groups:
-        raise UserError("there is nothing to compare: name at least one model")
+        raise UserError("no model is given, so there is nothing to compare: name at least one model")
     return [
         StudiedModel(name, model, group=group) for group, members in groups.items() for name, model in members.items()
     ]

@@ -1,4 +1,4 @@
-"""One self-contained HTML page and its figures: what the sections of the report show."""
+"""The report as files: an HTML page without external files, and the figures of all sections."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ REPORT, FIGURES = "report.html", "figures"
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as it was written.
+    """A figure after it was written to files.
 
     Args:
-        name: What its section calls it.
-        title: Its heading.
-        sentence: Its caption.
-        png: The picture.
-        inches: How wide it is.
+        name: Name of the figure in its section.
+        title: Heading of the figure.
+        sentence: Caption of the figure.
+        png: Content of the PNG file.
+        inches: Width of the figure, in inches.
     """
 
     name: str
@@ -45,13 +45,16 @@ class Picture:
 def write_figures(analysis: Analysis, out: str | Path, progress: Progress | None = None) -> dict[str, list[Picture]]:
     """Write the figures of all sections as PNG and PDF, and return the pictures of each section.
 
-    Each has files of its own, called after it, whatever the names of contrasts and models are.
-    Figures of an earlier report that this one does not have are removed; other files stay.
+    Each figure has a separate pair of files, also if two contrasts or models have similar names. Figures of an earlier
+    report are removed if the new report does not have them. Other files stay.
 
     Args:
-        analysis: What is drawn.
-        out: The folder of the results; figures go to a folder in it.
-        progress: Told how many sections have their figures. None: nobody is told.
+        analysis: The analysis, from `compute`.
+        out: Folder of the results. The figures are written to its subfolder `figures`.
+        progress: A function that is called with the number of sections whose figures are drawn so far. None: no calls.
+
+    Returns:
+        The pictures of each section: {name of the section: pictures}.
     """
     out = path_of(out)
     stimuli = stamp(analysis.results[TEXTS], analysis.facts["battery"])
@@ -63,7 +66,7 @@ def write_figures(analysis: Analysis, out: str | Path, progress: Progress | None
         tell, sections = progress or SILENT, sections_in_order()
         for number, (name, section) in enumerate(sections.items()):
             tell(f"drawing figures: {name}, section", number, len(sections))
-            pictures[name] = [_written(drawing, aside, stimuli, taken) for drawing in section.drawings(analysis)]
+            pictures[name] = [_saved_picture(drawing, aside, stimuli, taken) for drawing in section.drawings(analysis)]
         tell("drawing figures: section", len(sections), len(sections))
         written = {path.name for path in aside.iterdir()}
         (aside / _LISTED).write_text("".join(f"{name}\n" for name in sorted(written)), encoding="utf-8")
@@ -73,21 +76,21 @@ def write_figures(analysis: Analysis, out: str | Path, progress: Progress | None
     return pictures
 
 
-_LISTED = ".figures"  # which files of the folder are ours
+_LISTED = ".figures"  # lists the files that the last report wrote to the folder
 
 
-def _written(drawing: Drawing, folder: Path, stimuli: str, taken: set[str]) -> Picture:
+def _saved_picture(drawing: Drawing, folder: Path, stimuli: str, taken: set[str]) -> Picture:
     stimuli = stimuli if drawing.stimuli is None else drawing.stimuli
     png = save_figure(drawing.figure, folder, free_file_name(drawing.name, taken), stimuli).read_bytes()
     return Picture(drawing.name, drawing.title, drawing.sentence, png, drawing.figure.get_size_inches()[0])
 
 
 def write_report(analysis: Analysis, out: str | Path, progress: Progress | None = None) -> Path:
-    """Write `report.html` and the figures beside the results, and return the page's path.
+    """Write `report.html` and the figures to the folder of the results, and return the path of the page.
 
     Args:
-        analysis: What is shown.
-        out: The folder of the results.
+        analysis: The analysis, from `compute`.
+        out: Folder of the results.
         progress: See `write_figures`.
     """
     out = path_of(out)
@@ -100,7 +103,7 @@ def write_report(analysis: Analysis, out: str | Path, progress: Progress | None 
             partial = environment.from_string(section.partial)
             drawn = pictures[name]
             parts.append(
-                Markup(partial.render(**common, pictures=drawn, figure=functools.partial(_shown, drawn), **view))
+                Markup(partial.render(**common, pictures=drawn, figure=functools.partial(_figure_html, drawn), **view))
             )
     html = environment.get_template("report.html.jinja").render(**common, sections=parts)
     write_file(out / REPORT, html)
@@ -108,7 +111,7 @@ def write_report(analysis: Analysis, out: str | Path, progress: Progress | None 
 
 
 def _environment() -> jinja2.Environment:
-    """Return what partials are shown with: filters for numbers."""
+    """Return the Jinja environment of the page, with filters that format numbers."""
     loader = jinja2.PackageLoader("toposheet.report")
     environment = jinja2.Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -121,12 +124,12 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _shown(pictures: Sequence[Picture], which: str | Picture) -> Markup:
-    """Return a picture with its caption, in HTML.
+def _figure_html(pictures: Sequence[Picture], which: str | Picture) -> Markup:
+    """Return the HTML of a picture with its caption.
 
     Args:
-        pictures: Those of the section.
-        which: One of them, or its name.
+        pictures: All pictures of the section.
+        which: The picture, or its name.
     """
     picture = which if isinstance(which, Picture) else next(one for one in pictures if one.name == which)
     source = f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"

@@ -11,14 +11,14 @@ class Published:
     """Moran's I of one contrast as published (Rathi et al., ICLR 2025, arXiv:2410.11516).
 
     Args:
-        description: The contrast in words.
-        stimuli: Whose they are.
-        contrasts: What it is called here, in published and in synthetic stimuli; none where those are not at hand.
-        fwhm_mm: Of the readout; 0 is raw.
-        topolm: TopoLM.
-        control: The control without spatial loss.
-        topoformer: Topoformer-BERT.
-        brain: The human brain, group map.
+        description: The contrast, in words.
+        stimuli: Publications of the stimuli.
+        contrasts: Name of the contrast in our tables: {"published" or "synthetic": name}.
+        fwhm_mm: Width (FWHM) of the readout, in mm; 0 is raw.
+        topolm: Value of TopoLM.
+        control: Value of the control model, which was trained without spatial loss.
+        topoformer: Value of Topoformer-BERT.
+        brain: Value of the group map of the human brain. None: not published.
     """
 
     description: str
@@ -42,12 +42,12 @@ MORANS_I = (
     Published("abstract verbs-nouns", "Moseley & Pulvermüller 2014", _ABSTRACT, 0.0, 0.23, 0.12, 0.61),
     Published("abstract verbs-nouns", "Moseley & Pulvermüller 2014", _ABSTRACT, 2.0, 0.70, 0.60, 0.84),
 )
-SIGNIFICANT_FRACTION = (  # published of Topoformer-BERT
+SIGNIFICANT_FRACTION = (  # published only for Topoformer-BERT
     ("Elli et al. 2019, Hauptman et al. 2024", _PAIRS, 0.106),
     ("Moseley & Pulvermüller 2014", {"published": "noun:verb", "synthetic": "words noun:verb"}, 0.0),
 )
 TASK_LOSS = {"topographic": 3.075, "control": 2.966}
-SPATIAL_LOSS = 0.108  # of TopoLM, "summed across layers"; whether it is that or a mean is not clear
+SPATIAL_LOSS = 0.108  # of TopoLM, "summed across layers"; it is unclear whether it is a sum or a mean
 BENCHMARKS = {
     "BLiMP": {"topographic": 0.71, "control": 0.76},
     "GLUE": {"topographic": 0.68, "control": 0.65},

@@ -1,4 +1,4 @@
-"""Negative controls that split the same texts alike are one finding, and shown once."""
+"""Negative controls that divide the same texts in the same way have equal values, and are shown once."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import pandas as pd
 
 
 def same_splits_as_one(table: pd.DataFrame, statistics: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with one row for negative controls that are the same split, named after all of them.
+    """Return a table in which negative controls with the same division of the texts share one row.
 
-    Two contrasts of the same texts have the same random labels; a split by length may be that by word frequency. All
-    raw maps of such controls are the same to the bit, and so is every statistic.
+    Two contrasts of the same texts have the same random labels. A division by length can be equal to a division by word
+    frequency. The raw maps of such controls are identical, and so are all their statistics. The shared row has the
+    names of all contrasts and controls, joined by "and".
 
     Args:
-        table: Rows with `contrast, negative_control` and `model`.
-        statistics: Rows of `topography_statistics` of all models, with a column `model`.
+        table: A table with the columns `contrast, negative_control` and `model`.
+        statistics: The table of `topography_statistics` of all models, with the column `model`.
     """
     kinds = ["morans_i", "cross_half_i", "significant_fraction"]
     raw = statistics[(statistics["fwhm_mm"] == statistics["fwhm_mm"].min()) & statistics["statistic"].isin(kinds)]

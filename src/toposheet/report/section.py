@@ -1,4 +1,4 @@
-"""A section of the report: one file that owns its tables, its figures, their sentences and its part of the page."""
+"""The interface of a section of the report. One file defines a section: its tables, figures, captions and HTML."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from toposheet.settings import Settings
 from toposheet.stimuli.studies import Battery, Study
 from toposheet.subject import Subject
 
-Found = Mapping[Table, pd.DataFrame]
+SectionTables = Mapping[Table, pd.DataFrame]
 
 
-def no_rows(measured: Any, settings: Settings, progress: Progress, /) -> Found:
-    """Return no rows: of what a section says nothing about."""
+def no_rows(measured: Any, settings: Settings, progress: Progress, /) -> SectionTables:
+    """Return no tables. Sections use this default for kinds of tables that they do not have."""
     return {}
 
 
@@ -32,10 +32,10 @@ class MeasuredStudy:
     """The responses of one subject to the stimuli of one study.
 
     Args:
-        subject: Who responded.
-        study: To what.
-        responses: From `respond`.
-        names: What tables call the contrasts of the study.
+        subject: The subject.
+        study: The study.
+        responses: The responses, from `respond`.
+        names: The name of each contrast of the study, as in tables.
     """
 
     subject: Subject
@@ -49,9 +49,10 @@ class MeasuredSubject:
     """The responses of one subject to all studies of a battery.
 
     Args:
-        battery: The studies.
-        studies: The responses to each, by the study's name.
-        comparison: Makes the comparison of a study's contrast: (name of the study, number of the contrast).
+        battery: The battery of studies.
+        studies: The responses to each study: {name of the study: responses}.
+        comparison: A function that returns the comparison of a contrast. Its arguments are the name of the study and
+            the number of the contrast, from 0.
     """
 
     battery: Battery
@@ -61,14 +62,15 @@ class MeasuredSubject:
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """A figure of a section, with the sentence that says what to see.
+    """A figure of a section, with its caption.
 
     Args:
-        name: What the section calls it, and what its files are called after (`free_file_name`).
-        title: Its heading.
-        sentence: Its caption.
-        figure: What is drawn.
-        stimuli: What it was made of, written below it. None: the stimuli of the report. Empty: of none.
+        name: Name of the figure in its section. The names of its files are made from it (`free_file_name`).
+        title: Heading of the figure.
+        sentence: Caption of the figure: what it shows, and what to look for.
+        figure: The figure.
+        stimuli: Name of the stimuli of the figure, which is written below the figure. None: the stimuli of the report.
+            Empty: the figure does not use stimuli, and nothing is written.
     """
 
     name: str
@@ -83,18 +85,19 @@ class Section:
     """A section of the report.
 
     Args:
-        place: Where it stands on the page: sections are in the order of this number. Those of toposheet are at 10,
-            20, 30 ...
-        partial: Its part of the page, in Jinja. `view` gives the names in it; `pictures` are the figures of the
-            section, and `figure(PICTURE)` or `figure("NAME")` shows one.
-        view: Returns what the partial shows; None leaves the section out.
-        drawings: Returns its figures, from which `figure` chooses.
-        tables: The tables that it adds to the results.
-        study_tables: Returns rows about the responses to one study, without the columns `model` and `stimuli`; tells a
-            progress how far it is, like the next two.
-        comparison_tables: Returns rows about one comparison, without these columns.
-        subject_tables: Returns rows about one subject, without the column `model`.
-        battery_tables: Returns rows about the stimuli.
+        place: Position on the page: sections are sorted by this number. The sections of toposheet have 10, 20, 30 ...
+        partial: The HTML of the section, as a Jinja template. It can use the names that `view` returns. `pictures` is
+            the list of the figures of the section. `figure(PICTURE)` and `figure("NAME")` insert a figure.
+        view: A function that returns the values for the template. If it returns None, the page does not have the
+            section.
+        drawings: A function that returns the figures of the section.
+        tables: The tables that the section adds to the results.
+        study_tables: A function that returns rows about the responses to one study, without the columns `model` and
+            `stimuli`. This function and the next two get a progress function, and call it during their work.
+        comparison_tables: A function that returns rows about one comparison, without the columns `model` and
+            `stimuli`.
+        subject_tables: A function that returns rows about one subject, without the column `model`.
+        battery_tables: A function that returns rows about the stimuli.
     """
 
     place: int
@@ -102,15 +105,15 @@ class Section:
     view: Callable[[Analysis], Mapping[str, Any] | None]
     drawings: Callable[[Analysis], Iterable[Drawing]] = lambda analysis: ()
     tables: Sequence[Table] = field(default=())
-    study_tables: Callable[[MeasuredStudy, Settings, Progress], Found] = no_rows
-    comparison_tables: Callable[[Comparison, Settings, Progress], Found] = no_rows
-    subject_tables: Callable[[MeasuredSubject, Settings, Progress], Found] = no_rows
-    battery_tables: Callable[[Battery], Found] = lambda battery: {}
+    study_tables: Callable[[MeasuredStudy, Settings, Progress], SectionTables] = no_rows
+    comparison_tables: Callable[[Comparison, Settings, Progress], SectionTables] = no_rows
+    subject_tables: Callable[[MeasuredSubject, Settings, Progress], SectionTables] = no_rows
+    battery_tables: Callable[[Battery], SectionTables] = lambda battery: {}
 
 
 SECTIONS = Registry[Section]("toposheet.report.sections", "SECTION", "report section", entry=f"{__name__}:Section")
 
 
 def sections_in_order() -> dict[str, Section]:
-    """Return all sections, in the order in which they stand on the page."""
+    """Return all sections: {name: section}, in the order of the page."""
     return dict(sorted(SECTIONS.items(), key=lambda item: item[1].place))

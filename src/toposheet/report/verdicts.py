@@ -1,4 +1,4 @@
-"""What the tests of each map say, contrast by contrast."""
+"""The verdicts of a report: the results of the tests of each contrast, in words."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from toposheet.results import Results, paragraph
 
 
 def verdict_lines(results: Results, groups: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return what the tests of the raw map of each contrast say of each group of models, as lines for a terminal.
+    """Return the verdict on the raw map of each contrast for each group of models, as paragraphs for a terminal.
 
     Args:
-        results: Those of an analysis.
-        groups: The names of the models of each group.
+        results: The results of an analysis.
+        groups: The names of the models in each group.
     """
     statistics = without_negative_controls(results[STATISTICS_OF_MODELS])
     raw = statistics[statistics["fwhm_mm"] == statistics["fwhm_mm"].min()]

@@ -1,4 +1,4 @@
-"""What an analysis leaves: tables, maps and facts, in memory or in a folder. This is the one door to such folders."""
+"""The results of an analysis: tables, maps and facts. Only this file writes and reads folders of results."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Results:
     """Tables, maps and facts of one analysis.
 
     Args:
-        tables: The tables, by what they are.
-        maps: Maps of the sheets, over (..., sheet, y, x); None where there are none.
-        facts: What decided the numbers: settings, stimuli, models. As JSON holds it.
+        tables: The tables: {definition of the table: rows}.
+        maps: Maps of the sheets, with the dimensions (..., sheet, y, x). None: there are no maps.
+        facts: Settings, stimuli and models that determine the numbers. All values can be written as JSON.
     """
 
     tables: Mapping[Table, pd.DataFrame]
@@ -37,22 +37,23 @@ class Results:
         """Return a table.
 
         Raises:
-            NotFound: the analysis has none.
+            NotFound: The results do not have this table.
         """
         if (frames := self.get(table)) is None:
             raise NotFound(f"these results have no {table.file}")
         return frames
 
     def get(self, table: Table) -> pd.DataFrame | None:
-        """Return a table, None where the analysis has none."""
+        """Return a table, or None if the results do not have it."""
         return next((frame for known, frame in self.tables.items() if known.file == table.file), None)
 
     def write(self, folder: str | Path, replaces: Iterable[str] = ()) -> None:
-        """Write the results to a folder: all of them, or none. A folder that is left half-way holds no results.
+        """Write the results to a folder. If an error occurs before the end, the folder counts as without results.
 
         Args:
-            folder: Made where it is missing.
-            replaces: Names of files that earlier results may have left there and that would now be wrong.
+            folder: The folder. It is created if it does not exist.
+            replaces: Names of files of earlier results. They are removed from the folder if the new results do not
+                write them, because they would not match the new results.
         """
         folder = path_of(folder)
         with folder_aside(folder, last=FACTS) as aside:
@@ -67,15 +68,15 @@ class Results:
 
 
 def read_results(folder: Path, tables: Iterable[Table]) -> Results:
-    """Return the results that lie in a folder, as they were written.
+    """Return the results from a folder, with the same values as when they were written.
 
     Args:
         folder: The folder.
-        tables: Those that are read, where they are there.
+        tables: The tables to read. A table whose file does not exist is skipped.
 
     Raises:
-        NotFound: the folder holds no results.
-        UserError: a file is damaged; the message names it.
+        NotFound: The folder has no results.
+        UserError: A file is damaged. The message names the file.
     """
     frames = {table: table.read(folder) for table in tables if (folder / table.file).is_file()}
     maps = read_maps(folder / MAPS) if (folder / MAPS).is_file() else None
@@ -83,32 +84,32 @@ def read_results(folder: Path, tables: Iterable[Table]) -> Results:
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """Return what decided the numbers of the results in a folder.
+    """Return the facts of the results in a folder: settings, stimuli and models.
 
     Raises:
-        NotFound: the folder holds no results.
-        UserError: the file is damaged.
+        NotFound: The folder has no results.
+        UserError: The file is damaged.
     """
     path = folder / FACTS
     if not path.is_file():
-        raise NotFound(f"{folder} holds no results (no {FACTS})")
+        raise NotFound(f"{folder} has no results: it has no {FACTS}")
     try:
         facts = json.loads(path.read_bytes())
     except ValueError as error:
-        raise UserError(f"{path} cannot be read: {first_line(error)}") from None
+        raise UserError(f"{path} cannot be read: {first_line(error)}; make the results again") from None
     if not isinstance(facts, dict):
-        raise UserError(f"{path} is damaged: it holds no facts by name")
+        raise UserError(f"{path} is damaged: it must be a JSON object; make the results again")
     return facts
 
 
 def read_maps(path: Path) -> xr.Dataset:
-    """Return maps or masks from a NetCDF file, in memory.
+    """Return maps or masks from a NetCDF file, loaded into memory.
 
     Raises:
-        UserError: it cannot be read; the message names the file.
+        UserError: The file cannot be read. The message names the file.
     """
     try:
         with xr.open_dataset(path, engine="h5netcdf") as stored:
             return stored.load()
-    except Exception as error:  # of whatever kind h5py and xarray raise
-        raise UserError(f"{path} cannot be read as maps: {first_line(error)}") from None
+    except Exception as error:  # h5py and xarray raise many kinds
+        raise UserError(f"{path} cannot be read as maps (NetCDF): {first_line(error)}") from None

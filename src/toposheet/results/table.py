@@ -1,4 +1,4 @@
-"""Tables that know their columns: what is written is what is read, whatever names look like."""
+"""Tables with declared columns. A table that is written and read again has the same values and types."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _NEEDS_QUOTES = re.compile('[",\r\n]')
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """What a table of results is: its file, and the kind of each of its columns.
+    """The definition of a table of results: the name of its file and the kind of each column.
 
-    A column is `text` (a string, whatever it looks like: `0`, `007`, `nan`, `True`), `number` (a float, nan where there
-    is none), `count` (a whole number) or `flag` (True or False).
+    The kinds are `text` (a string; also `0`, `007`, `nan` and `True` stay strings), `number` (a float; a missing number
+    is nan), `count` (a whole number) and `flag` (True or False).
 
     Args:
-        file: The name of its file.
+        file: Name of the file.
         columns: The kind of each column, in order.
-        description: What a row is, in a sentence.
-        others: The kind of columns that are not named. None: there are no others.
+        description: What a row of the table is, in a few words.
+        others: The kind of all columns that `columns` does not name. None: other columns are not allowed.
 
     Example:
         SIZES = Table("sizes.csv", {"model": "text", "n_units": "count"}, "a row for each model")
@@ -45,7 +45,9 @@ class Table:
     others: Kind | None = None
 
     def frame(self, rows: pd.DataFrame | Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-        """Return rows as a table with these columns, each of its kind; a number that a row lacks is nan, a text empty.
+        """Return rows as a table with the declared columns and types.
+
+        A missing number becomes nan, a missing text becomes empty, a missing count 0 and a missing flag False.
 
         Args:
             rows: A table, or one mapping for each row.
@@ -63,25 +65,25 @@ class Table:
         )
 
     def beside(self, **columns: Kind) -> Table:
-        """Return the same table with more columns in front."""
+        """Return a definition of the same table with more columns before the others."""
         return replace(self, columns={**columns, **self.columns})
 
     def write(self, frame: pd.DataFrame, folder: Path) -> None:
-        """Write a table to its file, whole or not at all."""
+        """Write a table to its file. If an error occurs, the old file stays unchanged."""
         write_file(folder / self.file, self.as_csv(frame))
 
     def as_csv(self, frame: pd.DataFrame) -> str:
-        """Return a table as the text of its file. Numbers are written so that they are read back to the last bit."""
+        """Return a table as CSV text. Numbers have enough digits to be read back without any change."""
         table = self.frame(frame)
         columns = [[str(name), *_as_strings(table[name])] for name in table.columns]
         return "".join(_line(row) for row in zip(*columns, strict=True))
 
     def read(self, folder: Path) -> pd.DataFrame:
-        """Return the table of a folder, as it was written.
+        """Return the table from its file in a folder.
 
         Raises:
-            NotFound: there is no such file.
-            UserError: it is another table; the message names the file and what it lacks.
+            NotFound: The file does not exist.
+            UserError: The file is damaged, or a column is missing. The message names the file and the column.
         """
         path = folder / self.file
         if not path.is_file():
@@ -89,17 +91,19 @@ class Table:
         try:
             frame = _read_csv(path)
         except (ValueError, csv.Error) as error:
-            raise UserError(f"{path} cannot be read: {first_line(error)}") from None
+            raise UserError(f"{path} cannot be read: {first_line(error)}; make the results again") from None
         if missing := [name for name in self.columns if name not in frame]:
-            raise UserError(f"{path} lacks the columns {', '.join(missing)}: it was made by another version")
+            raise UserError(
+                f"{path} has no column {', '.join(missing)}: it was made by another version; make the results again"
+            )
         try:
             return self.frame(frame)
         except (ValueError, OverflowError) as error:
-            raise UserError(f"{path} is damaged: {first_line(error)}") from None
+            raise UserError(f"{path} is damaged: {first_line(error)}; make the results again") from None
 
 
 def _as_strings(column: pd.Series) -> list[str]:
-    """Return the values of a column as they stand in a file; nan is nothing."""
+    """Return the values of a column as strings for a CSV file. nan becomes an empty string."""
     values = column.tolist()
     if column.dtype.kind == "f":
         return ["" if np.isnan(value) else repr(value) for value in values]
@@ -107,31 +111,31 @@ def _as_strings(column: pd.Series) -> list[str]:
 
 
 def _line(fields: Sequence[str]) -> str:
-    """Return a line of a CSV file. A field with a carriage return is quoted too, unlike those of Python's writer."""
+    """Return a line of a CSV file. Unlike Python's writer, it also quotes fields with a carriage return."""
     quoted = ['"' + field.replace('"', '""') + '"' if _NEEDS_QUOTES.search(field) else field for field in fields]
     return (",".join(quoted) or '""') + "\n"
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    """Return a CSV file as a table of strings, every one as it was written.
+    """Return a CSV file as a table of strings. The strings are not converted.
 
     Raises:
-        ValueError: it is empty, or a line has not as many values as there are columns.
+        ValueError: The file is empty, or a row does not have as many values as there are columns.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file, strict=True))
     if not rows:
-        raise ValueError("it is empty")
+        raise ValueError("the file is empty")
     names, *rows = rows
     for number, row in enumerate(rows, 2):
         if len(row) != len(names):
-            raise ValueError(f"row {number} has {len(row)} values, there are {len(names)} columns")
+            raise ValueError(f"row {number} has {len(row)} values, but there are {len(names)} columns")
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
     return pd.DataFrame({name: pd.Series(values, dtype=str) for name, values in zip(names, columns, strict=True)})
 
 
 def _as_kind(column: pd.Series | None, kind: Kind, n: int) -> Any:
-    """Return the values of a column as its kind has them; columns read from a file come as strings."""
+    """Return the values of a column, converted to its kind. Columns that were read from a file are strings."""
     if column is None:
         return [{"text": "", "number": np.nan, "count": 0, "flag": False}[kind]] * n
     if kind != "text" and column.dtype.kind in "biuf":
@@ -147,6 +151,6 @@ def _as_kind(column: pd.Series | None, kind: Kind, n: int) -> Any:
 def _flag(value: Any) -> bool:
     if isinstance(value, str):
         if value not in ("True", "False"):
-            raise ValueError(f"{value!r} is neither True nor False")
+            raise ValueError(f"{value!r} must be True or False")
         return value == "True"
     return bool(value)

@@ -1,4 +1,4 @@
-"""Tables as a terminal shows them: no wider than 100 columns, whatever names are in them."""
+"""Tables and paragraphs for a terminal. Lines have at most 100 columns, also with long names."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Collection, Mapping, Sequence
 
 COLUMNS = 100
 _GAP = 2
-_NARROWEST = 6  # columns of a text that is broken
+_NARROWEST = 6  # smallest width of a column of texts
 
 
 def text_table(columns: Mapping[str, Sequence[str]], texts: Collection[str]) -> str:
-    """Return a table as lines of at most 100 columns.
+    """Return a table as lines of at most 100 terminal columns.
 
     Args:
-        columns: What stands in each column, below its name.
-        texts: The columns that hold texts. They stand at the left of their column, and are broken where the table
-            would be too wide; others are numbers, and stand at the right.
+        columns: The cells of each column: {name of the column: cells}.
+        texts: Names of the columns with texts. Texts are aligned left, and are broken into lines if the table is too
+            wide. The other columns have numbers, which are aligned right.
     """
     widths: dict[str, int] = {}
     for name, cells in columns.items():
         longest_word = max(map(_width, name.split()), default=0)
-        head = _width(name) if name in texts else longest_word  # names of numbers are broken at spaces
+        head = _width(name) if name in texts else longest_word  # names above numbers are broken at spaces
         widths[name] = max([head, *map(_width, cells)])
     while sum(widths.values()) + _GAP * (len(widths) - 1) > COLUMNS:
         widest = max(texts, key=lambda name: widths[name])
@@ -41,7 +41,7 @@ def text_table(columns: Mapping[str, Sequence[str]], texts: Collection[str]) -> 
 
 
 def paragraph(text: str, indent: str = "  ") -> str:
-    """Return a text as lines of at most 100 columns, all but the first indented."""
+    """Return a text as lines of at most 100 terminal columns. All lines after the first one are indented."""
     first, *rest = broken_text(text, COLUMNS) or [""]
     if not rest:
         return first
@@ -51,7 +51,7 @@ def paragraph(text: str, indent: str = "  ") -> str:
 
 
 def broken_text(text: str, width: int) -> list[str]:
-    """Return a text in lines of at most so many columns, broken at spaces and after `:/-,`, or where there is none."""
+    """Return the lines of a text, each at most `width` wide, broken at spaces and after `:/-,`; else within a word."""
     lines, line = [], ""
     for part in re.findall(r"\s+|[^\s:/,-]*[:/,-]|[^\s:/,-]+", text):
         if line and _width((line + part).rstrip()) > width:
@@ -67,7 +67,7 @@ def broken_text(text: str, width: int) -> list[str]:
 
 
 def _width(text: str) -> int:
-    """Return how many columns of a terminal a text takes: Chinese and Japanese letters take two."""
+    """Return the width of a text in terminal columns. A Chinese or Japanese letter is two columns wide."""
     return sum(
         0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
         for letter in text

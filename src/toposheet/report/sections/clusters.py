@@ -1,4 +1,4 @@
-"""Selective clusters: patches whose mass shuffled labels do not reach."""
+"""The section of selective clusters: clusters that are larger than shuffled labels make them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ CLUSTERS_OF_MODELS = CLUSTERS.beside(model="text", stimuli="text")
 
 PARTIAL = """
 <h2>Selective clusters</h2>
-<p class="lead">The claim of selectivity: {% if facts.inference == "mass" %}clusters of cells with |t| above the two-sided {{ facts.forming_p }} threshold whose mass is larger than the
-largest that shuffled labels make in any tap{% else %}connected cells whose threshold-free enhancement is larger than the largest that shuffled labels make in any tap{% endif %} (familywise p ≤ 0.05). In one map out of twenty smooth noise passes too,
-and so do random labels: that is what familywise p ≤ 0.05 means. That splits by word frequency or length may pass shows how little it takes for a cluster to be selective: compare their size. Raw maps.{% if few %} <b>Here p is {{ few }}.</b>{% endif %}</p>
+<p class="lead">This section tests whether the raw map of a contrast has selective clusters. {% if facts.inference == "mass" %}A cluster is a set of adjacent cells of one sign with |t| above the
+two-sided p = {{ facts.forming_p }} threshold. Its mass is the sum of t over its cells. The p of a cluster compares its mass with the largest mass in any tap when the labels of the texts are shuffled.{% else %}Each
+cell has a threshold-free cluster enhancement (TFCE). The p of a cell compares this value with the largest value in any tap when the labels of the texts are shuffled. A cluster is a set of adjacent cells of one sign with p &lt; 0.05.{% endif %} So p is corrected for all clusters of all taps (familywise). A cluster survives if p ≤ 0.05. Even if the labels have no effect, about one contrast in twenty has a surviving cluster.
+Negative controls by word frequency or length may also have surviving clusters. So a surviving cluster alone is weak evidence: compare the sizes with those of the negative controls.{% if few %} <b>In this report clusters are {{ few }}.</b>{% endif %}</p>
 <div class="scroll"><table>
-<tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>clusters formed</th><th>survive</th><th>units in them</th><th>largest</th><th>smallest p</th></tr>
+<tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>clusters</th><th>surviving clusters</th><th>units in surviving clusters</th><th>units of the largest one</th><th>smallest p</th></tr>
 {% for row in clusters.itertuples() %}
-<tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td class="left">{{ row.negative_control }}</td><td class="left">{{ row.model }}</td>
+<tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td class="left">{{ row.negative_control or "–" }}</td><td class="left">{{ row.model }}</td>
 <td>{{ row.formed }}</td><td>{% if row.survive %}<b>{{ row.survive }}</b>{% else %}0{% endif %}</td><td>{{ row.units }}</td><td>{{ row.largest }}</td><td>{{ row.p | number(3) }}</td></tr>
 {% endfor %}
 </table></div>
@@ -62,7 +63,7 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
 
 
 def _surviving(statistics: pd.DataFrame, clusters: pd.DataFrame) -> pd.DataFrame:
-    """Return how many clusters of each raw map survive familywise correction, and how large they are."""
+    """Return for each raw map the number of clusters, the number of surviving clusters, and their sizes."""
     keys = ["contrast", "negative_control", "fwhm_mm", "model"]
     maps = statistics.loc[statistics["fwhm_mm"] == statistics["fwhm_mm"].min(), keys].drop_duplicates()
     order = {

@@ -1,4 +1,4 @@
-"""Each contrast: its statistics beside their nulls, its maps, and how clustered they are."""
+"""The section of contrasts: for each contrast its statistics with their nulls, its maps, and Moran's I of each tap."""
 
 from __future__ import annotations
 
@@ -27,16 +27,17 @@ from toposheet.settings import Settings
 
 STATISTICS_OF_MODELS = STATISTICS.beside(model="text", stimuli="text")
 SUMMARY_OF_MODELS = SUMMARY.beside(model="text")
-_DEEP = 6  # layers: models with more get a figure each where a figure has several contrasts
+_DEEP = 6  # layers. If models have more layers, a figure of several contrasts shows one model only
 
 PARTIAL = """
 <h2>Contrasts, medians over taps</h2>
-<p class="lead">Moran's I says how smooth a map is. Two nulls stand beside it: units at shuffled places, and shuffled labels of the texts.
-In a topographic model noise is smooth as well, so that a smooth map is no evidence that a contrast is organised. What a claim rests on are units that are
-significant, and a map that comes back in the other half of the texts: cross-half I, with its own p (label-null of the mean over taps). No p is corrected over contrasts.{% if few %} <b>Here p is {{ few }}.</b>{% endif %}</p>
+<p class="lead">Moran's I says how smooth a map is. The table compares it with two nulls: the place-null shuffles the places of the units, and the label-null shuffles the labels of the texts.
+In a topographic model, maps of noise are smooth as well. So a smooth map is no evidence that a contrast is organised on the sheets. A claim about a contrast needs two results: significant units, and a
+map that comes back in the other half of the texts. Cross-half I measures the second. Its p is from the label-null of the mean over taps; all other values are medians over taps. No p is corrected for the number of
+contrasts.{% if few %} <b>In this report significance is {{ few }}.</b>{% endif %}</p>
 <div class="scroll"><table>
-<tr><th class="left">contrast</th><th>FWHM mm</th><th class="left">model</th><th>significant</th><th>cross-half I</th><th>its p</th><th>Moran's I</th>
-<th>place-null</th><th>z</th><th>p</th><th>label-null</th><th>label z</th><th>label p</th></tr>
+<tr><th class="left">contrast</th><th>readout (mm)</th><th class="left">model</th><th>significant units</th><th>cross-half I</th><th>p of cross-half I</th><th>Moran's I</th>
+<th>place-null</th><th>z (place)</th><th>p (place)</th><th>label-null</th><th>z (label)</th><th>p (label)</th></tr>
 {% for row in medians.itertuples() %}
 <tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td>{{ "%g" | format(row.fwhm_mm) }}</td><td class="left">{{ row.model }}</td>
 <td>{{ row.significant_fraction | percent }}</td><td>{{ row.cross_half_i | number }}</td><td>{{ row.cross_half_p | number(3) }}</td>
@@ -47,9 +48,9 @@ significant, and a map that comes back in the other half of the texts: cross-hal
 </table></div>
 {{ figure("clustering-mean") }}
 <h3>Maps</h3>
-<p class="lead">Maps are of Welch's t: red units respond more to the condition named first, blue ones to the other. Outlines enclose the units that are
-significant, with their number above the maps; the number below a map is its Moran's I. A readout smooths any map, also one of noise. In the sentences below the figures
-I is the median over taps, with the means of its two nulls; {{ explained }}.</p>
+<p class="lead">A map shows Welch's t of each unit. Red units respond more to the condition that is named first; blue units respond more to the other condition. Outlines enclose the significant
+units. The number of significant units is above the maps, and Moran's I of each map is below it. A readout smooths every map, also a map of noise. The sentences below a figure give the median of
+Moran's I over taps, and the medians of the means of its two nulls. In these sentences, {{ explained }}.</p>
 {% for picture in pictures if picture.name.startswith("map-") %}
 <h4>{{ picture.title }}</h4>
 {{ figure(picture) }}
@@ -81,11 +82,11 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
 
 
 def _verdict(analysis: Analysis, row: Mapping[Any, Any]) -> MapVerdict:
-    """Return what the tests of a map say.
+    """Return the verdict on a map.
 
     Args:
-        analysis: Whose map it is.
-        row: Its `contrast, negative_control, fwhm_mm` and `model`.
+        analysis: The analysis.
+        row: Names the map by its values `contrast, negative_control, fwhm_mm` and `model`.
     """
     statistics = analysis.results[STATISTICS_OF_MODELS]
     for key in ("contrast", "negative_control", "fwhm_mm", "model"):
@@ -113,7 +114,7 @@ def _contrasts(analysis: Analysis) -> list[str]:
 
 
 def _map_drawings(analysis: Analysis) -> Iterable[Drawing]:
-    """Yield the maps of each contrast, and of the random labels of the first."""
+    """Yield the figures of the maps of each contrast, and of the random labels of the first contrast."""
     maps = analysis.results.maps
     assert maps is not None, "contrasts are mapped"
     contrasts, summary = _contrasts(analysis), analysis.results[SUMMARY_OF_MODELS]
@@ -136,12 +137,15 @@ def _map_drawings(analysis: Analysis) -> Iterable[Drawing]:
 
 
 def _title(contrast: str, control: str) -> str:
-    """Return what a figure calls a contrast, or a negative control of it."""
+    """Return the name of a contrast, or of its negative control, in a figure."""
     return f"{contrast}, {control.replace('-', ' ')}" if control else contrast
 
 
 def _together(contrasts: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return the contrasts of each figure: one, but for nouns against verbs that are concrete and that are abstract."""
+    """Return the contrasts of each figure.
+
+    A figure has one contrast. The only exception: concrete and abstract nouns against verbs share a figure.
+    """
     pair = ("concrete noun:verb", "abstract noun:verb")  # as in TopoLM's figure 4
     if not set(pair) <= set(contrasts):
         return [(contrast,) for contrast in contrasts]
@@ -151,7 +155,11 @@ def _together(contrasts: Sequence[str]) -> list[tuple[str, ...]]:
 def _panels(
     contrasts: Sequence[str], models: Sequence[str], maps: xr.Dataset, summary: pd.DataFrame
 ) -> tuple[xr.DataArray, xr.DataArray, dict[Any, str], dict[Any, float]]:
-    """Return maps with a panel for each model and contrast, where units are significant, their number, and Moran's I."""
+    """Return the arguments of `draw_contrast_maps`, with a panel for each model and contrast.
+
+    These are the maps of t, masks of the significant units, notes with the number of significant units, and Moran's I
+    of each sheet.
+    """
     parts: list[xr.Dataset] = []
     panels: list[str] = []
     notes: dict[Any, str] = {}
@@ -170,7 +178,7 @@ def _panels(
 
 
 def _panel(model: str, contrast: str, contrasts: Sequence[str]) -> str:
-    """Return what a panel is called: by its model alone where the figure has one contrast."""
+    """Return the name of a panel: the model, and also the contrast if the figure has several contrasts."""
     return model if len(contrasts) == 1 else f"{model}, {contrast}"
 
 
@@ -180,24 +188,26 @@ def _map_sentence(
     parts = []
     for contrast, model in itertools.product(contrasts, models):
         rows = middle[(middle["contrast"] == contrast) & (middle["model"] == model)].to_dict("records")
-        readouts = [
-            f"{readout_name(row['fwhm_mm'])}, {_verdict(analysis, row)}; I {number(row['morans_i'])}, "
-            f"{number(row['null_mean'])} at shuffled places, {number(row['label_null_mean'])} with shuffled labels"
+        parts += [
+            f"{_panel(model, contrast, contrasts)}, {readout_name(row['fwhm_mm'])}: {_verdict(analysis, row)}. Moran's "
+            f"I is {number(row['morans_i'])}; with shuffled places it is {number(row['null_mean'])}, with shuffled "
+            f"labels {number(row['label_null_mean'])}."
             for row in rows
         ]
-        parts.append(f"{_panel(model, contrast, contrasts)}: {'. '.join(readouts)}.")
-    dealt = ["The labels were dealt out at random: every pattern here is noise."] if control else []
-    return "\n".join([*dealt, *parts])
+    warning = ["The labels of these texts are random, so every pattern in these maps is noise."] if control else []
+    return "\n".join([*warning, *parts])
 
 
 _BARS = (
-    "Bars: mean over taps (dots). Grey: the same statistic with units shuffled among their cells before the "
-    "readout (place-null); blue: with the labels of the stimuli shuffled (label-null). With readout even white "
-    "noise has a high Moran's I. A bar within blue is as smooth as shuffled labels make it: it shows no contrast."
+    "A bar is Moran's I, mean over taps. Each dot is one tap. Grey lines are the place-null (mean ± 2 sd): the units of "
+    "a tap are shuffled among their cells before the readout. Blue lines are the label-null (mean ± 2 sd): the labels "
+    "of the texts are shuffled. With a readout, even white noise has a high Moran's I. If a bar ends within the blue "
+    "line, the map is only as smooth as with shuffled labels. Such a bar is no evidence of the contrast."
 )
 _MARKS = (
-    "The same, tap by tap: the shape of a mark says which kind of tap it is. Nulls as above, of each tap. A mark above "
-    "grey is smoother than with shuffled places, a mark above blue smoother than with shuffled labels."
+    "Each mark is Moran's I of one tap. The shape of the mark shows the kind of the tap. Grey lines are the place-null "
+    "of the tap, and blue lines its label-null (mean ± 2 sd). A map whose mark is above the grey line is smoother than "
+    "with shuffled places. A map whose mark is above the blue line is smoother than with shuffled labels."
 )
 
 SECTION = Section(

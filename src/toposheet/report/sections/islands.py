@@ -1,4 +1,4 @@
-"""Islands: how smooth maps are where they are significant."""
+"""The section of islands: how smooth the maps are within the significant units."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 
 PARTIAL = """
 <h2>Islands</h2>
-<p class="lead">Moran's I of the significant units alone, mean over the taps in which it is defined (at least 30 significant units and 10 %).</p>
+<p class="lead">This table has Moran's I of the significant units alone: all other cells are treated as holes. It is computed in taps where at least 30 units, and at least 10 % of the units, are significant.
+The value is the mean over these taps.</p>
 <div class="scroll"><table>
-<tr><th class="left">contrast</th><th>FWHM mm</th><th class="left">model</th><th>defined in taps</th><th>Moran's I</th><th>place-null</th><th>z</th><th>p</th></tr>
+<tr><th class="left">contrast</th><th>readout (mm)</th><th class="left">model</th><th>taps with a value</th><th>Moran's I</th><th>place-null</th><th>z</th><th>p</th></tr>
 {% for row in islands.itertuples() %}
-<tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td>{{ row.fwhm_mm }}</td><td class="left">{{ row.model }}</td><td>{{ row.defined }} of {{ row.taps }}</td>
+<tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td>{{ "%g" | format(row.fwhm_mm) }}</td><td class="left">{{ row.model }}</td><td>{{ row.defined }} of {{ row.taps }}</td>
 <td>{{ row.value | number }}</td><td>{{ row.null_mean | number }} ± {{ row.null_sd | number }}</td><td>{{ row.z | number(1) }}</td><td>{{ row.p | number(3) }}</td></tr>
 {% endfor %}
 </table></div>
@@ -34,7 +35,7 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
 
 
 def _islands(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return Moran's I of the significant units alone, and in how many taps there are enough of them."""
+    """Return Moran's I of the significant units alone, and the number of taps in which it is defined."""
     keys = ["contrast", "fwhm_mm", "model"]
     whole = rows[rows["tap"] == ALL_TAPS].set_index(keys)
     defined = rows[rows["tap"] != ALL_TAPS].groupby(keys, sort=False)["value"]

@@ -1,4 +1,4 @@
-"""How the models learned: their losses, and when the maps appeared."""
+"""The section of learning: the losses in training, and the updates at which topography appeared."""
 
 from __future__ import annotations
 
@@ -44,16 +44,23 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
 
 def _loss_sentence(trained: Mapping[str, Any]) -> str:
     parts = [
-        f"{name}: task loss {r['validation_task_loss']:.2f}, spatial loss {r['validation_spatial_loss']:.3f}"
+        f"{name} has a task loss of {r['validation_task_loss']:.2f} and a spatial loss of "
+        f"{r['validation_spatial_loss']:.3f}"
         for name, r in trained.items()
     ]
     bigram = next((r["bigram_loss"] for r in trained.values()), None)
     losses = [r["validation_task_loss"] for r in trained.values()]
-    cost = f", and what that costs: {100 * (losses[0] / losses[1] - 1):+.1f} % task loss" if len(losses) == 2 else ""
-    beside = f" A bigram model of the same tokens reaches {bigram:.2f}." if bigram is not None else ""
+    cost = ""
+    if len(losses) == 2:
+        first, second = trained
+        percent = 100 * (losses[0] / losses[1] - 1)
+        direction = "higher" if percent > 0 else "lower"
+        cost = f" The task loss of {first} is {abs(percent):.1f} % {direction} than the task loss of {second}."
+    beside = f"A bigram model of the same tokens has a task loss of {bigram:.2f}. " if bigram is not None else ""
+    end = f"At the end of training, on held-out text, {'; '.join(parts)}. " if parts else ""
     return (
-        f"Held-out losses at the end — {'; '.join(parts)}.{beside} See whether the spatial loss leaves the dotted line "
-        f"of a random placement (0.5){cost}."
+        f"{end}{beside}The dotted line at 0.5 is the spatial loss of units at random places. A spatial loss below this "
+        f"line means topography.{cost}"
     )
 
 
@@ -64,15 +71,17 @@ def _trajectory_sentence(snapshots: Mapping[str, pd.DataFrame]) -> str:
         first, last = rows[0], rows[-1]
         z = (last["morans_i"] - last["null_mean"]) / last["null_sd"]
         parts.append(
-            f"{name}: mean I = {number(first['morans_i'])} after {first['update']:,} updates, "
-            f"{number(last['morans_i'])} after {last['update']:,} ({signed(z)} place-null sd)"
+            f"{name}: Moran's I is {number(first['morans_i'])} after {first['update']:,} updates, and "
+            f"{number(last['morans_i'])} after {last['update']:,} updates ({signed(z)} standard deviations from the mean "
+            "of the place-null)"
         )
     return (
-        "A contrast of synthetic stimuli, whatever those of this report: sentences of each run's held-out text "
-        "against non-words made of them (sentence:nonword, raw), while the models learned. Means over taps. "
-        f"{'; '.join(parts)}. See when the lines leave their band, that of the mean under random placements, when "
-        "they rise above the dots, what shuffled labels give, and when the map begins to come back in the other half "
-        "of the items."
+        "The figure follows the maps of one contrast while the models learned. These maps always use synthetic stimuli, also if the report "
+        "uses other stimuli: sentences of the held-out text of each run against non-words that are made from these "
+        f"sentences (sentence:nonword, raw). Values are means over taps. {'; '.join(parts)}. Three events are of "
+        "interest. Moran's I leaves its band: the map is smoother than with shuffled places. Moran's I rises above its "
+        "dotted line: the map is smoother than the mean of the label-null. The cross-half I rises: the map begins to come back "
+        "in the other half of the texts."
     )
 
 

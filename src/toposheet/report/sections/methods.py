@@ -1,4 +1,4 @@
-"""Methods: how the numbers came about, in words, and which text the models learned from."""
+"""The section of methods: how the numbers were computed, and the text on which the models were trained."""
 
 from __future__ import annotations
 
@@ -7,27 +7,30 @@ from toposheet.report.section import Section
 
 PARTIAL = """
 <h2>Methods</h2>
-<p class="lead">A response is {{ {"mean": "the mean activation of a unit over a text's own tokens", "last": "the activation of a unit at a text's last token",
-"sum": "the sum of a unit's activations over a text's own tokens"}[facts.reading.pooling] }} (no padding, no special tokens), in float32, at the output of the
-modules that are tapped (of sub-layers, before the residual addition).{% for name, model in facts.models.items() %} Taps of {{ name }}: {{ model.taps | join(", ") }}, with {{ model.units }} units.{% endfor %}
-{% if facts.confounds %} What can be explained by {{ facts.confounds | join(", ") }} is taken out of the responses of each contrast, the localizer's too, by linear regression in either half of the texts by itself; where these nearly are the condition, little is left of the contrast.{% endif %}
- Contrasts are Welch's t; a unit is significant at q &lt; 0.05, Benjamini–Hochberg over all units of all taps jointly. In sets with a column
-shared_words ({{ facts.grouped | join(", ") or "none here" }}) p is of the means of groups of texts, not of texts, and groups keep one label and lie in one half. Readouts: FWHM {{ facts.fwhm_mm | join(" and ") }} mm (0: raw); a Gaussian of unit mass samples the responses of each sheet before
-the contrast. Moran's I uses queen contiguity on un-thresholded maps; cross-half I is the bivariate Moran's I between the maps of even and of
-odd items; islands need at least 30 significant units and 10 %. Nulls have {{ facts.permutations }} draws each, seed {{ facts.seed }}; p is one-sided,
-(1 + b) / (1 + B). The place-null shuffles units within their tap and goes through the same readout; the label-null deals the stimuli out to the conditions
-anew. Clusters are connected significant units of one sign, at least {{ facts.min_size }}, {{ facts.contiguity }} contiguity (which is what TopoLM's growing
-from the most selective unit ends with). Cluster-level inference compares {% if facts.inference == "mass" %}the mass (sum of t) of clusters of cells that pass the two-sided
-{{ facts.forming_p }} threshold with the largest mass{% else %}the threshold-free enhancement (E 0.5, H 2) of each cell with the largest{% endif %} of any tap under shuffled
-labels, so that p is familywise over taps. Contrasts: {{ facts.contrasts | join(", ") }}{% if facts.negative_controls %}, each beside negative controls: random labels,
-and texts split at the median word frequency and length within conditions, whose means are taken out{% if facts.left_out %} ({{ facts.left_out }}){% endif %}{% endif %}.
-{% if facts.measured %} The language network is all clusters of units with t &gt; 0 and q &lt; 0.05 in {{ facts.language }}; odd items select and even items measure where
-it is cross-validated; its response to a text of {{ facts.measured }} is the mean |activation| of its units; intervals are 95 % percentile intervals of
-{{ "{:,}".format(facts.resamples) }} bootstrap resamples of the texts.{% endif %}
- Stimuli (SHA-256 of the tables): {% for name, hash in facts.stimuli.items() %}{{ name }} {{ hash[:12] }}{{ ", " if not loop.last }}{% endfor %}. Models and
-analyses follow TopoLM (Rathi et al., ICLR 2025, arXiv:2410.11516).</p>
+<p class="lead"><b>Responses.</b> The response of a unit to a text is {{ {"mean": "the mean activation of the unit over the tokens of the text", "last": "the activation of the unit at the last token of the text",
+"sum": "the sum of the activations of the unit over the tokens of the text"}[facts.reading.pooling] }}. Padding and special tokens do not count. Activations are recorded in float32, at the output of the tapped
+modules. At a sub-layer (attention or MLP), this is before the residual addition.{% for name, model in facts.models.items() %} Taps of {{ name }}: {{ model.taps | join(", ") }}, with {{ model.units }} units in total.{% endfor %}</p>
+<p class="lead"><b>Contrasts.</b> {% if facts.confounds %}A linear regression removes {{ facts.confounds | join(", ") }} from the responses of each contrast, also of the localizer. Each half of the texts has a
+separate regression. If such a confound is nearly the same as the condition, little of the contrast remains. {% endif %}The map of a contrast is Welch's t of each unit. A unit is significant if its false
+discovery rate q is below 0.05 (Benjamini–Hochberg, over all units of all taps together). Some sets have a column shared_words ({{ facts.grouped | join(", ") or "none in this report" }}); texts with the same value
+form a group. In these sets p tests the means of the groups, and all texts of a group have one label and are in one half. The contrasts are: {{ facts.contrasts | join(", ") }}.{% if facts.negative_controls %} Each
+contrast has negative controls: random labels, and texts divided at the median word frequency and at the median length within each condition, after the mean of the condition is
+subtracted.{% if facts.left_out %} Note: {{ facts.left_out }}.{% endif %}{% endif %}</p>
+<p class="lead"><b>Statistics.</b> The readouts have FWHM {{ facts.fwhm_mm | join(" and ") }} mm (0 is raw). A readout samples the responses of each sheet with a Gaussian of unit mass, before the contrast. Moran's I
+uses queen contiguity and maps without a threshold. Cross-half I is the bivariate Moran's I between the map of the even texts and the map of the odd texts. Islands need at least 30 significant units, and at least
+10 % of the units of the tap. Nulls have {{ facts.permutations }} draws each, seed {{ facts.seed }}. p is one-sided: (1 + b) / (1 + B), where b of the B draws are at least as extreme as the value. The place-null
+shuffles the units of a tap among their cells, before the readout. The label-null shuffles the labels of the texts.</p>
+<p class="lead"><b>Clusters.</b> Clusters of significant units are connected units of one sign, with at least {{ facts.min_size }} units and {{ facts.contiguity }} contiguity. TopoLM grows its clusters from the most selective unit
+and arrives at the same clusters. The section on selective clusters compares {% if facts.inference == "mass" %}the mass (sum of t) of each cluster of cells above the two-sided p = {{ facts.forming_p }} threshold with
+the largest mass{% else %}the threshold-free enhancement (E 0.5, H 2) of each cell with the largest enhancement{% endif %} in any tap under shuffled labels. So its p is familywise over
+taps.{% if facts.measured %} The language network is all clusters of units with t &gt; 0 and q &lt; 0.05 in {{ facts.language }}. For cross-validation, the odd texts select units and the even texts measure the
+effect. The response of the network to a text of {{ facts.measured }} is the mean absolute activation of its units. Intervals are 95 % percentile intervals of {{ "{:,}".format(facts.resamples) }} bootstrap resamples
+of the texts.{% endif %}</p>
+<p class="lead"><b>Sources.</b> Stimuli, with the start of the SHA-256 of each table: {% for name, hash in facts.stimuli.items() %}{{ name }} {{ hash[:12] }}{{ ", " if not loop.last }}{% endfor %}. The analyses
+follow TopoLM (Rathi et al., ICLR 2025, arXiv:2410.11516).</p>
 {% if corpora %}
-<h2>Text</h2>
+<h2>Training text</h2>
+<p class="lead">The models were trained on text of these corpora.</p>
 <div class="scroll"><table>
 <tr><th class="left">corpus</th><th class="left">genre</th><th class="left">package</th><th class="left">licence</th><th class="left">source</th></tr>
 {% for corpus in corpora %}

@@ -1,4 +1,4 @@
-"""Negative controls: the same statistics of splits that are not of interest."""
+"""The section of negative controls: the statistics of the same texts with labels that are not of interest."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 
 PARTIAL = """
 <h2>Negative controls</h2>
-<p class="lead">The same texts split by something else: at random, by the frequency of their words, by their length, each within
-conditions, so that the contrast itself is in none. Means over taps, raw. What a control shows too is not about the contrast. Controls that split the same texts alike,
-as random labels do in two contrasts of the same texts, are one row.
-{% if facts.left_out %}<b>Here {{ facts.left_out }}.</b>{% endif %}</p>
+<p class="lead">A negative control compares the same texts with other labels. In the control random-labels, the labels are shuffled. In word-frequency, texts with frequent words are compared with
+texts with rare words; in length, long texts with short texts. These two controls divide the texts of each condition separately, and subtract the mean of each condition, so they do not contain the effect of the
+contrast. Rows with “–” are the contrasts themselves. Values are means over taps of the raw maps. If a negative control has a result as large as the contrast, the result is not specific to the contrast.
+Some controls of different contrasts divide the same texts in the same way; they have equal values and share one row.{% if facts.left_out %} <b>Note: {{ facts.left_out }}.</b>{% endif %}</p>
 <div class="scroll"><table>
-<tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>significant</th><th>Moran's I</th><th>place z</th><th>label p</th><th>cross-half I</th><th>its label p</th><th>clusters</th><th>largest</th></tr>
+<tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>significant units</th><th>Moran's I</th><th>z (place)</th><th>p (label)</th><th>cross-half I</th><th>p of cross-half I (label)</th><th>clusters</th><th>units of the largest one</th></tr>
 {% for row in controls.itertuples() %}
 <tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td class="left">{{ row.negative_control or "–" }}</td><td class="left">{{ row.model }}</td>
 <td>{{ row.significant_fraction | percent }}</td><td>{{ row.morans_i | number }}</td><td>{{ row.morans_i_z | number(1) }}</td><td>{{ row.morans_i_label_p | number(3) }}</td>
@@ -40,7 +40,7 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
 
 
 def _beside_their_contrasts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each contrast and each of its negative controls, the statistics beside each other."""
+    """Return a row for each contrast and each negative control, with a column for each statistic."""
     keys = ["contrast", "negative_control", "model"]
     wide = rows.set_index([*keys, "statistic"])["value"].unstack("statistic", sort=False)
     for statistic, column in (("morans_i", "z"), ("morans_i", "label_p"), ("cross_half_i", "label_p")):

@@ -1,4 +1,4 @@
-"""The language network: where it is, how it responds, and TopoLM's three criteria."""
+"""The section of the language network: its place, its responses, and TopoLM's three criteria."""
 
 from __future__ import annotations
 
@@ -38,29 +38,30 @@ NETWORK_UNITS = Table(
         "selective": "flag",
         "cluster": "count",
     },
-    "a unit, whether it prefers the first condition of the localizer, and the number of its cluster in the language network (0: none)",
+    "a unit: does it prefer the first condition of the localizer, and which cluster of the language network has it (0: none)",
 )
 
 PARTIAL = """
 <h2>The language network</h2>
-<p class="lead">TopoLM's three criteria of a language network:</p>
+<p class="lead">A localizer is a contrast that selects units; here it is {{ facts.language }}. The language network is the set of units that prefer sentences to non-words (t &gt; 0, q &lt; 0.05) and that are in a
+cluster of at least {{ facts.min_size }} such units. TopoLM has three criteria of a language network:</p>
 <ol class="lead">
-<li><i>Selective</i>: units that one half of the localizer's texts selects prefer sentences to non-words in the other half, and units that prefer sentences lie together.</li>
-<li><i>Response profile</i>: the network responds more to sentences (S) than to word lists (W) and Jabberwocky (J), and to these more than to non-words (N), as in humans.</li>
-<li><i>Consistent</i>: its clusters respond alike.</li>
+<li><i>Selective</i>: one half of the localizer's texts selects units; these units respond more to sentences than to non-words in the other half. Also, the units that prefer sentences lie together on the sheets.</li>
+<li><i>Response profile</i>: the network responds more to sentences (S) than to word lists (W), and more to S than to Jabberwocky (J). It responds more to W and to J than to lists of non-words (N). The human language network responds in this way.</li>
+<li><i>Consistent</i>: the clusters of the network have similar response profiles.</li>
 </ol>
-<p class="lead">Values are Cohen's d over texts, or what is named. Nulls are units at other places for the second measure, shuffled conditions for consistency. <i>Shown</i> is
-p ≤ 0.05 with a positive value; what is not shown may still be so.</p>
+<p class="lead">The table has the tests of these criteria. Unless the measure names another value, the value is Cohen's d over texts. Two tests have a null: shuffled places for Moran's I of the mask (1 for a selective
+unit, 0 for other units), and shuffled conditions for the correlation of profiles. The result is <i>shown</i> if p ≤ 0.05 and the value is positive. <i>Not shown</i> does not mean that the claim is false.</p>
 <div class="scroll"><table>
-<tr><th class="left">model</th><th class="left">criterion</th><th class="left">measure</th><th>value</th><th>null</th><th>p</th><th></th></tr>
+<tr><th class="left">model</th><th class="left">criterion</th><th class="left">measure</th><th>value</th><th>null</th><th>p</th><th class="left">result</th></tr>
 {% for row in criteria.itertuples() %}
 <tr{% if loop.changed(row.model) %} class="new"{% endif %}><td class="left">{{ row.model }}</td><td class="left">{{ row.criterion }}</td><td class="left">{{ row.measure }}</td>
 <td>{{ row.value | number }}</td><td>{% if row.null_mean == row.null_mean %}{{ row.null_mean | number }} ± {{ row.null_sd | number }}{% else %}–{% endif %}</td>
 <td>{{ row.p | p }}</td><td class="left{{ ' yes' if row.verdict == 'shown' }}">{{ row.verdict }}</td></tr>
 {% endfor %}
 </table></div>
-<p class="lead">{% for row in localized.itertuples() %}{{ row.model }}: odd items select {{ "{:,}".format(row.n_selected) }} units ({{ row.fraction | percent }}); the
-first test measures these in even items. {% endfor %}</p>
+<p class="lead">{% for row in localized.itertuples() %}In {{ row.model }}, the odd texts select {{ "{:,}".format(row.n_selected) }} units ({{ row.fraction | percent }}).
+{% endfor %}The first test measures these units with the even texts, which are its held-out items.</p>
 {{ figure("network") }}
 """
 
@@ -100,7 +101,7 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
 
 
 def _verdicts(analysis: Analysis) -> list[str]:
-    """Return what each test of the criteria says."""
+    """Return the verdict on each test of the criteria."""
     return [
         criterion_verdict(
             row["p"],
@@ -141,14 +142,14 @@ def _sentence(analysis: Analysis) -> str:
     for name in analysis.names:
         of_model, tests = units[units["model"] == name], criteria[criteria["model"] == name]
         parts.append(
-            f"{name}: {int(of_model['selective'].sum()):,} units prefer sentences (q < {SIGNIFICANT:g}), "
-            f"{int((of_model['cluster'] > 0).sum()):,} of them are in {of_model['cluster'].max()} clusters of at least "
-            f"{analysis.facts['min_size']} units, the network; {int((tests['verdict'] == 'shown').sum())} of the "
-            f"{len(tests)} tests in the table above are shown"
+            f"{name}: {int(of_model['selective'].sum()):,} units prefer sentences (q < {SIGNIFICANT:g}). "
+            f"{int((of_model['cluster'] > 0).sum()):,} of these units are in {of_model['cluster'].max()} clusters of at "
+            f"least {analysis.facts['min_size']} units; these clusters are the network. The result of "
+            f'{int((tests["verdict"] == "shown").sum())} of the {len(tests)} tests in the table above is "shown"'
         )
     return (
-        "Left: the localizer's map with the outlines of the clusters. Right: the mean absolute response of the network "
-        "(bars) and of each cluster (lines) to other texts.\n" + "\n".join(f"{part}." for part in parts)
+        "Left: the maps of the localizer's contrast, with outlines of the clusters. Right: the mean absolute response of "
+        "the network (bars) and of each cluster (lines) to other texts.\n" + "\n".join(f"{part}." for part in parts)
     )
 
 

@@ -1,4 +1,4 @@
-"""Whatever the contrast: dimensions, smoothness and wiring of the responses, and correlation by distance."""
+"""The section of statistics that need no contrast: dimensions, smoothness, wiring, and correlation by distance."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ RESPONSES_OF_MODELS = RESPONSES.beside(model="text", stimuli="text")
 CURVES_OF_MODELS = CURVES.beside(model="text", stimuli="text")
 
 PARTIAL = """
-<h2>Whatever the contrast</h2>
-<p class="lead">What the responses to each stimulus set say of a model, means over taps. Participation ratio: how many dimensions the
-responses of a tap fill; where it is small, few patterns make up all maps and nulls are wide. Smoothness: the width of a Gaussian that
-would make neighbours as alike as they are. Wiring: mean distance of units that respond alike; p is of values as small.</p>
+<h2>Statistics that need no contrast</h2>
+<p class="lead">These statistics describe the responses to all texts of a stimulus set. Values are means over taps.
+<code>participation_ratio</code> is the number of dimensions that the responses of a tap fill. If it is small, every map is a mixture of a few patterns, and nulls are wide.
+<code>smoothness_mm</code> is the width (FWHM) of the Gaussian that gives noise the observed correlation of adjacent units. <code>wiring_mm</code> is the mean distance between units that respond alike. A small
+value of <code>wiring_mm</code> is topographic, so its p is the probability of a value at least as small.</p>
 <div class="scroll"><table>
 <tr><th class="left">stimuli</th><th class="left">statistic</th><th class="left">model</th><th>value</th><th>place-null</th><th>z</th><th>p</th></tr>
 {% for row in responses.itertuples() %}
@@ -60,9 +61,10 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
 
 
 _SENTENCE = (
-    "How alike the responses of two units are, by the distance between them, mean over taps, all texts of the "
-    "first stimulus set. A topographic model's curve falls from high values; where places mean nothing it is "
-    "flat, in its band."
+    "The figure shows the mean correlation between the responses of two units, against the distance between the units "
+    "on the sheet. Values are means over taps, and use all texts of the first stimulus set. In a topographic model the correlation is high "
+    "at short distances and falls with distance. If the places of units mean nothing, the curve is flat and lies in "
+    "the band of its place-null."
 )
 
 SECTION = Section(

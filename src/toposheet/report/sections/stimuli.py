@@ -1,4 +1,4 @@
-"""The stimuli: how many, for example which, and in what their conditions differ."""
+"""The section of stimuli: their number, an example of each condition, and the differences between conditions."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from toposheet.stimuli.measures import MATCHING, group_means, groups_as_columns
 from toposheet.stimuli.studies import Battery
 
 TEXTS = Table(
-    "texts.csv", {"stimuli": "text", "condition": "text", "text": "text"}, "a text that the models read", others="text"
+    "texts.csv", {"stimuli": "text", "condition": "text", "text": "text"}, "a text of the stimuli", others="text"
 )
 MATCHING_OF_MODELS = MATCHING.beside(model="text", stimuli="text", contrast="text")
 
 PARTIAL = """
 <h2>Stimuli</h2>
+<p class="lead">The table has the conditions of each stimulus set, the number of texts, and the first text as an example.</p>
 <div class="scroll"><table>
-<tr><th class="left">set</th><th class="left">condition</th><th>texts</th><th class="left">for example</th></tr>
+<tr><th class="left">set</th><th class="left">condition</th><th>texts</th><th class="left">example</th></tr>
 {% for set, condition, n, text in examples %}
 <tr{% if loop.changed(set) %} class="new"{% endif %}><td class="left">{{ set }}</td><td class="left">{{ condition }}</td><td>{{ n }}</td><td class="wrap">{{ text }}</td></tr>
 {% endfor %}
 </table></div>
 {% if facts.stimuli_left_out %}<p class="note">Note: {{ facts.stimuli_left_out }}.</p>{% endif %}
 <h3>How well conditions are matched</h3>
-<p class="lead">Mean ± standard deviation over texts; p: Welch's analysis of variance (Alexander–Govern). Tokens as {{ models[0] }} reads them.</p>
+<p class="lead">The tables show mean ± standard deviation over the texts of each condition. A small p means that the conditions differ in this measure (analysis of variance for unequal variances, Alexander and
+Govern 1994; Kruskal–Wallis if a condition does not vary). Tokens are counted with the tokenizer of {{ models[0] }}.</p>
 {% for compared, table in matching %}
 <div class="scroll"><table>
 <tr><th class="left">{{ compared }}</th>{% for column in table.columns[1:] %}<th>{{ column }}</th>{% endfor %}</tr>
@@ -56,7 +58,7 @@ def _study_tables(measured: MeasuredStudy, settings: Settings, progress: Progres
 
 
 def _texts_of_contrasts(measured: MeasuredStudy) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the texts of each contrast with its name; all texts of a study that compares nothing, without a name."""
+    """Yield the name and the texts of each contrast. A study without contrasts yields all its texts with an empty name."""
     study = measured.study
     if not study.contrasts:
         yield "", study.stimuli
@@ -75,7 +77,7 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
 
 
 def _tables_by_contrast(matching: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Return for each contrast in what its conditions differ; counts of tokens are those of the first model."""
+    """Return for each contrast the measures of its conditions. Tokens are counted with the first model."""
     first = matching[matching["model"] == matching["model"].iloc[0]]
     groups = first.groupby(["stimuli", "contrast"], sort=False)
     return [(contrast or stimuli, groups_as_columns(rows)) for (stimuli, contrast), rows in groups]  # pyright: ignore[reportGeneralTypeIssues]

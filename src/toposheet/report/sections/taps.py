@@ -1,4 +1,4 @@
-"""Every tap: the whole of the summary."""
+"""The section of taps: all rows of the summary."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from toposheet.report.sections.contrasts import SUMMARY_OF_MODELS
 
 PARTIAL = """
 <h2>Every tap</h2>
-<details><summary>The whole of summary.csv (all statistics: statistics.csv)</summary>
+<details><summary>Show all rows of summary.csv (the file statistics.csv has more statistics)</summary>
 <div class="scroll"><table>
 <tr>{% for column in summary.columns %}<th class="left">{{ column }}</th>{% endfor %}</tr>
 {% for row in summary.itertuples(index=False) %}

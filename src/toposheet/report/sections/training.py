@@ -1,4 +1,4 @@
-"""What the models were trained on, and what that came to."""
+"""The section of training: the losses, the tokens and the hardware of each trained model."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from toposheet.report.section import Section
 from toposheet.train.result import RESULT
 
 PARTIAL = """
+<h2>The models</h2>
 <p class="note">{% if worst > bigram %}
-A model this small, trained this briefly, shows topography, not linguistics: its task loss is not even that of a
-bigram model. Read the maps as a demonstration of the method.
-{% else %}A small model shows topography; whether it shows linguistics, its task loss below must say.{% endif %}</p>
+At least one model predicts text less well than a bigram model of the same tokens: its task loss is higher. Such a model is very small, or its training
+was short. It can show topography, not linguistics. Read the maps as a demonstration of the method.
+{% else %}A small model can show topography although it predicts text badly. The task loss in this table says how well each model predicts text.{% endif %}</p>
 <div class="scroll"><table>
 <tr><th class="left">model</th><th>task loss</th><th>spatial loss</th><th>alpha</th><th>updates</th><th>tokens</th><th class="left">trained on</th></tr>
 {% for name, result in trained.items() %}
@@ -24,7 +25,8 @@ bigram model. Read the maps as a demonstration of the method.
 {% endfor %}
 <tr><td class="left">bigram model of the same tokens</td><td>{{ bigram | number(3) }}</td><td>–</td><td>–</td><td>–</td><td>{{ "{:,}".format(tokens) }}</td><td></td></tr>
 </table></div>
-<p class="lead">Losses are held-out: nats a token, and the mean over taps and all windows.</p>
+<p class="lead">Both losses are measured on held-out text. The task loss is the cross-entropy in nats per token. The spatial loss is the mean over taps and all windows. Alpha is the strength of the spatial objective in
+training; 0 means no spatial objective.</p>
 """
 
 
@@ -42,7 +44,7 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
 
 
 def alpha_of(result: Mapping[str, Any]) -> float:
-    """Return the strength of the objective that a training result was trained with."""
+    """Return alpha, the strength of the spatial objective, from the recipe in a training result."""
     return recipe_of(result["recipe"], Path(RESULT)).objective.alpha
 
 
