@@ -76,8 +76,8 @@ def test_what_can_be_one_table_only_is_read(rows, text, cells, end):
         ("text|condition\na|x\n", r"row 1: the columns are separated by '\|'"),
         ("text\tcondition\na, b\tx\n", r"row 1: the columns are separated by '\\t'"),
         ("text,condition,item\na,x,1\nb,y\n", "row 3: 2 fields, the header has 3: write a comma for each empty cell"),
-        ("text,condition\n“The dog, he ran”,x\n", "row 2: 3 fields, the header has 2: .* not typographic ones"),
-        ("text,text ,condition\na,b,x\n", "row 1: 2 columns are called 'text'"),
+        ("text,condition\n“The dog, he ran”,x\n", "row 2: 3 fields, the header has 2: .* not curly ones"),
+        ("text,text ,condition\na,b,x\n", "row 1: 2 columns have the name 'text'"),
         ("text,condition\na,x\nb\0,y\n", "row 3: not UTF-8 text"),
     ],
 )

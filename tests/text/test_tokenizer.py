@@ -72,5 +72,5 @@ def test_a_hub_id_without_network_is_one_line(monkeypatch):
 
 
 def test_a_folder_without_a_tokenizer_says_so(tmp_path):
-    with pytest.raises(ValueError, match="holds no tokenizer that can be read"):
+    with pytest.raises(ValueError, match=r"the tokenizer in .* cannot be read"):
         load_tokenizer(str(tmp_path))

@@ -349,7 +349,7 @@ def test_a_finished_run_without_its_model_is_made_again(trained, text, tmp_path)
 def test_a_tokenizer_that_did_not_make_the_tokens_is_refused(text, tmp_path):
     shutil.copytree(text, tmp_path / "text")
     train_tokenizer(["other words entirely, aaa bbb ccc ddd"] * 3, 262).save_pretrained(tmp_path / "text" / "tokenizer")
-    with pytest.raises(ValueError, match="not the one that made its tokens"):
+    with pytest.raises(ValueError, match="not the tokenizer that made its tokens"):
         train(RECIPE, tmp_path / "text", tmp_path / "model")
 
 
