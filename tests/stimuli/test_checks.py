@@ -28,7 +28,7 @@ def test_a_check_says_what_no_contrast_takes(tmp_path):
     )
     (tmp_path / "s.csv").write_text("text,condition\n a,x\nb,x\nc,x\n")
     notes = " | ".join(check(read_stimuli(tmp_path / "s.csv")))
-    assert "the set has one condition, 'x': an analysis needs a second one" in notes
+    assert "the set has one condition, 'x': an analysis compares two conditions, so add a second one" in notes
     assert "1 text begins or ends with a space, and the model reads this space" in notes
 
 

@@ -17,7 +17,7 @@ def test_measures_and_columns_of_numbers_can_be_taken():
     [
         (
             "lenght",
-            r"no confound 'lenght'; the confounds are: length, frequency, tokens, rating, age, real\. Did you mean length",
+            r"no confound 'lenght'; the confounds are: length, frequency, tokens, rating, age, real\. Did you mean l",
         ),
         ("Rating", r"no confound 'Rating'; .* Did you mean rating\?"),
         (

@@ -46,9 +46,9 @@ def test_quotation_marks_that_would_make_another_table_are_refused_by_row(rows, 
 
 
 def test_a_stray_mark_in_the_last_column_and_with_more_columns_is_refused(rows):
-    with pytest.raises(UserError, match=r"row 2: .* goes over 3 lines, which look like rows"):
+    with pytest.raises(UserError, match=r"row 2: .* has 3 lines, which look like rows"):
         rows('condition,text\ns,"twas late\ns,the dog ran\nn,he took 5"\n')
-    with pytest.raises(UserError, match=r"row 2: .* goes over 3 lines, which look like rows"):
+    with pytest.raises(UserError, match=r"row 2: .* has 3 lines, which look like rows"):
         rows('text,condition,item\n"twas late,s,1\nthe dog ran,s,2\nhe took 5",n,3\n')
 
 

@@ -70,7 +70,7 @@ def test_a_compressed_file_that_is_cut_off_is_no_shorter_text(folder, name):
 def test_sources_that_are_none_say_so(folder):
     with pytest.raises(FileNotFoundError, match=r"nowhere does not exist: give builtin, fineweb-edu"):
         list_files([str(folder / "nowhere")])
-    with pytest.raises(ValueError, match=r"README.md is of no kind .* .jsonl, .parquet, .txt, .jsonl.gz"):
+    with pytest.raises(ValueError, match=r"README.md is not a text file: .* .jsonl, .parquet, .txt, .jsonl.gz"):
         list_files([str(folder / "README.md")])
     (folder / "empty").mkdir()
     with pytest.raises(ValueError, match=r"empty holds no text"):

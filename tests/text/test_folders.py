@@ -80,7 +80,9 @@ def test_links_are_followed_and_a_file_that_is_named_is_read(mixed, tmp_path):
 def test_a_folder_of_nothing_to_read_says_what_is_in_it(tmp_path):
     (tmp_path / "notes.md").touch()
     (tmp_path / "a.txt").touch()
-    with pytest.raises(UserError, match=r"holds no text: .*; in it are a\.txt \(empty\); notes\.md \(of no kind"):
+    with pytest.raises(
+        UserError, match=r"holds no text to read: .*; the folder holds a\.txt \(empty\); notes\.md \(not a text"
+    ):
         survey([str(tmp_path)])
     with pytest.raises(UserError, match=r"a\.txt is empty: give a file with text"):
         survey([str(tmp_path / "a.txt")])

@@ -24,7 +24,8 @@ def ledger(
 
     Args:
         model: A model folder, a hub id, or the name of a shipped model.
-        control: A model that was trained without topography. None: the control of a shipped model, if MODEL is shipped.
+        control: A model that was trained without topography. None: the control of MODEL, if MODEL is a
+            shipped model; for other models, no control.
         stimuli: published: the stimuli of TopoLM, read from your files. synthetic: other stimuli, made from packages,
             so the numbers need not agree with the published ones.
         pairs: File of noun pairs and verb pairs, in the format of Elli et al. (columns run, block, class, category,

@@ -24,7 +24,8 @@ def report(
 
     Args:
         model: A model folder, a hub id, or the name of a shipped model.
-        control: A model that was trained without topography. None: the control of a shipped model, if MODEL is shipped.
+        control: A model that was trained without topography. None: the control of MODEL, if MODEL is a
+            shipped model; for other models, no control.
         stimuli: synthetic (made from packages and from text that was held out from the training of MODEL), published
             (read from your files), a CSV file, or the name of a set.
         contrast: Contrasts in a CSV file or a set, each written as A:B (or A-B).

@@ -45,7 +45,7 @@ FOR_STIMULI = ("making these stimuli needs", "toposheet[stimuli]")
 _ENDINGS = {"VERB": ("ing", "ed", "s"), "NOUN": ("s",), "ADJ": ("er", "est"), "ADV": ("er", "est")}
 
 
-@functools.cache  # the lexicon copies what it returns
+@functools.cache  # without the cache, the lexicon copies its result at every call
 def lemmas(word: str) -> dict[str, tuple[str, ...]]:
     """Return the base forms of a word for each of its possible parts of speech. An unknown word gives an empty dict.
 

@@ -66,8 +66,8 @@ def sharing_words(texts: Sequence[str], conditions: Sequence[str]) -> np.ndarray
 def with_groups(stimuli: pd.DataFrame) -> pd.DataFrame:
     """Return the stimuli with the column `shared_words`, the group numbers of `sharing_words`.
 
-    When a null shuffles labels, it moves such a group as a whole from one condition to the other. Words that texts of
-    different conditions share do not make a group.
+    When a null shuffles labels, it moves all texts of a group together from one condition to the other. Words that
+    texts of different conditions share do not make a group.
     """
     groups = sharing_words(stimuli["text"].tolist(), stimuli["condition"].tolist())
     return stimuli.assign(**{SHARED_WORDS: groups})

@@ -96,9 +96,9 @@ def _check_quotes(where: str, cell: str, left: int, right: int) -> None:
         where: File and row, for the message.
         cell: The content of the cell.
         left: Number of fields from this cell to the end of a complete row. If the first line of the cell has at least
-            so many fields, the line looks like the end of a row.
+            this number of fields, the line looks like the end of a row.
         right: Number of fields from the start of a complete row to this cell. If the last line of the cell has at least
-            so many fields, the line looks like the start of a row.
+            this number of fields, the line looks like the start of a row.
     """
     if '\\"' in cell:
         raise UserError(f'{where}: \\" is not a quotation mark in CSV: {_DOUBLED}')

@@ -108,7 +108,7 @@ class Survey:
 
 
 def survey(sources: Sequence[str]) -> Survey:
-    """Return the files of the sources: those that are read and those that are left out.
+    """Return the files of the sources: the files to read and the files to leave out.
 
     Args:
         sources: Names of known sources, paths of files, or paths of folders. Folders are searched for text files.
@@ -205,8 +205,8 @@ def _files_of(name: str, left_out: dict[str, str]) -> list[File]:
         new: dict[str, str] = {}
         paths = text_files(path, tuple(kinds), path / CARDS, new)
         if not paths:
-            others = f"; it holds {in_words(new, path)}" if new else ""
-            raise UserError(f"{name} holds no text files: their names end in {', '.join(kinds)}{others}")
+            others = f"; the folder holds {in_words(new, path)}" if new else ""
+            raise UserError(f"{name} holds no text to read: names of text files end in {', '.join(kinds)}{others}")
         left_out |= new
         return [File(str(path), path.stat().st_size) for path in paths]
     if not path.name.lower().endswith(tuple(kinds)):

@@ -52,13 +52,13 @@ def pairs(seed: int = 0, per_category: int = 36, count_tokens: Callable[[str], i
         A table with these columns. `run`: `odd` or `even`. `block`: number of the block in the order of presentation;
         odd and even runs alternate. `class`: `noun` or `verb`. `category`. `pair`. `text`: the pair. `condition`: the
         class. `item`: a number, even in even runs; the noun pair and the verb pair of an item are matched. `synthetic`:
-        True. `shared_words`: the group of pairs that share words, directly or through other pairs; nulls move such a
-        group as a whole. Within a class, the rows of even runs and of odd runs alternate, and the two kinds of rows
+        True. `shared_words`: the group of pairs that share words, directly or through other pairs; nulls move all pairs
+        of a group together. Within a class, the rows of even runs and of odd runs alternate, and the two kinds of rows
         have no words in common.
 
     Raises:
-        UserError: `per_category` is not such a number, or no choice of words is matched (the message says the
-            p-values).
+        UserError: `per_category` is not an even number from 2 to 72, or no choice of words is matched (the message says
+            the p-values).
         NotFound: A package is not installed.
     """
     if per_category % 2 or not 2 <= per_category <= MOST_PAIRS:
