@@ -324,7 +324,7 @@ def test_what_is_cheap_to_refuse_is_refused_before_a_model_is_opened(tmp_path, t
         (["stimuli", "build", "mine.csv", "--out", "o.csv"], "is a file, not the name of a set"),
         (
             ["stimuli", "build", "words", "--per-condition", "9", "--out", "o.csv"],
-            "number of texts of the set words is",
+            "the set words has a fixed number of texts",
         ),
     ],
 )
