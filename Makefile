@@ -1,4 +1,4 @@
-# The whole interface of the project. Every target sets itself up in an empty clone.
+# All commands of the project. In a fresh clone, each target first creates the environment .venv that it needs.
 PYTHON ?= python3
 BIN := .venv/bin
 

@@ -1,4 +1,7 @@
-"""Make the figures of README and docs, from the demo (finished, or run now) and the shipped pair: `make docs`."""
+"""Make the figures of README and docs (`make docs`).
+
+The figures show the demo models and the shipped models. The demo is run first, unless it is already finished.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def main() -> None:
 
 
 def report_of_small(out: Path) -> None:
-    """Write the report of the shipped pair."""
+    """Write the report of the shipped models `small` and `small-control`."""
     subject = load("small")
     analysis = compute(with_control(subject), synthetic_battery(subject.reader), cache=cache_folder())
     folder.write(analysis.results, out)

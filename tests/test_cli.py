@@ -42,7 +42,7 @@ def test_help_of_train_lists_the_fields_of_the_recipe():
 @pytest.mark.parametrize("command", [["map"], ["report"], ["compare"], ["localize"], ["stimuli", "check"]])
 def test_help_groups_the_options_about_stimuli(ran, command):
     printed = ran(*command, "--help")
-    assert "stimulus options" in printed.partition("Where stimuli are, and what they are called there.")[0]
+    assert "stimulus options" in printed.partition("How stimuli are read.")[0]
     assert "options options" not in printed
 
 
@@ -95,7 +95,7 @@ def test_nulls_have_99_draws_unless_others_are_asked_for(ran, command):
         (["report", "nowhere", "--out", "o"], ["nowhere does not exist", "small, small-control"]),
         (
             ["report", "small", "--contrast", "a:b"],
-            ["--contrast is for stimuli of your own: synthetic"],
+            ["--contrast is only for a CSV file or a set: synthetic"],
         ),
         (["report", "small", "--stimuli", "mine.csv", "--contrast", "a:b"], ["there is no stimulus file mine.csv"]),
         (
@@ -112,8 +112,11 @@ def test_nulls_have_99_draws_unless_others_are_asked_for(ran, command):
             ["localize", "small", "--percent", "1e-4", "--out", "o"],
             ["percent is 0.0001: this selects none of 2,560 units"],
         ),
-        (["ledger", "small", "--pairs", "p.csv"], ["--pairs goes with --stimuli published, not with synthetic"]),
-        (["report", "small", "--where", "a=b"], ["--where is for stimuli of your own"]),
+        (
+            ["ledger", "small", "--pairs", "p.csv"],
+            ["--pairs can only be used with --stimuli published, not with --stimuli synthetic"],
+        ),
+        (["report", "small", "--where", "a=b"], ["--where is only for a CSV file or a set"]),
         (["report", "small", "--forming-p", "1"], ["forming_p is 1.0: it must be larger than 0 and smaller than 1"]),
         (["localize", "small", "--min-size", "0", "--out", "o"], ["min_size is 0: it must be at least 1 unit"]),
         (["report", "small", "--seed", "-1"], ["seed is -1: it must be at least 0"]),
@@ -134,7 +137,7 @@ def test_nulls_have_99_draws_unless_others_are_asked_for(ran, command):
             ["per_condition is 0", "at least 3"],
         ),
         (["stimuli", "build", "language", "--seed", "-1", "--out", "w.csv"], ["seed is -1"]),
-        (["stimuli", "build", "words", "--out", "."], ["--out is ., a folder: name the CSV file"]),
+        (["stimuli", "build", "words", "--out", "."], ["--out is ., a folder: give the path of a CSV file"]),
         (["stimuli", "check", "."], [". is a folder: give a CSV file"]),
         (["stimuli", "show", "words", "--texts", "-1"], ["texts is -1"]),
         (["stimuli", "show", "nouns"], ["no stimulus set 'nouns'. Choose from: fedorenko2010, "]),
@@ -317,12 +320,12 @@ def test_what_is_cheap_to_refuse_is_refused_before_a_model_is_opened(tmp_path, t
         (["report", "small", "--stimuli", "sythetic"], "Did you mean synthetic? There are: fedorenko2010"),
         (
             ["stimuli", "show", "mine.csv"],
-            "is no stimulus set but a file: read it with toposheet stimuli check mine.csv",
+            "is a file, not the name of a set: read a file with toposheet stimuli check mine.csv",
         ),
-        (["stimuli", "build", "mine.csv", "--out", "o.csv"], "is no stimulus set but a file"),
+        (["stimuli", "build", "mine.csv", "--out", "o.csv"], "is a file, not the name of a set"),
         (
             ["stimuli", "build", "words", "--per-condition", "9", "--out", "o.csv"],
-            "number of texts of the set words is",
+            "the set words has a fixed number of texts",
         ),
     ],
 )
@@ -334,8 +337,8 @@ def test_a_slip_gets_a_line_that_says_what_was_meant(refused, tmp_path, monkeypa
 def test_the_helps_say_what_is_needed_and_whose_defaults_they_show(ran):
     assert "--version" in ran("--help")
     assert "RECIPE" in ran("train", "--help").splitlines()[0]
-    assert "The defaults are those of demo." in " ".join(ran("train", "--help").split())
-    assert "The defaults are those of paper." in " ".join(ran("train", "paper", "--help").split())
+    assert "The defaults are from the recipe demo." in " ".join(ran("train", "--help").split())
+    assert "The defaults are from the recipe paper." in " ".join(ran("train", "paper", "--help").split())
     assert "[GROUP=]MODEL" in ran("compare", "--help").splitlines()[0]
     assert "(default: )" not in ran("data", "prepare", "--help")
     for command in ("map", "report", "ledger", "compare"):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toposheet import demo, morans_i, recipes
+from toposheet import UserError, demo, morans_i, recipes
 from toposheet.figures.files import save_figure
 from toposheet.report import Analysis, StudiedModel, folder, write_figures
 from toposheet.results import read_maps
@@ -196,6 +196,12 @@ def test_another_recipe_in_the_same_folder_is_refused(out):
     with pytest.raises(ValueError, match="seed"):
         demo.run(recipes.named("tiny", seed=1), out, permutations=9)
     assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def test_sheets_that_do_not_fit_are_refused_before_text_is_prepared(tmp_path):
+    with pytest.raises(UserError, match="38 units do not fill a square sheet"):
+        demo.run(recipes.named("tiny", width=38), tmp_path / "demo", say=lambda line: pytest.fail(line))
+    assert not list(tmp_path.iterdir())
 
 
 def expected(out):

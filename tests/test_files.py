@@ -32,7 +32,9 @@ def test_a_tilde_is_the_home_folder_and_only_at_the_beginning(home):
 def test_paths_that_cannot_be_meant_are_refused():
     with pytest.raises(UserError, match="a path is empty"):
         path_of(" ")
-    with pytest.raises(UserError, match="~nobody-of-this-name/x cannot be found: there is no such home folder"):
+    with pytest.raises(
+        UserError, match="~nobody-of-this-name/x cannot be found, because this home folder is not known"
+    ):
         path_of("~nobody-of-this-name/x")
 
 

@@ -26,7 +26,7 @@ def test_ctrl_c_ends_without_a_traceback_and_the_run_goes_on(tmp_path, prepared)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1, errors
     assert "Traceback" not in errors
-    assert "interrupted; the same command goes on" in errors
+    assert "interrupted; run the same command again to continue" in errors
     done = len(metrics.read_text().splitlines())
     assert 0 < done < 300
     finished = subprocess.run(command, capture_output=True, text=True)

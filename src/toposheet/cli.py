@@ -1,4 +1,4 @@
-"""The command line: parse, call, exit. Nothing heavy is imported before a command runs."""
+"""The command line: parse the arguments, call the command, exit. Large packages are imported only by commands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ PROGRAM = "toposheet"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 2 the user's mistake (one line on stderr), 1 anything else."""
+    """Run the command line and exit.
+
+    Exit codes: 0 success, 2 a mistake of the user (one line on stderr), 1 any other error.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     make_printable()
     try:
@@ -35,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _parse(arguments)()
     except KeyboardInterrupt:
         name = arguments[0] if arguments else ""
-        goes_on = "; the same command goes on from here" if name in COMMANDS and COMMANDS[name].goes_on else ""
+        goes_on = "; run the same command again to continue" if name in COMMANDS and COMMANDS[name].goes_on else ""
         print(f"\n{PROGRAM}: interrupted{goes_on}", file=sys.stderr)
         sys.exit(FAILED)
     except RunError as error:
@@ -45,26 +48,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _say(error)
         sys.exit(MISTAKE)
     except OSError as error:
-        if error.filename is None and error.errno not in _OUTSIDE:  # the system refuses a path, or the fault is ours
+        if (
+            error.filename is None and error.errno not in _SYSTEM_FAULTS
+        ):  # without a path it may be a fault in toposheet
             raise
         _say(error)
-        sys.exit(FAILED if error.errno in _OUTSIDE else MISTAKE)
+        sys.exit(FAILED if error.errno in _SYSTEM_FAULTS else MISTAKE)
     sys.exit(DONE)
 
 
-_OUTSIDE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE)  # a full disk, or nobody reads what is printed
+_SYSTEM_FAULTS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EPIPE,
+)  # a full disk, or the reader of a pipe has ended
 
 
 def _say(error: Exception) -> None:
     """Print an error as one line on stderr."""
     rank = int(os.environ.get("RANK", "0"))
-    if rank:  # where all processes of torchrun meet a mistake, the first says it and ends the others
+    if rank:  # process 0 prints first; torchrun then ends the other processes
         time.sleep(3)
     print(f"{PROGRAM}{f' (process {rank})' if rank else ''}: {' '.join(str(error).split())}", file=sys.stderr)
 
 
 def _parse(arguments: list[str]) -> Callable[[], None]:
-    """Return the command that the arguments ask for, ready to be called."""
+    """Return the command that the arguments name, as a function without arguments."""
     if arguments[:1] == ["--version"]:
         print(f"{PROGRAM} {__version__}")
         sys.exit(DONE)
@@ -84,8 +94,8 @@ def _parse(arguments: list[str]) -> Callable[[], None]:
             return tyro.extras.subcommand_cli_from_dict(
                 commands,
                 prog=PROGRAM,
-                description="Topographic language models: grow them, map them, and know what the maps mean.\n\n"
-                f"{PROGRAM} COMMAND --help says what a command takes, {PROGRAM} --version which version this is.",
+                description="Train topographic language models, map them, and test what the maps mean.\n\n"
+                f"{PROGRAM} COMMAND --help explains the options of a command. {PROGRAM} --version prints the version.",
                 args=arguments,
                 config=(tyro.conf.OmitArgPrefixes,),
                 registry=ARGUMENTS,
@@ -97,10 +107,10 @@ def _parse(arguments: list[str]) -> Callable[[], None]:
 
 
 def _check_not_empty(arguments: Sequence[str]) -> None:
-    """Refuse an argument without anything in it, as of a shell variable that is not set.
+    """Refuse an empty argument. The value of a shell variable that is not set is empty.
 
     Raises:
-        UserError: the message says which.
+        UserError: An argument is empty. The message says which one.
     """
     for place, argument in enumerate(arguments):
         option, sign, value = argument.partition("=")
@@ -113,10 +123,10 @@ def _check_not_empty(arguments: Sequence[str]) -> None:
 
 
 def _one_line(box: str) -> str:
-    """Return what a box of the argument parser says, on one line: its first part, without the help of options."""
+    """Return the error in a box of the argument parser as one line, without the help texts of options."""
     plain = re.sub(r"\x1b\[[0-9;]*m|\[/?(?:bold|dim)\]", "", box)
     lines = [match[1].rstrip() for match in re.finditer(r"^│ (.*)│$", plain, re.MULTILINE)]
-    if not lines:  # where the terminal knows no frames: a title, a rule, and everything two columns to the right
+    if not lines:  # without frames, the box is a title, a line, and text that is indented by two columns
         lines = [line[2:].rstrip() for line in plain.splitlines()[2:]]
     rule = re.compile(r"\s*[─-]{5,}\s*")
     parts: list[list[str]] = [[]]
@@ -126,17 +136,21 @@ def _one_line(box: str) -> str:
         else:
             parts[-1].append(line)
     complaint, *rest = parts
-    words = [line.strip() for line in complaint if not line.startswith(" " * 8)]  # deeper lines explain options
+    words = [
+        line.strip() for line in complaint if not line.startswith(" " * 8)
+    ]  # lines with a deeper indent explain options
     for part in rest:
         if part and part[0].startswith("Perhaps you meant"):
             words.append(f"(did you mean {part[1].split()[0]}?)")
         elif part and part[0].startswith("Available subcommands"):
             words.append(f"({' '.join(line.strip() for line in part).replace('Available', 'available')})")
-    line = re.sub(r"^Error parsing \S*tyro-dummy\S*: ", "", " ".join(word for word in words if word))  # has no name
-    line = line.partition(" Got errors:")[0]  # what each type of a union says
-    for pattern, in_our_words in _IN_OUR_WORDS:
-        line = re.sub(pattern, in_our_words, line)
-    return line or "the arguments cannot be understood; see --help"
+    line = re.sub(
+        r"^Error parsing \S*tyro-dummy\S*: ", "", " ".join(word for word in words if word)
+    )  # the parser made up this name
+    line = line.partition(" Got errors:")[0]  # what follows lists the error of each type in a union
+    for pattern, replacement in _REWORDED:
+        line = re.sub(pattern, replacement, line)
+    return line or "the arguments cannot be read: see --help"
 
 
 def _unknown_command(match: re.Match[str]) -> str:
@@ -159,7 +173,7 @@ def _wrong_kind(match: re.Match[str]) -> str:
     return f"{match['option']} is {match['value']}: it must be {' or '.join(kinds)}"
 
 
-_IN_OUR_WORDS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
+_REWORDED: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"^Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)$", r"\1 is \2: it must be a whole number"),
     (r"^Error parsing (\S+): could not convert string to float: (.*)$", r"\1 is \2: it must be a number"),
     (r"^Error parsing (\S+): Could not find valid parse for arguments: \[(.*)\]$", r"\1 cannot be \2: see --help"),
@@ -168,7 +182,7 @@ _IN_OUR_WORDS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
         r"\[(?P<value>.*)\]\.?$",
         _wrong_kind,
     ),
-    (r"^Missing value for argument '(\S+)'\. Expected .*$", r"\1 has no value: write one behind it"),
+    (r"^Missing value for argument '(\S+)'\. Expected .*$", r"\1 has no value: write a value after it"),
     (
         r"^invalid choice (?P<value>.*) for argument '(?P<option>\S+)'\. Expected one of (?P<choices>\(.*\))\.$",
         _unknown_choice,
@@ -179,15 +193,15 @@ _IN_OUR_WORDS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     ),
     (r"^Expected one of \{(.*)\}\.$", r"name a command: \1"),
 )
-"""What the argument parser says, and what we say."""
+"""Pairs of a pattern for a message of the argument parser, and the message that is printed instead."""
 
 
 def _quiet() -> None:
-    """Keep other libraries' bars and advice off the terminal; their errors still show."""
+    """Hide the progress bars and warnings of other libraries. Their errors are still shown."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns where it cannot keep its list of fonts
-    if "transformers" in sys.modules:  # it reads the environment when it is imported, which takes a second
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns if it cannot save its list of fonts
+    if "transformers" in sys.modules:  # if it is already imported, it no longer reads the environment
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()

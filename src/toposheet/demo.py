@@ -27,7 +27,7 @@ from toposheet.stimuli.table import STIMULI_FILE, read_stimuli
 from toposheet.subject import read_tokenizer, token_counter
 from toposheet.train.batches import prepare_builtin
 from toposheet.train.loop import train
-from toposheet.train.preconditions import refuse_other_run, stopping_with
+from toposheet.train.preconditions import check_sheets, refuse_other_run, stopping_with
 from toposheet.train.result import RESULT, read_result
 
 LANGUAGE = "sentence:nonword"
@@ -59,7 +59,8 @@ def run(
 
     Raises:
         NotFound: The package of a corpus or of the lexicon is not installed.
-        UserError: The folder holds another run. The message says which values differ.
+        UserError: The folder holds another run. The message says which values differ. Or the sheets or the objective
+            of the recipe do not fit its model.
         KeyboardInterrupt: The user interrupted the run. A second call continues it.
     """
     out = path_of(out)
@@ -73,6 +74,8 @@ def run(
         recipe.optimisation.patience is None
     ):  # with patience, the topographic run decides at which update the control stops
         refuse_other_run(folders["control"], recipe.control())
+
+    check_sheets(recipe)
 
     say("1/5 text: read the corpora, train the tokenizer, write the tokens")
     prepare_builtin(text, recipe)

@@ -1,4 +1,4 @@
-"""Paths as the user means them, names for files, and files that are written whole or not at all."""
+"""Paths with `~`, safe names for files, and writing of files that never leaves a half-written file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from toposheet.errors import UserError
 
 
 def home_folder() -> Path | None:
-    """Return the home folder of this user; None without `HOME` for a user id that the system does not know."""
+    """Return the home folder of this user, or None if the system does not know it and `HOME` is not set."""
     try:
         return Path.home()
     except RuntimeError:
@@ -24,21 +24,24 @@ def home_folder() -> Path | None:
 
 
 def path_of(given: str | Path) -> Path:
-    """Return a path as a user means it: `~` is the home folder, as in a shell.
+    """Return a path in which `~` is replaced by the home folder, as in a shell.
 
     Raises:
-        UserError: The path is empty, or there is no such home folder.
+        UserError: The path is empty, or the home folder is not known.
     """
     if not str(given).strip():
         raise UserError("a path is empty: give a file or folder")
     try:
         return Path(given).expanduser()
-    except RuntimeError:  # a user unknown to the system, without HOME
-        raise UserError(f"{given} cannot be found: there is no such home folder. Give the whole path") from None
+    except RuntimeError:  # the system does not know the user, and HOME is not set
+        raise UserError(f"{given} cannot be found, because this home folder is not known: give the full path") from None
 
 
 def write_file(path: Path, content: str | bytes | memoryview) -> None:
-    """Write a file aside, sync it and move it into place: if anything stops that, the file is as it was before."""
+    """Write a file. If the writing fails or is interrupted, the old file stays unchanged.
+
+    The content is written to a temporary file beside it, synced to disk, and then moved to its place.
+    """
     aside = path.with_name(f".writing-{path.name}")
     try:
         with aside.open("wb") as file:
@@ -53,20 +56,20 @@ def write_file(path: Path, content: str | bytes | memoryview) -> None:
 
 @contextmanager
 def folder_aside(folder: Path, prefix: str = ".writing-", last: str = "") -> Generator[Path, None, None]:
-    """Give a folder to write files to, which are moved into `folder` when the block ends without an error.
+    """Yield a temporary folder. When the block ends without an error, the files in it are moved into `folder`.
 
     Args:
-        folder: Where the files belong; made where it is missing.
-        prefix: Of the name of the folder that they are written to.
-        last: The file that is moved last, so that all others are there when it is.
+        folder: The final folder of the files. It is made if it does not exist.
+        prefix: The start of the name of the temporary folder.
+        last: Name of the file that is moved last. When this file is in `folder`, all other files are there too.
 
     Raises:
-        UserError: there can be no such folder: a file has its name, or this user may not make it.
+        UserError: The folder cannot be made: a file has its name, or this user has no permission.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
-        raise UserError(f"{folder} cannot be a folder to write to: {error.strerror}") from None
+        raise UserError(f"cannot make the folder {folder} ({error.strerror}): choose another folder") from None
     aside = Path(tempfile.mkdtemp(dir=folder, prefix=prefix))
     try:
         yield aside
@@ -80,14 +83,15 @@ def folder_aside(folder: Path, prefix: str = ".writing-", last: str = "") -> Gen
 
 
 def free_file_name(name: str, taken: set[str]) -> str:
-    """Return the name of a file, without its ending, that says a name and differs from all others on any file system.
+    """Return a file name without ending for a contrast, model or sheet. It differs from all names in `taken`.
 
-    Letters, digits, `_` and `-` are kept, others become `-`; what comes after 100 bytes is left out. Where that makes
-    two names alike, also on disks to which capitals are small letters, the second ends in `-2`, and so on.
+    Letters, digits, `_` and `-` are kept. Other characters become `-`. The name is cut after 100 bytes. If another file
+    already has the name, `-2`, `-3` and so on is added. Names that differ only in capital letters count as equal,
+    because some file systems treat them as equal.
 
     Args:
-        name: What the file is called after: a contrast, a model, a sheet.
-        taken: The names that others have, as this function left them here; the new one is added.
+        name: The name of the contrast, model or sheet.
+        taken: The names that are already used. This function adds the new name.
     """
     plain = re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFC", name)).encode()[:_LONGEST].decode(errors="ignore")
     plain = plain.strip("-") or "unnamed"
@@ -98,16 +102,22 @@ def free_file_name(name: str, taken: set[str]) -> str:
 
 
 def _as_disks_see_it(name: str) -> str:
-    """Return a name as file systems compare it that tell neither capitals nor composed letters apart."""
+    """Return a name in small letters and in one Unicode form (NFKD), as some file systems compare names."""
     return unicodedata.normalize("NFKD", name.casefold())
 
 
-_LONGEST = 100  # bytes: file systems take 255, with ending and what marks a file that is being written
-_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}  # of Windows
+_LONGEST = 100  # bytes; file systems allow 255, including the ending and the prefix of temporary files
+_DEVICES = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)),
+}  # reserved names on Windows
 
 
 def _sync(path: Path) -> None:
-    """Wait until a file, or which files a folder has, is on the disk."""
+    """Wait until a file, or the list of files in a folder, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The terminal: whatever is printed can be printed, in any encoding, and whether or not anybody reads it."""
+"""The terminal: printing works in every encoding, and a pipe whose reader has ended is no error."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ _PLAIN = {
 
 
 def make_printable() -> None:
-    """Let stdout and stderr write what their encoding has no signs for: `+-` for a plus-minus sign, `?` for others.
+    """Change stdout and stderr so that printing never fails.
 
-    Where nobody reads a pipe any more (`toposheet stimuli list | head -1`), the rest is dropped and the work goes on.
+    Characters that the encoding of the terminal lacks are replaced: the plus-minus sign by `+-`, unknown characters by
+    `?`. If the reader of a pipe has ended (`toposheet stimuli list | head -1`), the remaining output is dropped, and
+    the command continues.
     """
     codecs.register_error("toposheet", _plain)
     for name, first in (("stdout", sys.__stdout__), ("stderr", sys.__stderr__)):
@@ -34,12 +36,12 @@ def make_printable() -> None:
         if not isinstance(stream, io.TextIOWrapper):
             continue
         if stream is first and not stream.isatty():
-            setattr(sys, name, stream := _unread(stream))
+            setattr(sys, name, stream := _safe_pipe(stream))
         stream.reconfigure(errors="toposheet")
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """Return what is written in place of signs that an encoding lacks, and where the writing goes on."""
+    """Return the replacement of characters that an encoding lacks, and the position of the next character."""
     assert isinstance(error, UnicodeEncodeError)
     signs = error.object[error.start : error.end]
     return "".join(map(_plain_sign, signs)), error.end
@@ -51,7 +53,7 @@ def _plain_sign(sign: str) -> str:
 
 
 class _Pipe(io.FileIO):
-    """Stdout, which becomes nothing once its reader has gone."""
+    """Stdout of a pipe. When the reader has ended, further output is dropped."""
 
     def write(self, content: object, /) -> int:
         try:
@@ -63,8 +65,8 @@ class _Pipe(io.FileIO):
             return memoryview(content).nbytes  # pyright: ignore[reportArgumentType]
 
 
-def _unread(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    """Return a stream to the same place that does not mind if nobody reads it."""
+def _safe_pipe(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    """Return a stream with the same target that raises no error when the reader of the pipe has ended."""
     stream.flush()
     return io.TextIOWrapper(
         io.BufferedWriter(_Pipe(stream.fileno(), "wb", closefd=False)),

@@ -60,7 +60,7 @@ def test_an_interrupted_command_says_whether_it_goes_on(capsys, goes_on):
         COMMANDS.unregister("wait")
     assert stop.value.code == 1
     said = capsys.readouterr().err
-    assert said == f"\ntoposheet: interrupted{'; the same command goes on from here' if goes_on else ''}\n"
+    assert said == f"\ntoposheet: interrupted{'; run the same command again to continue' if goes_on else ''}\n"
 
 
 def test_commands_are_listed_without_importing_them():

@@ -24,5 +24,5 @@ def test_text_is_prepared_and_trained_on(ran, refused, tmp_path):
     assert "train-00000.bin is damaged" in refused(*train, "--out", tmp_path / "other")
     shard.write_bytes(shard.read_bytes()[::-1])
     (text / "tokenizer" / "tokenizer.json").write_text("{}")
-    assert "not the one that made its tokens" in refused(*train, "--out", tmp_path / "other")
+    assert "not the tokenizer that made its tokens" in refused(*train, "--out", tmp_path / "other")
     assert not (tmp_path / "other").exists()

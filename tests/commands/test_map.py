@@ -42,7 +42,7 @@ def test_a_folder_that_is_no_model_is_refused(refused, tmp_path, table):
 def test_a_stimulus_file_with_an_empty_condition_is_named_by_row(refused, tmp_path, folder):
     (tmp_path / "s.csv").write_text("text,condition\na,x\nb,\n")
     line = refused("map", folder, "--stimuli", tmp_path / "s.csv", "--contrast", "x:y", "--out", tmp_path / "o")
-    assert "s.csv, row 3: 'condition' is empty" in line
+    assert "s.csv, row 3: the column 'condition' is empty" in line
 
 
 def test_identical_texts_in_both_conditions_are_named_by_file_and_row(refused, tmp_path, folder):

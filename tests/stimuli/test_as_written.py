@@ -71,6 +71,6 @@ def test_the_name_of_a_contrast_says_within_what(where, name):
 def test_a_published_format_is_said(tmp_path):
     (tmp_path / "t.csv").write_text("sentence,condition\na,x\n", encoding="utf-8")
     assert ts.read_stimuli(tmp_path / "t.csv").attrs["notes"] == (
-        "the columns are those of Fedorenko et al. 2011 ('sentence' is the text, 'condition' the condition), and are "
-        "read as in that file",
+        "the file has the columns of Fedorenko et al. 2011 ('sentence' is the text, 'condition' the condition), and is "
+        "read in that format",
     )

@@ -95,7 +95,7 @@ def test_equal_seeds_give_equal_stimuli_and_others_do_not(built, documents, coun
 
 
 def test_too_little_text_says_how_much_there_is(documents):
-    with pytest.raises(ValueError, match=r"has \d+ sentences of 10 to 14 words, 100 are needed"):
+    with pytest.raises(ValueError, match=r"has \d+ sentences of 10 to 14 words, but 100 are needed"):
         build_stimuli(documents[1][:3], documents[0])
 
 

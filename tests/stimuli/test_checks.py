@@ -10,8 +10,8 @@ def test_a_check_says_what_could_mislead_and_refuses_what_analyses_refuse(tmp_pa
     )
     table = read_stimuli(tmp_path / "s.csv")
     notes = " | ".join(check(table))
-    assert "rows 5, 6: the text 'four' is in several conditions" in notes
-    assert "1 text stands in a condition more than once, e.g. row 4" in notes
+    assert "rows 5, 6: the text 'four' is in more than one condition" in notes
+    assert "1 text repeats an earlier text of the same condition; the first of them is in row 4" in notes
     with pytest.raises(ValueError, match=r"s\.csv has 1 text of the condition 'a': a contrast needs at least 3"):
         check(table.iloc[3:])
 
@@ -22,11 +22,14 @@ def test_a_check_says_what_no_contrast_takes(tmp_path):
     )
     (tmp_path / "s.csv").write_text(f"text,condition,shared_words\n{rows}")
     notes = " | ".join(check(read_stimuli(tmp_path / "s.csv")))
-    assert "rows 2, 5 have the shared_words '1' in the conditions 'x' and 'y': a contrast of these is refused" in notes
+    assert (
+        "rows 2, 5 have the shared_words '1' in the conditions 'x' and 'y': a contrast between these "
+        "conditions is refused" in notes
+    )
     (tmp_path / "s.csv").write_text("text,condition\n a,x\nb,x\nc,x\n")
     notes = " | ".join(check(read_stimuli(tmp_path / "s.csv")))
-    assert "the set has one condition, 'x': an analysis needs a second one" in notes
-    assert "1 text begins or ends with a space, which the model reads" in notes
+    assert "the set has one condition, 'x': an analysis compares two conditions, so add a second one" in notes
+    assert "1 text begins or ends with a space, and the model reads this space" in notes
 
 
 def test_conditions_that_differ_in_capitals_are_refused(tmp_path):

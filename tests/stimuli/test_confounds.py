@@ -17,12 +17,15 @@ def test_measures_and_columns_of_numbers_can_be_taken():
     [
         (
             "lenght",
-            r"no confound 'lenght'; there are: length, frequency, tokens, rating, age, real\. Did you mean length",
+            r"no confound 'lenght'; the confounds are: length, frequency, tokens, rating, age, real\. Did you mean l",
         ),
         ("Rating", r"no confound 'Rating'; .* Did you mean rating\?"),
-        ("kind", r"'kind' has values that are no numbers: take another column; there are: length, frequency, tokens,"),
-        ("gap", "'gap' has values that are no numbers"),
-        ("condition", "'condition' has values that are no numbers"),
+        (
+            "kind",
+            r"'kind' has values that are not numbers: use another confound; the confounds are: length, frequency",
+        ),
+        ("gap", "'gap' has values that are not numbers"),
+        ("condition", "'condition' has values that are not numbers"),
     ],
 )
 def test_others_are_refused_and_what_can_be_taken_is_listed(name, message):

@@ -20,7 +20,7 @@ def test_what_nobody_sees_is_no_part_of_a_label(tmp_path, label):
     table = ts.read_stimuli(tmp_path / "t.csv")
     assert table["condition"].tolist() == ["noun"] * 3 + ["verb"] * 3
     assert table.attrs["notes"] == (
-        "1 cell of the column 'condition' had spaces or signs that nobody sees, e.g. row 4",
+        "1 cell of the column 'condition' had extra spaces or invisible characters, e.g. row 4",
     )
     in_python = pd.DataFrame({"text": list("abcdef"), "condition": ["noun", label, label] + ["verb"] * 3})
     assert Contrast("noun", "verb").masks(in_python)[0].tolist() == [True] * 3 + [False] * 3
@@ -70,9 +70,9 @@ def test_spaces_in_a_contrast_do_not_count(written):
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("noun:vreb", r"names 'vreb', which is no condition; the conditions are: noun, verb\. Did you mean verb\?"),
+        ("noun:vreb", r"names 'vreb', which is not a condition; the conditions are: noun, verb\. Did you mean verb\?"),
         ("Noun:verb", r"names 'Noun', which .* Did you mean noun\?"),
-        ("x:y", "names 'x' and 'y', which is no condition"),
+        ("x:y", "names 'x' and 'y', which are not conditions"),
         ("noun:noun", "compares 'noun' with itself"),
         ("noun", "does not name two conditions: write it as A-B or A:B"),
         ("noun:", "does not name two conditions"),

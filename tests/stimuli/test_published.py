@@ -27,7 +27,9 @@ def test_published_sets_are_read_and_known_by_their_hash(data, name, counts):
 def test_another_file_by_a_published_name_is_refused(data, tmp_path):
     words = (data / "stimuli" / "moseley.csv").read_text()
     (tmp_path / "moseley.csv").write_text(words.replace("dole", "dolt"))
-    with pytest.raises(ValueError, match=r"another moseley2014 than the one known \(SHA-256"):
+    with pytest.raises(
+        ValueError, match=r"the files of moseley2014 in .* differ from the published files \(their SHA-256"
+    ):
         stimulus_set("moseley2014", data=tmp_path)
 
 

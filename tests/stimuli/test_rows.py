@@ -46,9 +46,9 @@ def test_quotation_marks_that_would_make_another_table_are_refused_by_row(rows, 
 
 
 def test_a_stray_mark_in_the_last_column_and_with_more_columns_is_refused(rows):
-    with pytest.raises(UserError, match=r"row 2: .* goes over 3 lines, which look like rows"):
+    with pytest.raises(UserError, match=r"row 2: .* has 3 lines, which look like rows"):
         rows('condition,text\ns,"twas late\ns,the dog ran\nn,he took 5"\n')
-    with pytest.raises(UserError, match=r"row 2: .* goes over 3 lines, which look like rows"):
+    with pytest.raises(UserError, match=r"row 2: .* has 3 lines, which look like rows"):
         rows('text,condition,item\n"twas late,s,1\nthe dog ran,s,2\nhe took 5",n,3\n')
 
 
@@ -76,8 +76,8 @@ def test_what_can_be_one_table_only_is_read(rows, text, cells, end):
         ("text|condition\na|x\n", r"row 1: the columns are separated by '\|'"),
         ("text\tcondition\na, b\tx\n", r"row 1: the columns are separated by '\\t'"),
         ("text,condition,item\na,x,1\nb,y\n", "row 3: 2 fields, the header has 3: write a comma for each empty cell"),
-        ("text,condition\n“The dog, he ran”,x\n", "row 2: 3 fields, the header has 2: .* not typographic ones"),
-        ("text,text ,condition\na,b,x\n", "row 1: 2 columns are called 'text'"),
+        ("text,condition\n“The dog, he ran”,x\n", "row 2: 3 fields, the header has 2: .* not curly ones"),
+        ("text,text ,condition\na,b,x\n", "row 1: 2 columns have the name 'text'"),
         ("text,condition\na,x\nb\0,y\n", "row 3: not UTF-8 text"),
     ],
 )

@@ -119,5 +119,5 @@ def test_what_a_set_makes_is_what_it_declares(make, message):
 
 @pytest.mark.parametrize("name", ["words", "pairs", "fedorenko2010", "moseley2014"])
 def test_a_set_of_a_fixed_number_of_texts_takes_no_other(name):
-    with pytest.raises(UserError, match=f"per_condition is 5, but the number of texts of the set {name} is fixed"):
+    with pytest.raises(UserError, match=f"per_condition is 5, but the set {name} has a fixed number of texts: omit"):
         stimulus_set(name, per_condition=5)

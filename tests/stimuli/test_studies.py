@@ -109,7 +109,7 @@ def test_studies_whose_packages_are_missing_are_left_out_and_named_with_what_bri
         name for name in ("built-in", "swjn", "words", "pairs") if name not in left_out
     ]
     assert battery.note == (
-        f"left out are the stimuli {', '.join(left_out)}: they need packages (pip install 'toposheet[demo]')"
+        f"the stimuli {', '.join(left_out)} are left out, because packages are missing: pip install 'toposheet[demo]'"
     )
 
 

@@ -21,15 +21,15 @@ def test_named_columns_become_text_and_condition_and_others_stay(tmp_path):
     ("text", "message"),
     [
         ("text,kind\na,b\n", r"no column 'condition'; it has: text, kind"),
-        ("text,condition\na,x\nb,\n", r"stimuli.csv, row 3: 'condition' is empty"),
-        ("text,condition\n ,x\n", r"row 2: 'text' is empty"),
+        ("text,condition\na,x\nb,\n", r"stimuli.csv, row 3: the column 'condition' is empty"),
+        ("text,condition\n ,x\n", r"row 2: the column 'text' is empty"),
         ("text,condition\n", "no stimuli"),
-        ("", "not a CSV table: it begins with an empty row or has none"),
+        ("", "not a CSV table: its first row is empty"),
         ("\n\n", "not a CSV table"),
         ("text;condition\na;x\n", r"stimuli\.csv, row 1: the columns are separated by ';': save the file with commas"),
         ("text\tcondition\na\tx\n", r"row 1: the columns are separated by '\\t'"),
-        ("text,text,condition\na,b,x\n", r"stimuli\.csv, row 1: 2 columns are called 'text': rename them"),
-        ("text,condition,n,n\na,x,1,2\n", r"row 1: 2 columns are called 'n'"),
+        ("text,text,condition\na,b,x\n", r"stimuli\.csv, row 1: 2 columns have the name 'text': rename all but one"),
+        ("text,condition,n,n\na,x,1,2\n", r"row 1: 2 columns have the name 'n'"),
         ('text,condition\n"a,x\n', "not a CSV table"),
     ],
 )
@@ -61,7 +61,7 @@ def test_lines_end_as_on_any_system(tmp_path, end):
 def test_a_folder_and_one_column_for_both_are_refused(tmp_path):
     with pytest.raises(ValueError, match="is a folder: give a CSV file"):
         read_stimuli(tmp_path)
-    with pytest.raises(ValueError, match="cannot both be the column 'condition'"):
+    with pytest.raises(ValueError, match="the column 'condition' is given for both texts and conditions"):
         read_stimuli(write(tmp_path, "text,condition\na,x\n"), "condition", "condition")
 
 
@@ -141,7 +141,7 @@ WORDS = ["owl,noun,x", "crow,noun,x", "wren,noun,x", "hum,verb,x", "ring,verb,x"
             WORDS,
             r"has no condition 'noun'; the conditions are: verb",
         ),
-        (Contrast("noun", "verb", where=("category", "z")), WORDS, r"has no category 'z'; there are: x, y"),
+        (Contrast("noun", "verb", where=("category", "z")), WORDS, r"has no category 'z'; the values are: x, y"),
         (Contrast("x", "y", column="kind"), WORDS, r"has no column 'kind'; it has: text, condition, category"),
         (
             Contrast("noun", "verb"),
@@ -175,7 +175,7 @@ def test_a_contrast_within_a_category_takes_the_texts_of_that_category(tmp_path)
 
 
 def test_a_row_wider_than_the_header_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"stimuli\.csv, row 3: 3 fields, the header has 2: put quotes around a text"):
+    with pytest.raises(ValueError, match=r"stimuli\.csv, row 3: 3 fields, the header has 2: put quotation marks"):
         read_stimuli(write(tmp_path, "text,condition\na,x\nThe cat, said he,y\n"))
 
 
@@ -187,7 +187,7 @@ def test_numbers_are_words_as_they_are_written(tmp_path):
 
 
 def test_blank_lines_do_not_move_the_rows_that_errors_name(tmp_path):
-    with pytest.raises(ValueError, match=r"row 3: 'text' is empty"):
+    with pytest.raises(ValueError, match=r"row 3: the column 'text' is empty"):
         read_stimuli(write(tmp_path, "text,condition\na,x\n\nb,y\n"))
     assert len(read_stimuli(write(tmp_path, "text,condition\na,x\nb,y\n\n\n"))) == 2
 

@@ -39,9 +39,13 @@ def test_records_without_text_are_given_as_empty_not_dropped(tmp_path):
     ("name", "content", "message"),
     [
         ("a.jsonl", b'{"text": "x"}\n{"text": \n', "a.jsonl, line 2: not a JSON record"),
-        ("a.jsonl", b'{"text": "x"}\n["x"]\n', "a.jsonl, line 2: there is no column 'text' but list"),
-        ("a.jsonl", b'{"body": "x", "id": 1}\n', "line 1: there is no column 'text' but body, id; .* --text-column"),
-        ("a.jsonl", b'{"text": 3}\n', "line 1: 'text' is no text but int"),
+        ("a.jsonl", b'{"text": "x"}\n["x"]\n', "a.jsonl, line 2: list, not a JSON object"),
+        (
+            "a.jsonl",
+            b'{"body": "x", "id": 1}\n',
+            r"line 1: there is no column 'text' \(the columns are: body, id\): .* --text-column",
+        ),
+        ("a.jsonl", b'{"text": 3}\n', "line 1: 'text' is int, not text"),
         ("a.jsonl", b'{"text": "x"}\n{"text": "\xff"}\n', "a.jsonl, line 2: not UTF-8"),
         ("a.jsonl", b'{"text": "\\ud800"}\n', "a.jsonl, line 1: not UTF-8"),
         ("a.txt", b"one\ntwo\nthr\xffee\nfour\n", "a.txt, line 3: not UTF-8"),
@@ -66,7 +70,7 @@ def test_a_compressed_file_that_is_cut_off_is_no_shorter_text(folder, name):
 def test_sources_that_are_none_say_so(folder):
     with pytest.raises(FileNotFoundError, match=r"nowhere does not exist: give builtin, fineweb-edu"):
         list_files([str(folder / "nowhere")])
-    with pytest.raises(ValueError, match=r"README.md is of no kind .* .jsonl, .parquet, .txt, .jsonl.gz"):
+    with pytest.raises(ValueError, match=r"README.md is not a text file: .* .jsonl, .parquet, .txt, .jsonl.gz"):
         list_files([str(folder / "README.md")])
     (folder / "empty").mkdir()
     with pytest.raises(ValueError, match=r"empty holds no text"):

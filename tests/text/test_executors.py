@@ -102,7 +102,7 @@ def test_ctrl_c_ends_every_process_in_one_line_and_the_same_command_goes_on(sour
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert errors.split("\n")[-2:] == ["toposheet: interrupted; the same command goes on from here", ""]
+    assert errors.split("\n")[-2:] == ["toposheet: interrupted; run the same command again to continue", ""]
     assert "Traceback" not in errors
     assert started(source, saved, out).communicate()[1] == ""
     assert contents(out) == contents(whole)
@@ -163,7 +163,7 @@ def test_slurm_runs_the_same_pipeline_and_the_same_command_finishes(saved, tmp_p
         return prepare(asked(source, saved), out, SLURM, say=said.append)
 
     assert ask() is None
-    assert said[-1] == "2 of 2 tasks are with Slurm: call the same again when they are done"
+    assert said[-1] == "2 of 2 tasks are on Slurm: run the same command again when they are done"
     script = (tmp_path / "job-0").read_text()
     for line in ("--partition=cpu", "--time=01:00:00", "--cpus-per-task=2", "--array=0-1"):
         assert f"#SBATCH {line}\n" in script
@@ -201,7 +201,7 @@ def test_slurm_that_takes_no_job_is_one_line(source, saved, tmp_path, cluster):
 
 def test_tasks_that_fail_without_an_error_are_not_taken_for_finished(source, saved, tmp_path, monkeypatch):
     monkeypatch.setattr(executors._QuietLocalExecutor, "run", lambda self: None)
-    with pytest.raises(RunError, match=r"1 of 1 tasks failed, see .*/.work/logs; the same command goes on"):
+    with pytest.raises(RunError, match=r"1 of 1 tasks failed: read .*/.work/logs, then run the same command"):
         prepare(asked(source, saved), tmp_path / "out", INLINE)
     assert not (tmp_path / "out" / "manifest.json").exists()
 

@@ -36,12 +36,12 @@ LEFT_OUT = {
     ".ipynb_checkpoints": "hidden",
     "deep/.git": "hidden",
     "copy.txt": "a copy of {}/a.txt",
-    "c.json": "of no kind that is read",
+    "c.json": "not a text file",
     "empty.jsonl": "empty",
     "deep/link.txt": "the same file as {}/a.txt",
     "deep/loop": "the same folder as {}",
-    "itself": "a link to nothing",
-    "nothing.txt": "a link to nothing",
+    "itself": "a broken link",
+    "nothing.txt": "a broken link",
     "pipe.txt": "neither a file nor a folder",
 }
 
@@ -64,7 +64,7 @@ def test_what_is_left_out_is_said_and_recorded(mixed, tmp_path):
     assert manifest.left_out == {str(mixed / name): why.format(mixed) for name, why in LEFT_OUT.items()}
     prepare(asked, tmp_path / "out", HERE, said.append)
     assert "prepared already" in said[-1]
-    assert "c.json (of no kind that is read)" in said[-1]
+    assert "c.json (not a text file)" in said[-1]
 
 
 def test_links_are_followed_and_a_file_that_is_named_is_read(mixed, tmp_path):
@@ -80,7 +80,9 @@ def test_links_are_followed_and_a_file_that_is_named_is_read(mixed, tmp_path):
 def test_a_folder_of_nothing_to_read_says_what_is_in_it(tmp_path):
     (tmp_path / "notes.md").touch()
     (tmp_path / "a.txt").touch()
-    with pytest.raises(UserError, match=r"holds no text: .*; in it are a\.txt \(empty\); notes\.md \(of no kind"):
+    with pytest.raises(
+        UserError, match=r"holds no text to read: .*; the folder holds a\.txt \(empty\); notes\.md \(not a text"
+    ):
         survey([str(tmp_path)])
     with pytest.raises(UserError, match=r"a\.txt is empty: give a file with text"):
         survey([str(tmp_path / "a.txt")])

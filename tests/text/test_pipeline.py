@@ -299,7 +299,7 @@ def test_a_folder_killed_before_its_plan_begins_anew(source, saved, tmp_path):
 def test_a_folder_of_other_things_is_refused(source, saved, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match=r"is not empty and holds no prepared text \(but notes.txt\): choose another"):
+    with pytest.raises(ValueError, match=r"holds other files, such as notes.txt: choose an empty or a new folder"):
         prepare(asked(source, saved), tmp_path / "out", INLINE)
     assert contents(tmp_path / "out") == {(tmp_path / "notes.txt").relative_to(tmp_path): b"mine"}
 

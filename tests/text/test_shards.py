@@ -113,8 +113,8 @@ def test_another_tokenizer_is_refused(prepared, tokenizer, tmp_path):
     manifest = read_manifest(text)
     assert read_tokenizer(text, manifest).get_vocab() == tokenizer.get_vocab()
     (text / "tokenizer" / "tokenizer.json").write_text("{}")
-    with pytest.raises(ValueError, match="not the one that made its tokens: prepare the text again"):
+    with pytest.raises(ValueError, match="not the tokenizer that made its tokens: prepare the text again"):
         read_tokenizer(text, manifest)
     (text / "tokenizer" / "tokenizer.json").unlink()
-    with pytest.raises(ValueError, match="no tokenizer that can be read"):
+    with pytest.raises(ValueError, match=r"the tokenizer in .* cannot be read"):
         read_tokenizer(text, manifest)

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import signal
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from toposheet.errors import RunError
 from toposheet.text.blocks import Blocks
 from toposheet.text.tokenizer import train_tokenizer
 from toposheet.topography import OBJECTIVES
-from toposheet.train import loop, model, run, update
+from toposheet.train import loop, model, preconditions, run, update
 from toposheet.train.batches import TEXT
 from toposheet.train.checkpoints import Checkpoint, save_checkpoint
 from toposheet.train.log import Metrics, read_metrics
@@ -30,6 +31,33 @@ from toposheet.train.validation import Validation
 
 RECIPE = recipes.named("tiny", vocabulary=300, context=16, updates=12, validate_every=5, checkpoint_every=4,
                        snapshot_every=None)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"width": 38}, "38 units do not fill a square sheet"),
+        ({"sheet_shape": (5, 5)}, "25 cells but the tap has 36 units"),
+        ({"taps": ("model.layers.*",)}, "'model.layers.*' matches no module"),
+        ({"architecture": "qwen3", "taps": ("transformer.h.*",)}, "'transformer.h.*' matches no module"),
+        ({"taps": ()}, "the topography has no sheets"),
+        ({"taps": ("lm_head",), "sheet_shape": (20, 20)}, "the tap lm_head is outside GPT2Model"),
+        ({"objective": "topoloss", "taps": ("transformer.ln_f",)}, "transformer.ln_f"),
+    ],
+)
+def test_sheets_that_do_not_fit_are_refused_before_text_is_prepared(change, message, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "prepare_builtin", lambda *arguments: pytest.fail("text is prepared"))
+    with pytest.raises(ts.UserError, match=re.escape(message)):
+        train(RECIPE.changed(**change), None, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", list(recipes.RECIPES))
+def test_the_sheets_of_every_known_recipe_are_checked_without_weights(name, monkeypatch):
+    devices = []
+    monkeypatch.setattr(preconditions, "check_objective", lambda subject, _: devices.append(subject.model.device.type))
+    preconditions.check_sheets(recipes.named(name))
+    assert devices == ["meta"]
 
 
 @pytest.fixture(scope="session")
@@ -288,7 +316,7 @@ def test_ctrl_c_while_text_is_prepared_interrupts_at_once(tmp_path, monkeypatch)
 
 
 def test_a_finished_run_is_not_repeated(trained, text, monkeypatch):
-    monkeypatch.setattr(model, "build_model", lambda *args: pytest.fail("trained again"))
+    monkeypatch.setattr(run, "new_subject", lambda *args: pytest.fail("trained again"))
     train(RECIPE, text, trained)
 
 
@@ -321,7 +349,7 @@ def test_a_finished_run_without_its_model_is_made_again(trained, text, tmp_path)
 def test_a_tokenizer_that_did_not_make_the_tokens_is_refused(text, tmp_path):
     shutil.copytree(text, tmp_path / "text")
     train_tokenizer(["other words entirely, aaa bbb ccc ddd"] * 3, 262).save_pretrained(tmp_path / "text" / "tokenizer")
-    with pytest.raises(ValueError, match="not the one that made its tokens"):
+    with pytest.raises(ValueError, match="not the tokenizer that made its tokens"):
         train(RECIPE, tmp_path / "text", tmp_path / "model")
 
 
@@ -353,14 +381,14 @@ def test_a_text_of_another_vocabulary_is_refused(text, tmp_path):
 
 @contextmanager
 def poisoned(at, poison):
-    """Change the model of a run right after an update."""
+    """Change the model of a run right after an update. It is the last model that is built: checks build models too."""
     made = []
 
     def build(*args):
         made.append(build_model(*args))
         return made[-1]
 
-    with pytest.MonkeyPatch.context() as patch, happening(at, lambda: poison(made[0])):
+    with pytest.MonkeyPatch.context() as patch, happening(at, lambda: poison(made[-1])):
         patch.setattr(model, "build_model", build)
         yield
 

@@ -1,4 +1,4 @@
-"""What a command is: a function whose parameters are its options. It is parsed first and called later."""
+"""Commands. A command is a function, and its parameters are the options of the command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from toposheet.files import path_of
 from toposheet.settings import Settings
 
 Parsed = Callable[[], None]
-Analysis = Annotated[Settings, tyro.conf.arg(name="")]  # its options are those of the command
+Analysis = Annotated[
+    Settings, tyro.conf.arg(name="")
+]  # the help lists its fields as options of the command, without a prefix
 NONE_GIVEN = "(default: none)"
 REQUIRED = "(required)"
 
@@ -48,11 +50,11 @@ class Command:
     """A command of the command line.
 
     Args:
-        place: Where `toposheet --help` lists it: commands are in the order of this number.
-        parser: Takes the options and returns the command, ready to be called; its docstring is the help. From
-            `deferred` or `group`.
-        goes_on: Whether the same command goes on where an interrupted one stopped.
-        parser_for: Returns the parser for given arguments. None: `parser` is for all.
+        place: A number. `toposheet --help` lists the commands in the order of their numbers.
+        parser: A function that takes the options and returns the command, which can then be called. `deferred` or
+            `group` makes this function. Its docstring is the help text.
+        goes_on: Whether an interrupted command continues when the user runs it again.
+        parser_for: A function that returns the parser for given arguments. None: `parser` is used for all arguments.
     """
 
     place: int
@@ -62,13 +64,14 @@ class Command:
 
 
 def deferred(command: Callable[..., None]) -> Callable[..., Parsed]:
-    """Return a function that takes the options of a command now and runs it later, so that parsing is only parsing.
+    """Return a function that takes the options of a command and returns a function that runs the command.
 
-    In a path, `~` is the home folder, also where the shell leaves it (`--out=~/maps`).
+    Parsing and running are thus separate steps. In a path, `~` means the home folder, also if the shell does not
+    replace it (`--out=~/maps`).
     """
 
     def run(*args: Any, **kwargs: Any) -> None:
-        command(*map(_as_meant, args), **{name: _as_meant(value) for name, value in kwargs.items()})
+        command(*map(_without_tilde, args), **{name: _without_tilde(value) for name, value in kwargs.items()})
 
     @functools.wraps(command)
     def parsed(*args: Any, **kwargs: Any) -> Parsed:
@@ -77,27 +80,29 @@ def deferred(command: Callable[..., None]) -> Callable[..., Parsed]:
     return parsed
 
 
-def _as_meant(value: Any) -> Any:
+def _without_tilde(value: Any) -> Any:
     return path_of(value) if isinstance(value, Path) else value
 
 
 def group(description: str, **commands: Callable[..., Parsed]) -> Callable[..., Parsed]:
-    """Return a command of commands: `toposheet GROUP COMMAND ...`."""
+    """Return a command that consists of several commands: `toposheet GROUP COMMAND ...`."""
     parsers = [Annotated[Any, tyro.conf.subcommand(name, constructor=command)] for name, command in commands.items()]
 
     def parsed(command: Any) -> Parsed:
         return command
 
     parsed.__doc__ = description
-    parsed.__annotations__["command"] = Union[*parsers, Annotated[None, tyro.conf.Suppress]]  # a union takes two
+    parsed.__annotations__["command"] = Union[
+        *parsers, Annotated[None, tyro.conf.Suppress]
+    ]  # a union needs at least two members
     return parsed
 
 
 def check_out(out: Path) -> None:
-    """Refuse a folder that cannot be written to before any work is done.
+    """Refuse an output folder to which this user cannot write. Commands call this before any other work.
 
     Raises:
-        UserError: it, or the nearest folder above it that exists, cannot be written to.
+        UserError: The folder, or its nearest existing parent folder, cannot be written to.
     """
     existing = out.absolute()
     while not existing.exists():
@@ -105,4 +110,6 @@ def check_out(out: Path) -> None:
     try:
         Path(tempfile.mkdtemp(dir=existing, prefix=".writing-")).rmdir()
     except OSError as error:
-        raise UserError(f"cannot write to {out}: {existing} says {error.strerror or error}") from None
+        raise UserError(
+            f"cannot write to {out} ({existing}: {error.strerror or error}): choose another folder"
+        ) from None

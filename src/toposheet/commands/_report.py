@@ -1,4 +1,4 @@
-"""What the commands that report share: computing in sight of the user, and the table on the terminal."""
+"""Shared by the commands that analyse models: compute and write the results, and print a table of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def analysed(
     models: Sequence[StudiedModel], battery: Battery, out: Path, settings: Settings, progress: Progress
 ) -> Analysis:
-    """Return what `report.compute` finds, and write its results to a folder."""
+    """Compute an analysis, write its results to a folder, and return the analysis (`report.compute`)."""
     from toposheet.cache import cache_folder
     from toposheet.report import compute, folder
 
@@ -28,7 +28,7 @@ def analysed(
 
 
 def print_summary(results: Results) -> None:
-    """Print the medians over taps of each contrast, model and readout, and what the tests of each map say."""
+    """Print the medians over taps for each contrast, model and readout, and the verdicts of the tests."""
     from toposheet.cortex.summary import medians, without_negative_controls
     from toposheet.figures.numbers import number, readout_name
     from toposheet.report.sections.contrasts import SUMMARY_OF_MODELS
@@ -55,7 +55,7 @@ def print_summary(results: Results) -> None:
 
 
 def print_left_out(results: Results) -> None:
-    """Say which stimuli and which negative control are not in what was computed."""
+    """Print notes about the stimuli and the negative controls that were left out of the analysis."""
     for fact in ("stimuli_left_out", "left_out"):
         if note := results.facts[fact]:
-            print(f"note: {note}")  # in one line, so that its command can be copied
+            print(f"note: {note}")  # in one line, so that the user can copy a command in it

@@ -1,4 +1,4 @@
-"""The options by which commands are given stimuli, contrasts and models, and what they stand for."""
+"""Options for models, stimuli and contrasts that several commands share, and functions that read them."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ Contrasts = Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint=NONE_GIV
 
 @dataclass(frozen=True)
 class StimulusOptions:
-    """Where stimuli are, and what they are called there.
+    """How stimuli are read.
 
     Args:
-        text_column: Column of a CSV file that has the texts.
-        condition_column: Column that has the conditions.
-        where: Only texts of a CSV file with a value in a column, COLUMN=VALUE.
-        data: Where the files of published sets are. None: TOPOSHEET_DATA.
+        text_column: Name of the column with the texts in a CSV file.
+        condition_column: Name of the column with the conditions in a CSV file.
+        where: Use only texts with one value in one column, written as COLUMN=VALUE. None: use all texts.
+        data: Folder with the files of published sets. None: the folder in the environment variable TOPOSHEET_DATA.
     """
 
     text_column: str = "text"
@@ -44,7 +44,7 @@ class StimulusOptions:
 
 
 AS_USUAL = StimulusOptions()
-Options = Annotated[StimulusOptions, tyro.conf.arg(name="stimulus")]  # the help calls them `stimulus options`
+Options = Annotated[StimulusOptions, tyro.conf.arg(name="stimulus")]  # the help has the heading `stimulus options`
 
 
 def check_model(model: str) -> None:
@@ -61,14 +61,14 @@ def check_model(model: str) -> None:
     if not whole and not may_be_on_hub(model):
         from toposheet.subject import load
 
-        load(model)  # which says what is wrong
+        load(model)  # raises the error that says what is wrong
 
 
 def opening(model: str, progress: Progress) -> Callable[[], Subject]:
-    """Return a function that opens a model when it is first called, after everything that is cheaper to refuse.
+    """Return a function that opens a model at its first call. Faster checks of other arguments can thus come first.
 
     Args:
-        model: A model folder, hub id or shipped model.
+        model: A model folder, a hub id, or the name of a shipped model.
         progress: A function that is called when the model is opened.
 
     Raises:
@@ -92,19 +92,19 @@ def read_table(
     options: StimulusOptions = AS_USUAL,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Return stimuli: of a CSV file, of a set by its name, or those that come with a model.
+    """Return the stimuli of a CSV file, of a named set, or of a model.
 
     Args:
-        stimuli: The file or the set. None: those of the model.
+        stimuli: The path of a CSV file, or the name of a set. None: the stimuli that are saved with the model.
         subject: A function that opens the model for which sets are made. None: there is no model.
-        options: What is where.
+        options: How stimuli are read.
         progress: A function that is called while a set is made. None: no calls.
     """
     from toposheet.stimuli.stimulus_set import PUBLISHED, SETS, stimulus_set
     from toposheet.stimuli.table import read_stimuli
 
     if stimuli is None:
-        assert subject is not None, "stimuli are of a model or named"
+        assert subject is not None, "without a model, stimuli must be named"
         return subject().stimuli()
     if is_file(stimuli):
         table = read_stimuli(stimuli, options.text_column, options.condition_column)
@@ -117,23 +117,24 @@ def read_table(
 
 
 def is_file(stimuli: str) -> bool:
-    """Return whether stimuli are meant as a file, and not as the name of a set."""
+    """Return whether the user gave a file, and not the name of a set."""
     return bool(Path(stimuli).suffix) or path_of(stimuli).exists()
 
 
 def read_contrasts(
     table: pd.DataFrame, contrasts: Sequence[str], options: StimulusOptions = AS_USUAL, or_language: bool = False
 ) -> tuple[Contrast, ...]:
-    """Return the contrasts that are asked for of stimuli, which fit them.
+    """Return the requested contrasts, after a check that the stimuli fit them.
 
     Args:
         table: The stimuli.
-        contrasts: Each `A:B` or `A-B`.
-        options: Where the texts are chosen from.
-        or_language: Whether sentences against non-words are compared where nothing is asked for.
+        contrasts: The contrasts, each written as `A:B` or `A-B`.
+        options: How stimuli are read. Its `where` selects texts.
+        or_language: Whether the default is to compare sentences with non-words, if no contrast is requested.
 
     Raises:
-        UserError: there is none, one names no two conditions, `--where` is not COLUMN=VALUE, or the stimuli do not fit.
+        UserError: No contrast is given, a contrast does not name two conditions, `--where` is not written as
+            COLUMN=VALUE, or the stimuli do not fit a contrast.
     """
     from toposheet.stimuli.studies import language_contrast
 
@@ -141,7 +142,7 @@ def read_contrasts(
     within = _where(options)
     language = language_contrast(table) if or_language and not contrasts else None
     if not contrasts and language is None:
-        raise UserError(f"say what to compare with --contrast A:B; the conditions are: {', '.join(conditions)}")
+        raise UserError(f"no contrast is given: give --contrast A:B; the conditions are: {', '.join(conditions)}")
     if language is not None:
         parsed = (replace(language, where=within),)
     else:
@@ -152,7 +153,7 @@ def read_contrasts(
 
 
 def _where(options: StimulusOptions) -> tuple[str, str] | None:
-    """Return the column and the value of `--where`, None where it is not given."""
+    """Return the column and the value of `--where`, or None if the user did not give it."""
     if options.where is None:
         return None
     column, _, value = (part.strip() for part in options.where.partition("="))
@@ -181,25 +182,27 @@ def read_battery(
     pairs: Path | None = None,
     progress: Progress | None = None,
 ) -> Battery:
-    """Return the studies of a report. The model is opened only where stimuli are made for it.
+    """Return the studies of a report. The model is opened only if stimuli are made for it.
 
     Args:
-        stimuli: `synthetic`, `published`, a CSV file or the name of a set.
-        subject: Opens the model that self-made stimuli are made for.
-        contrasts: What is compared in a file.
-        options: What is where.
-        confounds: What is regressed out.
-        pairs: Pairs of nouns and of verbs, beside published stimuli.
+        stimuli: `synthetic`, `published`, the path of a CSV file, or the name of a set.
+        subject: A function that opens the model for which synthetic stimuli are made.
+        contrasts: The contrasts, if `stimuli` is a file or a set.
+        options: How stimuli are read.
+        confounds: Variables that a regression removes from the responses.
+        pairs: A file of noun pairs and verb pairs that is added to the published stimuli.
         progress: A function that is called while stimuli are made. None: no calls.
 
     Raises:
-        UserError: the options do not fit each other, or stimuli, contrasts and confounds do not.
+        UserError: Two options cannot be used together, or the stimuli, contrasts and confounds do not fit together.
     """
     from toposheet.stimuli.stimulus_set import SETS
     from toposheet.stimuli.studies import PUBLISHED, SYNTHETIC, published_battery, synthetic_battery
 
     if pairs is not None and stimuli != PUBLISHED:
-        raise UserError(f"--pairs goes with --stimuli {PUBLISHED}, not with {stimuli}")
+        raise UserError(
+            f"--pairs can only be used with --stimuli {PUBLISHED}, not with --stimuli {stimuli}: leave it out"
+        )
     if stimuli not in (SYNTHETIC, PUBLISHED):
         if not is_file(stimuli) and stimuli not in SETS:
             choices = [*SETS, SYNTHETIC, PUBLISHED]
@@ -210,7 +213,9 @@ def read_battery(
         return read_study(stimuli, subject, contrasts, options, confounds, progress)
     if contrasts or options.where:
         option = "--contrast" if contrasts else "--where"
-        raise UserError(f"{option} is for stimuli of your own: {stimuli} stimuli come with their contrasts")
+        raise UserError(
+            f"{option} is only for a CSV file or a set: {stimuli} stimuli have fixed contrasts, so leave it out"
+        )
     if stimuli == PUBLISHED:
         battery = published_battery(options.data, pairs)
     else:
@@ -228,25 +233,27 @@ def read_study(
     confounds: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Battery:
-    """Return one set and what is compared in it.
+    """Return a battery with one study: the stimuli of a file or of a set, and the contrasts.
 
     Args:
-        stimuli: A CSV file or the name of a set.
-        subject: Opens the model that self-made stimuli are made for.
-        contrasts: What is compared.
-        options: What is where.
-        confounds: What is regressed out.
+        stimuli: The path of a CSV file, or the name of a set.
+        subject: A function that opens the model for which synthetic stimuli are made.
+        contrasts: The contrasts, each written as `A:B` or `A-B`.
+        options: How stimuli are read.
+        confounds: Variables that a regression removes from the responses.
         progress: A function that is called while a set is made. None: no calls.
 
     Raises:
-        UserError: stimuli, contrasts and confounds do not fit each other.
+        UserError: The stimuli, contrasts and confounds do not fit together.
     """
     from toposheet.stimuli.stimulus_set import SETS
     from toposheet.stimuli.studies import battery_of_table
 
     _where(options)
     if contrasts and not is_file(stimuli):
-        _parsed(contrasts, SETS[stimuli].conditions, None, f"the set {stimuli}")  # before a model is opened for it
+        _parsed(
+            contrasts, SETS[stimuli].conditions, None, f"the set {stimuli}"
+        )  # wrong contrasts are refused before the model is opened
     table = read_table(stimuli, subject, options, progress)
     battery = battery_of_table(stimuli, table, read_contrasts(table, contrasts, options))
     _check_confounds(battery, confounds)

@@ -24,16 +24,17 @@ def moran(
     seed: int = 0,
     figure: Path | None = None,
 ) -> None:
-    """A surface map's Moran's I, over its mesh.
+    """Compute Moran's I of a map on the cortical surface. Neighbours are vertices that share an edge of the mesh.
 
     Args:
-        map: GIFTI (.gii), NetCDF (.nc) or CIFTI dense scalar (.dscalar.nii) file on fs_LR 32k or fsaverage5.
-        hemisphere: Which, where the file does not say.
-        variable: Of a NetCDF file.
-        which: Which map of a GIFTI or CIFTI file, from 0. None: the only one.
-        permutations: Draws of the null in which the values change places; 0 for none.
-        seed: Of the draws.
-        figure: Draw the map to this PNG or PDF file.
+        map: A GIFTI (.gii), NetCDF (.nc) or CIFTI dense scalar (.dscalar.nii) file on fs_LR 32k or fsaverage5.
+        hemisphere: Hemisphere of the map, if the file does not name it.
+        variable: Name of the variable with the map, in a NetCDF file.
+        which: Number of the map in a GIFTI or CIFTI file, counted from 0. None: the file holds only one map.
+        permutations: Number of random draws of the null, in which the values are shuffled over the vertices. 0: no
+            null.
+        seed: Seed of the random draws.
+        figure: File (.png, .pdf or .svg) to which the map is drawn. None: no figure.
     """
     check_seed(seed)
     if figure is not None:
@@ -74,14 +75,14 @@ def export(
     contrast: Contrasts = (),
     options: Options = AS_USUAL,
 ) -> None:
-    """A model's maps as flat surfaces (GIFTI) that neuroimaging tools open: a mesh and its t-maps for each sheet.
+    """Write each sheet of a model as a flat surface with its t-maps (GIFTI), for neuroimaging software.
 
     Args:
-        model: A model folder, hub id, or shipped model.
-        out: Folder for the .surf.gii and .func.gii files.
-        stimuli: CSV file, or the name of a set. None: those that come with the model.
-        contrast: Conditions to compare, A:B. None: sentence:nonword, or S:N.
-        options: Where stimuli are, and what they are called there.
+        model: A model folder, a hub id, or the name of a shipped model.
+        out: Folder for the files (.surf.gii and .func.gii).
+        stimuli: A CSV file, or the name of a set. None: the stimuli that are saved with the model.
+        contrast: Contrasts, each written as A:B. Without contrasts, sentence:nonword or S:N is used.
+        options: How stimuli are read.
     """
     check_out(out)
     from toposheet.progress import shown
@@ -97,4 +98,7 @@ def export(
     print(f"{len(files)} files: {out.resolve()}")
 
 
-COMMAND = Command(place=100, parser=group("The brain's surface, and sheets as surfaces.", moran=moran, export=export))
+COMMAND = Command(
+    place=100,
+    parser=group("Analyse maps on the cortical surface, and write sheets as surfaces.", moran=moran, export=export),
+)

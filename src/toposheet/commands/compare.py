@@ -29,16 +29,16 @@ def compare(
     options: Options = AS_USUAL,
     settings: Analysis = DEFAULT,
 ) -> None:
-    """Several models side by side, seeds of one group together, with hierarchical bootstrap intervals.
+    """Compare several models or groups of models, with intervals from a hierarchical bootstrap.
 
     Args:
-        models: Model folders, hub ids or shipped models; models named GROUP=MODEL belong together (seeds of one
-            objective), others are groups of their own.
-        out: Folder for compare.csv, the tables and figures.
-        stimuli: synthetic, published, a CSV file, or the name of a set.
-        contrast: Conditions of your stimuli to compare, A:B (or A-B).
-        options: Where stimuli are, and what they are called there.
-        settings: How responses are read and analysed.
+        models: Model folders, hub ids or names of shipped models. Write GROUP=MODEL to put models into a group, such as
+            models that differ only in their seed. A model without GROUP= is a group with one member.
+        out: Folder for compare.csv, further tables and figures.
+        stimuli: synthetic (made from packages), published (read from your files), a CSV file, or the name of a set.
+        contrast: Contrasts in a CSV file or a set, each written as A:B (or A-B).
+        options: How stimuli are read.
+        settings: How responses are computed and analysed.
     """
     check_out(out)
     sources = (text if path_of(text).exists() else text.rpartition("=")[2] for text in models)

@@ -28,22 +28,27 @@ def prepare_data(
     slurm_partition: str | None = None,
     slurm_time: str = "24:00:00",
 ) -> None:
-    """Turn text into shards of tokens that `train --data` reads; stopped, the same command goes on.
+    """Prepare text for training: write shards of tokens that `toposheet train --data` reads.
+
+    If the command is stopped, run it again to continue.
 
     Args:
         source: builtin, fineweb-edu, or files and folders (.txt .jsonl .parquet).
-        out: Folder for shards, tokenizer and manifest.json.
-        tokenizer: A folder or hub id; train: learn one from the text. None: train for builtin, else gpt2.
-        vocabulary: Tokens of a tokenizer that is trained. None: 4096.
-        validation_fraction: How large a part of the documents is held out.
-        seed: Decides which documents.
-        text_column: Where .jsonl and .parquet have the text.
-        licence: Of your own files, for the record; a folder may say more in a corpora.json.
-        executor: Where the work is done.
-        workers: Tasks at a time. None: one for each core; on a cluster, as many as it gives.
-        cpus: Cores of a task on a cluster.
-        slurm_partition: Where Slurm runs it.
-        slurm_time: How long a task may take there.
+        out: Folder for the shards, the tokenizer and manifest.json.
+        tokenizer: A folder or a hub id. train: train a tokenizer on the text. None: train for builtin, gpt2 for all
+            other sources.
+        vocabulary: Number of different tokens of a tokenizer that is trained. None: 4096.
+        validation_fraction: Fraction of the documents that is held out for validation.
+        seed: Seed of the choice of the held-out documents.
+        text_column: Name of the column or field with the text, in .parquet and .jsonl files.
+        licence: Licence of your own files. It is written to manifest.json. A folder can describe its corpora in more
+            detail in a file corpora.json.
+        executor: Where the tasks run. local: on this machine. slurm, ray: on a cluster.
+        workers: Number of tasks that run at the same time. None: the number of CPU cores of this machine, or as many
+            as the cluster allows.
+        cpus: Number of CPU cores for one task on a cluster.
+        slurm_partition: Slurm partition in which the tasks run.
+        slurm_time: Time limit of one task on Slurm, as HH:MM:SS.
     """
     check_out(out)
     from toposheet.text.pipeline import prepare
@@ -53,4 +58,4 @@ def prepare_data(
     prepare(text, out, Executor(executor, workers, cpus, slurm_partition, slurm_time), say=print)
 
 
-COMMAND = Command(place=20, parser=group("Text, made ready for training.", prepare=prepare_data), goes_on=True)
+COMMAND = Command(place=20, parser=group("Prepare text for training.", prepare=prepare_data), goes_on=True)

@@ -9,14 +9,14 @@ from toposheet.commands._command import Command, check_out, deferred
 
 @deferred
 def demo(out: Path = Path("runs/demo"), recipe: str = "demo", permutations: int = 99) -> None:
-    """The whole path, small, on this machine: text, a topographic model and its control, maps, a report.
+    """Run all steps with small models: prepare text, train a topographic model and a control, make maps and a report.
 
-    Stopped, it goes on where it was when it is called again.
+    The demo runs on this machine. If the command is stopped, run it again to continue.
 
     Args:
-        out: Folder that everything goes to.
-        recipe: What is trained; `tiny` takes seconds and shows nothing.
-        permutations: Draws of each null.
+        out: Folder for all results.
+        recipe: Recipe of the topographic model. tiny: takes seconds, but its maps show nothing.
+        permutations: Number of random draws of each null.
     """
     from toposheet import recipes
 

@@ -20,17 +20,19 @@ def ledger(
     data: Path | None = None,
     settings: Analysis = DEFAULT,
 ) -> None:
-    """The numbers TopoLM published against those of a model, with nulls and a verdict.
+    """Compare the numbers of a model with the numbers that TopoLM published, with nulls and verdicts.
 
     Args:
-        model: A model folder, hub id, or shipped model.
-        control: A model without topography. None: that of a shipped model.
-        stimuli: published (read from files you have), or synthetic: others, so that no value need agree.
-        pairs: Noun and verb pairs in the format of Elli et al. (run, block, class, category, pair) for the published
-            stimuli, which have none.
+        model: A model folder, a hub id, or the name of a shipped model.
+        control: A model that was trained without topography. None: the control of MODEL, if MODEL is a
+            shipped model; for other models, no control.
+        stimuli: published: the stimuli of TopoLM, read from your files. synthetic: other stimuli, made from packages,
+            so the numbers need not agree with the published ones.
+        pairs: File of noun pairs and verb pairs, in the format of Elli et al. (columns run, block, class, category,
+            pair). Only for published stimuli, which do not include pairs.
         out: Folder for ledger.md and ledger.csv.
-        data: Where the files of published sets are. None: TOPOSHEET_DATA.
-        settings: How responses are read and analysed.
+        data: Folder with the files of published sets. None: the folder in the environment variable TOPOSHEET_DATA.
+        settings: How responses are computed and analysed.
     """
     check_out(out)
     if control:

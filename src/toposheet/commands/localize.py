@@ -22,19 +22,21 @@ def localize(
     reading: Reading = READING,
     options: Options = AS_USUAL,
 ) -> None:
-    """Find the units that prefer one condition, by default sentences: a functional localizer.
+    """Find the units that respond more to one condition than to another: a functional localizer.
 
     Args:
-        model: A model folder, hub id, or shipped model.
-        out: Folder for localizer.nc (the mask, with the model's hash), cross_validated.csv and figures.
-        stimuli: CSV file, or the name of a set. None: those that come with the model.
-        contrast: A:B, where A is preferred. None: sentence:nonword, or S:N.
-        percent: The most selective units, this many of a hundred. None: all under q.
-        q: Bound of the false discovery rate, instead of percent. None: 0.05.
-        min_size: Units of the smallest cluster of selected units that counts.
-        contiguity: Neighbours in a cluster share an edge or a corner (queen), or an edge (rook).
-        reading: How texts are read.
-        options: Where stimuli are, and what they are called there.
+        model: A model folder, a hub id, or the name of a shipped model.
+        out: Folder for localizer.nc (the mask of selected units, and the hash of the model), cross_validated.csv and
+            figures.
+        stimuli: A CSV file, or the name of a set. None: the stimuli that are saved with the model.
+        contrast: A contrast, written as A:B. Selected units respond more to A. None: sentence:nonword, or S:N.
+        percent: Select this percentage of all units: those that prefer A most. None: select by q.
+        q: Select all units with a false discovery rate below q. Give percent or q, not both. None: 0.05.
+        min_size: Number of units of the smallest cluster of selected units that counts.
+        contiguity: Which cells are neighbours in a cluster. queen: cells that share an edge or a corner. rook: cells
+            that share an edge.
+        reading: How a model reads a text.
+        options: How stimuli are read.
     """
     settings = Settings(min_size=min_size, contiguity=contiguity, reading=reading)
     check_selection(percent, q)

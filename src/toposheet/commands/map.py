@@ -18,15 +18,15 @@ def map_contrasts(
     options: Options = AS_USUAL,
     settings: Analysis = DEFAULT,
 ) -> None:
-    """Map contrasts between conditions on the sheets of a model, raw and with readout, each with its nulls.
+    """Map contrasts on the sheets of a model, with statistics and nulls for raw maps and for readouts.
 
     Args:
-        model: A model folder, hub id, or shipped model.
-        stimuli: CSV file with a text and a condition in every row, or the name of a set (toposheet stimuli list).
-        contrast: Conditions to compare, A:B (or A-B); several if you like.
-        out: Folder for summary.csv, all other tables, maps.nc and figures.
-        options: Where stimuli are, and what they are called there.
-        settings: How responses are read and analysed.
+        model: A model folder, a hub id, or the name of a shipped model.
+        stimuli: A CSV file with a text and a condition in every row, or the name of a set (toposheet stimuli list).
+        contrast: One or several contrasts, each written as A:B (or A-B).
+        out: Folder for summary.csv, further tables, maps.nc and figures.
+        options: How stimuli are read.
+        settings: How responses are computed and analysed.
     """
     check_out(out)
     from toposheet.progress import shown

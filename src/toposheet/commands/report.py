@@ -20,19 +20,20 @@ def report(
     options: Options = AS_USUAL,
     settings: Analysis = DEFAULT,
 ) -> None:
-    """Every analysis of a model, beside its control, in one HTML file.
+    """Write a report with all analyses of a model and its control, as one HTML file.
 
     Args:
-        model: A model folder, hub id, or shipped model.
-        control: The same of a model without topography. None: that of a shipped model.
-        stimuli: synthetic (made from packages, of text that the recipe of MODEL holds out), published (read from
-            files you have), a CSV file, or the name of a set.
-        contrast: Conditions of your stimuli to compare, A:B (or A-B).
-        pairs: Noun and verb pairs in the format of Elli et al. (run, block, class, category, pair) for the published
-            stimuli, which have none.
-        out: Folder for report.html, the tables, maps.nc and figures (PNG and PDF).
-        options: Where stimuli are, and what they are called there.
-        settings: How responses are read and analysed.
+        model: A model folder, a hub id, or the name of a shipped model.
+        control: A model that was trained without topography. None: the control of MODEL, if MODEL is a
+            shipped model; for other models, no control.
+        stimuli: synthetic (made from packages and from text that was held out from the training of MODEL), published
+            (read from your files), a CSV file, or the name of a set.
+        contrast: Contrasts in a CSV file or a set, each written as A:B (or A-B).
+        pairs: File of noun pairs and verb pairs, in the format of Elli et al. (columns run, block, class, category,
+            pair). Only for published stimuli, which do not include pairs.
+        out: Folder for report.html, tables, maps.nc and figures (PNG and PDF).
+        options: How stimuli are read.
+        settings: How responses are computed and analysed.
     """
     check_out(out)
     if control:

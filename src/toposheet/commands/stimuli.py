@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @deferred
 def list_sets() -> None:
-    """The stimulus sets there are."""
+    """List all stimulus sets."""
     from toposheet.stimuli.stimulus_set import PUBLISHED, SETS
 
     for name, entry in sorted(SETS.items(), key=lambda item: item[1].kind != PUBLISHED):
@@ -31,12 +31,12 @@ def show_set(
     data: Path | None = None,
     texts: int = 3,
 ) -> None:
-    """What is known of a set, and some of its texts.
+    """Show the description of a set, and some of its texts.
 
     Args:
-        name: A set of `toposheet stimuli list`.
-        data: Where the files of published sets are. None: TOPOSHEET_DATA.
-        texts: How many of each condition are shown.
+        name: Name of a set (see `toposheet stimuli list`).
+        data: Folder with the files of published sets. None: the folder in the environment variable TOPOSHEET_DATA.
+        texts: Number of texts to show for each condition.
     """
     if texts < 0:
         raise UserError(f"texts is {texts}: it must be at least 0")
@@ -46,7 +46,7 @@ def show_set(
     _check_is_set(name)
     entry = SETS[name]
     facts = {
-        "what": entry.description,
+        "content": entry.description,
         "kind": entry.kind,
         "source": entry.source,
         "licence": entry.licence,
@@ -66,7 +66,7 @@ def show_set(
         except NotFound as error:
             if data is not None:
                 raise
-            print(f"texts       not here: {error}")
+            print(f"texts       cannot be shown: {error}")
             return
         for condition, rows in table.groupby("condition", sort=False):
             print(f"\n{condition} ({len(rows)} texts)")
@@ -86,17 +86,19 @@ def build_set(
     """Write a set to a CSV file, and print how well its conditions are matched.
 
     Args:
-        name: A set of `toposheet stimuli list`.
-        out: The CSV file.
-        model: Whose held-out text and tokenizer it is made for. None: the demo's text, and no matching in tokens.
-        per_condition: Texts a condition of the sets made from text. None: 100, or, of swjn, as many as the
-            held-out text allows.
-        seed: Of what is drawn. With a model its recipe's seed decides which text is held out.
-        data: Where the files of published sets are. None: TOPOSHEET_DATA.
+        name: Name of a set (see `toposheet stimuli list`).
+        out: Path of the CSV file.
+        model: Make the set for this model: from its held-out text, and matched in its tokens. None: the held-out text
+            of the demo is used, and the set is not matched in tokens.
+        per_condition: Number of texts in each condition, for the sets language and swjn. None: 100, or fewer for swjn
+            if the held-out text is short.
+        seed: Seed of all random choices in the set. Without a model it also decides which text is held out; with a
+            model, the recipe of the model decides this.
+        data: Folder with the files of published sets. None: the folder in the environment variable TOPOSHEET_DATA.
     """
     check_seed(seed)
     if out.is_dir():
-        raise UserError(f"--out is {out}, a folder: name the CSV file")
+        raise UserError(f"--out is {out}, a folder: give the path of a CSV file")
     check_out(out.parent)
     _check_is_set(name)
     from toposheet.progress import shown
@@ -128,12 +130,13 @@ def check_set(
     model: str | None = None,
     options: Options = AS_USUAL,
 ) -> None:
-    """Read a set as the analyses would, and say what they would refuse or what could mislead them.
+    """Check whether analyses accept a set, and print notes about problems that could mislead an analysis.
 
     Args:
-        stimuli: A CSV file, or a set of `toposheet stimuli list`.
-        model: Also whether it can read them: tokens, length.
-        options: Where stimuli are, and what they are called there.
+        stimuli: A CSV file, or the name of a set (see `toposheet stimuli list`).
+        model: Also check whether this model can read all texts, and compare the conditions in its tokens. None: no
+            model is checked.
+        options: How stimuli are read.
     """
     from toposheet.progress import shown
     from toposheet.stimuli.checks import check
@@ -148,7 +151,7 @@ def check_set(
             from toposheet.subject.respond import tokenised
 
             subject = load(model)
-            tokenised(subject, table)  # what it cannot read is refused
+            tokenised(subject, table)  # raises an error if the model cannot read a text
             count_tokens = subject.count_tokens
     warnings = check(table, count_tokens)
     counts = table.groupby("condition", sort=False).size()
@@ -159,15 +162,16 @@ def check_set(
 
 
 def _check_is_set(name: str) -> None:
-    """Refuse a file where a set is wanted, and a set that does not exist.
+    """Refuse a name that is not the name of a set.
 
     Raises:
-        UserError: the message says what reads a file, or which sets there are.
+        UserError: The name is a file, or no set has this name. The message says which command reads a file, or it lists
+            the sets.
     """
     from toposheet.stimuli.stimulus_set import SETS
 
     if name not in SETS and is_file(name):
-        raise UserError(f"{name} is no stimulus set but a file: read it with toposheet stimuli check {name}")
+        raise UserError(f"{name} is a file, not the name of a set: read a file with toposheet stimuli check {name}")
     SETS.check(name)
 
 
@@ -179,6 +183,6 @@ def _print_matching(table: pd.DataFrame) -> None:
 COMMAND = Command(
     place=40,
     parser=group(
-        "Stimulus sets, published and self-made.", list=list_sets, show=show_set, build=build_set, check=check_set
+        "List, show, build and check stimulus sets.", list=list_sets, show=show_set, build=build_set, check=check_set
     ),
 )

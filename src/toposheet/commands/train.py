@@ -15,7 +15,7 @@ from toposheet.recipes import Recipe
 
 
 def parser_of(chosen: Recipe) -> Callable[..., Parsed]:
-    """Return the command `train` for one recipe, whose fields are then the defaults of its options."""
+    """Return the command `train` for one recipe. The fields of the recipe are the defaults of the options."""
 
     def train(
         recipe_name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RECIPE")],
@@ -26,19 +26,23 @@ def parser_of(chosen: Recipe) -> Callable[..., Parsed]:
         stop_with: Path | None = None,
         on_other_machine: bool = False,
     ) -> None:
-        """Train the model of a recipe; any field of the recipe can be changed. The defaults are those of CHOSEN.
+        """Train a model by a recipe. Every field of the recipe is an option. The defaults are from the recipe CHOSEN.
 
-        The same command goes on with a run that was stopped. Under `torchrun --nproc-per-node N --no-python` the
-        processes share every update.
+        If a run is stopped, run the same command again to continue. Under `torchrun --nproc-per-node N --no-python`,
+        N processes share the work of every update.
 
         Args:
-            recipe_name: What is trained: RECIPES.
-            recipe: What is trained.
-            data: Folder of prepared text. None: the built-in text is prepared in OUT/text.
+            recipe_name: Name of the recipe: RECIPES.
+            recipe: The recipe.
+            data: Folder of prepared text (see `toposheet data prepare`). None: the built-in text is prepared in
+                OUT/text.
             out: The model folder. None: runs/RECIPE.
-            log_to: Trackers besides OUT/metrics.jsonl: tensorboard, wandb, trackio.
-            stop_with: A finished run: end at the update at which it ended, as its control of equal compute.
-            on_other_machine: Go on with a run that was begun on other hardware or by another number of processes.
+            log_to: Experiment trackers that also receive the metrics: tensorboard, wandb, trackio. The metrics are
+                always written to OUT/metrics.jsonl.
+            stop_with: Folder of a finished run. The new run ends at the update at which that run ended, so that a
+                control gets equal compute. None: the recipe decides the last update.
+            on_other_machine: Continue a run that began on other hardware or with another number of processes. The
+                losses then differ slightly, because other hardware rounds differently.
         """
         out = out or Path("runs") / recipe.name
         check_out(out)
@@ -60,13 +64,15 @@ def parser_of(chosen: Recipe) -> Callable[..., Parsed]:
 
 
 def parser_for(arguments: list[str]) -> Callable[..., Parsed]:
-    """Return the parser of `train` for the recipe that the arguments begin with.
+    """Return the parser of `train` for the recipe that is the first argument.
 
     Raises:
-        UserError: there is no recipe, or none of that name.
+        UserError: The first argument is missing, or no recipe has this name.
     """
     if not arguments or arguments[0].startswith("-"):
-        raise UserError(f"train needs a recipe first: toposheet train {{{','.join(recipes.RECIPES)}}} ...")
+        raise UserError(
+            f"train needs a recipe as its first argument: toposheet train {{{','.join(recipes.RECIPES)}}} ..."
+        )
     return parser_of(recipes.named(arguments[0]))
 
 

@@ -1,4 +1,4 @@
-"""The stimuli that come with a model: sentences and non-words, nouns and verbs, made of text and a lexicon."""
+"""The stimuli that come with a model: sentences, non-words, nouns and verbs. They are made from text and a lexicon."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from toposheet.stimuli.sets.language import language
 
 WORDS_IN_LIST = 3
 
-# Words that the lexicon calls nouns or verbs but that are grammar, not content.
+# Function words. The lexicon lists them as nouns or verbs.
 _CLOSED_CLASS = frozenset(
     re.findall(
         r"\w+",
@@ -44,26 +44,28 @@ def build_stimuli(
 ) -> pd.DataFrame:
     """Return a stimulus set with conditions `sentence`, `nonword`, `noun` and `verb`.
 
-    Sentences and non-words are those of the set `language`. The nouns and verbs are words that stand in the training
-    text 10 times or more and that a lexicon (lemminflect, NIH SPECIALIST) knows as nothing else, in lists of three,
-    each word used once, matched in how often they stand there, in Zipf frequency (wordfreq), letters and tokens.
+    The sentences and the non-words are made as in the set `language`. A noun text is a list of three nouns, and a verb
+    text is a list of three verbs. Each word occurs in one list only. A word must occur at least 10 times in the
+    training text, and the lexicon (lemminflect, NIH SPECIALIST) must list it only as a noun, or only as a verb. Nouns
+    and verbs are matched in their count in the training text, in Zipf frequency (wordfreq), and in the numbers of
+    letters and tokens.
 
     Args:
-        held_out: Documents that were not trained on.
-        train: The training documents: where words are counted.
-        per_condition: How many texts each condition has.
-        seed: Decides which.
-        count_tokens: Returns how many tokens a model makes of a text; none leaves tokens out of all matching.
-        progress: Told how many sentences have their non-words.
+        held_out: Documents on which the model was not trained.
+        train: The training documents. The words are counted in them.
+        per_condition: Number of texts in each condition.
+        seed: Seed of the random choice of sentences, non-words and words.
+        count_tokens: A function that returns the number of tokens of a text for a model. None: tokens are not matched.
+        progress: A function that is called with the number of non-word lists made so far.
 
     Returns:
-        Columns `text`, `condition`, `item` (0, 1, ...; a non-word list has the item of its sentence, a verb list that
-        of its matched nouns) and `synthetic` (True).
+        A table with the columns `text`, `condition`, `item` (0, 1, ...) and `synthetic` (True). A non-word list has the
+        item of its sentence. A list of verbs has the item of the list of nouns that it is matched with.
 
     Raises:
-        UserError: the text holds too few sentences or words, or no choice of words is matched; says how many, or the
-            p-values.
-        NotFound: a package is not installed.
+        UserError: The text holds too few sentences or words (the message says how many), or no choice of words is
+            matched (the message says the p-values).
+        NotFound: A package is not installed.
     """
     sentences = language(held_out, train, per_condition, seed, count_tokens, progress)
     lists = _noun_and_verb_lists(word_counts(train), per_condition, np.random.default_rng(seed), count_tokens)
@@ -73,7 +75,7 @@ def build_stimuli(
 def _noun_and_verb_lists(
     counts: Counter[str], n: int, rng: np.random.Generator, count_tokens: Callable[[str], int] | None
 ) -> dict[str, list[str]]:
-    """Return lists of nouns and lists of verbs that differ in none of their measures, as words and as texts."""
+    """Return lists of nouns and lists of verbs that are matched in every measure, both as words and as lists."""
     rows = []
     for word, count in sorted(counts.items()):
         if count < 10 or not 3 <= len(word) <= 10 or word in _CLOSED_CLASS or word.endswith("ing"):
@@ -102,7 +104,7 @@ _MEASURES = ("word", "class", "count", "zipf", "letters")
 
 
 def _lists(words: pd.DataFrame) -> list[str]:
-    """Return words as texts of three."""
+    """Return texts of three words each."""
     return [
         " ".join(words_in_list) for words_in_list in np.reshape(words["word"].to_numpy(), (-1, WORDS_IN_LIST)).tolist()
     ]

@@ -1,4 +1,4 @@
-"""What is compared with what in a stimulus set."""
+"""Contrasts: which texts of a stimulus set are compared with which other texts."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from toposheet.errors import UserError, did_you_mean
 from toposheet.stimuli.labels import check_capitals, plain_label
 
 _TRUTH = ("true", "false", "na", "nan", "none", "null")
-MIN_TEXTS = 3  # of a condition, so that it has a variance worth the name
+MIN_TEXTS = 3  # in each condition; with fewer texts the variance cannot be estimated usefully
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """Texts of one kind against those of another.
+    """A comparison of the texts of condition A with the texts of condition B.
 
-    Labels are compared as people read them (`plain_label`): spaces around a label and signs without width do not count,
-    and a number or a truth value is what it looks like in print.
+    Before labels are compared, spaces around them and invisible characters are removed (`plain_label`). Numbers and
+    truth values are compared as they are printed: 1 equals "1", and True equals "True".
 
     Args:
-        a: Value of the column whose texts should get the larger response for t to be positive.
-        b: Value it is compared with.
-        column: Of the stimulus table, `condition` unless another is named.
-        where: A column and the value that the texts compared must have there, e.g. `("category", "concrete")`.
+        a: The label of condition A. A positive t means that the response to A is larger than the response to B.
+        b: The label of condition B.
+        column: The column of the stimulus table that holds the labels.
+        where: A column and a value. Only texts with this value in this column are compared, e.g.
+            `("category", "concrete")`. None: all texts.
     """
 
     a: str
@@ -44,9 +45,10 @@ class Contrast:
 
     @property
     def name(self) -> str:
-        """What tables call it: `noun:verb`, or with what it compares within.
+        """The name of the contrast in tables, such as `noun:verb`.
 
-        `concrete noun:verb` within a category; with the column where the value alone says nothing: `run 1 noun:verb`.
+        If `where` is given, its value stands before the labels: `concrete noun:verb`. If this value is a number or a
+        truth value, the name of the column is added: `run 1 noun:verb`.
         """
         if self.where is None:
             return f"{self.a}:{self.b}"
@@ -55,14 +57,14 @@ class Contrast:
         return f"{value if says_what else f'{column} {value}'} {self.a}:{self.b}"
 
     def masks(self, stimuli: pd.DataFrame) -> tuple[Bool[np.ndarray, " stimuli"], Bool[np.ndarray, " stimuli"]]:
-        """Return which stimuli are in condition `a` and which in `b`.
+        """Return two masks of the stimuli: True where a text is in condition A, and True where a text is in B.
 
         Args:
             stimuli: A table with the columns of this contrast.
 
         Raises:
-            UserError: a column or condition is not there (lists those there are), two labels differ only in capitals,
-                or a condition has fewer than 3 texts; names the file that the table was read from.
+            UserError: The table lacks a column or a condition (the message lists the existing ones), two labels differ
+                only in capital letters, or a condition has fewer than 3 texts. The message names the file of the table.
         """
         source = _name(stimuli)
         for column in (self.column, *(self.where or ())[:1]):
@@ -76,7 +78,7 @@ class Contrast:
             values = list(dict.fromkeys(_labels(stimuli, column).tolist()))
             if value not in values:
                 guess = did_you_mean(value, values)
-                raise UserError(f"{source} has no {column} {value!r}; there are: {', '.join(values)}.{guess}")
+                raise UserError(f"{source} has no {column} {value!r}; the values are: {', '.join(values)}.{guess}")
             check_capitals(values, column, source, [value])
         labels, counted = _labels(stimuli, self.column), self._counted(stimuli)
         names = list(dict.fromkeys(labels[counted].tolist()))
@@ -93,10 +95,10 @@ class Contrast:
         return masks[0], masks[1]
 
     def check(self, stimuli: pd.DataFrame) -> None:
-        """Refuse stimuli that do not fit, before a model reads them.
+        """Refuse stimuli that do not fit this contrast. No model is needed for this check.
 
         Raises:
-            UserError: see `masks`; or a text is in both conditions (names its rows).
+            UserError: `masks` refuses the stimuli, or a text is in both conditions (the message names its rows).
         """
         in_a, in_b = self.masks(stimuli)
         rows = stimuli.index + 2 if pd.api.types.is_integer_dtype(stimuli.index) else stimuli.index
@@ -108,11 +110,11 @@ class Contrast:
             if text in row_of:
                 raise UserError(
                     f"{_name(stimuli)}, rows {row_of[text]} and {row}: the text {text[:60]!r} is in both conditions, "
-                    f"{self.a!r} and {self.b!r}: a text belongs to one"
+                    f"{self.a!r} and {self.b!r}: remove it from one of them"
                 )
 
     def of(self, stimuli: pd.DataFrame) -> pd.DataFrame:
-        """Return the stimuli that count, with this contrast's column as `condition`."""
+        """Return the stimuli that `where` keeps, with the labels of this contrast in the column `condition`."""
         kept = stimuli[self._counted(stimuli)]
         return kept.assign(condition=_labels(kept, self.column))
 
@@ -126,12 +128,12 @@ def check_number(n_texts: int, condition: str, source: str) -> None:
     """Refuse a condition with too few texts.
 
     Args:
-        n_texts: How many it has.
-        condition: What it is called, quoted.
-        source: The stimuli, in words.
+        n_texts: Number of texts in the condition.
+        condition: Quoted name of the condition, for the message.
+        source: Name of the stimuli, for the message.
 
     Raises:
-        UserError: it has fewer than 3.
+        UserError: The condition has fewer than 3 texts.
     """
     if n_texts < MIN_TEXTS:
         texts = "1 text" if n_texts == 1 else f"{n_texts} texts"
@@ -139,12 +141,12 @@ def check_number(n_texts: int, condition: str, source: str) -> None:
 
 
 def _labels(stimuli: pd.DataFrame, column: str) -> np.ndarray:
-    """Return the labels of a column as people read them."""
+    """Return the labels of a column, each as `plain_label` writes it."""
     return np.array([plain_label(value) for value in stimuli[column].astype(str).tolist()], dtype=object)
 
 
 def _name(stimuli: pd.DataFrame) -> str:
-    """Return the file of stimuli, for messages."""
+    """Return the name of the file from which the stimuli were read, for messages."""
     return stimuli.attrs.get("source", "the stimulus set")
 
 
@@ -154,25 +156,29 @@ NOUNS_AND_VERBS = (
     Contrast("noun", "verb", where=("category", "abstract")),
     Contrast("concrete", "abstract", column="category"),
 )
-"""The design of Moseley & Pulvermüller 2014: two classes of words, each concrete and abstract."""
+"""The contrasts of the design of Moseley & Pulvermüller 2014: nouns and verbs, each concrete or abstract."""
 
 
 def factors_of(contrasts: Sequence[Contrast]) -> list[str]:
-    """Return the columns that contrasts compare or choose by, `condition` where there is none."""
+    """Return the columns that the contrasts use, each once. Without contrasts, return `condition`."""
     columns = [column for c in contrasts for column in (*(c.where or ())[:1], c.column)]
     return list(dict.fromkeys(columns)) or ["condition"]
 
 
 def parse_contrast(contrast: str, conditions: Sequence[str], where: tuple[str, str] | None = None) -> Contrast:
-    """Return the contrast `A:B`, or `A-B`, where exactly one split names two conditions; colons go before hyphens.
+    """Return the contrast that a user wrote as `A:B` or `A-B`.
+
+    The names of conditions may themselves contain colons and hyphens. The text is split at each colon. If exactly one
+    split gives two existing conditions, this split is used. If no split does, the same is tried with hyphens.
 
     Args:
-        contrast: What the user wrote; spaces around the conditions do not count.
-        conditions: Those there are.
+        contrast: The text that the user wrote. Spaces around the conditions are ignored.
+        conditions: The existing conditions.
         where: See `Contrast`.
 
     Raises:
-        UserError: it names no two conditions that there are (the message lists them), or can be read in several ways.
+        UserError: The text does not name two existing conditions (the message lists the conditions), or it can be read
+            in more than one way.
     """
     for sign, other in (":-", "-:"):
         fitting = [(a, b) for a, b in _splits(contrast, sign) if a in conditions and b in conditions and a != b]
@@ -187,13 +193,13 @@ def parse_contrast(contrast: str, conditions: Sequence[str], where: tuple[str, s
 
 
 def _splits(contrast: str, sign: str) -> list[tuple[str, str]]:
-    """Return the two halves at each place where a sign stands."""
+    """Return the two halves of a text for each position of a sign (`:` or `-`) in it."""
     places = [place for place, written in enumerate(contrast) if written == sign]
     return [(plain_label(contrast[:place]), plain_label(contrast[place + 1 :])) for place in places]
 
 
 def _fault(contrast: str, conditions: Sequence[str]) -> str:
-    """Return why a contrast names no two conditions: which half is unknown, and what is near it."""
+    """Return why a text does not name two conditions, and suggest conditions with a similar spelling."""
     the_conditions = f"; the conditions are: {', '.join(conditions)}"
     splits = [*_splits(contrast, ":"), *_splits(contrast, "-")]
     if not any(a and b for a, b in splits):
@@ -203,4 +209,5 @@ def _fault(contrast: str, conditions: Sequence[str]) -> str:
         return f"compares {a!r} with itself: name two different conditions{the_conditions}"
     unknown = [half for half in (a, b) if half not in conditions]
     guesses = " ".join(did_you_mean(half, conditions) for half in unknown)
-    return f"names {' and '.join(map(repr, unknown))}, which is no condition{the_conditions}.{guesses}"
+    are_no_conditions = "which is not a condition" if len(unknown) == 1 else "which are not conditions"
+    return f"names {' and '.join(map(repr, unknown))}, {are_no_conditions}{the_conditions}.{guesses}"

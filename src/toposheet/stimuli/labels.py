@@ -1,4 +1,4 @@
-"""Labels, as people read them: two that look alike on paper are one label."""
+"""Labels of conditions. Two labels that look the same in print are the same label."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _WITHOUT_WIDTH = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u206
 
 
 def plain_label(value: Any) -> str:
-    """Return a label without what nobody sees: spaces around it, no-break spaces, characters without width.
+    """Return a label as a person reads it, without spaces around it and without characters that have no width.
 
-    Spaces within it become one ordinary space each, and accents are written in one way (NFC).
+    Each run of spaces inside the label becomes one ordinary space; this includes no-break spaces. Accented letters are
+    written in one form (Unicode NFC).
 
     Example:
         plain_label("noun\N{NO-BREAK SPACE}")  # "noun"
@@ -26,16 +27,16 @@ def plain_label(value: Any) -> str:
 
 
 def check_capitals(labels: Iterable[str], what: str, where: str, asked: Iterable[str] | None = None) -> None:
-    """Refuse labels that differ only in capitals, as `noun` and `Noun`: they are meant to be one.
+    """Refuse labels that differ only in capital letters, such as `noun` and `Noun`. They are probably one label.
 
     Args:
         labels: All labels of a column.
         what: The name of the column, for the message.
-        where: What has the column, for the message.
-        asked: The labels that count. None: all.
+        where: The name of the table, for the message.
+        asked: The labels to check. None: all labels.
 
     Raises:
-        UserError: two labels differ only in capitals; names both.
+        UserError: Two labels differ only in capital letters. The message names both.
     """
     distinct = list(dict.fromkeys(labels))
     spellings: dict[str, list[str]] = {}
@@ -46,6 +47,6 @@ def check_capitals(labels: Iterable[str], what: str, where: str, asked: Iterable
         if len(alike) > 1:
             first, second = alike[:2]
             raise UserError(
-                f"{where} has {first!r} and {second!r} in the column {what!r}: they differ only in capitals. "
-                "Write them alike"
+                f"{where} has {first!r} and {second!r} in the column {what!r}: they differ only in "
+                "capital letters. Write both in the same way"
             )

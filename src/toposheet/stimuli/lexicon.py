@@ -1,4 +1,4 @@
-"""What installed packages know of English words: which are words, which are grammar, how they are inflected."""
+"""English words: a list of function words, and look-ups of base forms, inflections and frequencies in packages."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 
 from toposheet.packages import import_package
 
-# Words that carry grammar: determiners, pronouns, prepositions, conjunctions, auxiliaries, negation. A lexicon has
-# several of them as nouns, adjectives or adverbs ("about", "that", "own"), so they are listed.
+# Function words: determiners, pronouns, prepositions, conjunctions, auxiliaries, negation. They are listed here
+# because the lexicon calls several of them nouns, adjectives or adverbs ("about", "that", "own").
 FUNCTION_WORDS = frozenset(
     re.findall(
         r"\w+",
@@ -31,36 +31,40 @@ FUNCTION_WORDS = frozenset(
     )
 )
 
-# wordfreq lists whatever is written often enough, misspellings and codes too. From Zipf 1.5 on (once in 30 million
-# words) most of it is known to somebody: names, brands, foreign words. But three letters are an abbreviation of
-# something whatever they are (of those that letter clusters make, 97 % have 1.5), and so are many fours: of these only
-# what is commoner counts, or no short non-words would be left.
+# wordfreq lists every string that is written often enough, also misspellings and codes. Most strings with a Zipf
+# frequency of 1.5 or more (once in 30 million words) are known to some readers: names, brands, foreign words. But
+# almost every string of three letters is an abbreviation (97 % of those that letter clusters make reach 1.5), and so
+# are many strings of four letters. For these two lengths the limit is higher, because otherwise no short non-words
+# would be left.
 _WORD_FROM_ZIPF = {3: 2.75, 4: 2.0}
 _WORD_FROM_ZIPF_LONG = 1.5
 
 FOR_STIMULI = ("making these stimuli needs", "toposheet[stimuli]")
-"""What needs the packages of words, and what installs them: for the message where one is missing."""
+"""Two parts of the message about a missing package of words: what needs the package, and how to install it."""
 
 _ENDINGS = {"VERB": ("ing", "ed", "s"), "NOUN": ("s",), "ADJ": ("er", "est"), "ADV": ("er", "est")}
 
 
-@functools.cache  # the lexicon copies what it returns
+@functools.cache  # without the cache, the lexicon copies its result at every call
 def lemmas(word: str) -> dict[str, tuple[str, ...]]:
-    """Return the base forms of a word for each part of speech that it can be; nothing for an unknown word.
+    """Return the base forms of a word for each of its possible parts of speech. An unknown word gives an empty dict.
 
-    By the lexicon of lemminflect (NIH SPECIALIST). Parts of speech are `NOUN, VERB, ADJ, ADV, AUX`; pronouns are nouns.
+    The lexicon is lemminflect (NIH SPECIALIST). The parts of speech are `NOUN, VERB, ADJ, ADV, AUX`. The lexicon counts
+    pronouns as nouns.
 
     Raises:
-        NotFound: the package is not installed.
+        NotFound: The package lemminflect is not installed.
     """
     return import_package("lemminflect", *FOR_STIMULI).getAllLemmas(word)
 
 
 def inflections(word: str) -> dict[str, tuple[str, ...]]:
-    """Return the forms of a base form for each Penn tag (`NN, VBD, ...`); nothing where the lexicon has none.
+    """Return the inflected forms of a base form for each Penn tag (`NN, VBD, ...`).
+
+    If the lexicon has no forms of the word, the dict is empty.
 
     Raises:
-        NotFound: the package is not installed.
+        NotFound: The package lemminflect is not installed.
     """
     return import_package("lemminflect", *FOR_STIMULI).getAllInflections(word)
 
@@ -77,24 +81,24 @@ def zipf(word: str) -> float:
 
 
 def is_word(word: str) -> bool:
-    """Return whether a string of small letters is English, a name, or written often enough to be known to somebody."""
+    """Return whether readers may know a string of small letters, as an English word, a name or a common string."""
     return bool(
         word in FUNCTION_WORDS or lemmas(word) or zipf(word) >= _WORD_FROM_ZIPF.get(len(word), _WORD_FROM_ZIPF_LONG)
     )
 
 
 def base_and_ending(word: str) -> tuple[str, str]:
-    """Return the base form of a word and its regular ending: -s, -ed, -ing, -er, -est, -ly, or none.
+    """Return the base form of a word and its regular ending: `s`, `ed`, `ing`, `er`, `est`, `ly` or "".
 
-    -s stands for -es too, as spelling has it. A word that is a base form and an inflected one ("building") is taken for
-    the inflected one; irregular forms ("men", "wrote") have no ending and are their own base. An adverb in -ly has the
-    ending where the lexicon knows the adjective.
+    The ending `s` includes the spelling -es. A word that can be a base form or an inflected form ("building") is
+    treated as the inflected form. For an irregular form ("men", "wrote") the word itself is returned as the base form,
+    with the ending "". An adverb in -ly has the ending `ly` if the lexicon knows the adjective.
     """
     by_class = lemmas(word)
     for part_of_speech, endings in _ENDINGS.items():
         for lemma in by_class.get(part_of_speech, ()):
             for ending in endings:
-                # What stands before the ending is the base form but for spelling: tri(ed), stopp(ed), leav(es).
+                # The part before the ending equals the base form, except for spelling: tri(ed), stopp(ed), leav(es).
                 if len(word) > len(lemma) and word.endswith(ending) and word.startswith(lemma[:-2]) and lemma != word:
                     return lemma, ending
     if "ADV" in by_class and word.endswith("ly"):
@@ -107,11 +111,11 @@ def base_and_ending(word: str) -> tuple[str, str]:
 
 @functools.cache
 def with_ending(stem: str, ending: str) -> str:
-    """Return a stem with an ending put on it by the rules of English spelling.
+    """Return a stem with an ending, joined by the rules of English spelling.
 
     Args:
-        stem: In small letters.
-        ending: As `base_and_ending` names them.
+        stem: The stem, in small letters.
+        ending: An ending that `base_and_ending` returns.
     """
     if ending == "s":
         if re.search("(s|x|z|ch|sh)$", stem):
@@ -123,7 +127,8 @@ def with_ending(stem: str, ending: str) -> str:
         return re.sub("ll$", "l", re.sub("ic$", "ical", re.sub("([^aeiou])y$", r"\1i", stem))) + "ly"
     if not ending:
         return stem
-    # A vowel follows: a silent e goes, a single consonant after a single vowel is doubled in words of one syllable.
+    # The ending begins with a vowel. A silent e is dropped. In words of one syllable, a single consonant after a single
+    # vowel is doubled.
     if re.fullmatch("[^aeiouy]*(qu)?[aeiou][^aeiouwxy]", stem):
         return stem + stem[-1] + ending
     if ending == "ing":

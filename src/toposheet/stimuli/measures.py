@@ -1,4 +1,4 @@
-"""What texts differ in besides their condition: length, frequency, number of tokens."""
+"""Measures of texts (length, word frequency, number of tokens), and how well conditions are matched in them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from toposheet.results import Table
 from toposheet.stimuli.lexicon import FUNCTION_WORDS, zipf
 
 SHARED_WORDS = "shared_words"
-"""The column of stimuli whose equal values mark texts that are not independent of each other."""
+"""Name of a column of the stimuli. Texts with the same value in this column are not independent of each other."""
 
 MATCHING = Table(
     "matching.csv",
@@ -29,7 +29,7 @@ MATCHING = Table(
 def word_frequency(texts: Sequence[str]) -> np.ndarray | None:
     """Return the mean Zipf frequency (`lexicon.zipf`) of the words of each text.
 
-    None where the package `wordfreq` is not installed.
+    If the package `wordfreq` is not installed, return None.
     """
     try:
         means = [np.mean([zipf(word) for word in text.split()] or [0.0]) for text in texts]
@@ -44,9 +44,11 @@ def text_length(texts: Sequence[str]) -> np.ndarray:
 
 
 def sharing_words(texts: Sequence[str], conditions: Sequence[str]) -> np.ndarray:
-    """Return a number for each text, equal for those of a condition that share words, directly or through others.
+    """Return a group number for each text. The texts of a group are linked by shared words.
 
-    Texts that share words are not independent of each other; function words (`lexicon.FUNCTION_WORDS`) do not count.
+    Two texts of one condition are in the same group if they share a word, or if a chain of texts links them in which
+    each text shares a word with the next. Texts in one group are not independent of each other. Function words
+    (`lexicon.FUNCTION_WORDS`) are ignored.
     """
     lists = [set(re.findall(r"[\w'-]+", text.lower())) - FUNCTION_WORDS for text in texts]
     words = [
@@ -62,9 +64,10 @@ def sharing_words(texts: Sequence[str], conditions: Sequence[str]) -> np.ndarray
 
 
 def with_groups(stimuli: pd.DataFrame) -> pd.DataFrame:
-    """Return stimuli with a column `shared_words`, equal for those of a condition that share words.
+    """Return the stimuli with the column `shared_words`, the group numbers of `sharing_words`.
 
-    Nulls move such groups as a whole between conditions; what texts of two conditions share binds none of them.
+    When a null shuffles labels, it moves all texts of a group together from one condition to the other. Words that
+    texts of different conditions share do not make a group.
     """
     groups = sharing_words(stimuli["text"].tolist(), stimuli["condition"].tolist())
     return stimuli.assign(**{SHARED_WORDS: groups})
@@ -73,16 +76,16 @@ def with_groups(stimuli: pd.DataFrame) -> pd.DataFrame:
 def matching(
     stimuli: pd.DataFrame, count_tokens: Callable[[str], int] | None = None, by: Sequence[str] = ("condition",)
 ) -> pd.DataFrame:
-    """Return how far groups of stimuli differ in what they are not meant to differ in, as a table to read.
+    """Return a table that shows how much groups of stimuli differ in length, frequency and number of tokens.
 
     Args:
-        stimuli: A table with columns `text` and `condition`.
-        count_tokens: Returns how many tokens a model makes of a text; none leaves that out.
-        by: Columns whose values make the groups; those of fewer than 3 texts are left out.
+        stimuli: A table with the columns `text` and `condition`.
+        count_tokens: A function that returns the number of tokens of a text for a model. None: tokens are not compared.
+        by: Columns whose values define the groups. Groups with fewer than 3 texts are left out.
 
     Returns:
-        A row for each measure (letters, words, Zipf frequency, tokens): the mean ± sd of each group, and the p of a
-        difference between any of them (`p_of_difference`; nan for a single one).
+        One row for each measure (letters, words, Zipf frequency, tokens). It holds the mean ± sd of each group, and the
+        p of a difference between the means of the groups (`p_of_difference`; nan if there is only one group).
     """
     return groups_as_columns(group_means(stimuli, count_tokens, by))
 
@@ -90,12 +93,12 @@ def matching(
 def group_means(
     stimuli: pd.DataFrame, count_tokens: Callable[[str], int] | None = None, by: Sequence[str] = ("condition",)
 ) -> pd.DataFrame:
-    """Return the numbers of `matching`: a row for each measure and group, columns `measure, group, mean, sd, p`.
+    """Return the numbers of `matching`: one row for each measure and group, columns `measure, group, mean, sd, p`.
 
     Args:
-        stimuli: A table with columns `text` and `condition`.
-        count_tokens: Returns how many tokens a model makes of a text; none leaves that out.
-        by: Columns whose values make the groups.
+        stimuli: A table with the columns `text` and `condition`.
+        count_tokens: A function that returns the number of tokens of a text for a model. None: tokens are not compared.
+        by: Columns whose values define the groups. Groups with fewer than 3 texts are left out.
     """
     texts = stimuli["text"].tolist()
     measures = {"letters": text_length(texts), "words": np.array([len(text.split()) for text in texts], dtype=float)}
@@ -114,7 +117,7 @@ def group_means(
 
 
 def groups_as_columns(measures: pd.DataFrame) -> pd.DataFrame:
-    """Return `group_means` with a row for each measure, its groups beside each other."""
+    """Return the table of `group_means` with one row for each measure and one column for each group."""
     rows = []
     for name, groups in measures.groupby("measure", sort=False):
         spread = zip(groups["group"], groups["mean"], groups["sd"], strict=True)
@@ -124,9 +127,10 @@ def groups_as_columns(measures: pd.DataFrame) -> pd.DataFrame:
 
 
 def p_of_difference(groups: Sequence[np.ndarray | pd.Series]) -> float:
-    """Return the p of a difference between the means of groups of unequal variance: Alexander & Govern 1994.
+    """Return the p of a difference between the means of groups, by the test of Alexander & Govern 1994.
 
-    doi:10.2307/1165140. Where a group does not vary, which that test needs, p is that of Kruskal & Wallis.
+    This test (doi:10.2307/1165140) allows unequal variances. It needs some variance in every group. If all values of a
+    group are equal, the test of Kruskal & Wallis is used instead. If all values of all groups are equal, p is 1.
     """
     values = [np.asarray(group, dtype=float) for group in groups]
     if np.ptp(np.concatenate(values)) == 0:
@@ -134,5 +138,7 @@ def p_of_difference(groups: Sequence[np.ndarray | pd.Series]) -> float:
     if any(np.ptp(group) == 0 for group in values):
         return float(scipy_stats.kruskal(*values).pvalue)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # equal means are what we are after; scipy doubts them
+        warnings.simplefilter(
+            "ignore", RuntimeWarning
+        )  # scipy warns when all means are equal, but equal means are wanted here
         return float(scipy_stats.alexandergovern(*values).pvalue)

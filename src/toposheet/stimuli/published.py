@@ -1,4 +1,4 @@
-"""The files of published stimulus sets: found where they are kept, and known by their hash."""
+"""The files of published stimulus sets. They are searched for in several folders, and checked by their SHA-256."""
 
 from __future__ import annotations
 
@@ -18,23 +18,26 @@ AUTHORS_TERMS = "the authors' own terms; not part of toposheet"
 
 
 def read_published(name: str, files: Sequence[str], sha256: str, data: str | Path | None = None) -> pd.DataFrame:
-    """Return the table of a published set; column `file` says where each text of a set in several files stands.
+    """Return the table of a published set.
+
+    If the set has several files, the column `file` holds the name of the file of each text.
 
     Args:
-        name: Of the set.
-        files: Its files, relative to where stimuli are kept.
-        sha256: The hash of these files, one after another.
-        data: Where they are kept, if not in `$TOPOSHEET_DATA` or an installed `brainscore-language`.
+        name: Name of the set.
+        files: The files of the set, as paths relative to the folder of the stimuli.
+        sha256: The SHA-256 of the contents of these files, joined in this order.
+        data: The folder of the stimuli. None: `$TOPOSHEET_DATA`, or the folder of an installed
+            `brainscore-language`.
 
     Raises:
-        NotFound: files are missing; says where they were looked for.
-        UserError: a file is damaged or not the one known by this name.
+        NotFound: A file is missing. The message says where it was searched for.
+        UserError: A file is damaged, or it differs from the published file.
     """
     paths = find_files(name, files, data)
     if (checksum := sha256_of(paths)) != sha256:
         raise UserError(
-            f"{paths[0].parent} holds another {name} than the one known (SHA-256 {checksum[:12]}…, wanted "
-            f"{sha256[:12]}…): read it as a file of your own, with --stimuli FILE"
+            f"the files of {name} in {paths[0].parent} differ from the published files (their SHA-256 begins with "
+            f"{checksum[:12]}, wanted {sha256[:12]}): get the published files, or use yours with --stimuli FILE"
         )
     tables = [read_stimuli(path) for path in paths]
     source = str(paths[0])
@@ -42,25 +45,27 @@ def read_published(name: str, files: Sequence[str], sha256: str, data: str | Pat
         source = name
         tables = [t.assign(file=path.name) for t, path in zip(tables, paths, strict=True)]
     table = pd.concat(tables, ignore_index=True)
-    table.attrs = {"source": source}  # how such files are read needs no note
+    table.attrs = {
+        "source": source
+    }  # the notes on how a file was read are dropped, because a published file needs none
     return table
 
 
 def sha256_of(paths: Sequence[Path]) -> str:
-    """Return the hash of files, one after another."""
+    """Return the SHA-256 of the joined contents of files."""
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def find_files(name: str, files: Sequence[str], data: str | Path | None = None) -> list[Path]:
-    """Return where the files of a published set are, in order.
+    """Return the paths of the files of a published set, in the order of `files`.
 
     Args:
-        name: Of the set, for the message.
-        files: See `read_published`; they may also lie in a folder without their own folders.
+        name: Name of the set, for the message.
+        files: See `read_published`. The files may also lie directly in the folder, without their subfolders.
         data: See `read_published`.
 
     Raises:
-        NotFound: there is no folder with all of them; says where they were looked for.
+        NotFound: No folder holds all files. The message says which folders were searched.
     """
     looked: list[Path] = []
     for folder in _folders(data):
@@ -70,12 +75,16 @@ def find_files(name: str, files: Sequence[str], data: str | Path | None = None) 
         looked.append(folder)
     raise NotFound(
         f"the files of {name} ({files[0]}{' ...' if len(files) > 1 else ''}) are not in "
-        f"{', '.join(map(str, looked)) or 'any folder named'}: say where with --data DIR or TOPOSHEET_DATA"
+        f"{', '.join(map(str, looked)) or 'any known folder'}: give their folder with --data DIR or TOPOSHEET_DATA"
     )
 
 
 def _folders(data: str | Path | None) -> list[Path]:
-    """Return where files of stimuli may be: a folder given, else the one of the environment and Brain-Score's own."""
+    """Return the folders to search for files of stimuli.
+
+    If `data` is given, only this folder is searched. Otherwise `$TOPOSHEET_DATA` and the folder of an installed
+    `brainscore-language` are searched.
+    """
     named = os.environ.get("TOPOSHEET_DATA") if data is None else data
     given = [path_of(named)] if named else []
     folders = [place for folder in given for place in (folder, folder / "stimuli")]

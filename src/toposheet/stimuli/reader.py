@@ -1,4 +1,4 @@
-"""Who stimuli are made for."""
+"""The reader: facts about the model for which stimuli are made."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from toposheet.text.split import split_documents
 
 @dataclass(frozen=True, eq=False)
 class Reader:
-    """What self-made stimuli take into account of the model that will read them.
+    """Facts about the model that will read synthetic stimuli.
 
     Args:
-        validation_fraction: How large a part of the built-in text was held out from the training of the model: stimuli
-            are made from that part.
-        seed: Decides which part that is.
-        count_tokens: Returns how many tokens the model makes of a text: stimuli are matched in it. None: they are not.
-        shipped: The stimuli that came with the model.
-        progress: Told how far the making of stimuli is.
+        validation_fraction: Fraction of the built-in text that was held out from the training of the model. Stimuli are
+            made from this held-out text.
+        seed: Seed of the choice of the held-out text.
+        count_tokens: A function that returns the number of tokens of a text for this model. Conditions are matched in
+            this number. None: they are not matched in tokens.
+        shipped: The stimuli that were saved with the model. None: there are none.
+        progress: A function that is called while stimuli are made, with the number of steps done so far.
     """
 
     validation_fraction: float = 0.05
@@ -32,10 +33,10 @@ class Reader:
     progress: Progress = SILENT
 
     def documents(self) -> tuple[list[str], list[str]]:
-        """Return the documents of the built-in text: those for the training of the model, and those held out from it.
+        """Return the documents of the built-in text in two lists: training documents and held-out documents.
 
         Raises:
-            NotFound: a package with the text is not installed.
+            NotFound: A package with the text is not installed.
         """
         self.progress("reading the built-in text", 0, 1)
         return split_documents(builtin_documents(), self.validation_fraction, self.seed)

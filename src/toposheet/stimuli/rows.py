@@ -1,4 +1,4 @@
-"""The rows of a CSV file, cell by cell as they are written, or a refusal that names the row."""
+"""Reading CSV files strictly: cells are returned as they are written, and a doubtful row is an error that names it."""
 
 from __future__ import annotations
 
@@ -13,43 +13,47 @@ from toposheet.errors import UserError
 from toposheet.stimuli.labels import plain_label
 
 _SEPARATORS = ";\t|"
-_DOUBLED = 'put quotation marks around the whole cell, and write "" for one within it'
+_DOUBLED = 'put quotation marks around the whole cell, and write "" for a quotation mark in the cell'
 
 
 def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Return the header of a CSV file and its rows, which all have as many cells as the header.
+    """Return the header and the rows of a CSV file. Every row has as many cells as the header.
 
-    Empty lines at the end are no rows. A cell may go over several lines within quotation marks.
+    Empty lines at the end of the file are ignored. A cell in quotation marks may contain line breaks.
 
     Args:
-        path: A file in UTF-8, separated by commas, with a header.
+        path: A CSV file in UTF-8, with commas as separators and with a header.
 
     Raises:
-        UserError: the file could be read as another table than it is: by its encoding, its separators, its quotation
-            marks, the number of cells of a row, or two columns of one name. The message names file and row (the header
-            is row 1).
+        UserError: The file might be read wrongly, because of its encoding, its separators, its quotation marks, the
+            number of cells in a row, or two columns with the same name. The message names the file and the row (the
+            header is row 1).
     """
     text = _decoded(path)
     line = text.partition("\n")[0]
     if not line.strip():
-        raise UserError(f"{path} is not a CSV table: it begins with an empty row or has none")
+        raise UserError(f"{path} is not a CSV table: its first row is empty, but it must be the header")
     if "," not in line and (separator := next((sign for sign in _SEPARATORS if sign in line), None)):
         raise UserError(f"{path}, row 1: the columns are separated by {separator!r}: save the file with commas")
     rows = _checked(path, text)
     header = [plain_label(name) for name in next(rows)]
     if twice := [name for name, n in Counter(header).items() if name and n > 1]:
-        raise UserError(f"{path}, row 1: {header.count(twice[0])} columns are called {twice[0]!r}: rename them")
+        raise UserError(
+            f"{path}, row 1: {header.count(twice[0])} columns have the name {twice[0]!r}: rename all but one"
+        )
     return header, list(rows)
 
 
 def _decoded(path: Path) -> str:
-    """Return the text of a file; lines end with a newline, on whichever system it was written."""
+    """Return the text of a file. Line ends of every operating system become newlines."""
     content = path.read_bytes()
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = _with_one_line_end(error.object[: error.start].decode())  # less a byte-order mark
-        row = re.sub(r'"[^"]*("|\Z)', "", before).count("\n") + 1  # a line end within quotes ends no row
+        before = _with_one_line_end(error.object[: error.start].decode())  # without a byte-order mark
+        row = (
+            re.sub(r'"[^"]*("|\Z)', "", before).count("\n") + 1
+        )  # a line break inside quotation marks does not end a row
         raise UserError(f"{path}, row {row}: not UTF-8; save the file as UTF-8") from None
     if "\0" in text:
         row = _with_one_line_end(text[: text.index("\0")]).count("\n") + 1
@@ -62,7 +66,7 @@ def _with_one_line_end(text: str) -> str:
 
 
 def _checked(path: Path, text: str) -> Iterator[list[str]]:
-    """Yield the header and the rows of a table; an empty line is a row of empty cells."""
+    """Yield the header and the rows of a table. An empty line becomes a row of empty cells."""
     rows, width, number = csv.reader(io.StringIO(text), strict=True), 0, 0
     while True:
         number += 1
@@ -72,8 +76,8 @@ def _checked(path: Path, text: str) -> Iterator[list[str]]:
             return
         except csv.Error:
             raise UserError(
-                f'{path}, row {number}: not a CSV table: a quotation mark (") opens a cell and does not close it at '
-                f"its end: if it belongs to the text, {_DOUBLED}"
+                f'{path}, row {number}: not a CSV table: a cell begins with a quotation mark (") but does not end with '
+                f"one. If the quotation mark belongs to the text, {_DOUBLED}"
             ) from None
         width = width or len(row)
         row = row or [""] * width
@@ -86,23 +90,25 @@ def _checked(path: Path, text: str) -> Iterator[list[str]]:
 
 
 def _check_quotes(where: str, cell: str, left: int, right: int) -> None:
-    """Refuse a cell that another habit of quoting has made.
+    """Refuse a cell that was probably written with other rules for quotation marks than those of CSV.
 
     Args:
-        where: File and row.
-        cell: What was read.
-        left: How many fields its first line must have to be a row together with the cells before it.
-        right: How many its last line must have to be a row together with the cells behind it.
+        where: File and row, for the message.
+        cell: The content of the cell.
+        left: Number of fields from this cell to the end of a complete row. If the first line of the cell has at least
+            this number of fields, the line looks like the end of a row.
+        right: Number of fields from the start of a complete row to this cell. If the last line of the cell has at least
+            this number of fields, the line looks like the start of a row.
     """
     if '\\"' in cell:
-        raise UserError(f'{where}: \\" is not how CSV writes a quotation mark: {_DOUBLED}')
+        raise UserError(f'{where}: \\" is not a quotation mark in CSV: {_DOUBLED}')
     if re.match(r'\s+"', cell):
-        raise UserError(f"{where}: a space stands before a quotation mark that opens a cell: remove the space")
+        raise UserError(f"{where}: a cell begins with a space before its quotation mark: remove the space")
     lines = cell.split("\n")
     if len(lines) > 1 and lines[0].count(",") + 1 >= left and lines[-1].count(",") + 1 >= right:
         raise UserError(
-            f'{where}: a quotation mark (") opens a cell that goes over {len(lines)} lines, which look like rows. '
-            f"If it belongs to the text, {_DOUBLED}; if not, write the text on one line"
+            f'{where}: a cell begins with a quotation mark (") and has {len(lines)} lines, which look like rows. If '
+            f"the quotation mark belongs to the text, {_DOUBLED}; if not, write the text on one line"
         )
 
 
@@ -110,5 +116,5 @@ def _advice(row: list[str], width: int) -> str:
     if len(row) < width:
         return "write a comma for each empty cell"
     if any(sign in cell for cell in row for sign in "“”„«»"):
-        return 'put quotation marks like " around a text with commas, not typographic ones'
-    return "put quotes around a text with commas"
+        return 'put straight quotation marks (") around a text with commas, not curly ones'
+    return 'put quotation marks (") around a text with commas'

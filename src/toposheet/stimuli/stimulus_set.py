@@ -1,4 +1,4 @@
-"""Every stimulus set there is: published ones, read from files you have, and synthetic ones, made from packages."""
+"""The stimulus sets. Published sets are read from files that the user has. Synthetic sets are made from packages."""
 
 from __future__ import annotations
 
@@ -18,28 +18,31 @@ from toposheet.stimuli.reader import Reader
 PUBLISHED, SYNTHETIC = "published", "synthetic"
 
 Make = Callable[[Reader, int, int | None], pd.DataFrame]
-"""Makes the table of a set from a reader, a seed and how many texts a condition has (None: as many as usual)."""
+"""A function that makes the table of a set from a reader, a seed and the number of texts in each condition.
+
+If the number is None, the function uses the default number of the set.
+"""
 
 
 @dataclass(frozen=True)
 class StimulusSet:
-    """A stimulus set: what it is, and the files that it is read from or the function that makes it.
+    """The description of a stimulus set. A published set names its files, and a synthetic set has a function.
 
     Args:
-        description: What it holds, in a sentence.
-        source: Where it was published, or what it is made from.
-        licence: What may be done with it.
-        conditions: Its conditions.
-        contrasts: What it was made to compare.
-        columns: Columns of its table besides `text` and `condition`.
-        files: Of a published set: the files, relative to where stimuli are kept.
-        sha256: Of a published set: the hash of these files, one after another.
-        make: Of a synthetic set: makes its table, from packages and a seed. The columns are `text`, `condition`, those
-            of `columns`, and `synthetic`, True.
-        sizable: Of a synthetic set: whether `make` takes how many texts a condition has. If not, that is fixed.
+        description: The content of the set, in one phrase.
+        source: The publication of the set, or the material from which it is made.
+        licence: The licence of the set.
+        conditions: The names of its conditions.
+        contrasts: The contrasts for which the set was made.
+        columns: The columns of its table besides `text`, `condition` and `synthetic`.
+        files: Only for a published set: its files, as paths relative to the folder of the stimuli.
+        sha256: Only for a published set: the SHA-256 of the contents of these files, joined in this order.
+        make: Only for a synthetic set: a function that makes its table from packages and a seed. The table must have
+            the columns `text`, `condition`, those in `columns`, and `synthetic` (always True).
+        sizable: Only for a synthetic set: whether the user may choose the number of texts in each condition.
 
     Raises:
-        UserError: the set has neither files with their hash nor a function, or both.
+        UserError: The set has both files and a function, or neither, or it has files without their SHA-256.
     """
 
     description: str
@@ -55,11 +58,13 @@ class StimulusSet:
 
     def __post_init__(self) -> None:
         if not bool(self.files) == bool(self.sha256) == (self.make is None):
-            raise UserError("a stimulus set has either files and their sha256, or a function `make`")
+            raise UserError(
+                "a stimulus set needs either files and their sha256, or a function `make`: give one of the two"
+            )
 
     @property
     def kind(self) -> str:
-        """`published` (read from files) or `synthetic` (made from packages, the same again from the same seed)."""
+        """`published` (read from files) or `synthetic` (made from packages; equal seeds give equal sets)."""
         return PUBLISHED if self.make is None else SYNTHETIC
 
 
@@ -84,22 +89,24 @@ def stimulus_set(
     """Return the table of a stimulus set.
 
     Args:
-        name: One of `SETS` (`toposheet stimuli list`).
-        reader: The model that a synthetic set is made for (`subject.reader`). None: a model like that of the demo,
-            whose tokens are not counted.
-        seed: Of everything drawn in a synthetic set. None: the seed of the reader.
-        per_condition: Texts a condition of the sets made from text. None: 100, or, of `swjn`, fewer where the text
-            that is held out is short, down to 20. Other sets have a number of their own.
-        data: Where the files of a published set are, if not in `$TOPOSHEET_DATA` or an installed `brainscore-language`.
-        progress: Told how far the making of a synthetic set is. None: nobody is told.
+        name: The name of a set. `toposheet stimuli list` prints all names.
+        reader: The facts about the model for which a synthetic set is made (`subject.reader`). None: the held-out text
+            of the demo model is used, and conditions are not matched in tokens.
+        seed: Seed of all random choices in a synthetic set. None: the seed of the reader.
+        per_condition: Number of texts in each condition, at least 3. Only the sets `language` and `swjn` and registered
+            sets that allow it can have another number. None: 100 for `language` and `swjn`; if the held-out text is too
+            short, `swjn` has fewer texts, but at least 20.
+        data: The folder with the files of a published set. None: `$TOPOSHEET_DATA`, or the folder of an installed
+            `brainscore-language`.
+        progress: A function that is called while a synthetic set is made. None: no calls.
 
     Returns:
-        Columns `text`, `condition` and those of the set.
+        A table with the columns `text` and `condition` and the further columns of the set.
 
     Raises:
-        UserError: there is no such set, its files or the table that it makes are not what they should be, or
-            `per_condition` is under 3 or given for a set whose number of texts is fixed.
-        NotFound: files or packages are missing; says where they were looked for.
+        UserError: No set has this name. Or a file differs from the published file. Or the function of a registered set
+            made a wrong table. Or `per_condition` is below 3, or the set has a fixed number of texts.
+        NotFound: A file or a package is missing. The message says where it was searched for, or how to install it.
 
     Example:
         ts.stimulus_set("swjn", ts.load("small").reader)
@@ -107,10 +114,12 @@ def stimulus_set(
     check_type("name", name, str, "the name of a set")
     entry, reader = SETS[name], reader or Reader()
     if per_condition is not None and per_condition < MIN_TEXTS:
-        raise UserError(f"per_condition is {per_condition}: a contrast needs at least {MIN_TEXTS} texts of a condition")
+        raise UserError(
+            f"per_condition is {per_condition}: a contrast needs at least {MIN_TEXTS} texts in each condition"
+        )
     if per_condition is not None and (entry.make is None or not entry.sizable):
         raise UserError(
-            f"per_condition is {per_condition}, but the number of texts of the set {name} is fixed: omit it"
+            f"per_condition is {per_condition}, but the set {name} has a fixed number of texts: omit per_condition"
         )
     if entry.make is None:
         return read_published(name, entry.files, entry.sha256, data)
@@ -124,10 +133,11 @@ def stimulus_set(
 
 
 def _check_made(name: str, entry: StimulusSet, table: object) -> None:
-    """Refuse what the function of a set made, if it is not what the set declares.
+    """Refuse the table that the function of a set made, if the table differs from the declaration of the set.
 
     Raises:
-        UserError: it is no table, lacks columns, or has other conditions; names them.
+        UserError: The function returned no table, or the table lacks a column, or it has other conditions. The message
+            names the difference.
     """
     if not isinstance(table, pd.DataFrame):
         raise UserError(f"the function of the set {name} returns {type(table).__name__}: it must return a DataFrame")
@@ -141,5 +151,5 @@ def _check_made(name: str, entry: StimulusSet, table: object) -> None:
     if made != set(entry.conditions):
         raise UserError(
             f"the function of the set {name} makes the conditions {', '.join(sorted(made)) or 'none'}; "
-            f"the set declares {', '.join(entry.conditions)}"
+            f"the set declares {', '.join(entry.conditions)}. Make both equal"
         )

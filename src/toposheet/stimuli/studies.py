@@ -1,4 +1,4 @@
-"""Which stimulus sets answer which question: published stimuli, self-made ones, or a file of your own."""
+"""Studies: a stimulus set with its contrasts. A battery holds the studies of a report."""
 
 from __future__ import annotations
 
@@ -20,27 +20,28 @@ from toposheet.stimuli.sets.swjn import MIN_PER_CONDITION, swjn
 from toposheet.stimuli.stimulus_set import PUBLISHED, SETS, SYNTHETIC, stimulus_set
 from toposheet.stimuli.table import read_stimuli
 
-_EXTRA = "toposheet[demo]"  # brings what every self-made set needs
+_EXTRA = "toposheet[demo]"  # installs the packages that synthetic sets need
 CONTRASTS = (Contrast("sentence", "nonword"), Contrast("noun", "verb"))
 
 
-_LANGUAGE = (Contrast("sentence", "nonword"), Contrast("S", "N"))  # as self-made and as published stimuli say it
+_LANGUAGE = (Contrast("sentence", "nonword"), Contrast("S", "N"))  # names in synthetic and in published stimuli
 
 
 def language_contrast(stimuli: pd.DataFrame) -> Contrast | None:
-    """Return the contrast of sentences against non-words, None where the stimuli have no such conditions."""
+    """Return the contrast of sentences with non-words, or None if the stimuli lack these conditions."""
     conditions = set(map(plain_label, stimuli["condition"].unique()))
     return next((contrast for contrast in _LANGUAGE if {contrast.a, contrast.b} <= conditions), None)
 
 
 @dataclass(frozen=True)
 class Study:
-    """A stimulus set and what is compared in it.
+    """A stimulus set and its contrasts.
 
     Args:
-        name: Of the set.
-        stimuli: Its table, columns `text` and `condition`.
-        contrasts: What is compared; none for a set that only measures the language network.
+        name: Name of the set.
+        stimuli: The table of the set, with the columns `text` and `condition`.
+        contrasts: The contrasts that are computed. Empty for a set that only measures the profile of the language
+            network.
     """
 
     name: str
@@ -53,11 +54,13 @@ class Battery:
     """The studies of a report.
 
     Args:
-        name: What the stimuli are: `synthetic`, `published`, or a file's name.
-        studies: Each with its contrasts.
-        localizer: Name of the study whose first contrast is sentences against non-words; none: no language network.
-        measured: Name of the study with the conditions S, W, J and N that measures the network.
-        left_out: Names of the studies that cannot be made here, as packages are missing.
+        name: `synthetic`, `published`, or the name of a file.
+        studies: The studies.
+        localizer: Name of the study whose first contrast compares sentences with non-words. This contrast selects the
+            language network. None: no language network is selected.
+        measured: Name of the study with the conditions S, W, J and N. In this study the responses of the selected
+            network are measured. None: they are not measured.
+        left_out: Names of the studies that are left out because a package is missing.
     """
 
     name: str
@@ -67,9 +70,10 @@ class Battery:
     left_out: tuple[str, ...] = ()
 
     def contrasts(self) -> dict[str, tuple[str, Contrast]]:
-        """Return every contrast by the name it has in tables, with the name of its study.
+        """Return a dict from the name of each contrast in tables to the name of its study and the contrast.
 
-        Where several studies have the same contrast, all but the first go by the study's name as well.
+        If several studies have the same contrast, the name of the study is added to the name of the second and of
+        later ones.
         """
         by_name: dict[str, tuple[str, Contrast]] = {}
         for study in self.studies:
@@ -80,31 +84,33 @@ class Battery:
 
     @property
     def language(self) -> str | None:
-        """The name, in tables, of the contrast of sentences against non-words that the localizer takes."""
+        """The name in tables of the contrast that selects the language network, or None."""
         return next((name for name, (study, _) in self.contrasts().items() if study == self.localizer), None)
 
     @property
     def note(self) -> str:
-        """What is left out, in words, and how to get it; nothing where nothing is."""
+        """One sentence that says which stimuli are left out and what to install. Empty if no stimuli are left out."""
         if not self.left_out:
             return ""
-        return f"left out are the stimuli {', '.join(self.left_out)}: they need packages (pip install '{_EXTRA}')"
+        return (
+            f"the stimuli {', '.join(self.left_out)} are left out, because packages are missing: pip install '{_EXTRA}'"
+        )
 
 
 def published_battery(data: str | Path | None = None, pairs: str | Path | None = None) -> Battery:
-    """Return the stimuli of TopoLM's analyses, read from files you have.
+    """Return the published stimuli that TopoLM was analysed with. They are read from files that the user has.
 
-    The localizer (Fedorenko et al. 2010), sentences, word lists, Jabberwocky and non-words (2011), nouns and verbs,
-    concrete and abstract (Moseley & Pulvermüller 2014), and, where given, pairs of nouns and of verbs (Elli et al.
-    2019, Hauptman et al. 2024).
+    The battery holds the language localizer (Fedorenko et al. 2010); sentences, word lists, Jabberwocky and non-words
+    (Fedorenko et al. 2011); and concrete and abstract nouns and verbs (Moseley & Pulvermüller 2014). If `pairs` is
+    given, it also holds pairs of nouns and pairs of verbs (Elli et al. 2019, Hauptman et al. 2024).
 
     Args:
-        data: Where the files are, if not in `$TOPOSHEET_DATA`.
-        pairs: A CSV file of pairs, columns `run, block, class, category, pair`, the classes `noun` and `verb`.
+        data: The folder of the files. None: `$TOPOSHEET_DATA`.
+        pairs: A CSV file with the columns `run, block, class, category, pair`. The classes are `noun` and `verb`.
 
     Raises:
-        NotFound: files are missing.
-        UserError: files are not those known, or the pairs are in no such file.
+        NotFound: A file is missing.
+        UserError: A file differs from the published file, or the file of pairs has other columns or classes.
     """
     localizer, words = (_study(name, data=data) for name in ("fedorenko2010", "moseley2014"))
     measured = Study("fedorenko2011", stimulus_set("fedorenko2011", data=data), ())
@@ -114,7 +120,7 @@ def published_battery(data: str | Path | None = None, pairs: str | Path | None =
         table = read_stimuli(pairs)
         if absent := [column for column in ("run", "block", "category") if column not in table]:
             raise UserError(
-                f"{pairs} has no column {', '.join(absent)}: pairs come as run, block, class, category, pair"
+                f"{pairs} has no column {', '.join(absent)}: a file of pairs needs run, block, class, category, pair"
             )
         nouns_and_verbs.check(table)
         studies += (Study("pairs", table, (nouns_and_verbs,)),)
@@ -122,19 +128,20 @@ def published_battery(data: str | Path | None = None, pairs: str | Path | None =
 
 
 def synthetic_battery(reader: Reader, per_condition: int = 100, progress: Progress | None = None) -> Battery:
-    """Return self-made stimuli for a model: nothing but packages is needed (the extra `demo`).
+    """Return synthetic stimuli for a model. They need only packages (the extra `demo`).
 
-    `built-in` sentences, non-words, nouns and verbs (those that came with the model, if any); `swjn`, `words` and
-    `pairs` (`toposheet stimuli list`), made of text that was held out from the model and matched for its tokenizer.
-    Where stimuli came with the model, a set whose packages are missing is left out.
+    The battery has the studies `built-in` (sentences, non-words, nouns, verbs), `swjn`, `words` and `pairs` (see
+    `toposheet stimuli list`). They are matched in the tokens of the model, and texts come from text that was held out
+    from its training. If stimuli were saved with the model, they are the study `built-in`. A study is left out if a
+    package that it needs is missing.
 
     Args:
-        reader: The model.
-        per_condition: Sentences, word lists, Jabberwocky texts and non-word lists each.
-        progress: Told how far the making is. None: nobody is told.
+        reader: The facts about the model.
+        per_condition: Number of texts in each condition of `built-in` and of `swjn`.
+        progress: A function that is called while stimuli are made. None: no calls.
 
     Raises:
-        MissingPackage: a package is missing, and no stimuli came with the model.
+        MissingPackage: A package is missing, and no stimuli were saved with the model.
     """
     names = ("built-in", "swjn", "words", "pairs")
     readers = {
@@ -159,42 +166,42 @@ def synthetic_battery(reader: Reader, per_condition: int = 100, progress: Progre
 
 
 def battery_of_table(stimuli: str, table: pd.DataFrame, contrasts: Sequence[Contrast]) -> Battery:
-    """Return the one study of a user's own table, called as its file is."""
+    """Return a battery with one study: a table of the user and its contrasts. The file gives the name."""
     file = path_of(stimuli)
     return Battery(file.name, (Study(file.stem, table, tuple(contrasts)),))
 
 
 def _study(name: str, reader: Reader | None = None, data: str | Path | None = None) -> Study:
-    """Return a set of the registry with all its contrasts."""
+    """Return the study of a registered set, with all contrasts of the set."""
     return Study(name, stimulus_set(name, reader, data=data), SETS[name].contrasts)
 
 
 def own_stimuli(reader: Reader, per_condition: int = 100) -> pd.DataFrame:
-    """Return the stimuli that came with a model, or those that are built for it.
+    """Return the stimuli that were saved with a model. If there are none, build stimuli for the model.
 
     Args:
-        reader: The model.
-        per_condition: Texts a condition of stimuli that are built.
+        reader: The facts about the model.
+        per_condition: Number of texts in each condition, if stimuli are built.
 
     Returns:
-        A table with columns `text`, `condition` (sentence, nonword, noun, verb) and `item`.
+        A table with the columns `text`, `condition` (sentence, nonword, noun, verb) and `item`.
 
     Raises:
-        NotFound: a package of the extra `demo`, which building needs, is missing.
+        NotFound: Stimuli must be built, and a package of the extra `demo` is missing.
     """
     return builtin_stimuli(reader, per_condition) if reader.shipped is None else reader.shipped
 
 
 def builtin_stimuli(reader: Reader, per_condition: int = 100) -> pd.DataFrame:
-    """Return stimuli that are built from the built-in text that a model was not trained on."""
+    """Return stimuli that are built from the built-in text, without the documents of the training of the model."""
     training, held_out = reader.documents()
     return build_stimuli(held_out, training, per_condition, reader.seed, reader.count_tokens, reader.progress)
 
 
 def profile_stimuli(reader: Reader, without: set[str], per_condition: int = 100) -> pd.DataFrame:
-    """Return sentences, word lists, Jabberwocky and non-word lists, made of other sentences than those given.
+    """Return sentences, word lists, Jabberwocky and non-word lists (`swjn`) that do not use the sentences in `without`.
 
-    Where the held-out text is short there are fewer texts a condition, down to 20.
+    If the held-out text is too short, each condition has fewer texts, but at least 20.
     """
     training, held_out = reader.documents()
     return swjn(

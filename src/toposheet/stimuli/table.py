@@ -1,4 +1,4 @@
-"""Stimulus sets: tables with a text and a condition in every row."""
+"""Reading stimuli from CSV files: tables with a text and a condition in every row."""
 
 from __future__ import annotations
 
@@ -15,43 +15,44 @@ from toposheet.stimuli.labels import plain_label
 from toposheet.stimuli.measures import with_groups
 from toposheet.stimuli.rows import read_rows
 
-STIMULI_FILE = "stimuli.csv"  # of the folder of a model that brings its stimuli, or of a demo
+STIMULI_FILE = "stimuli.csv"  # in the folder of a demo, or of a model with which stimuli are saved
 
 
 def read_stimuli(path: str | Path, text_column: str = "text", condition_column: str = "condition") -> pd.DataFrame:
-    """Return the stimuli of a CSV file, with columns `text`, `condition` and whatever else it has.
+    """Return the stimuli of a CSV file, with the columns `text` and `condition` and all other columns of the file.
 
-    Files in the formats in which the localizer of Fedorenko et al. (2010), sentences, word lists, Jabberwocky and
-    non-words (2011), the words of Moseley & Pulvermüller (2014) and the pairs of Elli et al. (2019) are passed on are
-    read as they are.
+    The formats of four published sets are recognised by their columns: the localizer of Fedorenko et al. (2010), the
+    sentences, word lists, Jabberwocky and non-words of Fedorenko et al. (2011), the words of Moseley & Pulvermüller
+    (2014), and the pairs of Elli et al. (2019).
 
-    Texts and conditions are as the file has them: `007`, `TRUE`, `NA` and `nan` are words. Another column is numbers
-    or truth values only where each cell is written as Python writes them (`3`, `0.5`, `True`); `01`, `TRUE` and `1e3`
-    stay text. Names of columns and all cells but the texts are without spaces around them (`plain_label`).
+    Texts and conditions are always read as text: `007`, `TRUE`, `NA` and `nan` are words. Another column becomes
+    numbers or truth values only if every cell is written as Python writes them (`3`, `0.5`, `True`); a column with
+    `01`, `TRUE` or `1e3` stays text. Spaces around column names and cells are removed (`plain_label`), except in texts.
 
     Args:
-        path: A CSV file with a header, in UTF-8, separated by commas; `~` is the home folder.
-        text_column: Its column that holds the texts. The formats of published stimuli need neither.
-        condition_column: Its column that holds the conditions.
+        path: A CSV file in UTF-8, with commas as separators and with a header. `~` means the home folder.
+        text_column: Name of the column that holds the texts. It is not needed for the formats of published sets.
+        condition_column: Name of the column that holds the conditions. It is not needed for the formats of published
+            sets.
 
     Returns:
-        The table. `attrs["source"]` is the file, `attrs["notes"]` what a reader should know of how it was read.
+        The table. `attrs["source"]` is the path of the file. `attrs["notes"]` holds notes on how the file was read.
 
     Raises:
-        NotFound: there is no such file.
-        UserError: a column is missing or there twice, a row has no text or no condition, the file is empty, not in
-            UTF-8, or could be read as another table than it is (its quotation marks, separators or rows); the message
-            names file and row (the header is row 1).
+        NotFound: The file does not exist.
+        UserError: A column is missing, or two columns have the same name. Or a row has no text or no condition. Or the
+            file is empty, is not in UTF-8, or might be read wrongly (because of its quotation marks, separators or
+            rows). The message names the file and the row (the header is row 1).
     """
     check_type("path", path, (str, Path), "the path of a CSV file")
     path = path_of(path)
     if path.is_dir():
         raise UserError(f"{path} is a folder: give a CSV file")
     if not path.is_file():
-        raise NotFound(f"there is no stimulus file {path}")
+        raise NotFound(f"there is no stimulus file {path}: check the path")
     text_column, condition_column = plain_label(text_column), plain_label(condition_column)
     if text_column == condition_column:
-        raise UserError(f"text and condition cannot both be the column {text_column!r}: name two")
+        raise UserError(f"the column {text_column!r} is given for both texts and conditions: give two columns")
     header, rows = read_rows(path)
     names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
     table, notes = _table(names, rows, {*_TEXTS, text_column}, {*_LABELS, condition_column})
@@ -59,7 +60,7 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
         known := _from_published_format(table)
     ) is not None:
         table, format_name = known
-        notes.append(f"the columns are those of {format_name}, and are read as in that file")
+        notes.append(f"the file has the columns of {format_name}, and is read in that format")
     for column, option in ((text_column, "text-column"), (condition_column, "condition-column")):
         if column not in table:
             raise UserError(
@@ -68,9 +69,11 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
             )
         empty = table[column].map(plain_label) == ""
         if empty.any():
-            raise UserError(f"{path}, row {int(empty.to_numpy().argmax()) + 2}: {column!r} is empty")
+            raise UserError(
+                f"{path}, row {int(empty.to_numpy().argmax()) + 2}: the column {column!r} is empty: fill it in"
+            )
     if table.empty:
-        raise UserError(f"{path} has a header but no stimuli")
+        raise UserError(f"{path} has a header but no stimuli: add a row for each text")
     clash = {"text", "condition"} - {text_column, condition_column}
     table = table.drop(columns=[c for c in clash if c in table])
     table = table.rename(columns={text_column: "text", condition_column: "condition"})
@@ -86,13 +89,13 @@ _LABELS = ("condition", "class", "category", _STIM[13])
 def _table(
     names: Sequence[str], rows: Sequence[Sequence[str]], texts: set[str], labels: set[str]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Return rows as a table, and a note where cells or names were not as they look.
+    """Return the rows as a table, and a note for each column in which cells had extra spaces or invisible characters.
 
     Args:
-        names: Of the columns.
-        rows: The cells as they are written.
-        texts: Columns that are left as they are.
-        labels: Columns that are words, whatever they look like.
+        names: Names of the columns.
+        rows: The cells, as they are written in the file.
+        texts: Names of columns that stay unchanged.
+        labels: Names of columns that stay text even if all cells look like numbers.
     """
     columns: dict[str, Any] = {}
     notes = []
@@ -101,14 +104,14 @@ def _table(
         cells = written if name in texts else [plain_label(cell) for cell in written]
         if changed := [row for row, (a, b) in enumerate(zip(written, cells, strict=True), 2) if a != b]:
             n = "1 cell" if len(changed) == 1 else f"{len(changed)} cells"
-            notes.append(f"{n} of the column {name!r} had spaces or signs that nobody sees, e.g. row {changed[0]}")
+            notes.append(f"{n} of the column {name!r} had extra spaces or invisible characters, e.g. row {changed[0]}")
         values = None if name in texts | labels else _numbers(cells)
         columns[name] = pd.Series(cells, dtype=str) if values is None else values
     return pd.DataFrame(columns, columns=list(names), index=range(len(rows))), notes
 
 
 def _numbers(cells: Sequence[str]) -> np.ndarray | None:
-    """Return cells as whole numbers, numbers or truth values if they are written as Python writes these, else none."""
+    """Return the cells as numbers or truth values if all of them are written as in Python. Otherwise return None."""
     if set(cells) <= {"True", "False"}:
         return np.array([cell == "True" for cell in cells], dtype=bool)
     for kind, dtype in ((int, np.int64), (float, np.float64)):
@@ -122,13 +125,14 @@ def _numbers(cells: Sequence[str]) -> np.ndarray | None:
 
 
 def _from_published_format(table: pd.DataFrame) -> tuple[pd.DataFrame, str] | None:
-    """Return a table in one of the formats that published stimuli come in as `text` and `condition`, or none.
+    """Return a table with the columns `text` and `condition`, if the given table has the format of a published set.
 
-    Fedorenko et al. 2010: words in stim2 to stim13, in capitals, S or N in stim14; Fedorenko et al. 2011: sentence,
-    condition; Moseley & Pulvermüller 2014: word, class, category; Elli et al. 2019: run, block, class, category, pair.
+    The columns of the formats: Fedorenko et al. 2010: words in stim2 to stim13, in capitals, and S or N in stim14.
+    Fedorenko et al. 2011: sentence, condition. Moseley & Pulvermüller 2014: word, class, category. Elli et al. 2019:
+    run, block, class, category, pair.
 
     Returns:
-        The table and whose format it is.
+        The table and the name of its format. None if the table has none of these formats.
     """
     columns = set(table.columns)
     if {"text", "condition"} <= columns:

@@ -1,4 +1,4 @@
-"""English prose that installs from the package index, with where it comes from and what may be done with it."""
+"""The built-in corpora: English prose inside installable packages, with its source and its licence."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Corpus:
     """A collection of documents inside an installed package.
 
     Args:
-        name: Short name, recorded with every document.
-        genre: What kind of prose it is.
-        package: The distribution that carries it.
-        licence: Of the distribution and of the text.
-        source: Where the text was first published.
-        module: The folder of the package that holds the files.
-        documents: Reads the documents from that folder. The package's own code is never run.
+        name: Short name of the corpus.
+        genre: The kind of prose.
+        package: Name of the package on the package index.
+        licence: Licence of the package and licence of the text.
+        source: The first publication of the text.
+        module: Name of the folder of the installed package.
+        documents: A function that reads the documents from this folder. It does not run the code of the package.
     """
 
     name: str
@@ -41,16 +41,16 @@ class Corpus:
         """The folder of the package.
 
         Raises:
-            NotFound: the package is not installed; the message says how to install it.
+            NotFound: The package is not installed. The message says how to install it.
         """
         return package_folder(self.module, f"the corpus {self.name!r} needs", "toposheet[demo]", self.package)
 
     def read(self) -> Iterator[str]:
-        """Yield the documents that are longer than a line, in the order of the package."""
+        """Yield the documents of at least 80 characters, in the order of the package."""
         yield from (text for text in self.documents(self.folder) if len(text) >= 80)
 
     def card(self) -> dict[str, str]:
-        """Return what a reader must know of the text: name, genre, package and version, licence, source."""
+        """Return the description of the corpus: name, genre, package with version, licence, source."""
         version = importlib.metadata.version(self.package)
         return {
             "name": self.name,
@@ -68,8 +68,9 @@ def _encyclopedia(folder: Path) -> Iterator[str]:
 
 
 def _bible(folder: Path) -> Iterator[str]:
-    # The text is the second argument of a call, the third maps verse numbers (bbcccvvv) to offsets in it. These drift,
-    # by 2,700 characters in the end: what begins at the first sentence after them is about a chapter.
+    # In the file, a call has the text as its second argument. Its third argument maps verse numbers (bbcccvvv) to
+    # positions in the text. These positions are wrong by up to 2,700 characters at the end of the text. Therefore each
+    # document begins at the first sentence after the position of a chapter, and is only about one chapter.
     tree = ast.parse((folder / "plain_text_readers_bible.py").read_text(encoding="utf-8"))
     call = next(node for node in ast.walk(tree) if isinstance(node, ast.Call))
     text, offsets = ast.literal_eval(call.args[1]), ast.literal_eval(call.args[2])
@@ -109,6 +110,6 @@ def builtin_documents() -> list[str]:
     """Return all documents of the built-in corpora.
 
     Raises:
-        NotFound: a corpus package is not installed.
+        NotFound: The package of a corpus is not installed.
     """
     return [text for corpus in BUILTIN for text in corpus.read()]

@@ -1,4 +1,4 @@
-"""Documents, wherever they come from: how sources and kinds of file declare themselves, and how they are read."""
+"""Documents: the sources and the file formats from which they are read."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from toposheet.text.folders import check_readable, in_words, text_files
 
 CARDS = "corpora.json"
 TRAIN = "train"
-"""In place of a tokenizer: one is trained on the text itself."""
+"""This name in place of a tokenizer means: train a tokenizer on the text."""
 END_OF_TEXT = "<|endoftext|>"
-"""The line between the documents of a .txt file, and the name of the token between documents."""
+"""The line that separates the documents of a .txt file, and the name of the token that ends a document."""
 
 
 class SourceError(UserError):
-    """Something in a source that is no text; the message says where."""
+    """A source holds something that is not text. The message says where."""
 
 
 class File(NamedTuple):
     """A file of documents.
 
     Args:
-        path: An absolute path or an address of the hub; of a source that reads its files itself, what it calls them.
-        size: Bytes on disk; 0 where that is not asked.
-        source: The source that reads the file. Empty: the end of its name says how it is read.
+        path: An absolute path, or an address on the hub. If a source has its own reader, any name that the reader
+            understands.
+        size: Size of the file in bytes. 0 if the size is not known.
+        source: Name of the source whose reader reads the file. Empty: the ending of the file name decides the reader.
     """
 
     path: str
@@ -39,11 +40,11 @@ class File(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A document, or a part of one that is too long to be in memory at once.
+    """A document, or a part of a document that is too long for memory.
 
     Args:
-        text: Not empty, except where a record has no text or a part is the last.
-        ends: Whether the document ends here.
+        text: The text. It is empty only if a record has no text, or in the last part of a document.
+        ends: Whether the document ends with this piece.
     """
 
     text: str
@@ -51,21 +52,21 @@ class Piece(NamedTuple):
 
 
 Read = Callable[[str, str], Iterator[Piece]]
-"""Yields the documents of a file, given its path and the column where records have their text."""
+"""A function that yields the documents of a file, given its path and the column with the text of a record."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A source of documents that goes by a name.
+    """A source of documents with a name.
 
-    Other processes of this machine or of a cluster get a source from outside together with the work, as they get the
-    steps of the pipeline. Where its functions stand in a module, that module must be installed there too.
+    A registered source is sent to the worker processes on this machine or on a cluster. If its functions are defined in
+    a module, this module must be installed there too.
 
     Args:
-        files: Returns its files, in order; raises `NotFound` where something that it needs is missing.
-        cards: Returns what a reader must know of each of its corpora: name, genre, package, licence, source.
-        read: Reads one of these files. None: the end of a file's name says how (`Format`).
-        tokenizer: The tokenizer of its text where none is asked for: a folder, a hub id, or `train`.
+        files: A function that returns the files, in order. It raises `NotFound` if something that it needs is missing.
+        cards: A function that returns a description of each corpus: name, genre, package, licence, source.
+        read: A function that reads one of the files. None: the ending of the file name decides (`Format`).
+        tokenizer: The default tokenizer for this source: a folder, a hub id, or `train`.
     """
 
     files: Callable[[], list[File]]
@@ -76,11 +77,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file that holds text.
+    """A file format for text.
 
     Args:
-        endings: How the names of such files end, in small letters: `(".txt", ".txt.gz")`; names may have capitals.
-        read: Reads one.
+        endings: The endings of the file names, in small letters: `(".txt", ".txt.gz")`. The file names themselves may
+            have capital letters.
+        read: A function that reads a file of this format.
     """
 
     endings: tuple[str, ...]
@@ -93,11 +95,12 @@ FORMATS = Registry[Format]("toposheet.text.formats", "FORMAT", "file format", en
 
 @dataclass(frozen=True)
 class Survey:
-    """The files of sources.
+    """The files that are read from sources, and the files that are left out.
 
     Args:
-        files: Those that are read, each once: in the order of the sources, those of a folder by name.
-        left_out: The paths in folders that are not read, each with the reason.
+        files: The files to read, each once, in the order of the sources. Files of one folder are in order of their
+            names.
+        left_out: The reason for each path in a folder that is not read.
     """
 
     files: list[File]
@@ -105,15 +108,15 @@ class Survey:
 
 
 def survey(sources: Sequence[str]) -> Survey:
-    """Return which files of sources are read, and which are left out.
+    """Return the files of the sources: the files to read and the files to leave out.
 
     Args:
-        sources: Names of `SOURCES`, files, or folders, which are searched for files of text.
+        sources: Names of known sources, paths of files, or paths of folders. Folders are searched for text files.
 
     Raises:
-        NotFound: a path does not exist, a corpus is not installed, or the hub does not answer.
-        UserError: a file is of no kind that can be read, may not be read or is empty, or a folder has none that can be
-            read.
+        NotFound: A path does not exist, a corpus is not installed, or the hub does not answer.
+        UserError: A file has an unknown format, is empty, or may not be read by this user. Or a folder holds no text
+            files.
     """
     left_out: dict[str, str] = {}
     files = [file for source in sources for file in _files_of(source, left_out)]
@@ -121,21 +124,21 @@ def survey(sources: Sequence[str]) -> Survey:
 
 
 def list_files(sources: Sequence[str]) -> list[File]:
-    """Return the files of sources that are read; see `survey`."""
+    """Return the files that are read from the sources. See `survey`."""
     return survey(sources).files
 
 
 def cards(source: str, licence: str | None) -> list[dict[str, str]]:
-    """Return what a reader must know of the text of a source: name, genre, package, licence, source.
+    """Return a description of each corpus of a source: name, genre, package, licence, source.
 
-    A folder may say that of its corpora itself, in a list in `corpora.json`.
+    A folder can hold descriptions of its corpora, as a list in the file `corpora.json`.
 
     Args:
-        source: See `list_files`.
-        licence: Of files of one's own.
+        source: Name of a known source, or path of a file or folder.
+        licence: Licence of the user's own files.
 
     Raises:
-        SourceError: that file is no list of cards.
+        SourceError: The file `corpora.json` does not hold a list of descriptions.
     """
     if source in SOURCES:
         return SOURCES[source].cards()
@@ -145,29 +148,34 @@ def cards(source: str, licence: str | None) -> list[dict[str, str]]:
             entries = json.loads(said.read_text(encoding="utf-8-sig"))
             return [{str(field): str(value) for field, value in entry.items()} for entry in entries]
         except (ValueError, AttributeError, TypeError) as error:
-            raise SourceError(f"{said} is no list of cards (name, genre, package, licence, source): {error}") from None
+            raise SourceError(
+                f"{said} must hold a list of records (name, genre, package, licence, source): {error}"
+            ) from None
     return [{"name": Path(source).name, "genre": "", "package": "", "licence": licence or "", "source": source}]
 
 
 def default_tokenizer(sources: Sequence[str]) -> str:
-    """Return the tokenizer of sources where none is asked for: that of a single named one, else `gpt2`."""
+    """Return the default tokenizer for the sources.
+
+    If there is one source and it is a known source, this source names the tokenizer. Otherwise it is `gpt2`.
+    """
     return SOURCES[sources[0]].tokenizer if len(sources) == 1 and sources[0] in SOURCES else "gpt2"
 
 
 def read_documents(file: File, column: str) -> Iterator[Piece]:
     """Yield the documents of a file, in order.
 
-    datatrove's own readers drop a record that is damaged or has no text column, with no more than a warning; here
-    it is an error, so that no document is lost in silence.
+    A damaged record, or a record without the text column, is an error here, so that no document is lost unnoticed. (The
+    readers of datatrove leave such records out with a warning.)
 
     Args:
-        file: One of `list_files`.
-        column: Where records (.jsonl, .parquet) have their text.
+        file: A file that `list_files` returned.
+        column: Name of the column or field with the text of a record (.jsonl, .parquet).
 
     Raises:
-        SourceError: the file is damaged, or has no such column; the message names file and line.
-        RunError: the hub does not give the file.
-        OSError: the file cannot be read.
+        SourceError: The file is damaged, or it has no such column. The message names the file and the line.
+        RunError: The file cannot be read from the hub.
+        OSError: The file cannot be read.
     """
     if file.source:
         read = SOURCES[file.source].read
@@ -178,7 +186,7 @@ def read_documents(file: File, column: str) -> Iterator[Piece]:
 
 
 def endings() -> list[str]:
-    """Return how the names of files of text end, compressed ones last."""
+    """Return the endings of the names of text files. Endings of compressed files come last."""
     every = [ending for _, form in FORMATS.items() for ending in form.endings]
     return sorted(every, key=lambda ending: (ending.count("."), ending))
 
@@ -197,12 +205,12 @@ def _files_of(name: str, left_out: dict[str, str]) -> list[File]:
         new: dict[str, str] = {}
         paths = text_files(path, tuple(kinds), path / CARDS, new)
         if not paths:
-            others = f"; in it are {in_words(new, path)}" if new else ""
-            raise UserError(f"{name} holds no text: no file in it is named {', '.join(kinds)}{others}")
+            others = f"; the folder holds {in_words(new, path)}" if new else ""
+            raise UserError(f"{name} holds no text to read: names of text files end in {', '.join(kinds)}{others}")
         left_out |= new
         return [File(str(path), path.stat().st_size) for path in paths]
     if not path.name.lower().endswith(tuple(kinds)):
-        raise UserError(f"{name} is of no kind that can be read: text is in files named {', '.join(kinds)}")
+        raise UserError(f"{name} is not a text file: names of text files end in {', '.join(kinds)}")
     check_readable(path)
     if not path.stat().st_size:
         raise UserError(f"{name} is empty: give a file with text")

@@ -1,4 +1,4 @@
-"""The files of a folder of text: which are read, and which are left out, and why."""
+"""The text files of a folder: the files that are read, and the files that are left out, with the reasons."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from pathlib import Path
 from toposheet.errors import UserError
 
 HIDDEN = "hidden"
-OTHER_KIND = "of no kind that is read"
+OTHER_KIND = "not a text file"
 EMPTY = "empty"
-BROKEN_LINK = "a link to nothing"
+BROKEN_LINK = "a broken link"
 NO_FILE = "neither a file nor a folder"
 
 
 def text_files(folder: Path, endings: tuple[str, ...], skipped: Path, left_out: dict[str, str]) -> list[Path]:
-    """Return the files of text in a folder and the folders in it, by name; links are followed, and each file is once.
+    """Return the text files in a folder and its subfolders, in order of their names.
+
+    Links are followed. Each file is listed once, even if several links lead to it, and a copy of a file is left out.
 
     Args:
         folder: An absolute path.
-        endings: How the names of files of text end, in small letters; names may have capitals.
-        skipped: A file that is no text and needs no mention.
-        left_out: Gets the path of everything that is not read, with the reason.
+        endings: The endings of the names of text files, in small letters. The names may have capital letters.
+        skipped: A file that is neither read nor mentioned in `left_out`.
+        left_out: A dict to which this function adds the reason for each path that is not read.
 
     Raises:
-        UserError: a file or folder may not be read by this user.
+        UserError: This user has no permission to read a file or a folder.
     """
     paths: list[Path] = []
     seen: dict[str, Path] = {}
@@ -46,21 +48,21 @@ def text_files(folder: Path, endings: tuple[str, ...], skipped: Path, left_out: 
 
 
 def check_readable(path: Path) -> None:
-    """Refuse a file or folder that this user may not read.
+    """Refuse a file or a folder that this user has no permission to read.
 
     Raises:
-        UserError: the message names it.
+        UserError: The message names the path.
     """
     if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
-        raise UserError(f"{path} cannot be read: this user has no permission. Change that, or move it elsewhere")
+        raise UserError(f"{path} cannot be read: this user has no permission. Change its permissions, or leave it out")
 
 
 def in_words(left_out: Mapping[str, str], folder: Path) -> str:
-    """Return what is left out, in a line: each reason with a few names.
+    """Return one line that lists the files that are left out: a few names for each reason.
 
     Args:
-        left_out: From `text_files`.
-        folder: What the names are relative to, where they lie in it.
+        left_out: The reason for each path that is left out (`text_files`).
+        folder: The folder. Paths inside this folder are written relative to it.
     """
     reasons: dict[str, list[str]] = {}
     for path, reason in left_out.items():
@@ -71,7 +73,7 @@ def in_words(left_out: Mapping[str, str], folder: Path) -> str:
 
 
 def _walk(folder: Path, entered: dict[str, Path], left_out: dict[str, str]) -> Iterator[Path]:
-    """Yield all that is not hidden and no folder, in a folder and those in it; each folder is entered once."""
+    """Yield all files in a folder and its subfolders, except hidden ones. Each folder is searched once."""
     check_readable(folder)
     entered[os.path.realpath(folder)] = folder
     for path in sorted(folder.iterdir()):
@@ -86,7 +88,7 @@ def _walk(folder: Path, entered: dict[str, Path], left_out: dict[str, str]) -> I
 
 
 def _fault(path: Path, endings: tuple[str, ...]) -> str:
-    """Return why a path is not read; nothing where it is."""
+    """Return the reason why a path is not read. Empty: the path is read."""
     if path.is_symlink() and not path.exists():
         return BROKEN_LINK
     if not path.is_file():
@@ -98,7 +100,7 @@ def _fault(path: Path, endings: tuple[str, ...]) -> str:
 
 
 def _copies(paths: list[Path]) -> dict[Path, Path]:
-    """Return the files that hold the same bytes as an earlier one, with that one."""
+    """Return the first file with the same bytes for each file that is a copy of an earlier file."""
     of_size: dict[int, list[Path]] = {}
     for path in paths:
         of_size.setdefault(path.stat().st_size, []).append(path)

@@ -1,4 +1,4 @@
-"""From sources to prepared text: a tokenizer, shards of tokens and a manifest, in one folder."""
+"""Text preparation: it writes a tokenizer, shards of tokens and a manifest to one folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from toposheet.text.shards import MANIFEST, SPLITS, TOKENIZER, Manifest, Shard, 
 from toposheet.text.tokenizer import end_of_text, load_tokenizer, tokenizer_hash, train_tokenizer
 
 SAMPLE = 10**8
-"""About how many characters a tokenizer is trained on."""
+"""Approximate number of characters on which a tokenizer is trained."""
 
 
 def prepare(
@@ -30,24 +30,25 @@ def prepare(
     executor: Executor = HERE,
     say: Callable[[str], None] = lambda line: None,
 ) -> Manifest | None:
-    """Prepare text for training; work that was interrupted goes on, and a folder that is finished is left as it is.
+    """Prepare text for training. Interrupted work continues, and a finished folder is not changed.
 
-    Writes `tokenizer/` (Hugging Face format), shards of tokens (`train-00000.bin`, `validation-00000.bin` ...) and,
-    last, `manifest.json`, which also says which files were read and which were left out.
+    The function writes `tokenizer/` (Hugging Face format), shards of tokens (`train-00000.bin`,
+    `validation-00000.bin`, ...) and at the end `manifest.json`. The manifest also lists the files that were read and
+    the files that were left out.
 
     Args:
-        preparation: What decides the tokens.
-        out: The folder.
-        executor: Where the work is done.
-        say: Told what came of it, in a line.
+        preparation: The request: sources, tokenizer, split and so on.
+        out: The output folder.
+        executor: The place where the work is done.
+        say: A function that is called with lines of text about the files and the result.
 
     Returns:
-        The manifest, or None where a cluster still has work to do: the same call finishes when that is done.
+        The manifest. None if tasks are still on a cluster: call the function again when they are done.
 
     Raises:
-        NotFound: a source, tokenizer or package is missing.
-        UserError: a source is no text, or the folder holds something else; the message says what.
-        RunError: a task failed, or the hub does not give a file.
+        NotFound: A source, a tokenizer or a package is missing.
+        UserError: A source holds something other than text, or the folder holds something else. The message says what.
+        RunError: A task failed, or a file cannot be read from the hub.
     """
     out = path_of(out).absolute()
     if (out / MANIFEST).is_file():
@@ -64,10 +65,12 @@ def prepare(
     with progress(out, plan.dtype):
         n_left = execute(out, plan, executor)
     if n_left and executor.kind == "slurm":
-        say(f"{n_left} of {len(plan.tasks)} tasks are with Slurm: call the same again when they are done")
+        say(f"{n_left} of {len(plan.tasks)} tasks are on Slurm: run the same command again when they are done")
         return None
     if n_left:
-        raise RunError(f"{n_left} of {len(plan.tasks)} tasks failed, see {out / WORK}/logs; the same command goes on")
+        raise RunError(
+            f"{n_left} of {len(plan.tasks)} tasks failed: read {out / WORK}/logs, then run the same command to continue"
+        )
     manifest = _finished(plan, out)
     seconds, done = time.perf_counter() - started, n_tokens(out, plan.dtype) - before
     speed = f", in {seconds:.1f} s ({done / seconds:,.0f} tokens/s)" if done else ""
@@ -76,10 +79,13 @@ def prepare(
 
 
 def _started(preparation: Preparation, out: Path, say: Callable[[str], None]) -> Plan:
-    """Return the plan of work that begins, written beside its tokenizer; nothing is written before all is known."""
+    """Return the plan of new work, and write the plan and the tokenizer to the output folder.
+
+    Nothing is written before all checks have passed.
+    """
     strangers = [path.name for path in out.iterdir() if path.name != WORK] if out.is_dir() else []
     if strangers and not (out / WORK).is_dir():
-        raise UserError(f"{out} is not empty and holds no prepared text (but {strangers[0]}): choose another folder")
+        raise UserError(f"{out} holds other files, such as {strangers[0]}: choose an empty or a new folder")
     surveyed = survey(preparation.sources)
     say(_read_and_left_out([file.path for file in surveyed.files], surveyed.left_out))
     tasks = cut(surveyed.files)
@@ -90,7 +96,7 @@ def _started(preparation: Preparation, out: Path, say: Callable[[str], None]) ->
         tokenizer = train_tokenizer(_sample(preparation, tasks), preparation.vocabulary)
     else:
         tokenizer = load_tokenizer(str(preparation.tokenizer))
-    (out / WORK).mkdir(parents=True, exist_ok=True)  # from here on the folder is ours
+    (out / WORK).mkdir(parents=True, exist_ok=True)  # marks the folder as an output folder of this function
     tokenizer.save_pretrained(out / TOKENIZER)
     vocabulary = max(tokenizer.get_vocab().values()) + 1
     plan = Plan(preparation, tasks, end_of_text(tokenizer), vocabulary, surveyed.left_out)
@@ -99,7 +105,7 @@ def _started(preparation: Preparation, out: Path, say: Callable[[str], None]) ->
 
 
 def _sample(preparation: Preparation, tasks: Sequence[Sequence[File]]) -> Iterator[str]:
-    """Yield training text to learn a tokenizer from: the beginning of every task."""
+    """Yield text for the training of a tokenizer: the first training documents of every task."""
     for files in tasks:
         length = 0
         for piece, split in read_split(preparation, files):
@@ -111,22 +117,28 @@ def _sample(preparation: Preparation, tasks: Sequence[Sequence[File]]) -> Iterat
 
 
 def _resumed(preparation: Preparation, out: Path) -> Plan:
-    """Return the plan of work that was begun, which must be the work that is asked for."""
+    """Return the plan of unfinished work in the output folder. It must agree with the request."""
     plan = Plan.load(out)
-    anew = f"choose another folder, or remove {out} to begin anew"
+    advice = f"choose another folder, or remove {out} to start again"
     if differences := plan.preparation.differences(preparation):
-        raise UserError(f"{out} holds unfinished work ({'; '.join(differences)}; there, asked for): {anew}")
+        raise UserError(
+            f"{out} holds other unfinished work (stored value, requested value: {'; '.join(differences)}): {advice}"
+        )
     files = list_files(preparation.sources)
     if changed := sorted(set(plan.files) ^ set(files)):
-        raise UserError(f"{out} holds unfinished work on files that have changed since, e.g. {changed[0].path}: {anew}")
+        raise UserError(
+            f"{out} holds unfinished work on files that changed since then, e.g. {changed[0].path}: {advice}"
+        )
     return plan
 
 
 def _check_same(preparation: Preparation, manifest: Manifest, out: Path) -> None:
-    """Refuse a folder whose text is not the one that is asked for, as far as its sources are still at hand.
+    """Refuse a finished folder that holds another text than the request asks for.
+
+    If all sources are paths that still exist, the number and the size of their files are compared too.
 
     Raises:
-        UserError: the message says what differs.
+        UserError: The message says what differs.
     """
     differences = Preparation.of(manifest.preparation).differences(preparation)
     if not differences and all(path_of(source).exists() for source in preparation.sources):
@@ -135,11 +147,13 @@ def _check_same(preparation: Preparation, manifest: Manifest, out: Path) -> None
         if stored != asked:
             differences = [f"files and bytes: {stored}, {asked}"]
     if differences:
-        raise UserError(f"{out} holds other text ({'; '.join(differences)}; there, asked for): choose another folder")
+        raise UserError(
+            f"{out} holds other text (stored value, requested value: {'; '.join(differences)}): choose another folder"
+        )
 
 
 def _finished(plan: Plan, out: Path) -> Manifest:
-    """Return the manifest of shards that are all written, and leave nothing else beside them."""
+    """Write and return the manifest of the finished shards, and remove the work folder."""
     records = [json.loads(record_path(out, rank).read_text(encoding="utf-8")) for rank in range(len(plan.tasks))]
     shards = [Shard(**shard) for record in records for shard in record["shards"]]
     manifest = Manifest(
@@ -188,14 +202,14 @@ def _counts(manifest: Manifest) -> str:
 
 
 def _read_and_left_out(read: Sequence[str], left_out: Mapping[str, str]) -> str:
-    """Return what is read, and what is not, in a line."""
-    some = ", ".join(Path(path).name for path in read[:3]) + (f" and {len(read) - 3} more" if len(read) > 3 else "")
+    """Return one line that lists the files that are read and the files that are left out."""
+    names = ", ".join(Path(path).name for path in read[:3]) + (f" and {len(read) - 3} more" if len(read) > 3 else "")
     files = "1 file is" if len(read) == 1 else f"{len(read):,} files are"
-    return f"{files} read: {some}{_left_out(left_out)}"
+    return f"{files} read: {names}{_left_out(left_out)}"
 
 
 def _left_out(left_out: Mapping[str, str]) -> str:
-    """Return what is left out, by paths from the folder that holds all of it; nothing where nothing is."""
+    """Return a sentence that lists the files that are left out, with relative paths. Empty if no files are left out."""
     if not left_out:
         return ""
     folder = os.path.commonpath([str(Path(path).parent) for path in left_out])

@@ -1,4 +1,4 @@
-"""A bar that watches shards grow, whoever writes them."""
+"""A progress bar that shows how many tokens the shards hold. Other processes may write the shards."""
 
 from __future__ import annotations
 
@@ -14,20 +14,24 @@ from tqdm import tqdm
 
 @contextmanager
 def progress(out: Path, dtype: str) -> Generator[None, None, None]:
-    """Show how many tokens the shards of a folder hold, while the block runs.
+    """Show a progress bar with the number of tokens in the shards of a folder, while the block runs.
 
     Args:
-        out: The folder; shards that are being written lie in folders below it.
-        dtype: Of a token.
+        out: The folder. Unfinished shards are in subfolders of it.
+        dtype: The integer type of a stored token.
     """
     stop = threading.Event()
-    every, delay = (0.5, 1.0) if sys.stderr.isatty() else (30.0, 30.0)  # a log needs few lines, a short run none
+    every, delay = (
+        (0.5, 1.0) if sys.stderr.isatty() else (30.0, 30.0)
+    )  # seconds; in a log file, short runs print no lines and long runs print few
     before = n_tokens(out, dtype)
     with tqdm(desc="text", initial=before, unit=" tokens", unit_scale=True, leave=False, delay=delay) as bar:
 
         def watch() -> None:
             while not stop.wait(every):
-                bar.update(max(n_tokens(out, dtype) - bar.n, 0))  # what a killed process left is removed
+                bar.update(
+                    max(n_tokens(out, dtype) - bar.n, 0)
+                )  # the number can fall, because the files of a killed process are removed
 
         thread = threading.Thread(target=watch, daemon=True)
         thread.start()
@@ -39,9 +43,9 @@ def progress(out: Path, dtype: str) -> Generator[None, None, None]:
 
 
 def n_tokens(out: Path, dtype: str) -> int:
-    """Return how many tokens the shards of a folder hold, those that are being written included."""
+    """Return the number of tokens in the shards of a folder. Unfinished shards are included."""
     size = 0
     for path in [*out.glob("*.bin"), *out.glob(".writing-*/*.bin")]:
-        with suppress(FileNotFoundError):  # moved to its place just now
+        with suppress(FileNotFoundError):  # the file was moved to its final place at this moment
             size += path.stat().st_size
     return size // np.dtype(dtype).itemsize

@@ -1,4 +1,4 @@
-"""Tokenizers: GPT-2's byte-level BPE or any other of Hugging Face's, given or trained on the text."""
+"""Tokenizers: train a byte-level BPE as in GPT-2, or load any fast tokenizer of Hugging Face."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from toposheet.hub import may_be_on_hub, snapshot
 from toposheet.text.documents import END_OF_TEXT
 from toposheet.text.shards import TOKENIZER, TOKENIZER_FILE, Manifest
 
-# The files of a byte-level BPE that carries no description: Hugging Face's names, OpenAI's names.
+# The two files of a byte-level BPE without a configuration file: names of Hugging Face, names of OpenAI.
 _BARE = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 _DESCRIBED = (TOKENIZER_FILE, "tokenizer_config.json", "config.json")
 
 
 def train_tokenizer(documents: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """Return a byte-level BPE tokenizer of the GPT-2 kind, trained on documents.
+    """Return a byte-level BPE tokenizer as in GPT-2, trained on documents.
 
     Args:
-        documents: The text to learn merges from.
-        vocabulary: Number of tokens, the end-of-text token included.
+        documents: The texts on which the tokenizer is trained.
+        vocabulary: Number of different tokens, including the end-of-text token.
 
     Raises:
-        UserError: the text is too small for so large a vocabulary.
+        UserError: The text is too short for this vocabulary.
     """
     tokenizer = _byte_level(models.BPE())
     trainer = trainers.BpeTrainer(
@@ -40,27 +40,27 @@ def train_tokenizer(documents: Iterable[str], vocabulary: int) -> PreTrainedToke
     tokenizer.train_from_iterator(documents, trainer)
     if tokenizer.get_vocab_size() < vocabulary:
         raise UserError(
-            f"the text yields {tokenizer.get_vocab_size()} tokens, fewer than the vocabulary of {vocabulary}: "
+            f"the text is too short for a vocabulary of {vocabulary} tokens (it gives {tokenizer.get_vocab_size()}): "
             "use more text or a smaller vocabulary"
         )
     return _ending_documents(tokenizer)
 
 
 def load_tokenizer(source: str) -> PreTrainedTokenizerFast:
-    """Return a tokenizer that can end a document.
+    """Return the tokenizer of a folder or of the hub. It has a token that ends a document.
 
     Args:
-        source: A folder, in Hugging Face's format or with GPT-2's two files (`encoder.json`, `vocab.bpe`), or an id
-            of the hub.
+        source: A hub id, or a folder. The folder has the format of Hugging Face, or it holds the two files of GPT-2
+            (`encoder.json`, `vocab.bpe`).
 
     Raises:
-        NotFound: there is no such folder, and the hub does not give it.
-        UserError: the folder holds no tokenizer of the kind that is needed.
+        NotFound: The folder does not exist, and the hub has no such tokenizer or cannot be reached.
+        UserError: The folder holds no fast tokenizer, or its tokenizer has no end-of-sequence token.
     """
     folder = path_of(source)
     if not folder.is_dir():
         if not may_be_on_hub(source, bare=True):
-            raise NotFound(f"{source} is not a folder: give that of a tokenizer, or a hub id such as gpt2")
+            raise NotFound(f"{source} is not a folder: give the folder of a tokenizer, or a hub id such as gpt2")
         folder = snapshot(source, ["tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "config.json"])
     if not any((folder / name).is_file() for name in _DESCRIBED):
         for names in _BARE:
@@ -70,48 +70,50 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerFast:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # the tokenizers library raises bare exceptions
-        raise UserError(f"{source} holds no tokenizer that can be read: {first_line(error)}") from None
+        raise UserError(
+            f"the tokenizer in {source} cannot be read ({first_line(error)}): give another folder or hub id"
+        ) from None
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise UserError(
-            f"{source} holds a tokenizer without {TOKENIZER_FILE} (a slow one): save it as a fast one first"
+            f"{source} holds a slow tokenizer (without {TOKENIZER_FILE}): save it as a fast tokenizer first"
         )
     end_of_text(tokenizer)
     return tokenizer
 
 
 def end_of_text(tokenizer: PreTrainedTokenizerFast) -> int:
-    """Return the id of the token that stands between documents.
+    """Return the id of the token that ends a document.
 
     Raises:
-        UserError: the tokenizer has none.
+        UserError: The tokenizer has no end-of-sequence token.
     """
     token = tokenizer.eos_token_id
     if token is None:
         raise UserError(
-            f"the tokenizer {tokenizer.name_or_path} has no end-of-sequence token to end a document with: "
-            "give it one (eos_token) and save it"
+            f"the tokenizer {tokenizer.name_or_path} has no end-of-sequence token, which must end each "
+            "document: set its eos_token and save the tokenizer"
         )
     assert isinstance(token, int)
     return token
 
 
 def read_tokenizer(text: Path, manifest: Manifest) -> PreTrainedTokenizerFast:
-    """Return the tokenizer of a folder of prepared text, the one that its manifest names.
+    """Return the tokenizer of a folder of prepared text, after a comparison with the checksum in the manifest.
 
     Raises:
-        UserError: it is missing, or not the one that made the tokens.
+        UserError: The tokenizer is missing, or it is not the tokenizer that made the tokens.
     """
     try:
         checksum = tokenizer_hash(text / TOKENIZER)
     except OSError as error:
-        raise UserError(f"{text} has no tokenizer that can be read: {error}") from None
+        raise UserError(f"the tokenizer in {text} cannot be read ({error}): prepare the text again") from None
     if checksum != manifest.tokenizer:
-        raise UserError(f"the tokenizer in {text} is not the one that made its tokens: prepare the text again")
+        raise UserError(f"the tokenizer in {text} is not the tokenizer that made its tokens: prepare the text again")
     return load_tokenizer(str(text / TOKENIZER))
 
 
 def tokenizer_hash(folder: Path) -> str:
-    """Return the SHA-256 of a saved tokenizer: its merges, vocabulary and rules."""
+    """Return the SHA-256 of the file that defines a saved tokenizer (vocabulary, merges and rules)."""
     return hashlib.sha256((folder / TOKENIZER_FILE).read_bytes()).hexdigest()
 
 
@@ -124,7 +126,9 @@ def _byte_level(model: models.BPE) -> Tokenizer:
 
 def _ending_documents(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     if tokenizer.token_to_id(END_OF_TEXT) is None:
-        raise UserError(f"the vocabulary has no token {END_OF_TEXT}, which ends a document")
+        raise UserError(
+            f"the vocabulary has no token {END_OF_TEXT}, which must end each document: use another tokenizer"
+        )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=END_OF_TEXT,

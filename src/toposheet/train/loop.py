@@ -24,7 +24,7 @@ from toposheet.train.log import METRICS, Metrics, check_trackers, progress_bar
 from toposheet.train.model import recipe_for
 from toposheet.train.optimizer import learning_rate
 from toposheet.train.parallel import check_processes, this_process, whole_weights
-from toposheet.train.preconditions import other_tokens, refuse_other_run
+from toposheet.train.preconditions import check_objective, check_sheets, other_tokens, refuse_other_run
 from toposheet.train.run import Run, open_run
 from toposheet.train.signals import StopRequest, stop_when_asked
 from toposheet.train.snapshots import Snapshots, snapshot_stimuli
@@ -77,6 +77,10 @@ def train(
     refuse_other_run(out, recipe)
     check_trackers(trackers)
     check_processes(recipe, this_process().num_processes)
+    if subject is None:
+        check_sheets(recipe)
+    else:
+        check_objective(subject, recipe)
     if data is None:
         if subject is not None:
             raise other_tokens(subject)

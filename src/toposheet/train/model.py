@@ -31,14 +31,21 @@ def build_model(recipe: Recipe, end_of_text: int, device: str | torch.device = "
         return build(recipe.model, end_of_text)
 
 
-def new_subject(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Subject:
+def new_subject(
+    recipe: Recipe, tokenizer: PreTrainedTokenizerFast | None, device: str | torch.device = "cpu"
+) -> Subject:
     """Return the subject at the start of a run: an untrained model whose units have random places on their sheets.
 
     Args:
         recipe: The recipe. Its model, sheets and seed decide the subject.
-        tokenizer: The tokenizer of the text.
+        tokenizer: The tokenizer of the text. None: the text is not prepared yet, and the subject has no tokenizer.
+        device: The device on which the model is built. See `build_model`.
+
+    Raises:
+        UserError: A tap matches no module of the model, or the units of a tap do not fit on their sheet.
     """
-    model, sheets = build_model(recipe, end_of_text(tokenizer)), recipe.sheets
+    token = 0 if tokenizer is None else end_of_text(tokenizer)
+    model, sheets = build_model(recipe, token, device), recipe.sheets
     topography = Topography.per_tap(model, sheets.taps, sheets.sheet_shape, sheets.spacing_mm, recipe.seed)
     return Subject(model, topography, tokenizer)
 

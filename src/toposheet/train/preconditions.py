@@ -16,6 +16,7 @@ from toposheet.topography import OBJECTIVES, spatial_losses
 from toposheet.topography.taps import check_run_once, within_base_model
 from toposheet.train.batches import RunText
 from toposheet.train.checkpoints import Checkpoint
+from toposheet.train.model import new_subject
 from toposheet.train.result import RESULT, read_result
 from toposheet.train.task import relative_loss_difference
 
@@ -129,6 +130,18 @@ def other_tokens(subject: Subject) -> UserError:
         f"the tokenizer of the text is not the tokenizer of {subject.name}: prepare the text with the tokenizer of "
         "the model (toposheet data prepare SOURCE --tokenizer FOLDER)"
     )
+
+
+def check_sheets(recipe: Recipe) -> None:
+    """Check that a recipe can give sheets to its model, and that its objective can be computed on these sheets.
+
+    The model is built without weights, so the check is fast for large models too, and it needs no text.
+
+    Raises:
+        UserError: A tap matches no module of the model, or the units of a tap do not fit on their sheet. Or the
+            objective does not fit (`check_objective`).
+    """
+    check_objective(new_subject(recipe, tokenizer=None, device="meta"), recipe)
 
 
 def check_objective(subject: Subject, recipe: Recipe) -> None:

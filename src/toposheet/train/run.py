@@ -24,7 +24,7 @@ from toposheet.train.hardware import machine
 from toposheet.train.model import new_subject, with_weights
 from toposheet.train.optimizer import optimizers
 from toposheet.train.parallel import load_whole_state, parallelise, this_process, whole_state
-from toposheet.train.preconditions import check_checkpoint, check_objective, check_subject, is_finished
+from toposheet.train.preconditions import check_checkpoint, check_subject, is_finished
 from toposheet.train.task import NextToken
 from toposheet.train.validation import Validation
 
@@ -119,7 +119,6 @@ def open_run(
     else:
         check_subject(subject, recipe, text)
         subject = subject if subject.tokenizer is not None else subject.with_tokenizer(text.tokenizer)
-    check_objective(subject, recipe)
     here = machine(accelerator.device, accelerator.num_processes)
     checkpoint_folder = newest_checkpoint(out / CHECKPOINTS) if accelerator.is_main_process else None
     (path,) = broadcast_object_list([checkpoint_folder])  # all processes continue from the same checkpoint

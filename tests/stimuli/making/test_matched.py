@@ -11,5 +11,5 @@ def test_words_that_cannot_be_matched_say_how_near_they_came(rng):
     def p_values(cells):
         return {"frequency": p_of_difference([cell["zipf"] for cell in cells.values()])}
 
-    with pytest.raises(ValueError, match=r"no 2 words of each of 2 cells are alike .* frequency p = 0\.0"):
+    with pytest.raises(ValueError, match=r"gave no 2 words for each of 2 cells that are matched .* frequency p = 0\.0"):
         matched(pools, ["zipf"], 2, rng, p_values)

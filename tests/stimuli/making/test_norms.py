@@ -28,7 +28,9 @@ def test_the_package_of_the_norms_is_read_and_not_imported(made):
 
 
 def test_too_many_words_or_pairs_are_refused_with_the_numbers():
-    with pytest.raises(ValueError, match=r"\d+ words are verb and concrete, 400 are needed: ask for fewer"):
+    with pytest.raises(
+        ValueError, match=r"only \d+ words are verb and concrete, but 400 are needed: ask for fewer words"
+    ):
         words(per_cell=400)
     for number in (35, 74, 0):
         with pytest.raises(ValueError, match=f"per_category is {number}: it must be an even number from 2 to 72"):

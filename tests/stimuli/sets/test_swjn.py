@@ -63,7 +63,7 @@ def test_word_lists_have_the_words_of_the_sentences_and_nothing_of_their_order(l
 
 
 def test_too_few_sentences_cannot_be_scrambled(rng):
-    with pytest.raises(ValueError, match="words of 1 sentences cannot be mixed"):
+    with pytest.raises(ValueError, match="words of 1 sentences cannot be shuffled"):
         scrambled([["the", "dog", "barks"]], rng)
 
 
@@ -207,9 +207,9 @@ def test_the_four_conditions_are_equally_long(lists):
 
 def test_too_little_text_says_how_much_there_is(documents):
     train, held_out = documents
-    with pytest.raises(ValueError, match=r"has \d+ sentences of 10 to 14 words, 20 are needed"):
+    with pytest.raises(ValueError, match=r"has \d+ sentences of 10 to 14 words, but 20 are needed"):
         swjn(held_out[:3], train[:50], per_condition=10)
-    with pytest.raises(ValueError, match=r"\d+ of them in no other set, .* 300 and 150 are needed"):
+    with pytest.raises(ValueError, match=r"\d+ of them are not in other sets \(needed: 300\), .*\(needed: 150\)"):
         swjn(held_out, train, per_condition=150, skip=language(held_out, train)["text"].tolist())
 
 

@@ -36,7 +36,7 @@ CHANGED = GZIPPED[:2000] + bytes([GZIPPED[2000] ^ 255]) + GZIPPED[2001:]
 )
 def test_a_compressed_file_that_is_damaged_is_named(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(SourceError, match=rf"{name}(: damaged or cut off|, line \d+: not)"):
+    with pytest.raises(SourceError, match=rf"{name}(: damaged or incomplete|, line \d+: not)"):
         texts(tmp_path / name)
 
 
@@ -48,7 +48,7 @@ def test_a_parquet_file_with_a_damaged_page_is_named(tmp_path):
     content = bytearray(path.read_bytes())
     content[200:2000] = bytes(1800)
     path.write_bytes(content)
-    with pytest.raises(SourceError, match=r"a\.parquet(: not a Parquet file, or a damaged one|, row \d+: not UTF-8)"):
+    with pytest.raises(SourceError, match=r"a\.parquet(: not a Parquet file, or damaged|, row \d+: not UTF-8)"):
         texts(path)
 
 
@@ -68,6 +68,6 @@ def test_whoever_reads_it(tmp_path, monkeypatch, workers, trained, tokenizer):
     tokenizer.save_pretrained(tmp_path / "tokenizer")
     named = ("train", 300) if trained else (str(tmp_path / "tokenizer"), None)
     asked = Preparation((str(folder),), *named, validation_fraction=0.05)
-    with pytest.raises(UserError, match=r"b\.jsonl\.gz: damaged or cut off") as error:
+    with pytest.raises(UserError, match=r"b\.jsonl\.gz: damaged or incomplete") as error:
         prepare(asked, tmp_path / "out", Executor(workers=workers))
     assert "\n" not in str(error.value)

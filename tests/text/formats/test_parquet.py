@@ -9,10 +9,11 @@ from toposheet.text.documents import SourceError
 
 def test_what_is_no_text_in_parquet_is_named(tmp_path):
     pq.write_table(pa.table({"body": ["x"], "id": ["1"]}), tmp_path / "a.parquet")
-    with pytest.raises(SourceError, match=r"a.parquet: there is no column 'text' but body, id; .* --text-column"):
+    message = r"a.parquet: there is no column 'text' \(the columns are: body, id\): .* --text-column"
+    with pytest.raises(SourceError, match=message):
         texts(tmp_path / "a.parquet")
     fineweb(tmp_path / "a.parquet", ["x", "y"], text=[1, 2])
-    with pytest.raises(SourceError, match=r"a.parquet, row 1: 'text' is no text but int"):
+    with pytest.raises(SourceError, match=r"a.parquet, row 1: 'text' is int, not text"):
         texts(tmp_path / "a.parquet")
     broken = pa.array([b"x", b"\xff"], pa.binary()).view(pa.string())
     fineweb(tmp_path / "a.parquet", ["x", "y"], text=broken)

@@ -1,4 +1,4 @@
-"""Texts of several conditions, made item by item, as a table."""
+"""The table of a synthetic set. Texts of different conditions that belong together have the same item number."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ def item_table(texts: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Return the texts of each condition as the table of a synthetic set.
 
     Args:
-        texts: For each condition its texts; those at one place in their conditions are one item.
+        texts: The texts of each condition. The first texts of all conditions are item 0, the second texts item 1, ...
 
     Returns:
-        Columns `text`, `condition`, `item` (0, 1, ...) and `synthetic` (True), condition after condition.
+        A table with the columns `text`, `condition`, `item` (0, 1, ...) and `synthetic` (True). All texts of the first
+        condition come first, then all texts of the second condition, and so on.
     """
     rows = [
         (text, condition, item)

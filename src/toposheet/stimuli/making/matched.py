@@ -1,4 +1,4 @@
-"""Choosing words so that conditions differ in nothing but what they are meant to differ in."""
+"""Choosing words for several cells (class x category) so that the cells are matched in length, frequency and tokens."""
 
 from __future__ import annotations
 
@@ -24,32 +24,34 @@ def matched(
     rng: np.random.Generator,
     p_values: Callable[[dict[Cell, pd.DataFrame]], dict[str, float]],
 ) -> dict[Cell, pd.DataFrame]:
-    """Return rows of every pool such that the first of each are alike, the second, and so on.
+    """Return `n` rows of every pool. Rows in the same position of different pools are similar in the features.
 
-    Up to twice as many rows as needed are drawn from the smallest pool; each gets the row of every other pool that is
-    nearest in the standardised features, no row twice (linear assignment of squared distances); those with the nearest
-    partners are kept. All is drawn again until no measure differs between cells.
+    Up to 2 n rows are drawn from the smallest pool. Each of them gets a different partner from every other pool, by
+    linear assignment of the squared distances between standardised features. The n rows with the nearest partners are
+    kept. All of this is repeated with new draws until every p of `p_values` is larger than 0.2.
 
     Args:
         pools: The words of each cell.
-        features: Columns to match.
-        n: How many rows of each cell are wanted.
-        rng: Decides which.
-        p_values: p of the difference between cells, of every measure in which there shall be none.
+        features: Names of the columns in which the words are matched.
+        n: Number of rows to choose from each pool.
+        rng: The random generator of the draws.
+        p_values: A function of the chosen rows. It returns the p of the difference between cells for each measure in
+            which the cells must not differ.
 
     Raises:
-        UserError: a pool has fewer than `n` rows, or a measure has p of 0.2 or less in every draw; says the numbers.
+        UserError: A pool has fewer than `n` rows, or in all 50 draws a measure had a p of 0.2 or less. The message
+            says the numbers.
     """
     smallest = min(pools, key=lambda cell: len(pools[cell]))
     if (available := len(pools[smallest])) < n:
-        raise UserError(f"{available} words are {' and '.join(smallest)}, {n} are needed: ask for fewer")
+        raise UserError(f"only {available} words are {' and '.join(smallest)}, but {n} are needed: ask for fewer words")
     spread = pd.concat(list(pools.values()))[list(features)].std().replace(0, 1).to_numpy()
 
     def scaled(rows: pd.DataFrame) -> np.ndarray:
         return rows[list(features)].to_numpy(dtype=float) / spread
 
     def drawn(cell: Cell) -> pd.DataFrame:
-        # A part of each pool, so that every draw and every seed has other words to choose from.
+        # Only a part of each pool is used, so that the choice of words differs between draws and between seeds.
         most = (
             min(2 * n, (n + available + 1) // 2) if cell == smallest else max(n, min(30 * n, len(pools[cell]) * 3 // 4))
         )
@@ -68,15 +70,16 @@ def matched(
         best = max(best, p, key=lambda p: min(p.values(), default=0.0))
     achieved = ", ".join(f"{name} p = {value:.3f}" for name, value in best.items())
     raise UserError(
-        f"no {n} words of each of {len(pools)} cells are alike in every measure (all p > {MATCHED_FROM_P}) in {DRAWS} "
-        f"draws; the best had {achieved}: ask for fewer words or take another seed"
+        f"{DRAWS} draws gave no {n} words for each of {len(pools)} cells that are matched in every measure (all p > "
+        f"{MATCHED_FROM_P}); the best draw had {achieved}: ask for fewer words or use another seed"
     )
 
 
 def _partners(words: pd.DataFrame, pool: pd.DataFrame, scaled: Callable[[pd.DataFrame], np.ndarray]) -> pd.DataFrame:
-    """Return for each word the row of a pool nearest to it, no row twice, with about the mean of the words.
+    """Return a partner from the pool for each word: a row with similar features. Each row is used once.
 
-    Where the pool has few rows on one side of a word, its partner is on the other; what that adds up to is aimed off.
+    In a pool with few high values the partners are lower than the words on average, and the other way round. To correct
+    this, the partners are chosen again for shifted words, twice. The shift is the mean difference so far.
     """
     wanted, available = scaled(words), scaled(pool)
 

@@ -1,4 +1,4 @@
-"""Pronounceable non-words: chains of letter clusters that follow each other in English words."""
+"""Pronounceable non-words, made from letter clusters in the order in which they follow each other in English words."""
 
 from __future__ import annotations
 
@@ -16,35 +16,38 @@ _CLUSTER = re.compile(r"[aeiouy]+|[^aeiouy]+")
 _TRIPLE = re.compile(r"(.)\1\1")
 _END = "$"
 _LONGEST = 20
-_CANDIDATES = 300  # non-words that have not come yet, for each place
-_LIKELIEST = {3: 100, 4: 400}  # so many short ones are used at all: the others look odd ("utyl")
-_USE_OF_SHORT, _USE_OF_LONG = 1 / 10, 2.0  # one that has come once is as bad as a new one of so many tokens too many
+_CANDIDATES = 300  # number of unused non-words to choose from, for each new non-word
+_LIKELIEST = {
+    3: 100,
+    4: 400,
+}  # number of non-words of 3 and 4 letters that may be used; less likely ones look odd ("utyl")
+_USE_OF_SHORT, _USE_OF_LONG = 1 / 10, 2.0  # penalty for each earlier use of a non-word, in tokens
 
 
 class NonwordMaker:
     """Makes words that could be English but are not.
 
-    A word is cut into clusters of vowels and of consonants (*str-ea-m*); clusters are chained as they follow
-    each other in real words, a Markov chain of order 2, as in Wuggy (Keuleers & Brysbaert 2010,
-    doi:10.3758/BRM.42.3.627). Chains that are words, or have a letter three times in a row, are thrown away.
+    English words are cut into clusters of vowels and of consonants (*str-ea-m*). A Markov chain of order 2 learns which
+    clusters follow each other, and produces new strings, as in Wuggy (Keuleers & Brysbaert 2010,
+    doi:10.3758/BRM.42.3.627). A string that is a word, or that has the same letter three times in a row, is rejected.
 
     Args:
-        counts: English words (lower case letters) and how often they occur.
-        is_word: Further test of what counts as a word, e.g. a dictionary.
+        counts: English words in small letters, with their counts.
+        is_word: A further test for words, e.g. a look-up in a dictionary. It returns True for a word.
     """
 
     def __init__(self, counts: Mapping[str, int], is_word: Callable[[str], bool] = lambda word: False) -> None:
         self._words = set(counts)
         self._is_word = is_word
-        self._uses: dict[int, dict[str, int]] = defaultdict(dict)  # of each candidate of a length
-        self._made: Counter[int] = Counter()  # of a length
+        self._uses: dict[int, dict[str, int]] = defaultdict(dict)  # length: {candidate: number of times it was used}
+        self._made: Counter[int] = Counter()  # length: number of non-words made
         follows: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         for word in counts:
             if 3 <= len(word) <= 14:
                 letter_groups = ["", "", *_CLUSTER.findall(word), _END]
                 for first, second, third in zip(letter_groups, letter_groups[1:], letter_groups[2:], strict=False):
                     follows[first, second][third] += 1
-        # Clusters met once are often names and foreign words.
+        # A cluster that follows only once often belongs to a name or a foreign word.
         self._chain: dict[tuple[str, str], tuple[list[str], list[float]]] = {}
         for key, counter in follows.items():
             usual = {letters: n for letters, n in counter.items() if n > 1}
@@ -59,19 +62,19 @@ class NonwordMaker:
         misfit: Callable[[str], float] = lambda nonword: 0.0,
         fits: Callable[[str], bool] = lambda nonword: True,
     ) -> str:
-        """Return the non-word that fits best, and of those alike one that has come as seldom as possible.
+        """Return a non-word with a small misfit that was used as rarely as possible before.
 
-        There are few of 3 and of 4 letters (the likeliest chains are used): they come again when all have come, or
-        sooner where they fit better. Longer ones hardly ever come again.
+        Only 100 non-words of 3 letters and 400 of 4 letters are used, the most likely ones. They are used again when
+        all were used, or earlier if they have a smaller misfit. Longer non-words are almost never used twice.
 
         Args:
-            length: How many letters, at least 3.
-            rng: Decides which.
-            misfit: How many tokens a non-word has too many or too few.
-            fits: Whether it can stand there at all.
+            length: Number of letters. A length below 3 counts as 3.
+            rng: The random generator.
+            misfit: A function that returns by how many tokens a non-word is too long or too short.
+            fits: A function that returns whether a non-word is allowed at this position of the text.
 
         Raises:
-            UserError: the words given allow no non-word of this length that fits.
+            UserError: No non-word of this length can be made from the given words, or none is allowed.
         """
         length = max(length, 3)
         uses, cost = self._candidates(length, rng), _USE_OF_SHORT if length in _LIKELIEST else _USE_OF_LONG
@@ -85,7 +88,7 @@ class NonwordMaker:
         raise UserError(f"no non-word of {length} letters can be made from {len(self._words)} words: give more words")
 
     def _candidates(self, length: int, rng: np.random.Generator) -> dict[str, int]:
-        """Return non-words of so many letters and how often each has come; draw more where too few have not."""
+        """Return non-words of a length and how often each was used. If too few are unused, draw more."""
         uses = self._uses[length]
         if length in _LIKELIEST:
             if not uses:
@@ -95,7 +98,7 @@ class NonwordMaker:
         for _ in range(100 if self._made[length] else 20_000):
             if len(uses) >= _CANDIDATES + self._made[length]:
                 break
-            chain = self._draw(rng)  # of whatever length
+            chain = self._draw(rng)  # of any length
             alike, enough = self._uses[len(chain)], _CANDIDATES + self._made[len(chain)]
             if len(chain) > max(_LIKELIEST) and len(alike) < enough and self._is_nonword(chain):
                 alike.setdefault(chain, 0)
@@ -106,7 +109,7 @@ class NonwordMaker:
         return bool(pronounceable) and chain not in self._words and not self._is_word(chain)
 
     def _chains(self, length: int) -> Iterator[tuple[str, float]]:
-        """Yield every chain of so many letters with its probability."""
+        """Yield every string of a length that the Markov chain can produce, and its probability."""
         begun = [("", "", "", 1.0)]
         while begun:
             first, second, start, p = begun.pop()
@@ -118,7 +121,7 @@ class NonwordMaker:
                     yield start, p * (above - below)
 
     def _draw(self, rng: np.random.Generator) -> str:
-        """Return a chain; an empty one where it does not end or is longer than words are."""
+        """Return a string that the Markov chain produces. It is empty if the chain has no end or becomes too long."""
         first, second, chain = "", "", ""
         while (first, second) in self._chain and len(chain) <= _LONGEST:
             letter_groups, cumulative = self._chain[first, second]

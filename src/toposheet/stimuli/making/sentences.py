@@ -1,4 +1,4 @@
-"""Sentences of held-out text, and the same sentences with non-words in place of their words."""
+"""Sentences of held-out text, and the same sentences with every word replaced by a non-word."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from toposheet.stimuli.making.nonwords import NonwordMaker
 from toposheet.stimuli.making.vocabulary import known_words, word_counts
 
 WORDS_IN_SENTENCE = range(10, 15)
-PER_CONDITION = 100  # texts, unless another number is asked for
+PER_CONDITION = 100  # default number of texts in each condition
 CountTokens = Callable[[str], int]
 
 
 def no_tokens(text: str) -> int:
-    """Return 0: how many tokens a text has where there is no tokenizer to count them."""
+    """Return 0 for every text. It replaces a token counter if there is no tokenizer."""
     return 0
 
 
 def sentences_and_nonwords(
     held_out: Sequence[str], train: Sequence[str], n: int, rng: np.random.Generator, count_tokens: CountTokens
 ) -> tuple[list[str], list[str]]:
-    """Return held-out sentences and, for each, the list of pronounceable non-words in its place.
+    """Return held-out sentences, and for each sentence a list of pronounceable non-words.
 
     Args:
-        held_out: Documents that were not trained on.
-        train: Training documents: what stands in them is a word.
-        n: How many sentences.
-        rng: Decides which.
+        held_out: Documents on which the model was not trained.
+        train: Training documents. Every string in them counts as a word.
+        n: Number of sentences.
+        rng: The random generator of the choice.
         count_tokens: See `as_nonwords`.
 
     Raises:
-        UserError: the text holds too few sentences.
+        UserError: The held-out text has too few sentences. The message says how many.
     """
     sentences = unseen_sentences(held_out, train, n, rng)[:n]
     known = known_words(train)
@@ -45,10 +45,10 @@ def sentences_and_nonwords(
 def unseen_sentences(
     held_out: Sequence[str], train: Sequence[str], at_least: int, rng: np.random.Generator
 ) -> list[str]:
-    """Return all sentences of the held-out text that do not stand in the training text as well, in random order.
+    """Return all sentences of 10 to 14 words in the held-out text that are not in the training text, in random order.
 
     Raises:
-        UserError: there are fewer than `at_least`.
+        UserError: There are fewer than `at_least` such sentences.
     """
     whole = re.compile(r"(?:(?<=[.!?] )|^)[A-Z][A-Za-z ,;:'\-]*\.(?= |$)")
     known = {sentence for text in train for sentence in whole.findall(text)}
@@ -56,8 +56,7 @@ def unseen_sentences(
     if len(usable) < at_least:
         raise UserError(
             f"the held-out text has {len(usable)} sentences of {WORDS_IN_SENTENCE[0]} to "
-            f"{WORDS_IN_SENTENCE[-1]} words, "
-            f"{at_least} are needed: hold out more text or ask for fewer stimuli"
+            f"{WORDS_IN_SENTENCE[-1]} words, but {at_least} are needed: hold out more text or ask for fewer stimuli"
         )
     return [str(s) for s in rng.permutation(sorted(usable))]
 
@@ -69,17 +68,18 @@ def as_nonwords(
     count_tokens: CountTokens,
     word: str = "[A-Za-z]+(?:'[a-z]+)?",
 ) -> str:
-    """Return a text with a non-word of the same length in place of every word, case and punctuation kept.
+    """Return a text in which every word is replaced by a non-word of the same length.
 
-    Non-words are chosen such that the text, up to each of them, has as nearly as possible the tokens that it had: a
-    long word makes up for what the short ones before it have too many.
+    A non-word has at least 3 letters. Capital letters and punctuation stay. The non-words are chosen so that the new
+    text has about as many tokens as the old text, from the start up to each non-word. If the short non-words have too
+    many tokens, a later long non-word has fewer.
 
     Args:
-        text: Whose words are replaced.
-        maker: Of the non-words.
-        rng: Decides which.
-        count_tokens: Returns how many tokens a model makes of a text.
-        word: Pattern of what is replaced.
+        text: The text.
+        maker: The maker of the non-words.
+        rng: The random generator.
+        count_tokens: A function that returns the number of tokens of a text for a model.
+        word: Regular expression for the words that are replaced.
     """
     surplus = 0
 
@@ -87,7 +87,7 @@ def as_nonwords(
         nonlocal surplus
         replaced = match.group()
         cased = str.capitalize if replaced[0].isupper() else str
-        before = f"a{text[match.start() - 1]}" if match.start() else ""  # after a space a word has other tokens
+        before = f"a{text[match.start() - 1]}" if match.start() else ""  # a word has other tokens after a space
         allowed = count_tokens(before + replaced) - surplus
         nonword = cased(
             maker.make(len(replaced), rng, lambda nonword: abs(count_tokens(before + cased(nonword)) - allowed))

@@ -7,7 +7,7 @@ from toposheet.stimuli.published import AUTHORS_TERMS
 from toposheet.stimuli.stimulus_set import StimulusSet
 
 SET = StimulusSet(
-    description="the language localizer: 240 sentences and 240 lists of 12 non-words",
+    description="the language localizer: 240 sentences (S) and 240 lists of 12 non-words (N)",
     source="Fedorenko et al. 2010, doi:10.1152/jn.00032.2010",
     licence=AUTHORS_TERMS,
     conditions=("S", "N"),

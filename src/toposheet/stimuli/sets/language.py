@@ -1,4 +1,4 @@
-"""Sentences and lists of non-words: a language localizer."""
+"""A language localizer: sentences and lists of non-words."""
 
 from __future__ import annotations
 
@@ -25,27 +25,30 @@ def language(
     count_tokens: CountTokens | None = None,
     progress: Progress = SILENT,
 ) -> pd.DataFrame:
-    """Return sentences and, for each, a list of pronounceable non-words: a language localizer.
+    """Return a language localizer: sentences, and for each sentence a list of pronounceable non-words.
 
-    As in Fedorenko et al. 2010 (doi:10.1152/jn.00032.2010): conditions `sentence` and `nonword`. The sentences have 10
-    to 14 words; a non-word has as many letters as the word it stands for (3 or more), a list as nearly as possible as
-    many tokens as its sentence (`sentences.as_nonwords`); case and punctuation are kept in both conditions.
+    The design is that of Fedorenko et al. 2010 (doi:10.1152/jn.00032.2010). The conditions are `sentence` and
+    `nonword`. The sentences have 10 to 14 words. In a list, each word of the sentence is replaced by a non-word with
+    the same number of letters (at least 3). The list has about as many tokens as its sentence
+    (`sentences.as_nonwords`). Capital letters and punctuation stay in both conditions.
 
     Args:
-        held_out: Documents that the model was not trained on.
-        train: Training documents: what stands in them is a word.
-        per_condition: How many texts each condition has.
-        seed: Decides which.
-        count_tokens: Returns how many tokens a model makes of a text. Few short non-words are one token, as short words
-            are, so lists may still have more (`measures.matching` says how many). None leaves tokens out.
-        progress: Told how many sentences have their non-words.
+        held_out: Documents on which the model was not trained.
+        train: Training documents. Every string in them counts as a word.
+        per_condition: Number of texts in each condition.
+        seed: Seed of the random choice of sentences and non-words.
+        count_tokens: A function that returns the number of tokens of a text for a model. Most short words are one
+            token, but most short non-words are more, so lists can still have more tokens than sentences
+            (`measures.matching` shows how many). None: texts are not matched in tokens.
+        progress: A function that is called with the number of non-word lists made so far.
 
     Returns:
-        Columns `text`, `condition`, `item` (a non-word list has the item of its sentence) and `synthetic` (True).
+        A table with the columns `text`, `condition`, `item` and `synthetic` (True). A non-word list has the item of its
+        sentence.
 
     Raises:
-        UserError: the text holds too few sentences; the message says how many.
-        NotFound: a package is not installed.
+        UserError: The held-out text has too few sentences. The message says how many.
+        NotFound: A package is not installed.
     """
     rng = np.random.default_rng(seed)
     sentences = unseen_sentences(held_out, train, per_condition, rng)[:per_condition]
@@ -65,9 +68,9 @@ def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
 
 
 SET = StimulusSet(
-    description="sentences and lists of pronounceable non-words, as alike in letters and tokens as can be",
-    source="text held out from training; non-words from its letter clusters",
-    licence="as the text that it is made from: built-in text is CC BY-SA 4.0 and public domain",
+    description="sentences and lists of pronounceable non-words, matched in letters and tokens",
+    source="text that is held out from training; the non-words are made from letter clusters of the training text",
+    licence="the licence of the text; the built-in text is CC BY-SA 4.0 and public domain",
     conditions=("sentence", "nonword"),
     contrasts=(Contrast("sentence", "nonword"),),
     columns=("item",),

@@ -1,4 +1,4 @@
-"""The nouns and verbs, concrete and abstract, of Moseley & Pulvermüller 2014."""
+"""The concrete and abstract nouns and verbs of Moseley & Pulvermüller 2014."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from toposheet.stimuli.published import AUTHORS_TERMS
 from toposheet.stimuli.stimulus_set import StimulusSet
 
 SET = StimulusSet(
-    description="160 words, nouns and verbs, concrete and abstract",
+    description="160 words: concrete and abstract nouns and verbs",
     source="Moseley & Pulvermüller 2014, doi:10.1016/j.bandl.2014.03.001",
     licence=AUTHORS_TERMS,
     conditions=("noun", "verb"),

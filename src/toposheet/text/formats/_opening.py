@@ -1,4 +1,4 @@
-"""Opening files, compressed or not."""
+"""Opening files. Compressed files are decompressed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
 @contextmanager
 def open_file(path: str) -> Generator[io.BufferedReader, None, None]:
-    """Open a file for reading; .gz and .zst are decompressed on the way.
+    """Open a file for reading. Files that end in .gz or .zst are decompressed.
 
     Raises:
-        SourceError: while it is read, a compressed file turns out to be damaged or cut off; the message names it.
+        SourceError: A compressed file is damaged or incomplete. This can also happen later, while the file is read. The
+            message names the file.
     """
     import pyarrow as pa
 
@@ -26,6 +27,6 @@ def open_file(path: str) -> Generator[io.BufferedReader, None, None]:
         with io.BufferedReader(pa.input_stream(path, compression=compression)) as stream:  # pyright: ignore
             yield stream
     except OSError as error:
-        if error.filename is not None or error.errno is not None:  # the system refuses the file
+        if error.filename is not None or error.errno is not None:  # the operating system refused to open the file
             raise
-        raise SourceError(f"{path}: damaged or cut off ({first_line(error)}): make or copy the file again") from None
+        raise SourceError(f"{path}: damaged or incomplete ({first_line(error)}): make or copy the file again") from None

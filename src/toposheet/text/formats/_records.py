@@ -1,4 +1,4 @@
-"""Records: the column of each that has its text."""
+"""Records: the text in the text column of a record."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from toposheet.text.documents import Piece, SourceError
 
 
 def document(value: Any, where: str, column: str) -> Piece:
-    """Return the text of a record as a document; None counts as empty.
+    """Return the text of a record as a document. The value None gives an empty document.
 
     Args:
-        value: What the record has in the column.
+        value: The value of the text column in this record.
         where: File and line, for the message.
-        column: Its name.
+        column: Name of the text column, for the message.
 
     Raises:
-        SourceError: the value is no text, or one that cannot be written as UTF-8.
+        SourceError: The value is not text, or it cannot be written as UTF-8.
     """
     if not isinstance(value, str | None):
-        raise SourceError(f"{where}: {column!r} is no text but {type(value).__name__}; choose with --text-column")
+        kind = type(value).__name__
+        raise SourceError(f"{where}: {column!r} is {kind}, not text: choose the column with --text-column")
     try:
         (value or "").encode()
     except UnicodeEncodeError as error:
@@ -28,5 +29,7 @@ def document(value: Any, where: str, column: str) -> Piece:
 
 
 def no_column(where: str, column: str, fields: str) -> SourceError:
-    """Return the error that a record lacks the column with its text."""
-    return SourceError(f"{where}: there is no column {column!r} but {fields}; choose one with --text-column")
+    """Return the error for a record that lacks the text column."""
+    return SourceError(
+        f"{where}: there is no column {column!r} (the columns are: {fields}): choose the column with --text-column"
+    )

@@ -1,4 +1,4 @@
-"""JSON records, one a line."""
+"""JSON lines: one JSON record in each line."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ def _read(path: str, column: str) -> Iterator[Piece]:
                 raise SourceError(f"{where}: not UTF-8 ({error.reason})") from None
             except json.JSONDecodeError as error:
                 raise SourceError(f"{where}: not a JSON record ({error})") from None
-            if not isinstance(record, dict) or column not in record:
-                fields = ", ".join(record) if isinstance(record, dict) else type(record).__name__
-                raise no_column(where, column, fields)
+            if not isinstance(record, dict):
+                kind = type(record).__name__
+                raise SourceError(f"{where}: {kind}, not a JSON object: write one object with the text in each line")
+            if column not in record:
+                raise no_column(where, column, ", ".join(record))
             yield document(record[column], where, column)
 
 

@@ -1,4 +1,4 @@
-"""Parquet tables, here or on the hub, as FineWeb-Edu comes in."""
+"""Parquet tables, on this machine or on the hub. FineWeb-Edu has this format."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ def _read(path: str, column: str) -> Iterator[Piece]:
     except UnicodeDecodeError as error:
         raise SourceError(f"{path}, row {number}: not UTF-8 ({error.reason})") from None
     except Exception as error:
-        if isinstance(error, SourceError) or getattr(error, "errno", None) is not None:  # the system refuses the file
+        if (
+            isinstance(error, SourceError) or getattr(error, "errno", None) is not None
+        ):  # the operating system refused to open the file
             raise
-        if "://" in path and not isinstance(error, pa.ArrowInvalid):  # whatever the network does to the client
+        if "://" in path and not isinstance(error, pa.ArrowInvalid):  # an error of the network
             raise RunError(f"{path}: {first_line(error)}") from None
         if isinstance(error, pa.ArrowException | OSError):
             after = f" after row {number}" if number else ""
-            raise SourceError(f"{path}: not a Parquet file, or a damaged one{after} ({first_line(error)})") from None
+            raise SourceError(f"{path}: not a Parquet file, or damaged{after} ({first_line(error)})") from None
         raise
 
 

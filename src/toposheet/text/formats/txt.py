@@ -1,4 +1,4 @@
-"""Text as it is: a file is one document, or several between lines that say `<|endoftext|>`."""
+"""Plain text: a file is one document, or several documents that lines with `<|endoftext|>` separate."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def _read(path: str, column: str) -> Iterator[Piece]:
         parts.append(line)
         length += len(line)
         if length >= LONGEST and (text := "".join(parts)).strip():
-            piece = text.rstrip("\r\n")  # its line break belongs to the next, if there is one
+            piece = text.rstrip("\r\n")  # the line break at the end goes to the next piece, if there is one
             yield Piece(piece, ends=False)
             parts, length, begun = [text[len(piece) :]], 0, True
 
 
 def _lines(path: str) -> Iterator[str]:
-    """Yield the lines of a file; one that is too long for memory in parts."""
+    """Yield the lines of a file. A line that is too long for memory is yielded in parts."""
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     number = 1
     with open_file(path) as stream:

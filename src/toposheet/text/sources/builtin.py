@@ -1,4 +1,4 @@
-"""English prose that installs from the package index: see `text.corpora`."""
+"""The built-in text: English prose inside installable packages (`text.corpora`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from toposheet.text.documents import TRAIN, File, Piece, Source
 
 
 def _files() -> list[File]:
-    folders = {corpus.name: corpus.folder for corpus in BUILTIN}  # raises where one is not installed
+    folders = {corpus.name: corpus.folder for corpus in BUILTIN}  # raises NotFound if a package is not installed
     return [File(name, 0) for name in folders]
 
 

@@ -21,8 +21,8 @@ def _files() -> list[File]:
     try:
         files, path = url_to_fs(FOLDER)
         entries = files.find(path, detail=True)
-    except Exception as error:  # of the hub's client, or of the network below it
-        raise NotFound(f"the hub does not give {FOLDER} ({first_line(error)})") from None
+    except Exception as error:  # an error of the client of the hub, or of the network
+        raise NotFound(f"{FOLDER} cannot be read from the hub ({first_line(error)}): check the network") from None
     return [
         File(files.unstrip_protocol(name), int(entry["size"]))
         for name, entry in sorted(entries.items())
