@@ -231,7 +231,8 @@ _WORDS = {
 }
 _TAIL = """## Not measured
 
-No GPU was available, so the targets for a GPU have not been tested. `make bench` tests them if torch finds a GPU:
+No GPU was available, so the targets for a GPU have not been tested. If torch finds a GPU, `make bench` also
+measures these targets:
 
 - The objective is 10 times faster than the textbook loop, at 49,152 tokens in bfloat16.
 - A training update at the size of the paper takes at most 1.02 times as long as without the objective.

@@ -36,7 +36,7 @@ def part_of(progress: Progress | None, number: int, total: int, name: str = "") 
 
     Args:
         progress: The function for the progress of the whole work. None: no calls.
-        number: Number of the part, from 0.
+        number: Index of the part, starting at 0.
         total: Number of parts.
         name: Name of the part, with which its words begin.
     """

@@ -47,9 +47,9 @@ AttentionInterface.register(BLOCK_ATTENTION, attend_within_blocks)
 def block_attention(model: PreTrainedModel, context: int) -> str:
     """Return the name of the attention that a model should use over blocks of text.
 
-    This is `BLOCK_ATTENTION`, with two exceptions, in which the model keeps its present attention. First, its attention
-    is not plain causal attention (`Architecture.plain`). Second, `transformers` cannot exchange its attention, for
-    example because the attention has position biases (Bloom, MPT).
+    Most models should use `BLOCK_ATTENTION`. A model keeps the attention that it has now in two cases: its attention is
+    not plain causal attention (`Architecture.plain`), or `transformers` cannot exchange its attention, for example
+    because the attention has position biases (Bloom, MPT).
 
     Args:
         model: The model.

@@ -101,7 +101,7 @@ def export_maps(
         stimuli: The texts.
         contrasts: The contrasts. Each gives one map.
         out: Folder of the files.
-        cache: Folder in which responses are stored. None: responses are not stored.
+        cache: Folder for responses. Stored responses are read again, new ones are written. None: no cache.
         progress: A function that is called with the number of texts read so far. None: no calls.
     """
     import_package("nibabel", *FOR_BRAINS)

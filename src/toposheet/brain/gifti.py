@@ -43,7 +43,7 @@ def read_gifti(path: Path, hemisphere: str, which: int | None) -> tuple[np.ndarr
     Args:
         path: The file.
         hemisphere: `"left"` or `"right"`.
-        which: Number of the map, from 0. None: the file must have exactly one map.
+        which: Index of the map, starting at 0. None: the file must have exactly one map.
 
     Raises:
         NotFound: nibabel is not installed.

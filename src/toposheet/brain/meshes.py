@@ -38,7 +38,7 @@ class Mesh:
 
     Args:
         coordinates: Position of each vertex, in mm.
-        faces: Numbers of the three vertices of each triangle.
+        faces: Indices of the three vertices of each triangle.
         space: Name of the space, `"fs_LR 32k"` or `"fsaverage5"`.
     """
 
@@ -96,7 +96,7 @@ def adjacency(faces: Int[np.ndarray, "faces 3"], n_vertices: int) -> csr_array:
     """Return which vertices of a mesh are neighbours.
 
     Args:
-        faces: Numbers of the three vertices of each triangle.
+        faces: Indices of the three vertices of each triangle.
         n_vertices: Number of vertices of the mesh.
 
     Returns:

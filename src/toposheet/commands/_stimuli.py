@@ -233,7 +233,7 @@ def read_study(
     confounds: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Battery:
-    """Return a battery with one study: the stimuli of a file or of a set, and the contrasts.
+    """Return a battery with one study: the stimuli of a CSV file or of a built-in set, with the given contrasts.
 
     Args:
         stimuli: The path of a CSV file, or the name of a set.

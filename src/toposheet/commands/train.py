@@ -64,7 +64,7 @@ def parser_of(chosen: Recipe) -> Callable[..., Parsed]:
 
 
 def parser_for(arguments: list[str]) -> Callable[..., Parsed]:
-    """Return the parser of `train` for the recipe that is the first argument.
+    """Return the parser of `toposheet train RECIPE` for the recipe of a command line.
 
     Raises:
         UserError: The first argument is missing, or no recipe has this name.

@@ -197,8 +197,9 @@ class Comparison:
         """
         if self.raw._fitted_before:
             raise UserError(
-                f"this negative control of {self.name} cannot be split, because the confounds were fitted before its "
-                "texts got new labels: split the comparison itself, then take the negative controls of each half"
+                f"this negative control of {self.name} cannot be split into halves, because the confounds were fitted "
+                "with the labels of the comparison: split the comparison first, then call negative_controls on "
+                "each half"
             )
         self._check_halves()
         rng = np.random.default_rng(seed)
@@ -284,7 +285,7 @@ class Comparison:
         """Return Welch's test of the mean response of a set of units, and its p; see `test`.
 
         Args:
-            units: Numbers of the units.
+            units: Indices of the units.
         """
         return self._test(self.x[:, units].mean(axis=1, keepdims=True), self.in_a, self.in_b)
 

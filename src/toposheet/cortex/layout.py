@@ -22,7 +22,7 @@ class TapLayout:
     Args:
         name: Name of the tap.
         sheet: Name of its sheet.
-        units: Numbers of the tap's units among all units.
+        units: Indices of the tap's units among all units.
         cells: Row and column of each unit, on the smallest grid that holds all units of the tap.
         shape: Height and width of this grid, in cells.
         spacing_mm: Distance between adjacent cells, in mm.

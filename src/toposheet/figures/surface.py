@@ -35,7 +35,7 @@ def surface_figure(
     Args:
         values: A value for each vertex. A vertex with nan has no data and shows the background.
         coordinates: Position of each vertex, in mm.
-        faces: Numbers of the three vertices of each triangle.
+        faces: Indices of the three vertices of each triangle.
         background: A grey level for each vertex, from 0 (light) to 1.
         hemisphere: `"left"` or `"right"`.
         name: Name of the values, for the colour bar.

@@ -46,7 +46,7 @@ def compute(
         models: The models. A model that is not open is opened when it is needed.
         battery: The studies.
         settings: How responses are read and analysed.
-        cache: Folder in which responses are stored. None: responses are not stored.
+        cache: Folder for responses. Stored responses are read again, new ones are written. None: no cache.
         progress: A function that is called with the current work, the seconds so far, and the expected seconds in
             total. None: no calls.
 
@@ -143,7 +143,7 @@ class _Measuring:
         """Fill the tables, and return the maps of all contrasts.
 
         Args:
-            cache: Folder in which responses are stored. None: responses are not stored.
+            cache: Folder for responses. Stored responses are read again, new ones are written. None: no cache.
             stages: The stages of the report.
             what: Name of the subject in progress messages.
         """

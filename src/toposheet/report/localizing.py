@@ -92,7 +92,7 @@ def localize_subject(
         percent: Select this percentage of the units, see `cortex.localize`.
         q: Select units with a false discovery rate below this value, see `cortex.localize`.
         settings: Settings of the analysis. Only `reading`, `contiguity` and `min_size` are used.
-        cache: Folder in which responses are stored. None: responses are not stored.
+        cache: Folder for responses. Stored responses are read again, new ones are written. None: no cache.
         progress: A function that is called with the number of texts read so far. None: no calls.
     """
     contrast.check(stimuli)

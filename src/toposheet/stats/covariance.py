@@ -30,8 +30,8 @@ class UnitPairs:
     """All pairs of units of one tap, sorted by the distance between the two units on the sheet.
 
     Args:
-        first: Number of one unit of each pair.
-        second: Number of the other unit of each pair.
+        first: Index of the first unit of each pair.
+        second: Index of the second unit of each pair.
         distance_class: For each pair, the index of its distance in `distances`.
         distances: All distances that occur between two units, in mm, in increasing order.
     """

@@ -21,7 +21,7 @@ class Reader:
             made from this held-out text.
         seed: Seed of the choice of the held-out text.
         count_tokens: A function that returns the number of tokens of a text for this model. Conditions are matched in
-            this number. None: they are not matched in tokens.
+            this number. None: the number of tokens is ignored.
         shipped: The stimuli that were saved with the model. None: there are none.
         progress: A function that is called while stimuli are made, with the number of steps done so far.
     """

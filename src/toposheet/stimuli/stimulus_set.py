@@ -91,7 +91,7 @@ def stimulus_set(
     Args:
         name: The name of a set. `toposheet stimuli list` prints all names.
         reader: The facts about the model for which a synthetic set is made (`subject.reader`). None: the held-out text
-            of the demo model is used, and conditions are not matched in tokens.
+            of the demo model is used, and the number of tokens is ignored.
         seed: Seed of all random choices in a synthetic set. None: the seed of the reader.
         per_condition: Number of texts in each condition, at least 3. Only the sets `language` and `swjn` and registered
             sets that allow it can have another number. None: 100 for `language` and `swjn`; if the held-out text is too

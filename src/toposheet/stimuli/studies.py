@@ -187,7 +187,7 @@ def own_stimuli(reader: Reader, per_condition: int = 100) -> pd.DataFrame:
         A table with the columns `text`, `condition` (sentence, nonword, noun, verb) and `item`.
 
     Raises:
-        NotFound: Stimuli must be built, and a package of the extra `demo` is missing.
+        NotFound: The model has no stimuli of its own, and a package that builds them (extra `demo`) is missing.
     """
     return builtin_stimuli(reader, per_condition) if reader.shipped is None else reader.shipped
 

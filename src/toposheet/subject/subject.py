@@ -121,7 +121,7 @@ class Subject:
             names = ", ".join(intervention.name for intervention in self.interventions)
             raise UserError(
                 f"the interventions ({names}) act only inside `with subject.running() as model`: use the model "
-                "there, or call the subject"
+                "there, or call subject(input_ids)"
             )
         return self._model
 

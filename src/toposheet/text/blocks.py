@@ -46,7 +46,7 @@ class Blocks:
         return self._n_blocks("train")
 
     def train(self, first: int, count: int) -> Int[np.ndarray, "blocks context_and_next"]:
-        """Return the blocks first, first + 1, ..., first + count - 1 of the training stream, counted from 0."""
+        """Return `count` consecutive blocks of the training stream, from block `first` on, counted from 0."""
         return self._tokens["train"].blocks(self._starts(first, count), self._context)
 
     def seen(self, count: int) -> Int[np.ndarray, "blocks context_and_next"]:

@@ -96,7 +96,7 @@ class Executor:
         kind: `local`: processes on this machine. `slurm` or `ray`: a cluster.
         workers: Number of tasks that run at the same time. None: the number of CPU cores of this machine, or as many as
             the cluster allows.
-        cpus: Number of CPU cores for one task on a cluster.
+        cpus: Number of CPU cores that each task requests on a cluster.
         slurm_partition: Slurm partition in which the tasks run.
         slurm_time: Time limit of one task on Slurm, as HH:MM:SS.
 

@@ -59,8 +59,8 @@ class RunText:
 def check_vocabulary(recipe: Recipe, manifest: Manifest, text: Path) -> None:
     """Refuse a recipe whose vocabulary size does not fit the prepared text.
 
-    Two sizes are accepted: the vocabulary size of the text, and this size rounded up to a multiple of 128. The second
-    makes matrix products faster.
+    The vocabulary of the model must have as many tokens as the tokenizer of the text, or that number rounded up to a
+    multiple of 128, which makes matrix products faster.
 
     Raises:
         UserError: The recipe has another size. Change `vocabulary`, or prepare the text again.

@@ -99,7 +99,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
     match = _NAME.fullmatch(path.name)
     assert match is not None
     if hashlib.sha256(content).hexdigest()[:16] != match[2]:
-        raise UserError(f"{path} is damaged: its content does not match the checksum in its name")
+        raise UserError(
+            f"{path} is damaged: its content does not match the checksum in its name; delete the file, and the run "
+            "continues from the checkpoint before"
+        )
     try:
         return Checkpoint(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
     except (RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:

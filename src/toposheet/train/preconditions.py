@@ -49,7 +49,7 @@ def stopping_with(recipe: Recipe, run: Path) -> Recipe:
 
     Args:
         recipe: The recipe to change.
-        run: The model folder of the finished run.
+        run: The model folder of another run, which has finished.
 
     Raises:
         UserError: The other run is not finished, or it differs in `updates`, `batch` or `context`.
@@ -155,8 +155,8 @@ def check_objective(subject: Subject, recipe: Recipe) -> None:
     with subject.running() as model:
         if outside := [tap for tap in topo.taps if not within_base_model(model, [tap])]:
             raise UserError(
-                f"the tap {outside[0]} is outside {type(model.base_model).__name__}, and training runs only this part "
-                "of the model and the output layer: choose taps inside it"
+                f"the tap {outside[0]} is outside {type(model.base_model).__name__}, so training does not run it: choose "
+                f"taps inside {type(model.base_model).__name__}"
             )
         check_run_once(model, topo.taps)
     silence = {tap: torch.zeros(1, 2, width) for tap, width in topo.widths.items()}

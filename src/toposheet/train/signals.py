@@ -12,7 +12,7 @@ from accelerate import Accelerator
 
 
 class StopRequest:
-    """A request to stop this process: `signal` is the number of the received signal, or 0 if none was received."""
+    """Whether this process was asked to stop. `signal` is the number of the received signal, or 0 if there was none."""
 
     signal: int = 0
 

@@ -71,7 +71,7 @@ class NonwordMaker:
             length: Number of letters. A length below 3 counts as 3.
             rng: The random generator.
             misfit: A function that returns by how many tokens a non-word is too long or too short.
-            fits: A function that returns whether a non-word is allowed at this position of the text.
+            fits: A function of a non-word. It returns whether the text may have this non-word in the place of the word.
 
         Raises:
             UserError: No non-word of this length can be made from the given words, or none is allowed.
@@ -121,7 +121,7 @@ class NonwordMaker:
                     yield start, p * (above - below)
 
     def _draw(self, rng: np.random.Generator) -> str:
-        """Return a string that the Markov chain produces. It is empty if the chain has no end or becomes too long."""
+        """Return a string that the Markov chain produces, or an empty string if the string would become too long."""
         first, second, chain = "", "", ""
         while (first, second) in self._chain and len(chain) <= _LONGEST:
             letter_groups, cumulative = self._chain[first, second]

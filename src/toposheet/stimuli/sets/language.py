@@ -39,7 +39,8 @@ def language(
         seed: Seed of the random choice of sentences and non-words.
         count_tokens: A function that returns the number of tokens of a text for a model. Most short words are one
             token, but most short non-words are more, so lists can still have more tokens than sentences
-            (`measures.matching` shows how many). None: texts are not matched in tokens.
+            (`measures.matching` shows how many). None: the number of tokens is
+            ignored.
         progress: A function that is called with the number of non-word lists made so far.
 
     Returns:

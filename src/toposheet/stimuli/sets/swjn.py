@@ -67,7 +67,8 @@ def swjn(
         at_least: If the held-out text is too short, make fewer texts in each condition, but at least this number. None:
             make exactly `per_condition` texts.
         count_tokens: A function that returns the number of tokens of a text for a model. J and N are matched with S in
-            this number as well as possible (see `language`). None: texts are not matched in tokens.
+            this number as well as possible (see `language`). None: the number of
+            tokens is ignored.
         progress: A function that is called with the number of J and N texts made so far.
 
     Returns:

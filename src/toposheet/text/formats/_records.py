@@ -20,7 +20,9 @@ def document(value: Any, where: str, column: str) -> Piece:
     """
     if not isinstance(value, str | None):
         kind = type(value).__name__
-        raise SourceError(f"{where}: {column!r} is {kind}, not text: choose the column with --text-column")
+        raise SourceError(
+            f"{where}: the column {column!r} holds {kind}, not text: name a column of text with --text-column"
+        )
     try:
         (value or "").encode()
     except UnicodeEncodeError as error:
@@ -31,5 +33,5 @@ def document(value: Any, where: str, column: str) -> Piece:
 def no_column(where: str, column: str, fields: str) -> SourceError:
     """Return the error for a record that lacks the text column."""
     return SourceError(
-        f"{where}: there is no column {column!r} (the columns are: {fields}): choose the column with --text-column"
+        f"{where}: there is no column {column!r} (the columns are: {fields}): choose one with --text-column"
     )

@@ -92,7 +92,7 @@ def moments_of(
 
     Args:
         sheets: The responses of the taps of each sheet.
-        tokens: Numbers of the tokens to use. None: all tokens.
+        tokens: Indices of the tokens to use. None: all tokens.
         views: The windows of each sheet.
         objective: The objective, which says whether products are centred.
     """
@@ -150,7 +150,7 @@ def with_gradient(
     Args:
         losses: The loss of each sheet, computed without a graph.
         sheets: The responses of the taps of each sheet, which get the gradient.
-        tokens: Numbers of the tokens that were used. None: all tokens.
+        tokens: Indices of the tokens that were used. None: all tokens.
         views: The windows of each sheet.
         parts: The moments of each sheet.
         weights: The gradient of each loss with respect to the products, from `evaluate`.

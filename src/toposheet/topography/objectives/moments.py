@@ -85,7 +85,7 @@ def moments(
 
     Args:
         taps: The responses of the units of each tap of the sheet.
-        tokens: Numbers of the samples to use, each at most once. None: all samples.
+        tokens: Indices of the samples to use, each at most once. None: all samples.
         read: The numbers of the units of each window, without holes. None: all units of the sheet are one window.
         scratch: Working memory.
         centred: True: products are those of deviations from the mean. False: products are those of the responses, and
@@ -122,7 +122,7 @@ def gradients_of_products(
 
     Args:
         taps: The responses of the units of each tap of the sheet.
-        tokens: Numbers of the samples that were used. None: all samples.
+        tokens: Indices of the samples that were used. None: all samples.
         read: The numbers of the units of each window. None: all units of the sheet are one window.
         mean: Mean response of each unit of each window.
         weights: Symmetric gradient of the loss with respect to the products.

@@ -108,7 +108,7 @@ class SpatialStatistics:
 
         Args:
             activations: What `topo.record` recorded: {tap: (batch, time, units)}. Each token is one sample.
-            tokens: Numbers of the tokens to use, each at most once: token t of text b has the number b * time + t.
+            tokens: Indices of the tokens to use, each at most once: token t of text b has the index b * time + t.
                 None: all tokens.
 
         Raises:

@@ -30,7 +30,7 @@ class Windows(NamedTuple):
         """Return a selection of the windows.
 
         Args:
-            chosen: Numbers of the windows, or a slice of them.
+            chosen: Indices of the windows, or a slice.
         """
         present = self.present if len(self.present) == 1 else self.present[chosen]
         return Windows(self.units[chosen], present, self.nearness)
