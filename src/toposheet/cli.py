@@ -48,21 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _say(error)
         sys.exit(MISTAKE)
     except OSError as error:
-        if (
-            error.filename is None and error.errno not in _SYSTEM_FAULTS
-        ):  # without a path it may be a fault in toposheet
+        # Without a path it may be a fault in toposheet.
+        if error.filename is None and error.errno not in _SYSTEM_FAULTS:
             raise
         _say(error)
         sys.exit(FAILED if error.errno in _SYSTEM_FAULTS else MISTAKE)
     sys.exit(DONE)
 
 
-_SYSTEM_FAULTS = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EPIPE,
-)  # a full disk, or the reader of a pipe has ended
+# A full disk, or the reader of a pipe has ended.
+_SYSTEM_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE)
 
 
 def _say(error: Exception) -> None:
@@ -136,17 +131,15 @@ def _one_line(box: str) -> str:
         else:
             parts[-1].append(line)
     complaint, *rest = parts
-    words = [
-        line.strip() for line in complaint if not line.startswith(" " * 8)
-    ]  # lines with a deeper indent explain options
+    # Lines with a deeper indent explain options.
+    words = [line.strip() for line in complaint if not line.startswith(" " * 8)]
     for part in rest:
         if part and part[0].startswith("Perhaps you meant"):
             words.append(f"(did you mean {part[1].split()[0]}?)")
         elif part and part[0].startswith("Available subcommands"):
             words.append(f"({' '.join(line.strip() for line in part).replace('Available', 'available')})")
-    line = re.sub(
-        r"^Error parsing \S*tyro-dummy\S*: ", "", " ".join(word for word in words if word)
-    )  # the parser made up this name
+    # The parser made up this name.
+    line = re.sub(r"^Error parsing \S*tyro-dummy\S*: ", "", " ".join(word for word in words if word))
     line = line.partition(" Got errors:")[0]  # what follows lists the error of each type in a union
     for pattern, replacement in _REWORDED:
         line = re.sub(pattern, replacement, line)

@@ -107,13 +107,8 @@ def _as_disks_see_it(name: str) -> str:
 
 
 _LONGEST = 100  # bytes; file systems allow 255, including the ending and the prefix of temporary files
-_DEVICES = {
-    "con",
-    "prn",
-    "aux",
-    "nul",
-    *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)),
-}  # reserved names on Windows
+# Reserved names on Windows.
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
 
 def _sync(path: Path) -> None:

@@ -22,10 +22,10 @@ def test_measures_and_columns_of_numbers_can_be_taken():
         ("Rating", r"no confound 'Rating'; .* Did you mean rating\?"),
         (
             "kind",
-            r"'kind' has values that are not numbers: use another confound; the confounds are: length, frequency",
+            r"'kind' has values that are not finite numbers: use another confound; the confounds are: length,",
         ),
-        ("gap", "'gap' has values that are not numbers"),
-        ("condition", "'condition' has values that are not numbers"),
+        ("gap", "'gap' has values that are not finite numbers"),
+        ("condition", "'condition' has values that are not finite numbers"),
     ],
 )
 def test_others_are_refused_and_what_can_be_taken_is_listed(name, message):

@@ -18,9 +18,8 @@ from toposheet.files import path_of
 from toposheet.settings import Settings
 
 Parsed = Callable[[], None]
-Analysis = Annotated[
-    Settings, tyro.conf.arg(name="")
-]  # the help lists its fields as options of the command, without a prefix
+# The help lists its fields as options of the command, without a prefix.
+Analysis = Annotated[Settings, tyro.conf.arg(name="")]
 NONE_GIVEN = "(default: none)"
 REQUIRED = "(required)"
 
@@ -92,9 +91,8 @@ def group(description: str, **commands: Callable[..., Parsed]) -> Callable[..., 
         return command
 
     parsed.__doc__ = description
-    parsed.__annotations__["command"] = Union[
-        *parsers, Annotated[None, tyro.conf.Suppress]
-    ]  # a union needs at least two members
+    # A union needs at least two members.
+    parsed.__annotations__["command"] = Union[*parsers, Annotated[None, tyro.conf.Suppress]]
     return parsed
 
 

@@ -251,9 +251,8 @@ def read_study(
 
     _where(options)
     if contrasts and not is_file(stimuli):
-        _parsed(
-            contrasts, SETS[stimuli].conditions, None, f"the set {stimuli}"
-        )  # wrong contrasts are refused before the model is opened
+        # Wrong contrasts are refused before the model is opened.
+        _parsed(contrasts, SETS[stimuli].conditions, None, f"the set {stimuli}")
     table = read_table(stimuli, subject, options, progress)
     battery = battery_of_table(stimuli, table, read_contrasts(table, contrasts, options))
     _check_confounds(battery, confounds)

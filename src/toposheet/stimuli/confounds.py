@@ -38,7 +38,9 @@ def check_confounds(stimuli: pd.DataFrame, confounds: Sequence[str]) -> None:
             continue
         choices = f"the confounds are: {', '.join([*CONFOUNDS, *usable])}"
         if name in columns:
-            raise UserError(f"the column {name!r} has values that are not numbers: use another confound; {choices}")
+            raise UserError(
+                f"the column {name!r} has values that are not finite numbers: use another confound; {choices}"
+            )
         raise UserError(f"there is no confound {name!r}; {choices}.{did_you_mean(name, [*CONFOUNDS, *usable])}")
 
 

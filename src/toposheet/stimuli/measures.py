@@ -138,7 +138,6 @@ def p_of_difference(groups: Sequence[np.ndarray | pd.Series]) -> float:
     if any(np.ptp(group) == 0 for group in values):
         return float(scipy_stats.kruskal(*values).pvalue)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", RuntimeWarning
-        )  # scipy warns when all means are equal, but equal means are wanted here
+        # Scipy warns when all means are equal, but equal means are wanted here.
+        warnings.simplefilter("ignore", RuntimeWarning)
         return float(scipy_stats.alexandergovern(*values).pvalue)

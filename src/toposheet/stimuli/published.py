@@ -45,9 +45,8 @@ def read_published(name: str, files: Sequence[str], sha256: str, data: str | Pat
         source = name
         tables = [t.assign(file=path.name) for t, path in zip(tables, paths, strict=True)]
     table = pd.concat(tables, ignore_index=True)
-    table.attrs = {
-        "source": source
-    }  # the notes on how a file was read are dropped, because a published file needs none
+    # The notes on how a file was read are dropped, because a published file needs none.
+    table.attrs = {"source": source}
     return table
 
 

@@ -51,9 +51,8 @@ def _decoded(path: Path) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = _with_one_line_end(error.object[: error.start].decode())  # without a byte-order mark
-        row = (
-            re.sub(r'"[^"]*("|\Z)', "", before).count("\n") + 1
-        )  # a line break inside quotation marks does not end a row
+        # A line break inside quotation marks does not end a row.
+        row = re.sub(r'"[^"]*("|\Z)', "", before).count("\n") + 1
         raise UserError(f"{path}, row {row}: not UTF-8; save the file as UTF-8") from None
     if "\0" in text:
         row = _with_one_line_end(text[: text.index("\0")]).count("\n") + 1

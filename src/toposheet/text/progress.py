@@ -21,17 +21,15 @@ def progress(out: Path, dtype: str) -> Generator[None, None, None]:
         dtype: The integer type of a stored token.
     """
     stop = threading.Event()
-    every, delay = (
-        (0.5, 1.0) if sys.stderr.isatty() else (30.0, 30.0)
-    )  # seconds; in a log file, short runs print no lines and long runs print few
+    # Seconds; in a log file, short runs print no lines and long runs print few.
+    every, delay = (0.5, 1.0) if sys.stderr.isatty() else (30.0, 30.0)
     before = n_tokens(out, dtype)
     with tqdm(desc="text", initial=before, unit=" tokens", unit_scale=True, leave=False, delay=delay) as bar:
 
         def watch() -> None:
             while not stop.wait(every):
-                bar.update(
-                    max(n_tokens(out, dtype) - bar.n, 0)
-                )  # the number can fall, because the files of a killed process are removed
+                # The number can fall, because the files of a killed process are removed.
+                bar.update(max(n_tokens(out, dtype) - bar.n, 0))
 
         thread = threading.Thread(target=watch, daemon=True)
         thread.start()

@@ -17,10 +17,8 @@ _TRIPLE = re.compile(r"(.)\1\1")
 _END = "$"
 _LONGEST = 20
 _CANDIDATES = 300  # number of unused non-words to choose from, for each new non-word
-_LIKELIEST = {
-    3: 100,
-    4: 400,
-}  # number of non-words of 3 and 4 letters that may be used; less likely ones look odd ("utyl")
+# Number of non-words of 3 and 4 letters that may be used; less likely ones look odd ("utyl").
+_LIKELIEST = {3: 100, 4: 400}
 _USE_OF_SHORT, _USE_OF_LONG = 1 / 10, 2.0  # penalty for each earlier use of a non-word, in tokens
 
 

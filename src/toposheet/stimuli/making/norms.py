@@ -84,9 +84,8 @@ def _noun_or_verb(word: str) -> str:
         return ""
     by_class = lemmas(word)
     if by_class == {"NOUN": (word,)}:
-        return (
-            "noun" if "NN" in inflections(word) and not _is_agent(word) else ""
-        )  # the lexicon has no forms of pronouns
+        # The lexicon has no forms of pronouns.
+        return "noun" if "NN" in inflections(word) and not _is_agent(word) else ""
     if by_class == {"VERB": (word,)}:
         forms = [form for tag, forms in inflections(word).items() if tag in ("VBD", "VBN", "VBG") for form in forms]
         return "verb" if max((zipf(form) for form in forms if form != word), default=0.0) > zipf(word) - 0.4 else ""

@@ -66,9 +66,8 @@ def pairs(seed: int = 0, per_category: int = 36, count_tokens: Callable[[str], i
             f"per_category is {per_category}: it must be an even number from 2 to {MOST_PAIRS}, because each "
             f"half of the pairs is made from {WORDS_IN_HALF} words"
         )
-    twice = count_tokens and (
-        lambda word: count_tokens(f"{word} {word}") / 2
-    )  # a word can have other tokens after a space
+    # A word can have other tokens after a space.
+    twice = count_tokens and (lambda word: count_tokens(f"{word} {word}") / 2)
     rated = nouns_and_verbs(rated_words("sensorimotor_norms.csv", _SENSES), 2.0, twice)
     ratings = rated[_SENSES].to_numpy()
     highest, next_highest = np.sort(ratings, axis=1)[:, [-1, -2]].T

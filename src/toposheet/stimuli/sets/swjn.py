@@ -205,10 +205,9 @@ def jabberwocky(
         surplus = count_tokens(before + made[word]) - allowed
         return made[word]
 
+    # A word has other tokens after a space.
     return [
-        word
-        if word in FUNCTION_WORDS
-        else in_place_of(word, "a " if position else "")  # a word has other tokens after a space
+        word if word in FUNCTION_WORDS else in_place_of(word, "a " if position else "")
         for position, word in enumerate(sentence)
     ]
 

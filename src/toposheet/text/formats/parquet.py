@@ -26,9 +26,8 @@ def _read(path: str, column: str) -> Iterator[Piece]:
     except UnicodeDecodeError as error:
         raise SourceError(f"{path}, row {number}: not UTF-8 ({error.reason})") from None
     except Exception as error:
-        if (
-            isinstance(error, SourceError) or getattr(error, "errno", None) is not None
-        ):  # the operating system refused to open the file
+        # The operating system refused to open the file.
+        if isinstance(error, SourceError) or getattr(error, "errno", None) is not None:
             raise
         if "://" in path and not isinstance(error, pa.ArrowInvalid):  # an error of the network
             raise RunError(f"{path}: {first_line(error)}") from None
