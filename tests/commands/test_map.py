@@ -23,7 +23,7 @@ import pytest
         (["--stimuli", "."], [". is a folder"]),
         (["--where", "kind"], ["--where is 'kind': write it as COLUMN=VALUE"]),
         (["--where", "kind=x"], ["stimuli.csv has no column 'kind'"]),
-        (["--confounds", "colour"], ["no confound 'colour'; there are: length, frequency, tokens"]),
+        (["--confounds", "colour"], ["no confound 'colour'; the confounds are: length, frequency, tokens"]),
         (["--pooling", "max"], ["--pooling", "max"]),
     ],
 )

@@ -15,9 +15,9 @@ def test_confounds_are_taken_out_of_responses(topo):
     assert abs(language_comparison(data).t).median() > 5
     assert abs(language_comparison(data, confounds=["tokens"]).t).median() < 1.5
     assert language_comparison(data, confounds=[]).responses.equals(data)
-    with pytest.raises(ValueError, match="no confound 'colour'; there are: length, frequency, tokens"):
+    with pytest.raises(ValueError, match="no confound 'colour'; the confounds are: length, frequency, tokens"):
         language_comparison(data, confounds=["colour"])
-    with pytest.raises(ValueError, match="values that are no numbers"):
+    with pytest.raises(ValueError, match="values that are not finite numbers"):
         language_comparison(data, confounds=["text"])
 
 

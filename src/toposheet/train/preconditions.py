@@ -155,8 +155,8 @@ def check_objective(subject: Subject, recipe: Recipe) -> None:
     with subject.running() as model:
         if outside := [tap for tap in topo.taps if not within_base_model(model, [tap])]:
             raise UserError(
-                f"the tap {outside[0]} is outside {type(model.base_model).__name__}, so training does not run it: choose "
-                f"taps inside {type(model.base_model).__name__}"
+                f"the tap {outside[0]} is outside {type(model.base_model).__name__}, so training does not run it: "
+                f"choose taps inside {type(model.base_model).__name__}"
             )
         check_run_once(model, topo.taps)
     silence = {tap: torch.zeros(1, 2, width) for tap, width in topo.widths.items()}

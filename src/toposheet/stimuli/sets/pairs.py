@@ -27,8 +27,8 @@ def pairs(seed: int = 0, per_category: int = 36, count_tokens: Callable[[str], i
     """Return pairs of nouns and pairs of verbs from one semantic category, in the design of Elli et al. 2019.
 
     doi:10.1093/cercor/bhz014. Hauptman et al. 2024 used the same pairs again. The published categories are birds,
-    places, sounds and so on. Here a category is a sense of perception
-    (`visual, auditory, haptic, interoceptive`). Nouns and verbs have the same four categories. The ratings are those of Lynott et al. 2020
+    places, sounds and so on. Here a category is a sense of perception (`visual, auditory, haptic, interoceptive`).
+    Nouns and verbs have the same four categories. The ratings are those of Lynott et al. 2020
     (doi:10.3758/s13428-019-01316-z; from 0 to 5). A word belongs to the sense with its highest rating. This rating must
     be 2 or more, and at least 0.25 higher than the second highest. In each category the 150 words with the largest
     difference between these two ratings are used. Taste and smell are no categories, because only nine verbs belong to
