@@ -134,7 +134,8 @@ class Architecture:
             output layer, or None if the model applies no function.
         plain: A function of the configuration and of the number of tokens in a block of text. It returns whether the
             model has plain causal attention over the block, see `declared_plain`.
-        build: A function of the sizes and of the id of the token between documents. It returns an untrained model.
+        build: A function of the sizes and of the id of the token between documents. It returns an untrained model. It
+            must also work on the meta device of torch, where toposheet checks the sheets of a recipe.
             None: recipes cannot build models of this family.
         check: A function of the sizes. It raises a `UserError` if the family cannot have a model of these sizes.
 
