@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import toposheet as ts
-from toposheet.subject.folders import SHIPPED
+from toposheet.model_folders import SHIPPED
 
 
 def test_importing_toposheet_costs_nothing():

@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 
 import toposheet as ts
 from toposheet import recipes
+from toposheet.model_folders import SHIPPED, shipped
 from toposheet.recipes import read_recipe, stored_form
-from toposheet.subject.folders import SHIPPED, shipped
 from toposheet.text.bigram import bigram_loss
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.split import split_documents

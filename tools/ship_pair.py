@@ -27,11 +27,11 @@ from accelerate import Accelerator
 
 from toposheet.architectures.attention import attention, block_attention
 from toposheet.files import write_file
+from toposheet.model_folders import SHIPPED
 from toposheet.recipes import RECIPE_FILE, Recipe, read_recipe, write_recipe
 from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.table import STIMULI_FILE
 from toposheet.subject import Subject, load, save, token_counter
-from toposheet.subject.folders import SHIPPED
 from toposheet.text.corpora import BUILTIN
 from toposheet.text.shards import read_manifest
 from toposheet.text.split import split_documents

@@ -6,9 +6,9 @@ import shutil
 import pandas as pd
 import pytest
 
+from toposheet.model_folders import SHIPPED
 from toposheet.report import folder as report_folder
 from toposheet.report.groups import SIDE_BY_SIDE
-from toposheet.subject.folders import SHIPPED
 
 ODD = ("0", "007", "2.5", "nan", "None", "True")
 

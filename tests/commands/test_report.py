@@ -9,7 +9,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import toposheet as ts
-from toposheet.subject.folders import SHIPPED
+from toposheet.model_folders import SHIPPED
 
 
 def test_it_takes_ones_own_stimuli_and_needs_no_control(ran, tmp_path, folder, table):

@@ -1,7 +1,7 @@
 import pytest
 
 from toposheet import recipes
-from toposheet.subject.folders import SHIPPED
+from toposheet.model_folders import SHIPPED
 from toposheet.train.card import write_card
 from toposheet.train.result import read_result
 from toposheet.train.snapshots import read_snapshots

@@ -13,6 +13,7 @@ import tyro
 from toposheet.commands._command import NONE_GIVEN
 from toposheet.errors import UserError, did_you_mean
 from toposheet.files import path_of
+from toposheet.model_folders import folder_on_disk
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,12 +54,8 @@ def check_model(model: str) -> None:
     Raises:
         UserError: The message says what is wrong with the model.
     """
-    from toposheet.hub import may_be_on_hub
-
-    shipped = Path(__file__).parents[1] / "shipped" / model
-    folder = shipped if shipped.is_dir() and not path_of(model).is_dir() else path_of(model)
-    whole = all((folder / file).is_file() for file in ("config.json", "topography.json"))
-    if not whole and not may_be_on_hub(model):
+    folder = folder_on_disk(model)
+    if folder is not None and not all((folder / file).is_file() for file in ("config.json", "topography.json")):
         from toposheet.subject import load
 
         load(model)  # raises the error that says what is wrong

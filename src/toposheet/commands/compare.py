@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 
 from toposheet.commands._command import REQUIRED, Analysis, Command, check_out, deferred
-from toposheet.commands._stimuli import AS_USUAL, Contrasts, Options, check_model, read_battery
-from toposheet.files import path_of
+from toposheet.commands._stimuli import AS_USUAL, Contrasts, Options, check_model, opening, read_battery
+from toposheet.model_folders import groups_and_models
 from toposheet.settings import DEFAULT
-
-if TYPE_CHECKING:
-    from toposheet.subject import Subject
 
 
 @deferred
@@ -41,20 +37,13 @@ def compare(
         settings: How responses are computed and analysed.
     """
     check_out(out)
-    sources = (text if path_of(text).exists() else text.rpartition("=")[2] for text in models)
-    for source in filter(None, sources):
+    sources = [source for _, source in groups_and_models(models)]
+    for source in sources:
         check_model(source)
     from toposheet.progress import shown
 
     with shown() as progress:
-
-        @functools.cache
-        def subject() -> Subject:
-            progress(f"opening the model {''.join(models[:1])}", 0, 1)
-            from toposheet.report import grouped
-
-            return grouped(models)[0].open()
-
+        subject = opening(sources[0], progress)
         battery = read_battery(stimuli, subject, contrast, options, settings.confounds, progress=progress)
         from toposheet.commands._report import analysed, print_left_out
         from toposheet.report import grouped, side_by_side

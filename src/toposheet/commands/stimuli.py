@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from toposheet.commands._command import Command, check_out, deferred, group
-from toposheet.commands._stimuli import AS_USUAL, Options, is_file, read_table
+from toposheet.commands._stimuli import AS_USUAL, Options, is_file, opening, read_table
 from toposheet.errors import NotFound, UserError
 from toposheet.settings import check_seed
 
@@ -113,10 +113,7 @@ def build_set(
 
         reader = Reader(seed=seed)
         if model is not None:
-            progress(f"opening the model {model}", 0, 1)
-            from toposheet.subject import load
-
-            reader = load(model).reader
+            reader = opening(model, progress)().reader
         table = stimulus_set(name, reader, seed=seed, per_condition=per_condition, data=data, progress=progress)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_file(out, table.to_csv(index=False))
@@ -143,16 +140,14 @@ def check_set(
     from toposheet.stimuli.measures import matching
 
     with shown() as progress:
-        table = read_table(stimuli, None, options, progress)
+        opened = None if model is None else opening(model, progress)
+        table = read_table(stimuli, opened, options, progress)
         count_tokens = None
-        if model is not None:
-            progress(f"opening the model {model}", 0, 1)
-            from toposheet.subject import load
+        if opened is not None:
             from toposheet.subject.respond import tokenised
 
-            subject = load(model)
-            tokenised(subject, table)  # raises an error if the model cannot read a text
-            count_tokens = subject.count_tokens
+            tokenised(opened(), table)  # raises an error if the model cannot read a text
+            count_tokens = opened().count_tokens
     warnings = check(table, count_tokens)
     counts = table.groupby("condition", sort=False).size()
     print(f"{stimuli}: {len(table)} texts; " + ", ".join(f"{name} {n}" for name, n in counts.items()))

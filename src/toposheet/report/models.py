@@ -8,7 +8,8 @@ from pathlib import Path
 
 from toposheet.errors import UserError
 from toposheet.files import path_of
-from toposheet.subject import Subject, load, local_folder, name_of, shipped
+from toposheet.model_folders import groups_and_models, local_folder, name_of, shipped
+from toposheet.subject import Subject, load
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,23 +83,15 @@ def grouped(models: Sequence[str]) -> list[StudiedModel]:
         UserError: There is no model, or a model is given twice.
     """
     groups: dict[str, dict[str, str]] = {}
-    for text in models:
-        group, sign, model = ("", "", text) if path_of(text).exists() else text.partition("=")
-        if not sign:
-            model = text
-            group = name_of(text)
-            group = (
-                text if group in groups and model not in groups[group].values() else group
-            )  # different folders may have one name
-        if not group or not model:
-            raise UserError(f"{text!r} has no group or no model: write MODEL or GROUP=MODEL")
+    for text, (given, model) in zip(models, groups_and_models(models), strict=True):
+        group = given or name_of(model)
+        if not given and group in groups and model not in groups[group].values():
+            group = text  # different folders may have one name
         members = groups.setdefault(group, {})
-        name = f"{group}/{len(members)}" if sign else group
+        name = f"{group}/{len(members)}" if given else group
         if model in members.values() or name in members:
             raise UserError(f"the model {model} is given twice: give each model once")
         members[name] = model
-    if not groups:
-        raise UserError("no model is given, so there is nothing to compare: name at least one model")
     return [
         StudiedModel(name, model, group=group) for group, members in groups.items() for name, model in members.items()
     ]

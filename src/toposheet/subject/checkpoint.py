@@ -14,7 +14,7 @@ from transformers.utils import GENERATION_CONFIG_NAME
 
 from toposheet.errors import RunError, UserError, check_type, first_line
 from toposheet.files import folder_aside, path_of
-from toposheet.subject.folders import check_model_folder, local_folder
+from toposheet.model_folders import check_model_folder, local_folder
 from toposheet.subject.subject import Subject
 from toposheet.subject.tokens import read_tokenizer
 from toposheet.topography import Topography

@@ -17,12 +17,12 @@ from transformers import PreTrainedModel
 
 from toposheet.architectures import Architecture, architecture_of
 from toposheet.errors import UserError, check_type
+from toposheet.model_folders import name_of
 from toposheet.recipes import RECIPE_FILE, Recipe, read_recipe
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.studies import own_stimuli
 from toposheet.stimuli.table import STIMULI_FILE, read_stimuli
 from toposheet.subject.fingerprint import digest_besides_model, fingerprint, versions
-from toposheet.subject.folders import name_of
 from toposheet.subject.interventions import Intervention, applied, forget_compiled, has_foreign_hooks, uncompiled
 from toposheet.subject.limits import Limits
 from toposheet.subject.tokens import token_counter

@@ -1,0 +1,105 @@
+"""The folder of a model: a local folder, a model that is shipped with toposheet, or a download from the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from toposheet.errors import NotFound, UserError, check_type
+from toposheet.files import path_of
+from toposheet.hub import may_be_on_hub, snapshot
+
+SHIPPED = Path(__file__).parent / "shipped"
+
+
+def shipped() -> list[str]:
+    """Return the names of the models that are shipped with toposheet."""
+    return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
+
+
+def folder_on_disk(source: str | Path) -> Path | None:
+    """Return the folder of a model, or None if the model can only be on the hub.
+
+    A folder of this name is used first, then a shipped model of this name. A hub id has the form `organisation/name`,
+    and it is not the path of a local file.
+
+    Args:
+        source: A folder, the name of a shipped model, or the id of a hub model.
+
+    Raises:
+        NotFound: The folder does not exist.
+    """
+    check_type(
+        "the model",
+        source,
+        (str, Path),
+        "a folder, the name of a shipped model or a hub id; for a model in memory use toposheet.Subject(model, ...)",
+    )
+    folder = path_of(source)
+    if folder.is_dir():
+        return folder
+    if str(source) in shipped():
+        return SHIPPED / str(source)
+    if not may_be_on_hub(source):
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise NotFound(
+            f"{source} {what}: give a model folder, a shipped model ({', '.join(shipped()) or 'none'}) or a hub id "
+            "(organisation/name)"
+        )
+    return None
+
+
+def local_folder(source: str | Path) -> Path:
+    """Return the folder of a model, which is downloaded if it is on the hub.
+
+    Args:
+        source: A folder, the name of a shipped model, or the id of a hub model. See `folder_on_disk`.
+
+    Raises:
+        NotFound: The folder does not exist, or the hub cannot be reached or has no such model.
+    """
+    return folder_on_disk(source) or snapshot(str(source))
+
+
+def name_of(source: str | Path) -> str:
+    """Return the default name of a model in tables: the last part of its folder or hub id."""
+    return path_of(source).resolve().name or "model"
+
+
+def check_model_folder(folder: Path) -> None:
+    """Refuse a folder that holds no model.
+
+    Raises:
+        UserError: The folder has no file config.json.
+    """
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{folder} is not a model folder: it has no config.json")
+
+
+def groups_and_models(texts: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the group and the model of each text `GROUP=MODEL`. The group of `MODEL` alone is empty.
+
+    Raises:
+        UserError: There is no text, or a group or a model is missing.
+    """
+    if not texts:
+        raise UserError("no model is given, so there is nothing to compare: name at least one model")
+    return [_group_and_model(text) for text in texts]
+
+
+def _group_and_model(text: str) -> tuple[str, str]:
+    """Return the group and the model of one text.
+
+    The path of an existing folder is always a model, also if it contains `=`.
+    """
+    first, *rest = text.split("=")
+    for n in range(len(rest) + 1):  # the longest end that is a folder is the model
+        group, model = "=".join([first, *rest][:n]), "=".join([first, *rest][n:])
+        if model and path_of(model).exists() and (group or not n):
+            return group, model
+    group, sign, model = text.partition("=")
+    if not sign:
+        return "", text
+    if not group or not model:
+        raise UserError(f"{text!r} has no group or no model: write MODEL or GROUP=MODEL")
+    return group, model
