@@ -129,7 +129,7 @@ def test_nulls_have_99_draws_unless_others_are_asked_for(ran, command):
         ),
         (["compare", "--out", "o"], ["nothing to compare"]),
         (["compare", "small", "small", "--out", "o"], ["the model small is given twice"]),
-        (["compare", "a=", "--out", "o"], ["'a=' names no group and model"]),
+        (["compare", "a=", "--out", "o"], ["'a=' has no group or no model"]),
         (["ledger", "nowhere", "--out", "o"], ["nowhere does not exist"]),
         (["ledger", ".", "--out", "o"], [". is not a model folder: it has no config.json"]),
         (

@@ -79,7 +79,7 @@ def test_entries_from_outside_are_told_from_the_others(colours):
 def test_an_entry_of_another_kind_and_a_name_that_is_none_are_refused(package):
     colours = Registry[str]("some_colours", "COLOUR", "colour", entry="builtins:str")
     colours.register("teal", "#088")
-    with pytest.raises(UserError, match="a colour is a str, and 'odd' is an int: see CONTRIBUTING"):
+    with pytest.raises(UserError, match="a colour must be a str, but 'odd' is an int: see CONTRIBUTING"):
         colours.register("odd", 3)  # pyright: ignore[reportArgumentType]
     for name in ("", " ", 3, None):
         with pytest.raises(UserError, match=r"the name of a colour is .*: it must be a word"):

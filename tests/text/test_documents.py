@@ -45,7 +45,7 @@ def test_records_without_text_are_given_as_empty_not_dropped(tmp_path):
             b'{"body": "x", "id": 1}\n',
             r"line 1: there is no column 'text' \(the columns are: body, id\): .* --text-column",
         ),
-        ("a.jsonl", b'{"text": 3}\n', "line 1: 'text' is int, not text"),
+        ("a.jsonl", b'{"text": 3}\n', "line 1: the column 'text' holds int, not text"),
         ("a.jsonl", b'{"text": "x"}\n{"text": "\xff"}\n', "a.jsonl, line 2: not UTF-8"),
         ("a.jsonl", b'{"text": "\\ud800"}\n', "a.jsonl, line 1: not UTF-8"),
         ("a.txt", b"one\ntwo\nthr\xffee\nfour\n", "a.txt, line 3: not UTF-8"),

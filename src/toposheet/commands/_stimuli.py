@@ -204,7 +204,7 @@ def read_battery(
         if not is_file(stimuli) and stimuli not in SETS:
             choices = [*SETS, SYNTHETIC, PUBLISHED]
             raise UserError(
-                f"there is no stimulus set {stimuli!r}.{did_you_mean(stimuli, choices)} There are: "
+                f"there is no stimulus set {stimuli!r}.{did_you_mean(stimuli, choices)} Choose from: "
                 f"{', '.join(choices)}; or give a CSV file"
             )
         return read_study(stimuli, subject, contrasts, options, confounds, progress)
