@@ -53,8 +53,21 @@ def test_a_verdict_has_the_numbers_of_the_statistics():
 
 def test_several_models_are_counted():
     verdicts = [MapVerdict(0, 9, 0.01, 99), MapVerdict(3, 9, 0.3, 99), MapVerdict(3, 9, 0.05, 99)]
-    assert verdict_of_models(verdicts).startswith("2 of 3 models have significant units; in 2 of 3 the map comes back")
+    assert verdict_of_models(verdicts).startswith(
+        f"2 of 3 models have significant units; in 2 of 3 tested models {BACK}"
+    )
     assert "not tested: with 4 draws" in verdict_of_models([MapVerdict(0, 9, 0.2, 4)] * 2)
+
+
+def test_models_whose_texts_cannot_be_halved_are_not_counted_as_tested():
+    halved, whole = MapVerdict(3, 9, 0.05, 99), MapVerdict(3, 9, math.nan, 99)
+    assert (halved.untested, whole.untested) == ("", "there are too few texts for two halves")
+    assert MapVerdict(3, 9, 0.05, 3).untested == "with 3 draws no p can reach 0.05"
+    units = "2 of 2 models have significant units"
+    nothing = f"{units}; whether {BACK} is not tested: there are too few texts for two halves"
+    assert verdict_of_models([whole, whole]) == nothing
+    partly = f"{units}; in 1 of 1 tested models {BACK} (p ≤ 0.05); 1 not tested: there are too few texts for two halves"
+    assert verdict_of_models([halved, whole]) == verdict_of_models([whole, halved]) == partly
 
 
 def test_a_criterion_is_shown_not_shown_or_not_tested():
