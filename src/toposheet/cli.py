@@ -73,7 +73,7 @@ def _parse(arguments: list[str]) -> Callable[[], None]:
     if arguments[:1] == ["--version"]:
         print(f"{PROGRAM} {__version__}")
         sys.exit(DONE)
-    in_order = sorted(COMMANDS.items(), key=lambda item: item[1].place)
+    in_order = sorted(COMMANDS.items(), key=lambda item: item[1].position)
     commands = {name: command.parser for name, command in in_order}
     _check_not_empty(arguments)
     name, *rest = arguments or [""]

@@ -33,8 +33,8 @@ def figure_of(name, tables, maps, models, layers, contrasts):
     whole = long.groupby(["model", "contrast", "fwhm_mm", "statistic"], sort=False).mean(numeric_only=True)
     statistics = pd.concat([long, whole.reset_index().assign(tap="*", negative_control="")])
     if name == "maps":
-        notes = {(panel, fwhm): "12,345 of 123,456 units significant" for panel in models for fwhm in (0.0, 2.0)}
-        return draw_contrast_maps(t, t > 1, notes, values, contrasts[-1])
+        notes = {(panel, fwhm): "12,345 of 123,456 units are significant" for panel in models for fwhm in (0.0, 2.0)}
+        return draw_contrast_maps(t, t > 1, notes, values, contrasts[-1], 0.05)
     if name == "clustering":
         return clustering(table)
     if name == "bars":
@@ -60,7 +60,7 @@ def figure_of(name, tables, maps, models, layers, contrasts):
         ]
         shown = ["morans_i", "cross_half_i", "significant_fraction", "label_null_mean"]
         rows = pd.concat(taken)
-        return trajectory({m: mean_over_taps(rows[rows["model"] == m], "update", shown) for m in models})
+        return trajectory({m: mean_over_taps(rows[rows["model"] == m], "update", shown) for m in models}, 0.05)
     if name == "correlation":
         rows = pd.concat([table.assign(distance_mm=d, r=1 / d) for d in (1.0, 2.0, 40.0)])
         return correlation_curves({m: mean_over_taps(rows[rows["model"] == m], "distance_mm", ["r"]) for m in models})

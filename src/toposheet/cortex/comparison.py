@@ -17,6 +17,7 @@ from toposheet.cortex.design import SHARED_WORDS, check_pairs, compared_response
 from toposheet.cortex.layout import TapLayout, tap_layouts
 from toposheet.cortex.readout import sampled
 from toposheet.errors import UserError, check_type
+from toposheet.figures.numbers import count_of_units, readout_name
 from toposheet.sheet import on_sheets
 from toposheet.stats import Welch, check_groups, flipped_pairs, grouped_p, halves, q_values, shuffled_labels, welch_t
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
@@ -94,14 +95,12 @@ class Comparison:
         self.responses = without_confounds(unadjusted, self.confounds, self.in_a, self.in_b, self.half_masks)
 
     def __repr__(self) -> str:
-        readout = "raw" if self.fwhm_mm == 0 else f"readout {self.fwhm_mm:g} mm"
         name = f"{self.name}, {self.negative_control}" if self.negative_control else self.name
-        n_units, significant = self.responses.sizes["unit"], int((self.q < SIGNIFICANT).sum())
         return (
-            f"Comparison({name}, {readout}): {self.in_a.sum()} texts {self.contrast.a!r} against {self.in_b.sum()} "
+            f"Comparison({name}, {readout_name(self.fwhm_mm)}): {self.in_a.sum()} texts {self.contrast.a!r} against {self.in_b.sum()} "
             f"{self.contrast.b!r}\n"
-            f"  {significant:,} of {n_units:,} units ({significant / n_units:.1%}) respond differently "
-            f"(q < {SIGNIFICANT:g} over {len(self.layouts)} taps)\n"
+            f"  {count_of_units(self.n_significant, self.n_units)} ({self.n_significant / self.n_units:.1%}, "
+            f"q < {SIGNIFICANT:g} over {len(self.layouts)} taps)\n"
             f"  to test whether the map is organised: ts.map_statistics(comparison)"
         )
 
@@ -131,6 +130,16 @@ class Comparison:
     def q(self) -> xr.DataArray:
         """The false discovery rate (Benjamini-Hochberg) of each unit, over all units of all taps, as in TopoLM."""
         return self._over_units(self._q, "q", "false discovery rate over all taps")
+
+    @property
+    def n_units(self) -> int:
+        """Number of units of all taps."""
+        return self.responses.sizes["unit"]
+
+    @property
+    def n_significant(self) -> int:
+        """Number of significant units: q < 0.05 over all taps."""
+        return int((self._q < SIGNIFICANT).sum())
 
     @property
     def d(self) -> xr.DataArray:

@@ -10,6 +10,8 @@ import pandas as pd
 
 from toposheet.cortex.comparison import SIGNIFICANT
 from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.summary import n_significant
+from toposheet.figures.numbers import count_of_units
 
 
 def not_tested(permutations: int) -> str:
@@ -71,9 +73,7 @@ class MapVerdict:
     @property
     def units(self) -> str:
         """The number of significant units, in words."""
-        if not self.n_significant:
-            return "no unit is significant"
-        return f"{self.n_significant:,} of {self.n_units:,} units are significant"
+        return count_of_units(self.n_significant, self.n_units)
 
     def __str__(self) -> str:
         if self.untested:
@@ -95,7 +95,7 @@ def map_verdict(statistics: pd.DataFrame, permutations: int) -> MapVerdict:
     fraction = statistics[(statistics["statistic"] == "significant_fraction") & (statistics["tap"] != ALL_TAPS)]
     halves = statistics[(statistics["statistic"] == "cross_half_i") & (statistics["tap"] == ALL_TAPS)]
     return MapVerdict(
-        n_significant=round(float((fraction["value"] * fraction["n_units"]).sum())),
+        n_significant=n_significant(fraction["value"], fraction["n_units"]),
         n_units=int(fraction["n_units"].sum()),
         p=float(halves["label_p"].iloc[0]) if len(halves) else math.nan,
         permutations=permutations,
@@ -125,17 +125,17 @@ def verdict_of_models(verdicts: Sequence[MapVerdict]) -> str:
     return f"{units}; {halves}" + (f"; {n - n_tested} not tested: {reasons}" if reasons else "")
 
 
-def criterion_verdict(p: float, *, holds: bool, of_draws: bool, permutations: int) -> str:
+def criterion_verdict(p: float, *, holds: bool, random_draws: bool, permutations: int) -> str:
     """Return the verdict on a test of a criterion: `shown`, `not shown`, or `not tested` with the reason.
 
     Args:
         p: The p of the test. nan: the measure is undefined.
         holds: Whether p <= 0.05 and the measure is positive.
-        of_draws: Whether p is from a null with random draws.
+        random_draws: Whether p is from a null with random draws.
         permutations: Number of draws of this null.
     """
     if math.isnan(p):
         return "not tested: the measure is undefined"
-    if of_draws and (few := not_tested(permutations)):
+    if random_draws and (few := not_tested(permutations)):
         return few
     return "shown" if holds else "not shown"

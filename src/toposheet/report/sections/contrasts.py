@@ -13,7 +13,7 @@ from toposheet.cortex import SIGNIFICANT, Comparison
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import RANDOM_LABELS
 from toposheet.cortex.statistics import STATISTICS, topography_statistics
-from toposheet.cortex.summary import SUMMARY, medians, summary_of, without_negative_controls
+from toposheet.cortex.summary import SUMMARY, medians, n_significant, summary_of, without_negative_controls
 from toposheet.cortex.verdicts import EXPLAINED, MapVerdict, map_verdict, not_tested
 from toposheet.figures.clustering import clustering, clustering_bars
 from toposheet.figures.maps import draw_contrast_maps
@@ -130,7 +130,7 @@ def _map_drawings(analysis: Analysis) -> Iterable[Drawing]:
         ):
             title = " and ".join(_title(name, control) for name in contrasts_together)
             name = "-".join(["map", title, *(models if len(models) < len(analysis.names) else [])])
-            figure = draw_contrast_maps(*_panels(contrasts_together, models, of_control, rows), title)
+            figure = draw_contrast_maps(*_panels(contrasts_together, models, of_control, rows), title, SIGNIFICANT)
             yield Drawing(
                 name, title, _map_sentence(analysis, contrasts_together, models, medians(rows), control), figure
             )
@@ -171,8 +171,8 @@ def _panels(
         rows = summary[(summary["model"] == model) & (summary["contrast"] == contrast)].assign(panel=panel)
         values |= rows.groupby(["panel", "fwhm_mm", "sheet"])["morans_i"].mean().to_dict()
         for fwhm, taps in rows.groupby("fwhm_mm"):
-            n_significant = round(float((taps["significant_fraction"] * taps["n_units"]).sum()))
-            notes[panel, fwhm] = count_of_units(n_significant, int(taps["n_units"].sum()))
+            n = n_significant(taps["significant_fraction"], taps["n_units"])
+            notes[panel, fwhm] = count_of_units(n, int(taps["n_units"].sum()))
     contrasts_together = xr.concat(parts, dim=xr.DataArray(panels, dims="panel", name="panel"))
     return contrasts_together["t"], contrasts_together["q"] < SIGNIFICANT, notes, values
 
@@ -211,7 +211,7 @@ _MARKS = (
 )
 
 SECTION = Section(
-    place=40,
+    position=40,
     partial=PARTIAL,
     view=_view,
     drawings=_drawings,
