@@ -8,7 +8,7 @@ from tests.cortex.planted import compared, cortex, responses
 
 import toposheet as ts
 from toposheet.cortex import topography_statistics
-from toposheet.cortex.summary import n_significant, summary_of
+from toposheet.cortex.summary import n_significant, raw_rows, summary_of
 from toposheet.cortex.verdicts import MapVerdict, criterion_verdict, map_verdict, not_tested, verdict_of_models
 
 BACK = "the map comes back in the other half of the texts"
@@ -63,6 +63,12 @@ def test_silent_units_are_not_counted_as_significant():
     summary = summary_of(statistics)
     assert n_significant(summary["significant_fraction"], summary["n_units"]) == n
     assert map_verdict(statistics, 2).n_significant == comparison.n_significant == n
+
+
+def test_the_raw_rows_of_a_table_are_those_without_readout():
+    table = pd.DataFrame({"fwhm_mm": [2.0, 0.0, 4.0, 0.0], "value": [1, 2, 3, 4]})
+    assert raw_rows(table)["value"].tolist() == [2, 4]
+    assert raw_rows(table[table["fwhm_mm"] > 0]).empty  # the smallest readout is not raw
 
 
 def test_several_models_are_counted():

@@ -97,8 +97,8 @@ class Comparison:
     def __repr__(self) -> str:
         name = f"{self.name}, {self.negative_control}" if self.negative_control else self.name
         return (
-            f"Comparison({name}, {readout_name(self.fwhm_mm)}): {self.in_a.sum()} texts {self.contrast.a!r} against {self.in_b.sum()} "
-            f"{self.contrast.b!r}\n"
+            f"Comparison({name}, {readout_name(self.fwhm_mm)}): {self.in_a.sum()} texts {self.contrast.a!r} against "
+            f"{self.in_b.sum()} {self.contrast.b!r}\n"
             f"  {count_of_units(self.n_significant, self.n_units)} ({self.n_significant / self.n_units:.1%}, "
             f"q < {SIGNIFICANT:g} over {len(self.layouts)} taps)\n"
             f"  to test whether the map is organised: ts.map_statistics(comparison)"
@@ -171,11 +171,11 @@ class Comparison:
         raw = self.raw
         if fwhm_mm == 0:
             return raw
-        seen = raw._readouts.get(fwhm_mm)  # a weak reference: an unused readout frees its memory
-        if seen is None:
+        readout = raw._readouts.get(fwhm_mm)  # a weak reference: an unused readout frees its memory
+        if readout is None:
             responses = sampled(raw.responses, fwhm_mm)
-            seen = raw._readouts[fwhm_mm] = raw._with(responses=responses, fwhm_mm=float(fwhm_mm), _raw=raw)
-        return seen
+            readout = raw._readouts[fwhm_mm] = raw._with(responses=responses, fwhm_mm=float(fwhm_mm), _raw=raw)
+        return readout
 
     def even_and_odd(self) -> tuple[Comparison, Comparison]:
         """Return the comparison of the even texts, and the comparison of the odd texts.

@@ -100,8 +100,12 @@ def topography_statistics(
         for_labels, for_places = np.random.default_rng(seed).spawn(2)
         readout = comparison.readout(fwhm)
         value = _statistics(unit_maps(readout), taps, *cluster_rule)
-        place = _collected(place_draws(readout, permutations, for_places), permutations, taps, *cluster_rule, tell_place)
-        label = _collected(label_draws(readout, permutations, for_labels), permutations, taps, *cluster_rule, tell_label)
+        place = _collected(
+            place_draws(readout, permutations, for_places), permutations, taps, *cluster_rule, tell_place
+        )
+        label = _collected(
+            label_draws(readout, permutations, for_labels), permutations, taps, *cluster_rule, tell_label
+        )
         table = statistics_table(value, place, label, taps)
         tables.append(table.assign(contrast=comparison.name, fwhm_mm=float(fwhm)))
     table = pd.concat(tables, ignore_index=True).assign(negative_control=comparison.negative_control)

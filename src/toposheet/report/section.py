@@ -85,7 +85,8 @@ class Section:
     """A section of the report.
 
     Args:
-        position: Position on the page: sections are sorted by this number. The sections of toposheet have 10, 20, 30 ...
+        position: Position on the page: sections are sorted by this number. The sections of toposheet have the
+            positions 10, 20, 30 ...
         partial: The HTML of the section, as a Jinja template. It can use the names that `view` returns. `pictures` is
             the list of the figures of the section. `figure(PICTURE)` and `figure("NAME")` insert a figure.
         view: A function that returns the values for the template. If it returns None, the page does not have the

@@ -40,7 +40,9 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
     }
     if taken:
         title = "How topography appeared (synthetic stimuli)"
-        yield Drawing("trajectory", title, _trajectory_sentence(taken), trajectory(taken, SIGNIFICANT), stimuli=SYNTHETIC)
+        yield Drawing(
+            "trajectory", title, _trajectory_sentence(taken), trajectory(taken, SIGNIFICANT), stimuli=SYNTHETIC
+        )
 
 
 def _loss_sentence(trained: Mapping[str, Any]) -> str:
