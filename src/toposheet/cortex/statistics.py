@@ -62,7 +62,8 @@ def topography_statistics(
       label-null; the place-null tests only whether places matter.
     - `islands_i`: Moran's I of the significant units alone. It is nan where fewer than 10 % of the units of a tap, or
       fewer than 30, are significant. The column `undefined` gives the fraction of draws with nan.
-    - `significant_fraction`: fraction of units with q < 0.05 (Benjamini-Hochberg over all taps together).
+    - `significant_fraction`: fraction of units with q < 0.05 (Benjamini-Hochberg over all taps together). Silent units
+      count as not significant.
     - `clusters`: number of clusters of adjacent significant units. A cluster has units of one sign; clusters of both
       signs count.
     - `largest_cluster`: number of units of the largest cluster.

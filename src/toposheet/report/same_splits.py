@@ -27,7 +27,7 @@ def same_splits_as_one(table: pd.DataFrame, statistics: pd.DataFrame) -> pd.Data
     ):
         in_order = rows.sort_values(["model", "tap", "statistic"])
         values = np.round(in_order["value"].to_numpy(), 12).tobytes()
-        same_values.setdefault(values, []).append((contrast, negative_control))
+        same_values.setdefault(values, []).append((str(contrast), str(negative_control)))
     shared_names: dict[tuple[str, str], tuple[str, str] | None] = {}
     for members in same_values.values():
         contrasts, negative_controls = (" and ".join(dict.fromkeys(names)) for names in zip(*members, strict=True))
