@@ -15,8 +15,8 @@ from toposheet.stimuli.studies import synthetic_battery
 from toposheet.subject import load
 
 HERE = Path(__file__).parent
-OF_DEMO = ("losses.png", "map-sentence-nonword.png", "map-sentence-nonword-random-labels.png", "clustering.png")
-OF_SMALL = ("map-sentence-nonword.png", "trajectory.png", "network.png", "clustering-mean.png", "correlation.png")
+OF_DEMO = ("losses.png", "map-sentence-nonword.png", "map-sentence-nonword-random-labels.png", "morans-i.png")
+OF_SMALL = ("map-sentence-nonword.png", "trajectory.png", "network.png", "morans-i-mean.png", "correlation.png")
 
 
 def main() -> None:

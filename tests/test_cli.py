@@ -167,7 +167,7 @@ def raising():
         """Raise something."""
         raised[0]()
 
-    COMMANDS.register("stumble", Command(place=900, parser=stumble))
+    COMMANDS.register("stumble", Command(position=900, parser=stumble))
     yield raised.append
     COMMANDS.unregister("stumble")
 
@@ -227,7 +227,7 @@ def test_a_fault_of_ours_exits_with_1_and_its_traceback():
         "from toposheet.cli import main\nfrom toposheet.commands import COMMANDS, Command\n"
         "from toposheet.commands._command import deferred\n"
         "def stumble() -> None:\n    list(zip([1], [1, 2], strict=True))\n"
-        "COMMANDS.register('stumble', Command(place=900, parser=deferred(stumble)))\nmain(['stumble'])"
+        "COMMANDS.register('stumble', Command(position=900, parser=deferred(stumble)))\nmain(['stumble'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1

@@ -33,7 +33,7 @@ ts.register("map statistic", "peak_t", MapStatistic(lambda maps: np.nanmax(maps.
 
 UNITS = Table("units.csv", {"model": "text", "stimuli": "text", "contrast": "text", "n": "count"}, "a contrast")
 ts.register("report section", "units", Section(
-    place=55,
+    position=55,
     partial="<h2>Units counted</h2>{{ figure('units') }}<p>{{ n }} units</p>",
     view=lambda page: {"n": page.results[UNITS]["n"].sum()},
     drawings=lambda page: [Drawing("units", "Units", "How many units there are.", Figure(figsize=(1, 1)))],
@@ -68,7 +68,7 @@ def hello(name: str = "you") -> None:
     """Greet somebody."""
     print(f"hello {name}")
 
-ts.register("command", "hello", Command(place=5, parser=hello))
+ts.register("command", "hello", Command(position=5, parser=hello))
 '''
 
 

@@ -72,6 +72,20 @@ def test_a_log_gets_a_line_after_a_second_then_every_ten_and_the_last(capsys, cl
     ]
 
 
+def test_the_time_left_gets_smaller_between_two_calls(clock):
+    display = progress._Display()
+    display("draw", 0, 100)
+    clock(10)
+    display("draw", 25, 100)
+    assert display.line() == "[25%, 10 s, about 30 s left] draw 25 of 100"
+    clock(12)
+    assert display.line() == "[25%, 22 s, about 18 s left] draw 25 of 100"
+    clock(50)
+    assert display.line() == "[25%, 72 s, about 0 s left] draw 25 of 100"
+    display("draw", 50, 100)
+    assert display.line() == "[50%, 72 s, about 72 s left] draw 50 of 100"
+
+
 def test_a_log_of_a_day_has_few_hundred_lines_and_never_five_silent_minutes(capsys, clock):
     log = progress._Log()
     for second in range(24 * 3600):

@@ -49,6 +49,13 @@ def test_a_statistic_tells_how_far_it_is_and_is_the_same_whoever_is_told(compari
     assert repr(with_progress) == repr(call(comparison, responses, None))
 
 
+def test_each_null_is_announced_before_its_first_draw(comparison):
+    told = []
+    ts.topography_statistics(comparison, permutations=60, progress=lambda *step: told.append(step[0]))
+    nulls = [f"{readout}, {null}" for readout in ("raw", "readout 2 mm") for null in ("place-null", "label-null")]
+    assert [text for text in told if " draw 0 of" in text] == [f"{null}, draw 0 of 60" for null in nulls]
+
+
 def test_texts_are_told_as_they_are_read(subject, stimuli):
     told = []
     ts.respond(subject, stimuli, batch_size=2, progress=lambda *step: told.append(step))

@@ -73,7 +73,7 @@ def _parse(arguments: list[str]) -> Callable[[], None]:
     if arguments[:1] == ["--version"]:
         print(f"{PROGRAM} {__version__}")
         sys.exit(DONE)
-    in_order = sorted(COMMANDS.items(), key=lambda item: item[1].place)
+    in_order = sorted(COMMANDS.items(), key=lambda item: item[1].position)
     commands = {name: command.parser for name, command in in_order}
     _check_not_empty(arguments)
     name, *rest = arguments or [""]
@@ -107,13 +107,13 @@ def _check_not_empty(arguments: Sequence[str]) -> None:
     Raises:
         UserError: An argument is empty. The message says which one.
     """
-    for place, argument in enumerate(arguments):
+    for position, argument in enumerate(arguments):
         option, sign, value = argument.partition("=")
-        named = sign and option.startswith("--")
-        if (value if named else argument).strip():
+        is_option = sign and option.startswith("--")
+        if (value if is_option else argument).strip():
             continue
-        before = arguments[place - 1] if place else ""
-        what = option if named else before if before.startswith("--") else f"argument {place + 1}"
+        before = arguments[position - 1] if position else ""
+        what = option if is_option else before if before.startswith("--") else f"argument {position + 1}"
         raise UserError(f"{what} is empty: write a value")
 
 

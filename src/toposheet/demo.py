@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from toposheet.cortex.layout import ALL_TAPS
-from toposheet.cortex.summary import without_negative_controls
+from toposheet.cortex.summary import n_significant, raw_rows, without_negative_controls
 from toposheet.files import path_of, write_file
 from toposheet.recipes import Recipe
 from toposheet.report import Analysis, Check, StudiedModel, compute, folder, write_report
@@ -117,10 +117,8 @@ def expectations(results: Results, trained: Mapping[str, Any]) -> list[Check]:
         results: The results of the models `topographic` and `control`.
         trained: The content of `training.json` for each of the two models.
     """
-    summary = without_negative_controls(results[SUMMARY_OF_MODELS]).query("fwhm_mm == 0")
-    statistics = without_negative_controls(results[STATISTICS_OF_MODELS]).query(
-        "fwhm_mm == 0 and model == 'topographic'"
-    )
+    summary = raw_rows(without_negative_controls(results[SUMMARY_OF_MODELS]))
+    statistics = raw_rows(without_negative_controls(results[STATISTICS_OF_MODELS])).query("model == 'topographic'")
     checks = []
 
     def check(claim: str, value: float, sign: str, bound: float) -> None:
@@ -178,8 +176,8 @@ def _have_other_settings(wanted: Mapping[str, Any], stored: Mapping[str, Any]) -
 
 
 def _significant_fraction(rows: pd.DataFrame) -> float:
-    """Return the fraction of significant units over all taps. A tap counts by its number of units."""
-    return float(np.average(rows["significant_fraction"], weights=rows["n_units"]))
+    """Return the fraction of significant units over all taps."""
+    return n_significant(rows["significant_fraction"], rows["n_units"]) / int(rows["n_units"].sum())
 
 
 def _missing_or_older(outputs: Iterable[Path], inputs: Iterable[Path]) -> bool:

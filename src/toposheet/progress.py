@@ -43,9 +43,9 @@ def part_of(progress: Progress | None, number: int, total: int, name: str = "") 
     if progress is None:
         return SILENT
 
-    def report(what: str, done: int | float, of_part: int | float, /) -> None:
-        text = ", ".join(word for word in (name, counted(what, done, of_part)) if word)
-        progress(text, number + done / max(of_part, 1e-9), float(total))
+    def report(what: str, done: int | float, part_total: int | float, /) -> None:
+        text = ", ".join(word for word in (name, counted(what, done, part_total)) if word)
+        progress(text, number + done / max(part_total, 1e-9), float(total))
 
     return report
 
@@ -166,22 +166,26 @@ class _Display:
     """The last call of a progress, and the line that shows it."""
 
     def __init__(self) -> None:
-        self._began = self._work_began = time.monotonic()
+        self._began = self._work_began = self._called = time.monotonic()
         self._what, self._part, self._left = "", 0.0, 0.0
 
     def __call__(self, what: str, done: int | float, total: int | float, /) -> None:
-        now = time.monotonic()
+        now = self._called = time.monotonic()
         if not done:
             self._work_began = now
         self._what, self._part = counted(what, done, total), done / max(total, 1e-9)
         self._left = (now - self._work_began) * (total - done) / done if done else 0.0
 
     def line(self) -> str:
-        """Return the line: the finished part in percent, the time so far, the time left, and the words."""
-        numbers = [duration(time.monotonic() - self._began)]
+        """Return the line: the finished part in percent, the time so far, the time left, and the words.
+
+        The time left is estimated at each call. Between two calls it gets smaller, down to 0.
+        """
+        now = time.monotonic()
+        numbers = [duration(now - self._began)]
         if self._part:
             numbers.insert(0, f"{self._part:.0%}")
-            numbers.append(f"about {duration(self._left)} left")
+            numbers.append(f"about {duration(max(0.0, self._left - (now - self._called)))} left")
         return f"[{', '.join(numbers)}] {self._what}"
 
 

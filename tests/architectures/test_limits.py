@@ -1,10 +1,12 @@
 """What families read at most: the configuration, against a model that reads so much and fails at one token more."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import transformers as hf
 
-from toposheet.architectures import architecture_of
+from toposheet.architectures import Architecture, architecture_of
 
 SIZES = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 TABLE = SIZES | {"vocab_size": 50, "max_position_embeddings": 20}
@@ -69,3 +71,16 @@ def test_the_limit_of_a_model_that_also_sees_is_that_of_its_text():
 
 def test_the_limit_of_a_decoder_of_speech_is_that_of_its_text():
     assert architecture_of(None).context(hf.WhisperConfig(max_target_positions=30)) == 30
+
+
+def test_the_blocks_of_a_model_with_images_are_those_of_its_text():
+    class Text(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.image_layers = torch.nn.ModuleList(torch.nn.Linear(2, 2) for _ in range(3))
+            self.layers = torch.nn.ModuleList(torch.nn.Linear(2, 2) for _ in range(2))
+            text = SimpleNamespace(num_hidden_layers=2)
+            self.config = SimpleNamespace(get_text_config=lambda: text)
+
+    model = Text()
+    assert Architecture().blocks(model) == list(model.layers)

@@ -26,8 +26,8 @@ def greet(name: str, times: int = 1) -> None:
 
 @pytest.fixture
 def commands():
-    COMMANDS.register("greet", Command(place=15, parser=greet))
-    COMMANDS.register("polite", Command(place=200, parser=group("Politeness.", greet=greet), goes_on=True))
+    COMMANDS.register("greet", Command(position=15, parser=greet))
+    COMMANDS.register("polite", Command(position=200, parser=group("Politeness.", greet=greet), goes_on=True))
     yield
     COMMANDS.unregister("greet")
     COMMANDS.unregister("polite")
@@ -52,7 +52,7 @@ def test_an_interrupted_command_says_whether_it_goes_on(capsys, goes_on):
         """Wait for somebody to press Ctrl-C."""
         raise KeyboardInterrupt
 
-    COMMANDS.register("wait", Command(place=300, parser=wait, goes_on=goes_on))
+    COMMANDS.register("wait", Command(position=300, parser=wait, goes_on=goes_on))
     try:
         with pytest.raises(SystemExit) as stop:
             main(["wait"])

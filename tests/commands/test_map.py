@@ -62,7 +62,7 @@ def test_the_summary_has_a_row_for_each_tap_and_readout_and_negative_controls_in
     assert summary["negative_control"].unique().tolist() == controls[: len(summary) // 8]
     assert set(controls[:2]) <= set(summary["negative_control"])
     assert (out / "maps.nc").is_file()
-    figures = ("clustering", "clustering-mean", "correlation", "map-long-short", "map-long-short-random-labels")
+    figures = ("morans-i", "morans-i-mean", "correlation", "map-long-short", "map-long-short-random-labels")
     drawn = {path.name for path in (out / "figures").iterdir() if not path.name.startswith(".")}
     assert drawn == {f"{name}.{ending}" for name in figures for ending in ("png", "pdf")}
     assert "long:short" in printed

@@ -79,7 +79,10 @@ def test_a_model_folder_can_be_the_out_of_what_is_computed_of_it_and_stays_what_
 def test_a_control_that_cannot_be_made_is_named_where_results_are(
     ran, monkeypatch, tmp_path, folder, sentences, command
 ):
-    line = "the control word-frequency is left out: it needs the package wordfreq (pip install 'toposheet[stimuli]')"
+    line = (
+        "the negative control word-frequency is left out: it needs the package wordfreq "
+        "(pip install 'toposheet[stimuli]')"
+    )
     arguments = [command, folder, "--stimuli", sentences, "--contrast", "S:N", "--permutations", "5"]
     assert line not in ran(*arguments, "--out", tmp_path / "with")
     monkeypatch.setitem(sys.modules, "wordfreq", None)

@@ -143,13 +143,14 @@ def test_a_comparison_may_have_a_name_of_its_own():
     assert ts.map_statistics(comparison, permutations=2)["contrast"].unique().tolist() == ["mine"]
 
 
-def test_a_comparison_says_what_was_compared_and_how_many_units_respond_differently():
+def test_a_comparison_says_what_was_compared_and_how_many_units_are_significant():
     comparison = compared(effect=1.5)
     significant = int((stats.false_discovery_control(comparison.p.values) < 0.05).sum())
     assert 40 < significant < 100
     said = repr(comparison)
     assert "Comparison(a:b, raw): 40 texts 'a' against 40 'b'" in said
-    assert f"{significant} of 288 units ({significant / 288:.1%}) respond differently (q < 0.05 over 2 taps)" in said
+    assert f"{significant} of 288 units are significant ({significant / 288:.1%}, q < 0.05 over 2 taps)" in said
+    assert (comparison.n_significant, comparison.n_units) == (significant, 288)
     assert len(said.splitlines()) == 3
     seen = comparison.readout(2.0)
     assert "(a:b, readout 2 mm)" in repr(seen)

@@ -55,4 +55,4 @@ def test_a_figure_says_what_was_compared_and_can_be_saved(tmp_path):
 def test_the_number_of_significant_units_stands_above_the_maps_or_that_there_is_none():
     for comparison in (compared(effect=1.5), compared()):
         n, above = int((comparison.q < 0.05).sum()), ts.plot(comparison).texts[0].get_text()
-        assert above == (f"{n:,} of 288 units significant (q < 0.05)" if n else "no unit significant (q < 0.05)")
+        assert above == (f"{n:,} of 288 units are significant (q < 0.05)" if n else "no unit is significant (q < 0.05)")

@@ -4,9 +4,11 @@ import math
 
 import pandas as pd
 import pytest
-from tests.cortex.planted import compared
+from tests.cortex.planted import compared, cortex, responses
 
+import toposheet as ts
 from toposheet.cortex import topography_statistics
+from toposheet.cortex.summary import n_significant, raw_rows, summary_of
 from toposheet.cortex.verdicts import MapVerdict, criterion_verdict, map_verdict, not_tested, verdict_of_models
 
 BACK = "the map comes back in the other half of the texts"
@@ -51,18 +53,49 @@ def test_a_verdict_has_the_numbers_of_the_statistics():
     assert map_verdict(pd.DataFrame(statistics[statistics["statistic"] != "cross_half_i"]), 19).comes_back is False
 
 
+def test_silent_units_are_not_counted_as_significant():
+    data = responses(cortex(), effect=1.5)
+    data.values[:, ::3] = 0.25
+    comparison = ts.Comparison(data, "a", "b")
+    statistics = topography_statistics(comparison, fwhm_mm=(0.0,), permutations=2)
+    n = int((comparison.q < 0.05).sum())
+    assert n > 20
+    summary = summary_of(statistics)
+    assert n_significant(summary["significant_fraction"], summary["n_units"]) == n
+    assert map_verdict(statistics, 2).n_significant == comparison.n_significant == n
+
+
+def test_the_raw_rows_of_a_table_are_those_without_readout():
+    table = pd.DataFrame({"fwhm_mm": [2.0, 0.0, 4.0, 0.0], "value": [1, 2, 3, 4]})
+    assert raw_rows(table)["value"].tolist() == [2, 4]
+    assert raw_rows(table[table["fwhm_mm"] > 0]).empty  # the smallest readout is not raw
+
+
 def test_several_models_are_counted():
     verdicts = [MapVerdict(0, 9, 0.01, 99), MapVerdict(3, 9, 0.3, 99), MapVerdict(3, 9, 0.05, 99)]
-    assert verdict_of_models(verdicts).startswith("2 of 3 models have significant units; in 2 of 3 the map comes back")
+    assert verdict_of_models(verdicts).startswith(
+        f"2 of 3 models have significant units; in 2 of 3 tested models {BACK}"
+    )
     assert "not tested: with 4 draws" in verdict_of_models([MapVerdict(0, 9, 0.2, 4)] * 2)
 
 
+def test_models_whose_texts_cannot_be_halved_are_not_counted_as_tested():
+    halved, whole = MapVerdict(3, 9, 0.05, 99), MapVerdict(3, 9, math.nan, 99)
+    assert (halved.untested, whole.untested) == ("", "there are too few texts for two halves")
+    assert MapVerdict(3, 9, 0.05, 3).untested == "with 3 draws no p can reach 0.05"
+    units = "2 of 2 models have significant units"
+    nothing = f"{units}; whether {BACK} is not tested: there are too few texts for two halves"
+    assert verdict_of_models([whole, whole]) == nothing
+    partly = f"{units}; in 1 of 1 tested models {BACK} (p ≤ 0.05); 1 not tested: there are too few texts for two halves"
+    assert verdict_of_models([halved, whole]) == verdict_of_models([whole, halved]) == partly
+
+
 def test_a_criterion_is_shown_not_shown_or_not_tested():
-    few = {"of_draws": True, "permutations": 9}
+    few = {"random_draws": True, "permutations": 9}
     assert criterion_verdict(0.1, holds=False, **few) == "not tested: with 9 draws no p can reach 0.05"
-    assert criterion_verdict(0.01, holds=True, of_draws=False, permutations=9) == "shown"
-    assert criterion_verdict(0.3, holds=False, of_draws=True, permutations=99) == "not shown"
+    assert criterion_verdict(0.01, holds=True, random_draws=False, permutations=9) == "shown"
+    assert criterion_verdict(0.3, holds=False, random_draws=True, permutations=99) == "not shown"
     assert (
-        criterion_verdict(math.nan, holds=False, of_draws=False, permutations=99)
+        criterion_verdict(math.nan, holds=False, random_draws=False, permutations=99)
         == "not tested: the measure is undefined"
     )

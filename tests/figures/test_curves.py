@@ -28,7 +28,9 @@ def test_a_trajectory_has_means_over_taps_and_the_band_of_the_mean_of_each_model
     one = pd.DataFrame({"update": [0, 0, 64, 64], "morans_i": [0.0, 0.4, 0.5, 0.9], **columns})
     two = one.assign(null_sd=one["null_sd"] / 10)
     shown = ["morans_i", "cross_half_i", "significant_fraction", "label_null_mean"]
-    figure = trajectory({name: mean_over_taps(table, "update", shown) for name, table in (("one", one), ("two", two))})
+    means = {name: mean_over_taps(table, "update", shown) for name, table in (("one", one), ("two", two))}
+    figure = trajectory(means, 0.01)
+    assert figure.axes[2].get_title() == "Fraction of units with q < 0.01"
     first = figure.axes[0]
     lines = {style: [line for line in first.lines[:4] if line.get_linestyle() == style] for style in ("-", ":")}
     assert [line.get_ydata().tolist() for line in lines["-"]] == [[pytest.approx(0.2), pytest.approx(0.7)]] * 2

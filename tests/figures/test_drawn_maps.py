@@ -21,7 +21,7 @@ def test_significant_units_are_outlined_in_their_own_map_and_each_readout_has_it
     t, values = maps(tables(layers=1))
     significant = xr.zeros_like(t, dtype=bool)
     significant[0, 1, 0, 2, 3] = True
-    figure = draw_contrast_maps(t, significant, notes_of(t), values, "a:b")
+    figure = draw_contrast_maps(t, significant, notes_of(t), values, "a:b", 0.01)
     drawn = {}
     for axes in images(figure):
         grid = axes.images[0].get_array().data
@@ -30,12 +30,13 @@ def test_significant_units_are_outlined_in_their_own_map_and_each_readout_has_it
     assert drawn.pop((0, 1, 0)) == 4
     assert set(drawn.values()) == {0}
     assert set(notes_of(t).values()) <= {text.get_text().replace("\n", " ") for text in figure.texts}
+    assert any(text.get_text().startswith("outlines: q < 0.01;") for text in figure.texts)
 
 
 def test_each_readout_of_each_model_has_its_own_maps_and_scale(tables, maps):
     t, values = maps(tables(layers=2))
     t[:, 1] *= 3
-    figure = draw_contrast_maps(t, t > 2, notes_of(t), values, "a:b")
+    figure = draw_contrast_maps(t, t > 2, notes_of(t), values, "a:b", 0.05)
     shown = images(figure)
     assert len(shown) == 2 * 2 * 4
     for axes in shown:
@@ -61,7 +62,7 @@ def test_models_of_other_architectures_are_below_each_other_with_their_own_taps_
     )
     t[0, 0, 0, 3:] = np.nan  # a smaller sheet than the largest in the file
     values = {("one", 0.0, sheet): 0.5 for sheet in sheets[:3]} | {("two", 0.0, "cortex"): -0.1}
-    attn, mlp, last, cortex = images(draw_contrast_maps(t, t > 9, notes_of(t), values, "a:b"))
+    attn, mlp, last, cortex = images(draw_contrast_maps(t, t > 9, notes_of(t), values, "a:b", 0.05))
     assert attn.images[0].get_array().shape == (3, 4)
     assert last.images[0].get_array().shape == (5, 4)
     places = [axes.get_position(original=True) for axes in (attn, mlp, last, cortex)]

@@ -8,11 +8,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
-from toposheet.cortex.summary import mean_over_taps
-from toposheet.figures.clustering import clustering, clustering_bars
+from toposheet.cortex.summary import mean_over_taps, raw_rows
 from toposheet.figures.curves import correlation_curves, loss_curves, trajectory
 from toposheet.figures.groups import group_intervals
 from toposheet.figures.maps import draw_contrast_maps
+from toposheet.figures.morans_i import morans_i_bars, morans_i_marks
 from toposheet.figures.network import network_figure, outlined_maps
 from toposheet.report.groups import COMPARED, group_statistics
 
@@ -33,12 +33,12 @@ def figure_of(name, tables, maps, models, layers, contrasts):
     whole = long.groupby(["model", "contrast", "fwhm_mm", "statistic"], sort=False).mean(numeric_only=True)
     statistics = pd.concat([long, whole.reset_index().assign(tap="*", negative_control="")])
     if name == "maps":
-        notes = {(panel, fwhm): "12,345 of 123,456 units significant" for panel in models for fwhm in (0.0, 2.0)}
-        return draw_contrast_maps(t, t > 1, notes, values, contrasts[-1])
-    if name == "clustering":
-        return clustering(table)
+        notes = {(panel, fwhm): "12,345 of 123,456 units are significant" for panel in models for fwhm in (0.0, 2.0)}
+        return draw_contrast_maps(t, t > 1, notes, values, contrasts[-1], 0.05)
+    if name == "marks":
+        return morans_i_marks(table)
     if name == "bars":
-        return clustering_bars(statistics, contrasts, "*")
+        return morans_i_bars(statistics, contrasts, "*")
     if name == "network":
         conditions = pd.DataFrame({"condition": list("SWJN"), "response": 0.5, "low": 0.4, "high": 0.6, "n_units": 99})
         profile = pd.concat([conditions.assign(cluster=str(name)) for name in ("network", 1, 2)])
@@ -53,14 +53,14 @@ def figure_of(name, tables, maps, models, layers, contrasts):
         every = pd.concat([long.assign(statistic=statistic) for statistic in COMPARED])
         every = pd.concat([every, *(every.assign(negative_control=control) for control in NEGATIVE_CONTROLS)])
         table = group_statistics(every, {model: [model] for model in models}, resamples=20)
-        return group_intervals(table, COMPARED, [*NEGATIVE_CONTROLS])
+        return group_intervals(raw_rows(table), COMPARED, [*NEGATIVE_CONTROLS])
     if name == "trajectory":
         taken = [
             table.assign(update=update, cross_half_i=0.2, significant_fraction=0.3) for update in (0, 1, 500, 20000)
         ]
         shown = ["morans_i", "cross_half_i", "significant_fraction", "label_null_mean"]
         rows = pd.concat(taken)
-        return trajectory({m: mean_over_taps(rows[rows["model"] == m], "update", shown) for m in models})
+        return trajectory({m: mean_over_taps(rows[rows["model"] == m], "update", shown) for m in models}, 0.05)
     if name == "correlation":
         rows = pd.concat([table.assign(distance_mm=d, r=1 / d) for d in (1.0, 2.0, 40.0)])
         return correlation_curves({m: mean_over_taps(rows[rows["model"] == m], "distance_mm", ["r"]) for m in models})
@@ -85,7 +85,7 @@ def written(figure):
     return {text: box for text, box in boxes.items() if text not in hidden}
 
 
-NAMES = ("maps", "clustering", "bars", "network", "localizer", "comparison", "trajectory", "correlation", "losses")
+NAMES = ("maps", "marks", "bars", "network", "localizer", "comparison", "trajectory", "correlation", "losses")
 
 
 @pytest.mark.parametrize("size", SIZES)

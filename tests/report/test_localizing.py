@@ -16,7 +16,7 @@ def test_a_localizer_is_a_value_that_says_what_it_found(localized, subject, tmp_
     assert str(localized).startswith("the 10 % of all units with the largest t: 14 of 144 units (9.7%)\n")
     n_clusters, inside = int(localized.localizer["cluster"].max()), int((localized.localizer["cluster"] > 0).sum())
     assert f"\n{inside} of these are in {n_clusters} clusters of at least 10 units" in str(localized)
-    assert "14 of 144 units selected: the 10 %" in localized.figure.texts[0].get_text()
+    assert "14 of 144 units are selected: the 10 %" in localized.figure.texts[0].get_text()
     assert localized.localizer.attrs["model"] == subject.fingerprint
     assert localized.stimuli == "mine"
     assert list(tmp_path.glob("**/*.nc")) == []

@@ -61,7 +61,7 @@ def test_every_figure_is_in_the_page_and_in_the_folder_of_figures(out, html):
     files = {path.name for path in (out / "figures").glob("*.png")}
     assert {path.with_suffix(".png").name for path in (out / "figures").glob("*.pdf")} == files
     assert html.count("<figure>") == html.count("data:image/png;base64,") == len(files)
-    assert {"network.png", "map-S-N.png", "clustering.png", "clustering-mean.png", "correlation.png"} <= files
+    assert {"network.png", "map-S-N.png", "morans-i.png", "morans-i-mean.png", "correlation.png"} <= files
 
 
 def test_figures_belong_to_the_section_that_draws_them(analysis, tmp_path):

@@ -3,6 +3,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from toposheet.topography import find_taps, record, tap_widths
+from toposheet.topography.taps import check_run_once
 
 TAPS = ("transformer.h.*.attn", "transformer.h.*.mlp")
 
@@ -53,3 +54,15 @@ def test_the_same_code_serves_llama():
 def test_a_tap_that_is_no_batch_of_vectors_over_time_is_refused(model):
     with pytest.raises(ValueError, match="the output of the tap transformer is BaseModelOutput"):
         tap_widths(model, ["transformer"])
+
+
+def test_taps_that_were_measured_are_known_to_run_once(model):
+    taps = find_taps(model, TAPS)
+    passes = []
+    model.register_forward_hook(lambda *_: passes.append(1))
+    assert tap_widths(model, taps) == dict.fromkeys(taps, 36)
+    check_run_once(model, taps)
+    assert len(passes) == 1
+    check_run_once(model, ["transformer.h.0"])
+    check_run_once(model, ["transformer.h.0"])
+    assert len(passes) == 2

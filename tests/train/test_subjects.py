@@ -104,7 +104,7 @@ def test_another_subject_in_the_same_folder_is_refused(tokenizer, text, tmp_path
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"context": 49}, "reads at most 48 tokens, but the recipe has blocks of 49: set context to 48 or less"),
+        ({"context": 49}, "blocks of 49 tokens, but the model reads at most 48: set context to 48 or less"),
         ({"tokenizer": True}, "the tokenizer of the text is not the tokenizer of LlamaForCausalLM"),
         ({"dtype": True}, "are torch.bfloat16: load the model in float32"),
     ],

@@ -252,5 +252,5 @@ class Architecture:
             raise UserError(
                 f"{type(model).__name__} has no list of layers (torch.nn.ModuleList): name its taps with taps=[...]"
             )
-        n_layers = getattr(getattr(model, "config", None), "num_hidden_layers", None)
+        n_layers = getattr(text_config(getattr(model, "config", None)), "num_hidden_layers", None)
         return next((entry for entry in lists if len(entry[1]) == n_layers), lists[0])

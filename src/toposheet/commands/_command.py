@@ -49,14 +49,14 @@ class Command:
     """A command of the command line.
 
     Args:
-        place: A number. `toposheet --help` lists the commands in the order of their numbers.
+        position: A number. `toposheet --help` lists the commands in the order of their numbers.
         parser: A function that takes the options and returns the command, which can then be called. `deferred` or
             `group` makes this function. Its docstring is the help text.
         goes_on: Whether an interrupted command continues when the user runs it again.
         parser_for: A function that returns the parser for given arguments. None: `parser` is used for all arguments.
     """
 
-    place: int
+    position: int
     parser: Callable[..., Parsed]
     goes_on: bool = False
     parser_for: Callable[[list[str]], Callable[..., Parsed]] | None = None

@@ -99,6 +99,6 @@ def export(
 
 
 COMMAND = Command(
-    place=100,
+    position=100,
     parser=group("Analyse maps on the cortical surface, and write sheets as surfaces.", moran=moran, export=export),
 )

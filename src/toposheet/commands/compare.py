@@ -59,4 +59,4 @@ def compare(
     print(f"The comparison: {out.resolve()} (compare.csv, statistics.csv, figures)")
 
 
-COMMAND = Command(place=90, parser=compare)
+COMMAND = Command(position=90, parser=compare)

@@ -58,4 +58,4 @@ def prepare_data(
     prepare(text, out, Executor(executor, workers, cpus, slurm_partition, slurm_time), say=print)
 
 
-COMMAND = Command(place=20, parser=group("Prepare text for training.", prepare=prepare_data), goes_on=True)
+COMMAND = Command(position=20, parser=group("Prepare text for training.", prepare=prepare_data), goes_on=True)

@@ -35,4 +35,4 @@ def demo(out: Path = Path("runs/demo"), recipe: str = "demo", permutations: int 
     print(f"\nThe report: {(out / REPORT).resolve()}")
 
 
-COMMAND = Command(place=10, parser=demo, goes_on=True)
+COMMAND = Command(position=10, parser=demo, goes_on=True)

@@ -55,4 +55,4 @@ def ledger(
     print(f"The ledger: {page.resolve()} (and ledger.csv)")
 
 
-COMMAND = Command(place=80, parser=ledger)
+COMMAND = Command(position=80, parser=ledger)

@@ -59,4 +59,4 @@ def localize(
     print(f"\nThe localizer: {out.resolve()} (localizer.nc, cross_validated.csv, figures)")
 
 
-COMMAND = Command(place=60, parser=localize)
+COMMAND = Command(position=60, parser=localize)

@@ -44,4 +44,4 @@ def map_contrasts(
     print(f"\nThe maps: {out.resolve()} (summary.csv, statistics.csv, maps.nc, clusters.csv, figures)")
 
 
-COMMAND = Command(place=50, parser=map_contrasts)
+COMMAND = Command(position=50, parser=map_contrasts)

@@ -52,4 +52,4 @@ def report(
     print(f"\nThe report: {page.resolve()}")
 
 
-COMMAND = Command(place=70, parser=report)
+COMMAND = Command(position=70, parser=report)

@@ -176,7 +176,7 @@ def _print_matching(table: pd.DataFrame) -> None:
 
 
 COMMAND = Command(
-    place=40,
+    position=40,
     parser=group(
         "List, show, build and check stimulus sets.", list=list_sets, show=show_set, build=build_set, check=check_set
     ),

@@ -76,4 +76,4 @@ def parser_for(arguments: list[str]) -> Callable[..., Parsed]:
     return parser_of(recipes.named(arguments[0]))
 
 
-COMMAND = Command(place=30, parser=parser_of(recipes.named("demo")), goes_on=True, parser_for=parser_for)
+COMMAND = Command(position=30, parser=parser_of(recipes.named("demo")), goes_on=True, parser_for=parser_for)

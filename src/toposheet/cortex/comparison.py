@@ -17,6 +17,7 @@ from toposheet.cortex.design import SHARED_WORDS, check_pairs, compared_response
 from toposheet.cortex.layout import TapLayout, tap_layouts
 from toposheet.cortex.readout import sampled
 from toposheet.errors import UserError, check_type
+from toposheet.figures.numbers import count_of_units, readout_name
 from toposheet.sheet import on_sheets
 from toposheet.stats import Welch, check_groups, flipped_pairs, grouped_p, halves, q_values, shuffled_labels, welch_t
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
@@ -94,14 +95,12 @@ class Comparison:
         self.responses = without_confounds(unadjusted, self.confounds, self.in_a, self.in_b, self.half_masks)
 
     def __repr__(self) -> str:
-        readout = "raw" if self.fwhm_mm == 0 else f"readout {self.fwhm_mm:g} mm"
         name = f"{self.name}, {self.negative_control}" if self.negative_control else self.name
-        n_units, significant = self.responses.sizes["unit"], int((self.q < SIGNIFICANT).sum())
         return (
-            f"Comparison({name}, {readout}): {self.in_a.sum()} texts {self.contrast.a!r} against {self.in_b.sum()} "
-            f"{self.contrast.b!r}\n"
-            f"  {significant:,} of {n_units:,} units ({significant / n_units:.1%}) respond differently "
-            f"(q < {SIGNIFICANT:g} over {len(self.layouts)} taps)\n"
+            f"Comparison({name}, {readout_name(self.fwhm_mm)}): {self.in_a.sum()} texts {self.contrast.a!r} against "
+            f"{self.in_b.sum()} {self.contrast.b!r}\n"
+            f"  {count_of_units(self.n_significant, self.n_units)} ({self.n_significant / self.n_units:.1%}, "
+            f"q < {SIGNIFICANT:g} over {len(self.layouts)} taps)\n"
             f"  to test whether the map is organised: ts.map_statistics(comparison)"
         )
 
@@ -133,6 +132,16 @@ class Comparison:
         return self._over_units(self._q, "q", "false discovery rate over all taps")
 
     @property
+    def n_units(self) -> int:
+        """Number of units of all taps."""
+        return self.responses.sizes["unit"]
+
+    @property
+    def n_significant(self) -> int:
+        """Number of significant units: q < 0.05 over all taps."""
+        return int((self._q < SIGNIFICANT).sum())
+
+    @property
     def d(self) -> xr.DataArray:
         """Cohen's d of each unit: the difference of the means divided by the pooled standard deviation."""
         return self._over_units(self._welch[0].d, "d", "Cohen's d")
@@ -162,11 +171,11 @@ class Comparison:
         raw = self.raw
         if fwhm_mm == 0:
             return raw
-        seen = raw._readouts.get(fwhm_mm)  # a weak reference: an unused readout frees its memory
-        if seen is None:
+        readout = raw._readouts.get(fwhm_mm)  # a weak reference: an unused readout frees its memory
+        if readout is None:
             responses = sampled(raw.responses, fwhm_mm)
-            seen = raw._readouts[fwhm_mm] = raw._with(responses=responses, fwhm_mm=float(fwhm_mm), _raw=raw)
-        return seen
+            readout = raw._readouts[fwhm_mm] = raw._with(responses=responses, fwhm_mm=float(fwhm_mm), _raw=raw)
+        return readout
 
     def even_and_odd(self) -> tuple[Comparison, Comparison]:
         """Return the comparison of the even texts, and the comparison of the odd texts.

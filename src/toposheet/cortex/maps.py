@@ -21,12 +21,12 @@ def comparison_maps(
         shapes: Height and width of each sheet: {name: sheet.shape}. Smaller sheets are padded with nan.
         fwhm_mm: Widths of the readouts, in mm; 0 is raw.
     """
-    seen = [comparison.readout(fwhm) for fwhm in fwhm_mm]
+    comparisons = [comparison.readout(fwhm) for fwhm in fwhm_mm]
     names = {"contrast": [comparison.name], "negative_control": [comparison.negative_control]}
     readouts = xr.DataArray(np.asarray(fwhm_mm, dtype=float), dims="fwhm_mm", name="fwhm_mm")
     variables = {}
     for name in ("t", "q", "d"):
-        over_units = [getattr(one, name) for one in seen]
+        over_units = [getattr(readout, name) for readout in comparisons]
         maps = xr.concat([stacked(values, shapes) for values in over_units], dim=readouts)
         variables[name] = maps.expand_dims(names).assign_attrs(long_name=over_units[0].attrs["long_name"])
     return xr.Dataset(variables)

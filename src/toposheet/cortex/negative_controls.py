@@ -71,7 +71,10 @@ def left_out() -> str:
     """Return a sentence that says which negative control cannot be made here, and why; empty if all can be made."""
     if word_frequency(["a"]) is not None:
         return ""
-    return f"the control {FREQUENCY} is left out: it needs the package wordfreq (pip install 'toposheet[stimuli]')"
+    return (
+        f"the negative control {FREQUENCY} is left out: it needs the package wordfreq "
+        "(pip install 'toposheet[stimuli]')"
+    )
 
 
 def _labels(in_a: Bool[np.ndarray, " stimuli"], sides: Contrast) -> np.ndarray:

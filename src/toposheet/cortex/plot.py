@@ -27,7 +27,6 @@ def plot(comparison: Comparison, fwhm_mm: float = 0.0) -> Figure:
         ts.plot(ts.Comparison(responses, "sentence", "nonword")).savefig("map.png")
     """
     check_comparison(comparison)
-    seen = comparison.readout(fwhm_mm)
-    significant = seen.q < SIGNIFICANT
-    note = f"{count_of_units(int(significant.sum()), significant.size)} (q < {SIGNIFICANT:g})"
-    return outlined_maps(on_sheets(seen.t), on_sheets(significant), seen.name, note)
+    comparison = comparison.readout(fwhm_mm)
+    note = f"{count_of_units(comparison.n_significant, comparison.n_units)} (q < {SIGNIFICANT:g})"
+    return outlined_maps(comparison.maps(), on_sheets(comparison.q < SIGNIFICANT), comparison.name, note)

@@ -27,12 +27,12 @@ def sampled(responses: xr.DataArray, fwhm_mm: float) -> xr.DataArray:
     """
     check_coordinates(responses, "sheet", "spacing_mm")
     responses = responses.transpose(..., "unit")
-    seen = responses.copy(data=responses.values.copy())
+    voxels = responses.copy(data=responses.values.copy())
     for sheet in dict.fromkeys(responses["sheet"].values.tolist()):
         units = np.flatnonzero(responses["sheet"].values == sheet)
         on_sheet = responses.isel(unit=units)
         cells, shape = cells_of(on_sheet)
         spacing_mm = float(on_sheet["spacing_mm"].values[0])
         smooth = gaussian_readout(lay_out(on_sheet.values, cells, shape), fwhm_mm / spacing_mm)
-        seen.values[..., units] = smooth[..., cells[:, 0], cells[:, 1]]
-    return seen
+        voxels.values[..., units] = smooth[..., cells[:, 0], cells[:, 1]]
+    return voxels

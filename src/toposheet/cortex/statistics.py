@@ -12,6 +12,7 @@ from toposheet.cortex.comparison import SIGNIFICANT, Comparison, check_compariso
 from toposheet.cortex.draws import UnitMaps, label_draws, place_draws, unit_maps
 from toposheet.cortex.layout import ALL_TAPS, TapLayout
 from toposheet.cortex.map_statistics import MAP_STATISTICS, MapStatistic, TapMaps
+from toposheet.figures.numbers import readout_name
 from toposheet.progress import Progress, part_of
 from toposheet.results import Kind, Table
 from toposheet.settings import MIN_SIZE, check_permutations
@@ -61,7 +62,8 @@ def topography_statistics(
       label-null; the place-null tests only whether places matter.
     - `islands_i`: Moran's I of the significant units alone. It is nan where fewer than 10 % of the units of a tap, or
       fewer than 30, are significant. The column `undefined` gives the fraction of draws with nan.
-    - `significant_fraction`: fraction of units with q < 0.05 (Benjamini-Hochberg over all taps together).
+    - `significant_fraction`: fraction of units with q < 0.05 (Benjamini-Hochberg over all taps together). Silent units
+      count as not significant.
     - `clusters`: number of clusters of adjacent significant units. A cluster has units of one sign; clusters of both
       signs count.
     - `largest_cluster`: number of units of the largest cluster.
@@ -89,20 +91,22 @@ def topography_statistics(
     """
     check_comparison(comparison)
     check_permutations(permutations)
-    taps, clustering = comparison.layouts, (contiguity, min_size)
+    taps, cluster_rule = comparison.layouts, (contiguity, min_size)
     tables = []
     for number, fwhm in enumerate(fwhm_mm):
-        null = "raw" if fwhm == 0 else f"readout of {fwhm:g} mm"
-        of_places, of_labels = (
-            part_of(progress, 2 * number + second, 2 * len(fwhm_mm), f"{null}, {name}")
-            for second, name in enumerate(("place-null", "label-null"))
+        tell_place, tell_label = (
+            part_of(progress, 2 * number + second, 2 * len(fwhm_mm), f"{readout_name(fwhm)}, {null}")
+            for second, null in enumerate(("place-null", "label-null"))
         )
-        of_places("draw", 0, permutations)
         for_labels, for_places = np.random.default_rng(seed).spawn(2)
-        seen = comparison.readout(fwhm)
-        value = _statistics(unit_maps(seen), taps, *clustering)
-        place = _collected(place_draws(seen, permutations, for_places), permutations, taps, *clustering, of_places)
-        label = _collected(label_draws(seen, permutations, for_labels), permutations, taps, *clustering, of_labels)
+        readout = comparison.readout(fwhm)
+        value = _statistics(unit_maps(readout), taps, *cluster_rule)
+        place = _collected(
+            place_draws(readout, permutations, for_places), permutations, taps, *cluster_rule, tell_place
+        )
+        label = _collected(
+            label_draws(readout, permutations, for_labels), permutations, taps, *cluster_rule, tell_label
+        )
         table = statistics_table(value, place, label, taps)
         tables.append(table.assign(contrast=comparison.name, fwhm_mm=float(fwhm)))
     table = pd.concat(tables, ignore_index=True).assign(negative_control=comparison.negative_control)
@@ -113,11 +117,11 @@ def _statistics(
     maps: UnitMaps, taps: Sequence[TapLayout], contiguity: str, min_size: int
 ) -> dict[str, Float[np.ndarray, "*draws taps"]]:
     """Return each statistic for each tap: {statistic: (..., taps)}."""
-    entries: list[tuple[str, MapStatistic]] = sorted(MAP_STATISTICS.items(), key=lambda item: item[1].place)
+    entries: list[tuple[str, MapStatistic]] = sorted(MAP_STATISTICS.items(), key=lambda item: item[1].position)
     columns = []
     for tap in taps:
         t, q, even, odd = (tap.map(values) for values in (maps.t, maps.q, maps.even, maps.odd))
-        tap_maps = TapMaps(t, q, even, odd, q < SIGNIFICANT, contiguity, min_size)
+        tap_maps = TapMaps(t, q, even, odd, q < SIGNIFICANT, len(tap.units), contiguity, min_size)
         columns.append([entry.values(tap_maps) for _, entry in entries])
     return {name: np.stack([column[n] for column in columns], axis=-1) for n, (name, _) in enumerate(entries)}
 
@@ -132,6 +136,7 @@ def _collected(
 ) -> dict[str, Float[np.ndarray, "draws taps"]]:
     """Return each statistic for each draw and tap: {statistic: (draws, taps)}."""
     parts, done = [], 0
+    progress("draw", 0, permutations)
     for maps in draws:
         parts.append(_statistics(maps, taps, contiguity, min_size))
         done += len(maps.t)

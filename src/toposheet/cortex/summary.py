@@ -88,6 +88,21 @@ def without_negative_controls(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["negative_control"] == ""]
 
 
+def raw_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table that belong to raw maps, without the rows of readouts."""
+    return table[table["fwhm_mm"] == 0]
+
+
+def n_significant(fraction: pd.Series, n_units: pd.Series) -> int:
+    """Return the number of significant units of several taps together.
+
+    Args:
+        fraction: The fraction of significant units of each tap.
+        n_units: The number of units of each tap.
+    """
+    return round(float((fraction * n_units).sum()))
+
+
 def medians(summary: pd.DataFrame) -> pd.DataFrame:
     """Return the medians over taps: a row for each contrast, negative control, readout and model.
 

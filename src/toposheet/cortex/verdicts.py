@@ -10,6 +10,8 @@ import pandas as pd
 
 from toposheet.cortex.comparison import SIGNIFICANT
 from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.summary import n_significant
+from toposheet.figures.numbers import count_of_units
 
 
 def not_tested(permutations: int) -> str:
@@ -18,9 +20,15 @@ def not_tested(permutations: int) -> str:
     Args:
         permutations: Number of draws of the null.
     """
+    reason = _too_few_draws(permutations)
+    return f"not tested: {reason}" if reason else ""
+
+
+def _too_few_draws(permutations: int) -> str:
+    """Return why no p of a null can be significant, or an empty text if a p can be."""
     if 1 / (1 + permutations) <= SIGNIFICANT:
         return ""
-    return f"not tested: with {permutations} draws no p can reach {SIGNIFICANT:g}"
+    return f"with {permutations} draws no p can reach {SIGNIFICANT:g}"
 
 
 EXPLAINED = (
@@ -51,22 +59,25 @@ class MapVerdict:
     permutations: int
 
     @property
+    def untested(self) -> str:
+        """The reason why it is not tested whether the map comes back. Empty: it is tested."""
+        if math.isnan(self.p):
+            return "there are too few texts for two halves"
+        return _too_few_draws(self.permutations)
+
+    @property
     def comes_back(self) -> bool:
         """True if the map comes back in the other half of the texts: the p of cross-half I is at most 0.05."""
-        return not not_tested(self.permutations) and self.p <= SIGNIFICANT
+        return not self.untested and self.p <= SIGNIFICANT
 
     @property
     def units(self) -> str:
         """The number of significant units, in words."""
-        if not self.n_significant:
-            return "no unit is significant"
-        return f"{self.n_significant:,} of {self.n_units:,} units are significant"
+        return count_of_units(self.n_significant, self.n_units)
 
     def __str__(self) -> str:
-        if math.isnan(self.p):
-            halves = f"{_RETURN} is not tested: there are too few texts for two halves"
-        elif few := not_tested(self.permutations):
-            halves = f"{_RETURN} is {few}"
+        if self.untested:
+            halves = f"{_RETURN} is not tested: {self.untested}"
         elif self.comes_back:
             halves = f"the map comes back in the other half of the texts (p = {self.p:.3f})"
         else:
@@ -84,7 +95,7 @@ def map_verdict(statistics: pd.DataFrame, permutations: int) -> MapVerdict:
     fraction = statistics[(statistics["statistic"] == "significant_fraction") & (statistics["tap"] != ALL_TAPS)]
     halves = statistics[(statistics["statistic"] == "cross_half_i") & (statistics["tap"] == ALL_TAPS)]
     return MapVerdict(
-        n_significant=round(float((fraction["value"] * fraction["n_units"]).sum())),
+        n_significant=n_significant(fraction["value"], fraction["n_units"]),
         n_units=int(fraction["n_units"].sum()),
         p=float(halves["label_p"].iloc[0]) if len(halves) else math.nan,
         permutations=permutations,
@@ -94,6 +105,8 @@ def map_verdict(statistics: pd.DataFrame, permutations: int) -> MapVerdict:
 def verdict_of_models(verdicts: Sequence[MapVerdict]) -> str:
     """Return a sentence with the verdict on the map of one contrast in several models.
 
+    Models in which it is not tested whether the map comes back are counted separately, with the reasons.
+
     Args:
         verdicts: The verdict of each model.
     """
@@ -101,23 +114,28 @@ def verdict_of_models(verdicts: Sequence[MapVerdict]) -> str:
         return str(verdicts[0])
     n = len(verdicts)
     units = f"{sum(verdict.n_significant > 0 for verdict in verdicts)} of {n} models have significant units"
-    if few := not_tested(verdicts[0].permutations):
-        return f"{units}; {_RETURN} is {few}"
+    n_tested = sum(not verdict.untested for verdict in verdicts)
+    reasons = "; ".join(dict.fromkeys(verdict.untested for verdict in verdicts if verdict.untested))
+    if not n_tested:
+        return f"{units}; {_RETURN} is not tested: {reasons}"
     back = sum(verdict.comes_back for verdict in verdicts)
-    return f"{units}; in {back} of {n} the map comes back in the other half of the texts (p ≤ {SIGNIFICANT:g})"
+    halves = (
+        f"in {back} of {n_tested} tested models the map comes back in the other half of the texts (p ≤ {SIGNIFICANT:g})"
+    )
+    return f"{units}; {halves}" + (f"; {n - n_tested} not tested: {reasons}" if reasons else "")
 
 
-def criterion_verdict(p: float, *, holds: bool, of_draws: bool, permutations: int) -> str:
+def criterion_verdict(p: float, *, holds: bool, random_draws: bool, permutations: int) -> str:
     """Return the verdict on a test of a criterion: `shown`, `not shown`, or `not tested` with the reason.
 
     Args:
         p: The p of the test. nan: the measure is undefined.
         holds: Whether p <= 0.05 and the measure is positive.
-        of_draws: Whether p is from a null with random draws.
+        random_draws: Whether p is from a null with random draws.
         permutations: Number of draws of this null.
     """
     if math.isnan(p):
         return "not tested: the measure is undefined"
-    if of_draws and (few := not_tested(permutations)):
+    if random_draws and (few := not_tested(permutations)):
         return few
     return "shown" if holds else "not shown"

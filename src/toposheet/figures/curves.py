@@ -63,18 +63,19 @@ def loss_curves(metrics: Mapping[str, pd.DataFrame], bigram_loss: float | None) 
         return figure
 
 
-def trajectory(snapshots: Mapping[str, pd.DataFrame]) -> Figure:
+def trajectory(snapshots: Mapping[str, pd.DataFrame], q: float) -> Figure:
     """Return a figure of topography during training: Moran's I, cross-half I and the fraction of significant units.
 
     Args:
         snapshots: A table for each run, with a row for each update. Its columns are means over taps: `morans_i`;
             `null_mean` and `null_sd`, the place-null of the mean, drawn as a band of ± 2 sd; `label_null_mean`, drawn
             as a dotted line; `cross_half_i`; `significant_fraction`.
+        q: The bound of the false discovery rate of significant units. It is written above their panel.
     """
     panels = {
         "morans_i": "Moran's I",
         "cross_half_i": "Cross-half I",
-        "significant_fraction": "Fraction of units with q < 0.05",
+        "significant_fraction": f"Fraction of units with q < {q:g}",
     }
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")

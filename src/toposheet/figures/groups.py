@@ -26,12 +26,11 @@ def group_intervals(
     values of the negative controls.
 
     Args:
-        table: The table of `report.groups.group_statistics`.
+        table: The rows of the raw maps in the table of `report.groups.group_statistics`.
         statistics: The statistics to show: {name of the statistic: title of its axes}.
         negative_controls: Names of the negative controls. Each has a different mark. A control without values is left
             out.
     """
-    table = table[table["fwhm_mm"] == table["fwhm_mm"].min()]
     contrasts, groups = list(dict.fromkeys(table["contrast"])), list(dict.fromkeys(table["group"]))
     known = zip(negative_controls, itertools.cycle(_MARKS), strict=False)
     marks = {name: mark for name, mark in known if name in table and table[name].notna().any()}

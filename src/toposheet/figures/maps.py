@@ -34,6 +34,7 @@ def draw_contrast_maps(
     notes: Mapping[tuple[str, float], str],
     morans_i: Mapping[tuple[str, float, str], float],
     title: str,
+    q: float,
 ) -> Figure:
     """Return a figure of t-maps, with a panel for each model (or each model and contrast) and a row for each readout.
 
@@ -48,6 +49,7 @@ def draw_contrast_maps(
         morans_i: Moran's I for each (panel, fwhm_mm, sheet), written below the map. A sheet without a value in a panel
             is not drawn there.
         title: Title of the figure.
+        q: The bound of the false discovery rate of significant units. It is written above the maps.
     """
     panels, readouts = t["panel"].values.tolist(), t["fwhm_mm"].values.tolist()
     sheets = {p: [s for s in t["sheet"].values.tolist() if (p, readouts[0], s) in morans_i] for p in panels}
@@ -75,7 +77,7 @@ def draw_contrast_maps(
             figure,
             _READOUT + wide + _SCALE - 0.06,
             0.08,
-            "outlines: q < 0.05; below each map: Moran's I",
+            f"outlines: q < {q:g}; below each map: Moran's I",
             ha="right",
             fontsize=TINY,
         )

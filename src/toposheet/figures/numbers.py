@@ -15,22 +15,25 @@ def signed(value: float, digits: int = 1) -> str:
     return "–" if math.isnan(value) else f"{round(float(value), digits) + 0.0:+.{digits}f}"
 
 
-def readout_name(fwhm_mm: float, what: str = "readout ") -> str:
+def readout_name(fwhm_mm: float, prefix: str = "readout ") -> str:
     """Return the name of a readout: `raw`, or `readout` with its width.
 
     Args:
         fwhm_mm: Full width at half maximum, in mm; 0 is raw.
-        what: The word before the width.
+        prefix: The word before the width, with a space.
     """
-    return "raw" if fwhm_mm == 0 else f"{what}{fwhm_mm:g} mm"
+    return "raw" if fwhm_mm == 0 else f"{prefix}{fwhm_mm:g} mm"
 
 
-def count_of_units(n_inside: int, n_units: int, what: str = "significant") -> str:
-    """Return the number of outlined units of a map, in words: `12 of 2,560 units significant` or `no unit significant`.
+def count_of_units(n: int, n_units: int, property_: str = "significant") -> str:
+    """Return the number of units with a property, in words: `12 of 2,560 units are significant`.
 
     Args:
-        n_inside: Number of units inside the outlines.
-        n_units: Number of units of the map.
-        what: The word for the units inside the outlines.
+        n: Number of units with the property.
+        n_units: Number of all units.
+        property_: The adjective for these units.
+
+    Returns:
+        The words. Without such units they are `no unit is significant`.
     """
-    return f"{n_inside:,} of {n_units:,} units {what}" if n_inside else f"no unit {what}"
+    return f"{n:,} of {n_units:,} units are {property_}" if n else f"no unit is {property_}"

@@ -92,12 +92,12 @@ def ledger(analysis: Analysis) -> Ledger:
         name, role = model.name, "control" if model.is_control else "topographic"
         model_rows = statistics[(statistics["model"] == name) & (statistics["tap"] == ALL_TAPS)]
         n_taps = statistics.loc[statistics["model"] == name, "tap"].nunique() - 1  # without the row of ALL_TAPS
-        rows += [_clustering(entry, role, model_rows, analysis.facts) | {"model": name} for entry in MORANS_I]
+        rows += [_morans_i(entry, role, model_rows, analysis.facts) | {"model": name} for entry in MORANS_I]
         rows += [row | {"model": name} for row in _other_rows(role, name, analysis, model_rows, n_taps)]
     return Ledger(pd.DataFrame(rows, columns=list(LEDGER.columns)), analysis.facts)
 
 
-def _clustering(entry: Published, role: str, statistics: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
+def _morans_i(entry: Published, role: str, statistics: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
     published = entry.topolm if role == "topographic" else entry.control
     row: dict[str, Any] = {
         "quantity": f"Moran's I, {entry.description}, mean over taps",

@@ -173,16 +173,13 @@ class _Measuring:
         maps = []
         for number, _ in enumerate(study.contrasts):
             comparison = self._comparison(study.name, number)
-            of_contrast = f"{what}: contrast {number + 1} of {len(study.contrasts)}, {comparison.name}"
-            controls = (
+            contrast_stage = f"{what}: contrast {number + 1} of {len(study.contrasts)}, {comparison.name}"
+            variants = (
                 negative_controls(comparison, seed=self._settings.seed) if self._settings.negative_controls else {}
             )
-            for control, variant in {"": comparison, **controls}.items():
-                maps.append(
-                    self._comparison_tables(
-                        variant, study, stages, f"{of_contrast}, {control}" if control else of_contrast
-                    )
-                )
+            for negative_control, variant in {"": comparison, **variants}.items():
+                stage = f"{contrast_stage}, {negative_control}" if negative_control else contrast_stage
+                maps.append(self._comparison_tables(variant, study, stages, stage))
         return maps
 
     def _comparison_tables(self, comparison: Comparison, study: Study, stages: Stages, what: str) -> xr.Dataset:
@@ -226,7 +223,7 @@ def _plan(
     first = models[0].source if models else None
     units = sum(first.topography.widths.values()) if isinstance(first, Subject) else 2560
     draws = settings.permutations * units
-    n_controls = (2 if left_out() else 3) if settings.negative_controls else 0
+    n_negative_controls = (2 if left_out() else 3) if settings.negative_controls else 0
     stages: list[Stage] = []
     for _ in models:
         stages.append(Stage(_OPENING, 1.0))
@@ -240,7 +237,7 @@ def _plan(
             ]
             stages += (
                 len(study.contrasts)
-                * (1 + n_controls)
+                * (1 + n_negative_controls)
                 * [
                     Stage(_stage_kind(name, "comparison"), 1e-8 * n_texts * draws * len(settings.readouts))
                     for name, section in sections.items()

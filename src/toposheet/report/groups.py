@@ -13,7 +13,7 @@ import pandas as pd
 
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
-from toposheet.cortex.summary import without_negative_controls
+from toposheet.cortex.summary import raw_rows, without_negative_controls
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.groups import group_intervals
 from toposheet.figures.numbers import number, readout_name, signed
@@ -83,7 +83,7 @@ class SideBySide:
     def write(self, out: str | Path) -> None:
         """Write `compare.csv` and the figure to a folder."""
         out = path_of(out)
-        figure = group_intervals(self.table, COMPARED, [*NEGATIVE_CONTROLS])
+        figure = group_intervals(raw_rows(self.table), COMPARED, [*NEGATIVE_CONTROLS])
         stimuli = stamp(self.results[TEXTS], self.results.facts["battery"])
         with folder_aside(out / FIGURES) as aside:
             save_figure(figure, aside, "compare", stimuli)

@@ -11,6 +11,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup, escape
 
+from toposheet.cortex import SIGNIFICANT
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.numbers import number
 from toposheet.files import folder_aside, free_file_name, path_of, write_file
@@ -96,7 +97,7 @@ def write_report(analysis: Analysis, out: str | Path, progress: Progress | None 
     out = path_of(out)
     pictures = write_figures(analysis, out, progress)
     environment = _environment()
-    common = {"models": analysis.names, "facts": analysis.facts, "version": __version__}
+    common = {"models": analysis.names, "facts": analysis.facts, "version": __version__, "significant": SIGNIFICANT}
     parts = []
     for name, section in sections_in_order().items():
         if (view := section.view(analysis)) is not None:

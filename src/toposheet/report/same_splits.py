@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from toposheet.cortex.summary import raw_rows
+
 
 def same_splits_as_one(table: pd.DataFrame, statistics: pd.DataFrame) -> pd.DataFrame:
     """Return a table in which negative controls with the same division of the texts share one row.
@@ -18,20 +20,20 @@ def same_splits_as_one(table: pd.DataFrame, statistics: pd.DataFrame) -> pd.Data
         statistics: The table of `topography_statistics` of all models, with the column `model`.
     """
     kinds = ["morans_i", "cross_half_i", "significant_fraction"]
-    raw = statistics[(statistics["fwhm_mm"] == statistics["fwhm_mm"].min()) & statistics["statistic"].isin(kinds)]
-    of_split: dict[bytes, list[tuple[str, str]]] = {}
-    for (contrast, control), rows in raw[raw["negative_control"] != ""].groupby(
+    raw = raw_rows(statistics[statistics["statistic"].isin(kinds)])
+    same_values: dict[bytes, list[tuple[str, str]]] = {}
+    for (contrast, negative_control), rows in raw[raw["negative_control"] != ""].groupby(
         ["contrast", "negative_control"], sort=False
     ):
         in_order = rows.sort_values(["model", "tap", "statistic"])
         values = np.round(in_order["value"].to_numpy(), 12).tobytes()
-        of_split.setdefault(values, []).append((contrast, control))
-    named: dict[tuple[str, str], tuple[str, str] | None] = {}
-    for members in of_split.values():
-        contrasts, controls = (" and ".join(dict.fromkeys(names)) for names in zip(*members, strict=True))
-        named |= dict.fromkeys(members) | {members[0]: (contrasts, controls)}
+        same_values.setdefault(values, []).append((str(contrast), str(negative_control)))
+    shared_names: dict[tuple[str, str], tuple[str, str] | None] = {}
+    for members in same_values.values():
+        contrasts, negative_controls = (" and ".join(dict.fromkeys(names)) for names in zip(*members, strict=True))
+        shared_names |= dict.fromkeys(members) | {members[0]: (contrasts, negative_controls)}
     pairs = list(zip(table["contrast"], table["negative_control"], strict=True))
-    shown = [named.get(pair, pair) for pair in pairs]
+    shown = [shared_names.get(pair, pair) for pair in pairs]
     kept = table[[pair is not None for pair in shown]]
-    contrasts, controls = zip(*(pair for pair in shown if pair is not None), strict=True)
-    return kept.assign(contrast=contrasts, negative_control=controls)
+    contrasts, negative_controls = zip(*(pair for pair in shown if pair is not None), strict=True)
+    return kept.assign(contrast=contrasts, negative_control=negative_controls)

@@ -85,7 +85,8 @@ class Section:
     """A section of the report.
 
     Args:
-        place: Position on the page: sections are sorted by this number. The sections of toposheet have 10, 20, 30 ...
+        position: Position on the page: sections are sorted by this number. The sections of toposheet have the
+            positions 10, 20, 30 ...
         partial: The HTML of the section, as a Jinja template. It can use the names that `view` returns. `pictures` is
             the list of the figures of the section. `figure(PICTURE)` and `figure("NAME")` insert a figure.
         view: A function that returns the values for the template. If it returns None, the page does not have the
@@ -100,7 +101,7 @@ class Section:
         battery_tables: A function that returns rows about the stimuli.
     """
 
-    place: int
+    position: int
     partial: str
     view: Callable[[Analysis], Mapping[str, Any] | None]
     drawings: Callable[[Analysis], Iterable[Drawing]] = lambda analysis: ()
@@ -116,4 +117,4 @@ SECTIONS = Registry[Section]("toposheet.report.sections", "SECTION", "report sec
 
 def sections_in_order() -> dict[str, Section]:
     """Return all sections: {name: section}, in the order of the page."""
-    return dict(sorted(SECTIONS.items(), key=lambda item: item[1].place))
+    return dict(sorted(SECTIONS.items(), key=lambda item: item[1].position))

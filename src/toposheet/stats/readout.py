@@ -73,8 +73,8 @@ class SheetReadout:
             x: Responses of each unit to each stimulus. The stimuli of one part stand side by side.
             sizes: Number of stimuli of each part, in order.
         """
-        seen, ends = self._on_grid(x), np.cumsum(sizes)
-        sums = [np.einsum("yxs,yxs->yx", part, part) for part in np.split(seen, ends[:-1], axis=-1)]
+        voxels, ends = self._on_grid(x), np.cumsum(sizes)
+        sums = [np.einsum("yxs,yxs->yx", part, part) for part in np.split(voxels, ends[:-1], axis=-1)]
         return np.stack(sums)[:, self._cells[:, 0], self._cells[:, 1]] / self._mass**2
 
     def _on_grid(self, x: np.ndarray) -> np.ndarray:

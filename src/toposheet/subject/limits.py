@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,11 +43,43 @@ class Limits:
                 f"{where} has {len(ids)} tokens, but the model reads at most {self.context}: "
                 f"shorten the text {text[:60]!r}"
             )
-        if (strange := max(ids, default=0)) >= self.vocabulary:
-            token = tokenizer.convert_ids_to_tokens(strange)
+        if (largest_id := max(ids, default=0)) >= self.vocabulary:
+            token = tokenizer.convert_ids_to_tokens(largest_id)
             raise UserError(
-                f"{where} has the token {token!r} (id {strange}), but the model has embeddings only for ids up to "
+                f"{where} has the token {token!r} (id {largest_id}), but the model has embeddings only for ids up to "
                 f"{self.vocabulary - 1}: use the tokenizer that the model was trained with; the text is {text[:60]!r}"
+            )
+
+    def check_block(self, context: int) -> None:
+        """Refuse blocks of text that are longer than the model can read.
+
+        Args:
+            context: Number of tokens of a block.
+
+        Raises:
+            UserError: The blocks are too long. Set a smaller context.
+        """
+        if self.context is not None and context > self.context:
+            raise UserError(
+                f"the recipe has blocks of {context} tokens, but the model reads at most {self.context}: set context "
+                f"to {self.context} or less"
+            )
+
+    def check_vocabulary(self, tokens: Mapping[str, int]) -> None:
+        """Refuse a tokenizer with a token for which the model has no embedding.
+
+        Args:
+            tokens: The id of each token of the tokenizer.
+
+        Raises:
+            UserError: The message names the token with the largest id.
+        """
+        token, largest_id = max(tokens.items(), key=lambda item: item[1])
+        if largest_id >= self.vocabulary:
+            raise UserError(
+                f"the text can have the token {token!r} (id {largest_id}), but the model has embeddings only for ids "
+                f"up to {self.vocabulary - 1}: prepare the text with another tokenizer, or resize the embeddings first "
+                "(model.resize_token_embeddings)"
             )
 
     def check_ids(self, input_ids: Any) -> None:

@@ -31,16 +31,16 @@ def text_files(folder: Path, endings: tuple[str, ...], skipped: Path, left_out: 
         UserError: This user has no permission to read a file or a folder.
     """
     paths: list[Path] = []
-    seen: dict[str, Path] = {}
+    first_paths: dict[str, Path] = {}
     for path in _walk(folder, {}, left_out):
         if path == skipped:
             continue
         if reason := _fault(path, endings):
             left_out[str(path)] = reason
-        elif first := seen.get(real := os.path.realpath(path)):
+        elif first := first_paths.get(real := os.path.realpath(path)):
             left_out[str(path)] = f"the same file as {first}"
         else:
-            seen[real] = path
+            first_paths[real] = path
             paths.append(path)
     copies = _copies(paths)
     left_out |= {str(path): f"a copy of {first}" for path, first in copies.items()}
@@ -101,11 +101,11 @@ def _fault(path: Path, endings: tuple[str, ...]) -> str:
 
 def _copies(paths: list[Path]) -> dict[Path, Path]:
     """Return the first file with the same bytes for each file that is a copy of an earlier file."""
-    of_size: dict[int, list[Path]] = {}
+    same_size: dict[int, list[Path]] = {}
     for path in paths:
-        of_size.setdefault(path.stat().st_size, []).append(path)
+        same_size.setdefault(path.stat().st_size, []).append(path)
     copies: dict[Path, Path] = {}
-    for alike in of_size.values():
+    for alike in same_size.values():
         first: dict[str, Path] = {}
         for path in alike if len(alike) > 1 else ():
             with path.open("rb") as file:

@@ -159,28 +159,40 @@ def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None
             handle.remove()
 
 
-# Taps that are known to run only once in a forward pass. A forward pass that stops early cannot show this.
-_RUN_ONCE: weakref.WeakKeyDictionary[nn.Module, set[str]] = weakref.WeakKeyDictionary()
-
-
-def check_run_once(model: nn.Module, taps: Sequence[str]) -> None:
-    """Refuse taps that run more than once in a forward pass.
-
-    The first check of a model and a tap runs the model on one token. Later checks use the stored result.
-
-    Raises:
-        UserError: A tap runs more than once. The message names the tap.
-    """
-    if not _RUN_ONCE.get(model, set()).issuperset(taps):
-        tap_widths(model, taps)
-
-
 def tap_widths(model: nn.Module, taps: Sequence[str]) -> dict[str, int]:
     """Return the number of units of each tap: {tap: number}. The model runs on one token to find it.
 
     Raises:
         UserError: The output of a tap is not a tensor (batch, time, units), the tap does not run, or it runs more than
             once. The message names the tap.
+    """
+    return {tap: output.shape[-1] for tap, output in _one_token_pass(model, taps).items()}
+
+
+def check_run_once(model: nn.Module, taps: Sequence[str]) -> None:
+    """Refuse taps that run more than once in a forward pass.
+
+    A forward pass that stops early cannot show this. The first check of a model and a tap runs the model on one token.
+    Later checks use the stored result.
+
+    Raises:
+        UserError: As `tap_widths`.
+    """
+    if not _RUN_ONCE.get(model, set()).issuperset(taps):
+        _one_token_pass(model, taps)
+
+
+_RUN_ONCE: weakref.WeakKeyDictionary[nn.Module, set[str]] = weakref.WeakKeyDictionary()
+"""The taps of each model that are known to run only once in a forward pass."""
+
+
+def _one_token_pass(model: nn.Module, taps: Sequence[str]) -> dict[str, Tensor]:
+    """Run the model on one token, and return the output of each tap: {tap: (1, 1, units)}.
+
+    The taps are remembered as taps that run once.
+
+    Raises:
+        UserError: As `tap_widths`.
     """
     device = next(model.parameters()).device
     training = model.training
@@ -202,7 +214,7 @@ def tap_widths(model: nn.Module, taps: Sequence[str]) -> dict[str, int]:
                 f"the output of the tap {tap} is {shape}: it must be a tensor of shape (batch, time, units)"
             )
     _RUN_ONCE.setdefault(model, set()).update(taps)
-    return {tap: activations[tap].shape[-1] for tap in taps}
+    return {tap: activations[tap] for tap in taps}
 
 
 def output_weights(model: nn.Module, widths: Mapping[str, int]) -> dict[str, Tensor]:

@@ -151,8 +151,8 @@ class Topography:
             UserError: The model lacks a tap. The message names the tap.
         """
         module_names = {name for name, _ in model.named_modules()}
-        if strange := [tap for tap in self.taps if tap not in module_names]:
-            raise UserError(f"the topography has a tap {strange[0]}, which {type(model).__name__} does not have")
+        if unknown := [tap for tap in self.taps if tap not in module_names]:
+            raise UserError(f"the topography has a tap {unknown[0]}, which {type(model).__name__} does not have")
 
     def unit_coordinates(self) -> dict[str, tuple[str, np.ndarray]]:
         """Return the coordinates of all units for xarray: `tap`, `sheet`, `y`, `x` (cells) and `spacing_mm`."""

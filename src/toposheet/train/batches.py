@@ -111,17 +111,17 @@ def prefetched(
         accelerator: The accelerator of this process. It knows the device and the number of processes.
         first: Number of the first update to read, counted from 0.
     """
-    how = recipe.optimisation
+    optimisation = recipe.optimisation
 
     def read(update: int) -> Tensor:
-        batch = torch.from_numpy(blocks.train(update * how.batch, how.batch))
-        micro_batches = batch.view(how.micro_batches, -1, batch.shape[1])
+        batch = torch.from_numpy(blocks.train(update * optimisation.batch, optimisation.batch))
+        micro_batches = batch.view(optimisation.micro_batches, -1, batch.shape[1])
         mine = micro_batches[accelerator.process_index :: accelerator.num_processes].contiguous()
         return mine.pin_memory() if accelerator.device.type == "cuda" else mine
 
     def batches(reader: ThreadPoolExecutor) -> Generator[Tensor, None, None]:
         ahead = reader.submit(read, first)
-        for update in range(first, how.last_update):
+        for update in range(first, optimisation.last_update):
             batch = ahead.result()
             ahead = reader.submit(read, update + 1)
             yield batch.to(accelerator.device, non_blocking=True)

@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from toposheet.cortex import SIGNIFICANT
 from toposheet.figures.numbers import number, signed
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
@@ -59,5 +60,6 @@ def write_card(
         shipped_as=shipped_as,
         per_condition=PER_CONDITION,
         version=__version__,
+        significant=SIGNIFICANT,
     )
     write_file(folder / CARD, page)

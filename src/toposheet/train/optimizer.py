@@ -25,23 +25,25 @@ def optimizers(model: nn.Module, recipe: Recipe) -> list[Optimizer]:
         model: The model. Parameters that require no gradient get no optimizer.
         recipe: The recipe of the run.
     """
-    how = recipe.optimisation
+    optimisation = recipe.optimisation
     trained = [p for p in model.parameters() if p.requires_grad]
-    blocks = [] if how.muon_learning_rate is None else architecture_of(model).blocks(model)
+    blocks = [] if optimisation.muon_learning_rate is None else architecture_of(model).blocks(model)
     in_blocks = {id(p) for block in blocks for p in block.parameters()}
     inside = [p for p in trained if p.ndim == 2 and id(p) in in_blocks]
     rest = [p for p in trained if not (p.ndim == 2 and id(p) in in_blocks)]
     groups = [
-        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": how.weight_decay},
+        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": optimisation.weight_decay},
         {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
     ]
-    chosen: list[Optimizer] = [torch.optim.AdamW(groups, lr=how.learning_rate, betas=how.betas, fused=True)]
-    if how.muon_learning_rate is not None:
+    chosen: list[Optimizer] = [
+        torch.optim.AdamW(groups, lr=optimisation.learning_rate, betas=optimisation.betas, fused=True)
+    ]
+    if optimisation.muon_learning_rate is not None:
         chosen.append(
             torch.optim.Muon(
                 inside,
-                lr=how.muon_learning_rate,
-                weight_decay=how.weight_decay,
+                lr=optimisation.muon_learning_rate,
+                weight_decay=optimisation.weight_decay,
                 adjust_lr_fn="match_rms_adamw",
             )
         )
@@ -59,9 +61,9 @@ def set_learning_rates(chosen: Sequence[Optimizer], update: int, recipe: Recipe)
         update: The number of the update, counted from 0.
         recipe: The recipe of the run.
     """
-    how = recipe.optimisation
-    peaks = (how.learning_rate, how.muon_learning_rate or 0.0)
-    share = learning_rate(update, recipe) / how.learning_rate if how.learning_rate else 0.0
+    optimisation = recipe.optimisation
+    peaks = (optimisation.learning_rate, optimisation.muon_learning_rate or 0.0)
+    share = learning_rate(update, recipe) / optimisation.learning_rate if optimisation.learning_rate else 0.0
     for optimizer, peak in zip(chosen, peaks, strict=False):
         for group in optimizer.param_groups:
             group["lr"] = peak * share
@@ -76,13 +78,13 @@ def learning_rate(update: int, recipe: Recipe) -> float:
         update: The number of the update, counted from 0.
         recipe: The recipe of the run.
     """
-    how = recipe.optimisation
-    if update < how.warmup_updates:
-        return how.learning_rate * (update + 1) / how.warmup_updates
-    after_warmup = max(1, how.updates - how.warmup_updates)
-    decays = min(how.decay_updates or after_warmup, after_warmup)
-    progress = max(0.0, (update - how.updates + decays) / decays)
-    return _on_curve(how.decay, how.learning_rate, how.final_learning_rate, progress)
+    optimisation = recipe.optimisation
+    if update < optimisation.warmup_updates:
+        return optimisation.learning_rate * (update + 1) / optimisation.warmup_updates
+    after_warmup = max(1, optimisation.updates - optimisation.warmup_updates)
+    decays = min(optimisation.decay_updates or after_warmup, after_warmup)
+    progress = max(0.0, (update - optimisation.updates + decays) / decays)
+    return _on_curve(optimisation.decay, optimisation.learning_rate, optimisation.final_learning_rate, progress)
 
 
 def strength(update: int, recipe: Recipe) -> float:

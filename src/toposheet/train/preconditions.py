@@ -59,15 +59,17 @@ def stopping_with(recipe: Recipe, run: Path) -> Recipe:
         raise UserError(
             f"{run} holds no finished run (no {RESULT}), so its last update is not known: finish this run first"
         )
-    theirs, ours = recipe_of(result["recipe"], run / RESULT).fields(), recipe.fields()
+    finished, new = recipe_of(result["recipe"], run / RESULT).fields(), recipe.fields()
     for field in ("updates", "batch", "context"):
-        if theirs[field] != ours[field]:
+        if finished[field] != new[field]:
             raise UserError(
-                f"{run} has {field} {theirs[field]}, but the new run has {field} {ours[field]}: for equal compute, "
-                f"give the new run {field} {theirs[field]}"
+                f"{run} has {field} {finished[field]}, but the new run has {field} {new[field]}: for equal compute, "
+                f"give the new run {field} {finished[field]}"
             )
-    ended, how = result["updates"], recipe.optimisation
-    return recipe if ended == how.updates and how.patience is None else recipe.changed(stop_after=ended)
+    ended, optimisation = result["updates"], recipe.optimisation
+    return (
+        recipe if ended == optimisation.updates and optimisation.patience is None else recipe.changed(stop_after=ended)
+    )
 
 
 def is_finished(out: Path, text_checksum: str) -> bool:
@@ -98,23 +100,12 @@ def check_subject(subject: Subject, recipe: Recipe, text: RunText) -> None:
             raise UserError(
                 f"the weights of {subject.name} are {model.dtype}: load the model in float32 to train it further"
             )
-        context, vocabulary = subject.limits.context, subject.limits.vocabulary
-        if context is not None and recipe.model.context > context:
-            raise UserError(
-                f"{subject.name} reads at most {context} tokens, but the recipe has blocks of {recipe.model.context}: "
-                f"set context to {context} or less"
-            )
+        subject.limits.check_block(recipe.model.context)
         tokens = text.tokenizer.get_vocab()
         vocabulary_of_subject = tokens if subject.tokenizer is None else subject.tokenizer.get_vocab()
         if tokens != vocabulary_of_subject:
             raise other_tokens(subject)
-        token, id_ = max(tokens.items(), key=lambda item: item[1])
-        if id_ >= vocabulary:
-            raise UserError(
-                f"the text can have the token {token!r} (id {id_}), but {subject.name} has embeddings only for ids up "
-                f"to {vocabulary - 1}: prepare the text with another tokenizer, or resize the embeddings first "
-                "(model.resize_token_embeddings)"
-            )
+        subject.limits.check_vocabulary(tokens)
         if (difference := relative_loss_difference(model, recipe.model.context)) > _SAME_LOSS:
             family = model.config.model_type
             raise UserError(

@@ -126,10 +126,9 @@ class Snapshots:
         maps = comparison_maps(comparison, self._subject.topography.shapes).isel(contrast=0, negative_control=0)
         maps = maps.expand_dims(panel=[name])
         values = {(name, 0.0, sheet): i for sheet, i in zip(rows["sheet"], rows["morans_i"], strict=True)}
-        significant = comparison.q < SIGNIFICANT
-        notes = {(name, 0.0): count_of_units(int(significant.sum()), significant.size)}
+        notes = {(name, 0.0): count_of_units(comparison.n_significant, comparison.n_units)}
         with folder_aside(self._out / PICTURES) as aside:
-            figure = draw_contrast_maps(maps["t"], maps["q"] < SIGNIFICANT, notes, values, comparison.name)
+            figure = draw_contrast_maps(maps["t"], maps["q"] < SIGNIFICANT, notes, values, comparison.name, SIGNIFICANT)
             write_figure(figure, aside / f"update-{update:08d}.png", SYNTHETIC)
         SNAPSHOTS.write(self._rows, self._out)
 

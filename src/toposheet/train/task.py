@@ -108,8 +108,9 @@ def relative_loss_difference(model: PreTrainedModel, context: int) -> float:
         |loss of NextToken / loss of the logits - 1|. 0: the losses are equal.
     """
     device, training = next(model.parameters()).device, model.training
-    n_tokens = min(context, _COMPARED_TOKENS)
-    blocks = torch.randint(model.config.get_text_config().vocab_size, (1, n_tokens + 1),
+    family, n_tokens = architecture_of(model), min(context, _COMPARED_TOKENS)
+    n_ids = min(family.vocabulary(model), len(family.head(model).weight))
+    blocks = torch.randint(n_ids, (1, n_tokens + 1),
                            generator=torch.Generator().manual_seed(0)).to(device)  # fmt: skip
     model.eval()
     try:

@@ -22,6 +22,7 @@ class TapMaps:
         even: Welch's t of the even texts of each condition.
         odd: Welch's t of the odd texts of each condition. even and odd are nan if a condition has fewer than 4 texts.
         significant: True for each significant cell.
+        n_units: Number of units of the tap, with silent units.
         contiguity: Which cells are neighbours in a cluster. `"queen"`: cells that share an edge or a corner. `"rook"`:
             cells that share an edge.
         min_size: Number of units of the smallest cluster that counts.
@@ -32,6 +33,7 @@ class TapMaps:
     even: Float[np.ndarray, "*draws y x"]
     odd: Float[np.ndarray, "*draws y x"]
     significant: Bool[np.ndarray, "*draws y x"]
+    n_units: int
     contiguity: str
     min_size: int
 
@@ -56,9 +58,9 @@ class MapStatistic:
         values: A function of the maps of a tap. It returns one value for each map of a stack: (..., y, x) becomes
             (...). A value is nan where the statistic is undefined.
         description: One sentence that says what the statistic measures.
-        place: Position in tables: statistics are sorted by this number.
+        position: Position in tables: statistics are sorted by this number.
     """
 
     values: Callable[[TapMaps], Float[np.ndarray, "*draws"]]
     description: str
-    place: int = 100
+    position: int = 100

@@ -16,5 +16,5 @@ def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 STATISTIC = MapStatistic(
     values=_values,
     description="number of clusters of adjacent significant units of one sign",
-    place=50,
+    position=50,
 )

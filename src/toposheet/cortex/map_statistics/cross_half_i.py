@@ -16,5 +16,5 @@ def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 STATISTIC = MapStatistic(
     values=_values,
     description="bivariate Moran's I between the maps of the even and of the odd texts of each condition",
-    place=20,
+    position=20,
 )

@@ -17,5 +17,5 @@ STATISTIC = MapStatistic(
     values=_values,
     description="Moran's I of the significant units alone; nan where fewer than 10 % of the units of a tap, "
     "or fewer than 30, are significant",
-    place=30,
+    position=30,
 )

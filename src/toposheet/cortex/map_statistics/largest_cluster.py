@@ -16,5 +16,5 @@ def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 STATISTIC = MapStatistic(
     values=_values,
     description="number of units of the largest cluster of adjacent significant units of one sign",
-    place=60,
+    position=60,
 )

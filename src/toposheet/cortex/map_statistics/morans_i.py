@@ -16,5 +16,5 @@ def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
 STATISTIC = MapStatistic(
     values=_values,
     description="spatial autocorrelation of t over all units (Moran 1950), queen contiguity, no threshold",
-    place=10,
+    position=10,
 )

@@ -17,5 +17,5 @@ PARTIAL = """
 """
 
 SECTION = Section(
-    place=20, partial=PARTIAL, view=lambda analysis: {"checks": analysis.checks} if analysis.checks else None
+    position=20, partial=PARTIAL, view=lambda analysis: {"checks": analysis.checks} if analysis.checks else None
 )

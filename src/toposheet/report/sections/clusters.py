@@ -10,6 +10,7 @@ import pandas as pd
 
 from toposheet.cortex import SIGNIFICANT, Comparison, selective_clusters
 from toposheet.cortex.cluster_inference import CLUSTERS
+from toposheet.cortex.summary import raw_rows
 from toposheet.cortex.verdicts import not_tested
 from toposheet.progress import Progress, part_of
 from toposheet.report.analysis import Analysis
@@ -25,7 +26,7 @@ PARTIAL = """
 <h2>Selective clusters</h2>
 <p class="lead">This section tests whether the raw map of a contrast has selective clusters. {% if facts.inference == "mass" %}A cluster is a set of adjacent cells of one sign with |t| above the
 two-sided p = {{ facts.forming_p }} threshold. Its mass is the sum of t over its cells. The p of a cluster compares its mass with the largest mass in any tap when the labels of the texts are shuffled.{% else %}Each
-cell has a threshold-free cluster enhancement (TFCE). The p of a cell compares this value with the largest value in any tap when the labels of the texts are shuffled. A cluster is a set of adjacent cells of one sign with p &lt; 0.05.{% endif %} So p is corrected for all clusters of all taps (familywise). A cluster survives if p ≤ 0.05. Even if the labels have no effect, about one contrast in twenty has a surviving cluster.
+cell has a threshold-free cluster enhancement (TFCE). The p of a cell compares this value with the largest value in any tap when the labels of the texts are shuffled. A cluster is a set of adjacent cells of one sign with p &lt; {{ significant }}.{% endif %} So p is corrected for all clusters of all taps (familywise). A cluster survives if p ≤ {{ significant }}. Even if the labels have no effect, about one contrast in twenty has a surviving cluster.
 Negative controls by word frequency or length may also have surviving clusters. So a surviving cluster alone is weak evidence: compare the sizes with those of the negative controls.{% if few %} <b>In this report clusters are {{ few }}.</b>{% endif %}</p>
 <div class="scroll"><table>
 <tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>clusters</th><th>surviving clusters</th><th>units in surviving clusters</th><th>units of the largest one</th><th>smallest p</th></tr>
@@ -65,7 +66,7 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
 def _surviving(statistics: pd.DataFrame, clusters: pd.DataFrame) -> pd.DataFrame:
     """Return for each raw map the number of clusters, the number of surviving clusters, and their sizes."""
     keys = ["contrast", "negative_control", "fwhm_mm", "model"]
-    maps = statistics.loc[statistics["fwhm_mm"] == statistics["fwhm_mm"].min(), keys].drop_duplicates()
+    maps = raw_rows(statistics)[keys].drop_duplicates()
     order = {
         name: i for i, name in enumerate(dict.fromkeys(zip(maps["contrast"], maps["negative_control"], strict=True)))
     }
@@ -86,10 +87,10 @@ def _surviving(statistics: pd.DataFrame, clusters: pd.DataFrame) -> pd.DataFrame
             }
         )
     table = pd.DataFrame(rows)
-    place = [order[pair] for pair in zip(table["contrast"], table["negative_control"], strict=True)]
-    return table.iloc[np.argsort(place, kind="stable")]
+    position = [order[pair] for pair in zip(table["contrast"], table["negative_control"], strict=True)]
+    return table.iloc[np.argsort(position, kind="stable")]
 
 
 SECTION = Section(
-    place=50, partial=PARTIAL, view=_view, tables=(CLUSTERS_OF_MODELS,), comparison_tables=_comparison_tables
+    position=50, partial=PARTIAL, view=_view, tables=(CLUSTERS_OF_MODELS,), comparison_tables=_comparison_tables
 )

@@ -13,10 +13,10 @@ from toposheet.cortex import SIGNIFICANT, Comparison
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import RANDOM_LABELS
 from toposheet.cortex.statistics import STATISTICS, topography_statistics
-from toposheet.cortex.summary import SUMMARY, medians, summary_of, without_negative_controls
+from toposheet.cortex.summary import SUMMARY, medians, n_significant, summary_of, without_negative_controls
 from toposheet.cortex.verdicts import EXPLAINED, MapVerdict, map_verdict, not_tested
-from toposheet.figures.clustering import clustering, clustering_bars
 from toposheet.figures.maps import draw_contrast_maps
+from toposheet.figures.morans_i import morans_i_bars, morans_i_marks
 from toposheet.figures.numbers import count_of_units, number, readout_name
 from toposheet.figures.sheets import by_kind, layers_of
 from toposheet.progress import Progress
@@ -46,7 +46,7 @@ contrasts.{% if few %} <b>In this report significance is {{ few }}.</b>{% endif 
 <td>{{ row.label_null_mean | number }} ± {{ row.label_null_sd | number }}</td><td>{{ row.label_z | number(1) }}</td><td>{{ row.label_p | number(3) }}</td></tr>
 {% endfor %}
 </table></div>
-{{ figure("clustering-mean") }}
+{{ figure("morans-i-mean") }}
 <h3>Maps</h3>
 <p class="lead">A map shows Welch's t of each unit. Red units respond more to the condition that is named first; blue units respond more to the other condition. Outlines enclose the significant
 units. The number of significant units is above the maps, and Moran's I of each map is below it. A readout smooths every map, also a map of noise. The sentences below a figure give the median of
@@ -56,7 +56,7 @@ Moran's I over taps, and the medians of the means of its two nulls. In these sen
 {{ figure(picture) }}
 {% endfor %}
 <h3>Moran's I of every tap against its nulls</h3>
-{{ figure("clustering") }}
+{{ figure("morans-i") }}
 """
 
 
@@ -99,13 +99,13 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
         return
     yield from _map_drawings(analysis)
     statistics, summary = analysis.results[STATISTICS_OF_MODELS], analysis.results[SUMMARY_OF_MODELS]
-    bars = clustering_bars(statistics, _contrasts(analysis), ALL_TAPS)
-    yield Drawing("clustering-mean", "Clustering of each contrast", _BARS, bars)
+    bars = morans_i_bars(statistics, _contrasts(analysis), ALL_TAPS)
+    yield Drawing("morans-i-mean", "Moran's I of each contrast", _BARS, bars)
     first = _contrasts(analysis)[:2]
     rows_of_contrasts = [without_negative_controls(summary[summary["contrast"] == contrast]) for contrast in first]
     random = summary[(summary["contrast"] == first[0]) & (summary["negative_control"] == RANDOM_LABELS)]
     table = pd.concat([*rows_of_contrasts, random.assign(contrast=_title(first[0], RANDOM_LABELS))])
-    yield Drawing("clustering", "Moran's I of every tap against its nulls", _MARKS, clustering(table))
+    yield Drawing("morans-i", "Moran's I of every tap against its nulls", _MARKS, morans_i_marks(table))
 
 
 def _contrasts(analysis: Analysis) -> list[str]:
@@ -122,23 +122,26 @@ def _map_drawings(analysis: Analysis) -> Iterable[Drawing]:
     figures = [(contrasts_together, "") for contrasts_together in _together(contrasts)]
     if RANDOM_LABELS in maps["negative_control"].values:
         figures.append(((contrasts[0],), RANDOM_LABELS))
-    for contrasts_together, control in figures:
-        of_control = maps.sel(negative_control=control, drop=True)
-        rows = summary[summary["negative_control"] == control]
+    for contrasts_together, negative_control in figures:
+        shown_maps = maps.sel(negative_control=negative_control, drop=True)
+        rows = summary[summary["negative_control"] == negative_control]
         for models in (
             [[model] for model in analysis.names] if deep and len(contrasts_together) > 1 else [analysis.names]
         ):
-            title = " and ".join(_title(name, control) for name in contrasts_together)
+            title = " and ".join(_title(name, negative_control) for name in contrasts_together)
             name = "-".join(["map", title, *(models if len(models) < len(analysis.names) else [])])
-            figure = draw_contrast_maps(*_panels(contrasts_together, models, of_control, rows), title)
+            figure = draw_contrast_maps(*_panels(contrasts_together, models, shown_maps, rows), title, SIGNIFICANT)
             yield Drawing(
-                name, title, _map_sentence(analysis, contrasts_together, models, medians(rows), control), figure
+                name,
+                title,
+                _map_sentence(analysis, contrasts_together, models, medians(rows), negative_control),
+                figure,
             )
 
 
-def _title(contrast: str, control: str) -> str:
+def _title(contrast: str, negative_control: str) -> str:
     """Return the name of a contrast, or of its negative control, in a figure."""
-    return f"{contrast}, {control.replace('-', ' ')}" if control else contrast
+    return f"{contrast}, {negative_control.replace('-', ' ')}" if negative_control else contrast
 
 
 def _together(contrasts: Sequence[str]) -> list[tuple[str, ...]]:
@@ -171,8 +174,8 @@ def _panels(
         rows = summary[(summary["model"] == model) & (summary["contrast"] == contrast)].assign(panel=panel)
         values |= rows.groupby(["panel", "fwhm_mm", "sheet"])["morans_i"].mean().to_dict()
         for fwhm, taps in rows.groupby("fwhm_mm"):
-            n_significant = round(float((taps["significant_fraction"] * taps["n_units"]).sum()))
-            notes[panel, fwhm] = count_of_units(n_significant, int(taps["n_units"].sum()))
+            n = n_significant(taps["significant_fraction"], taps["n_units"])
+            notes[panel, fwhm] = count_of_units(n, int(taps["n_units"].sum()))
     contrasts_together = xr.concat(parts, dim=xr.DataArray(panels, dims="panel", name="panel"))
     return contrasts_together["t"], contrasts_together["q"] < SIGNIFICANT, notes, values
 
@@ -183,18 +186,24 @@ def _panel(model: str, contrast: str, contrasts: Sequence[str]) -> str:
 
 
 def _map_sentence(
-    analysis: Analysis, contrasts: Sequence[str], models: Sequence[str], middle: pd.DataFrame, control: str
+    analysis: Analysis,
+    contrasts: Sequence[str],
+    models: Sequence[str],
+    tap_medians: pd.DataFrame,
+    negative_control: str,
 ) -> str:
     parts = []
     for contrast, model in itertools.product(contrasts, models):
-        rows = middle[(middle["contrast"] == contrast) & (middle["model"] == model)].to_dict("records")
+        rows = tap_medians[(tap_medians["contrast"] == contrast) & (tap_medians["model"] == model)].to_dict("records")
         parts += [
             f"{_panel(model, contrast, contrasts)}, {readout_name(row['fwhm_mm'])}: {_verdict(analysis, row)}. Moran's "
             f"I is {number(row['morans_i'])}; with shuffled places it is {number(row['null_mean'])}, with shuffled "
             f"labels {number(row['label_null_mean'])}."
             for row in rows
         ]
-    warning = ["The labels of these texts are random, so every pattern in these maps is noise."] if control else []
+    warning = (
+        ["The labels of these texts are random, so every pattern in these maps is noise."] if negative_control else []
+    )
     return "\n".join([*warning, *parts])
 
 
@@ -211,7 +220,7 @@ _MARKS = (
 )
 
 SECTION = Section(
-    place=40,
+    position=40,
     partial=PARTIAL,
     view=_view,
     drawings=_drawings,

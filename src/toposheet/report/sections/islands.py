@@ -42,4 +42,4 @@ def _islands(rows: pd.DataFrame) -> pd.DataFrame:
     return whole.assign(defined=defined.count(), taps=defined.size()).reset_index()
 
 
-SECTION = Section(place=70, partial=PARTIAL, view=_view)
+SECTION = Section(position=70, partial=PARTIAL, view=_view)

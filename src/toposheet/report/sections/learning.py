@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from toposheet.cortex import SIGNIFICANT
 from toposheet.cortex.summary import mean_over_taps
 from toposheet.figures.curves import loss_curves, trajectory
 from toposheet.figures.numbers import number, signed
@@ -39,7 +40,9 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
     }
     if taken:
         title = "How topography appeared (synthetic stimuli)"
-        yield Drawing("trajectory", title, _trajectory_sentence(taken), trajectory(taken), stimuli=SYNTHETIC)
+        yield Drawing(
+            "trajectory", title, _trajectory_sentence(taken), trajectory(taken, SIGNIFICANT), stimuli=SYNTHETIC
+        )
 
 
 def _loss_sentence(trained: Mapping[str, Any]) -> str:
@@ -85,4 +88,4 @@ def _trajectory_sentence(snapshots: Mapping[str, pd.DataFrame]) -> str:
     )
 
 
-SECTION = Section(place=90, partial=PARTIAL, view=lambda analysis: {}, drawings=_drawings)
+SECTION = Section(position=90, partial=PARTIAL, view=lambda analysis: {}, drawings=_drawings)

@@ -12,7 +12,7 @@ PARTIAL = """
 modules. At a sub-layer (attention or MLP), this is before the residual addition.{% for name, model in facts.models.items() %} Taps of {{ name }}: {{ model.taps | join(", ") }}, with {{ model.units }} units in total.{% endfor %}</p>
 <p class="lead"><b>Contrasts.</b> {% if facts.confounds %}A linear regression removes {{ facts.confounds | join(", ") }} from the responses of each contrast, also of the localizer. Each half of the texts has a
 separate regression. If such a confound is nearly the same as the condition, little of the contrast remains. {% endif %}The map of a contrast is Welch's t of each unit. A unit is significant if its false
-discovery rate q is below 0.05 (Benjamini–Hochberg, over all units of all taps together). Some sets have a column shared_words ({{ facts.grouped | join(", ") or "none in this report" }}); texts with the same value
+discovery rate q is below {{ significant }} (Benjamini–Hochberg, over all units of all taps together). Some sets have a column shared_words ({{ facts.grouped | join(", ") or "none in this report" }}); texts with the same value
 form a group. In these sets p tests the means of the groups, and all texts of a group have one label and are in one half. The contrasts are: {{ facts.contrasts | join(", ") }}.{% if facts.negative_controls %} Each
 contrast has negative controls: random labels, and texts divided at the median word frequency and at the median length within each condition, after the mean of the condition is
 subtracted.{% if facts.left_out %} Note: {{ facts.left_out }}.{% endif %}{% endif %}</p>
@@ -23,7 +23,7 @@ shuffles the units of a tap among their cells, before the readout. The label-nul
 <p class="lead"><b>Clusters.</b> Clusters of significant units are connected units of one sign, with at least {{ facts.min_size }} units and {{ facts.contiguity }} contiguity. TopoLM grows its clusters from the most selective unit
 and arrives at the same clusters. The section on selective clusters compares {% if facts.inference == "mass" %}the mass (sum of t) of each cluster of cells above the two-sided p = {{ facts.forming_p }} threshold with
 the largest mass{% else %}the threshold-free enhancement (E 0.5, H 2) of each cell with the largest enhancement{% endif %} in any tap under shuffled labels. So its p is familywise over
-taps.{% if facts.measured %} The language network is all clusters of units with t &gt; 0 and q &lt; 0.05 in {{ facts.language }}. For cross-validation, the odd texts select units and the even texts measure the
+taps.{% if facts.measured %} The language network is all clusters of units with t &gt; 0 and q &lt; {{ significant }} in {{ facts.language }}. For cross-validation, the odd texts select units and the even texts measure the
 effect. The response of the network to a text of {{ facts.measured }} is the mean absolute activation of its units. Intervals are 95 % percentile intervals of {{ "{:,}".format(facts.resamples) }} bootstrap resamples
 of the texts.{% endif %}</p>
 <p class="lead"><b>Sources.</b> Stimuli, with the start of the SHA-256 of each table: {% for name, hash in facts.stimuli.items() %}{{ name }} {{ hash[:12] }}{{ ", " if not loop.last }}{% endfor %}. The analyses
@@ -45,4 +45,4 @@ def _corpora(analysis: Analysis) -> list[dict[str, str]]:
     return next((result["corpora"] for result in analysis.trained.values()), [])
 
 
-SECTION = Section(place=120, partial=PARTIAL, view=lambda analysis: {"corpora": _corpora(analysis)})
+SECTION = Section(position=120, partial=PARTIAL, view=lambda analysis: {"corpora": _corpora(analysis)})

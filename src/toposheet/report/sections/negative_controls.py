@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.summary import raw_rows
 from toposheet.report.analysis import Analysis
 from toposheet.report.same_splits import same_splits_as_one
 from toposheet.report.section import Section
@@ -21,7 +22,7 @@ contrast. Rows with “–” are the contrasts themselves. Values are means ove
 Some controls of different contrasts divide the same texts in the same way; they have equal values and share one row.{% if facts.left_out %} <b>Note: {{ facts.left_out }}.</b>{% endif %}</p>
 <div class="scroll"><table>
 <tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>significant units</th><th>Moran's I</th><th>z (place)</th><th>p (label)</th><th>cross-half I</th><th>p of cross-half I (label)</th><th>clusters</th><th>units of the largest one</th></tr>
-{% for row in controls.itertuples() %}
+{% for row in negative_controls.itertuples() %}
 <tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td class="left">{{ row.negative_control or "–" }}</td><td class="left">{{ row.model }}</td>
 <td>{{ row.significant_fraction | percent }}</td><td>{{ row.morans_i | number }}</td><td>{{ row.morans_i_z | number(1) }}</td><td>{{ row.morans_i_label_p | number(3) }}</td>
 <td>{{ row.cross_half_i | number }}</td><td>{{ row.cross_half_i_label_p | number(3) }}</td><td>{{ row.clusters | number(1) }}</td><td>{{ row.largest_cluster | number(1) }}</td></tr>
@@ -34,9 +35,8 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     statistics = analysis.results.get(STATISTICS_OF_MODELS)
     if statistics is None or not (statistics["negative_control"] != "").any():
         return None
-    raw = statistics["fwhm_mm"] == statistics["fwhm_mm"].min()
-    table = _beside_their_contrasts(statistics[(statistics["tap"] == ALL_TAPS) & raw])
-    return {"controls": same_splits_as_one(table, statistics)}
+    table = _beside_their_contrasts(raw_rows(statistics[statistics["tap"] == ALL_TAPS]))
+    return {"negative_controls": same_splits_as_one(table, statistics)}
 
 
 def _beside_their_contrasts(rows: pd.DataFrame) -> pd.DataFrame:
@@ -48,4 +48,4 @@ def _beside_their_contrasts(rows: pd.DataFrame) -> pd.DataFrame:
     return wide.reset_index()
 
 
-SECTION = Section(place=60, partial=PARTIAL, view=_view)
+SECTION = Section(position=60, partial=PARTIAL, view=_view)

@@ -43,7 +43,7 @@ NETWORK_UNITS = Table(
 
 PARTIAL = """
 <h2>The language network</h2>
-<p class="lead">A localizer is a contrast that selects units; here it is {{ facts.language }}. The language network is the set of units that prefer sentences to non-words (t &gt; 0, q &lt; 0.05) and that are in a
+<p class="lead">A localizer is a contrast that selects units; here it is {{ facts.language }}. The language network is the set of units that prefer sentences to non-words (t &gt; 0, q &lt; {{ significant }}) and that are in a
 cluster of at least {{ facts.min_size }} such units. TopoLM has three criteria of a language network:</p>
 <ol class="lead">
 <li><i>Selective</i>: one half of the localizer's texts selects units; these units respond more to sentences than to non-words in the other half. Also, the units that prefer sentences lie together on the sheets.</li>
@@ -51,7 +51,7 @@ cluster of at least {{ facts.min_size }} such units. TopoLM has three criteria o
 <li><i>Consistent</i>: the clusters of the network have similar response profiles.</li>
 </ol>
 <p class="lead">The table has the tests of these criteria. Unless the measure names another value, the value is Cohen's d over texts. Two tests have a null: shuffled places for Moran's I of the mask (1 for a selective
-unit, 0 for other units), and shuffled conditions for the correlation of profiles. The result is <i>shown</i> if p ≤ 0.05 and the value is positive. <i>Not shown</i> does not mean that the claim is false.</p>
+unit, 0 for other units), and shuffled conditions for the correlation of profiles. The result is <i>shown</i> if p ≤ {{ significant }} and the value is positive. <i>Not shown</i> does not mean that the claim is false.</p>
 <div class="scroll"><table>
 <tr><th class="left">model</th><th class="left">criterion</th><th class="left">measure</th><th>value</th><th>null</th><th>p</th><th class="left">result</th></tr>
 {% for row in criteria.itertuples() %}
@@ -106,7 +106,7 @@ def _verdicts(analysis: Analysis) -> list[str]:
         criterion_verdict(
             row["p"],
             holds=row["holds"],
-            of_draws=not np.isnan(row["null_mean"]),
+            random_draws=not np.isnan(row["null_mean"]),
             permutations=analysis.facts["permutations"],
         )
         for row in analysis.results[CRITERIA_OF_MODELS].to_dict("records")
@@ -122,7 +122,7 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
 def _figure(analysis: Analysis) -> Figure:
     assert analysis.results.maps is not None, "a localizer is mapped"
     contrast, profiles = analysis.facts["language"], analysis.results[PROFILES_OF_MODELS]
-    raw = {"contrast": contrast, "negative_control": "", "fwhm_mm": analysis.results.maps["fwhm_mm"].values.min()}
+    raw = {"contrast": contrast, "negative_control": "", "fwhm_mm": 0.0}
     t, units = analysis.results.maps["t"].sel(raw), analysis.results[NETWORK_UNITS]
     clusters = {}
     for name in analysis.names:
@@ -140,10 +140,10 @@ def _sentence(analysis: Analysis) -> str:
     criteria = criteria.assign(verdict=_verdicts(analysis))
     parts = []
     for name in analysis.names:
-        of_model, tests = units[units["model"] == name], criteria[criteria["model"] == name]
+        model_units, tests = units[units["model"] == name], criteria[criteria["model"] == name]
         parts.append(
-            f"{name}: {int(of_model['selective'].sum()):,} units prefer sentences (q < {SIGNIFICANT:g}). "
-            f"{int((of_model['cluster'] > 0).sum()):,} of these units are in {of_model['cluster'].max()} clusters of at "
+            f"{name}: {int(model_units['selective'].sum()):,} units prefer sentences (q < {SIGNIFICANT:g}). "
+            f"{int((model_units['cluster'] > 0).sum()):,} of these units are in {model_units['cluster'].max()} clusters of at "
             f"least {analysis.facts['min_size']} units; these clusters are the network. The result of "
             f'{int((tests["verdict"] == "shown").sum())} of the {len(tests)} tests in the table above is "shown"'
         )
@@ -154,7 +154,7 @@ def _sentence(analysis: Analysis) -> str:
 
 
 SECTION = Section(
-    place=30,
+    position=30,
     partial=PARTIAL,
     view=_view,
     drawings=_drawings,

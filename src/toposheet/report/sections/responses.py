@@ -68,7 +68,7 @@ _SENTENCE = (
 )
 
 SECTION = Section(
-    place=80,
+    position=80,
     partial=PARTIAL,
     view=_view,
     drawings=_drawings,

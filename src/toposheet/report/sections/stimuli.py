@@ -84,7 +84,7 @@ def _tables_by_contrast(matching: pd.DataFrame) -> list[tuple[str, pd.DataFrame]
 
 
 SECTION = Section(
-    place=110,
+    position=110,
     partial=PARTIAL,
     view=_view,
     tables=(TEXTS, MATCHING_OF_MODELS),

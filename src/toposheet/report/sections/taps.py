@@ -26,4 +26,4 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     return None if summary is None else {"summary": summary}
 
 
-SECTION = Section(place=100, partial=PARTIAL, view=_view)
+SECTION = Section(position=100, partial=PARTIAL, view=_view)

@@ -48,4 +48,4 @@ def alpha_of(result: Mapping[str, Any]) -> float:
     return recipe_of(result["recipe"], Path(RESULT)).objective.alpha
 
 
-SECTION = Section(place=10, partial=PARTIAL, view=_view)
+SECTION = Section(position=10, partial=PARTIAL, view=_view)

@@ -35,13 +35,13 @@ def all_tnn(weights: Float[Tensor, "inputs units"], sheet: Sheet) -> Float[Tenso
     below = torch.stack([unit_at[:-1].flatten(), unit_at[1:].flatten()])
     beside = torch.stack([unit_at[:, :-1].flatten(), unit_at[:, 1:].flatten()])
     edges = torch.cat([below, beside], dim=1)
-    ours, theirs = edges[:, (edges >= 0).all(dim=0)].to(weights.device)
-    if len(ours) == 0:
+    units, neighbors = edges[:, (edges >= 0).all(dim=0)].to(weights.device)
+    if len(units) == 0:
         raise UserError(
             "all_tnn compares adjacent units, but no two units of the sheet share an edge: "
             "use a sheet with fewer empty cells"
         )
-    return 1 - cosines(weights[:, ours], weights[:, theirs]).mean()
+    return 1 - cosines(weights[:, units], weights[:, neighbors]).mean()
 
 
 OBJECTIVE = OnWeights(all_tnn)

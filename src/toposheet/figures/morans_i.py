@@ -28,14 +28,14 @@ from toposheet.figures.style import (
     keys_below,
 )
 
-_ACROSS = 5  # most contrasts in a row of `clustering`
-_BARS = 7  # most contrasts in a row of `clustering_bars`
+_ACROSS = 5  # most contrasts in a row of `morans_i_marks`
+_BARS = 7  # most contrasts in a row of `morans_i_bars`
 _MARKERS = "os^Dv"
 _FAINT = 0.45
 _NULLS = (("place", "", PLACE, -1), ("label", "label_", LABEL, 1))  # name, prefix of columns, colour, side of the value
 
 
-def clustering(summary: pd.DataFrame) -> Figure:
+def morans_i_marks(summary: pd.DataFrame) -> Figure:
     """Return a figure of Moran's I of every tap, with its place-null and its label-null.
 
     Each model and readout has a row, and each contrast has a column. Layers are from left to right. Within a layer, the
@@ -89,7 +89,7 @@ def clustering(summary: pd.DataFrame) -> Figure:
         return figure
 
 
-def clustering_bars(statistics: pd.DataFrame, contrasts: Sequence[str], whole: str) -> Figure:
+def morans_i_bars(statistics: pd.DataFrame, contrasts: Sequence[str], whole: str) -> Figure:
     """Return a figure of Moran's I (mean over taps) of several contrasts, raw and with readout, with its nulls.
 
     Args:

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toposheet.figures.clustering import clustering, clustering_bars
+from toposheet.figures.morans_i import morans_i_bars, morans_i_marks
 from toposheet.figures.style import LABEL, PLACE
 
 
@@ -10,7 +10,7 @@ def test_models_of_different_architectures_have_their_own_taps_each_at_its_layer
     one = tables(models=("one",), layers=3, kinds=("attn", "mlp"))
     one = one[one["tap"] != "transformer.h.0.mlp"]
     two = tables(models=("two",), layers=2, kinds=("self_attn",))
-    figure = clustering(pd.concat([one, two]))
+    figure = morans_i_marks(pd.concat([one, two]))
     assert len(figure.axes) == 4
     for axes, (table, fwhm) in zip(figure.axes, [(one, 0.0), (one, 2.0), (two, 0.0), (two, 2.0)], strict=True):
         rows = table[table["fwhm_mm"] == fwhm].set_index("tap")
@@ -31,7 +31,7 @@ def test_bars_are_means_and_carry_both_nulls(tables):
     keys = ["model", "contrast", "fwhm_mm"]
     whole = taps.groupby(keys, sort=False).mean(numeric_only=True).reset_index().assign(tap="*")
     statistics = pd.concat([taps, whole]).assign(statistic="morans_i", negative_control="")
-    figure = clustering_bars(statistics, ["c:d", "a:b"], "*")
+    figure = morans_i_bars(statistics, ["c:d", "a:b"], "*")
     whole = whole.set_index(keys)
     for axes, fwhm in zip(figure.axes, (0.0, 2.0), strict=True):
         order = [(model, contrast, fwhm) for model in ("topographic", "control") for contrast in ("c:d", "a:b")]
@@ -52,7 +52,7 @@ def test_bars_of_negative_controls_are_not_drawn_but_fit_the_axes(tables):
     whole = taps.iloc[:1].assign(tap="*")
     statistics = pd.concat([taps, whole, whole.assign(fwhm_mm=2.0)]).assign(statistic="morans_i")
     beside = pd.concat([statistics, statistics.assign(negative_control="length", value=0.9)])
-    alone, together = (clustering_bars(table, ["a:b"], "*") for table in (statistics, beside))
+    alone, together = (morans_i_bars(table, ["a:b"], "*") for table in (statistics, beside))
     for axes, others in zip(alone.axes, together.axes, strict=True):
         assert [bar.get_height() for bar in others.patches] == [bar.get_height() for bar in axes.patches]
         assert axes.get_ylim()[1] < 0.9 < others.get_ylim()[1]
