@@ -12,8 +12,9 @@ from scipy.sparse.csgraph import connected_components
 from toposheet.cortex.layout import check_coordinates
 from toposheet.errors import UserError, check_type
 from toposheet.stimuli.contrasts import Contrast
-from toposheet.stimuli.labels import check_capitals, plain_label
+from toposheet.stimuli.labels import check_capitals
 from toposheet.stimuli.measures import SHARED_WORDS
+from toposheet.stimuli.naming import labels, source_name
 
 
 def compared_responses(responses: xr.DataArray, contrast: Contrast) -> xr.DataArray:
@@ -85,20 +86,16 @@ def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.nda
     """
     if column is None:
         return None
-    if column not in responses.coords or responses[column].dims != ("stimulus",):
-        if column == SHARED_WORDS:
-            return None
-        raise UserError(
-            f"the stimuli have no column {column!r}; they have: {', '.join(map(str, stimuli_of(responses)))}"
-        )
-    values = responses[column].values
-    missing = pd.isna(values)
-    labels = [plain_label(value) for value in values.tolist()]
-    alone = missing | (np.array(labels) == "")
-    check_capitals([label for label, single in zip(labels, alone, strict=True) if not single], column, "the table")
+    stimuli = stimuli_of(responses)
+    if column == SHARED_WORDS and column not in stimuli:
+        return None
+    values = labels(stimuli, column)
+    missing = stimuli[column].isna().to_numpy()
+    alone = missing | (values == "")
+    check_capitals(values[~alone].tolist(), column, source_name(stimuli))
     distinct = [
-        (f"{'nan' if missing[n] else ''} alone {n}", True) if alone[n] else (label, False)
-        for n, label in enumerate(labels)
+        (f"{'nan' if missing[n] else ''} alone {n}", True) if alone[n] else (value, False)
+        for n, value in enumerate(values.tolist())
     ]
     # Numbers follow the order of the sorted names, because this order decides the random draws. An empty value sorts
     # like an empty name, a missing value like the name 'nan'.
