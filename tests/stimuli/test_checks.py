@@ -28,8 +28,8 @@ def test_a_check_says_what_no_contrast_takes(tmp_path):
     (tmp_path / "s.csv").write_text(f"text,condition,shared_words\n{rows}")
     notes = " | ".join(check(read_stimuli(tmp_path / "s.csv")))
     assert (
-        "row 2, row 5: the shared_words '1' is in the conditions 'x' and 'y', and a contrast of these two conditions is "
-        "refused" in notes
+        "row 2, row 5: the shared_words '1' is in the conditions 'x' and 'y', and a contrast of these two conditions "
+        "is refused" in notes
     )
     (tmp_path / "s.csv").write_text("text,condition\n a,x\nb,x\nc,x\n")
     notes = " | ".join(check(read_stimuli(tmp_path / "s.csv")))

@@ -264,5 +264,5 @@ def _check_confounds(battery: Battery, confounds: Sequence[str]) -> None:
     from toposheet.stimuli.confounds import check_confounds
 
     for study in battery.studies:
-        if study.contrasts:
-            check_confounds(study.stimuli, confounds)
+        for contrast in study.contrasts:
+            check_confounds(study.stimuli, contrast, confounds)

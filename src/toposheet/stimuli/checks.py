@@ -20,8 +20,8 @@ def check(stimuli: pd.DataFrame, count_tokens: Callable[[str], int] | None = Non
         count_tokens: A function that returns the number of tokens of a text for a model. None: tokens are not compared.
 
     Raises:
-        UserError: A column is missing, a condition has fewer than 3 texts, or the names of two conditions differ only in
-            capital letters. Analyses refuse such a set.
+        UserError: A column is missing, a condition has fewer than 3 texts, or the names of two conditions differ only
+            in capital letters. Analyses refuse such a set.
     """
     source, notes = source_name(stimuli), []
     check_column(stimuli, "text")

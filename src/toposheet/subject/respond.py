@@ -24,6 +24,7 @@ from toposheet.files import path_of
 from toposheet.progress import SILENT, Progress
 from toposheet.settings import READING, Reading
 from toposheet.stimuli.confounds import N_TOKENS
+from toposheet.stimuli.finite import check_finite_responses
 from toposheet.stimuli.naming import check_column, row_name, source_name
 from toposheet.subject.subject import Subject
 from toposheet.topography import Topography
@@ -87,14 +88,7 @@ def respond(
         key = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
         responses = recall(path_of(cache), f"responses-{key}.npy", (len(tokens), sum(topo.widths.values())), compute)
     (progress or SILENT)("reading texts", len(tokens), len(tokens))  # responses from the cache are complete at once
-    finite = np.isfinite(responses)
-    if not finite.all():
-        row, unit = (int(axis[0]) for axis in np.nonzero(~finite))
-        raise UserError(
-            f"{_name(stimuli, row)}: a response in {coordinates['tap'][1][unit]} is not finite (nan or inf), "
-            f"and {int((~finite.all(axis=1)).sum())} of {len(stimuli)} texts have such responses: repair the model, or "
-            "leave these texts out"
-        )
+    check_finite_responses(responses, stimuli, coordinates["tap"][1])
     coordinates[N_TOKENS] = ("stimulus", np.array([sum(is_text) for _, is_text in tokens]))
     coordinates |= {str(name): ("stimulus", column.to_numpy()) for name, column in stimuli.items()}
     return xr.DataArray(
