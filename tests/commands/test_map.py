@@ -48,7 +48,7 @@ def test_a_stimulus_file_with_an_empty_condition_is_named_by_row(refused, tmp_pa
 def test_identical_texts_in_both_conditions_are_named_by_file_and_row(refused, tmp_path, folder):
     (tmp_path / "s.csv").write_text("text,condition\n" + "a,x\nb,x\nc,x\nd,y\nb,y\ne,y\n")
     line = refused("map", folder, "--stimuli", tmp_path / "s.csv", "--contrast", "x:y", "--out", tmp_path / "o")
-    assert "s.csv, rows 3 and 6: the text 'b' is in both conditions" in line
+    assert "s.csv, row 3 and row 6: the text 'b' is in both conditions" in line
 
 
 def test_the_summary_has_a_row_for_each_tap_and_readout_and_negative_controls_in_a_column(ran, tmp_path, folder, table):

@@ -80,14 +80,14 @@ def test_a_control_that_cannot_be_made_is_named_where_results_are(
     ran, monkeypatch, tmp_path, folder, sentences, command
 ):
     line = (
-        "the negative control word-frequency is left out: it needs the package wordfreq "
+        "negative controls are left out, because a package is missing: word-frequency "
         "(pip install 'toposheet[stimuli]')"
     )
     arguments = [command, folder, "--stimuli", sentences, "--contrast", "S:N", "--permutations", "5"]
     assert line not in ran(*arguments, "--out", tmp_path / "with")
     monkeypatch.setitem(sys.modules, "wordfreq", None)
     assert f"note: {line}\n" in ran(*arguments, "--out", tmp_path / "without")
-    assert json.loads((tmp_path / "without" / "analysis.json").read_text())["left_out"] == line
+    assert json.loads((tmp_path / "without" / "analysis.json").read_text())["negative_controls_left_out"] == line
     if command == "report":
         medians = (tmp_path / "with" / "report.html").read_text().partition("medians over taps</h2>")[2]
         medians = medians.partition("</table>")[0]

@@ -89,7 +89,10 @@ def test_a_condition_of_two_texts_is_too_small():
 def test_responses_that_are_not_finite_are_refused_by_tap():
     data = responses(cortex())
     data.values[3, 150] = np.nan
-    with pytest.raises(ValueError, match="tap1 to stimulus 3 is not finite"):
+    with pytest.raises(
+        ValueError,
+        match=r"stimulus 3: a response in tap1 is not finite .*, and 1 of 80 texts have such responses: repair",
+    ):
         ts.Comparison(data, "a", "b")
 
 
@@ -230,3 +233,11 @@ def test_conditions_may_be_numbers_and_texts_without_a_condition_are_in_none():
     with_gaps = np.where(np.arange(len(numbers)) < 4, None, data["condition"].values)
     with pytest.raises(ValueError, match=r"no condition 'typo'; the conditions are: (nan|None), a, b"):
         ts.Comparison(data.assign_coords(condition=("stimulus", with_gaps)), "a", "typo")
+
+
+def test_a_response_that_is_not_finite_is_named_by_its_place_among_all_stimuli():
+    data = responses(cortex())
+    data = data.assign_coords(condition=("stimulus", ["c", *data["condition"].values[1:]]))
+    data.values[3, 150] = np.inf
+    with pytest.raises(ValueError, match="stimulus 3: a response in tap1"):
+        ts.Comparison(data, "a", "b")

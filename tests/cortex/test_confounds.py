@@ -49,7 +49,9 @@ def test_t_without_confounds_is_that_of_the_regression_where_they_are_balanced(t
 
 def test_few_texts_a_confound_are_refused(topo):
     data = localizer(topo).assign_coords({f"c{i}": ("stimulus", np.arange(48.0) ** i) for i in range(3)})
-    with pytest.raises(ValueError, match="3 confounds and 48 texts: use at most one confound per 20 texts"):
+    with pytest.raises(
+        ValueError, match="3 confounds and 48 texts in sentence:nonword: use at most one confound per 20 texts"
+    ):
         language_comparison(data, confounds=["c0", "c1", "c2"])
 
 
@@ -72,3 +74,18 @@ def test_the_fit_follows_groups_and_pairs_which_are_not_split_between_even_and_o
         slope = np.where(even, 10.0, -10.0)
         left = language_comparison(data.copy(data=noise + (slope * level)[:, None]), confounds=["level"], **options)
         assert left.x.std() < 1.1, options
+
+
+def test_a_confound_of_a_contrast_that_takes_its_labels_from_another_column(topo):
+    data = localizer(topo)
+    sides = np.where(data["condition"] == "sentence", "left", "right")
+    data = data.assign_coords(
+        side=("stimulus", sides), level=("stimulus", np.random.default_rng(0).normal(size=48)),
+        condition=("stimulus", ["x"] * 48),
+    )  # fmt: skip
+    contrast = ts.Contrast("left", "right", column="side", where=("condition", "x"))
+    expected = ts.Comparison(data.assign_coords(condition=data["side"]), "left", "right", confounds=["level"])
+    comparison = ts.Comparison(data, contrast, confounds=["level"])
+    np.testing.assert_array_equal(comparison.t, expected.t)
+    one, _ = next(comparison.halves(1))
+    np.testing.assert_array_equal(one.t, next(expected.halves(1))[0].t)

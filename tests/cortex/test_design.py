@@ -90,9 +90,9 @@ def test_pairs_that_are_none_are_refused_in_one_line(pair, message):
 
 @pytest.mark.parametrize("option", ["groups", "pairs"])
 def test_a_column_that_stimuli_do_not_have_is_refused_with_those_that_they_have(option):
-    with pytest.raises(ValueError, match="the stimuli have no column 'colour'; they have: condition, item"):
+    with pytest.raises(ValueError, match="the stimulus set has no column 'colour'; it has: condition, item"):
         ts.Comparison(noise(0, item=np.arange(16)), "a", "b", **{option: "colour"})
-    with pytest.raises(ValueError, match="the stimuli have no column 'tap'"):
+    with pytest.raises(ValueError, match="the stimulus set has no column 'tap'"):
         ts.Comparison(noise(0), "a", "b", **{option: "tap"})
 
 

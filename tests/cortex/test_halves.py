@@ -140,7 +140,7 @@ def test_maps_of_halves_that_have_their_own_fit_of_confounds_are_no_opposites():
         one, other = next(comparison.halves(1, seed))
         apart.append(np.corrcoef(one.t, other.t)[0, 1])
         everything = np.ones(80, dtype=bool)
-        fitted = without_confounds(data, ["level"], comparison.in_a, comparison.in_b, [everything])
+        fitted = without_confounds(data, comparison.contrast, ["level"], [everything])
         one, other = next(ts.Comparison(fitted, "a", "b").halves(1, seed))
         together.append(np.corrcoef(one.t, other.t)[0, 1])
     assert abs(np.mean(apart)) < 3 * np.std(apart) / np.sqrt(30)
@@ -185,7 +185,7 @@ def test_halves_of_a_negative_control_of_a_comparison_with_confounds_are_refused
     data = goes_with_the_condition(0)
     comparison = ts.Comparison(data, "a", "b", confounds=["level"])
     control = ts.negative_controls(comparison)["random-labels"]
-    with pytest.raises(ValueError, match="split the comparison itself"):
+    with pytest.raises(ValueError, match="split the comparison first"):
         next(control.halves(1))
 
 

@@ -38,5 +38,6 @@ def test_a_contrast_of_responses_without_conditions_says_what_they_have():
     data = responses(cortex())
     with pytest.raises(ValueError, match="no coordinate 'condition'; they have: tap, sheet, y, x, spacing_mm"):
         of(data.drop_vars("condition"))
-    with pytest.raises(ValueError, match="no coordinate 'text'"):
-        ts.Comparison(data, "a", "b", confounds=["length"])
+    for confound, column in (("length", "text"), ("frequency", "text"), ("tokens", "n_tokens")):
+        with pytest.raises(ValueError, match=f"the stimulus set has no column '{column}'; it has: condition"):
+            ts.Comparison(data, "a", "b", confounds=[confound])

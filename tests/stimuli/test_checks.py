@@ -1,6 +1,8 @@
+import pandas as pd
 import pytest
 
 from toposheet.stimuli.checks import check
+from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.table import read_stimuli
 
 
@@ -10,8 +12,11 @@ def test_a_check_says_what_could_mislead_and_refuses_what_analyses_refuse(tmp_pa
     )
     table = read_stimuli(tmp_path / "s.csv")
     notes = " | ".join(check(table))
-    assert "rows 5, 6: the text 'four' is in more than one condition" in notes
-    assert "1 text repeats an earlier text of the same condition; the first of them is in row 4" in notes
+    assert (
+        "row 5, row 6: the text 'four' is in the conditions 'a' and 'b', and a contrast of these two conditions is "
+        "refused. Remove it from all but one condition" in notes
+    )
+    assert "1 text repeats an earlier text of the same condition; the first of them is row 4" in notes
     with pytest.raises(ValueError, match=r"s\.csv has 1 text of the condition 'a': a contrast needs at least 3"):
         check(table.iloc[3:])
 
@@ -23,8 +28,8 @@ def test_a_check_says_what_no_contrast_takes(tmp_path):
     (tmp_path / "s.csv").write_text(f"text,condition,shared_words\n{rows}")
     notes = " | ".join(check(read_stimuli(tmp_path / "s.csv")))
     assert (
-        "rows 2, 5 have the shared_words '1' in the conditions 'x' and 'y': a contrast between these "
-        "conditions is refused" in notes
+        "row 2, row 5: the shared_words '1' is in the conditions 'x' and 'y', and a contrast of these two conditions "
+        "is refused" in notes
     )
     (tmp_path / "s.csv").write_text("text,condition\n a,x\nb,x\nc,x\n")
     notes = " | ".join(check(read_stimuli(tmp_path / "s.csv")))
@@ -38,3 +43,29 @@ def test_conditions_that_differ_in_capitals_are_refused(tmp_path):
     )
     with pytest.raises(ValueError, match="'x' and 'X' in the column 'condition'"):
         check(read_stimuli(tmp_path / "s.csv"))
+
+
+@pytest.mark.parametrize("index", [list("abcdef"), [0.5, 1, 2, 3, 4, 5], [("a", n) for n in range(6)], [True] * 6])
+def test_a_table_with_any_index_is_checked(index):
+    stimuli = pd.DataFrame({"text": ["a", "b", "c", "a", "d", "d "], "condition": [*"xxx", *"yyy"]})
+    stimuli.index = pd.Index(index)
+    notes = " | ".join(check(stimuli.assign(shared_words=[1, 2, None, 1, 3, None])))
+    first, fourth, last = (f"stimulus {stimuli.index[n]}" for n in (0, 3, 5))
+    assert f"{first}, {fourth}: the text 'a' is in the conditions 'x' and 'y'" in notes
+    assert f"{first}, {fourth}: the shared_words '1.0' is in" in notes
+    assert f"the first of them is {last}" in notes
+    assert "'nan'" not in notes  # a missing value is no group
+
+
+def test_a_check_and_a_contrast_find_the_same_shared_text():
+    stimuli = pd.DataFrame({"text": ["a  b", "b", "c", " a b", "d", "e"], "condition": ["x ", "x", "x", *"yyy"]})
+    assert any("'a b' is in the conditions 'x' and 'y'" in note for note in check(stimuli))
+    with pytest.raises(
+        ValueError, match="stimulus 0 and stimulus 3: the text 'a b' is in both conditions, 'x' and 'y'"
+    ):
+        Contrast("x", "y").check(stimuli)
+
+
+def test_a_check_without_a_column_says_what_there_is():
+    with pytest.raises(ValueError, match=r"no column 'condition'; it has: text, Condition\. Did you mean Condition\?"):
+        check(pd.DataFrame({"text": ["a"], "Condition": ["x"]}))

@@ -118,3 +118,9 @@ def test_texts_without_quoting_never_swallow_a_row(tmp_path_factory, texts):
     except UserError:
         return
     assert len(rows) == len(texts)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n \n", "\n\t\r\n"])
+def test_the_last_text_keeps_its_spaces_and_empty_last_lines_are_dropped(rows, end):
+    assert rows(f"condition,text\nx,a \ny,b \t{end}") == [["x", "a "], ["y", "b \t"]]
+    assert rows(f"condition,text\nx,a\ny,{end}") == [["x", "a"], ["y", ""]]

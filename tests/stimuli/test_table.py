@@ -146,12 +146,12 @@ WORDS = ["owl,noun,x", "crow,noun,x", "wren,noun,x", "hum,verb,x", "ring,verb,x"
         (
             Contrast("noun", "verb"),
             [*WORDS, "crow,verb,x"],
-            r"stimuli\.csv, rows 3 and 9: the text 'crow' is in both conditions, 'noun' and 'verb'",
+            r"stimuli\.csv, row 3 and row 9: the text 'crow' is in both conditions, 'noun' and 'verb'",
         ),
         (
             Contrast("noun", "verb"),
             [*WORDS, "the  oak ,noun,x", " the oak,verb,x"],
-            "rows 9 and 10: the text 'the oak'",
+            "row 9 and row 10: the text 'the oak'",
         ),
     ],
 )
@@ -162,7 +162,7 @@ def test_stimuli_that_do_not_fit_a_contrast_name_file_and_row(tmp_path, contrast
 
 def test_a_table_of_ones_own_index_is_checked_by_its_labels(tmp_path):
     stimuli = table(tmp_path, [*WORDS, "crow,verb,x"]).set_axis(list("abcdefgh"))
-    with pytest.raises(ValueError, match="rows b and h: the text 'crow' is in both"):
+    with pytest.raises(ValueError, match="stimulus b and stimulus h: the text 'crow' is in both"):
         Contrast("noun", "verb").check(stimuli)
 
 
@@ -199,3 +199,47 @@ def test_a_word_of_both_classes_leaves_pairs_in_their_groups(tmp_path):
     read = read_stimuli(write(tmp_path, text))
     assert read.groupby("shared_words")["text"].count().tolist() == [2, 1, 1, 2, 1, 1]
     assert read.groupby("shared_words")["condition"].nunique().max() == 1
+
+
+@pytest.mark.parametrize("column", ["word", "sentence", "pair", "stim2", "stim13"])
+def test_conditions_are_cleaned_whatever_their_column_is_called(tmp_path, column):
+    read = read_stimuli(write(tmp_path, f"text,{column}\n a ,noun \nb,noun\nc,verb\n"), condition_column=column)
+    assert read["condition"].tolist() == ["noun", "noun", "verb"]
+    assert read["text"].tolist() == [" a ", "b", "c"]
+    assert read.attrs["notes"][0] == (
+        f"1 cell of the column {column!r} had extra spaces or invisible characters, e.g. row 2"
+    )
+
+
+def test_texts_stay_as_they_are_in_a_column_of_labels(tmp_path):
+    read = read_stimuli(write(tmp_path, "class,word\n a ,noun \n"), "class", "word")
+    assert read[["text", "condition"]].to_numpy().tolist() == [[" a ", "noun"]]
+
+
+def test_columns_of_the_file_that_would_be_lost_are_kept_with_a_note(tmp_path):
+    rows = "word,class,text,condition\nowl,noun,o,x\nhum,verb,h,y\n"
+    read = read_stimuli(write(tmp_path, rows), "word", "class")
+    assert read.columns.tolist() == ["text", "condition", "file_text", "file_condition"]
+    assert read["text"].tolist() == ["owl", "hum"]
+    assert read["file_text"].tolist() == ["o", "h"]
+    assert read["file_condition"].tolist() == ["x", "y"]
+    assert read.attrs["notes"] == (
+        "the column 'text' is called 'file_text' in the table, because the texts are in 'word'",
+        "the column 'condition' is called 'file_condition' in the table, because the conditions are in 'class'",
+    )
+    with pytest.raises(ValueError, match=r"The column 'class' of the file is called 'condition' in this table\.$"):
+        Contrast("noun", "verb", where=("class", "noun")).masks(read)
+    with pytest.raises(ValueError, match="has the columns 'condition' and 'file_condition': rename both"):
+        read_stimuli(write(tmp_path, "text,class,condition,file_condition\na,b,c,d\n"), condition_column="class")
+    swapped = read_stimuli(write(tmp_path, "text,condition\nx,owl\n"), "condition", "text")
+    assert swapped.to_dict("records") == [{"condition": "x", "text": "owl"}]
+
+
+@pytest.mark.parametrize(
+    ("header", "column"),
+    [("word,class", "class"), ("run,block,class,category,pair", "pair"), ("sentence,condition", "sentence")],
+)
+def test_a_column_that_a_published_format_renames_is_named_when_it_is_asked_for(tmp_path, header, column):
+    rows = "\n".join(",".join(f"{name}{n}" for name in header.split(",")) for n in range(3))
+    with pytest.raises(ValueError, match=f"The column '{column}' of the file is called '(text|condition)'"):
+        Contrast("a", "b", where=(column, "x")).masks(read_stimuli(write(tmp_path, f"{header}\n{rows}\n")))

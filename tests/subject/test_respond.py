@@ -107,8 +107,8 @@ def test_the_model_is_left_in_its_mode(model, topo, stimuli, tokenizer):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (pd.DataFrame({"text": ["a"]}), "no column 'condition'; they have: text"),
-        (pd.DataFrame({"condition": ["a"]}), "no column 'text'; they have: condition"),
+        (pd.DataFrame({"text": ["a"]}), "no column 'condition'; it has: text"),
+        (pd.DataFrame({"condition": ["a"]}), "no column 'text'; it has: condition"),
         (pd.DataFrame([["a", "b", "x"]], columns=["text", "text", "condition"]), "two columns 'text'"),
         (pd.DataFrame({"text": ["a", None], "condition": ["x", "y"]}), "stimulus 1 has the text nan"),
         (

@@ -56,6 +56,6 @@ def print_summary(results: Results) -> None:
 
 def print_left_out(results: Results) -> None:
     """Print notes about the stimuli and the negative controls that were left out of the analysis."""
-    for fact in ("stimuli_left_out", "left_out"):
+    for fact in ("stimuli_left_out", "negative_controls_left_out"):
         if note := results.facts[fact]:
             print(f"note: {note}")  # in one line, so that the user can copy a command in it

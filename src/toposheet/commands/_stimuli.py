@@ -133,9 +133,10 @@ def read_contrasts(
         UserError: No contrast is given, a contrast does not name two conditions, `--where` is not written as
             COLUMN=VALUE, or the stimuli do not fit a contrast.
     """
+    from toposheet.stimuli.naming import labels, source_name
     from toposheet.stimuli.studies import language_contrast
 
-    conditions = list(dict.fromkeys(table["condition"].astype(str)))
+    conditions = list(dict.fromkeys(labels(table, "condition").tolist()))
     within = _where(options)
     language = language_contrast(table) if or_language and not contrasts else None
     if not contrasts and language is None:
@@ -143,7 +144,7 @@ def read_contrasts(
     if language is not None:
         parsed = (replace(language, where=within),)
     else:
-        parsed = _parsed(contrasts, conditions, within, table.attrs.get("source", "the stimuli"))
+        parsed = _parsed(contrasts, conditions, within, source_name(table))
     for contrast in parsed:
         contrast.check(table)
     return parsed
@@ -260,5 +261,5 @@ def _check_confounds(battery: Battery, confounds: Sequence[str]) -> None:
     from toposheet.stimuli.confounds import check_confounds
 
     for study in battery.studies:
-        if study.contrasts:
-            check_confounds(study.stimuli, confounds)
+        for contrast in study.contrasts:
+            check_confounds(study.stimuli, contrast, confounds)

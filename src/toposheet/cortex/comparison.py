@@ -13,7 +13,7 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int
 
 from toposheet.cortex.confounds import without_confounds
-from toposheet.cortex.design import SHARED_WORDS, check_pairs, compared_responses, dependent_stimuli, linked_pairs
+from toposheet.cortex.design import check_pairs, compared_responses, dependent_stimuli, linked_pairs
 from toposheet.cortex.layout import TapLayout, tap_layouts
 from toposheet.cortex.readout import sampled
 from toposheet.errors import UserError, check_type
@@ -21,6 +21,7 @@ from toposheet.figures.numbers import count_of_units, readout_name
 from toposheet.sheet import on_sheets
 from toposheet.stats import Welch, check_groups, flipped_pairs, grouped_p, halves, q_values, shuffled_labels, welch_t
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
+from toposheet.stimuli.measures import SHARED_WORDS
 
 SIGNIFICANT = 0.05
 
@@ -92,7 +93,7 @@ class Comparison:
         self._raw: Comparison | None = None
         self._fitted_before = False
         self._readouts: weakref.WeakValueDictionary[float, Comparison] = weakref.WeakValueDictionary()
-        self.responses = without_confounds(unadjusted, self.confounds, self.in_a, self.in_b, self.half_masks)
+        self.responses = without_confounds(unadjusted, contrast, self.confounds, self.half_masks)
 
     def __repr__(self) -> str:
         name = f"{self.name}, {self.negative_control}" if self.negative_control else self.name
@@ -361,7 +362,7 @@ class Comparison:
         raw = self.raw
         part = raw._part(mask, raw._unadjusted if raw.confounds else raw.responses)
         check_groups(part.in_a, part.in_b, part.groups)
-        part.responses = without_confounds(part.responses, raw.confounds, part.in_a, part.in_b, part.half_masks)
+        part.responses = without_confounds(part.responses, raw.contrast, raw.confounds, part.half_masks)
         return part.readout(self.fwhm_mm)
 
     def _with(self, **changes: Any) -> Comparison:

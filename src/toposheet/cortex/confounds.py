@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
 from toposheet.cortex.design import stimuli_of
-from toposheet.cortex.layout import check_coordinates
-from toposheet.errors import NotFound, UserError
 from toposheet.stats import residuals
-from toposheet.stimuli.confounds import N_TOKENS, check_confounds, column_numbers
-from toposheet.stimuli.measures import text_length, word_frequency
-
-TEXTS_PER_CONFOUND = 20
+from toposheet.stimuli.confounds import check_confounds, confound_values
+from toposheet.stimuli.contrasts import Contrast
 
 
 def without_confounds(
     responses: xr.DataArray,
+    contrast: Contrast,
     confounds: Sequence[str],
-    in_a: Bool[np.ndarray, " stimuli"],
-    in_b: Bool[np.ndarray, " stimuli"],
     parts: Sequence[Bool[np.ndarray, " stimuli"]],
 ) -> xr.DataArray:
     """Return the responses to two conditions, after a linear regression has removed the confounds.
@@ -43,51 +39,28 @@ def without_confounds(
     labels is then too small. Therefore at least 20 texts per confound are required.
 
     Args:
-        responses: Responses to the texts of the two conditions, without other texts.
+        responses: Responses to the texts of the two conditions, without other texts (`compared_responses`).
+        contrast: The contrast. The coordinate `condition` of the responses holds its two labels.
         confounds: Any of `length` (number of letters of the text), `frequency` (mean Zipf frequency of its words; needs
             the package `wordfreq`), `tokens` (number of tokens), or names of numeric columns of the stimuli.
-        in_a: True for each text of the first condition.
-        in_b: True for each text of the second condition.
         parts: Masks of the texts that share a regression. Each text is in exactly one part.
 
     Raises:
         UserError: A column does not exist, a column is not numeric, or there are fewer than 20 texts per confound.
-        NotFound: `wordfreq` is not installed.
+        MissingPackage: `wordfreq` is not installed.
     """
     if not confounds:
         return responses
-    columns = np.stack([_confound(responses, name) for name in dict.fromkeys(confounds)], axis=1)
-    n, k = columns.shape
-    if n < TEXTS_PER_CONFOUND * k:
-        raise UserError(
-            f"there are {k} confounds and {n} texts: use at most one confound per {TEXTS_PER_CONFOUND} texts"
-        )
+    stimuli = stimuli_of(responses)
+    # The labels of the contrast are in `condition` now, also if the contrast took them from another column.
+    check_confounds(stimuli, replace(contrast, column="condition", where=None), confounds)
+    columns = np.stack([confound_values(stimuli, name) for name in dict.fromkeys(confounds)], axis=1)
     offsets = [part[:, None].astype(float) for part in parts[:-1]]  # `residuals` adds a constant
     design = np.column_stack([*offsets, *(columns * part[:, None] for part in parts)])
     left = residuals(responses.values, design)
-    for mask in (in_a, in_b):
+    n, conditions = len(stimuli), responses["condition"].values
+    for label in (contrast.a, contrast.b):
+        mask = conditions == label
         mean = left[mask].mean(axis=0)
         left[mask] = mean + (left[mask] - mean) * np.sqrt((n - 2) / (n - 2 - design.shape[1]))
     return responses.copy(data=left)
-
-
-def _confound(responses: xr.DataArray, name: str) -> Float[np.ndarray, " stimuli"]:
-    """Return the values of a confound, one for each text."""
-    if name in ("length", "frequency"):
-        check_coordinates(responses, "text")
-    if name == "length":
-        return text_length(responses["text"].values.tolist())
-    if name == "frequency":
-        frequency = word_frequency(responses["text"].values.tolist())
-        if frequency is None:
-            raise NotFound(
-                "word frequencies need the package wordfreq, which is not installed: pip install 'toposheet[stimuli]'"
-            )
-        return frequency
-    if name == "tokens":
-        check_coordinates(responses, N_TOKENS)
-    table = stimuli_of(responses)
-    check_confounds(table, [name])
-    values = column_numbers(table[N_TOKENS if name == "tokens" else name])
-    assert values is not None, "check_confounds lets numbers through"
-    return values

@@ -12,8 +12,10 @@ from scipy.sparse.csgraph import connected_components
 from toposheet.cortex.layout import check_coordinates
 from toposheet.errors import UserError, check_type
 from toposheet.stimuli.contrasts import Contrast
-from toposheet.stimuli.labels import check_capitals, plain_label
+from toposheet.stimuli.finite import check_finite_responses
+from toposheet.stimuli.labels import check_capitals
 from toposheet.stimuli.measures import SHARED_WORDS
+from toposheet.stimuli.naming import labels, source_name
 
 
 def compared_responses(responses: xr.DataArray, contrast: Contrast) -> xr.DataArray:
@@ -36,9 +38,10 @@ def compared_responses(responses: xr.DataArray, contrast: Contrast) -> xr.DataAr
             f"the responses have the dimensions {', '.join(map(str, responses.dims)) or 'none'}: they must be stimulus "
             "and unit, as toposheet.respond returns them"
         )
-    in_a, in_b = contrast.masks(stimuli_of(responses))
+    stimuli = stimuli_of(responses)
+    in_a, in_b = contrast.masks(stimuli)
     responses = responses.transpose("stimulus", "unit").isel(stimulus=in_a | in_b)
-    check_finite(responses)
+    _check_finite(responses, stimuli[in_a | in_b])
     conditions = np.where(in_a, contrast.a, contrast.b)[in_a | in_b]
     return responses.assign_coords(condition=("stimulus", conditions))
 
@@ -50,20 +53,18 @@ def stimuli_of(responses: xr.DataArray) -> pd.DataFrame:
 
 
 def check_finite(responses: xr.DataArray) -> None:
-    """Refuse responses that are nan or infinite.
+    """Refuse responses that are nan or infinite (`check_finite_responses`).
 
     Raises:
         UserError: A response is nan or infinite (the message names the tap and the first such stimulus), or the
             responses have no coordinate `tap`.
     """
+    _check_finite(responses, stimuli_of(responses))
+
+
+def _check_finite(responses: xr.DataArray, stimuli: pd.DataFrame) -> None:
     check_coordinates(responses, "tap")
-    finite = np.isfinite(responses.transpose("stimulus", "unit").values)
-    if not finite.all():
-        stimulus, unit = (int(axis[0]) for axis in np.nonzero(~finite))
-        raise UserError(
-            f"the response of {responses['tap'].values[unit]} to stimulus {stimulus} is not finite (nan or inf): "
-            "remove such stimuli"
-        )
+    check_finite_responses(responses.transpose("stimulus", "unit").values, stimuli, responses["tap"].values)
 
 
 def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.ndarray, " stimuli"] | None:
@@ -85,20 +86,16 @@ def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.nda
     """
     if column is None:
         return None
-    if column not in responses.coords or responses[column].dims != ("stimulus",):
-        if column == SHARED_WORDS:
-            return None
-        raise UserError(
-            f"the stimuli have no column {column!r}; they have: {', '.join(map(str, stimuli_of(responses)))}"
-        )
-    values = responses[column].values
-    missing = pd.isna(values)
-    labels = [plain_label(value) for value in values.tolist()]
-    alone = missing | (np.array(labels) == "")
-    check_capitals([label for label, single in zip(labels, alone, strict=True) if not single], column, "the table")
+    stimuli = stimuli_of(responses)
+    if column == SHARED_WORDS and column not in stimuli:
+        return None
+    values = labels(stimuli, column)
+    missing = stimuli[column].isna().to_numpy()
+    alone = missing | (values == "")
+    check_capitals(values[~alone].tolist(), column, source_name(stimuli))
     distinct = [
-        (f"{'nan' if missing[n] else ''} alone {n}", True) if alone[n] else (label, False)
-        for n, label in enumerate(labels)
+        (f"{'nan' if missing[n] else ''} alone {n}", True) if alone[n] else (value, False)
+        for n, value in enumerate(values.tolist())
     ]
     # Numbers follow the order of the sorted names, because this order decides the random draws. An empty value sorts
     # like an empty name, a missing value like the name 'nan'.

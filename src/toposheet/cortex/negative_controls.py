@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from toposheet.cortex.comparison import Comparison, check_comparison
+from toposheet.packages import MissingPackage
 from toposheet.stats import shuffled_labels
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
-from toposheet.stimuli.measures import text_length, word_frequency
+from toposheet.stimuli.measures import check_word_frequency, text_length, word_frequency
 
 RANDOM_LABELS, FREQUENCY, LENGTH = "random-labels", "word-frequency", "length"
 NEGATIVE_CONTROLS = {
@@ -53,8 +54,9 @@ def negative_controls(comparison: Comparison, *, seed: int = 0) -> dict[str, Com
         centred = responses.astype(np.float64)
         for mask in (in_a, in_b):
             centred.values[mask] -= centred.values[mask].mean(axis=0)
-        for name, values in ((FREQUENCY, word_frequency(texts)), (LENGTH, text_length(texts))):
-            if values is not None and np.ptp(values) > 1e-9:
+        measures = {FREQUENCY: word_frequency, LENGTH: text_length}
+        for name in (name for name in measures if name not in missing_negative_controls()):
+            if np.ptp(values := measures[name](texts)) > 1e-9:
                 above = _above_median(values, in_a, groups, rng) | _above_median(values, in_b, groups, rng)
                 labels[name], splits[name] = _labels(above, NEGATIVE_CONTROLS[name]), centred
     first = np.arange(len(in_a)) if groups is None else np.unique(groups, return_index=True)[1]  # one text per group
@@ -67,14 +69,13 @@ def negative_controls(comparison: Comparison, *, seed: int = 0) -> dict[str, Com
     return relabelled
 
 
-def left_out() -> str:
-    """Return a sentence that says which negative control cannot be made here, and why; empty if all can be made."""
-    if word_frequency(["a"]) is not None:
-        return ""
-    return (
-        f"the negative control {FREQUENCY} is left out: it needs the package wordfreq "
-        "(pip install 'toposheet[stimuli]')"
-    )
+def missing_negative_controls() -> tuple[str, ...]:
+    """Return the names of the negative controls that cannot be made, because a package is not installed."""
+    try:
+        check_word_frequency()
+    except MissingPackage:
+        return (FREQUENCY,)
+    return ()
 
 
 def _labels(in_a: Bool[np.ndarray, " stimuli"], sides: Contrast) -> np.ndarray:

@@ -12,9 +12,8 @@ import pandas as pd
 import xarray as xr
 
 from toposheet.cortex import MAP_STATISTICS, Comparison, negative_controls
-from toposheet.cortex.design import SHARED_WORDS
 from toposheet.cortex.maps import comparison_maps, joined_maps, maps_of_models
-from toposheet.cortex.negative_controls import left_out
+from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS, missing_negative_controls
 from toposheet.cortex.profiles import RESAMPLES
 from toposheet.errors import UserError
 from toposheet.progress import Progress, Stage, Stages
@@ -24,12 +23,15 @@ from toposheet.report.section import MeasuredStudy, MeasuredSubject, Section, no
 from toposheet.results import Results, Table
 from toposheet.settings import DEFAULT, Settings
 from toposheet.stimuli.confounds import check_confounds
+from toposheet.stimuli.measures import SHARED_WORDS
 from toposheet.stimuli.studies import Battery, Study
 from toposheet.subject import Subject, respond
 from toposheet.topography.storage import read_topography
 from toposheet.train.log import METRICS, read_metrics
 from toposheet.train.result import read_result
 from toposheet.train.snapshots import read_snapshots
+
+_EXTRA = "toposheet[stimuli]"  # installs the packages that the negative controls need
 
 
 def compute(
@@ -68,7 +70,7 @@ def compute(
     for study in battery.studies:
         for contrast in study.contrasts:
             contrast.check(study.stimuli)
-            check_confounds(study.stimuli, settings.confounds)
+            check_confounds(study.stimuli, contrast, settings.confounds)
     names = [model.name for model in models]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"two models have the name {twice!r}: give each model a different name")
@@ -223,7 +225,7 @@ def _plan(
     first = models[0].source if models else None
     units = sum(first.topography.widths.values()) if isinstance(first, Subject) else 2560
     draws = settings.permutations * units
-    n_negative_controls = (2 if left_out() else 3) if settings.negative_controls else 0
+    n_negative_controls = len(NEGATIVE_CONTROLS) - len(missing_negative_controls()) if settings.negative_controls else 0
     stages: list[Stage] = []
     for _ in models:
         stages.append(Stage(_OPENING, 1.0))
@@ -270,9 +272,18 @@ def what_decides(battery: Battery, settings: Settings) -> dict[str, Any]:
         "language": battery.language,
         "measured": battery.measured,
         **flat,
-        "left_out": left_out() if settings.negative_controls else "",
+        "negative_controls_left_out": _note_on_controls() if settings.negative_controls else "",
         "stimuli_left_out": battery.note,
         "grouped": grouped,
         "resamples": RESAMPLES,
         "stimuli": stimuli,
     }
+
+
+def _note_on_controls() -> str:
+    """Return one sentence that says which negative controls are left out and what to install. Empty if none is."""
+    if not (missing := missing_negative_controls()):
+        return ""
+    return (
+        f"negative controls are left out, because a package is missing: {', '.join(missing)} (pip install '{_EXTRA}')"
+    )

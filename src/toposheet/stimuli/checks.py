@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pandas as pd
 
-from toposheet.stimuli.contrasts import check_number
-from toposheet.stimuli.labels import check_capitals, plain_label
+from toposheet.stimuli.contrasts import check_number, texts_in_conditions, texts_spaced_once
+from toposheet.stimuli.labels import check_capitals
 from toposheet.stimuli.measures import SHARED_WORDS, matching
+from toposheet.stimuli.naming import check_column, labels, row_name, source_name
 
 
 def check(stimuli: pd.DataFrame, count_tokens: Callable[[str], int] | None = None) -> list[str]:
@@ -19,10 +20,12 @@ def check(stimuli: pd.DataFrame, count_tokens: Callable[[str], int] | None = Non
         count_tokens: A function that returns the number of tokens of a text for a model. None: tokens are not compared.
 
     Raises:
-        UserError: A condition has fewer than 3 texts, or the names of two conditions differ only in capital letters.
-            Analyses refuse such a set.
+        UserError: A column is missing, a condition has fewer than 3 texts, or the names of two conditions differ only
+            in capital letters. Analyses refuse such a set.
     """
-    source, notes = stimuli.attrs.get("source", "the stimulus set"), []
+    source, notes = source_name(stimuli), []
+    check_column(stimuli, "text")
+    stimuli = stimuli.assign(condition=labels(stimuli, "condition"))
     counts = stimuli["condition"].value_counts()
     for condition, n_texts in counts.items():
         check_number(n_texts, repr(condition), source)
@@ -30,22 +33,21 @@ def check(stimuli: pd.DataFrame, count_tokens: Callable[[str], int] | None = Non
         notes.append(
             f"the set has one condition, {counts.index[0]!r}: an analysis compares two conditions, so add a second one"
         )
-    check_capitals(counts.index.astype(str).tolist(), "condition", source)
+    check_capitals(counts.index.tolist(), "condition", source)
     notes += _shared_groups(stimuli)
-    if n := int((stimuli["text"].str.strip() != stimuli["text"]).sum()):
+    if n := sum(text.strip() != text for text in stimuli["text"].astype(str).tolist()):
         texts_begin = "1 text begins or ends" if n == 1 else f"{n} texts begin or end"
         notes.append(f"{texts_begin} with a space, and the model reads this space")
-    texts = stimuli["text"].str.split().str.join(" ")
-    conditions_of = stimuli.groupby(texts)["condition"].nunique()
-    for text in conditions_of.index[conditions_of > 1].tolist():
-        rows = [row + 2 for row in stimuli.index[texts == text].tolist()]
-        notes.append(f"rows {', '.join(map(str, rows))}: the text {text[:60]!r} is in more than one condition")
-    repeated = stimuli.assign(text=texts).duplicated(["text", "condition"])
-    if repeated.any():
-        n = int(repeated.sum())
+    for text, positions in texts_in_conditions(stimuli, stimuli["condition"].tolist()).items():
+        rows = ", ".join(row_name(stimuli, position) for position in positions.values())
+        notes.append(
+            f"{rows}: the text {text[:60]!r} is in {_refused(positions)}. Remove it from all but one condition"
+        )
+    repeated = stimuli.assign(text=texts_spaced_once(stimuli)).duplicated(["text", "condition"]).to_numpy()
+    if n := int(repeated.sum()):
         texts_repeat = "1 text repeats" if n == 1 else f"{n} texts repeat"
-        first = stimuli.index[repeated][0] + 2
-        notes.append(f"{texts_repeat} an earlier text of the same condition; the first of them is in row {first}")
+        first = row_name(stimuli, int(repeated.argmax()))
+        notes.append(f"{texts_repeat} an earlier text of the same condition; the first of them is {first}")
     for row in matching(stimuli, count_tokens).to_dict("records"):
         if row["p"] < 0.05:
             differ = f"the conditions differ in {row['measure']} (p = {row['p']:.2g})"
@@ -57,15 +59,22 @@ def _shared_groups(stimuli: pd.DataFrame) -> list[str]:
     """Return a note for each value of `shared_words` in more than one condition. Contrasts refuse such values."""
     if SHARED_WORDS not in stimuli:
         return []
-    values = stimuli[SHARED_WORDS].map(plain_label)
-    conditions_of = stimuli["condition"].groupby(values).unique()
+    values, conditions = labels(stimuli, SHARED_WORDS), stimuli["condition"].to_numpy()
+    values[stimuli[SHARED_WORDS].isna().to_numpy()] = ""  # a text without a value is in no group
     notes = []
-    for value, conditions in conditions_of.items():
-        if len(conditions) > 1 and value:
-            rows = ", ".join(str(row + 2) for row in stimuli.index[values == value].tolist())
-            labels = " and ".join(map(repr, conditions))
+    for value in dict.fromkeys(values.tolist()):
+        distinct = list(dict.fromkeys(conditions[values == value].tolist()))
+        if len(distinct) > 1 and value:
+            rows = ", ".join(row_name(stimuli, position) for position in (values == value).nonzero()[0].tolist())
             notes.append(
-                f"rows {rows} have the {SHARED_WORDS} {value!r} in the conditions {labels}: a contrast between these "
-                "conditions is refused. Use different values in different conditions"
+                f"{rows}: the {SHARED_WORDS} {value!r} is in {_refused(distinct)}. Use different values in different "
+                "conditions"
             )
     return notes
+
+
+def _refused(conditions: Iterable[str]) -> str:
+    """Return the end of a note about something that no two conditions of a contrast may share."""
+    named = list(conditions)
+    two = "these two" if len(named) == 2 else "two of these"
+    return f"the conditions {' and '.join(map(repr, named))}, and a contrast of {two} conditions is refused"

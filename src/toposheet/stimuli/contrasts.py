@@ -11,6 +11,7 @@ from jaxtyping import Bool
 
 from toposheet.errors import UserError, did_you_mean
 from toposheet.stimuli.labels import check_capitals, plain_label
+from toposheet.stimuli.naming import check_column, labels, row_name, source_name
 
 _TRUTH = ("true", "false", "na", "nan", "none", "null")
 MIN_TEXTS = 3  # in each condition; with fewer texts the variance cannot be estimated usefully
@@ -66,24 +67,19 @@ class Contrast:
             UserError: The table lacks a column or a condition (the message lists the existing ones), two labels differ
                 only in capital letters, or a condition has fewer than 3 texts. The message names the file of the table.
         """
-        source = _name(stimuli)
-        for column in (self.column, *(self.where or ())[:1]):
-            if column not in stimuli:
-                guess = did_you_mean(column, map(str, stimuli.columns))
-                raise UserError(
-                    f"{source} has no column {column!r}; it has: {', '.join(map(str, stimuli.columns))}.{guess}"
-                )
+        source = source_name(stimuli)
+        check_column(stimuli, self.column)
         if self.where is not None:
             column, value = self.where
-            values = list(dict.fromkeys(_labels(stimuli, column).tolist()))
+            values = list(dict.fromkeys(labels(stimuli, column).tolist()))
             if value not in values:
                 guess = did_you_mean(value, values)
                 raise UserError(f"{source} has no {column} {value!r}; the values are: {', '.join(values)}.{guess}")
             check_capitals(values, column, source, [value])
-        labels, counted = _labels(stimuli, self.column), self._counted(stimuli)
-        names = list(dict.fromkeys(labels[counted].tolist()))
+        conditions, counted = labels(stimuli, self.column), self._counted(stimuli)
+        names = list(dict.fromkeys(conditions[counted].tolist()))
         check_capitals(names, self.column, source, [self.a, self.b])
-        masks = [counted & (labels == name) for name in (self.a, self.b)]
+        masks = [counted & (conditions == name) for name in (self.a, self.b)]
         for name, mask in zip((self.a, self.b), masks, strict=True):
             if name not in names:
                 guess = did_you_mean(name, names)
@@ -101,27 +97,45 @@ class Contrast:
             UserError: `masks` refuses the stimuli, or a text is in both conditions (the message names its rows).
         """
         in_a, in_b = self.masks(stimuli)
-        rows = stimuli.index + 2 if pd.api.types.is_integer_dtype(stimuli.index) else stimuli.index
-        texts = stimuli["text"].astype(str).str.split().str.join(" ")
-        row_of: dict[str, object] = {}
-        for text, row in zip(texts[in_a], rows[in_a], strict=True):
-            row_of.setdefault(text, row)
-        for text, row in zip(texts[in_b], rows[in_b], strict=True):
-            if text in row_of:
-                raise UserError(
-                    f"{_name(stimuli)}, rows {row_of[text]} and {row}: the text {text[:60]!r} is in both conditions, "
-                    f"{self.a!r} and {self.b!r}: remove it from one of them"
-                )
+        compared = stimuli[in_a | in_b]
+        conditions = np.where(in_a, self.a, self.b)[in_a | in_b].tolist()
+        for text, positions in texts_in_conditions(compared, conditions).items():
+            rows = " and ".join(row_name(compared, positions[condition]) for condition in (self.a, self.b))
+            raise UserError(
+                f"{source_name(stimuli)}, {rows}: the text {text[:60]!r} is in both conditions, "
+                f"{self.a!r} and {self.b!r}: remove it from one of them"
+            )
 
     def of(self, stimuli: pd.DataFrame) -> pd.DataFrame:
         """Return the stimuli that `where` keeps, with the labels of this contrast in the column `condition`."""
         kept = stimuli[self._counted(stimuli)]
-        return kept.assign(condition=_labels(kept, self.column))
+        return kept.assign(condition=labels(kept, self.column))
 
     def _counted(self, stimuli: pd.DataFrame) -> Bool[np.ndarray, " stimuli"]:
         if self.where is None:
             return np.ones(len(stimuli), dtype=bool)
-        return _labels(stimuli, self.where[0]) == self.where[1]
+        return labels(stimuli, self.where[0]) == self.where[1]
+
+
+def texts_in_conditions(stimuli: pd.DataFrame, conditions: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return each text that is in more than one condition: {text: {condition: position of its first stimulus}}.
+
+    A contrast between two of these conditions is refused.
+
+    Args:
+        stimuli: A table with the column `text`.
+        conditions: The condition of each stimulus.
+    """
+    first: dict[str, dict[str, int]] = {}
+    for position, (text, condition) in enumerate(zip(texts_spaced_once(stimuli), conditions, strict=True)):
+        first.setdefault(text, {}).setdefault(condition, position)
+    return {text: positions for text, positions in first.items() if len(positions) > 1}
+
+
+def texts_spaced_once(stimuli: pd.DataFrame) -> list[str]:
+    """Return the texts without spaces around them, and with one space between words. Equal results are equal texts."""
+    check_column(stimuli, "text")
+    return [" ".join(str(text).split()) for text in stimuli["text"].tolist()]
 
 
 def check_number(n_texts: int, condition: str, source: str) -> None:
@@ -138,16 +152,6 @@ def check_number(n_texts: int, condition: str, source: str) -> None:
     if n_texts < MIN_TEXTS:
         texts = "1 text" if n_texts == 1 else f"{n_texts} texts"
         raise UserError(f"{source} has {texts} of the condition {condition}: a contrast needs at least {MIN_TEXTS}")
-
-
-def _labels(stimuli: pd.DataFrame, column: str) -> np.ndarray:
-    """Return the labels of a column, each as `plain_label` writes it."""
-    return np.array([plain_label(value) for value in stimuli[column].astype(str).tolist()], dtype=object)
-
-
-def _name(stimuli: pd.DataFrame) -> str:
-    """Return the name of the file from which the stimuli were read, for messages."""
-    return stimuli.attrs.get("source", "the stimulus set")
 
 
 NOUNS_AND_VERBS = (

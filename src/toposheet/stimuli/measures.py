@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,9 +13,9 @@ from scipy import stats as scipy_stats
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from toposheet.errors import NotFound
+from toposheet.packages import MissingPackage, check_package
 from toposheet.results import Table
-from toposheet.stimuli.lexicon import FUNCTION_WORDS, zipf
+from toposheet.stimuli.lexicon import FOR_STIMULI, FUNCTION_WORDS, zipf
 
 SHARED_WORDS = "shared_words"
 """Name of a column of the stimuli. Texts with the same value in this column are not independent of each other."""
@@ -26,16 +27,23 @@ MATCHING = Table(
 )
 
 
-def word_frequency(texts: Sequence[str]) -> np.ndarray | None:
+def check_word_frequency() -> None:
+    """Refuse to compute word frequencies if the package `wordfreq` is missing.
+
+    Raises:
+        MissingPackage: The package is not installed.
+    """
+    check_package("wordfreq", "word frequencies need", FOR_STIMULI[1])
+
+
+def word_frequency(texts: Sequence[str]) -> np.ndarray:
     """Return the mean Zipf frequency (`lexicon.zipf`) of the words of each text.
 
-    If the package `wordfreq` is not installed, return None.
+    Raises:
+        MissingPackage: The package `wordfreq` is not installed.
     """
-    try:
-        means = [np.mean([zipf(word) for word in text.split()] or [0.0]) for text in texts]
-    except NotFound:
-        return None
-    return np.array(means, dtype=float)
+    check_word_frequency()
+    return np.array([np.mean([zipf(word) for word in text.split()] or [0.0]) for text in texts], dtype=float)
 
 
 def text_length(texts: Sequence[str]) -> np.ndarray:
@@ -78,6 +86,8 @@ def matching(
 ) -> pd.DataFrame:
     """Return a table that shows how much groups of stimuli differ in length, frequency and number of tokens.
 
+    If the package `wordfreq` is not installed, frequency is left out.
+
     Args:
         stimuli: A table with the columns `text` and `condition`.
         count_tokens: A function that returns the number of tokens of a text for a model. None: tokens are not compared.
@@ -102,8 +112,8 @@ def group_means(
     """
     texts = stimuli["text"].tolist()
     measures = {"letters": text_length(texts), "words": np.array([len(text.split()) for text in texts], dtype=float)}
-    if (frequency := word_frequency(texts)) is not None:
-        measures["Zipf frequency"] = frequency
+    with contextlib.suppress(MissingPackage):
+        measures["Zipf frequency"] = word_frequency(texts)
     if count_tokens is not None:
         measures["tokens"] = np.array([count_tokens(text) for text in texts], dtype=float)
     labels = stimuli[list(by)].astype(str).agg(" ".join, axis=1).to_numpy()

@@ -57,7 +57,9 @@ def _decoded(path: Path) -> str:
     if "\0" in text:
         row = _with_one_line_end(text[: text.index("\0")]).count("\n") + 1
         raise UserError(f"{path}, row {row}: not UTF-8 text (it has NUL characters); save the file as UTF-8")
-    return _with_one_line_end(text).rstrip()
+    text = _with_one_line_end(text)
+    end = text.find("\n", len(text.rstrip()))  # spaces before this line end may belong to the last text
+    return text if end < 0 else text[:end]
 
 
 def _with_one_line_end(text: str) -> str:

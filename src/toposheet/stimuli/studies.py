@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from toposheet.errors import UserError
 from toposheet.files import path_of
 from toposheet.packages import MissingPackage
 from toposheet.progress import Progress, part_of
 from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.contrasts import Contrast
-from toposheet.stimuli.labels import plain_label
+from toposheet.stimuli.naming import check_column, labels
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.sets.swjn import MIN_PER_CONDITION, swjn
 from toposheet.stimuli.stimulus_set import PUBLISHED, SETS, SYNTHETIC, stimulus_set
@@ -29,7 +28,7 @@ _LANGUAGE = (Contrast("sentence", "nonword"), Contrast("S", "N"))  # names in sy
 
 def language_contrast(stimuli: pd.DataFrame) -> Contrast | None:
     """Return the contrast of sentences with non-words, or None if the stimuli lack these conditions."""
-    conditions = set(map(plain_label, stimuli["condition"].unique()))
+    conditions = set(labels(stimuli, "condition"))
     return next((contrast for contrast in _LANGUAGE if {contrast.a, contrast.b} <= conditions), None)
 
 
@@ -118,10 +117,8 @@ def published_battery(data: str | Path | None = None, pairs: str | Path | None =
     if pairs is not None:
         nouns_and_verbs = Contrast("noun", "verb")
         table = read_stimuli(pairs)
-        if absent := [column for column in ("run", "block", "category") if column not in table]:
-            raise UserError(
-                f"{pairs} has no column {', '.join(absent)}: a file of pairs needs run, block, class, category, pair"
-            )
+        for column in ("run", "block", "category"):
+            check_column(table, column, " A file of pairs needs run, block, class, category, pair")
         nouns_and_verbs.check(table)
         studies += (Study("pairs", table, (nouns_and_verbs,)),)
     return Battery(PUBLISHED, studies, localizer.name, measured.name)

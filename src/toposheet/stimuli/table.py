@@ -13,6 +13,7 @@ from toposheet.errors import NotFound, UserError, check_type
 from toposheet.files import path_of
 from toposheet.stimuli.labels import plain_label
 from toposheet.stimuli.measures import with_groups
+from toposheet.stimuli.naming import check_column, row_name
 from toposheet.stimuli.rows import read_rows
 
 STIMULI_FILE = "stimuli.csv"  # in the folder of a demo, or of a model with which stimuli are saved
@@ -29,6 +30,9 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
     numbers or truth values only if every cell is written as Python writes them (`3`, `0.5`, `True`); a column with
     `01`, `TRUE` or `1e3` stays text. Spaces around column names and cells are removed (`plain_label`), except in texts.
 
+    If the conditions are read from another column, and the file also has a column `condition`, that column is called
+    `file_condition` in the table. A column `text` that does not hold the texts is called `file_text`.
+
     Args:
         path: A CSV file in UTF-8, with commas as separators and with a header. `~` means the home folder.
         text_column: Name of the column that holds the texts. It is not needed for the formats of published sets.
@@ -37,6 +41,8 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
 
     Returns:
         The table. `attrs["source"]` is the path of the file. `attrs["notes"]` holds notes on how the file was read.
+        `attrs["renamed"]` is a dict from the name of a column in the file to its name in the table, for each column
+        whose name differs.
 
     Raises:
         NotFound: The file does not exist.
@@ -55,29 +61,37 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
         raise UserError(f"the column {text_column!r} is given for both texts and conditions: give two columns")
     header, rows = read_rows(path)
     names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
-    table, notes = _table(names, rows, {*_TEXTS, text_column}, {*_LABELS, condition_column})
+    texts = {*_TEXTS, text_column} - {condition_column}
+    table, notes = _table(names, rows, texts, {*_LABELS, condition_column})
+    table.attrs["source"] = str(path)
     if {text_column, condition_column} == {"text", "condition"} and (
         known := _from_published_format(table)
     ) is not None:
         table, format_name = known
+        table.attrs["source"] = str(path)
         notes.append(f"the file has the columns of {format_name}, and is read in that format")
     for column, option in ((text_column, "text-column"), (condition_column, "condition-column")):
-        if column not in table:
-            raise UserError(
-                f"{path} has no column {column!r}; it has: {', '.join(map(str, names))}. Name the column that holds "
-                f"the {option.partition('-')[0]}s with --{option} (in Python {option.replace('-', '_')}=)"
-            )
-        empty = table[column].map(plain_label) == ""
+        what = f"the {option.partition('-')[0]}s with --{option} (in Python {option.replace('-', '_')}=)"
+        check_column(table, column, f" Name the column that holds {what}")
+        empty = (table[column].map(plain_label) == "").to_numpy()
         if empty.any():
             raise UserError(
-                f"{path}, row {int(empty.to_numpy().argmax()) + 2}: the column {column!r} is empty: fill it in"
+                f"{path}, {row_name(table, int(empty.argmax()))}: the column {column!r} is empty: fill it in"
             )
     if table.empty:
         raise UserError(f"{path} has a header but no stimuli: add a row for each text")
-    clash = {"text", "condition"} - {text_column, condition_column}
-    table = table.drop(columns=[c for c in clash if c in table])
-    table = table.rename(columns={text_column: "text", condition_column: "condition"})
-    table.attrs |= {"source": str(path), "notes": tuple(notes)}
+    chosen = {text_column: "text", condition_column: "condition"}
+    renamed = {old: new for old, new in chosen.items() if old != new}
+    for column, source in (("text", text_column), ("condition", condition_column)):
+        if column in table and column not in chosen:
+            renamed[column] = kept = f"file_{column}"
+            if kept in table:
+                raise UserError(f"{path} has the columns {column!r} and {kept!r}: rename both")
+            notes.append(
+                f"the column {column!r} is called {kept!r} in the table, because the {column}s are in {source!r}"
+            )
+    table = table.rename(columns=renamed)
+    table.attrs |= {"notes": tuple(notes), "renamed": table.attrs.get("renamed", {}) | renamed}
     return table
 
 
@@ -140,7 +154,9 @@ def _from_published_format(table: pd.DataFrame) -> tuple[pd.DataFrame, str] | No
     if set(_STIM) <= columns:
         words = table[list(_STIM[1:13])].astype(str)
         text = words.agg(lambda row: " ".join(row).lower(), axis=1)
-        return pd.DataFrame({"text": text, "condition": table[_STIM[13]]}), "Fedorenko et al. 2010"
+        read = pd.DataFrame({"text": text, "condition": table[_STIM[13]]})
+        read.attrs["renamed"] = {_STIM[13]: "condition"}
+        return read, "Fedorenko et al. 2010"
     for text_column, condition_column, format_name in (
         ("sentence", "condition", "Fedorenko et al. 2011"),
         ("word", "class", "Moseley & Pulvermüller 2014"),
@@ -150,5 +166,7 @@ def _from_published_format(table: pd.DataFrame) -> tuple[pd.DataFrame, str] | No
             kept = [c for c in table if c not in (text_column, condition_column) and not str(c).startswith("Unnamed")]
             read = pd.DataFrame({"text": table[text_column], "condition": table[condition_column]}).join(table[kept])
             read = with_groups(read) if text_column == "pair" and len(read) else read
+            chosen = {text_column: "text", condition_column: "condition"}
+            read.attrs["renamed"] = {old: new for old, new in chosen.items() if old != new}
             return read, f"{format_name} ({text_column!r} is the text, {condition_column!r} the condition)"
     return None

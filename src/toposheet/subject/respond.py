@@ -23,6 +23,9 @@ from toposheet.errors import UserError, check_type
 from toposheet.files import path_of
 from toposheet.progress import SILENT, Progress
 from toposheet.settings import READING, Reading
+from toposheet.stimuli.confounds import N_TOKENS
+from toposheet.stimuli.finite import check_finite_responses
+from toposheet.stimuli.naming import check_column, row_name, source_name
 from toposheet.subject.subject import Subject
 from toposheet.topography import Topography
 from toposheet.topography.taps import check_run_once, within_base_model
@@ -85,15 +88,8 @@ def respond(
         key = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
         responses = recall(path_of(cache), f"responses-{key}.npy", (len(tokens), sum(topo.widths.values())), compute)
     (progress or SILENT)("reading texts", len(tokens), len(tokens))  # responses from the cache are complete at once
-    finite = np.isfinite(responses)
-    if not finite.all():
-        row, unit = (int(axis[0]) for axis in np.nonzero(~finite))
-        raise UserError(
-            f"{_stimulus_name(stimuli, row)}: a response in {coordinates['tap'][1][unit]} is not finite (nan or inf), "
-            f"and {int((~finite.all(axis=1)).sum())} of {len(stimuli)} texts have such responses: repair the model, or "
-            "leave these texts out"
-        )
-    coordinates["n_tokens"] = ("stimulus", np.array([sum(is_text) for _, is_text in tokens]))
+    check_finite_responses(responses, stimuli, coordinates["tap"][1])
+    coordinates[N_TOKENS] = ("stimulus", np.array([sum(is_text) for _, is_text in tokens]))
     coordinates |= {str(name): ("stimulus", column.to_numpy()) for name, column in stimuli.items()}
     return xr.DataArray(
         responses, dims=("stimulus", "unit"), coords=coordinates, name="response", attrs=asdict(reading)
@@ -108,19 +104,19 @@ def tokenised(subject: Subject, stimuli: pd.DataFrame) -> list[tuple[list[int], 
             tokens, has more tokens than the model reads, or has a token without embedding.
     """
     subject.check_tokenizer()
-    _check_columns(stimuli, {*subject.topography.unit_coordinates(), "n_tokens"})
+    _check_columns(stimuli, {*subject.topography.unit_coordinates(), N_TOKENS})
     tokenizer, limits, texts = subject.tokenizer, subject.limits, stimuli["text"].tolist()
     for row, text in enumerate(texts):
-        _check_text(text, lambda row=row: _stimulus_name(stimuli, row))
+        _check_text(text, lambda row=row: _name(stimuli, row))
     encoded = tokenizer(texts, return_special_tokens_mask=True, return_attention_mask=False, verbose=False)
     tokens = []
     for row, (ids, special) in enumerate(zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)):
         is_text = [not flag for flag in special]
         if not any(is_text):
             raise UserError(
-                f"{_stimulus_name(stimuli, row)} has no tokens: remove it, or give it words; its text is {texts[row]!r}"
+                f"{_name(stimuli, row)} has no tokens: remove it, or give it words; its text is {texts[row]!r}"
             )
-        limits.check(ids, _stimulus_name(stimuli, row), texts[row], tokenizer)
+        limits.check(ids, _name(stimuli, row), texts[row], tokenizer)
         tokens.append((ids, is_text))
     return tokens
 
@@ -145,20 +141,16 @@ def _check_columns(stimuli: pd.DataFrame, taken: Collection[str]) -> None:
         stimuli: The table.
         taken: Names that no column may have, because the responses have coordinates of these names.
     """
-    for column in ("text", "condition"):
-        if column not in stimuli:
-            raise UserError(f"the stimuli have no column {column!r}; they have: {', '.join(map(str, stimuli.columns))}")
+    for column in ("text", "condition", *stimuli.columns):
+        check_column(stimuli, column)
     if clash := [str(name) for name in stimuli if name in taken]:
-        source = stimuli.attrs.get("source", "the stimuli")
         raise UserError(
-            f"{source}: the column {clash[0]!r} has the name of a coordinate of the responses: rename the column"
+            f"{source_name(stimuli)}: the column {clash[0]!r} has the name of a coordinate of the responses: rename "
+            "the column"
         )
-    if not stimuli.columns.is_unique:
-        twice = stimuli.columns[stimuli.columns.duplicated()][0]
-        raise UserError(f"the stimuli have two columns {twice!r}: rename one of them")
     if (missing := stimuli["condition"].isna().to_numpy()).any():
         raise UserError(
-            f"{_stimulus_name(stimuli, int(missing.argmax()))} has no condition: give it a condition; if the condition "
+            f"{_name(stimuli, int(missing.argmax()))} has no condition: give it a condition; if the condition "
             "is called nan, read the file with toposheet.read_stimuli, which keeps this name as text"
         )
     if len(stimuli) == 0:
@@ -238,10 +230,8 @@ _TOKEN_WEIGHTS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def _stimulus_name(stimuli: pd.DataFrame, row: int) -> str:
-    """Return the name of a stimulus in messages: file and row if `read_stimuli` read the table, else its label."""
-    source, label = stimuli.attrs.get("source"), stimuli.index[row]
-    return f"{source}, row {label + 2}" if source and isinstance(label, int | np.integer) else f"stimulus {label}"
+def _name(stimuli: pd.DataFrame, position: int) -> str:
+    return f"{source_name(stimuli)}, {row_name(stimuli, position)}"
 
 
 def _padded_batch(
