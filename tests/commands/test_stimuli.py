@@ -1,3 +1,6 @@
+import pandas as pd
+
+
 def test_stimulus_sets_are_listed_shown_built_and_checked(ran, tmp_path):
     listed = ran("stimuli", "list")
     assert all(name in listed for name in ("fedorenko2010", "moseley2014", "swjn", "pairs"))
@@ -8,3 +11,13 @@ def test_stimulus_sets_are_listed_shown_built_and_checked(ran, tmp_path):
     checked = ran("stimuli", "check", tmp_path / "sets" / "words.csv", "--model", "small")
     assert "160 texts; noun 80, verb 80" in checked
     assert "note:" not in checked
+
+
+def test_contrasts_of_a_table_whose_labels_have_spaces_are_understood():
+    from toposheet.commands._stimuli import read_contrasts
+    from toposheet.stimuli.contrasts import Contrast
+
+    table = pd.DataFrame({"text": list("abcdef"), "condition": ["noun ", "noun", "noun", *["verb"] * 3]})
+    assert read_contrasts(table, ["noun:verb"]) == (Contrast("noun", "verb"),)
+    table["condition"] = ["noun "] * 3 + ["verb"] * 3
+    assert read_contrasts(table, ["noun:verb"]) == (Contrast("noun", "verb"),)

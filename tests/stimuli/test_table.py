@@ -243,3 +243,11 @@ def test_a_column_that_a_published_format_renames_is_named_when_it_is_asked_for(
     rows = "\n".join(",".join(f"{name}{n}" for name in header.split(",")) for n in range(3))
     with pytest.raises(ValueError, match=f"The column '{column}' of the file is called '(text|condition)'"):
         Contrast("a", "b", where=(column, "x")).masks(read_stimuli(write(tmp_path, f"{header}\n{rows}\n")))
+
+
+@pytest.mark.parametrize(("header", "missing"), [("word,class,condition", "text"), ("pair,class,text", "condition")])
+def test_a_published_format_with_a_second_column_of_texts_or_conditions_is_not_guessed(tmp_path, header, missing):
+    with pytest.raises(
+        ValueError, match=f"no column '{missing}'; it has: {header.replace(',', ', ')}.* --{missing}-col"
+    ):
+        read_stimuli(write(tmp_path, f"{header}\na,b,c\n"))

@@ -64,9 +64,7 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
     texts = {*_TEXTS, text_column} - {condition_column}
     table, notes = _table(names, rows, texts, {*_LABELS, condition_column})
     table.attrs["source"] = str(path)
-    if {text_column, condition_column} == {"text", "condition"} and (
-        known := _from_published_format(table)
-    ) is not None:
+    if {text_column, condition_column} == _NAMED and (known := _from_published_format(table)) is not None:
         table, format_name = known
         table.attrs["source"] = str(path)
         notes.append(f"the file has the columns of {format_name}, and is read in that format")
@@ -95,6 +93,7 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
     return table
 
 
+_NAMED = {"text", "condition"}
 _STIM = tuple(f"stim{n}" for n in range(1, 15))
 _TEXTS = ("text", "sentence", "word", "pair", *_STIM[1:13])
 _LABELS = ("condition", "class", "category", _STIM[13])
@@ -149,7 +148,7 @@ def _from_published_format(table: pd.DataFrame) -> tuple[pd.DataFrame, str] | No
         The table and the name of its format. None if the table has none of these formats.
     """
     columns = set(table.columns)
-    if {"text", "condition"} <= columns:
+    if columns >= _NAMED:
         return None
     if set(_STIM) <= columns:
         words = table[list(_STIM[1:13])].astype(str)
@@ -162,7 +161,7 @@ def _from_published_format(table: pd.DataFrame) -> tuple[pd.DataFrame, str] | No
         ("word", "class", "Moseley & Pulvermüller 2014"),
         ("pair", "class", "Elli et al. 2019"),
     ):
-        if {text_column, condition_column} <= columns:
+        if {text_column, condition_column} <= columns and not _NAMED & columns - {text_column, condition_column}:
             kept = [c for c in table if c not in (text_column, condition_column) and not str(c).startswith("Unnamed")]
             read = pd.DataFrame({"text": table[text_column], "condition": table[condition_column]}).join(table[kept])
             read = with_groups(read) if text_column == "pair" and len(read) else read
