@@ -359,3 +359,17 @@ def test_the_helps_say_what_is_needed_and_whose_defaults_they_show(ran):
 )
 def test_a_name_or_path_that_reads_none_is_a_name_or_path(arguments, option, value):
     assert _parse(arguments).keywords[option] == value
+
+
+def test_an_option_that_is_given_twice_is_refused(refused):
+    line = refused("map", "small", "--stimuli", "s.csv", "--contrast", "a:b", "--contrast=c:d", "--out", "o")
+    assert "--contrast is given twice" in line
+
+
+@pytest.mark.parametrize(("redirection", "status"), [("2>&-", 0), (">&-", 0), ("> /dev/full", 1)])
+def test_a_closed_or_full_stream_makes_no_traceback(redirection, status):
+    code = f"{sys.executable} -m toposheet stimuli list {redirection}"
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True)
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == status

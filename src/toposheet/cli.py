@@ -18,7 +18,7 @@ from toposheet.commands import COMMANDS
 from toposheet.commands._command import ARGUMENTS
 from toposheet.errors import RunError, UserError, did_you_mean
 from toposheet.plugins import load_plugins
-from toposheet.terminal import make_printable
+from toposheet.terminal import drop_output, make_printable
 from toposheet.version import __version__
 
 DONE, FAILED, MISTAKE = 0, 1, 2
@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _quiet()
         load_plugins()
         _parse(arguments)()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         name = arguments[0] if arguments else ""
         goes_on = "; run the same command again to continue" if name in COMMANDS and COMMANDS[name].goes_on else ""
@@ -65,7 +66,10 @@ def _say(error: Exception) -> None:
     rank = int(os.environ.get("RANK", "0"))
     if rank:  # process 0 prints first; torchrun then ends the other processes
         time.sleep(3)
-    print(f"{PROGRAM}{f' (process {rank})' if rank else ''}: {' '.join(str(error).split())}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        print(f"{PROGRAM}{f' (process {rank})' if rank else ''}: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.stderr.flush()
+    drop_output()
 
 
 def _parse(arguments: list[str]) -> Callable[[], None]:
@@ -76,6 +80,7 @@ def _parse(arguments: list[str]) -> Callable[[], None]:
     in_order = sorted(COMMANDS.items(), key=lambda item: item[1].position)
     commands = {name: command.parser for name, command in in_order}
     _check_not_empty(arguments)
+    _check_given_once(arguments)
     name, *rest = arguments or [""]
     if (
         name in commands
@@ -99,6 +104,17 @@ def _parse(arguments: list[str]) -> Callable[[], None]:
         if stop.code in (0, None):
             raise
         raise UserError(_one_line(errors.getvalue())) from None
+
+
+def _check_given_once(arguments: Sequence[str]) -> None:
+    """Refuse an option that is given twice, because only its last value would count.
+
+    Raises:
+        UserError: The message names the option.
+    """
+    options = [argument.partition("=")[0] for argument in arguments if argument.startswith("--")]
+    if twice := [option for position, option in enumerate(options) if option in options[:position]]:
+        raise UserError(f"{twice[0]} is given twice: give it once, with all its values after it")
 
 
 def _check_not_empty(arguments: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 import unicodedata
+from pathlib import Path
 
 _PLAIN = {
     "±": "+-",
@@ -31,6 +32,9 @@ def make_printable() -> None:
     the command continues.
     """
     codecs.register_error("toposheet", _plain)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the shell closed it, as in `2>&-`
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     for name, first in (("stdout", sys.__stdout__), ("stderr", sys.__stderr__)):
         stream = getattr(sys, name)
         if not isinstance(stream, io.TextIOWrapper):
@@ -38,6 +42,17 @@ def make_printable() -> None:
         if stream is first and not stream.isatty():
             setattr(sys, name, stream := _safe_pipe(stream))
         stream.reconfigure(errors="toposheet")
+
+
+def drop_output() -> None:
+    """Drop the output of streams that cannot be written, so that Python does not fail again when it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:

@@ -21,3 +21,13 @@ def test_contrasts_of_a_table_whose_labels_have_spaces_are_understood():
     assert read_contrasts(table, ["noun:verb"]) == (Contrast("noun", "verb"),)
     table["condition"] = ["noun "] * 3 + ["verb"] * 3
     assert read_contrasts(table, ["noun:verb"]) == (Contrast("noun", "verb"),)
+
+
+def test_check_looks_at_the_texts_that_where_chooses(ran, refused, tmp_path):
+    rows = [
+        f"{text},{condition},{run}" for run in ("01", "1") for text, condition in zip("abcdef", "xxxyyy", strict=True)
+    ]
+    (tmp_path / "s.csv").write_text("\n".join(["text,condition,run", *rows]) + "\n")
+    assert "6 texts; x 3, y 3" in ran("stimuli", "check", tmp_path / "s.csv", "--where", "run=01")
+    assert "has no run '2'" in refused("stimuli", "check", tmp_path / "s.csv", "--where", "run=2")
+    assert "write it as COLUMN=VALUE" in refused("stimuli", "check", tmp_path / "s.csv", "--where", "run")

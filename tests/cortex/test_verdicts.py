@@ -24,15 +24,19 @@ def test_a_null_needs_19_draws_for_a_p_of_005(draws, enough):
 @pytest.mark.parametrize(
     ("verdict", "units", "halves"),
     [
-        (MapVerdict(0, 2560, 0.4, 99), "no unit is", f"it is not shown that {BACK} (p = 0.400)"),
-        (MapVerdict(12, 2560, 0.05, 19), "12 of 2,560 units are", f"{BACK} (p = 0.050)"),
         (
-            MapVerdict(9, 20, 0.2, 3),
+            MapVerdict(0, 2560, 0.12, 0.4, 99),
+            "no unit is",
+            f"it is not shown that {BACK} (cross-half I 0.12, p = 0.400)",
+        ),
+        (MapVerdict(12, 2560, 0.12, 0.05, 19), "12 of 2,560 units are", f"{BACK} (cross-half I 0.12, p = 0.050)"),
+        (
+            MapVerdict(9, 20, 0.12, 0.2, 3),
             "9 of 20 units are",
             f"whether {BACK} is not tested: with 3 draws no p can reach 0.05",
         ),
         (
-            MapVerdict(9, 20, math.nan, 99),
+            MapVerdict(9, 20, 0.12, math.nan, 99),
             "9 of 20 units are",
             f"whether {BACK} is not tested: there are too few texts for two halves",
         ),
@@ -72,17 +76,17 @@ def test_the_raw_rows_of_a_table_are_those_without_readout():
 
 
 def test_several_models_are_counted():
-    verdicts = [MapVerdict(0, 9, 0.01, 99), MapVerdict(3, 9, 0.3, 99), MapVerdict(3, 9, 0.05, 99)]
+    verdicts = [MapVerdict(0, 9, 0.12, 0.01, 99), MapVerdict(3, 9, 0.12, 0.3, 99), MapVerdict(3, 9, 0.12, 0.05, 99)]
     assert verdict_of_models(verdicts).startswith(
         f"2 of 3 models have significant units; in 2 of 3 tested models {BACK}"
     )
-    assert "not tested: with 4 draws" in verdict_of_models([MapVerdict(0, 9, 0.2, 4)] * 2)
+    assert "not tested: with 4 draws" in verdict_of_models([MapVerdict(0, 9, 0.12, 0.2, 4)] * 2)
 
 
 def test_models_whose_texts_cannot_be_halved_are_not_counted_as_tested():
-    halved, whole = MapVerdict(3, 9, 0.05, 99), MapVerdict(3, 9, math.nan, 99)
+    halved, whole = MapVerdict(3, 9, 0.12, 0.05, 99), MapVerdict(3, 9, 0.12, math.nan, 99)
     assert (halved.untested, whole.untested) == ("", "there are too few texts for two halves")
-    assert MapVerdict(3, 9, 0.05, 3).untested == "with 3 draws no p can reach 0.05"
+    assert MapVerdict(3, 9, 0.12, 0.05, 3).untested == "with 3 draws no p can reach 0.05"
     units = "2 of 2 models have significant units"
     nothing = f"{units}; whether {BACK} is not tested: there are too few texts for two halves"
     assert verdict_of_models([whole, whole]) == nothing

@@ -150,6 +150,16 @@ def read_contrasts(
     return parsed
 
 
+def chosen_texts(table: pd.DataFrame, options: StimulusOptions) -> pd.DataFrame:
+    """Return the stimuli that `--where` chooses; all stimuli without `--where`."""
+    from toposheet.stimuli.contrasts import rows_where
+    from toposheet.stimuli.labels import plain_label
+
+    within = _where(options)
+    chosen = None if within is None else (plain_label(within[0]), plain_label(within[1]))
+    return table[rows_where(table, chosen)].reset_index(drop=True) if chosen else table
+
+
 def _where(options: StimulusOptions) -> tuple[str, str] | None:
     """Return the column and the value of `--where`, or None if the user did not give it."""
     if options.where is None:

@@ -49,12 +49,14 @@ class MapVerdict:
     Args:
         n_significant: Number of units with q < 0.05.
         n_units: Number of units of all taps.
-        p: The p of cross-half I (mean over taps), from the label-null. nan: there are too few texts for two halves.
+        cross_half_i: Cross-half I, mean over taps.
+        p: The p of cross-half I, from the label-null. nan: there are too few texts for two halves.
         permutations: Number of draws of the label-null.
     """
 
     n_significant: int
     n_units: int
+    cross_half_i: float
     p: float
     permutations: int
 
@@ -75,13 +77,17 @@ class MapVerdict:
         """The number of significant units, in words."""
         return count_of_units(self.n_significant, self.n_units)
 
+    @property
+    def _cross_half(self) -> str:
+        return f"cross-half I {self.cross_half_i:.2f}, p = {self.p:.3f}"
+
     def __str__(self) -> str:
         if self.untested:
             halves = f"{_RETURN} is not tested: {self.untested}"
         elif self.comes_back:
-            halves = f"the map comes back in the other half of the texts (p = {self.p:.3f})"
+            halves = f"the map comes back in the other half of the texts ({self._cross_half})"
         else:
-            halves = f"it is not shown that the map comes back in the other half of the texts (p = {self.p:.3f})"
+            halves = f"it is not shown that the map comes back in the other half of the texts ({self._cross_half})"
         return f"{self.units}; {halves}"
 
 
@@ -97,6 +103,7 @@ def map_verdict(statistics: pd.DataFrame, permutations: int) -> MapVerdict:
     return MapVerdict(
         n_significant=n_significant(fraction["value"], fraction["n_units"]),
         n_units=int(fraction["n_units"].sum()),
+        cross_half_i=float(halves["value"].iloc[0]) if len(halves) else math.nan,
         p=float(halves["label_p"].iloc[0]) if len(halves) else math.nan,
         permutations=permutations,
     )

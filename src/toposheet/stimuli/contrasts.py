@@ -69,14 +69,7 @@ class Contrast:
         """
         source = source_name(stimuli)
         check_column(stimuli, self.column)
-        if self.where is not None:
-            column, value = self.where
-            values = list(dict.fromkeys(labels(stimuli, column).tolist()))
-            if value not in values:
-                guess = did_you_mean(value, values)
-                raise UserError(f"{source} has no {column} {value!r}; the values are: {', '.join(values)}.{guess}")
-            check_capitals(values, column, source, [value])
-        conditions, counted = labels(stimuli, self.column), self._counted(stimuli)
+        conditions, counted = labels(stimuli, self.column), rows_where(stimuli, self.where)
         names = list(dict.fromkeys(conditions[counted].tolist()))
         check_capitals(names, self.column, source, [self.a, self.b])
         masks = [counted & (conditions == name) for name in (self.a, self.b)]
@@ -108,13 +101,32 @@ class Contrast:
 
     def of(self, stimuli: pd.DataFrame) -> pd.DataFrame:
         """Return the stimuli that `where` keeps, with the labels of this contrast in the column `condition`."""
-        kept = stimuli[self._counted(stimuli)]
+        kept = stimuli[rows_where(stimuli, self.where)]
         return kept.assign(condition=labels(kept, self.column))
 
-    def _counted(self, stimuli: pd.DataFrame) -> Bool[np.ndarray, " stimuli"]:
-        if self.where is None:
-            return np.ones(len(stimuli), dtype=bool)
-        return labels(stimuli, self.where[0]) == self.where[1]
+
+def rows_where(stimuli: pd.DataFrame, where: tuple[str, str] | None) -> Bool[np.ndarray, " stimuli"]:
+    """Return a mask of the stimuli: True where a column has a value.
+
+    Args:
+        stimuli: The stimuli.
+        where: The column and the value. None: all stimuli.
+
+    Raises:
+        UserError: There is no such column or value, or a value differs only in capital letters.
+    """
+    if where is None:
+        return np.ones(len(stimuli), dtype=bool)
+    column, value = where
+    cells = labels(stimuli, column)
+    values = list(dict.fromkeys(cells.tolist()))
+    if value not in values:
+        guess = did_you_mean(value, values)
+        raise UserError(
+            f"{source_name(stimuli)} has no {column} {value!r}; the values are: {', '.join(values)}.{guess}"
+        )
+    check_capitals(values, column, source_name(stimuli), [value])
+    return cells == value
 
 
 def texts_in_conditions(stimuli: pd.DataFrame, conditions: Sequence[str]) -> dict[str, dict[str, int]]:
