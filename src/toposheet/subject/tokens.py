@@ -14,13 +14,18 @@ from transformers import AutoTokenizer
 from toposheet.errors import UserError, first_line
 
 
+def holds_tokenizer(folder: Path) -> bool:
+    """Return whether a model folder holds a tokenizer."""
+    return (folder / "tokenizer_config.json").is_file()
+
+
 def read_tokenizer(folder: Path) -> Any:
     """Return the tokenizer in a model folder. None: the folder has no tokenizer.
 
     Raises:
         UserError: The tokenizer cannot be read.
     """
-    if not (folder / "tokenizer_config.json").is_file():
+    if not holds_tokenizer(folder):
         return None
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)

@@ -1,4 +1,4 @@
-"""ESM. With absolute positions, it numbers them from the id of the padding token + 1. Rotary positions have no limit."""
+"""ESM. It numbers absolute positions from the id of the padding token + 1. Rotary positions have no limit."""
 
 from __future__ import annotations
 
