@@ -186,15 +186,19 @@ def _without_generation_config(model: PreTrainedModel) -> Generator[GenerationCo
 def _read_model(folder: Path, source: str | Path, dtype: torch.dtype) -> PreTrainedModel:
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True, dtype=dtype
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,  # refuse code in the folder; without this, transformers asks a question
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below
+            dtype=dtype,
         )
         model, info = loaded
     except MemoryError:
         raise
     except Exception as error:  # a damaged file, or a package that is missing, can raise any exception
-        raise UserError(
-            f"the model in {source} cannot be opened: {type(error).__name__}: {first_line(error)}"
-        ) from None
+        what = ": ".join(dict.fromkeys((type(error).__name__, first_line(error))))
+        raise UserError(f"the model in {source} cannot be opened: {what}") from None
     if info["mismatched_keys"]:
         name, stored, configured = min(info["mismatched_keys"])
         raise UserError(

@@ -28,7 +28,7 @@ def read_tokenizer(folder: Path) -> Any:
     if not holds_tokenizer(folder):
         return None
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # the tokenizers library raises bare exceptions
         raise UserError(f"the tokenizer in {folder} cannot be read: {first_line(error)}") from None
 
