@@ -38,8 +38,12 @@ def check_type(name: str, value: object, kind: type | tuple[type, ...], wanted: 
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of the message of an exception, or its class if it has no message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return the first line of the message of an exception, or its class if it has no message.
+
+    A first line that ends with a colon only announces the message, so the next line is added.
+    """
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return " ".join(line.strip() for line in (lines[:2] if lines[0].rstrip().endswith(":") else lines[:1]))
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

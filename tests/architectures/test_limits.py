@@ -41,6 +41,32 @@ UNBOUNDED = {
 }
 
 
+_ENTITIES = {"entity_vocab_size": 10, "entity_emb_size": 8}
+_BOXES = {"visual_embed": False, "coordinate_size": 2, "shape_size": 4}
+_RELATIVE = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False}
+
+READERS = {  # models that do not predict the next token
+    "esm": (hf.EsmConfig, TABLE | {"pad_token_id": 1}, 18),
+    "esm with rotary positions": (hf.EsmConfig, TABLE | {"pad_token_id": 1, "position_embedding_type": "rotary"}, None),
+    "luke": (hf.LukeConfig, TABLE | _ENTITIES, 18),
+    "altclip": (hf.AltCLIPTextConfig, TABLE, 18),
+    "bridgetower": (hf.BridgeTowerTextConfig, TABLE, 18),
+    "clap": (hf.ClapTextConfig, TABLE, 18),
+    "layoutlmv3": (hf.LayoutLMv3Config, TABLE | _BOXES, 18),
+    "lilt": (hf.LiltConfig, TABLE | {"hidden_size": 24}, 19),
+    "markuplm": (hf.MarkupLMConfig, TABLE, 19),
+    "deberta": (hf.DebertaConfig, TABLE, 20),
+    "deberta with relative positions only": (hf.DebertaConfig, TABLE | _RELATIVE, None),
+    "deberta-v2": (hf.DebertaV2Config, TABLE, 20),
+    "deberta-v2 with relative positions only": (hf.DebertaV2Config, TABLE | _RELATIVE, None),
+}
+READER_CLASSES = {
+    "altclip_text_model": hf.models.altclip.modeling_altclip.AltCLIPTextModel,
+    "bridgetower_text_model": hf.models.bridgetower.modeling_bridgetower.BridgeTowerTextModel,
+    "clap_text_model": hf.ClapTextModel,
+}  # `transformers` opens the others with AutoModel
+
+
 def reads(model, n_tokens):
     with torch.no_grad():
         return model(input_ids=torch.full((1, n_tokens), 7), use_cache=False).logits.shape[1] == n_tokens
@@ -62,6 +88,26 @@ def test_a_model_without_limit_reads_past_what_its_configuration_names(name):
     model = hf.AutoModelForCausalLM.from_config(kind(**sizes)).eval()
     assert architecture_of(model).context(model.config) is None
     assert reads(model, 60)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_model_without_next_tokens_reads_what_its_family_says_and_not_one_token_more(name):
+    kind, sizes, limit = READERS[name]
+    config = kind(**sizes)
+    make = READER_CLASSES.get(config.model_type)
+    model = (hf.AutoModel.from_config(config) if make is None else make(config)).eval()
+    assert architecture_of(model).context(model.config) == limit
+    with torch.no_grad():
+        model(input_ids=torch.full((1, limit or 60), 7))
+        if limit is not None:
+            with pytest.raises((IndexError, RuntimeError)):
+                model(input_ids=torch.full((1, limit + 1), 7))
+
+
+@pytest.mark.parametrize("kind", [hf.AltCLIPConfig, hf.BridgeTowerConfig, hf.ClapConfig])
+def test_the_limit_of_a_model_of_two_parts_is_that_of_its_text(kind):
+    config = kind(text_config={"max_position_embeddings": 20})
+    assert architecture_of(SimpleNamespace(config=config)).context(config) == 18
 
 
 def test_the_limit_of_a_model_that_also_sees_is_that_of_its_text():

@@ -43,7 +43,7 @@ def test_figures_name_the_file_of_their_stimuli(ran, tmp_path, folder, sentences
         ("training.json", "", ["training.json cannot be read"]),
         ("snapshots.csv", "", ["snapshots.csv is not a table of snapshots"]),
         ("snapshots.csv", "a,b\n1,2\n", ["snapshots.csv is not a table of snapshots", "update"]),
-        ("config.json", "{", ["config.json", "cannot be loaded"]),
+        ("config.json", "{", ["config.json", "cannot be opened"]),
     ],
 )
 @pytest.mark.parametrize("command", ["report", "map"])

@@ -11,8 +11,8 @@ from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 import toposheet as ts
+from toposheet import model_folders
 from toposheet.errors import UserError
-from toposheet.subject import folders
 
 
 @pytest.fixture
@@ -47,9 +47,9 @@ def test_load_gives_back_model_places_and_tokenizer(folder, model, topo, tokeniz
         assert torch.equal(mine, theirs)
 
 
-def test_saving_again_keeps_what_else_is_in_the_folder(folder, model, topo):
+def test_saving_again_keeps_what_else_is_in_the_folder(folder, model, topo, tokenizer):
     (folder / "notes.txt").write_text("mine")
-    ts.save(folder, ts.Subject(model, topo))
+    ts.save(folder, ts.Subject(model, topo, tokenizer))
     assert (folder / "notes.txt").read_text() == "mine"
     assert not list(folder.glob(".writing-*"))
 
@@ -129,7 +129,7 @@ def test_a_damaged_topography_is_refused_in_words(folder, damage):
 
 def test_a_damaged_model_is_refused_in_words(folder):
     (folder / "model.safetensors").write_bytes(b"no tensors")
-    with pytest.raises(ValueError, match="cannot be loaded"):
+    with pytest.raises(ValueError, match="cannot be opened"):
         ts.load(folder)
 
 
@@ -218,15 +218,80 @@ def test_the_sidecar_is_json_and_safetensors(folder):
 
 
 def test_a_shipped_model_is_opened_by_its_name_unless_a_folder_has_it(model, topo, tokenizer, tmp_path, monkeypatch):
-    monkeypatch.setattr(folders, "SHIPPED", tmp_path / "models")
+    monkeypatch.setattr(model_folders, "SHIPPED", tmp_path / "models")
     for name in ("small", "small-control"):
         ts.save(tmp_path / "models" / name, ts.Subject(model.to(torch.bfloat16), topo, tokenizer))
     opened = ts.load("small")
     assert opened.model.dtype == torch.float32
     assert opened.topography.taps == topo.taps
-    assert folders.local_folder("small-control") == tmp_path / "models" / "small-control"
+    assert model_folders.local_folder("small-control") == tmp_path / "models" / "small-control"
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small").mkdir()
-    assert folders.local_folder("small") == Path("small")
+    assert model_folders.local_folder("small") == Path("small")
     with pytest.raises(ValueError, match=r"smal does not exist: .* a shipped model \(small, small-control\)"):
         ts.load("smal")
+
+
+def test_a_subject_without_tokenizer_does_not_take_the_tokenizer_of_an_old_one(folder, model, topo):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(UserError, match="holds a tokenizer, but GPT2LMHeadModel has none: choose another folder"):
+        ts.save(folder, ts.Subject(model, topo))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def config_with(**entries):
+    def damage(folder):
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | entries))
+
+    return damage
+
+
+def weights(name, content):
+    def damage(folder):
+        (folder / "model.safetensors").unlink()
+        (folder / name).write_bytes(content)
+
+    return damage
+
+
+DAMAGES = {
+    "quantized": (config_with(quantization_config={"quant_method": "bitsandbytes", "load_in_8bit": True}), "Error"),
+    "flash attention": (config_with(_attn_implementation="flash_attention_2"), "Error"),
+    "empty weights": (weights("pytorch_model.bin", b""), "opened: EOFError"),
+    "damaged weights": (weights("pytorch_model.bin", b"PK nothing of the kind"), "Error"),
+    "empty safetensors": (lambda folder: (folder / "model.safetensors").write_bytes(b""), "Error"),
+    "empty index": (weights("model.safetensors.index.json", b"{}"), "Error"),
+    "wrong type": (config_with(n_layer="two"), "Error"),
+    "unknown activation": (config_with(activation_function="swosh"), "swosh"),
+    "code of its own": (config_with(model_type="mine", auto_map={"AutoConfig": "mine.Mine"}), "custom code"),
+    "no configuration": (lambda folder: (folder / "config.json").write_text("null"), "Error"),
+    "wrong generation": (lambda folder: (folder / "generation_config.json").write_text("[]"), "Error"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_model_that_transformers_cannot_open_is_refused_in_one_line(folder, name):
+    damage, words = DAMAGES[name]
+    damage(folder)
+    with pytest.raises(UserError, match=r"^the model in .* cannot be opened: \w+(: .*)?$") as caught:
+        ts.load(folder)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not str(caught.value).endswith(":")
+
+
+def test_weights_of_another_size_than_the_configuration_are_refused_by_both_shapes(folder):
+    config_with(vocab_size=77)(folder)
+    with pytest.raises(
+        UserError, match=r"do not fit its config\.json: transformer\.wte\.weight has the shape .*77, 36"
+    ):
+        ts.load(folder)
+
+
+@pytest.mark.parametrize("frozen", [None, "transformer.wte.weight", 3, [1]])
+def test_names_of_frozen_parameters_that_are_no_list_are_refused(folder, frozen):
+    description = json.loads((folder / "topography.json").read_text())
+    (folder / "topography.json").write_text(json.dumps(description | {"frozen": frozen}))
+    with pytest.raises(UserError, match=r"frozen is .* in topography\.json; it must be a list of names"):
+        ts.load(folder)

@@ -31,6 +31,7 @@ def test_texts_are_read_with_those_of_like_length_and_answered_in_the_order_of_t
     )
     batches = ts.respond(ts.Subject(model, topo, tokenizer), shuffled, batch_size=2)
     assert [len(mask) for mask in read] == [2, 2, 2]
+    read.reverse()  # the longest texts are read first
     lengths = sorted(len(ids) for ids in tokenizer(shuffled["text"].tolist()).input_ids)
     assert [n for mask in read for n in mask.sum(dim=1).tolist()] == lengths
     assert [mask.shape[1] for mask in read] == lengths[1::2]
@@ -171,11 +172,15 @@ def test_unknown_pooling_is_refused():
     assert "UserError: pooling is 'max': it must be one of mean, last, sum" in done.stderr
 
 
-def test_nothing_after_the_last_tap_is_computed(model, stimuli, tokenizer):
+def test_nothing_after_the_last_tap_is_computed_except_for_the_longest_texts(model, stimuli, tokenizer):
     topo = ts.Topography.per_tap(model, taps=("transformer.h.0.attn",))
+    ran = []
     for module in (model.transformer.h[0].mlp, model.transformer.h[1], model.transformer.ln_f):
-        module.register_forward_pre_hook(lambda *args: pytest.fail("a layer after the last tap ran"))
-    ts.respond(ts.Subject(model, topo, tokenizer), stimuli)
+        module.register_forward_pre_hook(lambda module, args: ran.append((module, args[0].shape[1])))
+    ts.respond(ts.Subject(model, topo, tokenizer), stimuli, batch_size=2)
+    longest = max(len(ids) for ids in tokenizer(stimuli["text"].tolist()).input_ids)
+    expected = [model.transformer.h[0].mlp, model.transformer.h[1], model.transformer.ln_f]
+    assert ran == [(module, longest) for module in expected]
 
 
 def test_a_text_that_is_too_long_names_file_and_row(model, topo, tokenizer, tmp_path):
@@ -262,3 +267,26 @@ def test_half_a_character_is_refused_by_its_row(subject):
     table = pd.DataFrame({"text": ["whole", "a\ud800b"], "condition": ["a", "b"]}, dtype=object)
     with pytest.raises(ts.UserError, match=r"stimulus 1 has half a character, '\\ud800', at position 2"):
         ts.respond(subject, table)
+
+
+def test_a_tap_that_runs_once_for_each_chunk_of_a_text_is_refused(stimuli, tokenizer):
+    bert = transformers.BertForMaskedLM(
+        transformers.BertConfig(
+            vocab_size=300, hidden_size=16, intermediate_size=16, num_attention_heads=2, num_hidden_layers=2
+        )
+    )
+    taps = ("bert.encoder.layer.1.output",)
+    topo = ts.Topography.per_tap(bert, taps)
+    assert ts.respond(ts.Subject(bert, topo, tokenizer), stimuli).shape == (6, 16)
+    for layer in bert.bert.encoder.layer:
+        layer.chunk_size_feed_forward = 1
+    with pytest.raises(ts.UserError, match=r"layer\.1\.output runs more than once in a forward pass"):
+        ts.respond(ts.Subject(bert, topo, tokenizer), stimuli)
+    with pytest.raises(ts.UserError, match=r"layer\.1\.output runs more than once in a forward pass"):
+        ts.Topography.per_tap(bert, taps)
+    for layer in bert.bert.encoder.layer:
+        layer.chunk_size_feed_forward = 2
+    with pytest.raises(
+        ts.UserError, match="BertForMaskedLM cannot read 2 texts of 3 tokens: The dimension to be chunked"
+    ):
+        ts.Topography.per_tap(bert, taps)

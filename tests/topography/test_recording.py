@@ -173,3 +173,49 @@ def test_families_that_run_a_layer_again_and_again_are_refused_by_name(name):
         taps = ("model.L_module.layers.*.mlp",)
     with pytest.raises(ts.UserError, match="runs more than once in a forward pass"):
         ts.Topography.per_tap(network, taps)
+
+
+class PerToken(torch.nn.Module):
+    """A network with one block that is called once for each token."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(64, 16)
+        self.mlp = torch.nn.Linear(16, 16)
+
+    def forward(self, ids):
+        return torch.cat([self.mlp(x) for x in self.embedding(ids).split(1, dim=1)], dim=1)
+
+
+def test_a_tap_that_runs_once_for_each_token_is_refused_by_name():
+    with pytest.raises(ts.UserError, match="tap mlp runs more than once in a forward pass"):
+        ts.Topography.per_tap(PerToken(), ("mlp",))
+
+
+def test_a_tap_without_an_axis_for_the_texts_is_refused():
+    gpt2 = random_model("gpt2")
+    with pytest.raises(ts.UserError, match=r"wpe is \(1, 3, \d+\) for 2 texts of 3 tokens"):
+        ts.Topography.per_tap(gpt2, ("transformer.wpe",))
+
+
+def test_a_part_may_be_called_by_itself_after_a_pass_that_failed(model):
+    taps = ts.Topography.per_tap(model).taps
+    with record(model, taps) as activations:
+        failing = model.lm_head.register_forward_pre_hook(lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            model(IDS)
+        failing.remove()
+        model.transformer(IDS)
+    assert len(activations) == len(taps)
+
+
+def test_taps_with_all_tokens_in_one_row_are_recorded_from_embeddings_as_from_token_ids():
+    opt = random_model("opt")
+    taps = ts.Topography.per_tap(opt).taps
+    with torch.no_grad(), record(opt, taps) as activations:
+        opt(IDS)
+        from_ids = dict(activations)
+        opt(IDS[:, :4])
+        opt(inputs_embeds=opt.get_input_embeddings()(IDS))
+    for tap in taps:
+        torch.testing.assert_close(activations[tap], from_ids[tap])

@@ -68,7 +68,16 @@ def declared_context(config: Any) -> int | None:
 
 def context_after_padding(config: Any) -> int:
     """Return the largest number of tokens for models that number positions from the padding id + 1 (RoBERTa)."""
+    config = text_config(config)
     return config.max_position_embeddings - config.pad_token_id - 1
+
+
+def context_of_biased_input(config: Any) -> int | None:
+    """Return the largest number of tokens for models whose positions are relative (DeBERTa).
+
+    None, which means no limit, if the model does not also add a vector for each position to its input.
+    """
+    return declared_context(config) if config.position_biased_input else None
 
 
 def no_limit(_config: Any) -> None:

@@ -16,9 +16,9 @@ from toposheet.errors import RunError, UserError, check_type, first_line
 from toposheet.files import folder_aside, path_of
 from toposheet.model_folders import check_model_folder, local_folder
 from toposheet.subject.subject import Subject
-from toposheet.subject.tokens import read_tokenizer
+from toposheet.subject.tokens import holds_tokenizer, read_tokenizer
 from toposheet.topography import Topography
-from toposheet.topography.storage import read_description, read_topography, write_topography
+from toposheet.topography.storage import read_frozen, read_topography, write_topography
 
 
 def save(folder: str | Path, subject: Subject) -> None:
@@ -31,12 +31,12 @@ def save(folder: str | Path, subject: Subject) -> None:
 
     Args:
         folder: The folder. It is created if it does not exist. Other files in it are kept.
-        subject: The subject to save. If it has no tokenizer, no tokenizer is written.
+        subject: The subject to save. If it has no tokenizer, no tokenizer is written, and the folder must not hold one.
 
     Raises:
         UserError: The subject has interventions: a folder cannot hold interventions. Or the model has no language-model
             head, so that `AutoModelForCausalLM` cannot open it. Or `transformers` refuses to write its configuration.
-            Or `folder` cannot be a folder.
+            Or `folder` cannot be a folder, or it holds a tokenizer and the subject has none.
         RunError: The folder cannot be written to. The files that it held before are unchanged.
     """
     check_type("folder", folder, (str, Path), "the path of a folder; the subject comes second")
@@ -47,6 +47,11 @@ def save(folder: str | Path, subject: Subject) -> None:
         )
     _check_opens_again(subject.model)
     folder = path_of(folder)
+    if subject.tokenizer is None and holds_tokenizer(folder):
+        raise UserError(
+            f"{folder} holds a tokenizer, but {subject.name} has none: choose another folder, or give the subject its "
+            "tokenizer (subject.with_tokenizer)"
+        )
     frozen = [name for name, parameter in subject.model.named_parameters() if not parameter.requires_grad]
     try:
         with folder_aside(folder) as aside:
@@ -92,7 +97,7 @@ def load(
         topography.check(model)
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
-    frozen = set(read_description(folder).get("frozen", ()))
+    frozen = read_frozen(folder)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)
     return _subject_on_device(model, topography, folder, source, device)
@@ -181,12 +186,26 @@ def _without_generation_config(model: PreTrainedModel) -> Generator[GenerationCo
 def _read_model(folder: Path, source: str | Path, dtype: torch.dtype) -> PreTrainedModel:
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, output_loading_info=True, dtype=dtype
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,  # refuse code in the folder; without this, transformers asks a question
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below
+            dtype=dtype,
         )
         model, info = loaded
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"the model in {source} cannot be loaded: {first_line(error)}") from None
-    if absent := sorted({*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])}):
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file, or a package that is missing, can raise any exception
+        what = ": ".join(dict.fromkeys((type(error).__name__, first_line(error))))
+        raise UserError(f"the model in {source} cannot be opened: {what}") from None
+    if info["mismatched_keys"]:
+        name, stored, configured = min(info["mismatched_keys"])
+        raise UserError(
+            f"the weights in {source} do not fit its config.json: {name} has the shape {tuple(stored)}, and the "
+            f"configuration says {tuple(configured)}; copy both from the same model"
+        )
+    if absent := sorted(info["missing_keys"]):
         raise UserError(f"{source} is incomplete: {len(absent)} weights of the model are missing, e.g. {absent[0]}")
     return model.eval()
 

@@ -45,8 +45,9 @@ def respond(
     """Return the response of every unit to every stimulus.
 
     The response of a unit to a text is computed from its activations at the tokens of the text, for example as their
-    mean. Special tokens and padding do not count. The forward pass stops after the last tap, except if the weights of
-    the model are divided among processes (FSDP2).
+    mean. Special tokens and padding do not count. The batch with the longest texts is read first, to the end of the
+    model. Later forward passes stop after the last tap, except if the weights of the model are divided among processes
+    (FSDP2).
 
     Args:
         subject: The subject. Its model runs on its present device, in evaluation mode, with the interventions of the
@@ -167,11 +168,14 @@ def _responses(
         progress("reading texts", 0, len(order))
         read = model.base_model if within_base_model(model, topo.taps) else model
         # A sharded model gathers its weights during a forward pass, so the forward pass must not stop early.
-        stops = not any(isinstance(parameter, DTensor) for parameter in model.parameters())
-        if stops:
-            check_run_once(model, topo.taps)  # an early stop would hide a second run of a tap
-        for start in range(0, len(order), batch_size):
+        may_stop = not any(isinstance(parameter, DTensor) for parameter in model.parameters())
+        if may_stop:
+            check_run_once(model, topo.taps)
+        n_read = 0
+        for start in reversed(range(0, len(order), batch_size)):
             rows = order[start : start + batch_size]
+            # An early stop would hide a second run of a tap, so the batch with the longest texts is read to the end.
+            stops = may_stop and n_read > 0
             ids, attended, is_text = _padded_batch([tokens[row] for row in rows], model.device)
             weights = _TOKEN_WEIGHTS[pooling](is_text)[:, None, :]
             with (
@@ -182,7 +186,8 @@ def _responses(
                 read(input_ids=ids, attention_mask=attended, use_cache=False)
             pooled = [(weights @ activations[tap].float()).squeeze(1) for tap in topo.taps]
             responses[rows] = torch.cat(pooled, dim=1).cpu().numpy()
-            progress("reading texts", start + len(rows), len(order))
+            n_read += len(rows)
+            progress("reading texts", n_read, len(order))
     return responses
 
 

@@ -14,16 +14,21 @@ from transformers import AutoTokenizer
 from toposheet.errors import UserError, first_line
 
 
+def holds_tokenizer(folder: Path) -> bool:
+    """Return whether a model folder holds a tokenizer."""
+    return (folder / "tokenizer_config.json").is_file()
+
+
 def read_tokenizer(folder: Path) -> Any:
     """Return the tokenizer in a model folder. None: the folder has no tokenizer.
 
     Raises:
         UserError: The tokenizer cannot be read.
     """
-    if not (folder / "tokenizer_config.json").is_file():
+    if not holds_tokenizer(folder):
         return None
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # the tokenizers library raises bare exceptions
         raise UserError(f"the tokenizer in {folder} cannot be read: {first_line(error)}") from None
 

@@ -56,7 +56,7 @@ def read_topography(folder: Path, source: str | Path | None = None) -> Topograph
     if missing:
         raise UserError(f"{folder} is damaged: it lacks {missing[0]}, a part of its topography; copy the folder again")
     try:
-        description = read_description(folder)
+        description = _read_description(folder)
         if description["format"] != FORMAT:
             raise UserError(
                 f"its format is {description['format']}, but this version of toposheet reads format {FORMAT}; install "
@@ -80,6 +80,21 @@ def read_topography(folder: Path, source: str | Path | None = None) -> Topograph
         raise UserError(f"the topography in {folder} cannot be read: {error}") from None
 
 
-def read_description(folder: Path) -> dict[str, Any]:
+def read_frozen(folder: Path) -> set[str]:
+    """Return the names of the frozen parameters of a model, which are stored with its topography.
+
+    Raises:
+        UserError: The entry `frozen` is not a list of names.
+    """
+    names = _read_description(folder).get("frozen", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(
+            f"the topography in {folder} cannot be read: frozen is {json.dumps(names)[:60]} in {DESCRIPTION}; it must "
+            "be a list of names of parameters"
+        )
+    return set(names)
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
     """Return the content of the JSON file of a topography."""
     return json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))

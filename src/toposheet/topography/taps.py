@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from toposheet.architectures import architecture_of
-from toposheet.errors import UserError
+from toposheet.errors import UserError, first_line
 
 
 def find_taps(model: nn.Module, patterns: Sequence[str]) -> list[str]:
@@ -114,7 +114,7 @@ def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None
     family, forward_pass = architecture_of(model), _ForwardPass()
     flat = [tap for tap in taps if tap.rpartition(".")[2] in family.flat]
     time_first = [tap for tap in taps if family.time_first and within_base_model(model, [tap])]
-    reads: dict[str, torch.Size] = {}  # shape (batch, time) of the token ids in the present forward pass
+    reads: dict[str, torch.Size] = {}  # shape (batch, time) of the tokens in the present forward pass
 
     def keep(tap: str):
         def hook(_module: nn.Module, _inputs: object, output: Any) -> None:
@@ -144,14 +144,16 @@ def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None
 
         return hook
 
-    def note(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        reads["shape"] = inputs[0].shape
+    def note(_module: nn.Module, inputs: tuple[Tensor, ...], options: dict[str, Any]) -> None:
+        first = next(iter((*inputs, *options.values())))  # (batch, time, width), from token ids or from inputs_embeds
+        reads["shape"] = first.shape[:2]
 
     handles = [model.get_submodule(tap).register_forward_hook(keep(tap)) for tap in taps]
     for depth, entrance in enumerate(family.entrances(model)):
-        handles += [entrance.register_forward_pre_hook(begin(depth)), entrance.register_forward_hook(end(depth))]
+        handles.append(entrance.register_forward_pre_hook(begin(depth)))
+        handles.append(entrance.register_forward_hook(end(depth), always_call=True))  # also after a pass that fails
     if flat:
-        handles.append(family.embeddings(model).register_forward_pre_hook(note))
+        handles += [block.register_forward_pre_hook(note, with_kwargs=True) for block in family.blocks(model)]
     try:
         yield activations
     finally:
@@ -160,46 +162,54 @@ def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None
 
 
 def tap_widths(model: nn.Module, taps: Sequence[str]) -> dict[str, int]:
-    """Return the number of units of each tap: {tap: number}. The model runs on one token to find it.
+    """Return the number of units of each tap: {tap: number}. The model runs on a few tokens to find it.
 
     Raises:
         UserError: The output of a tap is not a tensor (batch, time, units), the tap does not run, or it runs more than
             once. The message names the tap.
     """
-    return {tap: output.shape[-1] for tap, output in _one_token_pass(model, taps).items()}
+    return {tap: output.shape[-1] for tap, output in _short_pass(model, taps).items()}
 
 
 def check_run_once(model: nn.Module, taps: Sequence[str]) -> None:
     """Refuse taps that run more than once in a forward pass.
 
-    A forward pass that stops early cannot show this. The first check of a model and a tap runs the model on one token.
-    Later checks use the stored result.
+    A forward pass that stops early cannot show this. The first check of a model and a tap runs the model on a few
+    tokens. Later checks use the stored result.
 
     Raises:
         UserError: As `tap_widths`.
     """
     if not _RUN_ONCE.get(model, set()).issuperset(taps):
-        _one_token_pass(model, taps)
+        _short_pass(model, taps)
 
 
 _RUN_ONCE: weakref.WeakKeyDictionary[nn.Module, set[str]] = weakref.WeakKeyDictionary()
 """The taps of each model that are known to run only once in a forward pass."""
 
 
-def _one_token_pass(model: nn.Module, taps: Sequence[str]) -> dict[str, Tensor]:
-    """Run the model on one token, and return the output of each tap: {tap: (1, 1, units)}.
+def _short_pass(model: nn.Module, taps: Sequence[str]) -> dict[str, Tensor]:
+    """Run the model on two texts of three tokens, and return the output of each tap: {tap: (2, 3, units)}.
 
-    The taps are remembered as taps that run once.
+    One token would not show a module that runs once for each token. The taps are remembered as taps that run once.
 
     Raises:
-        UserError: As `tap_widths`.
+        UserError: As `tap_widths`. Or the model cannot read these texts.
     """
+    longest = architecture_of(model).context(getattr(model, "config", None))
+    shape = (2, 3 if longest is None else min(3, longest))
     device = next(model.parameters()).device
     training = model.training
     model.eval()
     try:
         with torch.no_grad(), record(model, taps) as activations:
-            model(torch.zeros((1, 1), dtype=torch.long, device=device))
+            model(torch.zeros(shape, dtype=torch.long, device=device))
+    except UserError:
+        raise
+    except ValueError as error:  # for example: `transformers` cannot divide three tokens into chunks of two
+        raise UserError(
+            f"{type(model).__name__} cannot read {shape[0]} texts of {shape[1]} tokens: {first_line(error)}"
+        ) from None
     finally:
         model.train(training)
     for tap in taps:
@@ -208,10 +218,11 @@ def _one_token_pass(model: nn.Module, taps: Sequence[str]) -> dict[str, Tensor]:
                 f"the tap {tap} did not run when the model ran: choose a module that runs in every forward pass"
             )
         output = activations[tap]
-        if not isinstance(output, Tensor) or output.ndim != 3 or output.shape[:2] != (1, 1):
-            shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        if not isinstance(output, Tensor) or output.ndim != 3 or output.shape[:2] != shape:
+            what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise UserError(
-                f"the output of the tap {tap} is {shape}: it must be a tensor of shape (batch, time, units)"
+                f"the output of the tap {tap} is {what} for {shape[0]} texts of {shape[1]} tokens: it must be a tensor "
+                "of shape (batch, time, units)"
             )
     _RUN_ONCE.setdefault(model, set()).update(taps)
     return {tap: activations[tap] for tap in taps}

@@ -1,0 +1,15 @@
+"""ESM. It numbers absolute positions from the id of the padding token + 1. Rotary positions have no limit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from toposheet.architectures.architecture import Architecture, context_after_padding
+
+
+def context(config: Any) -> int | None:
+    """Return the largest number of tokens that a model can read. None: no limit, if positions are rotary."""
+    return context_after_padding(config) if config.position_embedding_type == "absolute" else None
+
+
+FAMILY = Architecture(context=context)
