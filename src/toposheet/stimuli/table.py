@@ -102,7 +102,7 @@ _LABELS = ("condition", "class", "category", _STIM[13])
 def _table(
     names: Sequence[str], rows: Sequence[Sequence[str]], texts: set[str], labels: set[str]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows as a table, and a note for each column in which cells had extra spaces or invisible characters.
+    """Return the rows as a table, and a note for each column in which cells were not written plainly.
 
     Args:
         names: Names of the columns.
@@ -117,7 +117,10 @@ def _table(
         cells = written if name in texts else [plain_label(cell) for cell in written]
         if changed := [row for row, (a, b) in enumerate(zip(written, cells, strict=True), 2) if a != b]:
             n = "1 cell" if len(changed) == 1 else f"{len(changed)} cells"
-            notes.append(f"{n} of the column {name!r} had extra spaces or invisible characters, e.g. row {changed[0]}")
+            notes.append(
+                f"{n} of the column {name!r} had extra spaces, invisible characters, or other forms of letters or "
+                f"hyphens, e.g. row {changed[0]}"
+            )
         values = None if name in texts | labels else _numbers(cells)
         columns[name] = pd.Series(cells, dtype=str) if values is None else values
     return pd.DataFrame(columns, columns=list(names), index=range(len(rows))), notes
