@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
     if text_column == condition_column:
         raise UserError(f"the column {text_column!r} is given for both texts and conditions: give two columns")
     header, rows = read_rows(path)
-    names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
+    names = _names(header)
     texts = {*_TEXTS, text_column} - {condition_column}
     table, notes = _table(names, rows, texts, {*_LABELS, condition_column})
     table.attrs["source"] = str(path)
@@ -97,6 +98,19 @@ _NAMED = {"text", "condition"}
 _STIM = tuple(f"stim{n}" for n in range(1, 15))
 _TEXTS = ("text", "sentence", "word", "pair", *_STIM[1:13])
 _LABELS = ("condition", "class", "category", _STIM[13])
+
+
+def _names(header: Sequence[str]) -> list[str]:
+    """Return a different name for each column. A column without a name is called `Unnamed: 0` (its place), as in pandas.
+
+    If another column of the file has this name already, a number is added: `Unnamed: 0 (2)`.
+    """
+    names = list(header)
+    for place, name in enumerate(header):
+        if not name:
+            free = (f"Unnamed: {place}{f' ({n})' if n > 1 else ''}" for n in count(1))
+            names[place] = next(name for name in free if name not in names)
+    return names
 
 
 def _table(
