@@ -264,7 +264,7 @@ def test_a_published_format_with_a_second_column_of_texts_or_conditions_is_not_g
 )
 def test_a_column_without_a_name_gets_a_name_that_no_other_column_has(tmp_path, header, names):
     row = ",".join(str(n) for n in range(header.count(",") - 1))
-    table = read_stimuli(write(tmp_path, f"{header}\n{row},dog,a\n{row},cat,b\n"))
+    table = read_stimuli(write(tmp_path, f"{header}\n" + f"{row},dog,a\n" * 3 + f"{row},cat,b\n" * 3))
     assert list(table)[: len(names)] == names
     assert table.iloc[0].tolist() == [*range(header.count(",") - 1), "dog", "a"]
-    assert Contrast("a", "b").masks(table)[0].tolist() == [True, False]
+    assert Contrast("a", "b").masks(table)[0].tolist() == [True] * 3 + [False] * 3
