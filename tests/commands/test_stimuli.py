@@ -21,3 +21,16 @@ def test_contrasts_of_a_table_whose_labels_have_spaces_are_understood():
     assert read_contrasts(table, ["noun:verb"]) == (Contrast("noun", "verb"),)
     table["condition"] = ["noun "] * 3 + ["verb"] * 3
     assert read_contrasts(table, ["noun:verb"]) == (Contrast("noun", "verb"),)
+
+
+def test_a_folder_that_is_named_like_a_set_does_not_hide_it_and_a_file_does(ran, refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("words", "other"):
+        (tmp_path / name).mkdir()
+    assert "160 texts; noun 80, verb 80" in ran("stimuli", "check", "words", "--model", "small")
+    assert "noun" in ran("stimuli", "show", "words", "--texts", "0")
+    for folder in ("other", "./words"):
+        assert "is a folder: give a CSV file" in refused("stimuli", "check", folder)
+    (tmp_path / "words").rmdir()
+    (tmp_path / "words").write_text("text,condition\n" + "dog,a\n" * 3 + "cat,b\n" * 3)
+    assert "words: 6 texts; a 3, b 3" in ran("stimuli", "check", "words")
