@@ -202,7 +202,9 @@ def test_values_of_netcdf_come_to_the_vertices_that_the_coordinate_says(tmp_path
 def test_a_coordinate_of_netcdf_that_is_no_order_of_the_vertices_is_refused(tmp_path, rng, numbers):
     stored = xr.Dataset({"t_values": ("vertex", rng.normal(size=10_242))}, {"vertex": numbers})
     stored.to_netcdf(tmp_path / "map.nc", engine="h5netcdf")
-    with pytest.raises(ValueError, match=r"map.nc lists 10,242 vertices \(vertex\), but some .* the numbers 0 to 10,241"):
+    with pytest.raises(
+        ValueError, match=r"map.nc lists 10,242 vertices \(vertex\), but some .* the numbers 0 to 10,241"
+    ):
         read_surface_map(tmp_path / "map.nc")
 
 

@@ -22,7 +22,8 @@ def test_what_nobody_sees_is_no_part_of_a_label(tmp_path, label):
     table = ts.read_stimuli(tmp_path / "t.csv")
     assert table["condition"].tolist() == ["noun"] * 3 + ["verb"] * 3
     assert table.attrs["notes"] == (
-        "1 cell of the column 'condition' had extra spaces, invisible characters, or other forms of letters or hyphens, e.g. row 4",
+        "1 cell of the column 'condition' had extra spaces, invisible characters, or other forms of letters or "
+        "hyphens, e.g. row 4",
     )
     in_python = pd.DataFrame({"text": list("abcdef"), "condition": ["noun", label, label] + ["verb"] * 3})
     assert Contrast("noun", "verb").masks(in_python)[0].tolist() == [True] * 3 + [False] * 3
@@ -73,7 +74,9 @@ def test_groups_and_pairs_are_read_like_labels():
         ts.Comparison(noise(0, item=capitals), "a", "b", pairs="item")
 
 
-@pytest.mark.parametrize("written", ["noun : verb", " noun:verb ", "noun -verb", "noun\u00a0: verb", "noun\uff1averb", "noun\u2010verb"])
+@pytest.mark.parametrize(
+    "written", ["noun : verb", " noun:verb ", "noun -verb", "noun\u00a0: verb", "noun\uff1averb", "noun\u2010verb"]
+)
 def test_spaces_in_a_contrast_do_not_count(written):
     assert parse_contrast(written, ["noun", "verb"]) == Contrast("noun", "verb")
 

@@ -131,7 +131,7 @@ def test_a_cell_may_be_of_any_length(rows, mark):
     limit, long = csv.field_size_limit(), "a word " * 30_000
     assert rows(f"text,condition\n{mark}{long}{mark},x\nb,y\n") == [[long, "x"], ["b", "y"]]
     assert csv.field_size_limit() == limit
-    with pytest.raises(UserError, match="row 2: .* begins with a quotation mark"):
+    with pytest.raises(UserError, match=r"row 2: .* begins with a quotation mark"):
         rows(f'text,condition\n"{long},x\nb,y\n')
     assert csv.field_size_limit() == limit
 

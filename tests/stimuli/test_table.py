@@ -207,7 +207,8 @@ def test_conditions_are_cleaned_whatever_their_column_is_called(tmp_path, column
     assert read["condition"].tolist() == ["noun", "noun", "verb"]
     assert read["text"].tolist() == [" a ", "b", "c"]
     assert read.attrs["notes"][0] == (
-        f"1 cell of the column {column!r} had extra spaces, invisible characters, or other forms of letters or hyphens, e.g. row 2"
+        f"1 cell of the column {column!r} had extra spaces, invisible characters, or other forms of letters or "
+        "hyphens, e.g. row 2"
     )
 
 

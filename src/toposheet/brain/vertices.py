@@ -30,8 +30,8 @@ def in_order_of_mesh(path: Path, values: np.ndarray, vertices: np.ndarray, name:
         )
     if vertices.dtype.kind not in "iuf" or not np.array_equal(np.sort(vertices), np.arange(len(vertices))):
         raise UserError(
-            f"{path} lists {len(vertices):,} vertices ({name}), but some vertices of the mesh are missing or are listed "
-            f"twice. A map needs one value for every vertex, with the numbers 0 to {len(vertices) - 1:,}{advice}"
+            f"{path} lists {len(vertices):,} vertices ({name}), but some vertices of the mesh are missing or are "
+            f"listed twice. A map needs one value for every vertex, with the numbers 0 to {len(vertices) - 1:,}{advice}"
         )
     ordered = np.empty_like(values)
     ordered[vertices.astype(np.int64)] = values

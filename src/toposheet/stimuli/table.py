@@ -101,7 +101,7 @@ _LABELS = ("condition", "class", "category", _STIM[13])
 
 
 def _names(header: Sequence[str]) -> list[str]:
-    """Return a different name for each column. A column without a name is called `Unnamed: 0` (its place), as in pandas.
+    """Return a different name for each column. A column without a name gets its place as a name: `Unnamed: 0`.
 
     If another column of the file has this name already, a number is added: `Unnamed: 0 (2)`.
     """

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import BinaryIO
 
 from toposheet.errors import UserError
 from toposheet.packages import check_package
@@ -39,9 +42,9 @@ def _places(paths: Sequence[str]) -> dict[str, str]:
 
 def _contents(paths: Sequence[str]) -> dict[str, str]:
     """Return a hash of the bytes of each file that has the size of another file."""
-    sizes = {path: os.path.getsize(path) for path in paths}
+    sizes = {path: Path(path).stat().st_size for path in paths}
     times = Counter(sizes.values())
-    return {path: _hash(path, lambda path: open(path, "rb")) for path, size in sizes.items() if times[size] > 1}
+    return {path: _hash(Path(path).open("rb")) for path, size in sizes.items() if times[size] > 1}
 
 
 def _texts(paths: Sequence[str]) -> dict[str, str]:
@@ -53,24 +56,20 @@ def _texts(paths: Sequence[str]) -> dict[str, str]:
 
     names: dict[str, list[str]] = {}
     for path in paths:
-        name = os.path.basename(path).lower()
-        plain, ending = os.path.splitext(name)
-        names.setdefault(plain if ending in COMPRESSIONS else name, []).append(path)
+        name = Path(path.lower())
+        names.setdefault(name.stem if name.suffix in COMPRESSIONS else name.name, []).append(path)
     hashes: dict[str, str] = {}
     for alike in names.values():
         if len(alike) > 1 and any(path.lower().endswith(tuple(COMPRESSIONS)) for path in alike):
             check_package("pyarrow", "preparing text needs", "toposheet[data]")
             for path in alike:
                 try:
-                    hashes[path] = _hash(path, open_file)
+                    hashes[path] = _hash(open_file(path))
                 except (OSError, UserError):
                     continue
     return hashes
 
 
-def _hash(path: str, opened: Callable) -> str:
-    digest = hashlib.sha256()
-    with opened(path) as file:
-        while part := file.read(1 << 20):
-            digest.update(part)
-    return digest.hexdigest()
+def _hash(opening: AbstractContextManager[BinaryIO]) -> str:
+    with opening as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # pyright: ignore
