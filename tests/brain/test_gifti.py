@@ -114,6 +114,23 @@ def test_areas_are_labels_even_where_the_intent_does_not_say_so(file):
     assert read_surface_map(write(file, array(areas, "NONE"), areas=("???",))).used.any()  # a table of no area
 
 
+@pytest.mark.parametrize("intent", ["NONE", "SHAPE", "ESTIMATE"])
+def test_areas_are_labels_also_as_floats(file, values, intent):
+    areas = np.float32(np.arange(N) % 3)
+    table = ("???", "V1", "V2")
+    with pytest.raises(UserError, match="a label map"):
+        read_surface_map(write(file, array(areas, intent), areas=table))
+    areas[0] = np.nan
+    with pytest.raises(UserError, match="a label map"):
+        read_surface_map(write(file, array(areas, intent), areas=table))
+    for statistic in (values, areas + 1, areas / 2):  # a table of labels beside a statistic
+        np.testing.assert_array_equal(
+            read_surface_map(write(file, array(statistic, intent), areas=table)).values, np.float32(statistic)
+        )
+    both = write(file, array(areas, intent), array(values, intent), areas=table)
+    np.testing.assert_array_equal(read_surface_map(both).values, values)
+
+
 @pytest.mark.parametrize("intent", ["NONE", "SHAPE", "TTEST", "ZSCORE", "TIME_SERIES", "ESTIMATE", "PVAL", "CORREL"])
 def test_whole_numbers_may_be_a_statistic(file, intent):
     counts = np.arange(N) % 5

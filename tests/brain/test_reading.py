@@ -182,3 +182,34 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 def test_the_hemisphere_that_a_file_names_may_be_asked_for(mistakes):
     assert read_surface_map(mistakes / "right.gii", "right").used.all()
+
+
+@pytest.mark.parametrize(("dimension", "coordinate"), [("vertex", "vertex"), ("place", "place"), ("x", "node_index")])
+@pytest.mark.parametrize("copies", [1, 2])
+def test_values_of_netcdf_come_to_the_vertices_that_the_coordinate_says(tmp_path, rng, dimension, coordinate, copies):
+    values = rng.normal(size=10_242 * copies)
+    order = rng.permutation(len(values))
+    stored = xr.Dataset({"t_values": (dimension, values[order])}, {coordinate: (dimension, order)})
+    stored.expand_dims("map").to_netcdf(tmp_path / "map.nc", engine="h5netcdf")
+    np.testing.assert_array_equal(read_surface_map(tmp_path / "map.nc").values, values[:10_242])
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [np.arange(10_242) + 1, np.arange(10_242) * 2, np.zeros(10_242), np.arange(10_242) / 2, np.full(10_242, "a")],
+    ids=["from 1", "gaps", "twice", "fractions", "words"],
+)
+def test_a_coordinate_of_netcdf_that_is_no_order_of_the_vertices_is_refused(tmp_path, rng, numbers):
+    stored = xr.Dataset({"t_values": ("vertex", rng.normal(size=10_242))}, {"vertex": numbers})
+    stored.to_netcdf(tmp_path / "map.nc", engine="h5netcdf")
+    with pytest.raises(
+        ValueError, match=r"map.nc lists 10,242 vertices \(vertex\), but some .* the numbers 0 to 10,241"
+    ):
+        read_surface_map(tmp_path / "map.nc")
+
+
+def test_other_coordinates_of_netcdf_do_not_move_values(tmp_path, rng):
+    values = rng.normal(size=10_242)
+    stored = xr.Dataset({"t_values": ("vertex", values), "area": ("vertex", values[::-1])}, {"x": ("vertex", values)})
+    stored.to_netcdf(tmp_path / "map.nc", engine="h5netcdf")
+    np.testing.assert_array_equal(read_surface_map(tmp_path / "map.nc").values, values)

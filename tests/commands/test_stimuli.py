@@ -31,3 +31,16 @@ def test_check_looks_at_the_texts_that_where_chooses(ran, refused, tmp_path):
     assert "6 texts; x 3, y 3" in ran("stimuli", "check", tmp_path / "s.csv", "--where", "run=01")
     assert "has no run '2'" in refused("stimuli", "check", tmp_path / "s.csv", "--where", "run=2")
     assert "write it as COLUMN=VALUE" in refused("stimuli", "check", tmp_path / "s.csv", "--where", "run")
+
+
+def test_a_folder_that_is_named_like_a_set_does_not_hide_it_and_a_file_does(ran, refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("words", "other"):
+        (tmp_path / name).mkdir()
+    assert "160 texts; noun 80, verb 80" in ran("stimuli", "check", "words", "--model", "small")
+    assert "noun" in ran("stimuli", "show", "words", "--texts", "0")
+    for folder in ("other", "./words"):
+        assert "is a folder: give a CSV file" in refused("stimuli", "check", folder)
+    (tmp_path / "words").rmdir()
+    (tmp_path / "words").write_text("text,condition\n" + "dog,a\n" * 3 + "cat,b\n" * 3)
+    assert "words: 6 texts; a 3, b 3" in ran("stimuli", "check", "words")

@@ -8,6 +8,8 @@ from toposheet.stimuli.contrasts import Contrast, parse_contrast
 from toposheet.stimuli.labels import check_capitals, plain_label
 
 UNSEEN = ["noun ", " noun", "noun\u00a0", "noun\u200b", "\ufeffnoun", "no\u00adun", "noun\t", "\u2007noun"]
+UNSEEN += [f"no{sign}un" for sign in "\ufe0f\u180e\u034f\u3164\uffa0\u115f\u1160\u17b4\U000e0041\U000e0100\x7f\x01\x9f"]
+UNSEEN += ["\u2800noun", "noun\u2800\u3000", "\uff4e\uff4f\uff55\uff4e", "noun\x85"]
 
 
 @pytest.mark.parametrize("label", UNSEEN)
@@ -20,7 +22,8 @@ def test_what_nobody_sees_is_no_part_of_a_label(tmp_path, label):
     table = ts.read_stimuli(tmp_path / "t.csv")
     assert table["condition"].tolist() == ["noun"] * 3 + ["verb"] * 3
     assert table.attrs["notes"] == (
-        "1 cell of the column 'condition' had extra spaces or invisible characters, e.g. row 4",
+        "1 cell of the column 'condition' had extra spaces, invisible characters, or other forms of letters or "
+        "hyphens, e.g. row 4",
     )
     in_python = pd.DataFrame({"text": list("abcdef"), "condition": ["noun", label, label] + ["verb"] * 3})
     assert Contrast("noun", "verb").masks(in_python)[0].tolist() == [True] * 3 + [False] * 3
@@ -44,6 +47,15 @@ def test_accents_are_one_label_however_they_are_written():
     assert plain_label("cafe\u0301") == plain_label("café")
 
 
+def test_forms_of_one_width_and_hyphen_are_one_label_and_other_signs_stay():
+    assert plain_label("non\u2011word") == plain_label("non\u2010word") == plain_label("non\uff0dword") == "non-word"
+    assert plain_label("noun\u2800phrase") == plain_label("noun\u3000phrase") == "noun phrase"
+    assert plain_label("\uff76\uff9e") == "\u30ac"  # half-width katakana, with its mark
+    assert plain_label("e\u200b\u0301") == "\u00e9"
+    for label in ("x\u00b2", "\ufb01n", "a\u2013b", "\u2460", "\u4e2d"):  # other signs are not rewritten
+        assert plain_label(label) == label
+
+
 def test_labels_that_differ_in_capitals_are_refused_where_they_count():
     stimuli = pd.DataFrame({"text": list("abcdefgh"), "condition": ["noun"] * 4 + ["verb"] * 3 + ["Noun"], "run": 1})
     with pytest.raises(UserError, match="has 'noun' and 'Noun' in the column 'condition'"):
@@ -62,7 +74,9 @@ def test_groups_and_pairs_are_read_like_labels():
         ts.Comparison(noise(0, item=capitals), "a", "b", pairs="item")
 
 
-@pytest.mark.parametrize("written", ["noun : verb", " noun:verb ", "noun -verb", "noun\u00a0: verb"])
+@pytest.mark.parametrize(
+    "written", ["noun : verb", " noun:verb ", "noun -verb", "noun\u00a0: verb", "noun\uff1averb", "noun\u2010verb"]
+)
 def test_spaces_in_a_contrast_do_not_count(written):
     assert parse_contrast(written, ["noun", "verb"]) == Contrast("noun", "verb")
 

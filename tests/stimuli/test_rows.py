@@ -124,3 +124,23 @@ def test_texts_without_quoting_never_swallow_a_row(tmp_path_factory, texts):
 def test_the_last_text_keeps_its_spaces_and_empty_last_lines_are_dropped(rows, end):
     assert rows(f"condition,text\nx,a \ny,b \t{end}") == [["x", "a "], ["y", "b \t"]]
     assert rows(f"condition,text\nx,a\ny,{end}") == [["x", "a"], ["y", ""]]
+
+
+@pytest.mark.parametrize("mark", ["", '"'])
+def test_a_cell_may_be_of_any_length(rows, mark):
+    limit, long = csv.field_size_limit(), "a word " * 30_000
+    assert rows(f"text,condition\n{mark}{long}{mark},x\nb,y\n") == [[long, "x"], ["b", "y"]]
+    assert csv.field_size_limit() == limit
+    with pytest.raises(UserError, match=r"row 2: .* begins with a quotation mark"):
+        rows(f'text,condition\n"{long},x\nb,y\n')
+    assert csv.field_size_limit() == limit
+
+
+def test_another_fault_of_csv_is_said_in_its_words(rows, monkeypatch):
+    def reader(lines, strict):
+        raise csv.Error("line contains a sign")
+        yield
+
+    monkeypatch.setattr("toposheet.stimuli.rows.csv.reader", reader)
+    with pytest.raises(UserError, match=r"t\.csv, row 1: not a CSV table \(line contains a sign\)"):
+        rows("text,condition\na,x\n")

@@ -207,7 +207,8 @@ def test_conditions_are_cleaned_whatever_their_column_is_called(tmp_path, column
     assert read["condition"].tolist() == ["noun", "noun", "verb"]
     assert read["text"].tolist() == [" a ", "b", "c"]
     assert read.attrs["notes"][0] == (
-        f"1 cell of the column {column!r} had extra spaces or invisible characters, e.g. row 2"
+        f"1 cell of the column {column!r} had extra spaces, invisible characters, or other forms of letters or "
+        "hyphens, e.g. row 2"
     )
 
 
@@ -251,3 +252,20 @@ def test_a_published_format_with_a_second_column_of_texts_or_conditions_is_not_g
         ValueError, match=f"no column '{missing}'; it has: {header.replace(',', ', ')}.* --{missing}-col"
     ):
         read_stimuli(write(tmp_path, f"{header}\na,b,c\n"))
+
+
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        (",Unnamed: 0,text,condition", ["Unnamed: 0 (2)", "Unnamed: 0", "text", "condition"]),
+        (",Unnamed: 0 (2),Unnamed: 0,text,condition", ["Unnamed: 0 (3)", "Unnamed: 0 (2)", "Unnamed: 0"]),
+        ("Unnamed: 1,,text,condition", ["Unnamed: 1", "Unnamed: 1 (2)"]),
+        (",,text,condition", ["Unnamed: 0", "Unnamed: 1"]),
+    ],
+)
+def test_a_column_without_a_name_gets_a_name_that_no_other_column_has(tmp_path, header, names):
+    row = ",".join(str(n) for n in range(header.count(",") - 1))
+    table = read_stimuli(write(tmp_path, f"{header}\n" + f"{row},dog,a\n" * 3 + f"{row},cat,b\n" * 3))
+    assert list(table)[: len(names)] == names
+    assert table.iloc[0].tolist() == [*range(header.count(",") - 1), "dog", "a"]
+    assert Contrast("a", "b").masks(table)[0].tolist() == [True] * 3 + [False] * 3

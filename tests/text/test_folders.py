@@ -1,3 +1,4 @@
+import gzip
 import os
 
 import pytest
@@ -100,3 +101,45 @@ def test_a_file_that_may_not_be_read_is_refused_by_name(mixed, monkeypatch):
 def test_many_names_of_one_reason_are_counted(tmp_path):
     left_out = {str(tmp_path / f"{n}.md"): "of no kind" for n in range(12)} | {"/elsewhere/x": "empty"}
     assert in_words(left_out, tmp_path) == "0.md, 1.md, 2.md and 9 more (of no kind); /elsewhere/x (empty)"
+
+
+@pytest.fixture
+def twice(tmp_path):
+    """The same two texts in a folder, behind a link, in a copy, and compressed."""
+    for name in ("m1", "m2", "packed"):
+        (tmp_path / name).mkdir()
+    for name in ("a.txt", "b.txt"):
+        for folder in ("m1", "m2"):
+            (tmp_path / folder / name).write_text(f"the text {name}")
+        (tmp_path / "packed" / f"{name}.GZ").write_bytes(gzip.compress(f"the text {name}".encode()))
+    (tmp_path / "m1link").symlink_to(tmp_path / "m1")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("second", "reason"),
+    [
+        ("m1link", "the same file as"),
+        ("m1/../m1", "the same file as"),
+        ("m2", "a copy of"),
+        ("packed", "the same text as"),
+        ("m1link/a.txt", "the same file as"),
+        ("m2/a.txt", "a copy of"),
+        ("packed/a.txt.GZ", "the same text as"),
+    ],
+)
+def test_the_same_text_of_two_sources_is_read_once(twice, second, reason):
+    result = survey([str(twice / "m1"), str(twice / second)])
+    assert [file.path for file in result.files] == [str(twice / "m1" / "a.txt"), str(twice / "m1" / "b.txt")]
+    names = ["a.txt"] if "a.txt" in second else ["a.txt", "b.txt"]
+    assert sorted(result.left_out.values()) == [f"{reason} {twice / 'm1' / name}" for name in names]
+    one = survey([str(twice / "m1" / "a.txt"), str(twice / second)])
+    assert len(one.files) == len(names)
+
+
+def test_a_source_twice_is_said_nowhere_and_other_texts_of_one_name_are_read(twice):
+    result = survey([str(twice / "m1"), str(twice / "m1"), str(twice / "m1" / "a.txt")])
+    assert (len(result.files), result.left_out) == (2, {})
+    (twice / "m1" / "a.txt").write_text("another text")
+    (twice / "packed" / "b.txt.GZ").write_bytes(b"damaged")
+    assert len(survey([str(twice / "m1"), str(twice / "packed")]).files) == 4

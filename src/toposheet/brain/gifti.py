@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
 
 from toposheet.brain.images import choose_map, open_image
 from toposheet.brain.meshes import FOR_BRAINS
+from toposheet.brain.vertices import in_order_of_mesh
 from toposheet.errors import UserError
 from toposheet.packages import import_package
 
@@ -32,6 +33,7 @@ _NO_STATISTICS = {
 """Intents of arrays that are not maps of a statistic, with what such an array has, in words."""
 
 _NODES = "NIFTI_INTENT_NODE_INDEX"
+_PADDED = ". To add missing vertices, use for example ConvertDset -pad_to_node of AFNI"
 
 
 def read_gifti(path: Path, hemisphere: str, which: int | None) -> tuple[np.ndarray, str]:
@@ -77,7 +79,11 @@ def read_gifti(path: Path, hemisphere: str, which: int | None) -> tuple[np.ndarr
         )
     nodes = [array.data for array in arrays if _kind(array, image) == _NODES]
     values = np.asarray(array.data)
-    return (_in_order_of_mesh(path, values, nodes) if nodes else values), names[number]
+    if len(nodes) > 1:
+        raise UserError(f"{path} has {len(nodes)} lists of vertex numbers (NODE_INDEX): keep only one list")
+    if nodes:
+        values = in_order_of_mesh(path, values, nodes[0], "NODE_INDEX", _PADDED)
+    return values, names[number]
 
 
 def _kind(array: Any, image: Any) -> str | None:
@@ -85,43 +91,22 @@ def _kind(array: Any, image: Any) -> str | None:
     intent = import_package("nibabel.nifti1", *FOR_BRAINS).intent_codes.niistring[array.intent]
     if intent == _NODES:
         return _NODES
-    whole_numbers = np.asarray(array.data).dtype.kind in "iu"
-    if whole_numbers and len(image.labeltable.labels) > 1:  # some programs do not write the intent LABEL
+    if intent not in _NO_STATISTICS and _has_labels(np.asarray(array.data), image.labeltable.labels):
         return _LABELS
     return _NO_STATISTICS.get(intent)
 
 
-def _in_order_of_mesh(path: Path, values: np.ndarray, nodes: list[np.ndarray]) -> np.ndarray:
-    """Return values in the order of the vertices of the mesh.
+def _has_labels(values: np.ndarray, table: Sequence[Any]) -> bool:
+    """Return whether an array without the intent LABEL has labels of areas. Some programs write labels as floats.
 
     Args:
-        path: The file, for the error message.
-        values: The values, in the order of the file.
-        nodes: The arrays of the file with the intent NODE_INDEX: the number of the vertex of each value.
-
-    Raises:
-        UserError: There are several such arrays, an array does not have as many numbers as there are values, or a
-            vertex is missing or listed twice.
+        values: The array.
+        table: The table of labels in the file. With one label or none, there are no areas.
     """
-    if len(nodes) > 1:
-        raise UserError(f"{path} has {len(nodes)} lists of vertex numbers (NODE_INDEX): keep only one list")
-    vertices, values = np.squeeze(nodes[0]), np.squeeze(values)
-    if vertices.shape != values.shape[:1]:
-        raise UserError(
-            f"{path} has {vertices.size:,} vertex numbers (NODE_INDEX) but {len(np.atleast_1d(values)):,} values: "
-            "write a file with one vertex number for each value"
-        )
-    if not _all_vertices(vertices):
-        raise UserError(
-            f"{path} lists {len(vertices):,} vertices (NODE_INDEX), but some vertices of the mesh are missing or are "
-            "listed twice. A map needs one value for every vertex. To add missing vertices, use for example "
-            "ConvertDset -pad_to_node of AFNI"
-        )
-    ordered = np.empty_like(values)
-    ordered[vertices.astype(np.int64)] = values
-    return ordered
-
-
-def _all_vertices(vertices: Int[np.ndarray, " vertices"]) -> bool:
-    """Return True if the numbers are 0 to n - 1, each exactly once."""
-    return bool(np.array_equal(np.sort(vertices), np.arange(len(vertices))))
+    if len(table) < 2:
+        return False
+    keys = [0, *(label.key for label in table)]  # 0 means no area, also if the table does not say so
+    if values.dtype.kind in "iu":
+        return True
+    known = values[~np.isnan(values)]
+    return known.size > 0 and bool(np.isin(known, keys).all())

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from toposheet.brain.gifti import read_gifti
 from toposheet.brain.images import choose_map, open_image, reading
 from toposheet.brain.meshes import FOR_BRAINS, HEMISPHERES, SPACES, check_hemisphere, space_of
+from toposheet.brain.vertices import in_order_of_mesh
 from toposheet.errors import NotFound, UserError, check_type
 from toposheet.files import path_of
 from toposheet.packages import import_package
@@ -52,7 +53,8 @@ def read_surface_map(
             this hemisphere are used.
         which: Number of the map in a GIFTI or CIFTI file, from 0. None: the file must have exactly one map. Arrays of a
             GIFTI file that are not statistics (meshes, labels, numbers of vertices) are not counted.
-        variable: Name of the variable in a NetCDF file.
+        variable: Name of the variable in a NetCDF file. If its dimension has a coordinate, the coordinate must have the
+            numbers of all vertices, from 0; the values are sorted into the order of the mesh.
 
     Returns:
         The map on all vertices of a mesh. The number of vertices decides which mesh it is. Vertices that are missing in
@@ -106,11 +108,32 @@ _OTHER_FORMATS = {
 
 def _read_netcdf(path: Path, variable: str) -> tuple[np.ndarray, str]:
     with reading(path), xr.open_dataset(path, decode_times=False) as file:
-        variables = [str(name) for name in file.variables]
-        values = file[variable].values if variable in variables else None
-    if values is None:
+        variables = {str(name): file[name].load().squeeze() for name in file.variables}
+    if variable not in variables:
         raise UserError(f"{path} has no variable {variable!r}; its variables are: {', '.join(variables) or 'none'}")
-    return values, variable
+    values = variables[variable]
+    for name, numbers in variables.items():
+        if _lists_vertices(name, numbers, values):
+            return in_order_of_mesh(path, values.values, numbers.values, name), variable
+    return values.values, variable
+
+
+_VERTICES = ("vertex", "vertices", "vertex_index", "node", "nodes", "node_index")
+
+
+def _lists_vertices(name: str, numbers: xr.DataArray, values: xr.DataArray) -> bool:
+    """Return whether a variable of a NetCDF file has the number of the vertex of each value.
+
+    It is the coordinate of the dimension of the values, or it has this dimension and one of the usual names.
+
+    Args:
+        name: Name of the variable.
+        numbers: The variable.
+        values: The values of the map.
+    """
+    if name == values.name or values.ndim != 1 or numbers.dims != values.dims:
+        return False
+    return values.dims == (name,) or name.lower() in _VERTICES
 
 
 def _read_cifti(path: Path, hemisphere: str, which: int | None) -> tuple[np.ndarray, str]:

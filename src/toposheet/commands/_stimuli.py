@@ -114,8 +114,14 @@ def read_table(
 
 
 def is_file(stimuli: str) -> bool:
-    """Return whether the user gave a file, and not the name of a set."""
-    return bool(Path(stimuli).suffix) or path_of(stimuli).exists()
+    """Return whether the user gave a file, and not the name of a set.
+
+    A folder that is named like a set does not hide the set; a file does.
+    """
+    from toposheet.stimuli.stimulus_set import SETS
+
+    path = path_of(stimuli)
+    return path.is_file() or (stimuli not in SETS and (bool(path.suffix) or path.exists()))
 
 
 def read_contrasts(

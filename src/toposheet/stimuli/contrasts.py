@@ -210,6 +210,7 @@ def parse_contrast(contrast: str, conditions: Sequence[str], where: tuple[str, s
 
 def _splits(contrast: str, sign: str) -> list[tuple[str, str]]:
     """Return the two halves of a text for each position of a sign (`:` or `-`) in it."""
+    contrast = plain_label(contrast)
     places = [place for place, written in enumerate(contrast) if written == sign]
     return [(plain_label(contrast[:place]), plain_label(contrast[place + 1 :])) for place in places]
 

@@ -9,21 +9,34 @@ from typing import Any
 
 from toposheet.errors import UserError
 
-# Characters without width: soft hyphen, zero-width space and joiners, direction marks, word joiner, byte-order mark.
-_WITHOUT_WIDTH = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]")
+"""Characters that Unicode says not to show (Default_Ignorable_Code_Point), apart from those of the category Cf."""
 
 
 def plain_label(value: Any) -> str:
-    """Return a label as a person reads it, without spaces around it and without characters that have no width.
+    """Return a label as a person reads it. Two labels that look the same become the same text.
 
-    Each run of spaces inside the label becomes one ordinary space; this includes no-break spaces. Accented letters are
-    written in one form (Unicode NFC).
+    Spaces around the label, invisible characters and control characters are removed. Each run of spaces inside the
+    label becomes one ordinary space; this includes no-break spaces. The hyphens U+2010 and U+2011 become `-`.
+    Full-width and half-width characters get their usual width. Accented letters are written in one form (Unicode NFC).
 
     Example:
         plain_label("noun\N{NO-BREAK SPACE}")  # "noun"
     """
-    written = unicodedata.normalize("NFC", str(value))
-    return " ".join(_WITHOUT_WIDTH.sub("", written).split())
+    plain = "".join(map(_plain_character, str(value)))
+    return " ".join(unicodedata.normalize("NFC", plain).split())
+
+
+def _plain_character(character: str) -> str:
+    """Return what is written for a character. Empty: nothing."""
+    if character.isspace() or character == "\u2800":  # an empty Braille cell looks like a space
+        return " "
+    if character in "\u2010\u2011":
+        return "-"
+    if unicodedata.category(character) in ("Cf", "Cc") or _INVISIBLE.match(character):
+        return ""
+    kind, *usual = unicodedata.decomposition(character).split() or [""]
+    return "".join(chr(int(code, 16)) for code in usual) if kind in ("<wide>", "<narrow>") else character
 
 
 def check_capitals(labels: Iterable[str], what: str, where: str, asked: Iterable[str] | None = None) -> None:

@@ -6,7 +6,8 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from toposheet.errors import UserError
@@ -35,13 +36,24 @@ def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
         raise UserError(f"{path} is not a CSV table: its first row is empty, but it must be the header")
     if "," not in line and (separator := next((sign for sign in _SEPARATORS if sign in line), None)):
         raise UserError(f"{path}, row 1: the columns are separated by {separator!r}: save the file with commas")
-    rows = _checked(path, text)
-    header = [plain_label(name) for name in next(rows)]
+    with _cells_of_any_length(text):
+        names, *rows = _checked(path, text)
+    header = [plain_label(name) for name in names]
     if twice := [name for name, n in Counter(header).items() if name and n > 1]:
         raise UserError(
             f"{path}, row 1: {header.count(twice[0])} columns have the name {twice[0]!r}: rename all but one"
         )
-    return header, list(rows)
+    return header, rows
+
+
+@contextmanager
+def _cells_of_any_length(text: str) -> Generator[None, None, None]:
+    """Let `csv` read cells that are as long as the text. Usually it refuses a cell of more than 131,072 characters."""
+    before = csv.field_size_limit(max(len(text), csv.field_size_limit()))
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _decoded(path: Path) -> str:
@@ -75,7 +87,9 @@ def _checked(path: Path, text: str) -> Iterator[list[str]]:
             row = next(rows)
         except StopIteration:
             return
-        except csv.Error:
+        except csv.Error as error:
+            if not re.search("unexpected end of data|expected after", str(error)):
+                raise UserError(f"{path}, row {number}: not a CSV table ({error}): correct this row") from None
             raise UserError(
                 f'{path}, row {number}: not a CSV table: a cell begins with a quotation mark (") but does not end with '
                 f"one. If the quotation mark belongs to the text, {_DOUBLED}"

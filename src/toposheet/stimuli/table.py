@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
     if text_column == condition_column:
         raise UserError(f"the column {text_column!r} is given for both texts and conditions: give two columns")
     header, rows = read_rows(path)
-    names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
+    names = _names(header)
     texts = {*_TEXTS, text_column} - {condition_column}
     table, notes = _table(names, rows, texts, {*_LABELS, condition_column})
     table.attrs["source"] = str(path)
@@ -99,10 +100,23 @@ _TEXTS = ("text", "sentence", "word", "pair", *_STIM[1:13])
 _LABELS = ("condition", "class", "category", _STIM[13])
 
 
+def _names(header: Sequence[str]) -> list[str]:
+    """Return a different name for each column. A column without a name gets its place as a name: `Unnamed: 0`.
+
+    If another column of the file has this name already, a number is added: `Unnamed: 0 (2)`.
+    """
+    names = list(header)
+    for place, name in enumerate(header):
+        if not name:
+            free = (f"Unnamed: {place}{f' ({n})' if n > 1 else ''}" for n in count(1))
+            names[place] = next(name for name in free if name not in names)
+    return names
+
+
 def _table(
     names: Sequence[str], rows: Sequence[Sequence[str]], texts: set[str], labels: set[str]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows as a table, and a note for each column in which cells had extra spaces or invisible characters.
+    """Return the rows as a table, and a note for each column in which cells were not written plainly.
 
     Args:
         names: Names of the columns.
@@ -117,7 +131,10 @@ def _table(
         cells = written if name in texts else [plain_label(cell) for cell in written]
         if changed := [row for row, (a, b) in enumerate(zip(written, cells, strict=True), 2) if a != b]:
             n = "1 cell" if len(changed) == 1 else f"{len(changed)} cells"
-            notes.append(f"{n} of the column {name!r} had extra spaces or invisible characters, e.g. row {changed[0]}")
+            notes.append(
+                f"{n} of the column {name!r} had extra spaces, invisible characters, or other forms of letters or "
+                f"hyphens, e.g. row {changed[0]}"
+            )
         values = None if name in texts | labels else _numbers(cells)
         columns[name] = pd.Series(cells, dtype=str) if values is None else values
     return pd.DataFrame(columns, columns=list(names), index=range(len(rows))), notes

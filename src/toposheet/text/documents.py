@@ -11,6 +11,7 @@ from typing import NamedTuple
 from toposheet.errors import NotFound, UserError, did_you_mean
 from toposheet.files import path_of
 from toposheet.registry import Registry
+from toposheet.text.copies import repeated
 from toposheet.text.folders import check_readable, in_words, text_files
 
 CARDS = "corpora.json"
@@ -100,7 +101,7 @@ class Survey:
     Args:
         files: The files to read, each once, in the order of the sources. Files of one folder are in order of their
             names.
-        left_out: The reason for each path in a folder that is not read.
+        left_out: The reason for each path that is not read.
     """
 
     files: list[File]
@@ -109,6 +110,9 @@ class Survey:
 
 def survey(sources: Sequence[str]) -> Survey:
     """Return the files of the sources: the files to read and the files to leave out.
+
+    The same text is read once, even if it comes from several sources: a file to which several paths lead, a copy of an
+    earlier file, and a compressed copy whose name differs in the compression alone (`a.txt`, `a.txt.gz`).
 
     Args:
         sources: Names of known sources, paths of files, or paths of folders. Folders are searched for text files.
@@ -119,8 +123,12 @@ def survey(sources: Sequence[str]) -> Survey:
             files.
     """
     left_out: dict[str, str] = {}
-    files = [file for source in sources for file in _files_of(source, left_out)]
-    return Survey(list(dict.fromkeys(files)), left_out)
+    files = list(dict.fromkeys(file for source in sources for file in _files_of(source, left_out)))
+    on_disk = [file.path for file in files if not file.source and Path(file.path).is_absolute()]
+    for path in on_disk:
+        left_out.pop(path, None)  # a hidden file in a folder that is also named itself
+    again = repeated(on_disk)
+    return Survey([file for file in files if file.source or file.path not in again], left_out | again)
 
 
 def list_files(sources: Sequence[str]) -> list[File]:

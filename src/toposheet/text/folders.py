@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ NO_FILE = "neither a file nor a folder"
 def text_files(folder: Path, endings: tuple[str, ...], skipped: Path, left_out: dict[str, str]) -> list[Path]:
     """Return the text files in a folder and its subfolders, in order of their names.
 
-    Links are followed. Each file is listed once, even if several links lead to it, and a copy of a file is left out.
+    Links are followed. Each folder is searched once, even if several links lead to it.
 
     Args:
         folder: An absolute path.
@@ -31,20 +30,14 @@ def text_files(folder: Path, endings: tuple[str, ...], skipped: Path, left_out: 
         UserError: This user has no permission to read a file or a folder.
     """
     paths: list[Path] = []
-    first_paths: dict[str, Path] = {}
     for path in _walk(folder, {}, left_out):
         if path == skipped:
             continue
         if reason := _fault(path, endings):
             left_out[str(path)] = reason
-        elif first := first_paths.get(real := os.path.realpath(path)):
-            left_out[str(path)] = f"the same file as {first}"
         else:
-            first_paths[real] = path
             paths.append(path)
-    copies = _copies(paths)
-    left_out |= {str(path): f"a copy of {first}" for path, first in copies.items()}
-    return [path for path in paths if path not in copies]
+    return paths
 
 
 def check_readable(path: Path) -> None:
@@ -97,24 +90,6 @@ def _fault(path: Path, endings: tuple[str, ...]) -> str:
         return OTHER_KIND
     check_readable(path)
     return "" if path.stat().st_size else EMPTY
-
-
-def _copies(paths: list[Path]) -> dict[Path, Path]:
-    """Return the first file with the same bytes for each file that is a copy of an earlier file."""
-    same_size: dict[int, list[Path]] = {}
-    for path in paths:
-        same_size.setdefault(path.stat().st_size, []).append(path)
-    copies: dict[Path, Path] = {}
-    for alike in same_size.values():
-        first: dict[str, Path] = {}
-        for path in alike if len(alike) > 1 else ():
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            if digest in first:
-                copies[path] = first[digest]
-            else:
-                first[digest] = path
-    return copies
 
 
 def _more(n: int) -> str:

@@ -134,7 +134,7 @@ class Plan:
             the division into tasks.
         end_of_text: Id of the token that ends a document.
         vocabulary: Number of different tokens.
-        left_out: The reason for each path in a folder that is not read.
+        left_out: The reason for each path that is not read.
     """
 
     preparation: Preparation

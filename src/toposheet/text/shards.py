@@ -57,7 +57,7 @@ class Manifest:
         dtype: The integer type of a stored token: uint16, or uint32 for large vocabularies.
         shards: The shards, in the order of the text.
         read: The paths of the files that the text was read from.
-        left_out: The reason for each path in the folders of the sources that was not read.
+        left_out: The reason for each path that was not read.
     """
 
     preparation: dict[str, Any]

@@ -1,6 +1,7 @@
+import pytest
 from tests.text.written import texts
 
-from toposheet.text.documents import File, Piece, read_documents
+from toposheet.text.documents import File, Piece, SourceError, read_documents
 from toposheet.text.formats import txt
 
 
@@ -10,6 +11,24 @@ def test_a_text_file_is_one_document_or_several_between_lines(tmp_path):
     assert texts(path) == ["one\r\ntwo", "three"]
     path.write_text("one\n\ntwo <|endoftext|>\n")
     assert texts(path) == ["one\n\ntwo <|endoftext|>"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("longest", [16, 17, 18, 23, 2**20])
+def test_lines_end_as_on_every_operating_system(tmp_path, monkeypatch, end, longest):
+    path = tmp_path / "a.txt"
+    path.write_bytes(end.join(["one", "two ä", "<|endoftext|>", "three", " <|endoftext|> ", "four", ""]).encode())
+    monkeypatch.setattr(txt, "LONGEST", longest)
+    documents, parts = [], []
+    for piece in read_documents(File(str(path), 0), "text"):
+        parts.append(piece.text)
+        if piece.ends:
+            documents.append("".join(parts))
+            parts = []
+    assert documents == [f"one{end}two ä", "three", "four"]
+    path.write_bytes(end.join(["one", "two", "thr"]).encode() + b"\xffee")
+    with pytest.raises(SourceError, match=r"a\.txt, line 3: not UTF-8"):
+        texts(path)
 
 
 def test_a_long_document_comes_in_pieces_that_add_up(tmp_path, monkeypatch):

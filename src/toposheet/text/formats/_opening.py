@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from toposheet.errors import first_line
 from toposheet.text.documents import SourceError
 
-_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def open_file(path: str) -> Generator[io.BufferedReader, None, None]:
     """
     import pyarrow as pa
 
-    compression = next((kind for ending, kind in _COMPRESSIONS.items() if path.lower().endswith(ending)), None)
+    compression = next((kind for ending, kind in COMPRESSIONS.items() if path.lower().endswith(ending)), None)
     try:
         with io.BufferedReader(pa.input_stream(path, compression=compression)) as stream:  # pyright: ignore
             yield stream

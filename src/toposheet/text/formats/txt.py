@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from itertools import chain
 
@@ -30,20 +31,29 @@ def _read(path: str, column: str) -> Iterator[Piece]:
 
 
 def _lines(path: str) -> Iterator[str]:
-    """Yield the lines of a file. A line that is too long for memory is yielded in parts."""
+    """Yield the lines of a file. A line that is too long for memory is yielded in parts.
+
+    A line ends with a newline, a carriage return, or both.
+    """
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    number = 1
+    number, rest = 1, ""
     with open_file(path) as stream:
         while True:
-            part = stream.readline(LONGEST)
+            part = stream.readline(LONGEST)  # many lines, if they end with carriage returns
             try:
-                line = decoder.decode(part, final=not part)
+                decoded = decoder.decode(part, final=not part)
             except UnicodeDecodeError as error:
+                number += len(re.findall(rb"\r\n?|\n", error.object[: error.start]))
                 raise SourceError(f"{path}, line {number}: not UTF-8 ({error.reason})") from None
+            number += len(re.findall(r"\r\n?|\n", decoded))
+            *lines, rest = re.split(r"(?<=\r)(?=[^\n])", rest + decoded)
+            yield from lines
+            too_long = len(rest) >= LONGEST and not rest.endswith("\r")  # a newline may follow
+            if not part or rest.endswith("\n") or too_long:
+                yield rest
+                rest = ""
             if not part:
                 return
-            yield line
-            number += part.endswith(b"\n")
 
 
 FORMAT = Format(endings=(".txt", ".txt.gz", ".txt.zst"), read=_read)
