@@ -66,7 +66,7 @@ def test_a_folder_without_topography_is_told_how_to_get_one(folder):
         (folder / name).unlink()
     with pytest.raises(
         UserError,
-        match=r"model without sheets \(no topography\.json\).*toposheet\.save\(NEW_FOLDER, toposheet\.attach\(",
+        match=r"model without sheets \(no topography\.json\).*toposheet\.save\('NEW_FOLDER', toposheet\.attach\(",
     ):
         ts.load(folder)
 
@@ -295,3 +295,18 @@ def test_names_of_frozen_parameters_that_are_no_list_are_refused(folder, frozen)
     (folder / "topography.json").write_text(json.dumps(description | {"frozen": frozen}))
     with pytest.raises(UserError, match=r"frozen is .* in topography\.json; it must be a list of names"):
         ts.load(folder)
+
+
+@pytest.mark.parametrize(("width", "shape"), [(36, None), (48, (6, 8))])
+def test_the_advice_for_a_model_without_sheets_works(tmp_path, monkeypatch, width, shape):
+    monkeypatch.chdir(tmp_path)
+    GPT2LMHeadModel(GPT2Config(n_embd=width, n_layer=1, n_head=2, vocab_size=50, n_positions=16)).save_pretrained(
+        "plain"
+    )
+    with pytest.raises(UserError, match="without sheets") as refusal:
+        ts.load("plain")
+    advice = re.search(r"toposheet\.(save\(.*\)\))", str(refusal.value))
+    assert advice is not None
+    eval(f"ts.{advice[1].replace('toposheet', 'ts')}")
+    sheets = ts.load("NEW_FOLDER").topography.sheets.values()
+    assert {sheet.shape for sheet in sheets} == {shape or (6, 6)}

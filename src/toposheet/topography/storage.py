@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from toposheet.errors import UserError
 from toposheet.sheet import Sheet
+from toposheet.sheet.grid import nearest_rectangle
 from toposheet.topography.topography import Topography
 
 FORMAT = 1
@@ -51,7 +53,8 @@ def read_topography(folder: Path, source: str | Path | None = None) -> Topograph
     if len(missing) == 2:
         raise UserError(
             f"{source or folder} is a model without sheets (no {DESCRIPTION}): give it sheets in Python with "
-            f"toposheet.save(NEW_FOLDER, toposheet.attach({str(source or folder)!r})), then use NEW_FOLDER"
+            f"toposheet.save('NEW_FOLDER', toposheet.attach({str(source or folder)!r}{_shape_argument(folder)})), then "
+            "use NEW_FOLDER"
         )
     if missing:
         raise UserError(f"{folder} is damaged: it lacks {missing[0]}, a part of its topography; copy the folder again")
@@ -98,3 +101,13 @@ def read_frozen(folder: Path) -> set[str]:
 def _read_description(folder: Path) -> dict[str, Any]:
     """Return the content of the JSON file of a topography."""
     return json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+
+
+def _shape_argument(folder: Path) -> str:
+    """Return the argument `shape` that `attach` needs for a model, or an empty text if it needs none."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        width = next(int(config[name]) for name in ("hidden_size", "n_embd", "d_model") if config.get(name))
+    except (OSError, ValueError, TypeError, AttributeError, StopIteration):
+        return ""
+    return "" if math.isqrt(width) ** 2 == width else f", shape={nearest_rectangle(width)}"
