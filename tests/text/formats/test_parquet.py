@@ -13,7 +13,7 @@ def test_what_is_no_text_in_parquet_is_named(tmp_path):
     with pytest.raises(SourceError, match=message):
         texts(tmp_path / "a.parquet")
     fineweb(tmp_path / "a.parquet", ["x", "y"], text=[1, 2])
-    with pytest.raises(SourceError, match=r"a.parquet, row 1: 'text' holds int, not text"):
+    with pytest.raises(SourceError, match=r"a.parquet, row 1: the column 'text' holds int, not text"):
         texts(tmp_path / "a.parquet")
     broken = pa.array([b"x", b"\xff"], pa.binary()).view(pa.string())
     fineweb(tmp_path / "a.parquet", ["x", "y"], text=broken)
