@@ -269,3 +269,20 @@ def test_a_column_without_a_name_gets_a_name_that_no_other_column_has(tmp_path, 
     assert list(table)[: len(names)] == names
     assert table.iloc[0].tolist() == [*range(header.count(",") - 1), "dog", "a"]
     assert Contrast("a", "b").masks(table)[0].tolist() == [True] * 3 + [False] * 3
+
+
+@pytest.mark.parametrize(("marks", "noted"), [("''", True), ("“”", True), ("«»", True), ("it's", False), ("", False)])
+def test_quotation_marks_that_csv_does_not_know_are_said_to_be_part_of_the_texts(tmp_path, marks, noted):
+    first, last = (marks[0], marks[-1]) if noted else (marks, "")
+    rows = [f"{first}text {n}{last},{condition}" for n in range(3) for condition in "xy"]
+    (tmp_path / "s.csv").write_text("\n".join(["text,condition", *rows]) + "\n", encoding="utf-8")
+    table = read_stimuli(tmp_path / "s.csv")
+    assert table["text"][0] == f"{first}text 0{last}"
+    assert any("6 of 6 texts stand in quotation marks" in note for note in table.attrs["notes"]) == noted
+
+
+def test_names_of_columns_that_are_cleaned_are_said(tmp_path):
+    (tmp_path / "s.csv").write_text(" text ,condition\u00a0,run\na,x,1\nb,y,1\n", encoding="utf-8")
+    table = read_stimuli(tmp_path / "s.csv")
+    assert list(table) == ["text", "condition", "run"]
+    assert "from the column names text, condition" in table.attrs["notes"][0]

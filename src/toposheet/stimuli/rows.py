@@ -18,7 +18,7 @@ _DOUBLED = 'put quotation marks around the whole cell, and write "" for a quotat
 
 
 def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Return the header and the rows of a CSV file. Every row has as many cells as the header.
+    """Return the header and the rows of a CSV file, as written. Every row has as many cells as the header.
 
     Empty lines at the end of the file are ignored. A cell in quotation marks may contain line breaks.
 
@@ -43,7 +43,7 @@ def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
         raise UserError(
             f"{path}, row 1: {header.count(twice[0])} columns have the name {twice[0]!r}: rename all but one"
         )
-    return header, rows
+    return names, rows
 
 
 @contextmanager

@@ -60,10 +60,13 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
     text_column, condition_column = plain_label(text_column), plain_label(condition_column)
     if text_column == condition_column:
         raise UserError(f"the column {text_column!r} is given for both texts and conditions: give two columns")
-    header, rows = read_rows(path)
+    written, rows = read_rows(path)
+    header = [plain_label(name) for name in written]
     names = _names(header)
     texts = {*_TEXTS, text_column} - {condition_column}
     table, notes = _table(names, rows, texts, {*_LABELS, condition_column})
+    if changed := [name for name, cell in zip(header, written, strict=True) if name != cell]:
+        notes.insert(0, f"extra spaces or invisible characters were removed from the column names {', '.join(changed)}")
     table.attrs["source"] = str(path)
     if {text_column, condition_column} == _NAMED and (known := _from_published_format(table)) is not None:
         table, format_name = known
@@ -90,6 +93,11 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
                 f"the column {column!r} is called {kept!r} in the table, because the {column}s are in {source!r}"
             )
     table = table.rename(columns=renamed)
+    if quoted := sum(_in_quotation_marks(text) for text in table["text"]):
+        notes.append(
+            f"{quoted} of {len(table)} texts stand in quotation marks that CSV does not remove ('...' or “...”): they "
+            "are part of the texts"
+        )
     table.attrs |= {"notes": tuple(notes), "renamed": table.attrs.get("renamed", {}) | renamed}
     return table
 
@@ -98,6 +106,13 @@ _NAMED = {"text", "condition"}
 _STIM = tuple(f"stim{n}" for n in range(1, 15))
 _TEXTS = ("text", "sentence", "word", "pair", *_STIM[1:13])
 _LABELS = ("condition", "class", "category", _STIM[13])
+
+
+def _in_quotation_marks(text: object) -> bool:
+    """Return whether a text begins and ends with quotation marks of a kind that belongs to the text in a CSV file."""
+    pairs = ("''", "‘’", "“”", "„“", "«»", "``")
+    stripped = str(text).strip()
+    return len(stripped) > 1 and stripped[0] + stripped[-1] in pairs
 
 
 def _names(header: Sequence[str]) -> list[str]:
