@@ -317,7 +317,7 @@ def test_what_is_cheap_to_refuse_is_refused_before_a_model_is_opened(tmp_path, t
         (["localize", "small", "--percent", "x", "--out", "o"], "--percent is 'x': it must be None or a number"),
         (["report", "small", "--inference", "tcfe"], "--inference is 'tcfe': it must be one of ('mass', 'tfce'). Did"),
         (["map", "small", "--out"], "--out has no value"),
-        (["report", "small", "--stimuli", "sythetic"], "Did you mean synthetic? There are: fedorenko2010"),
+        (["report", "small", "--stimuli", "sythetic"], "Did you mean synthetic? Choose from: fedorenko2010"),
         (
             ["stimuli", "show", "mine.csv"],
             "is a file, not the name of a set: read a file with toposheet stimuli check mine.csv",

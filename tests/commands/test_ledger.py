@@ -14,7 +14,7 @@ def test_pairs_of_your_own_fill_the_ledgers_row(refused, tmp_path, data):
     arguments = ["ledger", "small", "--stimuli", "published", "--data", data, "--out", tmp_path / "o", "--pairs"]
     line = refused(*arguments, tmp_path / "words.csv")
     assert (
-        "words.csv has no column 'run'; it has: text, condition, category. A file of pairs needs run, block, class"
+        "words.csv has no column 'run'; it has: text, condition. A file of pairs needs run, block, class"
         in line
     )
     battery = published_battery(data, tmp_path / "pairs.csv")

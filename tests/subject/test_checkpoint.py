@@ -139,8 +139,10 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["./nowhere", "nowhere", "/no/where", "a/b/c", "~/no", "../no", "runs/"])
-def test_a_path_never_reaches_the_hub(path, monkeypatch):
+def test_a_path_never_reaches_the_hub(path, monkeypatch, tmp_path):
     import huggingface_hub
+
+    monkeypatch.chdir(tmp_path)
 
     def reached(*_args, **_kwargs):
         raise AssertionError("the hub was asked")

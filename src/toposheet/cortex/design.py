@@ -59,6 +59,7 @@ def check_finite(responses: xr.DataArray) -> None:
         UserError: A response is nan or infinite (the message names the tap and the first such stimulus), or the
             responses have no coordinate `tap`.
     """
+    check_coordinates(responses, "tap")
     _check_finite(responses, stimuli_of(responses))
 
 
