@@ -13,10 +13,7 @@ def test_pairs_of_your_own_fill_the_ledgers_row(refused, tmp_path, data):
     (tmp_path / "words.csv").write_text("text,condition\na,noun\nb,noun\nc,noun\nd,verb\ne,verb\nf,verb\n")
     arguments = ["ledger", "small", "--stimuli", "published", "--data", data, "--out", tmp_path / "o", "--pairs"]
     line = refused(*arguments, tmp_path / "words.csv")
-    assert (
-        "words.csv has no column 'run'; it has: text, condition. A file of pairs needs run, block, class"
-        in line
-    )
+    assert "words.csv has no column 'run'; it has: text, condition. A file of pairs needs run, block, class" in line
     battery = published_battery(data, tmp_path / "pairs.csv")
     assert list(battery.contrasts())[-1] == "pairs noun:verb"
     assert MORANS_I[0].contrasts[battery.name] == "pairs noun:verb"
