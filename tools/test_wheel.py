@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).parents[1]
 SOURCE = CHECKOUT / "src"
 FEW = ("--permutations", "5")
 DEMO, STIMULI, DATA, BRAIN = (f"pip install 'toposheet[{extra}]'" for extra in ("demo", "stimuli", "data", "brain"))
-LEFT_OUT = f"note: left out are the stimuli swjn, words, pairs: they need packages ({DEMO})"
+LEFT_OUT = f"note: the stimuli swjn, words, pairs are left out, because packages are missing: {DEMO}"
 TEXTS = "text,condition\n" + "".join(
     f"the old mill stood by river {n},a\nblorf wug drax plin {n},b\n" for n in range(8)
 )
