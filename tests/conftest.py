@@ -1,3 +1,4 @@
+import importlib.util
 import json
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -153,3 +154,14 @@ def sentences(tmp_path: Path) -> Path:
     ]
     (tmp_path / "sentences.csv").write_text("\n".join(["text,condition", *rows]) + "\n")
     return tmp_path / "sentences.csv"
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """Let packages be missing."""
+
+    def without(*packages):
+        find = importlib.util.find_spec
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in packages else find(name))
+
+    return without

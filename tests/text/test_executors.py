@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import os
 import shutil
@@ -183,12 +182,11 @@ def test_slurm_runs_the_same_pipeline_and_the_same_command_finishes(saved, tmp_p
     assert contents(out) == contents(tmp_path / "here")
 
 
-def test_a_cluster_that_is_not_there_is_one_line(source, saved, tmp_path, monkeypatch):
+def test_a_cluster_that_is_not_there_is_one_line(source, saved, tmp_path, monkeypatch, without):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(FileNotFoundError, match="needs the command sbatch: run this command on a login node"):
         prepare(asked(source, saved), tmp_path / "out", SLURM)
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ray" else find_spec(name))
+    without("ray")
     with pytest.raises(FileNotFoundError, match=r"needs the package ray: pip install 'ray\[default\]'"):
         prepare(asked(source, saved), tmp_path / "out", Executor("ray"))
 

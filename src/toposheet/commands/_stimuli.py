@@ -14,6 +14,7 @@ from toposheet.commands._command import NONE_GIVEN
 from toposheet.errors import UserError, did_you_mean
 from toposheet.files import path_of
 from toposheet.model_folders import folder_on_disk
+from toposheet.stimuli.labels import plain_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,18 +160,15 @@ def read_contrasts(
 def chosen_texts(table: pd.DataFrame, options: StimulusOptions) -> pd.DataFrame:
     """Return the stimuli that `--where` chooses; all stimuli without `--where`."""
     from toposheet.stimuli.contrasts import rows_where
-    from toposheet.stimuli.labels import plain_label
 
-    within = _where(options)
-    chosen = None if within is None else (plain_label(within[0]), plain_label(within[1]))
-    return table[rows_where(table, chosen)].reset_index(drop=True) if chosen else table
+    return table[rows_where(table, _where(options))]
 
 
 def _where(options: StimulusOptions) -> tuple[str, str] | None:
     """Return the column and the value of `--where`, or None if the user did not give it."""
     if options.where is None:
         return None
-    column, _, value = (part.strip() for part in options.where.partition("="))
+    column, _, value = (plain_label(part) for part in options.where.partition("="))
     if not (column and value):
         raise UserError(f"--where is {options.where!r}: write it as COLUMN=VALUE")
     return column, value
