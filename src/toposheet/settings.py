@@ -149,18 +149,18 @@ def check_selection(percent: float | None, q: float | None) -> None:
     """Refuse a rule by which no units can be selected.
 
     Args:
-        percent: The most selective units, this many of a hundred.
+        percent: Percentage of all units: those with the largest t are selected.
         q: Bound of the false discovery rate.
 
     Raises:
-        UserError: both are given, or one is out of range.
+        UserError: Both are given, or one is out of range.
     """
     if percent is not None and q is not None:
         raise UserError(f"percent is {percent:g} and q is {q:g}: units are selected by one of them, so give one")
     if percent is not None and not 0 < percent <= 100:
-        raise UserError(f"percent is {percent}: it must lie between 0 and 100")
+        raise UserError(f"percent is {percent}: it must be larger than 0 and at most 100")
     if q is not None and not 0 < q <= 1:
-        raise UserError(f"q is {q}: it must lie between 0 and 1")
+        raise UserError(f"q is {q}: it must be larger than 0 and at most 1")
 
 
 def check_min_size(min_size: int) -> None:
