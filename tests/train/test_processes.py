@@ -28,7 +28,8 @@ FIELDS = {"vocabulary": 300, "context": 16, "batch": 8, "micro-batch": 2, "valid
 def command(text, out, processes=1, **fields):
     """Return the command line of a training in several processes."""
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)] if processes > 1 else []
-    options = [f"--{name}={value}" for name, value in (FIELDS | {"data": text} | fields).items()]
+    given = FIELDS | fields | ({"data": text} if text else {})
+    options = [f"--{name}={value}" for name, value in given.items()]
     return [sys.executable, *launcher, "-m", "toposheet", "train", "tiny", f"--out={out}", *options]
 
 
