@@ -1,8 +1,7 @@
 """The numbers as they were before the rooms above `stats` and `sheet` were rebuilt: not one may differ by a bit.
 
 The numbers of the tables came from the code of commit 4af4d45, with one thread and 19 draws; the columns and words
-are those of today. A commit
-that changes a number on purpose records it anew and says so.
+are those of today. A commit that changes a number on purpose records it anew and says so.
 """
 
 import gzip
