@@ -92,16 +92,20 @@ class Registry(Generic[Entry]):
         """Remove an entry that was added with `register`."""
         del self._registered[name]
 
-    def check(self, name: str) -> None:
+    def check(self, name: str, otherwise: bool = True) -> None:
         """Refuse a name that no entry has. No entry is imported.
+
+        Args:
+            name: The name.
+            otherwise: Whether the message may end with what a user can do instead of choosing an entry.
 
         Raises:
             UserError: No entry has this name. The message names the most similar entry, and lists all entries.
         """
         if name not in self:
-            otherwise = f"; or {self._otherwise}" if self._otherwise else ""
+            instead = f"; or {self._otherwise}" if self._otherwise and otherwise else ""
             guess = did_you_mean(name, self.names())
-            choices = f"Choose from: {', '.join(self.names())}{otherwise}"
+            choices = f"Choose from: {', '.join(self.names())}{instead}"
             raise UserError(f"there is no {self._kind} {name!r}.{guess} {choices}")
 
     def __getitem__(self, name: str) -> Entry:

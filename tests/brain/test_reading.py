@@ -175,9 +175,10 @@ def test_a_file_that_is_no_such_map_is_refused_in_one_line(mistakes, file, asked
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    for path in (tmp_path / "none.gii", tmp_path):
-        with pytest.raises(FileNotFoundError, match="there is no file"):
-            read_surface_map(path)
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        read_surface_map(tmp_path / "none.gii")
+    with pytest.raises(ValueError, match="is a folder: give the path of a file in it"):
+        read_surface_map(tmp_path)
 
 
 def test_the_hemisphere_that_a_file_names_may_be_asked_for(mistakes):

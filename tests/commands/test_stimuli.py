@@ -13,6 +13,12 @@ def test_stimulus_sets_are_listed_shown_built_and_checked(ran, tmp_path):
     assert "note:" not in checked
 
 
+def test_a_file_that_exists_is_not_replaced_by_a_set(refused, tmp_path):
+    (tmp_path / "mine.csv").write_text("text,condition\n")
+    assert "which exists" in refused("stimuli", "build", "words", "--out", tmp_path / "mine.csv")
+    assert (tmp_path / "mine.csv").read_text() == "text,condition\n"
+
+
 def test_contrasts_of_a_table_whose_labels_have_spaces_are_understood():
     from toposheet.commands._stimuli import read_contrasts
     from toposheet.stimuli.contrasts import Contrast

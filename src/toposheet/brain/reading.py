@@ -70,6 +70,8 @@ def read_surface_map(
     path = path_of(path)
     check_hemisphere(hemisphere)
     if not path.is_file():
+        if path.is_dir():
+            raise UserError(f"{path} is a folder: give the path of a file in it")
         raise NotFound(f"there is no file {path}: check the path")
     ending = path.name.lower()
     if ending.endswith(".nc"):

@@ -87,7 +87,7 @@ def build_set(
 
     Args:
         name: Name of a set (see `toposheet stimuli list`).
-        out: Path of the CSV file.
+        out: Path of the new CSV file.
         model: Make the set for this model: from its held-out text, and matched in its tokens. None: the held-out text
             of the demo is used, and the set is not matched in tokens.
         per_condition: Number of texts in each condition, for the sets language and swjn. None: 100, or fewer for swjn
@@ -99,6 +99,8 @@ def build_set(
     check_seed(seed)
     if out.is_dir():
         raise UserError(f"--out is {out}, a folder: give the path of a CSV file")
+    if out.exists():
+        raise UserError(f"--out is {out}, which exists: give the path of a new CSV file, or remove this one first")
     check_out(out.parent)
     _check_is_set(name)
     from toposheet.progress import shown
@@ -167,7 +169,7 @@ def _check_is_set(name: str) -> None:
 
     if name not in SETS and is_file(name):
         raise UserError(f"{name} is a file, not the name of a set: read a file with toposheet stimuli check {name}")
-    SETS.check(name)
+    SETS.check(name, otherwise=False)
 
 
 def _print_matching(table: pd.DataFrame) -> None:
