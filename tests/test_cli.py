@@ -144,6 +144,12 @@ def test_nulls_have_99_draws_unless_others_are_asked_for(ran, command):
         (["stimuli", "build", "words"], ["Missing", "--out"]),
         (["stimuli", "check", "mine.csv"], ["there is no stimulus file mine.csv"]),
         (["brain", "moran", "map.gii"], ["there is no file map.gii"]),
+        (["localize", "small", "--out", "o", "--draws", "9"], ["no option --draws"]),
+        (
+            ["localize", "small", "--permutations", "9", "--out", "o"],
+            ["localize has no option --permutations: toposheet localize --help lists its options"],
+        ),
+        (["train", "tiny", "--alfa", "3"], ["there is no option --alfa: see --help"]),
         (["brain", "moran", "map.gii", "--seed", "-1"], ["seed is -1"]),
         (["brain", "moran", "map.gii", "--figure", "map.jpg"], ["--figure is map.jpg", ".png, .pdf or .svg"]),
         (["brain", "export", "small", "--out", "o", "--contrast", "noun:noun"], ["conditions are: sentence, nonword,"]),

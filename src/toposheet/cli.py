@@ -200,6 +200,11 @@ _REWORDED: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
         r"^Unrecognized options: (?P<options>[^-(][^(]*?)(?P<rest> \(available subcommands: (?P<commands>[^)]*)\))$",
         _unknown_command,
     ),
+    (
+        r"^Unrecognized or misplaced options: (--\S+) \(applied to toposheet ([\w -]+)\).*$",
+        r"\2 has no option \1: toposheet \2 --help lists its options",
+    ),
+    (r"^Unrecognized options: (--\S+?)(?:, [^(]*)?( \(did you mean .*\))?$", r"there is no option \1: see --help\2"),
     (r"^Expected one of \{(.*)\}\.$", r"name a command: \1"),
 )
 """Pairs of a pattern for a message of the argument parser, and the message that is printed instead."""

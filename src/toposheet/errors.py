@@ -46,8 +46,20 @@ def first_line(error: Exception) -> str:
     return " ".join(line.strip() for line in (lines[:2] if lines[0].rstrip().endswith(":") else lines[:1]))
 
 
+def listed(names: Iterable[str], at_most: int = 20) -> str:
+    """Return names that a user gave as a short list on one line: `a, b, c and 380 others`.
+
+    Args:
+        names: The names. Line breaks in a name become spaces, and long names are cut.
+        at_most: The largest number of names that are listed.
+    """
+    short = [" ".join(name.split())[:60] for name in names]
+    others = len(short) - at_most
+    return ", ".join(short[:at_most]) + (f" and {others:,} others" if others > 0 else "")
+
+
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return ` Did you mean ...?` with the name that is nearest to one that does not exist; nothing where none is near.
+    """Return ` Did you mean ...?` with the existing name whose spelling is nearest. Empty: no name is near.
 
     Capitals do not count.
     """

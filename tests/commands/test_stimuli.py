@@ -39,6 +39,19 @@ def test_check_looks_at_the_texts_that_where_chooses(ran, refused, tmp_path):
     assert "write it as COLUMN=VALUE" in refused("stimuli", "check", tmp_path / "s.csv", "--where", "run")
 
 
+def test_no_text_that_where_leaves_out_is_read_by_the_model(ran, refused, tmp_path):
+    words = ["river", "stone", "paper", "music", "window", "garden"]
+    rows = [f"{word},{'xy'[number // 3]},1" for number, word in enumerate(words)]
+    too_long = " ".join(["river"] * 2000)
+    (tmp_path / "s.csv").write_text("\n".join(["text,condition,run", *rows, f"{too_long},x,2"]) + "\n")
+    arguments = ["small", "--stimuli", tmp_path / "s.csv", "--contrast", "x:y", "--permutations", "3"]
+    arguments += ["--fwhm-mm", "0", "--no-negative-controls", "--out", tmp_path / "out"]
+    assert "row 8" in refused("map", *arguments)
+    ran("map", *arguments, "--where", "run=1")
+    assert pd.read_csv(tmp_path / "out" / "texts.csv")["text"].tolist() == words
+    assert "6 texts" in ran("stimuli", "check", tmp_path / "s.csv", "--model", "small", "--where", "run=1")
+
+
 def test_a_folder_that_is_named_like_a_set_does_not_hide_it_and_a_file_does(ran, refused, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("words", "other"):

@@ -106,6 +106,12 @@ def test_a_statistic_that_is_not_defined_is_not_taken_for_too_few_draws(written,
     assert verdict == "not tested: Moran's I or its null is undefined"
 
 
+def test_too_few_texts_for_two_halves_are_not_taken_for_a_map_that_does_not_come_back(written, statistics):
+    statistics.loc[statistics["statistic"] == "cross_half_i", ["value", "label_p"]] = float("nan")
+    verdict = written(topographic=None).query("quantity.str.contains('concrete')")["verdict"].iloc[0]
+    assert "it is not tested whether the map comes back in the other half of the texts (too few texts)" in verdict
+
+
 def test_a_model_beside_another_is_its_control_whatever_it_is_called(written, statistics):
     table = written(statistics.replace({"model": {"control": "plain"}}), topographic=None, plain=None)
     concrete = concrete_raw(table)
@@ -117,7 +123,7 @@ def test_the_fraction_of_significant_units_stands_beside_shuffled_labels(written
     fraction = table[table["quantity"].str.startswith("fraction") & (table["measured"] != "")].iloc[0]
     assert float(fraction["measured"]) == 0.2
     assert fraction[["label_null_mean", "label_null_sd"]].tolist() == [0.4, 0.1]
-    assert fraction["verdict"] == "not more significant units than with shuffled labels"
+    assert fraction["verdict"] == "not shown to have more significant units than with shuffled labels"
 
 
 def test_negative_controls_stand_beside_each_measured_statistic(written, statistics, tmp_path):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from toposheet.commands._command import NONE_GIVEN
-from toposheet.errors import UserError, did_you_mean
+from toposheet.errors import UserError, did_you_mean, listed
 from toposheet.files import path_of
 from toposheet.model_folders import folder_on_disk
 from toposheet.stimuli.labels import plain_label
@@ -90,14 +90,26 @@ def read_table(
     options: StimulusOptions = AS_USUAL,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Return the stimuli of a CSV file, of a named set, or of a model.
+    """Return the stimuli of a CSV file, of a named set, or of a model: those that `--where` selects.
 
     Args:
         stimuli: The path of a CSV file, or the name of a set. None: the stimuli that are saved with the model.
         subject: A function that opens the model for which sets are made. None: there is no model.
         options: How stimuli are read.
         progress: A function that is called while a set is made. None: no calls.
+
+    Raises:
+        UserError: The stimuli cannot be read, or `--where` is not written as COLUMN=VALUE, or selects no text.
     """
+    from toposheet.stimuli.contrasts import rows_where
+
+    table = _all_texts(stimuli, subject, options, progress)
+    return table[rows_where(table, _where(options))]
+
+
+def _all_texts(
+    stimuli: str | None, subject: Callable[[], Subject] | None, options: StimulusOptions, progress: Progress | None
+) -> pd.DataFrame:
     from toposheet.stimuli.stimulus_set import PUBLISHED, SETS, stimulus_set
     from toposheet.stimuli.table import read_stimuli
 
@@ -133,7 +145,7 @@ def read_contrasts(
     Args:
         table: The stimuli.
         contrasts: The contrasts, each written as `A:B` or `A-B`.
-        options: How stimuli are read. Its `where` selects texts.
+        options: How stimuli are read. Its `where` becomes a part of the name of each contrast.
         or_language: Whether the default is to compare sentences with non-words, if no contrast is requested.
 
     Raises:
@@ -147,7 +159,7 @@ def read_contrasts(
     within = _where(options)
     language = language_contrast(table) if or_language and not contrasts else None
     if not contrasts and language is None:
-        raise UserError(f"no contrast is given: give --contrast A:B; the conditions are: {', '.join(conditions)}")
+        raise UserError(f"no contrast is given: give --contrast A:B; the conditions are: {listed(conditions)}")
     if language is not None:
         parsed = (replace(language, where=within),)
     else:
@@ -155,13 +167,6 @@ def read_contrasts(
     for contrast in parsed:
         contrast.check(table)
     return parsed
-
-
-def chosen_texts(table: pd.DataFrame, options: StimulusOptions) -> pd.DataFrame:
-    """Return the stimuli that `--where` chooses; all stimuli without `--where`."""
-    from toposheet.stimuli.contrasts import rows_where
-
-    return table[rows_where(table, _where(options))]
 
 
 def _where(options: StimulusOptions) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from toposheet.commands._command import Command, check_out, deferred, group
-from toposheet.commands._stimuli import AS_USUAL, Options, chosen_texts, is_file, opening, read_table
+from toposheet.commands._stimuli import AS_USUAL, Options, is_file, opening, read_table
 from toposheet.errors import NotFound, UserError
 from toposheet.settings import check_seed
 
@@ -143,7 +143,7 @@ def check_set(
 
     with shown() as progress:
         opened = None if model is None else opening(model, progress)
-        table = chosen_texts(read_table(stimuli, opened, options, progress), options)
+        table = read_table(stimuli, opened, options, progress)
         count_tokens = None
         if opened is not None:
             from toposheet.subject.respond import tokenised

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from toposheet.errors import UserError, check_type, did_you_mean
+from toposheet.errors import UserError, check_type, did_you_mean, listed
 from toposheet.sheet import lay_out
 from toposheet.stats import shuffled_within
 
@@ -103,8 +103,8 @@ def check_coordinates(values: xr.DataArray | xr.Dataset, *names: str) -> None:
     check_type("the argument", values, (xr.DataArray, xr.Dataset), "responses as toposheet.respond returns them")
     if missing := [name for name in names if name not in values.coords]:
         existing = list(map(str, values.coords))
-        listed = ", ".join(existing) or "none"
         raise UserError(
-            f"the responses have no coordinate {missing[0]!r}; they have: {listed} (respond makes responses with the "
-            f"coordinates of the units and the columns of the stimuli).{did_you_mean(missing[0], existing)}"
+            f"the responses have no coordinate {missing[0]!r}; they have: {listed(existing) or 'none'} (respond makes "
+            "responses with the coordinates of the units and the columns of the stimuli)."
+            f"{did_you_mean(missing[0], existing)}"
         )

@@ -12,7 +12,7 @@ import xarray as xr
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison, check_comparison
 from toposheet.cortex.design import stimuli_of
 from toposheet.cortex.layout import ALL_TAPS, check_coordinates
-from toposheet.errors import NotFound, UserError, check_type
+from toposheet.errors import NotFound, UserError, check_type, listed
 from toposheet.files import path_of, write_file
 from toposheet.results import Table, read_maps
 from toposheet.settings import check_selection
@@ -96,7 +96,7 @@ def _language_comparison(responses: xr.DataArray) -> Comparison:
     stimuli = stimuli_of(responses)
     contrast = language_contrast(stimuli)
     if contrast is None:
-        conditions = ", ".join(dict.fromkeys(stimuli["condition"].astype(str)))
+        conditions = listed(dict.fromkeys(stimuli["condition"].astype(str)))
         raise UserError(
             f"the responses have no conditions sentence and nonword, or S and N; the conditions are: {conditions}. "
             "Name two: localize(Comparison(responses, a, b))"

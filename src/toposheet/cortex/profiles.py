@@ -12,7 +12,7 @@ from scipy import stats as scipy_stats
 from toposheet.cortex.comparison import SIGNIFICANT
 from toposheet.cortex.design import check_finite
 from toposheet.cortex.layout import ALL_TAPS, check_coordinates
-from toposheet.errors import UserError, check_type
+from toposheet.errors import UserError, check_type, listed
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
 from toposheet.settings import check_permutations
@@ -181,7 +181,7 @@ def criteria(
     if missing := [name for name in CONDITIONS if name not in conditions]:
         raise UserError(
             f"the responses have no condition {', '.join(missing)}; they have: "
-            f"{', '.join(map(str, sorted(conditions)))}. The criteria need sentences (S), "
+            f"{listed(map(str, sorted(conditions)))}. The criteria need sentences (S), "
             "word lists (W), Jabberwocky (J) and non-word lists (N)"
         )
     rows: list[dict[str, object]] = []

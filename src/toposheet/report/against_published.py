@@ -153,16 +153,17 @@ def _verdict(value: float, published: float, p: float, cross_half_p: float, fact
     """
     if np.isnan(p):
         return "not tested: Moran's I or its null is undefined"
+    back = "the map comes back in the other half of the texts"
     if few := not_tested(facts["permutations"]):
         topography = few
     elif p > SIGNIFICANT:
         topography = "not shown to be smoother than with shuffled places"
+    elif np.isnan(cross_half_p):
+        topography = f"smoother than with shuffled places; it is not tested whether {back} (too few texts)"
     elif cross_half_p <= SIGNIFICANT:
-        topography = "smoother than with shuffled places, and the map comes back in the other half of the texts"
+        topography = f"smoother than with shuffled places, and {back}"
     else:
-        topography = (
-            "smoother than with shuffled places; it is not shown that the map comes back in the other half of the texts"
-        )
+        topography = f"smoother than with shuffled places; it is not shown that {back}"
     if abs(value - published) <= NEAR:
         near = f"within {NEAR:g} of the published value"
     else:
@@ -216,7 +217,7 @@ def _significant(
     row |= {"contrast": fraction["contrast"], "measured": fraction["value"]}
     row |= {name: fraction[name] for name in _NULL_COLUMNS if name.startswith("label")}
     row |= _negative_controls(statistics, fraction["contrast"], 0.0, "significant_fraction")
-    more = "more" if fraction["label_p"] <= SIGNIFICANT else "not more"
+    more = "more" if fraction["label_p"] <= SIGNIFICANT else "not shown to have more"
     groups = "; pairs that share words count as one text" if fraction["stimuli"] in facts["grouped"] else ""
     verdict = not_tested(facts["permutations"]) or f"{more} significant units than with shuffled labels"
     return row | {"verdict": verdict + groups}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from toposheet.errors import UserError, did_you_mean
+from toposheet.errors import UserError, did_you_mean, listed
 from toposheet.stimuli.labels import check_capitals, plain_label
 from toposheet.stimuli.naming import check_column, labels, row_name, source_name
 
@@ -76,7 +76,7 @@ class Contrast:
         for name, mask in zip((self.a, self.b), masks, strict=True):
             if name not in names:
                 guess = did_you_mean(name, names)
-                raise UserError(f"{source} has no condition {name!r}; the conditions are: {', '.join(names)}.{guess}")
+                raise UserError(f"{source} has no condition {name!r}; the conditions are: {listed(names)}.{guess}")
             within = f" where {self.where[0]} is {self.where[1]!r}" if self.where else ""
             check_number(int(mask.sum()), f"{name!r}{within}", source)
         if self.a == self.b:
@@ -122,9 +122,7 @@ def rows_where(stimuli: pd.DataFrame, where: tuple[str, str] | None) -> Bool[np.
     values = list(dict.fromkeys(cells.tolist()))
     if value not in values:
         guess = did_you_mean(value, values)
-        raise UserError(
-            f"{source_name(stimuli)} has no {column} {value!r}; the values are: {', '.join(values)}.{guess}"
-        )
+        raise UserError(f"{source_name(stimuli)} has no {column} {value!r}; the values are: {listed(values)}.{guess}")
     check_capitals(values, column, source_name(stimuli), [value])
     return cells == value
 
@@ -217,7 +215,7 @@ def _splits(contrast: str, sign: str) -> list[tuple[str, str]]:
 
 def _fault(contrast: str, conditions: Sequence[str]) -> str:
     """Return why a text does not name two conditions, and suggest conditions with a similar spelling."""
-    the_conditions = f"; the conditions are: {', '.join(conditions)}"
+    the_conditions = f"; the conditions are: {listed(conditions)}"
     splits = [*_splits(contrast, ":"), *_splits(contrast, "-")]
     if not any(a and b for a, b in splits):
         return f"does not name two conditions: write it as A-B or A:B{the_conditions}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from toposheet.errors import UserError, did_you_mean
+from toposheet.errors import UserError, did_you_mean, listed
 from toposheet.stimuli.labels import plain_label
 
 
@@ -48,8 +48,8 @@ def check_column(stimuli: pd.DataFrame, column: str, advice: str = "") -> None:
             hint = f" The column {column!r} of the file is called {renamed[column]!r} in this table."
         else:
             hint = did_you_mean(column, map(str, columns))
-        listed = ", ".join(map(str, columns)) or "no columns"
-        raise UserError(f"{source_name(stimuli)} has no column {column!r}; it has: {listed}.{hint}{advice}")
+        existing = listed(map(str, columns)) or "no columns"
+        raise UserError(f"{source_name(stimuli)} has no column {column!r}; it has: {existing}.{hint}{advice}")
     if np.count_nonzero(columns == column) > 1:
         raise UserError(f"{source_name(stimuli)} has two columns {column!r}: rename one of them")
 

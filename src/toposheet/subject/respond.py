@@ -125,7 +125,8 @@ def tokenised(subject: Subject, stimuli: pd.DataFrame) -> list[tuple[list[int], 
 def _check_text(text: object, where: Callable[[], str]) -> None:
     """Refuse a value that is not a str, and a str with half of a surrogate pair, which no tokenizer can read."""
     if not isinstance(text, str):
-        raise UserError(f"{where()} has the text {text!r}, which is a {type(text).__name__}: it must be a str")
+        shown = " ".join(repr(text).split())[:60]
+        raise UserError(f"{where()} has the text {shown}, which is a {type(text).__name__}: it must be a str")
     try:
         text.encode()
     except UnicodeEncodeError as error:

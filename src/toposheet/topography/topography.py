@@ -134,7 +134,7 @@ class Topography:
         return output_weights(model, self.widths)
 
     def check(self, model: nn.Module) -> None:
-        """Refuse a model that this topography does not fit. The model runs on one token.
+        """Refuse a model that this topography does not fit. The model runs on two short texts.
 
         Raises:
             UserError: The model lacks a tap, or a tap has another number of units. The message names the tap.

@@ -71,7 +71,9 @@ def recipe_for(subject: Subject, recipe: Recipe) -> Recipe:
             context=recipe.model.context,
             vocabulary=config.vocab_size,
         )
-    sheets = Sheets(taps=tuple(subject.topography.taps))
+    layouts = {(sheet.shape, sheet.spacing_mm) for sheet in subject.topography.sheets.values()}
+    shape, spacing_mm = layouts.pop() if len(layouts) == 1 else (None, 1.0)
+    sheets = Sheets(tuple(subject.topography.taps), shape, spacing_mm)
     return replace(recipe, subject=subject.fingerprint, model=model_part, sheets=sheets)
 
 

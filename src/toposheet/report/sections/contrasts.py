@@ -34,7 +34,7 @@ PARTIAL = """
 <p class="lead">Moran's I says how smooth a map is. The table compares it with two nulls: the place-null shuffles the places of the units, and the label-null shuffles the labels of the texts.
 In a topographic model, maps of noise are smooth as well. So a smooth map is no evidence that a contrast is organised on the sheets. A claim about a contrast needs two results: significant units, and a
 map that comes back in the other half of the texts. Cross-half I measures the second. Its p is from the label-null of the mean over taps; all other values are medians over taps. No p is corrected for the number of
-contrasts.{% if few %} <b>In this report significance is {{ few }}.</b>{% endif %}</p>
+contrasts.{% if few %} <b>In this report the nulls are {{ few }}.</b>{% endif %}</p>
 <div class="scroll"><table>
 <tr><th class="left">contrast</th><th>readout (mm)</th><th class="left">model</th><th>significant units</th><th>cross-half I</th><th>p of cross-half I</th><th>Moran's I</th>
 <th>place-null</th><th>z (place)</th><th>p (place)</th><th>label-null</th><th>z (label)</th><th>p (label)</th></tr>
