@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from html import escape
 from typing import Any, final
@@ -13,14 +14,14 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int
 
 from toposheet.cortex.confounds import without_confounds
-from toposheet.cortex.design import check_pairs, compared_responses, dependent_stimuli, linked_pairs
+from toposheet.cortex.design import compared_responses, contrast_design
 from toposheet.cortex.layout import TapLayout, tap_layouts
 from toposheet.cortex.readout import sampled
 from toposheet.errors import UserError, check_type
 from toposheet.figures.numbers import count_of_units, readout_name
 from toposheet.sheet import on_sheets
-from toposheet.stats import Welch, check_groups, flipped_pairs, grouped_p, halves, q_values, shuffled_labels, welch_t
-from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
+from toposheet.stats import TTest, q_values, t_test
+from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.measures import SHARED_WORDS
 
 SIGNIFICANT = 0.05
@@ -39,12 +40,11 @@ class Comparison:
             `Contrast`, which names both conditions.
         b: The second condition. It must be None if `a` is a `Contrast`.
         groups: Name of a column of the stimuli. Texts with equal values form a group: they are not independent, for
-            example because they share words. All texts of a group get the same label when labels are shuffled, they are
-            in the same half of the texts, and they count as one value in p and q. All texts are independent if
-            `groups` is None, or if it is `shared_words` and the stimuli have no such column.
+            example because they share words. The mean of a group counts as one value in every statistic. All texts
+            are independent if `groups` is None, or if it is `shared_words` and the stimuli have no such column.
         pairs: Name of a column of the stimuli. Two texts with equal values are partners of a pair, one in each
-            condition. Labels are then shuffled within pairs. If pairs share a group, their labels are exchanged
-            together. None: there are no pairs.
+            condition. Every statistic then uses the differences within pairs. Pairs that share a group count as one
+            pair. None: there are no pairs.
         confounds: What a linear regression removes from the responses: `length`, `frequency`, `tokens`, or a numeric
             column of the stimuli. The even and the odd texts have separate regressions.
         name: Name of the comparison in tables. None: the name of the contrast, `A:B`.
@@ -76,19 +76,12 @@ class Comparison:
             raise UserError("name two conditions, as in Comparison(responses, a, b), or give one Contrast")
         contrast = a if isinstance(a, Contrast) else Contrast(str(a), str(b))
         unadjusted = compared_responses(responses, contrast)
-        conditions = unadjusted["condition"].values
         self.contrast = contrast
         self.name = contrast.name if name is None else name
         self.negative_control = ""
         self.fwhm_mm = 0.0
         self.confounds = (confounds,) if isinstance(confounds, str) else tuple(confounds)
-        self.in_a: Bool[np.ndarray, " stimuli"] = conditions == contrast.a
-        self.in_b: Bool[np.ndarray, " stimuli"] = conditions == contrast.b
-        self.groups = dependent_stimuli(unadjusted, groups)
-        check_groups(self.in_a, self.in_b, self.groups, str(groups))
-        partners = dependent_stimuli(unadjusted, pairs)
-        check_pairs(partners, self.in_a, self.in_b)
-        self.pairs = linked_pairs(partners, self.groups)
+        self.design = contrast_design(unadjusted, contrast, groups, pairs)
         self._unadjusted = unadjusted
         self._raw: Comparison | None = None
         self._fitted_before = False
@@ -97,9 +90,10 @@ class Comparison:
 
     def __repr__(self) -> str:
         name = f"{self.name}, {self.negative_control}" if self.negative_control else self.name
+        design = self.design
         return (
-            f"Comparison({name}, {readout_name(self.fwhm_mm)}): {self.in_a.sum()} texts {self.contrast.a!r} against "
-            f"{self.in_b.sum()} {self.contrast.b!r}\n"
+            f"Comparison({name}, {readout_name(self.fwhm_mm)}): {design.in_a.sum()} texts {self.contrast.a!r} against "
+            f"{design.in_b.sum()} {self.contrast.b!r}{design.in_words}\n"
             f"  {count_of_units(self.n_significant, self.n_units)} ({self.n_significant / self.n_units:.1%}, "
             f"q < {SIGNIFICANT:g} over {len(self.layouts)} taps)\n"
             f"  to test whether the map is organised: ts.map_statistics(comparison)"
@@ -119,13 +113,13 @@ class Comparison:
 
     @property
     def t(self) -> xr.DataArray:
-        """Welch's t of each unit. It is nan for a silent unit."""
-        return self._over_units(self._welch[0].t, "t", "Welch's t")
+        """The t of each unit: Welch's t; with pairs, the t of their differences. It is nan for a silent unit."""
+        return self._over_units(self._test.t, "t", "Welch's t" if self.design.pairs is None else "t of the pairs")
 
     @property
     def p(self) -> xr.DataArray:
-        """The two-sided p of each unit. If texts are grouped, p tests the means of the groups (`stats.grouped_p`)."""
-        return self._over_units(self._welch[1], "p", "two-sided p")
+        """The two-sided p of each unit."""
+        return self._over_units(self._test.p, "p", "two-sided p")
 
     @property
     def q(self) -> xr.DataArray:
@@ -144,8 +138,11 @@ class Comparison:
 
     @property
     def d(self) -> xr.DataArray:
-        """Cohen's d of each unit: the difference of the means divided by the pooled standard deviation."""
-        return self._over_units(self._welch[0].d, "d", "Cohen's d")
+        """Cohen's d of each unit: the difference of the means divided by the pooled standard deviation.
+
+        With pairs, it is the mean difference divided by the standard deviation of the differences.
+        """
+        return self._over_units(self._test.d, "d", "Cohen's d")
 
     def maps(self) -> dict[str, xr.DataArray]:
         """Return t as one map for each sheet: {sheet: (y, x)}. Cells without a unit are nan."""
@@ -186,7 +183,7 @@ class Comparison:
         Raises:
             UserError: A condition has fewer than 6 texts, pairs or groups.
         """
-        self._check_halves()
+        self.design.check_halves(self.contrast)
         raw = self.raw
         even, odd = (raw._part(mask, raw.responses).readout(self.fwhm_mm) for mask in self.half_masks)
         return even, odd
@@ -211,36 +208,41 @@ class Comparison:
                 "with the labels of the comparison: split the comparison first, then call negative_controls on "
                 "each half"
             )
-        self._check_halves()
+        self.design.check_halves(self.contrast)
         rng = np.random.default_rng(seed)
         for _ in range(n):
-            order = rng.permutation(len(self.in_a))
-            masks = self._alternating(order)
+            masks = self.design.halves(rng.permutation(len(self.design.in_a)))
             yield self._refitted(masks[0]), self._refitted(masks[1])
 
-    def relabelled(self, responses: xr.DataArray, contrast: Contrast, negative_control: str) -> Comparison:
+    def relabelled(
+        self, responses: xr.DataArray, contrast: Contrast, negative_control: str, keep_pairs: bool = False
+    ) -> Comparison:
         """Return a comparison of the same texts with other labels: a negative control of this comparison.
 
         Args:
             responses: Responses to the same texts, with the new labels as `condition`.
             contrast: The contrast between two of the new labels.
             negative_control: Name of the negative control in tables.
+            keep_pairs: Whether the partners of a pair still have different labels, and the pairs are kept.
         """
-        raw = self.raw
-        conditions = responses["condition"].values
-        in_a, in_b = conditions == contrast.a, conditions == contrast.b
-        changes = {"in_a": in_a, "in_b": in_b, "pairs": None, "confounds": (), "_fitted_before": bool(raw.confounds)}
+        raw, conditions = self.raw, responses["condition"].values
+        design = replace(
+            raw.design,
+            in_a=conditions == contrast.a,
+            in_b=conditions == contrast.b,
+            pairs=raw.design.pairs if keep_pairs else None,
+        )
         return raw._with(
             responses=responses, _unadjusted=responses, contrast=contrast, negative_control=negative_control,
-            **changes,
+            design=design, confounds=(), _fitted_before=bool(raw.confounds),
         )  # fmt: skip
 
     # --- what all statistics need ---
 
-    @property
-    def x(self) -> Float[np.ndarray, "stimuli units"]:
-        """The responses as an array (stimuli, units)."""
-        return self.responses.values
+    @cached_property
+    def items(self) -> Float[np.ndarray, "items units"]:
+        """The value of each independent item: of a text, of a group of texts, or of a pair (`Design.values`)."""
+        return self.design.values(self.responses.values)
 
     @cached_property
     def layouts(self) -> list[TapLayout]:
@@ -253,65 +255,30 @@ class Comparison:
 
         The texts of each condition are counted from 0, in order. Groups and pairs are not split.
         """
-        return self._alternating(np.arange(len(self.in_a)))
-
-    def shuffled_labels(
-        self, permutations: int, rng: np.random.Generator
-    ) -> tuple[Bool[np.ndarray, "permutations stimuli"], Bool[np.ndarray, "permutations stimuli"]]:
-        """Return random labellings of the texts.
-
-        Groups keep one label. With pairs, only the partners of a pair exchange their labels.
-
-        Args:
-            permutations: Number of labellings.
-            rng: Generator of the random draws.
-
-        Returns:
-            Two masks: the texts of condition A, and the texts of condition B, in each labelling.
-        """
-        if self.pairs is not None:
-            return flipped_pairs(self.in_a, self.in_b, permutations, rng, self.pairs)
-        return shuffled_labels(self.in_a, self.in_b, permutations, rng, self.groups)
+        return self.design.halves()
 
     @cached_property
     def unit_coordinates(self) -> dict[Any, xr.DataArray]:
         """The coordinates of each unit: tap, sheet, y, x and spacing_mm."""
         return {name: c for name, c in self.responses.coords.items() if c.dims == ("unit",)}
 
-    def test(
-        self, in_a: Bool[np.ndarray, "*labellings stimuli"], in_b: Bool[np.ndarray, "*labellings stimuli"]
-    ) -> tuple[Welch, Float[np.ndarray, "*labellings units"]]:
-        """Return Welch's test of each unit and its p, for one labelling or for many.
-
-        If texts are grouped, p tests the means of the groups.
-
-        Args:
-            in_a: True for each text of condition A. Leading axes are alternative labellings.
-            in_b: True for each text of condition B.
-        """
-        return self._test(self.x, in_a, in_b)
-
-    def test_mean(self, units: Int[np.ndarray, " chosen"]) -> tuple[Welch, Float[np.ndarray, " 1"]]:
-        """Return Welch's test of the mean response of a set of units, and its p; see `test`.
+    def test_mean(self, units: Int[np.ndarray, " chosen"]) -> TTest:
+        """Return the t test of the mean response of a set of units.
 
         Args:
             units: Indices of the units.
         """
-        return self._test(self.x[:, units].mean(axis=1, keepdims=True), self.in_a, self.in_b)
+        return t_test(self.items[:, units].mean(axis=1, keepdims=True), self.design.samples)
 
     # --- private ---
 
-    def _test(self, x: np.ndarray, in_a: np.ndarray, in_b: np.ndarray) -> tuple[Welch, np.ndarray]:
-        welch = welch_t(x, in_a, in_b)
-        return welch, welch.p if self.groups is None else grouped_p(x, in_a, in_b, self.groups)
-
     @cached_property
-    def _welch(self) -> tuple[Welch, Float[np.ndarray, " units"]]:
-        return self.test(self.in_a, self.in_b)
+    def _test(self) -> TTest:
+        return t_test(self.items, self.design.samples)
 
     @cached_property
     def _q(self) -> Float[np.ndarray, " units"]:
-        return q_values(self._welch[1])
+        return q_values(self._test.p)
 
     def _over_units(self, values: np.ndarray, name: str, long_name: str) -> xr.DataArray:
         attributes = {"contrast": self.name, "long_name": long_name}
@@ -322,46 +289,14 @@ class Comparison:
         return self._with(
             responses=responses.isel(stimulus=mask),
             _unadjusted=self._unadjusted.isel(stimulus=mask),
-            in_a=self.in_a[mask],
-            in_b=self.in_b[mask],
-            groups=None if self.groups is None else self.groups[mask],
-            pairs=None if self.pairs is None else np.unique(self.pairs[mask], return_inverse=True)[1],
+            design=self.design.part(mask),
             _raw=None,
         )
-
-    def _alternating(self, order: Int[np.ndarray, " stimuli"]) -> tuple[np.ndarray, np.ndarray]:
-        """Return two masks that split the texts into halves.
-
-        In each condition, every second text is in the first half. With groups or pairs, every second group or pair is.
-
-        Args:
-            order: The order in which the texts are counted.
-        """
-        back = np.argsort(order)
-        if self.pairs is not None:
-            _, first = np.unique(self.pairs[order], return_index=True)
-            even = (np.argsort(np.argsort(first)) % 2 == 0)[self.pairs]
-            return even, ~even
-        groups = None if self.groups is None else self.groups[order]
-        even, odd = halves(self.in_a[order], self.in_b[order], groups)
-        return even[back], odd[back]
-
-    def _check_halves(self) -> None:
-        """Refuse a condition with fewer than 6 texts, groups or pairs: each half needs 3."""
-        every = np.arange(len(self.in_a))
-        kinds = {"stimuli": every, "independent pairs": self.pairs, "groups of stimuli": self.groups}
-        for what, numbers in kinds.items():
-            for condition, mask in ((self.contrast.a, self.in_a), (self.contrast.b, self.in_b)):
-                if numbers is not None and (n := len(np.unique(numbers[mask]))) < 2 * MIN_TEXTS:
-                    raise UserError(
-                        f"the condition {condition!r} has {n} {what}: two halves need at least {2 * MIN_TEXTS}"
-                    )
 
     def _refitted(self, mask: Bool[np.ndarray, " stimuli"]) -> Comparison:
         """Return the comparison of a part of the texts, with the confounds fitted to this part alone."""
         raw = self.raw
         part = raw._part(mask, raw._unadjusted if raw.confounds else raw.responses)
-        check_groups(part.in_a, part.in_b, part.groups)
         part.responses = without_confounds(part.responses, raw.contrast, raw.confounds, part.half_masks)
         return part.readout(self.fwhm_mm)
 

@@ -1,17 +1,22 @@
-"""The design of a contrast: which stimuli are compared, and which of them are not independent."""
+"""The design of a contrast: which stimuli are compared, which are not independent, and what a null may change."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import comb
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int, Real
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from toposheet.cortex.layout import check_coordinates
 from toposheet.errors import UserError, check_type
-from toposheet.stimuli.contrasts import Contrast
+from toposheet.stats import centred, halves, random_signs, shuffled_labels
+from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
 from toposheet.stimuli.finite import check_finite_responses
 from toposheet.stimuli.labels import check_capitals
 from toposheet.stimuli.measures import SHARED_WORDS
@@ -104,31 +109,227 @@ def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.nda
     return np.array([numbers[value] for value in distinct])
 
 
-def check_pairs(
-    pairs: Int[np.ndarray, " stimuli"] | None, in_a: Bool[np.ndarray, " stimuli"], in_b: Bool[np.ndarray, " stimuli"]
-) -> None:
-    """Refuse pairs that do not have one stimulus of each condition.
+@dataclass(frozen=True, eq=False)
+class Design:
+    """The items of a contrast: what is independent, what is counted, and what a null may change.
+
+    An item is a text. If texts are grouped, an item is a group, and its value is the mean over its texts. With pairs,
+    an item is a pair, or several pairs that share groups, and its value is the mean of its texts of condition A minus
+    the mean of its texts of condition B.
 
     Args:
-        pairs: A number for each stimulus. The two partners of a pair have the same number. None: there are no pairs.
-        in_a: True for each stimulus of condition A.
-        in_b: True for each stimulus of condition B.
+        in_a: True for each text of condition A.
+        in_b: True for each text of condition B. Each text is in one of the conditions.
+        groups: A number for each text. Texts of one group are not independent. None: there are no groups.
+        pairs: A number for each text. Texts with one number exchange their labels together. None: there are no pairs.
+    """
+
+    in_a: Bool[np.ndarray, " texts"]
+    in_b: Bool[np.ndarray, " texts"]
+    groups: Int[np.ndarray, " texts"] | None = None
+    pairs: Int[np.ndarray, " texts"] | None = None
+
+    @cached_property
+    def item(self) -> Int[np.ndarray, " texts"]:
+        """The number of the item of each text. Items are numbered from 0, in the order of their first text."""
+        numbers = self.groups if self.pairs is None else self.pairs
+        if numbers is None:
+            return np.arange(len(self.in_a))
+        _, first, item = np.unique(numbers, return_index=True, return_inverse=True)
+        return np.argsort(np.argsort(first))[item]
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return int(self.item.max()) + 1
+
+    @cached_property
+    def samples(self) -> tuple[Bool[np.ndarray, " items"], ...]:
+        """The samples that are compared: the items of A and the items of B; with pairs, one sample of differences."""
+        if self.pairs is not None:
+            return (np.ones(self.n_items, dtype=bool),)
+        in_a = np.zeros(self.n_items, dtype=bool)
+        in_a[self.item[self.in_a]] = True
+        return in_a, ~in_a
+
+    @property
+    def in_words(self) -> str:
+        """What the items are, in words: ` in 12 and 14 groups`, ` in 20 pairs`. Empty: the items are the texts."""
+        if self.pairs is not None:
+            return f" in {self.n_items} independent pairs"
+        if self.groups is None:
+            return ""
+        return " in {} and {} groups".format(*(int(sample.sum()) for sample in self.samples))
+
+    def values(self, x: Float[np.ndarray, "texts units"]) -> Float[np.ndarray, "items units"]:
+        """Return the value of each item, in float64: a mean over texts, or with pairs a difference of two means.
+
+        Args:
+            x: Responses of each unit to each text.
+        """
+        if self.pairs is not None:
+            return self._means(x, self.in_a) - self._means(x, self.in_b)
+        means = x if self.groups is None else self._means(x, self.in_a | self.in_b)
+        return centred(means)
+
+    def _means(self, x: np.ndarray, members: np.ndarray) -> np.ndarray:
+        weights = np.zeros((self.n_items, len(x)))
+        weights[self.item[members], np.flatnonzero(members)] = 1
+        # Texts with equal responses get this response exactly, so that a silent unit stays silent.
+        offset = x[:1].astype(np.float64)
+        return offset + (weights @ (x - offset)) / weights.sum(axis=1, keepdims=True)
+
+    def halves(self, order: Int[np.ndarray, " texts"] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return two masks of the texts: in each sample, the even items and the odd items.
+
+        Args:
+            order: The order in which the texts are counted. None: their order in the table.
+        """
+        first = np.full(self.n_items, len(self.item))
+        np.minimum.at(first, self.item, np.arange(len(self.item)) if order is None else np.argsort(order))
+        by_order = np.argsort(first)
+        even, odd = (np.empty(self.n_items, dtype=bool) for _ in range(2))
+        even[by_order], odd[by_order] = halves([sample[by_order] for sample in self.samples])
+        return even[self.item], odd[self.item]
+
+    def items_of(self, texts: Bool[np.ndarray, " texts"]) -> Bool[np.ndarray, " items"]:
+        """Return a mask of the items: True for each item that has one of the texts."""
+        mask = np.zeros(self.n_items, dtype=bool)
+        mask[self.item[texts]] = True
+        return mask
+
+    def part(self, mask: Bool[np.ndarray, " texts"]) -> Design:
+        """Return the design of a part of the texts."""
+        groups, pairs = (None if numbers is None else numbers[mask] for numbers in (self.groups, self.pairs))
+        return Design(self.in_a[mask], self.in_b[mask], groups, pairs)
+
+    @property
+    def exchanges_labels(self) -> bool:
+        """Whether a null shuffles the labels of the items: there are no pairs, and both samples have one size."""
+        return self.pairs is None and len({int(sample.sum()) for sample in self.samples}) == 1
+
+    @property
+    def n_relabellings(self) -> int:
+        """Number of different draws of the null."""
+        return comb(self.n_items, int(self.samples[0].sum())) if self.exchanges_labels else 2**self.n_items
+
+    def null(
+        self, values: Float[np.ndarray, "items units"], permutations: int, rng: np.random.Generator
+    ) -> tuple[Float[np.ndarray, "items units"], list[Real[np.ndarray, "permutations items"]]]:
+        """Return draws of the null that the contrast has no effect: values of the items, and their weights in a draw.
+
+        - Two samples of one size: the labels of the items are shuffled. This is exact if the labels are exchangeable.
+        - Pairs: the differences get random signs. This is exact if the differences are symmetric.
+        - Two samples of different sizes: shuffled labels would mix the noise of both conditions in wrong proportions,
+          and a map of the smaller or the smoother condition would look special. The deviations of the items from the
+          mean of their condition get random signs instead, times sqrt(n / (n - 1)) (a wild bootstrap, Davidson &
+          Flachaire 2008, doi:10.1016/j.jeconom.2008.08.003). Each condition keeps its noise.
+
+        Args:
+            values: The value of each item, from `values`.
+            permutations: Number of draws.
+            rng: Generator of the random draws.
+
+        Returns:
+            The values, and the weights of each item in each sample and draw, for `stats.t_test`.
+
+        Raises:
+            UserError: There are more draws than different draws.
+        """
+        if permutations > self.n_relabellings:
+            raise UserError(
+                f"{permutations} draws of a null are wanted, but {self.n_items} independent items have only "
+                f"{self.n_relabellings} different ones: ask for at most {self.n_relabellings} draws, or add texts"
+            )
+        if self.exchanges_labels:
+            in_a = shuffled_labels(self.samples[0], permutations, rng)
+            return values, [in_a, ~in_a]
+        if self.pairs is None:
+            values = self.residuals(values)
+        signs = random_signs(permutations, self.n_items, rng)
+        return values, [signs * sample for sample in self.samples]
+
+    def residuals(self, values: Float[np.ndarray, "items units"]) -> Float[np.ndarray, "items units"]:
+        """Return the deviation of each item from the mean of its sample, times sqrt(n / (n - 1)).
+
+        With random signs, the mean over a sample then has the variance of the mean of the sample.
+
+        Args:
+            values: The value of each item, from `values`.
+        """
+        left = values.copy()
+        for sample in self.samples:
+            n = int(sample.sum())
+            left[sample] = (values[sample] - values[sample].mean(axis=0)) * np.sqrt(n / (n - 1))
+        return left
+
+    def check_halves(self, contrast: Contrast) -> None:
+        """Refuse a design whose halves would have fewer than 3 items of a condition.
+
+        Args:
+            contrast: The contrast, whose conditions the message names.
+
+        Raises:
+            UserError: A condition has fewer than 6 items.
+        """
+        self.check_number(contrast, 2 * MIN_TEXTS, "two halves need")
+
+    def check_number(self, contrast: Contrast, least: int, needs: str) -> None:
+        """Refuse a condition with too few items.
+
+        Args:
+            contrast: The contrast, whose conditions the message names.
+            least: The smallest number of items of each condition.
+            needs: Words for what needs them, with its verb, for example `two halves need`.
+
+        Raises:
+            UserError: A condition has fewer items.
+        """
+        what = "pairs" if self.pairs is not None else "groups" if self.groups is not None else "texts"
+        for condition, mask in ((contrast.a, self.in_a), (contrast.b, self.in_b)):
+            if (n := len(np.unique(self.item[mask]))) < least:
+                raise UserError(f"the condition {condition!r} has {n} independent {what}: {needs} at least {least}")
+
+
+def contrast_design(
+    responses: xr.DataArray, contrast: Contrast, groups: str | None = SHARED_WORDS, pairs: str | None = None
+) -> Design:
+    """Return the design of a contrast.
+
+    Args:
+        responses: Responses to the texts of both conditions (`compared_responses`).
+        contrast: The contrast. The coordinate `condition` of the responses holds its two labels.
+        groups: Name of the column that defines the groups. None: all texts are independent.
+        pairs: Name of the column that defines the pairs. None: there are no pairs.
 
     Raises:
-        UserError: A pair does not have exactly one stimulus of each condition.
+        UserError: A column does not exist, a group has texts of both conditions, a condition has fewer than 3 groups or
+            pairs, or a pair does not have one text of each condition.
     """
-    if pairs is None:
-        return
-    n_a, n_b = np.bincount(pairs[in_a], minlength=pairs.max() + 1), np.bincount(pairs[in_b], minlength=pairs.max() + 1)
-    if (n_a != 1).any() or (n_b != 1).any():
-        wrong = int(((n_a != 1) | (n_b != 1)).sum())
+    conditions = responses["condition"].values
+    in_a, in_b = conditions == contrast.a, conditions == contrast.b
+    numbers, partners = dependent_stimuli(responses, groups), dependent_stimuli(responses, pairs)
+    if numbers is not None and np.intersect1d(numbers[in_a], numbers[in_b]).size:
+        mixed = np.isin(numbers, np.intersect1d(numbers[in_a], numbers[in_b]))
+        value = str(responses[groups].values[mixed][0])[:60]
         raise UserError(
-            f"{wrong} of {len(n_a)} pairs are not complete: a pair is one stimulus of each condition, and the two have "
-            "the same value in the column of pairs"
+            f"the conditions {contrast.a!r} and {contrast.b!r} share the value {value!r} of the column {groups!r}: "
+            "texts with one value form a group, and a group must be in one condition. Give each condition values of "
+            "its own, or remove the column"
         )
+    if partners is not None:
+        n_a, n_b = (np.bincount(partners[mask], minlength=partners.max() + 1) for mask in (in_a, in_b))
+        if wrong := int(((n_a != 1) | (n_b != 1)).sum()):
+            raise UserError(
+                f"{wrong} of {len(n_a)} pairs of the column {pairs!r} are not complete: a pair is one text of each "
+                "condition, and the two have the same value in this column"
+            )
+    design = Design(in_a, in_b, numbers, _linked_pairs(partners, numbers))
+    design.check_number(contrast, MIN_TEXTS, "a contrast needs")
+    return design
 
 
-def linked_pairs(
+def _linked_pairs(
     pairs: Int[np.ndarray, " stimuli"] | None, groups: Int[np.ndarray, " stimuli"] | None
 ) -> Int[np.ndarray, " stimuli"] | None:
     """Return a number for each stimulus. Pairs that share a group get the same number.

@@ -133,9 +133,9 @@ def cross_validated(comparison: Comparison, *, percent: float | None = None, q: 
         chosen = units[selected[units]]
         row: dict[str, object] = {"tap": name, "n_selected": len(chosen), "fraction": len(chosen) / len(units)}
         if len(chosen):
-            welch, (p,) = even.test_mean(chosen)
-            p = float(p / 2 if welch.t[0] > 0 else 1 - p / 2)
-            row |= {"t": float(welch.t[0]), "p": p, "d": float(welch.d[0])}
+            test = even.test_mean(chosen)
+            p = float(test.p[0] / 2 if test.t[0] > 0 else 1 - test.p[0] / 2)
+            row |= {"t": float(test.t[0]), "p": p, "d": float(test.d[0])}
         rows.append(row)
     return CROSS_VALIDATED.frame(rows)
 

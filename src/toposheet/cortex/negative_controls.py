@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from toposheet.cortex.comparison import Comparison, check_comparison
+from toposheet.cortex.design import Design
 from toposheet.packages import MissingPackage
-from toposheet.stats import shuffled_labels
+from toposheet.stats import random_signs, shuffled_labels
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
 from toposheet.stimuli.measures import check_word_frequency, text_length, word_frequency
 
@@ -24,7 +25,7 @@ NEGATIVE_CONTROLS = {
 def negative_controls(comparison: Comparison, *, seed: int = 0) -> dict[str, Comparison]:
     """Return negative controls of a comparison: the same texts, compared by labels that are not of interest.
 
-    - `random-labels`: the labels are shuffled.
+    - `random-labels`: the labels are shuffled; with pairs, the partners of a pair exchange their labels or do not.
     - `word-frequency`: in each condition, the texts whose words are more frequent than in the median text, against the
       other texts (mean Zipf frequency). It needs the package `wordfreq`, and is left out without this package.
     - `length`: in each condition, the texts with more letters than the median text, against the other texts.
@@ -43,11 +44,11 @@ def negative_controls(comparison: Comparison, *, seed: int = 0) -> dict[str, Com
     """
     check_comparison(comparison)
     raw = comparison.raw
-    responses, in_a, in_b, groups = raw.responses, raw.in_a, raw.in_b, raw.groups
+    responses, design = raw.responses, raw.design
+    in_a, in_b, groups = design.in_a, design.in_b, design.groups
     # The name is part of the seed, so that the random labels differ from every draw of a label-null with this seed.
     rng = np.random.default_rng([seed, zlib.crc32(RANDOM_LABELS.encode())])
-    new_a, _ = shuffled_labels(in_a, in_b, 1, rng, groups)
-    labels = {RANDOM_LABELS: _labels(new_a[0], NEGATIVE_CONTROLS[RANDOM_LABELS])}
+    labels = {RANDOM_LABELS: _labels(_random_labels(design, rng), NEGATIVE_CONTROLS[RANDOM_LABELS])}
     splits = {RANDOM_LABELS: responses}
     if "text" in responses.coords:
         texts = responses["text"].values.tolist()
@@ -65,7 +66,7 @@ def negative_controls(comparison: Comparison, *, seed: int = 0) -> dict[str, Com
         sides = NEGATIVE_CONTROLS[name]
         if all((labels[name][first] == side).sum() >= MIN_TEXTS for side in (sides.a, sides.b)):
             split = data.assign_coords(condition=("stimulus", labels[name]))
-            relabelled[name] = raw.relabelled(split, sides, name).readout(comparison.fwhm_mm)
+            relabelled[name] = raw.relabelled(split, sides, name, name == RANDOM_LABELS).readout(comparison.fwhm_mm)
     return relabelled
 
 
@@ -76,6 +77,14 @@ def missing_negative_controls() -> tuple[str, ...]:
     except MissingPackage:
         return (FREQUENCY,)
     return ()
+
+
+def _random_labels(design: Design, rng: np.random.Generator) -> Bool[np.ndarray, " texts"]:
+    """Return which texts get the first label, if labels are dealt to the items at random."""
+    if design.pairs is not None:
+        exchanged = random_signs(1, design.n_items, rng)[0, design.item] < 0
+        return np.where(exchanged, design.in_b, design.in_a)
+    return shuffled_labels(design.samples[0], 1, rng)[0, design.item]
 
 
 def _labels(in_a: Bool[np.ndarray, " stimuli"], sides: Contrast) -> np.ndarray:

@@ -1,13 +1,12 @@
 from toposheet.stats.clusters import cluster_masses, clusters, count_and_largest, largest_mass, tfce
-from toposheet.stats.contrast import MeanAndVariance, Welch, grouped_p, q_values, residuals, welch, welch_t
+from toposheet.stats.contrast import MeanAndVariance, TTest, centred, q_values, residuals, t_of, t_test
 from toposheet.stats.covariance import UnitPairs, participation_ratio, spatial_correlation
 from toposheet.stats.moran import cross_morans_i, islands_morans_i, morans_i, morans_i_on_graph
 from toposheet.stats.nulls import (
     Null,
     against_null,
-    check_groups,
-    flipped_pairs,
     halves,
+    random_signs,
     reaches,
     shuffled_labels,
     shuffled_within,
@@ -18,17 +17,15 @@ __all__ = [
     "MeanAndVariance",
     "Null",
     "SheetReadout",
+    "TTest",
     "UnitPairs",
-    "Welch",
     "against_null",
-    "check_groups",
+    "centred",
     "cluster_masses",
     "clusters",
     "count_and_largest",
     "cross_morans_i",
-    "flipped_pairs",
     "gaussian_readout",
-    "grouped_p",
     "halves",
     "islands_morans_i",
     "largest_mass",
@@ -36,12 +33,13 @@ __all__ = [
     "morans_i_on_graph",
     "participation_ratio",
     "q_values",
+    "random_signs",
     "reaches",
     "residuals",
     "shuffled_labels",
     "shuffled_within",
     "spatial_correlation",
+    "t_of",
+    "t_test",
     "tfce",
-    "welch",
-    "welch_t",
 ]

@@ -1,13 +1,12 @@
-"""Null draws by shuffled labels or shuffled places, and the comparison of a statistic with its null."""
+"""Null draws by shuffled labels, random signs or shuffled places, and the comparison of a statistic with its null."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
-
-from toposheet.errors import UserError
+from jaxtyping import Bool, Float, Int, Int8
 
 
 @dataclass(frozen=True)
@@ -62,121 +61,44 @@ def against_null(value: np.ndarray | float, draws: Float[np.ndarray, "permutatio
 
 
 def shuffled_labels(
-    in_a: Bool[np.ndarray, " stimuli"],
-    in_b: Bool[np.ndarray, " stimuli"],
-    permutations: int,
-    rng: np.random.Generator,
-    groups: Int[np.ndarray, " stimuli"] | None = None,
-) -> tuple[Bool[np.ndarray, "permutations stimuli"], Bool[np.ndarray, "permutations stimuli"]]:
-    """Return random labellings: each assigns the stimuli of A and B to the two conditions at random.
-
-    The numbers of stimuli in A and in B stay the same. With groups, the numbers of groups in A and in B stay the same.
+    in_a: Bool[np.ndarray, " items"], permutations: int, rng: np.random.Generator
+) -> Bool[np.ndarray, "permutations items"]:
+    """Return random labellings: each chooses the items of condition A at random. Their number stays the same.
 
     Args:
-        in_a: True for each stimulus of condition A.
-        in_b: True for each stimulus of condition B.
+        in_a: True for each item of condition A; all other items are in condition B.
         permutations: Number of labellings.
         rng: Generator of the random draws.
-        groups: A number for each stimulus. Stimuli of one group have the same number. They are not independent of each
-            other, for example because the texts share words. All stimuli of a group get the same label. Otherwise an
-            effect of the shared words could look like an effect of the contrast. None: all stimuli are independent.
-
-    Returns:
-        Two masks: the stimuli of condition A, and the stimuli of condition B, in each labelling.
-
-    Raises:
-        UserError: A group has stimuli of both conditions, or a condition has fewer than 3 groups.
     """
-    check_groups(in_a, in_b, groups)
-    numbers = np.arange(len(in_a)) if groups is None else groups
-    _, first, group = np.unique(numbers, return_index=True, return_inverse=True)
-    group_a, group_b = in_a[first], in_b[first]
-    either = np.flatnonzero(group_a | group_b)
-    a = np.zeros((permutations, len(first)), dtype=bool)
-    b = a.copy()
-    for row in range(permutations):
-        order = rng.permutation(either)
-        a[row, order[: group_a.sum()]] = True
-        b[row, order[group_a.sum() :]] = True
-    return a[:, group], b[:, group]
+    every, n_a = np.arange(len(in_a)), int(in_a.sum())
+    labels = np.zeros((permutations, len(in_a)), dtype=bool)
+    for row in labels:
+        row[rng.permutation(every)[:n_a]] = True
+    return labels
 
 
-def flipped_pairs(
-    in_a: Bool[np.ndarray, " stimuli"],
-    in_b: Bool[np.ndarray, " stimuli"],
-    permutations: int,
-    rng: np.random.Generator,
-    pairs: Int[np.ndarray, " stimuli"],
-) -> tuple[Bool[np.ndarray, "permutations stimuli"], Bool[np.ndarray, "permutations stimuli"]]:
-    """Return random labellings: in each, the two partners of a pair exchange their conditions with probability 1/2.
+def random_signs(permutations: int, n_items: int, rng: np.random.Generator) -> Int8[np.ndarray, "permutations items"]:
+    """Return a random sign, 1 or -1, for each item in each draw.
 
     Args:
-        in_a: True for each stimulus of condition A.
-        in_b: True for each stimulus of condition B.
-        permutations: Number of labellings.
+        permutations: Number of draws.
+        n_items: Number of items.
         rng: Generator of the random draws.
-        pairs: A number for each stimulus. The two partners of a pair, one in each condition, have equal numbers.
     """
-    flipped = (rng.random((permutations, int(pairs.max()) + 1)) < 0.5)[:, pairs]
-    return np.where(flipped, in_b, in_a), np.where(flipped, in_a, in_b)
-
-
-def check_groups(
-    in_a: Bool[np.ndarray, " stimuli"],
-    in_b: Bool[np.ndarray, " stimuli"],
-    groups: Int[np.ndarray, " stimuli"] | None,
-    column: str = "shared_words",
-) -> None:
-    """Refuse groups that have stimuli of both conditions, and conditions with too few groups.
-
-    Args:
-        in_a: True for each stimulus of condition A.
-        in_b: True for each stimulus of condition B.
-        groups: A number for each stimulus. Stimuli of one group have the same number. None: nothing is checked.
-        column: Name of the column of the stimuli that defines the groups, for the error message.
-
-    Raises:
-        UserError: A group has stimuli of both conditions, or a condition has fewer than 3 groups.
-    """
-    if groups is None:
-        return
-    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
-    if (in_a != in_a[first][group])[in_a | in_b].any() or (in_b != in_b[first][group])[in_a | in_b].any():
-        raise UserError(
-            f"the two conditions share a value of the column {column!r}: stimuli with one value belong together, so "
-            "they must be in one condition. Give each condition values of its own, or remove the column"
-        )
-    n_a, n_b = int(in_a[first].sum()), int(in_b[first].sum())
-    if min(n_a, n_b) < 3:
-        raise UserError(
-            f"the conditions have {n_a} and {n_b} groups (column {column!r}): each condition needs at least 3 groups. "
-            "Add stimuli that share no words, or remove the column to treat all texts as independent (in a file of "
-            "word pairs: rename the column pair to text and the column class to condition)"
-        )
+    return np.where(rng.random((permutations, n_items)) < 0.5, -1, 1).astype(np.int8)
 
 
 def halves(
-    in_a: Bool[np.ndarray, "*labellings stimuli"],
-    in_b: Bool[np.ndarray, "*labellings stimuli"],
-    groups: Int[np.ndarray, " stimuli"] | None = None,
-) -> tuple[Bool[np.ndarray, "*labellings stimuli"], Bool[np.ndarray, "*labellings stimuli"]]:
-    """Return two masks: the even stimuli and the odd stimuli of both conditions.
-
-    Within each condition the stimuli are counted from 0, in order. With groups, the groups are counted instead, in the
-    order of their first stimulus. No group is split.
+    samples: Sequence[Bool[np.ndarray, "*draws items"]],
+) -> tuple[Bool[np.ndarray, "*draws items"], Bool[np.ndarray, "*draws items"]]:
+    """Return two masks: the even items and the odd items of each sample, counted from 0 in order.
 
     Args:
-        in_a: True for each stimulus of condition A. Leading axes are alternative labellings.
-        in_b: True for each stimulus of condition B.
-        groups: A number for each stimulus. Stimuli of one group have the same number. None: there are no groups.
+        samples: For each sample, True for its items. Leading axes are alternative labellings.
     """
-    numbers = np.arange(in_a.shape[-1]) if groups is None else groups
-    _, first, group = np.unique(numbers, return_index=True, return_inverse=True)
-    by_appearance = np.argsort(first)
-    place = np.argsort(by_appearance)[group]
-    group_a, group_b = in_a[..., first[by_appearance]], in_b[..., first[by_appearance]]
-    rank = np.where(group_a, np.cumsum(group_a, axis=-1), np.cumsum(group_b, axis=-1)) - 1
-    return (rank % 2 == 0)[..., place], (rank % 2 == 1)[..., place]
+    even = np.any([sample & (np.cumsum(sample, axis=-1) % 2 == 1) for sample in samples], axis=0)
+    odd = np.any([sample & (np.cumsum(sample, axis=-1) % 2 == 0) for sample in samples], axis=0)
+    return even, odd
 
 
 def reaches(draws: np.ndarray, value: np.ndarray | float, larger: bool = True) -> np.ndarray:
