@@ -15,7 +15,7 @@ from toposheet.stimuli.contrasts import Contrast
 def values_of(comparison):
     """Everything that is derived from a comparison, worked out now."""
     values = {name: getattr(comparison, name).values for name in ("t", "p", "q", "d")}
-    values |= {"even": comparison.half_masks[0], "odd": comparison.half_masks[1], "x": comparison.x}
+    values |= {"even": comparison.half_masks[0], "odd": comparison.half_masks[1], "items": comparison.items}
     values |= {f"layout {tap.name}": tap.units for tap in comparison.layouts}
     values |= {f"map {sheet}": grid.values for sheet, grid in comparison.maps().items()}
     values |= {f"labels {n}": labels for n, labels in enumerate(shuffled(comparison, 5))}
@@ -23,7 +23,7 @@ def values_of(comparison):
 
 
 def shuffled(comparison, permutations):
-    return comparison.shuffled_labels(permutations, np.random.default_rng(0))
+    return comparison.design.null(comparison.items, permutations, np.random.default_rng(0))[1]
 
 
 def assert_same(one, other):
@@ -62,8 +62,8 @@ def test_a_planted_patch_is_found_where_it_is():
 
 def test_masks_follow_the_labels():
     comparison = compared(n=3)
-    assert comparison.in_a.tolist() == [True, False] * 3
-    assert (comparison.in_a != comparison.in_b).all()
+    assert comparison.design.in_a.tolist() == [True, False] * 3
+    assert (comparison.design.in_a != comparison.design.in_b).all()
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,10 @@
 import numpy as np
 import pytest
+from scipy import stats
 from tests.cortex.planted import noise
 
 import toposheet as ts
-
-
-def labels(comparison, permutations=200):
-    return comparison.shuffled_labels(permutations, np.random.default_rng(0))
+from toposheet.stats import t_test
 
 
 def test_texts_without_a_group_stand_for_themselves():
@@ -17,48 +15,81 @@ def test_texts_without_a_group_stand_for_themselves():
         np.testing.assert_allclose(ts.Comparison(alone, "a", "b").p, expected)
 
 
-def test_groups_may_be_any_column_and_can_be_left_out():
+def in_groups(**columns):
+    """Sixteen texts in six groups of unequal size."""
     groups = np.repeat([3, 1, 2, 5, 4, 0], [4, 1, 3, 2, 5, 1])
-    data = noise(0, item=groups, shared_words=np.arange(16)).assign_coords(
-        condition=("stimulus", np.where(np.isin(groups, [3, 2, 4]), "a", "b"))
-    )
+    data = noise(0, item=groups, shared_words=np.arange(16), **columns)
+    return groups, data.assign_coords(condition=("stimulus", np.where(np.isin(groups, [3, 2, 4]), "a", "b")))
+
+
+def test_every_statistic_is_that_of_the_means_of_groups():
+    groups, data = in_groups()
+    means = {group: data.values[groups == group].astype(float).mean(axis=0) for group in range(6)}
+    a, b = (np.stack([means[group] for group in members]) for members in ((3, 2, 4), (1, 5, 0)))
+    expected = stats.ttest_ind(a, b, equal_var=False)
+    comparison = ts.Comparison(data, "a", "b", groups="item")
+    np.testing.assert_allclose(comparison.t, expected.statistic, rtol=1e-6)
+    np.testing.assert_allclose(comparison.p, expected.pvalue, rtol=1e-6)
+    assert comparison.design.n_items == 6
+    assert "12 texts 'a' against 4 'b' in 3 and 3 groups" in repr(comparison)
+
+
+def test_groups_may_be_any_column_and_can_be_left_out():
+    _, data = in_groups()
     by_item = ts.Comparison(data, "a", "b", groups="item")
-    for labelling in labels(by_item):
-        for group in range(6):
-            assert (labelling[:, groups == group] == labelling[:, groups == group][:, :1]).all()
     renamed = data.drop_vars("shared_words").rename(item="shared_words")
     np.testing.assert_array_equal(by_item.p, ts.Comparison(renamed, "a", "b").p)
     without = ts.Comparison(data, "a", "b", groups=None)
-    assert without.groups is None
-    assert (without.p.values != by_item.p.values).all()
-    np.testing.assert_array_equal(without.t, by_item.t)
+    assert without.design.groups is None
+    x, in_a = data.values.astype(float), data["condition"].values == "a"
+    np.testing.assert_allclose(without.t, stats.ttest_ind(x[in_a], x[~in_a], equal_var=False).statistic, rtol=1e-6)
 
 
-def test_shuffled_labels_change_places_within_pairs_only():
-    pair = np.random.default_rng(1).permutation(np.repeat(np.arange(3), 2))
-    first = np.isin(np.arange(6), np.unique(pair, return_index=True)[1])
-    data = noise(0, n=6, pair=pair).assign_coords(condition=("stimulus", np.where(first, "a", "b")))
-    in_a, in_b = labels(ts.Comparison(data, "a", "b", pairs="pair"))
-    assert (in_a ^ in_b).all()
-    for one in range(3):
-        assert (in_a[:, pair == one].sum(axis=1) == 1).all()
-    assert len(np.unique(in_a, axis=0)) == 2**3  # every way to toss three coins
-    assert np.abs(in_a.mean(axis=0) - 0.5).max() < 4 * 0.5 / np.sqrt(200)
+def test_every_statistic_of_pairs_is_that_of_their_differences():
+    pair = np.random.default_rng(1).permutation(np.repeat(np.arange(8), 2))
+    first = np.isin(np.arange(16), np.unique(pair, return_index=True)[1])
+    data = noise(0, pair=pair).assign_coords(condition=("stimulus", np.where(first, "a", "b")))
+    comparison = ts.Comparison(data, "a", "b", pairs="pair")
+    a, b = (data.values[mask][np.argsort(pair[mask])].astype(float) for mask in (first, ~first))
+    expected = stats.ttest_rel(a, b)
+    np.testing.assert_allclose(comparison.t, expected.statistic, rtol=1e-6)
+    np.testing.assert_allclose(comparison.p, expected.pvalue, rtol=1e-6)
+    np.testing.assert_allclose(comparison.d, (a - b).mean(axis=0) / (a - b).std(axis=0, ddof=1), rtol=1e-6)
+    assert "8 texts 'a' against 8 'b' in 8 independent pairs" in repr(comparison)
 
 
-def test_labels_of_pairs_whose_texts_share_words_change_together_so_that_groups_stay_within_conditions():
+def test_pairs_whose_texts_share_words_count_as_one_pair():
     pair, words = np.repeat(np.arange(8), 2), np.arange(16)
     words[2], words[5] = words[0], words[3]  # pairs 0 and 1 by their first texts, 1 and 2 by their second
-    comparison = ts.Comparison(noise(0, pair=pair, shared_words=words), "a", "b", pairs="pair")
-    in_a, in_b = labels(comparison, 1000)
-    for group in np.unique(words):
-        assert (in_a[:, words == group] == in_a[:, words == group][:, :1]).all()
-    assert (in_a.sum(axis=1) == in_b.sum(axis=1)).all()
-    assert len(np.unique(in_a, axis=0)) == 2**6
+    data = noise(0, pair=pair, shared_words=words)
+    comparison = ts.Comparison(data, "a", "b", pairs="pair")
+    assert comparison.design.n_items == 6
+    differences = data.values[::2].astype(float) - data.values[1::2]
+    joined = np.stack([differences[:3].mean(axis=0), *differences[3:]])
+    np.testing.assert_allclose(comparison.t, stats.ttest_1samp(joined, 0.0).statistic, rtol=1e-6)
+
+
+def test_an_item_whose_texts_are_alike_stays_silent():
+    data = noise(0, shared_words=np.arange(16) // 4 * 2 + np.arange(16) % 2)
+    data.values[:, 5] = np.float32(0.1)
+    assert np.flatnonzero(np.isnan(ts.Comparison(data, "a", "b").t)).tolist() == [5]
+
+
+def test_more_draws_than_there_are_different_ones_are_refused():
+    three = ts.Comparison(noise(0, n=6), "a", "b")
+    assert three.design.n_relabellings == 20
+    with pytest.raises(ValueError, match="99 draws of a null are wanted, but 6 independent items have only 20"):
+        ts.map_statistics(three)
+    pairs = ts.Comparison(noise(0, n=8, pair=np.repeat(np.arange(4), 2)), "a", "b", pairs="pair")
+    assert pairs.design.n_relabellings == 16
+    with pytest.raises(ValueError, match="ask for at most 16 draws, or add texts"):
+        ts.selective_clusters(pairs)
+    uneven = noise(0, n=8).assign_coords(condition=("stimulus", list("aaabbbbb")))
+    assert ts.Comparison(uneven, "a", "b").design.n_relabellings == 2**8
 
 
 def test_what_partners_have_in_common_makes_no_spread_of_the_null_of_pairs():
-    # A strong common part that pairs share, and a weak effect: labels dealt out freely hide it, those of pairs do not.
+    # A strong common part that pairs share, and a weak effect: labels dealt out freely hide it, signs of pairs do not.
     rng = np.random.default_rng(2)
     data = noise(0, n=40, pair=np.repeat(np.arange(20), 2))
     data.values[:] += 5 * np.repeat(rng.normal(size=(20, 1)), 2, axis=0)
@@ -66,20 +97,35 @@ def test_what_partners_have_in_common_makes_no_spread_of_the_null_of_pairs():
     result = {}
     for pairs in (None, "pair"):
         comparison = ts.Comparison(data, "a", "b", pairs=pairs)
-        draws = comparison.test(*labels(comparison))[0].t.mean(axis=1)
+        draws = t_test(*comparison.design.null(comparison.items, 200, np.random.default_rng(0))).t.mean(axis=1)
         result[pairs] = (np.abs(draws) >= abs(float(comparison.t.mean()))).mean()
     assert result["pair"] <= 0.01
     assert result[None] > 0.3
 
 
+def test_residuals_with_random_signs_have_the_variance_of_the_mean_of_each_condition():
+    labels = np.array(list("a" * 5 + "b" * 27))
+    data = noise(0, n=32).assign_coords(condition=("stimulus", labels))
+    comparison = ts.Comparison(data, "a", "b")
+    values, weights = comparison.design.null(comparison.items, 4000, np.random.default_rng(0))
+    x = data.values.astype(float)
+    for label, sample in zip("ab", weights, strict=True):
+        means = sample @ values / (labels == label).sum()
+        expected = x[labels == label].var(axis=0, ddof=1) / (labels == label).sum()
+        np.testing.assert_allclose(means.var(axis=0), expected, rtol=0.15)
+
+
 @pytest.mark.parametrize(
     ("pair", "message"),
     [
-        ([0, 0, 1, 1, 2, 2, 3, 4], "2 of 5 pairs are not complete: a pair is one stimulus of each condition"),
-        ([0, 1, 0, 1, 2, 2, 3, 3], "2 of 4 pairs are not complete"),
-        ([0, 0, 0, 0, 1, 1, 2, 2], "1 of 3 pairs are not complete"),
-        ([0, 0, 1, 1, 2, 2, 3, 0], "2 of 4 pairs are not complete"),
-        (["x", "x", "y", "y", "z", "z", "", ""], "2 of 5 pairs are not complete"),
+        (
+            [0, 0, 1, 1, 2, 2, 3, 4],
+            "2 of 5 pairs of the column 'pair' are not complete: a pair is one text of each condition",
+        ),
+        ([0, 1, 0, 1, 2, 2, 3, 3], "2 of 4 pairs of the column"),
+        ([0, 0, 0, 0, 1, 1, 2, 2], "1 of 3 pairs of the column"),
+        ([0, 0, 1, 1, 2, 2, 3, 0], "2 of 4 pairs of the column"),
+        (["x", "x", "y", "y", "z", "z", "", ""], "2 of 5 pairs of the column"),
     ],
 )
 def test_pairs_that_are_none_are_refused_in_one_line(pair, message):
@@ -97,8 +143,12 @@ def test_a_column_that_stimuli_do_not_have_is_refused_with_those_that_they_have(
 
 
 def test_a_group_in_both_conditions_or_too_few_groups_are_refused():
-    with pytest.raises(ValueError, match="the two conditions share a value of the column"):
+    message = "the conditions 'a' and 'b' share the value '0' of the column 'shared_words'"
+    with pytest.raises(ValueError, match=message):
         ts.Comparison(noise(0, shared_words=np.repeat(np.arange(8), 2)), "a", "b")
     words = np.where(np.arange(16) % 2 == 0, np.arange(16) // 8 * 100, np.arange(16))
-    with pytest.raises(ValueError, match="2 and 8 groups"):
+    with pytest.raises(ValueError, match="the condition 'a' has 2 independent groups: a contrast needs at least 3"):
         ts.Comparison(noise(0, shared_words=words), "a", "b")
+    whole = np.where(np.arange(16) % 2 == 0, "all of a", np.arange(16).astype(str))
+    with pytest.raises(ValueError, match="the condition 'a' has 1 independent groups"):
+        ts.Comparison(noise(0, shared_words=whole), "a", "b")

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 from tests.cortex.planted import SIDE, noise, to_stimuli
 
 import toposheet as ts
@@ -64,19 +65,55 @@ def far_apart(n):
     return np.stack([np.arange(n), np.random.default_rng(0).permutation(n)], axis=1).ravel()
 
 
-@pytest.mark.parametrize("kind", ["alone", "groups", "pairs"])
+@pytest.mark.parametrize("kind", ["alone", "groups"])
 @pytest.mark.parametrize("fwhm", [0.0, 2.0])
-def test_the_label_null_is_the_comparison_of_the_same_texts_with_other_labels(kind, fwhm):
-    data = grouped(1) if kind == "groups" else noise(1, n=32, pair=far_apart(16))
-    comparison = ts.Comparison(data, "a", "b", pairs="pair" if kind == "pairs" else None)
+def test_shuffled_labels_are_the_comparison_of_the_same_texts_with_other_labels(kind, fwhm):
+    data = grouped(1) if kind == "groups" else noise(1, n=32)
+    comparison = ts.Comparison(data, "a", "b")
     drawn = collected(label_draws(comparison.readout(fwhm), 60, np.random.default_rng(3)))  # more than one chunk
-    in_a, _ = comparison.shuffled_labels(60, np.random.default_rng(3))
+    in_a = comparison.design.null(comparison.items, 60, np.random.default_rng(3))[1][0]
     for draw in (0, 55):
-        labelled = data.assign_coords(condition=("stimulus", np.where(in_a[draw], "a", "b")))
-        fresh = ts.Comparison(labelled, "a", "b", pairs="pair" if kind == "pairs" else None).readout(fwhm)
+        labels = np.where(in_a[draw], "a", "b")[comparison.design.item]
+        fresh = ts.Comparison(data.assign_coords(condition=("stimulus", labels)), "a", "b").readout(fwhm)
         even, odd = fresh.even_and_odd()
         for name, expected in (("t", fresh.t), ("q", fresh.q), ("even", even.t), ("odd", odd.t)):
             np.testing.assert_allclose(drawn[name][draw], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("fwhm", [0.0, 2.0])
+def test_signs_of_pairs_are_the_comparison_of_the_same_texts_with_partners_exchanged(fwhm):
+    data = noise(1, n=32, pair=far_apart(16))
+    comparison = ts.Comparison(data, "a", "b", pairs="pair")
+    drawn = collected(label_draws(comparison.readout(fwhm), 60, np.random.default_rng(3)))
+    signs = comparison.design.null(comparison.items, 60, np.random.default_rng(3))[1][0]
+    for draw in (0, 55):
+        exchanged = signs[draw][comparison.design.item] < 0
+        labels = np.where((data["condition"].values == "a") != exchanged, "a", "b")
+        fresh = ts.Comparison(data.assign_coords(condition=("stimulus", labels)), "a", "b", pairs="pair").readout(fwhm)
+        even, odd = fresh.even_and_odd()
+        for name, expected in (("t", fresh.t), ("q", fresh.q), ("even", even.t), ("odd", odd.t)):
+            np.testing.assert_allclose(drawn[name][draw], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("fwhm", [0.0, 2.0])
+def test_unequal_conditions_keep_their_noise_and_get_signs(fwhm):
+    data = noise(1, n=32)
+    labels = np.where(np.arange(32) % 4 == 0, "a", "b")
+    comparison = ts.Comparison(data.assign_coords(condition=("stimulus", labels)), "a", "b").readout(fwhm)
+    drawn = collected(label_draws(comparison, 60, np.random.default_rng(3)))
+    signs = np.where(np.random.default_rng(3).random((60, 32)) < 0.5, -1, 1)
+    x, in_a = comparison.responses.values.astype(float), labels == "a"
+    for mask in (in_a, ~in_a):
+        x[mask] -= x[mask].mean(axis=0)
+        x[mask] *= np.sqrt(mask.sum() / (mask.sum() - 1))
+    for draw in (0, 55):
+        flipped = x * signs[draw][:, None]
+        expected = stats.ttest_ind(flipped[in_a], flipped[~in_a], equal_var=False)
+        np.testing.assert_allclose(drawn["t"][draw], expected.statistic, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(drawn["q"][draw], stats.false_discovery_control(expected.pvalue), rtol=1e-3)
+        even = np.where(in_a, np.cumsum(in_a), np.cumsum(~in_a)) % 2 == 1
+        expected = stats.ttest_ind(flipped[in_a & even], flipped[~in_a & even], equal_var=False)
+        np.testing.assert_allclose(drawn["even"][draw], expected.statistic, rtol=1e-4, atol=1e-5)
 
 
 def test_halves_of_too_few_texts_have_no_maps():

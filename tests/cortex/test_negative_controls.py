@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from scipy import stats
 from tests.cortex.planted import language_comparison, localizer, patch
 
 import toposheet as ts
-from toposheet.stats import shuffled_labels
 
 
 def with_texts(data, texts):
@@ -19,7 +19,7 @@ def test_negative_controls_split_within_conditions(topo):
     letters = np.array([sum(map(str.isalpha, text)) for text in texts])
     for name, conditions in (("length", ("long", "short")), ("word-frequency", ("frequent", "rare"))):
         labels = controls[name].responses["condition"].values
-        np.testing.assert_array_equal(controls[name].in_a, labels == conditions[0])
+        np.testing.assert_array_equal(controls[name].design.in_a, labels == conditions[0])
         for condition in ("sentence", "nonword"):
             members = data["condition"].values == condition
             assert (labels[members] == conditions[0]).sum() == 12
@@ -33,9 +33,24 @@ def test_random_labels_are_no_draw_of_their_own_null(topo):
     comparison = language_comparison(localizer(topo, effect=0.0))
     control = ts.negative_controls(comparison, seed=3)["random-labels"]
     relabelled = control.responses["condition"].values == "random-a"
-    draws, _ = shuffled_labels(comparison.in_a, comparison.in_b, 99, np.random.default_rng(3))
-    assert not (draws == relabelled).all(axis=1).any()
-    assert not (comparison.shuffled_labels(99, np.random.default_rng(3))[0] == relabelled).all(axis=1).any()
+    for rng in (np.random.default_rng(3), *np.random.default_rng(3).spawn(2)):  # map_statistics spawns its generators
+        draws = comparison.design.null(comparison.items, 99, rng)[1][0]
+        assert not (draws == relabelled).all(axis=1).any()
+
+
+def test_random_labels_of_pairs_exchange_partners_and_keep_the_pairs(topo):
+    pair = np.random.default_rng(0).permutation(np.repeat(np.arange(24), 2))
+    data = localizer(topo, effect=0.0).assign_coords(pair=("stimulus", pair))
+    first = np.isin(np.arange(48), np.unique(pair, return_index=True)[1])
+    data = data.assign_coords(condition=("stimulus", np.where(first, "sentence", "nonword")))
+    comparison = language_comparison(data, pairs="pair")
+    control = ts.negative_controls(comparison)["random-labels"]
+    for one in range(24):
+        assert control.design.in_a[pair == one].sum() == 1
+    exchanged = control.design.in_a != comparison.design.in_a
+    assert 12 < exchanged.sum() < 36
+    partners = [data.values[mask][np.argsort(pair[mask])] for mask in (control.design.in_a, control.design.in_b)]
+    np.testing.assert_allclose(control.t, stats.ttest_rel(*partners).statistic, rtol=1e-4, atol=1e-5)
 
 
 def test_splits_within_conditions_are_as_sensitive_where_the_contrast_is_strong(topo):
@@ -71,8 +86,8 @@ def test_texts_of_a_group_stay_together_in_every_control(topo):
     assert list(controls) == ["random-labels", "length"]
     for control in controls.values():
         for one in np.unique(group):
-            assert len(set(control.in_a[group == one].tolist())) == 1
-        np.testing.assert_array_equal(control.groups, comparison.groups)
+            assert len(set(control.design.in_a[group == one].tolist())) == 1
+        np.testing.assert_array_equal(control.design.groups, comparison.design.groups)
         assert np.isfinite(ts.map_statistics(control, permutations=2)["p"]).all()
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from toposheet.stats import MeanAndVariance, grouped_p, q_values, residuals, welch, welch_t
+from toposheet.stats import MeanAndVariance, centred, q_values, residuals, t_of, t_test
 
 
 def two_groups(rng, n_a=9, n_b=14, units=6):
@@ -13,6 +13,10 @@ def two_groups(rng, n_a=9, n_b=14, units=6):
     in_b = (np.arange(len(x)) >= n_a) & (np.arange(len(x)) < n_a + n_b)
     x[in_a] += rng.normal(size=units)
     return x, in_a, in_b
+
+
+def welch_t(x, in_a, in_b):
+    return t_test(centred(x), [in_a, in_b])
 
 
 def test_t_and_p_equal_scipy(rng):
@@ -63,8 +67,8 @@ def test_groups_that_do_not_vary_but_differ_are_significant():
     assert result.p == 0
 
 
-def test_a_condition_of_one_stimulus_is_refused(rng):
-    with pytest.raises(ValueError, match="each needs at least 2 stimuli"):
+def test_a_sample_of_one_item_is_refused(rng):
+    with pytest.raises(ValueError, match="each needs at least 2 items"):
         welch_t(rng.normal(size=(4, 2)), np.array([1, 0, 0, 0], bool), np.array([0, 1, 1, 1], bool))
 
 
@@ -88,7 +92,7 @@ def test_moments_of_halves_together_are_those_of_the_whole(rng):
     first, second = (MeanAndVariance.of(x, in_a & half) for half in (np.arange(len(x)) < 4, np.arange(len(x)) >= 4))
     np.testing.assert_allclose((first | second).mean, x[in_a].mean(axis=0))
     np.testing.assert_allclose((first | second).var, x[in_a].var(axis=0, ddof=1))
-    np.testing.assert_allclose(welch(first | second, MeanAndVariance.of(x, in_b)).t, welch_t(x, in_a, in_b).t)
+    np.testing.assert_allclose(t_of(first | second, MeanAndVariance.of(x, in_b)).t, welch_t(x, in_a, in_b).t)
 
 
 def test_residuals_equal_statsmodels_and_keep_the_mean(rng):
@@ -111,43 +115,23 @@ def test_a_difference_that_a_confound_explains_is_gone(rng):
     assert abs(welch_t(residuals(x, length[:, None]), in_a, ~in_a).t) < 3
 
 
-def test_p_of_equally_large_groups_is_that_of_their_means(rng):
-    x, groups = rng.normal(size=(28, 5)) + 100, rng.permutation(np.repeat(np.arange(7), 4))
-    in_a = groups < 3
-    means = np.stack([x[groups == group].mean(axis=0) for group in range(7)])
-    _, p = np.asarray(stats.ttest_ind(means[:3], means[3:], equal_var=False))
-    np.testing.assert_allclose(grouped_p(x, in_a, ~in_a, groups), p, rtol=1e-9)
-    np.testing.assert_allclose(grouped_p(x, np.stack([in_a, ~in_a]), np.stack([~in_a, in_a]), groups)[1], p, rtol=1e-9)
+def test_one_sample_equals_scipy(rng):
+    x = rng.normal(size=(12, 5)) + rng.normal(size=5)
+    result = t_test(x, [np.ones(12, bool)])
+    t, p = np.asarray(stats.ttest_1samp(x, 0.0))
+    np.testing.assert_allclose(result.t, t, rtol=1e-10)
+    np.testing.assert_allclose(result.p, p, rtol=1e-10)
+    np.testing.assert_allclose(result.d, x.mean(axis=0) / x.std(axis=0, ddof=1), rtol=1e-10)
 
 
-def test_p_of_groups_of_one_is_that_of_welch(rng):
+def test_a_weight_of_minus_one_turns_the_sign_of_a_value(rng):
     x, in_a, in_b = two_groups(rng)
-    np.testing.assert_allclose(grouped_p(x, in_a, in_b, np.arange(len(x))), welch_t(x, in_a, in_b).p, rtol=1e-9)
-
-
-def test_p_of_unequal_groups_is_that_of_their_means_but_where_texts_say_the_opposite(rng):
-    x, groups = rng.normal(size=(30, 400)), np.repeat(np.arange(9), [1, 2, 6, 3, 3, 5, 1, 7, 2])
-    in_a = groups < 4
-    means = np.stack([x[groups == group].mean(axis=0) for group in range(9)])
-    t, p = np.asarray(stats.ttest_ind(means[:4], means[4:], equal_var=False))
-    opposite = t * welch_t(x, in_a, ~in_a).t < 0
-    assert 0.05 < opposite.mean() < 0.5
-    np.testing.assert_allclose(grouped_p(x, in_a, ~in_a, groups), np.where(opposite, 1.0, p), rtol=1e-9)
-
-
-@pytest.mark.parametrize("sizes", [(140, 2, 2), (60, 3, 3, 3, 3, 3), (1, 2, 3, 4, 6, 8, 12, 20)])
-@pytest.mark.parametrize("shared", [0.0, 0.8])
-def test_groups_large_and_small_make_no_effects(rng, sizes, shared):
-    groups = np.repeat(np.arange(2 * len(sizes)), sizes * 2)
-    group_effects = rng.normal(size=(2 * len(sizes), 4000))
-    x = np.sqrt(shared) * group_effects[groups] + np.sqrt(1 - shared) * rng.normal(size=(len(groups), 4000))
-    in_a = groups < len(sizes)
-    assert (grouped_p(x, in_a, ~in_a, groups) < 0.05).mean() < 0.06
-
-
-def test_p_of_groups_is_uniform_where_texts_of_a_group_are_alike(rng):
-    groups = np.repeat(np.arange(16), 9)
-    x = rng.normal(size=(16, 4000))[groups] + 0.5 * rng.normal(size=(144, 4000))
-    in_a = groups < 8
-    assert stats.kstest(grouped_p(x, in_a, ~in_a, groups), "uniform").pvalue > 0.01
-    assert (welch_t(x, in_a, ~in_a).p < 0.05).mean() > 0.4  # what texts taken for independent would claim
+    x = centred(x)
+    signs = rng.choice([-1, 1], size=(3, len(x)))
+    drawn = t_test(x, [signs * in_a, signs * in_b])
+    for draw in range(3):
+        flipped = x * signs[draw][:, None]
+        expected = stats.ttest_ind(flipped[in_a], flipped[in_b], equal_var=False).statistic
+        np.testing.assert_allclose(drawn.t[draw], expected, rtol=1e-8)
+    alone = t_test(x, [signs])
+    np.testing.assert_allclose(alone.t[1], stats.ttest_1samp(x * signs[1][:, None], 0.0).statistic, rtol=1e-8)

@@ -68,7 +68,7 @@ def test_labels_that_differ_in_capitals_are_refused_where_they_count():
 
 def test_groups_and_pairs_are_read_like_labels():
     unseen = [f" {n // 2}\u200b" if n % 2 else f"{n // 2}" for n in range(16)]
-    assert ts.Comparison(noise(0, item=unseen), "a", "b", pairs="item").pairs is not None
+    assert ts.Comparison(noise(0, item=unseen), "a", "b", pairs="item").design.pairs is not None
     capitals = [f"{'W' if n % 2 else 'w'}{n // 2}" for n in range(16)]
     with pytest.raises(UserError, match="'w0' and 'W0' in the column 'item'"):
         ts.Comparison(noise(0, item=capitals), "a", "b", pairs="item")

@@ -9,7 +9,7 @@ from math import comb
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Bool, Float, Int, Real
+from jaxtyping import Bool, Float, Int, Shaped
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -215,7 +215,7 @@ class Design:
 
     def null(
         self, values: Float[np.ndarray, "items units"], permutations: int, rng: np.random.Generator
-    ) -> tuple[Float[np.ndarray, "items units"], list[Real[np.ndarray, "permutations items"]]]:
+    ) -> tuple[Float[np.ndarray, "items units"], list[Shaped[np.ndarray, "permutations items"]]]:
         """Return draws of the null that the contrast has no effect: values of the items, and their weights in a draw.
 
         - Two samples of one size: the labels of the items are shuffled. This is exact if the labels are exchangeable.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, Real
+from jaxtyping import Float, Int, Shaped
 
 from toposheet.cortex.comparison import Comparison
 from toposheet.cortex.layout import cells_of
@@ -59,7 +59,7 @@ def label_draws(comparison: Comparison, permutations: int, rng: np.random.Genera
 
 def null_draws(
     comparison: Comparison, permutations: int, rng: np.random.Generator
-) -> Iterator[tuple[Float[np.ndarray, "items units"], list[Real[np.ndarray, "draws items"]]]]:
+) -> Iterator[tuple[Float[np.ndarray, "items units"], list[Shaped[np.ndarray, "draws items"]]]]:
     """Yield the items and their weights (`Design.null`) in chunks of draws.
 
     Args:
@@ -118,9 +118,8 @@ def _shuffled_then_sampled(
             for draw, order in enumerate(orders[:, units]):
                 mean[:, draw, units] = readout.sample(means[:, order].T).T
                 squares[:, draw, units] = readout.sums_of_squares(deviations[order], sizes)
-        moments = [
-            MeanAndVariance(np.array([n]), m, s / max(n - 1, 1)) for n, m, s in zip(sizes, mean, squares, strict=True)
-        ]
+        parts_of_draws = zip(sizes, mean, squares, strict=True)
+        moments = [MeanAndVariance.of_squares(np.array([n]), m, s) for n, m, s in parts_of_draws]
         even, odd = moments[::2], moments[1::2]
         whole = t_of(*(one | other for one, other in zip(even, odd, strict=True)))
         q = q_values(whole.p)
@@ -132,7 +131,7 @@ def _shuffled_then_sampled(
 
 
 def _t_or_nan(
-    x: Float[np.ndarray, "items units"], weights: Sequence[Real[np.ndarray, "*draws items"]]
+    x: Float[np.ndarray, "items units"], weights: Sequence[Shaped[np.ndarray, "*draws items"]]
 ) -> Float[np.ndarray, "*draws units"]:
     """Return t; nan if a sample has fewer than 2 items."""
     if min(np.abs(sample).sum(axis=-1).min() for sample in weights) < 2:

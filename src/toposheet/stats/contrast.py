@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Real
+from jaxtyping import Float, Shaped
 from scipy import special
 from scipy import stats as scipy_stats
 
 from toposheet.errors import UserError
+
+_EPSILON = np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class MeanAndVariance:
     var: Float[np.ndarray, "*draws units"]
 
     @classmethod
-    def of(cls, x: Float[np.ndarray, "items units"], weights: Real[np.ndarray, "*draws items"]) -> MeanAndVariance:
+    def of(cls, x: Float[np.ndarray, "items units"], weights: Shaped[np.ndarray, "*draws items"]) -> MeanAndVariance:
         """Return number, mean and variance of a sample. Two matrix products do this for all draws at once.
 
         Args:
@@ -69,7 +71,21 @@ class MeanAndVariance:
         n = counts.sum(axis=-1, keepdims=True)
         with np.errstate(divide="ignore", invalid="ignore"):
             mean = signs @ x / n
-            return cls(n, mean, np.maximum(counts @ x**2 - n * mean**2, 0.0) / (n - 1))
+            return cls.of_squares(n, mean, counts @ x**2 - n * mean**2)
+
+    @classmethod
+    def of_squares(cls, n: np.ndarray, mean: np.ndarray, squares: np.ndarray) -> MeanAndVariance:
+        """Return the moments of a sample from its sum of squared deviations from the mean.
+
+        A sum that rounding alone can make is 0: the values of the sample are all equal.
+
+        Args:
+            n: Number of items.
+            mean: Mean of the values.
+            squares: Sum of the squared deviations of the values from their mean.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return cls(n, mean, np.where(squares <= n * _EPSILON * n * mean**2, 0.0, squares) / (n - 1))
 
     def __or__(self, other: MeanAndVariance) -> MeanAndVariance:
         """Return the moments of both samples together (Chan et al. 1983, doi:10.1080/00031305.1983.10483115)."""
@@ -82,7 +98,7 @@ class MeanAndVariance:
             )
 
 
-def t_test(x: Float[np.ndarray, "items units"], weights: Sequence[Real[np.ndarray, "*draws items"]]) -> TTest:
+def t_test(x: Float[np.ndarray, "items units"], weights: Sequence[Shaped[np.ndarray, "*draws items"]]) -> TTest:
     """Return the t of condition A against B: of two samples, or of one sample of differences.
 
     Two samples: t = (mean_a - mean_b) / sqrt(var_a / n_a + var_b / n_b), with the degrees of freedom of Satterthwaite
@@ -125,12 +141,15 @@ def t_of(a: MeanAndVariance, b: MeanAndVariance | None = None) -> TTest:
     with np.errstate(divide="ignore", invalid="ignore"):
         error_a, error_b = a.var / a.n, b.var / b.n
         error = error_a + error_b
-        t = (a.mean - b.mean) / np.sqrt(error)
+        # Two samples whose values are all equal have no difference, even if rounding makes one.
+        scale = np.maximum(np.abs(a.mean), np.abs(b.mean))
+        difference = np.where((error == 0) & (np.abs(a.mean - b.mean) <= 1e-12 * scale), 0.0, a.mean - b.mean)
+        t = difference / np.sqrt(error)
         # Without variance in both conditions, Satterthwaite's degrees of freedom are undefined and are set to 1. If the
         # means differ, t is infinite, and p is 0 with any degrees of freedom.
         df = np.where(error == 0, 1.0, error**2 / (error_a**2 / (a.n - 1) + error_b**2 / (b.n - 1)))
         pooled = ((a.n - 1) * a.var + (b.n - 1) * b.var) / (a.n + b.n - 2)
-        return TTest(t=t, df=df, d=(a.mean - b.mean) / np.sqrt(pooled))
+        return TTest(t=t, df=df, d=difference / np.sqrt(pooled))
 
 
 def residuals(
