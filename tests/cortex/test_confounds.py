@@ -73,7 +73,7 @@ def test_the_fit_follows_groups_and_pairs_which_are_not_split_between_even_and_o
         even, _ = language_comparison(data, **options).half_masks
         slope = np.where(even, 10.0, -10.0)
         left = language_comparison(data.copy(data=noise + (slope * level)[:, None]), confounds=["level"], **options)
-        assert left.x.std() < 1.1, options
+        assert left.responses.values.std() < 1.1, options
 
 
 def test_a_confound_of_a_contrast_that_takes_its_labels_from_another_column(topo):

@@ -116,6 +116,32 @@ def test_unequal_conditions_keep_their_noise_and_get_signs(fwhm):
         np.testing.assert_allclose(drawn["even"][draw], expected.statistic, rtol=1e-4, atol=1e-5)
 
 
+def test_units_that_are_silent_in_a_half_are_holes_of_its_map():
+    # Most texts leave a unit silent, as behind a rectifier.
+    for seed in range(4):
+        data = noise(seed, n=20)
+        data.values[:] = np.maximum(data.values - 1.5, 0)
+        data = data.assign_coords(condition=("stimulus", list("a" * 8 + "b" * 12)))
+        maps = unit_maps(ts.Comparison(data, "a", "b"))
+        halves = ts.Comparison(data, "a", "b").even_and_odd()
+        for drawn, half in zip((maps.even, maps.odd), halves, strict=True):
+            a, b = (half.responses.values[mask].astype(float) for mask in (half.design.in_a, half.design.in_b))
+            silent = (np.ptp(a, axis=0) == 0) & (np.ptp(b, axis=0) == 0) & (a[0] == b[0])
+            assert silent.any()
+            assert (np.isnan(drawn) == silent).all()
+            np.testing.assert_allclose(drawn, half.t, rtol=1e-6)
+
+
+def test_units_without_variance_in_either_condition_have_an_infinite_t_or_none():
+    data = noise(0, n=20)
+    data.values[:, :30] = np.where(data["condition"].values == "a", 0.3, 0.1)[:, None] * np.arange(1, 31)
+    data.values[:, 30] = 0.7
+    t = ts.Comparison(data, "a", "b").t.values
+    assert (t[:30] == np.inf).all()
+    assert np.isnan(t[30])
+    assert np.isfinite(t[31:]).all()
+
+
 def test_halves_of_too_few_texts_have_no_maps():
     maps = unit_maps(ts.Comparison(noise(0, n=6), "a", "b"))
     assert np.isfinite(maps.t).all()

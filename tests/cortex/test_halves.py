@@ -102,7 +102,7 @@ def test_halves_of_pairs_have_statistics_of_their_own():
 @pytest.mark.parametrize("split", [lambda c: c.even_and_odd(), lambda c: next(c.halves(1))])
 def test_a_condition_that_is_too_small_is_not_halved(split):
     data = with_items(16).isel(stimulus=slice(0, 11))
-    with pytest.raises(ValueError, match="the condition 'b' has 5 stimuli: two halves need at least 6"):
+    with pytest.raises(ValueError, match="the condition 'b' has 5 independent texts: two halves need at least 6"):
         split(ts.Comparison(data, "a", "b"))
     pairs = with_items(12, pair=np.repeat(np.arange(6), 2), shared_words=[0, 1, 0, 1, 4, 5, 6, 7, 8, 9, 10, 11])
     with pytest.raises(ValueError, match="'a' has 5 independent pairs: two halves need at least 6"):
@@ -111,7 +111,7 @@ def test_a_condition_that_is_too_small_is_not_halved(split):
 
 def test_random_halves_need_groups_enough():
     data = with_items(40, shared_words=np.repeat(np.arange(20), 2) // 4 * 2 + np.tile([0, 1], 20))
-    with pytest.raises(ValueError, match="'a' has 5 groups of stimuli: two halves need at least 6"):
+    with pytest.raises(ValueError, match="'a' has 5 independent groups: two halves need at least 6"):
         next(ts.Comparison(data, "a", "b").halves(1))
 
 
@@ -198,5 +198,5 @@ def test_halves_of_a_negative_control_of_a_comparison_with_confounds_are_refused
 def test_halves_of_three_groups_are_refused(split):
     data = noise(0, n=24, shared_words=np.repeat(np.arange(6), 4))
     data = data.assign_coords(condition=("stimulus", np.repeat(["a", "b"], 12)))
-    with pytest.raises(ValueError, match="the condition 'a' has 3 groups of stimuli: two halves need at least 6"):
+    with pytest.raises(ValueError, match="the condition 'a' has 3 independent groups: two halves need at least 6"):
         split(ts.Comparison(data, "a", "b"))

@@ -36,7 +36,7 @@ def test_a_readout_is_the_comparison_of_responses_that_a_dense_gaussian_has_smoo
     n_units = sum(topo.widths.values())
     data = to_stimuli(topo, np.random.default_rng(0).normal(size=(24, n_units)), ["a", "b"] * 12)
     seen, smooth = ts.Comparison(data, "a", "b").readout(fwhm), dense(data, fwhm)
-    np.testing.assert_allclose(seen.x, smooth, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(seen.responses, smooth, rtol=1e-4, atol=1e-5)
     expected = stats.ttest_ind(smooth[::2], smooth[1::2], equal_var=False)
     np.testing.assert_allclose(seen.t, expected.statistic, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(seen.q, stats.false_discovery_control(expected.pvalue), rtol=5e-3)
@@ -46,7 +46,9 @@ def test_confounds_are_taken_out_before_the_readout():
     rng = np.random.default_rng(0)
     data = to_stimuli(cortex(), rng.normal(size=(80, 288)), ["a", "b"] * 40, level=rng.normal(size=80))
     comparison = ts.Comparison(data, "a", "b", confounds=["level"])
-    np.testing.assert_allclose(comparison.readout(2.0).x, dense(comparison.responses, 2.0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        comparison.readout(2.0).responses, dense(comparison.responses, 2.0), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_readout_of_responses_is_the_readout_of_their_maps():
@@ -80,7 +82,7 @@ def test_every_readout_knows_the_comparison_that_it_is_of():
 def test_a_readout_of_a_readout_smooths_once():
     comparison = compared(n=6)
     alone = compared(n=6).readout(3.0)
-    np.testing.assert_array_equal(comparison.readout(2.0).readout(3.0).x, alone.x)
+    np.testing.assert_array_equal(comparison.readout(2.0).readout(3.0).responses, alone.responses)
 
 
 @pytest.mark.parametrize("fwhm", [-1.0, float("nan"), float("inf")])

@@ -14,7 +14,7 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int
 
 from toposheet.cortex.confounds import without_confounds
-from toposheet.cortex.design import compared_responses, contrast_design
+from toposheet.cortex.design import compared_responses, contrast_design, stimuli_of
 from toposheet.cortex.layout import TapLayout, tap_layouts
 from toposheet.cortex.readout import sampled
 from toposheet.errors import UserError, check_type
@@ -81,7 +81,7 @@ class Comparison:
         self.negative_control = ""
         self.fwhm_mm = 0.0
         self.confounds = (confounds,) if isinstance(confounds, str) else tuple(confounds)
-        self.design = contrast_design(unadjusted, contrast, groups, pairs)
+        self.design = contrast_design(stimuli_of(unadjusted), contrast, groups, pairs)
         self._unadjusted = unadjusted
         self._raw: Comparison | None = None
         self._fitted_before = False

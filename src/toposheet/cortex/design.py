@@ -73,14 +73,14 @@ def _check_finite(responses: xr.DataArray, stimuli: pd.DataFrame) -> None:
     check_finite_responses(responses.transpose("stimulus", "unit").values, stimuli, responses["tap"].values)
 
 
-def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.ndarray, " stimuli"] | None:
+def dependent_stimuli(stimuli: pd.DataFrame, column: str | None) -> Int[np.ndarray, " stimuli"] | None:
     """Return a number for each stimulus. Stimuli with equal values in a column get the same number.
 
     Values are compared as people read them (`plain_label`). A stimulus without a value gets a number that no other
     stimulus has.
 
     Args:
-        responses: Responses from `respond`.
+        stimuli: The stimuli.
         column: Name of a column of the stimuli. None: all stimuli are independent.
 
     Returns:
@@ -92,21 +92,14 @@ def dependent_stimuli(responses: xr.DataArray, column: str | None) -> Int[np.nda
     """
     if column is None:
         return None
-    stimuli = stimuli_of(responses)
     if column == SHARED_WORDS and column not in stimuli:
         return None
     values = labels(stimuli, column)
-    missing = stimuli[column].isna().to_numpy()
-    alone = missing | (values == "")
+    alone = stimuli[column].isna().to_numpy() | (values == "")
     check_capitals(values[~alone].tolist(), column, source_name(stimuli))
-    distinct = [
-        (f"{'nan' if missing[n] else ''} alone {n}", True) if alone[n] else (value, False)
-        for n, value in enumerate(values.tolist())
-    ]
-    # Numbers follow the order of the sorted names, because this order decides the random draws. An empty value sorts
-    # like an empty name, a missing value like the name 'nan'.
-    numbers = {value: number for number, value in enumerate(sorted(set(distinct)))}
-    return np.array([numbers[value] for value in distinct])
+    names = [(value, number if alone[number] else -1) for number, value in enumerate(values.tolist())]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names])
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,13 +227,9 @@ class Design:
             The values, and the weights of each item in each sample and draw, for `stats.t_test`.
 
         Raises:
-            UserError: There are more draws than different draws.
+            UserError: `check_draws` refuses the number of draws.
         """
-        if permutations > self.n_relabellings:
-            raise UserError(
-                f"{permutations} draws of a null are wanted, but {self.n_items} independent items have only "
-                f"{self.n_relabellings} different ones: ask for at most {self.n_relabellings} draws, or add texts"
-            )
+        self.check_draws(permutations)
         if self.exchanges_labels:
             in_a = shuffled_labels(self.samples[0], permutations, rng)
             return values, [in_a, ~in_a]
@@ -248,6 +237,18 @@ class Design:
             values = self.residuals(values)
         signs = random_signs(permutations, self.n_items, rng)
         return values, [signs * sample for sample in self.samples]
+
+    def check_draws(self, permutations: int) -> None:
+        """Refuse more draws of a null than there are different ones.
+
+        Raises:
+            UserError: The message says how many draws are possible.
+        """
+        if permutations > self.n_relabellings:
+            raise UserError(
+                f"{permutations} draws of a null are wanted, but {self.n_items} independent items have only "
+                f"{self.n_relabellings} different ones: ask for at most {self.n_relabellings} draws, or add texts"
+            )
 
     def residuals(self, values: Float[np.ndarray, "items units"]) -> Float[np.ndarray, "items units"]:
         """Return the deviation of each item from the mean of its sample, times sqrt(n / (n - 1)).
@@ -292,13 +293,13 @@ class Design:
 
 
 def contrast_design(
-    responses: xr.DataArray, contrast: Contrast, groups: str | None = SHARED_WORDS, pairs: str | None = None
+    stimuli: pd.DataFrame, contrast: Contrast, groups: str | None = SHARED_WORDS, pairs: str | None = None
 ) -> Design:
     """Return the design of a contrast.
 
     Args:
-        responses: Responses to the texts of both conditions (`compared_responses`).
-        contrast: The contrast. The coordinate `condition` of the responses holds its two labels.
+        stimuli: The texts of both conditions. The column `condition` holds the two labels of the contrast.
+        contrast: The contrast.
         groups: Name of the column that defines the groups. None: all texts are independent.
         pairs: Name of the column that defines the pairs. None: there are no pairs.
 
@@ -306,12 +307,12 @@ def contrast_design(
         UserError: A column does not exist, a group has texts of both conditions, a condition has fewer than 3 groups or
             pairs, or a pair does not have one text of each condition.
     """
-    conditions = responses["condition"].values
+    conditions = stimuli["condition"].to_numpy()
     in_a, in_b = conditions == contrast.a, conditions == contrast.b
-    numbers, partners = dependent_stimuli(responses, groups), dependent_stimuli(responses, pairs)
+    numbers, partners = dependent_stimuli(stimuli, groups), dependent_stimuli(stimuli, pairs)
     if numbers is not None and np.intersect1d(numbers[in_a], numbers[in_b]).size:
         mixed = np.isin(numbers, np.intersect1d(numbers[in_a], numbers[in_b]))
-        value = str(responses[groups].values[mixed][0])[:60]
+        value = str(stimuli[groups].to_numpy()[mixed][0])[:60]
         raise UserError(
             f"the conditions {contrast.a!r} and {contrast.b!r} share the value {value!r} of the column {groups!r}: "
             "texts with one value form a group, and a group must be in one condition. Give each condition values of "

@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from toposheet.cortex import MAP_STATISTICS, Comparison, negative_controls
+from toposheet.cortex.design import contrast_design
 from toposheet.cortex.maps import comparison_maps, joined_maps, maps_of_models
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS, missing_negative_controls
 from toposheet.cortex.profiles import RESAMPLES
@@ -71,6 +72,9 @@ def compute(
         for contrast in study.contrasts:
             contrast.check(study.stimuli)
             check_confounds(study.stimuli, contrast, settings.confounds)
+            labelled = contrast.of(study.stimuli)
+            compared = labelled[labelled["condition"].isin([contrast.a, contrast.b])]
+            contrast_design(compared, contrast).check_draws(settings.permutations)
     names = [model.name for model in models]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"two models have the name {twice!r}: give each model a different name")
