@@ -13,8 +13,8 @@ half = pd.DataFrame({"text": ["ok", "a\ud800b"], "condition": ["a", "b"]}, dtype
 responses = ts.respond(subject, texts)
 comparison = ts.Comparison(responses, "a", "b")
 of_comparisons = (
-    "map_statistics", "topography_statistics", "selective_clusters", "localize", "negative_controls", "plot",
-    "grow_clusters",
+    "map_statistics", "topography_statistics", "selective_clusters", "localize", "negative_controls", "organisation",
+    "plot", "grow_clusters",
 )  # fmt: skip
 CALLS = {
     **{f"{name}(responses)": lambda name=name: getattr(ts, name)(responses) for name in of_comparisons},

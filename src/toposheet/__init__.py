@@ -37,6 +37,7 @@ _MODULES = {
     "map_statistics": "cortex",
     "morans_i": "stats",
     "negative_controls": "cortex",
+    "organisation": "cortex",
     "plot": "cortex",
     "profiles": "cortex",
     "read_stimuli": "stimuli.table",

@@ -5,6 +5,7 @@ from toposheet.cortex.localizer import cross_validated, load_localizer, localize
 from toposheet.cortex.map_statistics import MAP_STATISTICS, MapStatistic, TapMaps
 from toposheet.cortex.negative_controls import negative_controls
 from toposheet.cortex.network import LanguageNetwork, language_network
+from toposheet.cortex.organisation import organisation
 from toposheet.cortex.plot import plot
 from toposheet.cortex.profiles import consistency, criteria, profiles
 from toposheet.cortex.response_statistics import correlation_curve, response_statistics
@@ -28,6 +29,7 @@ __all__ = [
     "localize",
     "map_statistics",
     "negative_controls",
+    "organisation",
     "plot",
     "profiles",
     "response_statistics",

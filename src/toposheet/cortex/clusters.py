@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison
-from toposheet.cortex.layout import tap_layouts
+from toposheet.cortex.layout import shuffled_places, tap_layouts
 from toposheet.errors import check_type
 from toposheet.progress import SILENT, Progress
 from toposheet.settings import MIN_SIZE, check_min_size, check_permutations
@@ -107,9 +107,9 @@ def selective_unit_clustering(
     selective = _selective(comparison, q)
     values: dict[str, list[np.ndarray]] = {"mask_morans_i": [], "clusters": [], "largest_cluster": []}
     tell = progress or SILENT
-    for number, tap in enumerate(comparison.layouts):
-        tell("clustering of the network, tap", number, len(comparison.layouts))
-        orders = tap.shuffled(permutations, rng)
+    taps = comparison.layouts
+    for number, (tap, orders) in enumerate(zip(taps, shuffled_places(taps, permutations, rng), strict=True)):
+        tell("clustering of the network, tap", number, len(taps))
         in_tap = selective[tap.units]
         grid = lay_out(np.concatenate([in_tap[None], in_tap[orders]]).astype(float), tap.cells, tap.shape)
         count, largest = count_and_largest(grid == 1, contiguity, min_size)
@@ -119,7 +119,7 @@ def selective_unit_clustering(
             ("largest_cluster", largest),
         ):
             values[name].append(draws)
-    tell("clustering of the network, tap", len(comparison.layouts), len(comparison.layouts))
+    tell("clustering of the network, tap", len(taps), len(taps))
     defined = [draws for draws in values["mask_morans_i"] if np.isfinite(draws[0])]
     over_taps = {
         "mask_morans_i": np.mean(defined, axis=0) if defined else np.full(1 + permutations, np.nan),

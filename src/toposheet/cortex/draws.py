@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from toposheet.cortex.comparison import Comparison
-from toposheet.cortex.layout import cells_of
-from toposheet.stats import MeanAndVariance, SheetReadout, halves, q_values, shuffled_within, t_of, t_test
+from toposheet.cortex.layout import cells_of, shuffled_places
+from toposheet.stats import MeanAndVariance, SheetReadout, halves, q_values, t_of, t_test
 
 DRAWS_AT_ONCE = 50  # limits memory: four arrays (draws, units), and working memory
 
@@ -73,7 +73,7 @@ def null_draws(
 
 
 def place_draws(comparison: Comparison, permutations: int, rng: np.random.Generator) -> Iterator[UnitMaps]:
-    """Yield the maps with the units of each tap at shuffled places, in chunks of draws.
+    """Yield the maps with the units of each tap at shuffled places (`shuffled_places`), in chunks of draws.
 
     Units change places before the readout.
 
@@ -82,8 +82,10 @@ def place_draws(comparison: Comparison, permutations: int, rng: np.random.Genera
         permutations: Number of draws.
         rng: Generator of the random draws.
     """
-    taps = np.unique(comparison.responses["tap"].values, return_inverse=True)[1]
-    orders = shuffled_within(taps, permutations, rng)
+    orders = np.empty((permutations, comparison.n_units), dtype=np.int64)
+    taps = sorted(comparison.layouts, key=lambda tap: tap.name)
+    for tap, within in zip(taps, shuffled_places(taps, permutations, rng), strict=True):
+        orders[:, tap.units] = tap.units[within]
     chunks = (orders[start : start + DRAWS_AT_ONCE] for start in range(0, permutations, DRAWS_AT_ONCE))
     if comparison.fwhm_mm == 0:
         in_place = unit_maps(comparison)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import xarray as xr
 
 from toposheet.errors import UserError, check_type, did_you_mean, listed
 from toposheet.sheet import lay_out
-from toposheet.stats import shuffled_within
+from toposheet.stats import shuffled
 
 ALL_TAPS = "*"
 """The name in tables for the mean over all taps, or for the units of all taps together."""
@@ -44,18 +45,6 @@ class TapLayout:
         tap_values = values[..., self.units]
         return lay_out(tap_values if tap_values.dtype.kind == "f" else tap_values.astype(float), self.cells, self.shape)
 
-    def shuffled(self, permutations: int, rng: np.random.Generator) -> np.ndarray:
-        """Return random orders of the units of the tap: draws of the place-null.
-
-        Args:
-            permutations: Number of orders.
-            rng: Generator of the random draws.
-
-        Returns:
-            For each order and each place, the number of the unit that sits there (permutations, units of the tap).
-        """
-        return shuffled_within(np.zeros(len(self.units), dtype=np.int64), permutations, rng)
-
     def at_units(self, grid: np.ndarray) -> np.ndarray:
         """Return the values of maps (..., y, x) at the units of the tap: (..., units of the tap).
 
@@ -63,6 +52,31 @@ class TapLayout:
             grid: One map or a stack of maps.
         """
         return grid[..., self.cells[:, 0], self.cells[:, 1]]
+
+
+def shuffled_places(taps: Sequence[TapLayout], permutations: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Return random orders of the units of each tap: draws of the place-null.
+
+    Taps whose units are at the same places, unit by unit, get the same orders. Such taps are layers of one residual
+    stream, for example, so their maps are alike. With independent orders, the null of their mean would be too narrow.
+
+    Args:
+        taps: The layouts of the taps.
+        permutations: Number of orders.
+        rng: Generator of the random draws.
+
+    Returns:
+        For each tap: for each order and each place, the index of the unit within the tap that sits there (permutations,
+        units of the tap).
+    """
+    by_placement: dict[bytes, np.ndarray] = {}
+    orders = []
+    for tap in taps:
+        placement = np.ascontiguousarray(tap.cells, dtype=np.int64).tobytes()
+        if placement not in by_placement:
+            by_placement[placement] = shuffled(len(tap.units), permutations, rng)
+        orders.append(by_placement[placement])
+    return orders
 
 
 def tap_layouts(values: xr.DataArray | xr.Dataset) -> list[TapLayout]:

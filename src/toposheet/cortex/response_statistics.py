@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from toposheet.cortex.design import check_finite
-from toposheet.cortex.layout import tap_layouts
+from toposheet.cortex.layout import shuffled_places, tap_layouts
 from toposheet.cortex.statistics import STATISTICS, statistics_table
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
@@ -62,10 +62,9 @@ def response_statistics(
     value: dict[str, list[float]] = {name: [] for name in ("participation_ratio", "smoothness_mm", "wiring_mm")}
     place: dict[str, list[np.ndarray]] = {name: [] for name in value}
     tell = progress or SILENT
-    for number, tap in enumerate(taps):
+    for number, (tap, orders) in enumerate(zip(taps, shuffled_places(taps, permutations, rng), strict=True)):
         tell("smoothness and wiring, tap", number, len(taps))
         tap_responses, pairs = x[:, tap.units], UnitPairs.of(tap.cells, tap.spacing_mm)
-        orders = tap.shuffled(permutations, rng)
         in_place, moved = spatial_correlation(tap_responses, pairs), spatial_correlation(tap_responses, pairs, orders)
         value["participation_ratio"].append(participation_ratio(tap_responses))
         place["participation_ratio"].append(np.full(permutations, np.nan))
@@ -102,10 +101,9 @@ def correlation_curve(
     check_finite(responses)
     x, rng, tables = responses.transpose("stimulus", "unit").values.astype(np.float64), np.random.default_rng(seed), []
     tell, taps = progress or SILENT, tap_layouts(responses)
-    for number, tap in enumerate(taps):
+    for number, (tap, orders) in enumerate(zip(taps, shuffled_places(taps, permutations, rng), strict=True)):
         tell("correlation by distance, tap", number, len(taps))
         pairs = UnitPairs.of(tap.cells, tap.spacing_mm)
-        orders = tap.shuffled(permutations, rng)
         distance, r = spatial_correlation(x[:, tap.units], pairs).curve(tap.spacing_mm)
         null = against_null(r, spatial_correlation(x[:, tap.units], pairs, orders).curve(tap.spacing_mm)[1])
         columns = {"distance_mm": distance, "r": r, **null.columns()}

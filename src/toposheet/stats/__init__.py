@@ -1,15 +1,15 @@
 from toposheet.stats.clusters import cluster_masses, clusters, count_and_largest, largest_mass, tfce
 from toposheet.stats.contrast import MeanAndVariance, TTest, centred, q_values, residuals, t_of, t_test
 from toposheet.stats.covariance import UnitPairs, participation_ratio, spatial_correlation
-from toposheet.stats.moran import cross_morans_i, islands_morans_i, morans_i, morans_i_on_graph
+from toposheet.stats.moran import cross_morans_i, islands_morans_i, morans_i, morans_i_on_graph, morans_i_parts
 from toposheet.stats.nulls import (
     Null,
     against_null,
     halves,
     random_signs,
     reaches,
+    shuffled,
     shuffled_labels,
-    shuffled_within,
 )
 from toposheet.stats.readout import SheetReadout, gaussian_readout
 
@@ -31,13 +31,14 @@ __all__ = [
     "largest_mass",
     "morans_i",
     "morans_i_on_graph",
+    "morans_i_parts",
     "participation_ratio",
     "q_values",
     "random_signs",
     "reaches",
     "residuals",
+    "shuffled",
     "shuffled_labels",
-    "shuffled_within",
     "spatial_correlation",
     "t_of",
     "t_test",

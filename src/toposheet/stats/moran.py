@@ -64,9 +64,25 @@ def cross_morans_i(a: Float[np.ndarray, "*maps y x"], b: Float[np.ndarray, "*map
     """
     present = np.isfinite(a) & np.isfinite(b)
     za, zb = _centred(a, present), _centred(b, present)
-    n, weights = _total(present), _total(present * _neighbor_sum(present.astype(np.float64)))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(n / weights * _total(za * _neighbor_sum(zb)) / np.sqrt(_total(za**2) * _total(zb**2)))
+        return np.asarray(_lagged_products(za, zb, present) / np.sqrt(_total(za**2) * _total(zb**2)))
+
+
+def morans_i_parts(
+    grid: Float[np.ndarray, "*maps y x"],
+) -> tuple[Float[np.ndarray, "*maps"], Float[np.ndarray, "*maps"]]:
+    """Return the numerator and the denominator of Moran's I of maps, both sums of squares in the units of the map.
+
+    Args:
+        grid: One map or a stack of maps. Cells that are nan are holes.
+
+    Returns:
+        (n / W) * sum_ij w_ij z_i z_j, and sum_i z_i^2, with the symbols of `morans_i`.
+    """
+    present = np.isfinite(grid)
+    z = _centred(grid, present)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(_lagged_products(z, z, present)), _total(z**2)
 
 
 def islands_morans_i(
@@ -103,6 +119,12 @@ def morans_i_on_graph(values: Float[np.ndarray, "*maps vertices"], adjacency: cs
     lagged = (adjacency @ flat.T).T.reshape(z.shape)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(z.shape[-1] / adjacency.sum() * (z * lagged).sum(axis=-1) / (z**2).sum(axis=-1))
+
+
+def _lagged_products(za: np.ndarray, zb: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Return (n / W) * sum_ij w_ij za_i zb_j of two maps that are 0 in their holes."""
+    n, weights = _total(present), _total(present * _neighbor_sum(present.astype(np.float64)))
+    return np.asarray(n / weights * _total(za * _neighbor_sum(zb)))
 
 
 def _total(grid: np.ndarray) -> np.ndarray:

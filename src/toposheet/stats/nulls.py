@@ -113,21 +113,12 @@ def reaches(draws: np.ndarray, value: np.ndarray | float, larger: bool = True) -
     return draws >= value - slack if larger else draws <= value + slack
 
 
-def shuffled_within(
-    groups: Int[np.ndarray, " units"], permutations: int, rng: np.random.Generator
-) -> Int[np.ndarray, "permutations units"]:
-    """Return random orders of units, in which units change places only within their group.
+def shuffled(n_units: int, permutations: int, rng: np.random.Generator) -> Int[np.ndarray, "permutations units"]:
+    """Return random orders of units: for each order and each place, the number of the unit that sits there.
 
     Args:
-        groups: A number for each unit. Units of one group (one tap) have the same number.
+        n_units: Number of units.
         permutations: Number of orders.
         rng: Generator of the random draws.
-
-    Returns:
-        For each order and each place, the number of the unit that sits there.
     """
-    orders = np.tile(np.arange(len(groups)), (permutations, 1))
-    for group in np.unique(groups):
-        members = np.flatnonzero(groups == group)
-        orders[:, members] = rng.permuted(orders[:, members], axis=1)
-    return orders
+    return rng.permuted(np.tile(np.arange(n_units), (permutations, 1)), axis=1)

@@ -1,0 +1,209 @@
+"""A test of spatial organisation: is an effect ordered in space, more than the same effect at random places?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from toposheet.cortex.comparison import Comparison, check_comparison
+from toposheet.cortex.design import Design
+from toposheet.cortex.layout import ALL_TAPS, TapLayout, cells_of, shuffled_places
+from toposheet.figures.numbers import readout_name
+from toposheet.progress import Progress, part_of
+from toposheet.results import Table
+from toposheet.settings import check_fwhm, check_permutations
+from toposheet.stats import SheetReadout, against_null, morans_i, morans_i_parts, random_signs, t_test
+
+ORGANISATION = Table(
+    "organisation.csv",
+    {"tap": "text", "fwhm_mm": "number", "value": "number", "p": "number", "smoother_p": "number"},
+    "the spatial organisation of the effect of a contrast, in one tap and readout",
+)
+_NOISE_QUANTILE = 0.95
+
+
+def organisation(
+    comparison: Comparison,
+    *,
+    fwhm_mm: Sequence[float] = (0.0, 2.0),
+    permutations: int = 99,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Return whether the effect of a contrast is ordered in space, for each tap and readout: two claims, two p's.
+
+    - `p` tests the claim *the effect is spatially ordered*: neighbouring units have similar effects, more than if the
+      same effects were at random places, with the noise of these texts in its place and with this readout.
+    - `smoother_p` tests another claim, *the map is smoother than differences between such texts by chance*: the
+      Moran's I of the t-map against maps of noise. An effect may be ordered, and no smoother than the noise.
+
+    The statistic. d is the difference of the mean responses, before the readout. With R the readout, H the subtraction
+    of the mean over the tap, and W the weights of neighbours (queen contiguity, scaled so that Moran's I is z'Wz/z'z):
+
+        value = (d'Md - tr(MS)) / (d'Cd),  M = R'HWHR,  C = R'HR,
+        S = sum over conditions of sum_i r_i r_i' / (n (n - 1)),  r_i the deviation of item i from its condition's mean
+
+    d'Md contains the autocorrelation of the noise in d, and tr(MS) estimates it. So the value is 0 on average without
+    effect. It is the mean cross-half product over all splits of the items into halves, divided by the variance of the
+    map. A constant that is added to the effect of every unit changes nothing.
+
+    The null. Each draw keeps the noise: each deviation r_i gets a random sign, times sqrt(n / (n - 1)). And each draw
+    deals the effects of the units to random places of their tap: the effects are taken in units of each unit's
+    standard deviation, reduced to the variance that noise does not explain (95 % quantile of the noise of the draws),
+    and multiplied by the standard deviation of the unit at the new place. Taps with equal places share the dealing.
+    Then comes the readout.
+
+    What is random are the texts. The model has one placement of its units; neither p says anything about other models.
+
+    Args:
+        comparison: The comparison. Its items (texts, groups, or pairs) are what is independent.
+        fwhm_mm: Widths of the readouts, in mm; 0 is raw.
+        permutations: Number of draws.
+        seed: Seed of the draws. All readouts use the same draws.
+        progress: A function that is called with the number of readouts done so far. None: no calls.
+
+    Returns:
+        A row for each readout and tap, and a row with the tap `*` for the mean over taps, with the columns `tap,
+        fwhm_mm, value, p, smoother_p`. Each p is one-sided: (1 + b) / (1 + B). They are nan if a map is constant.
+
+    Raises:
+        UserError: A width is negative or not finite, or there are fewer than 2 permutations.
+
+    Example:
+        ts.organisation(ts.Comparison(responses, "sentence", "nonword"))
+    """
+    check_comparison(comparison)
+    check_permutations(permutations)
+    for fwhm in fwhm_mm:
+        check_fwhm(fwhm)
+    raw, tables = comparison.raw, []
+    effect = _Effect.of(raw, permutations, np.random.default_rng(seed))
+    for number, fwhm in enumerate(fwhm_mm):
+        tell = part_of(progress, number, len(fwhm_mm), readout_name(fwhm))
+        tell("organisation", 0, 1)
+        ordered, smoother = effect.tested(raw, float(fwhm))
+        names = [*(tap.name for tap in raw.layouts), ALL_TAPS]
+        columns = {"tap": names, "fwhm_mm": float(fwhm), "value": ordered[0]}
+        p, smoother_p = (against_null(values[0], values[1:]).p for values in (ordered, smoother))
+        tables.append(pd.DataFrame(columns | {"p": p, "smoother_p": smoother_p}))
+        tell("organisation", 1, 1)
+    return ORGANISATION.frame(pd.concat(tables, ignore_index=True))
+
+
+@dataclass(frozen=True, eq=False)
+class _Effect:
+    """The effect of a contrast in each unit, and the draws of its null, before any readout.
+
+    Args:
+        design: The design of the comparison.
+        deviations: The deviation of each item from the mean of its sample, times sqrt(n / (n - 1)).
+        signs: The sign of each item in each draw.
+        means: The difference of the means, minus its mean over the units of the tap: first the observed one, then the
+            draws.
+    """
+
+    design: Design
+    deviations: Float[np.ndarray, "items units"]
+    signs: Int[np.ndarray, "permutations items"]
+    means: Float[np.ndarray, "observed_and_draws units"]
+
+    @classmethod
+    def of(cls, comparison: Comparison, permutations: int, rng: np.random.Generator) -> _Effect:
+        """Return the effect of a comparison with draws of its null."""
+        design, taps = comparison.design, comparison.layouts
+        for_signs, for_places = rng.spawn(2)
+        deviations = design.residuals(comparison.items)
+        signs = random_signs(permutations, design.n_items, for_signs)
+        contrast = _contrast_weights(design)
+        effect = contrast @ comparison.items
+        noise = (signs * contrast) @ deviations
+        # The variance of each item around the mean of its sample, pooled over samples.
+        n_less = [int(sample.sum()) - 1 for sample in design.samples]
+        shares = sum(sample * (n / (n + 1)) for sample, n in zip(design.samples, n_less, strict=True))
+        sd = np.sqrt(shares @ deviations**2 / sum(n_less))
+        means = np.concatenate([effect[None], noise])
+        for tap, orders in zip(taps, shuffled_places(taps, permutations, for_places), strict=True):
+            units = tap.units
+            means[:, units] -= means[:, units].mean(axis=1, keepdims=True)
+            means[1:, units] += _dealt(means[0, units], means[1:, units], sd[units], orders)
+        return cls(design, deviations, signs, means)
+
+    def tested(self, raw: Comparison, fwhm_mm: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the value of the organisation, and Moran's I of t, each (1 + draws, taps + 1): first the observed one.
+
+        The last column is the mean over taps.
+        """
+        means, deviations = (_sampled(raw, x, fwhm_mm) for x in (self.means, self.deviations))
+        squared = _contrast_weights(self.design) ** 2
+        t = t_test(deviations, [self.signs * sample for sample in self.design.samples]).t
+        every_t = np.concatenate([raw.readout(fwhm_mm).t.values[None], t])
+        silent = np.isnan(every_t[0])
+        ordered, smooth = [], []
+        for tap in raw.layouts:
+            grids, noise = (_maps(tap, x, silent) for x in (means, deviations))
+            noise_products, _ = morans_i_parts(noise)
+            products, squares = morans_i_parts(grids)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ordered.append((products - squared @ noise_products) / squares)
+            smooth.append(np.asarray(morans_i(_maps(tap, every_t, silent))))
+        return _with_mean(np.stack(ordered, axis=1)), _with_mean(np.stack(smooth, axis=1))
+
+
+def _contrast_weights(design: Design) -> Float[np.ndarray, " items"]:
+    """Return the weight of each item in the difference of the means: 1 / n_a, -1 / n_b; with pairs 1 / n."""
+    signs = (1.0, -1.0)
+    return np.sum([sign * sample / sample.sum() for sign, sample in zip(signs, design.samples, strict=False)], axis=0)
+
+
+def _dealt(
+    effect: Float[np.ndarray, " units"],
+    noise: Float[np.ndarray, "permutations units"],
+    sd: Float[np.ndarray, " units"],
+    orders: Int[np.ndarray, "permutations units"],
+) -> Float[np.ndarray, "permutations units"]:
+    """Return the effects of one tap at random places, without the part of their variance that is noise.
+
+    If the energy of the noise happens to be large, its excess must not be dealt as an effect: this would whiten the
+    maps of the null, and the observed map would look ordered. So the noise is taken at its 95 % quantile.
+
+    Args:
+        effect: The effect of each unit, minus the mean over units.
+        noise: The noise of the effect in each draw, minus the mean over units.
+        sd: The standard deviation of each unit over items. A silent unit (0) has no effect.
+        orders: For each draw and each place, the unit that is dealt to it.
+    """
+    scale = np.where(sd > 0, sd, np.inf)
+    size = effect / scale
+    energy, noise_energy = (size**2).sum(), np.quantile(((noise / scale) ** 2).sum(axis=1), _NOISE_QUANTILE)
+    if energy <= noise_energy:
+        return np.zeros(orders.shape)
+    return (np.sqrt(1 - noise_energy / energy) * size)[orders] * sd
+
+
+def _sampled(raw: Comparison, x: Float[np.ndarray, "rows units"], fwhm_mm: float) -> Float[np.ndarray, "rows units"]:
+    """Return what a voxel at the place of each unit would see of values of all units."""
+    if fwhm_mm == 0:
+        return x
+    voxels, sheets = np.empty(x.shape), raw.responses["sheet"].values
+    for sheet in dict.fromkeys(sheets.tolist()):
+        units = np.flatnonzero(sheets == sheet)
+        on_sheet = raw.responses.isel(unit=units)
+        readout = SheetReadout(*cells_of(on_sheet), fwhm_mm / float(on_sheet["spacing_mm"].values[0]))
+        voxels[:, units] = readout.sample(x[:, units].T).T
+    return voxels
+
+
+def _maps(tap: TapLayout, values: np.ndarray, silent: np.ndarray) -> np.ndarray:
+    """Return maps of a tap in which silent units are holes."""
+    return tap.map(np.where(silent, np.nan, values))
+
+
+def _with_mean(values: Float[np.ndarray, "draws taps"]) -> Float[np.ndarray, "draws all"]:
+    """Return values with their mean over the taps in which the observed value is defined, as a last column."""
+    defined = np.isfinite(values[0])
+    mean = values[:, defined].mean(axis=1) if defined.any() else np.full(len(values), np.nan)
+    return np.column_stack([values, mean])

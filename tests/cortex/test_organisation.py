@@ -1,0 +1,192 @@
+"""The test of spatial organisation: against dense matrices, and against data whose truth is known."""
+
+import numpy as np
+import pytest
+from tests.cortex.planted import noise, to_stimuli
+
+import toposheet as ts
+from toposheet.cortex.layout import shuffled_places, tap_layouts
+from toposheet.sheet import random_places
+from toposheet.stats import gaussian_readout
+
+SHAPE = (7, 9)
+
+
+def sheet(units, seed=0):
+    rng = np.random.default_rng(seed)
+    return ts.Topography({"s": ts.Sheet(SHAPE, {"tap": random_places(units, SHAPE, rng)}, spacing_mm=0.5)})
+
+
+def unequal(units=50, seed=0, scale=1.0, **columns):
+    """Smooth and unequal noise, fewer texts of a than of b, and an effect."""
+    rng = np.random.default_rng(seed)
+    topo = sheet(units)
+    grids = np.concatenate(
+        [gaussian_readout(rng.normal(size=(7, *SHAPE)), 2.5) * 4, rng.normal(size=(13, *SHAPE)) * 1.5]
+    )
+    y, x = topo.sheets["s"].coordinates.T
+    values = grids[:, y, x] * rng.uniform(0.5, 2, size=units)
+    values[:7] += rng.normal(size=units)
+    return to_stimuli(topo, scale * values, ["a"] * 7 + ["b"] * 13, **columns)
+
+
+def dense_value(data, fwhm, weights, items):
+    """The formula of the docstring, with matrices; `weights` are those of the items in d, one list for each sample."""
+    y, x = data["y"].values, data["x"].values
+    distance = np.hypot(y[:, None] - y, x[:, None] - x)
+    near = (np.maximum(abs(y[:, None] - y), abs(x[:, None] - x)) == 1).astype(float)
+    n = len(y)
+    near *= n / near.sum()
+    centre = np.eye(n) - 1 / n
+    sigma = fwhm / 0.5 / (2 * np.sqrt(2 * np.log(2)))
+    readout = np.exp(-(distance**2) / (2 * sigma**2)) if fwhm else np.eye(n)
+    readout /= readout.sum(axis=1, keepdims=True)
+    m, c = (readout.T @ centre @ inner @ centre @ readout for inner in (near, np.eye(n)))
+    d = sum(sign * items[members].mean(axis=0) for sign, members in weights)
+    s = np.zeros((n, n))
+    for _, members in weights:
+        deviations = items[members] - items[members].mean(axis=0)
+        s += deviations.T @ deviations / (len(deviations) * (len(deviations) - 1))
+    return (d @ m @ d - np.trace(m @ s)) / (d @ c @ d)
+
+
+@pytest.mark.parametrize("fwhm", [0.0, 1.0, 2.0])
+def test_the_value_is_that_of_the_dense_formula(fwhm):
+    data = unequal()
+    table = ts.organisation(ts.Comparison(data, "a", "b"), fwhm_mm=(fwhm,), permutations=2)
+    assert list(table.columns) == ["tap", "fwhm_mm", "value", "p", "smoother_p"]
+    assert table["tap"].tolist() == ["tap", "*"]
+    weights = [(1, np.arange(7)), (-1, np.arange(7, 20))]
+    expected = dense_value(data, fwhm, weights, data.values.astype(float))
+    np.testing.assert_allclose(table["value"], expected, rtol=1e-6)
+
+
+def test_groups_count_as_their_means_and_pairs_as_their_differences():
+    groups = np.array([0, 0, 0, 1, 1, 2, 3, *(4 + np.arange(13) // 3)])
+    data = unequal(shared_words=groups)
+    means = np.stack([data.values[groups == group].astype(float).mean(axis=0) for group in range(9)])
+    table = ts.organisation(ts.Comparison(data, "a", "b"), fwhm_mm=(1.0,), permutations=2)
+    expected = dense_value(data, 1.0, [(1, np.arange(4)), (-1, np.arange(4, 9))], means)
+    np.testing.assert_allclose(table["value"], expected, rtol=1e-6)
+    data = noise(0, pair=np.repeat(np.arange(8), 2))
+    data = data.assign_coords(spacing_mm=("unit", np.full(64, 0.5)))
+    table = ts.organisation(ts.Comparison(data, "a", "b", pairs="pair"), fwhm_mm=(1.0,), permutations=2)
+    differences = data.values[::2].astype(float) - data.values[1::2]
+    np.testing.assert_allclose(table["value"], dense_value(data, 1.0, [(1, np.arange(8))], differences), rtol=1e-6)
+
+
+def test_the_value_is_the_mean_of_cross_half_products_over_all_splits():
+    rng = np.random.default_rng(0)
+    data = to_stimuli(sheet(50), rng.normal(size=(8, 50)), list("aaaabbbb"))
+    comparison = ts.Comparison(data, "a", "b")
+    from itertools import combinations
+
+    from toposheet.stats import morans_i_parts
+
+    layout, products = tap_layouts(data)[0], []
+    x = data.values.astype(float)
+    for one_a in combinations(range(4), 2):
+        for one_b in combinations(range(4, 8), 2):
+            first = x[list(one_a)].mean(axis=0) - x[list(one_b)].mean(axis=0)
+            rest = [sorted(set(members) - {*one_a, *one_b}) for members in (range(4), range(4, 8))]
+            second = x[rest[0]].mean(axis=0) - x[rest[1]].mean(axis=0)
+            parts = [morans_i_parts(layout.map(d))[0] for d in (first + second, first, second)]
+            products.append((parts[0] - parts[1] - parts[2]) / 2)  # the cross product
+    whole = morans_i_parts(layout.map(x[:4].mean(axis=0) - x[4:].mean(axis=0)))[1]
+    table = ts.organisation(comparison, fwhm_mm=(0.0,), permutations=2)
+    np.testing.assert_allclose(table["value"], np.mean(products) / whole, rtol=1e-6)
+
+
+def test_a_constant_added_to_the_effect_and_the_scale_of_the_responses_change_nothing():
+    data = unequal()
+    moved = data.copy(deep=True)
+    moved.values[:7] += 5.0
+    tables = [ts.organisation(ts.Comparison(one, "a", "b"), permutations=49) for one in (data, moved, 8 * data)]
+    for table in tables[1:]:
+        np.testing.assert_allclose(table[["value", "p"]], tables[0][["value", "p"]], rtol=1e-4)
+    np.testing.assert_allclose(tables[2]["smoother_p"], tables[0]["smoother_p"])
+
+
+def on_a_grid(seed, effect, fwhm, n=(15, 15), side=10, taps=1):
+    """Noise of a smoothness for each condition, and an effect that is given as a map: (side, side)."""
+    rng = np.random.default_rng(seed)
+    cells = np.stack(np.divmod(np.arange(side**2), side), axis=1)
+    topo = ts.Topography({f"s{i}": ts.Sheet((side, side), {f"tap{i}": cells}) for i in range(taps)})
+    parts = []
+    for size, width in zip(n, fwhm, strict=True):
+        grids = gaussian_readout(rng.normal(size=(size, taps, side, side)), width)
+        parts.append(grids / grids.std())
+    parts[0] += effect
+    values = np.concatenate(parts).reshape(sum(n), -1)
+    return ts.Comparison(to_stimuli(topo, values, ["a"] * n[0] + ["b"] * n[1]), "a", "b")
+
+
+def rejections(effects, column="p", datasets=150, tap="tap0", fwhm_mm=0.0, **options):
+    result = []
+    for seed in range(datasets):
+        effect = effects(np.random.default_rng([seed, 1]))
+        table = ts.organisation(
+            on_a_grid(seed, effect, **options), fwhm_mm=(fwhm_mm,), permutations=39, seed=seed
+        ).set_index("tap")
+        result.append(table.loc[tap, column] <= 0.05)
+    return np.mean(result)
+
+
+def no_effect(rng):
+    return 0.0
+
+
+def white(rng):
+    return rng.normal(size=(10, 10))
+
+
+def ordered(rng):
+    grid = gaussian_readout(rng.normal(size=(10, 10)), 4.0)
+    return grid / grid.std()
+
+
+@pytest.mark.parametrize("effects", [no_effect, white])
+@pytest.mark.parametrize(
+    "options", [{"fwhm": (3.0, 3.0), "n": (10, 30)}, {"fwhm": (0.0, 4.0), "n": (10, 30), "fwhm_mm": 2.0}]
+)
+def test_an_effect_without_order_is_called_ordered_as_rarely_as_p_says(effects, options):
+    assert rejections(effects, **options) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 150)
+
+
+def test_an_ordered_effect_is_found_also_where_it_is_no_smoother_than_the_noise():
+    assert rejections(ordered, datasets=30, fwhm=(4.0, 4.0)) > 0.9
+    assert rejections(ordered, column="smoother_p", datasets=30, fwhm=(4.0, 4.0)) < 0.5
+    assert rejections(ordered, column="smoother_p", datasets=30, fwhm=(0.0, 0.0)) > 0.9
+
+
+def test_a_map_without_effect_is_no_smoother_than_noise_though_conditions_differ_in_number_and_smoothness():
+    assert rejections(no_effect, "smoother_p", fwhm=(4.0, 0.0), datasets=100, n=(30, 90)) <= 0.12
+
+
+def test_taps_with_equal_places_share_the_dealing():
+    layouts = on_a_grid(0, 0.0, (0.0, 0.0), taps=3).layouts
+    orders = shuffled_places(layouts, 5, np.random.default_rng(0))
+    assert (orders[0] == orders[1]).all()
+    assert (orders[0] == orders[2]).all()
+    other = shuffled_places([*layouts[:1], *tap_layouts(unequal())], 5, np.random.default_rng(0))
+    assert other[0].shape != other[1].shape
+    assert rejections(lambda rng: white(rng)[None], datasets=100, tap="*", fwhm=(0.0, 0.0), taps=3) <= 0.12
+
+
+def test_the_test_depends_on_the_seed_alone_and_a_constant_map_has_no_p():
+    comparison = ts.Comparison(unequal(), "a", "b")
+    one, again, other = (ts.organisation(comparison, permutations=9, seed=seed) for seed in (1, 1, 2))
+    assert one.equals(again)
+    assert not one.equals(other)
+    silent = unequal()
+    silent.values[:] = 1.0
+    table = ts.organisation(ts.Comparison(silent, "a", "b"), permutations=9)
+    assert table[["value", "p", "smoother_p"]].isna().all(axis=None)
+
+
+def test_wrong_settings_are_refused():
+    comparison = ts.Comparison(unequal(), "a", "b")
+    with pytest.raises(ValueError, match="permutations"):
+        ts.organisation(comparison, permutations=1)
+    with pytest.raises(ValueError, match=r"FWHM is -1\.0"):
+        ts.organisation(comparison, fwhm_mm=(-1.0,))
