@@ -49,13 +49,22 @@ def ordered(rng: np.random.Generator) -> np.ndarray:
     return 0.7 * _noise(rng, 1, 4.0)[0]
 
 
+EFFECTS: dict[str, Effect] = {"none": no_effect, "white": white, "sparse": sparse, "ordered": ordered}
+TRUE_CLAIMS = {  # the tests whose claim is true, by the effect of a cell
+    "none": (),
+    "white": ("clusters",),
+    "sparse": ("clusters",),
+    "ordered": ("organisation", "smoother", "Moran's I", "clusters"),
+}
+
+
 @dataclass(frozen=True)
 class Cell:
     """A way to make data.
 
     Args:
         name: What is special about the data.
-        effect: The effect of condition A on a sheet.
+        effect: The effect of condition A on a sheet: a name in `EFFECTS`.
         n: Number of texts of each condition.
         fwhm: Smoothness of the noise of each condition (FWHM, cells).
         sd: Standard deviation of the noise of each condition.
@@ -67,7 +76,7 @@ class Cell:
     """
 
     name: str
-    effect: Effect = no_effect
+    effect: str = "none"
     n: tuple[int, int] = (30, 30)
     fwhm: tuple[float, float] = (4.0, 4.0)
     sd: tuple[float, float] = (1.0, 1.0)
@@ -95,27 +104,21 @@ CELLS = (
     Cell("n 10:10", n=(10, 10)),
     Cell("n 10:20", n=(10, 20)),
     Cell("no effect, three taps with the same places", taps=3, fwhm=(2.0, 2.0)),
-    Cell("unordered effect, smooth noise", white),
-    Cell("unordered effect, n 30:90, FWHM 4:0", white, n=UNEQUAL, fwhm=(4.0, 0.0)),
-    Cell("sparse effect, smooth noise", sparse),
-    Cell("sparse effect, n 30:90, sd 3:1", sparse, n=UNEQUAL, fwhm=(2.0, 2.0), sd=(3.0, 1.0)),
-    Cell("unordered effect, smooth gains, n 30:90, FWHM 0:4", white, n=UNEQUAL, fwhm=(0.0, 4.0), gains=True),
-    Cell("unordered effect, three taps with the same places", white, taps=3, fwhm=(2.0, 2.0)),
-    Cell("ordered effect, smooth noise", ordered),
-    Cell("ordered effect, n 30:90, FWHM 4:0", ordered, n=UNEQUAL, fwhm=(4.0, 0.0)),
-    Cell("ordered effect, pairs", ordered, paired=True),
+    Cell("unordered effect, smooth noise", "white"),
+    Cell("unordered effect, n 30:90, FWHM 4:0", "white", n=UNEQUAL, fwhm=(4.0, 0.0)),
+    Cell("sparse effect, smooth noise", "sparse"),
+    Cell("sparse effect, n 30:90, sd 3:1", "sparse", n=UNEQUAL, fwhm=(2.0, 2.0), sd=(3.0, 1.0)),
+    Cell("unordered effect, smooth gains, n 30:90, FWHM 0:4", "white", n=UNEQUAL, fwhm=(0.0, 4.0), gains=True),
+    Cell("unordered effect, three taps with the same places", "white", taps=3, fwhm=(2.0, 2.0)),
+    Cell("ordered effect, smooth noise", "ordered"),
+    Cell("ordered effect, n 30:90, FWHM 4:0", "ordered", n=UNEQUAL, fwhm=(4.0, 0.0)),
+    Cell("ordered effect, pairs", "ordered", paired=True),
 )
-TRUE_CLAIMS = {  # the tests whose claim is true, by the effect of a cell
-    no_effect: (),
-    white: ("clusters",),
-    sparse: ("clusters",),
-    ordered: ("organisation", "smoother", "Moran's I", "clusters"),
-}
 
 
 def comparison_of(cell: Cell, rng: np.random.Generator) -> ts.Comparison:
     """Return the comparison of one data set of a cell."""
-    effect, n_units = cell.effect(rng), cell.taps * SIDE**2
+    effect, n_units = EFFECTS[cell.effect](rng), cell.taps * SIDE**2
     gain = np.exp(0.7 * _noise(rng, 1, 6.0)[0]) if cell.gains else np.ones((SIDE, SIDE))
     groups = [_group_numbers(n, sizes) for n, sizes in zip(cell.n, cell.group_sizes or ((1,), (1,)), strict=True)]
     parts = []
@@ -146,16 +149,14 @@ def comparison_of(cell: Cell, rng: np.random.Generator) -> ts.Comparison:
 
 def p_values(comparison: ts.Comparison, seed: int) -> dict[str, float]:
     """Return the p of each test of one data set: {test: p}."""
-    options = {"permutations": PERMUTATIONS, "seed": seed}
-    organisation = ts.organisation(comparison, fwhm_mm=FWHM_MM, **options)
-    rows = organisation[organisation["tap"] == "*"].set_index("fwhm_mm")
+    organisation = ts.organisation(comparison, fwhm_mm=FWHM_MM, permutations=PERMUTATIONS, seed=seed)
     p = {}
-    for fwhm in FWHM_MM:
-        p[f"organisation, {fwhm:g} mm"] = float(rows.loc[fwhm, "p"])
-        p[f"smoother, {fwhm:g} mm"] = float(rows.loc[fwhm, "smoother_p"])
+    for row in organisation[organisation["tap"] == "*"].to_dict("records"):
+        p[f"organisation, {row['fwhm_mm']:g} mm"] = row["p"]
+        p[f"smoother, {row['fwhm_mm']:g} mm"] = row["smoother_p"]
     p["Moran's I, label-null"] = _morans_i_p(comparison, seed)
     for forming_p in (0.001, 0.05):
-        clusters, _ = ts.selective_clusters(comparison, forming_p=forming_p, **options)
+        clusters, _ = ts.selective_clusters(comparison, permutations=PERMUTATIONS, seed=seed, forming_p=forming_p)
         p[f"clusters, forming p {forming_p:g}"] = float(clusters["p"].min()) if len(clusters) else 1.0
     return p
 
@@ -194,10 +195,11 @@ def page(results: dict) -> str:
 
 _HEAD = """# Do the tests hold their level?
 
-Each row is a kind of simulated data, each column a test at the level 0.05. There are {n} data sets in each row, {permutations} draws for
-each null, a sheet of {side} x {side} cells, and 30 texts for each condition where a row does not say otherwise. A number is the fraction of
-data sets with p <= 0.05. Where the claim of the test is false, this is its size, which should be 0.05. Where the claim is
-true, the number is in italics: it is the power. A size whose one-sided 95 % interval lies above 0.05 is bold.
+Each row is a kind of simulated data, each column a test at the level 0.05. There are {n} data sets in each row,
+{permutations} draws for each null, a sheet of {side} x {side} cells, and 30 texts for each condition where a row does
+not say otherwise. A number is the fraction of data sets with p <= 0.05. Where the claim of the test is false, this is
+its size, which should be 0.05. Where the claim is true, the number is in italics: it is the power. A size whose
+one-sided 95 % interval lies above 0.05 is bold.
 
 `python -m benchmarks.calibration` writes this page ({machine}). [The analyses](analyses.md) explain the tests.
 
