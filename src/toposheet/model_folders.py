@@ -105,7 +105,7 @@ def groups_and_models(texts: Sequence[str]) -> list[tuple[str, str]]:
 def _group_and_model(text: str) -> tuple[str, str]:
     """Return the group and the model of one text.
 
-    The path of an existing folder is always a model, also if it contains `=`.
+    The path of an existing folder is always a model, even if it contains `=`.
     """
     first, *rest = text.split("=")
     for n in range(len(rest) + 1):  # the longest end that is a folder is the model

@@ -36,7 +36,9 @@ def network_figure(
     contrast: str,
     whole: str,
 ) -> Figure:
-    """Return a figure of the maps of the localizer with outlines of the clusters, and the response profile beside them.
+    """Return a figure with the maps of the localizer and, beside them, the response profile of each model.
+
+    The clusters are outlined. A map without a cluster is pale.
 
     Args:
         t: Welch's t over (model, sheet, y, x), raw. Sheets that a model does not have are nan.

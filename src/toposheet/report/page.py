@@ -49,7 +49,7 @@ class Picture:
 def write_figures(analysis: Analysis, out: str | Path, progress: Progress | None = None) -> dict[str, list[Picture]]:
     """Write the figures of all sections as PNG and PDF, and return the pictures of each section.
 
-    Each figure has a separate pair of files, also if two contrasts or models have similar names. Figures of an earlier
+    Each figure has a separate pair of files, even if two contrasts or models have similar names. Figures of an earlier
     report are removed if the new report does not have them. Other files stay.
 
     Args:
