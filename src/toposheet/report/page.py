@@ -23,6 +23,7 @@ from toposheet.report.sections.stimuli import TEXTS
 from toposheet.version import __version__
 
 REPORT, FIGURES = "report.html", "figures"
+_LONG = 40  # characters; longer cells below a figure have line breaks
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +151,9 @@ def _table_html(table: pd.DataFrame | None) -> Markup:
     if table is None:
         return Markup("")
     head = Markup("").join(Markup('<th class="left">{}</th>').format(name) for name in table.columns)
-    cells = [[Markup('<td class="wrap">{}</td>').format(cell) for cell in row] for row in table.to_numpy().tolist()]
+    cells = [
+        [Markup('<td class="{}">{}</td>').format("wrap" if len(cell) > _LONG else "left", cell) for cell in row]
+        for row in table.to_numpy().tolist()
+    ]
     rows = Markup("").join(Markup("<tr>{}</tr>").format(Markup("").join(row)) for row in cells)
     return Markup('<div class="scroll"><table><tr>{}</tr>{}</table></div>').format(head, rows)
