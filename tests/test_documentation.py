@@ -52,6 +52,16 @@ def test_what_a_page_shows_in_python_runs(tmp_path, page):
 
 
 @pytest.mark.slow
+def test_the_blocks_of_the_page_of_python_run_in_order(tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "python.md").read_text()
+    example = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)).replace(
+        "permutations=999", "permutations=9"
+    )
+    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
 def test_a_model_of_your_own_is_given_sheets_saved_and_mapped_in_three_lines(tmp_path):
     (example,) = re.findall(r"```py\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text(), re.DOTALL)
     hub = '"organisation/name", shape=(24, 32)'

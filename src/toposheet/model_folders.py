@@ -76,6 +76,21 @@ def check_model_folder(folder: Path) -> None:
         raise UserError(f"{folder} is not a model folder: it has no config.json")
 
 
+def check_control(control: str | Path, control_folder: Path | None, folder: Path | None) -> None:
+    """Refuse a control model that is the model itself.
+
+    Args:
+        control: The control model, as the user gave it.
+        control_folder: The folder of the control model. None: it is not known.
+        folder: The folder of the model. None: it is not known.
+
+    Raises:
+        UserError: Both are the same folder.
+    """
+    if control_folder is not None and folder is not None and control_folder.resolve() == folder.resolve():
+        raise UserError(f"the control {control} is the model itself: give a model without topography")
+
+
 def groups_and_models(texts: Sequence[str]) -> list[tuple[str, str]]:
     """Return the group and the model of each text `GROUP=MODEL`. The group of `MODEL` alone is empty.
 
@@ -90,7 +105,7 @@ def groups_and_models(texts: Sequence[str]) -> list[tuple[str, str]]:
 def _group_and_model(text: str) -> tuple[str, str]:
     """Return the group and the model of one text.
 
-    The path of an existing folder is always a model, also if it contains `=`.
+    The path of an existing folder is always a model, even if it contains `=`.
     """
     first, *rest = text.split("=")
     for n in range(len(rest) + 1):  # the longest end that is a folder is the model

@@ -75,7 +75,7 @@ class Stages:
         plan: The planned stages, in order.
     """
 
-    _TRUST = 0.02  # a guess counts as much as a measurement of this fraction of all work of its kind
+    _TRUST = 0.02  # weight of the first guess: it counts like a measurement of 2 % of the work
 
     def __init__(self, progress: Progress | None, plan: Sequence[Stage]) -> None:
         self._progress = progress or SILENT

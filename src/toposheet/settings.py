@@ -58,7 +58,7 @@ class Settings:
         negative_controls: Whether to compute negative controls beside each contrast: comparisons of the same texts by
             random labels, by word frequency and by length.
         inference: How clusters are tested. mass: by the sum of t over a cluster. tfce: by threshold-free cluster
-            enhancement, which ignores forming_p.
+            enhancement, which does not use --forming-p.
         forming_p: Cluster-forming threshold for mass: a cell can be part of a cluster if the two-sided p of its t is
             below this value.
         contiguity: Which cells are neighbours in a cluster. queen: cells that share an edge or a corner. rook: cells

@@ -25,7 +25,7 @@ def test_morans_i_is_printed_and_on_demand_its_null(ran, refused, tmp_path):
     assert figure.read_bytes().startswith(b"\x89PNG")
     xr.Dataset({"t_values": ("vertex", np.ones(10_242))}).to_netcdf(tmp_path / "flat.nc", engine="h5netcdf")
     printed = ran("brain", "moran", tmp_path / "flat.nc", "--permutations", "5")
-    assert "Moran's I = nan (undefined: the map is constant" in printed
+    assert "Moran's I = – (undefined: the map is constant" in printed
     assert "null of" not in printed
     xr.Dataset({"t_values": ("vertex", np.ones(5))}).to_netcdf(tmp_path / "bad.nc", engine="h5netcdf")
     line = refused("brain", "moran", tmp_path / "bad.nc")

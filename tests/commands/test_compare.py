@@ -37,3 +37,8 @@ def test_few_models_are_said_to_give_too_narrow_intervals(ran, tmp_path, folder,
     assert re.search(
         r"^These groups have fewer than 10 models: a\. Their intervals are too narrow", printed, re.MULTILINE
     )
+
+
+def test_a_model_that_is_given_twice_is_refused_before_stimuli_are_made(refused, tmp_path, folder, monkeypatch):
+    monkeypatch.setattr("toposheet.stimuli.studies.synthetic_battery", None)
+    assert "is given twice: give each model once" in refused("compare", folder, folder, "--out", tmp_path / "out")

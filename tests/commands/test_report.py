@@ -95,3 +95,10 @@ def test_the_control_stands_beside_a_shipped_model_but_not_beside_a_folder_of_it
     shutil.copytree(SHIPPED / "small", "small")
     ran(*few, "mine")
     assert set(pd.read_csv("mine/summary.csv")["model"]) == {"small"}
+
+
+@pytest.mark.parametrize("command", ["report", "ledger"])
+def test_a_control_that_is_the_model_is_refused_before_stimuli_are_made(refused, tmp_path, monkeypatch, command):
+    monkeypatch.setattr("toposheet.stimuli.studies.synthetic_battery", None)
+    line = refused(command, "small", "--control", "small", "--out", tmp_path / "out")
+    assert "the control small is the model itself" in line

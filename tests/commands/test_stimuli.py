@@ -1,5 +1,7 @@
 import pandas as pd
 
+from toposheet.model_folders import SHIPPED
+
 
 def test_stimulus_sets_are_listed_shown_built_and_checked(ran, tmp_path):
     listed = ran("stimuli", "list")
@@ -11,6 +13,16 @@ def test_stimulus_sets_are_listed_shown_built_and_checked(ran, tmp_path):
     checked = ran("stimuli", "check", tmp_path / "sets" / "words.csv", "--model", "small")
     assert "160 texts; noun 80, verb 80" in checked
     assert "note:" not in checked
+
+
+def test_check_compares_the_conditions_of_contrasts_and_no_p_is_zero(ran):
+    printed = ran("stimuli", "check", "language", "--model", "small")
+    assert "\nsentence:nonword:\n" in printed
+    assert "< 0.001\n" in printed
+    assert " 0.000" not in printed
+    printed = ran("stimuli", "check", SHIPPED / "small" / "stimuli.csv", "--contrast", "noun:verb")
+    assert "noun:verb:" in printed
+    assert "note:" not in printed  # nouns and verbs are matched; sentences are not compared with them
 
 
 def test_a_file_that_exists_is_not_replaced_by_a_set(refused, tmp_path):

@@ -37,7 +37,7 @@ def test_where_there_is_no_network_no_criterion_holds(topo):
     assert not result.criteria["holds"].any()
     assert result.profiles.empty
     assert "0 clusters" in repr(result)
-    assert "0 of 7 tests" in repr(result)
+    assert "significant tests of the three criteria: 0 of 7, none" in repr(result)
 
 
 def test_a_network_is_what_its_parts_are(topo):
@@ -51,7 +51,7 @@ def test_a_network_is_what_its_parts_are(topo):
     assert result.criteria.equals(expected)
     n_units = int((result.clusters > 0).sum())
     assert f"LanguageNetwork({n_units} of 288 units in 2 clusters)" in repr(result)
-    assert "7 of 7 tests of the three criteria are significant" in repr(result)
+    assert "significant tests of the three criteria: 7 of 7, sentences over non-words; Moran's I of" in repr(result)
 
 
 def test_other_conditions_than_those_of_the_criteria_are_refused_by_name():

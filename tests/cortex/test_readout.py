@@ -1,9 +1,12 @@
+import re
+
 import numpy as np
 import pytest
 from scipy import stats
 from tests.cortex.planted import SIDE, compared, cortex, responses, to_stimuli
 
 import toposheet as ts
+from toposheet.cortex.maps import comparison_maps
 from toposheet.sheet import random_places
 from toposheet.stats import gaussian_readout
 
@@ -96,3 +99,18 @@ def test_a_readout_of_maps_shows_what_it_was_planted_for_at_the_same_place():
     grid = comparison.readout(2.0).maps()["tap0"].values
     assert grid[3:7, 4:8].min() > 5
     assert abs(grid[10:, 10:]).max() < 5
+
+
+@pytest.mark.parametrize(
+    ("function", "option"),
+    [
+        (ts.topography_statistics, "fwhm_mm=(2.0,)"),
+        (ts.map_statistics, "fwhm_mm=(2.0,)"),
+        (ts.plot, "fwhm_mm=2.0"),
+        (lambda comparison: comparison_maps(comparison, {}), "fwhm_mm=(2.0,)"),
+    ],
+)
+def test_functions_that_make_readouts_refuse_a_comparison_that_is_one(function, option):
+    expected = f"comparison is a readout of 2 mm: give the raw comparison (comparison.raw), and {option}"
+    with pytest.raises(ts.UserError, match=f"^{re.escape(expected)}$"):
+        function(compared().readout(2.0))

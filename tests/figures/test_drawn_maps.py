@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 
 from toposheet.figures.maps import draw_contrast_maps
@@ -31,6 +32,30 @@ def test_significant_units_are_outlined_in_their_own_map_and_each_readout_has_it
     assert set(drawn.values()) == {0}
     assert set(notes_of(t).values()) <= {text.get_text().replace("\n", " ") for text in figure.texts}
     assert any(text.get_text().startswith("outlines: q < 0.01;") for text in figure.texts)
+
+
+def test_a_map_without_a_significant_unit_is_pale_and_the_figure_says_so(tables, maps):
+    t, values = maps(tables(models=("a model",), layers=1, kinds=("attn", "mlp")))
+    significant = xr.zeros_like(t, dtype=bool)
+    significant[0, 1, 1, 2, 3] = True
+    figure = draw_contrast_maps(t, significant, notes_of(t), values, "a:b", 0.05)
+    pale = [axes.images[0].get_alpha() < 0.5 for axes in images(figure)]
+    assert pale == [True, True, True, False]
+    assert any("pale map: no significant unit" in text.get_text().replace("\n", " ") for text in figure.texts)
+
+
+def test_an_outline_has_a_white_edge_on_a_dark_map(tmp_path):
+    mask = xr.DataArray(np.eye(5)[2:3].T * np.eye(5)[2:3], dims=("y", "x"))
+    dark = {"h.0.mlp": mask.copy(data=np.full((5, 5), 9.0))}
+    figure = outlined_maps(dark, {"h.0.mlp": mask}, "a:b", "1 unit")
+    (axes,) = images(figure)
+    figure.set_dpi(600)
+    FigureCanvasAgg(figure).draw()
+    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)
+    (left, bottom), (right, top) = axes.transData.transform([(-0.4, 4.4), (4.4, -0.4)]).astype(int)
+    inside = pixels[len(pixels) - top : len(pixels) - bottom, left:right]
+    assert (inside.min(axis=-1) > 245).any()  # white
+    assert (inside.max(axis=-1) < 45).any()  # black
 
 
 def test_each_readout_of_each_model_has_its_own_maps_and_scale(tables, maps):

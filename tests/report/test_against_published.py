@@ -213,3 +213,7 @@ def test_a_ledger_writes_a_page_and_prints_each_quantity_with_its_verdict_in_100
 def test_a_models_numbers_are_found_whatever_its_name_looks_like(written, statistics, name):
     table = written(statistics.replace({"model": {"topographic": name}}), **{name: None})
     assert concrete_raw(table).loc[name, "measured"] == "0.75"
+
+
+def test_no_two_rows_of_a_model_have_one_name(written):
+    assert not written().duplicated(["model", "quantity", "fwhm_mm"]).any()

@@ -1,10 +1,15 @@
 import re
+from html import escape
 
+import pandas as pd
 import pytest
 
 from toposheet import save
 from toposheet.errors import UserError
-from toposheet.report import Analysis, Check, StudiedModel, compute, write_figures, write_report
+from toposheet.figures.numbers import number
+from toposheet.report import SECTIONS, Analysis, Check, StudiedModel, compute, page, write_figures, write_report
+from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS, SUMMARY_OF_MODELS
+from toposheet.report.sections.network import CRITERIA_OF_MODELS
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +108,48 @@ def test_figures_of_an_earlier_report_go_and_nothing_outside_of_their_folder(ana
     write_figures(analysis, tmp_path)
     assert not (tmp_path / "figures" / "map-old.png").exists()
     assert (tmp_path / "figures" / "mine.png").read_text() == (tmp_path / "mine.txt").read_text() == "before"
+
+
+def test_a_null_that_was_not_computed_is_one_dash(html):
+    assert "± –" not in html
+    assert "<td>–</td>" in html[html.index("<h2>Islands</h2>") :]
+
+
+def test_the_shown_tests_of_a_network_are_named_below_its_figure(analysis, html):
+    criteria = analysis.results[CRITERIA_OF_MODELS]
+    for name, tests in criteria.groupby("model"):
+        shown = tests[tests["holds"] & tests["null_mean"].isna()]["measure"].str.split(",").str[0].tolist()
+        words = escape(f"Shown in the table above: {'; '.join(shown) or 'no test'}.")
+        assert re.search(rf"^{re.escape(escape(name))}: .*{re.escape(words)}", html, re.MULTILINE)
+
+
+def test_each_map_figure_has_a_table_with_a_row_for_each_model_and_readout(analysis, html):
+    below = html[html.index("<h4>S:N</h4>") :]
+    table = below[below.index("<table>") : below.index("</table>")]
+    summary = analysis.results[SUMMARY_OF_MODELS]
+    assert table.count("<tr>") == 1 + 2 * summary["fwhm_mm"].nunique()
+    assert "result of the tests" in table
+    assert table.count("not tested: with 3 draws no p can reach 0.05") == 2 * summary["fwhm_mm"].nunique()
+
+
+def test_cross_half_i_is_the_mean_over_taps_to_which_its_p_belongs(analysis, html):
+    statistics = analysis.results[STATISTICS_OF_MODELS]
+    means = statistics[(statistics["statistic"] == "cross_half_i") & (statistics["tap"] == "*")]
+    table = html[html.index("<h2>Contrasts") : html.index("<h3>Maps</h3>")]
+    for row in means[means["negative_control"] == ""].itertuples():
+        assert f"<td>{number(row.value)}</td><td>{number(row.label_p, 3)}</td>" in table
+
+
+def test_only_a_significant_p_of_a_contrast_is_bold_among_the_clusters():
+    rows = [("", 0.01), ("", 0.2), ("length", 0.01)]
+    row = {"contrast": "a:b", "model": "m", "formed": 2, "survive": 1, "units": 2, "largest": 2}
+    clusters = pd.DataFrame([row | {"negative_control": control, "p": p} for control, p in rows])
+    facts = {"inference": "mass", "forming_p": 0.001}
+    partial = page._environment().from_string(SECTIONS["clusters"].partial)
+    html = partial.render(clusters=clusters, few="", facts=facts, significant=0.05)
+    assert re.findall("<b>(.*?)</b>", html) == ["0.010"]
+
+
+def test_a_box_that_is_wider_than_the_screen_says_that_it_scrolls(html):
+    assert 'content: "scroll sideways →"' in html
+    assert 'box.classList.toggle("wide", box.scrollWidth > box.clientWidth + 1)' in html

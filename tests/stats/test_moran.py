@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
+from toposheet.errors import UserError
 from toposheet.stats import cross_morans_i, islands_morans_i, morans_i, morans_i_on_graph
 from toposheet.stats.readout import gaussian_readout
 
@@ -55,6 +56,12 @@ def test_a_constant_map_has_none(value):
 def test_takes_dataarrays_and_stacks(rng):
     stack = rng.normal(size=(3, 6, 6))
     np.testing.assert_allclose(morans_i(xr.DataArray(stack, dims=("tap", "y", "x"))), [morans_i(m) for m in stack])
+
+
+@pytest.mark.parametrize("dims", [("stimulus", "unit"), ("x", "y"), ("y", "x", "tap")])
+def test_an_array_whose_last_dimensions_are_not_y_and_x_is_no_map(rng, dims):
+    with pytest.raises(UserError, match=f"has the dimensions {', '.join(dims)}: the last two must be y and x"):
+        morans_i(xr.DataArray(rng.normal(size=(6,) * len(dims)), dims=dims))
 
 
 def test_gain_and_offset_of_a_map_do_not_matter(rng):

@@ -69,3 +69,22 @@ def test_a_check_and_a_contrast_find_the_same_shared_text():
 def test_a_check_without_a_column_says_what_there_is():
     with pytest.raises(ValueError, match=r"no column 'condition'; it has: text, Condition\. Did you mean Condition\?"):
         check(pd.DataFrame({"text": ["a"], "Condition": ["x"]}))
+
+
+def test_a_difference_is_told_with_the_confound_that_removes_it_in_the_contrast_that_has_it():
+    texts = {"a": ["river stone mill"] * 5, "b": ["riverside stonework milling"] * 5, "c": ["oak"] * 5}
+    rows = [(f"{text} {'x' * n}", c) for c, same in texts.items() for n, text in enumerate(same, 1)]
+    stimuli = pd.DataFrame(rows, columns=["text", "condition"])
+    notes = check(stimuli, lambda text: 3 * len(text), [Contrast("a", "b")])
+    remove = "remove this difference with --confounds"
+    assert (
+        f"a:b: the conditions differ in letters (p < 0.001): {remove} length, or compare with the negative"
+        in " ".join(notes)
+    )
+    assert any(f"differ in tokens (p < 0.001): {remove} tokens, or" in note for note in notes)
+    assert not any("differ in words" in note for note in notes)  # the words of c are fewer, but c is not compared
+    assert any(
+        note.startswith("the conditions differ in words")
+        and note.endswith("no confound removes this difference, so compare with the negative controls")
+        for note in check(stimuli)
+    )

@@ -105,7 +105,7 @@ def _has_labels(values: np.ndarray, table: Sequence[Any]) -> bool:
     """
     if len(table) < 2:
         return False
-    keys = [0, *(label.key for label in table)]  # 0 means no area, also if the table does not say so
+    keys = [0, *(label.key for label in table)]  # 0 means no area, even if the table does not say so
     if values.dtype.kind in "iu":
         return True
     known = values[~np.isnan(values)]

@@ -65,7 +65,7 @@ class Command:
 def deferred(command: Callable[..., None]) -> Callable[..., Parsed]:
     """Return a function that takes the options of a command and returns a function that runs the command.
 
-    Parsing and running are thus separate steps. In a path, `~` means the home folder, also if the shell does not
+    Parsing and running are thus separate steps. In a path, `~` means the home folder, even if the shell does not
     replace it (`--out=~/maps`).
     """
 

@@ -30,7 +30,7 @@ def analysed(
 def print_summary(results: Results) -> None:
     """Print the medians over taps for each contrast, model and readout, and the verdicts of the tests."""
     from toposheet.cortex.summary import medians, without_negative_controls
-    from toposheet.figures.numbers import number, readout_name
+    from toposheet.figures.numbers import mean_and_sd, number, readout_name
     from toposheet.report.sections.contrasts import SUMMARY_OF_MODELS
     from toposheet.report.verdicts import verdict_lines
     from toposheet.results import text_table
@@ -42,8 +42,8 @@ def print_summary(results: Results) -> None:
         "model": [row["model"] for row in rows],
         "sig. units": [f"{row['significant_fraction']:.1%}" for row in rows],
         "Moran I": [number(row["morans_i"]) for row in rows],
-        "place-null": [f"{number(row['null_mean'])} ± {number(row['null_sd'])}" for row in rows],
-        "label-null": [f"{number(row['label_null_mean'])} ± {number(row['label_null_sd'])}" for row in rows],
+        "place-null": [mean_and_sd(row["null_mean"], row["null_sd"]) for row in rows],
+        "label-null": [mean_and_sd(row["label_null_mean"], row["label_null_sd"]) for row in rows],
         "cross- half I": [number(row["cross_half_i"]) for row in rows],
     }
     print("\nMedians over taps:")

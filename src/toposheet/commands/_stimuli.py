@@ -13,7 +13,7 @@ import tyro
 from toposheet.commands._command import NONE_GIVEN
 from toposheet.errors import UserError, did_you_mean, listed
 from toposheet.files import path_of
-from toposheet.model_folders import folder_on_disk
+from toposheet.model_folders import check_control, folder_on_disk
 from toposheet.stimuli.labels import plain_label
 
 if TYPE_CHECKING:
@@ -60,6 +60,13 @@ def check_model(model: str) -> None:
         from toposheet.subject import load
 
         load(model)  # raises the error that says what is wrong
+
+
+def check_model_and_control(model: str, control: str | None) -> None:
+    """Refuse a control that is no model or that is the model itself; see `check_model`."""
+    if control:
+        check_model(control)
+        check_control(control, folder_on_disk(control), folder_on_disk(model))
 
 
 def opening(model: str, progress: Progress) -> Callable[[], Subject]:

@@ -24,13 +24,14 @@ def demo(out: Path = Path("runs/demo"), recipe: str = "demo", permutations: int 
     check_out(out)
     from toposheet import demo as whole_path
     from toposheet.commands._report import print_summary
+    from toposheet.figures.numbers import number
     from toposheet.report import folder
     from toposheet.report.page import REPORT
 
     checks = whole_path.run(chosen, out, permutations=permutations, say=lambda line: print(line, flush=True))
     print()
     for check in checks:
-        print(f"  {'✓' if check.holds else '✗'} {check.claim}: {check.value:.3f} ({check.bound})")
+        print(f"  {'✓' if check.holds else '✗'} {check.claim}: {number(check.value, 3)} ({check.bound})")
     print_summary(folder.read(out))
     print(f"\nThe report: {(out / REPORT).resolve()}")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from toposheet.commands._command import Analysis, Command, check_out, deferred
-from toposheet.commands._stimuli import Model, StimulusOptions, check_model, opening, read_battery
+from toposheet.commands._stimuli import Model, StimulusOptions, check_model_and_control, opening, read_battery
 from toposheet.settings import DEFAULT
 
 
@@ -35,8 +35,7 @@ def ledger(
         settings: How responses are computed and analysed.
     """
     check_out(out)
-    if control:
-        check_model(control)
+    check_model_and_control(model, control)
     from toposheet.progress import shown
 
     with shown() as progress:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.commands._command import Analysis, Command, check_out, deferred
-from toposheet.commands._stimuli import AS_USUAL, Contrasts, Model, Options, check_model, opening, read_battery
+from toposheet.commands._stimuli import (
+    AS_USUAL,
+    Contrasts,
+    Model,
+    Options,
+    check_model_and_control,
+    opening,
+    read_battery,
+)
 from toposheet.settings import DEFAULT
 
 
@@ -36,8 +44,7 @@ def report(
         settings: How responses are computed and analysed.
     """
     check_out(out)
-    if control:
-        check_model(control)
+    check_model_and_control(model, control)
     from toposheet.progress import shown
 
     with shown() as progress:

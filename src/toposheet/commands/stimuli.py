@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from toposheet.commands._command import Command, check_out, deferred, group
-from toposheet.commands._stimuli import AS_USUAL, Options, is_file, opening, read_table
+from toposheet.commands._stimuli import AS_USUAL, Contrasts, Options, is_file, opening, read_contrasts, read_table
 from toposheet.errors import NotFound, UserError
 from toposheet.settings import check_seed
 
@@ -92,8 +92,8 @@ def build_set(
             of the demo is used, and the set is not matched in tokens.
         per_condition: Number of texts in each condition, for the sets language and swjn. None: 100, or fewer for swjn
             if the held-out text is short.
-        seed: Seed of all random choices in the set. Without a model it also decides which text is held out; with a
-            model, the recipe of the model decides this.
+        seed: Seed of all random choices in the set. Without a model it also decides which text is held out; with
+            --model, the text that this model did not train on is used, whatever the seed.
         data: Folder with the files of published sets. None: the folder in the environment variable TOPOSHEET_DATA.
     """
     check_seed(seed)
@@ -127,6 +127,7 @@ def build_set(
 def check_set(
     stimuli: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FILE_OR_NAME")],
     model: str | None = None,
+    contrast: Contrasts = (),
     options: Options = AS_USUAL,
 ) -> None:
     """Check whether analyses accept a set, and print notes about problems that could mislead an analysis.
@@ -135,11 +136,14 @@ def check_set(
         stimuli: A CSV file, or the name of a set (see `toposheet stimuli list`).
         model: Also check whether this model can read all texts, and compare the conditions in its tokens. None: no
             model is checked.
+        contrast: Contrasts, each written as A:B (or A-B), in which conditions are compared. Without them, the contrasts
+            of a set are used; the conditions of a file are compared all together.
         options: How stimuli are read.
     """
     from toposheet.progress import shown
     from toposheet.stimuli.checks import check
     from toposheet.stimuli.measures import matching
+    from toposheet.stimuli.stimulus_set import SETS
 
     with shown() as progress:
         opened = None if model is None else opening(model, progress)
@@ -150,10 +154,16 @@ def check_set(
 
             tokenised(opened(), table)  # raises an error if the model cannot read a text
             count_tokens = opened().count_tokens
-    warnings = check(table, count_tokens)
+    if contrast:
+        contrasts = read_contrasts(table, contrast, options)
+    else:
+        contrasts = () if is_file(stimuli) or options.where else SETS[stimuli].contrasts
+    warnings = check(table, count_tokens, contrasts)
     counts = table.groupby("condition", sort=False).size()
     print(f"{stimuli}: {len(table)} texts; " + ", ".join(f"{name} {n}" for name, n in counts.items()))
-    _print_matching(matching(table, count_tokens))
+    for name, texts in [(c.name, c.compared(table)) for c in contrasts] or [("all conditions", table)]:
+        print(f"\n{name}:")
+        _print_matching(matching(texts, count_tokens))
     for warning in warnings:
         print(f"note: {warning}")
 
@@ -173,7 +183,9 @@ def _check_is_set(name: str) -> None:
 
 
 def _print_matching(table: pd.DataFrame) -> None:
-    with_p = table.assign(p=[f"{p:.3f}" for p in table["p"]])
+    from toposheet.figures.numbers import p_value
+
+    with_p = table.assign(p=[p_value(p) for p in table["p"]])
     print(with_p.to_string(index=False))
 
 

@@ -23,7 +23,7 @@ def without_confounds(
 ) -> xr.DataArray:
     """Return the responses to two conditions, after a linear regression has removed the confounds.
 
-    The regression removes everything that the confounds can explain, also if the condition could explain it as well. So
+    The regression removes everything that the confounds can explain, even if the condition could explain it as well. So
     if a confound differs between the conditions, the contrast gets smaller. If a confound is nearly the same as the
     condition, little of the contrast remains.
 
@@ -52,7 +52,7 @@ def without_confounds(
     if not confounds:
         return responses
     stimuli = stimuli_of(responses)
-    # The labels of the contrast are in `condition` now, also if the contrast took them from another column.
+    # The labels of the contrast are in `condition` now, even if the contrast took them from another column.
     check_confounds(stimuli, replace(contrast, column="condition", where=None), confounds)
     columns = np.stack([confound_values(stimuli, name) for name in dict.fromkeys(confounds)], axis=1)
     offsets = [part[:, None].astype(float) for part in parts[:-1]]  # `residuals` adds a constant

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from toposheet.cortex.comparison import Comparison
+from toposheet.cortex.readout import check_raw
 from toposheet.sheet import stacked
 
 
@@ -17,10 +18,14 @@ def comparison_maps(
     """Return t, q and d of a comparison over (contrast, negative_control, fwhm_mm, sheet, y, x).
 
     Args:
-        comparison: The comparison. It is the only entry of the dimensions contrast and negative_control.
+        comparison: The raw comparison. It is the only entry of the dimensions contrast and negative_control.
         shapes: Height and width of each sheet: {name: sheet.shape}. Smaller sheets are padded with nan.
         fwhm_mm: Widths of the readouts, in mm; 0 is raw.
+
+    Raises:
+        UserError: The comparison is a readout.
     """
+    check_raw(comparison, "fwhm_mm=({},)")
     comparisons = [comparison.readout(fwhm) for fwhm in fwhm_mm]
     names = {"contrast": [comparison.name], "negative_control": [comparison.negative_control]}
     readouts = xr.DataArray(np.asarray(fwhm_mm, dtype=float), dims="fwhm_mm", name="fwhm_mm")

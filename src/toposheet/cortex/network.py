@@ -10,7 +10,8 @@ import xarray as xr
 from toposheet.cortex.clusters import grow_clusters, selective_unit_clustering
 from toposheet.cortex.comparison import Comparison, check_comparison
 from toposheet.cortex.localizer import cross_validated
-from toposheet.cortex.profiles import criteria, profiles
+from toposheet.cortex.profiles import criteria, profiles, short_measures
+from toposheet.figures.numbers import counted
 from toposheet.progress import Progress, part_of
 from toposheet.settings import MIN_SIZE
 
@@ -34,10 +35,11 @@ class LanguageNetwork:
 
     def __repr__(self) -> str:
         n_clusters, n_units = int(self.clusters.max()), int((self.clusters > 0).sum())
-        held = int(self.criteria["holds"].sum())
+        held = short_measures(self.criteria[self.criteria["holds"]])
         return (
-            f"LanguageNetwork({n_units:,} of {self.clusters.size:,} units in {n_clusters} clusters)\n"
-            f"  {held} of {len(self.criteria)} tests of the three criteria are significant (see .criteria)"
+            f"LanguageNetwork({n_units:,} of {self.clusters.size:,} units in {counted(n_clusters, 'cluster')})\n"
+            f"  significant tests of the three criteria: {len(held)} of {len(self.criteria)}, "
+            f"{'; '.join(held) or 'none'} (see .criteria)"
         )
 
 

@@ -210,6 +210,15 @@ def criteria(
     return CRITERIA.frame(rows)
 
 
+def short_measures(tests: pd.DataFrame) -> list[str]:
+    """Return a short name of the measure of each test: the words before the first comma.
+
+    Args:
+        tests: Rows of the table of `criteria`.
+    """
+    return [measure.split(",")[0] for measure in tests["measure"]]
+
+
 @dataclass(frozen=True)
 class _Group:
     """A cluster, or all clusters together: the units whose responses are averaged."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
 from toposheet.cortex.layout import cells_of, check_coordinates
+from toposheet.errors import UserError
 from toposheet.sheet import lay_out
 from toposheet.stats import gaussian_readout
+
+if TYPE_CHECKING:
+    from toposheet.cortex.comparison import Comparison
 
 
 def sampled(responses: xr.DataArray, fwhm_mm: float) -> xr.DataArray:
@@ -36,3 +42,21 @@ def sampled(responses: xr.DataArray, fwhm_mm: float) -> xr.DataArray:
         smooth = gaussian_readout(lay_out(on_sheet.values, cells, shape), fwhm_mm / spacing_mm)
         voxels.values[..., units] = smooth[..., cells[:, 0], cells[:, 1]]
     return voxels
+
+
+def check_raw(comparison: Comparison, option: str) -> None:
+    """Refuse a comparison that is a readout. Functions with the option `fwhm_mm` make readouts of the raw comparison.
+
+    Args:
+        comparison: The comparison.
+        option: The option that gives the same readout, with `{}` for its width.
+
+    Raises:
+        UserError: The comparison is a readout.
+    """
+    if comparison.fwhm_mm:
+        width = f"{comparison.fwhm_mm:g}"
+        raise UserError(
+            f"comparison is a readout of {width} mm: give the raw comparison (comparison.raw), and "
+            f"{option.format(comparison.fwhm_mm)}"
+        )

@@ -12,6 +12,7 @@ from toposheet.cortex.comparison import SIGNIFICANT, Comparison, check_compariso
 from toposheet.cortex.draws import UnitMaps, label_draws, place_draws, unit_maps
 from toposheet.cortex.layout import ALL_TAPS, TapLayout
 from toposheet.cortex.map_statistics import MAP_STATISTICS, MapStatistic, TapMaps
+from toposheet.cortex.readout import check_raw
 from toposheet.figures.numbers import readout_name
 from toposheet.progress import Progress, part_of
 from toposheet.results import Kind, Table
@@ -70,7 +71,7 @@ def topography_statistics(
     - any statistic that was added to `cortex.map_statistics.MAP_STATISTICS`.
 
     Args:
-        comparison: The comparison.
+        comparison: The raw comparison.
         fwhm_mm: Widths of the readouts, in mm; 0 is raw.
         permutations: Number of draws of each null.
         seed: Seed of the draws. All readouts use the same draws.
@@ -87,9 +88,11 @@ def topography_statistics(
         of B draws have a value at least as large. `undefined` is the fraction of draws in which the statistic is nan.
 
     Raises:
-        UserError: A width is negative or not finite, or there are fewer than 2 permutations.
+        UserError: The comparison is a readout, a width is negative or not finite, or there are fewer than 2
+            permutations.
     """
     check_comparison(comparison)
+    check_raw(comparison, "fwhm_mm=({},)")
     check_permutations(permutations)
     taps, cluster_rule = comparison.layouts, (contiguity, min_size)
     tables = []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from toposheet.cortex.comparison import Comparison, check_comparison
+from toposheet.cortex.comparison import Comparison
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.statistics import NULL_COLUMNS, topography_statistics
 from toposheet.progress import Progress
@@ -36,7 +36,7 @@ def map_statistics(
     This is the short form of `topography_statistics`. That function explains the two nulls and has more statistics.
 
     Args:
-        comparison: The comparison.
+        comparison: The raw comparison.
         fwhm_mm: Widths of the readouts, in mm; 0 is raw.
         permutations: Number of draws of each null.
         seed: Seed of the draws.
@@ -49,12 +49,12 @@ def map_statistics(
         label-null) and `cross_half_i` (nan with fewer than 4 texts in a condition). p is one-sided: (1 + b) / (1 + B).
 
     Raises:
-        UserError: A width is negative or not finite, or there are fewer than 2 permutations.
+        UserError: The comparison is a readout, a width is negative or not finite, or there are fewer than 2
+            permutations.
 
     Example:
         ts.map_statistics(ts.Comparison(responses, "sentence", "nonword"))
     """
-    check_comparison(comparison)
     statistics = topography_statistics(
         comparison, fwhm_mm=fwhm_mm, permutations=permutations, seed=seed, progress=progress
     )

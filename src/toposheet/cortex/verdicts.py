@@ -11,7 +11,7 @@ import pandas as pd
 from toposheet.cortex.comparison import SIGNIFICANT
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.summary import n_significant
-from toposheet.figures.numbers import count_of_units
+from toposheet.figures.numbers import count_of_units, equals_p, number
 
 
 def not_tested(permutations: int) -> str:
@@ -79,7 +79,7 @@ class MapVerdict:
 
     @property
     def _cross_half(self) -> str:
-        return f"cross-half I {self.cross_half_i:.2f}, p = {self.p:.3f}"
+        return f"cross-half I {number(self.cross_half_i)}, {equals_p(self.p)}"
 
     def __str__(self) -> str:
         if self.untested:

@@ -15,7 +15,6 @@ from toposheet.figures.sheets import (
     draw_scale,
     draw_sheets,
     lines_of,
-    outline,
     size_of,
     symmetric,
     write,
@@ -23,7 +22,8 @@ from toposheet.figures.sheets import (
 from toposheet.figures.style import HEIGHT, SMALL, STYLE, TINY, WIDTH, broken
 
 _LAYERS, _ABREAST = 16, 12  # most layers in a line of one panel, and in a line of several panels
-_TITLE, _HEADING, _GAP = 0.3, 0.2, 0.1  # inches: title, one line of a panel's name, space below the maps of a readout
+_TITLE, _LEGEND = 0.26, 0.11  # inches: title, one line of the legend below it
+_HEADING, _GAP = 0.2, 0.1  # inches: one line of a panel's name, space below the maps of a readout
 _NOTE = 0.13  # inches: one line of a note above the maps of a readout
 _READOUT, _SCALE = 0.2, 0.65  # inches: name of the readout, left of the maps; colour bar, right of the maps
 
@@ -38,7 +38,8 @@ def draw_contrast_maps(
 ) -> Figure:
     """Return a figure of t-maps, with a panel for each model (or each model and contrast) and a row for each readout.
 
-    Panels are side by side if they fit, and below each other if they do not. Significant units are outlined. All panels
+    Panels are side by side if they fit, and below each other if they do not. Significant units are outlined; a map
+    without a significant unit is pale. All panels
     share the colour scale of a readout. Different readouts have different scales, because averaging over neighbouring
     units makes t larger.
 
@@ -61,27 +62,24 @@ def draw_contrast_maps(
     across = (WIDTH - _READOUT - _SCALE) / len(rows[0])
     names = {panel: broken(panel, int(14 * min(across, 0.3 + columns)), 2) for panel in panels}
     heading = _HEADING * (1 + max(name.count("\n") for name in names.values()))
-    down = (HEIGHT - _TITLE - len(rows) * heading) / (len(rows) * len(readouts)) - _GAP - 2 * _NOTE
+    down = (HEIGHT - _TITLE - 3 * _LEGEND - len(rows) * heading) / (len(rows) * len(readouts)) - _GAP - 2 * _NOTE
     cell = min(cell_size(panel_lines, across, down) for panel_lines in lines.values())
     sizes = {panel: size_of(panel_lines, cell) for panel, panel_lines in lines.items()}
     noted = {key: broken(note, max(12, int(17 * (sizes[key[0]][0] - LEFT))), 2) for key, note in notes.items()}
     noting = _NOTE * (1 + max(note.count("\n") for note in noted.values()))
     bands = [noting + max(sizes[panel][1] for panel in row) + _GAP for row in rows]
-    height = _TITLE + sum(heading + len(readouts) * band for band in bands)
     wide = max(sum(sizes[panel][0] for panel in row) for row in rows)
+    full = _READOUT + wide + _SCALE
+    legend = f"outlines: q < {q:g}; pale map: no significant unit; below each map: Moran's I"
+    legend = broken(legend, int(20 * full), 3)
+    head = _TITLE + _LEGEND * (2 + legend.count("\n"))
+    height = head + sum(heading + len(readouts) * band for band in bands)
     norms = {fwhm: symmetric(t.sel(fwhm_mm=fwhm).values) for fwhm in readouts}
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(_READOUT + wide + _SCALE, height))
-        write(figure, 0.06, 0.06, broken(title, int(14 * (_READOUT + wide + _SCALE)) - 24, 1), fontsize=9)
-        write(
-            figure,
-            _READOUT + wide + _SCALE - 0.06,
-            0.08,
-            f"outlines: q < {q:g}; below each map: Moran's I",
-            ha="right",
-            fontsize=TINY,
-        )
-        top = _TITLE
+        figure = Figure(figsize=(full, height))
+        write(figure, 0.06, 0.06, broken(title, int(12 * full), 1), fontsize=9)
+        write(figure, 0.06, _TITLE, legend, fontsize=TINY)
+        top = head
         for row, band in zip(rows, bands, strict=True):
             for n, panel in enumerate(row):
                 left = _READOUT + n * sizes[panel][0]
@@ -91,10 +89,10 @@ def draw_contrast_maps(
                     y = top + heading + m * band
                     write(figure, left + LEFT, y, noted[panel, fwhm], fontsize=SMALL)
                     y += noting
-                    for sheet, axes in draw_sheets(
-                        figure, lines[panel], panel_maps, norms[fwhm], cell, left, y
-                    ).items():
-                        outline(axes, significant.sel(panel=panel, fwhm_mm=fwhm, sheet=sheet), 0.7 * min(1, cell / 0.6))
+                    mask = significant.sel(panel=panel, fwhm_mm=fwhm)
+                    groups = {sheet: mask.sel(sheet=sheet) for sheet in sheets[panel]}
+                    drawn = draw_sheets(figure, lines[panel], panel_maps, groups, norms[fwhm], cell, left, y)
+                    for sheet, axes in drawn.items():
                         value = number(morans_i[panel, fwhm, sheet]).replace("-", "−")
                         axes.set_xlabel(value, fontsize=TINY, labelpad=1.5)
             for m, fwhm in enumerate(readouts):

@@ -11,12 +11,12 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from toposheet.figures.numbers import counted
 from toposheet.figures.sheets import (
     cell_size,
     draw_scale,
     draw_sheets,
     lines_of,
-    outline,
     place,
     size_of,
     symmetric,
@@ -36,7 +36,9 @@ def network_figure(
     contrast: str,
     whole: str,
 ) -> Figure:
-    """Return a figure of the maps of the localizer with outlines of the clusters, and the response profile beside them.
+    """Return a figure with the maps of the localizer and, beside them, the response profile of each model.
+
+    The clusters are outlined. A map without a cluster is pale.
 
     Args:
         t: Welch's t over (model, sheet, y, x), raw. Sheets that a model does not have are nan.
@@ -61,8 +63,8 @@ def network_figure(
         for n, (name, height) in enumerate(zip(models, heights, strict=True)):
             write(figure, 0.06, top + 0.06, broken(name, 60, 1), fontweight="bold")
             top += _HEADING
-            for sheet, axes in draw_sheets(figure, lines[name], maps[name], norm, cell, 0.0, top).items():
-                outline(axes, clusters[name].sel(sheet=sheet))
+            groups = {sheet: clusters[name].sel(sheet=sheet) for sheet in maps[name]}
+            draw_sheets(figure, lines[name], maps[name], groups, norm, cell, 0.0, top)
             draw_scale(figure, norm, f"Welch's t, {contrast}", wide + 0.08, top, sizes[name][1])
             axes = place(figure, wide + _SCALE + 0.45, top + 0.3, _PROFILE - 0.5, 1.45)
             _profile(axes, profiles[name], whole, highest, colour(n))
@@ -86,8 +88,7 @@ def outlined_maps(t: Mapping[str, xr.DataArray], mask: Mapping[str, xr.DataArray
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(wide + _SCALE, _NOTE + height))
         write(figure, 0.06, 0.05, note, fontsize=SMALL)
-        for sheet, axes in draw_sheets(figure, lines, t, norm, cell, 0.0, _NOTE).items():
-            outline(axes, mask[sheet])
+        draw_sheets(figure, lines, t, mask, norm, cell, 0.0, _NOTE)
         draw_scale(figure, norm, f"Welch's t, {contrast}", wide + 0.08, _NOTE, height)
         return figure
 
@@ -114,9 +115,8 @@ def _profile(axes: Axes, table: pd.DataFrame, whole: str, highest: float, shade:
     axes.bar(at, network["response"], 0.65, color=shade, alpha=0.7, yerr=error,
              error_kw={"lw": 1.2, "ecolor": INK, "capsize": 2, "zorder": 4})  # fmt: skip
     n_clusters = cluster_rows["cluster"].nunique()
-    plural = "s" * (n_clusters != 1)
     n_units = int(network["n_units"].iloc[0])
-    axes.set_title(f"network of {n_units} units (bars),\nits {n_clusters} cluster{plural} (lines)", fontsize=SMALL)
+    axes.set_title(f"network of {n_units} units (bars),\nits {counted(n_clusters, 'cluster')} (lines)", fontsize=SMALL)
     names = {"S": "sentences", "W": "word\nlists", "J": "Jabber-\nwocky", "N": "non-words"}
     axes.set_xticks(at, [names.get(str(c), broken(str(c), 9)) for c in conditions], fontsize=TINY)
     axes.set_ylim(0, 1.08 * highest)

@@ -15,6 +15,21 @@ def signed(value: float, digits: int = 1) -> str:
     return "–" if math.isnan(value) else f"{round(float(value), digits) + 0.0:+.{digits}f}"
 
 
+def mean_and_sd(mean: float, sd: float, digits: int = 2) -> str:
+    """Return a mean and a standard deviation as text, `0.58 ± 0.05`. nan becomes one dash."""
+    return "–" if math.isnan(mean) else f"{number(mean, digits)} ± {number(sd, digits)}"
+
+
+def p_value(p: float) -> str:
+    """Return a p as text with 3 digits, or `< 0.001`. nan becomes a dash."""
+    return "< 0.001" if p < 0.001 else number(p, 3)
+
+
+def equals_p(p: float) -> str:
+    """Return a p for a sentence: `p = 0.020` or `p < 0.001`."""
+    return f"p {p_value(p)}" if p < 0.001 else f"p = {p_value(p)}"
+
+
 def readout_name(fwhm_mm: float, prefix: str = "readout ") -> str:
     """Return the name of a readout: `raw`, or `readout` with its width.
 
@@ -23,6 +38,11 @@ def readout_name(fwhm_mm: float, prefix: str = "readout ") -> str:
         prefix: The word before the width, with a space.
     """
     return "raw" if fwhm_mm == 0 else f"{prefix}{fwhm_mm:g} mm"
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number of things in words: `1 cluster`, `25 clusters`."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 def count_of_units(n: int, n_units: int, property_: str = "significant") -> str:
@@ -36,4 +56,4 @@ def count_of_units(n: int, n_units: int, property_: str = "significant") -> str:
     Returns:
         The words. Without such units they are `no unit is significant`.
     """
-    return f"{n:,} of {n_units:,} units are {property_}" if n else f"no unit is {property_}"
+    return f"{n:,} of {n_units:,} units {'is' if n == 1 else 'are'} {property_}" if n else f"no unit is {property_}"

@@ -13,6 +13,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import Normal, Stroke
 
 from toposheet.figures.style import INK, SMALL, TINY, broken
 
@@ -22,6 +23,8 @@ _GAP = 0.06  # inches between maps
 _BAR = 0.1  # inches: width of the colour bar
 _SMALLEST, _LARGEST = 0.2, 1.0  # inches: edge of a map
 _NAMED = 0.47  # inches: width of the text "layer 10"
+_PALE = 0.3  # opacity of a map without an outlined unit, so that it does not look like a finding
+_LINE, _EDGE = 0.7, 0.5  # points: width of an outline, and of its white edge on each side
 
 
 @dataclass(frozen=True)
@@ -149,15 +152,18 @@ def write(figure: Figure, left: float, top: float, text: str, **look: object) ->
 
 
 def draw_sheets(
-    figure: Figure, lines: Sequence[Line], t: Mapping[str, xr.DataArray], norm: Normalize, cell: float,
-    left: float, top: float,
+    figure: Figure, lines: Sequence[Line], t: Mapping[str, xr.DataArray], groups: Mapping[str, xr.DataArray],
+    norm: Normalize, cell: float, left: float, top: float,
 ) -> dict[str, Axes]:  # fmt: skip
-    """Draw the maps of one model and return the axes of each sheet.
+    """Draw the maps of one model with outlines of groups of units, and return the axes of each sheet.
+
+    A map without an outlined unit is pale.
 
     Args:
         figure: The figure.
         lines: The lines of sheets, from `lines_of`.
         t: Welch's t on each sheet, {sheet: (y, x)}. A sheet without a map stays empty.
+        groups: The group of each cell, {sheet: (y, x)}; see `outline`.
         norm: The colour scale.
         cell: Edge of a map, in inches.
         left: Left edge of the kinds of taps, in inches from the left edge of the figure.
@@ -170,7 +176,9 @@ def draw_sheets(
             if sheet is None or sheet not in t:
                 continue
             axes = drawn[sheet] = place(figure, left + LEFT + column * (cell + _GAP), top, cell, cell)
-            axes.imshow(_trimmed(t[sheet].values), cmap="RdBu_r", norm=norm, interpolation="nearest")
+            opacity = 1.0 if _grouped(groups[sheet]).any() else _PALE
+            axes.imshow(_trimmed(t[sheet].values), cmap="RdBu_r", norm=norm, interpolation="nearest", alpha=opacity)
+            outline(axes, groups[sheet], min(1, cell / 0.6))
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         for column, layer in enumerate(line.layers):
@@ -186,20 +194,27 @@ def draw_sheets(
     return drawn
 
 
-def outline(axes: Axes, groups: xr.DataArray, width: float = 0.7) -> None:
-    """Draw lines between cells of different groups.
+def outline(axes: Axes, groups: xr.DataArray, scale: float) -> None:
+    """Draw dark lines with white edges between cells of different groups. Both colours can be seen on any map.
 
     Args:
         axes: The axes of the map.
         groups: The group of each cell. 0 and nan mean that the cell is in no group.
-        width: Width of the lines, in points.
+        scale: Factor of the width of the lines.
     """
-    padded = np.pad(np.nan_to_num(groups.values.astype(float)), 1)
+    padded = np.pad(_grouped(groups), 1)
     down = np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1])  # an edge above row y
     across = np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1])
     edges = [((x - 0.5, y - 0.5), (x + 0.5, y - 0.5)) for y, x in down]
     edges += [((x - 0.5, y - 0.5), (x - 0.5, y + 0.5)) for y, x in across]
-    axes.add_collection(LineCollection(edges, colors=INK, linewidths=width, clip_on=False))
+    white = Stroke(linewidth=scale * (_LINE + 2 * _EDGE), foreground="white")
+    axes.add_collection(
+        LineCollection(edges, colors=INK, linewidths=scale * _LINE, clip_on=False, path_effects=[white, Normal()])
+    )
+
+
+def _grouped(groups: xr.DataArray) -> np.ndarray:
+    return np.nan_to_num(groups.values.astype(float))
 
 
 def draw_scale(figure: Figure, norm: Normalize, label: str, left: float, top: float, height: float) -> None:

@@ -54,9 +54,10 @@ def broken(name: str, characters: int, lines: int = 3) -> str:
         characters: Most characters in a line.
         lines: Most lines. The rest of a longer name is replaced by an ellipsis.
     """
-    if max(map(len, name.split()), default=0) > characters:
-        name = name.replace(":", ": ")
-    return "\n".join(textwrap.wrap(name, characters, max_lines=lines, placeholder=" …")).replace(": ", ":")
+    at_colons = max(map(len, name.split()), default=0) > characters
+    text = name.replace(":", ": ") if at_colons else name
+    wrapped = "\n".join(textwrap.wrap(text, characters, max_lines=lines, placeholder=" …"))
+    return wrapped.replace(": ", ":") if at_colons else wrapped
 
 
 def key(name: str) -> str:

@@ -206,9 +206,14 @@ def _losses(role: str, result: Mapping[str, Any] | None, n_taps: int) -> list[di
 
 
 def _significant(
-    stimuli: str, contrasts: Mapping[str, str], topoformer: float, statistics: pd.DataFrame, facts: Mapping[str, Any]
+    description: str,
+    stimuli: str,
+    contrasts: Mapping[str, str],
+    topoformer: float,
+    statistics: pd.DataFrame,
+    facts: Mapping[str, Any],
 ) -> dict[str, Any]:
-    row: dict[str, Any] = {"quantity": "fraction of significant units, verbs-nouns", "fwhm_mm": 0.0,
+    row: dict[str, Any] = {"quantity": f"fraction of significant units, {description}", "fwhm_mm": 0.0,
                            "published_stimuli": stimuli, "topoformer": topoformer}  # fmt: skip
     map_rows = _rows(statistics, contrasts.get(facts["battery"], ""), 0.0)
     if not map_rows:

@@ -15,7 +15,7 @@ from toposheet.cortex import Comparison, cross_validated, grow_clusters, localiz
 from toposheet.cortex.localizer import CROSS_VALIDATED, LOCALIZER
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.network import outlined_maps
-from toposheet.figures.numbers import count_of_units
+from toposheet.figures.numbers import count_of_units, counted, number
 from toposheet.files import folder_aside, path_of
 from toposheet.progress import Progress
 from toposheet.report.page import FIGURES
@@ -44,7 +44,7 @@ class Localized:
     def __str__(self) -> str:
         n_selected, n_units = int(self.localizer["mask"].sum()), self.localizer.sizes["unit"]
         whole = self.cross_validated.iloc[-1]
-        effect = f"d = {whole['d']:.2f}, t = {whole['t']:.1f}, p = {whole['p']:.2g}"
+        effect = f"d = {number(whole['d'])}, t = {number(whole['t'], 1)}, p = {whole['p']:.2g}"
         held_out = (
             "not cross-validated: the odd texts select no unit, or the selected units respond equally to all even texts"
             if math.isnan(whole["t"])
@@ -54,8 +54,8 @@ class Localized:
         n_clusters, min_size = int(clusters.max(initial=0)), self.localizer.attrs["min_size"]
         lines = [
             f"{rule}: {n_selected:,} of {n_units:,} units ({n_selected / n_units:.1%})",
-            f"{np.count_nonzero(clusters):,} of these are in {n_clusters} clusters of at least {min_size} units; "
-            "reports call these clusters the language network",
+            f"{np.count_nonzero(clusters):,} of these are in {counted(n_clusters, 'cluster')} of at least {min_size} "
+            "units; reports call these clusters the language network",
             held_out,
         ]
         return "\n".join(paragraph(line) for line in lines)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toposheet.errors import UserError
 from toposheet.files import path_of
-from toposheet.model_folders import groups_and_models, local_folder, name_of, shipped
+from toposheet.model_folders import check_control, groups_and_models, local_folder, name_of, shipped
 from toposheet.subject import Subject, load
 
 
@@ -68,8 +68,7 @@ def with_control(subject: Subject, control: str | Path | None = None) -> list[St
     if control is None:
         recipe = subject.recipe
         return [StudiedModel(subject.name, subject, is_control=recipe is not None and recipe.is_control)]
-    if subject.folder is not None and local_folder(control).resolve() == subject.folder.resolve():
-        raise UserError(f"the control {control} is the model itself: give a model without topography")
+    check_control(control, local_folder(control), subject.folder)
     return [StudiedModel("topographic", subject), StudiedModel("control", control, is_control=True)]
 
 

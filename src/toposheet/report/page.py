@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
+import pandas as pd
 from markupsafe import Markup, escape
 
 from toposheet.cortex import SIGNIFICANT
 from toposheet.figures.files import save_figure, stamp
-from toposheet.figures.numbers import number
+from toposheet.figures.numbers import mean_and_sd, number, p_value
 from toposheet.files import folder_aside, free_file_name, path_of, write_file
 from toposheet.progress import SILENT, Progress
 from toposheet.report.analysis import Analysis
@@ -22,9 +23,10 @@ from toposheet.report.sections.stimuli import TEXTS
 from toposheet.version import __version__
 
 REPORT, FIGURES = "report.html", "figures"
+_LONG = 40  # characters; longer cells below a figure have line breaks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Picture:
     """A figure after it was written to files.
 
@@ -32,6 +34,7 @@ class Picture:
         name: Name of the figure in its section.
         title: Heading of the figure.
         sentence: Caption of the figure.
+        table: Texts in rows and columns, below the caption. None: there is no table.
         png: Content of the PNG file.
         inches: Width of the figure, in inches.
     """
@@ -39,6 +42,7 @@ class Picture:
     name: str
     title: str
     sentence: str
+    table: pd.DataFrame | None
     png: bytes
     inches: float
 
@@ -46,7 +50,7 @@ class Picture:
 def write_figures(analysis: Analysis, out: str | Path, progress: Progress | None = None) -> dict[str, list[Picture]]:
     """Write the figures of all sections as PNG and PDF, and return the pictures of each section.
 
-    Each figure has a separate pair of files, also if two contrasts or models have similar names. Figures of an earlier
+    Each figure has a separate pair of files, even if two contrasts or models have similar names. Figures of an earlier
     report are removed if the new report does not have them. Other files stay.
 
     Args:
@@ -83,7 +87,9 @@ _LISTED = ".figures"  # lists the files that the last report wrote to the folder
 def _saved_picture(drawing: Drawing, folder: Path, stimuli: str, taken: set[str]) -> Picture:
     stimuli = stimuli if drawing.stimuli is None else drawing.stimuli
     png = save_figure(drawing.figure, folder, free_file_name(drawing.name, taken), stimuli).read_bytes()
-    return Picture(drawing.name, drawing.title, drawing.sentence, png, drawing.figure.get_size_inches()[0])
+    return Picture(
+        drawing.name, drawing.title, drawing.sentence, drawing.table, png, drawing.figure.get_size_inches()[0]
+    )
 
 
 def write_report(analysis: Analysis, out: str | Path, progress: Progress | None = None) -> Path:
@@ -119,9 +125,8 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["percent"] = lambda value: f"{100 * value:.1f} %"
     environment.filters["number"] = number
-    environment.filters["p"] = lambda value: (
-        "–" if value != value else ("< 0.001" if value < 0.001 else number(value, 3))
-    )
+    environment.filters["p"] = p_value
+    environment.globals["mean_and_sd"] = mean_and_sd
     return environment
 
 
@@ -134,8 +139,21 @@ def _figure_html(pictures: Sequence[Picture], which: str | Picture) -> Markup:
     """
     picture = which if isinstance(which, Picture) else next(one for one in pictures if one.name == which)
     source = f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"
-    width = round(7.6 * picture.inches, 1)
+    width = f"calc({picture.inches:.2f} * var(--inch))"
     return Markup(
-        f'<figure><div class="scroll"><img alt="{escape(picture.title)}" style="width: {width}rem" src="{source}">'
-        f"</div><figcaption>{escape(picture.sentence)}</figcaption></figure>"
+        f'<figure><div class="scroll"><img alt="{escape(picture.title)}" style="width: {width}" src="{source}">'
+        f"</div><figcaption>{escape(picture.sentence)}</figcaption>{_table_html(picture.table)}</figure>"
     )
+
+
+def _table_html(table: pd.DataFrame | None) -> Markup:
+    """Return the HTML of the table of a picture."""
+    if table is None:
+        return Markup("")
+    head = Markup("").join(Markup('<th class="left">{}</th>').format(name) for name in table.columns)
+    cells = [
+        [Markup('<td class="{}">{}</td>').format("wrap" if len(cell) > _LONG else "left", cell) for cell in row]
+        for row in table.to_numpy().tolist()
+    ]
+    rows = Markup("").join(Markup("<tr>{}</tr>").format(Markup("").join(row)) for row in cells)
+    return Markup('<div class="scroll"><table><tr>{}</tr>{}</table></div>').format(head, rows)

@@ -43,8 +43,13 @@ MORANS_I = (
     Published("abstract verbs-nouns", "Moseley & Pulvermüller 2014", _ABSTRACT, 2.0, 0.70, 0.60, 0.84),
 )
 SIGNIFICANT_FRACTION = (  # published only for Topoformer-BERT
-    ("Elli et al. 2019, Hauptman et al. 2024", _PAIRS, 0.106),
-    ("Moseley & Pulvermüller 2014", {"published": "noun:verb", "synthetic": "words noun:verb"}, 0.0),
+    ("verbs-nouns in pairs", "Elli et al. 2019, Hauptman et al. 2024", _PAIRS, 0.106),
+    (
+        "verbs-nouns in single words",
+        "Moseley & Pulvermüller 2014",
+        {"published": "noun:verb", "synthetic": "words noun:verb"},
+        0.0,
+    ),
 )
 TASK_LOSS = {"topographic": 3.075, "control": 2.966}
 SPATIAL_LOSS = 0.108  # of TopoLM, "summed across layers"; it is unclear whether it is a sum or a mean

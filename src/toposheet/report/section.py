@@ -71,6 +71,7 @@ class Drawing:
         figure: The figure.
         stimuli: Name of the stimuli of the figure, which is written below the figure. None: the stimuli of the report.
             Empty: the figure does not use stimuli, and nothing is written.
+        table: Texts in rows and columns, which the page shows below the caption. None: there is no table.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Drawing:
     sentence: str
     figure: Figure
     stimuli: str | None = None
+    table: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True, eq=False)

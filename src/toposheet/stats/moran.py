@@ -32,7 +32,8 @@ def morans_i(grid: np.ndarray | xr.DataArray) -> np.float64 | Float[np.ndarray, 
         I above 1. Compare it with the place-null, which uses the same cells.
 
     Raises:
-        UserError: The array has fewer than two axes or holds no numbers.
+        UserError: The array has fewer than two axes or holds no numbers, or the last two dimensions of a DataArray are
+            not y and x.
     """
     try:
         values = np.asarray(grid, dtype=np.float64)
@@ -42,6 +43,11 @@ def morans_i(grid: np.ndarray | xr.DataArray) -> np.float64 | Float[np.ndarray, 
         raise UserError(
             f"the map is a {type(grid).__name__} of shape {np.shape(values)}: it must be an array of numbers whose "
             "last two axes are the sheet, such as comparison.maps()[SHEET]"
+        )
+    if isinstance(grid, xr.DataArray) and grid.dims[-2:] != ("y", "x"):
+        raise UserError(
+            f"the map has the dimensions {', '.join(map(str, grid.dims))}: the last two must be y and x, the rows and "
+            "columns of the sheet, as in comparison.maps()[SHEET]; for other arrays give grid.values"
         )
     return cross_morans_i(values, values)[()]
 

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
-from toposheet.stimuli.contrasts import check_number, texts_in_conditions, texts_spaced_once
+from toposheet.figures.numbers import equals_p
+from toposheet.stimuli.contrasts import Contrast, check_number, texts_in_conditions, texts_spaced_once
 from toposheet.stimuli.labels import check_capitals
 from toposheet.stimuli.measures import SHARED_WORDS, matching
 from toposheet.stimuli.naming import check_column, labels, row_name, source_name
 
+_CONFOUNDS = {"letters": "length", "Zipf frequency": "frequency", "tokens": "tokens"}
+"""The confound that removes the difference in a measure of `matching`."""
 
-def check(stimuli: pd.DataFrame, count_tokens: Callable[[str], int] | None = None) -> list[str]:
+
+def check(
+    stimuli: pd.DataFrame,
+    count_tokens: Callable[[str], int] | None = None,
+    contrasts: Sequence[Contrast] = (),
+) -> list[str]:
     """Return notes about a set that a user should read before an analysis. Without problems the list is empty.
 
     Args:
         stimuli: A table with the columns `text` and `condition`.
         count_tokens: A function that returns the number of tokens of a text for a model. None: tokens are not compared.
+        contrasts: The contrasts in which the texts will be compared. None are given: all conditions are compared.
 
     Raises:
         UserError: A column is missing, a condition has fewer than 3 texts, or the names of two conditions differ only
@@ -48,11 +57,19 @@ def check(stimuli: pd.DataFrame, count_tokens: Callable[[str], int] | None = Non
         texts_repeat = "1 text repeats" if n == 1 else f"{n} texts repeat"
         first = row_name(stimuli, int(repeated.argmax()))
         notes.append(f"{texts_repeat} an earlier text of the same condition; the first of them is {first}")
-    for row in matching(stimuli, count_tokens).to_dict("records"):
-        if row["p"] < 0.05:
-            differ = f"the conditions differ in {row['measure']} (p = {row['p']:.2g})"
-            notes.append(f"{differ}: remove this difference with --confounds, or compare with the negative controls")
+    for name, texts in [(f"{c.name}: ", c.compared(stimuli)) for c in contrasts] or [("", stimuli)]:
+        for row in matching(texts, count_tokens).to_dict("records"):
+            if row["p"] < 0.05:
+                differ = f"{name}the conditions differ in {row['measure']} ({equals_p(row['p'])})"
+                notes.append(f"{differ}: {_remedy(row['measure'])}")
     return notes
+
+
+def _remedy(measure: str) -> str:
+    """Return what to do if conditions differ in a measure."""
+    if measure in _CONFOUNDS:
+        return f"remove this difference with --confounds {_CONFOUNDS[measure]}, or compare with the negative controls"
+    return "no confound removes this difference, so compare with the negative controls"
 
 
 def _shared_groups(stimuli: pd.DataFrame) -> list[str]:

@@ -104,6 +104,11 @@ class Contrast:
         kept = stimuli[rows_where(stimuli, self.where)]
         return kept.assign(condition=labels(kept, self.column))
 
+    def compared(self, stimuli: pd.DataFrame) -> pd.DataFrame:
+        """Return the stimuli of the two conditions of this contrast, with its labels in the column `condition`."""
+        kept = self.of(stimuli)
+        return kept[kept["condition"].isin([self.a, self.b])]
+
 
 def rows_where(stimuli: pd.DataFrame, where: tuple[str, str] | None) -> Bool[np.ndarray, " stimuli"]:
     """Return a mask of the stimuli: True where a column has a value.

@@ -13,6 +13,7 @@ from scipy import stats as scipy_stats
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from toposheet.figures.numbers import mean_and_sd
 from toposheet.packages import MissingPackage, check_package
 from toposheet.results import Table
 from toposheet.stimuli.lexicon import FOR_STIMULI, FUNCTION_WORDS, zipf
@@ -131,7 +132,7 @@ def groups_as_columns(measures: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name, groups in measures.groupby("measure", sort=False):
         spread = zip(groups["group"], groups["mean"], groups["sd"], strict=True)
-        values_by_group = {group: f"{mean:.2f} ± {sd:.2f}" for group, mean, sd in spread}
+        values_by_group = {group: mean_and_sd(mean, sd) for group, mean, sd in spread}
         rows.append({"measure": name} | values_by_group | {"p": groups["p"].iloc[0]})
     return pd.DataFrame(rows, columns=None if rows else ["measure", "p"])
 

@@ -32,7 +32,7 @@ Negative controls by word frequency or length may also have surviving clusters. 
 <tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>clusters</th><th>surviving clusters</th><th>units in surviving clusters</th><th>units of the largest one</th><th>smallest p</th></tr>
 {% for row in clusters.itertuples() %}
 <tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td class="left">{{ row.negative_control or "–" }}</td><td class="left">{{ row.model }}</td>
-<td>{{ row.formed }}</td><td>{% if row.survive %}<b>{{ row.survive }}</b>{% else %}0{% endif %}</td><td>{{ row.units }}</td><td>{{ row.largest }}</td><td>{{ row.p | number(3) }}</td></tr>
+<td>{{ row.formed }}</td><td>{{ row.survive }}</td><td>{{ row.units }}</td><td>{{ row.largest }}</td><td>{% if row.p <= significant and not row.negative_control %}<b>{{ row.p | p }}</b>{% else %}{{ row.p | p }}{% endif %}</td></tr>
 {% endfor %}
 </table></div>
 """

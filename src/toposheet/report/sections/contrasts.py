@@ -33,24 +33,24 @@ PARTIAL = """
 <h2>Contrasts, medians over taps</h2>
 <p class="lead">Moran's I says how smooth a map is. The table compares it with two nulls: the place-null shuffles the places of the units, and the label-null shuffles the labels of the texts.
 In a topographic model, maps of noise are smooth as well. So a smooth map is no evidence that a contrast is organised on the sheets. A claim about a contrast needs two results: significant units, and a
-map that comes back in the other half of the texts. Cross-half I measures the second. Its p is from the label-null of the mean over taps; all other values are medians over taps. No p is corrected for the number of
+map that comes back in the other half of the texts. Cross-half I measures the second. It is the mean over taps, and its p is from the label-null of this mean; all other values are medians over taps. No p is corrected for the number of
 contrasts.{% if few %} <b>In this report the nulls are {{ few }}.</b>{% endif %}</p>
 <div class="scroll"><table>
 <tr><th class="left">contrast</th><th>readout (mm)</th><th class="left">model</th><th>significant units</th><th>cross-half I</th><th>p of cross-half I</th><th>Moran's I</th>
 <th>place-null</th><th>z (place)</th><th>p (place)</th><th>label-null</th><th>z (label)</th><th>p (label)</th></tr>
 {% for row in medians.itertuples() %}
 <tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td>{{ "%g" | format(row.fwhm_mm) }}</td><td class="left">{{ row.model }}</td>
-<td>{{ row.significant_fraction | percent }}</td><td>{{ row.cross_half_i | number }}</td><td>{{ row.cross_half_p | number(3) }}</td>
+<td>{{ row.significant_fraction | percent }}</td><td>{{ row.cross_half_mean | number }}</td><td>{{ row.cross_half_p | p }}</td>
 <td>{{ row.morans_i | number }}</td>
-<td>{{ row.null_mean | number }} ± {{ row.null_sd | number }}</td><td>{{ row.z | number(1) }}</td><td>{{ row.p | number(3) }}</td>
-<td>{{ row.label_null_mean | number }} ± {{ row.label_null_sd | number }}</td><td>{{ row.label_z | number(1) }}</td><td>{{ row.label_p | number(3) }}</td></tr>
+<td>{{ mean_and_sd(row.null_mean, row.null_sd) }}</td><td>{{ row.z | number(1) }}</td><td>{{ row.p | p }}</td>
+<td>{{ mean_and_sd(row.label_null_mean, row.label_null_sd) }}</td><td>{{ row.label_z | number(1) }}</td><td>{{ row.label_p | p }}</td></tr>
 {% endfor %}
 </table></div>
 {{ figure("morans-i-mean") }}
 <h3>Maps</h3>
 <p class="lead">A map shows Welch's t of each unit. Red units respond more to the condition that is named first; blue units respond more to the other condition. Outlines enclose the significant
-units. The number of significant units is above the maps, and Moran's I of each map is below it. A readout smooths every map, also a map of noise. The sentences below a figure give the median of
-Moran's I over taps, and the medians of the means of its two nulls. In these sentences, {{ explained }}.</p>
+units. The number of significant units is above the maps, and Moran's I of each map is below it. A map without a significant unit is pale.
+A readout smooths every map, also a map of noise. The table below a figure gives the result of the tests, the median of Moran's I over taps, and the medians of the means of its two nulls. In this table, {{ explained }}.</p>
 {% for picture in pictures if picture.name.startswith("map-") %}
 <h4>{{ picture.title }}</h4>
 {{ figure(picture) }}
@@ -77,7 +77,10 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     if (summary := analysis.results.get(SUMMARY_OF_MODELS)) is None:
         return None
     rows = medians(without_negative_controls(summary)).to_dict("records")
-    table = pd.DataFrame(rows).assign(cross_half_p=[_verdict(analysis, row).p for row in rows])
+    verdicts = [_verdict(analysis, row) for row in rows]
+    table = pd.DataFrame(rows).assign(
+        cross_half_mean=[verdict.cross_half_i for verdict in verdicts], cross_half_p=[verdict.p for verdict in verdicts]
+    )
     return {"medians": table, "few": not_tested(analysis.facts["permutations"]), "explained": EXPLAINED}
 
 
@@ -131,11 +134,9 @@ def _map_drawings(analysis: Analysis) -> Iterable[Drawing]:
             title = " and ".join(_title(name, negative_control) for name in contrasts_together)
             name = "-".join(["map", title, *(models if len(models) < len(analysis.names) else [])])
             figure = draw_contrast_maps(*_panels(contrasts_together, models, shown_maps, rows), title, SIGNIFICANT)
+            sentence = f"{_RANDOM if negative_control else ''}{_MEDIANS}"
             yield Drawing(
-                name,
-                title,
-                _map_sentence(analysis, contrasts_together, models, medians(rows), negative_control),
-                figure,
+                name, title, sentence, figure, table=_map_table(analysis, contrasts_together, models, medians(rows))
             )
 
 
@@ -185,28 +186,29 @@ def _panel(model: str, contrast: str, contrasts: Sequence[str]) -> str:
     return model if len(contrasts) == 1 else f"{model}, {contrast}"
 
 
-def _map_sentence(
-    analysis: Analysis,
-    contrasts: Sequence[str],
-    models: Sequence[str],
-    tap_medians: pd.DataFrame,
-    negative_control: str,
-) -> str:
-    parts = []
+def _map_table(
+    analysis: Analysis, contrasts: Sequence[str], models: Sequence[str], tap_medians: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the table below the maps: a row for each panel and readout."""
+    table = []
     for contrast, model in itertools.product(contrasts, models):
         rows = tap_medians[(tap_medians["contrast"] == contrast) & (tap_medians["model"] == model)].to_dict("records")
-        parts += [
-            f"{_panel(model, contrast, contrasts)}, {readout_name(row['fwhm_mm'])}: {_verdict(analysis, row)}. Moran's "
-            f"I is {number(row['morans_i'])}; with shuffled places it is {number(row['null_mean'])}, with shuffled "
-            f"labels {number(row['label_null_mean'])}."
+        table += [
+            {
+                "maps": _panel(model, contrast, contrasts),
+                "readout": readout_name(row["fwhm_mm"], ""),
+                "Moran's I": number(row["morans_i"]),
+                "with shuffled places": number(row["null_mean"]),
+                "with shuffled labels": number(row["label_null_mean"]),
+                "result of the tests": str(_verdict(analysis, row)),
+            }
             for row in rows
         ]
-    warning = (
-        ["The labels of these texts are random, so every pattern in these maps is noise."] if negative_control else []
-    )
-    return "\n".join([*warning, *parts])
+    return pd.DataFrame(table)
 
 
+_RANDOM = "The labels of these texts are random, so every pattern in these maps is noise. "
+_MEDIANS = "In the table, the values of Moran's I and of its nulls are medians over taps."
 _BARS = (
     "A bar is Moran's I, mean over taps. Each dot is one tap. Grey lines are the place-null (mean ± 2 sd): the units of "
     "a tap are shuffled among their cells before the readout. Blue lines are the label-null (mean ± 2 sd): the labels "

@@ -21,7 +21,7 @@ The value is the mean over these taps.</p>
 <tr><th class="left">contrast</th><th>readout (mm)</th><th class="left">model</th><th>taps with a value</th><th>Moran's I</th><th>place-null</th><th>z</th><th>p</th></tr>
 {% for row in islands.itertuples() %}
 <tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td>{{ "%g" | format(row.fwhm_mm) }}</td><td class="left">{{ row.model }}</td><td>{{ row.defined }} of {{ row.taps }}</td>
-<td>{{ row.value | number }}</td><td>{{ row.null_mean | number }} ± {{ row.null_sd | number }}</td><td>{{ row.z | number(1) }}</td><td>{{ row.p | number(3) }}</td></tr>
+<td>{{ row.value | number }}</td><td>{{ mean_and_sd(row.null_mean, row.null_sd) }}</td><td>{{ row.z | number(1) }}</td><td>{{ row.p | p }}</td></tr>
 {% endfor %}
 </table></div>
 """

@@ -47,8 +47,8 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
 
 def _loss_sentence(trained: Mapping[str, Any]) -> str:
     parts = [
-        f"{name} has a task loss of {r['validation_task_loss']:.2f} and a spatial loss of "
-        f"{r['validation_spatial_loss']:.3f}"
+        f"{name} has a task loss of {number(r['validation_task_loss'])} and a spatial loss of "
+        f"{number(r['validation_spatial_loss'], 3)}"
         for name, r in trained.items()
     ]
     bigram = next((r["bigram_loss"] for r in trained.values()), None)
@@ -79,10 +79,10 @@ def _trajectory_sentence(snapshots: Mapping[str, pd.DataFrame]) -> str:
             "of the place-null)"
         )
     return (
-        "The figure follows the maps of one contrast while the models learned. These maps always use synthetic stimuli, also if the report "
+        "The figure follows the maps of one contrast while the models learned. These maps always use synthetic stimuli, even if the report "
         "uses other stimuli: sentences of the held-out text of each run against non-words that are made from these "
         f"sentences (sentence:nonword, raw). Values are means over taps. {'; '.join(parts)}. Three events are of "
-        "interest. Moran's I leaves its band: the map is smoother than with shuffled places. Moran's I rises above its "
+        "interest. Moran's I rises above the place-null band: the map is smoother than with shuffled places. Moran's I rises above its "
         "dotted line: the map is smoother than the mean of the label-null. The cross-half I rises: the map begins to come back "
         "in the other half of the texts."
     )

@@ -16,7 +16,7 @@ discovery rate q is below {{ significant }} (Benjamini–Hochberg, over all unit
 form a group. In these sets p tests the means of the groups, and all texts of a group have one label and are in one half. The contrasts are: {{ facts.contrasts | join(", ") }}.{% if facts.negative_controls %} Each
 contrast has negative controls: random labels, and texts divided at the median word frequency and at the median length within each condition, after the mean of the condition is
 subtracted.{% if facts.negative_controls_left_out %} Note: {{ facts.negative_controls_left_out }}.{% endif %}{% endif %}</p>
-<p class="lead"><b>Statistics.</b> The readouts have FWHM {{ facts.fwhm_mm | join(" and ") }} mm (0 is raw). A readout samples the responses of each sheet with a Gaussian of unit mass, before the contrast. Moran's I
+<p class="lead"><b>Statistics.</b> The readouts have FWHM {{ facts.fwhm_mm | join(" and ") }} mm (0 is raw). A readout samples the responses of each sheet with a Gaussian whose weights sum to 1, before the contrast. Moran's I
 uses queen contiguity and maps without a threshold. Cross-half I is the bivariate Moran's I between the map of the even texts and the map of the odd texts. Islands need at least 30 significant units, and at least
 10 % of the units of the tap. Nulls have {{ facts.permutations }} draws each, seed {{ facts.seed }}. p is one-sided: (1 + b) / (1 + B), where b of the B draws are at least as extreme as the value. The place-null
 shuffles the units of a tap among their cells, before the readout. The label-null shuffles the labels of the texts.</p>

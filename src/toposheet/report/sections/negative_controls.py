@@ -24,8 +24,8 @@ Some controls of different contrasts divide the same texts in the same way; they
 <tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>significant units</th><th>Moran's I</th><th>z (place)</th><th>p (label)</th><th>cross-half I</th><th>p of cross-half I (label)</th><th>clusters</th><th>units of the largest one</th></tr>
 {% for row in negative_controls.itertuples() %}
 <tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td class="left">{{ row.negative_control or "–" }}</td><td class="left">{{ row.model }}</td>
-<td>{{ row.significant_fraction | percent }}</td><td>{{ row.morans_i | number }}</td><td>{{ row.morans_i_z | number(1) }}</td><td>{{ row.morans_i_label_p | number(3) }}</td>
-<td>{{ row.cross_half_i | number }}</td><td>{{ row.cross_half_i_label_p | number(3) }}</td><td>{{ row.clusters | number(1) }}</td><td>{{ row.largest_cluster | number(1) }}</td></tr>
+<td>{{ row.significant_fraction | percent }}</td><td>{{ row.morans_i | number }}</td><td>{{ row.morans_i_z | number(1) }}</td><td>{{ row.morans_i_label_p | p }}</td>
+<td>{{ row.cross_half_i | number }}</td><td>{{ row.cross_half_i_label_p | p }}</td><td>{{ row.clusters | number(1) }}</td><td>{{ row.largest_cluster | number(1) }}</td></tr>
 {% endfor %}
 </table></div>
 """

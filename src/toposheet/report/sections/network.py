@@ -14,9 +14,10 @@ from toposheet.cortex.comparison import SIGNIFICANT
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.localizer import CROSS_VALIDATED
 from toposheet.cortex.network import language_network
-from toposheet.cortex.profiles import CRITERIA, NETWORK, PROFILES
+from toposheet.cortex.profiles import CRITERIA, NETWORK, PROFILES, short_measures
 from toposheet.cortex.verdicts import criterion_verdict
 from toposheet.figures.network import network_figure
+from toposheet.figures.numbers import counted
 from toposheet.progress import Progress
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, MeasuredSubject, Section
@@ -38,7 +39,7 @@ NETWORK_UNITS = Table(
         "selective": "flag",
         "cluster": "count",
     },
-    "a unit: does it prefer the first condition of the localizer, and which cluster of the language network has it (0: none)",
+    "a unit: whether it prefers the first condition, and the number of its cluster (0: none)",
 )
 
 PARTIAL = """
@@ -50,13 +51,13 @@ cluster of at least {{ facts.min_size }} such units. TopoLM has three criteria o
 <li><i>Response profile</i>: the network responds more to sentences (S) than to word lists (W), and more to S than to Jabberwocky (J). It responds more to W and to J than to lists of non-words (N). The human language network responds in this way.</li>
 <li><i>Consistent</i>: the clusters of the network have similar response profiles.</li>
 </ol>
-<p class="lead">The table has the tests of these criteria. Unless the measure names another value, the value is Cohen's d over texts. Two tests have a null: shuffled places for Moran's I of the mask (1 for a selective
-unit, 0 for other units), and shuffled conditions for the correlation of profiles. The result is <i>shown</i> if p ≤ {{ significant }} and the value is positive. <i>Not shown</i> does not mean that the claim is false.</p>
+<p class="lead">The table has the tests of these criteria. (d) marks Cohen's d over texts; other rows name their value. Two tests have a null: shuffled places for Moran's I of the mask (1 for a selective
+unit, 0 for other units), and shuffled conditions for the correlation of profiles. The result is <i>shown</i> if p ≤ {{ significant }} and the value is positive. <i>Not shown</i> means: these data give no evidence; the criterion may still be met.</p>
 <div class="scroll"><table>
 <tr><th class="left">model</th><th class="left">criterion</th><th class="left">measure</th><th>value</th><th>null</th><th>p</th><th class="left">result</th></tr>
 {% for row in criteria.itertuples() %}
 <tr{% if loop.changed(row.model) %} class="new"{% endif %}><td class="left">{{ row.model }}</td><td class="left">{{ row.criterion }}</td><td class="left">{{ row.measure }}</td>
-<td>{{ row.value | number }}</td><td>{% if row.null_mean == row.null_mean %}{{ row.null_mean | number }} ± {{ row.null_sd | number }}{% else %}–{% endif %}</td>
+<td>{{ row.value | number }}</td><td>{{ mean_and_sd(row.null_mean, row.null_sd) }}</td>
 <td>{{ row.p | p }}</td><td class="left{{ ' yes' if row.verdict == 'shown' }}">{{ row.verdict }}</td></tr>
 {% endfor %}
 </table></div>
@@ -141,14 +142,16 @@ def _sentence(analysis: Analysis) -> str:
     parts = []
     for name in analysis.names:
         model_units, tests = units[units["model"] == name], criteria[criteria["model"] == name]
+        shown = short_measures(tests[tests["verdict"] == "shown"])
         parts.append(
             f"{name}: {int(model_units['selective'].sum()):,} units prefer sentences (q < {SIGNIFICANT:g}). "
-            f"{int((model_units['cluster'] > 0).sum()):,} of these units are in {model_units['cluster'].max()} clusters of at "
-            f"least {analysis.facts['min_size']} units; these clusters are the network. The result of "
-            f'{int((tests["verdict"] == "shown").sum())} of the {len(tests)} tests in the table above is "shown"'
+            f"{int((model_units['cluster'] > 0).sum()):,} of these units are in "
+            f"{counted(int(model_units['cluster'].max()), 'cluster')} of at least {analysis.facts['min_size']} units: the "
+            "network. "
+            f"Shown in the table above: {'; '.join(shown) or 'no test'}"
         )
     return (
-        "Left: the maps of the localizer's contrast, with outlines of the clusters. Right: the mean absolute response of "
+        "Left: the maps of the localizer's contrast, with outlines of the clusters; a map without a cluster is pale. Right: the mean absolute response of "
         "the network (bars) and of each cluster (lines) to other texts.\n" + "\n".join(f"{part}." for part in parts)
     )
 

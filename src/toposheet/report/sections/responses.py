@@ -30,7 +30,7 @@ value of <code>wiring_mm</code> is topographic, so its p is the probability of a
 <tr><th class="left">stimuli</th><th class="left">statistic</th><th class="left">model</th><th>value</th><th>place-null</th><th>z</th><th>p</th></tr>
 {% for row in responses.itertuples() %}
 <tr{% if loop.changed(row.stimuli, row.statistic) %} class="new"{% endif %}><td class="left">{{ row.stimuli }}</td><td class="left">{{ row.statistic }}</td><td class="left">{{ row.model }}</td><td>{{ row.value | number }}</td>
-<td>{% if row.null_mean == row.null_mean %}{{ row.null_mean | number }} ± {{ row.null_sd | number }}{% else %}–{% endif %}</td><td>{{ row.z | number(1) }}</td><td>{{ row.p | number(3) }}</td></tr>
+<td>{{ mean_and_sd(row.null_mean, row.null_sd) }}</td><td>{{ row.z | number(1) }}</td><td>{{ row.p | p }}</td></tr>
 {% endfor %}
 </table></div>
 {{ figure("correlation") }}

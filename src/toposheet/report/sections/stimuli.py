@@ -63,8 +63,7 @@ def _texts_of_contrasts(measured: MeasuredStudy) -> Iterator[tuple[str, pd.DataF
     if not study.contrasts:
         yield "", study.stimuli
     for name, contrast in zip(measured.names, study.contrasts, strict=True):
-        texts = contrast.of(study.stimuli)
-        yield name, texts[texts["condition"].isin([contrast.a, contrast.b])]
+        yield name, contrast.compared(study.stimuli)
 
 
 def _view(analysis: Analysis) -> Mapping[str, Any] | None:

@@ -10,6 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from toposheet.errors import UserError
+from toposheet.figures.numbers import equals_p
 
 MATCHED_FROM_P = 0.2
 DRAWS = 50
@@ -68,7 +69,7 @@ def matched(
         if min(p.values()) > MATCHED_FROM_P:
             return chosen
         best = max(best, p, key=lambda p: min(p.values(), default=0.0))
-    achieved = ", ".join(f"{name} p = {value:.3f}" for name, value in best.items())
+    achieved = ", ".join(f"{name} {equals_p(value)}" for name, value in best.items())
     raise UserError(
         f"{DRAWS} draws gave no {n} words for each of {len(pools)} cells that are matched in every measure (all p > "
         f"{MATCHED_FROM_P}); the best draw had {achieved}: ask for fewer words or use another seed"

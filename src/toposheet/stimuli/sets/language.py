@@ -29,8 +29,8 @@ def language(
 
     The design is that of Fedorenko et al. 2010 (doi:10.1152/jn.00032.2010). The conditions are `sentence` and
     `nonword`. The sentences have 10 to 14 words. In a list, each word of the sentence is replaced by a non-word with
-    the same number of letters (at least 3). The list has about as many tokens as its sentence
-    (`sentences.as_nonwords`). Capital letters and punctuation stay in both conditions.
+    the same number of letters (at least 3). Non-words are chosen by their tokens (`sentences.as_nonwords`), but lists
+    still have more tokens than sentences. Capital letters and punctuation stay in both conditions.
 
     Args:
         held_out: Documents on which the model was not trained.
@@ -69,7 +69,7 @@ def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
 
 
 SET = StimulusSet(
-    description="sentences and lists of pronounceable non-words, matched in letters and tokens",
+    description="sentences and lists of pronounceable non-words with as many words; lists have more tokens",
     source="text that is held out from training; the non-words are made from letter clusters of the training text",
     licence="the licence of the text; the built-in text is CC BY-SA 4.0 and public domain",
     conditions=("sentence", "nonword"),

@@ -52,7 +52,8 @@ def swjn(
     - W: all words of the sentences of S, in another order, as lists. List i is as long as sentence i, and none of its
       words was taken from sentence i. Two words that are neighbours in a sentence are never neighbours in a list.
     - J: the sentences of S, in which every word is replaced by a pronounceable non-word with the same regular ending
-      (-s, -ed, -ing, -er, -est, -ly). Function words stay. Equal words of a text become equal non-words.
+      (-s, -ed, -ing, -er, -est, -ly). Function words stay. A word that occurs twice in a text gets the same
+      non-word both times.
     - N: other sentences of about the same length, in which every word is replaced by a non-word with the same number of
       letters (at least 3). The published lists contain function words; these lists do not.
 
@@ -119,7 +120,7 @@ def scrambled(sentences: Sequence[Sequence[str]], rng: np.random.Generator) -> l
     """Return all words of the sentences in a new order, as lists with the lengths of the sentences.
 
     List i is as long as sentence i, but none of its words was taken from sentence i. Two words that are neighbours in a
-    sentence are never neighbours in a list. No word stands next to itself.
+    sentence are never neighbours in a list. The same word never occurs twice in a row.
 
     Args:
         sentences: The words of each sentence.
@@ -237,7 +238,7 @@ def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
 
 
 SET = StimulusSet(
-    description="sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N), matched in length and tokens",
+    description="sentences (S), word lists (W), Jabberwocky (J), non-word lists (N); J and N have more tokens",
     source="text that is held out from training; the non-words are made as in the set language, with lemminflect",
     licence="the licence of the text; the built-in text is CC BY-SA 4.0 and public domain",
     conditions=("S", "W", "J", "N"),

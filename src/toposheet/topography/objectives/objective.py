@@ -23,7 +23,7 @@ class OnActivations:
             similarities. See `known/correlation.py`.
         centred: True: similarities are Pearson correlations. False: similarities are cosines.
         shuffled: Whether the nearness values of the pairs of cells are shuffled among the pairs. The shuffling is drawn
-            once and never changes. This gives a control objective: no topography can fulfil it.
+            once and never changes. This gives a control objective: no arrangement of units can make it small.
     """
 
     losses: Callable[[Tensor, WindowPairs], tuple[Tensor, Tensor]]

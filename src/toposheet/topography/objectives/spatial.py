@@ -158,7 +158,7 @@ def spatial_loss(
       follows their nearness d = 1 / (1 + distance).
     - `"shuffled_correlation"`: a control for `"correlation"`. The distances are shuffled among the pairs of cells of a
       window. The shuffling is drawn once and never changes. The pressure on the model is as strong as with
-      `"correlation"`, but places have no meaning. Windows overlap, so no arrangement of units can fulfil all windows.
+      `"correlation"`, but places have no meaning. Windows overlap, so no arrangement of units can make it small.
     - `"squared_difference"`: mean (cosine similarity - d)^2 over pairs of units (Poli et al. 2022, arXiv:2211.13152).
       The original compares all units of a layer, separately for each item. Here the units of a window are compared,
       over all tokens together.
