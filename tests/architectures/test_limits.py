@@ -12,6 +12,8 @@ SIZES = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "nu
 TABLE = SIZES | {"vocab_size": 50, "max_position_embeddings": 20}
 SHORT = {"vocab_size": 50, "max_position_embeddings": 20, "d_model": 16, "decoder_layers": 1, "decoder_ffn_dim": 16,
          "decoder_attention_heads": 2}  # fmt: skip
+_PROPHET = {"hidden_size": 16, "num_decoder_layers": 1, "num_encoder_layers": 1, "num_decoder_attention_heads": 2,
+            "num_encoder_attention_heads": 2, "decoder_ffn_dim": 16, "encoder_ffn_dim": 16}  # fmt: skip
 _OPT = {"hidden_size": 16, "ffn_dim": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "word_embed_proj_dim": 16}
 
 BOUNDED = {
@@ -29,6 +31,8 @@ BOUNDED = {
     "xlm-roberta-xl": (hf.XLMRobertaXLConfig, TABLE | {"is_decoder": True}, 18),
     "roberta-prelayernorm": (hf.RobertaPreLayerNormConfig, TABLE | {"is_decoder": True}, 18),
     "data2vec-text": (hf.Data2VecTextConfig, TABLE | {"is_decoder": True}, 18),
+    "prophetnet": (hf.ProphetNetConfig,
+                   _PROPHET | {"vocab_size": 50, "max_position_embeddings": 20, "pad_token_id": 1}, 17),
     "xmod": (hf.XmodConfig, TABLE | {"is_decoder": True, "default_language": "en_XX"}, 18),
 }  # fmt: skip
 

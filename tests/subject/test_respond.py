@@ -290,3 +290,53 @@ def test_a_tap_that_runs_once_for_each_chunk_of_a_text_is_refused(stimuli, token
         ts.UserError, match="BertForMaskedLM cannot read 2 texts of 3 tokens: The dimension to be chunked"
     ):
         ts.Topography.per_tap(bert, taps)
+
+
+_SMALL = {"vocab_size": 300, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
+_MIXERS = {
+    "FNet": (_SMALL, "fnet.encoder.layer.*.output"),
+    "ConvBert": (_SMALL | {"num_attention_heads": 4, "embedding_size": 16}, "convbert.encoder.layer.*.output"),
+    "Nystromformer": (_SMALL | {"num_attention_heads": 2}, "nystromformer.encoder.layer.*.output"),
+    "Yoso": (_SMALL | {"num_attention_heads": 2}, "yoso.encoder.layer.*.output"),
+}
+
+
+@pytest.mark.parametrize("family", _MIXERS)
+def test_models_that_mix_padding_in_respond_as_to_one_text_at_a_time(family, stimuli, tokenizer):
+    sizes, taps = _MIXERS[family]
+    torch.manual_seed(0)
+    network = getattr(transformers, f"{family}ForMaskedLM")(getattr(transformers, f"{family}Config")(**sizes)).eval()
+    topo = ts.Topography.per_tap(network, (taps,))
+    texts = pd.concat([stimuli, stimuli], ignore_index=True)  # each length occurs twice
+    sizes_of_batches = []
+    counting = network.base_model.register_forward_pre_hook(
+        lambda _m, _i, options: sizes_of_batches.append(len(options["input_ids"])), with_kwargs=True
+    )
+    responses = ts.respond(ts.Subject(network, topo, tokenizer), texts, batch_size=32)
+    counting.remove()
+    assert set(sizes_of_batches) == {2}
+    kept = {}
+    for tap in topo.taps:
+        network.get_submodule(tap).register_forward_hook(
+            lambda _module, _inputs, output, tap=tap: kept.update({tap: output.clone()})
+        )
+    for row, text in enumerate(texts["text"]):
+        with torch.no_grad():
+            network(input_ids=torch.tensor([tokenizer(text).input_ids]))
+        expected = torch.cat([kept[tap][0].mean(dim=0) for tap in topo.taps]).numpy()
+        np.testing.assert_allclose(responses[row], expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_a_tap_with_another_number_of_tokens_than_the_text_is_refused_when_it_is_read(stimuli, tokenizer):
+    config = transformers.ReformerConfig(
+        vocab_size=300, hidden_size=16, feed_forward_size=24, num_attention_heads=2, attention_head_size=8,
+        attn_layers=["local", "local"], local_attn_chunk_length=4, axial_pos_embds=False, is_decoder=True,
+        max_position_embeddings=64,
+    )  # fmt: skip
+    network = transformers.ReformerModelWithLMHead(config).eval()
+    topo = ts.Topography.per_tap(network, ("reformer.encoder.layers.*.feed_forward",))
+    message = r"feed_forward is \(1, 8, 16\) for 1 texts of 7 tokens: .* name other modules with taps"
+    with topo.record(network), torch.no_grad(), pytest.raises(ts.UserError, match=message):
+        network(torch.arange(7)[None])
+    with pytest.raises(ts.UserError, match=r"feed_forward is \(\d+, \d+, 16\) for \d+ texts of \d+ tokens"):
+        ts.respond(ts.Subject(network, topo, tokenizer), stimuli)

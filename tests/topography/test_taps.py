@@ -1,6 +1,6 @@
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import CanineConfig, CanineModel, LlamaConfig, LlamaForCausalLM
 
 from toposheet.topography import find_taps, record, tap_widths
 from toposheet.topography.taps import check_run_once
@@ -54,6 +54,13 @@ def test_the_same_code_serves_llama():
 def test_a_tap_that_is_no_batch_of_vectors_over_time_is_refused(model):
     with pytest.raises(ValueError, match="the output of the tap transformer is BaseModelOutput"):
         tap_widths(model, ["transformer"])
+
+
+def test_a_model_that_cannot_read_a_short_text_is_refused_by_name():
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    canine = CanineModel(CanineConfig(**sizes))
+    with pytest.raises(ValueError, match="CanineModel cannot read 2 texts of 3 tokens: max_pool1d"):
+        tap_widths(canine, ["encoder.layer.0.output.dense"])
 
 
 def test_taps_that_were_measured_are_known_to_run_once(model):

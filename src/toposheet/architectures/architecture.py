@@ -6,6 +6,7 @@ architectures.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -67,7 +68,7 @@ def declared_context(config: Any) -> int | None:
 
 
 def context_after_padding(config: Any) -> int:
-    """Return the largest number of tokens for models that number positions from the padding id + 1 (RoBERTa)."""
+    """Return the largest number of tokens for models whose first position has the number (padding token id + 1)."""
     config = text_config(config)
     return config.max_position_embeddings - config.pad_token_id - 1
 
@@ -122,6 +123,10 @@ def declared_plain(config: Any, context: int) -> bool:
     return all(span is None or span >= context for span in spans)
 
 
+def _children(block: nn.Module) -> str:
+    return ", ".join(name for name, _ in block.named_children())
+
+
 def any_sizes(_sizes: Sizes) -> None:
     """Accept all sizes."""
 
@@ -132,10 +137,12 @@ class Architecture:
 
     Args:
         attention: Possible names of the attention module inside a block, for example `self_attn`. The first name that
-            exists is used. The block adds the output of this module to the residual stream.
-        mlp: Possible names of the MLP module inside a block, in the same way.
-        flat: Names of the modules whose output has the shape (tokens, units), with the tokens of all texts in one row.
-            The output of other modules has the shape (batch, time, units).
+            exists is used. The block adds the output of this module to the residual stream. If the attention module
+            adds the residual stream itself (BERT), this is the last layer before the sum, `attention.output.dense`.
+        mlp: Possible names of the MLP module inside a block, in the same way. If the MLP is not a module (BART, BERT),
+            this is its last linear layer, `fc2` or `output.dense`.
+        flat: Names of the modules whose output can have the shape (tokens, units), with the tokens of all texts in one
+            row. The output of other modules has the shape (batch, time, units).
         time_first: Whether the outputs of the modules inside the model have the shape (time, batch, units).
         context: A function of the configuration. It returns the largest number of tokens that the model can read, with
             special tokens, or None if there is no limit.
@@ -152,8 +159,8 @@ class Architecture:
         ts.register("architecture", "mine", Architecture(attention=("mixer",), mlp=("channel_mixer",)))
     """
 
-    attention: tuple[str, ...] = ("self_attn", "attn", "attention", "self_attention")
-    mlp: tuple[str, ...] = ("mlp", "feed_forward", "ffn")
+    attention: tuple[str, ...] = ("self_attn", "attn", "attention.output.dense", "attention", "self_attention")
+    mlp: tuple[str, ...] = ("mlp", "feed_forward", "ffn", "fc2", "output.dense")
     flat: tuple[str, ...] = ()
     time_first: bool = False
     context: Callable[[Any], int | None] = declared_context
@@ -165,21 +172,36 @@ class Architecture:
     def taps(self, model: nn.Module) -> tuple[str, ...]:
         """Return the paths of the attention modules and of the MLP modules. `*` stands for the number of the layer.
 
+        A warning in the log names the layers that have no attention or no MLP under a known name, and the decoder that
+        is left out if a model has an encoder too.
+
         Raises:
             UserError: The model has no list of blocks, or its blocks have neither attention nor MLP under a known name.
         """
         path, blocks = self._layers(model)
-        module_names = {name for block in blocks for name, _ in block.named_modules()}
-        names_in_blocks = [
-            next((name for name in names if name in module_names), None) for names in (self.attention, self.mlp)
-        ]
-        if names_in_blocks == [None, None]:
-            children = ", ".join(name for name, _ in blocks[0].named_children())
+        names_in_blocks = [{name for name, _ in block.named_modules()} for block in blocks]
+        kinds = {"attention": self.attention, "MLP": self.mlp}
+        chosen = {
+            kind: next((name for name in names if any(name in inside for inside in names_in_blocks)), None)
+            for kind, names in kinds.items()
+        }
+        if not any(chosen.values()):
             raise UserError(
                 f"toposheet does not know which modules of {type(model).__name__} are attention and MLP: name them "
-                f"with taps, e.g. {path}.*.NAME; NAME is one of: {children}"
+                f"with taps, e.g. {path}.*.NAME; NAME is one of: {_children(blocks[0])}"
             )
-        return tuple(f"{path}.*.{name}" for name in names_in_blocks if name is not None)
+        log = logging.getLogger(__name__)
+        for kind, name in chosen.items():
+            if lacking := [number for number, inside in enumerate(names_in_blocks) if name not in inside]:
+                log.warning(
+                    "%d of %d layers of %s have no %s that toposheet knows, so they get no sheet for it: to choose all "
+                    "modules yourself, use taps, e.g. %s.%d.NAME; NAME is one of: %s",
+                    len(lacking), len(blocks), type(model).__name__, kind, path, lacking[0],
+                    _children(blocks[lacking[0]]),
+                )  # fmt: skip
+        if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+            log.warning("only the layers %s of %s get sheets: to choose others, use taps", path, type(model).__name__)
+        return tuple(f"{path}.*.{name}" for name in chosen.values() if name is not None)
 
     def blocks(self, model: nn.Module) -> list[nn.Module]:
         """Return the blocks of a model in order. A block is a layer with attention and MLP.

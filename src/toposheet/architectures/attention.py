@@ -22,8 +22,9 @@ def attend_within_blocks(
 ) -> tuple[Tensor, None]:  # fmt: skip
     """Return causal attention over blocks of text without padding, and None instead of the attention weights.
 
-    The arguments are the arguments with which `transformers` calls an attention function. No mask is needed. With a
-    mask, `torch.compile` could not use fused attention. Several query heads can share one key head and one value head.
+    The arguments are the arguments with which `transformers` calls an attention function. Pass no mask: blocks have no
+    padding, and a mask would stop `torch.compile` from using fused attention. Several query heads can share one key
+    head and one value head.
     On a GPU, fused attention does not accept every head size; it does not accept the size 49 of TopoLM. Such heads are
     padded with zeros, which does not change the result.
     """

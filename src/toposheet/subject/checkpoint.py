@@ -121,7 +121,7 @@ def attach(
         source: A folder, or the id of a model on the Hugging Face hub (`organisation/name`).
         taps: Paths of the modules that get sheets. `*` stands for one step of a path, for example
             `transformer.h.*.attn`. None: attention and MLP of every layer; toposheet knows the names of these modules
-            from the family of the model.
+            from the family of the model. A warning in the log says which layers lack one of them.
         shape: Height and width of each sheet, in cells. None: a square with exactly one cell for each unit, which needs
             a square number of units.
         spacing_mm: Distance between adjacent cells, in mm.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,9 @@ from toposheet.stimuli.finite import check_finite_responses
 from toposheet.stimuli.naming import check_column, row_name, source_name
 from toposheet.subject.subject import Subject
 from toposheet.topography import Topography
-from toposheet.topography.taps import check_run_once, within_base_model
+from toposheet.topography.taps import check_shapes, padding_reaches, within_base_model
 
-CACHE_FORMAT = 2  # increase it when a change of the code changes responses, so that old files are not used
+CACHE_FORMAT = 3  # increase it when a change of the code changes responses, so that old files are not used
 
 
 def respond(
@@ -45,9 +45,10 @@ def respond(
     """Return the response of every unit to every stimulus.
 
     The response of a unit to a text is computed from its activations at the tokens of the text, for example as their
-    mean. Special tokens and padding do not count. The batch with the longest texts is read first, to the end of the
-    model. Later forward passes stop after the last tap, except if the weights of the model are divided among processes
-    (FSDP2).
+    mean. Special tokens and padding do not count. If padding changes the activations of a model (FNet), only texts with
+    equal numbers of tokens are read together. The batch with the longest texts is read first, to the end of the model:
+    if the memory is too small, this shows at once. Later forward passes stop after the last tap, except if the weights
+    of the model are divided among processes (FSDP2).
 
     Args:
         subject: The subject. Its model runs on its present device, in evaluation mode, with the interventions of the
@@ -68,7 +69,8 @@ def respond(
     Raises:
         UserError: The subject has no tokenizer. A column is missing or occurs twice. A text is not a str, has no
             tokens, has more tokens than the model reads, or has a token without embedding; the message names the row. A
-            tap runs more than once in a forward pass, or a response is not finite; the message names the tap.
+            tap runs more than once in a forward pass, its output does not have one place for each token, or a response
+            is not finite; the message names the tap.
     """
     check_type("subject", subject, Subject, "a toposheet.Subject, for example from toposheet.load(...)")
     check_type("stimuli", stimuli, pd.DataFrame, "a pandas DataFrame with columns text and condition")
@@ -163,18 +165,16 @@ def _responses(
     subject: Subject, tokens: list[tuple[list[int], list[bool]]], batch_size: int, progress: Progress, pooling: str
 ) -> np.ndarray:
     topo = subject.topography
-    order = np.argsort([len(ids) for ids, _ in tokens], kind="stable")
+    lengths = [len(ids) for ids, _ in tokens]
     responses = np.empty((len(tokens), sum(topo.widths.values())), dtype=np.float32)
     with subject.running() as model, _evaluating(model):
-        progress("reading texts", 0, len(order))
+        progress("reading texts", 0, len(tokens))
         read = model.base_model if within_base_model(model, topo.taps) else model
         # A sharded model gathers its weights during a forward pass, so the forward pass must not stop early.
         may_stop = not any(isinstance(parameter, DTensor) for parameter in model.parameters())
-        if may_stop:
-            check_run_once(model, topo.taps)
+        batches = _batches(lengths, batch_size, equal=padding_reaches(model, topo.taps))
         n_read = 0
-        for start in reversed(range(0, len(order), batch_size)):
-            rows = order[start : start + batch_size]
+        for rows in reversed(batches):
             # An early stop would hide a second run of a tap, so the batch with the longest texts is read to the end.
             stops = may_stop and n_read > 0
             ids, attended, is_text = _padded_batch([tokens[row] for row in rows], model.device)
@@ -185,11 +185,25 @@ def _responses(
                 _until_recorded(model, topo, activations) if stops else contextlib.nullcontext(),
             ):
                 read(input_ids=ids, attention_mask=attended, use_cache=False)
+            check_shapes(activations, ids.shape)
             pooled = [(weights @ activations[tap].float()).squeeze(1) for tap in topo.taps]
             responses[rows] = torch.cat(pooled, dim=1).cpu().numpy()
             n_read += len(rows)
-            progress("reading texts", n_read, len(order))
+            progress("reading texts", n_read, len(tokens))
     return responses
+
+
+def _batches(lengths: Sequence[int], batch_size: int, equal: bool) -> list[np.ndarray]:
+    """Return the rows of the texts of each batch, from the shortest texts to the longest.
+
+    Args:
+        lengths: Number of tokens of each text.
+        batch_size: Largest number of texts in a batch.
+        equal: Whether all texts of a batch must have the same number of tokens.
+    """
+    order = np.argsort(lengths, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(np.asarray(lengths)[order])) + 1) if equal else [order]
+    return [group[start : start + batch_size] for group in groups for start in range(0, len(group), batch_size)]
 
 
 @contextlib.contextmanager

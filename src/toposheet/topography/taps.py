@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import weakref
 from collections.abc import Generator, Mapping, Sequence
@@ -45,12 +46,14 @@ def within_base_model(model: Any, taps: Sequence[str]) -> bool:
 
 
 def activation_in(output: Any) -> Any:
-    """Return the activation in the output of a module. Attention modules return (activation, attention weights)."""
-    return output[0] if isinstance(output, tuple) else output
+    """Return the activation in the output of a module. Attention modules return [activation, attention weights]."""
+    return output[0] if isinstance(output, tuple | list) else output
 
 
 def with_activation(output: Any, activation: Tensor) -> Any:
     """Return the output of a module with its activation replaced."""
+    if isinstance(output, list):
+        return [activation, *output[1:]]
     return (activation, *output[1:]) if isinstance(output, tuple) else activation
 
 
@@ -68,7 +71,7 @@ class Activations(dict[str, Tensor]):
 
 
 class _ForwardPass:
-    """Keeps track of whether a forward pass is running.
+    """Keeps track of whether a forward pass is running, and of the shape of the tokens that it reads.
 
     A forward pass is a call of one of the modules of `Architecture.entrances`. The depth of a module is its position in
     that list: the outermost module has depth 0.
@@ -76,6 +79,7 @@ class _ForwardPass:
 
     def __init__(self) -> None:
         self.depth: int | None = None  # of the called module; None: no forward pass is running
+        self.shape: torch.Size | None = None  # (batch, time) of the tokens; None: unknown
 
     def begins(self, depth: int) -> bool:
         """Return whether a call of the module at this depth begins a new pass. False: it is part of a running pass."""
@@ -84,10 +88,12 @@ class _ForwardPass:
         self.depth = depth
         return True
 
-    def ends(self, depth: int) -> None:
-        """Note that the call of the module at this depth has returned."""
-        if depth == self.depth:
-            self.depth = None
+    def ends(self, depth: int) -> bool:
+        """Return whether the pass ends when the module at this depth returns. False: it goes on."""
+        if depth != self.depth:
+            return False
+        self.depth = None
+        return True
 
 
 @contextmanager
@@ -103,8 +109,8 @@ def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None
         taps: Paths of the modules to record.
 
     Raises:
-        UserError: A tap runs more than once in a forward pass. The forward pass raises the error, and the message names
-            the tap.
+        UserError: A tap runs more than once in a forward pass, or its output does not have one place for each token.
+            The forward pass raises the error, and the message names the tap.
 
     Example:
         with record(model, taps) as activations:
@@ -114,7 +120,9 @@ def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None
     family, forward_pass = architecture_of(model), _ForwardPass()
     flat = [tap for tap in taps if tap.rpartition(".")[2] in family.flat]
     time_first = [tap for tap in taps if family.time_first and within_base_model(model, [tap])]
-    reads: dict[str, torch.Size] = {}  # shape (batch, time) of the tokens in the present forward pass
+    reads: dict[str, torch.Size] = {}  # shape (batch, time) of the tokens that the present block reads
+    # The encoder and the decoder of one model can read different tokens.
+    one_text = not getattr(getattr(model, "config", None), "is_encoder_decoder", False)
 
     def keep(tap: str):
         def hook(_module: nn.Module, _inputs: object, output: Any) -> None:
@@ -127,30 +135,33 @@ def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None
             x = x.clone() if isinstance(x, Tensor) else x
             if tap in time_first:
                 x = x.transpose(0, 1)
-            activations[tap] = x.unflatten(0, reads["shape"]) if tap in flat else x
+            activations[tap] = x.unflatten(0, reads["block"]) if tap in flat and x.ndim == 2 else x
 
         return hook
 
     def begin(depth: int):
-        def hook(_module: nn.Module, _inputs: object) -> None:
+        def hook(_module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
             if forward_pass.begins(depth):
                 activations.clear()
+                forward_pass.shape = _text_shape(inputs, options) if one_text else None
 
         return hook
 
     def end(depth: int):
-        def hook(_module: nn.Module, _inputs: object, _output: object) -> None:
-            forward_pass.ends(depth)
+        def hook(_module: nn.Module, _inputs: object, output: object) -> None:
+            failed = output is None
+            if forward_pass.ends(depth) and not failed and forward_pass.shape is not None:
+                check_shapes(activations, forward_pass.shape)
 
         return hook
 
     def note(_module: nn.Module, inputs: tuple[Tensor, ...], options: dict[str, Any]) -> None:
         first = next(iter((*inputs, *options.values())))  # (batch, time, width), from token ids or from inputs_embeds
-        reads["shape"] = first.shape[:2]
+        reads["block"] = first.shape[:2]
 
     handles = [model.get_submodule(tap).register_forward_hook(keep(tap)) for tap in taps]
     for depth, entrance in enumerate(family.entrances(model)):
-        handles.append(entrance.register_forward_pre_hook(begin(depth)))
+        handles.append(entrance.register_forward_pre_hook(begin(depth), with_kwargs=True))
         handles.append(entrance.register_forward_hook(end(depth), always_call=True))  # also after a pass that fails
     if flat:
         handles += [block.register_forward_pre_hook(note, with_kwargs=True) for block in family.blocks(model)]
@@ -180,35 +191,60 @@ def check_run_once(model: nn.Module, taps: Sequence[str]) -> None:
     Raises:
         UserError: As `tap_widths`.
     """
-    if not _RUN_ONCE.get(model, set()).issuperset(taps):
+    padding_reaches(model, taps)
+
+
+def padding_reaches(model: nn.Module, taps: Sequence[str]) -> bool:
+    """Return whether the padding after a text changes the activations of a tap at the tokens of the text.
+
+    It does in models that mix all tokens in spite of the attention mask, such as FNet. Like `check_run_once`, this
+    runs the model only the first time.
+
+    Raises:
+        UserError: As `tap_widths`.
+    """
+    if not _PADDING_REACHES.get(model, {}).keys() >= set(taps):
         _short_pass(model, taps)
+    return any(_PADDING_REACHES[model][tap] for tap in taps)
 
 
-_RUN_ONCE: weakref.WeakKeyDictionary[nn.Module, set[str]] = weakref.WeakKeyDictionary()
-"""The taps of each model that are known to run only once in a forward pass."""
+_PADDING_REACHES: weakref.WeakKeyDictionary[nn.Module, dict[str, bool]] = weakref.WeakKeyDictionary()
+"""The taps of each model that are known to run only once in a forward pass, and whether padding changes them."""
+
+_SAME = (
+    1e-5  # masked padding changes nothing in float32, and FNet, ConvBERT, Nystromformer and YOSO change by 1e-4 or more
+)
 
 
 def _short_pass(model: nn.Module, taps: Sequence[str]) -> dict[str, Tensor]:
     """Run the model on two texts of three tokens, and return the output of each tap: {tap: (2, 3, units)}.
 
-    One token would not show a module that runs once for each token. The taps are remembered as taps that run once.
+    One token would not show a module that runs once for each token. The last token is padding, and it is the only
+    difference between the texts. The taps are remembered as taps that run once, and whether padding changes them.
 
     Raises:
         UserError: As `tap_widths`. Or the model cannot read these texts.
     """
     longest = architecture_of(model).context(getattr(model, "config", None))
-    shape = (2, 3 if longest is None else min(3, longest))
+    ids = torch.zeros((2, 3 if longest is None else min(3, longest)), dtype=torch.long)
+    mask = torch.ones_like(ids)
+    n_own = max(1, ids.shape[1] - 1)
+    ids[1, n_own:], mask[:, n_own:] = 1, 0
     device = next(model.parameters()).device
+    takes_mask = (
+        "attention_mask" in inspect.signature(model.forward).parameters
+    )  # FNet takes none, and mixes padding in
+    options = {"attention_mask": mask.to(device)} if takes_mask else {}
     training = model.training
     model.eval()
     try:
         with torch.no_grad(), record(model, taps) as activations:
-            model(torch.zeros(shape, dtype=torch.long, device=device))
-    except UserError:
+            model(ids.to(device), **options)
+    except (UserError, MemoryError, torch.OutOfMemoryError):
         raise
-    except ValueError as error:  # for example: `transformers` cannot divide three tokens into chunks of two
+    except Exception as error:  # for example: the model cannot divide three tokens into chunks of two
         raise UserError(
-            f"{type(model).__name__} cannot read {shape[0]} texts of {shape[1]} tokens: {first_line(error)}"
+            f"{type(model).__name__} cannot read {len(ids)} texts of {ids.shape[1]} tokens: {first_line(error)}"
         ) from None
     finally:
         model.train(training)
@@ -217,15 +253,43 @@ def _short_pass(model: nn.Module, taps: Sequence[str]) -> dict[str, Tensor]:
             raise UserError(
                 f"the tap {tap} did not run when the model ran: choose a module that runs in every forward pass"
             )
-        output = activations[tap]
+    check_shapes(activations, ids.shape)
+    known = _PADDING_REACHES.setdefault(model, {})
+    for tap in taps:
+        one, other = activations[tap][:, :n_own].float()
+        known[tap] = bool((one - other).abs().max() > _SAME * one.abs().max())
+    return {tap: activations[tap] for tap in taps}
+
+
+def check_shapes(activations: Mapping[str, Any], shape: torch.Size) -> None:
+    """Refuse taps whose output does not have one place for each token that the model has read.
+
+    Args:
+        activations: {tap: output}.
+        shape: Shape (batch, time) of the tokens.
+
+    Raises:
+        UserError: The output of a tap is not a tensor (batch, time, units). The message names the tap.
+    """
+    for tap, output in activations.items():
         if not isinstance(output, Tensor) or output.ndim != 3 or output.shape[:2] != shape:
             what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise UserError(
                 f"the output of the tap {tap} is {what} for {shape[0]} texts of {shape[1]} tokens: it must be a tensor "
-                "of shape (batch, time, units)"
+                "of shape (batch, time, units); name other modules with taps=[...]"
             )
-    _RUN_ONCE.setdefault(model, set()).update(taps)
-    return {tap: activations[tap] for tap in taps}
+
+
+def _text_shape(inputs: Sequence[Any], options: Mapping[str, Any]) -> torch.Size | None:
+    """Return the shape (batch, time) of the token ids that a model gets, or of the vectors in their place.
+
+    None: the model gets neither, for example only sound.
+    """
+    ids = options.get("input_ids", inputs[0] if inputs else None)
+    if isinstance(ids, Tensor):
+        return None if ids.ndim != 2 or ids.is_floating_point() else ids.shape
+    vectors = options.get("inputs_embeds")
+    return vectors.shape[:2] if isinstance(vectors, Tensor) else None
 
 
 def output_weights(model: nn.Module, widths: Mapping[str, int]) -> dict[str, Tensor]:

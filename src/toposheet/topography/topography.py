@@ -72,7 +72,8 @@ class Topography:
             model: Any network that runs on a batch of token ids.
             taps: Paths of the modules that get sheets. `*` stands for one step of a path, for example
                 `transformer.h.*.attn`. None: attention and MLP of every layer; toposheet knows the names of these
-                modules from the family of the model.
+                modules from the family of the model. A warning in the log says which layers lack one of them. In a
+                model with encoder and decoder, the layers are those of the encoder.
             shape: Height and width of each sheet, in cells. None: a square with exactly one cell for each unit, which
                 needs a square number of units.
             spacing_mm: Distance between adjacent cells, in mm.

@@ -1,4 +1,4 @@
-"""The text part of CLAP. It numbers positions from the id of the padding token + 1."""
+"""The text part of CLAP. The first position has the number (padding token id + 1)."""
 
 from toposheet.architectures.architecture import Architecture, context_after_padding
 

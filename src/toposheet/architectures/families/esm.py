@@ -1,4 +1,4 @@
-"""ESM. It numbers absolute positions from the id of the padding token + 1. Rotary positions have no limit."""
+"""ESM. The first absolute position has the number (padding token id + 1). Rotary positions have no limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LayoutLMv3. It numbers positions from the id of the padding token + 1."""
+"""LayoutLMv3. The first position has the number (padding token id + 1)."""
 
 from toposheet.architectures.architecture import Architecture, context_after_padding
 

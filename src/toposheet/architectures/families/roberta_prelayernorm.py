@@ -1,4 +1,4 @@
-"""RoBERTa with layer norms before its layers. It numbers positions from the id of the padding token + 1."""
+"""RoBERTa with layer norms before its layers. The first position has the number (padding token id + 1)."""
 
 from toposheet.architectures.architecture import Architecture, context_after_padding
 
