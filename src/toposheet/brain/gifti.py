@@ -64,7 +64,8 @@ def read_gifti(path: Path, hemisphere: str, which: int | None) -> tuple[np.ndarr
     if arrays and not maps:
         what = ", ".join(dict.fromkeys(map(str, kinds)))
         raise UserError(
-            f"{path} has no map of a statistic; it has {what}. Give a file with one number for each vertex, for example t"
+            f"{path} has no map of a statistic; it has {what}. Give a file with one number for each vertex, "
+            "for example t"
         )
     names = [array.meta.get("Name") or f"data array {number}" for number, array in enumerate(maps)]
     number = choose_map(path, names, which)
