@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -74,6 +75,32 @@ def check_model_folder(folder: Path) -> None:
     """
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder} is not a model folder: it has no config.json")
+
+
+AGAIN = "copy it again, or save the model again"
+"""What to do about a damaged file of a model folder."""
+
+
+def damaged_file(folder: Path, patterns: Sequence[str]) -> Path | None:
+    """Return the first file of a model folder that is not complete JSON or safetensors. None: all of them are.
+
+    Args:
+        folder: The model folder.
+        patterns: Patterns of the names of files that end in .json or .safetensors.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    for path in sorted({path for pattern in patterns for path in folder.glob(pattern)}):
+        try:
+            if path.suffix == ".json":
+                if not isinstance(json.loads(path.read_text(encoding="utf-8")), dict):
+                    return path
+            else:
+                with safe_open(path, "np"):
+                    pass
+        except (OSError, ValueError, SafetensorError):
+            return path
+    return None
 
 
 def groups_and_models(texts: Sequence[str]) -> list[tuple[str, str]]:

@@ -127,6 +127,30 @@ def test_a_damaged_topography_is_refused_in_words(folder, damage):
         ts.load(folder)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "topography.json",
+        "topography.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "config.json",
+        "model.safetensors",
+    ],
+)
+@pytest.mark.parametrize("damage", ["cut", "empty", "list"])
+def test_a_damaged_file_is_named_with_what_to_do(folder, name, damage):
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes({"cut": content[: len(content) // 2], "empty": b"", "list": b"[]"}[damage])
+    if (name, damage) == ("tokenizer_config.json", "list"):
+        pytest.skip("transformers reads it")
+    with pytest.raises(UserError) as caught:
+        ts.load(folder)
+    for words in (f"{folder} ", f"{name} is damaged", "copy it again, or save the model again"):
+        assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_damaged_model_is_refused_in_words(folder):
     (folder / "model.safetensors").write_bytes(b"no tensors")
     with pytest.raises(ValueError, match="cannot be opened"):

@@ -133,6 +133,8 @@ def is_file(stimuli: str) -> bool:
     """
     from toposheet.stimuli.stimulus_set import SETS
 
+    if "://" in stimuli:
+        raise UserError(f"{stimuli} is an address, not a file: download the file first, and give its path")
     path = path_of(stimuli)
     return path.is_file() or (stimuli not in SETS and (bool(path.suffix) or path.exists()))
 

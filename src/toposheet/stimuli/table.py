@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from itertools import count
@@ -53,6 +54,8 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
             rows). The message names the file and the row (the header is row 1).
     """
     check_type("path", path, (str, Path), "the path of a CSV file")
+    if "://" in str(path) or re.match("https?:/", str(path)):  # a Path has one slash
+        raise UserError(f"{path} is an address, not a file: download the file first, and give its path")
     path = path_of(path)
     if path.is_dir():
         raise UserError(f"{path} is a folder: give a CSV file")

@@ -11,6 +11,19 @@ from toposheet.errors import first_line
 from toposheet.text.documents import SourceError
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+_FIRST_BYTES = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd"}
+
+
+def not_utf8(error: UnicodeDecodeError) -> str:
+    """Return the message for bytes of a file that are not UTF-8, with what to do.
+
+    Args:
+        error: The error of the decoder. The start of its bytes says whether the whole file is compressed.
+    """
+    for ending, first in _FIRST_BYTES.items():
+        if error.object.startswith(first):
+            return f"not UTF-8: the file is compressed. Add {ending} to its name"
+    return f"not UTF-8 ({error.reason}): save the file as UTF-8, or leave it out"
 
 
 @contextmanager
