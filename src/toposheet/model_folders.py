@@ -13,6 +13,13 @@ from toposheet.hub import may_be_on_hub, snapshot
 SHIPPED = Path(__file__).parent / "shipped"
 
 
+_MOVED = {
+    **{name: f"openai-community/{name}" for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "openai-gpt")},
+    "distilgpt2": "distilbert/distilgpt2",
+}
+"""The hub ids of language models that had a name without organisation."""
+
+
 def shipped() -> list[str]:
     """Return the names of the models that are shipped with toposheet."""
     return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
@@ -43,9 +50,10 @@ def folder_on_disk(source: str | Path) -> Path | None:
         return SHIPPED / str(source)
     if not may_be_on_hub(source):
         what = "is not a folder" if folder.exists() else "does not exist"
+        hint = f"; for {source} of the hub write {_MOVED[str(source)]}" if str(source) in _MOVED else ""
         raise NotFound(
             f"{source} {what}: give a model folder, a shipped model ({', '.join(shipped()) or 'none'}) or a hub id "
-            "(organisation/name)"
+            f"(organisation/name){hint}"
         )
     return None
 

@@ -256,6 +256,8 @@ def test_a_shipped_model_is_opened_by_its_name_unless_a_folder_has_it(model, top
     assert model_folders.local_folder("small") == Path("small")
     with pytest.raises(ValueError, match=r"smal does not exist: .* a shipped model \(small, small-control\)"):
         ts.load("smal")
+    with pytest.raises(ValueError, match=r"gpt2 does not exist: .*; for gpt2 of the hub write openai-community/gpt2"):
+        ts.load("gpt2")
 
 
 def test_a_subject_without_tokenizer_does_not_take_the_tokenizer_of_an_old_one(folder, model, topo):
