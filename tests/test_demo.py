@@ -191,7 +191,7 @@ def test_an_interrupted_demo_goes_on(tmp_path, monkeypatch, out):
 
 def test_another_recipe_in_the_same_folder_is_refused(out):
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    with pytest.raises(ValueError, match="updates: 20, 21"):
+    with pytest.raises(ValueError, match="updates is 20 there, but 21 now"):
         demo.run(recipes.named("tiny", updates=21), out, permutations=9)
     with pytest.raises(ValueError, match="seed"):
         demo.run(recipes.named("tiny", seed=1), out, permutations=9)

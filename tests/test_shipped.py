@@ -52,7 +52,7 @@ def test_both_are_in_the_box_in_bf16_of_at_most_12_mb_and_nothing_else_is():
 def test_they_are_the_recipe_small_and_differ_in_alpha_alone():
     one, other = (read_recipe(SHIPPED / name / "recipe.json") for name in NAMES)
     assert one == recipes.named("small")
-    assert one.differences(other) == ["name: small, small_control", "alpha: 2.5, 0.0"]
+    assert one.differences(other) == ["name is small there, but small_control now", "alpha is 2.5 there, but 0.0 now"]
     for name, recipe in zip(NAMES, (one, other), strict=True):
         assert result(name)["recipe"] == json.loads(json.dumps(stored_form(recipe)))
     seen = {(result(name)["updates"], result(name)["tokens"], result(name)["text"]) for name in NAMES}

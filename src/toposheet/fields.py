@@ -7,7 +7,7 @@ from typing import Any
 
 
 def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """Return one line `field: stored value, requested value` for each field whose two values differ.
+    """Return one text `field is STORED there, but REQUESTED now` for each field whose two values differ.
 
     Args:
         stored: The stored values, by the name of the field.
@@ -15,4 +15,4 @@ def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str
             there.
     """
     names = dict.fromkeys((*stored, *asked))
-    return [f"{n}: {stored.get(n)}, {asked.get(n)}" for n in names if stored.get(n) != asked.get(n)]
+    return [f"{n} is {stored.get(n)} there, but {asked.get(n)} now" for n in names if stored.get(n) != asked.get(n)]

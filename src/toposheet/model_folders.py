@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,13 @@ from toposheet.files import path_of
 from toposheet.hub import may_be_on_hub, snapshot
 
 SHIPPED = Path(__file__).parent / "shipped"
+
+
+_MOVED = {
+    **{name: f"openai-community/{name}" for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "openai-gpt")},
+    "distilgpt2": "distilbert/distilgpt2",
+}
+"""The hub ids of language models that had a name without organisation."""
 
 
 def shipped() -> list[str]:
@@ -42,9 +50,10 @@ def folder_on_disk(source: str | Path) -> Path | None:
         return SHIPPED / str(source)
     if not may_be_on_hub(source):
         what = "is not a folder" if folder.exists() else "does not exist"
+        hint = f"; for {source} of the hub write {_MOVED[str(source)]}" if str(source) in _MOVED else ""
         raise NotFound(
             f"{source} {what}: give a model folder, a shipped model ({', '.join(shipped()) or 'none'}) or a hub id "
-            "(organisation/name)"
+            f"(organisation/name){hint}"
         )
     return None
 
@@ -89,6 +98,32 @@ def check_control(control: str | Path, control_folder: Path | None, folder: Path
     """
     if control_folder is not None and folder is not None and control_folder.resolve() == folder.resolve():
         raise UserError(f"the control {control} is the model itself: give a model without topography")
+
+
+AGAIN = "copy it again, or save the model again"
+"""What to do about a damaged file of a model folder."""
+
+
+def damaged_file(folder: Path, patterns: Sequence[str]) -> Path | None:
+    """Return the first file of a model folder that is not complete JSON or safetensors. None: all of them are.
+
+    Args:
+        folder: The model folder.
+        patterns: Patterns of the names of files that end in .json or .safetensors.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    for path in sorted({path for pattern in patterns for path in folder.glob(pattern)}):
+        try:
+            if path.suffix == ".json":
+                if not isinstance(json.loads(path.read_text(encoding="utf-8")), dict):
+                    return path
+            else:
+                with safe_open(path, "np"):
+                    pass
+        except (OSError, ValueError, SafetensorError):
+            return path
+    return None
 
 
 def groups_and_models(texts: Sequence[str]) -> list[tuple[str, str]]:

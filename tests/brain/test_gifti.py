@@ -54,7 +54,7 @@ def test_numbers_of_vertices_are_no_map(file, values):
 def test_values_come_to_the_vertices_that_the_file_says(file, rng, values, copies):
     every = np.tile(values, copies)
     order = rng.permutation(len(every))
-    write(file, array(order[:, None], "NODE_INDEX"), array(every[order], "TTEST", "a"), array(order % 7, "NONE", "b"))
+    write(file, array(order[:, None], "NODE_INDEX"), array(every[order], "TTEST", "a"), array(order % 7.0, "NONE", "b"))
     np.testing.assert_array_equal(read_surface_map(file, which=0).values, values)
     np.testing.assert_array_equal(read_surface_map(file, which=1).values, np.arange(N) % 7)
 
@@ -86,8 +86,39 @@ def test_a_list_of_vertices_that_fits_no_values_is_refused(file, values):
         read_surface_map(write(file, index, array(values[1:], "ZSCORE")))
     with pytest.raises(UserError, match="has 2 lists of vertex numbers"):
         read_surface_map(write(file, index, array(values, "ZSCORE"), index))
-    with pytest.raises(UserError, match="has no map 0: it has 0 maps"):
-        read_surface_map(write(file, index))
+
+
+def test_a_file_without_a_map_is_refused_as_such(file, tmp_path):
+    with pytest.raises(UserError, match=r"no map of a statistic; it has the numbers of vertices \(NODE_INDEX\)\. Give"):
+        read_surface_map(write(file, array(np.arange(N), "NODE_INDEX")))
+    with pytest.raises(UserError, match=r"func\.gii has no map: give a file with one number for each vertex"):
+        read_surface_map(write(file))
+
+
+@pytest.mark.parametrize("kind", [int, float])
+@pytest.mark.parametrize("intent", ["NONE", "SHAPE"])
+def test_numbers_of_vertices_without_an_intent_are_known_by_their_content(file, rng, values, intent, kind):
+    for order in (np.arange(N), rng.permutation(N)):
+        nodes = array(order.astype(kind), intent)
+        with pytest.raises(UserError, match="it has the numbers of vertices"):
+            read_surface_map(write(file, nodes))
+        for arrays in ((nodes, array(values[order], "ZSCORE")), (array(values[order], "NONE"), nodes)):
+            np.testing.assert_array_equal(read_surface_map(write(file, *arrays)).values, values)
+    some = array((np.arange(N) * 2).astype(kind), intent)
+    with pytest.raises(UserError, match=r"vertices of the mesh are missing"):
+        read_surface_map(write(file, some, array(values, "ZSCORE")))
+    index = array(np.arange(N), "NODE_INDEX")
+    np.testing.assert_array_equal(read_surface_map(write(file, some, index, array(values, "NONE"))).values, values)
+
+
+@pytest.mark.parametrize("intent", ["NONE", "SHAPE", "TIME_SERIES", "ESTIMATE"])
+def test_integers_are_no_statistic_unless_their_intent_says_so(file, values, intent):
+    areas = np.arange(N) % 5
+    with pytest.raises(UserError, match=r"it has integers, such as labels of areas \(.* must be stored as float32\)"):
+        read_surface_map(write(file, array(areas, intent)))
+    both = write(file, array(areas, intent), array(values, intent))
+    np.testing.assert_array_equal(read_surface_map(both).values, values)
+    np.testing.assert_array_equal(read_surface_map(write(file, array(areas, "TTEST"))).values, areas)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +142,7 @@ def test_areas_are_labels_even_where_the_intent_does_not_say_so(file):
     areas = np.arange(N) % 3
     with pytest.raises(UserError, match="a label map"):
         read_surface_map(write(file, array(areas, "NONE"), areas=("???", "V1", "V2")))
-    assert read_surface_map(write(file, array(areas, "NONE"), areas=("???",))).used.any()  # a table of no area
+    assert read_surface_map(write(file, array(areas * 1.0, "NONE"), areas=("???",))).used.any()  # a table of no area
 
 
 @pytest.mark.parametrize("intent", ["NONE", "SHAPE", "ESTIMATE"])
@@ -132,9 +163,14 @@ def test_areas_are_labels_also_as_floats(file, values, intent):
 
 
 @pytest.mark.parametrize("intent", ["NONE", "SHAPE", "TTEST", "ZSCORE", "TIME_SERIES", "ESTIMATE", "PVAL", "CORREL"])
-def test_whole_numbers_may_be_a_statistic(file, intent):
-    counts = np.arange(N) % 5
-    np.testing.assert_array_equal(read_surface_map(write(file, array(counts, intent))).values, counts)
+def test_whole_numbers_may_be_a_statistic_and_a_note_says_that_they_may_be_labels(file, values, intent, ran):
+    counts = np.arange(N) % 5.0
+    read = read_surface_map(write(file, array(counts, intent)))
+    np.testing.assert_array_equal(read.values, counts)
+    assert "data array 0 are whole numbers (4 different ones), such as labels of areas" in read.notes[0]
+    assert f"note: {file}: all values of" in ran("brain", "moran", file)
+    thresholded = np.where(values > 1, values, 0)
+    assert read_surface_map(write(file, array(thresholded, intent))).notes == ()
 
 
 def test_of_several_maps_none_is_read_unasked(file, values, refused, ran):

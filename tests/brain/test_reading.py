@@ -145,7 +145,7 @@ def mistakes(tmp_path_factory):
         ),
         ("zeros.gii", {}, "has no data in the left hemisphere: all vertices are nan, infinite or 0"),
         ("mesh.gii", {}, r"has shape \(10242, 3\) and type float32: a map must have one number per vertex"),
-        ("empty.gii", {}, "has no map 0: it has 0 maps, and the first is map 0"),
+        ("empty.gii", {}, "has no map: give a file with one number for each vertex"),
         ("five.gii", {"which": 1}, "has no map 1: it has 1 map, and the first is map 0"),
         ("five.gii", {"which": -1}, "has no map -1: it has 1 map"),
         ("right.gii", {}, "is a map of the right hemisphere, but you chose left: choose the hemisphere 'right'"),
@@ -207,6 +207,62 @@ def test_a_coordinate_of_netcdf_that_is_no_order_of_the_vertices_is_refused(tmp_
         ValueError, match=r"map.nc lists 10,242 vertices \(vertex\), but some .* the numbers 0 to 10,241"
     ):
         read_surface_map(tmp_path / "map.nc")
+
+
+def write_beside(path, values, **beside):
+    xr.Dataset({"t_values": ("v", values)} | {k: ("v", v) for k, v in beside.items()}).to_netcdf(
+        path, engine="h5netcdf"
+    )
+    return path
+
+
+@pytest.mark.parametrize("name", ["vertex_id", "vertex_number", "vertno", "Vertices_lh", "node_id"])
+def test_a_list_of_vertices_of_any_name_orders_the_values_of_netcdf(tmp_path, rng, name):
+    values, order = rng.normal(size=10_242), rng.permutation(10_242)
+    path = tmp_path / "map.nc"
+    for numbers in (order, order.astype(np.float64)):  # whole numbers with missing values are floats in NetCDF
+        read = read_surface_map(write_beside(path, values[order], **{name: numbers}))
+        np.testing.assert_array_equal(read.values, values)
+    with pytest.raises(
+        ValueError, match=rf"lists 10,242 vertices \({name}\), but some vertices of the mesh are missing"
+    ):
+        read_surface_map(write_beside(path, values, **{name: np.arange(10_242) * 3}))
+    with pytest.raises(ValueError, match=r"map.nc has 2 lists of vertex numbers .* keep only one"):
+        read_surface_map(write_beside(path, values[order], vertex=np.arange(10_242), **{name: order}))
+    area = write_beside(path, values, **{f"{name}_area": values[::-1], f"{name}_degree": order % 7})
+    np.testing.assert_array_equal(read_surface_map(area).values, values)
+
+
+def test_numbers_that_may_order_the_values_of_netcdf_are_refused_by_name(tmp_path, rng):
+    values, order = rng.normal(size=10_242), rng.permutation(10_242)
+    path = tmp_path / "map.nc"
+    for numbers in (order, np.arange(10_242) * 2):
+        with pytest.raises(
+            ValueError, match=r"a variable 'place' with whole numbers, .* call it 'vertex'; if not, leave"
+        ):
+            read_surface_map(write_beside(path, values, place=numbers))
+    for harmless in (np.arange(10_242), np.arange(10_242) + 1, order % 360, values):
+        np.testing.assert_array_equal(read_surface_map(write_beside(path, values, place=harmless)).values, values)
+
+
+def test_integers_and_numbers_of_vertices_are_no_map(tmp_path, rng):
+    areas = rng.integers(0, 5, 10_242)
+    with pytest.raises(
+        ValueError, match=r"map.nc: t_values has the type int64, .* if .* a statistic, store .* float32"
+    ):
+        read_surface_map(write_netcdf(tmp_path / "map.nc", t_values=areas))
+    with pytest.raises(ValueError, match="t_values has the numbers of vertices"):
+        read_surface_map(write_netcdf(tmp_path / "map.nc", t_values=np.arange(10_242.0)))
+    cortex = {"CORTEX_LEFT": np.ones(32_492, dtype=bool)}
+    parcels = rng.integers(0, 5, (1, 32_492))
+    read = read_surface_map(write_cifti(tmp_path / "parcels.dscalar.nii", parcels, cortex))
+    assert "all values of map 0 are whole numbers (4 different ones)" in read.notes[0]
+    places = BrainModelAxis.from_mask(cortex["CORTEX_LEFT"], name="CIFTI_STRUCTURE_CORTEX_LEFT")
+    image = Cifti2Image(parcels.astype(np.int32), (ScalarAxis(["parcels"]), places))
+    image.nifti_header.set_data_dtype(np.int32)
+    nibabel.save(image, tmp_path / "integers.dscalar.nii")
+    with pytest.raises(ValueError, match=r"integers.dscalar.nii: parcels has the type int32, such as labels of areas"):
+        read_surface_map(tmp_path / "integers.dscalar.nii")
 
 
 def test_other_coordinates_of_netcdf_do_not_move_values(tmp_path, rng):

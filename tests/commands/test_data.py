@@ -13,7 +13,7 @@ def test_text_is_prepared_and_trained_on(ran, refused, tmp_path):
     prepare += ["--validation-fraction", "0.1", "--licence", "CC0"]
     assert re.search(r"documents, [\d,]+ tokens held out, in .* tokens/s\): " + str(text), ran(*prepare))
     assert "prepared already" in ran(*prepare)
-    assert "seed: 0, 1" in refused(*prepare, "--seed", "1")
+    assert "seed is 0 there, but 1 now" in refused(*prepare, "--seed", "1")
     train = ["train", "tiny", "--data", text, "--vocabulary", "300", "--updates", "3"]
     ran(*train, "--out", tmp_path / "model")
     result = json.loads((tmp_path / "model" / "training.json").read_text())

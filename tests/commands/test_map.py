@@ -6,6 +6,8 @@ import unicodedata
 import pandas as pd
 import pytest
 
+from toposheet.commands._stimuli import read_study
+
 
 @pytest.mark.parametrize(
     ("options", "words"),
@@ -43,6 +45,23 @@ def test_a_stimulus_file_with_an_empty_condition_is_named_by_row(refused, tmp_pa
     (tmp_path / "s.csv").write_text("text,condition\na,x\nb,\n")
     line = refused("map", folder, "--stimuli", tmp_path / "s.csv", "--contrast", "x:y", "--out", tmp_path / "o")
     assert "s.csv, row 3: the column 'condition' is empty" in line
+
+
+def test_rows_in_none_of_the_contrasts_are_counted(capsys, tmp_path):
+    rows = [f"{condition}{n},{condition}\n" for condition in "xyz" for n in range(3)]
+    for last, note in (
+        ("", "3 rows are in none of the contrasts (conditions: z)"),
+        ("a,Y2\n", "4 rows are in none of the contrasts (conditions: z, Y2)"),
+    ):
+        (tmp_path / "s.csv").write_text("text,condition\n" + "".join(rows) + last)
+        read_study(str(tmp_path / "s.csv"), pytest.fail, ["x:y"])
+        assert capsys.readouterr().out == f"note: {tmp_path / 's.csv'}: {note}\n"
+    (tmp_path / "s.csv").write_text("text,condition\n" + "".join(rows[:7]))
+    read_study(str(tmp_path / "s.csv"), pytest.fail, ["x:y", "y:x"])
+    assert "1 row is in none of the contrasts (conditions: z)" in capsys.readouterr().out
+    (tmp_path / "s.csv").write_text("text,condition\n" + "".join(rows[:6]))
+    read_study(str(tmp_path / "s.csv"), pytest.fail, ["x:y"])
+    assert not capsys.readouterr().out
 
 
 def test_identical_texts_in_both_conditions_are_named_by_file_and_row(refused, tmp_path, folder):

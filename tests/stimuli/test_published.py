@@ -35,7 +35,9 @@ def test_another_file_by_a_published_name_is_refused(data, tmp_path):
 
 def test_missing_files_say_where_they_were_looked_for(tmp_path, monkeypatch):
     monkeypatch.setenv("TOPOSHEET_DATA", str(tmp_path / "there"))
-    with pytest.raises(FileNotFoundError, match=r"moseley.csv.*/there.*--data DIR or TOPOSHEET_DATA"):
+    with pytest.raises(
+        FileNotFoundError, match=r"moseley.csv.*/there.*--data DIR \(in Python: data=DIR\) or TOPOSHEET_DATA"
+    ):
         find_files("moseley2014", SETS["moseley2014"].files)
     with pytest.raises(FileNotFoundError, match=r"/elsewhere"):
         find_files("moseley2014", SETS["moseley2014"].files, tmp_path / "elsewhere")

@@ -1,5 +1,7 @@
 import csv
+import gzip
 import io
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from toposheet.errors import UserError
 from toposheet.stimuli.rows import read_rows
+from toposheet.stimuli.table import read_stimuli
 
 
 @pytest.fixture
@@ -73,6 +76,12 @@ def test_what_can_be_one_table_only_is_read(rows, text, cells, end):
     ("text", "message"),
     [
         ('"text";"condition"\n"a, b";x\n', "row 1: the columns are separated by ';'"),
+        ("text;condition\na;x\n", r"save as 'CSV UTF-8 \(comma delimited\)'.*\(path, sep=';'\)\.to_csv\(path, index="),
+        ("sep=,\ntext,condition\na,x\n", "row 1: 'sep=,' is a line for Excel and no header: remove this line"),
+        ('"sep=;"\ntext;condition\na;x\n', "is a line for Excel and no header: remove this line"),
+        ("'text','condition'\na,x\n", r"the column name 'text' is in quotation marks .* or with straight double ones"),
+        ("“text”,“condition”\na,x\n", "the column name “text” is in quotation marks that CSV does not remove"),
+        ('text,condition\n"foo" ,a\n', "row 2: .*a closing quotation mark .* is followed by a space .*: remove this"),
         ("text|condition\na|x\n", r"row 1: the columns are separated by '\|'"),
         ("text\tcondition\na, b\tx\n", r"row 1: the columns are separated by '\\t'"),
         ("text,condition,item\na,x,1\nb,y\n", "row 3: 2 fields, the header has 3: write a comma for each empty cell"),
@@ -86,6 +95,19 @@ def test_other_tables_are_refused_by_row(rows, text, message):
         rows(text)
     with pytest.raises(UserError, match=message):
         rows(f"\ufeff{text}")
+
+
+@pytest.mark.parametrize("first", [gzip.compress(b"text,condition\na,x\n"), b"PK\x03\x04\xff"])
+def test_a_compressed_table_is_refused_as_such(tmp_path, first):
+    (tmp_path / "t.csv").write_bytes(first)
+    with pytest.raises(UserError, match=r"t\.csv is compressed or a workbook, .*: save it as CSV in UTF-8"):
+        read_rows(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_an_address_is_no_file(kind):
+    with pytest.raises(UserError, match="is an address, not a file: download the file first"):
+        read_stimuli(kind("https://example.org/t.csv"))
 
 
 def test_utf_16_without_a_mark_is_refused(rows):

@@ -207,8 +207,8 @@ def test_conditions_are_cleaned_whatever_their_column_is_called(tmp_path, column
     assert read["condition"].tolist() == ["noun", "noun", "verb"]
     assert read["text"].tolist() == [" a ", "b", "c"]
     assert read.attrs["notes"][0] == (
-        f"1 cell of the column {column!r} had extra spaces, invisible characters, or other forms of letters or "
-        "hyphens, e.g. row 2"
+        f"1 cell of the column {column!r} had extra spaces, invisible characters, or other forms of letters, "
+        "hyphens or apostrophes, e.g. row 2"
     )
 
 
@@ -285,4 +285,4 @@ def test_names_of_columns_that_are_cleaned_are_said(tmp_path):
     (tmp_path / "s.csv").write_text(" text ,condition\u00a0,run\na,x,1\nb,y,1\n", encoding="utf-8")
     table = read_stimuli(tmp_path / "s.csv")
     assert list(table) == ["text", "condition", "run"]
-    assert "from the column names text, condition" in table.attrs["notes"][0]
+    assert "the column names text, condition had extra spaces" in table.attrs["notes"][0]

@@ -127,6 +127,30 @@ def test_a_damaged_topography_is_refused_in_words(folder, damage):
         ts.load(folder)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "topography.json",
+        "topography.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "config.json",
+        "model.safetensors",
+    ],
+)
+@pytest.mark.parametrize("damage", ["cut", "empty", "list"])
+def test_a_damaged_file_is_named_with_what_to_do(folder, name, damage):
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes({"cut": content[: len(content) // 2], "empty": b"", "list": b"[]"}[damage])
+    if (name, damage) == ("tokenizer_config.json", "list"):
+        pytest.skip("transformers reads it")
+    with pytest.raises(UserError) as caught:
+        ts.load(folder)
+    for words in (f"{folder} ", f"{name} is damaged", "copy it again, or save the model again"):
+        assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_damaged_model_is_refused_in_words(folder):
     (folder / "model.safetensors").write_bytes(b"no tensors")
     with pytest.raises(ValueError, match="cannot be opened"):
@@ -232,6 +256,8 @@ def test_a_shipped_model_is_opened_by_its_name_unless_a_folder_has_it(model, top
     assert model_folders.local_folder("small") == Path("small")
     with pytest.raises(ValueError, match=r"smal does not exist: .* a shipped model \(small, small-control\)"):
         ts.load("smal")
+    with pytest.raises(ValueError, match=r"gpt2 does not exist: .*; for gpt2 of the hub write openai-community/gpt2"):
+        ts.load("gpt2")
 
 
 def test_a_subject_without_tokenizer_does_not_take_the_tokenizer_of_an_old_one(folder, model, topo):

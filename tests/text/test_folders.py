@@ -1,7 +1,10 @@
 import gzip
 import os
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from tests.text.written import texts
 
 from toposheet.errors import UserError
 from toposheet.text.documents import survey
@@ -135,6 +138,59 @@ def test_the_same_text_of_two_sources_is_read_once(twice, second, reason):
     assert sorted(result.left_out.values()) == [f"{reason} {twice / 'm1' / name}" for name in names]
     one = survey([str(twice / "m1" / "a.txt"), str(twice / second)])
     assert len(one.files) == len(names)
+
+
+@pytest.mark.parametrize("ending", [".txt", ".jsonl"])
+@pytest.mark.parametrize("size", [1, 300_000])
+def test_the_same_text_with_other_line_ends_is_read_once(tmp_path, ending, size):
+    text = b'{"text": "a"}\n\n{"text": "bc"}\n' * size
+    variants = {
+        "b": text.replace(b"\n", b"\r\n"),
+        "c": b"\xef\xbb\xbf" + text,
+        "d": text.rstrip(b"\n"),
+        "e": text + b"\n\r\n\n",
+        "f": text.replace(b"\n", b"\r"),
+    }
+    others = {"w": text[1:], "x": text.replace(b"\n\n", b"\n"), "y": text + b" ", "z": b"\n" + text}
+    for name, content in ({"a": text} | variants | others).items():
+        (tmp_path / f"{name}{ending}").write_bytes(content)
+    (tmp_path / f"a{ending}.gz").write_bytes(gzip.compress(variants["b"]))
+    result = survey([str(tmp_path)])
+    again = {*(f"{name}{ending}" for name in variants), f"a{ending}.gz"}
+    assert result.left_out == {str(tmp_path / name): f"the same text as {tmp_path / f'a{ending}'}" for name in again}
+    assert len(result.files) == 1 + len(others)
+
+
+def test_a_line_end_on_the_border_of_two_blocks_is_one_line_end(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_bytes(b"a\r\n\r\nb\rc\r")
+    (tmp_path / "b.txt").write_bytes(b"a\n\nb\nc")
+    for block in range(3, 12):
+        monkeypatch.setattr("toposheet.text.copies._BLOCK", block)
+        assert len(survey([str(tmp_path)]).files) == 1
+
+
+@pytest.mark.parametrize("ending", [".txt", ".txt.gz", ".jsonl", ".jsonl.zst", ".parquet"])
+def test_a_file_whose_name_is_not_utf_8_is_read_and_recorded(tmp_path, ending):
+    folder = tmp_path / "d"
+    folder.mkdir()
+    path = folder / os.fsdecode(b"caf\xe9" + ending.encode())
+    rows = [f"document {i} says that the river ran past the mill" for i in range(300)]
+    if ending == ".parquet":
+        with path.open("wb") as file:
+            pq.write_table(pa.table({"text": rows}), file)
+    else:
+        text = (
+            "".join(f'{{"text": "{row}"}}\n' for row in rows) if "jsonl" in ending else "\n<|endoftext|>\n".join(rows)
+        )
+        packed = {".gz": gzip.compress, ".zst": lambda data: pa.compress(data, codec="zstd", asbytes=True)}
+        path.write_bytes(packed.get(path.suffix, bytes)(text.encode()))
+    prepare(
+        Preparation((str(folder),), tokenizer="train", vocabulary=300, validation_fraction=0.1), tmp_path / "out", HERE
+    )
+    assert read_manifest(tmp_path / "out").read == [str(path)]
+    path.write_bytes(b"\xff\xfe\x00" * 9)
+    with pytest.raises(UserError, match="caf"):
+        texts(path)
 
 
 def test_a_source_twice_is_said_nowhere_and_other_texts_of_one_name_are_read(twice):

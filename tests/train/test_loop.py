@@ -171,7 +171,7 @@ def test_another_machine_is_refused_unless_that_is_accepted(text, tmp_path, monk
     here = run.machine
     monkeypatch.setattr(run, "machine", lambda *args: here(*args) | {"processes": 4})
     with pytest.raises(
-        ValueError, match=r"4 updates on another machine \(stored value, present value: processes: 1, 4\).*--on-other-m"
+        ValueError, match=r"4 updates on another machine \(processes is 1 there, but 4 now\).*--on-other-m"
     ):
         train(RECIPE, text, tmp_path / "model")
     train(RECIPE, text, tmp_path / "model", on_other_machine=True)
@@ -323,7 +323,7 @@ def test_a_finished_run_is_not_repeated(trained, text, monkeypatch):
 @pytest.mark.parametrize("builtin", [False, True])
 def test_a_folder_with_another_run_is_refused_by_field_and_left_alone(trained, text, builtin):
     before = {path: path.read_bytes() for path in trained.iterdir() if path.is_file()}
-    with pytest.raises(ValueError, match=r"updates: 12, 30"):
+    with pytest.raises(ValueError, match=r"updates is 12 there, but 30 now"):
         train(RECIPE.changed(updates=30), None if builtin else text, trained)
     assert not (trained / TEXT).exists()
     assert before == {path: path.read_bytes() for path in trained.iterdir() if path.is_file()}
@@ -375,7 +375,7 @@ def test_biases_stay_at_zero(trained):
 
 
 def test_a_text_of_another_vocabulary_is_refused(text, tmp_path):
-    with pytest.raises(ValueError, match="vocabulary of 300 tokens, but the recipe has 1024"):
+    with pytest.raises(ValueError, match="vocabulary of 300 tokens, but the recipe has 1024: give --vocabulary 300"):
         train(recipes.named("tiny"), text, tmp_path)
 
 

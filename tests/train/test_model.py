@@ -162,7 +162,7 @@ def test_the_rest_of_the_published_optimisation():
 
 def test_the_control_of_the_paper_differs_in_alpha_alone():
     differences = PAPER.differences(recipes.named("paper_control"))
-    assert differences == ["name: paper, paper_control", "alpha: 2.5, 0.0"]
+    assert differences == ["name is paper there, but paper_control now", "alpha is 2.5 there, but 0.0 now"]
 
 
 def test_the_operations_of_a_token_are_those_counted_one_by_one(paper):

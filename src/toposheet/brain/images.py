@@ -60,9 +60,11 @@ def choose_map(path: Path, names: Sequence[str], which: int | None) -> int:
         which: The number that the user chose. None: the file must have exactly one map.
 
     Raises:
-        UserError: The file does not have this map; or it has several maps and the user chose none.
+        UserError: The file has no map, or not this map; or it has several maps and the user chose none.
     """
     n = len(names)
+    if not n:
+        raise UserError(f"{path} has no map: give a file with one number for each vertex, for example t")
     if which is None and n > 1:
         listed = [f"{number} {name!r}" for number, name in enumerate(names[:_LISTED])]
         more = ["..."] if n > _LISTED else []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from jaxtyping import Bool, Float
 from toposheet.brain.gifti import read_gifti
 from toposheet.brain.images import choose_map, open_image, reading
 from toposheet.brain.meshes import FOR_BRAINS, HEMISPHERES, SPACES, check_hemisphere, space_of
-from toposheet.brain.vertices import in_order_of_mesh
+from toposheet.brain.vertices import in_order_of_mesh, is_list_of_vertices
 from toposheet.errors import NotFound, UserError, check_type
 from toposheet.files import path_of
 from toposheet.packages import import_package
@@ -28,12 +30,14 @@ class SurfaceMap:
         hemisphere: `"left"` or `"right"`.
         space: Name of the mesh: `"fs_LR 32k"` or `"fsaverage5"`.
         name: Name of the map, from the file if the file has one.
+        notes: Notes on the values of the map: doubts whether they are a statistic.
     """
 
     values: Float[np.ndarray, " vertices"]
     hemisphere: str
     space: str
     name: str = "value"
+    notes: tuple[str, ...] = ()
 
     @property
     def used(self) -> Bool[np.ndarray, " vertices"]:
@@ -53,8 +57,9 @@ def read_surface_map(
             this hemisphere are used.
         which: Number of the map in a GIFTI or CIFTI file, from 0. None: the file must have exactly one map. Arrays of a
             GIFTI file that are not statistics (meshes, labels, numbers of vertices) are not counted.
-        variable: Name of the variable in a NetCDF file. If its dimension has a coordinate, the coordinate must have the
-            numbers of all vertices, from 0; the values are sorted into the order of the mesh.
+        variable: Name of the variable in a NetCDF file. If its dimension has a coordinate, or another variable with
+            this dimension has numbers of vertices (`vertex`, `vertno`, `node_index`), these must be the numbers of all
+            vertices, from 0; the values are sorted into the order of the mesh.
 
     Returns:
         The map on all vertices of a mesh. The number of vertices decides which mesh it is. Vertices that are missing in
@@ -63,8 +68,8 @@ def read_surface_map(
     Raises:
         NotFound: The file does not exist, or a package of `toposheet[brain]` is not installed.
         UserError: The file cannot be read or has another format. It does not have the map, or it has several maps and
-            `which` is None. It has labels, a mesh, or values for a part of the vertices. No known mesh has the number
-            of vertices of the map, or no vertex has data. The message names the file.
+            `which` is None. It has labels, integers, a mesh, or values for a part of the vertices. No known mesh has
+            the number of vertices of the map, or no vertex has data. The message names the file.
     """
     check_type("path", path, (str, Path), "the path of a file")
     path = path_of(path)
@@ -90,9 +95,23 @@ def read_surface_map(
         raise UserError(
             f"{path}: {name} has shape {values.shape} and type {values.dtype}: a map must have one number per vertex"
         )
+    if values.dtype.kind in "iub":
+        raise UserError(
+            f"{path}: {name} has the type {values.dtype}, such as labels of areas have: give a statistic, for example "
+            "t; if the numbers are a statistic, store them as float32"
+        )
+    if is_list_of_vertices(values):
+        raise UserError(f"{path}: {name} has the numbers of vertices: give a statistic, for example t")
     if len(values) // 2 in SPACES and len(values) % 2 == 0:
         values = np.split(values, 2)[HEMISPHERES.index(hemisphere)]
     surface_map = SurfaceMap(values.astype(np.float64), hemisphere, space_of(len(values), str(path)), name)
+    distinct = np.unique(surface_map.values[surface_map.used])
+    if len(distinct) > 1 and (distinct % 1 == 0).all():
+        note = (
+            f"all values of {name} are whole numbers ({len(distinct):,} different ones), such as labels of areas. "
+            "Moran's I needs a statistic, for example t"
+        )
+        surface_map = replace(surface_map, notes=(note,))
     if not surface_map.used.any():
         raise UserError(
             f"{path}: {name} has no data in the {hemisphere} hemisphere: all vertices are nan, infinite or 0"
@@ -114,28 +133,51 @@ def _read_netcdf(path: Path, variable: str) -> tuple[np.ndarray, str]:
     if variable not in variables:
         raise UserError(f"{path} has no variable {variable!r}; its variables are: {', '.join(variables) or 'none'}")
     values = variables[variable]
-    for name, numbers in variables.items():
-        if _lists_vertices(name, numbers, values):
-            return in_order_of_mesh(path, values.values, numbers.values, name), variable
-    return values.values, variable
+    name = _vertex_list(path, variables, values)
+    if name is None:
+        return values.values, variable
+    return in_order_of_mesh(path, values.values, variables[name].values, name), variable
 
 
 _VERTICES = ("vertex", "vertices", "vertex_index", "node", "nodes", "node_index")
+_OF_VERTICES = re.compile("vert|node", re.IGNORECASE)
 
 
-def _lists_vertices(name: str, numbers: xr.DataArray, values: xr.DataArray) -> bool:
-    """Return whether a variable of a NetCDF file has the number of the vertex of each value.
+def _vertex_list(path: Path, variables: Mapping[str, xr.DataArray], values: xr.DataArray) -> str | None:
+    """Return the name of the variable of a NetCDF file that has the number of the vertex of each value, if one has it.
 
-    It is the coordinate of the dimension of the values, or it has this dimension and one of the usual names.
+    It has the dimension of the values. It is the coordinate of this dimension, or it has one of the usual names, or its
+    content can be nothing else than numbers of vertices.
 
     Args:
-        name: Name of the variable.
-        numbers: The variable.
+        path: The file, for the error message.
+        variables: All variables of the file.
         values: The values of the map.
+
+    Raises:
+        UserError: Several variables have different numbers of vertices. Or a variable has the content of such a list in
+            another order than that of the mesh, but its name does not say what it is.
     """
-    if name == values.name or values.ndim != 1 or numbers.dims != values.dims:
-        return False
-    return values.dims == (name,) or name.lower() in _VERTICES
+    if values.ndim != 1:
+        return None
+    beside = {k: v.values for k, v in variables.items() if k != values.name and v.dims == values.dims}
+    numbers = {
+        name: column
+        for name, column in beside.items()
+        if values.dims == (name,) or name.lower() in _VERTICES or is_list_of_vertices(column)
+    }
+    in_order = [k for k, v in numbers.items() if v.dtype.kind in "iuf" and np.array_equal(v - v[:1], np.arange(len(v)))]
+    coordinates = [name for name in numbers if values.dims == (name,) and name not in in_order]
+    named = [name for name in numbers if _OF_VERTICES.search(name) or name in coordinates]
+    unnamed = [name for name in numbers if name not in (*named, *in_order)]
+    if unnamed and not named:
+        raise UserError(
+            f"{path} has a variable {unnamed[0]!r} with whole numbers, such as the numbers of vertices: if it says to "
+            "which vertex each value belongs, call it 'vertex'; if not, leave it out of the file"
+        )
+    if any(not np.array_equal(numbers[name], numbers[named[0]]) for name in named):
+        raise UserError(f"{path} has {len(named)} lists of vertex numbers ({', '.join(named)}): keep only one list")
+    return named[0] if named else None
 
 
 def _read_cifti(path: Path, hemisphere: str, which: int | None) -> tuple[np.ndarray, str]:
@@ -168,5 +210,8 @@ def _read_cifti(path: Path, hemisphere: str, which: int | None) -> tuple[np.ndar
     columns, model = structures[cortex]
     values = np.full(model.nvertices[cortex], np.nan)
     with reading(path):
-        values[model.vertex] = image.dataobj[row][columns]
+        stored = np.asarray(image.dataobj[row][columns])
+    if stored.dtype.kind in "iu":
+        return stored, names[row]
+    values[model.vertex] = stored
     return values, names[row]

@@ -9,6 +9,26 @@ import numpy as np
 from toposheet.errors import UserError
 
 
+def is_list_of_vertices(numbers: np.ndarray) -> bool:
+    """Return whether numbers are those of vertices: no statistic and no labels have such values.
+
+    They are whole numbers from 0 on. At least half of them differ, if their type is an integer type. If it is not, they
+    are the numbers 0 to n - 1 in any order, or each number is larger than the one before.
+
+    Args:
+        numbers: An array of any type and shape.
+    """
+    numbers = np.atleast_1d(np.squeeze(numbers))
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iuf" or len(numbers) < 2 or not np.isfinite(numbers).all():
+        return False
+    if (numbers < 0).any() or (numbers % 1 != 0).any():
+        return False
+    distinct = np.unique(numbers)
+    if numbers.dtype.kind in "iu":
+        return 2 * len(distinct) >= len(numbers)
+    return np.array_equal(distinct, np.arange(len(numbers))) or bool((np.diff(numbers) > 0).all())
+
+
 def in_order_of_mesh(path: Path, values: np.ndarray, vertices: np.ndarray, name: str, advice: str = "") -> np.ndarray:
     """Return values in the order of the vertices of the mesh.
 

@@ -140,6 +140,8 @@ def is_file(stimuli: str) -> bool:
     """
     from toposheet.stimuli.stimulus_set import SETS
 
+    if "://" in stimuli:
+        raise UserError(f"{stimuli} is an address, not a file: download the file first, and give its path")
     path = path_of(stimuli)
     return path.is_file() or (stimuli not in SETS and (bool(path.suffix) or path.exists()))
 
@@ -278,9 +280,27 @@ def read_study(
         # Wrong contrasts are refused before the model is opened.
         _parsed(contrasts, SETS[stimuli].conditions, None, f"the set {stimuli}")
     table = read_table(stimuli, subject, options, progress)
-    battery = battery_of_table(stimuli, table, read_contrasts(table, contrasts, options))
+    parsed = read_contrasts(table, contrasts, options)
+    if is_file(stimuli) and (note := _note_on_other_rows(table, parsed)):
+        print(f"note: {stimuli}: {note}")
+    battery = battery_of_table(stimuli, table, parsed)
     _check_confounds(battery, confounds)
     return battery
+
+
+def _note_on_other_rows(table: pd.DataFrame, contrasts: Sequence[Contrast]) -> str:
+    """Return a note on the stimuli that no contrast uses. Empty: the contrasts use all stimuli."""
+    from toposheet.stimuli.naming import labels
+
+    conditions = labels(table, "condition")
+    for contrast in contrasts:
+        for mask in contrast.masks(table):
+            conditions[mask] = None
+    unused = [str(condition) for condition in conditions if condition is not None]
+    if not unused:
+        return ""
+    rows = "1 row is" if len(unused) == 1 else f"{len(unused):,} rows are"
+    return f"{rows} in none of the contrasts (conditions: {listed(dict.fromkeys(unused))})"
 
 
 def _check_confounds(battery: Battery, confounds: Sequence[str]) -> None:

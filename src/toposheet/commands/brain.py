@@ -51,6 +51,8 @@ def moran(
 
         surface = read_surface_map(map, hemisphere, variable=variable, which=which)
         autocorrelation = surface_morans_i(surface, permutations, seed, progress)
+    for note in surface.notes:
+        print(f"note: {map}: {note}")
     undefined = math.isnan(autocorrelation.morans_i)
     why = " (undefined: the map is constant, or no two of its vertices are neighbours)" if undefined else ""
     print(f"Moran's I = {number(autocorrelation.morans_i, 3)}{why}")

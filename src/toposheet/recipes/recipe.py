@@ -107,7 +107,7 @@ class Recipe:
         return values
 
     def differences(self, asked: Recipe) -> list[str]:
-        """Return a text `field: stored value, requested value` for each field that differs in the requested recipe."""
+        """Return a text `field is STORED there, but REQUESTED now` for each field that differs."""
         return differences(self.fields(), asked.fields())
 
 

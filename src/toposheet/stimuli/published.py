@@ -74,7 +74,8 @@ def find_files(name: str, files: Sequence[str], data: str | Path | None = None) 
         looked.append(folder)
     raise NotFound(
         f"the files of {name} ({files[0]}{' ...' if len(files) > 1 else ''}) are not in "
-        f"{', '.join(map(str, looked)) or 'any known folder'}: give their folder with --data DIR or TOPOSHEET_DATA"
+        f"{', '.join(map(str, looked)) or 'any known folder'}: give their folder with --data DIR "
+        "(in Python: data=DIR) or TOPOSHEET_DATA"
     )
 
 

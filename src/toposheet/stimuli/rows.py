@@ -14,6 +14,7 @@ from toposheet.errors import UserError
 from toposheet.stimuli.labels import plain_label
 
 _SEPARATORS = ";\t|"
+_QUOTED = re.compile(r"\s*(‘.*’|'.+'|“.*”|„.*[“”]|«.*»)\s*")
 _DOUBLED = 'put quotation marks around the whole cell, and write "" for a quotation mark in the cell'
 
 
@@ -34,11 +35,22 @@ def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     line = text.partition("\n")[0]
     if not line.strip():
         raise UserError(f"{path} is not a CSV table: its first row is empty, but it must be the header")
+    if re.fullmatch(r"\s*\"?sep=.?\"?\s*", line, re.IGNORECASE):
+        raise UserError(f"{path}, row 1: {line.strip()!r} is a line for Excel and no header: remove this line")
     if "," not in line and (separator := next((sign for sign in _SEPARATORS if sign in line), None)):
-        raise UserError(f"{path}, row 1: the columns are separated by {separator!r}: save the file with commas")
+        raise UserError(
+            f"{path}, row 1: the columns are separated by {separator!r}: save the file with commas. "
+            f"In Excel: save as 'CSV UTF-8 (comma delimited)'. In Python: pandas.read_csv(path, sep={separator!r})"
+            ".to_csv(path, index=False)"
+        )
     with _cells_of_any_length(text):
         names, *rows = _checked(path, text)
     header = [plain_label(name) for name in names]
+    if quoted := [name for name in names if _QUOTED.fullmatch(name)]:
+        raise UserError(
+            f"{path}, row 1: the column name {quoted[0].strip()} is in quotation marks that CSV does not remove: write "
+            f'it without quotation marks, or with straight double ones (")'
+        )
     if twice := [name for name, n in Counter(header).items() if name and n > 1]:
         raise UserError(
             f"{path}, row 1: {header.count(twice[0])} columns have the name {twice[0]!r}: rename all but one"
@@ -62,6 +74,10 @@ def _decoded(path: Path) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if content.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK")):
+            raise UserError(
+                f"{path} is compressed or a workbook, and not a CSV table: save it as CSV in UTF-8"
+            ) from None
         before = _with_one_line_end(error.object[: error.start].decode())  # without a byte-order mark
         # A line break inside quotation marks does not end a row.
         row = re.sub(r'"[^"]*("|\Z)', "", before).count("\n") + 1
@@ -90,6 +106,11 @@ def _checked(path: Path, text: str) -> Iterator[list[str]]:
         except csv.Error as error:
             if not re.search("unexpected end of data|expected after", str(error)):
                 raise UserError(f"{path}, row {number}: not a CSV table ({error}): correct this row") from None
+            if "expected after" in str(error):
+                raise UserError(
+                    f'{path}, row {number}: not a CSV table: a closing quotation mark (") is followed by a space or '
+                    f"another character: remove this character. If the quotation mark belongs to the text, {_DOUBLED}"
+                ) from None
             raise UserError(
                 f'{path}, row {number}: not a CSV table: a cell begins with a quotation mark (") but does not end with '
                 f"one. If the quotation mark belongs to the text, {_DOUBLED}"

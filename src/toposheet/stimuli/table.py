@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -12,7 +14,7 @@ import pandas as pd
 
 from toposheet.errors import NotFound, UserError, check_type
 from toposheet.files import path_of
-from toposheet.stimuli.labels import plain_label
+from toposheet.stimuli.labels import letters_like_latin, plain_label
 from toposheet.stimuli.measures import with_groups
 from toposheet.stimuli.naming import check_column, row_name
 from toposheet.stimuli.rows import read_rows
@@ -52,6 +54,8 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
             rows). The message names the file and the row (the header is row 1).
     """
     check_type("path", path, (str, Path), "the path of a CSV file")
+    if "://" in str(path) or re.match("https?:/", str(path)):  # a Path has one slash
+        raise UserError(f"{path} is an address, not a file: download the file first, and give its path")
     path = path_of(path)
     if path.is_dir():
         raise UserError(f"{path} is a folder: give a CSV file")
@@ -66,7 +70,11 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
     texts = {*_TEXTS, text_column} - {condition_column}
     table, notes = _table(names, rows, texts, {*_LABELS, condition_column})
     if changed := [name for name, cell in zip(header, written, strict=True) if name != cell]:
-        notes.insert(0, f"extra spaces or invisible characters were removed from the column names {', '.join(changed)}")
+        notes.insert(
+            0,
+            f"the column names {', '.join(changed)} had extra spaces, invisible characters, or other forms of letters, "
+            "hyphens or apostrophes, which were replaced",
+        )
     table.attrs["source"] = str(path)
     if {text_column, condition_column} == _NAMED and (known := _from_published_format(table)) is not None:
         table, format_name = known
@@ -98,6 +106,13 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
             f"{quoted} of {len(table)} texts stand in quotation marks that CSV does not remove ('...' or “...”): they "
             "are part of the texts"
         )
+    for condition in table["condition"].unique():
+        if letters := letters_like_latin(condition):
+            names = " and ".join(unicodedata.name(letter) for letter in letters)
+            notes.append(
+                f"the condition {condition!r} has {names} among Latin letters: it is another condition than the same "
+                "word in Latin letters, although both look the same"
+            )
     table.attrs |= {"notes": tuple(notes), "renamed": table.attrs.get("renamed", {}) | renamed}
     return table
 
@@ -147,8 +162,8 @@ def _table(
         if changed := [row for row, (a, b) in enumerate(zip(written, cells, strict=True), 2) if a != b]:
             n = "1 cell" if len(changed) == 1 else f"{len(changed)} cells"
             notes.append(
-                f"{n} of the column {name!r} had extra spaces, invisible characters, or other forms of letters or "
-                f"hyphens, e.g. row {changed[0]}"
+                f"{n} of the column {name!r} had extra spaces, invisible characters, or other forms of letters, "
+                f"hyphens or apostrophes, e.g. row {changed[0]}"
             )
         values = None if name in texts | labels else _numbers(cells)
         columns[name] = pd.Series(cells, dtype=str) if values is None else values

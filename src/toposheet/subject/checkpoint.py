@@ -14,7 +14,7 @@ from transformers.utils import GENERATION_CONFIG_NAME
 
 from toposheet.errors import RunError, UserError, check_type, first_line
 from toposheet.files import folder_aside, path_of
-from toposheet.model_folders import check_model_folder, local_folder
+from toposheet.model_folders import AGAIN, check_model_folder, damaged_file, local_folder
 from toposheet.subject.subject import Subject
 from toposheet.subject.tokens import holds_tokenizer, read_tokenizer
 from toposheet.topography import Topography
@@ -198,7 +198,9 @@ def _read_model(folder: Path, source: str | Path, dtype: torch.dtype) -> PreTrai
         raise
     except Exception as error:  # a damaged file, or a package that is missing, can raise any exception
         what = ": ".join(dict.fromkeys((type(error).__name__, first_line(error))))
-        raise UserError(f"the model in {source} cannot be opened: {what}") from None
+        path = damaged_file(folder, ["config.json", "generation_config.json", "*.index.json", "*.safetensors"])
+        advice = "" if path is None else f"; {path.name} is damaged: {AGAIN}"
+        raise UserError(f"the model in {source} cannot be opened: {what}{advice}") from None
     if info["mismatched_keys"]:
         name, stored, configured = min(info["mismatched_keys"])
         raise UserError(
@@ -206,7 +208,10 @@ def _read_model(folder: Path, source: str | Path, dtype: torch.dtype) -> PreTrai
             f"configuration says {tuple(configured)}; copy both from the same model"
         )
     if absent := sorted(info["missing_keys"]):
-        raise UserError(f"{source} is incomplete: {len(absent)} weights of the model are missing, e.g. {absent[0]}")
+        raise UserError(
+            f"{source} is incomplete: {len(absent)} weights of the model are missing, e.g. {absent[0]}; copy the "
+            "folder again, or save the model again"
+        )
     return model.eval()
 
 

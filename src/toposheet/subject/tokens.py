@@ -12,6 +12,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from toposheet.errors import UserError, first_line
+from toposheet.model_folders import AGAIN, damaged_file
 
 
 def holds_tokenizer(folder: Path) -> bool:
@@ -30,7 +31,9 @@ def read_tokenizer(folder: Path) -> Any:
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # the tokenizers library raises bare exceptions
-        raise UserError(f"the tokenizer in {folder} cannot be read: {first_line(error)}") from None
+        path = damaged_file(folder, ["tokenizer*.json", "vocab.json", "special_tokens_map.json"])
+        advice = "" if path is None else f"; {path.name} is damaged: {AGAIN}"
+        raise UserError(f"the tokenizer in {folder} cannot be read: {first_line(error)}{advice}") from None
 
 
 def token_counter(tokenizer: Any) -> Callable[[str], int]:

@@ -112,7 +112,8 @@ def survey(sources: Sequence[str]) -> Survey:
     """Return the files of the sources: the files to read and the files to leave out.
 
     The same text is read once, even if it comes from several sources: a file to which several paths lead, a copy of an
-    earlier file, and a compressed copy whose name differs in the compression alone (`a.txt`, `a.txt.gz`).
+    earlier file (also with other line ends), and a compressed copy whose name differs in the compression alone
+    (`a.txt`, `a.txt.gz`).
 
     Args:
         sources: Names of known sources, paths of files, or paths of folders. Folders are searched for text files.

@@ -121,9 +121,7 @@ def _resumed(preparation: Preparation, out: Path) -> Plan:
     plan = Plan.load(out)
     advice = f"choose another folder, or remove {out} to start again"
     if differences := plan.preparation.differences(preparation):
-        raise UserError(
-            f"{out} holds other unfinished work (stored value, requested value: {'; '.join(differences)}): {advice}"
-        )
+        raise UserError(f"{out} holds other unfinished work ({'; '.join(differences)}): {advice}")
     files = list_files(preparation.sources)
     if changed := sorted(set(plan.files) ^ set(files)):
         raise UserError(
@@ -145,11 +143,9 @@ def _check_same(preparation: Preparation, manifest: Manifest, out: Path) -> None
         files = list_files(preparation.sources)
         stored, asked = (manifest.files, manifest.bytes), (len(files), sum(file.size for file in files))
         if stored != asked:
-            differences = [f"files and bytes: {stored}, {asked}"]
+            differences = [f"files and bytes are {stored} there, but {asked} now"]
     if differences:
-        raise UserError(
-            f"{out} holds other text (stored value, requested value: {'; '.join(differences)}): choose another folder"
-        )
+        raise UserError(f"{out} holds other text ({'; '.join(differences)}): choose another folder")
 
 
 def _finished(plan: Plan, out: Path) -> Manifest:
@@ -179,7 +175,11 @@ def _finished(plan: Plan, out: Path) -> Manifest:
             raise UserError(
                 f"none of the {n_documents:,} documents is in the {split} split, with a validation fraction of "
                 f"{plan.preparation.validation_fraction}: "
-                + ("raise --validation-fraction" if split == "validation" else "lower --validation-fraction")
+                + (
+                    f"raise it, for example --validation-fraction {max(0.05, min(0.5, round(10 / n_documents, 2)))}"
+                    if split == "validation"
+                    else "lower it, for example --validation-fraction 0.05"
+                )
             )
     manifest.save(out)
     _remove_work(out)

@@ -79,7 +79,7 @@ class Preparation:
         return cls(**values)
 
     def differences(self, other: Preparation) -> list[str]:
-        """Return a text `field: stored value, requested value` for each field that differs in the other preparation."""
+        """Return a text `field is STORED there, but REQUESTED now` for each field that differs."""
         return differences(vars(self), vars(other))
 
 

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from toposheet.errors import UserError
+from toposheet.model_folders import AGAIN, damaged_file
 from toposheet.sheet import Sheet
 from toposheet.sheet.grid import nearest_rectangle
 from toposheet.topography.topography import Topography
@@ -65,6 +66,8 @@ def read_topography(folder: Path, source: str | Path | None = None) -> Topograph
                 f"its format is {description['format']}, but this version of toposheet reads format {FORMAT}; install "
                 "the version of toposheet that wrote it"
             )
+        if (path := damaged_file(folder, [PLACES])) is not None:
+            raise UserError(f"{path.name} is damaged; {AGAIN}")
         places = load_file(folder / PLACES)
         sheets = {
             name: Sheet(
@@ -78,9 +81,13 @@ def read_topography(folder: Path, source: str | Path | None = None) -> Topograph
             raise UserError("it has no sheets")
         return Topography(sheets=sheets)
     except KeyError as error:
-        raise UserError(f"the topography in {folder} is damaged: it lacks {error}") from None
-    except (ValueError, TypeError, AttributeError, IndexError, SafetensorError) as error:
+        raise UserError(f"the topography in {folder} is damaged: {DESCRIPTION} lacks {error}; {AGAIN}") from None
+    except UserError as error:
         raise UserError(f"the topography in {folder} cannot be read: {error}") from None
+    except (ValueError, TypeError, AttributeError, IndexError, SafetensorError) as error:
+        raise UserError(
+            f"the topography in {folder} cannot be read: {error}; {DESCRIPTION} or {PLACES} is damaged: {AGAIN}"
+        ) from None
 
 
 def read_frozen(folder: Path) -> set[str]:
@@ -99,7 +106,13 @@ def read_frozen(folder: Path) -> set[str]:
 
 
 def _read_description(folder: Path) -> dict[str, Any]:
-    """Return the content of the JSON file of a topography."""
+    """Return the content of the JSON file of a topography.
+
+    Raises:
+        UserError: The file is damaged.
+    """
+    if damaged_file(folder, [DESCRIPTION]) is not None:
+        raise UserError(f"{DESCRIPTION} is damaged: it must hold a JSON object; {AGAIN}")
     return json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
 
 

@@ -69,7 +69,8 @@ def check_vocabulary(recipe: Recipe, manifest: Manifest, text: Path) -> None:
     if vocabulary not in (manifest.vocabulary, -(-manifest.vocabulary // 128) * 128):
         raise UserError(
             f"{text} has a vocabulary of {manifest.vocabulary} tokens, but the recipe has {vocabulary}: "
-            f"set vocabulary to {manifest.vocabulary}, or prepare the text with another tokenizer"
+            f"give --vocabulary {manifest.vocabulary} (in Python: vocabulary={manifest.vocabulary}), or "
+            "prepare the text with another tokenizer"
         )
 
 

@@ -33,8 +33,7 @@ def refuse_other_run(out: Path, recipe: Recipe) -> None:
     if path.is_file():
         if changes := read_recipe(path).differences(recipe):
             raise UserError(
-                f"{out} holds another run (stored value, requested value: {'; '.join(changes)}): "
-                "train into another folder, or remove this one"
+                f"{out} holds another run ({'; '.join(changes)}): train into another folder, or remove this one"
             )
     elif (out / "config.json").is_file():
         raise UserError(
@@ -177,7 +176,7 @@ def check_checkpoint(checkpoint: Checkpoint, manifest: Manifest, here: dict[str,
     changes = differences(checkpoint.machine, here)
     if changes and not on_other_machine:
         raise UserError(
-            f"the run made {checkpoint.update} updates on another machine (stored value, present value: "
-            f"{'; '.join(changes)}). Other hardware rounds differently, so the losses will not match exactly: continue "
+            f"the run made {checkpoint.update} updates on another machine ({'; '.join(changes)}). "
+            "Other hardware rounds differently, so the losses will not match exactly: continue "
             "on the first machine, or accept the difference with on_other_machine (--on-other-machine)"
         )

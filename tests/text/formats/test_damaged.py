@@ -52,6 +52,24 @@ def test_a_parquet_file_with_a_damaged_page_is_named(tmp_path):
         texts(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "advice"),
+    [
+        ("a.txt", "one\ntwo".encode("utf-16"), "save the file as UTF-8, or leave it out"),
+        ("a.jsonl", LINES.decode().encode("utf-16"), "save the file as UTF-8, or leave it out"),
+        ("a.txt", GZIPPED, r"the file is compressed\. Add \.gz to its name"),
+        ("a.jsonl", GZIPPED, r"the file is compressed\. Add \.gz to its name"),
+        ("a.txt", ZSTD, r"the file is compressed\. Add \.zst to its name"),
+        ("a.jsonl", b"{\n", "write one JSON object in each line, or leave the file out"),
+        ("a.parquet", LINES, "copy the file again, or leave it out"),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says_gets_advice(tmp_path, name, content, advice):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SourceError, match=rf"{name}(, line 1)?: not .*{advice}"):
+        texts(tmp_path / name)
+
+
 def test_names_in_capitals_are_decompressed(tmp_path):
     (tmp_path / "A.JSONL.GZ").write_bytes(GZIPPED)
     assert len(texts(tmp_path / "A.JSONL.GZ")) == 3000

@@ -56,7 +56,8 @@ def unseen_sentences(
     if len(usable) < at_least:
         raise UserError(
             f"the held-out text has {len(usable)} sentences of {WORDS_IN_SENTENCE[0]} to "
-            f"{WORDS_IN_SENTENCE[-1]} words, but {at_least} are needed: hold out more text or ask for fewer stimuli"
+            f"{WORDS_IN_SENTENCE[-1]} words, but {at_least} are needed: hold out more text "
+            "(--validation-fraction) or ask for fewer stimuli (--per-condition)"
         )
     return [str(s) for s in rng.permutation(sorted(usable))]
 

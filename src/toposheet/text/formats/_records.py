@@ -26,7 +26,7 @@ def document(value: Any, where: str, column: str) -> Piece:
     try:
         (value or "").encode()
     except UnicodeEncodeError as error:
-        raise SourceError(f"{where}: not UTF-8 ({error.reason})") from None
+        raise SourceError(f"{where}: not UTF-8 ({error.reason}): correct this record") from None
     return Piece(value or "", ends=True)
 
 

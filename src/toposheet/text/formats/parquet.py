@@ -24,7 +24,7 @@ def _read(path: str, column: str) -> Iterator[Piece]:
                     number += 1
                     yield document(value.as_py(), f"{path}, row {number}", column)
     except UnicodeDecodeError as error:
-        raise SourceError(f"{path}, row {number}: not UTF-8 ({error.reason})") from None
+        raise SourceError(f"{path}, row {number}: not UTF-8 ({error.reason}): write the file again") from None
     except Exception as error:
         # The operating system refused to open the file.
         if isinstance(error, SourceError) or getattr(error, "errno", None) is not None:
@@ -33,7 +33,10 @@ def _read(path: str, column: str) -> Iterator[Piece]:
             raise RunError(f"{path}: {first_line(error)}") from None
         if isinstance(error, pa.ArrowException | OSError):
             after = f" after row {number}" if number else ""
-            raise SourceError(f"{path}: not a Parquet file, or damaged{after} ({first_line(error)})") from None
+            raise SourceError(
+                f"{path}: not a Parquet file, or damaged{after} ({first_line(error)}): copy the file "
+                "again, or leave it out"
+            ) from None
         raise
 
 

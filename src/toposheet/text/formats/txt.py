@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from toposheet.text.documents import END_OF_TEXT, Format, Piece, SourceError
-from toposheet.text.formats._opening import open_file
+from toposheet.text.formats._opening import not_utf8, open_file
 from toposheet.text.split import LONGEST
 
 
@@ -44,7 +44,7 @@ def _lines(path: str) -> Iterator[str]:
                 decoded = decoder.decode(part, final=not part)
             except UnicodeDecodeError as error:
                 number += len(re.findall(rb"\r\n?|\n", error.object[: error.start]))
-                raise SourceError(f"{path}, line {number}: not UTF-8 ({error.reason})") from None
+                raise SourceError(f"{path}, line {number}: {not_utf8(error)}") from None
             number += len(re.findall(r"\r\n?|\n", decoded))
             *lines, rest = re.split(r"(?<=\r)(?=[^\n])", rest + decoded)
             yield from lines
