@@ -97,7 +97,9 @@ def test_other_tables_are_refused_by_row(rows, text, message):
         rows(f"\ufeff{text}")
 
 
-@pytest.mark.parametrize("first", [gzip.compress(b"text,condition\na,x\n"), b"PK\x03\x04\xff"])
+@pytest.mark.parametrize(
+    "first", [gzip.compress(b"text,condition\na,x\n"), b"PK\x03\x04\xff"], ids=["gzip", "workbook"]
+)
 def test_a_compressed_table_is_refused_as_such(tmp_path, first):
     (tmp_path / "t.csv").write_bytes(first)
     with pytest.raises(UserError, match=r"t\.csv is compressed or a workbook, .*: save it as CSV in UTF-8"):

@@ -73,3 +73,9 @@ def test_taps_that_were_measured_are_known_to_run_once(model):
     check_run_once(model, ["transformer.h.0"])
     check_run_once(model, ["transformer.h.0"])
     assert len(passes) == 2
+
+
+def test_a_model_without_weights_has_taps_and_widths(model):
+    with torch.device("meta"):
+        empty = type(model)(model.config)
+    assert tap_widths(empty, ["transformer.h.0.mlp"]) == {"transformer.h.0.mlp": model.config.n_embd}

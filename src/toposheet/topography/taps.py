@@ -205,22 +205,23 @@ def padding_reaches(model: nn.Module, taps: Sequence[str]) -> bool:
     """
     if not _PADDING_REACHES.get(model, {}).keys() >= set(taps):
         _short_pass(model, taps)
-    return any(_PADDING_REACHES[model][tap] for tap in taps)
+    known = _PADDING_REACHES.get(model, {})
+    return any(known.get(tap, False) for tap in taps)
 
 
 _PADDING_REACHES: weakref.WeakKeyDictionary[nn.Module, dict[str, bool]] = weakref.WeakKeyDictionary()
 """The taps of each model that are known to run only once in a forward pass, and whether padding changes them."""
 
-_SAME = (
-    1e-5  # masked padding changes nothing in float32, and FNet, ConvBERT, Nystromformer and YOSO change by 1e-4 or more
-)
+# Masked padding changes nothing in float32. In FNet, ConvBERT, Nystromformer and YOSO it changes 1e-4 or more.
+_SAME = 1e-5
 
 
 def _short_pass(model: nn.Module, taps: Sequence[str]) -> dict[str, Tensor]:
     """Run the model on two texts of three tokens, and return the output of each tap: {tap: (2, 3, units)}.
 
     One token would not show a module that runs once for each token. The last token is padding, and it is the only
-    difference between the texts. The taps are remembered as taps that run once, and whether padding changes them.
+    difference between the texts. The taps are remembered as taps that run once, and whether padding changes them; but
+    not if the model has no weights (device meta).
 
     Raises:
         UserError: As `tap_widths`. Or the model cannot read these texts.
@@ -231,10 +232,9 @@ def _short_pass(model: nn.Module, taps: Sequence[str]) -> dict[str, Tensor]:
     n_own = max(1, ids.shape[1] - 1)
     ids[1, n_own:], mask[:, n_own:] = 1, 0
     device = next(model.parameters()).device
-    takes_mask = (
-        "attention_mask" in inspect.signature(model.forward).parameters
-    )  # FNet takes none, and mixes padding in
-    options = {"attention_mask": mask.to(device)} if takes_mask else {}
+    has_weights = device.type != "meta"  # without weights only shapes are known, and no mask can be read
+    takes_mask = "attention_mask" in inspect.signature(model.forward).parameters  # FNet takes none
+    options = {"attention_mask": mask.to(device)} if takes_mask and has_weights else {}
     training = model.training
     model.eval()
     try:
@@ -255,7 +255,7 @@ def _short_pass(model: nn.Module, taps: Sequence[str]) -> dict[str, Tensor]:
             )
     check_shapes(activations, ids.shape)
     known = _PADDING_REACHES.setdefault(model, {})
-    for tap in taps:
+    for tap in taps if has_weights else ():
         one, other = activations[tap][:, :n_own].float()
         known[tap] = bool((one - other).abs().max() > _SAME * one.abs().max())
     return {tap: activations[tap] for tap in taps}
