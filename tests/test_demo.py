@@ -86,7 +86,7 @@ def test_the_report_is_one_file_that_needs_no_network(out):
     sources.feed(page)
     assert sources.found
     assert all(source.startswith("data:image/png;base64,") for source in sources.found)
-    assert not re.search(r"@import|url\(|<script", page)
+    assert not re.search(r"@import|url\(|<script src", page)
     assert len(sources.found) == sources.captions == len(list((out / "figures").glob("*.png"))) == 13
     assert len(list((out / "figures").glob("*.pdf"))) == 13
     assert (out / "figures" / "trajectory.png").is_file()
@@ -122,7 +122,7 @@ def test_every_contrast_of_interest_has_one_figure_of_raw_maps_and_readouts_and_
     assert set(notes.values()) == {"synthetic"}
     (picture,) = (picture for picture in pictures if picture.name == "trajectory")
     assert "synthetic" in picture.title
-    assert "always use synthetic stimuli, also if the report uses other stimuli" in picture.sentence
+    assert "always use synthetic stimuli, even if the report uses other stimuli" in picture.sentence
 
 
 def test_the_report_says_what_a_demo_cannot_show_and_names_its_text(out):

@@ -17,19 +17,27 @@ def comparison(responses):
     return ts.Comparison(responses, "long", "short")
 
 
+def twice(responses):
+    """A comparison in which each text stands twice, so that there are enough different relabellings."""
+    return ts.Comparison(responses.isel(stimulus=np.tile(np.arange(6), 2)), "long", "short")
+
+
 def network(comparison, responses, progress):
     words = responses.isel(stimulus=np.arange(12) % 6)
     words = words.assign_coords(condition=("stimulus", list("SWJN") * 3))
-    doubled = responses.isel(stimulus=np.tile(np.arange(6), 2))
-    localizer = ts.Comparison(doubled, "long", "short")
-    return ts.language_network(localizer, words, permutations=5, min_size=1, progress=progress)
+    return ts.language_network(twice(responses), words, permutations=5, min_size=1, progress=progress)
 
 
 CALLS = {
-    "draws of statistics": lambda c, r, p: ts.topography_statistics(c, permutations=60, progress=p),
-    "draws of the short table": lambda c, r, p: ts.map_statistics(c, permutations=60, fwhm_mm=(0.0,), progress=p),
-    "draws of clusters": lambda c, r, p: ts.selective_clusters(c, permutations=60, progress=p),
-    "draws of enhancement": lambda c, r, p: ts.selective_clusters(c, permutations=60, inference="tfce", progress=p),
+    "draws of statistics": lambda c, r, p: ts.topography_statistics(twice(r), permutations=60, progress=p),
+    "draws of the short table": lambda c, r, p: ts.map_statistics(
+        twice(r), permutations=60, fwhm_mm=(0.0,), progress=p
+    ),
+    "draws of clusters": lambda c, r, p: ts.selective_clusters(twice(r), permutations=60, progress=p),
+    "draws of enhancement": lambda c, r, p: ts.selective_clusters(
+        twice(r), permutations=60, inference="tfce", progress=p
+    ),
+    "readouts of the organisation": lambda c, r, p: ts.organisation(twice(r), permutations=5, progress=p),
     "taps of responses": lambda c, r, p: ts.response_statistics(r, permutations=5, progress=p),
     "taps of curves": lambda c, r, p: ts.correlation_curve(r, permutations=5, progress=p),
     "taps of the network": lambda c, r, p: selective_unit_clustering(c, permutations=5, progress=p),
@@ -49,9 +57,9 @@ def test_a_statistic_tells_how_far_it_is_and_is_the_same_whoever_is_told(compari
     assert repr(with_progress) == repr(call(comparison, responses, None))
 
 
-def test_each_null_is_announced_before_its_first_draw(comparison):
+def test_each_null_is_announced_before_its_first_draw(responses):
     told = []
-    ts.topography_statistics(comparison, permutations=60, progress=lambda *step: told.append(step[0]))
+    ts.topography_statistics(twice(responses), permutations=60, progress=lambda *step: told.append(step[0]))
     nulls = [f"{readout}, {null}" for readout in ("raw", "readout 2 mm") for null in ("place-null", "label-null")]
     assert [text for text in told if " draw 0 of" in text] == [f"{null}, draw 0 of 60" for null in nulls]
 

@@ -130,11 +130,14 @@ def groups_and_models(texts: Sequence[str]) -> list[tuple[str, str]]:
     """Return the group and the model of each text `GROUP=MODEL`. The group of `MODEL` alone is empty.
 
     Raises:
-        UserError: There is no text, or a group or a model is missing.
+        UserError: There is no text, a group or a model is missing, or a group has a model twice.
     """
     if not texts:
         raise UserError("no model is given, so there is nothing to compare: name at least one model")
-    return [_group_and_model(text) for text in texts]
+    pairs = [_group_and_model(text) for text in texts]
+    if twice := [model for position, (group, model) in enumerate(pairs) if (group, model) in pairs[:position]]:
+        raise UserError(f"the model {twice[0]} is given twice: give each model once")
+    return pairs
 
 
 def _group_and_model(text: str) -> tuple[str, str]:

@@ -97,7 +97,7 @@ def test_another_subject_in_the_same_folder_is_refused(tokenizer, text, tmp_path
     train(RECIPE, text, tmp_path / "out", subject=subject_of("llama", tokenizer))
     train(RECIPE, text, tmp_path / "out", subject=subject_of("llama", tokenizer))  # it is finished
     other = random_model("llama", seed=1)
-    with pytest.raises(ValueError, match="subject: "):
+    with pytest.raises(ValueError, match="subject is "):
         train(RECIPE, text, tmp_path / "out", subject=ts.Subject(other, ts.Topography.per_tap(other), tokenizer))
 
 

@@ -43,15 +43,12 @@ def compare(
     from toposheet.progress import shown
 
     with shown() as progress:
-        progress("reading the names of the models", 0, 1)
-        from toposheet.report import grouped
-
-        first, *others = grouped(models)  # refuses a model that is given twice, before the stimuli are made
         subject = opening(sources[0], progress)
         battery = read_battery(stimuli, subject, contrast, options, settings.confounds, progress=progress)
         from toposheet.commands._report import analysed, print_left_out
-        from toposheet.report import side_by_side
+        from toposheet.report import grouped, side_by_side
 
+        first, *others = grouped(models)
         analysis = analysed([replace(first, source=subject()), *others], battery, out, settings, progress)
         progress("intervals over models and taps", 0, 1)
         comparison = side_by_side(analysis, seed=settings.seed)

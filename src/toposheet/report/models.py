@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from toposheet.errors import UserError
 from toposheet.files import path_of
 from toposheet.model_folders import check_control, groups_and_models, local_folder, name_of, shipped
 from toposheet.subject import Subject, load
@@ -88,8 +87,6 @@ def grouped(models: Sequence[str]) -> list[StudiedModel]:
             group = text  # different folders may have one name
         members = groups.setdefault(group, {})
         name = f"{group}/{len(members)}" if given else group
-        if model in members.values() or name in members:
-            raise UserError(f"the model {model} is given twice: give each model once")
         members[name] = model
     return [
         StudiedModel(name, model, group=group) for group, members in groups.items() for name, model in members.items()
