@@ -185,12 +185,6 @@ class Design:
         even[by_order], odd[by_order] = halves([sample[by_order] for sample in self.samples])
         return even[self.item], odd[self.item]
 
-    def items_of(self, texts: Bool[np.ndarray, " texts"]) -> Bool[np.ndarray, " items"]:
-        """Return a mask of the items: True for each item that has one of the texts."""
-        mask = np.zeros(self.n_items, dtype=bool)
-        mask[self.item[texts]] = True
-        return mask
-
     def part(self, mask: Bool[np.ndarray, " texts"]) -> Design:
         """Return the design of a part of the texts."""
         groups, pairs = (None if numbers is None else numbers[mask] for numbers in (self.groups, self.pairs))

@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from toposheet.cortex.comparison import Comparison
-from toposheet.cortex.layout import cells_of, shuffled_places
-from toposheet.stats import MeanAndVariance, SheetReadout, halves, q_values, t_of, t_test
+from toposheet.cortex.layout import shuffled_places
+from toposheet.cortex.readout import sheet_readouts
+from toposheet.stats import MeanAndVariance, halves, q_values, t_of, t_test
 
 DRAWS_AT_ONCE = 50  # limits memory: four arrays (draws, units), and working memory
 
@@ -101,19 +102,13 @@ def _shuffled_then_sampled(
     # The readout is linear, so the mean of sampled responses is the sampled mean. Variances need every item, but only
     # its deviation from the mean of its part. A part is half of a sample: the maps of the halves need no further
     # sampling, and the map of the whole sample comes from the moments of its two halves.
-    responses, samples, x = comparison.raw.responses, comparison.design.samples, comparison.raw.items
+    samples, x = comparison.design.samples, comparison.raw.items
     parts = [sample & half for sample in samples for half in halves(samples)]
     means = np.stack([x[part].mean(axis=0) for part in parts])
     deviations = np.concatenate([x[part] - mean for part, mean in zip(parts, means, strict=True)])
     deviations = np.ascontiguousarray(deviations.T, dtype=np.float32)
     sizes = [int(part.sum()) for part in parts]
-    sheets = responses["sheet"].values
-    on_sheets = [np.flatnonzero(sheets == sheet) for sheet in dict.fromkeys(sheets.tolist())]
-    readouts = []
-    for units in on_sheets:
-        sheet_responses = responses.isel(unit=units)
-        fwhm = comparison.fwhm_mm / float(sheet_responses["spacing_mm"].values[0])
-        readouts.append((units, SheetReadout(*cells_of(sheet_responses), fwhm)))
+    readouts = sheet_readouts(comparison.raw.responses, comparison.fwhm_mm)
     for orders in chunks:
         mean, squares = np.empty((2, len(parts), *orders.shape))
         for units, readout in readouts:

@@ -11,12 +11,13 @@ from jaxtyping import Float, Int
 
 from toposheet.cortex.comparison import Comparison, check_comparison
 from toposheet.cortex.design import Design
-from toposheet.cortex.layout import ALL_TAPS, TapLayout, cells_of, shuffled_places
+from toposheet.cortex.layout import ALL_TAPS, TapLayout, shuffled_places
+from toposheet.cortex.readout import sheet_readouts
 from toposheet.figures.numbers import readout_name
 from toposheet.progress import Progress, part_of
 from toposheet.results import Table
 from toposheet.settings import check_fwhm, check_permutations
-from toposheet.stats import SheetReadout, against_null, morans_i, morans_i_parts, random_signs, t_test
+from toposheet.stats import against_null, morans_i, morans_i_parts, random_signs, t_test
 
 ORGANISATION = Table(
     "organisation.csv",
@@ -188,11 +189,8 @@ def _sampled(raw: Comparison, x: Float[np.ndarray, "rows units"], fwhm_mm: float
     """Return what a voxel at the place of each unit would see of values of all units."""
     if fwhm_mm == 0:
         return x
-    voxels, sheets = np.empty(x.shape), raw.responses["sheet"].values
-    for sheet in dict.fromkeys(sheets.tolist()):
-        units = np.flatnonzero(sheets == sheet)
-        on_sheet = raw.responses.isel(unit=units)
-        readout = SheetReadout(*cells_of(on_sheet), fwhm_mm / float(on_sheet["spacing_mm"].values[0]))
+    voxels = np.empty(x.shape)
+    for units, readout in sheet_readouts(raw.responses, fwhm_mm):
         voxels[:, units] = readout.sample(x[:, units].T).T
     return voxels
 

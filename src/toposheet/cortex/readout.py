@@ -10,7 +10,7 @@ import xarray as xr
 from toposheet.cortex.layout import cells_of, check_coordinates
 from toposheet.errors import UserError
 from toposheet.sheet import lay_out
-from toposheet.stats import gaussian_readout
+from toposheet.stats import SheetReadout, gaussian_readout
 
 if TYPE_CHECKING:
     from toposheet.cortex.comparison import Comparison
@@ -60,3 +60,19 @@ def check_raw(comparison: Comparison, option: str) -> None:
             f"comparison is a readout of {width} mm: give the raw comparison (comparison.raw), and "
             f"{option.format(comparison.fwhm_mm)}"
         )
+
+
+def sheet_readouts(responses: xr.DataArray, fwhm_mm: float) -> list[tuple[np.ndarray, SheetReadout]]:
+    """Return the readout of each sheet, prepared for many draws, with the indices of the units on the sheet.
+
+    Args:
+        responses: Responses from `respond`; only the coordinates of the units count.
+        fwhm_mm: Full width at half maximum of the Gaussian, in mm. It is not 0.
+    """
+    sheets, readouts = responses["sheet"].values, []
+    for sheet in dict.fromkeys(sheets.tolist()):
+        units = np.flatnonzero(sheets == sheet)
+        on_sheet = responses.isel(unit=units)
+        fwhm = fwhm_mm / float(on_sheet["spacing_mm"].values[0])
+        readouts.append((units, SheetReadout(*cells_of(on_sheet), fwhm)))
+    return readouts

@@ -72,9 +72,7 @@ def compute(
         for contrast in study.contrasts:
             contrast.check(study.stimuli)
             check_confounds(study.stimuli, contrast, settings.confounds)
-            labelled = contrast.of(study.stimuli)
-            compared = labelled[labelled["condition"].isin([contrast.a, contrast.b])]
-            contrast_design(compared, contrast).check_draws(settings.permutations)
+            contrast_design(contrast.compared(study.stimuli), contrast).check_draws(settings.permutations)
     names = [model.name for model in models]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"two models have the name {twice!r}: give each model a different name")
