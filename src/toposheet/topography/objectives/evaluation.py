@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from toposheet.topography.objectives import tensor_cores
 from toposheet.topography.objectives.moments import Moments, Responses, Scratch, gradients_of_products, moments
 from toposheet.topography.objectives.objective import OnActivations
 from toposheet.topography.objectives.similarity import WindowPairs, similarities_, through_norms_
@@ -28,7 +29,7 @@ class View(NamedTuple):
         windows: The windows whose loss is computed.
         n_units: Number of units of the sheet.
         read: The numbers of the units of each window; products are then computed window by window. None: products are
-            computed once for all pairs of units of the sheet, because this is less work.
+            computed once for all pairs of units of the sheet, because this takes less time.
     """
 
     windows: Windows
@@ -36,15 +37,15 @@ class View(NamedTuple):
     read: Int[Tensor, "windows cells"] | None
 
     @classmethod
-    def of(cls, windows: Windows, n_units: int) -> View:
+    def of(cls, windows: Windows, taps: Responses) -> View:
         """Return the view of some windows of a sheet.
 
         Args:
             windows: The windows.
-            n_units: Number of units of the sheet.
+            taps: The responses of the units of each tap of the sheet.
         """
-        units = windows.units
-        one_by_one = 3 * len(units) * units.shape[1] ** 2 < 2 * n_units**2
+        units, n_units = windows.units, sum(x.shape[1] for x in taps)
+        one_by_one = 3 * len(units) * units.shape[1] ** 2 < 2 * n_units**2 and not tensor_cores.fit(taps)
         return cls(windows, n_units, units if one_by_one else None)
 
     def take(self, part: Moments, block: slice) -> tuple[Tensor, Tensor, Tensor]:
@@ -96,10 +97,13 @@ def moments_of(
         views: The windows of each sheet.
         objective: The objective, which says whether products are centred.
     """
-    scratch = Scratch()
-    return [
-        moments(taps, tokens, view.read, scratch, objective.centred) for taps, view in zip(sheets, views, strict=True)
-    ]
+    scratch, parts = Scratch(), []
+    for taps, view in zip(sheets, views, strict=True):
+        if view.read is None and tensor_cores.fit(taps):
+            parts.append(tensor_cores.moments_of_sheet(taps, tokens, scratch, objective.centred))
+        else:
+            parts.append(moments(taps, tokens, view.read, scratch, objective.centred))
+    return parts
 
 
 def evaluate(
@@ -185,7 +189,10 @@ class _WithGradient(torch.autograd.Function):
         factors = gradients[0] * ctx.processes
         tap_gradients, scratch = [], Scratch()
         for x, read, mean, w, factor in zip(sheets, ctx.reads, means, weights, factors.unbind(), strict=True):
-            tap_gradients += gradients_of_products(x, ctx.tokens, read, mean, w * factor, scratch)
+            if read is None and tensor_cores.fit(x):
+                tap_gradients += tensor_cores.gradients_of_products_of_sheet(x, ctx.tokens, mean, w * factor, scratch)
+            else:
+                tap_gradients += gradients_of_products(x, ctx.tokens, read, mean, w * factor, scratch)
         return None, None, None, None, None, *[None] * (2 * n), *tap_gradients
 
 

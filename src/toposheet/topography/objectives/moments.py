@@ -60,17 +60,20 @@ class Scratch:
     def __init__(self) -> None:
         self._buffers: dict[str, Tensor] = {}
 
-    def __call__(self, name: str, shape: Sequence[int], device: torch.device) -> Tensor:
-        """Return a float32 tensor with arbitrary content.
+    def __call__(
+        self, name: str, shape: Sequence[int], device: torch.device, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """Return a tensor with arbitrary content.
 
         Args:
             name: Name of the buffer. A later call with the same name returns the same memory.
             shape: Shape of the tensor.
             device: Device of the tensor.
+            dtype: Precision of the tensor.
         """
         size = math.prod(shape)
         if name not in self._buffers or len(self._buffers[name]) < size:
-            self._buffers[name] = torch.empty(size, dtype=torch.float32, device=device)
+            self._buffers[name] = torch.empty(size, dtype=dtype, device=device)
         return self._buffers[name][:size].view(*shape)
 
 
@@ -95,7 +98,7 @@ def moments(
         NotFiniteError: A response is nan or infinite. This is checked on a CPU only, where the check is cheap.
     """
     total, checking = None, can_read_values(taps[0])
-    for part in _parts(taps, tokens):
+    for part in selected_parts(taps, tokens, _chunk(taps[0])):
         if checking and not all(x.sum(dtype=torch.float32).isfinite() for x in part):
             raise NotFiniteError
         rows = _gather(part, read, scratch)
@@ -132,7 +135,9 @@ def gradients_of_products(
     widths = [x.shape[1] for x in taps]
     direct = len(taps) == 1 and tokens is None and taps[0].dtype == torch.float32
     twice, first = 2 * weights, 0
-    for part, place in zip(_parts(taps, tokens), _chunks(taps[0] if tokens is None else tokens), strict=True):
+    chunk = _chunk(taps[0])
+    places = (taps[0] if tokens is None else tokens).split(chunk)
+    for part, place in zip(selected_parts(taps, tokens, chunk), places, strict=True):
         rows = _gather(part, read, scratch)
         rows -= mean[:, :, None]
         if torch.compiler.is_compiling():  # compiled code can write to contiguous tensors only
@@ -180,6 +185,22 @@ def all_reduce(parts: list[Moments]) -> list[Moments]:
     return [Moments(*values) for values in zip(counts, means, products, strict=True)]
 
 
+def selected_parts(
+    taps: Responses, tokens: Int[Tensor, " tokens"] | None, chunk: int
+) -> Iterator[list[Float[Tensor, "samples _"]]]:
+    """Yield the responses of each tap to the samples to use, in chunks.
+
+    Args:
+        taps: The responses of the units of each tap of a sheet.
+        tokens: Indices of the samples to use. None: all samples.
+        chunk: Number of samples in a chunk. The last chunk may have fewer.
+    """
+    if tokens is None:
+        yield from (list(part) for part in zip(*(x.split(chunk) for x in taps), strict=True))
+    else:
+        yield from ([x.index_select(0, part) for x in taps] for part in tokens.split(chunk))
+
+
 def can_read_values(x: Tensor) -> bool:
     """Return whether a check may read the values of a tensor.
 
@@ -192,14 +213,6 @@ def full_precision(device: torch.device) -> AbstractContextManager[object]:
     """Return a context in which autocast is off."""
     available = torch.amp.is_autocast_available(device.type)
     return torch.autocast(device.type, enabled=False) if available else nullcontext()
-
-
-def _parts(taps: Responses, tokens: Int[Tensor, " tokens"] | None) -> Iterator[list[Tensor]]:
-    """Yield the responses to the samples to use, in chunks of samples."""
-    if tokens is None:
-        yield from (list(part) for part in zip(*(_chunks(x) for x in taps), strict=True))
-    else:
-        yield from ([x.index_select(0, chunk) for x in taps] for chunk in _chunks(tokens))
 
 
 def _gather(
@@ -217,5 +230,5 @@ def _gather(
     return rows.T.unflatten(0, read.shape)
 
 
-def _chunks(x: Tensor) -> tuple[Tensor, ...]:
-    return x.split(_CHUNK.get(x.device.type, _CHUNK_ELSEWHERE))
+def _chunk(x: Tensor) -> int:
+    return _CHUNK.get(x.device.type, _CHUNK_ELSEWHERE)

@@ -65,7 +65,7 @@ def spatial_correlation_loss(
     nearness = 1 / (1 + torch.from_numpy(distances(coordinates.cpu().numpy(), metric)))
     everyone = torch.arange(x.shape[-1], device=x.device)[None]
     present = torch.ones(everyone.shape, device=x.device)
-    view = View.of(Windows(everyone, present, nearness.to(x.device, torch.float32)), x.shape[1])
+    view = View.of(Windows(everyone, present, nearness.to(x.device, torch.float32)), [x])
     with full_precision(x.device):
         with torch.no_grad():
             parts = moments_of([[x]], None, [view], CORRELATION)

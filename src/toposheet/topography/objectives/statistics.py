@@ -122,7 +122,7 @@ class SpatialStatistics:
             )
         sheets = self._responses(activations)
         with torch.no_grad(), full_precision(sheets[0][0].device):
-            self._views = self._views or self._draw(sheets[0][0].device)
+            self._views = self._views or self._draw(sheets)
             try:
                 new = moments_of(sheets, tokens, self._views, self._objective)
             except NotFiniteError:
@@ -168,9 +168,13 @@ class SpatialStatistics:
         _refuse_ragged({name: taps[0] for name, taps in zip(self._topo.sheets, sheets, strict=True)})
         return sheets
 
-    def _draw(self, device: torch.device) -> list[View]:
-        """Return the windows of each sheet that count: random windows of this batch, or all windows."""
-        sheets = self._topo.sheets.values()
+    def _draw(self, responses: list[list[Float[Tensor, "samples _"]]]) -> list[View]:
+        """Return the windows of each sheet that count: random windows of this batch, or all windows.
+
+        Args:
+            responses: For each sheet, the responses of the units of each of its taps.
+        """
+        sheets, device = self._topo.sheets.values(), responses[0][0].device
         tables = [windows_of(sheet, *self._options, self._objective.shuffled, device) for sheet in sheets]
         on = self._generator.device if self._generator is not None else torch.device("cpu")
         drawn = {
@@ -184,7 +188,7 @@ class SpatialStatistics:
                 distributed.broadcast(gathered, src=0)
             for i, windows in zip(drawn, gathered, strict=True):
                 tables[i] = tables[i].chosen_windows(windows)
-        return [View.of(table, sheet.n_units) for table, sheet in zip(tables, sheets, strict=True)]
+        return [View.of(table, taps) for table, taps in zip(tables, responses, strict=True)]
 
 
 def responses_of(activations: Mapping[str, Tensor], topo: Topography) -> list[list[Float[Tensor, "samples _"]]]:
