@@ -68,8 +68,9 @@ def cross_morans_i(a: Float[np.ndarray, "*maps y x"], b: Float[np.ndarray, "*map
         About 0 for unrelated maps, close to 1 for two equal smooth maps, negative for opposite maps. If a map is
         constant, nan.
     """
-    present = np.isfinite(a) & np.isfinite(b)
-    za, zb = _centred(a, present), _centred(b, present)
+    present = _mask(np.isfinite(a) & np.isfinite(b))
+    za = _centred(a, present)
+    zb = za if b is a else _centred(b, present)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(_lagged_products(za, zb, present) / np.sqrt(_total(za**2) * _total(zb**2)))
 
@@ -85,7 +86,7 @@ def morans_i_parts(
     Returns:
         (n / W) * sum_ij w_ij z_i z_j, and sum_i z_i^2, with the symbols of `morans_i`.
     """
-    present = np.isfinite(grid)
+    present = _mask(np.isfinite(grid))
     z = _centred(grid, present)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(_lagged_products(z, z, present)), _total(z**2)
@@ -125,6 +126,12 @@ def morans_i_on_graph(values: Float[np.ndarray, "*maps vertices"], adjacency: cs
     lagged = (adjacency @ flat.T).T.reshape(z.shape)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(z.shape[-1] / adjacency.sum() * (z * lagged).sum(axis=-1) / (z**2).sum(axis=-1))
+
+
+def _mask(present: Bool[np.ndarray, "*maps y x"]) -> Bool[np.ndarray, "*#maps y x"]:
+    """Return one mask if all maps have the same holes, because less work follows; otherwise the mask of each map."""
+    first = present[(slice(0, 1),) * (present.ndim - 2)]
+    return first if (present == first).all() else present
 
 
 def _lagged_products(za: np.ndarray, zb: np.ndarray, present: np.ndarray) -> np.ndarray:
