@@ -5,7 +5,7 @@ import pytest
 
 from toposheet.report import Analysis, StudiedModel, ledger
 from toposheet.report.against_published import LEDGER
-from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
+from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS
 from toposheet.report.sections.network import PROFILES_OF_MODELS
 from toposheet.results import Results
 
@@ -16,34 +16,43 @@ SETTINGS = {"battery": "published", "permutations": 99, "seed": 0, "grouped": []
 def statistics():
     """The statistics that `compute` gives of two models, as far as a ledger needs them."""
     rows = []
-    for model, value, p, label_p, halves_p in (
-        ("topographic", 0.75, 0.01, 0.3, 0.02),
-        ("control", 0.05, 0.3, 0.4, 0.7),
-    ):
+    for model, value, p, label_p in (("topographic", 0.75, 0.01, 0.3), ("control", 0.05, 0.3, 0.4)):
         for contrast in ("concrete noun:verb", "abstract noun:verb"):
             for fwhm in (0.0, 2.0):
                 row = {"model": model, "contrast": contrast, "fwhm_mm": fwhm, "tap": "*", "value": value}
                 row |= {"null_mean": 0.0, "null_sd": 0.01, "z": 3.0, "p": p}
                 row |= {"label_null_mean": 0.4, "label_null_sd": 0.1, "label_z": 1.0, "label_p": label_p}
-                halves_p = halves_p if contrast.startswith("concrete") else 0.6
                 rows += [
                     {**row, "statistic": "morans_i"},
                     {**row, "statistic": "morans_i", "tap": "tap0", "value": 9.0},
-                    {**row, "statistic": "cross_half_i", "value": 0.35, "label_p": halves_p},
                 ]
         rows.append({**row, "contrast": "noun:verb", "fwhm_mm": 0.0, "statistic": "significant_fraction", "value": 0.2})
     return STATISTICS_OF_MODELS.frame(rows)
 
 
 @pytest.fixture
-def written(tmp_path, statistics):
+def ordered():
+    """The organisation of the same maps. That of the concrete nouns in the topographic model has a small p."""
+    rows = []
+    for model in ("topographic", "control"):
+        for contrast in ("concrete noun:verb", "abstract noun:verb"):
+            p = 0.02 if (model, contrast) == ("topographic", "concrete noun:verb") else 0.6
+            row = {"model": model, "contrast": contrast, "value": 0.35, "p": p}
+            rows += [{**row, "fwhm_mm": fwhm, "tap": "*"} for fwhm in (0.0, 2.0)]
+            rows += [{**row, "fwhm_mm": 0.0, "tap": "tap0", "p": 0.99}]
+    return ORGANISATION_OF_MODELS.frame(rows)
+
+
+@pytest.fixture
+def written(tmp_path, statistics, ordered):
     """Write the ledger of a model and its control, each with its folder or None, and return it as it is read back."""
     responses = {"S": 4.0, "W": 3.95, "J": 3.0, "N": 2.0}
     row = {"model": "topographic", "cluster": "network", "sd": 1.0, "n_texts": 100}
     profiles = PROFILES_OF_MODELS.frame([{**row, "condition": c, "response": r} for c, r in responses.items()])
 
-    def written(table=statistics, facts=SETTINGS, **models):
-        results = Results({STATISTICS_OF_MODELS: table, PROFILES_OF_MODELS: profiles}, facts=facts)
+    def written(table=statistics, facts=SETTINGS, order=ordered, **models):
+        tables = {STATISTICS_OF_MODELS: table, ORGANISATION_OF_MODELS: order, PROFILES_OF_MODELS: profiles}
+        results = Results(tables, facts=facts)
         empty = tmp_path / "empty"
         empty.mkdir(exist_ok=True)
         entries = enumerate(models.items())
@@ -69,22 +78,19 @@ def test_each_published_value_stands_beside_the_mean_over_taps_and_its_nulls(wri
         "p",
         "label_null_mean",
         "label_p",
-        "cross_half_i",
-        "cross_half_p",
+        "organisation",
+        "organisation_p",
     ]
     values = concrete[columns].astype(float)
     assert values.loc["topographic"].tolist() == [0.8, 0.6, 0.75, 3, 0.01, 0.4, 0.3, 0.35, 0.02]
     assert values.loc["control", ["published", "measured"]].tolist() == [0.11, 0.05]
     assert concrete.loc["topographic", "verdict"] == (
-        "smoother than with shuffled places, and the map comes back in the other half of the texts; "
-        "within 0.1 of the published value"
+        "the effect is spatially ordered; within 0.1 of the published value"
     )
-    assert (
-        concrete.loc["control", "verdict"]
-        == "not shown to be smoother than with shuffled places; within 0.1 of the published value"
-    )
+    assert concrete.loc["control", "verdict"] == "not shown to be spatially ordered; within 0.1 of the published value"
     abstract = table[table["quantity"].str.contains("abstract") & (table["fwhm_mm"] == 0)].set_index("model")
-    assert "it is not shown that the map comes back in the other half" in abstract.loc["topographic", "verdict"]
+    assert abstract.loc["topographic", "p"] == 0.01  # smoother than with shuffled places is no evidence of order
+    assert abstract.loc["topographic", "verdict"].startswith("not shown to be spatially ordered")
     assert abstract.loc["topographic", "verdict"].endswith("0.52 higher than the published value")
 
 
@@ -92,7 +98,7 @@ def test_a_readout_that_was_not_made_is_not_taken_for_stimuli_that_are_not_there
     table = written(statistics.query("fwhm_mm == 0"), topographic=None)
     concrete = table[table["quantity"].str.contains("concrete")].set_index("fwhm_mm")["verdict"]
     assert concrete[2.0] == "not measured: this run has no readout of 2 mm (add 2 to --fwhm-mm)"
-    assert concrete[0.0].startswith("smoother than with shuffled places")
+    assert concrete[0.0].startswith("the effect is spatially ordered")
 
 
 def test_too_few_draws_are_not_taken_for_no_topography(written):
@@ -100,20 +106,15 @@ def test_too_few_draws_are_not_taken_for_no_topography(written):
     assert verdicts.str.startswith("not tested: with 9 draws no p can reach 0.05").sum() == 5
 
 
-def test_a_statistic_that_is_not_defined_is_not_taken_for_too_few_draws(written, statistics):
-    statistics.loc[statistics["statistic"] == "morans_i", ["value", "p"]] = float("nan")
-    verdict = written(topographic=None).query("quantity.str.contains('concrete')")["verdict"].iloc[0]
-    assert verdict == "not tested: Moran's I or its null is undefined"
+def test_a_constant_map_is_not_taken_for_too_few_draws(written, ordered):
+    constant = ordered.assign(value=float("nan"), p=float("nan"))
+    verdict = written(order=constant, topographic=None).query("quantity.str.contains('concrete')")["verdict"].iloc[0]
+    assert verdict == "not tested: the map is constant"
 
 
-def test_too_few_texts_for_two_halves_are_not_taken_for_a_map_that_does_not_come_back(written, statistics):
-    statistics.loc[statistics["statistic"] == "cross_half_i", ["value", "label_p"]] = float("nan")
-    verdict = written(topographic=None).query("quantity.str.contains('concrete')")["verdict"].iloc[0]
-    assert "it is not tested whether the map comes back in the other half of the texts (too few texts)" in verdict
-
-
-def test_a_model_beside_another_is_its_control_whatever_it_is_called(written, statistics):
-    table = written(statistics.replace({"model": {"control": "plain"}}), topographic=None, plain=None)
+def test_a_model_beside_another_is_its_control_whatever_it_is_called(written, statistics, ordered):
+    named = {"model": {"control": "plain"}}
+    table = written(statistics.replace(named), order=ordered.replace(named), topographic=None, plain=None)
     concrete = concrete_raw(table)
     assert float(concrete.loc["plain", "published"]) == 0.11
 
@@ -195,23 +196,21 @@ def test_markdown_has_a_cell_for_every_column_and_is_what_is_written(written, tm
     assert len(lines) > 10
 
 
-def test_a_ledger_writes_a_page_and_prints_each_quantity_with_its_verdict_in_100_columns(statistics, tmp_path):
-    result = ledger(
-        Analysis(Results({STATISTICS_OF_MODELS: statistics}, facts=SETTINGS), [StudiedModel("topographic", tmp_path)])
-    )
+def test_a_ledger_writes_a_page_and_prints_each_quantity_with_its_verdict_in_100_columns(statistics, ordered, tmp_path):
+    tables = {STATISTICS_OF_MODELS: statistics, ORGANISATION_OF_MODELS: ordered}
+    result = ledger(Analysis(Results(tables, facts=SETTINGS), [StudiedModel("topographic", tmp_path)]))
     result.write(tmp_path)
     assert (tmp_path / "ledger.md").read_text() == f"{result.markdown}\n"
     lines = str(result).splitlines()
     assert max(map(len, lines)) <= 100
     at = lines.index("Moran's I, concrete verbs-nouns, mean over taps | raw | 0.80 | 0.75 | 0.010 | 0.300 | 0.020")
-    assert lines[at + 1].startswith(
-        "    smoother than with shuffled places, and the map comes back in the other half of"
-    )
+    assert lines[at + 1].startswith("    the effect is spatially ordered; within 0.1 of the published value")
 
 
 @pytest.mark.parametrize("name", ["0", "007", "2.5", "nan", "True", "None"])
-def test_a_models_numbers_are_found_whatever_its_name_looks_like(written, statistics, name):
-    table = written(statistics.replace({"model": {"topographic": name}}), **{name: None})
+def test_a_models_numbers_are_found_whatever_its_name_looks_like(written, statistics, ordered, name):
+    named = {"model": {"topographic": name}}
+    table = written(statistics.replace(named), order=ordered.replace(named), **{name: None})
     assert concrete_raw(table).loc[name, "measured"] == "0.75"
 
 

@@ -32,14 +32,13 @@ def _too_few_draws(permutations: int) -> str:
 
 
 EXPLAINED = (
-    f"a unit is significant if q < {SIGNIFICANT:g} over all taps; a map comes back in the other half of the texts if "
-    f"its cross-half I (mean over taps) is larger than with shuffled labels (p <= {SIGNIFICANT:g}); p is not corrected "
-    "for the number of contrasts"
+    f"a unit is significant if q < {SIGNIFICANT:g} over all taps; an effect is spatially ordered if neighbouring units "
+    f"have similar effects, more than the same effects at random places (organisation, mean over taps, p <= "
+    f"{SIGNIFICANT:g}); p is not corrected for the number of contrasts"
 )
 """The meaning of the words in verdicts."""
 
-
-_RETURN = "whether the map comes back in the other half of the texts"
+_ORDERED = "the effect is spatially ordered"
 
 
 @dataclass(frozen=True)
@@ -49,27 +48,27 @@ class MapVerdict:
     Args:
         n_significant: Number of units with q < 0.05.
         n_units: Number of units of all taps.
-        cross_half_i: Cross-half I, mean over taps.
-        p: The p of cross-half I, from the label-null. nan: there are too few texts for two halves.
-        permutations: Number of draws of the label-null.
+        organisation: The value of the organisation, mean over taps (`organisation`).
+        p: Its p. nan: the map is constant.
+        permutations: Number of draws of its null.
     """
 
     n_significant: int
     n_units: int
-    cross_half_i: float
+    organisation: float
     p: float
     permutations: int
 
     @property
     def untested(self) -> str:
-        """The reason why it is not tested whether the map comes back. Empty: it is tested."""
+        """The reason why it is not tested whether the effect is spatially ordered. Empty: it is tested."""
         if math.isnan(self.p):
-            return "there are too few texts for two halves"
+            return "every map is constant"
         return _too_few_draws(self.permutations)
 
     @property
-    def comes_back(self) -> bool:
-        """True if the map comes back in the other half of the texts: the p of cross-half I is at most 0.05."""
+    def is_ordered(self) -> bool:
+        """True if the effect is spatially ordered: the p of the organisation is at most 0.05."""
         return not self.untested and self.p <= SIGNIFICANT
 
     @property
@@ -77,34 +76,32 @@ class MapVerdict:
         """The number of significant units, in words."""
         return count_of_units(self.n_significant, self.n_units)
 
-    @property
-    def _cross_half(self) -> str:
-        return f"cross-half I {number(self.cross_half_i)}, {equals_p(self.p)}"
-
     def __str__(self) -> str:
+        result = f"organisation {number(self.organisation)}, {equals_p(self.p)}"
         if self.untested:
-            halves = f"{_RETURN} is not tested: {self.untested}"
-        elif self.comes_back:
-            halves = f"the map comes back in the other half of the texts ({self._cross_half})"
+            order = f"whether {_ORDERED} is not tested: {self.untested}"
+        elif self.is_ordered:
+            order = f"{_ORDERED} ({result})"
         else:
-            halves = f"it is not shown that the map comes back in the other half of the texts ({self._cross_half})"
-        return f"{self.units}; {halves}"
+            order = f"it is not shown that {_ORDERED} ({result})"
+        return f"{self.units}; {order}"
 
 
-def map_verdict(statistics: pd.DataFrame, permutations: int) -> MapVerdict:
+def map_verdict(statistics: pd.DataFrame, organisation: pd.DataFrame, permutations: int) -> MapVerdict:
     """Return the verdict on one map.
 
     Args:
-        statistics: The rows of `topography_statistics` of one map: of each tap, and of the mean over taps.
+        statistics: The rows of `topography_statistics` of this map.
+        organisation: The rows of `organisation` of this map.
         permutations: Number of draws of the nulls.
     """
     fraction = statistics[(statistics["statistic"] == "significant_fraction") & (statistics["tap"] != ALL_TAPS)]
-    halves = statistics[(statistics["statistic"] == "cross_half_i") & (statistics["tap"] == ALL_TAPS)]
+    (mean_over_taps,) = organisation[organisation["tap"] == ALL_TAPS].to_dict("records")
     return MapVerdict(
         n_significant=n_significant(fraction["value"], fraction["n_units"]),
         n_units=int(fraction["n_units"].sum()),
-        cross_half_i=float(halves["value"].iloc[0]) if len(halves) else math.nan,
-        p=float(halves["label_p"].iloc[0]) if len(halves) else math.nan,
+        organisation=float(mean_over_taps["value"]),
+        p=float(mean_over_taps["p"]),
         permutations=permutations,
     )
 
@@ -112,7 +109,7 @@ def map_verdict(statistics: pd.DataFrame, permutations: int) -> MapVerdict:
 def verdict_of_models(verdicts: Sequence[MapVerdict]) -> str:
     """Return a sentence with the verdict on the map of one contrast in several models.
 
-    Models in which it is not tested whether the map comes back are counted separately, with the reasons.
+    Models in which it is not tested whether the effect is spatially ordered are counted separately, with the reasons.
 
     Args:
         verdicts: The verdict of each model.
@@ -124,12 +121,10 @@ def verdict_of_models(verdicts: Sequence[MapVerdict]) -> str:
     n_tested = sum(not verdict.untested for verdict in verdicts)
     reasons = "; ".join(dict.fromkeys(verdict.untested for verdict in verdicts if verdict.untested))
     if not n_tested:
-        return f"{units}; {_RETURN} is not tested: {reasons}"
-    back = sum(verdict.comes_back for verdict in verdicts)
-    halves = (
-        f"in {back} of {n_tested} tested models the map comes back in the other half of the texts (p ≤ {SIGNIFICANT:g})"
-    )
-    return f"{units}; {halves}" + (f"; {n - n_tested} not tested: {reasons}" if reasons else "")
+        return f"{units}; whether {_ORDERED} is not tested: {reasons}"
+    n_ordered = sum(verdict.is_ordered for verdict in verdicts)
+    order = f"in {n_ordered} of {n_tested} tested models {_ORDERED} (p ≤ {SIGNIFICANT:g})"
+    return f"{units}; {order}" + (f"; {n - n_tested} not tested: {reasons}" if reasons else "")
 
 
 def criterion_verdict(p: float, *, holds: bool, random_draws: bool, permutations: int) -> str:

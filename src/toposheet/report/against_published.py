@@ -27,9 +27,9 @@ from toposheet.report.published import (
     TASK_LOSS,
     Published,
 )
-from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
+from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS
 from toposheet.report.sections.network import PROFILES_OF_MODELS
-from toposheet.results import Table, paragraph
+from toposheet.results import Table, paragraph, rows_with
 from toposheet.stimuli.studies import PUBLISHED
 from toposheet.train.result import RESULT
 
@@ -39,7 +39,7 @@ LEDGER = Table(
     "ledger.csv",
     {"model": "text", "quantity": "text", "fwhm_mm": "number", "published_stimuli": "text", "contrast": "text",
      "published": "text", "topoformer": "number", "brain": "number", "measured": "text",
-     **dict.fromkeys(_NULL_COLUMNS, "number"), "cross_half_i": "number", "cross_half_p": "number",
+     **dict.fromkeys(_NULL_COLUMNS, "number"), "organisation": "number", "organisation_p": "number",
      **dict.fromkeys(NEGATIVE_CONTROLS, "number"), "verdict": "text"},
     "a published quantity, and the value of a model",
 )  # fmt: skip
@@ -86,18 +86,23 @@ def ledger(analysis: Analysis) -> Ledger:
     Args:
         analysis: The analysis, from `compute`.
     """
-    statistics = analysis.results[STATISTICS_OF_MODELS]
+    statistics, ordered = (analysis.results[table] for table in (STATISTICS_OF_MODELS, ORGANISATION_OF_MODELS))
     rows: list[dict[str, Any]] = []
     for model in analysis.models:
         name, role = model.name, "control" if model.is_control else "topographic"
-        model_rows = statistics[(statistics["model"] == name) & (statistics["tap"] == ALL_TAPS)]
-        n_taps = statistics.loc[statistics["model"] == name, "tap"].nunique() - 1  # without the row of ALL_TAPS
-        rows += [_morans_i(entry, role, model_rows, analysis.facts) | {"model": name} for entry in MORANS_I]
+        model_rows = rows_with(statistics, model=name, tap=ALL_TAPS)
+        model_order = rows_with(ordered, model=name, tap=ALL_TAPS)
+        n_taps = rows_with(statistics, model=name)["tap"].nunique() - 1  # without the row of ALL_TAPS
+        rows += [
+            _morans_i(entry, role, model_rows, model_order, analysis.facts) | {"model": name} for entry in MORANS_I
+        ]
         rows += [row | {"model": name} for row in _other_rows(role, name, analysis, model_rows, n_taps)]
     return Ledger(pd.DataFrame(rows, columns=list(LEDGER.columns)), analysis.facts)
 
 
-def _morans_i(entry: Published, role: str, statistics: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
+def _morans_i(
+    entry: Published, role: str, statistics: pd.DataFrame, ordered: pd.DataFrame, facts: Mapping[str, Any]
+) -> dict[str, Any]:
     published = entry.topolm if role == "topographic" else entry.control
     row: dict[str, Any] = {
         "quantity": f"Moran's I, {entry.description}, mean over taps",
@@ -114,8 +119,10 @@ def _morans_i(entry: Published, role: str, statistics: pd.DataFrame, facts: Mapp
         return row | {"verdict": _no_readout(entry.fwhm_mm) if mapped else _absent(facts)}
     row |= {"measured": map_rows["morans_i"]["value"]} | {name: map_rows["morans_i"][name] for name in _NULL_COLUMNS}
     row |= _negative_controls(statistics, row["contrast"], entry.fwhm_mm, "morans_i")
-    row |= {"cross_half_i": map_rows["cross_half_i"]["value"], "cross_half_p": map_rows["cross_half_i"]["label_p"]}
-    return row | {"verdict": _verdict(row["measured"], published, row["p"], row["cross_half_p"], facts)}
+    keys = {"contrast": row["contrast"], "negative_control": "", "fwhm_mm": entry.fwhm_mm}
+    (order,) = rows_with(ordered, **keys).to_dict("records")
+    row |= {"organisation": order["value"], "organisation_p": order["p"]}
+    return row | {"verdict": _verdict(row["measured"], published, row["organisation_p"], facts)}
 
 
 def _no_readout(fwhm_mm: float) -> str:
@@ -134,8 +141,7 @@ def _rows(
     statistics: pd.DataFrame, contrast: str, fwhm_mm: float, negative_control: str = ""
 ) -> dict[str, dict[str, Any]]:
     """Return the statistics of one map: {name of the statistic: row}. It is empty if the map was not made."""
-    rows = statistics[(statistics["contrast"] == contrast) & (statistics["negative_control"] == negative_control)]
-    rows = rows[rows["fwhm_mm"] == fwhm_mm]
+    rows = rows_with(statistics, contrast=contrast, negative_control=negative_control, fwhm_mm=fwhm_mm)
     return {str(row["statistic"]): {str(key): x for key, x in row.items()} for row in rows.to_dict("records")}
 
 
@@ -145,30 +151,24 @@ def _negative_controls(statistics: pd.DataFrame, contrast: str, fwhm_mm: float, 
     return {name: map_rows[statistic]["value"] for name, map_rows in control_rows.items() if map_rows}
 
 
-def _verdict(value: float, published: float, p: float, cross_half_p: float, facts: Mapping[str, Any]) -> str:
+def _verdict(value: float, published: float, organisation_p: float, facts: Mapping[str, Any]) -> str:
     """Return the verdict on a Moran's I, in words.
 
-    It says whether the map is smoother than with shuffled places, whether the map comes back in the other half of the
-    texts, and how far the value is from the published value.
+    It says whether the effect is spatially ordered, and how far the value is from the published value.
     """
-    if np.isnan(p):
-        return "not tested: Moran's I or its null is undefined"
-    back = "the map comes back in the other half of the texts"
+    if np.isnan(value) or np.isnan(organisation_p):
+        return "not tested: the map is constant"
     if few := not_tested(facts["permutations"]):
-        topography = few
-    elif p > SIGNIFICANT:
-        topography = "not shown to be smoother than with shuffled places"
-    elif np.isnan(cross_half_p):
-        topography = f"smoother than with shuffled places; it is not tested whether {back} (too few texts)"
-    elif cross_half_p <= SIGNIFICANT:
-        topography = f"smoother than with shuffled places, and {back}"
+        order = few
+    elif organisation_p <= SIGNIFICANT:
+        order = "the effect is spatially ordered"
     else:
-        topography = f"smoother than with shuffled places; it is not shown that {back}"
+        order = "not shown to be spatially ordered"
     if abs(value - published) <= NEAR:
         near = f"within {NEAR:g} of the published value"
     else:
         near = f"{abs(value - published):.2f} {'higher' if value > published else 'lower'} than the published value"
-    return f"{topography}; {near}{'' if facts['battery'] == PUBLISHED else ', but the stimuli differ'}"
+    return f"{order}; {near}{'' if facts['battery'] == PUBLISHED else ', but the stimuli differ'}"
 
 
 def _other_rows(
@@ -254,13 +254,13 @@ def _terminal_text(table: pd.DataFrame) -> str:
     """Return the table as text for a terminal. The verdict is below each quantity."""
     lines = []
     for model, rows in table.groupby("model", sort=False):
-        head = "quantity | readout | published | measured | p (place-null) | p (label-null) | p (cross-half I)"
+        head = "quantity | readout | published | measured | p (place-null) | p (label-null) | p (organisation)"
         lines += ["", paragraph(f"{model}: {head}")]
         for row in rows.to_dict("records"):
             digits = _digits(row["quantity"])
             cells = [row["quantity"], _readout(row["fwhm_mm"]), _cell(row["published"], digits),
                      _cell(row["measured"], digits),
-                     *(_cell(row[p], 3) for p in ("p", "label_p", "cross_half_p"))]  # fmt: skip
+                     *(_cell(row[p], 3) for p in ("p", "label_p", "organisation_p"))]  # fmt: skip
             lines.append(paragraph(" | ".join(cell or "–" for cell in cells)))
             lines.append(paragraph("    " + row["verdict"], indent="    "))
     return "\n".join(lines).lstrip("\n")
@@ -291,7 +291,7 @@ def _markdown(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
         return ", ".join(f"{name.replace('-', ' ')} {_cell(row[name], digits)}" for name in measured_controls)
 
     head = ("model", "quantity", "readout", "stimuli of the paper", "published", "Topoformer", "brain", "measured",
-            "place-null", "p (place-null)", "label-null", "p (label-null)", "cross-half I", "p (cross-half I)",
+            "place-null", "p (place-null)", "label-null", "p (label-null)", "organisation", "p (organisation)",
             "negative controls", "verdict")  # fmt: skip
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for row in table.to_dict("records"):
@@ -299,7 +299,7 @@ def _markdown(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
         cells = [row["model"], row["quantity"], _readout(row["fwhm_mm"]), _cell(row["published_stimuli"]),
                  _cell(row["published"], digits), _cell(row["topoformer"], digits), _cell(row["brain"]),
                  _cell(row["measured"], digits), *null(row, digits), *null(row, digits, "label_"),
-                 _cell(row["cross_half_i"]), _cell(row["cross_half_p"], 3), negative_controls(row, digits),
+                 _cell(row["organisation"]), _cell(row["organisation_p"], 3), negative_controls(row, digits),
                  row["verdict"]]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     published = facts["battery"] == PUBLISHED
@@ -310,8 +310,9 @@ def _markdown(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
             "",
             "The published values are from Rathi et al., ICLR 2025 (arXiv:2410.11516). The measured values are from "
             f"{stimuli}. Nulls have {facts['permutations']} draws, seed {facts['seed']}. The place-null shuffles the "
-            "places of the units before the readout. The label-null shuffles the labels of the texts. Cross-half I is "
-            "the spatial correlation between the maps of the two halves of the texts; its p is from the label-null. "
+            "places of the units before the readout. The label-null shuffles the labels of the texts. Organisation "
+            "tests whether the effect is spatially ordered: whether neighbouring units have similar effects, more than "
+            "the same effects at random places with the noise of these texts in its place. The verdict uses its p. "
             "Every p is one-sided, and is not corrected for the number of rows. Negative controls are the same "
             "statistic of the same texts with labels that are not of interest.",
             "",

@@ -1,5 +1,5 @@
 from toposheet.results.results import FACTS, MAPS, Results, read_facts, read_maps, read_results
-from toposheet.results.table import Kind, Table
+from toposheet.results.table import Kind, Table, rows_with
 from toposheet.results.text import paragraph, text_table
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "read_facts",
     "read_maps",
     "read_results",
+    "rows_with",
     "text_table",
 ]

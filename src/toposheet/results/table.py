@@ -134,6 +134,18 @@ def _read_csv(path: Path) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(values, dtype=str) for name, values in zip(names, columns, strict=True)})
 
 
+def rows_with(table: pd.DataFrame, **values: str | float) -> pd.DataFrame:
+    """Return the rows of a table that have these values.
+
+    Args:
+        table: The table.
+        **values: The value of each column.
+    """
+    for column, value in values.items():
+        table = table[table[column] == value]
+    return table
+
+
 def _as_kind(column: pd.Series | None, kind: Kind, n: int) -> Any:
     """Return the values of a column, converted to its kind. Columns that were read from a file are strings."""
     if column is None:

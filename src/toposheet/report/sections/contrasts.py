@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import xarray as xr
 from toposheet.cortex import SIGNIFICANT, Comparison
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import RANDOM_LABELS
+from toposheet.cortex.organisation import ORGANISATION, organisation
 from toposheet.cortex.statistics import STATISTICS, topography_statistics
 from toposheet.cortex.summary import SUMMARY, medians, n_significant, summary_of, without_negative_controls
 from toposheet.cortex.verdicts import EXPLAINED, MapVerdict, map_verdict, not_tested
@@ -19,31 +21,33 @@ from toposheet.figures.maps import draw_contrast_maps
 from toposheet.figures.morans_i import morans_i_bars, morans_i_marks
 from toposheet.figures.numbers import count_of_units, number, readout_name
 from toposheet.figures.sheets import by_kind, layers_of
-from toposheet.progress import Progress
+from toposheet.progress import Progress, part_of
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, Section
-from toposheet.results import Table
+from toposheet.results import Table, rows_with
 from toposheet.settings import Settings
 
 STATISTICS_OF_MODELS = STATISTICS.beside(model="text", stimuli="text")
 SUMMARY_OF_MODELS = SUMMARY.beside(model="text")
+ORGANISATION_OF_MODELS = ORGANISATION.beside(model="text", stimuli="text", contrast="text", negative_control="text")
 _DEEP = 6  # layers. If models have more layers, a figure of several contrasts shows one model only
 
 PARTIAL = """
 <h2>Contrasts, medians over taps</h2>
-<p class="lead">Moran's I says how smooth a map is. The table compares it with two nulls: the place-null shuffles the places of the units, and the label-null shuffles the labels of the texts.
-In a topographic model, maps of noise are smooth as well. So a smooth map is no evidence that a contrast is organised on the sheets. A claim about a contrast needs two results: significant units, and a
-map that comes back in the other half of the texts. Cross-half I measures the second. It is the mean over taps, and its p is from the label-null of this mean; all other values are medians over taps. No p is corrected for the number of
-contrasts.{% if few %} <b>In this report the nulls are {{ few }}.</b>{% endif %}</p>
+<p class="lead">A claim about a map needs two results: significant units, and an effect that is spatially ordered. <i>Organisation</i> tests the second: do neighbouring units have similar effects, more than the same
+effects at random places, with the noise of these texts in its place? Its value is 0 on average without order. It is the mean over taps; all other values are medians over taps. <i>p (smoother)</i> tests another claim: the map is smoother
+than differences between such texts by chance. An effect can be ordered and no smoother than the noise. Cross-half I says how well the effect comes back in the other half of the texts, unit by neighbour; its p is from the label-null.
+Moran's I says how smooth a map is. Its place-null shuffles the places of the units, its label-null the labels of the texts. In a topographic model, maps of noise are smooth as well, so a Moran's I above its place-null is no evidence of an ordered effect.
+No p is corrected for the number of contrasts. The tests speak of other texts, not of other models.{% if few %} <b>In this report the nulls are {{ few }}.</b>{% endif %}</p>
 <div class="scroll"><table>
-<tr><th class="left">contrast</th><th>readout (mm)</th><th class="left">model</th><th>significant units</th><th>cross-half I</th><th>p of cross-half I</th><th>Moran's I</th>
-<th>place-null</th><th>z (place)</th><th>p (place)</th><th>label-null</th><th>z (label)</th><th>p (label)</th></tr>
+<tr><th class="left">contrast</th><th>readout (mm)</th><th class="left">model</th><th>significant units</th><th>organisation</th><th>p (ordered)</th><th>p (smoother)</th><th>cross-half I</th><th>p of cross-half I</th><th>Moran's I</th>
+<th>place-null</th><th>p (place)</th><th>label-null</th><th>p (label)</th></tr>
 {% for row in medians.itertuples() %}
 <tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td>{{ "%g" | format(row.fwhm_mm) }}</td><td class="left">{{ row.model }}</td>
-<td>{{ row.significant_fraction | percent }}</td><td>{{ row.cross_half_mean | number }}</td><td>{{ row.cross_half_p | p }}</td>
-<td>{{ row.morans_i | number }}</td>
-<td>{{ mean_and_sd(row.null_mean, row.null_sd) }}</td><td>{{ row.z | number(1) }}</td><td>{{ row.p | p }}</td>
-<td>{{ mean_and_sd(row.label_null_mean, row.label_null_sd) }}</td><td>{{ row.label_z | number(1) }}</td><td>{{ row.label_p | p }}</td></tr>
+<td>{{ row.significant_fraction | percent }}</td><td>{{ row.organisation | number }}</td><td>{{ row.ordered_p | p }}</td><td>{{ row.smoother_p | p }}</td>
+<td>{{ row.cross_half_i | number }}</td><td>{{ row.cross_half_p | p }}</td><td>{{ row.morans_i | number }}</td>
+<td>{{ mean_and_sd(row.null_mean, row.null_sd) }}</td><td>{{ row.p | p }}</td>
+<td>{{ mean_and_sd(row.label_null_mean, row.label_null_sd) }}</td><td>{{ row.label_p | p }}</td></tr>
 {% endfor %}
 </table></div>
 {{ figure("morans-i-mean") }}
@@ -61,27 +65,47 @@ A readout smooths every map, also a map of noise. The table below a figure gives
 
 
 def _comparison_tables(comparison: Comparison, settings: Settings, progress: Progress) -> Mapping[Table, pd.DataFrame]:
+    draws = {"fwhm_mm": settings.readouts, "permutations": settings.permutations, "seed": settings.seed}
     statistics = topography_statistics(
         comparison,
-        fwhm_mm=settings.readouts,
-        permutations=settings.permutations,
-        seed=settings.seed,
         contiguity=settings.contiguity,
         min_size=settings.min_size,
-        progress=progress,
+        progress=part_of(progress, 0, 2),
+        **draws,
     )
-    return {STATISTICS_OF_MODELS: statistics, SUMMARY_OF_MODELS: summary_of(statistics)}
+    ordered = organisation(comparison, progress=part_of(progress, 1, 2), **draws)
+    names = {"contrast": comparison.name, "negative_control": comparison.negative_control}
+    return {
+        STATISTICS_OF_MODELS: statistics,
+        SUMMARY_OF_MODELS: summary_of(statistics),
+        ORGANISATION_OF_MODELS: ordered.assign(**names),
+    }
 
 
 def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     if (summary := analysis.results.get(SUMMARY_OF_MODELS)) is None:
         return None
     rows = medians(without_negative_controls(summary)).to_dict("records")
-    verdicts = [_verdict(analysis, row) for row in rows]
-    table = pd.DataFrame(rows).assign(
-        cross_half_mean=[verdict.cross_half_i for verdict in verdicts], cross_half_p=[verdict.p for verdict in verdicts]
-    )
+    table = pd.DataFrame([row | _means_over_taps(analysis, row) for row in rows])
     return {"medians": table, "few": not_tested(analysis.facts["permutations"]), "explained": EXPLAINED}
+
+
+_MAP_KEYS = ("contrast", "negative_control", "fwhm_mm", "model")  # the columns that name a map
+
+
+def _means_over_taps(analysis: Analysis, row: Mapping[Any, Any]) -> dict[str, float]:
+    """Return the statistics of a map that are tested as means over taps.
+
+    Args:
+        analysis: The analysis.
+        row: Names the map by its values `contrast, negative_control, fwhm_mm` and `model`.
+    """
+    keys = {key: row[key] for key in _MAP_KEYS} | {"tap": ALL_TAPS}
+    (ordered,) = rows_with(analysis.results[ORGANISATION_OF_MODELS], **keys).to_dict("records")
+    means = {"organisation": ordered["value"], "ordered_p": ordered["p"], "smoother_p": ordered["smoother_p"]}
+    halves = rows_with(analysis.results[STATISTICS_OF_MODELS], **keys, statistic="cross_half_i").to_dict("records")
+    value, p = (halves[0]["value"], halves[0]["label_p"]) if halves else (math.nan, math.nan)
+    return means | {"cross_half_i": value, "cross_half_p": p}
 
 
 def _verdict(analysis: Analysis, row: Mapping[Any, Any]) -> MapVerdict:
@@ -91,10 +115,10 @@ def _verdict(analysis: Analysis, row: Mapping[Any, Any]) -> MapVerdict:
         analysis: The analysis.
         row: Names the map by its values `contrast, negative_control, fwhm_mm` and `model`.
     """
-    statistics = analysis.results[STATISTICS_OF_MODELS]
-    for key in ("contrast", "negative_control", "fwhm_mm", "model"):
-        statistics = statistics[statistics[key] == row[key]]
-    return map_verdict(statistics, analysis.facts["permutations"])
+    keys = {key: row[key] for key in _MAP_KEYS}
+    statistics = rows_with(analysis.results[STATISTICS_OF_MODELS], **keys)
+    ordered = rows_with(analysis.results[ORGANISATION_OF_MODELS], **keys)
+    return map_verdict(statistics, ordered, analysis.facts["permutations"])
 
 
 def _drawings(analysis: Analysis) -> Iterable[Drawing]:
@@ -226,6 +250,6 @@ SECTION = Section(
     partial=PARTIAL,
     view=_view,
     drawings=_drawings,
-    tables=(STATISTICS_OF_MODELS, SUMMARY_OF_MODELS),
+    tables=(STATISTICS_OF_MODELS, SUMMARY_OF_MODELS, ORGANISATION_OF_MODELS),
     comparison_tables=_comparison_tables,
 )
