@@ -17,7 +17,7 @@ from toposheet.report.analysis import Analysis
 from toposheet.report.same_splits import same_splits_as_one
 from toposheet.report.section import Section
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
-from toposheet.results import Table
+from toposheet.results import Table, rows_with
 from toposheet.settings import Settings
 
 CLUSTERS_OF_MODELS = CLUSTERS.beside(model="text", stimuli="text")
@@ -26,7 +26,7 @@ PARTIAL = """
 <h2>Selective clusters</h2>
 <p class="lead">This section tests whether the raw map of a contrast has selective clusters. {% if facts.inference == "mass" %}A cluster is a set of adjacent cells of one sign with |t| above the
 two-sided p = {{ facts.forming_p }} threshold. Its mass is the sum of t over its cells. The p of a cluster compares its mass with the largest mass in any tap when the labels of the texts are shuffled.{% else %}Each
-cell has a threshold-free cluster enhancement (TFCE). The p of a cell compares this value with the largest value in any tap when the labels of the texts are shuffled. A cluster is a set of adjacent cells of one sign with p &lt; {{ significant }}.{% endif %} So p is corrected for all clusters of all taps (familywise). A cluster survives if p ≤ {{ significant }}. Even if the labels have no effect, about one contrast in twenty has a surviving cluster.
+cell has a threshold-free cluster enhancement (TFCE). The p of a cell compares this value with the largest value in any tap when the labels of the texts are shuffled. A cluster is a set of adjacent cells of one sign with p &lt; {{ significant }}.{% endif %} So p is corrected for all clusters of all taps (familywise). If the conditions have different numbers of texts, the null keeps the noise of each condition instead of shuffling labels. A cluster survives if p ≤ {{ significant }}. Even if the labels have no effect, about one contrast in twenty has a surviving cluster.
 Negative controls by word frequency or length may also have surviving clusters. So a surviving cluster alone is weak evidence: compare the sizes with those of the negative controls.{% if few %} <b>In this report clusters are {{ few }}.</b>{% endif %}</p>
 <div class="scroll"><table>
 <tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>clusters</th><th>surviving clusters</th><th>units in surviving clusters</th><th>units of the largest one</th><th>smallest p</th></tr>
@@ -71,10 +71,8 @@ def _surviving(statistics: pd.DataFrame, clusters: pd.DataFrame) -> pd.DataFrame
         name: i for i, name in enumerate(dict.fromkeys(zip(maps["contrast"], maps["negative_control"], strict=True)))
     }
     rows = []
-    for row in maps.to_dict("records"):
-        formed = clusters
-        for key, value in row.items():
-            formed = formed[formed[key] == value]
+    for row in ({str(key): value for key, value in map_row.items()} for map_row in maps.to_dict("records")):
+        formed = rows_with(clusters, **row)
         real = formed[formed["p"] <= SIGNIFICANT]
         rows.append(
             row

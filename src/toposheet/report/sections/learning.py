@@ -62,8 +62,8 @@ def _loss_sentence(trained: Mapping[str, Any]) -> str:
     beside = f"A bigram model of the same tokens has a task loss of {bigram:.2f}. " if bigram is not None else ""
     end = f"At the end of training, on held-out text, {'; '.join(parts)}. " if parts else ""
     return (
-        f"{end}{beside}The dotted line at 0.5 is the spatial loss of units at random places. A spatial loss below this "
-        f"line means topography.{cost}"
+        f"{end}{beside}The dotted line at 0.5 is the spatial loss of units at random places. With a spatial loss "
+        f"below this line, near units respond more alike than distant units.{cost}"
     )
 
 

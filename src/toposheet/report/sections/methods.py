@@ -19,7 +19,9 @@ subtracted.{% if facts.negative_controls_left_out %} Note: {{ facts.negative_con
 <p class="lead"><b>Statistics.</b> The readouts have FWHM {{ facts.fwhm_mm | join(" and ") }} mm (0 is raw). A readout samples the responses of each sheet with a Gaussian whose weights sum to 1, before the contrast. Moran's I
 uses queen contiguity and maps without a threshold. Cross-half I is the bivariate Moran's I between the map of the even texts and the map of the odd texts. Islands need at least 30 significant units, and at least
 10 % of the units of the tap. Nulls have {{ facts.permutations }} draws each, seed {{ facts.seed }}. p is one-sided: (1 + b) / (1 + B), where b of the B draws are at least as extreme as the value. The place-null
-shuffles the units of a tap among their cells, before the readout. The label-null shuffles the labels of the texts.</p>
+shuffles the units of a tap among their cells, before the readout. The label-null shuffles the labels of the texts; if the conditions have different numbers of texts (or groups), it keeps the noise of each condition instead: the deviations from the mean get random signs.
+Organisation compares the product of each unit's effect with the effects of its neighbours, without the part that noise makes, with the same effects at random places of the tap; the noise of the texts stays in its place, with random signs, and
+the readout comes afterwards.</p>
 <p class="lead"><b>Clusters.</b> Clusters of significant units are connected units of one sign, with at least {{ facts.min_size }} units and {{ facts.contiguity }} contiguity. TopoLM grows its clusters from the most selective unit
 and arrives at the same clusters. The section on selective clusters compares {% if facts.inference == "mass" %}the mass (sum of t) of each cluster of cells above the two-sided p = {{ facts.forming_p }} threshold with
 the largest mass{% else %}the threshold-free enhancement (E 0.5, H 2) of each cell with the largest enhancement{% endif %} in any tap under shuffled labels. So its p is familywise over

@@ -12,7 +12,8 @@ from toposheet.cortex.summary import raw_rows
 from toposheet.report.analysis import Analysis
 from toposheet.report.same_splits import same_splits_as_one
 from toposheet.report.section import Section
-from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
+from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS
+from toposheet.results import rows_with
 
 PARTIAL = """
 <h2>Negative controls</h2>
@@ -21,10 +22,10 @@ texts with rare words; in length, long texts with short texts. These two control
 contrast. Rows with “–” are the contrasts themselves. Values are means over taps of the raw maps. If a negative control has a result as large as the contrast, the result is not specific to the contrast.
 Some controls of different contrasts divide the same texts in the same way; they have equal values and share one row.{% if facts.negative_controls_left_out %} <b>Note: {{ facts.negative_controls_left_out }}.</b>{% endif %}</p>
 <div class="scroll"><table>
-<tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>significant units</th><th>Moran's I</th><th>z (place)</th><th>p (label)</th><th>cross-half I</th><th>p of cross-half I (label)</th><th>clusters</th><th>units of the largest one</th></tr>
+<tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>significant units</th><th>organisation</th><th>p (ordered)</th><th>Moran's I</th><th>p (label)</th><th>cross-half I</th><th>p of cross-half I (label)</th><th>clusters</th><th>units of the largest one</th></tr>
 {% for row in negative_controls.itertuples() %}
 <tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td class="left">{{ row.negative_control or "–" }}</td><td class="left">{{ row.model }}</td>
-<td>{{ row.significant_fraction | percent }}</td><td>{{ row.morans_i | number }}</td><td>{{ row.morans_i_z | number(1) }}</td><td>{{ row.morans_i_label_p | p }}</td>
+<td>{{ row.significant_fraction | percent }}</td><td>{{ row.organisation | number }}</td><td>{{ row.ordered_p | p }}</td><td>{{ row.morans_i | number }}</td><td>{{ row.morans_i_label_p | p }}</td>
 <td>{{ row.cross_half_i | number }}</td><td>{{ row.cross_half_i_label_p | p }}</td><td>{{ row.clusters | number(1) }}</td><td>{{ row.largest_cluster | number(1) }}</td></tr>
 {% endfor %}
 </table></div>
@@ -35,17 +36,27 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     statistics = analysis.results.get(STATISTICS_OF_MODELS)
     if statistics is None or not (statistics["negative_control"] != "").any():
         return None
-    table = _beside_their_contrasts(raw_rows(statistics[statistics["tap"] == ALL_TAPS]))
+    over_taps = [
+        raw_rows(rows_with(analysis.results[table], tap=ALL_TAPS))
+        for table in (STATISTICS_OF_MODELS, ORGANISATION_OF_MODELS)
+    ]
+    table = _beside_their_contrasts(*over_taps)
     return {"negative_controls": same_splits_as_one(table, statistics)}
 
 
-def _beside_their_contrasts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each contrast and each negative control, with a column for each statistic."""
+def _beside_their_contrasts(rows: pd.DataFrame, ordered: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each contrast and each negative control, with a column for each statistic.
+
+    Args:
+        rows: The statistics of raw maps, as means over taps.
+        ordered: The organisation of the same maps.
+    """
     keys = ["contrast", "negative_control", "model"]
     wide = rows.set_index([*keys, "statistic"])["value"].unstack("statistic", sort=False)
-    for statistic, column in (("morans_i", "z"), ("morans_i", "label_p"), ("cross_half_i", "label_p")):
-        wide[f"{statistic}_{column}"] = rows[rows["statistic"] == statistic].set_index(keys)[column]
-    return wide.reset_index()
+    for statistic in ("morans_i", "cross_half_i"):
+        wide[f"{statistic}_label_p"] = rows_with(rows, statistic=statistic).set_index(keys)["label_p"]
+    organisation = ordered.set_index(keys)[["value", "p"]].set_axis(["organisation", "ordered_p"], axis=1)
+    return wide.join(organisation).reset_index()
 
 
 SECTION = Section(position=60, partial=PARTIAL, view=_view)
