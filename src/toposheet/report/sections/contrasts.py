@@ -35,7 +35,7 @@ _DEEP = 6  # layers. If models have more layers, a figure of several contrasts s
 PARTIAL = """
 <h2>Contrasts, medians over taps</h2>
 <p class="lead">A claim about a map needs two results: significant units, and an effect that is spatially ordered. <i>Organisation</i> tests the second: do neighbouring units have similar effects, more than the same
-effects at random places, with the noise of these texts in its place? Its value is 0 on average without order. It is the mean over taps; all other values are medians over taps. <i>p (smoother)</i> tests another claim: the map is smoother
+effects at random places, with the noise of these texts in its place? Its value is 0 on average without an effect. A readout raises it in every model with reliable units, ordered or not, so only its p counts. It is the mean over taps; all other values are medians over taps. <i>p (smoother)</i> tests another claim: the map is smoother
 than differences between such texts by chance. An effect can be ordered and no smoother than the noise. Cross-half I says how well the effect comes back in the other half of the texts, unit by neighbour; its p is from the label-null.
 Moran's I says how smooth a map is. Its place-null shuffles the places of the units, its label-null the labels of the texts. In a topographic model, maps of noise are smooth as well, so a Moran's I above its place-null is no evidence of an ordered effect.
 No p is corrected for the number of contrasts. The tests speak of other texts, not of other models.{% if few %} <b>In this report the nulls are {{ few }}.</b>{% endif %}</p>
