@@ -17,7 +17,9 @@ _CACHE_VARIABLES = (
 
 
 def may_be_on_hub(source: str | Path, bare: bool = False) -> bool:
-    """Return whether a source can be the id of a hub model: it has the form `organisation/name` and is no local path.
+    """Return whether a source can be the id of a hub model.
+
+    It can if it has the form `organisation/name` and no file or folder of this machine has this path.
 
     A local folder with the name of the organisation does not matter. Only if the whole path exists, the source is a
     local path.

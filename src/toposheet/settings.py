@@ -156,7 +156,7 @@ def check_selection(percent: float | None, q: float | None) -> None:
         UserError: Both are given, or one is out of range.
     """
     if percent is not None and q is not None:
-        raise UserError(f"percent is {percent:g} and q is {q:g}: units are selected by one of them, so give one")
+        raise UserError(f"percent is {percent:g} and q is {q:g}: give one of them, not both")
     if percent is not None and not 0 < percent <= 100:
         raise UserError(f"percent is {percent}: it must be larger than 0 and at most 100")
     if q is not None and not 0 < q <= 1:

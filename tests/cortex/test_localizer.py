@@ -102,7 +102,7 @@ def test_a_file_that_is_no_localizer_says_what_it_lacks(topo, tmp_path, lacks):
         ({"percent": float("nan")}, "percent is nan"),
         ({"percent": 0.1}, "percent is 0.1: this selects none of 288 units; one unit is 0.35 percent"),
         ({"q": 2.0}, "q is 2"),
-        ({"percent": 10.0, "q": 0.05}, "percent is 10 and q is 0.05: units are selected by one of them, so give one"),
+        ({"percent": 10.0, "q": 0.05}, "percent is 10 and q is 0.05: give one of them, not both"),
         ({"items": "some"}, "items is 'some'"),
     ],
 )

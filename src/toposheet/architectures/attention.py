@@ -1,4 +1,7 @@
-"""Attention over blocks of text, which have no padding. `transformers` models can use it as their attention."""
+"""Attention over blocks of text, which have no padding.
+
+`transformers` models can use it in place of their attention function.
+"""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def _all_texts(
 def is_file(stimuli: str) -> bool:
     """Return whether the user gave a file, and not the name of a set.
 
-    A folder that is named like a set does not hide the set; a file does.
+    If a folder has the name of a set, the set is read. If a file has the name of a set, the file is read.
     """
     from toposheet.stimuli.stimulus_set import SETS
 

@@ -187,7 +187,7 @@ def load_localizer(path: str | Path, model: str | None = None) -> xr.Dataset:
         )
     elif model is not None and stored != model:
         raise UserError(
-            f"{file} was made with another model ({stored[:12]}, but this model is {model[:12]}): make a localizer of "
-            "this model with toposheet localize MODEL --out DIR"
+            f"{file} was made with another model (fingerprint {stored[:12]}, that of this model: {model[:12]}): "
+            "make a localizer of this model with toposheet localize MODEL --out DIR"
         )
     return localizer

@@ -71,8 +71,8 @@ def cluster_masses(
         contiguity: `"queen"` or `"rook"`, see `clusters`.
 
     Returns:
-        The number of the cluster of each cell (0: the cell is in no cluster), and the masses. Entry n of the masses
-        belongs to cluster n; entry 0 is 0.
+        Two arrays. The first has a value for each cell: the number of its cluster, or 0 if it is in no cluster. The
+        second has the mass of each cluster: entry n belongs to cluster n, and entry 0 is 0.
     """
     filled = np.nan_to_num(t, nan=0.0, posinf=_LARGEST_T, neginf=-_LARGEST_T)
     positive, n_positive = _components(filled > threshold, contiguity)

@@ -60,7 +60,7 @@ def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
 
 @contextmanager
 def _cells_of_any_length(text: str) -> Generator[None, None, None]:
-    """Let `csv` read cells that are as long as the text. Usually it refuses a cell of more than 131,072 characters."""
+    """Let `csv` read cells that are as long as the text. Its default limit is 131,072 characters."""
     before = csv.field_size_limit(max(len(text), csv.field_size_limit()))
     try:
         yield

@@ -30,7 +30,7 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
     (2014), and the pairs of Elli et al. (2019).
 
     Texts and conditions are always read as text: `007`, `TRUE`, `NA` and `nan` are words. Another column becomes
-    numbers or truth values only if every cell is written as Python writes them (`3`, `0.5`, `True`); a column with
+    numbers or truth values only if every cell is written as Python prints them (`3`, `0.5`, `True`); a column with
     `01`, `TRUE` or `1e3` stays text. Spaces around column names and cells are removed (`plain_label`), except in texts.
 
     If the conditions are read from another column, and the file also has a column `condition`, that column is called

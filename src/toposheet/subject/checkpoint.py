@@ -166,7 +166,7 @@ def _check_opens_again(model: PreTrainedModel) -> None:
 
 @contextmanager
 def _without_generation_config(model: PreTrainedModel) -> Generator[GenerationConfig | None, None, None]:
-    """Give the generation configuration of a model. Inside this context, the model has a default one instead.
+    """Yield the generation configuration of a model. Inside this context, the model has a default one instead.
 
     `transformers` refuses to write a generation configuration that contradicts itself. Some published models have such
     a configuration; Vicuna, for example, sets a temperature without sampling. The configuration still belongs to the

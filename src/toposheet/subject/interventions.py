@@ -115,7 +115,10 @@ def applied(model: PreTrainedModel, interventions: Sequence[Intervention]) -> Ge
         yield
     if ran and len(fired) < len(taps):
         silent = ", ".join(tap for tap in taps if tap not in fired)
-        raise RuntimeError(f"the model ran, but these taps did not run, so their interventions had no effect: {silent}")
+        raise RuntimeError(
+            f"the model ran, but these taps did not run, so their interventions had no effect: {silent}; check "
+            "that the forward pass uses these modules"
+        )
 
 
 def _effect_hook(tap: str, effects: Sequence[Effect], fired: set[str]) -> Any:

@@ -92,7 +92,7 @@ class Limits:
         if not isinstance(input_ids, Tensor):
             raise UserError(
                 f"input_ids is a {type(input_ids).__name__}: it must be a tensor of token ids, such as "
-                'subject.tokenizer(text, return_tensors="pt").input_ids; toposheet.respond takes texts'
+                'subject.tokenizer(text, return_tensors="pt").input_ids; to give texts, use toposheet.respond'
             )
         if input_ids.ndim != 2 or input_ids.dtype not in (torch.int64, torch.int32):
             raise UserError(

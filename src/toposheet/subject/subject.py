@@ -234,7 +234,7 @@ class Subject:
 
     @property
     def architecture(self) -> Architecture:
-        """What toposheet knows about the family of the model."""
+        """How toposheet handles models of this family: their taps, limits and output layer."""
         return architecture_of(self._model)
 
     # --- texts ---

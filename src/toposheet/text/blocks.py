@@ -14,7 +14,7 @@ from toposheet.text.tokenizer import end_of_text
 
 
 class Blocks:
-    """Blocks of context + 1 tokens. A model reads the first `context` tokens and predicts the last `context` tokens.
+    """Blocks of context + 1 tokens. A model reads all but the last token of a block, and predicts all but the first.
 
     The training blocks form an endless stream of epochs. Each epoch holds every block once, in a new random order.
 

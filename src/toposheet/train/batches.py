@@ -102,7 +102,7 @@ def prefetched(
     """Yield an iterator over updates; each item holds the micro-batches of this process for one update.
 
     An item has the shape (micro_batches, blocks, context + 1). A thread reads the item of the next update while the
-    present update is computed. The processes take the micro-batches of an update in turn: process r takes the
+    current update is computed. The processes take the micro-batches of an update in turn: process r takes the
     micro-batches r, r + processes, r + 2 * processes, and so on. The text of an update is therefore the same for any
     number of processes.
 

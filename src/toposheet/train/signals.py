@@ -1,4 +1,4 @@
-"""Signals that stop a run: after Ctrl-C or SIGTERM the run finishes its present update and then stops."""
+"""Signals that stop a run: after Ctrl-C or SIGTERM the run finishes its current update and then stops."""
 
 from __future__ import annotations
 

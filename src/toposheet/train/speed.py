@@ -1,4 +1,4 @@
-"""The speed of a run in tokens per second, and the fraction of the device's arithmetic that the model uses."""
+"""The speed of a run in tokens per second, and the fraction of the device's peak arithmetic that the model uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""DeBERTa. Its positions are relative. It has a limit only if it also adds positions to its input."""
+"""DeBERTa. Its positions are relative.
+
+The length of a text has a limit only if the model also adds embeddings of absolute positions to its input.
+"""
 
 from toposheet.architectures.architecture import Architecture, context_of_biased_input
 

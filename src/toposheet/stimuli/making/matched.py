@@ -80,7 +80,7 @@ def _partners(words: pd.DataFrame, pool: pd.DataFrame, scaled: Callable[[pd.Data
     """Return a partner from the pool for each word: a row with similar features. Each row is used once.
 
     In a pool with few high values the partners are lower than the words on average, and the other way round. To correct
-    this, the partners are chosen again for shifted words, twice. The shift is the mean difference so far.
+    this, the mean difference is subtracted from the features of the words, and the partners are chosen again, twice.
     """
     wanted, available = scaled(words), scaled(pool)
 

@@ -59,7 +59,11 @@ def words_of_cells(rated: pd.DataFrame, categories: Sequence[str]) -> dict[Cell,
 
 
 def matched_measures(count_tokens: Callable[[str], int] | None) -> list[str]:
-    """Return the names of the columns in which cells are matched. Without `count_tokens`, tokens are left out."""
+    """Return the names of the columns in which cells are matched.
+
+    Args:
+        count_tokens: A function that counts the tokens of a word. None: cells are not matched in tokens.
+    """
     return ["zipf", "letters"] if count_tokens is None else ["zipf", "letters", "tokens"]
 
 
