@@ -53,6 +53,10 @@ class Settings:
         permutations: Number of random draws of each null. The smallest possible p is 1 / (1 + permutations).
         seed: Seed of all random draws. The same seed gives the same numbers again.
         reading: How a model reads a text.
+        groups: Name of a column of the stimuli. Texts with equal values form a group, whose mean counts as one value.
+            The default is used only if the stimuli have this column.
+        paired_by: Name of a column of the stimuli. Two texts with equal values, one of each condition, are a pair, and
+            the differences within pairs are tested. Empty: there are no pairs.
         confounds: Variables that a regression removes from the responses: length, frequency, tokens, or a numeric
             column of the stimuli.
         negative_controls: Whether to compute negative controls beside each contrast: comparisons of the same texts by
@@ -71,6 +75,8 @@ class Settings:
     permutations: int = 99
     seed: int = 0
     reading: Reading = READING
+    groups: str = "shared_words"
+    paired_by: str = ""
     confounds: tuple[str, ...] = ()
     negative_controls: bool = True
     inference: Inference = "mass"

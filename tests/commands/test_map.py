@@ -167,3 +167,60 @@ def test_the_table_ends_in_a_verdict_for_each_contrast_that_claims_no_more_than_
         for contrast in ("S:N", "W:J"):
             said = verdicts.partition(f"{contrast}, model: ")[2]
             assert re.match(rf"(no unit is|\d+ of 144 units are) significant; .*?{words}", said), said
+
+
+DEPENDENT = ["text,condition,story,couple"] + [
+    f"own{c}{i} other{c}{i},{c},{'whole' if c == 'a' else i},{i}" for c in "ab" for i in range(4)
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "words"),
+    [
+        ((), ["--groups", "story"], "all 4 texts of the condition 'a' have the same value in the column 'story'"),
+        (
+            (),
+            ["--groups", "storey"],
+            "has no column 'storey'; it has: text, condition, story, couple. Did you mean story?",
+        ),
+        ((), ["--paired-by", "coupl"], "Did you mean couple?"),
+        (
+            (),
+            ["--paired-by", "couple"],
+            "only 16 different ones: give at most --permutations 16 (in Python: permutations",
+        ),
+        (("b,2,2", "b,2,9"), ["--paired-by", "couple"], "The value '2' has 1 text of 'a' and 0 texts of 'b'"),
+        (("b,2,2", "a,2,2"), ["--paired-by", "couple"], "The value '2' has 2 texts of 'a' and 0 texts of 'b'"),
+    ],
+)
+@pytest.mark.parametrize("command", ["map", "report"])
+def test_wrong_groups_and_pairs_are_refused_in_one_line(refused, tmp_path, folder, command, change, options, words):
+    rows = "\n".join(DEPENDENT) + "\n"
+    (tmp_path / "s.csv").write_text(rows.replace(*change) if change else rows)
+    arguments = ["--stimuli", tmp_path / "s.csv", "--contrast", "a:b", "--out", tmp_path / "out", *options]
+    assert words in refused(command, folder, *arguments)
+
+
+def test_one_text_of_a_condition_is_refused_in_one_line(refused, tmp_path, folder):
+    (tmp_path / "s.csv").write_text("\n".join(DEPENDENT[:6]) + "\n")
+    arguments = ["--stimuli", tmp_path / "s.csv", "--contrast", "a:b", "--out", tmp_path / "out"]
+    line = refused("map", folder, *arguments)
+    assert "has 1 text of the condition 'b': a contrast needs at least 3, so add texts" in line
+
+
+def test_a_map_says_once_what_its_tests_cannot_know(folder, tmp_path, capsys):
+    from toposheet.cli import main
+
+    rows = ["text,condition,rating"] + [f"w{i // 2} {c}{i},{c},{i}" for c in "ab" for i in range(24)]
+    (tmp_path / "s.csv").write_text("\n".join(rows) + "\n")
+    arguments = ["--stimuli", tmp_path / "s.csv", "--contrast", "a:b", "--permutations", "2", "--out", tmp_path / "out"]
+    with pytest.raises(SystemExit) as stop:
+        main(["map", *map(str, [folder, *arguments]), "--confounds", "rating", "--no-negative-controls"])
+    printed = capsys.readouterr()
+    assert stop.value.code == 0, printed.err
+    notes = [line for line in printed.err.splitlines() if line.startswith("note: ")]
+    assert len(notes) == 2
+    assert notes[0].startswith("note: a:b: 24 of 24 texts of 'a' and 24 of 24 texts of 'b' share many content words")
+    assert notes[1].startswith("note: a:b: rating: frequencies, ratings and norms are measured with error")
+    facts = json.loads((tmp_path / "out" / "analysis.json").read_text())
+    assert [f"note: a:b: {note}" for note in facts["notes"]["a:b"]] == notes

@@ -13,7 +13,7 @@ LINE = re.compile(r"\[(\d+%, )?\d+ s(, about \d+ (s|min) left)?\] \S.*")
 
 @pytest.fixture
 def said(capsys, monkeypatch):
-    """Run a command that ends well in a log without patience; return its lines on stderr and what it prints."""
+    """Run a command that ends well in a log without patience; return its progress on stderr and what it prints."""
     monkeypatch.setattr("toposheet.progress.FIRST_LINE_SECONDS", 0.0)
     monkeypatch.setattr("toposheet.progress.REFRESH_SECONDS", 0.001)
 
@@ -23,7 +23,8 @@ def said(capsys, monkeypatch):
             main([str(argument) for argument in arguments])
         printed = capsys.readouterr()
         assert stop.value.code == 0, printed.err
-        return printed.err.splitlines(), printed.out
+        lines = printed.err.splitlines()
+        return [line for line in lines if not line.startswith("note: ")], printed.out
 
     return said
 

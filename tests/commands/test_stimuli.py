@@ -86,3 +86,15 @@ def test_check_names_the_rows_of_the_file_whatever_where_leaves_out(ran, tmp_pat
     assert "6 texts; x 3, y 3" in printed
     assert "row 8" in printed
     assert "row 11" in printed
+
+
+def test_check_finds_shared_words_and_writes_their_groups(ran, refused, tmp_path):
+    rows = [f"w{c}{i // 2} {c}{i},{c}" for c in "ab" for i in range(24)]
+    (tmp_path / "s.csv").write_text("\n".join(["text,condition", *rows]) + "\n")
+    printed = ran("stimuli", "check", tmp_path / "s.csv", "--contrast", "a:b", "--out", tmp_path / "new.csv")
+    assert "note: a:b: 24 of 24 texts of 'a' and 24 of 24 texts of 'b' share many content words" in printed
+    assert "the column shared_words:" in printed
+    assert pd.read_csv(tmp_path / "new.csv")["shared_words"].nunique() == 24
+    assert "share many content words" not in ran("stimuli", "check", tmp_path / "new.csv", "--contrast", "a:b")
+    assert "which exists" in refused("stimuli", "check", tmp_path / "s.csv", "--out", tmp_path / "new.csv")
+    assert "no column 'shared'" in refused("stimuli", "check", tmp_path / "new.csv", "--groups", "shared")

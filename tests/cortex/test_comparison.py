@@ -241,3 +241,29 @@ def test_a_response_that_is_not_finite_is_named_by_its_place_among_all_stimuli()
     data.values[3, 150] = np.inf
     with pytest.raises(ValueError, match="stimulus 3: a response in tap1"):
         ts.Comparison(data, "a", "b")
+
+
+def test_a_comparison_says_what_its_tests_cannot_know():
+    texts = [
+        f"{'a' if i % 2 == 0 else 'b'}{i // 4} own{i}" for i in range(80)
+    ]  # neighbours of a condition share a word
+    columns = {"text": texts, "rating": np.arange(80.0), "half": np.arange(80) % 2 * 40 + np.arange(80) // 4}
+    data = responses(cortex()).assign_coords({name: ("stimulus", values) for name, values in columns.items()})
+    data = data.assign_coords(condition=("stimulus", np.tile(["a", "b"], 40)))
+    comparison = ts.Comparison(data, "a", "b", confounds=("rating", "length"))
+    sharing, confound = comparison.notes
+    assert "40 of 40 texts of 'a' and 40 of 40 texts of 'b' share many content words" in sharing
+    assert confound.startswith("rating: frequencies, ratings and norms are measured with error")
+    assert repr(comparison).count("note: ") == 2
+    assert comparison.readout(2.0).notes == comparison.notes
+    assert all(control.notes == () for control in ts.negative_controls(comparison).values())
+    assert ts.Comparison(data, "a", "b", groups="half").notes == ()
+
+
+def test_fewer_than_ten_items_of_a_condition_are_noted():
+    data = responses(cortex(), n=9)
+    assert ts.Comparison(data, "a", "b").notes[0].startswith("'a' has 9 and 'b' has 9 independent texts, fewer than 10")
+    grouped = responses(cortex(), n=40)
+    conditions = (grouped["condition"].values == "a") * 100
+    grouped = grouped.assign_coords(g=("stimulus", conditions + np.arange(80) % 9))
+    assert "independent groups, fewer than 10" in ts.Comparison(grouped, "a", "b", groups="g").notes[0]

@@ -51,7 +51,8 @@ def test_the_language_network_says_of_each_unit_which_cluster_it_is_in(results, 
 
 def test_the_facts_are_what_decides_the_numbers_and_whose_they_are(results, subjects, battery):
     facts = dict(results.facts)
-    models, rows, statistics = (facts.pop(name) for name in ("models", "rows", "statistics"))
+    models, rows, statistics, notes = (facts.pop(name) for name in ("models", "rows", "statistics", "notes"))
+    assert set(notes) <= {"S:N"}
     assert rows["summary.csv"] == "the map of a contrast, in one tap and readout"
     assert "morans_i" in statistics
     assert facts == what_decides(battery, Settings(permutations=3, min_size=2))

@@ -153,3 +153,10 @@ def test_only_a_significant_p_of_a_contrast_is_bold_among_the_clusters():
 def test_a_box_that_is_wider_than_the_screen_says_that_it_scrolls(html):
     assert 'content: "scroll sideways →"' in html
     assert 'box.classList.toggle("wide", box.scrollWidth > box.clientWidth + 1)' in html
+
+
+def test_the_notes_on_a_contrast_stand_below_the_matching_of_its_conditions(analysis, html):
+    (note,) = analysis.facts["notes"]["S:N"]
+    assert "share many content words with other texts" in note
+    stimuli = html[html.index("<h2>Stimuli") : html.index("<h2>Methods")]
+    assert f'<p class="note">Note: {escape(note)}.</p>' in stimuli.replace("&#39;", "&#x27;")

@@ -286,3 +286,12 @@ def test_names_of_columns_that_are_cleaned_are_said(tmp_path):
     table = read_stimuli(tmp_path / "s.csv")
     assert list(table) == ["text", "condition", "run"]
     assert "the column names text, condition had extra spaces" in table.attrs["notes"][0]
+
+
+def test_further_columns_of_a_file_in_the_format_of_fedorenko_2010_are_kept(tmp_path):
+    header = ",".join([*(f"stim{n}" for n in range(1, 15)), "pair"])
+    rows = [",".join(["x", *["WORD"] * 12, condition, str(pair)]) for condition in "SN" for pair in range(3)]
+    (tmp_path / "s.csv").write_text("\n".join([header, *rows]) + "\n")
+    table = read_stimuli(tmp_path / "s.csv")
+    assert table["pair"].tolist() == list("012012")
+    assert list(table) == ["text", "condition", "pair"]

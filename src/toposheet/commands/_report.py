@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,7 +56,13 @@ def print_summary(results: Results) -> None:
 
 
 def print_left_out(results: Results) -> None:
-    """Print notes about the stimuli and the negative controls that were left out of the analysis."""
+    """Print notes about the contrasts, on stderr, and about stimuli and negative controls that were left out."""
+    contrasts_of: dict[str, list[str]] = {}
+    for contrast, notes in results.facts["notes"].items():
+        for note in notes:
+            contrasts_of.setdefault(note, []).append(contrast)
+    for note, contrasts in contrasts_of.items():
+        print(f"note: {', '.join(contrasts)}: {note}", file=sys.stderr)
     for fact in ("stimuli_left_out", "negative_controls_left_out"):
         if note := results.facts[fact]:
             print(f"note: {note}")  # in one line, so that the user can copy a command in it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from toposheet.commands._command import Command, check_out, deferred
@@ -19,6 +20,8 @@ def localize(
     q: float | None = None,
     min_size: int = DEFAULT.min_size,
     contiguity: Contiguity = DEFAULT.contiguity,
+    groups: str = DEFAULT.groups,
+    paired_by: str = DEFAULT.paired_by,
     reading: Reading = READING,
     options: Options = AS_USUAL,
 ) -> None:
@@ -35,10 +38,14 @@ def localize(
         min_size: Number of units of the smallest cluster of selected units that counts.
         contiguity: Which cells are neighbours in a cluster. queen: cells that share an edge or a corner. rook: cells
             that share an edge.
+        groups: Name of a column of the stimuli. Texts with equal values form a group, whose mean counts as one value.
+            The default is used only if the stimuli have this column.
+        paired_by: Name of a column of the stimuli. Two texts with equal values, one of each condition, are a pair, and
+            the differences within pairs are tested. Empty: there are no pairs.
         reading: How a model reads a text.
         options: How stimuli are read.
     """
-    settings = Settings(min_size=min_size, contiguity=contiguity, reading=reading)
+    settings = Settings(min_size=min_size, contiguity=contiguity, groups=groups, paired_by=paired_by, reading=reading)
     check_selection(percent, q)
     check_out(out)
     from toposheet.progress import shown
@@ -56,6 +63,8 @@ def localize(
         )  # fmt: skip
     localizer.write(out)
     print(localizer)
+    for note in localizer.notes:
+        print(f"note: {note}", file=sys.stderr)
     print(f"\nThe localizer: {out.resolve()} (localizer.nc, cross_validated.csv, figures)")
 
 

@@ -10,7 +10,7 @@ import tyro
 from toposheet.commands._command import Command, check_out, deferred, group
 from toposheet.commands._stimuli import AS_USUAL, Contrasts, Options, is_file, opening, read_contrasts, read_table
 from toposheet.errors import NotFound, UserError
-from toposheet.settings import check_seed
+from toposheet.settings import DEFAULT, check_seed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,11 +97,7 @@ def build_set(
         data: Folder with the files of published sets. None: the folder in the environment variable TOPOSHEET_DATA.
     """
     check_seed(seed)
-    if out.is_dir():
-        raise UserError(f"--out is {out}, a folder: give the path of a CSV file")
-    if out.exists():
-        raise UserError(f"--out is {out}, which exists: give the path of a new CSV file, or remove this one first")
-    check_out(out.parent)
+    _check_new_file(out)
     _check_is_set(name)
     from toposheet.progress import shown
 
@@ -128,6 +124,8 @@ def check_set(
     stimuli: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FILE_OR_NAME")],
     model: str | None = None,
     contrast: Contrasts = (),
+    groups: str = DEFAULT.groups,
+    out: Path | None = None,
     options: Options = AS_USUAL,
 ) -> None:
     """Check whether analyses accept a set, and print notes about problems that could mislead an analysis.
@@ -138,8 +136,14 @@ def check_set(
             model is checked.
         contrast: Contrasts, each written as A:B (or A-B), in which conditions are compared. Without them, the contrasts
             of a set are used; the conditions of a file are compared all together.
+        groups: Name of the column that defines groups of dependent texts. The default is used only if the stimuli have
+            this column.
+        out: Path of a new CSV file: the same stimuli with the column shared_words, which groups the texts of a
+            condition that share words. None: no file is written.
         options: How stimuli are read.
     """
+    if out is not None:
+        _check_new_file(out)
     from toposheet.progress import shown
     from toposheet.stimuli.checks import check
     from toposheet.stimuli.measures import matching
@@ -158,7 +162,7 @@ def check_set(
         contrasts = read_contrasts(table, contrast, options)
     else:
         contrasts = () if is_file(stimuli) or options.where else SETS[stimuli].contrasts
-    warnings = check(table, count_tokens, contrasts)
+    warnings = check(table, count_tokens, contrasts, groups)
     counts = table.groupby("condition", sort=False).size()
     print(f"{stimuli}: {len(table)} texts; " + ", ".join(f"{name} {n}" for name, n in counts.items()))
     for name, texts in [(c.name, c.compared(table)) for c in contrasts] or [("all conditions", table)]:
@@ -166,6 +170,26 @@ def check_set(
         _print_matching(matching(texts, count_tokens))
     for warning in warnings:
         print(f"note: {warning}")
+    if out is not None:
+        from toposheet.files import write_file
+        from toposheet.stimuli.measures import with_groups
+
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_file(out, with_groups(table).to_csv(index=False))
+        print(f"\n{len(table)} texts with the column shared_words: {out.resolve()}")
+
+
+def _check_new_file(out: Path) -> None:
+    """Refuse the path of a new CSV file if it exists or cannot be written.
+
+    Raises:
+        UserError: The path is a folder or an existing file, or its folder cannot be written to.
+    """
+    if out.is_dir():
+        raise UserError(f"--out is {out}, a folder: give the path of a CSV file")
+    if out.exists():
+        raise UserError(f"--out is {out}, which exists: give the path of a new CSV file, or remove this one first")
+    check_out(out.parent)
 
 
 def _check_is_set(name: str) -> None:

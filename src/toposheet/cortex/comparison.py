@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from toposheet.cortex.confounds import without_confounds
 from toposheet.cortex.design import compared_responses, contrast_design, stimuli_of
 from toposheet.cortex.layout import TapLayout, tap_layouts
+from toposheet.cortex.notes import contrast_notes
 from toposheet.cortex.readout import sampled
 from toposheet.errors import UserError, check_type
 from toposheet.figures.numbers import count_of_units, readout_name
@@ -82,6 +83,7 @@ class Comparison:
         self.fwhm_mm = 0.0
         self.confounds = (confounds,) if isinstance(confounds, str) else tuple(confounds)
         self.design = contrast_design(stimuli_of(unadjusted), contrast, groups, pairs)
+        self._groups = groups
         self._unadjusted = unadjusted
         self._raw: Comparison | None = None
         self._fitted_before = False
@@ -97,6 +99,7 @@ class Comparison:
             f"  {count_of_units(self.n_significant, self.n_units)} ({self.n_significant / self.n_units:.1%}, "
             f"q < {SIGNIFICANT:g} over {len(self.layouts)} taps)\n"
             f"  to test whether the map is organised: ts.map_statistics(comparison)"
+            + "".join(f"\n  note: {note}" for note in self.notes)
         )
 
     def _repr_html_(self) -> str:
@@ -238,6 +241,14 @@ class Comparison:
         )  # fmt: skip
 
     # --- what all statistics need ---
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that a user should read before the p-values (`contrast_notes`). Negative controls have none."""
+        raw = self.raw
+        if raw.negative_control:
+            return ()
+        return contrast_notes(stimuli_of(raw._unadjusted), raw.contrast, raw.design, raw._groups, raw.confounds)
 
     @cached_property
     def items(self) -> Float[np.ndarray, "items units"]:

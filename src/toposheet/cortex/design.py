@@ -17,10 +17,10 @@ from toposheet.cortex.layout import check_coordinates
 from toposheet.errors import UserError, check_type
 from toposheet.stats import centred, halves, random_signs, shuffled_labels
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
+from toposheet.stimuli.dependence import dependent_stimuli
 from toposheet.stimuli.finite import check_finite_responses
-from toposheet.stimuli.labels import check_capitals
+from toposheet.stimuli.labels import plain_label
 from toposheet.stimuli.measures import SHARED_WORDS
-from toposheet.stimuli.naming import labels, source_name
 
 
 def compared_responses(responses: xr.DataArray, contrast: Contrast) -> xr.DataArray:
@@ -71,35 +71,6 @@ def check_finite(responses: xr.DataArray) -> None:
 def _check_finite(responses: xr.DataArray, stimuli: pd.DataFrame) -> None:
     check_coordinates(responses, "tap")
     check_finite_responses(responses.transpose("stimulus", "unit").values, stimuli, responses["tap"].values)
-
-
-def dependent_stimuli(stimuli: pd.DataFrame, column: str | None) -> Int[np.ndarray, " stimuli"] | None:
-    """Return a number for each stimulus. Stimuli with equal values in a column get the same number.
-
-    Values are compared as people read them (`plain_label`). A stimulus without a value gets a number that no other
-    stimulus has.
-
-    Args:
-        stimuli: The stimuli.
-        column: Name of a column of the stimuli. None: all stimuli are independent.
-
-    Returns:
-        The numbers. None if all stimuli are independent: `column` is None, or it is `shared_words` and the stimuli have
-        no such column.
-
-    Raises:
-        UserError: The column does not exist, and it is not `shared_words`. Or two values differ only in capitals.
-    """
-    if column is None:
-        return None
-    if column == SHARED_WORDS and column not in stimuli:
-        return None
-    values = labels(stimuli, column)
-    alone = stimuli[column].isna().to_numpy() | (values == "")
-    check_capitals(values[~alone].tolist(), column, source_name(stimuli))
-    names = [(value, number if alone[number] else -1) for number, value in enumerate(values.tolist())]
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    return np.array([numbers[name] for name in names])
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,7 +212,8 @@ class Design:
         if permutations > self.n_relabellings:
             raise UserError(
                 f"{permutations} draws of a null are wanted, but {self.n_items} independent items have only "
-                f"{self.n_relabellings} different ones: ask for at most {self.n_relabellings} draws, or add texts"
+                f"{self.n_relabellings} different ones: give at most --permutations {self.n_relabellings} (in Python: "
+                f"permutations={self.n_relabellings}), or add texts"
             )
 
     def residuals(self, values: Float[np.ndarray, "items units"]) -> Float[np.ndarray, "items units"]:
@@ -280,10 +252,22 @@ class Design:
         Raises:
             UserError: A condition has fewer items.
         """
-        what = "pairs" if self.pairs is not None else "groups" if self.groups is not None else "texts"
-        for condition, mask in ((contrast.a, self.in_a), (contrast.b, self.in_b)):
-            if (n := len(np.unique(self.item[mask]))) < least:
-                raise UserError(f"the condition {condition!r} has {n} independent {what}: {needs} at least {least}")
+        for condition, n in self.number_of_items(contrast).items():
+            if n < least:
+                what = self.kind_of_items
+                raise UserError(
+                    f"the condition {condition!r} has {n} independent {what}: {needs} at least {least}, so add {what}"
+                )
+
+    @property
+    def kind_of_items(self) -> str:
+        """What the items are: `pairs`, `groups` or `texts`."""
+        return "pairs" if self.pairs is not None else "groups" if self.groups is not None else "texts"
+
+    def number_of_items(self, contrast: Contrast) -> dict[str, int]:
+        """Return the number of items of each condition: {condition: number}."""
+        conditions = ((contrast.a, self.in_a), (contrast.b, self.in_b))
+        return {condition: len(np.unique(self.item[mask])) for condition, mask in conditions}
 
 
 def contrast_design(
@@ -299,7 +283,8 @@ def contrast_design(
 
     Raises:
         UserError: A column does not exist, a group has texts of both conditions, a condition has fewer than 3 groups or
-            pairs, or a pair does not have one text of each condition.
+            pairs (the message says so if one group covers a condition), or a pair does not have one text of each
+            condition (the message names the first such pair).
     """
     conditions = stimuli["condition"].to_numpy()
     in_a, in_b = conditions == contrast.a, conditions == contrast.b
@@ -312,16 +297,35 @@ def contrast_design(
             "texts with one value form a group, and a group must be in one condition. Give each condition values of "
             "its own, or remove the column"
         )
+    if numbers is not None:
+        for condition, mask in ((contrast.a, in_a), (contrast.b, in_b)):
+            if (n_texts := int(mask.sum())) > 1 and len(np.unique(numbers[mask])) == 1:
+                raise UserError(
+                    f"all {n_texts} texts of the condition {condition!r} have the same value in the column {groups!r}, "
+                    "so they count as one text: name a column that divides each condition into at least "
+                    f"{MIN_TEXTS} groups"
+                )
     if partners is not None:
         n_a, n_b = (np.bincount(partners[mask], minlength=partners.max() + 1) for mask in (in_a, in_b))
-        if wrong := int(((n_a != 1) | (n_b != 1)).sum()):
+        incomplete = np.flatnonzero((n_a != 1) | (n_b != 1))
+        if len(incomplete):
+            first = incomplete[0]
+            value = plain_label(stimuli[pairs].to_numpy()[partners == first][0])[:60]
+            numbers_of_texts = (
+                f"{_texts(int(n_a[first]))} of {contrast.a!r} and {_texts(int(n_b[first]))} of {contrast.b!r}"
+            )
             raise UserError(
-                f"{wrong} of {len(n_a)} pairs of the column {pairs!r} are not complete: a pair is one text of each "
-                "condition, and the two have the same value in this column"
+                f"{len(incomplete)} of {len(n_a)} pairs of the column {pairs!r} are not complete: a pair is one text "
+                f"of each condition, and the two have the same value in this column. The value {value!r} has "
+                f"{numbers_of_texts}: correct the column, or remove these texts"
             )
     design = Design(in_a, in_b, numbers, _linked_pairs(partners, numbers))
     design.check_number(contrast, MIN_TEXTS, "a contrast needs")
     return design
+
+
+def _texts(n: int) -> str:
+    return "1 text" if n == 1 else f"{n} texts"
 
 
 def _linked_pairs(

@@ -12,9 +12,10 @@ import pandas as pd
 import xarray as xr
 
 from toposheet.cortex import MAP_STATISTICS, Comparison, negative_controls
-from toposheet.cortex.design import contrast_design
+from toposheet.cortex.design import Design, contrast_design
 from toposheet.cortex.maps import comparison_maps, joined_maps, maps_of_models
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS, missing_negative_controls
+from toposheet.cortex.notes import contrast_notes
 from toposheet.cortex.profiles import RESAMPLES
 from toposheet.errors import UserError
 from toposheet.progress import Progress, Stage, Stages
@@ -24,7 +25,7 @@ from toposheet.report.section import MeasuredStudy, MeasuredSubject, Section, no
 from toposheet.results import Results, Table
 from toposheet.settings import DEFAULT, Settings
 from toposheet.stimuli.confounds import check_confounds
-from toposheet.stimuli.measures import SHARED_WORDS
+from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.studies import Battery, Study
 from toposheet.subject import Subject, respond
 from toposheet.topography.storage import read_topography
@@ -72,7 +73,7 @@ def compute(
         for contrast in study.contrasts:
             contrast.check(study.stimuli)
             check_confounds(study.stimuli, contrast, settings.confounds)
-            contrast_design(contrast.compared(study.stimuli), contrast).check_draws(settings.permutations)
+            _design(study, contrast, settings).check_draws(settings.permutations)
     names = [model.name for model in models]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"two models have the name {twice!r}: give each model a different name")
@@ -104,6 +105,7 @@ def compute(
     facts = what_decides(battery, settings) | {
         "models": identities,
         "rows": {table.file: table.description for table in tables},
+        "notes": _notes(battery, settings),
         "statistics": {name: statistic.description for name, statistic in MAP_STATISTICS.items()},
     }
     return Analysis(Results(tables, maps_of_models(maps), facts), models)
@@ -197,9 +199,15 @@ class _Measuring:
         return comparison_maps(comparison, self._subject.topography.shapes, self._settings.readouts)
 
     def _comparison(self, study: str, number: int) -> Comparison:
-        measured, confounds = self._studies[study], self._settings.confounds
-        contrast = measured.study.contrasts[number]
-        return Comparison(measured.responses, contrast, confounds=confounds, name=measured.names[number])
+        measured, settings = self._studies[study], self._settings
+        return Comparison(
+            measured.responses,
+            measured.study.contrasts[number],
+            groups=settings.groups,
+            pairs=settings.paired_by or None,
+            confounds=settings.confounds,
+            name=measured.names[number],
+        )
 
     def _add(self, section: Section, tables: Mapping[Table, pd.DataFrame], **columns: str) -> None:
         known = {"model": self._name, **columns}
@@ -266,7 +274,7 @@ def what_decides(battery: Battery, settings: Settings) -> dict[str, Any]:
     stimuli = {
         study.name: hashlib.sha256(study.stimuli.to_csv(index=False).encode()).hexdigest() for study in battery.studies
     }
-    grouped = [study.name for study in battery.studies if SHARED_WORDS in study.stimuli]
+    grouped = [study.name for study in battery.studies if settings.groups in study.stimuli]
     flat = asdict(settings) | {"fwhm_mm": list(settings.readouts), "confounds": list(settings.confounds)}
     return {
         "battery": battery.name,
@@ -280,6 +288,24 @@ def what_decides(battery: Battery, settings: Settings) -> dict[str, Any]:
         "resamples": RESAMPLES,
         "stimuli": stimuli,
     }
+
+
+def _notes(battery: Battery, settings: Settings) -> dict[str, list[str]]:
+    """Return the notes on each contrast that has notes: {name of the contrast: notes}."""
+    studies = {study.name: study for study in battery.studies}
+    notes = {}
+    for name, (study_name, contrast) in battery.contrasts().items():
+        study = studies[study_name]
+        design = _design(study, contrast, settings)
+        texts = contrast.compared(study.stimuli)
+        if sentences := contrast_notes(texts, contrast, design, settings.groups, settings.confounds):
+            notes[name] = list(sentences)
+    return notes
+
+
+def _design(study: Study, contrast: Contrast, settings: Settings) -> Design:
+    """Return the design of a contrast of a study."""
+    return contrast_design(contrast.compared(study.stimuli), contrast, settings.groups, settings.paired_by or None)
 
 
 def _note_on_controls() -> str:

@@ -12,6 +12,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from toposheet.cortex import Comparison, cross_validated, grow_clusters, localize, save_localizer
+from toposheet.cortex.design import contrast_design
 from toposheet.cortex.localizer import CROSS_VALIDATED, LOCALIZER
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.network import outlined_maps
@@ -34,12 +35,14 @@ class Localized:
         cross_validated: The effect in texts that did not select units, from `cross_validated`.
         figure: The maps with outlines of the selected units.
         stimuli: Name of the stimuli, which is written below the figure.
+        notes: What a user should read before the effect (`Comparison.notes`).
     """
 
     localizer: xr.Dataset
     cross_validated: pd.DataFrame
     figure: Figure
     stimuli: str
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         n_selected, n_units = int(self.localizer["mask"].sum()), self.localizer.sizes["unit"]
@@ -91,13 +94,14 @@ def localize_subject(
         name: Name of the stimuli, for the figure.
         percent: Select this percentage of the units, see `cortex.localize`.
         q: Select units with a false discovery rate below this value, see `cortex.localize`.
-        settings: Settings of the analysis. Only `reading`, `contiguity` and `min_size` are used.
+        settings: Settings of the analysis. Only `reading`, `groups`, `paired_by`, `contiguity` and `min_size` are used.
         cache: Folder for responses. Stored responses are read again, new ones are written. None: no cache.
         progress: A function that is called with the number of texts read so far. None: no calls.
     """
     contrast.check(stimuli)
+    contrast_design(contrast.compared(stimuli), contrast, settings.groups, settings.paired_by or None)
     responses = respond(subject, stimuli, reading=settings.reading, cache=cache, progress=progress)
-    comparison = Comparison(responses, contrast)
+    comparison = Comparison(responses, contrast, groups=settings.groups, pairs=settings.paired_by or None)
     localizer = localize(comparison, percent=percent, q=q, model=subject.fingerprint)
     clusters = grow_clusters(localizer, min_size=settings.min_size, contiguity=settings.contiguity)
     topography = subject.topography
@@ -109,4 +113,5 @@ def localize_subject(
         cross_validated=cross_validated(comparison, percent=percent, q=q),
         figure=figure,
         stimuli=stamp(stimuli, name),
+        notes=comparison.notes,
     )

@@ -59,8 +59,9 @@ def build_stimuli(
         progress: A function that is called with the number of non-word lists made so far.
 
     Returns:
-        A table with the columns `text`, `condition`, `item` (0, 1, ...) and `synthetic` (True). A non-word list has the
-        item of its sentence. A list of verbs has the item of the list of nouns that it is matched with.
+        A table with the columns `text`, `condition`, `item` (0, 1, ...), `pair` and `synthetic` (True). A non-word list
+        has the item and the pair of its sentence. A list of verbs has the item and the pair of the list of nouns that
+        it is matched with.
 
     Raises:
         UserError: The text holds too few sentences or words (the message says how many), or no choice of words is
@@ -69,7 +70,7 @@ def build_stimuli(
     """
     sentences = language(held_out, train, per_condition, seed, count_tokens, progress)
     lists = _noun_and_verb_lists(word_counts(train), per_condition, np.random.default_rng(seed), count_tokens)
-    return pd.concat([sentences, item_table(lists)], ignore_index=True)
+    return pd.concat([sentences, item_table(lists, paired=("noun", "verb"))], ignore_index=True)
 
 
 def _noun_and_verb_lists(

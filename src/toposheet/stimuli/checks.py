@@ -8,6 +8,7 @@ import pandas as pd
 
 from toposheet.figures.numbers import equals_p
 from toposheet.stimuli.contrasts import Contrast, check_number, texts_in_conditions, texts_spaced_once
+from toposheet.stimuli.dependence import dependence_notes, dependent_stimuli, few_items_note
 from toposheet.stimuli.labels import check_capitals
 from toposheet.stimuli.measures import SHARED_WORDS, matching
 from toposheet.stimuli.naming import check_column, labels, row_name, source_name
@@ -20,6 +21,7 @@ def check(
     stimuli: pd.DataFrame,
     count_tokens: Callable[[str], int] | None = None,
     contrasts: Sequence[Contrast] = (),
+    groups: str | None = SHARED_WORDS,
 ) -> list[str]:
     """Return notes about a set that a user should read before an analysis. Without problems the list is empty.
 
@@ -27,6 +29,7 @@ def check(
         stimuli: A table with the columns `text` and `condition`.
         count_tokens: A function that returns the number of tokens of a text for a model. None: tokens are not compared.
         contrasts: The contrasts in which the texts will be compared. None are given: all conditions are compared.
+        groups: Name of the column that defines groups of dependent texts. None: all texts are independent.
 
     Raises:
         UserError: A column is missing, a condition has fewer than 3 texts, or the names of two conditions differ only
@@ -58,11 +61,20 @@ def check(
         first = row_name(stimuli, int(repeated.argmax()))
         notes.append(f"{texts_repeat} an earlier text of the same condition; the first of them is {first}")
     for name, texts in [(f"{c.name}: ", c.compared(stimuli)) for c in contrasts] or [("", stimuli)]:
+        notes += [f"{name}{note}" for note in (*dependence_notes(texts, groups), _few_items(texts, groups)) if note]
         for row in matching(texts, count_tokens).to_dict("records"):
             if row["p"] < 0.05:
                 differ = f"{name}the conditions differ in {row['measure']} ({equals_p(row['p'])})"
                 notes.append(f"{differ}: {_remedy(row['measure'])}")
     return notes
+
+
+def _few_items(stimuli: pd.DataFrame, groups: str | None) -> str:
+    """Return the note on conditions with few texts, or with few groups if the texts have groups."""
+    numbers = dependent_stimuli(stimuli, groups)
+    items = stimuli.assign(item=range(len(stimuli)) if numbers is None else numbers)
+    counts = items.groupby("condition", sort=False)["item"].nunique()
+    return few_items_note({str(name): int(n) for name, n in counts.items()}, "texts" if numbers is None else "groups")
 
 
 def _remedy(measure: str) -> str:

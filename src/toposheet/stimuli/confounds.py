@@ -80,6 +80,22 @@ def confound_values(stimuli: pd.DataFrame, name: str) -> Float[np.ndarray, " sti
     return values
 
 
+def confounds_note(names: Sequence[str]) -> str:
+    """Return a note on confounds that are estimates. Empty: there are none.
+
+    A regression takes confounds as exact. With a reliability of 0.7, the rest of their effect gave false positives in
+    24 to 35 % of simulated null data (nominal 5 %). `length` and `tokens` are counted, so they are exact.
+    """
+    estimates = [name for name in dict.fromkeys(names) if name not in ("length", "tokens")]
+    if not estimates:
+        return ""
+    are = "confound is an estimate" if len(estimates) == 1 else "confounds are estimates"
+    return (
+        f"{', '.join(estimates)}: frequencies, ratings and norms are measured with error, but the regression takes "
+        f"them as exact. If the {are}, a part of its effect remains in the contrast: match the texts as well"
+    )
+
+
 def _numbers(column: pd.Series) -> Float[np.ndarray, " stimuli"] | None:
     """Return the values of a column as numbers, or None if a value is not a finite number."""
     try:

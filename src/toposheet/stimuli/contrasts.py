@@ -166,7 +166,9 @@ def check_number(n_texts: int, condition: str, source: str) -> None:
     """
     if n_texts < MIN_TEXTS:
         texts = "1 text" if n_texts == 1 else f"{n_texts} texts"
-        raise UserError(f"{source} has {texts} of the condition {condition}: a contrast needs at least {MIN_TEXTS}")
+        raise UserError(
+            f"{source} has {texts} of the condition {condition}: a contrast needs at least {MIN_TEXTS}, so add texts"
+        )
 
 
 NOUNS_AND_VERBS = (

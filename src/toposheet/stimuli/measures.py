@@ -52,17 +52,20 @@ def text_length(texts: Sequence[str]) -> np.ndarray:
     return np.array([sum(sign.isalpha() for sign in text) for text in texts], dtype=float)
 
 
+def content_words(text: str) -> set[str]:
+    """Return the words of a text in small letters, without function words (`lexicon.FUNCTION_WORDS`)."""
+    return set(re.findall(r"[\w'-]+", text.lower())) - FUNCTION_WORDS
+
+
 def sharing_words(texts: Sequence[str], conditions: Sequence[str]) -> np.ndarray:
     """Return a group number for each text. The texts of a group are linked by shared words.
 
     Two texts of one condition are in the same group if they share a word, or if a chain of texts links them in which
-    each text shares a word with the next. Texts in one group are not independent of each other. Function words
-    (`lexicon.FUNCTION_WORDS`) are ignored.
+    each text shares a word with the next. Texts in one group are not independent of each other. Only content words
+    count (`content_words`).
     """
-    lists = [set(re.findall(r"[\w'-]+", text.lower())) - FUNCTION_WORDS for text in texts]
     words = [
-        {(condition, word) for word in words_in_text}
-        for condition, words_in_text in zip(conditions, lists, strict=True)
+        {(condition, word) for word in content_words(text)} for condition, text in zip(conditions, texts, strict=True)
     ]
     index = {word: i for i, word in enumerate(sorted(set().union(*words)))}
     rows = [row for row, words_in_text in enumerate(words) for _ in words_in_text]

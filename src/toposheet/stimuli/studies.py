@@ -146,9 +146,8 @@ def synthetic_battery(reader: Reader, per_condition: int = 100, progress: Progre
         for number, name in enumerate(names)
     }
     builtin = own_stimuli(readers["built-in"], per_condition)
-    sentences = set(builtin.loc[builtin["condition"] == "sentence", "text"])
     made: dict[str, Callable[[], Study]] = {
-        "swjn": lambda: Study("swjn", profile_stimuli(readers["swjn"], sentences, per_condition), ()),
+        "swjn": lambda: Study("swjn", profile_stimuli(readers["swjn"], set(builtin["text"]), per_condition), ()),
         "words": lambda: _study("words", readers["words"]),
         "pairs": lambda: _study("pairs", readers["pairs"]),
     }
@@ -196,7 +195,9 @@ def builtin_stimuli(reader: Reader, per_condition: int = 100) -> pd.DataFrame:
 
 
 def profile_stimuli(reader: Reader, without: set[str], per_condition: int = 100) -> pd.DataFrame:
-    """Return sentences, word lists, Jabberwocky and non-word lists (`swjn`) that do not use the sentences in `without`.
+    """Return sentences, word lists, Jabberwocky and non-word lists (`swjn`) without sentences and non-words of others.
+
+    The sentences in `without` are not used again, and no word of its texts is used as a non-word.
 
     If the held-out text is too short, each condition has fewer texts, but at least 20.
     """

@@ -200,7 +200,8 @@ def _from_published_format(table: pd.DataFrame) -> tuple[pd.DataFrame, str] | No
     if set(_STIM) <= columns:
         words = table[list(_STIM[1:13])].astype(str)
         text = words.agg(lambda row: " ".join(row).lower(), axis=1)
-        read = pd.DataFrame({"text": text, "condition": table[_STIM[13]]})
+        kept = [c for c in table if c not in _STIM and not str(c).startswith("Unnamed")]
+        read = pd.DataFrame({"text": text, "condition": table[_STIM[13]]}).join(table[kept])
         read.attrs["renamed"] = {_STIM[13]: "condition"}
         return read, "Fedorenko et al. 2010"
     for text_column, condition_column, format_name in (

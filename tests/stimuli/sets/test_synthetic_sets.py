@@ -1,6 +1,11 @@
 import pytest
 from tests.stimuli.measuring import SEEDS
 
+import toposheet as ts
+from toposheet.cortex.design import contrast_design
+from toposheet.model_folders import SHIPPED
+from toposheet.stimuli.build import build_stimuli
+from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.sets.language import language
 from toposheet.stimuli.sets.pairs import pairs
 from toposheet.stimuli.sets.swjn import swjn
@@ -33,3 +38,34 @@ def test_half_of_the_single_words_and_nearly_all_pairs_change_with_the_seed(made
     for name, share in (("words", 0.5), ("pairs", 0.1)):
         first, second = (set(made[name, seed]["text"]) for seed in SEEDS)
         assert len(first & second) < share * len(first)
+
+
+@pytest.mark.parametrize(
+    ("name", "contrast", "n"),
+    [
+        ("language", Contrast("sentence", "nonword"), 100),
+        ("swjn", Contrast("S", "J"), 100),
+        ("words", Contrast("noun", "verb"), 80),
+        ("words", Contrast("noun", "verb", where=("category", "concrete")), 40),
+    ],
+)
+def test_texts_that_are_made_together_are_pairs(made, name, contrast, n):
+    stimuli = contrast.compared(made[name, 0])
+    assert contrast_design(stimuli, contrast, pairs="pair").n_items == n
+    for _, (first, second) in stimuli.groupby("pair")["text"]:
+        if name != "words":
+            assert len(first.split()) == len(second.split())
+
+
+def test_texts_without_a_partner_are_no_pairs(made):
+    for contrast in (Contrast("S", "N"), Contrast("S", "W")):
+        with pytest.raises(ValueError, match="pairs of the column 'pair' are not complete"):
+            contrast_design(contrast.compared(made["swjn", 0]), contrast, pairs="pair")
+
+
+def test_stimuli_that_are_built_or_saved_with_a_model_have_pairs(documents):
+    train, held_out = documents
+    built = build_stimuli(held_out, train, per_condition=20)
+    for stimuli, n in ((built, 20), (ts.read_stimuli(SHIPPED / "small" / "stimuli.csv"), 100)):
+        for contrast in (Contrast("sentence", "nonword"), Contrast("noun", "verb")):
+            assert contrast_design(contrast.compared(stimuli), contrast, pairs="pair").n_items == n

@@ -40,6 +40,7 @@ Govern 1994; Kruskal–Wallis if a condition does not vary). Tokens are counted 
 <tr><td class="left">{{ row[0] }}</td>{% for value in row[1:] %}<td>{{ value | p if value is float else value }}</td>{% endfor %}</tr>
 {% endfor %}
 </table></div>
+{% for note in facts.notes.get(compared, ()) %}<p class="note">Note: {{ note }}.</p>{% endfor %}
 {% endfor %}
 """
 

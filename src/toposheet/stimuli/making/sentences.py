@@ -68,6 +68,7 @@ def as_nonwords(
     rng: np.random.Generator,
     count_tokens: CountTokens,
     word: str = "[A-Za-z]+(?:'[a-z]+)?",
+    repeat: bool = True,
 ) -> str:
     """Return a text in which every word is replaced by a non-word of the same length.
 
@@ -81,8 +82,10 @@ def as_nonwords(
         rng: The random generator.
         count_tokens: A function that returns the number of tokens of a text for a model.
         word: Regular expression for the words that are replaced.
+        repeat: Whether a non-word may occur twice in the text.
     """
     surplus = 0
+    made: set[str] = set()
 
     def replace(match: re.Match[str]) -> str:
         nonlocal surplus
@@ -90,9 +93,14 @@ def as_nonwords(
         cased = str.capitalize if replaced[0].isupper() else str
         before = f"a{text[match.start() - 1]}" if match.start() else ""  # a word has other tokens after a space
         allowed = count_tokens(before + replaced) - surplus
-        nonword = cased(
-            maker.make(len(replaced), rng, lambda nonword: abs(count_tokens(before + cased(nonword)) - allowed))
+        chosen = maker.make(
+            len(replaced),
+            rng,
+            lambda nonword: abs(count_tokens(before + cased(nonword)) - allowed),
+            lambda nonword: repeat or nonword not in made,
         )
+        made.add(chosen)
+        nonword = cased(chosen)
         surplus = count_tokens(before + nonword) - allowed
         return nonword
 

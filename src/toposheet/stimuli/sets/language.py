@@ -44,8 +44,8 @@ def language(
         progress: A function that is called with the number of non-word lists made so far.
 
     Returns:
-        A table with the columns `text`, `condition`, `item` and `synthetic` (True). A non-word list has the item of its
-        sentence.
+        A table with the columns `text`, `condition`, `item`, `pair` and `synthetic` (True). A non-word list has the
+        item and the pair of its sentence.
 
     Raises:
         UserError: The held-out text has too few sentences. The message says how many.
@@ -59,7 +59,7 @@ def language(
     for sentence in sentences:
         progress("making non-words for sentence", len(nonwords), len(sentences))
         nonwords.append(as_nonwords(sentence, maker, rng, count))
-    return item_table({"sentence": sentences, "nonword": nonwords})
+    return item_table({"sentence": sentences, "nonword": nonwords}, paired=("sentence", "nonword"))
 
 
 def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
@@ -74,6 +74,6 @@ SET = StimulusSet(
     licence="the licence of the text; the built-in text is CC BY-SA 4.0 and public domain",
     conditions=("sentence", "nonword"),
     contrasts=(Contrast("sentence", "nonword"),),
-    columns=("item",),
+    columns=("item", "pair"),
     make=_make,
 )

@@ -27,6 +27,7 @@ from toposheet.stimuli.making.sentences import (
 )
 from toposheet.stimuli.making.vocabulary import lexicon_words, seen_as_word
 from toposheet.stimuli.reader import Reader
+from toposheet.stimuli.sets.language import language
 from toposheet.stimuli.stimulus_set import StimulusSet
 
 MIN_PER_CONDITION = 20
@@ -41,6 +42,7 @@ def swjn(
     at_least: int | None = None,
     count_tokens: CountTokens | None = None,
     progress: Progress = SILENT,
+    nonwords: Collection[str] = (),
 ) -> pd.DataFrame:
     """Return sentences (S), word lists (W), Jabberwocky (J) and non-word lists (N), as in Fedorenko et al. 2011.
 
@@ -55,26 +57,33 @@ def swjn(
       (-s, -ed, -ing, -er, -est, -ly). Function words stay. A word that occurs twice in a text gets the same
       non-word both times.
     - N: other sentences of about the same length, in which every word is replaced by a non-word with the same number of
-      letters (at least 3). The published lists contain function words; these lists do not.
+      letters (at least 3). No non-word occurs twice in a list. The published lists contain function words; these
+      lists do not.
+
+    No non-word of J and N is a word of `skip` or `nonwords`. So effects of the localizer's non-words cannot pass to the
+    responses to J and N.
 
     Args:
         held_out: Documents on which the model was not trained.
         train: Training documents. Every string in them counts as a word.
         per_condition: Number of texts in each condition. Twice as many sentences are needed.
         seed: Seed of the random choice of sentences, words and non-words.
-        skip: Sentences of other sets, e.g. of the localizer of the model, that must not be used again. None: the
-            sentences of the sets that `language` and `build_stimuli` make with the same seed and up to `per_condition`
-            (or up to 100, if this is more) texts in each condition.
+        skip: Texts of other sets, e.g. of the localizer of the model. Their sentences are not used again, and their
+            words are never used as non-words. None: the texts of the sets that `language` and `build_stimuli` make with
+            the same seed, the same tokenizer and up to `per_condition` (or up to 100, if this is more) texts in each
+            condition.
         at_least: If the held-out text is too short, make fewer texts in each condition, but at least this number. None:
             make exactly `per_condition` texts.
         count_tokens: A function that returns the number of tokens of a text for a model. J and N are matched with S in
             this number as well as possible (see `language`). None: the number of
             tokens is ignored.
         progress: A function that is called with the number of J and N texts made so far.
+        nonwords: More texts whose words are never used as non-words.
 
     Returns:
-        A table with the columns `text`, `condition`, `item` and `synthetic` (True). In an item, S, W and J have the
-        same number of words, and S and J have the same function words.
+        A table with the columns `text`, `condition`, `item`, `pair` and `synthetic` (True). In an item, S, W and J have
+        the same number of words, and S and J have the same function words. S and J of an item are a pair; W and N have
+        no pair, because their words come from other sentences.
 
     Raises:
         UserError: The held-out text has too few sentences. The message says how many.
@@ -83,7 +92,10 @@ def swjn(
     rng = np.random.default_rng(seed)
     least = per_condition if at_least is None else at_least
     usable = unseen_sentences(held_out, train, 2 * least, rng)  # in the same order as in `language`
-    taken = set(usable[: max(per_condition, PER_CONDITION)] if skip is None else skip)
+    if skip is None:
+        n = min(len(usable), max(per_condition, PER_CONDITION))  # smaller sets with this seed have a part of the texts
+        skip = language(held_out, train, n, seed, count_tokens, progress)["text"].tolist()
+    taken = set(skip)
     left = [sentence for sentence in usable if sentence not in taken]
     plain = [sentence for sentence in left if not re.search("['-]", sentence)]
     n = max(least, min(per_condition, len(left) // 2, len(plain)))
@@ -98,10 +110,17 @@ def swjn(
     chosen = [_words_of(sentence) for sentence in left if sentence in fewest_names]
     count = count_tokens or no_tokens
     others = _alike_in_length(chosen, [_words_of(sentence) for sentence in left if sentence not in fewest_names], count)
-    english = seen_as_word([*train, *held_out])
+    known, elsewhere = (
+        seen_as_word([*train, *held_out]),
+        set(re.findall("[a-z]+", " ".join([*skip, *nonwords]).lower())),
+    )
+
+    def used(word: str) -> bool:
+        return word in elsewhere or known(word)
+
     counts = lexicon_words(train)
-    whole = NonwordMaker(counts, english)
-    stems = NonwordMaker({word: n for word, n in counts.items() if base_and_ending(word) == (word, "")}, english)
+    whole = NonwordMaker(counts, used)
+    stems = NonwordMaker({word: n for word, n in counts.items() if base_and_ending(word) == (word, "")}, used)
 
     def with_progress(sentences: list[list[str]], before: int) -> Iterator[list[str]]:
         for number, sentence in enumerate(sentences, before):
@@ -111,10 +130,13 @@ def swjn(
     texts = {
         "S": [" ".join(sentence) for sentence in chosen],
         "W": [" ".join(words) for words in scrambled(chosen, rng)],
-        "J": [" ".join(jabberwocky(sentence, stems, english, rng, count)) for sentence in with_progress(chosen, 0)],
-        "N": [as_nonwords(" ".join(sentence), whole, rng, count, word=r"\S+") for sentence in with_progress(others, n)],
+        "J": [" ".join(jabberwocky(sentence, stems, used, rng, count)) for sentence in with_progress(chosen, 0)],
+        "N": [
+            as_nonwords(" ".join(sentence), whole, rng, count, word=r"\S+", repeat=False)
+            for sentence in with_progress(others, n)
+        ],
     }
-    return item_table(texts)
+    return item_table(texts, paired=("S", "J"))
 
 
 def scrambled(sentences: Sequence[Sequence[str]], rng: np.random.Generator) -> list[list[str]]:
@@ -235,7 +257,9 @@ def _unknown_words(sentence: str) -> int:
 def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
     train, held_out = reader.documents()
     n, least = (PER_CONDITION, MIN_PER_CONDITION) if per_condition is None else (per_condition, None)
-    return swjn(held_out, train, n, seed, at_least=least, count_tokens=reader.count_tokens, progress=reader.progress)
+    shipped = reader.shipped
+    nonwords = [] if shipped is None else shipped.loc[shipped["condition"] == "nonword", "text"].tolist()
+    return swjn(held_out, train, n, seed, None, least, reader.count_tokens, progress=reader.progress, nonwords=nonwords)
 
 
 SET = StimulusSet(
@@ -244,6 +268,6 @@ SET = StimulusSet(
     licence="the licence of the text; the built-in text is CC BY-SA 4.0 and public domain",
     conditions=("S", "W", "J", "N"),
     contrasts=(Contrast("S", "N"),),
-    columns=("item",),
+    columns=("item", "pair"),
     make=_make,
 )

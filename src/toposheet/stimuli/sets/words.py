@@ -39,8 +39,9 @@ def words(seed: int = 0, per_cell: int = 40, count_tokens: Callable[[str], int] 
             tokens.
 
     Returns:
-        A table with the columns `text`, `condition` (`noun` or `verb`), `category` (`concrete` or `abstract`), `item`
-        and `synthetic` (True). The four words of an item are matched.
+        A table with the columns `text`, `condition` (`noun` or `verb`), `category` (`concrete` or `abstract`), `item`,
+        `pair` and `synthetic` (True). The four words of an item are matched. A pair is the noun and the verb of an item
+        in one category (`concrete 0`).
 
     Raises:
         UserError: There are too few words (the message says how many), or no choice of words is matched (the message
@@ -67,7 +68,8 @@ def words(seed: int = 0, per_cell: int = 40, count_tokens: Callable[[str], int] 
         pd.DataFrame({"text": cell["word"], "condition": part, "category": category, "item": range(per_cell)})
         for (part, category), cell in chosen.items()
     ]
-    return pd.concat(cells, ignore_index=True).assign(synthetic=True)
+    table = pd.concat(cells, ignore_index=True)
+    return table.assign(pair=table["category"] + " " + table["item"].astype(str), synthetic=True)
 
 
 def _make(reader: Reader, seed: int, per_condition: int | None) -> pd.DataFrame:
@@ -81,7 +83,7 @@ SET = StimulusSet(
     licence="the ratings have their own terms of use: do not distribute this set",
     conditions=("noun", "verb"),
     contrasts=NOUNS_AND_VERBS,
-    columns=("category", "item"),
+    columns=("category", "item", "pair"),
     make=_make,
     sizable=False,
 )

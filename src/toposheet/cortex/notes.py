@@ -1,0 +1,33 @@
+"""Notes on a contrast: what its tests cannot know, and what a user should do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from toposheet.cortex.design import Design
+from toposheet.stimuli.confounds import confounds_note
+from toposheet.stimuli.contrasts import Contrast
+from toposheet.stimuli.dependence import dependence_notes, few_items_note
+
+
+def contrast_notes(
+    stimuli: pd.DataFrame, contrast: Contrast, design: Design, groups: str | None, confounds: Sequence[str]
+) -> tuple[str, ...]:
+    """Return sentences about a contrast that a user should read before its p-values. Without problems it is empty.
+
+    There are notes on undeclared dependence of texts (`dependence_notes`), on conditions with fewer than 10 independent
+    items, and on confounds that are estimates.
+
+    Args:
+        stimuli: The texts of both conditions. The column `condition` holds the two labels of the contrast. Without a
+            column `text`, dependence is not looked for.
+        contrast: The contrast.
+        design: The design of the contrast.
+        groups: Name of the column that defines the groups. None: all texts are independent.
+        confounds: The confounds that are removed from the responses.
+    """
+    notes = dependence_notes(stimuli, groups) if "text" in stimuli else []
+    few = few_items_note(design.number_of_items(contrast), design.kind_of_items)
+    return tuple(note for note in (*notes, few, confounds_note(confounds)) if note)
