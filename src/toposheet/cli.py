@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 
 import tyro
@@ -211,7 +212,8 @@ _REWORDED: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
 
 
 def _quiet() -> None:
-    """Hide the progress bars and warnings of other libraries. Their errors are still shown."""
+    """Hide the progress bars and warnings of other libraries. Their errors are still shown. A warning is one line."""
+    warnings.formatwarning = lambda message, *_, **__: f"{PROGRAM}: {' '.join(str(message).split())}\n"
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns if it cannot save its list of fonts

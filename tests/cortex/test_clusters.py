@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 from scipy import stats
-from tests.cortex.planted import SIDE, compared, language_comparison, localizer, overlap, patch
+from tests.cortex.planted import SIDE, compared, language_comparison, localizer, overlap, patch, to_stimuli
 
 import toposheet as ts
 from toposheet.cortex import selective_unit_clustering
+from toposheet.cortex.cluster_inference import _skewness
 from toposheet.stats import gaussian_readout, shuffled_labels
 
 
@@ -142,6 +143,54 @@ def test_every_option_of_cluster_inference_counts():
     for options in ({"forming_p": 0.1}, {"inference": "tfce"}, {"contiguity": "rook"}, {"seed": 1, "permutations": 19}):
         other, _ = ts.selective_clusters(seen, **{"permutations": 9, **options})
         assert not other.equals(usual), options
+
+
+def noise_of(seed, n, power=1.0, sd=(1.0, 1.0), opposite=False, heavy=False):
+    """The comparison of smooth noise without effect: log-normal (power > 0), or heavy-tailed and symmetric."""
+    rng = np.random.default_rng(seed)
+    grids = gaussian_readout(rng.normal(size=(sum(n), SIDE, SIDE)), 2.0)
+    grids /= grids.std()
+    values = np.sinh(1.5 * grids) if heavy else np.exp(power * grids) if power else grids
+    values[..., ::2] *= -1 if opposite else 1
+    values *= np.repeat(sd, n)[:, None, None]
+    cells = np.stack(np.divmod(np.arange(SIDE**2), SIDE), axis=1)
+    topo = ts.Topography({"s": ts.Sheet((SIDE, SIDE), {"tap": cells})})
+    return ts.Comparison(to_stimuli(topo, values.reshape(sum(n), -1), ["a"] * n[0] + ["b"] * n[1]), "a", "b")
+
+
+SKEWED = r"a:b, raw: clusters get no p \(nan\), because the noise of tap is skewed .* compare equal numbers of texts"
+
+
+@pytest.mark.parametrize(
+    "options", [{"n": (20, 60)}, {"n": (30, 30), "sd": (3.0, 1.0)}, {"n": (20, 60), "opposite": True}]
+)
+@pytest.mark.parametrize("inference", ["mass", "tfce"])
+def test_clusters_get_no_p_where_skewed_noise_makes_t_skewed(options, inference):
+    with pytest.warns(UserWarning, match=SKEWED):
+        table, units = ts.selective_clusters(noise_of(0, **options), inference=inference, forming_p=0.2)
+    assert len(table) > 0 or inference == "tfce"
+    assert table["p"].isna().all()
+    assert units["p"].isnull().all()
+    assert (units["cluster"].values > 0).sum() == table["n_units"].sum()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"n": (30, 30)}, {"n": (20, 60), "power": 0.0}, {"n": (10, 20), "power": 0.0}, {"n": (20, 60), "heavy": True},
+        {"n": (20, 60), "power": 0.0, "sd": (3.0, 1.0)}, {"n": (4, 4), "power": 0.0},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_clusters_keep_their_p_where_t_is_not_skewed(options):
+    refused = [bool(_skewness(noise_of(seed, **options), seed)) for seed in range(40)]
+    assert np.mean(refused) <= 0.05
+
+
+def test_the_skewness_of_a_unit_that_does_not_vary_is_not_asked():
+    silent = noise_of(0, (20, 60))
+    silent.responses.values[:] = 1.0
+    assert _skewness(silent, 0) == ""
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from tests.cortex.planted import PROFILE, language_comparison, localizer, networ
 
 import toposheet as ts
 from toposheet.cortex import consistency, criteria, cross_validated, selective_unit_clustering
+from toposheet.cortex.profiles import profile_tests
 
 
 def test_a_planted_language_network_meets_the_three_criteria(topo):
@@ -46,6 +47,7 @@ def test_a_network_is_what_its_parts_are(topo):
     result = ts.language_network(comparison, measured, permutations=19, seed=4)
     assert result.localized.equals(cross_validated(comparison))
     assert result.profiles.equals(ts.profiles(measured, result.clusters, seed=4))
+    assert result.tests.equals(profile_tests(measured, result.clusters))
     clustering = selective_unit_clustering(comparison, permutations=19, seed=4)
     expected = criteria(result.localized, clustering, measured, result.clusters, permutations=19, seed=4)
     assert result.criteria.equals(expected)

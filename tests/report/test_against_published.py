@@ -1,12 +1,14 @@
 import json
+from itertools import permutations
 
 import pandas as pd
 import pytest
+from scipy.stats import ttest_ind_from_stats
 
 from toposheet.report import Analysis, StudiedModel, ledger
 from toposheet.report.against_published import LEDGER
 from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS
-from toposheet.report.sections.network import PROFILES_OF_MODELS
+from toposheet.report.sections.network import PROFILE_TESTS_OF_MODELS, PROFILES_OF_MODELS
 from toposheet.results import Results
 
 SETTINGS = {"battery": "published", "permutations": 99, "seed": 0, "grouped": [], "min_size": 10}
@@ -47,11 +49,28 @@ def ordered():
 def written(tmp_path, statistics, ordered):
     """Write the ledger of a model and its control, each with its folder or None, and return it as it is read back."""
     responses = {"S": 4.0, "W": 3.95, "J": 3.0, "N": 2.0}
-    row = {"model": "topographic", "cluster": "network", "sd": 1.0, "n_texts": 100}
+    row = {"model": "topographic", "cluster": "network", "sd": 1.0, "n_texts": 100, "n_items": 100}
     profiles = PROFILES_OF_MODELS.frame([{**row, "condition": c, "response": r} for c, r in responses.items()])
+    tests = [
+        {
+            "model": "topographic",
+            "larger": x,
+            "smaller": y,
+            "p": ttest_ind_from_stats(
+                responses[x], 1.0, 100, responses[y], 1.0, 100, equal_var=False, alternative="greater"
+            ).pvalue,
+        }
+        for x, y in permutations(responses, 2)
+    ]
+    tests = PROFILE_TESTS_OF_MODELS.frame(tests)
 
     def written(table=statistics, facts=SETTINGS, order=ordered, **models):
-        tables = {STATISTICS_OF_MODELS: table, ORGANISATION_OF_MODELS: order, PROFILES_OF_MODELS: profiles}
+        tables = {
+            STATISTICS_OF_MODELS: table,
+            ORGANISATION_OF_MODELS: order,
+            PROFILES_OF_MODELS: profiles,
+            PROFILE_TESTS_OF_MODELS: tests,
+        }
         results = Results(tables, facts=facts)
         empty = tmp_path / "empty"
         empty.mkdir(exist_ok=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -11,6 +13,7 @@ from toposheet.cortex.comparison import SIGNIFICANT, Comparison, check_compariso
 from toposheet.cortex.draws import null_draws
 from toposheet.cortex.layout import TapLayout
 from toposheet.errors import UserError
+from toposheet.figures.numbers import readout_name
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
 from toposheet.settings import check_between_0_and_1, check_permutations
@@ -18,10 +21,16 @@ from toposheet.stats import (
     cluster_masses,
     clusters,
     largest_mass,
+    random_signs,
     reaches,
+    skewness_of_t,
     t_test,
     tfce,
 )
+
+LARGEST_SKEWNESS = 0.07
+"""The largest skewness of t (`stats.skewness_of_t`) with which clusters get a p: the familywise error is then < 0.1."""
+_SKEWNESS_DRAWS = 39
 
 CLUSTERS = Table(
     "clusters.csv",
@@ -56,6 +65,11 @@ def selective_clusters(
     cluster are exact. All taps are compared with the same maximum, so the smoothest tap decides how large a cluster
     must be.
 
+    The maps of the draws are symmetric: large positive and large negative t are equally likely. t itself is not, if the
+    noise is skewed and the conditions differ in their number of items or in their spread. Then each p is nan, with a
+    warning. The rule, for each tap: the skewness of t (`stats.skewness_of_t`) is at least 0.07, and it is further from
+    the mean of 39 draws, in which the deviations of the items have random signs, than each of these draws.
+
     Args:
         comparison: The comparison, raw or with readout.
         permutations: Number of draws. The smallest possible p is 1 / (1 + permutations).
@@ -75,7 +89,10 @@ def selective_clusters(
         `contrast, negative_control, sheet, tap, fwhm_mm, cluster, sign, n_units, mass, p, peak_t, y, x`; y and x are
         the cell with the largest |t|. The dataset has three variables over `unit`: `cluster`, the number of the unit's
         cluster (0: none); `p`, the familywise p of the unit's cluster (1: no cluster), or with `"tfce"` the p of the
-        unit; and `t`.
+        unit; and `t`. Where t is skewed, every p in the table and every p in the dataset is nan.
+
+    Warns:
+        UserWarning: t is skewed, so there is no p.
 
     Raises:
         UserError: A setting is out of range.
@@ -95,8 +112,11 @@ def selective_clusters(
         return np.max([tfce(tap.map(t), contiguity).max(axis=(-2, -1)) for tap in taps], axis=0)
 
     tell, draws = progress or SILENT, np.empty(permutations)
+    skewed = _skewness(comparison, seed)
+    if skewed:
+        warnings.warn(skewed, UserWarning, stacklevel=2)
     done = 0
-    for items, weights in null_draws(comparison, permutations, np.random.default_rng(seed)):
+    for items, weights in () if skewed else null_draws(comparison, permutations, np.random.default_rng(seed)):
         tell("label-null, draw", done, permutations)
         n = len(weights[0])
         draws[done : done + n] = largest(t_test(items, weights).t)
@@ -105,9 +125,11 @@ def selective_clusters(
 
     def familywise(statistic: np.ndarray) -> np.ndarray:
         """Return the p of each value of the statistic, compared with the largest value of each draw."""
+        if skewed:
+            return np.full(np.shape(statistic), np.nan)
         return (1 + reaches(draws, np.asarray(statistic)[..., None]).sum(axis=-1)) / (1 + permutations)
 
-    rows, number, unit_p = [], np.zeros(t.shape, dtype=np.int64), np.ones(t.shape)
+    rows, number, unit_p = [], np.zeros(t.shape, dtype=np.int64), np.full(t.shape, np.nan if skewed else 1.0)
     for tap in taps:
         grid = tap.map(t)
         if inference == "mass":
@@ -117,7 +139,8 @@ def selective_clusters(
             cell_p = familywise(tfce(grid, contiguity))
             positive, negative = (clusters((cell_p < SIGNIFICANT) & (sign * grid > 0), contiguity) for sign in (1, -1))
             labelled = np.where(negative > 0, negative + positive.max(), positive)
-        unit_p[tap.units] = tap.at_units(cell_p)
+        if not skewed:
+            unit_p[tap.units] = tap.at_units(cell_p)
         for cluster in range(1, labelled.max() + 1):
             rows.append(_row(tap, grid, cell_p, labelled == cluster))
             number[tap.units[tap.at_units(labelled == cluster)]] = len(rows)
@@ -130,6 +153,32 @@ def selective_clusters(
     table = CLUSTERS.frame([rows[row] | map_columns | {"cluster": n} for n, row in enumerate(order, 1)])
     values = {"cluster": ("unit", rank[number]), "p": ("unit", unit_p), "t": ("unit", t)}
     return table, xr.Dataset(values, coords=comparison.unit_coordinates)
+
+
+def _skewness(comparison: Comparison, seed: int) -> str:
+    """Return why the clusters of a comparison get no p: the noise of its t is skewed. Empty: they get a p."""
+    design, taps = comparison.design, comparison.layouts
+
+    def of_taps(items: np.ndarray) -> np.ndarray:
+        return np.array([skewness_of_t(items[:, tap.units], design.samples) for tap in taps])
+
+    skewness = of_taps(comparison.items)
+    if not (np.abs(skewness) >= LARGEST_SKEWNESS).any():
+        return ""
+    deviations = design.residuals(comparison.items)
+    signs = random_signs(_SKEWNESS_DRAWS, design.n_items, np.random.default_rng(seed))
+    draws = np.stack([of_taps(sign[:, None] * deviations) for sign in signs])
+    symmetric = np.abs(skewness - draws.mean(axis=0)) <= np.nanmax(np.abs(draws - draws.mean(axis=0)))
+    skewness = np.where(symmetric, 0.0, np.nan_to_num(np.abs(skewness)))
+    if skewness.max() < LARGEST_SKEWNESS:
+        return ""
+    return (
+        f"{comparison.name}, {readout_name(comparison.fwhm_mm)}: clusters get no p (nan), because the noise of "
+        f"{taps[int(skewness.argmax())].name} is skewed (skewness of t {skewness.max():.2f}, at most "
+        f"{LARGEST_SKEWNESS:g} is allowed) and {comparison.contrast.a!r} and {comparison.contrast.b!r} differ in their "
+        f"number of texts or in their spread{design.in_words}: compare equal numbers of texts, or contrast the "
+        "logarithms of the responses"
+    )
 
 
 def _row(tap: TapLayout, grid: np.ndarray, p: np.ndarray, cells: np.ndarray) -> dict[str, object]:

@@ -10,10 +10,11 @@ import xarray as xr
 from toposheet.cortex.clusters import grow_clusters, selective_unit_clustering
 from toposheet.cortex.comparison import Comparison, check_comparison
 from toposheet.cortex.localizer import cross_validated
-from toposheet.cortex.profiles import criteria, profiles, short_measures
+from toposheet.cortex.profiles import PAIR, criteria, profile_tests, profiles, short_measures
 from toposheet.figures.numbers import counted
 from toposheet.progress import Progress, part_of
 from toposheet.settings import MIN_SIZE
+from toposheet.stimuli.measures import SHARED_WORDS
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +26,14 @@ class LanguageNetwork:
             other half.
         clusters: From `grow_clusters`: the number of the cluster of each unit; 0 means that the unit is in no cluster.
         profiles: From `profiles`: the response of each cluster to each condition of the other texts.
+        tests: From `profile_tests`: tests of the profile of the whole network.
         criteria: From `criteria`: TopoLM's three criteria of a language network, with their tests.
     """
 
     localized: pd.DataFrame
     clusters: xr.DataArray
     profiles: pd.DataFrame
+    tests: pd.DataFrame
     criteria: pd.DataFrame
 
     def __repr__(self) -> str:
@@ -47,6 +50,8 @@ def language_network(
     comparison: Comparison,
     measured: xr.DataArray,
     *,
+    groups: str | None = SHARED_WORDS,
+    pairs: str | None = PAIR,
     permutations: int = 99,
     seed: int = 0,
     min_size: int = MIN_SIZE,
@@ -59,6 +64,8 @@ def language_network(
         comparison: The comparison of the localizer's texts: sentences against non-words.
         measured: Responses to other texts, with the conditions S (sentences), W (word lists), J (Jabberwocky) and N
             (non-word lists).
+        groups: Name of the column of `measured` that defines groups of texts that are not independent, see `profiles`.
+        pairs: Name of the column of `measured` that defines pairs, see `profile_tests`.
         permutations: Number of draws of each null.
         seed: Seed of the draws.
         min_size: Number of units of the smallest cluster that counts.
@@ -67,7 +74,8 @@ def language_network(
         progress: A function that is called with the number of taps, and then of clusters, done so far. None: no calls.
 
     Returns:
-        A `LanguageNetwork`: the clusters of the network, the profiles of the clusters, and TopoLM's three criteria.
+        A `LanguageNetwork`: the clusters of the network, the profiles of the clusters with their
+        tests, and TopoLM's three criteria.
 
     Raises:
         UserError: A condition is missing or has too few texts, or the two sets of responses belong to different units.
@@ -86,6 +94,16 @@ def language_network(
     return LanguageNetwork(
         localized=localized,
         clusters=clusters,
-        profiles=profiles(measured, clusters, seed=seed, progress=part_of(progress, 1, 2)),
-        criteria=criteria(localized, clustering, measured, clusters, permutations=permutations, seed=seed),
+        profiles=profiles(measured, clusters, groups=groups, seed=seed, progress=part_of(progress, 1, 2)),
+        tests=profile_tests(measured, clusters, groups=groups, pairs=pairs),
+        criteria=criteria(
+            localized,
+            clustering,
+            measured,
+            clusters,
+            groups=groups,
+            pairs=pairs,
+            permutations=permutations,
+            seed=seed,
+        ),
     )

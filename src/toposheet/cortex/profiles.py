@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations as permutations_of
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import stats as scipy_stats
+from jaxtyping import Float, Int, Shaped
+from scipy import special
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from toposheet.cortex.comparison import SIGNIFICANT
-from toposheet.cortex.design import check_finite
+from toposheet.cortex.design import check_finite, contrast_design, dependent_stimuli, stimuli_of
 from toposheet.cortex.layout import ALL_TAPS, check_coordinates
 from toposheet.errors import UserError, check_type, listed
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
 from toposheet.settings import check_permutations
-from toposheet.stats import against_null
+from toposheet.stats import against_null, random_signs, t_test
+from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
+from toposheet.stimuli.measures import SHARED_WORDS
 
-NETWORK, RESAMPLES = "network", 2000
+NETWORK, RESAMPLES, PAIR = "network", 2000, "pair"
 _NULLED = ("value", "null_mean", "null_sd", "z", "p")
 PROFILES = Table(
     "profiles.csv",
     {"cluster": "text", "tap": "text", "n_units": "count", "condition": "text", "n_texts": "count",
-     "response": "number", "sd": "number", "low": "number", "high": "number"},
+     "n_items": "count", "response": "number", "sd": "number", "low": "number", "high": "number"},
     "the response of a cluster, or of the whole network, to one condition",
 )  # fmt: skip
+PROFILE_TESTS = Table(
+    "profile_tests.csv",
+    {"larger": "text", "smaller": "text", "d": "number", "t": "number", "p": "number"},
+    "a test of whether the whole network responds more to one condition than to another",
+)
 CRITERIA = Table(
     "criteria.csv",
     {"criterion": "text", "measure": "text", "value": "number", "null_mean": "number", "null_sd": "number",
@@ -40,6 +51,7 @@ def profiles(
     responses: xr.DataArray,
     clusters: xr.DataArray,
     *,
+    groups: str | None = SHARED_WORDS,
     resamples: int = RESAMPLES,
     seed: int = 0,
     progress: Progress | None = None,
@@ -47,100 +59,157 @@ def profiles(
     """Return the mean absolute response of each cluster, and of the whole network, to each condition.
 
     The response of a group of units to a text is the mean of the absolute activations of the units, as in TopoLM
-    (arXiv:2410.11516, after Fedorenko et al. 2011, doi:10.1073/pnas.1112937108).
+    (arXiv:2410.11516, after Fedorenko et al. 2011, doi:10.1073/pnas.1112937108). Texts of one group are not
+    independent. So the mean of a group counts as one value, and the bootstrap draws groups.
 
     Args:
         responses: Responses from `respond`, to other texts than those that made the clusters.
         clusters: The number of the cluster of each unit, over `unit`; 0 means that the unit is in no cluster
             (`grow_clusters`).
-        resamples: Number of bootstrap resamples of the texts, for the confidence intervals.
+        groups: Name of a column of the stimuli. Texts of one condition with equal values form a group. All texts are
+            independent if `groups` is None, or if it is `shared_words` and the stimuli have no such column.
+        resamples: Number of bootstrap resamples of the texts or groups, for the confidence intervals.
         seed: Seed of the resamples.
         progress: A function that is called with the number of clusters done so far. None: no calls.
 
     Returns:
         A row for each group of units and each condition. `cluster` is the number of the cluster, or `network` for the
         units of all clusters together; `tap` is `*` for the network. The other columns are `n_units, condition,
-        n_texts, response, sd` (standard deviation over texts) and `low, high` (95 % percentile interval over texts).
+        n_texts, n_items` (number of texts or groups), `response` (mean over items), `sd` (standard deviation over
+        items) and `low, high` (95 % percentile interval over items).
     """
     check_type("clusters", clusters, xr.DataArray, "what toposheet.grow_clusters returns")
     rng = np.random.default_rng(seed)
-    rows, groups = [], _groups(responses, clusters)
-    conditions = list(dict.fromkeys(responses["condition"].values.tolist()))
+    rows, parts = [], _parts(responses, clusters)
+    of_text = responses["condition"].values
     tell = progress or SILENT
-    for number, group in enumerate(groups):
-        tell("profiles of clusters, cluster", number, len(groups))
-        text_means = group.response(responses)
-        for condition in conditions:
-            values = text_means[responses["condition"].values == condition]
+    for number, part in enumerate(parts):
+        tell("profiles of clusters, cluster", number, len(parts))
+        items = _Items.of(part.response(responses)[:, None], responses, groups)
+        for condition in dict.fromkeys(of_text.tolist()):
+            values = items.values[items.conditions == condition, 0]
             means = rng.choice(values, (resamples, len(values))).mean(axis=1)
             low, high = np.quantile(means, (0.025, 0.975))
             rows.append(
                 {
-                    "cluster": group.name,
-                    "tap": group.tap,
-                    "n_units": len(group.units),
+                    "cluster": part.name,
+                    "tap": part.tap,
+                    "n_units": len(part.units),
                     "condition": condition,
-                    "n_texts": len(values),
+                    "n_texts": int((of_text == condition).sum()),
+                    "n_items": len(values),
                     "response": values.mean(),
                     "sd": values.std(ddof=1),
                     "low": low,
                     "high": high,
                 }
             )
-    n = max(len(groups), 1)  # without clusters the work is finished at once
+    n = max(len(parts), 1)  # without clusters the work is finished at once
     tell("profiles of clusters, cluster", n, n)
     return PROFILES.frame(rows)
 
 
-def responds_more(profile: pd.DataFrame, larger: str, smaller: str) -> float:
-    """Return the one-sided p of Welch's test: does a group of units respond more to one condition than to another?
+def profile_tests(
+    responses: xr.DataArray,
+    clusters: xr.DataArray,
+    *,
+    groups: str | None = SHARED_WORDS,
+    pairs: str | None = PAIR,
+) -> pd.DataFrame:
+    """Return tests of the profile of the whole network: does it respond more to one condition than to another?
 
-    Args:
-        profile: The rows of one group in the table of `profiles`. They hold mean, standard deviation and number of
-            texts.
-        larger: The condition that is expected to have the larger response.
-        smaller: The other condition.
-    """
-    rows = profile.set_index("condition").loc[[larger, smaller], ["response", "sd", "n_texts"]].to_numpy(dtype=float)
-    _, p = np.asarray(scipy_stats.ttest_ind_from_stats(*rows.ravel(), equal_var=False, alternative="greater"))
-    return float(p)
-
-
-def consistency(responses: xr.DataArray, clusters: xr.DataArray, *, permutations: int = 99, seed: int = 0) -> pd.Series:
-    """Return how similar the response profiles of clusters are: the mean Pearson correlation over pairs of clusters.
-
-    A profile is the mean absolute response of a cluster to each condition. Clusters of one network share much of their
-    activity, so their profiles are similar even for arbitrary conditions. The label-null, with shuffled conditions of
-    the texts, shows how similar they then are.
+    Each test is one-sided: Welch's test of the mean absolute responses, over texts or over means of groups; with pairs,
+    the t test of the differences within pairs.
 
     Args:
         responses: Responses from `respond`.
         clusters: Clusters from `grow_clusters`.
+        groups: Name of the column of the groups, see `profiles`.
+        pairs: Name of a column of the stimuli. If two conditions share values of this column, texts with equal values
+            are partners (`Comparison`). Other conditions have no pairs, nor has any condition without such a column.
+
+    Returns:
+        A row for each ordered pair of conditions, with the columns `larger, smaller, d` (Cohen's d), `t, p`. Without
+        clusters the table has no rows.
+
+    Raises:
+        UserError: `Comparison` would refuse the groups or the pairs, or a condition has fewer than 3 items.
+    """
+    parts, stimuli, rows = _parts(responses, clusters), stimuli_of(responses), []
+    if not parts:
+        return PROFILE_TESTS.frame(rows)
+    text_means = parts[-1].response(responses)[:, None]
+    for larger, smaller in permutations_of(dict.fromkeys(stimuli["condition"].tolist()), 2):
+        contrast = Contrast(str(larger), str(smaller))
+        in_a, in_b = contrast.masks(stimuli)
+        both = in_a | in_b
+        compared = stimuli[both].assign(condition=np.where(in_a, contrast.a, contrast.b)[both])
+        design = contrast_design(compared, contrast, groups, pairs if _has_pairs(compared, contrast, pairs) else None)
+        test = t_test(design.values(text_means[both]), design.samples)
+        p = special.stdtr(test.df, -test.t)
+        rows.append({"larger": contrast.a, "smaller": contrast.b, "d": test.d[0], "t": test.t[0], "p": p[0]})
+    return PROFILE_TESTS.frame(rows)
+
+
+def _has_pairs(stimuli: pd.DataFrame, contrast: Contrast, pairs: str | None) -> bool:
+    """Return whether the two conditions share values of the column of the pairs."""
+    if pairs is None or (pairs == PAIR and pairs not in stimuli):
+        return False
+    numbers, (in_a, in_b) = dependent_stimuli(stimuli, pairs), contrast.masks(stimuli)
+    return numbers is not None and len(np.intersect1d(numbers[in_a], numbers[in_b])) > 0
+
+
+def consistency(
+    responses: xr.DataArray,
+    clusters: xr.DataArray,
+    *,
+    groups: str | None = SHARED_WORDS,
+    pairs: str | None = PAIR,
+    permutations: int = 99,
+    seed: int = 0,
+) -> pd.Series:
+    """Return how similar the response profiles of clusters are: the mean Pearson correlation over pairs of clusters.
+
+    A profile is the mean absolute response of a cluster to each condition. Clusters of one network share much of their
+    activity, so their profiles are similar even for arbitrary conditions. The label-null shows how similar they then
+    are. It shuffles the conditions of the texts (or groups) if all conditions have the same number of them. Otherwise,
+    and with pairs, the deviations of the items from the mean of their condition get random signs, times sqrt(n / (n -
+    1)), as in `Design.null`. All texts of a pair get the same sign.
+
+    Args:
+        responses: Responses from `respond`.
+        clusters: Clusters from `grow_clusters`.
+        groups: Name of the column of the groups, see `profiles`.
+        pairs: Name of the column of the pairs, see `profile_tests`.
         permutations: Number of draws of the label-null.
         seed: Seed of the draws.
 
     Returns:
         `n_clusters, value, null_mean, null_sd, z, p`. All but `n_clusters` are nan if there are fewer than 2 clusters
         or fewer than 2 conditions.
+
+    Raises:
+        UserError: A condition has fewer than 3 texts or groups.
     """
     check_permutations(permutations)
-    groups = [group for group in _groups(responses, clusters) if group.name != NETWORK]
-    conditions = responses["condition"].values
-    names = list(dict.fromkeys(conditions.tolist()))
-    if len(groups) < 2 or len(names) < 2:
-        return pd.Series({"n_clusters": len(groups)} | dict.fromkeys(_NULLED, np.nan))
-    text_means = np.stack([group.response(responses) for group in groups])
+    parts = [part for part in _parts(responses, clusters) if part.name != NETWORK]
+    if len(parts) < 2 or len(set(responses["condition"].values.tolist())) < 2:
+        return pd.Series({"n_clusters": len(parts)} | dict.fromkeys(_NULLED, np.nan))
+    text_means = np.stack([part.response(responses) for part in parts], axis=1)
+    items = _Items.of(text_means, responses, groups, pairs)
     rng = np.random.default_rng(seed)
+    draws = [_mean_correlation(items.null(rng)) for _ in range(permutations)]
+    value = _mean_correlation(items)
+    columns = {name: float(column) for name, column in against_null(value, np.array(draws)).columns().items()}
+    return pd.Series({"n_clusters": len(parts), "value": value} | columns)
 
-    def mean_correlation(labels: np.ndarray) -> float:
-        means = np.stack([text_means[:, labels == name].mean(axis=1) for name in names], axis=1)
-        r = np.corrcoef(means)
-        return float(r[np.triu_indices(len(r), 1)].mean())
 
-    value = mean_correlation(conditions)
-    null = against_null(value, np.array([mean_correlation(rng.permutation(conditions)) for _ in range(permutations)]))
-    columns = {name: float(column) for name, column in null.columns().items()}
-    return pd.Series({"n_clusters": len(groups), "value": value} | columns)
+def _mean_correlation(items: _Items) -> float:
+    """Return the mean correlation between the profiles of two clusters."""
+    names = dict.fromkeys(items.conditions.tolist())
+    means = np.stack([items.values[items.conditions == name].mean(axis=0) for name in names], axis=1)
+    r = np.corrcoef(means)
+    return float(r[np.triu_indices(len(r), 1)].mean())
 
 
 def criteria(
@@ -149,6 +218,8 @@ def criteria(
     responses: xr.DataArray,
     clusters: xr.DataArray,
     *,
+    groups: str | None = SHARED_WORDS,
+    pairs: str | None = PAIR,
     permutations: int = 99,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -166,6 +237,8 @@ def criteria(
         clustering: The table of `selective_unit_clustering`.
         responses: Responses to texts of the conditions S, W, J and N.
         clusters: Clusters from `grow_clusters`.
+        groups: Name of the column of the groups, see `profiles`.
+        pairs: Name of the column of the pairs, see `profile_tests`.
         permutations: Number of draws of the label-null of the third criterion.
         seed: Seed of the draws.
 
@@ -194,18 +267,11 @@ def criteria(
     add("1 selective", "sentences over non-words, held-out items (d)", float(network["d"]), float(network["p"]))
     mask = clustering[clustering["statistic"] == "mask_morans_i"].to_dict("records")[0]
     add("1 selective", "Moran's I of the selective units' mask", **{name: float(mask[name]) for name in _NULLED})
-    n_clusters = int(clusters.max()) if clusters.size else 0
-    whole = _groups(responses, clusters)[-1].response(responses) if n_clusters else None
-    for larger, smaller in BRAIN:
-        measure = f"{larger} > {smaller}, mean |response| of the network (d)"
-        if whole is None:
-            add("2 profile", measure, np.nan, np.nan)
-            continue
-        x, y = (whole[responses["condition"].values == name] for name in (larger, smaller))
-        pooled = np.sqrt(((len(x) - 1) * x.var(ddof=1) + (len(y) - 1) * y.var(ddof=1)) / (len(x) + len(y) - 2))
-        _, p = np.asarray(scipy_stats.ttest_ind(x, y, equal_var=False, alternative="greater"))
-        add("2 profile", measure, float((x.mean() - y.mean()) / pooled), float(p))
-    alike = consistency(responses, clusters, permutations=permutations, seed=seed)
+    tests = profile_tests(responses, clusters, groups=groups, pairs=pairs).set_index(["larger", "smaller"])
+    for pair in BRAIN:
+        d, p = (float(tests[name].get(pair, np.nan)) for name in ("d", "p"))
+        add("2 profile", "{} > {}, mean |response| of the network (d)".format(*pair), d, p)
+    alike = consistency(responses, clusters, groups=groups, pairs=pairs, permutations=permutations, seed=seed)
     add("3 consistent", "mean correlation of the clusters' profiles", **{name: float(alike[name]) for name in _NULLED})
     return CRITERIA.frame(rows)
 
@@ -219,8 +285,79 @@ def short_measures(tests: pd.DataFrame) -> list[str]:
     return [measure.split(",")[0] for measure in tests["measure"]]
 
 
+@dataclass(frozen=True, eq=False)
+class _Items:
+    """The independent values of each cluster: those of texts, or means over the texts of a group in one condition.
+
+    Args:
+        values: The value of each item in each cluster.
+        conditions: The condition of each item.
+        blocks: A number for each item. Items of one pair have the same number. None: there are no pairs.
+    """
+
+    values: Float[np.ndarray, "items clusters"]
+    conditions: Shaped[np.ndarray, " items"]
+    blocks: Int[np.ndarray, " items"] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        text_means: Float[np.ndarray, "texts clusters"],
+        responses: xr.DataArray,
+        groups: str | None,
+        pairs: str | None = None,
+    ) -> _Items:
+        """Return the items of texts.
+
+        Args:
+            text_means: The mean absolute response of each cluster to each text.
+            responses: The responses, with the columns of the stimuli.
+            groups: Name of the column of the groups.
+            pairs: Name of the column of the pairs.
+        """
+        stimuli = stimuli_of(responses)
+        conditions, numbers = stimuli["condition"].to_numpy(), dependent_stimuli(stimuli, groups)
+        partners = None if pairs == PAIR and pairs not in stimuli else dependent_stimuli(stimuli, pairs)
+        if partners is not None and not pd.Series(conditions).groupby(partners).nunique().gt(1).any():
+            partners = None
+        if numbers is None:
+            return cls(text_means, conditions, partners)
+        means = pd.DataFrame(text_means).groupby([conditions, numbers], sort=False)
+        first = means.head(1).index.to_numpy()
+        blocks = None if partners is None else _linked(partners, numbers)[first]
+        return cls(means.mean().to_numpy(), conditions[first], blocks)
+
+    def null(self, rng: np.random.Generator) -> _Items:
+        """Return a draw of the null that the conditions have no effect.
+
+        Raises:
+            UserError: A condition has fewer than 3 items.
+        """
+        names, item_condition, sizes = np.unique(self.conditions, return_inverse=True, return_counts=True)
+        if sizes.min() < MIN_TEXTS:
+            raise UserError(
+                f"the condition {names[sizes.argmin()]!r} has {sizes.min()} independent texts or groups: a test of "
+                f"profiles needs at least {MIN_TEXTS}, so add texts that share no words with the others"
+            )
+        if self.blocks is None and len(set(sizes.tolist())) == 1:
+            return _Items(self.values, rng.permutation(self.conditions))
+        blocks = np.arange(len(self.values)) if self.blocks is None else self.blocks
+        means = np.stack([self.values[item_condition == number].mean(axis=0) for number in range(len(names))])
+        deviations = (self.values - means[item_condition]) * np.sqrt(sizes / (sizes - 1))[item_condition, None]
+        signs = random_signs(1, int(blocks.max()) + 1, rng)[0, blocks]
+        return _Items(signs[:, None] * deviations, self.conditions)
+
+
+def _linked(pairs: Int[np.ndarray, " texts"], groups: Int[np.ndarray, " texts"]) -> Int[np.ndarray, " texts"]:
+    """Return a number for each text. Texts that a chain of pairs and groups links get the same number."""
+    n_pairs = int(pairs.max()) + 1
+    n = n_pairs + int(groups.max()) + 1
+    links = coo_array((np.ones(len(pairs)), (pairs, n_pairs + groups)), shape=(n, n))
+    return connected_components(links, directed=False)[1][pairs]
+
+
 @dataclass(frozen=True)
-class _Group:
+class _Part:
     """A cluster, or all clusters together: the units whose responses are averaged."""
 
     name: str
@@ -232,7 +369,7 @@ class _Group:
         return np.abs(responses.transpose("stimulus", "unit").values[:, self.units]).mean(axis=1, dtype=np.float64)
 
 
-def _groups(responses: xr.DataArray, clusters: xr.DataArray) -> list[_Group]:
+def _parts(responses: xr.DataArray, clusters: xr.DataArray) -> list[_Part]:
     """Return each cluster and, last, all clusters together. Without clusters, the list is empty."""
     check_coordinates(clusters, "tap")
     check_coordinates(responses, "tap", "condition")
@@ -240,7 +377,7 @@ def _groups(responses: xr.DataArray, clusters: xr.DataArray) -> list[_Group]:
         raise UserError("the clusters and the responses have different units: compute both with the same model")
     check_finite(responses)
     numbers, taps = clusters.values, clusters["tap"].values
-    groups = [
-        _Group(str(n), str(taps[numbers == n][0]), np.flatnonzero(numbers == n)) for n in range(1, numbers.max() + 1)
+    parts = [
+        _Part(str(n), str(taps[numbers == n][0]), np.flatnonzero(numbers == n)) for n in range(1, numbers.max() + 1)
     ]
-    return [*groups, _Group(NETWORK, ALL_TAPS, np.flatnonzero(numbers))] if groups else []
+    return [*parts, _Part(NETWORK, ALL_TAPS, np.flatnonzero(numbers))] if parts else []

@@ -13,7 +13,7 @@ import pandas as pd
 from toposheet.cortex import SIGNIFICANT
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
-from toposheet.cortex.profiles import BRAIN, CONDITIONS, NETWORK, responds_more
+from toposheet.cortex.profiles import BRAIN, CONDITIONS, NETWORK
 from toposheet.cortex.verdicts import not_tested
 from toposheet.figures.numbers import number, readout_name
 from toposheet.files import folder_aside, path_of
@@ -28,7 +28,7 @@ from toposheet.report.published import (
     Published,
 )
 from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS
-from toposheet.report.sections.network import PROFILES_OF_MODELS
+from toposheet.report.sections.network import PROFILE_TESTS_OF_MODELS, PROFILES_OF_MODELS
 from toposheet.results import Table, paragraph, rows_with
 from toposheet.stimuli.studies import PUBLISHED
 from toposheet.train.result import RESULT
@@ -234,10 +234,11 @@ def _profile(name: str, analysis: Analysis) -> dict[str, Any]:
         if analysis.facts.get("stimuli_left_out") and analysis.facts["measured"] is None:
             return {"verdict": _absent(analysis.facts)}
         return {"verdict": f"no language network: no cluster has at least {analysis.facts['min_size']} units"}
-    means = profile.set_index("condition")["response"].to_dict()
+    means, tests = profile.set_index("condition")["response"].to_dict(), analysis.results[PROFILE_TESTS_OF_MODELS]
+    p = tests[tests["model"] == name].set_index(["larger", "smaller"])["p"]
 
     def larger(x: str, y: str) -> bool:
-        return responds_more(profile, x, y) <= SIGNIFICANT
+        return p[x, y] <= SIGNIFICANT
 
     measured = ", ".join(f"{c} {number(means[c], 3)}" for c in CONDITIONS)
     if all(larger(*pair) for pair in BRAIN):

@@ -12,6 +12,7 @@ from toposheet.stats.nulls import (
     shuffled_labels,
 )
 from toposheet.stats.readout import SheetReadout, gaussian_readout
+from toposheet.stats.skewness import skewness_of_t
 
 __all__ = [
     "MeanAndVariance",
@@ -39,6 +40,7 @@ __all__ = [
     "residuals",
     "shuffled",
     "shuffled_labels",
+    "skewness_of_t",
     "spatial_correlation",
     "t_of",
     "t_test",

@@ -14,7 +14,7 @@ from toposheet.cortex.comparison import SIGNIFICANT
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.localizer import CROSS_VALIDATED
 from toposheet.cortex.network import language_network
-from toposheet.cortex.profiles import CRITERIA, NETWORK, PROFILES, short_measures
+from toposheet.cortex.profiles import CRITERIA, NETWORK, PROFILE_TESTS, PROFILES, short_measures
 from toposheet.cortex.verdicts import criterion_verdict
 from toposheet.figures.network import network_figure
 from toposheet.figures.numbers import counted
@@ -27,6 +27,7 @@ from toposheet.sheet import stacked
 
 LOCALIZED = Table("localized.csv", {"model": "text", **CROSS_VALIDATED.columns}, CROSS_VALIDATED.description)
 PROFILES_OF_MODELS = PROFILES.beside(model="text")
+PROFILE_TESTS_OF_MODELS = PROFILE_TESTS.beside(model="text")
 CRITERIA_OF_MODELS = CRITERIA.beside(model="text")
 NETWORK_UNITS = Table(
     "network.csv",
@@ -86,6 +87,7 @@ def _subject_tables(measured: MeasuredSubject, settings: Settings, progress: Pro
     return {
         LOCALIZED: network.localized,
         PROFILES_OF_MODELS: network.profiles,
+        PROFILE_TESTS_OF_MODELS: network.tests,
         CRITERIA_OF_MODELS: network.criteria,
         NETWORK_UNITS: pd.DataFrame(units | {"cluster": network.clusters.values}),
     }
@@ -161,6 +163,6 @@ SECTION = Section(
     partial=PARTIAL,
     view=_view,
     drawings=_drawings,
-    tables=(LOCALIZED, PROFILES_OF_MODELS, CRITERIA_OF_MODELS, NETWORK_UNITS),
+    tables=(LOCALIZED, PROFILES_OF_MODELS, PROFILE_TESTS_OF_MODELS, CRITERIA_OF_MODELS, NETWORK_UNITS),
     subject_tables=_subject_tables,
 )
