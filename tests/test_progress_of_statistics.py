@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import toposheet as ts
-from toposheet.cortex.clusters import selective_unit_clustering
 
 
 @pytest.fixture
@@ -40,7 +39,6 @@ CALLS = {
     "readouts of the organisation": lambda c, r, p: ts.organisation(twice(r), permutations=5, progress=p),
     "taps of responses": lambda c, r, p: ts.response_statistics(r, permutations=5, progress=p),
     "taps of curves": lambda c, r, p: ts.correlation_curve(r, permutations=5, progress=p),
-    "taps of the network": lambda c, r, p: selective_unit_clustering(c, permutations=5, progress=p),
     "the whole network": network,
 }
 

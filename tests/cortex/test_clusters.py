@@ -4,7 +4,6 @@ from scipy import stats
 from tests.cortex.planted import SIDE, compared, language_comparison, localizer, overlap, patch, to_stimuli
 
 import toposheet as ts
-from toposheet.cortex import selective_unit_clustering
 from toposheet.cortex.cluster_inference import _skewness
 from toposheet.stats import gaussian_readout, shuffled_labels
 
@@ -32,24 +31,6 @@ def test_clusters_of_a_localizer_are_those_of_its_mask(topo):
 
 def test_units_that_prefer_the_other_condition_are_in_no_cluster(topo):
     assert ts.grow_clusters(ts.Comparison(localizer(topo), "nonword", "sentence")).max() == 0
-
-
-def test_a_network_at_random_places_is_not_clustered_where_the_planted_one_is(topo):
-    planted = selective_unit_clustering(language_comparison(localizer(topo))).set_index("statistic")
-    assert planted.loc["clusters", "value"] == 2
-    assert planted.loc["largest_cluster", "value"] == pytest.approx((25 + 20) / 2, abs=2)
-    assert planted.loc["mask_morans_i", "value"] > 0.6
-    assert planted.loc["mask_morans_i", "p"] == 0.01
-    scattered = localizer(topo)
-    rng = np.random.default_rng(2)
-    for tap in ("tap0", "tap1"):
-        members = np.flatnonzero(scattered["tap"].values == tap)
-        scattered.values[:, members] = scattered.values[:, rng.permutation(members)]
-    result = selective_unit_clustering(language_comparison(scattered)).set_index("statistic")
-    assert result.loc["mask_morans_i", "p"] > 0.05
-    assert result.loc["largest_cluster", "null_mean"] == pytest.approx(
-        planted.loc["largest_cluster", "null_mean"], rel=0.2
-    )
 
 
 @pytest.mark.parametrize("inference", ["mass", "tfce"])

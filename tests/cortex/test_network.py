@@ -4,7 +4,7 @@ import xarray as xr
 from tests.cortex.planted import PROFILE, language_comparison, localizer, network_responses
 
 import toposheet as ts
-from toposheet.cortex import consistency, criteria, cross_validated, selective_unit_clustering
+from toposheet.cortex import consistency, criteria, cross_validated
 from toposheet.cortex.profiles import profile_tests
 
 
@@ -48,12 +48,27 @@ def test_a_network_is_what_its_parts_are(topo):
     assert result.localized.equals(cross_validated(comparison))
     assert result.profiles.equals(ts.profiles(measured, result.clusters, seed=4))
     assert result.tests.equals(profile_tests(measured, result.clusters))
-    clustering = selective_unit_clustering(comparison, permutations=19, seed=4)
-    expected = criteria(result.localized, clustering, measured, result.clusters, permutations=19, seed=4)
+    ordered = ts.organisation(comparison, permutations=19, seed=4)
+    expected = criteria(result.localized, ordered, measured, result.clusters, permutations=19, seed=4)
     assert result.criteria.equals(expected)
     n_units = int((result.clusters > 0).sum())
     assert f"LanguageNetwork({n_units} of 288 units in 2 clusters)" in repr(result)
-    assert "significant tests of the three criteria: 7 of 7, sentences over non-words; Moran's I of" in repr(result)
+    assert "significant tests of the three criteria: 7 of 7, sentences over non-words; spatial organisation;" in repr(
+        result
+    )
+
+
+def test_a_network_at_random_places_is_not_shown_to_be_ordered(topo):
+    measured = network_responses(topo, list("SWJN") * 40, PROFILE, seed=9)
+    scattered, rng = localizer(topo), np.random.default_rng(2)
+    for tap in ("tap0", "tap1"):
+        members = np.flatnonzero(scattered["tap"].values == tap)
+        scattered.values[:, members] = scattered.values[:, rng.permutation(members)]
+    for responses, ordered in ((localizer(topo), True), (scattered, False)):
+        network = ts.language_network(language_comparison(responses), measured, permutations=19)
+        tests = network.criteria[network.criteria["criterion"] == "1 selective"].set_index("measure")
+        assert tests["holds"].tolist() == [True, ordered]
+        assert tests.loc["spatial organisation, mean over taps", "by_draws"]
 
 
 def test_other_conditions_than_those_of_the_criteria_are_refused_by_name():

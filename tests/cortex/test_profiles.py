@@ -7,7 +7,7 @@ from scipy import stats
 from tests.cortex.planted import PROFILE, language_comparison, localizer, network_responses, patch
 
 import toposheet as ts
-from toposheet.cortex import consistency, criteria, cross_validated, selective_unit_clustering
+from toposheet.cortex import consistency, criteria, cross_validated
 from toposheet.cortex.profiles import profile_tests
 
 
@@ -224,9 +224,9 @@ def test_too_few_groups_are_refused_by_the_name_of_the_condition(topo):
 
 def test_d_of_a_profile_is_that_of_the_texts(topo):
     comparison = language_comparison(localizer(topo))
-    clusters, clustering = ts.grow_clusters(comparison), selective_unit_clustering(comparison)
+    clusters, ordered = ts.grow_clusters(comparison), ts.organisation(comparison, permutations=19)
     measured = measured_texts(topo, list("SWJN") * 40)
-    table = criteria(cross_validated(comparison), clustering, measured, clusters)
+    table = criteria(cross_validated(comparison), ordered, measured, clusters)
     text_means = np.abs(measured.values[:, clusters.values > 0]).mean(axis=1, dtype=float)
     s, w = text_means[0::4], text_means[1::4]
     row = table[table["measure"].str.startswith("S > W")].iloc[0]

@@ -1,5 +1,5 @@
 from toposheet.cortex.cluster_inference import selective_clusters
-from toposheet.cortex.clusters import grow_clusters, selective_unit_clustering
+from toposheet.cortex.clusters import grow_clusters
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison
 from toposheet.cortex.localizer import cross_validated, load_localizer, localize, save_localizer
 from toposheet.cortex.map_statistics import MAP_STATISTICS, MapStatistic, TapMaps
@@ -35,7 +35,6 @@ __all__ = [
     "response_statistics",
     "save_localizer",
     "selective_clusters",
-    "selective_unit_clustering",
     "summary_of",
     "topography_statistics",
 ]

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison
-from toposheet.cortex.layout import shuffled_places, tap_layouts
+from toposheet.cortex.layout import tap_layouts
 from toposheet.errors import check_type
-from toposheet.progress import SILENT, Progress
-from toposheet.settings import MIN_SIZE, check_min_size, check_permutations
-from toposheet.sheet import lay_out
+from toposheet.settings import MIN_SIZE, check_min_size
 from toposheet.stats import (
-    against_null,
     clusters,
-    count_and_largest,
-    morans_i,
 )
 
 
@@ -66,71 +60,6 @@ def grow_clusters(
             n += 1
             labels[tap.units[numbers == cluster]] = n
     return t.copy(data=labels).rename("cluster").drop_attrs()
-
-
-def selective_unit_clustering(
-    comparison: Comparison,
-    *,
-    permutations: int = 99,
-    seed: int = 0,
-    q: float = SIGNIFICANT,
-    contiguity: str = "queen",
-    min_size: int = MIN_SIZE,
-    progress: Progress | None = None,
-) -> pd.DataFrame:
-    """Return whether selective units lie together on the sheet, compared with units at shuffled places (place-null).
-
-    If many units are selective, some of them are adjacent by chance. Above about 40 %, nearly all of them are connected
-    by chance. Therefore the number and the size of clusters show little. Moran's I of the mask (1 for a selective unit,
-    0 for another unit) separates clustered from scattered units however many are selective.
-
-    Args:
-        comparison: The comparison.
-        permutations: Number of draws of the place-null, which shuffles the units of a tap among their cells.
-        seed: Seed of the draws.
-        q: A unit is selective if t > 0 and its false discovery rate is below this value.
-        contiguity: Which cells are neighbours in a cluster: `"queen"` or `"rook"`. Moran's I always uses queen
-            contiguity.
-        min_size: Number of units of the smallest cluster that counts.
-        progress: A function that is called with the number of taps done so far. None: no calls.
-
-    Returns:
-        Three rows with the columns `statistic, value, null_mean, null_sd, z, p`. `mask_morans_i` is the mean over the
-        taps in which a part of the units is selective (not none, not all). `clusters` is the number of clusters in all
-        taps. `largest_cluster` is the number of units of the largest cluster of a tap, averaged over taps.
-
-    Raises:
-        UserError: The contiguity is unknown, or there are fewer than 2 permutations.
-    """
-    check_permutations(permutations)
-    rng = np.random.default_rng(seed)
-    selective = _selective(comparison, q)
-    values: dict[str, list[np.ndarray]] = {"mask_morans_i": [], "clusters": [], "largest_cluster": []}
-    tell = progress or SILENT
-    taps = comparison.layouts
-    for number, (tap, orders) in enumerate(zip(taps, shuffled_places(taps, permutations, rng), strict=True)):
-        tell("clustering of the network, tap", number, len(taps))
-        in_tap = selective[tap.units]
-        grid = lay_out(np.concatenate([in_tap[None], in_tap[orders]]).astype(float), tap.cells, tap.shape)
-        count, largest = count_and_largest(grid == 1, contiguity, min_size)
-        for name, draws in (
-            ("mask_morans_i", np.asarray(morans_i(grid))),
-            ("clusters", count),
-            ("largest_cluster", largest),
-        ):
-            values[name].append(draws)
-    tell("clustering of the network, tap", len(taps), len(taps))
-    defined = [draws for draws in values["mask_morans_i"] if np.isfinite(draws[0])]
-    over_taps = {
-        "mask_morans_i": np.mean(defined, axis=0) if defined else np.full(1 + permutations, np.nan),
-        "clusters": np.sum(values["clusters"], axis=0),
-        "largest_cluster": np.mean(values["largest_cluster"], axis=0),
-    }
-    rows = []
-    for name, draws in over_taps.items():
-        columns = against_null(draws[0], draws[1:]).columns()
-        rows.append({"statistic": name, "value": draws[0]} | {key: float(value) for key, value in columns.items()})
-    return pd.DataFrame(rows)
 
 
 def _selective(comparison: Comparison, q: float) -> np.ndarray:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import pandas as pd
 import xarray as xr
 
-from toposheet.cortex.clusters import grow_clusters, selective_unit_clustering
+from toposheet.cortex.clusters import grow_clusters
 from toposheet.cortex.comparison import Comparison, check_comparison
 from toposheet.cortex.localizer import cross_validated
+from toposheet.cortex.organisation import organisation
 from toposheet.cortex.profiles import PAIR, criteria, profile_tests, profiles, short_measures
 from toposheet.figures.numbers import counted
 from toposheet.progress import Progress, part_of
@@ -71,11 +72,11 @@ def language_network(
         min_size: Number of units of the smallest cluster that counts.
         contiguity: Which cells are neighbours in a cluster. `"queen"`: cells that share an edge or a corner. `"rook"`:
             cells that share an edge.
-        progress: A function that is called with the number of taps, and then of clusters, done so far. None: no calls.
+        progress: A function that is called with the work done so far. None: no calls.
 
     Returns:
-        A `LanguageNetwork`: the clusters of the network, the profiles of the clusters with their
-        tests, and TopoLM's three criteria.
+        A `LanguageNetwork`: the clusters of the network, the profiles of the clusters with their tests, and TopoLM's
+        three criteria.
 
     Raises:
         UserError: A condition is missing or has too few texts, or the two sets of responses belong to different units.
@@ -83,13 +84,8 @@ def language_network(
     check_comparison(comparison)
     localized = cross_validated(comparison)
     clusters = grow_clusters(comparison, min_size=min_size, contiguity=contiguity)
-    clustering = selective_unit_clustering(
-        comparison,
-        permutations=permutations,
-        seed=seed,
-        min_size=min_size,
-        contiguity=contiguity,
-        progress=part_of(progress, 0, 2),
+    ordered = organisation(
+        comparison, fwhm_mm=(0.0,), permutations=permutations, seed=seed, progress=part_of(progress, 0, 2)
     )
     return LanguageNetwork(
         localized=localized,
@@ -98,7 +94,7 @@ def language_network(
         tests=profile_tests(measured, clusters, groups=groups, pairs=pairs),
         criteria=criteria(
             localized,
-            clustering,
+            ordered,
             measured,
             clusters,
             groups=groups,

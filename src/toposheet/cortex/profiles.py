@@ -40,7 +40,7 @@ PROFILE_TESTS = Table(
 CRITERIA = Table(
     "criteria.csv",
     {"criterion": "text", "measure": "text", "value": "number", "null_mean": "number", "null_sd": "number",
-     "z": "number", "p": "number", "holds": "flag"},
+     "z": "number", "p": "number", "by_draws": "flag", "holds": "flag"},
     "a test of one of TopoLM's three criteria",
 )  # fmt: skip
 CONDITIONS = ("S", "W", "J", "N")
@@ -214,7 +214,7 @@ def _mean_correlation(items: _Items) -> float:
 
 def criteria(
     localized: pd.DataFrame,
-    clustering: pd.DataFrame,
+    ordered: pd.DataFrame,
     responses: xr.DataArray,
     clusters: xr.DataArray,
     *,
@@ -225,8 +225,8 @@ def criteria(
 ) -> pd.DataFrame:
     """Return whether a network meets TopoLM's three criteria of a language network, with a test of each.
 
-    1. *Selective*: units selected by one half of the texts prefer sentences to non-words in the other half. Also,
-       selective units lie together: the Moran's I of their mask is larger than at shuffled places.
+    1. *Selective*: units selected by one half of the texts prefer sentences to non-words in the other half. Also, this
+       effect is spatially ordered (`organisation`).
     2. *Response profile*: the network responds more to sentences (S) than to word lists (W), more to S than to
        Jabberwocky (J), more to W than to non-word lists (N), and more to J than to N, as the human language network
        does. Each of the four is tested by a one-sided Welch test over texts.
@@ -234,7 +234,7 @@ def criteria(
 
     Args:
         localized: The table of `cross_validated`.
-        clustering: The table of `selective_unit_clustering`.
+        ordered: The table of `organisation` of the localizer's comparison, with its raw map.
         responses: Responses to texts of the conditions S, W, J and N.
         clusters: Clusters from `grow_clusters`.
         groups: Name of the column of the groups, see `profiles`.
@@ -243,9 +243,9 @@ def criteria(
         seed: Seed of the draws.
 
     Returns:
-        A row for each test, with the columns `criterion, measure, value, null_mean, null_sd, z, p, holds`. The null of
-        the mask's Moran's I is the place-null. The null of consistency is the label-null. The other tests have no null.
-        `holds` is True if p <= 0.05 and the value is positive.
+        A row for each test, with the columns `criterion, measure, value, null_mean, null_sd, z, p, by_draws, holds`.
+        `by_draws` is True if p comes from random draws. The null of consistency is the label-null; the table does not
+        have the mean of the other nulls. `holds` is True if p <= 0.05 and the value is positive.
 
     Raises:
         UserError: A condition is missing, or the clusters and the responses have different units.
@@ -259,20 +259,21 @@ def criteria(
         )
     rows: list[dict[str, object]] = []
 
-    def add(criterion: str, measure: str, value: float, p: float, **null: float) -> None:
-        holds = bool(p <= SIGNIFICANT and value > 0)
-        rows.append({"criterion": criterion, "measure": measure, "value": value, **null, "p": p, "holds": holds})
+    def add(criterion: str, measure: str, value: float, p: float, by_draws: bool = False, **null: float) -> None:
+        names = {"criterion": criterion, "measure": measure, "by_draws": by_draws}
+        rows.append({**names, "value": value, **null, "p": p, "holds": bool(p <= SIGNIFICANT and value > 0)})
 
     network = localized[localized["tap"] == ALL_TAPS].iloc[0]
     add("1 selective", "sentences over non-words, held-out items (d)", float(network["d"]), float(network["p"]))
-    mask = clustering[clustering["statistic"] == "mask_morans_i"].to_dict("records")[0]
-    add("1 selective", "Moran's I of the selective units' mask", **{name: float(mask[name]) for name in _NULLED})
+    (raw,) = ordered[(ordered["tap"] == ALL_TAPS) & (ordered["fwhm_mm"] == 0)].to_dict("records")
+    add("1 selective", "spatial organisation, mean over taps", float(raw["value"]), float(raw["p"]), by_draws=True)
     tests = profile_tests(responses, clusters, groups=groups, pairs=pairs).set_index(["larger", "smaller"])
     for pair in BRAIN:
         d, p = (float(tests[name].get(pair, np.nan)) for name in ("d", "p"))
         add("2 profile", "{} > {}, mean |response| of the network (d)".format(*pair), d, p)
     alike = consistency(responses, clusters, groups=groups, pairs=pairs, permutations=permutations, seed=seed)
-    add("3 consistent", "mean correlation of the clusters' profiles", **{name: float(alike[name]) for name in _NULLED})
+    correlation = {name: float(alike[name]) for name in _NULLED}
+    add("3 consistent", "mean correlation of the clusters' profiles", by_draws=True, **correlation)
     return CRITERIA.frame(rows)
 
 

@@ -127,17 +127,17 @@ def verdict_of_models(verdicts: Sequence[MapVerdict]) -> str:
     return f"{units}; {order}" + (f"; {n - n_tested} not tested: {reasons}" if reasons else "")
 
 
-def criterion_verdict(p: float, *, holds: bool, random_draws: bool, permutations: int) -> str:
+def criterion_verdict(p: float, *, holds: bool, by_draws: bool, permutations: int) -> str:
     """Return the verdict on a test of a criterion: `shown`, `not shown`, or `not tested` with the reason.
 
     Args:
         p: The p of the test. nan: the measure is undefined.
         holds: Whether p <= 0.05 and the measure is positive.
-        random_draws: Whether p is from a null with random draws.
+        by_draws: Whether p is from a null with random draws.
         permutations: Number of draws of this null.
     """
     if math.isnan(p):
         return "not tested: the measure is undefined"
-    if random_draws and (few := not_tested(permutations)):
+    if by_draws and (few := not_tested(permutations)):
         return few
     return "shown" if holds else "not shown"

@@ -48,12 +48,11 @@ PARTIAL = """
 <p class="lead">A localizer is a contrast that selects units; here it is {{ facts.language }}. The language network is the set of units that prefer sentences to non-words (t &gt; 0, q &lt; {{ significant }}) and that are in a
 cluster of at least {{ facts.min_size }} such units. TopoLM has three criteria of a language network:</p>
 <ol class="lead">
-<li><i>Selective</i>: one half of the localizer's texts selects units; these units respond more to sentences than to non-words in the other half. Also, the units that prefer sentences lie together on the sheets.</li>
+<li><i>Selective</i>: one half of the localizer's texts selects units; these units respond more to sentences than to non-words in the other half. Also, this effect is spatially ordered: neighbouring units have similar effects, more than the same effects at random places.</li>
 <li><i>Response profile</i>: the network responds more to sentences (S) than to word lists (W), and more to S than to Jabberwocky (J). It responds more to W and to J than to lists of non-words (N). The human language network responds in this way.</li>
 <li><i>Consistent</i>: the clusters of the network have similar response profiles.</li>
 </ol>
-<p class="lead">The table has the tests of these criteria. (d) marks Cohen's d over texts; other rows name their value. Two tests have a null: shuffled places for Moran's I of the mask (1 for a selective
-unit, 0 for other units), and shuffled conditions for the correlation of profiles. The result is <i>shown</i> if p ≤ {{ significant }} and the value is positive. <i>Not shown</i> means: these data give no evidence; the criterion may still be met.</p>
+<p class="lead">The table has the tests of these criteria. (d) marks Cohen's d over texts; other rows name their value. The null of the correlation of profiles has shuffled conditions. The result is <i>shown</i> if p ≤ {{ significant }} and the value is positive. <i>Not shown</i> means: these data give no evidence; the criterion may still be met.</p>
 <div class="scroll"><table>
 <tr><th class="left">model</th><th class="left">criterion</th><th class="left">measure</th><th>value</th><th>null</th><th>p</th><th class="left">result</th></tr>
 {% for row in criteria.itertuples() %}
@@ -76,6 +75,7 @@ def _subject_tables(measured: MeasuredSubject, settings: Settings, progress: Pro
     network = language_network(
         comparison,
         measured.studies[battery.measured].responses,
+        groups=settings.groups,
         permutations=settings.permutations,
         seed=settings.seed,
         min_size=settings.min_size,
@@ -109,7 +109,7 @@ def _verdicts(analysis: Analysis) -> list[str]:
         criterion_verdict(
             row["p"],
             holds=row["holds"],
-            random_draws=not np.isnan(row["null_mean"]),
+            by_draws=row["by_draws"],
             permutations=analysis.facts["permutations"],
         )
         for row in analysis.results[CRITERIA_OF_MODELS].to_dict("records")
