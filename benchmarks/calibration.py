@@ -404,6 +404,7 @@ def page(results: dict) -> str:
     first = [(cell, column) for cell, column in every if above(results["cells"].get(cell.name, {}).get(column, 0.0), n)]
     second = [(cell, column, results["again"].get(cell.name, {}).get(column)) for cell, column in first]
     still = [f"{column} in *{cell.name}* ({rate:.3f})" for cell, column, rate in second if rate and above(rate, again)]
+    measured = [set(TODAY + COLUMNS["former"]) <= set(results["cells"].get(cell.name, {})) for cell in CELLS]
     facts = {
         "n": n,
         "permutations": PERMUTATIONS,
@@ -412,6 +413,8 @@ def page(results: dict) -> str:
         "again": again,
         "sizes": len(every),
         "first": len(first),
+        "repeated": sum(rate is not None for _, _, rate in second),
+        "missing": " Empty cells are not measured yet." if not all(measured) else "",
         "by_chance": round(0.05 * len(every)),
         "still": f"{len(still)}: {'; '.join(still)}" if still else "none",
         "today": _table(results, TODAY),
@@ -472,8 +475,8 @@ it is above 0.05 and not only by chance: its one-sided 95 % interval lies above 
 {today}
 
 The table has {sizes} sizes of tests whose assumptions hold. About {by_chance} of them (one in twenty) would be above
-0.05 by this rule if all true sizes were exactly 0.05. In the first {n} data sets, {first} were. These were measured
-again with {again} new data sets (*again*). Above 0.05 also then: {still}.
+0.05 by this rule if all true sizes were exactly 0.05. In the first {n} data sets, {first} were. {repeated} of these
+were measured again with {again} new data sets (*again*). Above 0.05 also then: {still}.{missing}
 
 *nan, warned* means: the software sees that the test does not hold for these data, and gives no p, with a warning. The
 number in brackets is the fraction of data sets with this warning. In the last two kinds of rows the assumptions of the
