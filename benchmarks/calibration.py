@@ -494,7 +494,8 @@ the conditions have different numbers of texts, or where texts are pairs. *As to
 
 Responses of two clusters to four conditions that do not differ. The columns: the two-sided test of S against W
 (`profile_tests`), the fraction of 95 % intervals that miss the true response (`profiles`), and the test that the
-profiles of clusters are alike (`consistency`). A percentile interval of few values is too narrow: with 12 groups about one interval in ten misses.
+profiles of clusters are alike (`consistency`).
+A percentile interval of few values is too narrow: with 12 groups about one interval in ten misses.
 
 {profiles}
 """
