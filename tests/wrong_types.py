@@ -14,7 +14,7 @@ responses = ts.respond(subject, texts)
 comparison = ts.Comparison(responses, "a", "b")
 of_comparisons = (
     "map_statistics", "topography_statistics", "selective_clusters", "localize", "negative_controls", "organisation",
-    "plot", "grow_clusters",
+    "plot", "grow_clusters", "noise_smoothness",
 )  # fmt: skip
 CALLS = {
     **{f"{name}(responses)": lambda name=name: getattr(ts, name)(responses) for name in of_comparisons},

@@ -37,6 +37,7 @@ _MODULES = {
     "map_statistics": "cortex",
     "morans_i": "stats",
     "negative_controls": "cortex",
+    "noise_smoothness": "cortex",
     "organisation": "cortex",
     "plot": "cortex",
     "profiles": "cortex",

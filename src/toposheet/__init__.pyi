@@ -10,6 +10,7 @@ from toposheet.cortex import load_localizer as load_localizer
 from toposheet.cortex import localize as localize
 from toposheet.cortex import map_statistics as map_statistics
 from toposheet.cortex import negative_controls as negative_controls
+from toposheet.cortex import noise_smoothness as noise_smoothness
 from toposheet.cortex import organisation as organisation
 from toposheet.cortex import plot as plot
 from toposheet.cortex import profiles as profiles

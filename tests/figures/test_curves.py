@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from toposheet.cortex.summary import mean_over_taps
-from toposheet.figures.curves import correlation_curves, loss_curves, trajectory
+from toposheet.figures.curves import correlation_curves, loss_curves, noise_curves, trajectory
 
 
 def band(collection):
@@ -63,3 +63,22 @@ def test_a_model_whose_name_begins_with_an_underscore_is_in_the_legends():
         loss_curves({"_run": metrics}, None).axes[0].legend_,
     ):
         assert "_run" in [text.get_text().strip() for text in legend.get_texts()]
+
+
+def test_noise_has_a_panel_for_each_contrast_with_a_line_for_each_condition_and_model():
+    rows = [
+        {"contrast": contrast, "model": model, "condition": condition, "distance_mm": mm, "autocorrelation": r / mm}
+        for contrast in ("a:b", "c:d", "e - f", "g:h", "i:j")
+        for model, r in (("one", 0.5), ("two", 0.3))
+        for condition in ((contrast,) if "-" in contrast else contrast.split(":"))
+        for mm in (1.0, 2.0)
+    ]
+    figure = noise_curves(pd.DataFrame(rows))
+    panels = [axes for axes in figure.axes if axes.axison]
+    assert [axes.get_title() for axes in panels] == ["a:b", "c:d", "e - f", "g:h", "i:j"]
+    lines = panels[0].lines[:4]
+    assert [line.get_linestyle() for line in lines] == ["-", "--"] * 2
+    assert [line.get_ydata().tolist() for line in lines[1:3]] == [[0.5, 0.25], [0.3, 0.15]]
+    assert len(panels[2].lines) == 3
+    assert [text.get_text() for text in panels[0].legend_.get_texts()] == ["one", "two"]
+    figure.draw_without_rendering()

@@ -8,8 +8,9 @@ import pytest
 from toposheet.errors import NotFound, UserError
 from toposheet.report import StudiedModel, compute, folder
 from toposheet.report.computing import what_decides
-from toposheet.report.sections.contrasts import SUMMARY_OF_MODELS
+from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS, SUMMARY_OF_MODELS
 from toposheet.report.sections.network import NETWORK_UNITS
+from toposheet.report.sections.smoothness import SMOOTHNESS_OF_MODELS
 from toposheet.report.sections.stimuli import TEXTS
 from toposheet.settings import Reading, Settings
 from toposheet.stimuli.contrasts import Contrast
@@ -183,3 +184,12 @@ def test_the_texts_that_were_read_are_kept(results, battery):
     texts = results[TEXTS]
     for study in battery.studies:
         assert texts.loc[texts["stimuli"] == study.name, "text"].tolist() == study.stimuli["text"].tolist()
+
+
+def test_a_report_has_the_smoothness_of_the_noise_of_each_condition_of_a_contrast(results):
+    table = results[SMOOTHNESS_OF_MODELS]
+    assert set(table["contrast"]) == set(results[STATISTICS_OF_MODELS]["contrast"])
+    assert set(table["condition"]) == {"S", "N"}
+    assert set(table["fwhm_mm"]) == {0.0, 2.0}
+    assert set(table["model"]) == {"007", "<b>"}
+    assert not table.duplicated(["model", "contrast", "condition", "tap", "fwhm_mm", "distance_mm"]).any()

@@ -39,6 +39,7 @@ def test_models_that_lie_in_no_folder_have_a_page_without_their_training(html):
         "What this run should show",
         "The language network",
         "Contrasts, medians over taps",
+        "Smoothness of the noise",
         "Selective clusters",
         "Negative controls",
         "Islands",

@@ -9,6 +9,7 @@ from toposheet.cortex.organisation import organisation
 from toposheet.cortex.plot import plot
 from toposheet.cortex.profiles import consistency, criteria, profiles
 from toposheet.cortex.response_statistics import correlation_curve, response_statistics
+from toposheet.cortex.smoothness import noise_smoothness
 from toposheet.cortex.statistics import topography_statistics
 from toposheet.cortex.summary import map_statistics, summary_of
 
@@ -29,6 +30,7 @@ __all__ = [
     "localize",
     "map_statistics",
     "negative_controls",
+    "noise_smoothness",
     "organisation",
     "plot",
     "profiles",

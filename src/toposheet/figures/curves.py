@@ -126,3 +126,34 @@ def _draw_band(axes: Axes, means: pd.DataFrame, shade: str) -> None:
     """Draw the place-null of the means as a band of ± 2 standard deviations."""
     low, high = (means["null_mean"] + sign * 2 * means["null_sd"] for sign in (-1, 1))
     axes.fill_between(means.index, low, high, color=shade, **_BAND)
+
+
+def noise_curves(table: pd.DataFrame) -> Figure:
+    """Return a figure of the autocorrelation of noise over distance: a panel for each contrast.
+
+    Args:
+        table: The columns `contrast, model, condition, distance_mm, autocorrelation`.
+    """
+    contrasts = list(dict.fromkeys(table["contrast"]))
+    n_columns = min(4, len(contrasts))
+    n_rows = -(-len(contrasts) // n_columns)
+    models = list(dict.fromkeys(table["model"]))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 0.4 + 1.5 * n_rows), layout="constrained")
+        panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for axes, contrast in zip(panels, contrasts, strict=False):
+            rows = table[table["contrast"] == contrast]
+            conditions = list(dict.fromkeys(rows["condition"]))
+            for n, model in enumerate(models):
+                for style, condition in zip(("-", "--"), conditions, strict=False):
+                    curve = rows[(rows["model"] == model) & (rows["condition"] == condition)]
+                    axes.plot(curve["distance_mm"], curve["autocorrelation"], style, color=colour(n), lw=1.2)
+            axes.axhline(0, color=MUTED, ls=":", lw=0.8)
+            axes.set_title(key(contrast), fontsize=SMALL)
+        for axes in panels[len(contrasts) :]:
+            axes.set_axis_off()
+        figure.supxlabel("distance (mm)", fontsize=SMALL)
+        figure.supylabel("correlation of the noise", fontsize=SMALL)
+        lines = [Line2D([], [], color=colour(n), label=key(model)) for n, model in enumerate(models)]
+        panels[0].legend(handles=lines, fontsize=SMALL)
+        return figure

@@ -13,6 +13,7 @@ from toposheet.stats.nulls import (
 )
 from toposheet.stats.readout import SheetReadout, gaussian_readout
 from toposheet.stats.skewness import skewness_of_t
+from toposheet.stats.smoothness import grid_autocorrelation, half_width_fwhm, neighbour_fwhm
 
 __all__ = [
     "MeanAndVariance",
@@ -27,12 +28,15 @@ __all__ = [
     "count_and_largest",
     "cross_morans_i",
     "gaussian_readout",
+    "grid_autocorrelation",
+    "half_width_fwhm",
     "halves",
     "islands_morans_i",
     "largest_mass",
     "morans_i",
     "morans_i_on_graph",
     "morans_i_parts",
+    "neighbour_fwhm",
     "participation_ratio",
     "q_values",
     "random_signs",
