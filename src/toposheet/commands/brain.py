@@ -90,16 +90,18 @@ def export(
         options: How stimuli are read.
     """
     check_out(out)
-    from toposheet.progress import shown
+    from toposheet.progress import Stage, Stages, shown
 
     with shown() as progress:
-        subject = opening(model, progress)
-        table = read_table(stimuli, subject, options, progress)
+        stages = Stages(progress, [Stage("preparing", 15.0), Stage("exporting", 15.0)])
+        preparing = stages.begin("preparing")
+        subject = opening(model, preparing)
+        table = read_table(stimuli, subject, options, preparing)
         parsed = read_contrasts(table, contrast, options, or_language=True)
         from toposheet.brain.export import export_maps
         from toposheet.cache import cache_folder
 
-        files = export_maps(subject(), table, parsed, out, cache=cache_folder(), progress=progress)
+        files = export_maps(subject(), table, parsed, out, cache=cache_folder(), progress=stages.begin("exporting"))
     print(f"{len(files)} files: {out.resolve()}")
 
 

@@ -18,7 +18,7 @@ from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.network import outlined_maps
 from toposheet.figures.numbers import count_of_units, counted, number
 from toposheet.files import folder_aside, path_of
-from toposheet.progress import Progress
+from toposheet.progress import Progress, Stage, Stages
 from toposheet.report.page import FIGURES
 from toposheet.results import paragraph
 from toposheet.settings import DEFAULT, Settings
@@ -96,11 +96,15 @@ def localize_subject(
         q: Select units with a false discovery rate below this value, see `cortex.localize`.
         settings: Settings of the analysis. Only `reading`, `groups`, `paired_by`, `contiguity` and `min_size` are used.
         cache: Folder for responses. Stored responses are read again, new ones are written. None: no cache.
-        progress: A function that is called with the number of texts read so far. None: no calls.
+        progress: A function that is called with the current work, the seconds so far, and the expected seconds in
+            total. None: no calls.
     """
     contrast.check(stimuli)
     contrast_design(contrast.compared(stimuli), contrast, settings.groups, settings.paired_by or None)
-    responses = respond(subject, stimuli, reading=settings.reading, cache=cache, progress=progress)
+    stages = Stages(progress, [Stage("reading", 10.0), Stage("selecting", 2.0)])
+    reading = stages.begin("reading")
+    responses = respond(subject, stimuli, reading=settings.reading, cache=cache, progress=reading)
+    stages.begin("selecting", "selecting units")
     comparison = Comparison(responses, contrast, groups=settings.groups, pairs=settings.paired_by or None)
     localizer = localize(comparison, percent=percent, q=q, model=subject.fingerprint)
     clusters = grow_clusters(localizer, min_size=settings.min_size, contiguity=settings.contiguity)
@@ -108,10 +112,12 @@ def localize_subject(
     t, mask = topography.to_grid(localizer["t"]), topography.to_grid(localizer["mask"])
     selected = count_of_units(int(localizer["mask"].sum()), localizer.sizes["unit"], "selected")
     figure = outlined_maps(t, mask, comparison.name, f"{selected}: {localizer.attrs['rule']}")
-    return Localized(
+    localized = Localized(
         localizer=localizer.assign(cluster=clusters).assign_attrs(min_size=settings.min_size),
         cross_validated=cross_validated(comparison, percent=percent, q=q),
         figure=figure,
         stimuli=stamp(stimuli, name),
         notes=comparison.notes,
     )
+    stages.end("units are selected")
+    return localized

@@ -9,7 +9,7 @@ PARTIAL = """
 <h2>Methods</h2>
 <p class="lead"><b>Responses.</b> The response of a unit to a text is {{ {"mean": "the mean activation of the unit over the tokens of the text", "last": "the activation of the unit at the last token of the text",
 "sum": "the sum of the activations of the unit over the tokens of the text"}[facts.reading.pooling] }}. Padding and special tokens do not count. Activations are recorded in float32, at the output of the tapped
-modules. At a sub-layer (attention or MLP), this is before the residual addition.{% for name, model in facts.models.items() %} Taps of {{ name }}: {{ model.taps | join(", ") }}, with {{ model.units }} units in total.{% endfor %}</p>
+modules. At a sub-layer (attention or MLP), this is before the residual addition.{% for name, model in facts.models.items() %} Taps of {{ name }}: {{ model.taps | join(", ") }}, with {{ model.units | counted("unit") }} in total.{% endfor %}</p>
 <p class="lead"><b>Contrasts.</b> {% if facts.confounds %}A linear regression removes {{ facts.confounds | join(", ") }} from the responses of each contrast, also of the localizer. Each half of the texts has a
 separate regression. If such a confound is nearly the same as the condition, little of the contrast remains. {% endif %}The map of a contrast is Welch's t of each unit. A unit is significant if its false
 discovery rate q is below {{ significant }} (Benjamini–Hochberg, over all units of all taps together). Some sets have a column {{ facts.groups }} ({{ facts.grouped | join(", ") or "none in this report" }}); texts with the same value
