@@ -41,7 +41,7 @@ def moran(
         if figure.suffix not in (".png", ".pdf", ".svg") or figure.is_dir():
             raise UserError(f"--figure is {figure}: name a file that ends in .png, .pdf or .svg")
         check_out(figure.parent)
-    from toposheet.figures.numbers import mean_and_sd, number
+    from toposheet.figures.numbers import counted, mean_and_sd, number
     from toposheet.progress import shown
 
     with shown() as progress:
@@ -57,12 +57,12 @@ def moran(
     why = " (undefined: the map is constant, or no two of its vertices are neighbours)" if undefined else ""
     print(f"Moran's I = {number(autocorrelation.morans_i, 3)}{why}")
     where = f"{surface.space}, {surface.hemisphere}"
-    print(f"{autocorrelation.n_vertices:,} finite non-zero vertices of {len(surface.values):,} ({where})")
+    vertices = counted(autocorrelation.n_vertices, "finite non-zero vertex", "finite non-zero vertices")
+    print(f"{vertices} of {len(surface.values):,} ({where})")
     if permutations and not undefined:
         null = mean_and_sd(autocorrelation.null_mean, autocorrelation.null_sd, 3)
-        print(
-            f"null of {permutations} shuffles: {null}, z = {number(autocorrelation.z, 1)}, p = {autocorrelation.p:.3g}"
-        )
+        z = f"z = {number(autocorrelation.z, 1)}, p = {autocorrelation.p:.3g}"
+        print(f"null of {counted(permutations, 'shuffle')}: {null}, {z}")
     if figure is not None:
         from toposheet.brain.drawing import draw_surface_map
         from toposheet.figures.files import write_figure

@@ -40,6 +40,7 @@ def show_set(
     """
     if texts < 0:
         raise UserError(f"texts is {texts}: it must be at least 0")
+    from toposheet.figures.numbers import counted
     from toposheet.progress import shown
     from toposheet.stimuli.stimulus_set import SETS, stimulus_set
 
@@ -69,7 +70,7 @@ def show_set(
             print(f"texts       cannot be shown: {error}")
             return
         for condition, rows in table.groupby("condition", sort=False):
-            print(f"\n{condition} ({len(rows)} texts)")
+            print(f"\n{condition} ({counted(len(rows), 'text')})")
             for text in rows["text"].head(texts):
                 print(f"  {text}")
 
@@ -103,6 +104,7 @@ def build_set(
 
     with shown() as progress:
         progress(f"making the stimuli {name}", 0, 1)
+        from toposheet.figures.numbers import counted
         from toposheet.files import write_file
         from toposheet.stimuli.contrasts import factors_of
         from toposheet.stimuli.measures import matching
@@ -116,7 +118,7 @@ def build_set(
     out.parent.mkdir(parents=True, exist_ok=True)
     write_file(out, table.to_csv(index=False))
     _print_matching(matching(table, reader.count_tokens, factors_of(SETS[name].contrasts)))
-    print(f"\n{len(table)} texts: {out.resolve()}")
+    print(f"\n{counted(len(table), 'text')}: {out.resolve()}")
 
 
 @deferred
@@ -144,6 +146,7 @@ def check_set(
     """
     if out is not None:
         _check_new_file(out)
+    from toposheet.figures.numbers import counted
     from toposheet.progress import shown
     from toposheet.stimuli.checks import check
     from toposheet.stimuli.measures import matching
@@ -164,7 +167,7 @@ def check_set(
         contrasts = () if is_file(stimuli) or options.where else SETS[stimuli].contrasts
     warnings = check(table, count_tokens, contrasts, groups)
     counts = table.groupby("condition", sort=False).size()
-    print(f"{stimuli}: {len(table)} texts; " + ", ".join(f"{name} {n}" for name, n in counts.items()))
+    print(f"{stimuli}: {counted(len(table), 'text')}; " + ", ".join(f"{name} {n}" for name, n in counts.items()))
     for name, texts in [(c.name, c.compared(table)) for c in contrasts] or [("all conditions", table)]:
         print(f"\n{name}:")
         _print_matching(matching(texts, count_tokens))

@@ -57,8 +57,8 @@ class Localized:
         n_clusters, min_size = int(clusters.max(initial=0)), self.localizer.attrs["min_size"]
         lines = [
             f"{rule}: {n_selected:,} of {n_units:,} units ({n_selected / n_units:.1%})",
-            f"{np.count_nonzero(clusters):,} of these are in {counted(n_clusters, 'cluster')} of at least {min_size} "
-            "units; reports call these clusters the language network",
+            f"{np.count_nonzero(clusters):,} of these are in {counted(n_clusters, 'cluster')} of at least "
+            f"{counted(min_size, 'unit')}; reports call these clusters the language network",
             held_out,
         ]
         return "\n".join(paragraph(line) for line in lines)

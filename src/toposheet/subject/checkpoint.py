@@ -13,6 +13,7 @@ from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM, Gene
 from transformers.utils import GENERATION_CONFIG_NAME
 
 from toposheet.errors import RunError, UserError, check_type, first_line
+from toposheet.figures.numbers import counted
 from toposheet.files import folder_aside, path_of
 from toposheet.model_folders import AGAIN, check_model_folder, damaged_file, local_folder
 from toposheet.subject.subject import Subject
@@ -209,8 +210,8 @@ def _read_model(folder: Path, source: str | Path, dtype: torch.dtype) -> PreTrai
         )
     if absent := sorted(info["missing_keys"]):
         raise UserError(
-            f"{source} is incomplete: {len(absent)} weights of the model are missing, e.g. {absent[0]}; copy the "
-            "folder again, or save the model again"
+            f"{source} is incomplete: it lacks {counted(len(absent), 'weight')} of the model, e.g. {absent[0]}; copy "
+            "the folder again, or save the model again"
         )
     return model.eval()
 

@@ -9,6 +9,7 @@ import torch
 
 from toposheet.errors import UserError
 from toposheet.fields import differences
+from toposheet.figures.numbers import counted
 from toposheet.recipes import RECIPE_FILE, Recipe, read_recipe, recipe_of
 from toposheet.subject import Subject
 from toposheet.text.shards import Manifest
@@ -170,13 +171,13 @@ def check_checkpoint(checkpoint: Checkpoint, manifest: Manifest, here: dict[str,
     """
     if checkpoint.text != manifest.checksum:
         raise UserError(
-            f"the run made {checkpoint.update} updates on another text: continue with the text of these updates, or "
-            "train into another folder"
+            f"the run made {counted(checkpoint.update, 'update')} on another text: continue with the text of "
+            "these updates, or train into another folder"
         )
     changes = differences(checkpoint.machine, here)
     if changes and not on_other_machine:
         raise UserError(
-            f"the run made {checkpoint.update} updates on another machine ({'; '.join(changes)}). "
+            f"the run made {counted(checkpoint.update, 'update')} on another machine ({'; '.join(changes)}). "
             "Other hardware rounds differently, so the losses will not match exactly: continue "
             "on the first machine, or accept the difference with on_other_machine (--on-other-machine)"
         )
