@@ -23,7 +23,6 @@ from toposheet.stats import (
 def grow_clusters(
     selection: Comparison | xr.Dataset,
     *,
-    q: float = SIGNIFICANT,
     min_size: int = MIN_SIZE,
     contiguity: str = "queen",
 ) -> xr.DataArray:
@@ -35,9 +34,8 @@ def grow_clusters(
     computes these components.
 
     Args:
-        selection: A comparison, or a localizer from `localize`. The mask of a localizer says which units are
-            significant.
-        q: A unit of a comparison is significant if its false discovery rate is below this value.
+        selection: A comparison, whose units are significant if their false discovery rate is below 0.05; or a localizer
+            from `localize`, whose mask says which units are significant.
         min_size: Number of units of the smallest cluster to keep.
         contiguity: Which units are neighbours. `"queen"`: their cells share an edge or a corner. `"rook"`: their cells
             share an edge.
@@ -54,7 +52,7 @@ def grow_clusters(
     )
     check_min_size(min_size)
     if isinstance(selection, Comparison):
-        t, selective, taps = selection.t, _selective(selection, q), selection.layouts
+        t, selective, taps = selection.t, _selective(selection), selection.layouts
     else:
         t, selective, taps = selection["t"], selection["mask"].values, tap_layouts(selection)
     labels, n = np.zeros(t.sizes["unit"], dtype=np.int64), 0
@@ -73,12 +71,13 @@ def selective_unit_clustering(
     *,
     permutations: int = 99,
     seed: int = 0,
-    q: float = SIGNIFICANT,
     contiguity: str = "queen",
     min_size: int = MIN_SIZE,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Return whether selective units lie together on the sheet, compared with units at shuffled places (place-null).
+
+    A unit is selective if t > 0 and its false discovery rate is below 0.05.
 
     If many units are selective, some of them are adjacent by chance. Above about 40 %, nearly all of them are connected
     by chance. Therefore the number and the size of clusters show little. Moran's I of the mask (1 for a selective unit,
@@ -88,7 +87,6 @@ def selective_unit_clustering(
         comparison: The comparison.
         permutations: Number of draws of the place-null, which shuffles the units of a tap among their cells.
         seed: Seed of the draws.
-        q: A unit is selective if t > 0 and its false discovery rate is below this value.
         contiguity: Which cells are neighbours in a cluster: `"queen"` or `"rook"`. Moran's I always uses queen
             contiguity.
         min_size: Number of units of the smallest cluster that counts.
@@ -104,7 +102,7 @@ def selective_unit_clustering(
     """
     check_permutations(permutations)
     rng = np.random.default_rng(seed)
-    selective = _selective(comparison, q)
+    selective = _selective(comparison)
     values: dict[str, list[np.ndarray]] = {"mask_morans_i": [], "clusters": [], "largest_cluster": []}
     tell = progress or SILENT
     taps = comparison.layouts
@@ -133,6 +131,6 @@ def selective_unit_clustering(
     return pd.DataFrame(rows)
 
 
-def _selective(comparison: Comparison, q: float) -> np.ndarray:
+def _selective(comparison: Comparison) -> np.ndarray:
     """Return which units are significant and respond more to the first condition."""
-    return (comparison.q.values < q) & (comparison.t.values > 0)
+    return (comparison.q.values < SIGNIFICANT) & (comparison.t.values > 0)

@@ -90,18 +90,17 @@ class SideBySide:
         SIDE_BY_SIDE.write(self.table, out)
 
 
-def side_by_side(analysis: Analysis, *, resamples: int = RESAMPLES, seed: int = 0) -> SideBySide:
+def side_by_side(analysis: Analysis, *, seed: int = 0) -> SideBySide:
     """Return the comparison of the groups of models of an analysis.
 
     Args:
         analysis: The analysis of models in groups (`grouped`), from `compute`.
-        resamples: Number of resamples of the hierarchical bootstrap.
-        seed: Seed of the resamples.
+        seed: Seed of the resamples of the hierarchical bootstrap.
     """
     groups: dict[str, list[str]] = {}
     for model in analysis.models:
         groups.setdefault(model.group or model.name, []).append(model.name)
-    table = group_statistics(analysis.results[STATISTICS_OF_MODELS], groups, resamples=resamples, seed=seed)
+    table = group_statistics(analysis.results[STATISTICS_OF_MODELS], groups, seed=seed)
     return SideBySide(table, groups, analysis.results)
 
 
