@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.commands._command import Command, check_out, deferred
+from toposheet.settings import PERMUTATIONS
 
 
 @deferred
-def demo(out: Path = Path("runs/demo"), recipe: str = "demo", permutations: int = 99) -> None:
+def demo(out: Path = Path("runs/demo"), recipe: str = "demo", permutations: int = PERMUTATIONS) -> None:
     """Run all steps with small models: prepare text, train a topographic model and a control, make maps and a report.
 
     The demo runs on this machine. If the command is stopped, run it again to continue.

@@ -10,7 +10,7 @@ from toposheet.cortex.comparison import SIGNIFICANT, Comparison
 from toposheet.cortex.layout import shuffled_places, tap_layouts
 from toposheet.errors import check_type
 from toposheet.progress import SILENT, Progress
-from toposheet.settings import MIN_SIZE, check_min_size, check_permutations
+from toposheet.settings import MIN_SIZE, PERMUTATIONS, check_min_size, check_permutations
 from toposheet.sheet import lay_out
 from toposheet.stats import (
     against_null,
@@ -69,7 +69,7 @@ def grow_clusters(
 def selective_unit_clustering(
     comparison: Comparison,
     *,
-    permutations: int = 99,
+    permutations: int = PERMUTATIONS,
     seed: int = 0,
     contiguity: str = "queen",
     min_size: int = MIN_SIZE,

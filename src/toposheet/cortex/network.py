@@ -13,7 +13,7 @@ from toposheet.cortex.localizer import cross_validated
 from toposheet.cortex.profiles import PAIR, criteria, profile_tests, profiles, short_measures
 from toposheet.figures.numbers import counted
 from toposheet.progress import Progress, part_of
-from toposheet.settings import MIN_SIZE
+from toposheet.settings import MIN_SIZE, PERMUTATIONS
 from toposheet.stimuli.measures import SHARED_WORDS
 
 
@@ -52,7 +52,7 @@ def language_network(
     *,
     groups: str | None = SHARED_WORDS,
     pairs: str | None = PAIR,
-    permutations: int = 99,
+    permutations: int = PERMUTATIONS,
     seed: int = 0,
     min_size: int = MIN_SIZE,
     contiguity: str = "queen",

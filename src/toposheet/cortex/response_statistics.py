@@ -11,7 +11,7 @@ from toposheet.cortex.layout import shuffled_places, tap_layouts
 from toposheet.cortex.statistics import STATISTICS, statistics_table
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
-from toposheet.settings import check_permutations
+from toposheet.settings import PERMUTATIONS, check_permutations
 from toposheet.stats import UnitPairs, against_null, participation_ratio, spatial_correlation
 
 RESPONSES = Table(
@@ -28,7 +28,7 @@ CURVES = Table(
 
 
 def response_statistics(
-    responses: xr.DataArray, *, permutations: int = 99, seed: int = 0, progress: Progress | None = None
+    responses: xr.DataArray, *, permutations: int = PERMUTATIONS, seed: int = 0, progress: Progress | None = None
 ) -> pd.DataFrame:
     """Return statistics of the responses of each tap that do not depend on conditions, with the place-null.
 
@@ -80,7 +80,7 @@ def response_statistics(
 
 
 def correlation_curve(
-    responses: xr.DataArray, *, permutations: int = 99, seed: int = 0, progress: Progress | None = None
+    responses: xr.DataArray, *, permutations: int = PERMUTATIONS, seed: int = 0, progress: Progress | None = None
 ) -> pd.DataFrame:
     """Return r(d): the mean correlation between two units' responses at each distance, with the place-null.
 

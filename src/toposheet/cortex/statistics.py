@@ -16,7 +16,7 @@ from toposheet.cortex.readout import check_raw
 from toposheet.figures.numbers import readout_name
 from toposheet.progress import Progress, part_of
 from toposheet.results import Kind, Table
-from toposheet.settings import MIN_SIZE, check_permutations
+from toposheet.settings import MIN_SIZE, PERMUTATIONS, check_permutations
 from toposheet.stats import against_null
 
 NULL_COLUMNS: dict[str, Kind] = dict.fromkeys(
@@ -35,7 +35,7 @@ def topography_statistics(
     comparison: Comparison,
     *,
     fwhm_mm: Sequence[float] = (0.0, 2.0),
-    permutations: int = 99,
+    permutations: int = PERMUTATIONS,
     seed: int = 0,
     contiguity: str = "queen",
     min_size: int = MIN_SIZE,
