@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,7 +97,7 @@ def check_control(control: str | Path, control_folder: Path | None, folder: Path
     Raises:
         UserError: Both are the same folder.
     """
-    if control_folder is not None and folder is not None and control_folder.resolve() == folder.resolve():
+    if control_folder is not None and folder is not None and control_folder.samefile(folder):
         raise UserError(f"the control {control} is the model itself: give a model without topography")
 
 
@@ -130,14 +131,24 @@ def groups_and_models(texts: Sequence[str]) -> list[tuple[str, str]]:
     """Return the group and the model of each text `GROUP=MODEL`. The group of `MODEL` alone is empty.
 
     Raises:
-        UserError: There is no text, a group or a model is missing, or a group has a model twice.
+        NotFound: A model does not exist.
+        UserError: There is no text, a group or a model is missing, or a group has a model twice. Two paths or links to
+            one folder are the same model.
     """
     if not texts:
         raise UserError("no model is given, so there is nothing to compare: name at least one model")
     pairs = [_group_and_model(text) for text in texts]
-    if twice := [model for position, (group, model) in enumerate(pairs) if (group, model) in pairs[:position]]:
-        raise UserError(f"the model {twice[0]} is given twice: give each model once")
+    for (group, model), (other_group, other) in itertools.combinations(pairs, 2):
+        if group == other_group and _are_same(model, other):
+            what = f"the model {model} is given twice" if model == other else f"{model} and {other} are the same folder"
+            raise UserError(f"{what}: give each model once")
     return pairs
+
+
+def _are_same(model: str, other: str) -> bool:
+    """Return whether two names stand for one model: they are equal, or they lead to the same folder on this machine."""
+    folders = [folder for folder in map(folder_on_disk, (model, other)) if folder is not None]
+    return model == other or (len(folders) == 2 and folders[0].samefile(folders[1]))
 
 
 def _group_and_model(text: str) -> tuple[str, str]:
