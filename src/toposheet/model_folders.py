@@ -44,19 +44,24 @@ def folder_on_disk(source: str | Path) -> Path | None:
         (str, Path),
         "a folder, the name of a shipped model or a hub id; for a model in memory use toposheet.Subject(model, ...)",
     )
-    folder = path_of(source)
-    if folder.is_dir():
+    if (folder := _existing_folder(source)) is not None:
         return folder
-    if str(source) in shipped():
-        return SHIPPED / str(source)
     if not may_be_on_hub(source):
-        what = "is not a folder" if folder.exists() else "does not exist"
+        what = "is not a folder" if path_of(source).exists() else "does not exist"
         hint = f"; for {source} of the hub write {_MOVED[str(source)]}" if str(source) in _MOVED else ""
         raise NotFound(
             f"{source} {what}: give a model folder, a shipped model ({', '.join(shipped()) or 'none'}) or a hub id "
             f"(organisation/name){hint}"
         )
     return None
+
+
+def _existing_folder(source: str | Path) -> Path | None:
+    """Return the folder of this name, or else the shipped model of this name. None: there is neither."""
+    folder = path_of(source)
+    if folder.is_dir():
+        return folder
+    return SHIPPED / str(source) if str(source) in shipped() else None
 
 
 def local_folder(source: str | Path) -> Path:
@@ -131,7 +136,6 @@ def groups_and_models(texts: Sequence[str]) -> list[tuple[str, str]]:
     """Return the group and the model of each text `GROUP=MODEL`. The group of `MODEL` alone is empty.
 
     Raises:
-        NotFound: A model does not exist.
         UserError: There is no text, a group or a model is missing, or a group has a model twice. Two paths or links to
             one folder are the same model.
     """
@@ -147,8 +151,8 @@ def groups_and_models(texts: Sequence[str]) -> list[tuple[str, str]]:
 
 def _are_same(model: str, other: str) -> bool:
     """Return whether two names stand for one model: they are equal, or they lead to the same folder on this machine."""
-    folders = [folder for folder in map(folder_on_disk, (model, other)) if folder is not None]
-    return model == other or (len(folders) == 2 and folders[0].samefile(folders[1]))
+    folder, other_folder = _existing_folder(model), _existing_folder(other)
+    return model == other or (folder is not None and other_folder is not None and folder.samefile(other_folder))
 
 
 def _group_and_model(text: str) -> tuple[str, str]:
