@@ -64,7 +64,8 @@ class SideBySide:
         for contrast, rows in self.table.groupby("contrast", sort=False):
             lines += [paragraph(str(contrast), indent=""), _terminal_table(rows), ""]
             if any(rows[name].notna().any() for name in self.negative_controls):
-                lines += [paragraph(f"negative controls of {contrast}", indent=""), self._controls(rows), ""]
+                title = paragraph(f"negative controls of {contrast}", indent="")
+                lines += [title, self._negative_controls_table(rows), ""]
         lines += verdict_lines(self.results, self.groups)
         if few := [group for group, models in self.groups.items() if len(models) < ENOUGH]:
             note = (
@@ -74,11 +75,11 @@ class SideBySide:
             lines += ["", paragraph(note, indent="")]
         return "\n".join(lines)
 
-    def _controls(self, table: pd.DataFrame) -> str:
+    def _negative_controls_table(self, table: pd.DataFrame) -> str:
         """Return the values of the negative controls of one contrast, as a table for a terminal."""
         rows = table.to_dict("records")
-        controls = {name.replace("-", " "): [number(row[name]) for row in rows] for name in self.negative_controls}
-        return text_table(_first_columns(rows) | controls, ("statistic", "group"))
+        columns = {name.replace("-", " "): [number(row[name]) for row in rows] for name in self.negative_controls}
+        return text_table(_first_columns(rows) | columns, ("statistic", "group"))
 
     def write(self, out: str | Path) -> None:
         """Write `compare.csv` and the figure to a folder."""
@@ -146,10 +147,9 @@ def group_statistics(
             for column in ("null_mean", "label_null_mean") if statistic in _WITH_PLACE_NULL else ("label_null_mean",):
                 row[column] = contrast_rows.loc[contrast_rows["model"].isin(models), column].mean()
             for negative_control in NEGATIVE_CONTROLS:
-                control_values = _values_by_model(
-                    statistic_rows[statistic_rows["negative_control"] == negative_control], models
-                )
-                row[negative_control] = float(np.mean([v.mean() for v in control_values])) if control_values else np.nan
+                negative_control_rows = statistic_rows[statistic_rows["negative_control"] == negative_control]
+                negative_control_values = _values_by_model(negative_control_rows, models)
+                row[negative_control] = float(np.mean([v.mean() for v in negative_control_values] or [np.nan]))
             if reference is None:
                 reference = mean, draws
             else:
