@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 
 from toposheet.errors import UserError
-from toposheet.figures.numbers import counted
 from toposheet.packages import import_package, package_folder
+from toposheet.wording import counted
 
 HEMISPHERES = ("left", "right")
 SURFACES = ("midthickness", "inflated", "pial", "white", "sphere")

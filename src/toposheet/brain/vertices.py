@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from toposheet.errors import UserError
-from toposheet.figures.numbers import counted
+from toposheet.wording import counted
 
 
 def is_list_of_vertices(numbers: np.ndarray) -> bool:

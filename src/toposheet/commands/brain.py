@@ -41,8 +41,8 @@ def moran(
         if figure.suffix not in (".png", ".pdf", ".svg") or figure.is_dir():
             raise UserError(f"--figure is {figure}: name a file that ends in .png, .pdf or .svg")
         check_out(figure.parent)
-    from toposheet.figures.numbers import counted, mean_and_sd, number
     from toposheet.progress import shown
+    from toposheet.wording import counted, mean_and_sd, number
 
     with shown() as progress:
         progress(f"reading {map}", 0, 1)

@@ -25,9 +25,9 @@ def demo(out: Path = Path("runs/demo"), recipe: str = "demo", permutations: int 
     check_out(out)
     from toposheet import demo as whole_path
     from toposheet.commands._report import print_summary
-    from toposheet.figures.numbers import number
     from toposheet.report import folder
     from toposheet.report.page import REPORT
+    from toposheet.wording import number
 
     checks = whole_path.run(chosen, out, permutations=permutations, say=lambda line: print(line, flush=True))
     print()

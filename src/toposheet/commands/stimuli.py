@@ -40,9 +40,9 @@ def show_set(
     """
     if texts < 0:
         raise UserError(f"texts is {texts}: it must be at least 0")
-    from toposheet.figures.numbers import counted
     from toposheet.progress import shown
     from toposheet.stimuli.stimulus_set import SETS, stimulus_set
+    from toposheet.wording import counted
 
     _check_is_set(name)
     entry = SETS[name]
@@ -104,12 +104,12 @@ def build_set(
 
     with shown() as progress:
         progress(f"making the stimuli {name}", 0, 1)
-        from toposheet.figures.numbers import counted
         from toposheet.files import write_file
         from toposheet.stimuli.contrasts import factors_of
         from toposheet.stimuli.measures import matching
         from toposheet.stimuli.reader import Reader
         from toposheet.stimuli.stimulus_set import SETS, stimulus_set
+        from toposheet.wording import counted
 
         reader = Reader(seed=seed)
         if model is not None:
@@ -146,11 +146,11 @@ def check_set(
     """
     if out is not None:
         _check_new_file(out)
-    from toposheet.figures.numbers import counted
     from toposheet.progress import shown
     from toposheet.stimuli.checks import check
     from toposheet.stimuli.measures import matching
     from toposheet.stimuli.stimulus_set import SETS
+    from toposheet.wording import counted
 
     with shown() as progress:
         opened = None if model is None else opening(model, progress)
@@ -210,7 +210,7 @@ def _check_is_set(name: str) -> None:
 
 
 def _print_matching(table: pd.DataFrame) -> None:
-    from toposheet.figures.numbers import p_value
+    from toposheet.wording import p_value
 
     with_p = table.assign(p=[p_value(p) for p in table["p"]])
     print(with_p.to_string(index=False))

@@ -11,10 +11,10 @@ from toposheet.cortex.clusters import grow_clusters, selective_unit_clustering
 from toposheet.cortex.comparison import Comparison, check_comparison
 from toposheet.cortex.localizer import cross_validated
 from toposheet.cortex.profiles import PAIR, criteria, profile_tests, profiles, short_measures
-from toposheet.figures.numbers import counted
 from toposheet.progress import Progress, part_of
 from toposheet.settings import MIN_SIZE, PERMUTATIONS
 from toposheet.stimuli.measures import SHARED_WORDS
+from toposheet.wording import counted
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from toposheet.figures.numbers import counted
 from toposheet.figures.sheets import (
     cell_size,
     draw_scale,
@@ -23,6 +22,7 @@ from toposheet.figures.sheets import (
     write,
 )
 from toposheet.figures.style import HEIGHT, INK, MUTED, SMALL, STYLE, TINY, WIDTH, broken, colour
+from toposheet.wording import counted
 
 _LAYERS = 8  # most layers in a line
 _HEADING, _SCALE, _PROFILE = 0.28, 0.9, 2.5  # inches: heading of a model, colour bar, profile

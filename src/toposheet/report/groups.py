@@ -16,7 +16,6 @@ from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.cortex.summary import raw_rows, without_negative_controls
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.groups import group_intervals
-from toposheet.figures.numbers import number, readout_name, signed
 from toposheet.files import folder_aside, path_of
 from toposheet.report.analysis import Analysis
 from toposheet.report.page import FIGURES
@@ -25,6 +24,7 @@ from toposheet.report.sections.stimuli import TEXTS
 from toposheet.report.verdicts import verdict_lines
 from toposheet.results import Results, Table, paragraph, text_table
 from toposheet.stats.bootstrap import hierarchical_bootstrap
+from toposheet.wording import number, readout_name, signed
 
 COMPARED = {"morans_i": "Moran's I", "cross_half_i": "cross-half I", "significant_fraction": "units significant"}
 _WITH_PLACE_NULL = ("morans_i", "cross_half_i")  # shuffled places do not change the fraction of significant units

@@ -16,7 +16,6 @@ from toposheet.cortex.design import contrast_design
 from toposheet.cortex.localizer import CROSS_VALIDATED, LOCALIZER
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.network import outlined_maps
-from toposheet.figures.numbers import count_of_units, counted, number
 from toposheet.files import folder_aside, path_of
 from toposheet.progress import Progress, Stage, Stages
 from toposheet.report.page import FIGURES
@@ -24,6 +23,7 @@ from toposheet.results import paragraph
 from toposheet.settings import DEFAULT, Settings
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.subject import Subject, respond
+from toposheet.wording import count_of_units, counted, number
 
 
 @dataclass(frozen=True, eq=False)

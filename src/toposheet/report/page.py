@@ -14,13 +14,13 @@ from markupsafe import Markup, escape
 
 from toposheet.cortex import SIGNIFICANT
 from toposheet.figures.files import save_figure, stamp
-from toposheet.figures.numbers import counted, mean_and_sd, number, p_value
 from toposheet.files import folder_aside, free_file_name, path_of, write_file
 from toposheet.progress import SILENT, Progress
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, no_drawings, sections_in_order
 from toposheet.report.sections.stimuli import TEXTS
 from toposheet.version import __version__
+from toposheet.wording import counted, mean_and_sd, number, p_value
 
 REPORT, FIGURES = "report.html", "figures"
 _LONG = 40  # characters; longer cells below a figure have line breaks

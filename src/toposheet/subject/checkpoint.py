@@ -13,13 +13,13 @@ from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM, Gene
 from transformers.utils import GENERATION_CONFIG_NAME
 
 from toposheet.errors import RunError, UserError, check_type, first_line
-from toposheet.figures.numbers import counted
 from toposheet.files import folder_aside, path_of
 from toposheet.model_folders import AGAIN, check_model_folder, damaged_file, local_folder
 from toposheet.subject.subject import Subject
 from toposheet.subject.tokens import holds_tokenizer, read_tokenizer
 from toposheet.topography import Topography
 from toposheet.topography.storage import read_frozen, read_topography, write_topography
+from toposheet.wording import counted
 
 
 def save(folder: str | Path, subject: Subject) -> None:

@@ -9,9 +9,9 @@ from jaxtyping import Int
 from transformers import PreTrainedTokenizerFast
 
 from toposheet.errors import UserError
-from toposheet.figures.numbers import counted
 from toposheet.text.shards import SPLITS, Manifest, Tokens
 from toposheet.text.tokenizer import end_of_text
+from toposheet.wording import counted
 
 
 class Blocks:

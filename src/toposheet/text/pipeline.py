@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from toposheet.errors import RunError, UserError
-from toposheet.figures.numbers import counted
 from toposheet.files import path_of
 from toposheet.packages import check_package
 from toposheet.text.documents import TRAIN, File, cards, list_files, survey
@@ -20,6 +19,7 @@ from toposheet.text.plan import HERE, PLAN, WORK, Executor, Plan, Preparation, c
 from toposheet.text.progress import n_tokens, progress
 from toposheet.text.shards import MANIFEST, SPLITS, TOKENIZER, Manifest, Shard, read_manifest
 from toposheet.text.tokenizer import end_of_text, load_tokenizer, tokenizer_hash, train_tokenizer
+from toposheet.wording import counted
 
 SAMPLE = 10**8
 """Approximate number of characters on which a tokenizer is trained."""

@@ -15,7 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from toposheet.architectures import architecture_of
 from toposheet.errors import UserError, first_line
-from toposheet.figures.numbers import counted
+from toposheet.wording import counted
 
 
 def find_taps(model: nn.Module, patterns: Sequence[str]) -> list[str]:

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from toposheet.architectures import architecture_of
 from toposheet.errors import UserError, check_type
-from toposheet.figures.numbers import counted
 from toposheet.sheet import Sheet, check_shape, on_sheets, random_places, square_shape
 from toposheet.topography.taps import Activations, find_taps, output_weights, record, tap_widths
+from toposheet.wording import counted
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -11,11 +11,11 @@ import jinja2
 import pandas as pd
 
 from toposheet.cortex import SIGNIFICANT
-from toposheet.figures.numbers import counted, number, signed
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
 from toposheet.train.snapshots import PER_CONDITION
 from toposheet.version import __version__
+from toposheet.wording import counted, number, signed
 
 CARD = "README.md"
 

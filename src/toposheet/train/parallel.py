@@ -25,9 +25,9 @@ from torch.optim import Optimizer
 
 from toposheet.architectures import architecture_of
 from toposheet.errors import UserError
-from toposheet.figures.numbers import counted
 from toposheet.recipes import Recipe
 from toposheet.train.task import NextToken
+from toposheet.wording import counted
 
 _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 

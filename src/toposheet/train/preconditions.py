@@ -9,7 +9,6 @@ import torch
 
 from toposheet.errors import UserError
 from toposheet.fields import differences
-from toposheet.figures.numbers import counted
 from toposheet.recipes import RECIPE_FILE, Recipe, read_recipe, recipe_of
 from toposheet.subject import Subject
 from toposheet.text.shards import Manifest
@@ -20,6 +19,7 @@ from toposheet.train.checkpoints import Checkpoint
 from toposheet.train.model import new_subject
 from toposheet.train.result import RESULT, read_result
 from toposheet.train.task import relative_loss_difference
+from toposheet.wording import counted
 
 _SAME_LOSS = 1e-3  # relative difference of two losses that rounding in different kernels can cause
 

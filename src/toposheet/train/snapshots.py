@@ -14,7 +14,6 @@ from toposheet.cortex.summary import SUMMARY
 from toposheet.errors import UserError
 from toposheet.figures.files import write_figure
 from toposheet.figures.maps import draw_contrast_maps
-from toposheet.figures.numbers import count_of_units, counted
 from toposheet.files import folder_aside
 from toposheet.recipes import Recipe
 from toposheet.results import Table
@@ -22,6 +21,7 @@ from toposheet.stimuli.making.sentences import sentences_and_nonwords
 from toposheet.stimuli.stimulus_set import SYNTHETIC
 from toposheet.subject import Subject, respond, token_counter
 from toposheet.train.batches import RunText
+from toposheet.wording import count_of_units, counted
 
 SNAPSHOTS = Table(
     "snapshots.csv",

@@ -10,12 +10,12 @@ import pandas as pd
 from toposheet.cortex import SIGNIFICANT
 from toposheet.cortex.summary import mean_over_taps
 from toposheet.figures.curves import loss_curves, trajectory
-from toposheet.figures.numbers import counted, number, signed
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, Section
 from toposheet.stimuli.studies import SYNTHETIC
 from toposheet.train.log import METRICS, read_metrics
 from toposheet.train.snapshots import read_snapshots
+from toposheet.wording import counted, number, signed
 
 PARTIAL = """
 {% for picture in pictures %}

@@ -1,4 +1,4 @@
-"""Numbers and readouts as text: zero has no minus sign, and a missing number is a dash."""
+"""Numbers, counts and readouts in words: zero has no minus sign, and a missing number is a dash."""
 
 from __future__ import annotations
 

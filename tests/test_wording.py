@@ -1,6 +1,6 @@
 import pytest
 
-from toposheet.figures.numbers import count_of_units, counted, equals_p, mean_and_sd, number, p_value
+from toposheet.wording import count_of_units, counted, equals_p, mean_and_sd, number, p_value
 
 NAN = float("nan")
 
