@@ -6,6 +6,7 @@ from toposheet.errors import did_you_mean, listed
 def test_a_list_of_names_is_one_short_line():
     assert listed(["a", "b"]) == "a, b"
     assert listed(map(str, range(400))) == ", ".join(map(str, range(20))) + " and 380 others"
+    assert listed(map(str, range(21))).endswith(", 19 and 1 other")
     assert listed(["two\nlines", "x" * 200]) == f"two lines, {'x' * 60}"
     assert listed([]) == ""
 

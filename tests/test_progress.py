@@ -229,3 +229,31 @@ def test_stages_that_turn_out_not_to_be_needed_are_not_waited_for(told, clock):
     assert told.calls[-1][2] < 2
     stages.begin("surprise", "not planned")
     stages.end("done")
+
+
+def test_the_finished_part_stays_when_stages_turn_out_to_be_longer_than_expected(told, clock):
+    stages = Stages(told, [Stage("reading", 1.0), Stage("mapping", 1.0), Stage("mapping", 1.0)])
+    for seconds in (1, 100, 100):
+        stage = stages.begin("reading" if seconds == 1 else "mapping", "work")
+        for n in range(11):
+            stage("text", n, 10)
+            clock(seconds / 10)
+    stages.end("done")
+    parts = [done / total for _, done, total in told.calls if total]
+    assert parts == sorted(parts)
+
+
+def test_stages_within_a_stage_are_one_count(told, clock):
+    outer = Stages(told, [Stage("preparing", 1.0), Stage("computing", 9.0)])
+    outer.begin("preparing")("opening", 0, 1)
+    clock(1)
+    inner = Stages(outer.begin("computing"), plan_of(2))
+    for kind in ("reading", "mapping") * 2:
+        stage = inner.begin(kind, kind)
+        clock(2)
+        stage("text", 1, 1)
+    inner.end("computed")
+    parts = [done / total for _, done, total in told.calls if total]
+    assert parts == sorted(parts)
+    assert told.calls[-1] == ("computed", 9, 9)
+    assert told.calls[0][0] == "opening"

@@ -20,7 +20,7 @@ from toposheet.report.computing import what_decides
 from toposheet.report.page import REPORT
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS, SUMMARY_OF_MODELS
 from toposheet.results import FACTS, MAPS, Results, read_facts
-from toposheet.settings import Settings
+from toposheet.settings import PERMUTATIONS, Settings
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.studies import CONTRASTS, builtin_stimuli, synthetic_battery
 from toposheet.stimuli.table import STIMULI_FILE, read_stimuli
@@ -37,7 +37,7 @@ def run(
     recipe: Recipe,
     out: Path,
     *,
-    permutations: int = 99,
+    permutations: int = PERMUTATIONS,
     per_condition: int = 100,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[Check]:

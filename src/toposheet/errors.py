@@ -55,7 +55,7 @@ def listed(names: Iterable[str], at_most: int = 20) -> str:
     """
     short = [" ".join(name.split())[:60] for name in names]
     others = len(short) - at_most
-    return ", ".join(short[:at_most]) + (f" and {others:,} others" if others > 0 else "")
+    return ", ".join(short[:at_most]) + (f" and {others:,} other{'s' * (others > 1)}" if others > 0 else "")
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

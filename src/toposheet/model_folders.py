@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,19 +44,24 @@ def folder_on_disk(source: str | Path) -> Path | None:
         (str, Path),
         "a folder, the name of a shipped model or a hub id; for a model in memory use toposheet.Subject(model, ...)",
     )
-    folder = path_of(source)
-    if folder.is_dir():
+    if (folder := _existing_folder(source)) is not None:
         return folder
-    if str(source) in shipped():
-        return SHIPPED / str(source)
     if not may_be_on_hub(source):
-        what = "is not a folder" if folder.exists() else "does not exist"
+        what = "is not a folder" if path_of(source).exists() else "does not exist"
         hint = f"; for {source} of the hub write {_MOVED[str(source)]}" if str(source) in _MOVED else ""
         raise NotFound(
             f"{source} {what}: give a model folder, a shipped model ({', '.join(shipped()) or 'none'}) or a hub id "
             f"(organisation/name){hint}"
         )
     return None
+
+
+def _existing_folder(source: str | Path) -> Path | None:
+    """Return the folder of this name, or else the shipped model of this name. None: there is neither."""
+    folder = path_of(source)
+    if folder.is_dir():
+        return folder
+    return SHIPPED / str(source) if str(source) in shipped() else None
 
 
 def local_folder(source: str | Path) -> Path:
@@ -96,7 +102,7 @@ def check_control(control: str | Path, control_folder: Path | None, folder: Path
     Raises:
         UserError: Both are the same folder.
     """
-    if control_folder is not None and folder is not None and control_folder.resolve() == folder.resolve():
+    if control_folder is not None and folder is not None and control_folder.samefile(folder):
         raise UserError(f"the control {control} is the model itself: give a model without topography")
 
 
@@ -130,14 +136,23 @@ def groups_and_models(texts: Sequence[str]) -> list[tuple[str, str]]:
     """Return the group and the model of each text `GROUP=MODEL`. The group of `MODEL` alone is empty.
 
     Raises:
-        UserError: There is no text, a group or a model is missing, or a group has a model twice.
+        UserError: There is no text, a group or a model is missing, or a group has a model twice. Two paths or links to
+            one folder are the same model.
     """
     if not texts:
         raise UserError("no model is given, so there is nothing to compare: name at least one model")
     pairs = [_group_and_model(text) for text in texts]
-    if twice := [model for position, (group, model) in enumerate(pairs) if (group, model) in pairs[:position]]:
-        raise UserError(f"the model {twice[0]} is given twice: give each model once")
+    for (group, model), (other_group, other) in itertools.combinations(pairs, 2):
+        if group == other_group and _are_same(model, other):
+            what = f"the model {model} is given twice" if model == other else f"{model} and {other} are the same folder"
+            raise UserError(f"{what}: give each model once")
     return pairs
+
+
+def _are_same(model: str, other: str) -> bool:
+    """Return whether two names stand for one model: they are equal, or they lead to the same folder on this machine."""
+    folder, other_folder = _existing_folder(model), _existing_folder(other)
+    return model == other or (folder is not None and other_folder is not None and folder.samefile(other_folder))
 
 
 def _group_and_model(text: str) -> tuple[str, str]:

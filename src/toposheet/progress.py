@@ -44,10 +44,13 @@ def part_of(progress: Progress | None, number: int, total: int, name: str = "") 
         return SILENT
 
     def report(what: str, done: int | float, part_total: int | float, /) -> None:
-        text = ", ".join(word for word in (name, counted(what, done, part_total)) if word)
-        progress(text, number + done / max(part_total, 1e-9), float(total))
+        progress(_joined(name, counted(what, done, part_total)), number + done / max(part_total, 1e-9), float(total))
 
     return report
+
+
+def _joined(*words: str) -> str:
+    return ", ".join(word for word in words if word)
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,10 @@ class Stages:
     """The progress of work with stages of unequal length, in seconds: the time so far, and the expected total time.
 
     The measured times of finished stages correct the guessed times of later stages of the same kind. For example, the
-    time of the first contrast shows how long all other contrasts will take.
+    time of the first contrast shows how long all other contrasts will take. The finished part (time so far / expected
+    time) never falls: if the work turns out to be longer than expected, the finished part stays for a while.
+
+    A stage can have stages of its own: give the function for its progress to another `Stages`.
 
     Args:
         progress: The function that is called. None: no calls.
@@ -84,23 +90,26 @@ class Stages:
         self._guessed_seconds: dict[str, float] = defaultdict(float)  # seconds of the finished stages of each kind
         self._measured_seconds: dict[str, float] = defaultdict(float)
         self._began = self._stage_began = 0.0
+        self._finished_part = 0.0
 
-    def begin(self, kind: str, what: str) -> Progress:
+    def begin(self, kind: str, what: str = "") -> Progress:
         """End the present stage, begin the next planned stage of a kind, and return the function for its progress.
 
         Args:
             kind: The kind of the stage. Stages of other kinds that were planned before it are dropped.
-            what: Words for the work of the stage.
+            what: Words for the work of the stage. Empty: nothing is reported before the stage reports its progress.
         """
         now, first = self._close(), self._running is None
         self._began = now if first else self._began
         while self._left and self._left[0].kind != kind:
             self._left.pop(0)
         self._running = self._left.pop(0) if self._left else Stage(kind, 0.0)
-        self._report(what, 0.0, now)
+        if what:
+            self._report(what, 0.0, now)
 
         def report(within: str, done: int | float, total: int | float, /) -> None:
-            self._report(f"{what}, {counted(within, done, total)}", done / max(total, 1e-9), time.monotonic())
+            text = _joined(what, counted(within, done, total))
+            self._report(text, done / max(total, 1e-9), time.monotonic())
 
         return report
 
@@ -136,6 +145,9 @@ class Stages:
             trust = self._TRUST * (guessed[kind] + seconds)
             expected += seconds * (took[kind] + trust) / (guessed[kind] + trust) if trust else 0.0
         spent = now - self._began
+        if spent:
+            self._finished_part = max(self._finished_part, spent / (spent + expected))
+            expected = spent / self._finished_part - spent
         self._progress(what, spent, spent + expected)
 
 
@@ -179,11 +191,12 @@ class _Display:
     def line(self) -> str:
         """Return the line: the finished part in percent, the time so far, the time left, and the words.
 
-        The time left is estimated at each call. Between two calls it gets smaller, down to 0.
+        The time left is estimated at each call. Between two calls it gets smaller, down to 0. Less than 1 % of the work
+        tells nothing about the time left.
         """
         now = time.monotonic()
         numbers = [duration(now - self._began)]
-        if self._part:
+        if self._part >= 0.01:
             numbers.insert(0, f"{self._part:.0%}")
             numbers.append(f"about {duration(max(0.0, self._left - (now - self._called)))} left")
         return f"[{', '.join(numbers)}] {self._what}"

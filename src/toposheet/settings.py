@@ -12,6 +12,7 @@ Pooling = Literal["mean", "last", "sum"]
 Inference = Literal["mass", "tfce"]
 Contiguity = Literal["queen", "rook"]
 Metric = Literal["chebyshev", "euclidean"]
+PERMUTATIONS = 99  # draws of a null: the smallest possible p is 0.01
 MIN_SIZE = 10  # units; smaller clusters do not count (TopoLM, arXiv:2410.11516)
 
 
@@ -72,7 +73,7 @@ class Settings:
     """
 
     fwhm_mm: tuple[float, ...] = (2.0,)
-    permutations: int = 99
+    permutations: int = PERMUTATIONS
     seed: int = 0
     reading: Reading = READING
     groups: str = "shared_words"

@@ -32,10 +32,10 @@ def said(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("command", "last"),
     [
-        ("map", "drawing figures: section 12 of 12"),
-        ("report", "drawing figures: section 12 of 12"),
+        ("map", "drawing figures: section 4 of 4"),
+        ("report", "drawing figures: section 4 of 4"),
         ("compare", "intervals over models and taps"),
-        ("localize", "reading texts 40 of 40"),
+        ("localize", "units are selected"),
         ("brain export", "reading texts 40 of 40"),
     ],
 )
@@ -54,12 +54,25 @@ def test_commands_say_how_far_they_are_and_results_alone_are_on_stdout(
     assert "%, " not in printed
 
 
+@pytest.mark.parametrize("command", ["map", "report", "compare", "localize", "brain export"])
+def test_the_percentage_counts_the_whole_work_and_never_falls(said, tmp_path, folder, sentences, command, monkeypatch):
+    parts = []
+    monkeypatch.setattr("toposheet.progress._Log.__call__", lambda _, what, done, total: parts.append(done / total))
+    draws = ["--permutations", "2"] if command in ("map", "report", "compare") else []
+    arguments = ["--stimuli", sentences, "--contrast", "S:N", "--out", tmp_path / "out"]
+    said(*command.split(), folder, *arguments, *draws)
+    assert parts == sorted(parts)
+    assert parts[0] < 0.01
+    assert parts[-1] == 1
+    assert sum(part == 1 for part in parts) <= 2
+
+
 def test_responses_that_are_known_are_read_at_once(said, tmp_path, folder, sentences, monkeypatch):
     monkeypatch.setenv("TOPOSHEET_CACHE", str(tmp_path / "cache"))
     arguments = ["localize", folder, "--stimuli", sentences, "--out", tmp_path / "out"]
     for _ in range(2):
         lines, _ = said(*arguments)
-        assert lines[-1].endswith("] reading texts 40 of 40")
+        assert lines[-1].endswith("] units are selected")
 
 
 def test_making_stimuli_says_how_far_it_is(said, tmp_path):

@@ -100,5 +100,7 @@ def test_the_control_stands_beside_a_shipped_model_but_not_beside_a_folder_of_it
 @pytest.mark.parametrize("command", ["report", "ledger"])
 def test_a_control_that_is_the_model_is_refused_before_stimuli_are_made(refused, tmp_path, monkeypatch, command):
     monkeypatch.setattr("toposheet.stimuli.studies.synthetic_battery", None)
-    line = refused(command, "small", "--control", "small", "--out", tmp_path / "out")
-    assert "the control small is the model itself" in line
+    (tmp_path / "link").symlink_to(SHIPPED / "small")
+    for control in ("small", SHIPPED / "small", tmp_path / "link"):
+        line = refused(command, "small", "--control", control, "--out", tmp_path / "out")
+        assert f"the control {control} is the model itself" in line

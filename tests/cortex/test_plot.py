@@ -8,25 +8,25 @@ import toposheet as ts
 
 
 def drawn_grids(figure):
-    """Whatever is drawn as an image or a mesh, on which axes."""
-    grids = {}
-    for axes in figure.axes:
-        for artist in [*axes.images, *axes.collections]:
-            array = artist.get_array()
-            if array is not None and np.ma.filled(array, np.nan).size == 144:
-                grids[axes] = np.ma.filled(np.ma.asarray(array, dtype=float), np.nan).reshape(12, 12)
-    return list(grids.values())
+    """The values of the drawn maps from left to right, each with row 0 at the top and column 0 at the left."""
+    grids = []
+    for axes in sorted(figure.axes, key=lambda axes: axes.get_position().x0):
+        for image in axes.images:
+            assert image.get_extent() == [-0.5, 11.5, 11.5, -0.5]
+            assert axes.get_xlim()[0] < axes.get_xlim()[1]
+            assert axes.get_ylim()[0] > axes.get_ylim()[1]
+            grids.append(np.ma.filled(np.ma.asarray(image.get_array(), dtype=float), np.nan))
+    return grids
 
 
 @pytest.mark.parametrize("fwhm", [0.0, 2.0])
 def test_a_comparison_is_drawn_as_the_maps_of_its_sheets(fwhm):
     comparison = compared(effect=1.5)
     figure = ts.plot(comparison, fwhm)
-    expected = list(comparison.readout(fwhm).maps().values())
-    grids = drawn_grids(figure)
-    assert len(grids) == 2
-    for grid, one in zip(grids, expected, strict=True):
-        np.testing.assert_allclose(np.sort(grid.ravel()), np.sort(one.values.ravel()), rtol=1e-5)
+    expected = comparison.readout(fwhm).maps()
+    assert list(expected) == ["tap0", "tap1"]
+    for grid, values in zip(drawn_grids(figure), expected.values(), strict=True):
+        np.testing.assert_allclose(grid, values, rtol=1e-5)
 
 
 def edges(mask):

@@ -8,7 +8,8 @@ from toposheet.stimuli.contrasts import Contrast
 
 
 @pytest.fixture
-def localized(subject, sentences):
+def localized(subject, sentences, monkeypatch):
+    monkeypatch.chdir(sentences.parent)
     return localize_subject(subject, pd.read_csv(sentences), Contrast("S", "N"), name="mine", percent=10.0)
 
 
@@ -19,7 +20,7 @@ def test_a_localizer_is_a_value_that_says_what_it_found(localized, subject, tmp_
     assert "14 of 144 units are selected: the 10 %" in localized.figure.texts[0].get_text()
     assert localized.localizer.attrs["model"] == subject.fingerprint
     assert localized.stimuli == "mine"
-    assert list(tmp_path.glob("**/*.nc")) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["sentences.csv"]  # in the working folder nothing is written
 
 
 def test_it_is_read_back_as_it_was_written(localized, subject, tmp_path):

@@ -6,10 +6,10 @@ import pytest
 
 from toposheet import save
 from toposheet.errors import UserError
-from toposheet.figures.numbers import number
 from toposheet.report import SECTIONS, Analysis, Check, StudiedModel, compute, page, write_figures, write_report
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS, SUMMARY_OF_MODELS
 from toposheet.report.sections.network import CRITERIA_OF_MODELS
+from toposheet.wording import number
 
 
 @pytest.fixture(scope="module")

@@ -335,7 +335,7 @@ def test_a_tap_with_another_number_of_tokens_than_the_text_is_refused_when_it_is
     )  # fmt: skip
     network = transformers.ReformerModelWithLMHead(config).eval()
     topo = ts.Topography.per_tap(network, ("reformer.encoder.layers.*.feed_forward",))
-    message = r"feed_forward is \(1, 8, 16\) for 1 texts of 7 tokens: .* name other modules with taps"
+    message = r"feed_forward is \(1, 8, 16\) for 1 text of 7 tokens: .* name other modules with taps"
     with topo.record(network), torch.no_grad(), pytest.raises(ts.UserError, match=message):
         network(torch.arange(7)[None])
     with pytest.raises(ts.UserError, match=r"feed_forward is \(\d+, \d+, 16\) for \d+ texts of \d+ tokens"):

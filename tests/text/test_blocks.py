@@ -71,3 +71,9 @@ def test_text_shorter_than_a_block_is_refused(tmp_path):
         ValueError, match=r"the validation text in .* has 10 tokens, but one block needs 10 \+ 1 tokens"
     ):
         Blocks(tmp_path, context=10, seed=0)
+
+
+def test_one_token_is_singular(tmp_path):
+    text_of(tmp_path, {"train": (1,), "validation": (10,)})
+    with pytest.raises(ValueError, match=r"the train text in .* has 1 token, but one block needs"):
+        Blocks(tmp_path, context=10, seed=0)

@@ -199,7 +199,7 @@ def test_slurm_that_takes_no_job_is_one_line(source, saved, tmp_path, cluster):
 
 def test_tasks_that_fail_without_an_error_are_not_taken_for_finished(source, saved, tmp_path, monkeypatch):
     monkeypatch.setattr(executors._QuietLocalExecutor, "run", lambda self: None)
-    with pytest.raises(RunError, match=r"1 of 1 tasks failed: read .*/.work/logs, then run the same command"):
+    with pytest.raises(RunError, match=r"1 of 1 task failed: read .*/.work/logs, then run the same command"):
         prepare(asked(source, saved), tmp_path / "out", INLINE)
     assert not (tmp_path / "out" / "manifest.json").exists()
 

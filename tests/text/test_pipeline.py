@@ -308,8 +308,8 @@ def test_a_folder_of_other_things_is_refused(source, saved, tmp_path):
 
 @pytest.mark.parametrize(
     ("fraction", "message"),
-    [(1e-9, "none of the 124 documents is in the validation split.*: raise it, .* --validation-fraction 0.08$"),
-     (1 - 1e-9, "none of the 124 documents is in the train split.*: lower it, .* --validation-fraction 0.05$")],
+    [(1e-9, "the validation split has no document .124 documents in total.*: raise it, .* --validation-fraction 0.08$"),
+     (1 - 1e-9, "the train split has no document .124 documents in total.*: lower it, .* --validation-fraction 0.05$")],
 )  # fmt: skip
 def test_an_empty_split_is_refused_and_can_be_asked_for_anew(source, saved, tmp_path, fraction, message):
     with pytest.raises(ValueError, match=message):

@@ -79,4 +79,4 @@ def test_a_topography_prints_in_few_words_and_no_coordinates(model):
         f"{side}": Sheet((side, 2), {f"{side}": np.array([[0, 0]])}, spacing_mm=0.5 * side) for side in range(1, 6)
     }
     assert repr(Topography(sheets)).endswith("1 sheet of 3x2 cells 1.5 mm apart and 2 other shapes)")
-    assert repr(sheets["2"]) == "Sheet(2x2 cells 1 mm apart, 1 units of 2)"
+    assert repr(sheets["2"]) == "Sheet(2x2 cells 1 mm apart, 1 unit of 2)"

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from toposheet.errors import UserError
 from toposheet.packages import import_package, package_folder
+from toposheet.wording import counted
 
 HEMISPHERES = ("left", "right")
 SURFACES = ("midthickness", "inflated", "pial", "white", "sphere")
@@ -132,7 +133,7 @@ def space_of(n_vertices: int, owner: str) -> str:
     """
     if n_vertices not in SPACES:
         raise UserError(
-            f"{owner} has {n_vertices:,} vertices; the known meshes are fs_LR 32k (32,492 vertices per hemisphere) and "
-            f"fsaverage5 (10,242){_HINTS.get(n_vertices, '')}"
+            f"{owner} has {counted(n_vertices, 'vertex', 'vertices')}; the known meshes are fs_LR 32k "
+            f"(32,492 vertices per hemisphere) and fsaverage5 (10,242){_HINTS.get(n_vertices, '')}"
         )
     return SPACES[n_vertices]

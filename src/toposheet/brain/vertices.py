@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from toposheet.errors import UserError
+from toposheet.wording import counted
 
 
 def is_list_of_vertices(numbers: np.ndarray) -> bool:
@@ -45,13 +46,14 @@ def in_order_of_mesh(path: Path, values: np.ndarray, vertices: np.ndarray, name:
     vertices, values = np.atleast_1d(np.squeeze(vertices)), np.atleast_1d(np.squeeze(values))
     if vertices.shape != values.shape[:1]:
         raise UserError(
-            f"{path} has {vertices.size:,} vertex numbers ({name}) but {len(values):,} values: "
+            f"{path} has {counted(vertices.size, 'vertex number')} ({name}) but {counted(len(values), 'value')}: "
             "write a file with one vertex number for each value"
         )
     if vertices.dtype.kind not in "iuf" or not np.array_equal(np.sort(vertices), np.arange(len(vertices))):
         raise UserError(
-            f"{path} lists {len(vertices):,} vertices ({name}), but some vertices of the mesh are missing or are "
-            f"listed twice. A map needs one value for every vertex, with the numbers 0 to {len(vertices) - 1:,}{advice}"
+            f"{path} lists {counted(len(vertices), 'vertex', 'vertices')} ({name}), but some vertices of the "
+            f"mesh are missing or are listed twice. A map needs one value for every vertex, with the numbers 0 to "
+            f"{len(vertices) - 1:,}{advice}"
         )
     ordered = np.empty_like(values)
     ordered[vertices.astype(np.int64)] = values

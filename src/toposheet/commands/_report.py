@@ -31,10 +31,10 @@ def analysed(
 def print_summary(results: Results) -> None:
     """Print the medians over taps for each contrast, model and readout, and the verdicts of the tests."""
     from toposheet.cortex.summary import medians, without_negative_controls
-    from toposheet.figures.numbers import mean_and_sd, number, readout_name
     from toposheet.report.sections.contrasts import SUMMARY_OF_MODELS
     from toposheet.report.verdicts import verdict_lines
     from toposheet.results import text_table
+    from toposheet.wording import mean_and_sd, number, readout_name
 
     rows = medians(without_negative_controls(results[SUMMARY_OF_MODELS])).to_dict("records")
     columns = {

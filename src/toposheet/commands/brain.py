@@ -41,8 +41,8 @@ def moran(
         if figure.suffix not in (".png", ".pdf", ".svg") or figure.is_dir():
             raise UserError(f"--figure is {figure}: name a file that ends in .png, .pdf or .svg")
         check_out(figure.parent)
-    from toposheet.figures.numbers import mean_and_sd, number
     from toposheet.progress import shown
+    from toposheet.wording import counted, mean_and_sd, number
 
     with shown() as progress:
         progress(f"reading {map}", 0, 1)
@@ -57,12 +57,12 @@ def moran(
     why = " (undefined: the map is constant, or no two of its vertices are neighbours)" if undefined else ""
     print(f"Moran's I = {number(autocorrelation.morans_i, 3)}{why}")
     where = f"{surface.space}, {surface.hemisphere}"
-    print(f"{autocorrelation.n_vertices:,} finite non-zero vertices of {len(surface.values):,} ({where})")
+    vertices = counted(autocorrelation.n_vertices, "finite non-zero vertex", "finite non-zero vertices")
+    print(f"{vertices} of {len(surface.values):,} ({where})")
     if permutations and not undefined:
         null = mean_and_sd(autocorrelation.null_mean, autocorrelation.null_sd, 3)
-        print(
-            f"null of {permutations} shuffles: {null}, z = {number(autocorrelation.z, 1)}, p = {autocorrelation.p:.3g}"
-        )
+        z = f"z = {number(autocorrelation.z, 1)}, p = {autocorrelation.p:.3g}"
+        print(f"null of {counted(permutations, 'shuffle')}: {null}, {z}")
     if figure is not None:
         from toposheet.brain.drawing import draw_surface_map
         from toposheet.figures.files import write_figure
@@ -90,16 +90,18 @@ def export(
         options: How stimuli are read.
     """
     check_out(out)
-    from toposheet.progress import shown
+    from toposheet.progress import Stage, Stages, shown
 
     with shown() as progress:
-        subject = opening(model, progress)
-        table = read_table(stimuli, subject, options, progress)
+        stages = Stages(progress, [Stage("preparing", 15.0), Stage("exporting", 15.0)])
+        preparing = stages.begin("preparing")
+        subject = opening(model, preparing)
+        table = read_table(stimuli, subject, options, preparing)
         parsed = read_contrasts(table, contrast, options, or_language=True)
         from toposheet.brain.export import export_maps
         from toposheet.cache import cache_folder
 
-        files = export_maps(subject(), table, parsed, out, cache=cache_folder(), progress=progress)
+        files = export_maps(subject(), table, parsed, out, cache=cache_folder(), progress=stages.begin("exporting"))
     print(f"{len(files)} files: {out.resolve()}")
 
 

@@ -40,20 +40,24 @@ def compare(
     sources = [source for _, source in groups_and_models(models)]
     for source in sources:
         check_model(source)
-    from toposheet.progress import shown
+    from toposheet.progress import Stage, Stages, shown
 
     with shown() as progress:
-        subject = opening(sources[0], progress)
-        battery = read_battery(stimuli, subject, contrast, options, settings.confounds, progress=progress)
+        stages = Stages(progress, [Stage("preparing", 15.0), Stage("computing", 80.0), Stage("comparing", 5.0)])
+        preparing = stages.begin("preparing")
+        subject = opening(sources[0], preparing)
+        battery = read_battery(stimuli, subject, contrast, options, settings.confounds, progress=preparing)
         from toposheet.commands._report import analysed, print_left_out
         from toposheet.report import grouped, side_by_side
 
         first, *others = grouped(models)
-        analysis = analysed([replace(first, source=subject()), *others], battery, out, settings, progress)
-        progress("intervals over models and taps", 0, 1)
+        analysis = analysed(
+            [replace(first, source=subject()), *others], battery, out, settings, stages.begin("computing")
+        )
+        stages.begin("comparing", "intervals over models and taps")
         comparison = side_by_side(analysis, seed=settings.seed)
         comparison.write(out)
-        progress("intervals over models and taps", 1, 1)
+        stages.end("intervals over models and taps")
     print(comparison)
     print_left_out(analysis.results)
     print(f"The comparison: {out.resolve()} (compare.csv, statistics.csv, figures)")

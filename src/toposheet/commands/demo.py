@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.commands._command import Command, check_out, deferred
+from toposheet.settings import PERMUTATIONS
 
 
 @deferred
-def demo(out: Path = Path("runs/demo"), recipe: str = "demo", permutations: int = 99) -> None:
+def demo(out: Path = Path("runs/demo"), recipe: str = "demo", permutations: int = PERMUTATIONS) -> None:
     """Run all steps with small models: prepare text, train a topographic model and a control, make maps and a report.
 
     The demo runs on this machine. If the command is stopped, run it again to continue.
@@ -24,9 +25,9 @@ def demo(out: Path = Path("runs/demo"), recipe: str = "demo", permutations: int 
     check_out(out)
     from toposheet import demo as whole_path
     from toposheet.commands._report import print_summary
-    from toposheet.figures.numbers import number
     from toposheet.report import folder
     from toposheet.report.page import REPORT
+    from toposheet.wording import number
 
     checks = whole_path.run(chosen, out, permutations=permutations, say=lambda line: print(line, flush=True))
     print()

@@ -36,17 +36,19 @@ def ledger(
     """
     check_out(out)
     check_model_and_control(model, control)
-    from toposheet.progress import shown
+    from toposheet.progress import Stage, Stages, shown
 
     with shown() as progress:
-        subject = opening(model, progress)
+        stages = Stages(progress, [Stage("preparing", 15.0), Stage("computing", 80.0)])
+        preparing = stages.begin("preparing")
+        subject = opening(model, preparing)
         options = StimulusOptions(data=data)
-        battery = read_battery(stimuli, subject, (), options, settings.confounds, pairs, progress)
+        battery = read_battery(stimuli, subject, (), options, settings.confounds, pairs, preparing)
         from toposheet.commands._report import analysed, print_left_out
         from toposheet.report import ledger as against_published
         from toposheet.report import with_control
 
-        analysis = analysed(with_control(subject(), control), battery, out, settings, progress)
+        analysis = analysed(with_control(subject(), control), battery, out, settings, stages.begin("computing"))
     ledger = against_published(analysis)
     page = ledger.write(out)
     print(ledger)

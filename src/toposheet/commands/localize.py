@@ -48,18 +48,20 @@ def localize(
     settings = Settings(min_size=min_size, contiguity=contiguity, groups=groups, paired_by=paired_by, reading=reading)
     check_selection(percent, q)
     check_out(out)
-    from toposheet.progress import shown
+    from toposheet.progress import Stage, Stages, shown
 
     with shown() as progress:
-        subject = opening(model, progress)
-        table = read_table(stimuli, subject, options, progress)
+        stages = Stages(progress, [Stage("preparing", 15.0), Stage("localizing", 15.0)])
+        preparing = stages.begin("preparing")
+        subject = opening(model, preparing)
+        table = read_table(stimuli, subject, options, preparing)
         (parsed,) = read_contrasts(table, [contrast] if contrast else [], options, or_language=True)
         from toposheet.cache import cache_folder
         from toposheet.report.localizing import localize_subject
 
         localizer = localize_subject(
             subject(), table, parsed, name=Path(stimuli or "synthetic").name, percent=percent, q=q, settings=settings,
-            cache=cache_folder(), progress=progress,
+            cache=cache_folder(), progress=stages.begin("localizing"),
         )  # fmt: skip
     localizer.write(out)
     print(localizer)

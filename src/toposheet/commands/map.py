@@ -29,17 +29,19 @@ def map_contrasts(
         settings: How responses are computed and analysed.
     """
     check_out(out)
-    from toposheet.progress import shown
+    from toposheet.progress import Stage, Stages, shown
 
     with shown() as progress:
-        opened = opening(model, progress)
-        battery = read_study(stimuli, opened, contrast, options, settings.confounds, progress)
+        stages = Stages(progress, [Stage("preparing", 15.0), Stage("computing", 80.0), Stage("drawing", 20.0)])
+        preparing = stages.begin("preparing")
+        opened = opening(model, preparing)
+        battery = read_study(stimuli, opened, contrast, options, settings.confounds, preparing)
         from toposheet.commands._report import analysed, print_summary
         from toposheet.report import StudiedModel, write_figures
 
         subject = opened()
-        analysis = analysed([StudiedModel(subject.name, subject)], battery, out, settings, progress)
-        write_figures(analysis, out, progress)
+        analysis = analysed([StudiedModel(subject.name, subject)], battery, out, settings, stages.begin("computing"))
+        write_figures(analysis, out, stages.begin("drawing"))
     print_summary(analysis.results)
     print(f"\nThe maps: {out.resolve()} (summary.csv, statistics.csv, maps.nc, clusters.csv, figures)")
 

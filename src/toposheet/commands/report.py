@@ -45,16 +45,18 @@ def report(
     """
     check_out(out)
     check_model_and_control(model, control)
-    from toposheet.progress import shown
+    from toposheet.progress import Stage, Stages, shown
 
     with shown() as progress:
-        subject = opening(model, progress)
-        battery = read_battery(stimuli, subject, contrast, options, settings.confounds, pairs, progress)
+        stages = Stages(progress, [Stage("preparing", 15.0), Stage("computing", 80.0), Stage("drawing", 20.0)])
+        preparing = stages.begin("preparing")
+        subject = opening(model, preparing)
+        battery = read_battery(stimuli, subject, contrast, options, settings.confounds, pairs, preparing)
         from toposheet.commands._report import analysed, print_summary
         from toposheet.report import with_control, write_report
 
-        analysis = analysed(with_control(subject(), control), battery, out, settings, progress)
-        page = write_report(analysis, out, progress)
+        analysis = analysed(with_control(subject(), control), battery, out, settings, stages.begin("computing"))
+        page = write_report(analysis, out, stages.begin("drawing"))
     print_summary(analysis.results)
     print(f"\nThe report: {page.resolve()}")
 

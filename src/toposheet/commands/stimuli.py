@@ -42,6 +42,7 @@ def show_set(
         raise UserError(f"texts is {texts}: it must be at least 0")
     from toposheet.progress import shown
     from toposheet.stimuli.stimulus_set import SETS, stimulus_set
+    from toposheet.wording import counted
 
     _check_is_set(name)
     entry = SETS[name]
@@ -69,7 +70,7 @@ def show_set(
             print(f"texts       cannot be shown: {error}")
             return
         for condition, rows in table.groupby("condition", sort=False):
-            print(f"\n{condition} ({len(rows)} texts)")
+            print(f"\n{condition} ({counted(len(rows), 'text')})")
             for text in rows["text"].head(texts):
                 print(f"  {text}")
 
@@ -108,6 +109,7 @@ def build_set(
         from toposheet.stimuli.measures import matching
         from toposheet.stimuli.reader import Reader
         from toposheet.stimuli.stimulus_set import SETS, stimulus_set
+        from toposheet.wording import counted
 
         reader = Reader(seed=seed)
         if model is not None:
@@ -116,7 +118,7 @@ def build_set(
     out.parent.mkdir(parents=True, exist_ok=True)
     write_file(out, table.to_csv(index=False))
     _print_matching(matching(table, reader.count_tokens, factors_of(SETS[name].contrasts)))
-    print(f"\n{len(table)} texts: {out.resolve()}")
+    print(f"\n{counted(len(table), 'text')}: {out.resolve()}")
 
 
 @deferred
@@ -148,6 +150,7 @@ def check_set(
     from toposheet.stimuli.checks import check
     from toposheet.stimuli.measures import matching
     from toposheet.stimuli.stimulus_set import SETS
+    from toposheet.wording import counted
 
     with shown() as progress:
         opened = None if model is None else opening(model, progress)
@@ -164,7 +167,7 @@ def check_set(
         contrasts = () if is_file(stimuli) or options.where else SETS[stimuli].contrasts
     warnings = check(table, count_tokens, contrasts, groups)
     counts = table.groupby("condition", sort=False).size()
-    print(f"{stimuli}: {len(table)} texts; " + ", ".join(f"{name} {n}" for name, n in counts.items()))
+    print(f"{stimuli}: {counted(len(table), 'text')}; " + ", ".join(f"{name} {n}" for name, n in counts.items()))
     for name, texts in [(c.name, c.compared(table)) for c in contrasts] or [("all conditions", table)]:
         print(f"\n{name}:")
         _print_matching(matching(texts, count_tokens))
@@ -207,7 +210,7 @@ def _check_is_set(name: str) -> None:
 
 
 def _print_matching(table: pd.DataFrame) -> None:
-    from toposheet.figures.numbers import p_value
+    from toposheet.wording import p_value
 
     with_p = table.assign(p=[p_value(p) for p in table["p"]])
     print(with_p.to_string(index=False))

@@ -13,7 +13,6 @@ from toposheet.cortex.comparison import SIGNIFICANT, Comparison, check_compariso
 from toposheet.cortex.draws import null_draws
 from toposheet.cortex.layout import TapLayout
 from toposheet.errors import UserError
-from toposheet.figures.numbers import readout_name
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
 from toposheet.settings import check_between_0_and_1, check_permutations
@@ -27,6 +26,7 @@ from toposheet.stats import (
     t_test,
     tfce,
 )
+from toposheet.wording import readout_name
 
 LARGEST_SKEWNESS = 0.07
 """The largest skewness of t (`stats.skewness_of_t`) with which clusters get a p: the familywise error is then < 0.1."""

@@ -17,7 +17,6 @@ from toposheet.stats import (
 def grow_clusters(
     selection: Comparison | xr.Dataset,
     *,
-    q: float = SIGNIFICANT,
     min_size: int = MIN_SIZE,
     contiguity: str = "queen",
 ) -> xr.DataArray:
@@ -29,9 +28,8 @@ def grow_clusters(
     computes these components.
 
     Args:
-        selection: A comparison, or a localizer from `localize`. The mask of a localizer says which units are
-            significant.
-        q: A unit of a comparison is significant if its false discovery rate is below this value.
+        selection: A comparison, whose units are significant if their false discovery rate is below 0.05; or a localizer
+            from `localize`, whose mask says which units are significant.
         min_size: Number of units of the smallest cluster to keep.
         contiguity: Which units are neighbours. `"queen"`: their cells share an edge or a corner. `"rook"`: their cells
             share an edge.
@@ -48,7 +46,7 @@ def grow_clusters(
     )
     check_min_size(min_size)
     if isinstance(selection, Comparison):
-        t, selective, taps = selection.t, _selective(selection, q), selection.layouts
+        t, selective, taps = selection.t, _selective(selection), selection.layouts
     else:
         t, selective, taps = selection["t"], selection["mask"].values, tap_layouts(selection)
     labels, n = np.zeros(t.sizes["unit"], dtype=np.int64), 0
@@ -62,6 +60,6 @@ def grow_clusters(
     return t.copy(data=labels).rename("cluster").drop_attrs()
 
 
-def _selective(comparison: Comparison, q: float) -> np.ndarray:
+def _selective(comparison: Comparison) -> np.ndarray:
     """Return which units are significant and respond more to the first condition."""
-    return (comparison.q.values < q) & (comparison.t.values > 0)
+    return (comparison.q.values < SIGNIFICANT) & (comparison.t.values > 0)

@@ -19,11 +19,11 @@ from toposheet.cortex.layout import TapLayout, tap_layouts
 from toposheet.cortex.notes import contrast_notes
 from toposheet.cortex.readout import sampled
 from toposheet.errors import UserError, check_type
-from toposheet.figures.numbers import count_of_units, readout_name
 from toposheet.sheet import on_sheets
 from toposheet.stats import TTest, q_values, t_test
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.measures import SHARED_WORDS
+from toposheet.wording import count_of_units, readout_name
 
 SIGNIFICANT = 0.05
 

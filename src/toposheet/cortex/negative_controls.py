@@ -31,16 +31,16 @@ def negative_controls(comparison: Comparison, *, seed: int = 0) -> dict[str, Com
     - `length`: in each condition, the texts with more letters than the median text, against the other texts.
 
     For `word-frequency` and `length`, the mean response of each condition is first subtracted. Thus the effect of the
-    contrast is not in these controls. Texts of a group stay together.
+    contrast is not in these negative controls. Texts of a group stay together.
 
     Args:
         comparison: The comparison.
         seed: Seed of the random labels, and of the order of texts with equal values.
 
     Returns:
-        A comparison for each control: {name of the control: comparison}. Each has the name of the original comparison,
-        and its attribute `negative_control` names the control. A control is left out if one side has fewer than 3 texts
-        or groups, or if all texts have the same length or frequency.
+        A comparison for each negative control: {name: comparison}. Each has the name of the original comparison, and
+        its attribute `negative_control` names the negative control. A negative control is left out if one side has
+        fewer than 3 texts or groups, or if all texts have the same length or frequency.
     """
     check_comparison(comparison)
     raw = comparison.raw
@@ -101,8 +101,8 @@ def _above_median(
 
     Groups with equal values are split at random. The texts of a group stay together.
     """
-    group = np.arange(len(values)) if groups is None else groups
-    shuffled = rng.permutation(np.unique(group[members]))
-    means = np.array([values[members & (group == one)].mean() for one in shuffled])
+    group_of_text = np.arange(len(values)) if groups is None else groups
+    shuffled = rng.permutation(np.unique(group_of_text[members]))
+    means = np.array([values[members & (group_of_text == group)].mean() for group in shuffled])
     upper = shuffled[np.argsort(means, kind="stable")][len(shuffled) // 2 :]
-    return members & np.isin(group, upper)
+    return members & np.isin(group_of_text, upper)

@@ -12,10 +12,10 @@ from toposheet.cortex.comparison import Comparison, check_comparison
 from toposheet.cortex.localizer import cross_validated
 from toposheet.cortex.organisation import organisation
 from toposheet.cortex.profiles import PAIR, criteria, profile_tests, profiles, short_measures
-from toposheet.figures.numbers import counted
 from toposheet.progress import Progress, part_of
-from toposheet.settings import MIN_SIZE
+from toposheet.settings import MIN_SIZE, PERMUTATIONS
 from toposheet.stimuli.measures import SHARED_WORDS
+from toposheet.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ def language_network(
     *,
     groups: str | None = SHARED_WORDS,
     pairs: str | None = PAIR,
-    permutations: int = 99,
+    permutations: int = PERMUTATIONS,
     seed: int = 0,
     min_size: int = MIN_SIZE,
     contiguity: str = "queen",

@@ -13,11 +13,11 @@ from toposheet.cortex.comparison import Comparison, check_comparison
 from toposheet.cortex.design import Design
 from toposheet.cortex.layout import ALL_TAPS, TapLayout, shuffled_places
 from toposheet.cortex.readout import sheet_readouts
-from toposheet.figures.numbers import readout_name
 from toposheet.progress import Progress, part_of
 from toposheet.results import Table
 from toposheet.settings import check_fwhm, check_permutations
 from toposheet.stats import against_null, morans_i, morans_i_parts, random_signs, t_test
+from toposheet.wording import readout_name
 
 ORGANISATION = Table(
     "organisation.csv",

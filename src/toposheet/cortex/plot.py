@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison, check_comparison
 from toposheet.cortex.readout import check_raw
 from toposheet.figures.network import outlined_maps
-from toposheet.figures.numbers import count_of_units
 from toposheet.sheet import on_sheets
+from toposheet.wording import count_of_units
 
 
 def plot(comparison: Comparison, fwhm_mm: float = 0.0) -> Figure:

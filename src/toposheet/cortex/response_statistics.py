@@ -11,7 +11,7 @@ from toposheet.cortex.layout import shuffled_places, tap_layouts
 from toposheet.cortex.statistics import STATISTICS, statistics_table
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
-from toposheet.settings import check_permutations
+from toposheet.settings import PERMUTATIONS, check_permutations
 from toposheet.stats import UnitPairs, against_null, participation_ratio, spatial_correlation
 
 RESPONSES = Table(
@@ -28,7 +28,7 @@ CURVES = Table(
 
 
 def response_statistics(
-    responses: xr.DataArray, *, permutations: int = 99, seed: int = 0, progress: Progress | None = None
+    responses: xr.DataArray, *, permutations: int = PERMUTATIONS, seed: int = 0, progress: Progress | None = None
 ) -> pd.DataFrame:
     """Return statistics of the responses of each tap that do not depend on conditions, with the place-null.
 
@@ -64,8 +64,9 @@ def response_statistics(
     tell = progress or SILENT
     for number, (tap, orders) in enumerate(zip(taps, shuffled_places(taps, permutations, rng), strict=True)):
         tell("smoothness and wiring, tap", number, len(taps))
-        tap_responses, pairs = x[:, tap.units], UnitPairs.of(tap.cells, tap.spacing_mm)
-        in_place, moved = spatial_correlation(tap_responses, pairs), spatial_correlation(tap_responses, pairs, orders)
+        tap_responses, unit_pairs = x[:, tap.units], UnitPairs.of(tap.cells, tap.spacing_mm)
+        in_place = spatial_correlation(tap_responses, unit_pairs)
+        moved = spatial_correlation(tap_responses, unit_pairs, orders)
         value["participation_ratio"].append(participation_ratio(tap_responses))
         place["participation_ratio"].append(np.full(permutations, np.nan))
         for name in ("smoothness_mm", "wiring_mm"):
@@ -80,7 +81,7 @@ def response_statistics(
 
 
 def correlation_curve(
-    responses: xr.DataArray, *, permutations: int = 99, seed: int = 0, progress: Progress | None = None
+    responses: xr.DataArray, *, permutations: int = PERMUTATIONS, seed: int = 0, progress: Progress | None = None
 ) -> pd.DataFrame:
     """Return r(d): the mean correlation between two units' responses at each distance, with the place-null.
 
@@ -103,9 +104,9 @@ def correlation_curve(
     tell, taps = progress or SILENT, tap_layouts(responses)
     for number, (tap, orders) in enumerate(zip(taps, shuffled_places(taps, permutations, rng), strict=True)):
         tell("correlation by distance, tap", number, len(taps))
-        pairs = UnitPairs.of(tap.cells, tap.spacing_mm)
-        distance, r = spatial_correlation(x[:, tap.units], pairs).curve(tap.spacing_mm)
-        null = against_null(r, spatial_correlation(x[:, tap.units], pairs, orders).curve(tap.spacing_mm)[1])
+        unit_pairs = UnitPairs.of(tap.cells, tap.spacing_mm)
+        distance, r = spatial_correlation(x[:, tap.units], unit_pairs).curve(tap.spacing_mm)
+        null = against_null(r, spatial_correlation(x[:, tap.units], unit_pairs, orders).curve(tap.spacing_mm)[1])
         columns = {"distance_mm": distance, "r": r, **null.columns()}
         tables.append(pd.DataFrame({"sheet": tap.sheet, "tap": tap.name, **columns}))
     tell("correlation by distance, tap", len(taps), len(taps))

@@ -13,11 +13,11 @@ from toposheet.cortex.draws import UnitMaps, label_draws, place_draws, unit_maps
 from toposheet.cortex.layout import ALL_TAPS, TapLayout
 from toposheet.cortex.map_statistics import MAP_STATISTICS, MapStatistic, TapMaps
 from toposheet.cortex.readout import check_raw
-from toposheet.figures.numbers import readout_name
 from toposheet.progress import Progress, part_of
 from toposheet.results import Kind, Table
-from toposheet.settings import MIN_SIZE, check_permutations
+from toposheet.settings import MIN_SIZE, PERMUTATIONS, check_permutations
 from toposheet.stats import against_null
+from toposheet.wording import readout_name
 
 NULL_COLUMNS: dict[str, Kind] = dict.fromkeys(
     ("null_mean", "null_sd", "z", "p", "undefined",
@@ -35,7 +35,7 @@ def topography_statistics(
     comparison: Comparison,
     *,
     fwhm_mm: Sequence[float] = (0.0, 2.0),
-    permutations: int = 99,
+    permutations: int = PERMUTATIONS,
     seed: int = 0,
     contiguity: str = "queen",
     min_size: int = MIN_SIZE,

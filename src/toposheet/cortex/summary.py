@@ -12,6 +12,7 @@ from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.statistics import NULL_COLUMNS, topography_statistics
 from toposheet.progress import Progress
 from toposheet.results import Table
+from toposheet.settings import PERMUTATIONS
 
 SUMMARY = Table(
     "summary.csv",
@@ -27,7 +28,7 @@ def map_statistics(
     comparison: Comparison,
     *,
     fwhm_mm: Sequence[float] = (0.0, 2.0),
-    permutations: int = 99,
+    permutations: int = PERMUTATIONS,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> pd.DataFrame:

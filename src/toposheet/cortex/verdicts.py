@@ -11,7 +11,7 @@ import pandas as pd
 from toposheet.cortex.comparison import SIGNIFICANT
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.summary import n_significant
-from toposheet.figures.numbers import count_of_units, equals_p, number
+from toposheet.wording import count_of_units, equals_p, number
 
 
 def not_tested(permutations: int) -> str:

@@ -8,7 +8,6 @@ import matplotlib as mpl
 import xarray as xr
 from matplotlib.figure import Figure
 
-from toposheet.figures.numbers import number, readout_name
 from toposheet.figures.sheets import (
     LEFT,
     cell_size,
@@ -20,6 +19,7 @@ from toposheet.figures.sheets import (
     write,
 )
 from toposheet.figures.style import HEIGHT, SMALL, STYLE, TINY, WIDTH, broken
+from toposheet.wording import number, readout_name
 
 _LAYERS, _ABREAST = 16, 12  # most layers in a line of one panel, and in a line of several panels
 _TITLE, _LEGEND = 0.26, 0.11  # inches: title, one line of the legend below it

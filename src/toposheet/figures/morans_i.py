@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from toposheet.figures.numbers import readout_name
 from toposheet.figures.sheets import by_kind, layers_of
 from toposheet.figures.style import (
     HEIGHT,
@@ -27,6 +26,7 @@ from toposheet.figures.style import (
     key,
     keys_below,
 )
+from toposheet.wording import readout_name
 
 _ACROSS = 5  # most contrasts in a row of `morans_i_marks`
 _BARS = 7  # most contrasts in a row of `morans_i_bars`

@@ -11,7 +11,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from toposheet.figures.numbers import counted
 from toposheet.figures.sheets import (
     cell_size,
     draw_scale,
@@ -23,6 +22,7 @@ from toposheet.figures.sheets import (
     write,
 )
 from toposheet.figures.style import HEIGHT, INK, MUTED, SMALL, STYLE, TINY, WIDTH, broken, colour
+from toposheet.wording import counted
 
 _LAYERS = 8  # most layers in a line
 _HEADING, _SCALE, _PROFILE = 0.28, 0.9, 2.5  # inches: heading of a model, colour bar, profile
@@ -116,7 +116,8 @@ def _profile(axes: Axes, table: pd.DataFrame, whole: str, highest: float, shade:
              error_kw={"lw": 1.2, "ecolor": INK, "capsize": 2, "zorder": 4})  # fmt: skip
     n_clusters = cluster_rows["cluster"].nunique()
     n_units = int(network["n_units"].iloc[0])
-    axes.set_title(f"network of {n_units} units (bars),\nits {counted(n_clusters, 'cluster')} (lines)", fontsize=SMALL)
+    title = f"network of {counted(n_units, 'unit')} (bars),\nits {counted(n_clusters, 'cluster')} (lines)"
+    axes.set_title(title, fontsize=SMALL)
     names = {"S": "sentences", "W": "word\nlists", "J": "Jabber-\nwocky", "N": "non-words"}
     axes.set_xticks(at, [names.get(str(c), broken(str(c), 9)) for c in conditions], fontsize=TINY)
     axes.set_ylim(0, 1.08 * highest)

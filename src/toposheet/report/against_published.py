@@ -15,7 +15,6 @@ from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.cortex.profiles import BRAIN, CONDITIONS, NETWORK
 from toposheet.cortex.verdicts import not_tested
-from toposheet.figures.numbers import number, readout_name
 from toposheet.files import folder_aside, path_of
 from toposheet.report.analysis import Analysis
 from toposheet.report.published import (
@@ -32,6 +31,7 @@ from toposheet.report.sections.network import PROFILE_TESTS_OF_MODELS, PROFILES_
 from toposheet.results import Table, paragraph, rows_with
 from toposheet.stimuli.studies import PUBLISHED
 from toposheet.train.result import RESULT
+from toposheet.wording import number, readout_name
 
 NEAR = 0.10  # the largest difference from a published Moran's I that counts as agreement
 _NULL_COLUMNS = ("null_mean", "null_sd", "z", "p", "label_null_mean", "label_null_sd", "label_z", "label_p")

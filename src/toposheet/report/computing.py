@@ -282,7 +282,7 @@ def what_decides(battery: Battery, settings: Settings) -> dict[str, Any]:
         "language": battery.language,
         "measured": battery.measured,
         **flat,
-        "negative_controls_left_out": _note_on_controls() if settings.negative_controls else "",
+        "negative_controls_left_out": _note_on_negative_controls() if settings.negative_controls else "",
         "stimuli_left_out": battery.note,
         "grouped": grouped,
         "resamples": RESAMPLES,
@@ -308,7 +308,7 @@ def _design(study: Study, contrast: Contrast, settings: Settings) -> Design:
     return contrast_design(contrast.compared(study.stimuli), contrast, settings.groups, settings.paired_by or None)
 
 
-def _note_on_controls() -> str:
+def _note_on_negative_controls() -> str:
     """Return one sentence that says which negative controls are left out and what to install. Empty if none is."""
     if not (missing := missing_negative_controls()):
         return ""

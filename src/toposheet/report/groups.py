@@ -16,7 +16,6 @@ from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.cortex.summary import raw_rows, without_negative_controls
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.groups import group_intervals
-from toposheet.figures.numbers import number, readout_name, signed
 from toposheet.files import folder_aside, path_of
 from toposheet.report.analysis import Analysis
 from toposheet.report.page import FIGURES
@@ -25,6 +24,7 @@ from toposheet.report.sections.stimuli import TEXTS
 from toposheet.report.verdicts import verdict_lines
 from toposheet.results import Results, Table, paragraph, text_table
 from toposheet.stats.bootstrap import hierarchical_bootstrap
+from toposheet.wording import number, readout_name, signed
 
 COMPARED = {"morans_i": "Moran's I", "cross_half_i": "cross-half I", "significant_fraction": "units significant"}
 _WITH_PLACE_NULL = ("morans_i", "cross_half_i")  # shuffled places do not change the fraction of significant units
@@ -64,7 +64,8 @@ class SideBySide:
         for contrast, rows in self.table.groupby("contrast", sort=False):
             lines += [paragraph(str(contrast), indent=""), _terminal_table(rows), ""]
             if any(rows[name].notna().any() for name in self.negative_controls):
-                lines += [paragraph(f"negative controls of {contrast}", indent=""), self._controls(rows), ""]
+                title = paragraph(f"negative controls of {contrast}", indent="")
+                lines += [title, self._negative_controls_table(rows), ""]
         lines += verdict_lines(self.results, self.groups)
         if few := [group for group, models in self.groups.items() if len(models) < ENOUGH]:
             note = (
@@ -74,11 +75,11 @@ class SideBySide:
             lines += ["", paragraph(note, indent="")]
         return "\n".join(lines)
 
-    def _controls(self, table: pd.DataFrame) -> str:
+    def _negative_controls_table(self, table: pd.DataFrame) -> str:
         """Return the values of the negative controls of one contrast, as a table for a terminal."""
         rows = table.to_dict("records")
-        controls = {name.replace("-", " "): [number(row[name]) for row in rows] for name in self.negative_controls}
-        return text_table(_first_columns(rows) | controls, ("statistic", "group"))
+        columns = {name.replace("-", " "): [number(row[name]) for row in rows] for name in self.negative_controls}
+        return text_table(_first_columns(rows) | columns, ("statistic", "group"))
 
     def write(self, out: str | Path) -> None:
         """Write `compare.csv` and the figure to a folder."""
@@ -90,18 +91,17 @@ class SideBySide:
         SIDE_BY_SIDE.write(self.table, out)
 
 
-def side_by_side(analysis: Analysis, *, resamples: int = RESAMPLES, seed: int = 0) -> SideBySide:
+def side_by_side(analysis: Analysis, *, seed: int = 0) -> SideBySide:
     """Return the comparison of the groups of models of an analysis.
 
     Args:
         analysis: The analysis of models in groups (`grouped`), from `compute`.
-        resamples: Number of resamples of the hierarchical bootstrap.
-        seed: Seed of the resamples.
+        seed: Seed of the resamples of the hierarchical bootstrap.
     """
     groups: dict[str, list[str]] = {}
     for model in analysis.models:
         groups.setdefault(model.group or model.name, []).append(model.name)
-    table = group_statistics(analysis.results[STATISTICS_OF_MODELS], groups, resamples=resamples, seed=seed)
+    table = group_statistics(analysis.results[STATISTICS_OF_MODELS], groups, seed=seed)
     return SideBySide(table, groups, analysis.results)
 
 
@@ -147,10 +147,9 @@ def group_statistics(
             for column in ("null_mean", "label_null_mean") if statistic in _WITH_PLACE_NULL else ("label_null_mean",):
                 row[column] = contrast_rows.loc[contrast_rows["model"].isin(models), column].mean()
             for negative_control in NEGATIVE_CONTROLS:
-                control_values = _values_by_model(
-                    statistic_rows[statistic_rows["negative_control"] == negative_control], models
-                )
-                row[negative_control] = float(np.mean([v.mean() for v in control_values])) if control_values else np.nan
+                negative_control_rows = statistic_rows[statistic_rows["negative_control"] == negative_control]
+                negative_control_values = _values_by_model(negative_control_rows, models)
+                row[negative_control] = float(np.mean([v.mean() for v in negative_control_values] or [np.nan]))
             if reference is None:
                 reference = mean, draws
             else:

@@ -16,14 +16,14 @@ from toposheet.cortex.design import contrast_design
 from toposheet.cortex.localizer import CROSS_VALIDATED, LOCALIZER
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.network import outlined_maps
-from toposheet.figures.numbers import count_of_units, counted, number
 from toposheet.files import folder_aside, path_of
-from toposheet.progress import Progress
+from toposheet.progress import Progress, Stage, Stages
 from toposheet.report.page import FIGURES
 from toposheet.results import paragraph
 from toposheet.settings import DEFAULT, Settings
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.subject import Subject, respond
+from toposheet.wording import count_of_units, counted, number
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +57,8 @@ class Localized:
         n_clusters, min_size = int(clusters.max(initial=0)), self.localizer.attrs["min_size"]
         lines = [
             f"{rule}: {n_selected:,} of {n_units:,} units ({n_selected / n_units:.1%})",
-            f"{np.count_nonzero(clusters):,} of these are in {counted(n_clusters, 'cluster')} of at least {min_size} "
-            "units; reports call these clusters the language network",
+            f"{np.count_nonzero(clusters):,} of these are in {counted(n_clusters, 'cluster')} of at least "
+            f"{counted(min_size, 'unit')}; reports call these clusters the language network",
             held_out,
         ]
         return "\n".join(paragraph(line) for line in lines)
@@ -96,11 +96,15 @@ def localize_subject(
         q: Select units with a false discovery rate below this value, see `cortex.localize`.
         settings: Settings of the analysis. Only `reading`, `groups`, `paired_by`, `contiguity` and `min_size` are used.
         cache: Folder for responses. Stored responses are read again, new ones are written. None: no cache.
-        progress: A function that is called with the number of texts read so far. None: no calls.
+        progress: A function that is called with the current work, the seconds so far, and the expected seconds in
+            total. None: no calls.
     """
     contrast.check(stimuli)
     contrast_design(contrast.compared(stimuli), contrast, settings.groups, settings.paired_by or None)
-    responses = respond(subject, stimuli, reading=settings.reading, cache=cache, progress=progress)
+    stages = Stages(progress, [Stage("reading", 10.0), Stage("selecting", 2.0)])
+    reading = stages.begin("reading")
+    responses = respond(subject, stimuli, reading=settings.reading, cache=cache, progress=reading)
+    stages.begin("selecting", "selecting units")
     comparison = Comparison(responses, contrast, groups=settings.groups, pairs=settings.paired_by or None)
     localizer = localize(comparison, percent=percent, q=q, model=subject.fingerprint)
     clusters = grow_clusters(localizer, min_size=settings.min_size, contiguity=settings.contiguity)
@@ -108,10 +112,12 @@ def localize_subject(
     t, mask = topography.to_grid(localizer["t"]), topography.to_grid(localizer["mask"])
     selected = count_of_units(int(localizer["mask"].sum()), localizer.sizes["unit"], "selected")
     figure = outlined_maps(t, mask, comparison.name, f"{selected}: {localizer.attrs['rule']}")
-    return Localized(
+    localized = Localized(
         localizer=localizer.assign(cluster=clusters).assign_attrs(min_size=settings.min_size),
         cross_validated=cross_validated(comparison, percent=percent, q=q),
         figure=figure,
         stimuli=stamp(stimuli, name),
         notes=comparison.notes,
     )
+    stages.end("units are selected")
+    return localized

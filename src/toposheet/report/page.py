@@ -14,13 +14,13 @@ from markupsafe import Markup, escape
 
 from toposheet.cortex import SIGNIFICANT
 from toposheet.figures.files import save_figure, stamp
-from toposheet.figures.numbers import mean_and_sd, number, p_value
 from toposheet.files import folder_aside, free_file_name, path_of, write_file
 from toposheet.progress import SILENT, Progress
 from toposheet.report.analysis import Analysis
-from toposheet.report.section import Drawing, sections_in_order
+from toposheet.report.section import Drawing, no_drawings, sections_in_order
 from toposheet.report.sections.stimuli import TEXTS
 from toposheet.version import __version__
+from toposheet.wording import counted, mean_and_sd, number, p_value
 
 REPORT, FIGURES = "report.html", "figures"
 _LONG = 40  # characters; longer cells below a figure have line breaks
@@ -59,7 +59,7 @@ def write_figures(analysis: Analysis, out: str | Path, progress: Progress | None
         progress: A function that is called with the number of sections whose figures are drawn so far. None: no calls.
 
     Returns:
-        The pictures of each section: {name of the section: pictures}.
+        The pictures of each section that draws figures: {name of the section: pictures}.
     """
     out = path_of(out)
     stimuli = stamp(analysis.results[TEXTS], analysis.facts["battery"])
@@ -68,7 +68,10 @@ def write_figures(analysis: Analysis, out: str | Path, progress: Progress | None
     earlier = listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else []
     taken: set[str] = set()
     with folder_aside(folder) as aside:
-        tell, sections = progress or SILENT, sections_in_order()
+        tell = progress or SILENT
+        sections = {
+            name: section for name, section in sections_in_order().items() if section.drawings is not no_drawings
+        }
         for number, (name, section) in enumerate(sections.items()):
             tell(f"drawing figures: {name}, section", number, len(sections))
             pictures[name] = [_saved_picture(drawing, aside, stimuli, taken) for drawing in section.drawings(analysis)]
@@ -108,7 +111,7 @@ def write_report(analysis: Analysis, out: str | Path, progress: Progress | None 
     for name, section in sections_in_order().items():
         if (view := section.view(analysis)) is not None:
             partial = environment.from_string(section.partial)
-            drawn = pictures[name]
+            drawn = pictures.get(name, [])
             parts.append(
                 Markup(partial.render(**common, pictures=drawn, figure=functools.partial(_figure_html, drawn), **view))
             )
@@ -126,6 +129,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["percent"] = lambda value: f"{100 * value:.1f} %"
     environment.filters["number"] = number
     environment.filters["p"] = p_value
+    environment.filters["counted"] = counted
     environment.globals["mean_and_sd"] = mean_and_sd
     return environment
 

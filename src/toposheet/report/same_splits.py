@@ -12,8 +12,8 @@ def same_splits_as_one(table: pd.DataFrame, statistics: pd.DataFrame) -> pd.Data
     """Return a table in which negative controls with the same division of the texts share one row.
 
     Two contrasts of the same texts have the same random labels. A division by length can be equal to a division by word
-    frequency. The raw maps of such controls are identical, and so are all their statistics. The shared row has the
-    names of all contrasts and controls, joined by "and".
+    frequency. The raw maps of such negative controls are identical, and so are all their statistics. The shared row has
+    the names of all contrasts and negative controls, joined by "and".
 
     Args:
         table: A table with the columns `contrast, negative_control` and `model`.
@@ -32,8 +32,8 @@ def same_splits_as_one(table: pd.DataFrame, statistics: pd.DataFrame) -> pd.Data
     for members in same_values.values():
         contrasts, negative_controls = (" and ".join(dict.fromkeys(names)) for names in zip(*members, strict=True))
         shared_names |= dict.fromkeys(members) | {members[0]: (contrasts, negative_controls)}
-    pairs = list(zip(table["contrast"], table["negative_control"], strict=True))
-    shown = [shared_names.get(pair, pair) for pair in pairs]
-    kept = table[[pair is not None for pair in shown]]
-    contrasts, negative_controls = zip(*(pair for pair in shown if pair is not None), strict=True)
+    keys = zip(table["contrast"], table["negative_control"], strict=True)
+    shown = [shared_names.get(key, key) for key in keys]
+    kept = table[[key is not None for key in shown]]
+    contrasts, negative_controls = zip(*(key for key in shown if key is not None), strict=True)
     return kept.assign(contrast=contrasts, negative_control=negative_controls)

@@ -27,6 +27,11 @@ def no_rows(measured: Any, settings: Settings, progress: Progress, /) -> Section
     return {}
 
 
+def no_drawings(analysis: Analysis, /) -> Iterable[Drawing]:
+    """Return no figures. Sections without figures use this default."""
+    return ()
+
+
 @dataclass(frozen=True, eq=False)
 class MeasuredStudy:
     """The responses of one subject to the stimuli of one study.
@@ -106,7 +111,7 @@ class Section:
     position: int
     partial: str
     view: Callable[[Analysis], Mapping[str, Any] | None]
-    drawings: Callable[[Analysis], Iterable[Drawing]] = lambda analysis: ()
+    drawings: Callable[[Analysis], Iterable[Drawing]] = no_drawings
     tables: Sequence[Table] = field(default=())
     study_tables: Callable[[MeasuredStudy, Settings, Progress], SectionTables] = no_rows
     comparison_tables: Callable[[Comparison, Settings, Progress], SectionTables] = no_rows

@@ -49,7 +49,7 @@ class Sheet:
     def __repr__(self) -> str:
         height, width = self.shape
         grid = f"{height}x{width} cells {self.spacing_mm:g} mm apart"
-        return f"Sheet({grid}, {self.n_units:,} units of {', '.join(self.places)})"
+        return f"Sheet({grid}, {self.n_units:,} unit{'s' * (self.n_units != 1)} of {', '.join(self.places)})"
 
     @property
     def coordinates(self) -> Int[np.ndarray, "units 2"]:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
-from toposheet.figures.numbers import equals_p
 from toposheet.stimuli.contrasts import Contrast, check_number, texts_in_conditions, texts_spaced_once
 from toposheet.stimuli.dependence import dependence_notes, dependent_stimuli, few_items_note
 from toposheet.stimuli.labels import check_capitals
 from toposheet.stimuli.measures import SHARED_WORDS, matching
 from toposheet.stimuli.naming import check_column, labels, row_name, source_name
+from toposheet.wording import equals_p
 
 _CONFOUNDS = {"letters": "length", "Zipf frequency": "frequency", "tokens": "tokens"}
 """The confound that removes the difference in a measure of `matching`."""

@@ -13,10 +13,10 @@ from scipy import stats as scipy_stats
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from toposheet.figures.numbers import mean_and_sd
 from toposheet.packages import MissingPackage, check_package
 from toposheet.results import Table
 from toposheet.stimuli.lexicon import FOR_STIMULI, FUNCTION_WORDS, zipf
+from toposheet.wording import mean_and_sd
 
 SHARED_WORDS = "shared_words"
 """Name of a column of the stimuli. Texts with the same value in this column are not independent of each other."""

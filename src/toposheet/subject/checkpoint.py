@@ -19,6 +19,7 @@ from toposheet.subject.subject import Subject
 from toposheet.subject.tokens import holds_tokenizer, read_tokenizer
 from toposheet.topography import Topography
 from toposheet.topography.storage import read_frozen, read_topography, write_topography
+from toposheet.wording import counted
 
 
 def save(folder: str | Path, subject: Subject) -> None:
@@ -209,8 +210,8 @@ def _read_model(folder: Path, source: str | Path, dtype: torch.dtype) -> PreTrai
         )
     if absent := sorted(info["missing_keys"]):
         raise UserError(
-            f"{source} is incomplete: {len(absent)} weights of the model are missing, e.g. {absent[0]}; copy the "
-            "folder again, or save the model again"
+            f"{source} is incomplete: it lacks {counted(len(absent), 'weight')} of the model, e.g. {absent[0]}; copy "
+            "the folder again, or save the model again"
         )
     return model.eval()
 

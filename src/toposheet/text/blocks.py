@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 from toposheet.errors import UserError
 from toposheet.text.shards import SPLITS, Manifest, Tokens
 from toposheet.text.tokenizer import end_of_text
+from toposheet.wording import counted
 
 
 class Blocks:
@@ -36,7 +37,7 @@ class Blocks:
         for split, tokens in self._tokens.items():
             if len(tokens) <= context:
                 raise UserError(
-                    f"the {split} text in {text} has {len(tokens)} tokens, but one block needs "
+                    f"the {split} text in {text} has {counted(len(tokens), 'token')}, but one block needs "
                     f"{context} + 1 tokens: prepare more text, or train with a smaller context"
                 )
 

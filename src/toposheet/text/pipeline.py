@@ -19,6 +19,7 @@ from toposheet.text.plan import HERE, PLAN, WORK, Executor, Plan, Preparation, c
 from toposheet.text.progress import n_tokens, progress
 from toposheet.text.shards import MANIFEST, SPLITS, TOKENIZER, Manifest, Shard, read_manifest
 from toposheet.text.tokenizer import end_of_text, load_tokenizer, tokenizer_hash, train_tokenizer
+from toposheet.wording import counted
 
 SAMPLE = 10**8
 """Approximate number of characters on which a tokenizer is trained."""
@@ -65,11 +66,13 @@ def prepare(
     with progress(out, plan.dtype):
         n_left = execute(out, plan, executor)
     if n_left and executor.kind == "slurm":
-        say(f"{n_left} of {len(plan.tasks)} tasks are on Slurm: run the same command again when they are done")
+        tasks = f"{counted(len(plan.tasks), 'task')} {'is' if n_left == 1 else 'are'}"
+        say(f"{n_left} of {tasks} on Slurm: run the same command again when they are done")
         return None
     if n_left:
         raise RunError(
-            f"{n_left} of {len(plan.tasks)} tasks failed: read {out / WORK}/logs, then run the same command to continue"
+            f"{n_left} of {counted(len(plan.tasks), 'task')} failed: read {out / WORK}/logs, then run the same command "
+            "to continue"
         )
     manifest = _finished(plan, out)
     seconds, done = time.perf_counter() - started, n_tokens(out, plan.dtype) - before
@@ -173,8 +176,8 @@ def _finished(plan: Plan, out: Path) -> Manifest:
             shutil.rmtree(out / TOKENIZER)
             _remove_work(out)
             raise UserError(
-                f"none of the {n_documents:,} documents is in the {split} split, with a validation fraction of "
-                f"{plan.preparation.validation_fraction}: "
+                f"the {split} split has no document ({counted(n_documents, 'document')} in total), with a validation "
+                f"fraction of {plan.preparation.validation_fraction}: "
                 + (
                     f"raise it, for example --validation-fraction {max(0.05, min(0.5, round(10 / n_documents, 2)))}"
                     if split == "validation"
@@ -193,11 +196,11 @@ def _remove_work(out: Path) -> None:
 
 def _counts(manifest: Manifest) -> str:
     parts = [
-        f"{manifest.documents(split):,} documents, {manifest.tokens(split):,} tokens {name}"
+        f"{counted(manifest.documents(split), 'document')}, {counted(manifest.tokens(split), 'token')} {name}"
         for split, name in (("train", "to train on"), ("validation", "held out"))
     ]
     if manifest.empty_records:
-        parts.append(f"{manifest.empty_records:,} records without text left out")
+        parts.append(f"{counted(manifest.empty_records, 'record')} without text left out")
     return "; ".join(parts)
 
 

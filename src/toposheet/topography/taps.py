@@ -15,6 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from toposheet.architectures import architecture_of
 from toposheet.errors import UserError, first_line
+from toposheet.wording import counted
 
 
 def find_taps(model: nn.Module, patterns: Sequence[str]) -> list[str]:
@@ -244,7 +245,8 @@ def _short_pass(model: nn.Module, taps: Sequence[str]) -> dict[str, Tensor]:
         raise
     except Exception as error:  # for example: the model cannot divide three tokens into chunks of two
         raise UserError(
-            f"{type(model).__name__} cannot read {len(ids)} texts of {ids.shape[1]} tokens: {first_line(error)}"
+            f"{type(model).__name__} cannot read {counted(len(ids), 'text')} of {counted(ids.shape[1], 'token')}: "
+            f"{first_line(error)}"
         ) from None
     finally:
         model.train(training)
@@ -275,8 +277,9 @@ def check_shapes(activations: Mapping[str, Any], shape: torch.Size) -> None:
         if not isinstance(output, Tensor) or output.ndim != 3 or output.shape[:2] != shape:
             what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise UserError(
-                f"the output of the tap {tap} is {what} for {shape[0]} texts of {shape[1]} tokens: it must be a tensor "
-                "of shape (batch, time, units); name other modules with taps=[...]"
+                f"the output of the tap {tap} is {what} for {counted(shape[0], 'text')} of "
+                f"{counted(shape[1], 'token')}: it must be a tensor of shape (batch, time, "
+                "units); name other modules with taps=[...]"
             )
 
 

@@ -16,6 +16,7 @@ from toposheet.architectures import architecture_of
 from toposheet.errors import UserError, check_type
 from toposheet.sheet import Sheet, check_shape, on_sheets, random_places, square_shape
 from toposheet.topography.taps import Activations, find_taps, output_weights, record, tap_widths
+from toposheet.wording import counted
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,7 +43,7 @@ class Topography:
 
     def __repr__(self) -> str:
         n_units, n_taps = sum(self.widths.values()), len(self.taps)
-        return f"Topography({n_units:,} units of {n_taps} taps on {self._sheets_in_words()})"
+        return f"Topography({counted(n_units, 'unit')} of {counted(n_taps, 'tap')} on {self._sheets_in_words()})"
 
     def _repr_html_(self) -> str:
         return f"<p>{escape(repr(self))}</p>"
@@ -51,11 +52,11 @@ class Topography:
         """Return the number of sheets of each shape and spacing, in words."""
         kinds = Counter((*sheet.shape, sheet.spacing_mm) for sheet in self.sheets.values())
         words = [
-            f"{number} sheet{'s' * (number > 1)} of {height}x{width} cells {spacing:g} mm apart"
+            f"{counted(number, 'sheet')} of {height}x{width} cells {spacing:g} mm apart"
             for (height, width, spacing), number in kinds.most_common(3)
         ]
         more = len(kinds) - len(words)
-        return ", ".join(words) + (f" and {more} other shapes" if more else "")
+        return ", ".join(words) + (f" and {counted(more, 'other shape')}" if more else "")
 
     @classmethod
     def per_tap(

@@ -11,11 +11,11 @@ import jinja2
 import pandas as pd
 
 from toposheet.cortex import SIGNIFICANT
-from toposheet.figures.numbers import number, signed
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
 from toposheet.train.snapshots import PER_CONDITION
 from toposheet.version import __version__
+from toposheet.wording import counted, number, signed
 
 CARD = "README.md"
 
@@ -48,7 +48,7 @@ def write_card(
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"number": number, "signed": signed}
+    environment.filters |= {"counted": counted, "number": number, "signed": signed}
     page = environment.get_template("card.md.jinja").render(
         result=result,
         recipe={name: json.dumps(value) for name, value in recipe.fields().items() if value is not None},

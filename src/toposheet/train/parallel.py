@@ -27,6 +27,7 @@ from toposheet.architectures import architecture_of
 from toposheet.errors import UserError
 from toposheet.recipes import Recipe
 from toposheet.train.task import NextToken
+from toposheet.wording import counted
 
 _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
@@ -49,9 +50,10 @@ def check_processes(recipe: Recipe, processes: int) -> None:
     optimisation = recipe.optimisation
     if optimisation.micro_batches % processes:
         raise UserError(
-            f"{processes} processes cannot share an update evenly: a batch of {optimisation.batch} blocks has "
-            f"{optimisation.micro_batches} micro-batches of {optimisation.micro_batch_size} blocks; set batch and "
-            f"micro_batch so that batch / micro_batch is a multiple of {processes}"
+            f"{processes} processes cannot share an update evenly: a batch of {counted(optimisation.batch, 'block')} "
+            f"has {counted(optimisation.micro_batches, 'micro-batch', 'micro-batches')} of "
+            f"{counted(optimisation.micro_batch_size, 'block')}; set batch and micro_batch so "
+            f"that batch / micro_batch is a multiple of {processes}"
         )
 
 

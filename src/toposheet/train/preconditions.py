@@ -19,6 +19,7 @@ from toposheet.train.checkpoints import Checkpoint
 from toposheet.train.model import new_subject
 from toposheet.train.result import RESULT, read_result
 from toposheet.train.task import relative_loss_difference
+from toposheet.wording import counted
 
 _SAME_LOSS = 1e-3  # relative difference of two losses that rounding in different kernels can cause
 
@@ -170,13 +171,13 @@ def check_checkpoint(checkpoint: Checkpoint, manifest: Manifest, here: dict[str,
     """
     if checkpoint.text != manifest.checksum:
         raise UserError(
-            f"the run made {checkpoint.update} updates on another text: continue with the text of these updates, or "
-            "train into another folder"
+            f"the run made {counted(checkpoint.update, 'update')} on another text: continue with the text of "
+            "these updates, or train into another folder"
         )
     changes = differences(checkpoint.machine, here)
     if changes and not on_other_machine:
         raise UserError(
-            f"the run made {checkpoint.update} updates on another machine ({'; '.join(changes)}). "
+            f"the run made {counted(checkpoint.update, 'update')} on another machine ({'; '.join(changes)}). "
             "Other hardware rounds differently, so the losses will not match exactly: continue "
             "on the first machine, or accept the difference with on_other_machine (--on-other-machine)"
         )

@@ -14,7 +14,6 @@ from toposheet.cortex.summary import SUMMARY
 from toposheet.errors import UserError
 from toposheet.figures.files import write_figure
 from toposheet.figures.maps import draw_contrast_maps
-from toposheet.figures.numbers import count_of_units
 from toposheet.files import folder_aside
 from toposheet.recipes import Recipe
 from toposheet.results import Table
@@ -22,6 +21,7 @@ from toposheet.stimuli.making.sentences import sentences_and_nonwords
 from toposheet.stimuli.stimulus_set import SYNTHETIC
 from toposheet.subject import Subject, respond, token_counter
 from toposheet.train.batches import RunText
+from toposheet.wording import count_of_units, counted
 
 SNAPSHOTS = Table(
     "snapshots.csv",
@@ -122,7 +122,7 @@ class Snapshots:
         rows = map_statistics(comparison, fwhm_mm=(0.0,), seed=self._recipe.seed)
         rows = SNAPSHOTS.frame(rows.drop(columns="negative_control").assign(update=update))
         self._rows = pd.concat([self._rows, rows], ignore_index=True) if len(self._rows) else rows
-        name = f"after {update:,} updates"
+        name = f"after {counted(update, 'update')}"
         maps = comparison_maps(comparison, self._subject.topography.shapes).isel(contrast=0, negative_control=0)
         maps = maps.expand_dims(panel=[name])
         values = {(name, 0.0, sheet): i for sheet, i in zip(rows["sheet"], rows["morans_i"], strict=True)}

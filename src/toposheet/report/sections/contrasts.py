@@ -19,13 +19,13 @@ from toposheet.cortex.summary import SUMMARY, medians, n_significant, summary_of
 from toposheet.cortex.verdicts import EXPLAINED, MapVerdict, map_verdict, not_tested
 from toposheet.figures.maps import draw_contrast_maps
 from toposheet.figures.morans_i import morans_i_bars, morans_i_marks
-from toposheet.figures.numbers import count_of_units, number, readout_name
 from toposheet.figures.sheets import by_kind, layers_of
 from toposheet.progress import Progress, part_of
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, Section
 from toposheet.results import Table, rows_with
 from toposheet.settings import Settings
+from toposheet.wording import count_of_units, number, readout_name
 
 STATISTICS_OF_MODELS = STATISTICS.beside(model="text", stimuli="text")
 SUMMARY_OF_MODELS = SUMMARY.beside(model="text")

@@ -10,12 +10,12 @@ import pandas as pd
 from toposheet.cortex import SIGNIFICANT
 from toposheet.cortex.summary import mean_over_taps
 from toposheet.figures.curves import loss_curves, trajectory
-from toposheet.figures.numbers import number, signed
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, Section
 from toposheet.stimuli.studies import SYNTHETIC
 from toposheet.train.log import METRICS, read_metrics
 from toposheet.train.snapshots import read_snapshots
+from toposheet.wording import counted, number, signed
 
 PARTIAL = """
 {% for picture in pictures %}
@@ -74,8 +74,8 @@ def _trajectory_sentence(snapshots: Mapping[str, pd.DataFrame]) -> str:
         first, last = rows[0], rows[-1]
         z = (last["morans_i"] - last["null_mean"]) / last["null_sd"]
         parts.append(
-            f"{name}: Moran's I is {number(first['morans_i'])} after {first['update']:,} updates, and "
-            f"{number(last['morans_i'])} after {last['update']:,} updates ({signed(z)} standard deviations from the mean "
+            f"{name}: Moran's I is {number(first['morans_i'])} after {counted(first['update'], 'update')}, and "
+            f"{number(last['morans_i'])} after {counted(last['update'], 'update')} ({signed(z)} standard deviations from the mean "
             "of the place-null)"
         )
     return (

@@ -9,7 +9,7 @@ PARTIAL = """
 <h2>Methods</h2>
 <p class="lead"><b>Responses.</b> The response of a unit to a text is {{ {"mean": "the mean activation of the unit over the tokens of the text", "last": "the activation of the unit at the last token of the text",
 "sum": "the sum of the activations of the unit over the tokens of the text"}[facts.reading.pooling] }}. Padding and special tokens do not count. Activations are recorded in float32, at the output of the tapped
-modules. At a sub-layer (attention or MLP), this is before the residual addition.{% for name, model in facts.models.items() %} Taps of {{ name }}: {{ model.taps | join(", ") }}, with {{ model.units }} units in total.{% endfor %}</p>
+modules. At a sub-layer (attention or MLP), this is before the residual addition.{% for name, model in facts.models.items() %} Taps of {{ name }}: {{ model.taps | join(", ") }}, with {{ model.units | counted("unit") }} in total.{% endfor %}</p>
 <p class="lead"><b>Contrasts.</b> {% if facts.confounds %}A linear regression removes {{ facts.confounds | join(", ") }} from the responses of each contrast, also of the localizer. Each half of the texts has a
 separate regression. If such a confound is nearly the same as the condition, little of the contrast remains. {% endif %}The map of a contrast is Welch's t of each unit. A unit is significant if its false
 discovery rate q is below {{ significant }} (Benjamini–Hochberg, over all units of all taps together). Some sets have a column {{ facts.groups }} ({{ facts.grouped | join(", ") or "none in this report" }}); texts with the same value
@@ -23,7 +23,7 @@ uses queen contiguity and maps without a threshold. Cross-half I is the bivariat
 shuffles the units of a tap among their cells, before the readout. The label-null shuffles the labels of the texts; if the conditions have different numbers of texts (or groups), it keeps the noise of each condition instead: the deviations from the mean get random signs.
 Organisation compares the product of each unit's effect with the effects of its neighbours, without the part that noise makes, with the same effects at random places of the tap; the noise of the texts stays in its place, with random signs, and
 the readout comes afterwards.</p>
-<p class="lead"><b>Clusters.</b> Clusters of significant units are connected units of one sign, with at least {{ facts.min_size }} units and {{ facts.contiguity }} contiguity. TopoLM grows its clusters from the most selective unit
+<p class="lead"><b>Clusters.</b> Clusters of significant units are connected units of one sign, with at least {{ facts.min_size | counted("unit") }} and {{ facts.contiguity }} contiguity. TopoLM grows its clusters from the most selective unit
 and arrives at the same clusters. The section on selective clusters compares {% if facts.inference == "mass" %}the mass (sum of t) of each cluster of cells above the two-sided p = {{ facts.forming_p }} threshold with
 the largest mass{% else %}the threshold-free enhancement (E 0.5, H 2) of each cell with the largest enhancement{% endif %} in any tap under shuffled labels. So its p is familywise over
 taps.{% if facts.measured %} The language network is all clusters of units with t &gt; 0 and q &lt; {{ significant }} in {{ facts.language }}. For cross-validation, the odd texts select units and the even texts measure the

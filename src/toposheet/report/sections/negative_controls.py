@@ -17,10 +17,10 @@ from toposheet.results import rows_with
 
 PARTIAL = """
 <h2>Negative controls</h2>
-<p class="lead">A negative control compares the same texts with other labels. In the control random-labels, the labels are shuffled. In word-frequency, texts with frequent words are compared with
-texts with rare words; in length, long texts with short texts. These two controls divide the texts of each condition separately, and subtract the mean of each condition, so they do not contain the effect of the
+<p class="lead">A negative control compares the same texts with other labels. In random-labels, the labels are shuffled. In word-frequency, texts with frequent words are compared with
+texts with rare words; in length, long texts with short texts. These two negative controls divide the texts of each condition separately, and subtract the mean of each condition, so they do not contain the effect of the
 contrast. Rows with “–” are the contrasts themselves. Values are means over taps of the raw maps. If a negative control has a result as large as the contrast, the result is not specific to the contrast.
-Some controls of different contrasts divide the same texts in the same way; they have equal values and share one row.{% if facts.negative_controls_left_out %} <b>Note: {{ facts.negative_controls_left_out }}.</b>{% endif %}</p>
+Some negative controls of different contrasts divide the same texts in the same way; they have equal values and share one row.{% if facts.negative_controls_left_out %} <b>Note: {{ facts.negative_controls_left_out }}.</b>{% endif %}</p>
 <div class="scroll"><table>
 <tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>significant units</th><th>organisation</th><th>p (ordered)</th><th>Moran's I</th><th>p (label)</th><th>cross-half I</th><th>p of cross-half I (label)</th><th>clusters</th><th>units of the largest one</th></tr>
 {% for row in negative_controls.itertuples() %}

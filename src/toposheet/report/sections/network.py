@@ -17,13 +17,13 @@ from toposheet.cortex.network import language_network
 from toposheet.cortex.profiles import CRITERIA, NETWORK, PROFILE_TESTS, PROFILES, short_measures
 from toposheet.cortex.verdicts import criterion_verdict
 from toposheet.figures.network import network_figure
-from toposheet.figures.numbers import counted
 from toposheet.progress import Progress
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, MeasuredSubject, Section
 from toposheet.results import Table
 from toposheet.settings import Settings
 from toposheet.sheet import stacked
+from toposheet.wording import counted
 
 LOCALIZED = Table("localized.csv", {"model": "text", **CROSS_VALIDATED.columns}, CROSS_VALIDATED.description)
 PROFILES_OF_MODELS = PROFILES.beside(model="text")

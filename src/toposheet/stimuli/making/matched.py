@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from toposheet.errors import UserError
-from toposheet.figures.numbers import equals_p
+from toposheet.wording import equals_p
 
 MATCHED_FROM_P = 0.2
 DRAWS = 50

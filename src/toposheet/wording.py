@@ -1,4 +1,4 @@
-"""Numbers and readouts as text: zero has no minus sign, and a missing number is a dash."""
+"""Numbers, counts and readouts in words: zero has no minus sign, and a missing number is a dash."""
 
 from __future__ import annotations
 
@@ -40,9 +40,15 @@ def readout_name(fwhm_mm: float, prefix: str = "readout ") -> str:
     return "raw" if fwhm_mm == 0 else f"{prefix}{fwhm_mm:g} mm"
 
 
-def counted(n: int, noun: str) -> str:
-    """Return a number of things in words: `1 cluster`, `25 clusters`."""
-    return f"{n:,} {noun}{'s' * (n != 1)}"
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """Return a number of things in words: `1 cluster`, `25 clusters`.
+
+    Args:
+        n: The number of things.
+        noun: The noun for one thing.
+        plural: The noun for several things. Empty: `noun` with an s.
+    """
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
 
 
 def count_of_units(n: int, n_units: int, property_: str = "significant") -> str:

@@ -1,6 +1,6 @@
 import pytest
 
-from toposheet.figures.numbers import count_of_units, counted, equals_p, mean_and_sd, number, p_value
+from toposheet.wording import count_of_units, counted, equals_p, mean_and_sd, number, p_value
 
 NAN = float("nan")
 
@@ -20,3 +20,4 @@ def test_one_thing_is_singular():
     assert count_of_units(1, 2560) == "1 of 2,560 units is significant"
     assert count_of_units(2, 2560) == "2 of 2,560 units are significant"
     assert (counted(1, "cluster"), counted(25, "cluster")) == ("1 cluster", "25 clusters")
+    assert (counted(1, "vertex", "vertices"), counted(1000, "vertex", "vertices")) == ("1 vertex", "1,000 vertices")
