@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -131,7 +132,12 @@ CELLS = (
     Cell("skewed noise, sd 3:1", skewed=True, fwhm=(2.0, 2.0), sd=(3.0, 1.0)),
     Cell("confound of the condition, reliability 1", reliability=1.0),
     Cell("confound of the condition, reliability 0.7", reliability=0.7),
-    Cell("groups of 1 to 5 texts, not declared", n=(60, 60), group_sizes=((1, 2, 5, 1, 3),) * 2, declared=False),
+    Cell(
+        "groups of 1 to 5 texts, not declared",
+        n=(60, 60),
+        group_sizes=((1, 2, 5, 1, 3), (1, 2, 5, 1, 3)),
+        declared=False,
+    ),
 )
 
 
@@ -501,7 +507,7 @@ A percentile interval of few values is too narrow: with 12 groups about one inte
 """
 
 
-def _mean_over_taps(comparison: ts.Comparison, statistic: Callable[..., np.ndarray], *t: np.ndarray) -> np.ndarray:
+def _mean_over_taps(comparison: ts.Comparison, statistic: Callable[..., Any], *t: np.ndarray) -> np.ndarray:
     return np.mean([statistic(*(tap.map(one) for one in t)) for tap in comparison.layouts], axis=0)
 
 

@@ -28,6 +28,11 @@ def test_profiles_are_mean_absolute_responses(topo):
     assert table.loc[("network", "W"), "n_units"] == (clusters.values > 0).sum()
 
 
+def tail(n):
+    """The fraction of resamples beyond each end of an expanded interval (Hesterberg 2015, section 4.1)."""
+    return stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1))
+
+
 def test_intervals_of_profiles_are_those_of_a_bootstrap_over_the_texts_of_the_condition(topo):
     clusters, measured = found_clusters(topo), measured_texts(topo, [*"SWJN" * 20, *"N" * 60])
     rng = np.random.default_rng(3)
@@ -39,11 +44,15 @@ def test_intervals_of_profiles_are_those_of_a_bootstrap_over_the_texts_of_the_co
         text_means = np.abs(measured.values[measured["condition"] == condition][:, units]).mean(axis=1, dtype=float)
         assert row["n_texts"] == len(text_means)
         assert row["sd"] == pytest.approx(text_means.std(ddof=1))
-        reference = stats.bootstrap((text_means,), np.mean, method="percentile", n_resamples=20_000, rng=rng)
+        level = 1 - 2 * tail(len(text_means))
+        reference = stats.bootstrap(
+            (text_means,), np.mean, method="percentile", n_resamples=20_000, confidence_level=level, rng=rng
+        )
         width = reference.confidence_interval.high - reference.confidence_interval.low
         assert row["low"] == pytest.approx(reference.confidence_interval.low, abs=0.03 * width)
         assert row["high"] == pytest.approx(reference.confidence_interval.high, abs=0.03 * width)
-        assert width == pytest.approx(2 * stats.norm.ppf(0.975) * text_means.std() / np.sqrt(len(text_means)), rel=0.1)
+        t_interval = 2 * stats.t.ppf(0.975, len(text_means) - 1) * stats.sem(text_means)
+        assert width == pytest.approx(t_interval, rel=0.1)
     np.testing.assert_array_equal(table["low"] < table["response"], True)
     assert table.loc[("1", "W"), "high"] - table.loc[("1", "W"), "low"] > 3 * (
         table.loc[("1", "S"), "high"] - table.loc[("1", "S"), "low"]
@@ -55,9 +64,15 @@ def test_an_interval_of_few_texts_is_that_of_all_ways_to_draw_as_many(topo):
     row = ts.profiles(measured, clusters, resamples=20_000).set_index(["cluster", "condition"]).loc[("1", "W")]
     text_means = np.abs(measured.values[1::4][:, clusters.values == 1]).mean(axis=1, dtype=float)
     means = [np.mean(drawn) for drawn in itertools.product(text_means, repeat=4)]
-    low, high = np.quantile(means, (0.025, 0.975), method="inverted_cdf")
+    low, high = np.quantile(means, (tail(4), 1 - tail(4)), method="inverted_cdf")
     assert row["low"] == pytest.approx(low)
     assert row["high"] == pytest.approx(high)
+
+
+def test_a_condition_with_one_text_has_no_interval(topo):
+    table = ts.profiles(measured_texts(topo, [*"SSWJN"]), found_clusters(topo)).set_index("condition")
+    assert table.loc["W", ["low", "high"]].isna().all(axis=None)
+    assert table.loc["S", ["low", "high"]].notna().all(axis=None)
 
 
 def test_profiles_depend_on_their_seed_alone(topo):
@@ -109,7 +124,7 @@ def test_groups_count_as_their_means_in_profiles_and_their_tests(topo):
     np.testing.assert_allclose(table["response"], [s.mean(), w.mean()])
     np.testing.assert_allclose(table["sd"], [s.std(ddof=1), w.std(ddof=1)])
     drawn = [np.mean(x) for x in itertools.product(s, repeat=4)]
-    low, high = np.quantile(drawn, (0.025, 0.975), method="inverted_cdf")
+    low, high = np.quantile(drawn, (tail(4), 1 - tail(4)), method="inverted_cdf")
     np.testing.assert_allclose(table.loc["S", ["low", "high"]], [low, high])
     test = profile_tests(data, clusters).set_index(["larger", "smaller"]).loc[("S", "W")]
     expected = stats.ttest_ind(s, w, equal_var=False, alternative="greater")
@@ -155,7 +170,7 @@ def test_tests_and_intervals_of_profiles_hold_their_level_where_texts_share_word
     sizes = ([1, 2, 5, 1, 3] * 4, [3] * 16)
     rejected, held = rates(topo, sizes)
     assert rejected <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 80)
-    assert held >= 0.92 - 3 * np.sqrt(0.92 * 0.08 / 80)  # a percentile interval of 20 values holds less than 95 %
+    assert held >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 80)
     rejected, held = rates(topo, sizes, groups=None)
     assert rejected > 0.12
     assert held < 0.85

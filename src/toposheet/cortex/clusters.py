@@ -1,4 +1,4 @@
-"""Clusters of selective units: grown as in TopoLM, and tested against shuffled places."""
+"""Clusters of selective units, grown as in TopoLM."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from toposheet.cortex.comparison import SIGNIFICANT, Comparison
 from toposheet.cortex.layout import tap_layouts
 from toposheet.errors import check_type
 from toposheet.settings import MIN_SIZE, check_min_size
-from toposheet.stats import (
-    clusters,
-)
+from toposheet.stats import clusters
 
 
 def grow_clusters(
@@ -46,7 +44,8 @@ def grow_clusters(
     )
     check_min_size(min_size)
     if isinstance(selection, Comparison):
-        t, selective, taps = selection.t, _selective(selection), selection.layouts
+        t, taps = selection.t, selection.layouts
+        selective = (selection.q.values < SIGNIFICANT) & (t.values > 0)
     else:
         t, selective, taps = selection["t"], selection["mask"].values, tap_layouts(selection)
     labels, n = np.zeros(t.sizes["unit"], dtype=np.int64), 0
@@ -58,8 +57,3 @@ def grow_clusters(
             n += 1
             labels[tap.units[numbers == cluster]] = n
     return t.copy(data=labels).rename("cluster").drop_attrs()
-
-
-def _selective(comparison: Comparison) -> np.ndarray:
-    """Return which units are significant and respond more to the first condition."""
-    return (comparison.q.values < SIGNIFICANT) & (comparison.t.values > 0)

@@ -76,7 +76,9 @@ def profiles(
         A row for each group of units and each condition. `cluster` is the number of the cluster, or `network` for the
         units of all clusters together; `tap` is `*` for the network. The other columns are `n_units, condition,
         n_texts, n_items` (number of texts or groups), `response` (mean over items), `sd` (standard deviation over
-        items) and `low, high` (95 % percentile interval over items).
+        items) and `low, high`: the 95 % interval over items. It is the bootstrap's percentile interval, expanded for the
+        number of items (Hesterberg 2015, doi:10.1080/00031305.2015.1089789). Without this, the interval of 12 groups
+        misses in 12 % of data sets instead of 5 %.
     """
     check_type("clusters", clusters, xr.DataArray, "what toposheet.grow_clusters returns")
     rng = np.random.default_rng(seed)
@@ -89,7 +91,7 @@ def profiles(
         for condition in dict.fromkeys(of_text.tolist()):
             values = items.values[items.conditions == condition, 0]
             means = rng.choice(values, (resamples, len(values))).mean(axis=1)
-            low, high = np.quantile(means, (0.025, 0.975))
+            low, high = _expanded_interval(means, len(values))
             rows.append(
                 {
                     "cluster": part.name,
@@ -99,7 +101,7 @@ def profiles(
                     "n_texts": int((of_text == condition).sum()),
                     "n_items": len(values),
                     "response": values.mean(),
-                    "sd": values.std(ddof=1),
+                    "sd": values.std(ddof=1) if len(values) > 1 else np.nan,
                     "low": low,
                     "high": high,
                 }
@@ -107,6 +109,23 @@ def profiles(
     n = max(len(parts), 1)  # without clusters the work is finished at once
     tell("profiles of clusters, cluster", n, n)
     return PROFILES.frame(rows)
+
+
+def _expanded_interval(means: Float[np.ndarray, " resamples"], n_items: int) -> tuple[float, float]:
+    """Return the ends of the expanded 95 % percentile interval of a mean. They are nan for a single item.
+
+    The variance of a resample is (n - 1) / n times that of the sample, and normal tails are lighter than those of
+    Student's t. The fraction of resamples beyond each end corrects both (Hesterberg 2015).
+
+    Args:
+        means: The mean of each resample.
+        n_items: Number of items in the sample.
+    """
+    if n_items < 2:
+        return np.nan, np.nan
+    tail = special.ndtr(np.sqrt(n_items / (n_items - 1)) * special.stdtrit(n_items - 1, 0.025))
+    low, high = np.quantile(means, (tail, 1 - tail))
+    return float(low), float(high)
 
 
 def profile_tests(
