@@ -168,7 +168,7 @@ def test_losses_of_the_training_stand_beside_the_published(written, tmp_path):
     task, spatial = table.loc["task loss (nats per token)"], table.loc["spatial loss, mean over taps"]
     assert [float(task["published"]), float(task["measured"])] == [3.075, 5.0]
     assert [float(spatial["published"]), float(spatial["measured"])] == [0.108, 0.02]
-    assert spatial["verdict"].startswith("the sum over 1 taps is 0.020")
+    assert spatial["verdict"].startswith("the sum over 1 tap is 0.020")
 
 
 def test_stimuli_that_were_left_out_are_named_with_what_brings_them(written, statistics):

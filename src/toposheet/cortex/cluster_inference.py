@@ -15,7 +15,7 @@ from toposheet.cortex.layout import TapLayout
 from toposheet.errors import UserError
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
-from toposheet.settings import check_between_0_and_1, check_permutations
+from toposheet.settings import PERMUTATIONS, check_between_0_and_1, check_permutations
 from toposheet.stats import (
     cluster_masses,
     clusters,
@@ -44,7 +44,7 @@ CLUSTERS = Table(
 def selective_clusters(
     comparison: Comparison,
     *,
-    permutations: int = 99,
+    permutations: int = PERMUTATIONS,
     seed: int = 0,
     inference: str = "mass",
     forming_p: float = 0.001,

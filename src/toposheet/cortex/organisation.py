@@ -15,7 +15,7 @@ from toposheet.cortex.layout import ALL_TAPS, TapLayout, shuffled_places
 from toposheet.cortex.readout import sheet_readouts
 from toposheet.progress import Progress, part_of
 from toposheet.results import Table
-from toposheet.settings import check_fwhm, check_permutations
+from toposheet.settings import PERMUTATIONS, check_fwhm, check_permutations
 from toposheet.stats import against_null, morans_i, morans_i_parts, random_signs, t_test
 from toposheet.wording import readout_name
 
@@ -31,7 +31,7 @@ def organisation(
     comparison: Comparison,
     *,
     fwhm_mm: Sequence[float] = (0.0, 2.0),
-    permutations: int = 99,
+    permutations: int = PERMUTATIONS,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from toposheet.cortex.layout import ALL_TAPS, check_coordinates
 from toposheet.errors import UserError, check_type, listed
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
-from toposheet.settings import check_permutations
+from toposheet.settings import PERMUTATIONS, check_permutations
 from toposheet.stats import against_null, random_signs, t_test
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
 from toposheet.stimuli.measures import SHARED_WORDS
@@ -76,9 +76,9 @@ def profiles(
         A row for each group of units and each condition. `cluster` is the number of the cluster, or `network` for the
         units of all clusters together; `tap` is `*` for the network. The other columns are `n_units, condition,
         n_texts, n_items` (number of texts or groups), `response` (mean over items), `sd` (standard deviation over
-        items) and `low, high`: the 95 % interval over items. It is the bootstrap's percentile interval, expanded for the
-        number of items (Hesterberg 2015, doi:10.1080/00031305.2015.1089789). Without this, the interval of 12 groups
-        misses in 12 % of data sets instead of 5 %.
+        items) and `low, high`: the 95 % interval over items. It is the percentile interval of the bootstrap, expanded
+        for the number of items (Hesterberg 2015, doi:10.1080/00031305.2015.1089789). Without this, the interval of 12
+        groups misses the truth in 12 % of data sets instead of 5 %.
     """
     check_type("clusters", clusters, xr.DataArray, "what toposheet.grow_clusters returns")
     rng = np.random.default_rng(seed)
@@ -184,7 +184,7 @@ def consistency(
     *,
     groups: str | None = SHARED_WORDS,
     pairs: str | None = PAIR,
-    permutations: int = 99,
+    permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> pd.Series:
     """Return how similar the response profiles of clusters are: the mean Pearson correlation over pairs of clusters.
@@ -239,7 +239,7 @@ def criteria(
     *,
     groups: str | None = SHARED_WORDS,
     pairs: str | None = PAIR,
-    permutations: int = 99,
+    permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Return whether a network meets TopoLM's three criteria of a language network, with a test of each.

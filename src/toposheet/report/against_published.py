@@ -31,7 +31,7 @@ from toposheet.report.sections.network import PROFILE_TESTS_OF_MODELS, PROFILES_
 from toposheet.results import Table, paragraph, rows_with
 from toposheet.stimuli.studies import PUBLISHED
 from toposheet.train.result import RESULT
-from toposheet.wording import number, readout_name
+from toposheet.wording import counted, number, readout_name
 
 NEAR = 0.10  # the largest difference from a published Moran's I that counts as agreement
 _NULL_COLUMNS = ("null_mean", "null_sd", "z", "p", "label_null_mean", "label_null_sd", "label_z", "label_p")
@@ -197,7 +197,7 @@ def _losses(role: str, result: Mapping[str, Any] | None, n_taps: int) -> list[di
         spatial["measured"] = result["validation_spatial_loss"]
         total = number(n_taps * result["validation_spatial_loss"], 3)
         spatial["verdict"] = (
-            f"the sum over {n_taps} taps is {total}; it is unclear whether the published value is a sum"
+            f"the sum over {counted(n_taps, 'tap')} is {total}; it is unclear whether the published value is a sum"
         )
     else:
         task["verdict"] = spatial["verdict"] = f"not measured: the model folder has no {RESULT}"

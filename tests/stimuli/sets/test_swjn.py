@@ -89,7 +89,7 @@ def test_word_lists_have_the_words_of_the_sentences_and_nothing_of_their_order(l
 
 
 def test_too_few_sentences_cannot_be_scrambled(rng):
-    with pytest.raises(ValueError, match="words of 1 sentences cannot be shuffled"):
+    with pytest.raises(ValueError, match="words of 1 sentence cannot be shuffled"):
         scrambled([["the", "dog", "barks"]], rng)
 
 

@@ -146,7 +146,7 @@ def _sentence(analysis: Analysis) -> str:
         model_units, tests = units[units["model"] == name], criteria[criteria["model"] == name]
         shown = short_measures(tests[tests["verdict"] == "shown"])
         parts.append(
-            f"{name}: {int(model_units['selective'].sum()):,} units prefer sentences (q < {SIGNIFICANT:g}). "
+            f"{name}: {counted(int(model_units['selective'].sum()), 'unit')} with a preference for sentences (q < {SIGNIFICANT:g}). "
             f"{int((model_units['cluster'] > 0).sum()):,} of these units are in "
             f"{counted(int(model_units['cluster'].max()), 'cluster')} of at least {analysis.facts['min_size']} units: the "
             "network. "

@@ -29,6 +29,7 @@ from toposheet.stimuli.making.vocabulary import lexicon_words, seen_as_word
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.sets.language import language
 from toposheet.stimuli.stimulus_set import StimulusSet
+from toposheet.wording import counted
 
 MIN_PER_CONDITION = 20
 
@@ -177,7 +178,9 @@ def scrambled(sentences: Sequence[Sequence[str]], rng: np.random.Generator) -> l
             order[a], order[b] = order[b], order[a]
             if wrong(a) + wrong(b) > before:
                 order[a], order[b] = order[b], order[a]
-    raise UserError(f"the words of {len(sentences)} sentences cannot be shuffled within all rules: give more sentences")
+    raise UserError(
+        f"the words of {counted(len(sentences), 'sentence')} cannot be shuffled within all rules: give more sentences"
+    )
 
 
 def jabberwocky(
