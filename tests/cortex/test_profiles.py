@@ -137,17 +137,17 @@ def test_conditions_that_share_pairs_are_compared_within_pairs_and_other_conditi
     pair = [*range(n), *range(n), *(f"own {i}" for i in range(n))]
     data = network_of(topo, 1, np.repeat(["S", "W", "N"], n), np.tile(np.arange(n), 3), pair=pair)
     s, w, other = np.abs(data.values[:, clusters.values > 0]).mean(axis=1, dtype=float).reshape(3, n)
-    tests = profile_tests(data, clusters).set_index(["larger", "smaller"])
+    tests = profile_tests(data, clusters, pairs="pair").set_index(["larger", "smaller"])
     np.testing.assert_allclose(tests.loc[("W", "S"), "p"], stats.ttest_rel(w, s, alternative="greater").pvalue)
     expected = stats.ttest_ind(s, other, equal_var=False, alternative="greater").pvalue
     np.testing.assert_allclose(tests.loc[("S", "N"), "p"], expected)
     expected = stats.ttest_ind(w, s, equal_var=False, alternative="greater").pvalue
     np.testing.assert_allclose(
-        profile_tests(data, clusters, pairs=None).set_index(["larger", "smaller"]).loc[("W", "S"), "p"], expected
+        profile_tests(data, clusters).set_index(["larger", "smaller"]).loc[("W", "S"), "p"], expected
     )
     incomplete = data.isel(stimulus=slice(1, None))
     with pytest.raises(ValueError, match="1 of 8 pairs of the column 'pair' are not complete"):
-        profile_tests(incomplete, clusters)
+        profile_tests(incomplete, clusters, pairs="pair")
 
 
 def rates(topo, sizes, datasets=80, **options):
@@ -241,7 +241,8 @@ def test_d_of_a_profile_is_that_of_the_texts(topo):
     comparison = language_comparison(localizer(topo))
     clusters, ordered = ts.grow_clusters(comparison), ts.organisation(comparison, permutations=19)
     measured = measured_texts(topo, list("SWJN") * 40)
-    table = criteria(cross_validated(comparison), ordered, measured, clusters)
+    tests, similarity = profile_tests(measured, clusters), consistency(measured, clusters, permutations=19)
+    table = criteria(cross_validated(comparison), ordered, tests, similarity)
     text_means = np.abs(measured.values[:, clusters.values > 0]).mean(axis=1, dtype=float)
     s, w = text_means[0::4], text_means[1::4]
     row = table[table["measure"].str.startswith("S > W")].iloc[0]

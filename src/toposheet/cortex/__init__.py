@@ -1,13 +1,14 @@
 from toposheet.cortex.cluster_inference import selective_clusters
 from toposheet.cortex.clusters import grow_clusters
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison
+from toposheet.cortex.criteria import criteria
 from toposheet.cortex.localizer import cross_validated, load_localizer, localize, save_localizer
 from toposheet.cortex.map_statistics import MAP_STATISTICS, MapStatistic, TapMaps
 from toposheet.cortex.negative_controls import negative_controls
 from toposheet.cortex.network import LanguageNetwork, language_network
 from toposheet.cortex.organisation import organisation
 from toposheet.cortex.plot import plot
-from toposheet.cortex.profiles import consistency, criteria, profiles
+from toposheet.cortex.profiles import consistency, profile_tests, profiles
 from toposheet.cortex.response_statistics import correlation_curve, response_statistics
 from toposheet.cortex.smoothness import noise_smoothness
 from toposheet.cortex.statistics import topography_statistics
@@ -33,6 +34,7 @@ __all__ = [
     "noise_smoothness",
     "organisation",
     "plot",
+    "profile_tests",
     "profiles",
     "response_statistics",
     "save_localizer",

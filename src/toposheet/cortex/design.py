@@ -319,7 +319,7 @@ def contrast_design(
                 f"of each condition, and the two have the same value in this column. The value {value!r} has "
                 f"{numbers_of_texts}: correct the column, or remove these texts"
             )
-    design = Design(in_a, in_b, numbers, _linked_pairs(partners, numbers))
+    design = Design(in_a, in_b, numbers, linked_pairs(partners, numbers))
     design.check_number(contrast, MIN_TEXTS, "a contrast needs")
     return design
 
@@ -328,7 +328,7 @@ def _texts(n: int) -> str:
     return "1 text" if n == 1 else f"{n} texts"
 
 
-def _linked_pairs(
+def linked_pairs(
     pairs: Int[np.ndarray, " stimuli"] | None, groups: Int[np.ndarray, " stimuli"] | None
 ) -> Int[np.ndarray, " stimuli"] | None:
     """Return a number for each stimulus. Pairs that share a group get the same number.

@@ -9,9 +9,10 @@ import xarray as xr
 
 from toposheet.cortex.clusters import grow_clusters
 from toposheet.cortex.comparison import Comparison, check_comparison
+from toposheet.cortex.criteria import check_conditions, criteria, short_measures
 from toposheet.cortex.localizer import cross_validated
 from toposheet.cortex.organisation import organisation
-from toposheet.cortex.profiles import PAIR, criteria, profile_tests, profiles, short_measures
+from toposheet.cortex.profiles import consistency, profile_tests, profiles
 from toposheet.progress import Progress, part_of
 from toposheet.settings import MIN_SIZE, PERMUTATIONS
 from toposheet.stimuli.measures import SHARED_WORDS
@@ -52,7 +53,7 @@ def language_network(
     measured: xr.DataArray,
     *,
     groups: str | None = SHARED_WORDS,
-    pairs: str | None = PAIR,
+    pairs: str | None = None,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
     min_size: int = MIN_SIZE,
@@ -82,24 +83,17 @@ def language_network(
         UserError: A condition is missing or has too few texts, or the two sets of responses belong to different units.
     """
     check_comparison(comparison)
+    check_conditions(measured["condition"].values.tolist())
     localized = cross_validated(comparison)
     clusters = grow_clusters(comparison, min_size=min_size, contiguity=contiguity)
-    ordered = organisation(
-        comparison, fwhm_mm=(0.0,), permutations=permutations, seed=seed, progress=part_of(progress, 0, 2)
-    )
+    draws = {"permutations": permutations, "seed": seed}
+    ordered = organisation(comparison, fwhm_mm=(0.0,), progress=part_of(progress, 0, 2), **draws)
+    tests = profile_tests(measured, clusters, groups=groups, pairs=pairs)
+    similarity = consistency(measured, clusters, groups=groups, pairs=pairs, **draws)
     return LanguageNetwork(
         localized=localized,
         clusters=clusters,
         profiles=profiles(measured, clusters, groups=groups, seed=seed, progress=part_of(progress, 1, 2)),
-        tests=profile_tests(measured, clusters, groups=groups, pairs=pairs),
-        criteria=criteria(
-            localized,
-            ordered,
-            measured,
-            clusters,
-            groups=groups,
-            pairs=pairs,
-            permutations=permutations,
-            seed=seed,
-        ),
+        tests=tests,
+        criteria=criteria(localized, ordered, tests, similarity),
     )

@@ -1,4 +1,4 @@
-"""Response profiles of clusters over conditions, and TopoLM's criteria of a language network."""
+"""Response profiles of clusters over conditions: intervals, tests, and how similar the clusters are."""
 
 from __future__ import annotations
 
@@ -10,21 +10,19 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Float, Int, Shaped
 from scipy import special
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from toposheet.cortex.comparison import SIGNIFICANT
-from toposheet.cortex.design import check_finite, contrast_design, dependent_stimuli, stimuli_of
+from toposheet.cortex.design import check_finite, contrast_design, linked_pairs, stimuli_of
 from toposheet.cortex.layout import ALL_TAPS, check_coordinates
-from toposheet.errors import UserError, check_type, listed
+from toposheet.errors import UserError, check_type
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
 from toposheet.settings import PERMUTATIONS, check_permutations
 from toposheet.stats import against_null, random_signs, t_test
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
+from toposheet.stimuli.dependence import dependent_stimuli
 from toposheet.stimuli.measures import SHARED_WORDS
 
-NETWORK, RESAMPLES, PAIR = "network", 2000, "pair"
+NETWORK, RESAMPLES = "network", 2000
 _NULLED = ("value", "null_mean", "null_sd", "z", "p")
 PROFILES = Table(
     "profiles.csv",
@@ -37,14 +35,6 @@ PROFILE_TESTS = Table(
     {"larger": "text", "smaller": "text", "d": "number", "t": "number", "p": "number"},
     "a test of whether the whole network responds more to one condition than to another",
 )
-CRITERIA = Table(
-    "criteria.csv",
-    {"criterion": "text", "measure": "text", "value": "number", "null_mean": "number", "null_sd": "number",
-     "z": "number", "p": "number", "by_draws": "flag", "holds": "flag"},
-    "a test of one of TopoLM's three criteria",
-)  # fmt: skip
-CONDITIONS = ("S", "W", "J", "N")
-BRAIN = (("S", "W"), ("S", "J"), ("W", "N"), ("J", "N"))  # in the human language network, the first response is larger
 
 
 def profiles(
@@ -133,7 +123,7 @@ def profile_tests(
     clusters: xr.DataArray,
     *,
     groups: str | None = SHARED_WORDS,
-    pairs: str | None = PAIR,
+    pairs: str | None = None,
 ) -> pd.DataFrame:
     """Return tests of the profile of the whole network: does it respond more to one condition than to another?
 
@@ -145,7 +135,7 @@ def profile_tests(
         clusters: Clusters from `grow_clusters`.
         groups: Name of the column of the groups, see `profiles`.
         pairs: Name of a column of the stimuli. If two conditions share values of this column, texts with equal values
-            are partners (`Comparison`). Other conditions have no pairs, nor has any condition without such a column.
+            are partners (`Comparison`). Other conditions have no pairs. None: there are no pairs.
 
     Returns:
         A row for each ordered pair of conditions, with the columns `larger, smaller, d` (Cohen's d), `t, p`. Without
@@ -160,11 +150,9 @@ def profile_tests(
     text_means = parts[-1].response(responses)[:, None]
     for larger, smaller in permutations_of(dict.fromkeys(stimuli["condition"].tolist()), 2):
         contrast = Contrast(str(larger), str(smaller))
-        in_a, in_b = contrast.masks(stimuli)
-        both = in_a | in_b
-        compared = stimuli[both].assign(condition=np.where(in_a, contrast.a, contrast.b)[both])
+        compared = contrast.compared(stimuli)
         design = contrast_design(compared, contrast, groups, pairs if _has_pairs(compared, contrast, pairs) else None)
-        test = t_test(design.values(text_means[both]), design.samples)
+        test = t_test(design.values(text_means[compared.index]), design.samples)
         p = special.stdtr(test.df, -test.t)
         rows.append({"larger": contrast.a, "smaller": contrast.b, "d": test.d[0], "t": test.t[0], "p": p[0]})
     return PROFILE_TESTS.frame(rows)
@@ -172,8 +160,6 @@ def profile_tests(
 
 def _has_pairs(stimuli: pd.DataFrame, contrast: Contrast, pairs: str | None) -> bool:
     """Return whether the two conditions share values of the column of the pairs."""
-    if pairs is None or (pairs == PAIR and pairs not in stimuli):
-        return False
     numbers, (in_a, in_b) = dependent_stimuli(stimuli, pairs), contrast.masks(stimuli)
     return numbers is not None and len(np.intersect1d(numbers[in_a], numbers[in_b])) > 0
 
@@ -183,7 +169,7 @@ def consistency(
     clusters: xr.DataArray,
     *,
     groups: str | None = SHARED_WORDS,
-    pairs: str | None = PAIR,
+    pairs: str | None = None,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> pd.Series:
@@ -231,80 +217,6 @@ def _mean_correlation(items: _Items) -> float:
     return float(r[np.triu_indices(len(r), 1)].mean())
 
 
-def criteria(
-    localized: pd.DataFrame,
-    ordered: pd.DataFrame,
-    responses: xr.DataArray,
-    clusters: xr.DataArray,
-    *,
-    groups: str | None = SHARED_WORDS,
-    pairs: str | None = PAIR,
-    permutations: int = PERMUTATIONS,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Return whether a network meets TopoLM's three criteria of a language network, with a test of each.
-
-    1. *Selective*: units selected by one half of the texts prefer sentences to non-words in the other half. Also, this
-       effect is spatially ordered (`organisation`).
-    2. *Response profile*: the network responds more to sentences (S) than to word lists (W), more to S than to
-       Jabberwocky (J), more to W than to non-word lists (N), and more to J than to N, as the human language network
-       does. Each of the four is tested by a one-sided Welch test over texts.
-    3. *Consistent*: the profiles of the clusters are similar, more similar than with shuffled conditions.
-
-    Args:
-        localized: The table of `cross_validated`.
-        ordered: The table of `organisation` of the localizer's comparison, with its raw map.
-        responses: Responses to texts of the conditions S, W, J and N.
-        clusters: Clusters from `grow_clusters`.
-        groups: Name of the column of the groups, see `profiles`.
-        pairs: Name of the column of the pairs, see `profile_tests`.
-        permutations: Number of draws of the label-null of the third criterion.
-        seed: Seed of the draws.
-
-    Returns:
-        A row for each test, with the columns `criterion, measure, value, null_mean, null_sd, z, p, by_draws, holds`.
-        `by_draws` is True if p comes from random draws. The null of consistency is the label-null; the table does not
-        have the mean of the other nulls. `holds` is True if p <= 0.05 and the value is positive.
-
-    Raises:
-        UserError: A condition is missing, or the clusters and the responses have different units.
-    """
-    conditions = set(responses["condition"].values.tolist())
-    if missing := [name for name in CONDITIONS if name not in conditions]:
-        raise UserError(
-            f"the responses have no condition {', '.join(missing)}; they have: "
-            f"{listed(map(str, sorted(conditions)))}. The criteria need sentences (S), "
-            "word lists (W), Jabberwocky (J) and non-word lists (N)"
-        )
-    rows: list[dict[str, object]] = []
-
-    def add(criterion: str, measure: str, value: float, p: float, by_draws: bool = False, **null: float) -> None:
-        names = {"criterion": criterion, "measure": measure, "by_draws": by_draws}
-        rows.append({**names, "value": value, **null, "p": p, "holds": bool(p <= SIGNIFICANT and value > 0)})
-
-    network = localized[localized["tap"] == ALL_TAPS].iloc[0]
-    add("1 selective", "sentences over non-words, held-out items (d)", float(network["d"]), float(network["p"]))
-    (raw,) = ordered[(ordered["tap"] == ALL_TAPS) & (ordered["fwhm_mm"] == 0)].to_dict("records")
-    add("1 selective", "spatial organisation, mean over taps", float(raw["value"]), float(raw["p"]), by_draws=True)
-    tests = profile_tests(responses, clusters, groups=groups, pairs=pairs).set_index(["larger", "smaller"])
-    for pair in BRAIN:
-        d, p = (float(tests[name].get(pair, np.nan)) for name in ("d", "p"))
-        add("2 profile", "{} > {}, mean |response| of the network (d)".format(*pair), d, p)
-    alike = consistency(responses, clusters, groups=groups, pairs=pairs, permutations=permutations, seed=seed)
-    correlation = {name: float(alike[name]) for name in _NULLED}
-    add("3 consistent", "mean correlation of the clusters' profiles", by_draws=True, **correlation)
-    return CRITERIA.frame(rows)
-
-
-def short_measures(tests: pd.DataFrame) -> list[str]:
-    """Return a short name of the measure of each test: the words before the first comma.
-
-    Args:
-        tests: Rows of the table of `criteria`.
-    """
-    return [measure.split(",")[0] for measure in tests["measure"]]
-
-
 @dataclass(frozen=True, eq=False)
 class _Items:
     """The independent values of each cluster: those of texts, or means over the texts of a group in one condition.
@@ -337,15 +249,15 @@ class _Items:
         """
         stimuli = stimuli_of(responses)
         conditions, numbers = stimuli["condition"].to_numpy(), dependent_stimuli(stimuli, groups)
-        partners = None if pairs == PAIR and pairs not in stimuli else dependent_stimuli(stimuli, pairs)
+        partners = dependent_stimuli(stimuli, pairs)
         if partners is not None and not pd.Series(conditions).groupby(partners).nunique().gt(1).any():
             partners = None
         if numbers is None:
             return cls(text_means, conditions, partners)
         means = pd.DataFrame(text_means).groupby([conditions, numbers], sort=False)
         first = means.head(1).index.to_numpy()
-        blocks = None if partners is None else _linked(partners, numbers)[first]
-        return cls(means.mean().to_numpy(), conditions[first], blocks)
+        blocks = linked_pairs(partners, numbers)
+        return cls(means.mean().to_numpy(), conditions[first], None if blocks is None else blocks[first])
 
     def null(self, rng: np.random.Generator) -> _Items:
         """Return a draw of the null that the conditions have no effect.
@@ -366,14 +278,6 @@ class _Items:
         deviations = (self.values - means[item_condition]) * np.sqrt(sizes / (sizes - 1))[item_condition, None]
         signs = random_signs(1, int(blocks.max()) + 1, rng)[0, blocks]
         return _Items(signs[:, None] * deviations, self.conditions)
-
-
-def _linked(pairs: Int[np.ndarray, " texts"], groups: Int[np.ndarray, " texts"]) -> Int[np.ndarray, " texts"]:
-    """Return a number for each text. Texts that a chain of pairs and groups links get the same number."""
-    n_pairs = int(pairs.max()) + 1
-    n = n_pairs + int(groups.max()) + 1
-    links = coo_array((np.ones(len(pairs)), (pairs, n_pairs + groups)), shape=(n, n))
-    return connected_components(links, directed=False)[1][pairs]
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from toposheet.cortex import SIGNIFICANT
+from toposheet.cortex.criteria import BRAIN, CONDITIONS
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
-from toposheet.cortex.profiles import BRAIN, CONDITIONS, NETWORK
+from toposheet.cortex.profiles import NETWORK
 from toposheet.cortex.verdicts import not_tested
 from toposheet.files import folder_aside, path_of
 from toposheet.report.analysis import Analysis

@@ -11,10 +11,11 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from toposheet.cortex.comparison import SIGNIFICANT
+from toposheet.cortex.criteria import CRITERIA, short_measures
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.localizer import CROSS_VALIDATED
 from toposheet.cortex.network import language_network
-from toposheet.cortex.profiles import CRITERIA, NETWORK, PROFILE_TESTS, PROFILES, short_measures
+from toposheet.cortex.profiles import NETWORK, PROFILE_TESTS, PROFILES
 from toposheet.cortex.verdicts import criterion_verdict
 from toposheet.figures.network import network_figure
 from toposheet.progress import Progress
@@ -52,7 +53,7 @@ cluster of at least {{ facts.min_size }} such units. TopoLM has three criteria o
 <li><i>Response profile</i>: the network responds more to sentences (S) than to word lists (W), and more to S than to Jabberwocky (J). It responds more to W and to J than to lists of non-words (N). The human language network responds in this way.</li>
 <li><i>Consistent</i>: the clusters of the network have similar response profiles.</li>
 </ol>
-<p class="lead">The table has the tests of these criteria. (d) marks Cohen's d over texts; other rows name their value. The null of the correlation of profiles has shuffled conditions. The result is <i>shown</i> if p ≤ {{ significant }} and the value is positive. <i>Not shown</i> means: these data give no evidence; the criterion may still be met.</p>
+<p class="lead">The table has the tests of these criteria. (d) marks Cohen's d over texts, or over groups or pairs where texts belong together; other rows name their value. The null of the correlation of profiles has shuffled conditions. The result is <i>shown</i> if p ≤ {{ significant }} and the value is positive. <i>Not shown</i> means: these data give no evidence; the criterion may still be met.</p>
 <div class="scroll"><table>
 <tr><th class="left">model</th><th class="left">criterion</th><th class="left">measure</th><th>value</th><th>null</th><th>p</th><th class="left">result</th></tr>
 {% for row in criteria.itertuples() %}
@@ -72,10 +73,12 @@ def _subject_tables(measured: MeasuredSubject, settings: Settings, progress: Pro
     if battery.localizer is None or battery.measured is None:
         return {}
     comparison = measured.comparison(battery.localizer, 0)
+    responses = measured.studies[battery.measured].responses
     network = language_network(
         comparison,
-        measured.studies[battery.measured].responses,
+        responses,
         groups=settings.groups,
+        pairs=settings.paired_by if settings.paired_by in responses.coords else None,
         permutations=settings.permutations,
         seed=settings.seed,
         min_size=settings.min_size,
