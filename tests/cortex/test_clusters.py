@@ -139,7 +139,9 @@ def noise_of(seed, n, power=1.0, sd=(1.0, 1.0), opposite=False, heavy=False):
     return ts.Comparison(to_stimuli(topo, values.reshape(sum(n), -1), ["a"] * n[0] + ["b"] * n[1]), "a", "b")
 
 
-SKEWED = r"a:b, raw: clusters get no p \(nan\), because the noise of tap is skewed .* compare equal numbers of texts"
+SKEWED = (
+    r"a:b, raw: clusters get no p \(nan\), because the noise of tap is skewed, and .* compare equal numbers of texts"
+)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from toposheet.wording import readout_name
 
 LARGEST_SKEWNESS = 0.07
 """The largest skewness of t (`stats.skewness_of_t`) with which clusters get a p: the familywise error is then < 0.1."""
-_SKEWNESS_DRAWS = 39
+_SKEWNESS_DRAWS = 99
 
 CLUSTERS = Table(
     "clusters.csv",
@@ -68,7 +68,7 @@ def selective_clusters(
     The maps of the draws are symmetric: large positive and large negative t are equally likely. t itself is not, if the
     noise is skewed and the conditions differ in their number of items or in their spread. Then each p is nan, with a
     warning. The rule, for each tap: the skewness of t (`stats.skewness_of_t`) is at least 0.07, and it is further from
-    the mean of 39 draws, in which the deviations of the items have random signs, than each of these draws.
+    the mean of 99 draws, in which the deviations of the items have random signs, than each of these draws.
 
     Args:
         comparison: The comparison, raw or with readout.
@@ -172,12 +172,17 @@ def _skewness(comparison: Comparison, seed: int) -> str:
     skewness = np.where(symmetric, 0.0, np.nan_to_num(np.abs(skewness)))
     if skewness.max() < LARGEST_SKEWNESS:
         return ""
+    tap = taps[int(skewness.argmax())].name
+    if design.pairs is None:
+        a, b = comparison.contrast.a, comparison.contrast.b
+        reason = f"the noise of {tap} is skewed, and {a!r} and {b!r} differ in their number of texts or in their spread"
+        advice = "compare equal numbers of texts, or contrast the logarithms of the responses"
+    else:
+        reason = f"the differences within pairs are skewed in {tap}"
+        advice = "use more pairs, or contrast the logarithms of the responses"
     return (
-        f"{comparison.name}, {readout_name(comparison.fwhm_mm)}: clusters get no p (nan), because the noise of "
-        f"{taps[int(skewness.argmax())].name} is skewed (skewness of t {skewness.max():.2f}, at most "
-        f"{LARGEST_SKEWNESS:g} is allowed) and {comparison.contrast.a!r} and {comparison.contrast.b!r} differ in their "
-        f"number of texts or in their spread{design.in_words}: compare equal numbers of texts, or contrast the "
-        "logarithms of the responses"
+        f"{comparison.name}, {readout_name(comparison.fwhm_mm)}: clusters get no p (nan), because {reason} (skewness "
+        f"of t {skewness.max():.2f}, at most {LARGEST_SKEWNESS:g} is allowed): {advice}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,18 +40,21 @@ Negative controls by word frequency or length may also have surviving clusters. 
 
 
 def _comparison_tables(comparison: Comparison, settings: Settings, progress: Progress) -> Mapping[Table, pd.DataFrame]:
-    tables = [
-        selective_clusters(
-            comparison.readout(fwhm),
-            permutations=settings.permutations,
-            seed=settings.seed,
-            inference=settings.inference,
-            forming_p=settings.forming_p,
-            contiguity=settings.contiguity,
-            progress=part_of(progress, number, len(settings.readouts)),
-        )[0]
-        for number, fwhm in enumerate(settings.readouts)
-    ]
+    with warnings.catch_warnings():
+        if comparison.negative_control:  # the page says which negative controls have no p
+            warnings.simplefilter("ignore", UserWarning)
+        tables = [
+            selective_clusters(
+                comparison.readout(fwhm),
+                permutations=settings.permutations,
+                seed=settings.seed,
+                inference=settings.inference,
+                forming_p=settings.forming_p,
+                contiguity=settings.contiguity,
+                progress=part_of(progress, number, len(settings.readouts)),
+            )[0]
+            for number, fwhm in enumerate(settings.readouts)
+        ]
     filled = [table for table in tables if len(table)]
     return {CLUSTERS_OF_MODELS: pd.concat(filled, ignore_index=True) if filled else tables[0]}
 
