@@ -6,7 +6,7 @@ Example:
     subject = ts.load("small")
     responses = ts.respond(subject, subject.stimuli())
     comparison = ts.Comparison(responses, "sentence", "nonword")
-    ts.map_statistics(comparison)
+    ts.organisation(comparison)
 """
 
 from importlib import import_module

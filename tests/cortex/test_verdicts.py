@@ -33,7 +33,7 @@ def test_a_null_needs_19_draws_for_a_p_of_005(draws, enough):
         (MapVerdict(9, 20, 0.12, 0.2, 3), "9 of 20 units are",
          f"whether {ORDERED} is not tested: with 3 draws no p can reach 0.05"),
         (MapVerdict(0, 20, math.nan, math.nan, 99), "no unit is",
-         f"whether {ORDERED} is not tested: every map is constant"),
+         f"whether {ORDERED} is not tested: no map varies between neighbours"),
     ],
 )  # fmt: skip
 def test_a_map_is_said_to_be_what_its_tests_say(verdict, units, order):
@@ -95,11 +95,14 @@ def test_several_models_are_counted():
 
 def test_models_without_a_test_are_not_counted_as_tested():
     tested, constant = MapVerdict(3, 9, 0.12, 0.05, 99), MapVerdict(3, 9, math.nan, math.nan, 99)
-    assert (tested.untested, constant.untested) == ("", "every map is constant")
+    assert (tested.untested, constant.untested) == ("", "no map varies between neighbours")
     assert MapVerdict(3, 9, 0.12, 0.05, 3).untested == "with 3 draws no p can reach 0.05"
     units = "2 of 2 models have significant units"
-    assert verdict_of_models([constant, constant]) == f"{units}; whether {ORDERED} is not tested: every map is constant"
-    partly = f"{units}; in 1 of 1 tested models {ORDERED} (p ≤ 0.05); 1 not tested: every map is constant"
+    assert (
+        verdict_of_models([constant, constant])
+        == f"{units}; whether {ORDERED} is not tested: no map varies between neighbours"
+    )
+    partly = f"{units}; in 1 of 1 tested models {ORDERED} (p ≤ 0.05); 1 not tested: no map varies between neighbours"
     assert verdict_of_models([tested, constant]) == verdict_of_models([constant, tested]) == partly
 
 

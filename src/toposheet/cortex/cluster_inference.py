@@ -29,7 +29,7 @@ from toposheet.stats import (
 from toposheet.wording import readout_name
 
 LARGEST_SKEWNESS = 0.07
-"""The largest skewness of t (`stats.skewness_of_t`) with which clusters get a p: the familywise error is then < 0.1."""
+"""The largest skewness of t (`stats.skewness_of_t`) with which clusters get a p."""
 _SKEWNESS_DRAWS = 99
 
 CLUSTERS = Table(
@@ -67,8 +67,9 @@ def selective_clusters(
 
     The maps of the draws are symmetric: large positive and large negative t are equally likely. t itself is not, if the
     noise is skewed and the conditions differ in their number of items or in their spread. Then each p is nan, with a
-    warning. The rule, for each tap: the skewness of t (`stats.skewness_of_t`) is at least 0.07, and it is further from
-    the mean of 99 draws, in which the deviations of the items have random signs, than each of these draws.
+    warning. The rule, for each tap and each quarter of its sheet: the skewness of t (`stats.skewness_of_t`) is at least
+    0.07, and it is further from the mean of 99 draws, in which the deviations of the items have random signs, than each
+    of these draws. Skewed noise in a smaller region is not seen.
 
     Args:
         comparison: The comparison, raw or with readout.
@@ -157,22 +158,23 @@ def selective_clusters(
 
 def _skewness(comparison: Comparison, seed: int) -> str:
     """Return why the clusters of a comparison get no p: the noise of its t is skewed. Empty: they get a p."""
-    design, taps = comparison.design, comparison.layouts
+    design = comparison.design
+    parts = [(tap, units) for tap in comparison.layouts for units in _whole_and_quarters(tap)]
 
-    def of_taps(items: np.ndarray) -> np.ndarray:
-        return np.array([skewness_of_t(items[:, tap.units], design.samples) for tap in taps])
+    def of_parts(items: np.ndarray) -> np.ndarray:
+        return np.array([skewness_of_t(items[:, units], design.samples) for _, units in parts])
 
-    skewness = of_taps(comparison.items)
+    skewness = of_parts(comparison.items)
     if not (np.abs(skewness) >= LARGEST_SKEWNESS).any():
         return ""
     deviations = design.residuals(comparison.items)
     signs = random_signs(_SKEWNESS_DRAWS, design.n_items, np.random.default_rng(seed))
-    draws = np.stack([of_taps(sign[:, None] * deviations) for sign in signs])
+    draws = np.stack([of_parts(sign[:, None] * deviations) for sign in signs])
     symmetric = np.abs(skewness - draws.mean(axis=0)) <= np.nanmax(np.abs(draws - draws.mean(axis=0)))
     skewness = np.where(symmetric, 0.0, np.nan_to_num(np.abs(skewness)))
     if skewness.max() < LARGEST_SKEWNESS:
         return ""
-    tap = taps[int(skewness.argmax())].name
+    tap = parts[int(skewness.argmax())][0].name
     if design.pairs is None:
         a, b = comparison.contrast.a, comparison.contrast.b
         reason = f"the noise of {tap} is skewed, and {a!r} and {b!r} differ in their number of texts or in their spread"
@@ -184,6 +186,13 @@ def _skewness(comparison: Comparison, seed: int) -> str:
         f"{comparison.name}, {readout_name(comparison.fwhm_mm)}: clusters get no p (nan), because {reason} (skewness "
         f"of t {skewness.max():.2f}, at most {LARGEST_SKEWNESS:g} is allowed): {advice}"
     )
+
+
+def _whole_and_quarters(tap: TapLayout) -> list[np.ndarray]:
+    """Return the units of a tap, and those of each quarter of its sheet: noise may be skewed in one region only."""
+    low = tap.cells < np.array(tap.shape) / 2
+    quarters = [tap.units[(low == [top, left]).all(axis=1)] for top in (True, False) for left in (True, False)]
+    return [tap.units, *(units for units in quarters if len(units))]
 
 
 def _row(tap: TapLayout, grid: np.ndarray, p: np.ndarray, cells: np.ndarray) -> dict[str, object]:

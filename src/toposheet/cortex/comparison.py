@@ -58,7 +58,7 @@ class Comparison:
     Example:
         comparison = ts.Comparison(responses, "sentence", "nonword")
         comparison.t                                     # Welch's t of every unit
-        ts.map_statistics(comparison)                    # is its map organised?
+        ts.organisation(comparison)                      # is the effect spatially ordered?
         comparison.readout(2.0).maps()                   # as voxels would see it
     """
 
@@ -98,7 +98,7 @@ class Comparison:
             f"{design.in_b.sum()} {self.contrast.b!r}{design.in_words}\n"
             f"  {count_of_units(self.n_significant, self.n_units)} ({self.n_significant / self.n_units:.1%}, "
             f"q < {SIGNIFICANT:g} over {len(self.layouts)} taps)\n"
-            f"  to test whether the map is organised: ts.map_statistics(comparison)"
+            f"  to test whether the effect is spatially ordered: ts.organisation(comparison)"
             + "".join(f"\n  note: {note}" for note in self.notes)
         )
 

@@ -48,15 +48,17 @@ def organisation(
         value = (d'Md - tr(MS)) / (d'Cd),  M = R'HWHR,  C = R'HR,
         S = sum over conditions of sum_i r_i r_i' / (n (n - 1)),  r_i the deviation of item i from its condition's mean
 
-    d'Md contains the autocorrelation of the noise in d, and tr(MS) estimates it. So the value is 0 on average without
-    effect. It is the mean cross-half product over all splits of the items into halves, divided by the variance of the
-    map. A constant that is added to the effect of every unit changes nothing.
+    d'Md contains the autocorrelation of the noise in d, and tr(MS) estimates it. So the numerator is 0 on average
+    without effect; the value itself is below 0 on average if the noise is smooth. The numerator is the mean cross-half
+    product over all splits of the items into halves; the denominator is the variance of the map. A constant that is
+    added to the effect of every unit changes nothing.
 
     The null. Each draw keeps the noise: each deviation r_i gets a random sign, times sqrt(n / (n - 1)). And each draw
     deals the effects of the units to random places of their tap: the effects are taken in units of each unit's
     standard deviation, reduced to the variance that noise does not explain (95 % quantile of the noise of the draws),
-    and multiplied by the standard deviation of the unit at the new place. Taps with equal places share the dealing.
-    Then comes the readout.
+    and multiplied by the standard deviation of the unit at the new place. Two parts of the effect stay in place: a
+    shift that is equal in all units, and a shift that is equal in units of the standard deviation. So units with large
+    responses that lie together are no ordered effect. Taps with equal places share the dealing. Then comes the readout.
 
     What is random are the texts. The model has one placement of its units; neither p says anything about other models.
 
@@ -72,13 +74,14 @@ def organisation(
         fwhm_mm, value, p, smoother_p`. Each p is one-sided: (1 + b) / (1 + B). They are nan if a map is constant.
 
     Raises:
-        UserError: A width is negative or not finite, or there are fewer than 2 permutations.
+        UserError: A width is negative or not finite, there are fewer than 2 permutations, or more than different draws.
 
     Example:
         ts.organisation(ts.Comparison(responses, "sentence", "nonword"))
     """
     check_comparison(comparison)
     check_permutations(permutations)
+    comparison.design.check_draws(permutations)
     for fwhm in fwhm_mm:
         check_fwhm(fwhm)
     raw, tables = comparison.raw, []
@@ -103,8 +106,7 @@ class _Effect:
         design: The design of the comparison.
         deviations: The deviation of each item from the mean of its sample, times sqrt(n / (n - 1)).
         signs: The sign of each item in each draw.
-        means: The difference of the means, minus its mean over the units of the tap: first the observed one, then the
-            draws.
+        means: The difference of the means: first the observed one, then the draws.
     """
 
     design: Design
@@ -129,7 +131,6 @@ class _Effect:
         means = np.concatenate([effect[None], noise])
         for tap, orders in zip(taps, shuffled_places(taps, permutations, for_places), strict=True):
             units = tap.units
-            means[:, units] -= means[:, units].mean(axis=1, keepdims=True)
             means[1:, units] += _dealt(means[0, units], means[1:, units], sd[units], orders)
         return cls(design, deviations, signs, means)
 
@@ -166,23 +167,36 @@ def _dealt(
     sd: Float[np.ndarray, " units"],
     orders: Int[np.ndarray, "permutations units"],
 ) -> Float[np.ndarray, "permutations units"]:
-    """Return the effects of one tap at random places, without the part of their variance that is noise.
+    """Return the effects of one tap at random places, without the part of their variance that noise explains.
+
+    Two parts of the effect stay in their place: an equal shift of all units, and an equal shift of all units in units
+    of their standard deviation. The rest is dealt in units of the standard deviation. A silent unit has no effect, and
+    no effect is dealt to it.
 
     If the energy of the noise happens to be large, its excess must not be dealt as an effect: this would whiten the
     maps of the null, and the observed map would look ordered. So the noise is taken at its 95 % quantile.
 
     Args:
-        effect: The effect of each unit, minus the mean over units.
-        noise: The noise of the effect in each draw, minus the mean over units.
-        sd: The standard deviation of each unit over items. A silent unit (0) has no effect.
+        effect: The effect of each unit.
+        noise: The noise of the effect in each draw.
+        sd: The standard deviation of each unit over items. A silent unit has 0.
         orders: For each draw and each place, the unit that is dealt to it.
     """
-    scale = np.where(sd > 0, sd, np.inf)
-    size = effect / scale
-    energy, noise_energy = (size**2).sum(), np.quantile(((noise / scale) ** 2).sum(axis=1), _NOISE_QUANTILE)
-    if energy <= noise_energy:
-        return np.zeros(orders.shape)
-    return (np.sqrt(1 - noise_energy / energy) * size)[orders] * sd
+    result, live = np.zeros(orders.shape), sd > 0
+    if not live.any():
+        return result
+    scale = sd[live]
+    shifts = np.column_stack([scale.mean() / scale, np.ones_like(scale)])
+    basis, singular, _ = np.linalg.svd(shifts, full_matrices=False)
+    basis = basis[:, singular > 1e-6 * singular[0]]
+    size, noise_size = effect[live] / scale, noise[:, live] / scale
+    rest, noise_rest = size - basis @ (basis.T @ size), noise_size - (noise_size @ basis) @ basis.T
+    energy, noise_energy = (rest**2).sum(), np.quantile((noise_rest**2).sum(axis=1), _NOISE_QUANTILE)
+    reliable = np.sqrt(1 - noise_energy / energy) if energy > noise_energy else 0.0
+    place_of = np.cumsum(live) - 1
+    dealt = rest[place_of[orders[live[orders]].reshape(len(orders), -1)]]
+    result[:, live] = scale * (size - rest + reliable * dealt)
+    return result
 
 
 def _sampled(raw: Comparison, x: Float[np.ndarray, "rows units"], fwhm_mm: float) -> Float[np.ndarray, "rows units"]:

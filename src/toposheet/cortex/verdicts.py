@@ -41,6 +41,29 @@ EXPLAINED = (
 _ORDERED = "the effect is spatially ordered"
 
 
+def order_verdict(organisation: float, p: float, permutations: int) -> str:
+    """Return whether an effect is spatially ordered, in words.
+
+    Args:
+        organisation: The value of the organisation, mean over taps (`organisation`).
+        p: Its p. nan: it is undefined.
+        permutations: Number of draws of its null.
+    """
+    if reason := _untested(p, permutations):
+        return f"whether {_ORDERED} is not tested: {reason}"
+    result = f"organisation {number(organisation)}, {equals_p(p)}"
+    ordered = _is_ordered(organisation, p, permutations)
+    return f"{_ORDERED} ({result})" if ordered else f"it is not shown that {_ORDERED} ({result})"
+
+
+def _untested(p: float, permutations: int) -> str:
+    return "no map varies between neighbours" if math.isnan(p) else _too_few_draws(permutations)
+
+
+def _is_ordered(organisation: float, p: float, permutations: int) -> bool:
+    return not _untested(p, permutations) and p <= SIGNIFICANT and organisation > 0
+
+
 @dataclass(frozen=True)
 class MapVerdict:
     """The verdict on one map. `str(verdict)` is one sentence; `EXPLAINED` gives the meaning of its words.
@@ -49,7 +72,7 @@ class MapVerdict:
         n_significant: Number of units with q < 0.05.
         n_units: Number of units of all taps.
         organisation: The value of the organisation, mean over taps (`organisation`).
-        p: Its p. nan: the map is constant.
+        p: Its p. nan: it is undefined.
         permutations: Number of draws of its null.
     """
 
@@ -62,14 +85,12 @@ class MapVerdict:
     @property
     def untested(self) -> str:
         """The reason why it is not tested whether the effect is spatially ordered. Empty: it is tested."""
-        if math.isnan(self.p):
-            return "every map is constant"
-        return _too_few_draws(self.permutations)
+        return _untested(self.p, self.permutations)
 
     @property
     def is_ordered(self) -> bool:
-        """True if the effect is spatially ordered: the p of the organisation is at most 0.05."""
-        return not self.untested and self.p <= SIGNIFICANT
+        """True if the effect is spatially ordered: p of the organisation is at most 0.05, and its value is positive."""
+        return _is_ordered(self.organisation, self.p, self.permutations)
 
     @property
     def units(self) -> str:
@@ -77,14 +98,7 @@ class MapVerdict:
         return count_of_units(self.n_significant, self.n_units)
 
     def __str__(self) -> str:
-        result = f"organisation {number(self.organisation)}, {equals_p(self.p)}"
-        if self.untested:
-            order = f"whether {_ORDERED} is not tested: {self.untested}"
-        elif self.is_ordered:
-            order = f"{_ORDERED} ({result})"
-        else:
-            order = f"it is not shown that {_ORDERED} ({result})"
-        return f"{self.units}; {order}"
+        return f"{self.units}; {order_verdict(self.organisation, self.p, self.permutations)}"
 
 
 def map_verdict(statistics: pd.DataFrame, organisation: pd.DataFrame, permutations: int) -> MapVerdict:

@@ -15,7 +15,7 @@ from toposheet.cortex.criteria import BRAIN, CONDITIONS
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.cortex.profiles import NETWORK
-from toposheet.cortex.verdicts import not_tested
+from toposheet.cortex.verdicts import not_tested, order_verdict
 from toposheet.files import folder_aside, path_of
 from toposheet.report.analysis import Analysis
 from toposheet.report.published import (
@@ -123,7 +123,7 @@ def _morans_i(
     keys = {"contrast": row["contrast"], "negative_control": "", "fwhm_mm": entry.fwhm_mm}
     (order,) = rows_with(ordered, **keys).to_dict("records")
     row |= {"organisation": order["value"], "organisation_p": order["p"]}
-    return row | {"verdict": _verdict(row["measured"], published, row["organisation_p"], facts)}
+    return row | {"verdict": _verdict(row["measured"], published, order, facts)}
 
 
 def _no_readout(fwhm_mm: float) -> str:
@@ -152,24 +152,23 @@ def _negative_controls(statistics: pd.DataFrame, contrast: str, fwhm_mm: float, 
     return {name: map_rows[statistic]["value"] for name, map_rows in control_rows.items() if map_rows}
 
 
-def _verdict(value: float, published: float, organisation_p: float, facts: Mapping[str, Any]) -> str:
-    """Return the verdict on a Moran's I, in words.
+def _verdict(value: float, published: float, order: Mapping[Any, Any], facts: Mapping[str, Any]) -> str:
+    """Return the verdict on a Moran's I: whether the effect is spatially ordered, and how far the value is.
 
-    It says whether the effect is spatially ordered, and how far the value is from the published value.
+    Args:
+        value: The measured value.
+        published: The published value.
+        order: The row of `organisation` of the same map, mean over taps.
+        facts: The facts of the analysis.
     """
-    if np.isnan(value) or np.isnan(organisation_p):
-        return "not tested: the map is constant"
-    if few := not_tested(facts["permutations"]):
-        order = few
-    elif organisation_p <= SIGNIFICANT:
-        order = "the effect is spatially ordered"
-    else:
-        order = "not shown to be spatially ordered"
+    verdict = order_verdict(order["value"], order["p"], facts["permutations"])
+    if np.isnan(value):
+        return verdict
     if abs(value - published) <= NEAR:
         near = f"within {NEAR:g} of the published value"
     else:
         near = f"{abs(value - published):.2f} {'higher' if value > published else 'lower'} than the published value"
-    return f"{order}; {near}{'' if facts['battery'] == PUBLISHED else ', but the stimuli differ'}"
+    return f"{verdict}; {near}{'' if facts['battery'] == PUBLISHED else ', but the stimuli differ'}"
 
 
 def _other_rows(
@@ -312,7 +311,8 @@ def _markdown(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
             "",
             "The published values are from Rathi et al., ICLR 2025 (arXiv:2410.11516). The measured values are from "
             f"{stimuli}. Nulls have {facts['permutations']} draws, seed {facts['seed']}. The place-null shuffles the "
-            "places of the units before the readout. The label-null shuffles the labels of the texts. Organisation "
+            "places of the units before the readout. The label-null makes maps without effect, mostly with "
+            "shuffled labels. Organisation "
             "tests whether the effect is spatially ordered: whether neighbouring units have similar effects, more than "
             "the same effects at random places with the noise of these texts in its place. The verdict uses its p. "
             "Every p is one-sided, and is not corrected for the number of rows. Negative controls are the same "

@@ -35,9 +35,9 @@ _DEEP = 6  # layers. If models have more layers, a figure of several contrasts s
 PARTIAL = """
 <h2>Contrasts, medians over taps</h2>
 <p class="lead">A claim about a map needs two results: significant units, and an effect that is spatially ordered. <i>Organisation</i> tests the second: do neighbouring units have similar effects, more than the same
-effects at random places, with the noise of these texts in its place? Its value is 0 on average without an effect. A readout raises it in every model with reliable units, ordered or not, so only its p counts. It is the mean over taps; all other values are medians over taps. <i>p (smoother)</i> tests another claim: the map is smoother
+effects at random places, with the noise of these texts in its place? A readout raises its value in every model with reliable units, ordered or not, so only its p counts. It is the mean over taps; all other values are medians over taps. <i>p (smoother)</i> tests another claim: the map is smoother
 than differences between such texts by chance. An effect can be ordered and no smoother than the noise. Cross-half I says how well the effect comes back in the other half of the texts, unit by neighbour; its p is from the label-null.
-Moran's I says how smooth a map is. Its place-null shuffles the places of the units, its label-null the labels of the texts. In a topographic model, maps of noise are smooth as well, so a Moran's I above its place-null is no evidence of an ordered effect.
+Moran's I says how smooth a map is. Its place-null shuffles the places of the units; its label-null makes maps without effect, mostly by shuffling the labels of the texts (see Methods). In a topographic model, maps of noise are smooth as well, so a Moran's I above its place-null is no evidence of an ordered effect.
 No p is corrected for the number of contrasts. The tests speak of other texts, not of other models.{% if few %} <b>In this report the nulls are {{ few }}.</b>{% endif %}</p>
 <div class="scroll"><table>
 <tr><th class="left">contrast</th><th>readout (mm)</th><th class="left">model</th><th>significant units</th><th>organisation</th><th>p (ordered)</th><th>p (smoother)</th><th>cross-half I</th><th>p of cross-half I</th><th>Moran's I</th>
@@ -223,7 +223,7 @@ def _map_table(
                 "readout": readout_name(row["fwhm_mm"], ""),
                 "Moran's I": number(row["morans_i"]),
                 "with shuffled places": number(row["null_mean"]),
-                "with shuffled labels": number(row["label_null_mean"]),
+                "without effect": number(row["label_null_mean"]),
                 "result of the tests": str(_verdict(analysis, row)),
             }
             for row in rows
@@ -235,14 +235,14 @@ _RANDOM = "The labels of these texts are random, so every pattern in these maps 
 _MEDIANS = "In the table, the values of Moran's I and of its nulls are medians over taps."
 _BARS = (
     "A bar is Moran's I, mean over taps. Each dot is one tap. Grey lines are the place-null (mean ± 2 sd): the units of "
-    "a tap are shuffled among their cells before the readout. Blue lines are the label-null (mean ± 2 sd): the labels "
-    "of the texts are shuffled. With a readout, even white noise has a high Moran's I. If a bar ends within the blue "
-    "line, the map is only as smooth as with shuffled labels. Such a bar is no evidence of the contrast."
+    "a tap are shuffled among their cells before the readout. Blue lines are the label-null (mean ± 2 sd): maps of these "
+    "texts without effect. With a readout, even white noise has a high Moran's I. If a bar ends within the blue "
+    "line, the map is only as smooth as without effect. Such a bar is no evidence of the contrast."
 )
 _MARKS = (
     "Each mark is Moran's I of one tap. The shape of the mark shows the kind of the tap. Grey lines are the place-null "
     "of the tap, and blue lines its label-null (mean ± 2 sd). A map whose mark is above the grey line is smoother than "
-    "with shuffled places. A map whose mark is above the blue line is smoother than with shuffled labels."
+    "with shuffled places. A map whose mark is above the blue line is smoother than without effect."
 )
 
 SECTION = Section(
