@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from tests.cortex.planted import noise, to_stimuli
 
 import toposheet as ts
 from toposheet.cortex.layout import shuffled_places, tap_layouts
+from toposheet.cortex.organisation import _dealt
 from toposheet.sheet import random_places
 from toposheet.stats import gaussian_readout
 
@@ -190,3 +192,50 @@ def test_wrong_settings_are_refused():
         ts.organisation(comparison, permutations=1)
     with pytest.raises(ValueError, match=r"FWHM is -1\.0"):
         ts.organisation(comparison, fwhm_mm=(-1.0,))
+
+
+def test_effects_are_dealt_among_units_that_respond_alone():
+    rng = np.random.default_rng(0)
+    sd = np.where(np.arange(30) % 3, rng.uniform(0.5, 2, size=30), 0.0)
+    live = sd > 0
+    effect, noise = np.where(live, 5 * rng.normal(size=30), 0.0), 1e-3 * rng.normal(size=(4, 30)) * live
+    orders = np.stack([rng.permutation(30) for _ in range(4)])
+    dealt = _dealt(effect, noise, sd, orders)
+    assert not dealt[:, ~live].any()
+    # What is dealt: the effect in units of the sd, without its mean and its part in 1 / sd (an independent regression).
+    size = effect[live] / sd[live]
+    design = np.column_stack([np.ones(live.sum()), 1 / sd[live]])
+    kept = design @ np.linalg.lstsq(design, size, rcond=None)[0]
+    for row in dealt[:, live] / sd[live] - kept:
+        np.testing.assert_allclose(np.sort(row), np.sort(size - kept), atol=1e-3)
+        assert not np.allclose(row, size - kept)
+
+
+@pytest.mark.parametrize("shift", ["equal", "equal in units of the sd"])
+def test_an_equal_shift_of_all_units_stays_in_its_place(shift):
+    rng = np.random.default_rng(0)
+    sd = rng.uniform(0.5, 2, size=30)
+    effect = np.full(30, 3.0) if shift == "equal" else 3 * sd
+    dealt = _dealt(effect, 1e-3 * rng.normal(size=(4, 30)), sd, np.stack([rng.permutation(30) for _ in range(4)]))
+    np.testing.assert_allclose(dealt, np.tile(effect, (4, 1)), rtol=1e-6)
+
+
+def smooth_gains(seed, effect):
+    """Texts whose units have smooth gains, for an effect (in units of the noise) and for the noise."""
+    rng = np.random.default_rng(seed)
+    y, x = np.divmod(np.arange(144), 12)
+    topo = ts.Topography({"s": ts.Sheet((12, 12), {"tap": np.column_stack([y, x])})})
+    field = gaussian_readout(rng.normal(size=(1, 30, 30)), 5.0)[0, 9:21, 9:21]
+    gain = np.exp(0.7 * field / field.std()).ravel()
+    values = rng.normal(size=(60, 144))
+    values[:30] += effect(rng)
+    return ts.Comparison(to_stimuli(topo, gain * values, ["a"] * 30 + ["b"] * 30), "a", "b")
+
+
+def test_units_with_large_responses_that_lie_together_are_no_ordered_effect():
+    def p(seed, effect):
+        table = ts.organisation(smooth_gains(seed, effect), fwhm_mm=(0.0,), permutations=19, seed=seed)
+        return table["p"].iloc[-1]
+
+    shifted = [p(seed, lambda rng: 1 + 0.5 * rng.normal(size=144)) <= 0.05 for seed in range(40)]
+    assert binomtest(int(sum(shifted)), 40, 0.05, alternative="greater").pvalue > 0.01
