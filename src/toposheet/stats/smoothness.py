@@ -48,7 +48,8 @@ def half_width_fwhm(distance: Float[np.ndarray, " distances"], r: Float[np.ndarr
 
     Noise that is smoothed with a Gaussian of this FWHM has the correlation 0.5 at FWHM / sqrt(2). The autocorrelation
     of fMRI noise has longer tails than a Gaussian (Cox et al. 2017, doi:10.1089/brain.2016.0475). Then this width is
-    larger than that of the neighbours. r is interpolated between distances, with r(0) = 1.
+    larger than that of the neighbours. r is interpolated between distances, with r(0) = 1. So widths below one cell are
+    rough: white noise gives 0.7 cells.
 
     Returns:
         The width, in the unit of the distances. nan: r stays above 0.5 up to the largest distance, or no pair of cells.
