@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from toposheet.cortex import SIGNIFICANT
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.summary import n_significant, raw_rows, without_negative_controls
 from toposheet.files import path_of, write_file
@@ -18,8 +19,8 @@ from toposheet.recipes import Recipe
 from toposheet.report import Analysis, Check, StudiedModel, compute, folder, write_report
 from toposheet.report.computing import what_decides
 from toposheet.report.page import REPORT
-from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS, SUMMARY_OF_MODELS
-from toposheet.results import FACTS, MAPS, Results, read_facts
+from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS, SUMMARY_OF_MODELS
+from toposheet.results import FACTS, MAPS, Results, read_facts, rows_with
 from toposheet.settings import PERMUTATIONS, Settings
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.studies import CONTRASTS, builtin_stimuli, synthetic_battery
@@ -95,7 +96,10 @@ def run(
 
     say("4/5 maps: responses, contrasts, nulls")
     trained = [model / RESULT for model in folders.values()]
-    computed = [out / name for name in (SUMMARY_OF_MODELS.file, MAPS, STATISTICS_OF_MODELS.file, FACTS)]
+    computed = [
+        out / name
+        for name in (SUMMARY_OF_MODELS.file, MAPS, STATISTICS_OF_MODELS.file, ORGANISATION_OF_MODELS.file, FACTS)
+    ]
     if _missing_or_older(computed, trained) or _have_other_settings(what_decides(battery, settings), read_facts(out)):
         folder.write(compute(models, battery, settings=settings).results, out)
 
@@ -139,12 +143,11 @@ def expectations(results: Results, trained: Mapping[str, Any]) -> list[Check]:
         z = np.median(rows("control", name)["z"])
         check(f"control: |z| of Moran's I of {name} against the place-null, median over taps", abs(float(z)), "≤", 3.0)
     language = rows("topographic", LANGUAGE)
-    check(
-        f"topographic model: cross-half I of {LANGUAGE}, median over taps",
-        float(np.median(language["cross_half_i"])),
-        ">",
-        0.5,
-    )
+    ordered = raw_rows(without_negative_controls(results[ORGANISATION_OF_MODELS]))
+    for model, sign in (("topographic", "≤"), ("control", ">")):
+        (row,) = rows_with(ordered, model=model, contrast=LANGUAGE, tap=ALL_TAPS).to_dict("records")
+        name = "topographic model" if model == "topographic" else model
+        check(f"{name}: p of the test that the effect of {LANGUAGE} is spatially ordered", row["p"], sign, SIGNIFICANT)
     check(
         f"topographic model: fraction of all units that are significant in {LANGUAGE}",
         _significant_fraction(language),
