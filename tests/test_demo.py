@@ -211,7 +211,7 @@ def expected(out):
 
 def test_expectations_are_computed_from_the_files(out):
     checks = {check.claim: check for check in expected(out)}
-    assert len(checks) == 9
+    assert len(checks) == 10
     result = json.loads((out / "topographic" / "training.json").read_text())
     spatial = checks["topographic model: spatial loss, mean over taps"]
     assert spatial.value == result["validation_spatial_loss"]
