@@ -221,6 +221,8 @@ def test_a_map_says_once_what_its_tests_cannot_know(folder, tmp_path, capsys):
     notes = [line for line in printed.err.splitlines() if line.startswith("note: ")]
     assert len(notes) == 2
     assert notes[0].startswith("note: a:b: 24 of 24 texts of 'a' and 24 of 24 texts of 'b' share many content words")
-    assert notes[1].startswith("note: a:b: rating: frequencies, ratings and norms are measured with error")
+    assert notes[1].startswith(
+        "note: a:b: if the values of 'rating' are estimates, as frequencies, ratings and norms are"
+    )
     facts = json.loads((tmp_path / "out" / "analysis.json").read_text())
     assert [f"note: a:b: {note}" for note in facts["notes"]["a:b"]] == notes

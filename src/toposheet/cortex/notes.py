@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from toposheet.cortex.design import Design
-from toposheet.stimuli.confounds import confounds_note
+from toposheet.stimuli.confounds import confounds_note, nearly_the_condition_note
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.dependence import dependence_notes, few_items_note
 
@@ -18,7 +18,7 @@ def contrast_notes(
     """Return sentences about a contrast that a user should read before its p-values. Without problems it is empty.
 
     There are notes on undeclared dependence of texts (`dependence_notes`), on conditions with fewer than 10 independent
-    items, and on confounds that are estimates.
+    items, on confounds that are nearly the condition, and on confounds that may be estimates.
 
     Args:
         stimuli: The texts of both conditions. The column `condition` holds the two labels of the contrast. Without a
@@ -30,4 +30,5 @@ def contrast_notes(
     """
     notes = dependence_notes(stimuli, groups) if "text" in stimuli else []
     few = few_items_note(design.number_of_items(contrast), design.kind_of_items)
-    return tuple(note for note in (*notes, few, confounds_note(confounds)) if note)
+    near = nearly_the_condition_note(stimuli, contrast, confounds)
+    return tuple(note for note in (*notes, few, near, confounds_note(confounds)) if note)
