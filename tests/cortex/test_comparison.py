@@ -262,7 +262,11 @@ def test_a_comparison_says_what_its_tests_cannot_know():
 
 def test_fewer_than_ten_items_of_a_condition_are_noted():
     data = responses(cortex(), n=9)
-    assert ts.Comparison(data, "a", "b").notes[0].startswith("'a' has 9 and 'b' has 9 independent texts, fewer than 10")
+    assert (
+        ts.Comparison(data, "a", "b")
+        .notes[0]
+        .startswith("'a' has 9 independent texts and 'b' has 9 independent texts, fewer ")
+    )
     grouped = responses(cortex(), n=40)
     conditions = (grouped["condition"].values == "a") * 100
     grouped = grouped.assign_coords(g=("stimulus", conditions + np.arange(80) % 9))

@@ -5,9 +5,12 @@ import pandas as pd
 import pytest
 
 import toposheet as ts
+from toposheet.cortex.design import contrast_design
+from toposheet.cortex.notes import contrast_notes
 from toposheet.model_folders import SHIPPED
 from toposheet.stimuli.dependence import dependence_notes, few_items_note
-from toposheet.stimuli.measures import with_groups
+from toposheet.stimuli.measures import SHARED_WORDS, with_groups
+from toposheet.stimuli.naming import name_made
 from toposheet.stimuli.stimulus_set import SETS
 
 
@@ -135,3 +138,12 @@ def test_the_number_of_few_items_agrees_with_its_noun():
     assert few_items_note({"a": 1, "b": 4}, "groups").startswith(
         "'a' has 1 independent group and 'b' has 4 independent"
     )
+
+
+def test_the_few_groups_of_the_built_in_pairs_get_no_note_and_those_of_a_file_do(made):
+    (contrast, *_), pairs = SETS["pairs"].contrasts, made["pairs", 0]
+    for source, n in ((name_made("pairs"), 0), ("my/pairs.csv", 1)):
+        stimuli = contrast.compared(pairs)
+        stimuli.attrs["source"] = source
+        notes = contrast_notes(stimuli, contrast, contrast_design(stimuli, contrast), SHARED_WORDS, ())
+        assert sum("8 independent groups" in note for note in notes) == n
