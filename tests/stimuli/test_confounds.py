@@ -30,6 +30,7 @@ def test_measures_and_columns_of_numbers_can_be_taken():
             "lenght",
             r"no confound 'lenght'; the confounds are: length, frequency, tokens, rating, age, real\. Did you mean l",
         ),
+        ("n_tokens", r"no confound 'n_tokens'; .* Did you mean tokens\?"),
         ("Rating", r"no confound 'Rating'; .* Did you mean rating\?"),
         (
             "kind",
@@ -146,3 +147,8 @@ def test_the_r2_of_the_condition_is_that_of_a_regression():
     columns = STIMULI[["age", "real", "n_tokens"]].to_numpy(dtype=float)
     expected = sm.OLS(is_a.astype(float), sm.add_constant(columns)).fit().rsquared
     assert condition_explained(STIMULI, is_a, ["age", "real", "tokens"]) == pytest.approx(expected)
+
+
+def test_no_note_says_that_all_of_the_condition_is_explained():
+    nearly = STIMULI.assign(level=(STIMULI["condition"] == "1") + RNG.normal(size=120) / 1000)
+    assert nearly_the_condition_note(nearly, CONTRAST, ["level"]).startswith("level explains 99% of the condition")

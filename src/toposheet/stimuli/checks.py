@@ -104,7 +104,7 @@ def _remedy(measure: str, explained: float) -> str:
     """
     if explained >= NEARLY:
         return (
-            f"the conditions explain {explained:.0%} of this measure, so no regression can separate it from "
+            f"the conditions explain {int(100 * explained)}% of this measure, so no regression can separate it from "
             "the condition: use texts that are matched in it, or compare with the negative controls"
         )
     if measure in _CONFOUNDS:

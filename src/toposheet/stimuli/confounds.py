@@ -128,8 +128,8 @@ def nearly_the_condition_note(stimuli: pd.DataFrame, contrast: Contrast, names: 
         return ""
     explain = "explains" if len(known) == 1 else "explain"
     return (
-        f"{listed(known)} {explain} {explained:.0%} of the condition, so little of the contrast remains after the "
-        "regression: finding no significant unit is then no evidence against an effect"
+        f"{listed(known)} {explain} {int(100 * explained)}% of the condition, so little of the contrast remains after "
+        "the regression: finding no significant unit is then no evidence against an effect"
     )
 
 
@@ -153,13 +153,13 @@ def _check_name(stimuli: pd.DataFrame, name: str) -> None:
     if name in usable:
         return
     choices = f"the confounds are: {', '.join([*CONFOUNDS, *usable])}"
-    if name not in columns:
+    if name not in columns or name == N_TOKENS:  # its numbers are the confound `tokens`
         raise UserError(f"there is no confound {name!r}; {choices}.{did_you_mean(name, [*CONFOUNDS, *usable])}")
     cells = stimuli[name].tolist()
     wrong = [position for position, cell in enumerate(cells) if not _is_finite(cell)]
     cell = str(cells[wrong[0]]) if wrong else ""
     decimal_comma = re.fullmatch(r"\s*[-+]?\d+,\d+\s*", cell)
-    if name in ("text", "condition", N_TOKENS) or (len(wrong) == len(cells) and not decimal_comma):
+    if name in ("text", "condition") or (len(wrong) == len(cells) and not decimal_comma):
         raise UserError(f"the column {name!r} has values that are not finite numbers: use another confound; {choices}")
     where = f"{source_name(stimuli)}, {row_name(stimuli, wrong[0])}"
     if "source" not in stimuli.attrs and "text" in stimuli:
