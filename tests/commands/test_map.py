@@ -221,6 +221,23 @@ def test_a_map_says_once_what_its_tests_cannot_know(folder, tmp_path, capsys):
     notes = [line for line in printed.err.splitlines() if line.startswith("note: ")]
     assert len(notes) == 2
     assert notes[0].startswith("note: a:b: 24 of 24 texts of 'a' and 24 of 24 texts of 'b' share many content words")
-    assert notes[1].startswith("note: a:b: rating: frequencies, ratings and norms are measured with error")
+    assert notes[1].startswith(
+        "note: a:b: if the values of 'rating' are estimates, as frequencies, ratings and norms are"
+    )
     facts = json.loads((tmp_path / "out" / "analysis.json").read_text())
     assert [f"note: a:b: {note}" for note in facts["notes"]["a:b"]] == notes
+
+
+def test_a_map_says_how_many_texts_are_repeated(folder, tmp_path, capsys):
+    from toposheet.cli import main
+
+    rows = [f"{c}{i} own{c}{i},{c}" for c in "ab" for i in range(12)] * 2
+    (tmp_path / "s.csv").write_text("\n".join(["text,condition", *rows]) + "\n")
+    arguments = ["--stimuli", tmp_path / "s.csv", "--contrast", "a:b", "--permutations", "2", "--out", tmp_path / "out"]
+    with pytest.raises(SystemExit):
+        main(["map", *map(str, [folder, *arguments]), "--no-negative-controls"])
+    (note,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert (
+        "12 texts of 'a' and 12 texts of 'b' repeat earlier texts of their condition (the first is 'a0 owna0')" in note
+    )
+    assert "Groups do not help" not in note

@@ -93,8 +93,51 @@ def test_check_finds_shared_words_and_writes_their_groups(ran, refused, tmp_path
     (tmp_path / "s.csv").write_text("\n".join(["text,condition", *rows]) + "\n")
     printed = ran("stimuli", "check", tmp_path / "s.csv", "--contrast", "a:b", "--out", tmp_path / "new.csv")
     assert "note: a:b: 24 of 24 texts of 'a' and 24 of 24 texts of 'b' share many content words" in printed
-    assert "the column shared_words:" in printed
+    assert "the column shared_words (groups: a 12, b 12): " in printed
     assert pd.read_csv(tmp_path / "new.csv")["shared_words"].nunique() == 24
     assert "share many content words" not in ran("stimuli", "check", tmp_path / "new.csv", "--contrast", "a:b")
     assert "which exists" in refused("stimuli", "check", tmp_path / "s.csv", "--out", tmp_path / "new.csv")
     assert "no column 'shared'" in refused("stimuli", "check", tmp_path / "new.csv", "--groups", "shared")
+
+
+def test_check_does_not_write_groups_that_analyses_refuse(ran, refused, tmp_path):
+    rows = [f"w{i // 2} a{i},a" for i in range(12)] + [f"zebra b{i},b" for i in range(12)]
+    (tmp_path / "s.csv").write_text("\n".join(["text,condition", *rows]) + "\n")
+    line = refused("stimuli", "check", tmp_path / "s.csv", "--out", tmp_path / "new.csv")
+    assert "--out would write 1 group of the condition 'b', because chains of shared words link its texts" in line
+    assert not (tmp_path / "new.csv").exists()
+    rows = [f"w{i // 2} {c}{i},{c}" for c in "ab" for i in range(12)] + [f"zebra c{i},c" for i in range(12)]
+    (tmp_path / "s.csv").write_text("\n".join(["text,condition", *rows]) + "\n")
+    for arguments in ((), ("--contrast", "a:b")):  # a and b can still be compared
+        out = tmp_path / f"new{len(arguments)}.csv"
+        printed = ran("stimuli", "check", tmp_path / "s.csv", *arguments, "--out", out)
+        assert "36 texts with the column shared_words (groups: a 6, b 6, c 1)" in printed
+    assert "1 group of the condition 'c'" in refused(
+        "stimuli", "check", tmp_path / "s.csv", "--contrast", "a:c", "--out", tmp_path / "ac.csv"
+    )
+
+
+def test_check_refuses_groups_pairs_and_confounds_in_the_words_of_map(refused, tmp_path):
+    rows = [f"{c}{i} own{c}{i},{c},{c},{i // 2},{i},,1" for c in "ab" for i in range(12)]
+    path = tmp_path / "s.csv"
+    path.write_text("\n".join(["text,condition,g,shared,pair,gap,same", *rows]) + "\n")
+    stimuli = ["--contrast", "a:b"]
+    for options, words in (
+        (["--groups", "g"], "all 12 texts of the condition 'a' have the same value in the column 'g'"),
+        (["--groups", "shared"], "the conditions 'a' and 'b' share the value '0' of the column 'shared'"),
+        (["--paired-by", "g"], "are not complete"),
+        (["--confounds", "same"], "the column 'same' has one value for all texts of a:b"),
+        (["--confounds", "pair", "length"], "there are 2 confounds and 24 texts"),
+    ):
+        line = refused("map", "small", "--stimuli", path, *stimuli, *options, "--out", tmp_path / "out")
+        assert words in line
+        assert refused("stimuli", "check", path, *stimuli, *options) == line
+        assert refused("stimuli", "check", path, *options) == line  # two conditions are a contrast
+
+
+def test_check_asks_for_a_contrast_where_pairs_need_one(ran, refused, tmp_path):
+    rows = [f"{c}{i} own{c}{i},{c},{i}" for c in "abc" for i in range(12)]
+    (tmp_path / "s.csv").write_text("\n".join(["text,condition,pair", *rows]) + "\n")
+    line = refused("stimuli", "check", tmp_path / "s.csv", "--paired-by", "pair")
+    assert "--paired-by needs a contrast, and there are 3 conditions: give --contrast A:B" in line
+    ran("stimuli", "check", tmp_path / "s.csv", "--paired-by", "pair", "--contrast", "a:c")

@@ -245,7 +245,7 @@ def test_a_response_that_is_not_finite_is_named_by_its_place_among_all_stimuli()
 
 def test_a_comparison_says_what_its_tests_cannot_know():
     texts = [
-        f"{'a' if i % 2 == 0 else 'b'}{i // 4} own{i}" for i in range(80)
+        f"{'a' if i % 2 == 0 else 'b'}{i // 4} own{i}{'x' * (i % 7)}" for i in range(80)
     ]  # neighbours of a condition share a word
     columns = {"text": texts, "rating": np.arange(80.0), "half": np.arange(80) % 2 * 40 + np.arange(80) // 4}
     data = responses(cortex()).assign_coords({name: ("stimulus", values) for name, values in columns.items()})
@@ -253,7 +253,7 @@ def test_a_comparison_says_what_its_tests_cannot_know():
     comparison = ts.Comparison(data, "a", "b", confounds=("rating", "length"))
     sharing, confound = comparison.notes
     assert "40 of 40 texts of 'a' and 40 of 40 texts of 'b' share many content words" in sharing
-    assert confound.startswith("rating: frequencies, ratings and norms are measured with error")
+    assert confound.startswith("if the values of 'rating' are estimates, as frequencies, ratings and norms are, a part")
     assert repr(comparison).count("note: ") == 2
     assert comparison.readout(2.0).notes == comparison.notes
     assert all(control.notes == () for control in ts.negative_controls(comparison).values())
@@ -262,7 +262,11 @@ def test_a_comparison_says_what_its_tests_cannot_know():
 
 def test_fewer_than_ten_items_of_a_condition_are_noted():
     data = responses(cortex(), n=9)
-    assert ts.Comparison(data, "a", "b").notes[0].startswith("'a' has 9 and 'b' has 9 independent texts, fewer than 10")
+    assert (
+        ts.Comparison(data, "a", "b")
+        .notes[0]
+        .startswith("'a' has 9 independent texts and 'b' has 9 independent texts, fewer ")
+    )
     grouped = responses(cortex(), n=40)
     conditions = (grouped["condition"].values == "a") * 100
     grouped = grouped.assign_coords(g=("stimulus", conditions + np.arange(80) % 9))

@@ -89,3 +89,30 @@ def test_a_confound_of_a_contrast_that_takes_its_labels_from_another_column(topo
     np.testing.assert_array_equal(comparison.t, expected.t)
     one, _ = next(comparison.halves(1))
     np.testing.assert_array_equal(one.t, next(expected.halves(1))[0].t)
+
+
+def test_a_unit_that_only_responds_to_the_confound_is_silent_afterwards(topo):
+    data = localizer(topo)
+    level = np.where(data["condition"] == "sentence", 3.0, 0.0) + np.random.default_rng(0).normal(size=48)
+    data.values[:, :9] = 100 + 0.3 * level[:, None]
+    comparison = language_comparison(data.assign_coords(level=("stimulus", level)), confounds=["level"])
+    assert np.isnan(comparison.t.values[:9]).all()
+    assert np.isfinite(comparison.t.values[9:]).all()
+    for half in comparison.even_and_odd():
+        assert np.isnan(half.t.values[:9]).all()
+
+
+def test_a_confound_that_is_the_condition_in_a_half_is_refused(topo):
+    data = localizer(topo)
+    in_a = (data["condition"] == "sentence").values
+    even = np.arange(48) // 2 % 2 == 0
+    level = np.where(even, in_a, np.random.default_rng(0).normal(size=48))
+    with pytest.raises(ValueError, match="level tells the conditions 'sentence' and 'nonword' apart exactly"):
+        language_comparison(data.assign_coords(level=("stimulus", level)), confounds=["level"])
+
+
+def test_a_comparison_says_that_little_remains_after_a_confound_that_is_nearly_the_condition(topo):
+    data = localizer(topo)
+    level = 9.0 * (data["condition"] == "sentence").values + np.random.default_rng(0).normal(size=48)
+    notes = language_comparison(data.assign_coords(level=("stimulus", level)), confounds=["level"]).notes
+    assert any("of the condition, so little of the contrast remains after the regression" in note for note in notes)

@@ -1,8 +1,12 @@
+import re
+
+import numpy as np
 import pandas as pd
 import pytest
 
-from toposheet.stimuli.checks import check
+from toposheet.stimuli.checks import _explained, check
 from toposheet.stimuli.contrasts import Contrast
+from toposheet.stimuli.measures import group_means
 from toposheet.stimuli.table import read_stimuli
 
 
@@ -16,7 +20,7 @@ def test_a_check_says_what_could_mislead_and_refuses_what_analyses_refuse(tmp_pa
         "row 5, row 6: the text 'four' is in the conditions 'a' and 'b', and a contrast of these two conditions is "
         "refused. Remove it from all but one condition" in notes
     )
-    assert "1 text repeats an earlier text of the same condition; the first of them is row 4" in notes
+    assert "1 text of 'a' repeats an earlier text of its condition (the first is 'two'). Ignored, this makes p" in notes
     with pytest.raises(ValueError, match=r"s\.csv has 1 text of the condition 'a': a contrast needs at least 3"):
         check(table.iloc[3:])
 
@@ -50,10 +54,10 @@ def test_a_table_with_any_index_is_checked(index):
     stimuli = pd.DataFrame({"text": ["a", "b", "c", "a", "d", "d "], "condition": [*"xxx", *"yyy"]})
     stimuli.index = pd.Index(index)
     notes = " | ".join(check(stimuli.assign(shared_words=[1, 2, None, 1, 3, None])))
-    first, fourth, last = (f"stimulus {stimuli.index[n]}" for n in (0, 3, 5))
+    first, fourth = (f"stimulus {stimuli.index[n]}" for n in (0, 3))
     assert f"{first}, {fourth}: the text 'a' is in the conditions 'x' and 'y'" in notes
     assert f"{first}, {fourth}: the shared_words '1.0' is in" in notes
-    assert f"the first of them is {last}" in notes
+    assert "1 text of 'y' repeats an earlier text of its condition (the first is 'd')" in notes
     assert "'nan'" not in notes  # a missing value is no group
 
 
@@ -72,9 +76,11 @@ def test_a_check_without_a_column_says_what_there_is():
 
 
 def test_a_difference_is_told_with_the_confound_that_removes_it_in_the_contrast_that_has_it():
-    texts = {"a": ["river stone mill"] * 5, "b": ["riverside stonework milling"] * 5, "c": ["oak"] * 5}
-    rows = [(f"{text} {'x' * n}", c) for c, same in texts.items() for n, text in enumerate(same, 1)]
-    stimuli = pd.DataFrame(rows, columns=["text", "condition"])
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"{'x' * n} stone mill", c) for c, mean in (("a", 7), ("b", 9)) for n in rng.normal(mean, 1, 40).astype(int)
+    ]
+    stimuli = pd.DataFrame([*rows, *[("oak", "c")] * 5], columns=["text", "condition"])
     notes = check(stimuli, lambda text: 3 * len(text), [Contrast("a", "b")])
     remove = "remove this difference with --confounds"
     assert (
@@ -83,8 +89,30 @@ def test_a_difference_is_told_with_the_confound_that_removes_it_in_the_contrast_
     )
     assert any(f"differ in tokens (p < 0.001): {remove} tokens, or" in note for note in notes)
     assert not any("differ in words" in note for note in notes)  # the words of c are fewer, but c is not compared
-    assert any(
-        note.startswith("the conditions differ in words")
-        and note.endswith("no confound removes this difference, so compare with the negative controls")
-        for note in check(stimuli)
-    )
+
+
+def test_a_measure_that_nearly_is_the_condition_is_not_to_be_removed():
+    rng = np.random.default_rng(0)
+    rows = [(f"{'x' * n} mill", c) for c, mean in (("a", 5), ("b", 15)) for n in rng.normal(mean, 2, 40).astype(int)]
+    (note,) = [note for note in check(pd.DataFrame(rows, columns=["text", "condition"])) if "differ in letters" in note]
+    assert re.search(r"the conditions explain 8\d% of this measure, so no regression can separate it from", note)
+    assert "--confounds" not in note
+
+
+def test_the_variance_between_conditions_is_the_r2_of_the_condition():
+    import statsmodels.api as sm
+
+    texts = ["x" * n for n in (3, 4, 6, 7, 12, 13, 14, 16, 18)]
+    stimuli = pd.DataFrame({"text": texts, "condition": [*"aaaa", *"bbbbb"]})
+    letters = group_means(stimuli).query("measure == 'letters'")
+    is_a = sm.add_constant((stimuli["condition"] == "a").astype(float))
+    expected = sm.OLS([float(len(text)) for text in texts], is_a).fit().rsquared
+    assert _explained(letters, stimuli.groupby("condition").size()) == pytest.approx(expected)
+
+
+def test_a_check_says_what_confounds_leave():
+    stimuli = pd.DataFrame({"text": [f"own{n}" for n in range(40)], "condition": ["a"] * 20 + ["b"] * 20})
+    stimuli["level"] = np.arange(40) + 30 * (stimuli["condition"] == "b")
+    notes = check(stimuli, None, [Contrast("a", "b")], None, ["level"])
+    assert any(note.startswith("a:b: level explains 9") for note in notes)
+    assert notes[-1].startswith("if the values of 'level' are estimates")

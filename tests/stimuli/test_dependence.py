@@ -5,9 +5,12 @@ import pandas as pd
 import pytest
 
 import toposheet as ts
+from toposheet.cortex.design import contrast_design
+from toposheet.cortex.notes import contrast_notes
 from toposheet.model_folders import SHIPPED
 from toposheet.stimuli.dependence import dependence_notes, few_items_note
-from toposheet.stimuli.measures import with_groups
+from toposheet.stimuli.measures import SHARED_WORDS, with_groups
+from toposheet.stimuli.naming import name_made
 from toposheet.stimuli.stimulus_set import SETS
 
 
@@ -114,4 +117,33 @@ def test_random_sentences_rarely_get_a_note():
 def test_few_items_are_named_for_each_condition():
     assert few_items_note({"a": 10, "b": 12}, "texts") == ""
     assert few_items_note({"a": 9, "b": 12}, "groups").startswith("'a' has 9 independent groups, fewer than 10")
-    assert few_items_note({"a": 9, "b": 4}, "pairs").startswith("'a' has 9 and 'b' has 4 independent pairs")
+    assert few_items_note({"a": 9, "b": 4}, "pairs").startswith(
+        "'a' has 9 independent pairs and 'b' has 4 independent pairs"
+    )
+
+
+def test_repeated_texts_are_counted_and_get_no_advice_on_shared_words():
+    stimuli = table(INDEPENDENT[:20] * 2, [*INDEPENDENT[20:], INDEPENDENT[39].replace(" ", "  ")])
+    (note,) = dependence_notes(stimuli)
+    assert note.startswith(
+        "20 texts of 'a' and 1 text of 'b' repeat earlier texts of their condition (the first is 'own0-0 own0-1"
+    )
+    assert "Ignored, this makes p too small: dependent texts count as independent ones. Remove the repeats, or" in note
+    assert dependence_notes(stimuli.assign(same=[*range(20)] * 2 + [*range(20, 40), 39]), "same") == []
+    (note,) = dependence_notes(stimuli.assign(same=[*range(20), 90, *range(1, 20), *range(20, 40), 39]), "same")
+    assert note.startswith("1 text of 'a' repeats an earlier text of its condition")
+
+
+def test_the_number_of_few_items_agrees_with_its_noun():
+    assert few_items_note({"a": 1, "b": 4}, "groups").startswith(
+        "'a' has 1 independent group and 'b' has 4 independent"
+    )
+
+
+def test_the_few_groups_of_the_built_in_pairs_get_no_note_and_those_of_a_file_do(made):
+    (contrast, *_), pairs = SETS["pairs"].contrasts, made["pairs", 0]
+    for source, n in ((name_made("pairs"), 0), ("my/pairs.csv", 1)):
+        stimuli = contrast.compared(pairs)
+        stimuli.attrs["source"] = source
+        notes = contrast_notes(stimuli, contrast, contrast_design(stimuli, contrast), SHARED_WORDS, ())
+        assert sum("8 independent groups" in note for note in notes) == n

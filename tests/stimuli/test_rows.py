@@ -88,6 +88,10 @@ def test_what_can_be_one_table_only_is_read(rows, text, cells, end):
         ("text,condition\n“The dog, he ran”,x\n", "row 2: 3 fields, the header has 2: .* not curly ones"),
         ("text,text ,condition\na,b,x\n", "row 1: 2 columns have the name 'text'"),
         ("text,condition\na,x\nb\0,y\n", "row 3: not UTF-8 text"),
+        ("text,condition\na,x\n text,condition \nb,y\n", "row 3: this row repeats the header: remove this row"),
+        ('[\n  {"text": "a", "condition": "x"}\n]\n', r"is JSON, not a CSV table: .*read_json\(path\)\.to_csv"),
+        ('[{"text": "a"}, {"text": "b"}]', r"is JSON, not a CSV table: .*read_json\(path\)"),
+        ('{"text": "a", "condition": "x"}\n{"text": "b"}\n', r"is JSON, .*read_json\(path, lines=True\)\.to_csv"),
     ],
 )
 def test_other_tables_are_refused_by_row(rows, text, message):

@@ -1,6 +1,9 @@
+import os
+
 import pytest
 
 from toposheet import read_stimuli
+from toposheet.errors import UserError
 from toposheet.stimuli.contrasts import Contrast, parse_contrast
 
 
@@ -295,3 +298,26 @@ def test_further_columns_of_a_file_in_the_format_of_fedorenko_2010_are_kept(tmp_
     table = read_stimuli(tmp_path / "s.csv")
     assert table["pair"].tolist() == list("012012")
     assert list(table) == ["text", "condition", "pair"]
+
+
+def test_a_pipe_is_not_said_to_be_missing(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="pipe is a pipe or a device, not a regular file: save the table in a file"):
+        read_stimuli(tmp_path / "pipe")
+
+
+def test_a_file_without_a_header_is_told_that_it_may_lack_one(tmp_path):
+    (tmp_path / "s.csv").write_text("The dog ran,s\nWe sat down,s\n")
+    with pytest.raises(UserError, match="If row 1 of the file is a text, the header is missing: add a row with the na"):
+        read_stimuli(tmp_path / "s.csv")
+    (tmp_path / "s.csv").write_text("Text,condition\nWe sat down,s\n")
+    with pytest.raises(UserError, match=r"Did you mean Text\?") as error:
+        read_stimuli(tmp_path / "s.csv")
+    assert "header is missing" not in str(error.value)
+
+
+@pytest.mark.parametrize("row", [",,", "", "a,,1"])
+def test_an_empty_row_can_be_removed(tmp_path, row):
+    (tmp_path / "s.csv").write_text(f"text,condition,n\na,x,1\n{row}\nb,y,2\n")
+    with pytest.raises(UserError, match=r"row 3: the column '\w+' is empty: fill it in, or remove the row"):
+        read_stimuli(tmp_path / "s.csv")

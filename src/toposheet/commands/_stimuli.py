@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Model = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
 Contrasts = Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint=NONE_GIVEN)]
+Confounds = Contrasts
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from toposheet.commands._command import Command, check_out, deferred, group
-from toposheet.commands._stimuli import AS_USUAL, Contrasts, Options, is_file, opening, read_contrasts, read_table
-from toposheet.errors import NotFound, UserError
+from toposheet.commands._stimuli import (
+    AS_USUAL,
+    Confounds,
+    Contrasts,
+    Options,
+    is_file,
+    opening,
+    read_contrasts,
+    read_table,
+)
+from toposheet.errors import NotFound, UserError, listed
 from toposheet.settings import DEFAULT, check_seed
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from toposheet.stimuli.contrasts import Contrast
 
 
 @deferred
@@ -127,6 +139,8 @@ def check_set(
     model: str | None = None,
     contrast: Contrasts = (),
     groups: str = DEFAULT.groups,
+    paired_by: str = DEFAULT.paired_by,
+    confounds: Confounds = DEFAULT.confounds,
     out: Path | None = None,
     options: Options = AS_USUAL,
 ) -> None:
@@ -140,6 +154,8 @@ def check_set(
             of a set are used; the conditions of a file are compared all together.
         groups: Name of the column that defines groups of dependent texts. The default is used only if the stimuli have
             this column.
+        paired_by: Name of the column that defines pairs of texts, one of each condition. Empty: there are no pairs.
+        confounds: Confounds of an analysis: length, frequency, tokens, or numeric columns of the stimuli.
         out: Path of a new CSV file: the same stimuli with the column shared_words, which groups the texts of a
             condition that share words. None: no file is written.
         options: How stimuli are read.
@@ -155,17 +171,19 @@ def check_set(
     with shown() as progress:
         opened = None if model is None else opening(model, progress)
         table = read_table(stimuli, opened, options, progress)
+        if contrast:
+            contrasts = read_contrasts(table, contrast, options)
+        else:
+            contrasts = () if is_file(stimuli) or options.where else SETS[stimuli].contrasts
+        _check_as_analyses_do(table, contrasts, groups, paired_by, confounds)
+        grouped = None if out is None else _with_groups(table, contrasts)
         count_tokens = None
         if opened is not None:
             from toposheet.subject.respond import tokenised
 
             tokenised(opened(), table)  # raises an error if the model cannot read a text
             count_tokens = opened().count_tokens
-    if contrast:
-        contrasts = read_contrasts(table, contrast, options)
-    else:
-        contrasts = () if is_file(stimuli) or options.where else SETS[stimuli].contrasts
-    warnings = check(table, count_tokens, contrasts, groups)
+    warnings = check(table, count_tokens, contrasts, groups, confounds)
     counts = table.groupby("condition", sort=False).size()
     print(f"{stimuli}: {counted(len(table), 'text')}; " + ", ".join(f"{name} {n}" for name, n in counts.items()))
     for name, texts in [(c.name, c.compared(table)) for c in contrasts] or [("all conditions", table)]:
@@ -173,13 +191,69 @@ def check_set(
         _print_matching(matching(texts, count_tokens))
     for warning in warnings:
         print(f"note: {warning}")
-    if out is not None:
+    if out is not None and grouped is not None:
         from toposheet.files import write_file
-        from toposheet.stimuli.measures import with_groups
 
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_file(out, with_groups(table).to_csv(index=False))
-        print(f"\n{len(table)} texts with the column shared_words: {out.resolve()}")
+        write_file(out, grouped.to_csv(index=False))
+        n_groups = ", ".join(f"{name} {n}" for name, n in _number_of_groups(grouped).items())
+        print(f"\n{counted(len(table), 'text')} with the column shared_words (groups: {n_groups}): {out.resolve()}")
+
+
+def _check_as_analyses_do(
+    table: pd.DataFrame, contrasts: Sequence[Contrast], groups: str, paired_by: str, confounds: Sequence[str]
+) -> None:
+    """Refuse groups, pairs and confounds that an analysis refuses. Two conditions are a contrast.
+
+    Raises:
+        UserError: The groups, pairs or confounds do not fit a contrast. Or pairs or confounds are given without one.
+    """
+    from toposheet.cortex.design import contrast_design
+    from toposheet.stimuli.confounds import check_confounds
+    from toposheet.stimuli.contrasts import Contrast
+    from toposheet.stimuli.naming import labels
+
+    conditions = list(dict.fromkeys(labels(table, "condition").tolist()))
+    if not contrasts and len(conditions) == 2:
+        contrasts = [Contrast(*conditions)]
+    if (paired_by or confounds) and not contrasts:
+        raise UserError(
+            f"{'--paired-by' if paired_by else '--confounds'} needs a contrast, and there are {len(conditions)} "
+            f"conditions: give --contrast A:B; the conditions are: {listed(conditions)}"
+        )
+    for contrast in contrasts:
+        contrast_design(contrast.compared(table), contrast, groups, paired_by or None)
+        check_confounds(table, contrast, confounds)
+
+
+def _with_groups(table: pd.DataFrame, contrasts: Sequence[Contrast]) -> pd.DataFrame:
+    """Return the stimuli with the column `shared_words`.
+
+    Raises:
+        UserError: So few conditions have 3 groups or more that an analysis would refuse the groups.
+    """
+    from toposheet.stimuli.contrasts import MIN_TEXTS
+    from toposheet.stimuli.measures import with_groups
+    from toposheet.wording import counted
+
+    grouped = with_groups(table)
+    for texts in [contrast.compared(grouped) for contrast in contrasts] or [grouped]:
+        counts = _number_of_groups(texts)
+        few = {condition: n for condition, n in counts.items() if n < MIN_TEXTS}
+        if len(few) > max(len(counts) - 2, 0):  # no two conditions can be compared
+            condition, n = next(iter(few.items()))
+            raise UserError(
+                f"--out would write {counted(n, 'group')} of the condition {condition!r}, because chains of shared "
+                f"words link its texts, and analyses refuse fewer than {MIN_TEXTS}: leave --out out, and use texts "
+                "that share fewer words"
+            )
+    return grouped
+
+
+def _number_of_groups(table: pd.DataFrame) -> dict[str, int]:
+    from toposheet.stimuli.measures import SHARED_WORDS
+
+    return {str(name): int(n) for name, n in table.groupby("condition", sort=False)[SHARED_WORDS].nunique().items()}
 
 
 def _check_new_file(out: Path) -> None:

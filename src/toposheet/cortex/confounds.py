@@ -11,8 +11,10 @@ from jaxtyping import Bool
 
 from toposheet.cortex.design import stimuli_of
 from toposheet.stats import residuals
-from toposheet.stimuli.confounds import check_confounds, confound_values
+from toposheet.stimuli.confounds import check_confounds, check_not_the_condition, confound_values
 from toposheet.stimuli.contrasts import Contrast
+
+_ROUNDING = 1e-6  # of the standard deviation of a unit before the regression
 
 
 def without_confounds(
@@ -35,6 +37,9 @@ def without_confounds(
     regressions. If the confounds have the same distribution in both conditions, t is then the t of a multiple
     regression.
 
+    If what is left of the responses of a unit in a part is rounding error (below 1e-6 of their variation before, or
+    below the precision of the responses), the unit is silent there: its responses are set to its mean.
+
     When labels are shuffled later, the regressions are not repeated. With few texts per confound, the p from shuffled
     labels is then too small. Therefore at least 20 texts per confound are required.
 
@@ -46,7 +51,7 @@ def without_confounds(
         parts: Masks of the texts that share a regression. Each text is in exactly one part.
 
     Raises:
-        UserError: A column does not exist, a column is not numeric, or there are fewer than 20 texts per confound.
+        UserError: `check_confounds` refuses the confounds, or they explain the condition exactly in a part.
         MissingPackage: `wordfreq` is not installed.
     """
     if not confounds:
@@ -54,13 +59,20 @@ def without_confounds(
     stimuli = stimuli_of(responses)
     # The labels of the contrast are in `condition` now, even if the contrast took them from another column.
     check_confounds(stimuli, replace(contrast, column="condition", where=None), confounds)
+    n, conditions = len(stimuli), responses["condition"].values
+    for part in parts:
+        check_not_the_condition(stimuli[part], contrast, (conditions == contrast.a)[part], confounds)
     columns = np.stack([confound_values(stimuli, name) for name in dict.fromkeys(confounds)], axis=1)
     offsets = [part[:, None].astype(float) for part in parts[:-1]]  # `residuals` adds a constant
     design = np.column_stack([*offsets, *(columns * part[:, None] for part in parts)])
     left = residuals(responses.values, design)
-    n, conditions = len(stimuli), responses["condition"].values
     for label in (contrast.a, contrast.b):
         mask = conditions == label
         mean = left[mask].mean(axis=0)
         left[mask] = mean + (left[mask] - mean) * np.sqrt((n - 2) / (n - 2 - design.shape[1]))
+    for part in parts:
+        x = responses.values[part].astype(np.float64)
+        rounding = _ROUNDING * x.std(axis=0) + np.finfo(responses.dtype).eps * np.abs(x).max(axis=0)
+        silent = left[part].std(axis=0) <= rounding
+        left[np.ix_(part, silent)] = responses.values[:, silent].mean(axis=0, dtype=np.float64)
     return responses.copy(data=left)

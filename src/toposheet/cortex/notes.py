@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from toposheet.cortex.design import Design
-from toposheet.stimuli.confounds import confounds_note
+from toposheet.stimuli.confounds import confounds_note, nearly_the_condition_note
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.dependence import dependence_notes, few_items_note
+from toposheet.stimuli.naming import is_made
 
 
 def contrast_notes(
@@ -18,16 +19,18 @@ def contrast_notes(
     """Return sentences about a contrast that a user should read before its p-values. Without problems it is empty.
 
     There are notes on undeclared dependence of texts (`dependence_notes`), on conditions with fewer than 10 independent
-    items, and on confounds that are estimates.
+    items, on confounds that are nearly the condition, and on confounds that may be estimates.
 
     Args:
         stimuli: The texts of both conditions. The column `condition` holds the two labels of the contrast. Without a
-            column `text`, dependence is not looked for.
+            column `text`, dependence is not looked for. The documentation says how few groups the set `pairs` has, so
+            there is no note on them.
         contrast: The contrast.
         design: The design of the contrast.
         groups: Name of the column that defines the groups. None: all texts are independent.
         confounds: The confounds that are removed from the responses.
     """
     notes = dependence_notes(stimuli, groups) if "text" in stimuli else []
-    few = few_items_note(design.number_of_items(contrast), design.kind_of_items)
-    return tuple(note for note in (*notes, few, confounds_note(confounds)) if note)
+    few = "" if is_made(stimuli, "pairs") else few_items_note(design.number_of_items(contrast), design.kind_of_items)
+    near = nearly_the_condition_note(stimuli, contrast, confounds)
+    return tuple(note for note in (*notes, few, near, confounds_note(confounds)) if note)

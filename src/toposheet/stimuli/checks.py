@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 import pandas as pd
 
-from toposheet.stimuli.contrasts import Contrast, check_number, texts_in_conditions, texts_spaced_once
+from toposheet.stimuli.confounds import NEARLY, confounds_note, nearly_the_condition_note
+from toposheet.stimuli.contrasts import Contrast, check_number, texts_in_conditions
 from toposheet.stimuli.dependence import dependence_notes, dependent_stimuli, few_items_note
 from toposheet.stimuli.labels import check_capitals
-from toposheet.stimuli.measures import SHARED_WORDS, matching
+from toposheet.stimuli.measures import SHARED_WORDS, group_means
 from toposheet.stimuli.naming import check_column, labels, row_name, source_name
 from toposheet.wording import equals_p
 
@@ -22,6 +24,7 @@ def check(
     count_tokens: Callable[[str], int] | None = None,
     contrasts: Sequence[Contrast] = (),
     groups: str | None = SHARED_WORDS,
+    confounds: Sequence[str] = (),
 ) -> list[str]:
     """Return notes about a set that a user should read before an analysis. Without problems the list is empty.
 
@@ -30,6 +33,7 @@ def check(
         count_tokens: A function that returns the number of tokens of a text for a model. None: tokens are not compared.
         contrasts: The contrasts in which the texts will be compared. None are given: all conditions are compared.
         groups: Name of the column that defines groups of dependent texts. None: all texts are independent.
+        confounds: The confounds that will be removed from the responses to the texts of the contrasts.
 
     Raises:
         UserError: A column is missing, a condition has fewer than 3 texts, or the names of two conditions differ only
@@ -55,18 +59,19 @@ def check(
         notes.append(
             f"{rows}: the text {text[:60]!r} is in {_refused(positions)}. Remove it from all but one condition"
         )
-    repeated = stimuli.assign(text=texts_spaced_once(stimuli)).duplicated(["text", "condition"]).to_numpy()
-    if n := int(repeated.sum()):
-        texts_repeat = "1 text repeats" if n == 1 else f"{n} texts repeat"
-        first = row_name(stimuli, int(repeated.argmax()))
-        notes.append(f"{texts_repeat} an earlier text of the same condition; the first of them is {first}")
     for name, texts in [(f"{c.name}: ", c.compared(stimuli)) for c in contrasts] or [("", stimuli)]:
         notes += [f"{name}{note}" for note in (*dependence_notes(texts, groups), _few_items(texts, groups)) if note]
-        for row in matching(texts, count_tokens).to_dict("records"):
-            if row["p"] < 0.05:
-                differ = f"{name}the conditions differ in {row['measure']} ({equals_p(row['p'])})"
-                notes.append(f"{differ}: {_remedy(row['measure'])}")
-    return notes
+        n_texts = texts.groupby("condition").size()
+        for measure, groups_of_measure in group_means(texts, count_tokens).groupby("measure", sort=False):
+            if (p := groups_of_measure["p"].iloc[0]) < 0.05:
+                remedy = _remedy(str(measure), _explained(groups_of_measure, n_texts))
+                notes.append(f"{name}the conditions differ in {measure} ({equals_p(p)}): {remedy}")
+    notes += [
+        f"{contrast.name}: {note}"
+        for contrast in contrasts
+        if (note := nearly_the_condition_note(contrast.compared(stimuli), contrast, confounds))
+    ]
+    return [*notes, note] if (note := confounds_note(confounds)) else notes
 
 
 def _few_items(stimuli: pd.DataFrame, groups: str | None) -> str:
@@ -77,8 +82,31 @@ def _few_items(stimuli: pd.DataFrame, groups: str | None) -> str:
     return few_items_note({str(name): int(n) for name, n in counts.items()}, "texts" if numbers is None else "groups")
 
 
-def _remedy(measure: str) -> str:
-    """Return what to do if conditions differ in a measure."""
+def _explained(measure: pd.DataFrame, n_texts: pd.Series) -> float:
+    """Return the fraction of the variance of a measure that lies between the conditions (R^2 of two conditions).
+
+    Args:
+        measure: The rows of a measure from `group_means`.
+        n_texts: The number of texts of each condition.
+    """
+    n = n_texts[measure["group"]].to_numpy()
+    mean, sd = measure["mean"].to_numpy(), measure["sd"].to_numpy()
+    between = (n * (mean - np.average(mean, weights=n)) ** 2).sum()
+    return float(between / (between + ((n - 1) * sd**2).sum()))
+
+
+def _remedy(measure: str, explained: float) -> str:
+    """Return what to do if conditions differ in a measure.
+
+    Args:
+        measure: The measure.
+        explained: R^2 of the condition on the measure.
+    """
+    if explained >= NEARLY:
+        return (
+            f"the conditions explain {int(100 * explained)}% of this measure, so no regression can separate it from "
+            "the condition: use texts that are matched in it, or compare with the negative controls"
+        )
     if measure in _CONFOUNDS:
         return f"remove this difference with --confounds {_CONFOUNDS[measure]}, or compare with the negative controls"
     return "no confound removes this difference, so compare with the negative controls"

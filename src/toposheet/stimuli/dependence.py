@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.sparse import csr_array
 
-from toposheet.stimuli.contrasts import MIN_TEXTS
+from toposheet.stimuli.contrasts import MIN_TEXTS, texts_spaced_once
 from toposheet.stimuli.labels import check_capitals
 from toposheet.stimuli.measures import SHARED_WORDS, content_words, sharing_words
 from toposheet.stimuli.naming import labels, source_name
@@ -59,8 +59,9 @@ def dependent_stimuli(stimuli: pd.DataFrame, column: str | None) -> Int[np.ndarr
 def dependence_notes(stimuli: pd.DataFrame, groups: str | None = SHARED_WORDS) -> list[str]:
     """Return a note for each sign that texts of one condition depend on each other more than a column declares.
 
-    Two signs are looked for among texts of different groups:
+    Three signs are looked for among texts of different groups:
 
+    - Texts that repeat an earlier text of their condition. The other two signs are looked for without them.
     - Shared content words. The overlap of two texts is the number of content words that they share, divided by the
       number of content words of the longer text. A text depends on others if its overlaps of 1/3 or more add up to at
       least 1/2. There is a note if this holds for half of the texts of a condition. If responses are means over words,
@@ -82,6 +83,9 @@ def dependence_notes(stimuli: pd.DataFrame, groups: str | None = SHARED_WORDS) -
     """
     numbers = dependent_stimuli(stimuli, groups)
     conditions = labels(stimuli, "condition")
+    if (repeated := _repeated(stimuli, conditions, numbers)).any():
+        rest = dependence_notes(stimuli[~repeated], groups)
+        return [_repeats(stimuli, conditions, repeated), *rest]
     rows_of = {str(name): np.flatnonzero(conditions == name)[:_MOST_TEXTS] for name in dict.fromkeys(conditions)}
     overlaps = {name: _overlaps(stimuli["text"].iloc[rows].tolist()) for name, rows in rows_of.items()}
     if numbers is not None:
@@ -111,10 +115,37 @@ def few_items_note(n_items: Mapping[str, int], what: str) -> str:
     few = {condition: n for condition, n in n_items.items() if n < FEW_ITEMS}
     if not few:
         return ""
-    counts = " and ".join(f"{condition!r} has {n}" for condition, n in few.items())
+    counts = " and ".join(
+        f"{condition!r} has {n} independent {what[:-1] if n == 1 else what}" for condition, n in few.items()
+    )
     return (
-        f"{counts} independent {what}, fewer than {FEW_ITEMS}: the level of the tests was not measured with so few, "
+        f"{counts}, fewer than {FEW_ITEMS}: the level of the tests was not measured with so few, "
         f"and one of them can decide the result. Add {what}"
+    )
+
+
+def _repeated(
+    stimuli: pd.DataFrame, conditions: np.ndarray, numbers: Int[np.ndarray, " stimuli"] | None
+) -> Bool[np.ndarray, " stimuli"]:
+    """Return a mask: True for a text that repeats an earlier text of its condition, which is in another group."""
+    texts = pd.DataFrame({"text": texts_spaced_once(stimuli), "condition": conditions})
+    if numbers is None:
+        return texts.duplicated().to_numpy()
+    first = texts.assign(number=numbers).groupby(["text", "condition"], sort=False)["number"].transform("first")
+    return first.to_numpy() != numbers
+
+
+def _repeats(stimuli: pd.DataFrame, conditions: np.ndarray, repeated: Bool[np.ndarray, " stimuli"]) -> str:
+    """Return the note on repeated texts."""
+    counts = pd.Series(conditions[repeated]).value_counts(sort=False)
+    some = " and ".join(f"{n:,} text{'s' * (n > 1)} of {str(name)!r}" for name, n in counts.items())
+    repeat = (
+        "repeats an earlier text of its condition" if repeated.sum() == 1 else "repeat earlier texts of their condition"
+    )
+    example = texts_spaced_once(stimuli)[int(repeated.argmax())][:60]
+    return (
+        f"{some} {repeat} (the first is {example!r}). {_IGNORED}. Remove the repeats, or give equal texts the same "
+        "value in a column, and name it with --groups (in Python: groups=)"
     )
 
 

@@ -14,6 +14,16 @@ def source_name(stimuli: pd.DataFrame) -> str:
     return str(stimuli.attrs.get("source", "the stimulus set"))
 
 
+def name_made(name: str) -> str:
+    """Return the name, in `attrs["source"]`, of stimuli that were made as a built-in set."""
+    return f"the synthetic set {name}"
+
+
+def is_made(stimuli: pd.DataFrame, name: str) -> bool:
+    """Return whether stimuli were made as the built-in set of this name. A file with its texts is not."""
+    return source_name(stimuli) == name_made(name)
+
+
 def row_name(stimuli: pd.DataFrame, position: int) -> str:
     """Return the name of a stimulus: `row 4` of the file if the source of the table is known, else `stimulus 2`.
 

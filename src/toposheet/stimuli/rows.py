@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections import Counter
 from collections.abc import Generator, Iterator
@@ -27,14 +28,20 @@ def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
         path: A CSV file in UTF-8, with commas as separators and with a header.
 
     Raises:
-        UserError: The file might be read wrongly, because of its encoding, its separators, its quotation marks, the
-            number of cells in a row, or two columns with the same name. The message names the file and the row (the
-            header is row 1).
+        UserError: The file is JSON, or it might be read wrongly, because of its encoding, its separators, its quotation
+            marks, the number of cells in a row, a row that repeats the header, or two columns with the same name. The
+            message names the file and the row (the header is row 1).
     """
     text = _decoded(path)
     line = text.partition("\n")[0]
     if not line.strip():
         raise UserError(f"{path} is not a CSV table: its first row is empty, but it must be the header")
+    if _is_json(text):
+        lines = ", lines=True" if line.lstrip().startswith("{") and _is_json(line) else ""
+        raise UserError(
+            f"{path} is JSON, not a CSV table: save the texts as CSV. In Python: "
+            f"pandas.read_json(path{lines}).to_csv('new.csv', index=False)"
+        )
     if re.fullmatch(r"\s*\"?sep=.?\"?\s*", line, re.IGNORECASE):
         raise UserError(f"{path}, row 1: {line.strip()!r} is a line for Excel and no header: remove this line")
     if "," not in line and (separator := next((sign for sign in _SEPARATORS if sign in line), None)):
@@ -55,7 +62,23 @@ def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
         raise UserError(
             f"{path}, row 1: {header.count(twice[0])} columns have the name {twice[0]!r}: rename all but one"
         )
+    for number, row in enumerate(rows, 2):
+        if [plain_label(cell) for cell in row] == header:
+            raise UserError(f"{path}, row {number}: this row repeats the header: remove this row")
     return names, rows
+
+
+def _is_json(text: str) -> bool:
+    """Return whether a text is a JSON object or list, or begins with a line that is one (JSON lines)."""
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    for part in (text, text.partition("\n")[0]):
+        try:
+            json.loads(part)
+        except ValueError:
+            continue
+        return True
+    return False
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from toposheet.errors import UserError, check_type
 from toposheet.progress import Progress
 from toposheet.registry import Registry
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
+from toposheet.stimuli.naming import name_made
 from toposheet.stimuli.published import read_published
 from toposheet.stimuli.reader import Reader
 
@@ -127,7 +128,7 @@ def stimulus_set(
         reader = replace(reader, progress=progress)
     table = entry.make(reader, reader.seed if seed is None else seed, per_condition)
     _check_made(name, entry, table)
-    table.attrs["source"] = f"the synthetic set {name}"
+    table.attrs["source"] = name_made(name)
     reader.progress(f"the stimuli {name} are made", 1, 1)
     return table
 

@@ -59,6 +59,10 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
     path = path_of(path)
     if path.is_dir():
         raise UserError(f"{path} is a folder: give a CSV file")
+    if path.exists() and not path.is_file():
+        raise UserError(
+            f"{path} is a pipe or a device, not a regular file: save the table in a file, and give its path"
+        )
     if not path.is_file():
         raise NotFound(f"there is no stimulus file {path}: check the path")
     text_column, condition_column = plain_label(text_column), plain_label(condition_column)
@@ -80,14 +84,16 @@ def read_stimuli(path: str | Path, text_column: str = "text", condition_column: 
         table, format_name = known
         table.attrs["source"] = str(path)
         notes.append(f"the file has the columns of {format_name}, and is read in that format")
+    no_header = ""
+    if not {text_column, condition_column} & set(table.columns):
+        no_header = ". If row 1 of the file is a text, the header is missing: add a row with the names of the columns"
     for column, option in ((text_column, "text-column"), (condition_column, "condition-column")):
         what = f"the {option.partition('-')[0]}s with --{option} (in Python {option.replace('-', '_')}=)"
-        check_column(table, column, f" Name the column that holds {what}")
+        check_column(table, column, f" Name the column that holds {what}{no_header}")
         empty = (table[column].map(plain_label) == "").to_numpy()
         if empty.any():
-            raise UserError(
-                f"{path}, {row_name(table, int(empty.argmax()))}: the column {column!r} is empty: fill it in"
-            )
+            row = row_name(table, int(empty.argmax()))
+            raise UserError(f"{path}, {row}: the column {column!r} is empty: fill it in, or remove the row")
     if table.empty:
         raise UserError(f"{path} has a header but no stimuli: add a row for each text")
     chosen = {text_column: "text", condition_column: "condition"}
