@@ -81,7 +81,8 @@ def test_the_summary_has_a_row_for_each_tap_and_readout_and_negative_controls_in
     assert summary["negative_control"].unique().tolist() == controls[: len(summary) // 8]
     assert set(controls[:2]) <= set(summary["negative_control"])
     assert (out / "maps.nc").is_file()
-    figures = ("morans-i", "morans-i-mean", "correlation", "map-long-short", "map-long-short-random-labels")
+    figures = ("morans-i", "morans-i-mean", "correlation", "smoothness", "map-long-short",
+               "map-long-short-random-labels")  # fmt: skip
     drawn = {path.name for path in (out / "figures").iterdir() if not path.name.startswith(".")}
     assert drawn == {f"{name}.{ending}" for name in figures for ending in ("png", "pdf")}
     assert "long:short" in printed
@@ -114,7 +115,7 @@ def test_conditions_with_odd_names_still_make_files(ran, tmp_path, folder, stimu
     stimuli.to_csv(tmp_path / "s.csv", index=False)
     arguments = ["--stimuli", tmp_path / "s.csv", "--contrast", f"{a}:{b}", "--permutations", "5"]
     ran("map", folder, *arguments, "--out", tmp_path / "out")
-    assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == 5
+    assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == 6
 
 
 def test_a_second_run_leaves_no_files_of_the_first_and_none_of_the_users_are_lost(ran, tmp_path, folder, sentences):

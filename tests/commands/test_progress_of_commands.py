@@ -32,8 +32,8 @@ def said(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("command", "last"),
     [
-        ("map", "drawing figures: section 4 of 4"),
-        ("report", "drawing figures: section 4 of 4"),
+        ("map", "drawing figures: section 5 of 5"),
+        ("report", "drawing figures: section 5 of 5"),
         ("compare", "intervals over models and taps"),
         ("localize", "units are selected"),
         ("brain export", "reading texts 40 of 40"),

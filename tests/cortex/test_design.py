@@ -157,3 +157,11 @@ def test_a_group_in_both_conditions_or_too_few_groups_are_refused():
         ValueError, match="all 8 texts of the condition 'a' have the same value in the column 'shared_words'"
     ):
         ts.Comparison(noise(0, shared_words=whole), "a", "b")
+
+
+def test_an_empty_cell_of_the_pairs_is_named():
+    pair = ["x", "x", "", "y", "y", "z", "z", "w", "w", "", "v", "v", "u", "u", "t", "t"]
+    with pytest.raises(
+        ValueError, match="the column 'pair' is empty in 2 texts of the contrast, the first is number 3"
+    ):
+        ts.Comparison(noise(0, pair=pair), "a", "b", pairs="pair")

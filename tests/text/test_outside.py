@@ -71,7 +71,7 @@ def test_a_source_from_outside_is_prepared_like_a_file_of_the_same_documents(sou
 
 def test_the_step_that_reads_carries_a_source_to_a_process_that_lacks_it(source, saved, tmp_path, monkeypatch):
     monkeypatch.setattr("toposheet.text.executors._QuietLocalExecutor.run", lambda self: None)
-    with pytest.raises(RunError, match="tasks failed"):
+    with pytest.raises(RunError, match="1 of 1 task failed"):
         prepare(asked(source, saved), tmp_path / "out", INLINE)
     step = dill.dumps(ReadDocuments(str(tmp_path / "out"), SOURCES.registered), fmode=dill.CONTENTS_FMODE)
     SOURCES.unregister(source)

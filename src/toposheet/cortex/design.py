@@ -21,6 +21,8 @@ from toposheet.stimuli.dependence import dependent_stimuli
 from toposheet.stimuli.finite import check_finite_responses
 from toposheet.stimuli.labels import plain_label
 from toposheet.stimuli.measures import SHARED_WORDS
+from toposheet.stimuli.naming import labels
+from toposheet.wording import counted
 
 
 def compared_responses(responses: xr.DataArray, contrast: Contrast) -> xr.DataArray:
@@ -256,7 +258,8 @@ class Design:
             if n < least:
                 what = self.kind_of_items
                 raise UserError(
-                    f"the condition {condition!r} has {n} independent {what}: {needs} at least {least}, so add {what}"
+                    f"the condition {condition!r} has {counted(n, f'independent {what[:-1]}')}: {needs} at least {least}, "
+                    f"so add {what}"
                 )
 
     @property
@@ -308,11 +311,18 @@ def contrast_design(
     if partners is not None:
         n_a, n_b = (np.bincount(partners[mask], minlength=partners.max() + 1) for mask in (in_a, in_b))
         incomplete = np.flatnonzero((n_a != 1) | (n_b != 1))
+        empty = np.flatnonzero((in_a | in_b) & (labels(stimuli, str(pairs)) == ""))
+        if len(empty):
+            raise UserError(
+                f"the column {pairs!r} is empty in {counted(len(empty), 'text')} of the contrast, the first is number "
+                f"{empty[0] + 1}: fill it in, or remove such texts"
+            )
         if len(incomplete):
             first = incomplete[0]
             value = plain_label(stimuli[pairs].to_numpy()[partners == first][0])[:60]
-            numbers_of_texts = (
-                f"{_texts(int(n_a[first]))} of {contrast.a!r} and {_texts(int(n_b[first]))} of {contrast.b!r}"
+            numbers_of_texts = " and ".join(
+                f"{counted(int(n[first]), 'text')} of {condition!r}"
+                for n, condition in ((n_a, contrast.a), (n_b, contrast.b))
             )
             raise UserError(
                 f"{len(incomplete)} of {len(n_a)} pairs of the column {pairs!r} are not complete: a pair is one text "
@@ -322,10 +332,6 @@ def contrast_design(
     design = Design(in_a, in_b, numbers, linked_pairs(partners, numbers))
     design.check_number(contrast, MIN_TEXTS, "a contrast needs")
     return design
-
-
-def _texts(n: int) -> str:
-    return "1 text" if n == 1 else f"{n} texts"
 
 
 def linked_pairs(
