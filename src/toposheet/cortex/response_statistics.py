@@ -11,7 +11,7 @@ from toposheet.cortex.layout import shuffled_places, tap_layouts
 from toposheet.cortex.statistics import STATISTICS, statistics_table
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
-from toposheet.settings import PERMUTATIONS, check_permutations
+from toposheet.settings import PERMUTATIONS, check_permutations, check_seed
 from toposheet.stats import UnitPairs, against_null, participation_ratio, spatial_correlation
 
 RESPONSES = Table(
@@ -53,9 +53,10 @@ def response_statistics(
         of the label-null are nan.
 
     Raises:
-        UserError: There are fewer than 2 permutations, or a response is not finite.
+        UserError: The seed or the number of permutations is out of range, or a response is not finite.
     """
     check_permutations(permutations)
+    check_seed(seed)
     check_finite(responses)
     taps, x = tap_layouts(responses), responses.transpose("stimulus", "unit").values.astype(np.float64)
     rng = np.random.default_rng(seed)
@@ -96,9 +97,10 @@ def correlation_curve(
         Distances are in mm, rounded to multiples of the spacing of the cells.
 
     Raises:
-        UserError: There are fewer than 2 permutations, or a response is not finite.
+        UserError: The seed or the number of permutations is out of range, or a response is not finite.
     """
     check_permutations(permutations)
+    check_seed(seed)
     check_finite(responses)
     x, rng, tables = responses.transpose("stimulus", "unit").values.astype(np.float64), np.random.default_rng(seed), []
     tell, taps = progress or SILENT, tap_layouts(responses)

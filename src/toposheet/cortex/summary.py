@@ -27,7 +27,7 @@ SUMMARY = Table(
 def map_statistics(
     comparison: Comparison,
     *,
-    fwhm_mm: Sequence[float] = (0.0, 2.0),
+    fwhm_mm: float | Sequence[float] = (0.0, 2.0),
     permutations: int = PERMUTATIONS,
     seed: int = 0,
     progress: Progress | None = None,
@@ -38,7 +38,7 @@ def map_statistics(
 
     Args:
         comparison: The raw comparison.
-        fwhm_mm: Widths of the readouts, in mm; 0 is raw.
+        fwhm_mm: One width or several widths of readouts, in mm; 0 is raw.
         permutations: Number of draws of each null.
         seed: Seed of the draws.
         progress: A function that is called with the number of draws done so far. None: no calls.
@@ -50,8 +50,7 @@ def map_statistics(
         label-null) and `cross_half_i` (nan with fewer than 4 texts in a condition). p is one-sided: (1 + b) / (1 + B).
 
     Raises:
-        UserError: The comparison is a readout, a width is negative or not finite, or there are fewer than 2
-            permutations.
+        UserError: The comparison is a readout, or a width, the seed or the number of permutations is out of range.
 
     Example:
         ts.map_statistics(ts.Comparison(responses, "sentence", "nonword"))
