@@ -169,7 +169,7 @@ def statistics_table(
     parts: dict[str, list[np.ndarray]] = {}
     for statistic, values in value.items():
         larger = statistic not in smaller_is_topographic
-        for over in (lambda x: x, _mean_over_taps):
+        for over in (lambda x: x, mean_over_taps):
             row = {"value": over(values)}
             for prefix, draws in (("", place), ("label_", label)):
                 null = against_null(over(values), over(draws[statistic]), larger)
@@ -186,7 +186,7 @@ def statistics_table(
     return pd.DataFrame(columns | {name: np.concatenate(arrays) for name, arrays in parts.items()})
 
 
-def _mean_over_taps(values: Float[np.ndarray, "*draws taps"]) -> Float[np.ndarray, "*draws 1"]:
+def mean_over_taps(values: Float[np.ndarray, "*draws taps"]) -> Float[np.ndarray, "*draws 1"]:
     """Return the mean over the taps in which a statistic is defined; nan if it is undefined in all taps."""
     defined = np.isfinite(values)
     n = defined.sum(axis=-1, keepdims=True)
