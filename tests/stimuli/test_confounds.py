@@ -5,7 +5,7 @@ import pytest
 
 from toposheet.errors import UserError
 from toposheet.packages import MissingPackage
-from toposheet.stimuli.confounds import check_confounds
+from toposheet.stimuli.confounds import check_confounds, confound_values
 from toposheet.stimuli.contrasts import Contrast
 
 STIMULI = pd.DataFrame({"text": ["a", "b"], "condition": ["1", "2"], "rating": ["1", "2.5"], "age": [3, 4],
@@ -15,7 +15,11 @@ CONTRAST = Contrast("1", "2")
 
 
 def test_measures_and_columns_of_numbers_can_be_taken():
-    check_confounds(STIMULI, CONTRAST, ["length", "frequency", "tokens", "rating", "age", "real"])
+    names = ["length", "frequency", "tokens", "rating", "age", "real"]
+    check_confounds(STIMULI, CONTRAST, names)
+    numbers = {"rating": [1, 2.5], "age": [3, 4], "real": [1, 0], "tokens": [1, 2], "length": [1, 1]}
+    for name, values in numbers.items():
+        assert confound_values(STIMULI, name).tolist() == values * 60
 
 
 @pytest.mark.parametrize(

@@ -124,9 +124,9 @@ class _Effect:
         effect = contrast @ comparison.items
         noise = (signs * contrast) @ deviations
         # The variance of each item around the mean of its sample, pooled over samples.
-        n_less = [int(sample.sum()) - 1 for sample in design.samples]
-        shares = sum(sample * (n / (n + 1)) for sample, n in zip(design.samples, n_less, strict=True))
-        sd = np.sqrt(shares @ deviations**2 / sum(n_less))
+        sizes = [int(sample.sum()) for sample in design.samples]
+        shares = sum(sample * ((n - 1) / n) for sample, n in zip(design.samples, sizes, strict=True))
+        sd = np.sqrt(shares @ deviations**2 / (sum(sizes) - len(sizes)))
         means = np.concatenate([effect[None], noise])
         for tap, orders in zip(taps, shuffled_places(taps, permutations, for_places), strict=True):
             units = tap.units
