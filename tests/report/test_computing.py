@@ -95,7 +95,7 @@ def test_progress_goes_from_nothing_to_everything_and_says_what_is_done(told, re
         f"{contrast}: contrasts, raw, place-null, draw 3 of 3",
         f"{contrast}, random-labels: contrasts, readout 2 mm, label-null, draw 3 of 3",
         f"{contrast}, length: clusters, label-null, draw 3 of 3",
-        "model 2 of 2, <b>: network, clustering of the network, tap 3 of 4",
+        "model 2 of 2, <b>: network, raw, organisation",
     ):
         assert step in whats, step
 
