@@ -11,7 +11,7 @@ import pytest
 import toposheet as ts
 from toposheet.cache import cache_folder
 from toposheet.errors import NotFound, UserError
-from toposheet.files import free_file_name, path_of
+from toposheet.files import folder_aside, free_file_name, path_of
 
 
 @pytest.fixture
@@ -157,3 +157,29 @@ def test_names_alike_in_their_first_letters_are_short_and_differ(letter):
     first, second = names_of(300 * letter + "1", 300 * letter + "2")
     assert first != second
     assert max(len(name.encode()) for name in (first, second)) <= 110
+
+
+def test_files_of_a_folder_aside_come_together_and_what_they_replace_goes(tmp_path):
+    for name in ("figures/old.png", "figures/kept.png", "old.csv", "facts.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("earlier")
+
+    def write():
+        with folder_aside(tmp_path, last="facts.json", replaces=["old.csv", "figures/old.png", "never.csv"]) as aside:
+            (aside / "figures").mkdir()
+            for name in ("figures/new.png", "facts.json"):
+                (aside / name).write_text("new")
+            yield
+
+    def files():
+        return {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*.[pcj]*")}
+
+    before = files()
+    writing = write()
+    next(writing)
+    with pytest.raises(KeyboardInterrupt):
+        writing.throw(KeyboardInterrupt())
+    assert files() == before
+    list(write())
+    assert files() == {"figures/kept.png": "earlier", "figures/new.png": "new", "facts.json": "new"}
+    assert not list(tmp_path.glob(".writing*"))

@@ -173,11 +173,12 @@ def test_a_part_of_a_part_counts_only_things(told):
     assert told.calls == [("swjn, text 5 of 10", 1.25, 2.0)]
 
 
-def test_nobody_may_be_told(clock):
-    part_of(None, 0, 2)("draw", 1, 2)
+def test_nobody_may_be_told(clock, capsys):
+    assert part_of(None, 0, 2) is SILENT
     stages = Stages(None, [Stage("reading", 1.0)])
     stages.begin("reading", "reading")("text", 1, 2)
     stages.end("read")
+    assert capsys.readouterr() == ("", "")
 
 
 def plan_of(n):

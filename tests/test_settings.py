@@ -1,19 +1,24 @@
 import re
 
+import numpy as np
 import pytest
 
-from toposheet.settings import Settings
+from toposheet.settings import Settings, readouts_of
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"fwhm_mm": (2.0, -1.0)}, "the readout's FWHM is -1.0: it must be a finite number of at least 0"),
-        ({"fwhm_mm": (float("nan"),)}, "the readout's FWHM is nan"),
-        ({"permutations": 1}, "permutations is 1: it must be at least 2"),
-        ({"seed": -1}, "seed is -1: it must be at least 0"),
+        ({"fwhm_mm": (2.0, -1.0)}, "fwhm_mm is -1.0: the width of a readout must be a finite number of at least 0"),
+        ({"fwhm_mm": (float("nan"),)}, "fwhm_mm is nan"),
+        ({"permutations": 1}, "permutations is 1: it must be a whole number of at least 2, because a null"),
+        ({"seed": -1}, "seed is -1: it must be a whole number of at least 0"),
+        ({"fwhm_mm": ("2",)}, "fwhm_mm is '2': the width"),
+        ({"permutations": True}, "permutations is True: it must be a whole number"),
+        ({"permutations": 9.0}, "permutations is 9.0: it must be a whole number"),
+        ({"seed": None}, "seed is None: it must be a whole number"),
         ({"forming_p": 1.0}, "forming_p is 1.0: it must be larger than 0 and smaller than 1"),
-        ({"min_size": 0}, "min_size is 0: it must be at least 1 unit"),
+        ({"min_size": 0}, "min_size is 0: it must be a whole number of at least 1 unit"),
         ({"inference": "fdr"}, "inference is 'fdr': it must be one of mass, tfce"),
         ({"contiguity": "bishop"}, "contiguity is 'bishop': it must be one of queen, rook"),
     ],
@@ -27,3 +32,14 @@ def test_raw_maps_are_always_there_and_come_first():
     assert Settings().readouts == (0.0, 2.0)
     assert Settings(fwhm_mm=(0.0,)).readouts == (0.0,)
     assert Settings(fwhm_mm=(4.0, 0.0, 2.0, 4.0)).readouts == (0.0, 4.0, 2.0)
+
+
+@pytest.mark.parametrize("fwhm_mm", [2.0, 2, (2.0,), [2, 2.0], np.array([2.0]), np.float32(2)])
+def test_one_width_is_one_readout_however_it_is_written(fwhm_mm):
+    assert readouts_of(fwhm_mm) == (2.0,)
+
+
+@pytest.mark.parametrize("fwhm_mm", [(), [], -1, (0.0, -1.0), ("2",), "2", None, (True,), float("inf")])
+def test_what_is_no_width_is_refused(fwhm_mm):
+    with pytest.raises(ValueError, match="fwhm_mm is "):
+        readouts_of(fwhm_mm)

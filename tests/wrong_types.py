@@ -1,10 +1,13 @@
 """Gives every public function a wrong value, and prints what is no one-line UserError. Run by test_types.py."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import torch
 
 import toposheet as ts
+from toposheet.cortex.profiles import consistency
 
 subject = ts.load("small")
 topo, model = subject.topography, subject.model
@@ -12,10 +15,31 @@ texts = pd.DataFrame({"text": [f"word {w} here" for w in "abcdefghijkl"], "condi
 half = pd.DataFrame({"text": ["ok", "a\ud800b"], "condition": ["a", "b"]}, dtype=object)
 responses = ts.respond(subject, texts)
 comparison = ts.Comparison(responses, "a", "b")
+network_texts = responses.assign_coords(condition=("stimulus", [*"SWJN"] * 3))
+network = ts.Comparison(network_texts.assign_coords(condition=("stimulus", ["S", "N"] * 6)), "S", "N")
 of_comparisons = (
     "map_statistics", "topography_statistics", "selective_clusters", "localize", "negative_controls", "organisation",
     "plot", "grow_clusters", "noise_smoothness",
 )  # fmt: skip
+clusters = ts.grow_clusters(comparison, min_size=1)
+draws, readouts = "seed permutations", "seed permutations fwhm_mm"
+TAKERS = {
+    "organisation": (partial(ts.organisation, comparison), readouts),
+    "map_statistics": (partial(ts.map_statistics, comparison), readouts),
+    "topography_statistics": (partial(ts.topography_statistics, comparison), f"{readouts} min_size"),
+    "noise_smoothness": (partial(ts.noise_smoothness, comparison), "fwhm_mm"),
+    "selective_clusters": (partial(ts.selective_clusters, comparison), draws),
+    "response_statistics": (partial(ts.response_statistics, responses), draws),
+    "correlation_curve": (partial(ts.correlation_curve, responses), draws),
+    "profiles": (partial(ts.profiles, responses, clusters), "seed resamples"),
+    "consistency": (partial(consistency, responses, clusters), draws),
+    "negative_controls": (partial(ts.negative_controls, comparison), "seed"),
+    "language_network": (partial(ts.language_network, network, network_texts), f"{draws} min_size"),
+    "halves": (lambda n=1, seed=0: next(comparison.halves(n, seed)), "seed n"),
+    "grow_clusters": (partial(ts.grow_clusters, comparison), "min_size"),
+    "per_tap": (partial(ts.Topography.per_tap, model), "seed"),
+    "surface_morans_i": (partial(ts.surface_morans_i, ts.SurfaceMap(np.arange(10_242.0), "left", "fsaverage5")), draws),
+}
 CALLS = {
     **{f"{name}(responses)": lambda name=name: getattr(ts, name)(responses) for name in of_comparisons},
     "respond(list)": lambda: ts.respond(subject, ["a"]),
@@ -70,6 +94,20 @@ CALLS = {
     "surface_morans_i": lambda: ts.surface_morans_i(np.ones(3)),
     "export_sheet": lambda: ts.export_sheet(topo, comparison, "x"),
     "to_grid": lambda: topo.to_grid(np.ones(3)),
+    **{
+        f"{name}({option}={value!r})": lambda call=call, option=option, value=value: call(**{option: value})
+        for option, values in {
+            "seed": (-1, "a", 1.5, None),
+            "permutations": (1, "9", 9.0, True),
+            "fwhm_mm": (-1, (), ("2",), None, "2"),
+            "n": (0, -1, 1.5),
+            "resamples": (0, "9"),
+            "min_size": (0, "a"),
+        }.items()
+        for name, (call, options) in TAKERS.items()
+        if option in options.split()
+        for value in values
+    },
     "Settings": lambda: ts.Settings(fwhm_mm=2.0),
 }
 

@@ -44,16 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"\n{PROGRAM}: interrupted{goes_on}", file=sys.stderr)
         sys.exit(FAILED)
     except RunError as error:
-        _say(error)
+        _say(str(error))
         sys.exit(FAILED)
     except UserError as error:
-        _say(error)
+        _say(_naming_options(str(error), arguments))
         sys.exit(MISTAKE)
     except OSError as error:
         # Without a path it may be a fault in toposheet.
         if error.filename is None and error.errno not in _SYSTEM_FAULTS:
             raise
-        _say(error)
+        _say(str(error))
         sys.exit(FAILED if error.errno in _SYSTEM_FAULTS else MISTAKE)
     sys.exit(DONE)
 
@@ -62,13 +62,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 _SYSTEM_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE)
 
 
-def _say(error: Exception) -> None:
+def _naming_options(message: str, arguments: Sequence[str]) -> str:
+    """Return an error message that names the given option (`--seed is -1`) instead of the argument in Python."""
+    given = {argument.partition("=")[0].replace("_", "-") for argument in arguments}
+
+    def option(match: re.Match[str]) -> str:
+        name = f"--{match[1].replace('_', '-')}"
+        return f"{name} is " if name in given else match[0]
+
+    return re.sub(r"(?:^|(?<= and ))(\w+) is ", option, message)
+
+
+def _say(message: str) -> None:
     """Print an error as one line on stderr."""
     rank = int(os.environ.get("RANK", "0"))
     if rank:  # process 0 prints first; torchrun then ends the other processes
         time.sleep(3)
     with contextlib.suppress(OSError):
-        print(f"{PROGRAM}{f' (process {rank})' if rank else ''}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{PROGRAM}{f' (process {rank})' if rank else ''}: {' '.join(message.split())}", file=sys.stderr)
         sys.stderr.flush()
     drop_output()
 

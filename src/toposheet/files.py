@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,31 +55,53 @@ def write_file(path: Path, content: str | bytes | memoryview) -> None:
 
 
 @contextmanager
-def folder_aside(folder: Path, prefix: str = ".writing-", last: str = "") -> Generator[Path, None, None]:
+def folder_aside(
+    folder: Path, prefix: str = ".writing-", last: str = "", replaces: Iterable[str] = ()
+) -> Generator[Path, None, None]:
     """Yield a temporary folder. When the block ends without an error, the files in it are moved into `folder`.
+
+    If the block ends with an error or is interrupted, `folder` stays as it was.
 
     Args:
         folder: The final folder of the files. It is made if it does not exist.
         prefix: The start of the name of the temporary folder.
         last: Name of the file that is moved last. When this file is in `folder`, all other files are there too.
+        replaces: Paths in `folder` of earlier files, which would not match the new files. They are removed.
 
     Raises:
-        UserError: The folder cannot be made: a file has its name, or this user has no permission.
+        UserError: A folder cannot be made: a file has its name, or this user has no permission.
+    """
+    _make(folder)
+    aside = Path(tempfile.mkdtemp(dir=folder, prefix=prefix))
+    try:
+        yield aside
+        paths = [path for path in sorted(aside.rglob("*")) if path.is_file()]
+        targets = {path: folder / path.relative_to(aside) for path in paths}
+        for path, target in targets.items():
+            _sync(path)
+            _make(target.parent)
+        kept = set(targets.values()) - {folder / last}
+        for earlier in [folder / name for name in (last, *replaces) if name]:
+            if earlier not in kept:
+                earlier.unlink(missing_ok=True)
+        for path, target in sorted(targets.items(), key=lambda item: item[1] == folder / last):
+            path.replace(target)
+        for changed in {folder, *(target.parent for target in targets.values())}:
+            _sync(changed)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder, if it does not exist.
+
+    Raises:
+        UserError: A file has its name, or this user has no permission.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise UserError(f"cannot make the folder {folder} ({error.strerror}): choose another folder") from None
-    aside = Path(tempfile.mkdtemp(dir=folder, prefix=prefix))
-    try:
-        yield aside
-        for path in sorted(aside.iterdir(), key=lambda path: (path.name == last, path.name)):
-            if path.is_file():
-                _sync(path)
-            path.replace(folder / path.name)
-        _sync(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def free_file_name(name: str, taken: set[str]) -> str:

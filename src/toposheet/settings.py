@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from numbers import Integral, Real
+from typing import Any, Literal, get_args
 
 from toposheet.errors import UserError
 
@@ -93,8 +95,7 @@ class Settings:
         """
         if not isinstance(self.fwhm_mm, tuple | list):
             raise UserError(f"fwhm_mm is {self.fwhm_mm!r}: it must be a tuple of lengths in mm, such as (2.0,)")
-        for fwhm in self.fwhm_mm:
-            check_fwhm(fwhm)
+        readouts_of((0.0, *self.fwhm_mm))
         check_permutations(self.permutations)
         check_seed(self.seed)
         check_between_0_and_1("forming_p", self.forming_p)
@@ -105,17 +106,40 @@ class Settings:
     @property
     def readouts(self) -> tuple[float, ...]:
         """The widths (mm) of all readouts, each once: first 0 (raw), then those of `fwhm_mm`."""
-        return tuple(dict.fromkeys((0.0, *self.fwhm_mm)))
+        return readouts_of((0.0, *self.fwhm_mm))
 
 
-def check_fwhm(fwhm: float) -> None:
-    """Refuse an invalid width of the readout.
+def readouts_of(fwhm_mm: float | Sequence[float]) -> tuple[float, ...]:
+    """Return the widths (mm) of readouts, each once, in their order.
+
+    Args:
+        fwhm_mm: One width or several widths, in mm; 0 is raw.
 
     Raises:
-        UserError: The width is negative or not finite.
+        UserError: No width is given, or a width is negative or not a finite number.
     """
-    if not (math.isfinite(fwhm) and fwhm >= 0):
-        raise UserError(f"the readout's FWHM is {fwhm}: it must be a finite number of at least 0")
+    widths: tuple[Any, ...] = (
+        tuple(fwhm_mm) if isinstance(fwhm_mm, Iterable) and not isinstance(fwhm_mm, str) else (fwhm_mm,)
+    )
+    if not widths:
+        raise UserError("fwhm_mm is empty: give at least one width in mm, such as (0.0, 2.0); 0 is raw")
+    for width in widths:
+        check_fwhm("fwhm_mm", width)
+    return tuple(dict.fromkeys(float(width) for width in widths))
+
+
+def check_fwhm(name: str, fwhm: float) -> None:
+    """Refuse an invalid width of the readout.
+
+    Args:
+        name: Name of the argument, for the error message.
+        fwhm: The width.
+
+    Raises:
+        UserError: The width is negative or not a finite number.
+    """
+    if not isinstance(fwhm, Real) or isinstance(fwhm, bool) or not (math.isfinite(fwhm) and fwhm >= 0):
+        raise UserError(f"{name} is {fwhm!r}: the width of a readout must be a finite number of at least 0")
 
 
 def check_permutations(permutations: int) -> None:
@@ -124,18 +148,32 @@ def check_permutations(permutations: int) -> None:
     Raises:
         UserError: There are fewer than 2 draws.
     """
-    if permutations < 2:
-        raise UserError(f"permutations is {permutations}: it must be at least 2, because a null needs at least 2 draws")
+    check_count("permutations", permutations, 2, ", because a null needs at least 2 draws")
 
 
 def check_seed(seed: int) -> None:
-    """Refuse a negative seed, which random generators do not accept.
+    """Refuse a seed that random generators do not accept, and None, which would give other draws in each call.
 
     Raises:
-        UserError: The seed is negative.
+        UserError: The seed is negative, or not a whole number.
     """
-    if seed < 0:
-        raise UserError(f"seed is {seed}: it must be at least 0")
+    check_count("seed", seed, 0)
+
+
+def check_count(name: str, value: int, least: int, why: str = "") -> None:
+    """Refuse a number that is not a whole number, or too small.
+
+    Args:
+        name: Name of the argument, for the error message.
+        value: The number.
+        least: The smallest allowed number.
+        why: The end of the message: a unit or a reason.
+
+    Raises:
+        UserError: The number is smaller, or not a whole number.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise UserError(f"{name} is {value!r}: it must be a whole number of at least {least}{why}")
 
 
 def check_between_0_and_1(name: str, value: float) -> None:
@@ -176,8 +214,7 @@ def check_min_size(min_size: int) -> None:
     Raises:
         UserError: The size is less than 1.
     """
-    if min_size < 1:
-        raise UserError(f"min_size is {min_size}: it must be at least 1 unit")
+    check_count("min_size", min_size, 1, " unit")
 
 
 def check_vocabulary(vocabulary: int) -> None:

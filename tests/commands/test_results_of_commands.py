@@ -9,6 +9,7 @@ from importlib import import_module
 import pandas as pd
 import pytest
 
+from toposheet.cli import main
 from toposheet.figures.files import save_figure
 
 
@@ -93,3 +94,25 @@ def test_a_control_that_cannot_be_made_is_named_where_results_are(
         medians = medians.partition("</table>")[0]
         assert set(re.findall(r">(S:N[^<]*)</td>", medians)) == {"S:N"}  # controls have a table of their own
         assert html.escape(line).replace("&#x27;", "&#39;") in (tmp_path / "without" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("command", ["map", "report", "compare", "localize"])
+def test_a_command_that_is_interrupted_while_it_draws_changes_nothing(
+    command, tmp_path, folder, sentences, monkeypatch
+):
+    out = tmp_path / "out"
+    earlier = ("analysis.json", "summary.csv", "localizer.nc", "report.html", "figures/.figures", "figures/map-a-b.png")
+    (out / "figures").mkdir(parents=True)
+    for name in earlier:
+        (out / name).write_text(f"{name}, earlier")
+
+    def interrupted(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", interrupted)
+    options = [] if command == "localize" else ["--permutations", "2", "--no-negative-controls"]
+    with pytest.raises(SystemExit) as stop:
+        main(list(map(str, [command, folder, "--stimuli", sentences, "--contrast", "S:N", "--out", out, *options])))
+    assert stop.value.code == 1
+    left = {path.relative_to(out).as_posix(): path.read_text() for path in out.rglob("*") if path.is_file()}
+    assert left == {name: f"{name}, earlier" for name in earlier}

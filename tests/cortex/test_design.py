@@ -128,7 +128,7 @@ def test_residuals_with_random_signs_have_the_variance_of_the_mean_of_each_condi
         ([0, 1, 0, 1, 2, 2, 3, 3], "2 of 4 pairs of the column.* The value '0' has 2 texts of 'a' and 0 texts of 'b'"),
         ([0, 0, 0, 0, 1, 1, 2, 2], "1 of 3 pairs of the column"),
         ([0, 0, 1, 1, 2, 2, 3, 0], "2 of 4 pairs of the column"),
-        (["x", "x", "y", "y", "z", "z", "", ""], "2 of 5 pairs of the column"),
+        (["x", "x", "y", "y", "z", "z", "", ""], "the column 'pair' is empty in 2 texts of the contrast"),
     ],
 )
 def test_pairs_that_are_none_are_refused_in_one_line(pair, message):

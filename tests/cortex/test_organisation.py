@@ -190,7 +190,7 @@ def test_wrong_settings_are_refused():
     comparison = ts.Comparison(unequal(), "a", "b")
     with pytest.raises(ValueError, match="permutations"):
         ts.organisation(comparison, permutations=1)
-    with pytest.raises(ValueError, match=r"FWHM is -1\.0"):
+    with pytest.raises(ValueError, match=r"fwhm_mm is -1\.0"):
         ts.organisation(comparison, fwhm_mm=(-1.0,))
 
 

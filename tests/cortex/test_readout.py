@@ -90,7 +90,7 @@ def test_a_readout_of_a_readout_smooths_once():
 
 @pytest.mark.parametrize("fwhm", [-1.0, float("nan"), float("inf")])
 def test_a_width_that_no_gaussian_has_is_refused(fwhm):
-    with pytest.raises(ValueError, match="the readout's FWHM is"):
+    with pytest.raises(ValueError, match="fwhm_mm is"):
         compared(n=6).readout(fwhm)
 
 

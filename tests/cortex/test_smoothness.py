@@ -89,7 +89,7 @@ def test_groups_count_as_their_means_and_pairs_as_their_differences():
 
 def test_wrong_arguments_are_refused():
     comparison = compared()
-    with pytest.raises(ValueError, match=r"FWHM is -1\.0"):
+    with pytest.raises(ValueError, match=r"fwhm_mm is -1\.0"):
         ts.noise_smoothness(comparison, fwhm_mm=(-1.0,))
     with pytest.raises(ValueError, match=r"give the raw comparison .*noise_smoothness\(\.\.\., fwhm_mm=\(1,\)\)"):
         ts.noise_smoothness(comparison.readout(1.0))

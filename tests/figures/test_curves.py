@@ -1,8 +1,6 @@
-import numpy as np
 import pandas as pd
 import pytest
 
-from toposheet.cortex.summary import mean_over_taps
 from toposheet.figures.curves import correlation_curves, loss_curves, noise_curves, trajectory
 
 
@@ -12,31 +10,18 @@ def band(collection):
     return {x: (corners[corners[:, 0] == x, 1].min(), corners[corners[:, 0] == x, 1].max()) for x in corners[:, 0]}
 
 
-def test_the_null_of_a_mean_over_taps_is_that_of_the_mean_of_independent_draws():
-    rng = np.random.default_rng(0)
-    mean, sd = rng.normal(size=8), rng.uniform(0.5, 2, 8)
-    table = pd.DataFrame({"update": 0, "morans_i": 1.0, "null_mean": mean, "null_sd": sd})
-    result = mean_over_taps(table, "update", ["morans_i"]).loc[0]
-    draws = rng.normal(mean, sd, (200_000, 8)).mean(axis=1)
-    assert result["null_mean"] == pytest.approx(draws.mean(), abs=0.01)
-    assert result["null_sd"] == pytest.approx(draws.std(), rel=0.01)
-
-
 def test_a_trajectory_has_means_over_taps_and_the_band_of_the_mean_of_each_model():
-    columns = {"null_mean": [0.0, 0.2] * 2, "null_sd": [0.3, 0.4] * 2, "cross_half_i": 0.1, "significant_fraction": 0.5}
-    columns |= {"label_null_mean": [0.1, 0.3, 0.4, 0.4]}
-    one = pd.DataFrame({"update": [0, 0, 64, 64], "morans_i": [0.0, 0.4, 0.5, 0.9], **columns})
-    two = one.assign(null_sd=one["null_sd"] / 10)
-    shown = ["morans_i", "cross_half_i", "significant_fraction", "label_null_mean"]
-    means = {name: mean_over_taps(table, "update", shown) for name, table in (("one", one), ("two", two))}
-    figure = trajectory(means, 0.01)
+    columns = {"null_mean": 0.1, "null_sd": 0.25, "cross_half_i": 0.1, "significant_fraction": 0.5}
+    columns |= {"label_null_mean": [0.2, 0.4]}
+    one = pd.DataFrame({"morans_i": [0.2, 0.7], **columns}, index=[0, 64])
+    figure = trajectory({"one": one, "two": one.assign(null_sd=0.025)}, 0.01)
     assert figure.axes[2].get_title() == "Fraction of units with q < 0.01"
     first = figure.axes[0]
     lines = {style: [line for line in first.lines[:4] if line.get_linestyle() == style] for style in ("-", ":")}
     assert [line.get_ydata().tolist() for line in lines["-"]] == [[pytest.approx(0.2), pytest.approx(0.7)]] * 2
     assert [line.get_ydata().tolist() for line in lines[":"]] == [[pytest.approx(0.2), pytest.approx(0.4)]] * 2
     wide, narrow = map(band, first.collections)
-    for ends, sd in ((wide, 0.25), (narrow, 0.025)):  # sqrt(0.3^2 + 0.4^2) / 2
+    for ends, sd in ((wide, 0.25), (narrow, 0.025)):
         assert ends[64] == pytest.approx((0.1 - 2 * sd, 0.1 + 2 * sd))
     assert not [collection for axes in figure.axes[1:] for collection in axes.collections]
     figure.draw_without_rendering()
@@ -45,8 +30,7 @@ def test_a_trajectory_has_means_over_taps_and_the_band_of_the_mean_of_each_model
 
 
 def test_the_band_of_r_by_distance_is_that_of_the_mean_over_taps():
-    rows = pd.DataFrame({"distance_mm": [1.0, 1.0, 2.0, 2.0], "r": [0.4, 0.6, 0.1, 0.3], "null_mean": 0.0})
-    means = mean_over_taps(rows.assign(null_sd=[0.3, 0.4, 0.6, 0.8]), "distance_mm", ["r"])
+    means = pd.DataFrame({"r": [0.5, 0.2], "null_mean": 0.0, "null_sd": [0.25, 0.5]}, index=[1.0, 2.0])
     axes = correlation_curves({"one": means}).axes[0]
     assert axes.lines[0].get_ydata().tolist() == pytest.approx([0.5, 0.2])
     ends = band(axes.collections[0])

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
-from toposheet.cortex.summary import mean_over_taps, raw_rows
+from toposheet.cortex.summary import raw_rows
 from toposheet.figures.curves import correlation_curves, loss_curves, trajectory
 from toposheet.figures.groups import group_intervals
 from toposheet.figures.maps import draw_contrast_maps
@@ -58,12 +58,12 @@ def figure_of(name, tables, maps, models, layers, contrasts):
         taken = [
             table.assign(update=update, cross_half_i=0.2, significant_fraction=0.3) for update in (0, 1, 500, 20000)
         ]
-        shown = ["morans_i", "cross_half_i", "significant_fraction", "label_null_mean"]
-        rows = pd.concat(taken)
-        return trajectory({m: mean_over_taps(rows[rows["model"] == m], "update", shown) for m in models}, 0.05)
+        means = pd.concat(taken).groupby(["model", "update"]).mean(numeric_only=True)
+        return trajectory({model: means.loc[model] for model in models}, 0.05)
     if name == "correlation":
         rows = pd.concat([table.assign(distance_mm=d, r=1 / d) for d in (1.0, 2.0, 40.0)])
-        return correlation_curves({m: mean_over_taps(rows[rows["model"] == m], "distance_mm", ["r"]) for m in models})
+        means = rows.groupby(["model", "distance_mm"]).mean(numeric_only=True)
+        return correlation_curves({model: means.loc[model] for model in models})
     metrics = pd.DataFrame({"update": [1, 9000], "task_loss": [9.0, 3.0], "spatial_loss": [0.5, 0.1]})
     validated = {f"validation_{loss}": metrics[loss] for loss in ("task_loss", "spatial_loss")}
     return loss_curves({model: metrics.assign(**validated) for model in models}, 4.0)

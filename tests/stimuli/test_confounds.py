@@ -7,7 +7,12 @@ import pytest
 
 from toposheet.errors import UserError
 from toposheet.packages import MissingPackage
-from toposheet.stimuli.confounds import check_confounds, condition_explained, nearly_the_condition_note
+from toposheet.stimuli.confounds import (
+    check_confounds,
+    condition_explained,
+    confound_values,
+    nearly_the_condition_note,
+)
 from toposheet.stimuli.contrasts import Contrast
 
 RNG = np.random.default_rng(0)
@@ -20,7 +25,12 @@ CONTRAST = Contrast("1", "2")
 
 
 def test_measures_and_columns_of_numbers_can_be_taken():
-    check_confounds(STIMULI, CONTRAST, ["length", "frequency", "tokens", "rating", "age", "real"])
+    names = ["length", "frequency", "tokens", "rating", "age", "real"]
+    check_confounds(STIMULI, CONTRAST, names)
+    numbers = {name: STIMULI[name].astype(float).tolist() for name in ("rating", "age", "real")}
+    numbers |= {"tokens": STIMULI["n_tokens"].tolist(), "length": STIMULI["text"].str.split().str.len().tolist()}
+    for name, values in numbers.items():
+        assert confound_values(STIMULI, name).tolist() == values, name
 
 
 @pytest.mark.parametrize(

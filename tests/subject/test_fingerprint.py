@@ -188,6 +188,13 @@ def test_equal_subjects_have_equal_fingerprints_wherever_they_lie(subject, tmp_p
     assert loaded.fingerprint == subject.fingerprint
 
 
+def test_saving_for_the_first_time_changes_no_fingerprint(subject, tmp_path):
+    subject.model.config.architectures = None  # as in a model that was made in Python
+    before = subject.fingerprint
+    ts.save(tmp_path, subject)
+    assert before == subject.fingerprint == ts.load(tmp_path).fingerprint
+
+
 def test_a_tokenizer_of_another_kind_and_none_are_told_apart(model, topo, tokenizer):
     other = train_tokenizer(["another text altogether, of other words and signs"] * 3, vocabulary=280)
     prints = {ts.Subject(model, topo, one).fingerprint for one in (None, tokenizer, other)}

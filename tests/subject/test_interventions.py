@@ -154,8 +154,10 @@ def test_a_tap_that_did_not_run_is_an_error():
 
 
 def test_an_intervened_model_that_was_not_run_is_no_error():
-    with gpt2().intervened(silenced("transformer.h.1.mlp")).running():
-        pass
+    subject = gpt2()
+    with subject.intervened(silenced("transformer.h.1.mlp")).running() as model:
+        assert n_hooks(model) > 0
+    assert n_hooks(subject.model) == 0
 
 
 @pytest.mark.parametrize(

@@ -280,7 +280,10 @@ def test_snapshots_watch_topography_appear(text, tmp_path, monkeypatch):
     train(recipe, text, tmp_path / "model")
     table = read_snapshots(tmp_path / "model")
     taken = (0, 1, 2, 4, 5, 10, 12)
-    assert table.groupby("update")["tap"].count().to_dict() == dict.fromkeys(taken, 4)
+    assert table.groupby("update")["tap"].count().to_dict() == dict.fromkeys(taken, 5)  # four taps, and their mean
+    mean = table["tap"] == "*"
+    means = table[~mean].groupby("update")[["morans_i", "null_mean"]].mean()
+    np.testing.assert_allclose(table[mean][["morans_i", "null_mean"]], means)
     assert {"morans_i", "null_mean", "null_sd", "z", "p", "label_z", "cross_half_i"} <= set(table)
     assert [path.name for path in sorted((tmp_path / "model" / "snapshots").iterdir())] == [
         f"update-{n:08d}.png" for n in taken

@@ -11,7 +11,7 @@ from toposheet.brain.meshes import adjacency, mesh_of
 from toposheet.brain.reading import SurfaceMap
 from toposheet.errors import UserError, check_type
 from toposheet.progress import SILENT, Progress
-from toposheet.settings import check_permutations
+from toposheet.settings import check_permutations, check_seed
 from toposheet.stats import against_null, morans_i_on_graph
 
 _DRAWS_AT_ONCE = 32  # limits memory: a few arrays (draws, vertices)
@@ -62,7 +62,8 @@ def surface_morans_i(
         NotFound: The package with the mesh is not installed.
     """
     check_type("map", map, SurfaceMap, "what toposheet.read_surface_map returns")
-    if permutations:
+    check_seed(seed)
+    if permutations != 0:
         check_permutations(permutations)
     used = map.used
     if not used.any():

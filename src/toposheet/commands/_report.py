@@ -1,4 +1,4 @@
-"""Shared by the commands that analyse models: compute and write the results, and print a table of them."""
+"""Shared by the commands that analyse models: compute the results, and print a table of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from toposheet.progress import Progress
     from toposheet.report import Analysis, StudiedModel
@@ -16,16 +15,12 @@ if TYPE_CHECKING:
     from toposheet.stimuli.studies import Battery
 
 
-def analysed(
-    models: Sequence[StudiedModel], battery: Battery, out: Path, settings: Settings, progress: Progress
-) -> Analysis:
-    """Compute an analysis, write its results to a folder, and return the analysis (`report.compute`)."""
+def analysed(models: Sequence[StudiedModel], battery: Battery, settings: Settings, progress: Progress) -> Analysis:
+    """Compute and return an analysis (`report.compute`)."""
     from toposheet.cache import cache_folder
-    from toposheet.report import compute, folder
+    from toposheet.report import compute
 
-    analysis = compute(models, battery, settings=settings, cache=cache_folder(), progress=progress)
-    folder.write(analysis.results, out)
-    return analysis
+    return compute(models, battery, settings=settings, cache=cache_folder(), progress=progress)
 
 
 def print_summary(results: Results) -> None:

@@ -66,9 +66,10 @@ def moran(
     if figure is not None:
         from toposheet.brain.drawing import draw_surface_map
         from toposheet.figures.files import write_figure
+        from toposheet.files import folder_aside
 
-        figure.parent.mkdir(parents=True, exist_ok=True)
-        write_figure(draw_surface_map(surface, map.name), figure)
+        with folder_aside(figure.parent) as aside:
+            write_figure(draw_surface_map(surface, map.name), aside / figure.name)
         print(f"The figure: {figure.resolve()}")
 
 

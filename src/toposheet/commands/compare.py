@@ -48,15 +48,14 @@ def compare(
         subject = opening(sources[0], preparing)
         battery = read_battery(stimuli, subject, contrast, options, settings.confounds, progress=preparing)
         from toposheet.commands._report import analysed, print_left_out
-        from toposheet.report import grouped, side_by_side
+        from toposheet.report import folder, grouped, side_by_side
 
         first, *others = grouped(models)
-        analysis = analysed(
-            [replace(first, source=subject()), *others], battery, out, settings, stages.begin("computing")
-        )
+        analysis = analysed([replace(first, source=subject()), *others], battery, settings, stages.begin("computing"))
         stages.begin("comparing", "intervals over models and taps")
         comparison = side_by_side(analysis, seed=settings.seed)
-        comparison.write(out)
+        with folder.written_together(analysis.results, out) as aside:
+            comparison.write(aside)
         stages.end("intervals over models and taps")
     print(comparison)
     print_left_out(analysis.results)

@@ -45,15 +45,16 @@ def ledger(
         options = StimulusOptions(data=data)
         battery = read_battery(stimuli, subject, (), options, settings.confounds, pairs, preparing)
         from toposheet.commands._report import analysed, print_left_out
+        from toposheet.report import folder, with_control
         from toposheet.report import ledger as against_published
-        from toposheet.report import with_control
 
-        analysis = analysed(with_control(subject(), control), battery, out, settings, stages.begin("computing"))
+        analysis = analysed(with_control(subject(), control), battery, settings, stages.begin("computing"))
     ledger = against_published(analysis)
-    page = ledger.write(out)
+    with folder.written_together(analysis.results, out) as aside:
+        page = ledger.write(aside)
     print(ledger)
     print_left_out(analysis.results)
-    print(f"The ledger: {page.resolve()} (and ledger.csv)")
+    print(f"The ledger: {(out / page.name).resolve()} (and ledger.csv)")
 
 
 COMMAND = Command(position=80, parser=ledger)

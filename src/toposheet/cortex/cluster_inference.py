@@ -15,7 +15,7 @@ from toposheet.cortex.layout import TapLayout
 from toposheet.errors import UserError
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
-from toposheet.settings import PERMUTATIONS, check_between_0_and_1, check_permutations
+from toposheet.settings import PERMUTATIONS, check_between_0_and_1, check_permutations, check_seed
 from toposheet.stats import (
     cluster_masses,
     clusters,
@@ -100,6 +100,7 @@ def selective_clusters(
     """
     check_comparison(comparison)
     check_permutations(permutations)
+    check_seed(seed)
     if inference not in ("mass", "tfce"):
         raise UserError(f"inference is {inference!r}: it must be 'mass' or 'tfce'")
     check_between_0_and_1("forming_p", forming_p)

@@ -19,6 +19,7 @@ from toposheet.cortex.layout import TapLayout, tap_layouts
 from toposheet.cortex.notes import contrast_notes
 from toposheet.cortex.readout import sampled
 from toposheet.errors import UserError, check_type
+from toposheet.settings import check_count, check_fwhm, check_seed
 from toposheet.sheet import on_sheets
 from toposheet.stats import TTest, q_values, t_test
 from toposheet.stimuli.contrasts import Contrast
@@ -169,6 +170,7 @@ class Comparison:
         Raises:
             UserError: The width is negative or not finite.
         """
+        check_fwhm("fwhm_mm", fwhm_mm)
         raw = self.raw
         if fwhm_mm == 0:
             return raw
@@ -192,19 +194,22 @@ class Comparison:
         return even, odd
 
     def halves(self, n: int, seed: int = 0) -> Iterator[tuple[Comparison, Comparison]]:
-        """Yield random splits of the texts: two comparisons, each with half of the texts of each condition.
+        """Return an iterator over random splits of the texts: pairs of comparisons.
 
-        Groups and pairs are not split. Confounds are fitted in each half separately, so that the two halves are
-        independent.
+        Each comparison has half of the texts of each condition. Groups and pairs are not split. Confounds are fitted in
+        each half separately, so that the two halves are independent.
 
         Args:
             n: Number of splits.
             seed: Seed of the splits.
 
         Raises:
-            UserError: A condition has fewer than 6 texts, groups or pairs; or a half has fewer than 20 texts per
-                confound; or this comparison is a negative control of a comparison with confounds.
+            UserError: `n` or the seed is out of range; a condition has fewer than 6 texts, groups or pairs; a half has
+                fewer than 20 texts per confound; or this comparison is a negative control of a comparison with
+                confounds.
         """
+        check_count("n", n, 1, " split")
+        check_seed(seed)
         if self.raw._fitted_before:
             raise UserError(
                 f"this negative control of {self.name} cannot be split into halves, because the confounds were fitted "
@@ -213,9 +218,8 @@ class Comparison:
             )
         self.design.check_halves(self.contrast)
         rng = np.random.default_rng(seed)
-        for _ in range(n):
-            masks = self.design.halves(rng.permutation(len(self.design.in_a)))
-            yield self._refitted(masks[0]), self._refitted(masks[1])
+        masks = (self.design.halves(rng.permutation(len(self.design.in_a))) for _ in range(n))
+        return ((self._refitted(first), self._refitted(second)) for first, second in masks)
 
     def relabelled(
         self, responses: xr.DataArray, contrast: Contrast, negative_control: str, keep_pairs: bool = False

@@ -258,8 +258,8 @@ class Design:
             if n < least:
                 what = self.kind_of_items
                 raise UserError(
-                    f"the condition {condition!r} has {counted(n, f'independent {what[:-1]}')}: {needs} at least {least}, "
-                    f"so add {what}"
+                    f"the condition {condition!r} has {counted(n, f'independent {what[:-1]}')}: "
+                    f"{needs} at least {least}, so add {what}"
                 )
 
     @property

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from toposheet.cortex.comparison import Comparison, check_comparison
 from toposheet.cortex.design import Design
 from toposheet.packages import MissingPackage
+from toposheet.settings import check_seed
 from toposheet.stats import random_signs, shuffled_labels
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
 from toposheet.stimuli.measures import check_word_frequency, text_length, word_frequency
@@ -41,8 +42,12 @@ def negative_controls(comparison: Comparison, *, seed: int = 0) -> dict[str, Com
         A comparison for each negative control: {name: comparison}. Each has the name of the original comparison, and
         its attribute `negative_control` names the negative control. A negative control is left out if one side has
         fewer than 3 texts or groups, or if all texts have the same length or frequency.
+
+    Raises:
+        UserError: The seed is negative, or not a whole number.
     """
     check_comparison(comparison)
+    check_seed(seed)
     raw = comparison.raw
     responses, design = raw.responses, raw.design
     in_a, in_b, groups = design.in_a, design.in_b, design.groups

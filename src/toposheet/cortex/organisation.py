@@ -15,7 +15,7 @@ from toposheet.cortex.layout import ALL_TAPS, TapLayout, shuffled_places
 from toposheet.cortex.readout import sheet_readouts
 from toposheet.progress import Progress, part_of
 from toposheet.results import Table
-from toposheet.settings import PERMUTATIONS, check_fwhm, check_permutations
+from toposheet.settings import PERMUTATIONS, check_permutations, check_seed, readouts_of
 from toposheet.stats import against_null, morans_i, morans_i_parts, random_signs, t_test
 from toposheet.wording import readout_name
 
@@ -30,7 +30,7 @@ _NOISE_QUANTILE = 0.95
 def organisation(
     comparison: Comparison,
     *,
-    fwhm_mm: Sequence[float] = (0.0, 2.0),
+    fwhm_mm: float | Sequence[float] = (0.0, 2.0),
     permutations: int = PERMUTATIONS,
     seed: int = 0,
     progress: Progress | None = None,
@@ -64,7 +64,7 @@ def organisation(
 
     Args:
         comparison: The comparison. Its items (texts, groups, or pairs) are what is independent.
-        fwhm_mm: Widths of the readouts, in mm; 0 is raw.
+        fwhm_mm: One width or several widths of readouts, in mm; 0 is raw.
         permutations: Number of draws.
         seed: Seed of the draws. All readouts use the same draws.
         progress: A function that is called with the number of readouts done so far. None: no calls.
@@ -74,24 +74,23 @@ def organisation(
         fwhm_mm, value, p, smoother_p`. Each p is one-sided: (1 + b) / (1 + B). They are nan if a map is constant.
 
     Raises:
-        UserError: A width is negative or not finite, there are fewer than 2 permutations, or more than different draws.
+        UserError: A width, the seed or the number of permutations is out of range, or there are fewer different draws.
 
     Example:
         ts.organisation(ts.Comparison(responses, "sentence", "nonword"))
     """
     check_comparison(comparison)
     check_permutations(permutations)
+    check_seed(seed)
     comparison.design.check_draws(permutations)
-    for fwhm in fwhm_mm:
-        check_fwhm(fwhm)
-    raw, tables = comparison.raw, []
+    readouts, raw, tables = readouts_of(fwhm_mm), comparison.raw, []
     effect = _Effect.of(raw, permutations, np.random.default_rng(seed))
-    for number, fwhm in enumerate(fwhm_mm):
-        tell = part_of(progress, number, len(fwhm_mm), readout_name(fwhm))
+    for number, fwhm in enumerate(readouts):
+        tell = part_of(progress, number, len(readouts), readout_name(fwhm))
         tell("organisation", 0, 1)
-        ordered, smoother = effect.tested(raw, float(fwhm))
+        ordered, smoother = effect.tested(raw, fwhm)
         names = [*(tap.name for tap in raw.layouts), ALL_TAPS]
-        columns = {"tap": names, "fwhm_mm": float(fwhm), "value": ordered[0]}
+        columns = {"tap": names, "fwhm_mm": fwhm, "value": ordered[0]}
         p, smoother_p = (against_null(values[0], values[1:]).p for values in (ordered, smoother))
         tables.append(pd.DataFrame(columns | {"p": p, "smoother_p": smoother_p}))
         tell("organisation", 1, 1)
@@ -125,9 +124,9 @@ class _Effect:
         effect = contrast @ comparison.items
         noise = (signs * contrast) @ deviations
         # The variance of each item around the mean of its sample, pooled over samples.
-        n_less = [int(sample.sum()) - 1 for sample in design.samples]
-        shares = sum(sample * (n / (n + 1)) for sample, n in zip(design.samples, n_less, strict=True))
-        sd = np.sqrt(shares @ deviations**2 / sum(n_less))
+        sizes = [int(sample.sum()) for sample in design.samples]
+        shares = sum(sample * ((n - 1) / n) for sample, n in zip(design.samples, sizes, strict=True))
+        sd = np.sqrt(shares @ deviations**2 / (sum(sizes) - len(sizes)))
         means = np.concatenate([effect[None], noise])
         for tap, orders in zip(taps, shuffled_places(taps, permutations, for_places), strict=True):
             units = tap.units

@@ -16,7 +16,7 @@ from toposheet.cortex.layout import ALL_TAPS, check_coordinates
 from toposheet.errors import UserError, check_type
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
-from toposheet.settings import PERMUTATIONS, check_permutations
+from toposheet.settings import PERMUTATIONS, check_count, check_permutations, check_seed
 from toposheet.stats import against_null, random_signs, t_test
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
 from toposheet.stimuli.dependence import dependent_stimuli
@@ -71,6 +71,8 @@ def profiles(
         groups misses the truth in 12 % of data sets instead of 5 %.
     """
     check_type("clusters", clusters, xr.DataArray, "what toposheet.grow_clusters returns")
+    check_count("resamples", resamples, 1)
+    check_seed(seed)
     rng = np.random.default_rng(seed)
     rows, parts = [], _parts(responses, clusters)
     of_text = responses["condition"].values
@@ -197,6 +199,7 @@ def consistency(
         UserError: A condition has fewer than 3 texts or groups.
     """
     check_permutations(permutations)
+    check_seed(seed)
     parts = [part for part in _parts(responses, clusters) if part.name != NETWORK]
     if len(parts) < 2 or len(set(responses["condition"].values.tolist())) < 2:
         return pd.Series({"n_clusters": len(parts)} | dict.fromkeys(_NULLED, np.nan))

@@ -7,11 +7,11 @@ import pandas as pd
 import xarray as xr
 
 from toposheet.cortex.design import check_finite
-from toposheet.cortex.layout import shuffled_places, tap_layouts
-from toposheet.cortex.statistics import STATISTICS, statistics_table
+from toposheet.cortex.layout import ALL_TAPS, shuffled_places, tap_layouts
+from toposheet.cortex.statistics import STATISTICS, mean_over_taps, statistics_table
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
-from toposheet.settings import PERMUTATIONS, check_permutations
+from toposheet.settings import PERMUTATIONS, check_permutations, check_seed
 from toposheet.stats import UnitPairs, against_null, participation_ratio, spatial_correlation
 
 RESPONSES = Table(
@@ -53,9 +53,10 @@ def response_statistics(
         of the label-null are nan.
 
     Raises:
-        UserError: There are fewer than 2 permutations, or a response is not finite.
+        UserError: The seed or the number of permutations is out of range, or a response is not finite.
     """
     check_permutations(permutations)
+    check_seed(seed)
     check_finite(responses)
     taps, x = tap_layouts(responses), responses.transpose("stimulus", "unit").values.astype(np.float64)
     rng = np.random.default_rng(seed)
@@ -93,21 +94,34 @@ def correlation_curve(
 
     Returns:
         A row for each tap and distance, with the columns `sheet, tap, distance_mm, r, null_mean, null_sd, z, p`.
-        Distances are in mm, rounded to multiples of the spacing of the cells.
+        Distances are in mm, rounded to multiples of the spacing of the cells. The tap `*` has the mean over the taps
+        with units at this distance. The null of this mean is the mean over taps in the same draws.
 
     Raises:
-        UserError: There are fewer than 2 permutations, or a response is not finite.
+        UserError: The seed or the number of permutations is out of range, or a response is not finite.
     """
     check_permutations(permutations)
+    check_seed(seed)
     check_finite(responses)
-    x, rng, tables = responses.transpose("stimulus", "unit").values.astype(np.float64), np.random.default_rng(seed), []
+    x, rng, curves = responses.transpose("stimulus", "unit").values.astype(np.float64), np.random.default_rng(seed), []
     tell, taps = progress or SILENT, tap_layouts(responses)
     for number, (tap, orders) in enumerate(zip(taps, shuffled_places(taps, permutations, rng), strict=True)):
         tell("correlation by distance, tap", number, len(taps))
         unit_pairs = UnitPairs.of(tap.cells, tap.spacing_mm)
         distance, r = spatial_correlation(x[:, tap.units], unit_pairs).curve(tap.spacing_mm)
-        null = against_null(r, spatial_correlation(x[:, tap.units], unit_pairs, orders).curve(tap.spacing_mm)[1])
-        columns = {"distance_mm": distance, "r": r, **null.columns()}
-        tables.append(pd.DataFrame({"sheet": tap.sheet, "tap": tap.name, **columns}))
+        draws = spatial_correlation(x[:, tap.units], unit_pairs, orders).curve(tap.spacing_mm)[1]
+        curves.append((distance, np.concatenate([r[None], draws])))
     tell("correlation by distance, tap", len(taps), len(taps))
+    distances = np.unique(np.concatenate([distance for distance, _ in curves]))
+    of_taps = np.full((1 + permutations, len(distances), len(taps)), np.nan)
+    for number, (distance, r) in enumerate(curves):
+        of_taps[:, np.searchsorted(distances, distance), number] = r
+    curves.append((distances, mean_over_taps(of_taps)[..., 0]))
+    names = [*((tap.sheet, tap.name) for tap in taps), (ALL_TAPS, ALL_TAPS)]
+    tables = [
+        pd.DataFrame(
+            {"sheet": sheet, "tap": tap, "distance_mm": distance, "r": r[0], **against_null(r[0], r[1:]).columns()}
+        )
+        for (sheet, tap), (distance, r) in zip(names, curves, strict=True)
+    ]
     return CURVES.frame(pd.concat(tables, ignore_index=True))

@@ -11,7 +11,7 @@ from toposheet.cortex.comparison import Comparison, check_comparison
 from toposheet.cortex.layout import ALL_TAPS, TapLayout
 from toposheet.cortex.readout import check_raw
 from toposheet.results import Table
-from toposheet.settings import check_fwhm
+from toposheet.settings import readouts_of
 from toposheet.stats import grid_autocorrelation, half_width_fwhm, neighbour_fwhm
 
 SMOOTHNESS = Table(
@@ -24,7 +24,7 @@ SMOOTHNESS = Table(
 MOST_CELLS = 10
 
 
-def noise_smoothness(comparison: Comparison, *, fwhm_mm: Sequence[float] = (0.0, 2.0)) -> pd.DataFrame:
+def noise_smoothness(comparison: Comparison, *, fwhm_mm: float | Sequence[float] = (0.0, 2.0)) -> pd.DataFrame:
     """Return the autocorrelation over distance of the noise of each condition, and its width.
 
     The noise of a condition is the deviation of its items (texts, or means of groups) from their mean. With pairs, the
@@ -34,7 +34,7 @@ def noise_smoothness(comparison: Comparison, *, fwhm_mm: Sequence[float] = (0.0,
 
     Args:
         comparison: The comparison, without readout.
-        fwhm_mm: Widths of the readouts, in mm; 0 is raw.
+        fwhm_mm: One width or several widths of readouts, in mm; 0 is raw.
 
     Returns:
         A row for each readout, tap, condition and distance (1, 2, ... 10 cells along rows and columns). The columns are
@@ -44,21 +44,19 @@ def noise_smoothness(comparison: Comparison, *, fwhm_mm: Sequence[float] = (0.0,
         the autocorrelation, if all taps have one spacing of cells.
 
     Raises:
-        UserError: The comparison is a readout, or a width is negative or not finite.
+        UserError: The comparison is a readout, or a width is negative or not a finite number.
 
     Example:
         ts.noise_smoothness(ts.Comparison(responses, "sentence", "nonword"))
     """
     check_comparison(comparison)
     check_raw(comparison, "call noise_smoothness(..., fwhm_mm=({:g},))")
-    for width in fwhm_mm:
-        check_fwhm(width)
     names, tables = _sample_names(comparison), []
-    for width in fwhm_mm:
+    for width in readouts_of(fwhm_mm):
         seen = comparison.readout(width)
         deviations = seen.design.residuals(seen.items)
         for name, sample in zip(names, seen.design.samples, strict=True):
-            known = {"contrast": comparison.name, "condition": name, "fwhm_mm": float(width)}
+            known = {"contrast": comparison.name, "condition": name, "fwhm_mm": width}
             curves = [_autocorrelation(tap, deviations[sample]) for tap in seen.layouts]
             for tap, r in zip(seen.layouts, curves, strict=True):
                 tables.append(_rows(r, tap.spacing_mm, known | {"sheet": tap.sheet, "tap": tap.name}))

@@ -15,7 +15,7 @@ from toposheet.cortex.map_statistics import MAP_STATISTICS, MapStatistic, TapMap
 from toposheet.cortex.readout import check_raw
 from toposheet.progress import Progress, part_of
 from toposheet.results import Kind, Table
-from toposheet.settings import MIN_SIZE, PERMUTATIONS, check_permutations
+from toposheet.settings import MIN_SIZE, PERMUTATIONS, check_min_size, check_permutations, check_seed, readouts_of
 from toposheet.stats import against_null
 from toposheet.wording import readout_name
 
@@ -34,7 +34,7 @@ STATISTICS = Table(
 def topography_statistics(
     comparison: Comparison,
     *,
-    fwhm_mm: Sequence[float] = (0.0, 2.0),
+    fwhm_mm: float | Sequence[float] = (0.0, 2.0),
     permutations: int = PERMUTATIONS,
     seed: int = 0,
     contiguity: str = "queen",
@@ -72,7 +72,7 @@ def topography_statistics(
 
     Args:
         comparison: The raw comparison.
-        fwhm_mm: Widths of the readouts, in mm; 0 is raw.
+        fwhm_mm: One width or several widths of readouts, in mm; 0 is raw.
         permutations: Number of draws of each null.
         seed: Seed of the draws. All readouts use the same draws.
         contiguity: Which cells are neighbours in `clusters` and `largest_cluster`: `"queen"` or `"rook"`. Moran's I
@@ -88,17 +88,19 @@ def topography_statistics(
         of B draws have a value at least as large. `undefined` is the fraction of draws in which the statistic is nan.
 
     Raises:
-        UserError: The comparison is a readout, a width is negative or not finite, or there are fewer than 2
-            permutations.
+        UserError: The comparison is a readout, or a width, the seed, `min_size` or the number of permutations is out of
+            range.
     """
     check_comparison(comparison)
     check_raw(comparison, "fwhm_mm=({},)")
     check_permutations(permutations)
-    taps, cluster_rule = comparison.layouts, (contiguity, min_size)
+    check_seed(seed)
+    check_min_size(min_size)
+    taps, cluster_rule, readouts = comparison.layouts, (contiguity, min_size), readouts_of(fwhm_mm)
     tables = []
-    for number, fwhm in enumerate(fwhm_mm):
+    for number, fwhm in enumerate(readouts):
         tell_place, tell_label = (
-            part_of(progress, 2 * number + second, 2 * len(fwhm_mm), f"{readout_name(fwhm)}, {null}")
+            part_of(progress, 2 * number + second, 2 * len(readouts), f"{readout_name(fwhm)}, {null}")
             for second, null in enumerate(("place-null", "label-null"))
         )
         for_labels, for_places = np.random.default_rng(seed).spawn(2)
@@ -111,7 +113,7 @@ def topography_statistics(
             label_draws(readout, permutations, for_labels), permutations, taps, *cluster_rule, tell_label
         )
         table = statistics_table(value, place, label, taps)
-        tables.append(table.assign(contrast=comparison.name, fwhm_mm=float(fwhm)))
+        tables.append(table.assign(contrast=comparison.name, fwhm_mm=fwhm))
     table = pd.concat(tables, ignore_index=True).assign(negative_control=comparison.negative_control)
     return STATISTICS.frame(table)
 
@@ -167,7 +169,7 @@ def statistics_table(
     parts: dict[str, list[np.ndarray]] = {}
     for statistic, values in value.items():
         larger = statistic not in smaller_is_topographic
-        for over in (lambda x: x, _mean_over_taps):
+        for over in (lambda x: x, mean_over_taps):
             row = {"value": over(values)}
             for prefix, draws in (("", place), ("label_", label)):
                 null = against_null(over(values), over(draws[statistic]), larger)
@@ -184,7 +186,7 @@ def statistics_table(
     return pd.DataFrame(columns | {name: np.concatenate(arrays) for name, arrays in parts.items()})
 
 
-def _mean_over_taps(values: Float[np.ndarray, "*draws taps"]) -> Float[np.ndarray, "*draws 1"]:
+def mean_over_taps(values: Float[np.ndarray, "*draws taps"]) -> Float[np.ndarray, "*draws 1"]:
     """Return the mean over the taps in which a statistic is defined; nan if it is undefined in all taps."""
     defined = np.isfinite(values)
     n = defined.sum(axis=-1, keepdims=True)

@@ -1,10 +1,9 @@
-"""Short tables of map statistics: a row for each contrast, tap and readout, and medians or means over taps."""
+"""Short tables of map statistics: a row for each contrast, tap and readout, and medians over taps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from toposheet.cortex.comparison import Comparison
@@ -27,7 +26,7 @@ SUMMARY = Table(
 def map_statistics(
     comparison: Comparison,
     *,
-    fwhm_mm: Sequence[float] = (0.0, 2.0),
+    fwhm_mm: float | Sequence[float] = (0.0, 2.0),
     permutations: int = PERMUTATIONS,
     seed: int = 0,
     progress: Progress | None = None,
@@ -38,7 +37,7 @@ def map_statistics(
 
     Args:
         comparison: The raw comparison.
-        fwhm_mm: Widths of the readouts, in mm; 0 is raw.
+        fwhm_mm: One width or several widths of readouts, in mm; 0 is raw.
         permutations: Number of draws of each null.
         seed: Seed of the draws.
         progress: A function that is called with the number of draws done so far. None: no calls.
@@ -50,8 +49,7 @@ def map_statistics(
         label-null) and `cross_half_i` (nan with fewer than 4 texts in a condition). p is one-sided: (1 + b) / (1 + B).
 
     Raises:
-        UserError: The comparison is a readout, a width is negative or not finite, or there are fewer than 2
-            permutations.
+        UserError: The comparison is a readout, or a width, the seed or the number of permutations is out of range.
 
     Example:
         ts.map_statistics(ts.Comparison(responses, "sentence", "nonword"))
@@ -62,13 +60,14 @@ def map_statistics(
     return summary_of(statistics)
 
 
-def summary_of(statistics: pd.DataFrame) -> pd.DataFrame:
+def summary_of(statistics: pd.DataFrame, with_mean: bool = False) -> pd.DataFrame:
     """Return the short form of a table of `topography_statistics`: a row for each contrast, tap and readout.
 
     Args:
         statistics: The table, also of several models (column `model`).
+        with_mean: Whether the mean over taps (tap `*`) has a row too.
     """
-    taps = statistics[statistics["tap"] != ALL_TAPS]
+    taps = statistics if with_mean else statistics[statistics["tap"] != ALL_TAPS]
     keys = [name for name in ("model", "contrast", "negative_control", "sheet", "tap", "fwhm_mm") if name in taps]
 
     def values(statistic: str) -> pd.Series:
@@ -116,19 +115,3 @@ def medians(summary: pd.DataFrame) -> pd.DataFrame:
     rows = summary.groupby(keys, sort=False)[columns].median().reset_index()
     order = {name: {value: i for i, value in enumerate(dict.fromkeys(rows[name]))} for name in keys[:3]}
     return rows.sort_values(list(order), key=lambda column: column.map(order[str(column.name)]), kind="stable")
-
-
-def mean_over_taps(table: pd.DataFrame, by: str, columns: Sequence[str]) -> pd.DataFrame:
-    """Return means over taps, with mean and standard deviation of the place-null of the mean.
-
-    The units of each tap are shuffled independently of other taps. So the variance of the mean is the mean of the
-    variances, divided by the number of taps.
-
-    Args:
-        table: A row for each tap and each value of the column `by`, with the columns `null_mean` and `null_sd`.
-        by: Name of the column whose values become the index of the result.
-        columns: Names of the columns to average.
-    """
-    groups = table.groupby(by)
-    variance = groups["null_sd"].agg(lambda sd: (sd**2).mean() / len(sd))
-    return groups[[*columns, "null_mean"]].mean().assign(null_sd=np.sqrt(variance))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from toposheet.errors import UserError
-from toposheet.files import path_of
+from toposheet.files import folder_aside, path_of
 from toposheet.report.against_published import LEDGER, LEDGER_MD
 from toposheet.report.groups import SIDE_BY_SIDE
-from toposheet.report.page import REPORT
+from toposheet.report.page import REPORT, figures_in
 from toposheet.report.section import sections_in_order
-from toposheet.results import Results, Table, read_results
+from toposheet.results import FACTS, MAPS, Results, Table, read_results
 
 
 def tables() -> list[Table]:
@@ -25,8 +27,29 @@ def write(results: Results, out: str | Path) -> None:
         results: The results of an analysis, from `compute`.
         out: The folder. It is created if it does not exist.
     """
-    derived = [REPORT, LEDGER_MD, LEDGER.file, SIDE_BY_SIDE.file]
-    results.write(out, replaces=[*(table.file for table in tables()), *derived])
+    results.write(out, replaces=_results_and_pages())
+
+
+@contextmanager
+def written_together(results: Results, out: str | Path) -> Generator[Path, None, None]:
+    """Yield a temporary folder that holds results, to which figures and pages can be written.
+
+    When the block ends without an error, all files are moved to the folder `out`. They replace the files of an earlier
+    report. If the block ends with an error or is interrupted, `out` stays as it was.
+
+    Args:
+        results: The results of an analysis, from `compute`.
+        out: The folder. It is created if it does not exist.
+    """
+    out = path_of(out)
+    with folder_aside(out, last=FACTS, replaces=[MAPS, *_results_and_pages(), *figures_in(out)]) as aside:
+        results.write(aside)
+        yield aside
+
+
+def _results_and_pages() -> list[str]:
+    """Return the names of the files of an earlier report, except those that all results have."""
+    return [*(table.file for table in tables()), REPORT, LEDGER_MD, LEDGER.file, SIDE_BY_SIDE.file]
 
 
 def read(out: str | Path) -> Results:

@@ -23,6 +23,7 @@ from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 from toposheet.report.sections.stimuli import TEXTS
 from toposheet.report.verdicts import verdict_lines
 from toposheet.results import Results, Table, paragraph, text_table
+from toposheet.settings import check_count, check_seed
 from toposheet.stats.bootstrap import hierarchical_bootstrap
 from toposheet.wording import number, readout_name, signed
 
@@ -86,9 +87,10 @@ class SideBySide:
         out = path_of(out)
         figure = group_intervals(raw_rows(self.table), COMPARED, [*NEGATIVE_CONTROLS])
         stimuli = stamp(self.results[TEXTS], self.results.facts["battery"])
-        with folder_aside(out / FIGURES) as aside:
-            save_figure(figure, aside, "compare", stimuli)
-        SIDE_BY_SIDE.write(self.table, out)
+        with folder_aside(out) as aside:
+            (aside / FIGURES).mkdir()
+            save_figure(figure, aside / FIGURES, "compare", stimuli)
+            SIDE_BY_SIDE.write(self.table, aside)
 
 
 def side_by_side(analysis: Analysis, *, seed: int = 0) -> SideBySide:
@@ -124,6 +126,8 @@ def group_statistics(
         the label-null. Each negative control has a column with its value. `difference, difference_low, difference_high`
         are the difference from the first group and its 95 % interval; they are nan for the first group.
     """
+    check_count("resamples", resamples, 1)
+    check_seed(seed)
     rng = np.random.default_rng(seed)
     tap_rows = statistics[(statistics["tap"] != ALL_TAPS) & statistics["statistic"].isin(COMPARED)]
     maps = dict.fromkeys(zip(tap_rows["contrast"], tap_rows["fwhm_mm"], strict=True))

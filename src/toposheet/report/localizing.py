@@ -66,9 +66,9 @@ class Localized:
     def write(self, out: str | Path) -> None:
         """Write `localizer.nc`, `cross_validated.csv` and the figure to a folder."""
         out = path_of(out)
-        with folder_aside(out / FIGURES) as aside:
-            save_figure(self.figure, aside, "localizer", self.stimuli)
         with folder_aside(out) as aside:
+            (aside / FIGURES).mkdir()
+            save_figure(self.figure, aside / FIGURES, "localizer", self.stimuli)
             save_localizer(self.localizer, aside / LOCALIZER)
             CROSS_VALIDATED.write(self.cross_validated, aside)
 

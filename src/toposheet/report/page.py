@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from toposheet.cortex import SIGNIFICANT
 from toposheet.figures.files import save_figure, stamp
-from toposheet.files import folder_aside, free_file_name, path_of, write_file
+from toposheet.files import folder_aside, free_file_name, path_of
 from toposheet.progress import SILENT, Progress
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, no_drawings, sections_in_order
@@ -64,10 +64,10 @@ def write_figures(analysis: Analysis, out: str | Path, progress: Progress | None
     out = path_of(out)
     stimuli = stamp(analysis.results[TEXTS], analysis.facts["battery"])
     pictures: dict[str, list[Picture]] = {}
-    folder, listed = out / FIGURES, out / FIGURES / _LISTED
-    earlier = listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else []
     taken: set[str] = set()
-    with folder_aside(folder) as aside:
+    with folder_aside(out, replaces=figures_in(out)) as whole:
+        aside = whole / FIGURES
+        aside.mkdir()
         tell = progress or SILENT
         sections = {
             name: section for name, section in sections_in_order().items() if section.drawings is not no_drawings
@@ -78,10 +78,14 @@ def write_figures(analysis: Analysis, out: str | Path, progress: Progress | None
         tell("drawing figures: section", len(sections), len(sections))
         written = {path.name for path in aside.iterdir()}
         (aside / _LISTED).write_text("".join(f"{name}\n" for name in sorted(written)), encoding="utf-8")
-    for path in {folder / Path(line).name for line in earlier if Path(line).name}:
-        if path.is_file() and not any(path.samefile(folder / name) for name in written):  # A.png may be a.png
-            path.unlink()
     return pictures
+
+
+def figures_in(out: Path) -> list[str]:
+    """Return the paths, in a folder of results, of the figures that the last report wrote to it."""
+    listed = out / FIGURES / _LISTED
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else []
+    return [f"{FIGURES}/{Path(line).name}" for line in lines if (out / FIGURES / Path(line).name).is_file()]
 
 
 _LISTED = ".figures"  # lists the files that the last report wrote to the folder
@@ -104,7 +108,14 @@ def write_report(analysis: Analysis, out: str | Path, progress: Progress | None 
         progress: See `write_figures`.
     """
     out = path_of(out)
-    pictures = write_figures(analysis, out, progress)
+    with folder_aside(out, last=REPORT, replaces=figures_in(out)) as aside:
+        pictures = write_figures(analysis, aside, progress)
+        (aside / REPORT).write_text(_page(analysis, pictures), encoding="utf-8")
+    return out / REPORT
+
+
+def _page(analysis: Analysis, pictures: Mapping[str, Sequence[Picture]]) -> str:
+    """Return the HTML of the report."""
     environment = _environment()
     common = {"models": analysis.names, "facts": analysis.facts, "version": __version__, "significant": SIGNIFICANT}
     parts = []
@@ -115,9 +126,7 @@ def write_report(analysis: Analysis, out: str | Path, progress: Progress | None 
             parts.append(
                 Markup(partial.render(**common, pictures=drawn, figure=functools.partial(_figure_html, drawn), **view))
             )
-    html = environment.get_template("report.html.jinja").render(**common, sections=parts)
-    write_file(out / REPORT, html)
-    return out / REPORT
+    return environment.get_template("report.html.jinja").render(**common, sections=parts)
 
 
 def _environment() -> jinja2.Environment:

@@ -56,15 +56,12 @@ class Results:
                 write them, because they would not match the new results.
         """
         folder = path_of(folder)
-        with folder_aside(folder, last=FACTS) as aside:
+        with folder_aside(folder, last=FACTS, replaces=(MAPS, *replaces)) as aside:
             for table, frame in self.tables.items():
                 table.write(frame, aside)
             if self.maps is not None:
                 self.maps.to_netcdf(aside / MAPS, engine="h5netcdf")
             (aside / FACTS).write_text(json.dumps(self.facts, indent=2) + "\n", encoding="utf-8")
-            written = {path.name for path in aside.iterdir()}
-            for name in (FACTS, *({MAPS, *replaces} - written)):
-                (folder / name).unlink(missing_ok=True)
 
 
 def read_results(folder: Path, tables: Iterable[Table]) -> Results:

@@ -26,7 +26,7 @@ def gaussian_readout(grid: Float[np.ndarray, "*maps y x"], fwhm: float) -> Float
     Raises:
         UserError: The width is negative or not finite.
     """
-    check_fwhm(fwhm)
+    check_fwhm("fwhm", fwhm)
     if fwhm == 0:
         return grid
     rows, columns = (gaussian_weights(cells, fwhm).astype(grid.dtype) for cells in grid.shape[-2:])

@@ -33,6 +33,7 @@ def fingerprint(
     """
     digest = hashlib.sha256(type(model).__name__.encode())
     config = {name: value for name, value in model.config.to_dict().items() if name not in _IGNORED_IN_CONFIG}
+    config["architectures"] = [type(model).__name__]  # a model that was never saved has none; saving sets it
     digest.update(repr(sorted(config.items(), key=lambda item: item[0])).encode())
     for name, weights in sorted({**model.state_dict(), **dict(model.named_buffers())}.items()):
         digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from toposheet.architectures import architecture_of
 from toposheet.errors import UserError, check_type
+from toposheet.settings import check_seed
 from toposheet.sheet import Sheet, check_shape, on_sheets, random_places, square_shape
 from toposheet.topography.taps import Activations, find_taps, output_weights, record, tap_widths
 from toposheet.wording import counted
@@ -87,6 +88,7 @@ class Topography:
         check_type("taps", taps, (list, tuple, type(None)), "a list of module paths, such as ['model.layers.*.mlp']")
         if shape is not None:
             check_shape("shape", shape)
+        check_seed(seed)
         rng = np.random.default_rng(seed)
         sheets = {}
         patterns = architecture_of(model).taps(model) if taps is None else taps

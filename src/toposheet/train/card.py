@@ -11,6 +11,7 @@ import jinja2
 import pandas as pd
 
 from toposheet.cortex import SIGNIFICANT
+from toposheet.cortex.layout import ALL_TAPS
 from toposheet.files import write_file
 from toposheet.recipes import Recipe
 from toposheet.train.snapshots import PER_CONDITION
@@ -39,7 +40,8 @@ def write_card(
         snapshots: The table of snapshots. The card shows the last snapshot. If the table has no rows, it shows no maps.
         shipped_as: The name of the model in the package, for example `small`. None: the model is not shipped.
     """
-    last = snapshots[snapshots["update"] == snapshots["update"].max()] if len(snapshots) else None
+    taps = snapshots[snapshots["tap"] != ALL_TAPS]
+    last = taps[taps["update"] == taps["update"].max()] if len(taps) else None
     maps = None if last is None else last.drop(columns=["contrast", "sheet", "tap"]).median().to_dict()
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("toposheet.train"),

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from toposheet.cortex import SIGNIFICANT, Comparison, map_statistics
+from toposheet.cortex import SIGNIFICANT, Comparison, summary_of, topography_statistics
+from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.maps import comparison_maps
 from toposheet.cortex.summary import SUMMARY
 from toposheet.errors import UserError
@@ -26,7 +27,7 @@ from toposheet.wording import count_of_units, counted
 SNAPSHOTS = Table(
     "snapshots.csv",
     {"update": "count", **{name: kind for name, kind in SUMMARY.columns.items() if name != "negative_control"}},
-    "the statistics of the map of the language contrast in one tap, after a number of updates",
+    "the statistics of the map of the language contrast in one tap (or their mean, `*`), after a number of updates",
 )
 PICTURES = "snapshots"
 _CONDITIONS = ("sentence", "nonword")
@@ -119,7 +120,7 @@ class Snapshots:
         if not self._write:
             return
         comparison = Comparison(responses, *_CONDITIONS)
-        rows = map_statistics(comparison, fwhm_mm=(0.0,), seed=self._recipe.seed)
+        rows = summary_of(topography_statistics(comparison, fwhm_mm=0.0, seed=self._recipe.seed), with_mean=True)
         rows = SNAPSHOTS.frame(rows.drop(columns="negative_control").assign(update=update))
         self._rows = pd.concat([self._rows, rows], ignore_index=True) if len(self._rows) else rows
         name = f"after {counted(update, 'update')}"
@@ -136,7 +137,8 @@ class Snapshots:
 def read_snapshots(out: Path) -> pd.DataFrame:
     """Return the snapshots of a run, with one row for each update and tap. Without snapshots the table has no rows.
 
-    The columns are `update` and the columns of `map_statistics` except `negative_control`.
+    The columns are `update` and the columns of `map_statistics` except `negative_control`. The tap `*` has the mean
+    over taps, with the null of this mean; files of earlier versions have no such rows.
 
     Raises:
         UserError: The table is damaged. The message names the file.
@@ -148,3 +150,21 @@ def read_snapshots(out: Path) -> pd.DataFrame:
         return SNAPSHOTS.read(out)
     except UserError as error:
         raise UserError(f"{path} is not a table of snapshots: {error}") from None
+
+
+def means_over_taps(snapshots: pd.DataFrame) -> pd.DataFrame:
+    """Return the means over taps in the snapshots of a run, with the place-null of the mean: a row for each update.
+
+    Without a row for the mean (tap `*`), as in files of earlier versions, the place-null of the mean is not known: taps
+    with equal places move together. Then `null_sd` is the mean over taps, which is the largest possible value.
+
+    Args:
+        snapshots: The table, from `read_snapshots`.
+
+    Returns:
+        The columns `morans_i, null_mean, null_sd, label_null_mean, cross_half_i, significant_fraction`, by update.
+    """
+    columns = ["morans_i", "null_mean", "null_sd", "label_null_mean", "cross_half_i", "significant_fraction"]
+    stored = snapshots[snapshots["tap"] == ALL_TAPS]
+    others = snapshots[~snapshots["update"].isin(stored["update"])]
+    return pd.concat([stored, others]).groupby("update")[columns].mean()

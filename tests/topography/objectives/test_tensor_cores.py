@@ -17,7 +17,7 @@ ROUNDED_THREE_TIMES = 4e-3
 def any_device(monkeypatch):
     """On a CPU the same code runs, with its products in float32."""
     if DEVICE == "cpu":
-        monkeypatch.setattr(tensor_cores, "fit", lambda taps: all(x.dtype == torch.bfloat16 for x in taps))
+        monkeypatch.setattr(tensor_cores, "can_compute", lambda taps: all(x.dtype == torch.bfloat16 for x in taps))
     real, calls = tensor_cores.moments_of_sheet, []
     monkeypatch.setattr(tensor_cores, "moments_of_sheet", lambda *a: calls.append(1) or real(*a))
     yield

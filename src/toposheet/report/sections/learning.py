@@ -8,13 +8,12 @@ from typing import Any
 import pandas as pd
 
 from toposheet.cortex import SIGNIFICANT
-from toposheet.cortex.summary import mean_over_taps
 from toposheet.figures.curves import loss_curves, trajectory
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, Section
 from toposheet.stimuli.studies import SYNTHETIC
 from toposheet.train.log import METRICS, read_metrics
-from toposheet.train.snapshots import read_snapshots
+from toposheet.train.snapshots import means_over_taps, read_snapshots
 from toposheet.wording import counted, number, signed
 
 PARTIAL = """
@@ -32,12 +31,7 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
         bigram = next((result["bigram_loss"] for result in analysis.trained.values()), None)
         yield Drawing("losses", "Training", _loss_sentence(analysis.trained), loss_curves(metrics, bigram), stimuli="")
     snapshots = {name: read_snapshots(folder) for name, folder in analysis.folders.items()}
-    columns = ["morans_i", "cross_half_i", "significant_fraction", "label_null_mean"]
-    taken = {
-        name: mean_over_taps(table, "update", columns)
-        for name, table in snapshots.items()
-        if len(set(table["update"])) > 1
-    }
+    taken = {name: means_over_taps(table) for name, table in snapshots.items() if len(set(table["update"])) > 1}
     if taken:
         title = "How topography appeared (synthetic stimuli)"
         yield Drawing(
@@ -81,7 +75,7 @@ def _trajectory_sentence(snapshots: Mapping[str, pd.DataFrame]) -> str:
     return (
         "The figure follows the maps of one contrast while the models learned. These maps always use synthetic stimuli, even if the report "
         "uses other stimuli: sentences of the held-out text of each run against non-words that are made from these "
-        f"sentences (sentence:nonword, raw). Values are means over taps. {'; '.join(parts)}. Three events are of "
+        f"sentences (sentence:nonword, raw). Values are means over taps. If a run stored no row for this mean, its band is the widest possible. {'; '.join(parts)}. Three events are of "
         "interest. Moran's I rises above the place-null band: the map is smoother than with shuffled places. Moran's I rises above its "
         "dotted line: the map is smoother than the mean of the label-null. The cross-half I rises: the map begins to come back "
         "in the other half of the texts."

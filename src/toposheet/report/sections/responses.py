@@ -9,12 +9,11 @@ import pandas as pd
 
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.response_statistics import CURVES, RESPONSES, correlation_curve, response_statistics
-from toposheet.cortex.summary import mean_over_taps
 from toposheet.figures.curves import correlation_curves
 from toposheet.progress import Progress, part_of
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, MeasuredStudy, Section
-from toposheet.results import Table
+from toposheet.results import Table, rows_with
 from toposheet.settings import Settings
 
 RESPONSES_OF_MODELS = RESPONSES.beside(model="text", stimuli="text")
@@ -55,8 +54,8 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
 def _drawings(analysis: Analysis) -> Iterable[Drawing]:
     if (curves := analysis.results.get(CURVES_OF_MODELS)) is None:
         return
-    first = curves[curves["stimuli"] == curves["stimuli"].iloc[0]]
-    means = {str(name): mean_over_taps(rows, "distance_mm", ["r"]) for name, rows in first.groupby("model", sort=False)}
+    means_of_first = rows_with(curves, stimuli=curves["stimuli"].iloc[0], tap=ALL_TAPS)
+    means = {str(name): rows.set_index("distance_mm") for name, rows in means_of_first.groupby("model", sort=False)}
     yield Drawing("correlation", "Correlation by distance", _SENTENCE, correlation_curves(means))
 
 

@@ -45,7 +45,7 @@ class View(NamedTuple):
             taps: The responses of the units of each tap of the sheet.
         """
         units, n_units = windows.units, sum(x.shape[1] for x in taps)
-        one_by_one = 3 * len(units) * units.shape[1] ** 2 < 2 * n_units**2 and not tensor_cores.fit(taps)
+        one_by_one = 3 * len(units) * units.shape[1] ** 2 < 2 * n_units**2 and not tensor_cores.can_compute(taps)
         return cls(windows, n_units, units if one_by_one else None)
 
     def take(self, part: Moments, block: slice) -> tuple[Tensor, Tensor, Tensor]:
@@ -99,7 +99,7 @@ def moments_of(
     """
     scratch, parts = Scratch(), []
     for taps, view in zip(sheets, views, strict=True):
-        if view.read is None and tensor_cores.fit(taps):
+        if view.read is None and tensor_cores.can_compute(taps):
             parts.append(tensor_cores.moments_of_sheet(taps, tokens, scratch, objective.centred))
         else:
             parts.append(moments(taps, tokens, view.read, scratch, objective.centred))
@@ -189,7 +189,7 @@ class _WithGradient(torch.autograd.Function):
         factors = gradients[0] * ctx.processes
         tap_gradients, scratch = [], Scratch()
         for x, read, mean, w, factor in zip(sheets, ctx.reads, means, weights, factors.unbind(), strict=True):
-            if read is None and tensor_cores.fit(x):
+            if read is None and tensor_cores.can_compute(x):
                 tap_gradients += tensor_cores.gradients_of_products_of_sheet(x, ctx.tokens, mean, w * factor, scratch)
             else:
                 tap_gradients += gradients_of_products(x, ctx.tokens, read, mean, w * factor, scratch)

@@ -23,7 +23,7 @@ _ELEMENTS = 2**26  # the most deviations in memory at once: 134 MB
 _SHIFT_SAMPLES = 256
 
 
-def fit(taps: Responses) -> bool:
+def can_compute(taps: Responses) -> bool:
     """Return whether this module can compute the moments and gradients of these responses."""
     on_gpu = torch.version.cuda is not None and all(x.is_cuda and x.dtype == torch.bfloat16 for x in taps)
     return on_gpu and not torch.compiler.is_compiling()
