@@ -347,18 +347,16 @@ def above(rate: float, datasets: int) -> bool:
     return stats.binomtest(round(rate * datasets), datasets).proportion_ci(0.9).low > 0.05
 
 
-def true_claims(cell: Cell) -> tuple[str, ...]:
-    """Return the tests whose claim is true in a cell."""
-    claims = TRUE_CLAIMS[cell.effect]
-    if cell.fwhm != (4.0, 4.0):
-        return claims
-    return tuple(claim for claim in claims if claim not in ("smoother", "Moran's I"))  # no smoother than the noise
-
-
 def is_size(cell: Cell, column: str) -> bool:
     """Return whether the claim of a test is false in a cell, and its assumptions hold, so that its rate is a size."""
     known = cell.declared and cell.reliability in (None, 1.0)
-    return known and not column.startswith(true_claims(cell))
+    return known and not column.startswith(TRUE_CLAIMS[cell.effect])
+
+
+def is_power(cell: Cell, column: str) -> bool:
+    """Return whether the claim of a test is true in a cell, so that its rate is a power."""
+    as_smooth = cell.fwhm == (4.0, 4.0) and column.startswith(("smoother", "Moran's I"))  # as smooth as the noise
+    return column.startswith(TRUE_CLAIMS[cell.effect]) and not as_smooth
 
 
 @dataclass(frozen=True)
@@ -472,8 +470,10 @@ def _shown(results: dict, cell: Cell, column: str) -> str:
         return "as today"
     if without_p >= 0.005 and not former:
         return f"nan, warned ({without_p:.2f})" + (f"; {rate:.3f}" if without_p < 0.99 else "")
-    if column.startswith(true_claims(cell)):
+    if is_power(cell, column):
         return f"*{rate:.2f}*"
+    if column.startswith(TRUE_CLAIMS[cell.effect]):
+        return f"{rate:.3f}"
     shown = _bold(rate, results["datasets"])
     return shown if again is None else f"{rate:.3f}, again {_bold(again, DATASETS_AGAIN)}"
 
@@ -495,7 +495,9 @@ Each row is a kind of simulated data, each column a test at the level 0.05. Ther
 {permutations} draws for each null, a sheet of {side} x {side} cells, and 30 texts for each condition where a row does
 not say otherwise. A number is the fraction of data sets with p <= 0.05. Where the claim of the test is false, this is
 its size, which should be 0.05. Where the claim is true, the number is in italics: it is the power. A size is bold if
-it is above 0.05 and not only by chance: its one-sided 95 % interval lies above 0.05.
+it is above 0.05 and not only by chance: its one-sided 95 % interval lies above 0.05. Two rows have an ordered effect
+that is as smooth as the noise: there it is no claim that the map is smoother than noise, and the numbers of *smoother*
+and of Moran's I have no mark.
 
 `python -m benchmarks.calibration` writes this page ({machine}). [The analyses](analyses.md) explain the tests.
 

@@ -61,7 +61,7 @@ def test_the_percentage_counts_the_whole_work_and_never_falls(said, tmp_path, fo
     draws = ["--permutations", "2"] if command in ("map", "report", "compare") else []
     arguments = ["--stimuli", sentences, "--contrast", "S:N", "--out", tmp_path / "out"]
     said(*command.split(), folder, *arguments, *draws)
-    assert parts == sorted(parts)
+    assert np.diff(parts).min() > -1e-12  # done and total are seconds, so their ratio is rounded
     assert parts[0] < 0.01
     assert parts[-1] == 1
     assert sum(part == 1 for part in parts) <= 2

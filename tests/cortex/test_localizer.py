@@ -74,7 +74,7 @@ def test_a_localizer_is_stored_with_its_model_and_refused_by_another(topo, tmp_p
     result = ts.localize(language_comparison(localizer(topo)), model="abc")
     save_localizer(result, tmp_path / LOCALIZER)
     xr.testing.assert_equal(ts.load_localizer(tmp_path, "abc"), result)
-    with pytest.raises(ValueError, match=r"made with another model \(abc, but this model is xyz\)"):
+    with pytest.raises(ValueError, match=r"made with another model \(fingerprint abc, that of this model: xyz\)"):
         ts.load_localizer(tmp_path / LOCALIZER, "xyz")
     with pytest.raises(FileNotFoundError, match="toposheet localize"):
         ts.load_localizer(tmp_path / "none.nc")

@@ -28,7 +28,10 @@ def test_measures_and_columns_of_numbers_can_be_taken():
     names = ["length", "frequency", "tokens", "rating", "age", "real"]
     check_confounds(STIMULI, CONTRAST, names)
     numbers = {name: STIMULI[name].astype(float).tolist() for name in ("rating", "age", "real")}
-    numbers |= {"tokens": STIMULI["n_tokens"].tolist(), "length": STIMULI["text"].str.split().str.len().tolist()}
+    numbers |= {
+        "tokens": STIMULI["n_tokens"].tolist(),
+        "length": STIMULI["text"].str.replace(" ", "").str.len().tolist(),
+    }
     for name, values in numbers.items():
         assert confound_values(STIMULI, name).tolist() == values, name
 

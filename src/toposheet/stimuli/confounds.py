@@ -197,7 +197,8 @@ def confounds_note(names: Sequence[str]) -> str:
     """Return a note on confounds that may be estimates. Empty: there are none.
 
     A regression takes confounds as exact. With a reliability of 0.7, the rest of their effect gave false positives in
-    24 to 35 % of simulated null data (nominal 5 %). `length` and `tokens` are counted, so they are exact.
+    9 to 19 % of simulated null data (nominal 5 %, docs/calibration.md). `length` and `tokens` are counted, so they are
+    exact.
     """
     estimates = [name for name in dict.fromkeys(names) if name not in ("length", "tokens")]
     if not estimates:

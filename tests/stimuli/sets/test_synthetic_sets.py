@@ -59,7 +59,7 @@ def test_texts_that_are_made_together_are_pairs(made, name, contrast, n):
 
 def test_texts_without_a_partner_are_no_pairs(made):
     for contrast in (Contrast("S", "N"), Contrast("S", "W")):
-        with pytest.raises(ValueError, match="pairs of the column 'pair' are not complete"):
+        with pytest.raises(ValueError, match="the column 'pair' is empty in 100 texts"):
             contrast_design(contrast.compared(made["swjn", 0]), contrast, pairs="pair")
 
 
