@@ -14,6 +14,8 @@ from toposheet.report import Analysis, StudiedModel, folder, write_figures
 from toposheet.results import read_maps
 from toposheet.train.result import read_result
 
+pytestmark = pytest.mark.slow  # the demo alone takes a minute
+
 CONTRACT = (
     "model, contrast, negative_control, sheet, tap, fwhm_mm, n_units, significant_fraction, morans_i, null_mean, "
     "null_sd, z, p, label_null_mean, label_null_sd, label_z, label_p, cross_half_i"
@@ -153,7 +155,6 @@ def test_a_finished_stage_is_not_repeated(out):
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
 
 
-@pytest.mark.slow
 def test_other_settings_make_the_numbers_anew(out, tmp_path):
     shutil.copytree(out, tmp_path / "demo", copy_function=shutil.copy2)
     demo.run(recipes.named("tiny"), tmp_path / "demo", permutations=19, per_condition=40)
@@ -163,7 +164,6 @@ def test_other_settings_make_the_numbers_anew(out, tmp_path):
     assert (pd.read_csv(tmp_path / "demo" / "stimuli.csv")["condition"].value_counts() == 30).all()
 
 
-@pytest.mark.slow
 def test_a_missing_stage_is_made_again_and_what_follows_from_it(out):
     trained = (out / "control" / "training.json").stat().st_mtime_ns
     old = pd.read_csv(out / "summary.csv")
@@ -174,7 +174,6 @@ def test_a_missing_stage_is_made_again_and_what_follows_from_it(out):
     assert (out / "control" / "training.json").stat().st_mtime_ns == trained
 
 
-@pytest.mark.slow
 def test_an_interrupted_demo_goes_on(tmp_path, monkeypatch, out):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
@@ -223,7 +222,6 @@ def test_expectations_are_computed_from_the_files(out):
     assert noun_verb.value == pytest.approx(np.median(z))
 
 
-@pytest.mark.slow
 def test_the_demo_shows_what_it_must(tmp_path, capsys):
     checks = demo.run(recipes.named("demo"), tmp_path, say=print)
     with capsys.disabled():

@@ -14,6 +14,7 @@ def toposheet(*arguments):
     return subprocess.run([sys.executable, "-m", "toposheet", *map(str, arguments)], capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_without_a_traceback_and_the_run_goes_on(tmp_path, prepared):
     text = prepared(tmp_path / "text", [f"{i} rivers ran past the mill and {i + 1} children" for i in range(400)])
     sizes = ["--vocabulary", "300", "--context", "24", "--updates", "300"]

@@ -95,6 +95,7 @@ def toposheet(tmp_path_factory):
     return toposheet
 
 
+@pytest.mark.slow
 def test_a_command_is_listed_and_runs_and_a_broken_plug_in_is_named_and_hides_no_other(toposheet):
     done = toposheet("hello", "--name", "Kyoto")
     assert done.stdout == "hello Kyoto\n"

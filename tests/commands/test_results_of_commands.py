@@ -13,6 +13,7 @@ from toposheet.cli import main
 from toposheet.figures.files import save_figure
 
 
+@pytest.mark.slow
 def test_figures_name_the_file_of_their_stimuli(ran, tmp_path, folder, sentences, monkeypatch):
     notes = []
     for module in ("page", "localizing", "groups"):
@@ -58,6 +59,7 @@ def test_damaged_files_of_a_training_are_named_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_model_folder_can_be_the_out_of_what_is_computed_of_it_and_stays_what_it_was(
     ran, tmp_path, folder, sentences
 ):
@@ -77,6 +79,7 @@ def test_a_model_folder_can_be_the_out_of_what_is_computed_of_it_and_stays_what_
 
 
 @pytest.mark.parametrize("command", ["map", "report", "compare"])
+@pytest.mark.slow
 def test_a_control_that_cannot_be_made_is_named_where_results_are(
     ran, monkeypatch, tmp_path, folder, sentences, command
 ):

@@ -46,6 +46,7 @@ def test_white_noise_gives_uniform_p_of_smoothness_and_wiring():
     assert (smooth <= 0.05).mean() < 0.1  # half of the draws tie at 0: conservative, not uniform
 
 
+@pytest.mark.slow
 def test_in_a_model_without_topography_p_over_taps_is_uniform(model, stimuli, tokenizer):
     tables = []
     for seed in range(40):
@@ -58,6 +59,7 @@ def test_in_a_model_without_topography_p_over_taps_is_uniform(model, stimuli, to
 
 
 @LOOKS_SKEWED
+@pytest.mark.slow
 def test_chance_makes_a_selective_cluster_as_rarely_as_p_says():
     result = []
     for seed in range(120):
@@ -67,6 +69,7 @@ def test_chance_makes_a_selective_cluster_as_rarely_as_p_says():
 
 
 @LOOKS_SKEWED
+@pytest.mark.slow
 def test_chance_makes_a_selective_cluster_of_pairs_as_rarely_as_p_says_though_partners_are_alike():
     result = []
     for seed in range(120):

@@ -94,6 +94,7 @@ def test_work_that_is_killed_goes_on_with_the_finished_tasks_kept(source, saved,
     assert contents(out) == contents(whole)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_every_process_in_one_line_and_the_same_command_goes_on(source, saved, whole, tmp_path):
     out = tmp_path / "out"
     process = started(source, saved, out)

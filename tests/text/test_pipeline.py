@@ -175,6 +175,7 @@ def test_a_tokenizer_is_trained_on_a_bounded_sample_of_every_file(source, monkey
     assert not any(is_held_out(text, 0.2, 0) for text in sample)
 
 
+@pytest.mark.slow
 def test_the_built_in_text_goes_the_same_way(tmp_path):
     recipe = recipes.named("tiny")
     prepare_builtin(tmp_path / "out", recipe)

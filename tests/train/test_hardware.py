@@ -19,6 +19,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is the C library of Linux")
+@pytest.mark.slow
 def test_freed_memory_is_used_again_without_page_faults():
     faults = {"keep": 0, "default": 0}
     for how in 4 * list(faults):  # where a heap happens to lie, now and then nothing is given back by default either

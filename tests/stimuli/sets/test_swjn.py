@@ -43,6 +43,7 @@ def test_no_nonword_of_the_localizer_comes_again(made, seed):
     assert not localizer & nonwords_of(made["swjn", seed], "J", "N")
 
 
+@pytest.mark.slow
 def test_no_nonword_of_saved_stimuli_comes_again():
     reader = ts.load("small").reader
     saved = nonwords_of(reader.shipped, "nonword")
