@@ -148,8 +148,8 @@ def _rows(
 
 def _negative_controls(statistics: pd.DataFrame, contrast: str, fwhm_mm: float, statistic: str) -> dict[str, float]:
     """Return a statistic of the negative controls of a contrast: {name of the control: value}."""
-    control_rows = {name: _rows(statistics, contrast, fwhm_mm, name) for name in NEGATIVE_CONTROLS}
-    return {name: map_rows[statistic]["value"] for name, map_rows in control_rows.items() if map_rows}
+    negative_control_rows = {name: _rows(statistics, contrast, fwhm_mm, name) for name in NEGATIVE_CONTROLS}
+    return {name: map_rows[statistic]["value"] for name, map_rows in negative_control_rows.items() if map_rows}
 
 
 def _verdict(value: float, published: float, order: Mapping[Any, Any], facts: Mapping[str, Any]) -> str:
@@ -288,8 +288,8 @@ def _markdown(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
         return [f"{mean} ± {sd}" if mean else "", _cell(row[f"{prefix}p"], 3)]
 
     def negative_controls(row: Mapping[Any, Any], digits: int) -> str:
-        measured_controls = [name for name in NEGATIVE_CONTROLS if not pd.isna(row[name])]
-        return ", ".join(f"{name.replace('-', ' ')} {_cell(row[name], digits)}" for name in measured_controls)
+        measured_negative_controls = [name for name in NEGATIVE_CONTROLS if not pd.isna(row[name])]
+        return ", ".join(f"{name.replace('-', ' ')} {_cell(row[name], digits)}" for name in measured_negative_controls)
 
     head = ("model", "quantity", "readout", "stimuli of the paper", "published", "Topoformer", "brain", "measured",
             "place-null", "p (place-null)", "label-null", "p (label-null)", "organisation", "p (organisation)",
