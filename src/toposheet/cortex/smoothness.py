@@ -10,6 +10,7 @@ import pandas as pd
 from toposheet.cortex.comparison import Comparison, check_comparison
 from toposheet.cortex.layout import ALL_TAPS, TapLayout
 from toposheet.cortex.readout import check_raw
+from toposheet.cortex.statistics import mean_over_taps
 from toposheet.results import Table
 from toposheet.settings import readouts_of
 from toposheet.stats import grid_autocorrelation, half_width_fwhm, neighbour_fwhm
@@ -61,10 +62,7 @@ def noise_smoothness(comparison: Comparison, *, fwhm_mm: float | Sequence[float]
             for tap, r in zip(seen.layouts, curves, strict=True):
                 tables.append(_rows(r, tap.spacing_mm, known | {"sheet": tap.sheet, "tap": tap.name}))
             if len({tap.spacing_mm for tap in seen.layouts}) == 1:
-                stacked = np.stack(curves)
-                defined = np.isfinite(stacked)
-                n = defined.sum(axis=0)
-                mean = np.divide(np.where(defined, stacked, 0).sum(axis=0), n, out=np.full(len(n), np.nan), where=n > 0)
+                mean = mean_over_taps(np.moveaxis(np.stack(curves), 0, -1))[:, 0]
                 tables.append(_rows(mean, seen.layouts[0].spacing_mm, known | {"sheet": "", "tap": ALL_TAPS}))
     return SMOOTHNESS.frame(pd.concat(tables, ignore_index=True))
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from toposheet.stats.smoothness import gaussian_fwhm
+
 
 def participation_ratio(x: Float[np.ndarray, "stimuli units"]) -> float:
     """Return how many dimensions the responses fill (Gao et al. 2017, doi:10.1101/214262).
@@ -75,14 +77,11 @@ class SpatialCorrelation:
     def smoothness_mm(self) -> Float[np.ndarray, "*orders"]:
         """The width (FWHM, mm) of the Gaussian that gives white noise the observed correlation of adjacent units.
 
-        FWHM = spacing sqrt(-2 ln 2 / ln r(spacing)) (Forman et al. 1995, doi:10.1002/mrm.1910330508). It is 0 if
-        adjacent units are not positively correlated.
+        It is 0 if adjacent units are not positively correlated (`gaussian_fwhm`).
         """
         if not len(self.distances):
             return np.full(self.r.shape[:-1], np.nan)
-        r = np.clip(self.r[..., 0], 0.0, 1.0)
-        with np.errstate(divide="ignore"):
-            return np.asarray(self.distances[0] * np.sqrt(-2 * np.log(2) / np.log(r)))
+        return np.asarray(gaussian_fwhm(self.distances[0], self.r[..., 0]))
 
     @property
     def wiring_mm(self) -> Float[np.ndarray, "*orders"]:

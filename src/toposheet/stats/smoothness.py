@@ -29,18 +29,29 @@ def grid_autocorrelation(noise: Float[np.ndarray, "items y x"], most_cells: int)
 def neighbour_fwhm(distance: Float[np.ndarray, " distances"], r: Float[np.ndarray, " distances"]) -> float:
     """Return the width (FWHM) of the Gaussian that gives white noise the observed correlation of adjacent cells.
 
-    FWHM = d sqrt(-2 ln 2 / ln r(d)), with d the smallest distance (Forman et al. 1995, doi:10.1002/mrm.1910330508; as
-    fMRI packages estimate smoothness, Kiebel et al. 1999, doi:10.1006/nimg.1999.0508). It is exact if the
-    autocorrelation is Gaussian.
+    It is `gaussian_fwhm` at the smallest distance, as fMRI packages estimate smoothness (Kiebel et al. 1999,
+    doi:10.1006/nimg.1999.0508). It is exact if the autocorrelation is Gaussian.
 
     Returns:
         The width, in the unit of the distances. 0: adjacent cells are not positively correlated. nan: no pair of cells.
     """
-    if not len(r) or np.isnan(r[0]):
-        return float("nan")
-    if r[0] <= 0:
-        return 0.0
-    return float(distance[0] * np.sqrt(-2 * np.log(2) / np.log(min(r[0], 1 - 1e-12))))
+    return float(gaussian_fwhm(distance[0], r[0])) if len(r) else float("nan")
+
+
+def gaussian_fwhm(distance: float, r: float | Float[np.ndarray, "*maps"]) -> np.float64 | Float[np.ndarray, "*maps"]:
+    """Return the width (FWHM) of the Gaussian that gives white noise the correlation r at a distance.
+
+    FWHM = d sqrt(-2 ln 2 / ln r) (Forman et al. 1995, doi:10.1002/mrm.1910330508).
+
+    Args:
+        distance: The distance d.
+        r: One correlation or several.
+
+    Returns:
+        The width, in the unit of the distance. 0: r is not positive.
+    """
+    with np.errstate(divide="ignore"):
+        return distance * np.sqrt(-2 * np.log(2) / np.log(np.clip(r, 0.0, 1 - 1e-12)))
 
 
 def half_width_fwhm(distance: Float[np.ndarray, " distances"], r: Float[np.ndarray, " distances"]) -> float:
