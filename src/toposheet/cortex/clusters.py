@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from toposheet.cortex.comparison import SIGNIFICANT, Comparison
+from toposheet.cortex.comparison import Comparison
 from toposheet.cortex.layout import tap_layouts
+from toposheet.cortex.localizer import localize
 from toposheet.errors import check_type
 from toposheet.settings import MIN_SIZE, check_min_size
 from toposheet.stats import clusters
@@ -44,10 +45,8 @@ def grow_clusters(
     )
     check_min_size(min_size)
     if isinstance(selection, Comparison):
-        t, taps = selection.t, selection.layouts
-        selective = (selection.q.values < SIGNIFICANT) & (t.values > 0)
-    else:
-        t, selective, taps = selection["t"], selection["mask"].values, tap_layouts(selection)
+        selection = localize(selection)
+    t, selective, taps = selection["t"], selection["mask"].values, tap_layouts(selection)
     labels, n = np.zeros(t.sizes["unit"], dtype=np.int64), 0
     for tap in taps:
         numbers = tap.at_units(clusters(tap.map(selective) == 1, contiguity, min_size))

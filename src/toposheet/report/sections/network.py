@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from toposheet.cortex.comparison import SIGNIFICANT
 from toposheet.cortex.criteria import CRITERIA, short_measures
 from toposheet.cortex.layout import ALL_TAPS
-from toposheet.cortex.localizer import CROSS_VALIDATED
+from toposheet.cortex.localizer import CROSS_VALIDATED, localize
 from toposheet.cortex.network import language_network
 from toposheet.cortex.profiles import NETWORK, PROFILE_TESTS, PROFILES
 from toposheet.cortex.verdicts import criterion_verdict
@@ -86,7 +86,7 @@ def _subject_tables(measured: MeasuredSubject, settings: Settings, progress: Pro
         progress=progress,
     )
     units = {name: network.clusters[name].values for name in ("sheet", "tap", "y", "x")}
-    units["selective"] = (comparison.q.values < SIGNIFICANT) & (comparison.t.values > 0)
+    units["selective"] = localize(comparison)["mask"].values
     return {
         LOCALIZED: network.localized,
         PROFILES_OF_MODELS: network.profiles,
