@@ -13,6 +13,7 @@ from toposheet.stimuli.contrasts import MIN_TEXTS, texts_spaced_once
 from toposheet.stimuli.labels import check_capitals
 from toposheet.stimuli.measures import SHARED_WORDS, content_words, sharing_words
 from toposheet.stimuli.naming import labels, source_name
+from toposheet.wording import counted
 
 FEW_ITEMS = 10
 """With fewer texts, groups or pairs in a condition, analyses give a note: the tests were not measured with fewer."""
@@ -115,9 +116,7 @@ def few_items_note(n_items: Mapping[str, int], what: str) -> str:
     few = {condition: n for condition, n in n_items.items() if n < FEW_ITEMS}
     if not few:
         return ""
-    counts = " and ".join(
-        f"{condition!r} has {n} independent {what[:-1] if n == 1 else what}" for condition, n in few.items()
-    )
+    counts = " and ".join(f"{condition!r} has {counted(n, f'independent {what[:-1]}')}" for condition, n in few.items())
     return (
         f"{counts}, fewer than {FEW_ITEMS}: the level of the tests was not measured with so few, "
         f"and one of them can decide the result. Add {what}"
@@ -138,7 +137,7 @@ def _repeated(
 def _repeats(stimuli: pd.DataFrame, conditions: np.ndarray, repeated: Bool[np.ndarray, " stimuli"]) -> str:
     """Return the note on repeated texts."""
     counts = pd.Series(conditions[repeated]).value_counts(sort=False)
-    some = " and ".join(f"{n:,} text{'s' * (n > 1)} of {str(name)!r}" for name, n in counts.items())
+    some = " and ".join(f"{counted(n, 'text')} of {str(name)!r}" for name, n in counts.items())
     repeat = (
         "repeats an earlier text of its condition" if repeated.sum() == 1 else "repeat earlier texts of their condition"
     )
@@ -181,7 +180,7 @@ def _sharing(stimuli: pd.DataFrame, overlaps: Mapping[str, np.ndarray], groups: 
         advice = f"toposheet stimuli check FILE --out NEW.csv adds the column {SHARED_WORDS}, which groups such texts"
     else:
         advice = (
-            f"Groups do not help: chains of shared words leave {fewest} group{'s' * (fewest != 1)} in a condition. "
+            f"Groups do not help: chains of shared words leave {counted(fewest, 'group')} in a condition. "
             "Use texts that share fewer words"
         )
     return f"{counts} share many content words with other texts{although}. {_IGNORED}. {advice}"
@@ -208,7 +207,7 @@ def _grouping_column(
 
 
 def _texts_of(conditions: Sequence[str], rows_of: Mapping[str, np.ndarray]) -> str:
-    return "the " + " and the ".join(f"{len(rows_of[name]):,} texts of {name!r}" for name in conditions)
+    return "the " + " and the ".join(f"{counted(len(rows_of[name]), 'text')} of {name!r}" for name in conditions)
 
 
 Neighbours = tuple[Int[np.ndarray, " neighbours"], Int[np.ndarray, " neighbours"]]

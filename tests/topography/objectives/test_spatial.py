@@ -476,11 +476,11 @@ def test_what_is_no_activation_is_refused_by_tap(wrong, message):
 @pytest.mark.parametrize("field", ["radius", "neighborhoods", "max_samples"])
 @pytest.mark.parametrize("value", [0, -1, 2.5, float("nan"), True, "some"])
 def test_numbers_that_are_no_counts_are_refused_by_name(field, value):
-    from toposheet.topography.objectives.statistics import check_count
+    from toposheet.topography.objectives.statistics import checked_count
 
     with pytest.raises(ValueError, match=rf"{field} is {value!r}: it must be a whole number of at least 1"):
-        check_count(field, value)
-    assert check_count(field, np.int64(3)) == 3
+        checked_count(field, value)
+    assert checked_count(field, np.int64(3)) == 3
 
 
 def test_neighborhoods_that_do_not_fit_are_refused_before_work():

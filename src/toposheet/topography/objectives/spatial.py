@@ -18,7 +18,7 @@ from toposheet.topography.objectives.moments import NotFiniteError, can_read_val
 from toposheet.topography.objectives.objective import OnWeights, objective_named
 from toposheet.topography.objectives.statistics import (
     SpatialStatistics,
-    check_count,
+    checked_count,
     refuse_without_gradient,
     responses_of,
 )
@@ -239,7 +239,7 @@ def _drawn_tokens(
     activations: Mapping[str, Tensor], topo: Topography, max_samples: int, generator: torch.Generator | None
 ) -> Int[Tensor, " drawn"] | None:
     """Return the numbers of the drawn tokens, which are the same for all taps. None: all tokens are used."""
-    max_samples = check_count("max_samples", max_samples)
+    max_samples = checked_count("max_samples", max_samples)
     check_max_samples(max_samples)
     x = responses_of(activations, topo)[0][0]
     if len(x) <= max_samples:

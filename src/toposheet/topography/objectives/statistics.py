@@ -75,8 +75,8 @@ class SpatialStatistics:
         reduce: Literal["local", "global"] = "local",
     ) -> None:
         check_type("topo", topo, Topography, "a toposheet.Topography: subject.topography")
-        neighborhoods = check_count("neighborhoods", neighborhoods, ("all", "auto"))
-        radius = check_count("radius", radius)
+        neighborhoods = checked_count("neighborhoods", neighborhoods, ("all", "auto"))
+        radius = checked_count("radius", radius)
         chosen = objective_named(objective)
         if not isinstance(chosen, OnActivations):
             raise UserError(
@@ -261,7 +261,7 @@ def refuse_without_gradient(activations: Mapping[str, Tensor], topo: Topography)
             )
 
 
-def check_count(name: str, value: Any, words: tuple[str, ...] = ()) -> Any:
+def checked_count(name: str, value: Any, words: tuple[str, ...] = ()) -> Any:
     """Return the value if it is a whole number of at least 1 or an allowed word; refuse other values.
 
     Args:
