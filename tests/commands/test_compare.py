@@ -1,10 +1,12 @@
 import re
 
 import pandas as pd
+import pytest
 
 import toposheet as ts
 
 
+@pytest.mark.slow
 def test_models_are_compared_in_groups(ran, tmp_path, folder, sentences, model, tokenizer):
     ts.save(tmp_path / "other", ts.Subject(model, ts.Topography.per_tap(model, seed=5), tokenizer))
     arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "5", "--out", tmp_path / "out"]

@@ -139,6 +139,7 @@ def test_a_second_run_leaves_no_files_of_the_first_and_none_of_the_users_are_los
 LONG = "x" * 85
 
 
+@pytest.mark.slow
 def test_each_contrast_has_pictures_of_its_own_whatever_conditions_are_called(ran, tmp_path, folder):
     conditions = ["A+", "A*", "a-", "B", f"{LONG}1", f"{LONG}2", "..", "con", "é"]
     rows = [f'text {i} {n},"{condition}"' for i, condition in enumerate(conditions) for n in range(3)]

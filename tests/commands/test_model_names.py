@@ -28,6 +28,7 @@ def read(out, name):
     return {file: table.replace({"model": {name: "run0"}}) for file, table in tables.items()}
 
 
+@pytest.mark.slow
 def test_maps_and_reports_have_the_same_tables_whatever_the_model_is_called(ran, tmp_path, models, sentences):
     arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "3", "--no-negative-controls", "--out"]
     ran("report", "run0", *arguments, "of-run0")
@@ -47,6 +48,7 @@ def test_maps_and_reports_have_the_same_tables_whatever_the_model_is_called(ran,
             assert single_page.count("<figure>") == page.count("<figure>")
 
 
+@pytest.mark.slow
 def test_models_are_compared_whatever_they_are_called(ran, tmp_path, models, sentences):
     arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "3", "--no-negative-controls"]
     printed = ran("compare", "run0", *ODD, *arguments, "--out", "out")

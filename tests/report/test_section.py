@@ -43,6 +43,7 @@ def section():
         SECTIONS.unregister("longest")
 
 
+@pytest.mark.slow
 def test_a_section_from_outside_has_its_table_its_figure_and_its_part_of_the_page(
     ran, tmp_path, folder, sentences, section
 ):

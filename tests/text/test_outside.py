@@ -100,6 +100,7 @@ def test_a_kind_of_file_from_outside_is_found_and_read(markdown_files):
     assert [piece.text for file in files for piece in read_documents(file, "text")] == DOCUMENTS
 
 
+@pytest.mark.slow
 def test_other_processes_get_what_is_from_outside_with_the_work(saved, markdown_files, tmp_path, monkeypatch):
     texts = {name: [piece.text.upper() for piece in read_half(name, "")] for name in ("first", "second")}
 

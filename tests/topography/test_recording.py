@@ -156,6 +156,7 @@ def test_gradient_checkpointing_runs_blocks_again_and_is_no_second_call():
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.slow
 def test_recording_is_compiled_once_and_without_breaks_and_refuses_all_the_same():
     script = Path(__file__).with_name("compiled_recording.py")  # out of here, where types are checked as code runs
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)

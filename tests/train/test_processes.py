@@ -121,6 +121,7 @@ def test_without_text_of_its_own_a_run_is_on_the_builtin_text_which_one_process_
     assert Manifest.load(tmp_path / "model" / "text") == Manifest.load(tmp_path / "text")
 
 
+@pytest.mark.slow
 def test_processes_that_cannot_share_an_update_are_refused_in_one_line_before_text_is_prepared(tmp_path):
     done = run(None, tmp_path / "model", 3)
     said = [line for line in done.stderr.splitlines() if line.startswith("toposheet:")]

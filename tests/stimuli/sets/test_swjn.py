@@ -18,11 +18,13 @@ from toposheet.stimuli.studies import synthetic_battery
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.slow
 def test_no_sentence_of_swjn_is_in_the_language_set_of_the_same_seed(made, seed):
     localizer = {plain(text) for text in made["language", seed].query("condition == 'sentence'")["text"]}
     assert not localizer & set(made["swjn", seed].query("condition == 'S'")["text"])
 
 
+@pytest.mark.slow
 def test_the_two_sets_share_no_sentence_in_other_sizes_either(made, documents):
     train, held_out = documents
     localizer = {plain(text) for text in made["language", 0]["text"]}

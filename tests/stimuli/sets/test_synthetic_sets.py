@@ -24,6 +24,7 @@ def test_every_set_says_that_it_is_synthetic_and_no_text_comes_twice(made, name)
         assert not table.duplicated(["condition", "item", *(["category"] if name == "words" else [])]).any()
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_sets_and_others_do_not(made, documents, count_tokens):
     train, held_out = documents
     assert language(held_out, train, count_tokens=count_tokens).equals(made["language", 0])
