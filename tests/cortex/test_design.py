@@ -105,16 +105,19 @@ def test_what_partners_have_in_common_makes_no_spread_of_the_null_of_pairs():
     assert result[None] > 0.3
 
 
-def test_residuals_with_random_signs_have_the_variance_of_the_mean_of_each_condition():
+def test_deviations_with_random_signs_have_the_variance_of_the_mean_of_each_condition():
+    # Residuals have the unbiased variance; the null is wider by n / (n - 1) (HC2 and HC3 of the econometricians).
     labels = np.array(list("a" * 5 + "b" * 27))
     data = noise(0, n=32).assign_coords(condition=("stimulus", labels))
     comparison = ts.Comparison(data, "a", "b")
     values, weights = comparison.design.null(comparison.items, 4000, np.random.default_rng(0))
     x = data.values.astype(float)
     for label, sample in zip("ab", weights, strict=True):
-        means = sample @ values / (labels == label).sum()
-        expected = x[labels == label].var(axis=0, ddof=1) / (labels == label).sum()
-        np.testing.assert_allclose(means.var(axis=0), expected, rtol=0.15)
+        n = (labels == label).sum()
+        means = sample @ values / n
+        unbiased = x[labels == label].var(axis=0, ddof=1) / n
+        np.testing.assert_allclose((comparison.design.residuals(x)[labels == label] ** 2).sum(axis=0) / n**2, unbiased)
+        np.testing.assert_allclose(means.var(axis=0), unbiased * n / (n - 1), rtol=0.15)
 
 
 @pytest.mark.parametrize(

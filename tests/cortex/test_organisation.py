@@ -7,7 +7,7 @@ from tests.cortex.planted import noise, to_stimuli
 
 import toposheet as ts
 from toposheet.cortex.layout import shuffled_places, tap_layouts
-from toposheet.cortex.organisation import _dealt
+from toposheet.cortex.organisation import _dealt, _Effect
 from toposheet.sheet import random_places
 from toposheet.stats import gaussian_readout
 
@@ -32,8 +32,8 @@ def unequal(units=50, seed=0, scale=1.0, **columns):
     return to_stimuli(topo, scale * values, ["a"] * 7 + ["b"] * 13, **columns)
 
 
-def dense_value(data, fwhm, weights, items):
-    """The formula of the docstring, with matrices; `weights` are those of the items in d, one list for each sample."""
+def dense_matrices(data, fwhm):
+    """M and C of the docstring."""
     y, x = data["y"].values, data["x"].values
     distance = np.hypot(y[:, None] - y, x[:, None] - x)
     near = (np.maximum(abs(y[:, None] - y), abs(x[:, None] - x)) == 1).astype(float)
@@ -43,7 +43,13 @@ def dense_value(data, fwhm, weights, items):
     sigma = fwhm / 0.5 / (2 * np.sqrt(2 * np.log(2)))
     readout = np.exp(-(distance**2) / (2 * sigma**2)) if fwhm else np.eye(n)
     readout /= readout.sum(axis=1, keepdims=True)
-    m, c = (readout.T @ centre @ inner @ centre @ readout for inner in (near, np.eye(n)))
+    return [readout.T @ centre @ inner @ centre @ readout for inner in (near, np.eye(n))]
+
+
+def dense_value(data, fwhm, weights, items):
+    """The formula of the docstring, with matrices; `weights` are those of the items in d, one list for each sample."""
+    m, c = dense_matrices(data, fwhm)
+    n = len(m)
     d = sum(sign * items[members].mean(axis=0) for sign, members in weights)
     s = np.zeros((n, n))
     for _, members in weights:
@@ -218,6 +224,38 @@ def test_an_equal_shift_of_all_units_stays_in_its_place(shift):
     effect = np.full(30, 3.0) if shift == "equal" else 3 * sd
     dealt = _dealt(effect, 1e-3 * rng.normal(size=(4, 30)), sd, np.stack([rng.permutation(30) for _ in range(4)]))
     np.testing.assert_allclose(dealt, np.tile(effect, (4, 1)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("fwhm", [0.0, 1.0])
+def test_the_error_of_the_standard_deviations_is_in_the_noise_of_the_draws_and_subtracted(fwhm):
+    # All units shift by three of their standard deviations. So no effect is dealt, and a draw is the shift plus noise.
+    data = unequal()
+    x = data.values.astype(float)
+    deviations = x - np.where(np.arange(20)[:, None] < 7, x[:7].mean(axis=0), x[7:].mean(axis=0))
+
+    def sd_of(weights):  # the pooled standard deviation of texts that count `weights` times, each mean fixed
+        parts = [weights[part] @ deviations[part] ** 2 / weights[part].mean() for part in (slice(7), slice(7, 20))]
+        return np.sqrt(sum(parts) / 18)
+
+    sd, one = sd_of(np.ones(20)), np.eye(20) * 1e-5
+    x[:7] += 3 * sd - x[:7].mean(axis=0) + x[7:].mean(axis=0)
+    data = data.copy(data=x)
+    sizes = np.where(np.arange(20) < 7, 7, 13)[:, None]
+    corrected = np.sqrt(sizes / (sizes - 1))
+    noise = corrected * deviations * np.where(np.arange(20) < 7, 1 / 7, -1 / 13)[:, None]
+    influence = np.stack([(sd_of(1 + up) - sd_of(1 - up)) / 2e-5 for up in one])
+    errors = 3 * corrected * influence
+    comparison = ts.Comparison(data, "a", "b")
+    effect = _Effect.of(comparison, 5, np.random.default_rng(0))
+    m, c = dense_matrices(data, fwhm)
+    expected = [
+        (d @ m @ d - np.trace(m @ spread)) / (d @ c @ d - np.trace(c @ (spread - noise.T @ noise)))
+        for signs in effect.signs
+        for d in [3 * sd + signs @ (noise - errors)]
+        for spread in [(noise - errors).T @ (noise - errors) + errors.T @ errors]
+    ]
+    draws = effect.tested(comparison.raw, fwhm)[0][1:, 0]
+    np.testing.assert_allclose(draws, expected, rtol=1e-5)
 
 
 def smooth_gains(seed, effect):

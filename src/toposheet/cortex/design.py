@@ -182,8 +182,9 @@ class Design:
         - Pairs: the differences get random signs. This is exact if the differences are symmetric.
         - Two samples of different sizes: shuffled labels would mix the noise of both conditions in wrong proportions,
           and a map of the smaller or the smoother condition would look special. The deviations of the items from the
-          mean of their condition get random signs instead, times sqrt(n / (n - 1)) (a wild bootstrap, Davidson &
-          Flachaire 2008, doi:10.1016/j.jeconom.2008.08.003). Each condition keeps its noise.
+          mean of their condition get random signs instead (a wild bootstrap, Davidson & Flachaire 2008,
+          doi:10.1016/j.jeconom.2008.08.003), times n / (n - 1), which holds the level better than its root in small
+          samples (MacKinnon 2013, doi:10.1007/978-1-4614-1653-1_17). Each condition keeps its noise.
 
         Args:
             values: The value of each item, from `values`.
@@ -201,7 +202,7 @@ class Design:
             in_a = shuffled_labels(self.samples[0], permutations, rng)
             return values, [in_a, ~in_a]
         if self.pairs is None:
-            values = self.residuals(values)
+            values = self.residuals(values) * np.sqrt(self.inflation)[:, None]
         signs = random_signs(permutations, self.n_items, rng)
         return values, [signs * sample for sample in self.samples]
 
@@ -228,9 +229,14 @@ class Design:
         """
         left = values.copy()
         for sample in self.samples:
-            n = int(sample.sum())
-            left[sample] = (values[sample] - values[sample].mean(axis=0)) * np.sqrt(n / (n - 1))
-        return left
+            left[sample] -= values[sample].mean(axis=0)
+        return left * np.sqrt(self.inflation)[:, None]
+
+    @cached_property
+    def inflation(self) -> Float[np.ndarray, " items"]:
+        """n / (n - 1) for each item, n the size of its sample: deviations from a mean are too small by its root."""
+        sizes = np.sum([sample * sample.sum() for sample in self.samples], axis=0)
+        return sizes / (sizes - 1)
 
     def check_halves(self, contrast: Contrast) -> None:
         """Refuse a design whose halves would have fewer than 3 items of a condition.

@@ -17,7 +17,7 @@ from toposheet.errors import UserError, check_type
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
 from toposheet.settings import PERMUTATIONS, check_count, check_permutations, check_seed
-from toposheet.stats import against_null, random_signs, t_test
+from toposheet.stats import against_null, t_test
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
 from toposheet.stimuli.dependence import dependent_stimuli
 from toposheet.stimuli.measures import SHARED_WORDS
@@ -180,8 +180,9 @@ def consistency(
     A profile is the mean absolute response of a cluster to each condition. Clusters of one network share much of their
     activity, so their profiles are similar even for arbitrary conditions. The label-null shows how similar they then
     are. It shuffles the conditions of the texts (or groups) if all conditions have the same number of them. Otherwise,
-    and with pairs, the deviations of the items from the mean of their condition get random signs, times sqrt(n / (n -
-    1)), as in `Design.null`. All texts of a pair get the same sign.
+    and with pairs, the deviations of the items from the mean of their condition are multiplied by random numbers from a
+    normal distribution, times sqrt(n / (n - 1)), so that each condition keeps its noise. All texts of a pair get the
+    same number.
 
     Args:
         responses: Responses from `respond`.
@@ -279,8 +280,9 @@ class _Items:
         blocks = np.arange(len(self.values)) if self.blocks is None else self.blocks
         means = np.stack([self.values[item_condition == number].mean(axis=0) for number in range(len(names))])
         deviations = (self.values - means[item_condition]) * np.sqrt(sizes / (sizes - 1))[item_condition, None]
-        signs = random_signs(1, int(blocks.max()) + 1, rng)[0, blocks]
-        return _Items(signs[:, None] * deviations, self.conditions)
+        # Sums of few random signs have lighter tails than means of texts: too many p's would be small.
+        multipliers = rng.normal(size=int(blocks.max()) + 1)[blocks]
+        return _Items(multipliers[:, None] * deviations, self.conditions)
 
 
 @dataclass(frozen=True)
