@@ -234,7 +234,7 @@ class Design:
 
     @cached_property
     def inflation(self) -> Float[np.ndarray, " items"]:
-        """n / (n - 1) for each item, n the size of its sample: deviations from a mean are too small by its root."""
+        """N / (n - 1) for each item, n the size of its sample: deviations from a mean are too small by its root."""
         sizes = np.sum([sample * sample.sum() for sample in self.samples], axis=0)
         return sizes / (sizes - 1)
 
