@@ -33,6 +33,7 @@ from toposheet.stats import (
     shuffled_labels,
     t_test,
 )
+from toposheet.stats.intervals import difference_interval, mean_interval
 
 DATASETS, DATASETS_AGAIN, PERMUTATIONS, SIDE, FWHM_MM = 400, 2000, 99, 16, (0.0, 2.0)
 DOCS = Path(__file__).parents[1] / "docs"
@@ -334,6 +335,29 @@ def profile_p(cell: ProfileCell, seed: Sequence[int]) -> tuple[float, float, flo
     return two_sided, float(row["low"] <= 6 <= row["high"]), alike["p"]
 
 
+SEEDS, SEED_TAPS, DATASETS_OF_SEEDS = (3, 5, 10), 12, 10_000
+SEED_CELLS = {"only seeds differ": (0.1, 0.0), "taps differ more than seeds": (0.02, 1.0)}  # sd over seeds, over taps
+
+
+def seed_coverage(of_seeds: float, of_taps: float, n: int) -> tuple[float, float]:
+    """Return how often 95 % intervals of `compare` cover the truth: for the mean of n models, and for a difference.
+
+    Args:
+        of_seeds: Standard deviation over models of the part of a statistic that all taps of a model share.
+        of_taps: Standard deviation over taps of the part that all models share.
+        n: Number of models in each of two groups.
+    """
+    rng = np.random.default_rng(n)
+    of_each_tap = of_taps * rng.normal(size=(SEED_TAPS, DATASETS_OF_SEEDS))
+    seeds = of_seeds * rng.normal(size=(2 * n, 1, DATASETS_OF_SEEDS))
+    values = of_each_tap + seeds + 0.05 * rng.normal(size=(2 * n, SEED_TAPS, DATASETS_OF_SEEDS))
+    means, truth = values.mean(axis=1), of_each_tap.mean(axis=0)
+    ends = mean_interval(means[:n])
+    differences = np.array([difference_interval(a, b) for a, b in zip(means[:n].T, means[n:].T, strict=True)]).T
+    covered = [(low <= x) & (x <= high) for (low, high), x in ((ends, truth), (differences, 0))]
+    return float(covered[0].mean()), float(covered[1].mean())
+
+
 def measure(cell: Cell, family: str, seeds: Iterable[Sequence[int]]) -> tuple[dict[str, float], dict[str, float]]:
     """Return the rate of p <= 0.05 of each test of a family in a cell, and the fraction of data sets without a p."""
     test = FAMILIES[family]
@@ -374,7 +398,7 @@ class Measured:
         """Return the rates in the file."""
         results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"machine": machine(), "datasets": DATASETS}
         assert results["datasets"] == DATASETS, f"{RESULTS} has {results['datasets']} data sets a cell: remove it first"
-        return cls({kind: {} for kind in ("cells", "refused", "again", "profiles")} | results)
+        return cls({kind: {} for kind in ("cells", "refused", "again", "profiles", "seeds")} | results)
 
     def keep(self, *what: object) -> None:
         """Write the file, and print what is new."""
@@ -389,6 +413,12 @@ class Measured:
         rates = np.mean(np.array([profile_p(cell, seed) for seed in seeds]) <= 0.05, axis=0)
         self.results["profiles"][cell.name] = dict(zip(PROFILE_TESTS, rates.tolist(), strict=True))
         self.keep(cell.name, self.results["profiles"][cell.name])
+
+    def seeds(self, name: str) -> None:
+        """Measure the coverage of the intervals over models in a cell."""
+        if name not in self.results["seeds"]:
+            self.results["seeds"][name] = {str(n): seed_coverage(*SEED_CELLS[name], n) for n in SEEDS}
+            self.keep(name, self.results["seeds"][name])
 
     def first(self, cell: Cell) -> None:
         """Measure the tests of maps in a cell."""
@@ -417,6 +447,8 @@ def main() -> None:
     measured = Measured.read()
     for profile_cell in PROFILE_CELLS:
         measured.profiles(profile_cell)
+    for name in SEED_CELLS:
+        measured.seeds(name)
     for cell in CELLS:
         measured.first(cell)
     for cell in CELLS:
@@ -447,6 +479,8 @@ def page(results: dict) -> str:
         "today": _table(results, TODAY),
         "former": _table(results, COLUMNS["former"]),
         "profiles": _profile_table(results["profiles"]),
+        "seed_sets": DATASETS_OF_SEEDS,
+        "seeds": _seed_table(results["seeds"]),
     }
     return _PAGE.format(**facts)
 
@@ -482,6 +516,15 @@ def _profile_table(rates: dict) -> str:
     lines = [f"| data | {' | '.join(PROFILE_TESTS)} |", f"|{'---|' * (1 + len(PROFILE_TESTS))}"]
     for name, row in rates.items():
         lines.append(f"| {name} | {' | '.join(_bold(row[test], DATASETS) for test in PROFILE_TESTS)} |")
+    return "\n".join(lines)
+
+
+def _seed_table(rates: dict) -> str:
+    columns = [f"{what}, {n} models" for what in ("mean", "difference") for n in SEEDS]
+    lines = [f"| data | {' | '.join(columns)} |", f"|{'---|' * (1 + len(columns))}"]
+    for name, row in rates.items():
+        shown = [f"{row[str(n)][which]:.3f}" for which in (0, 1) for n in SEEDS]
+        lines.append(f"| {name} | {' | '.join(shown)} |")
     return "\n".join(lines)
 
 
@@ -529,6 +572,14 @@ Responses of two clusters to four conditions that do not differ. The columns: th
 profiles of clusters are alike (`consistency`).
 
 {profiles}
+
+## Intervals over seeds
+
+The fraction of data sets in which the 95 % interval of `compare` covers the truth: for the mean of a group of models
+that differ in their seed, and for the difference of two such groups ({seed_sets:,} data sets for each number, 12 taps a
+model).
+
+{seeds}
 """
 
 

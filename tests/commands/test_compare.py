@@ -35,12 +35,15 @@ def test_it_prints_every_readout_and_the_negative_controls_that_were_made(ran, t
         assert any(" random " in line for line in table) == (name == "with")
 
 
-def test_few_models_are_said_to_give_too_narrow_intervals(ran, tmp_path, folder, sentences):
+def test_a_group_with_one_model_has_no_interval_and_the_command_says_so(ran, tmp_path, folder, sentences):
     arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "5", "--no-negative-controls"]
     printed = ran("compare", f"a={folder}", *arguments, "--out", tmp_path / "out")
     assert re.search(
-        r"^These groups have fewer than 10 models: a\. Their intervals are too narrow", printed, re.MULTILINE
+        r"^a: one model, so no interval\. An interval says what other training runs", printed, re.MULTILINE
     )
+    table = pd.read_csv(tmp_path / "out" / "compare.csv")
+    assert table["value"].notna().any()
+    assert table[["low", "high"]].isna().all(axis=None)
 
 
 def test_a_model_that_is_given_twice_is_refused_before_stimuli_are_made(refused, tmp_path, folder, monkeypatch):

@@ -52,7 +52,7 @@ def figure_of(name, tables, maps, models, layers, contrasts):
     if name == "comparison":
         every = pd.concat([long.assign(statistic=statistic) for statistic in COMPARED])
         every = pd.concat([every, *(every.assign(negative_control=control) for control in NEGATIVE_CONTROLS)])
-        table = group_statistics(every, {model: [model] for model in models}, resamples=20)
+        table = group_statistics(every, {model: [model] for model in models})
         return group_intervals(raw_rows(table), COMPARED, [*NEGATIVE_CONTROLS])
     if name == "trajectory":
         taken = [

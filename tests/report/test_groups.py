@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.errors import UserError
@@ -38,11 +39,29 @@ def test_a_group_has_the_mean_of_its_models_and_an_interval_between_them():
     rows = table[table["statistic"] == "morans_i"].set_index("group")
     assert rows.loc["x", "value"] == pytest.approx(0.7)
     assert rows.loc["x", ["n_models", "n_taps"]].tolist() == [2, 4]
-    assert 0.49 <= rows.loc["x", "low"] < 0.7 < rows.loc["x", "high"] <= 0.91
+    # Two models with means 0.8 and 0.6: the sd of their mean is 0.1, and t of one degree of freedom is 12.7.
+    assert rows.loc["x", ["low", "high"]].tolist() == pytest.approx([0.7 - 1.27062, 0.7 + 1.27062], abs=1e-5)
     assert np.isnan(rows.loc["x", "difference"])
     assert rows.loc["y", "difference"] == pytest.approx(-0.6)
-    assert rows.loc["y", "difference_high"] < 0
+    # One model does not show how models differ.
+    assert rows.loc["y", ["low", "high", "difference_low", "difference_high"]].isna().all()
     group_intervals(table, COMPARED)
+
+
+def test_an_interval_is_over_the_means_of_models_and_does_not_depend_on_how_taps_differ(rng):
+    # benchmarks/calibration.py shows that such intervals cover the truth.
+    seeds, taps = rng.normal(size=(7, 12)), 100 * rng.normal(size=12)
+    means = seeds.mean(axis=1)
+    for offset in (0.0, taps):
+        table = group_statistics(
+            statistics({f"m{number}": values + offset for number, values in enumerate(seeds)}),
+            {"x": ["m0", "m1", "m2"], "y": ["m3", "m4", "m5", "m6"]},
+        )
+        first, second = table[table["statistic"] == "morans_i"].to_dict("records")
+        expected = stats.ttest_1samp(means[:3] + np.mean(offset), 0).confidence_interval(0.95)
+        assert (first["low"], first["high"]) == pytest.approx((expected.low, expected.high))
+        expected = stats.ttest_ind(means[3:], means[:3], equal_var=False).confidence_interval(0.95)
+        assert (second["difference_low"], second["difference_high"]) == pytest.approx((expected.low, expected.high))
 
 
 def test_taps_without_a_value_are_left_out_and_a_group_without_any_is_empty():
@@ -97,7 +116,7 @@ def test_models_are_grouped_by_what_stands_before_the_sign():
     ]
 
 
-def test_intervals_are_of_the_same_draws_whatever_order_the_rows_are_in():
+def test_the_order_of_the_rows_does_not_matter():
     values = statistics({"x/0": [0.7, 0.9], "x/1": [0.5, 0.7], "y": [0.1, 0.2]})
     groups = {"x": ["x/0", "x/1"], "y": ["y"]}
     other = values.sort_values("statistic", ascending=False, kind="stable")

@@ -25,7 +25,7 @@ def compare(
     options: Options = AS_USUAL,
     settings: Analysis = DEFAULT,
 ) -> None:
-    """Compare several models or groups of models, with intervals from a hierarchical bootstrap.
+    """Compare several models or groups of models, with intervals over the models of a group.
 
     Args:
         models: Model folders, hub ids or names of shipped models. Write GROUP=MODEL to put models into a group, such as
@@ -52,11 +52,11 @@ def compare(
 
         first, *others = grouped(models)
         analysis = analysed([replace(first, source=subject()), *others], battery, settings, stages.begin("computing"))
-        stages.begin("comparing", "intervals over models and taps")
-        comparison = side_by_side(analysis, seed=settings.seed)
+        stages.begin("comparing", "intervals over models")
+        comparison = side_by_side(analysis)
         with folder.written_together(analysis.results, out) as aside:
             comparison.write(aside)
-        stages.end("intervals over models and taps")
+        stages.end("intervals over models")
     print(comparison)
     print_left_out(analysis.results)
     print(f"The comparison: {out.resolve()} (compare.csv, statistics.csv, figures)")

@@ -22,7 +22,7 @@ def group_intervals(
 ) -> Figure:
     """Return a figure of statistics of groups of models, for the raw map of each contrast.
 
-    It shows the mean of each group with its 95 % interval (hierarchical bootstrap), the means of the nulls, and the
+    It shows the mean of each group with its 95 % interval over models, the means of the nulls, and the
     values of the negative controls.
 
     Args:

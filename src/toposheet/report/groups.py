@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
@@ -23,8 +24,7 @@ from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 from toposheet.report.sections.stimuli import TEXTS
 from toposheet.report.verdicts import verdict_lines
 from toposheet.results import Results, Table, paragraph, text_table
-from toposheet.settings import check_count, check_seed
-from toposheet.stats.bootstrap import hierarchical_bootstrap
+from toposheet.stats.intervals import difference_interval, mean_interval
 from toposheet.wording import number, readout_name, signed
 
 COMPARED = {"morans_i": "Moran's I", "cross_half_i": "cross-half I", "significant_fraction": "units significant"}
@@ -37,7 +37,6 @@ SIDE_BY_SIDE = Table(
      "difference_low": "number", "difference_high": "number"},
     "a statistic of a group of models, and its difference from the first group",
 )  # fmt: skip
-RESAMPLES, ENOUGH = 5000, 10  # in simulations, intervals of 95 % covered 81 % with 5 models, and 91 % with 10 models
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +67,10 @@ class SideBySide:
                 title = paragraph(f"negative controls of {contrast}", indent="")
                 lines += [title, self._negative_controls_table(rows), ""]
         lines += verdict_lines(self.results, self.groups)
-        if few := [group for group, models in self.groups.items() if len(models) < ENOUGH]:
+        if single := [group for group, models in self.groups.items() if len(models) == 1]:
             note = (
-                f"These groups have fewer than {ENOUGH} models: {', '.join(few)}. Their intervals are too narrow to "
-                "hold for other training runs. With one model, an interval is over the taps of this model only."
+                f"{', '.join(single)}: one model, so no interval. An interval says what other training runs would "
+                "give, and needs at least 2 models of a group (GROUP=MODEL GROUP=MODEL), better 5"
             )
             lines += ["", paragraph(note, indent="")]
         return "\n".join(lines)
@@ -93,74 +92,69 @@ class SideBySide:
             SIDE_BY_SIDE.write(self.table, aside)
 
 
-def side_by_side(analysis: Analysis, *, seed: int = 0) -> SideBySide:
+def side_by_side(analysis: Analysis) -> SideBySide:
     """Return the comparison of the groups of models of an analysis.
 
     Args:
         analysis: The analysis of models in groups (`grouped`), from `compute`.
-        seed: Seed of the resamples of the hierarchical bootstrap.
     """
     groups: dict[str, list[str]] = {}
     for model in analysis.models:
         groups.setdefault(model.group or model.name, []).append(model.name)
-    table = group_statistics(analysis.results[STATISTICS_OF_MODELS], groups, seed=seed)
+    table = group_statistics(analysis.results[STATISTICS_OF_MODELS], groups)
     return SideBySide(table, groups, analysis.results)
 
 
-def group_statistics(
-    statistics: pd.DataFrame, groups: Mapping[str, Sequence[str]], *, resamples: int = RESAMPLES, seed: int = 0
-) -> pd.DataFrame:
+def group_statistics(statistics: pd.DataFrame, groups: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Return the mean of each statistic in each group, with intervals, and the difference from the first group.
+
+    What is random are the models of a group, for example their seeds. The taps of a model are fixed: another training
+    run would have the same taps. So each model counts with one value, its mean over taps, and an interval is Student's
+    t interval over models. Simulated 95 % intervals covered the truth in 95 to 96 % of data sets, with 3, 5 and 10
+    models, whether or not the taps differ from each other. Intervals that also resample taps covered 72 to 100 %.
 
     Args:
         statistics: The table of `topography_statistics` of all models, with the column `model`.
         groups: The names of the models in each group.
-        resamples: Number of resamples of the hierarchical bootstrap. It first draws models of a group, then taps of
-            each drawn model.
-        seed: Seed of the resamples.
 
     Returns:
         A row for each contrast, readout, statistic and group. `value` is the mean over `n_models` models, which have
-        `n_taps` taps together; `low, high` is its 95 % percentile interval. `null_mean` is the mean of the place-null
-        (nan for the fraction of significant units, which does not depend on places). `label_null_mean` is the mean of
-        the label-null. Each negative control has a column with its value. `difference, difference_low, difference_high`
-        are the difference from the first group and its 95 % interval; they are nan for the first group.
+        `n_taps` taps together; `low, high` is its 95 % interval. It is nan for a group with one model. `null_mean` is
+        the mean of the place-null (nan for the fraction of significant units, which does not depend on places).
+        `label_null_mean` is the mean of the label-null. Each negative control has a column with its value.
+        `difference, difference_low, difference_high` are the difference from the first group and its 95 % interval
+        (Welch's t); they are nan for the first group.
     """
-    check_count("resamples", resamples, 1)
-    check_seed(seed)
-    rng = np.random.default_rng(seed)
     tap_rows = statistics[(statistics["tap"] != ALL_TAPS) & statistics["statistic"].isin(COMPARED)]
     maps = dict.fromkeys(zip(tap_rows["contrast"], tap_rows["fwhm_mm"], strict=True))
     rows: list[dict[str, Any]] = []
-    for (contrast, fwhm), statistic in itertools.product(maps, COMPARED):  # so the order of rows does not change draws
+    for (contrast, fwhm), statistic in itertools.product(maps, COMPARED):
         map_rows = tap_rows[(tap_rows["contrast"] == contrast) & (tap_rows["fwhm_mm"] == fwhm)]
         statistic_rows = map_rows[map_rows["statistic"] == statistic]
         if statistic_rows.empty:
             continue
         contrast_rows = without_negative_controls(statistic_rows)
-        reference: tuple[float, np.ndarray] | None = None
+        reference: np.ndarray | None = None
         for group, models in groups.items():
-            values = _values_by_model(contrast_rows, models)
+            n_taps, values = _means_of_models(contrast_rows, models)
             row: dict[str, Any] = {"contrast": contrast, "fwhm_mm": fwhm, "statistic": statistic, "group": group}
-            if not values:
-                rows.append(row | {"n_models": 0, "n_taps": 0})
+            row |= {"n_models": len(values), "n_taps": n_taps}
+            if not len(values):
+                rows.append(row)
                 continue
-            mean, draws = float(np.mean([v.mean() for v in values])), hierarchical_bootstrap(values, resamples, rng)
-            row |= {"n_models": len(values), "n_taps": sum(map(len, values)), "value": mean}
-            row |= dict(zip(("low", "high"), np.quantile(draws, (0.025, 0.975)), strict=True))
+            row["value"] = values.mean()
+            row["low"], row["high"] = map(float, mean_interval(values))
             for column in ("null_mean", "label_null_mean") if statistic in _WITH_PLACE_NULL else ("label_null_mean",):
                 row[column] = contrast_rows.loc[contrast_rows["model"].isin(models), column].mean()
             for negative_control in NEGATIVE_CONTROLS:
                 negative_control_rows = statistic_rows[statistic_rows["negative_control"] == negative_control]
-                negative_control_values = _values_by_model(negative_control_rows, models)
-                row[negative_control] = float(np.mean([v.mean() for v in negative_control_values] or [np.nan]))
+                _, of_control = _means_of_models(negative_control_rows, models)
+                row[negative_control] = of_control.mean() if len(of_control) else np.nan
             if reference is None:
-                reference = mean, draws
+                reference = values
             else:
-                difference = draws - reference[1]
-                row["difference"] = mean - reference[0]
-                low, high = np.quantile(difference, (0.025, 0.975))
-                row |= {"difference_low": low, "difference_high": high}
+                row["difference"] = values.mean() - reference.mean()
+                row["difference_low"], row["difference_high"] = difference_interval(values, reference)
             rows.append(row)
     return SIDE_BY_SIDE.frame(rows)
 
@@ -193,7 +187,7 @@ def _interval(low: float, high: float) -> str:
     return "–" if np.isnan(low) else f"{number(low)} to {number(high)}"
 
 
-def _values_by_model(rows: pd.DataFrame, models: Sequence[str]) -> list[np.ndarray]:
-    """Return an array with the values of all taps for each model. Models without values are left out."""
-    values = [rows.loc[rows["model"] == model, "value"].dropna().to_numpy() for model in models]
-    return [model_values for model_values in values if len(model_values)]
+def _means_of_models(rows: pd.DataFrame, models: Sequence[str]) -> tuple[int, Float[np.ndarray, " models"]]:
+    """Return the number of taps with a value, and the mean over taps of each model that has a value."""
+    values = rows[rows["model"].isin(models)].dropna(subset="value").groupby("model", sort=False)["value"]
+    return int(values.size().sum()), values.mean().to_numpy(dtype=float)
