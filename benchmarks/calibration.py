@@ -22,11 +22,10 @@ from scipy import stats
 
 import toposheet as ts
 from benchmarks.timing import machine
-from toposheet.cortex.draws import label_draws, place_draws, unit_maps
+from toposheet.cortex.draws import label_draws, place_draws
 from toposheet.cortex.profiles import consistency, profile_tests
 from toposheet.stats import (
     against_null,
-    cross_morans_i,
     gaussian_readout,
     largest_mass,
     morans_i,
@@ -74,7 +73,7 @@ TRUE_CLAIMS = {  # the tests whose claim is true, by the effect of a cell
     "white": ("clusters",),
     "sparse": ("clusters",),
     "shift": ("clusters",),
-    "ordered": ("organisation", "smoother", "Moran's I", "cross-half", "clusters"),
+    "ordered": ("organisation", "smoother", "Moran's I", "clusters"),
 }
 
 
@@ -209,17 +208,10 @@ _ORGANISATION = (("organisation", "p"), ("smoother", "smoother_p"))
 
 
 def label_null_p(comparison: ts.Comparison, seed: int) -> dict[str, float]:
-    """Return the p of Moran's I and of cross-half I of the raw map, mean over taps, from the label-null."""
-    observed = unit_maps(comparison)
-    draws = list(label_draws(comparison, PERMUTATIONS, np.random.default_rng(seed)))
-    morans = [_mean_over_taps(comparison, morans_i, maps.t) for maps in draws]
-    cross = [_mean_over_taps(comparison, cross_morans_i, maps.even, maps.odd) for maps in draws]
-    return {
-        "Moran's I, label-null": _p(_mean_over_taps(comparison, morans_i, comparison.t.values), np.concatenate(morans)),
-        "cross-half I, label-null": _p(
-            _mean_over_taps(comparison, cross_morans_i, observed.even, observed.odd), np.concatenate(cross)
-        ),
-    }
+    """Return the p of Moran's I of the raw map, mean over taps, from the label-null."""
+    draws = label_draws(comparison, PERMUTATIONS, np.random.default_rng(seed))
+    morans = np.concatenate([_mean_over_taps(comparison, morans_i, maps.t) for maps in draws])
+    return {"Moran's I, label-null": _p(_mean_over_taps(comparison, morans_i, comparison.t.values), morans)}
 
 
 def clusters_p(comparison: ts.Comparison, seed: int) -> dict[str, float]:
@@ -274,7 +266,7 @@ FAMILIES: dict[str, Callable[[ts.Comparison, int], dict[str, float]]] = {
 }
 COLUMNS = {
     "organisation": [f"{name}, {fwhm:g} mm" for fwhm in FWHM_MM for name, _ in _ORGANISATION],
-    "label-null": ["Moran's I, label-null", "cross-half I, label-null"],
+    "label-null": ["Moran's I, label-null"],
     "clusters": [f"clusters, forming p {p:g}" for p in _FORMING],
     "former": ["Moran's I, shuffled places", "Moran's I, shuffled labels", "clusters, shuffled labels"],
 }

@@ -8,7 +8,7 @@ from toposheet.cortex.draws import label_draws, place_draws, unit_maps
 from toposheet.sheet import random_places
 from toposheet.stats import shuffled
 
-MAPS = ("t", "q", "even", "odd")
+MAPS = ("t", "q")
 
 
 def collected(draws):
@@ -78,8 +78,7 @@ def test_shuffled_labels_are_the_comparison_of_the_same_texts_with_other_labels(
     for draw in (0, 55):
         labels = np.where(in_a[draw], "a", "b")[comparison.design.item]
         fresh = ts.Comparison(data.assign_coords(condition=("stimulus", labels)), "a", "b").readout(fwhm)
-        even, odd = fresh.even_and_odd()
-        for name, expected in (("t", fresh.t), ("q", fresh.q), ("even", even.t), ("odd", odd.t)):
+        for name, expected in (("t", fresh.t), ("q", fresh.q)):
             np.testing.assert_allclose(drawn[name][draw], expected, rtol=1e-4, atol=1e-5)
 
 
@@ -93,8 +92,7 @@ def test_signs_of_pairs_are_the_comparison_of_the_same_texts_with_partners_excha
         exchanged = signs[draw][comparison.design.item] < 0
         labels = np.where((data["condition"].values == "a") != exchanged, "a", "b")
         fresh = ts.Comparison(data.assign_coords(condition=("stimulus", labels)), "a", "b", pairs="pair").readout(fwhm)
-        even, odd = fresh.even_and_odd()
-        for name, expected in (("t", fresh.t), ("q", fresh.q), ("even", even.t), ("odd", odd.t)):
+        for name, expected in (("t", fresh.t), ("q", fresh.q)):
             np.testing.assert_allclose(drawn[name][draw], expected, rtol=1e-4, atol=1e-5)
 
 
@@ -108,31 +106,12 @@ def test_unequal_conditions_keep_their_noise_and_get_signs(fwhm):
     x, in_a = comparison.responses.values.astype(float), labels == "a"
     for mask in (in_a, ~in_a):
         x[mask] -= x[mask].mean(axis=0)
-        x[mask] *= np.sqrt(mask.sum() / (mask.sum() - 1))
+        x[mask] *= mask.sum() / (mask.sum() - 1)
     for draw in (0, 55):
         flipped = x * signs[draw][:, None]
         expected = stats.ttest_ind(flipped[in_a], flipped[~in_a], equal_var=False)
         np.testing.assert_allclose(drawn["t"][draw], expected.statistic, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(drawn["q"][draw], stats.false_discovery_control(expected.pvalue), rtol=1e-3)
-        even = np.where(in_a, np.cumsum(in_a), np.cumsum(~in_a)) % 2 == 1
-        expected = stats.ttest_ind(flipped[in_a & even], flipped[~in_a & even], equal_var=False)
-        np.testing.assert_allclose(drawn["even"][draw], expected.statistic, rtol=1e-4, atol=1e-5)
-
-
-def test_units_that_are_silent_in_a_half_are_holes_of_its_map():
-    # Most texts leave a unit silent, as behind a rectifier.
-    for seed in range(4):
-        data = noise(seed, n=20)
-        data.values[:] = np.maximum(data.values - 1.5, 0)
-        data = data.assign_coords(condition=("stimulus", list("a" * 8 + "b" * 12)))
-        maps = unit_maps(ts.Comparison(data, "a", "b"))
-        halves = ts.Comparison(data, "a", "b").even_and_odd()
-        for drawn, half in zip((maps.even, maps.odd), halves, strict=True):
-            a, b = (half.responses.values[mask].astype(float) for mask in (half.design.in_a, half.design.in_b))
-            silent = (np.ptp(a, axis=0) == 0) & (np.ptp(b, axis=0) == 0) & (a[0] == b[0])
-            assert silent.any()
-            assert (np.isnan(drawn) == silent).all()
-            np.testing.assert_allclose(drawn, half.t, rtol=1e-6)
 
 
 def test_units_without_variance_in_either_condition_have_an_infinite_t_or_none():
@@ -143,9 +122,3 @@ def test_units_without_variance_in_either_condition_have_an_infinite_t_or_none()
     assert (t[:30] == np.inf).all()
     assert np.isnan(t[30])
     assert np.isfinite(t[31:]).all()
-
-
-def test_halves_of_too_few_texts_have_no_maps():
-    maps = unit_maps(ts.Comparison(noise(0, n=6), "a", "b"))
-    assert np.isfinite(maps.t).all()
-    assert np.isnan(maps.odd).all()  # one text of each condition

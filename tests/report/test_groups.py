@@ -80,7 +80,7 @@ def test_each_statistic_stands_beside_its_nulls_in_table_and_figure():
     table = group_statistics(values, {"x": ["x"], "y": ["y"], "z": ["z"]})
     for axes, statistic in zip(group_intervals(table, COMPARED).axes, COMPARED, strict=True):
         rows = table[table["statistic"] == statistic]
-        place = [0.01, 0.02] if statistic != "significant_fraction" else [np.nan, np.nan]
+        place = [0.01, 0.02] if statistic == "morans_i" else [np.nan, np.nan]
         assert rows["null_mean"].tolist()[:2] == pytest.approx(place, nan_ok=True)
         assert rows["label_null_mean"].tolist()[:2] == pytest.approx([0.4, 0.3])
         marks = [line for line in axes.lines if line.get_marker() == "|"]

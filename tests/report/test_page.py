@@ -133,12 +133,13 @@ def test_each_map_figure_has_a_table_with_a_row_for_each_model_and_readout(analy
     assert table.count("not tested: with 3 draws no p can reach 0.05") == 2 * summary["fwhm_mm"].nunique()
 
 
-def test_cross_half_i_is_the_mean_over_taps_to_which_its_p_belongs(analysis, html):
+def test_cross_half_i_is_the_mean_over_taps_with_its_range_and_null(analysis, html):
     statistics = analysis.results[STATISTICS_OF_MODELS]
     means = statistics[(statistics["statistic"] == "cross_half_i") & (statistics["tap"] == "*")]
     table = html[html.index("<h2>Contrasts") : html.index("<h3>Maps</h3>")]
     for row in means[means["negative_control"] == ""].itertuples():
-        assert f"<td>{number(row.value)}</td><td>{number(row.label_p, 3)}</td>" in table
+        halves = f"<td>{number(row.value)}</td><td>{number(row.low)} to {number(row.high)}</td>"
+        assert f"{halves}<td>{number(row.label_null_mean)}</td>" in table
 
 
 def test_only_a_significant_p_of_a_contrast_is_bold_among_the_clusters():

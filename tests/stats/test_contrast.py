@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from toposheet.stats import MeanAndVariance, centred, q_values, residuals, t_of, t_test
+from toposheet.stats import centred, q_values, residuals, t_test
 
 
 def two_groups(rng, n_a=9, n_b=14, units=6):
@@ -85,14 +85,6 @@ def test_q_equals_statsmodels(rng):
 
     p = rng.random(500) ** 3
     np.testing.assert_allclose(q_values(p), multipletests(p, method="fdr_bh")[1], rtol=1e-12)
-
-
-def test_moments_of_halves_together_are_those_of_the_whole(rng):
-    x, in_a, in_b = two_groups(rng)
-    first, second = (MeanAndVariance.of(x, in_a & half) for half in (np.arange(len(x)) < 4, np.arange(len(x)) >= 4))
-    np.testing.assert_allclose((first | second).mean, x[in_a].mean(axis=0))
-    np.testing.assert_allclose((first | second).var, x[in_a].var(axis=0, ddof=1))
-    np.testing.assert_allclose(t_of(first | second, MeanAndVariance.of(x, in_b)).t, welch_t(x, in_a, in_b).t)
 
 
 def test_residuals_equal_statsmodels_and_keep_the_mean(rng):

@@ -183,7 +183,8 @@ class Comparison:
     def even_and_odd(self) -> tuple[Comparison, Comparison]:
         """Return the comparison of the even texts, and the comparison of the odd texts.
 
-        The texts of each condition are counted from 0, in order. Groups and pairs are not split.
+        The texts of each condition are counted from 0 in the order of the alphabet, so the order of the table does not
+        matter. Groups and pairs are not split.
 
         Raises:
             UserError: A condition has fewer than 6 texts, pairs or groups.
@@ -217,8 +218,7 @@ class Comparison:
                 "each half"
             )
         self.design.check_halves(self.contrast)
-        rng = np.random.default_rng(seed)
-        masks = (self.design.halves(rng.permutation(len(self.design.in_a))) for _ in range(n))
+        masks = (self.design.halves(order) for order in self.random_orders(n, seed))
         return ((self._refitted(first), self._refitted(second)) for first, second in masks)
 
     def relabelled(
@@ -266,11 +266,29 @@ class Comparison:
 
     @cached_property
     def half_masks(self) -> tuple[Bool[np.ndarray, " stimuli"], Bool[np.ndarray, " stimuli"]]:
-        """Two masks: the even texts and the odd texts.
+        """Two masks: the even texts and the odd texts (`even_and_odd`)."""
+        return self.design.halves(self.alphabetical)
 
-        The texts of each condition are counted from 0, in order. Groups and pairs are not split.
+    def random_orders(self, n: int, seed: int) -> list[Int[np.ndarray, " items"]]:
+        """Return random orders of the items, which do not depend on the order of the texts in the table.
+
+        Args:
+            n: Number of orders.
+            seed: Seed of the orders.
         """
-        return self.design.halves()
+        rng, items = np.random.default_rng(seed), self.alphabetical
+        return [rng.permutation(items) for _ in range(n)]
+
+    @cached_property
+    def alphabetical(self) -> Int[np.ndarray, " items"]:
+        """The items in the order of the alphabet. Responses without texts keep their order."""
+        item = self.design.item
+        known = self._unadjusted.coords
+        texts = known["text"].values.astype(str) if "text" in known else np.arange(len(item))
+        rank, first = np.empty(len(item), dtype=int), np.full(self.design.n_items, len(item))
+        rank[np.argsort(texts, kind="stable")] = np.arange(len(item))
+        np.minimum.at(first, item, rank)
+        return np.argsort(first)
 
     @cached_property
     def unit_coordinates(self) -> dict[Any, xr.DataArray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import comb
@@ -145,17 +146,13 @@ class Design:
         offset = x[:1].astype(np.float64)
         return offset + (weights @ (x - offset)) / weights.sum(axis=1, keepdims=True)
 
-    def halves(self, order: Int[np.ndarray, " texts"] | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return two masks of the texts: in each sample, the even items and the odd items.
+    def halves(self, order: Int[np.ndarray, " items"]) -> tuple[np.ndarray, np.ndarray]:
+        """Return two masks of the texts: in each sample, the even items and the odd items (`half_items`).
 
         Args:
-            order: The order in which the texts are counted. None: their order in the table.
+            order: The order in which the items are counted.
         """
-        first = np.full(self.n_items, len(self.item))
-        np.minimum.at(first, self.item, np.arange(len(self.item)) if order is None else np.argsort(order))
-        by_order = np.argsort(first)
-        even, odd = (np.empty(self.n_items, dtype=bool) for _ in range(2))
-        even[by_order], odd[by_order] = halves([sample[by_order] for sample in self.samples])
+        even, odd = half_items(self.samples, order)
         return even[self.item], odd[self.item]
 
     def part(self, mask: Bool[np.ndarray, " texts"]) -> Design:
@@ -277,6 +274,20 @@ class Design:
         """Return the number of items of each condition: {condition: number}."""
         conditions = ((contrast.a, self.in_a), (contrast.b, self.in_b))
         return {condition: len(np.unique(self.item[mask])) for condition, mask in conditions}
+
+
+def half_items(
+    samples: Sequence[Bool[np.ndarray, " items"]], order: Int[np.ndarray, " items"]
+) -> tuple[Bool[np.ndarray, " items"], Bool[np.ndarray, " items"]]:
+    """Return two masks of the items: the even items and the odd items of each sample, counted from 0.
+
+    Args:
+        samples: For each sample, True for its items.
+        order: The order in which the items are counted.
+    """
+    even, odd = (np.empty(len(order), dtype=bool) for _ in range(2))
+    even[order], odd[order] = halves([sample[order] for sample in samples])
+    return even, odd
 
 
 def contrast_design(

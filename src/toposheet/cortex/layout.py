@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
 from toposheet.errors import UserError, check_type, did_you_mean, listed
 from toposheet.sheet import lay_out
@@ -122,3 +123,10 @@ def check_coordinates(values: xr.DataArray | xr.Dataset, *names: str) -> None:
             "responses with the coordinates of the units and the columns of the stimuli)."
             f"{did_you_mean(missing[0], existing)}"
         )
+
+
+def mean_over_taps(values: Float[np.ndarray, "*draws taps"]) -> Float[np.ndarray, "*draws 1"]:
+    """Return the mean over the taps in which a statistic is defined; nan if it is undefined in all taps."""
+    defined = np.isfinite(values)
+    n = defined.sum(axis=-1, keepdims=True)
+    return np.where(n > 0, np.where(defined, values, 0.0).sum(axis=-1, keepdims=True) / np.maximum(n, 1), np.nan)

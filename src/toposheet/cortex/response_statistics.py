@@ -7,8 +7,8 @@ import pandas as pd
 import xarray as xr
 
 from toposheet.cortex.design import check_finite
-from toposheet.cortex.layout import ALL_TAPS, shuffled_places, tap_layouts
-from toposheet.cortex.statistics import STATISTICS, mean_over_taps, statistics_table
+from toposheet.cortex.layout import ALL_TAPS, mean_over_taps, shuffled_places, tap_layouts
+from toposheet.cortex.statistics import STATISTICS, statistics_table
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
 from toposheet.settings import PERMUTATIONS, check_permutations, check_seed

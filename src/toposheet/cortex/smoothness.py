@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from toposheet.cortex.comparison import Comparison, check_comparison
-from toposheet.cortex.layout import ALL_TAPS, TapLayout
+from toposheet.cortex.layout import ALL_TAPS, TapLayout, mean_over_taps
 from toposheet.cortex.readout import check_raw
-from toposheet.cortex.statistics import mean_over_taps
 from toposheet.results import Table
 from toposheet.settings import readouts_of
 from toposheet.stats import grid_autocorrelation, half_width_fwhm, neighbour_fwhm

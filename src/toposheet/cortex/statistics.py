@@ -10,9 +10,10 @@ from jaxtyping import Float
 
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison, check_comparison
 from toposheet.cortex.draws import UnitMaps, label_draws, place_draws, unit_maps
-from toposheet.cortex.layout import ALL_TAPS, TapLayout
+from toposheet.cortex.layout import ALL_TAPS, TapLayout, mean_over_taps
 from toposheet.cortex.map_statistics import MAP_STATISTICS, MapStatistic, TapMaps
 from toposheet.cortex.readout import check_raw
+from toposheet.cortex.split_halves import split_halves
 from toposheet.progress import Progress, part_of
 from toposheet.results import Kind, Table
 from toposheet.settings import MIN_SIZE, PERMUTATIONS, check_min_size, check_permutations, check_seed, readouts_of
@@ -26,7 +27,7 @@ NULL_COLUMNS: dict[str, Kind] = dict.fromkeys(
 STATISTICS = Table(
     "statistics.csv",
     {"contrast": "text", "negative_control": "text", "sheet": "text", "tap": "text", "fwhm_mm": "number",
-     "n_units": "count", "statistic": "text", "value": "number", **NULL_COLUMNS},
+     "n_units": "count", "statistic": "text", "value": "number", "low": "number", "high": "number", **NULL_COLUMNS},
     "a statistic of the map of a contrast, in one tap and readout",
 )  # fmt: skip
 
@@ -51,16 +52,14 @@ def topography_statistics(
       in a topographic model, so a contrast without effect also gives a smooth map.
 
     A selective map need not be smoother than a map of noise. Whether a map is selective is shown by
-    `significant_fraction` and `cross_half_i`, not by `morans_i`. Shuffling the labels
-    does not remove an effect from the responses. The effect becomes part of their variance, so a strong effect widens
-    the label-null. Texts of a group keep one label, and are in the same half of the texts.
+    `significant_fraction`, not by `morans_i`. Shuffling the labels does not remove an effect from the responses. The
+    effect becomes part of their variance, so a strong effect widens the label-null. Texts of a group keep one label.
 
     The column `statistic` is one of:
 
     - `morans_i`: spatial autocorrelation of t over all units of a tap (`morans_i`, queen contiguity).
-    - `cross_half_i`: bivariate Moran's I between the map of the even texts and the map of the odd texts. It measures
-      how much of the map is the same in other texts. It is nan with fewer than 4 texts in a condition. Its test is the
-      label-null; the place-null tests only whether places matter.
+    - `cross_half_i`, `half_correlation`, `ceiling`: how much of the map comes back in other texts (`split_halves`).
+      They describe the map: they have a range over splits (`low, high`) and the mean and sd of a null, but no p.
     - `islands_i`: Moran's I of the significant units alone. It is nan where fewer than 10 % of the units of a tap, or
       fewer than 30, are significant. The column `undefined` gives the fraction of draws with nan.
     - `significant_fraction`: fraction of units with q < 0.05 (Benjamini-Hochberg over all taps together). Silent units
@@ -83,9 +82,10 @@ def topography_statistics(
     Returns:
         A row for each statistic, readout and tap, and a row with the tap `*` for the mean over taps. The null of this
         mean is the mean over taps in the same draws. The first columns are `contrast, negative_control, sheet, tap,
-        fwhm_mm, n_units, statistic, value`. The columns `null_mean, null_sd, z, p, undefined` belong to the place-null;
-        the same columns with the prefix `label_` belong to the label-null. p is one-sided: (1 + b) / (1 + B), where b
-        of B draws have a value at least as large. `undefined` is the fraction of draws in which the statistic is nan.
+        fwhm_mm, n_units, statistic, value, low, high`. The columns `null_mean, null_sd, z, p, undefined` belong to the
+        place-null; the same columns with the prefix `label_` belong to the label-null. p is one-sided: (1 + b) /
+        (1 + B), where b of B draws have a value at least as large. `undefined` is the fraction of draws in which the
+        statistic is nan.
 
     Raises:
         UserError: The comparison is a readout, or a width, the seed, `min_size` or the number of permutations is out of
@@ -113,6 +113,9 @@ def topography_statistics(
             label_draws(readout, permutations, for_labels), permutations, taps, *cluster_rule, tell_label
         )
         table = statistics_table(value, place, label, taps)
+        halves = split_halves(readout, null=not comparison.negative_control, seed=seed)
+        of_taps = table.drop_duplicates("tap")[["sheet", "tap", "n_units"]]
+        table = pd.concat([table, halves.merge(of_taps, on="tap")], ignore_index=True)
         tables.append(table.assign(contrast=comparison.name, fwhm_mm=fwhm))
     table = pd.concat(tables, ignore_index=True).assign(negative_control=comparison.negative_control)
     return STATISTICS.frame(table)
@@ -125,8 +128,8 @@ def _statistics(
     entries: list[tuple[str, MapStatistic]] = sorted(MAP_STATISTICS.items(), key=lambda item: item[1].position)
     columns = []
     for tap in taps:
-        t, q, even, odd = (tap.map(values) for values in (maps.t, maps.q, maps.even, maps.odd))
-        tap_maps = TapMaps(t, q, even, odd, q < SIGNIFICANT, len(tap.units), contiguity, min_size)
+        t, q = tap.map(maps.t), tap.map(maps.q)
+        tap_maps = TapMaps(t, q, q < SIGNIFICANT, len(tap.units), contiguity, min_size)
         columns.append([entry.values(tap_maps) for _, entry in entries])
     return {name: np.stack([column[n] for column in columns], axis=-1) for n, (name, _) in enumerate(entries)}
 
@@ -184,10 +187,3 @@ def statistics_table(
         "statistic": np.repeat(list(value), len(taps) + 1),
     }
     return pd.DataFrame(columns | {name: np.concatenate(arrays) for name, arrays in parts.items()})
-
-
-def mean_over_taps(values: Float[np.ndarray, "*draws taps"]) -> Float[np.ndarray, "*draws 1"]:
-    """Return the mean over the taps in which a statistic is defined; nan if it is undefined in all taps."""
-    defined = np.isfinite(values)
-    n = defined.sum(axis=-1, keepdims=True)
-    return np.where(n > 0, np.where(defined, values, 0.0).sum(axis=-1, keepdims=True) / np.maximum(n, 1), np.nan)

@@ -17,6 +17,7 @@ from toposheet.cortex.maps import comparison_maps, joined_maps, maps_of_models
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS, missing_negative_controls
 from toposheet.cortex.notes import contrast_notes
 from toposheet.cortex.profiles import RESAMPLES
+from toposheet.cortex.split_halves import HALF_STATISTICS
 from toposheet.errors import UserError
 from toposheet.progress import Progress, Stage, Stages
 from toposheet.report.analysis import Analysis
@@ -106,7 +107,7 @@ def compute(
         "models": identities,
         "rows": {table.file: table.description for table in tables},
         "notes": _notes(battery, settings),
-        "statistics": {name: statistic.description for name, statistic in MAP_STATISTICS.items()},
+        "statistics": {name: statistic.description for name, statistic in MAP_STATISTICS.items()} | HALF_STATISTICS,
     }
     return Analysis(Results(tables, maps_of_models(maps), facts), models)
 

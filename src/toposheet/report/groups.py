@@ -28,7 +28,6 @@ from toposheet.stats.intervals import difference_interval, mean_interval
 from toposheet.wording import number, readout_name, signed
 
 COMPARED = {"morans_i": "Moran's I", "cross_half_i": "cross-half I", "significant_fraction": "units significant"}
-_WITH_PLACE_NULL = ("morans_i", "cross_half_i")  # shuffled places do not change the fraction of significant units
 SIDE_BY_SIDE = Table(
     "compare.csv",
     {"contrast": "text", "fwhm_mm": "number", "statistic": "text", "group": "text", "n_models": "count",
@@ -120,8 +119,8 @@ def group_statistics(statistics: pd.DataFrame, groups: Mapping[str, Sequence[str
     Returns:
         A row for each contrast, readout, statistic and group. `value` is the mean over `n_models` models, which have
         `n_taps` taps together; `low, high` is its 95 % interval. It is nan for a group with one model. `null_mean` is
-        the mean of the place-null (nan for the fraction of significant units, which does not depend on places).
-        `label_null_mean` is the mean of the label-null. Each negative control has a column with its value.
+        the mean of the place-null (only for Moran's I). `label_null_mean` is the mean of the label-null. Each negative
+        control has a column with its value.
         `difference, difference_low, difference_high` are the difference from the first group and its 95 % interval
         (Welch's t); they are nan for the first group.
     """
@@ -144,7 +143,8 @@ def group_statistics(statistics: pd.DataFrame, groups: Mapping[str, Sequence[str
                 continue
             row["value"] = values.mean()
             row["low"], row["high"] = map(float, mean_interval(values))
-            for column in ("null_mean", "label_null_mean") if statistic in _WITH_PLACE_NULL else ("label_null_mean",):
+            # Shuffled places do not change the fraction of significant units, and halves have no place-null.
+            for column in ("null_mean", "label_null_mean") if statistic == "morans_i" else ("label_null_mean",):
                 row[column] = contrast_rows.loc[contrast_rows["model"].isin(models), column].mean()
             for negative_control in NEGATIVE_CONTROLS:
                 negative_control_rows = statistic_rows[statistic_rows["negative_control"] == negative_control]

@@ -87,16 +87,6 @@ class MeanAndVariance:
         with np.errstate(divide="ignore", invalid="ignore"):
             return cls(n, mean, np.where(squares <= n * _EPSILON * n * mean**2, 0.0, squares) / (n - 1))
 
-    def __or__(self, other: MeanAndVariance) -> MeanAndVariance:
-        """Return the moments of both samples together (Chan et al. 1983, doi:10.1080/00031305.1983.10483115)."""
-        n = self.n + other.n
-        shift = other.mean - self.mean
-        with np.errstate(divide="ignore", invalid="ignore"):
-            squares = sum(np.where(m.n > 1, (m.n - 1) * m.var, 0.0) for m in (self, other))
-            return MeanAndVariance(
-                n, self.mean + shift * other.n / n, (squares + shift**2 * self.n * other.n / n) / (n - 1)
-            )
-
 
 def t_test(x: Float[np.ndarray, "items units"], weights: Sequence[Shaped[np.ndarray, "*draws items"]]) -> TTest:
     """Return the t of condition A against B: of two samples, or of one sample of differences.

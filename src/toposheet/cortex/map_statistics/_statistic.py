@@ -19,8 +19,6 @@ class TapMaps:
     Args:
         t: Welch's t.
         q: False discovery rate over all units of all taps.
-        even: Welch's t of the even texts of each condition.
-        odd: Welch's t of the odd texts of each condition. even and odd are nan if a condition has fewer than 4 texts.
         significant: True for each significant cell.
         n_units: Number of units of the tap, with silent units.
         contiguity: Which cells are neighbours in a cluster. `"queen"`: cells that share an edge or a corner. `"rook"`:
@@ -30,8 +28,6 @@ class TapMaps:
 
     t: Float[np.ndarray, "*draws y x"]
     q: Float[np.ndarray, "*draws y x"]
-    even: Float[np.ndarray, "*draws y x"]
-    odd: Float[np.ndarray, "*draws y x"]
     significant: Bool[np.ndarray, "*draws y x"]
     n_units: int
     contiguity: str

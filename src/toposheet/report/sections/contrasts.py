@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from toposheet.cortex import SIGNIFICANT, Comparison
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import RANDOM_LABELS
 from toposheet.cortex.organisation import ORGANISATION, organisation
+from toposheet.cortex.split_halves import SPLITS
 from toposheet.cortex.statistics import STATISTICS, topography_statistics
 from toposheet.cortex.summary import SUMMARY, medians, n_significant, summary_of, without_negative_controls
 from toposheet.cortex.verdicts import EXPLAINED, MapVerdict, map_verdict, not_tested
@@ -36,16 +36,16 @@ PARTIAL = """
 <h2>Contrasts, medians over taps</h2>
 <p class="lead">A claim about a map needs two results: significant units, and an effect that is spatially ordered. <i>Organisation</i> tests the second: do neighbouring units have similar effects, more than the same
 effects at random places, with the noise of these texts in its place? A readout raises its value in every model with reliable units, ordered or not, so only its p counts. It is the mean over taps; all other values are medians over taps. <i>p (smoother)</i> tests another claim: the map is smoother
-than differences between such texts by chance. An effect can be ordered and no smoother than the noise. Cross-half I says how well the effect comes back in the other half of the texts, unit by neighbour; its p is from the label-null.
+than differences between such texts by chance. An effect can be ordered and no smoother than the noise. Cross-half I describes how well the map of one half of the texts agrees with the map of the other half, at neighbouring units: the mean over {{ splits }} random halves, and their range, which is no confidence interval because the halves share texts. Its null is the mean of the same value without effect. <i>Ceiling</i> is the highest correlation that these texts let the map have with another map (the root of its reliability over halves).
 Moran's I says how smooth a map is. Its place-null shuffles the places of the units; its label-null makes maps without effect, mostly by shuffling the labels of the texts (see Methods). In a topographic model, maps of noise are smooth as well, so a Moran's I above its place-null is no evidence of an ordered effect.
 No p is corrected for the number of contrasts. The tests speak of other texts, not of other models.{% if few %} <b>In this report the nulls are {{ few }}.</b>{% endif %}</p>
 <div class="scroll"><table>
-<tr><th class="left">contrast</th><th>readout (mm)</th><th class="left">model</th><th>significant units</th><th>organisation</th><th>p (ordered)</th><th>p (smoother)</th><th>cross-half I</th><th>p of cross-half I</th><th>Moran's I</th>
+<tr><th class="left">contrast</th><th>readout (mm)</th><th class="left">model</th><th>significant units</th><th>organisation</th><th>p (ordered)</th><th>p (smoother)</th><th>cross-half I</th><th>range</th><th>null</th><th>ceiling</th><th>Moran's I</th>
 <th>place-null</th><th>p (place)</th><th>label-null</th><th>p (label)</th></tr>
 {% for row in medians.itertuples() %}
 <tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td>{{ "%g" | format(row.fwhm_mm) }}</td><td class="left">{{ row.model }}</td>
 <td>{{ row.significant_fraction | percent }}</td><td>{{ row.organisation | number }}</td><td>{{ row.ordered_p | p }}</td><td>{{ row.smoother_p | p }}</td>
-<td>{{ row.cross_half_i | number }}</td><td>{{ row.cross_half_p | p }}</td><td>{{ row.morans_i | number }}</td>
+<td>{{ row.cross_half_i | number }}</td><td>{{ row.cross_half_low | number }} to {{ row.cross_half_high | number }}</td><td>{{ row.cross_half_null | number }}</td><td>{{ row.ceiling | number }}</td><td>{{ row.morans_i | number }}</td>
 <td>{{ mean_and_sd(row.null_mean, row.null_sd) }}</td><td>{{ row.p | p }}</td>
 <td>{{ mean_and_sd(row.label_null_mean, row.label_null_sd) }}</td><td>{{ row.label_p | p }}</td></tr>
 {% endfor %}
@@ -87,14 +87,19 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
         return None
     rows = medians(without_negative_controls(summary)).to_dict("records")
     table = pd.DataFrame([row | _means_over_taps(analysis, row) for row in rows])
-    return {"medians": table, "few": not_tested(analysis.facts["permutations"]), "explained": EXPLAINED}
+    return {
+        "medians": table,
+        "splits": SPLITS,
+        "few": not_tested(analysis.facts["permutations"]),
+        "explained": EXPLAINED,
+    }
 
 
 _MAP_KEYS = ("contrast", "negative_control", "fwhm_mm", "model")  # the columns that name a map
 
 
 def _means_over_taps(analysis: Analysis, row: Mapping[Any, Any]) -> dict[str, float]:
-    """Return the statistics of a map that are tested as means over taps.
+    """Return the statistics of a map that are means over taps.
 
     Args:
         analysis: The analysis.
@@ -103,9 +108,15 @@ def _means_over_taps(analysis: Analysis, row: Mapping[Any, Any]) -> dict[str, fl
     keys = {key: row[key] for key in _MAP_KEYS} | {"tap": ALL_TAPS}
     (ordered,) = rows_with(analysis.results[ORGANISATION_OF_MODELS], **keys).to_dict("records")
     means = {"organisation": ordered["value"], "ordered_p": ordered["p"], "smoother_p": ordered["smoother_p"]}
-    halves = rows_with(analysis.results[STATISTICS_OF_MODELS], **keys, statistic="cross_half_i").to_dict("records")
-    value, p = (halves[0]["value"], halves[0]["label_p"]) if halves else (math.nan, math.nan)
-    return means | {"cross_half_i": value, "cross_half_p": p}
+    statistics = rows_with(analysis.results[STATISTICS_OF_MODELS], **keys).set_index("statistic")
+    halves = statistics.loc["cross_half_i"]
+    return means | {
+        "cross_half_i": halves["value"],
+        "cross_half_low": halves["low"],
+        "cross_half_high": halves["high"],
+        "cross_half_null": halves["label_null_mean"],
+        "ceiling": statistics.loc["ceiling", "value"],
+    }
 
 
 def _verdict(analysis: Analysis, row: Mapping[Any, Any]) -> MapVerdict:

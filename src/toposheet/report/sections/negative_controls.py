@@ -22,11 +22,11 @@ texts with rare words; in length, long texts with short texts. These two negativ
 contrast. Rows with “–” are the contrasts themselves. Values are means over taps of the raw maps. If a negative control has a result as large as the contrast, the result is not specific to the contrast.
 Some negative controls of different contrasts divide the same texts in the same way; they have equal values and share one row.{% if facts.negative_controls_left_out %} <b>Note: {{ facts.negative_controls_left_out }}.</b>{% endif %}</p>
 <div class="scroll"><table>
-<tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>significant units</th><th>organisation</th><th>p (ordered)</th><th>Moran's I</th><th>p (label)</th><th>cross-half I</th><th>p of cross-half I (label)</th><th>clusters</th><th>units of the largest one</th></tr>
+<tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>significant units</th><th>organisation</th><th>p (ordered)</th><th>Moran's I</th><th>p (label)</th><th>cross-half I</th><th>clusters</th><th>units of the largest one</th></tr>
 {% for row in negative_controls.itertuples() %}
 <tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td class="left">{{ row.negative_control or "–" }}</td><td class="left">{{ row.model }}</td>
 <td>{{ row.significant_fraction | percent }}</td><td>{{ row.organisation | number }}</td><td>{{ row.ordered_p | p }}</td><td>{{ row.morans_i | number }}</td><td>{{ row.morans_i_label_p | p }}</td>
-<td>{{ row.cross_half_i | number }}</td><td>{{ row.cross_half_i_label_p | p }}</td><td>{{ row.clusters | number(1) }}</td><td>{{ row.largest_cluster | number(1) }}</td></tr>
+<td>{{ row.cross_half_i | number }}</td><td>{{ row.clusters | number(1) }}</td><td>{{ row.largest_cluster | number(1) }}</td></tr>
 {% endfor %}
 </table></div>
 """
@@ -53,8 +53,7 @@ def _beside_their_contrasts(rows: pd.DataFrame, ordered: pd.DataFrame) -> pd.Dat
     """
     keys = ["contrast", "negative_control", "model"]
     wide = rows.set_index([*keys, "statistic"])["value"].unstack("statistic", sort=False)
-    for statistic in ("morans_i", "cross_half_i"):
-        wide[f"{statistic}_label_p"] = rows_with(rows, statistic=statistic).set_index(keys)["label_p"]
+    wide["morans_i_label_p"] = rows_with(rows, statistic="morans_i").set_index(keys)["label_p"]
     organisation = ordered.set_index(keys)[["value", "p"]].set_axis(["organisation", "ordered_p"], axis=1)
     return wide.join(organisation).reset_index()
 
