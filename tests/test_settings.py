@@ -1,9 +1,10 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from toposheet.settings import Settings, readouts_of
+from toposheet.settings import PUBLISHED_STEPS, Settings, readouts_of
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,8 @@ from toposheet.settings import Settings, readouts_of
         ({"min_size": 0}, "min_size is 0: it must be a whole number of at least 1 unit"),
         ({"inference": "fdr"}, "inference is 'fdr': it must be one of mass, tfce"),
         ({"contiguity": "bishop"}, "contiguity is 'bishop': it must be one of queen, rook"),
+        ({"weights": "rows"}, "weights is 'rows': it must be one of binary, row"),
+        ({"raw_fwhm_mm": -1.0}, "raw_fwhm_mm is -1.0: the width of a readout must be a finite number of at least 0"),
     ],
 )
 def test_a_setting_out_of_range_is_refused(changed, message):
@@ -43,3 +46,21 @@ def test_one_width_is_one_readout_however_it_is_written(fwhm_mm):
 def test_what_is_no_width_is_refused(fwhm_mm):
     with pytest.raises(ValueError, match="fwhm_mm is "):
         readouts_of(fwhm_mm)
+
+
+def test_as_published_is_every_step_of_the_published_code_and_each_step_stands_alone():
+    published = Settings.published()
+    assert (published.weights, published.raw_fwhm_mm, published.contiguity) == ("row", 1.0, "rook")
+    assert published.readouts == (0.0, 1.0, 2.0)
+    together = Settings()
+    for changes in PUBLISHED_STEPS.values():
+        assert Settings(**changes) != Settings()
+        assert Settings(**changes).as_published() == published
+        together = replace(together, **changes)
+    assert together == published
+
+
+def test_as_it_should_be_keeps_what_is_no_step_of_the_published_code():
+    mine = Settings(permutations=9, min_size=3, raw_fwhm_mm=1.5)
+    assert mine.as_published().as_it_should_be() == replace(mine, raw_fwhm_mm=0.0)
+    assert mine.as_it_should_be() == mine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
@@ -13,6 +13,7 @@ from toposheet.errors import UserError
 Pooling = Literal["mean", "last", "sum"]
 Inference = Literal["mass", "tfce"]
 Contiguity = Literal["queen", "rook"]
+Weights = Literal["binary", "row"]
 Metric = Literal["chebyshev", "euclidean"]
 PERMUTATIONS = 99  # draws of a null: the smallest possible p is 0.01
 MIN_SIZE = 10  # units; smaller clusters do not count (TopoLM, arXiv:2410.11516)
@@ -70,6 +71,10 @@ class Settings:
             below this value.
         contiguity: Which cells are neighbours in a cluster. queen: cells that share an edge or a corner. rook: cells
             that share an edge.
+        weights: Weights of neighbours in Moran's I of a map. binary: 1 for each neighbour. row: row-standardised, so
+            that the weights of each cell sum to 1, as in TopoLM's published numbers.
+        raw_fwhm_mm: Width (mm) of the readout that stands for raw maps where numbers are compared with TopoLM's. This
+            readout is always computed. TopoLM's raw maps are probably readouts of 1 mm.
         min_size: Number of units of the smallest cluster that counts. It applies to clusters of significant units, not
             to the test of clusters by mass or tfce.
     """
@@ -85,6 +90,8 @@ class Settings:
     inference: Inference = "mass"
     forming_p: float = 0.001
     contiguity: Contiguity = "queen"
+    weights: Weights = "binary"
+    raw_fwhm_mm: float = 0.0
     min_size: int = MIN_SIZE
 
     def __post_init__(self) -> None:
@@ -96,17 +103,56 @@ class Settings:
         if not isinstance(self.fwhm_mm, tuple | list):
             raise UserError(f"fwhm_mm is {self.fwhm_mm!r}: it must be a tuple of lengths in mm, such as (2.0,)")
         readouts_of((0.0, *self.fwhm_mm))
+        check_fwhm("raw_fwhm_mm", self.raw_fwhm_mm)
         check_permutations(self.permutations)
         check_seed(self.seed)
         check_between_0_and_1("forming_p", self.forming_p)
         check_min_size(self.min_size)
         _check_choice("inference", self.inference, get_args(Inference))
         _check_choice("contiguity", self.contiguity, get_args(Contiguity))
+        check_weights(self.weights)
 
     @property
     def readouts(self) -> tuple[float, ...]:
-        """The widths (mm) of all readouts, each once: first 0 (raw), then those of `fwhm_mm`."""
-        return readouts_of((0.0, *self.fwhm_mm))
+        """The widths (mm) of all readouts, each once: first 0 (raw), then `raw_fwhm_mm`, then those of `fwhm_mm`."""
+        return readouts_of((0.0, self.raw_fwhm_mm, *self.fwhm_mm))
+
+    @classmethod
+    def published(cls) -> Settings:
+        """Return the settings with which the published code of TopoLM differs from its description, all together.
+
+        `PUBLISHED_STEPS` names each of them. The other settings have their defaults.
+        """
+        return cls().as_published()
+
+    def as_published(self) -> Settings:
+        """Return these settings with all steps of TopoLM's published code (`PUBLISHED_STEPS`)."""
+        return replace(self, **{name: value for step in PUBLISHED_STEPS.values() for name, value in step.items()})
+
+    def as_it_should_be(self) -> Settings:
+        """Return these settings without the steps of TopoLM's published code: our defaults replace them."""
+        steps = [(name, value) for step in PUBLISHED_STEPS.values() for name, value in step.items()]
+        changed = {name: getattr(DEFAULT, name) for name, value in steps if getattr(self, name) == value}
+        return replace(self, **changed)
+
+
+# The steps in which TopoLM's published code differs from our defaults: the name of each step in the ledger, and the
+# settings that reproduce it. A step with another reading of the texts (PADDING, `reading`) belongs here too.
+PADDING = "padding averaged in"
+PUBLISHED_STEPS: dict[str, dict[str, Any]] = {
+    "row-standardised weights": {"weights": "row"},
+    "a readout of 1 mm as raw": {"raw_fwhm_mm": 1.0},
+    "rook neighbours in clusters": {"contiguity": "rook"},
+}
+
+
+def check_weights(weights: str) -> None:
+    """Refuse unknown weights of neighbours.
+
+    Raises:
+        UserError: The weights are neither `"binary"` nor `"row"`.
+    """
+    _check_choice("weights", weights, get_args(Weights))
 
 
 def readouts_of(fwhm_mm: float | Sequence[float]) -> tuple[float, ...]:

@@ -233,6 +233,19 @@ def test_a_list_of_vertices_of_any_name_orders_the_values_of_netcdf(tmp_path, rn
     np.testing.assert_array_equal(read_surface_map(area).values, values)
 
 
+def test_p_values_are_read_with_the_map_in_the_order_of_the_mesh(tmp_path, rng):
+    values, p, order = rng.normal(size=10_242), rng.random(10_242), rng.permutation(10_242)
+    path = tmp_path / "map.nc"
+    read = read_surface_map(write_beside(path, values[order], p_values=p[order], vertex=order))
+    np.testing.assert_array_equal(read.p, p)
+    assert read_surface_map(write_beside(path, values)).p is None
+    both = np.concatenate([values, values + 1])
+    xr.Dataset({"t_values": ("v", both), "p_values": ("v", np.concatenate([p, p / 2]))}).to_netcdf(path)
+    np.testing.assert_array_equal(read_surface_map(path, "right").p, p / 2)
+    xr.Dataset({"t_values": ("v", values), "p_values": ("w", p[:5])}).to_netcdf(path)
+    assert read_surface_map(path).p is None
+
+
 def test_numbers_that_may_order_the_values_of_netcdf_are_refused_by_name(tmp_path, rng):
     values, order = rng.normal(size=10_242), rng.permutation(10_242)
     path = tmp_path / "map.nc"

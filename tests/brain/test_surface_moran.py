@@ -8,7 +8,7 @@ from tests.brain.cortices import SPACES, edges_of, fsaverage5_map
 
 from toposheet.brain.meshes import mesh_of
 from toposheet.brain.moran import surface_morans_i
-from toposheet.brain.reading import SurfaceMap
+from toposheet.brain.reading import SurfaceMap, read_surface_map
 from toposheet.progress import SILENT
 from toposheet.stats import against_null
 
@@ -38,6 +38,81 @@ def test_morans_i_on_the_cortex_equals_its_definition(rng, hemisphere):
     assert result.morans_i == pytest.approx(expected, abs=1e-12)
     assert result.n_vertices == (np.isfinite(values) & (values != 0)).sum()
     assert np.isnan([result.null_mean, result.null_sd, result.z, result.p]).all()
+
+
+def slow_below(values, p, q):
+    """Benjamini and Hochberg's rule over the vertices with data: all p up to the largest p_k <= q k / n."""
+    used = [i for i, value in enumerate(values.tolist()) if np.isfinite(value) and value != 0]
+    ordered = sorted(used, key=lambda i: p[i])
+    passed = [k for k, i in enumerate(ordered, 1) if p[i] <= q * k / len(used)]
+    return set(ordered[: max(passed, default=0)])
+
+
+def slow_row_standardised(values, faces, kept):
+    """Moran's I over some vertices with row-standardised weights, edge by edge."""
+    mean = np.mean([values[i] for i in kept])
+    neighbors = {i: [] for i in kept}
+    for i, j in edges_of(faces):
+        if i in kept and j in kept:
+            neighbors[i].append(j)
+            neighbors[j].append(i)
+    product = sum(
+        (values[i] - mean) * np.mean([values[j] - mean for j in near]) for i, near in neighbors.items() if near
+    )
+    n = sum(bool(near) for near in neighbors.values())
+    return len(kept) / n * product / sum((values[i] - mean) ** 2 for i in kept)
+
+
+def with_p(smooth, rng):
+    """The smooth map with p values that are small where the map is far from 0."""
+    return SurfaceMap(smooth, "left", "fsaverage5", p=np.where(smooth == 0, np.nan, np.exp(-5 * np.abs(smooth))))
+
+
+@pytest.mark.parametrize("q", [0.02, 0.1])
+def test_a_map_masked_by_its_p_values_equals_the_published_steps(smooth, rng, q):
+    planted = with_p(smooth, rng)
+    kept = slow_below(planted.values, planted.p, q)
+    result = surface_morans_i(planted, q=q, weights="row")
+    assert 100 < result.n_vertices == len(kept) < planted.used.sum()
+    assert result.morans_i == pytest.approx(
+        slow_row_standardised(smooth, mesh_of(10_242, "left").faces, kept), abs=1e-9
+    )
+    assert surface_morans_i(planted, q=1.0).n_vertices == planted.used.sum()
+    alone = np.where(np.isin(np.arange(10_242), list(kept)), smooth, np.nan)
+    assert surface_morans_i(planted, q=q).morans_i == surface_morans_i(fsaverage5_map(alone)).morans_i
+
+
+def test_row_standardised_weights_are_those_of_esda_in_value_and_null(smooth):
+    masked = surface_morans_i(fsaverage5_map(smooth), permutations=50, weights="row")
+    used = set(np.flatnonzero(smooth).tolist())
+    expected = slow_row_standardised(smooth, mesh_of(10_242, "left").faces, used)
+    assert masked.morans_i == pytest.approx(expected, abs=1e-9)
+    assert masked.null_mean != surface_morans_i(fsaverage5_map(smooth), permutations=50).null_mean
+
+
+@pytest.mark.parametrize(
+    ("q", "message"), [(0.0, "q is 0.0: it must be larger"), (1.5, "q is 1.5"), (math.nan, "q is")]
+)
+def test_a_bound_out_of_range_is_refused(smooth, rng, q, message):
+    with pytest.raises(ValueError, match=message):
+        surface_morans_i(with_p(smooth, rng), q=q)
+
+
+def test_a_bound_needs_valid_p_values_and_a_vertex_below_it(smooth):
+    with pytest.raises(ValueError, match=r"q is 0\.05, but the map has no p values: give a NetCDF file"):
+        surface_morans_i(fsaverage5_map(smooth), q=0.05)
+    for wrong in (np.full(10_242, np.nan), smooth):
+        with pytest.raises(ValueError, match=r"the p values \(p_values\) are not all between 0 and 1"):
+            surface_morans_i(SurfaceMap(smooth, "left", "fsaverage5", p=wrong), q=0.05)
+    with pytest.raises(ValueError, match=r"no vertex has a false discovery rate below q = 0\.05"):
+        surface_morans_i(SurfaceMap(smooth, "left", "fsaverage5", p=np.full(10_242, 0.5)), q=0.05)
+
+
+def test_morans_i_of_the_published_even_runs_is_as_measured(data):
+    even = read_surface_map(data / "brain" / "verb_noun_even_runs.nc")
+    assert surface_morans_i(even).morans_i == pytest.approx(0.940, abs=5e-4)
+    assert surface_morans_i(even, weights="row").morans_i == pytest.approx(0.93909, abs=5e-6)
+    assert surface_morans_i(even, weights="row", q=0.05).morans_i > 0.98
 
 
 def test_morans_i_and_its_null_are_those_of_pysal(smooth):

@@ -33,3 +33,21 @@ def test_morans_i_is_printed_and_on_demand_its_null(ran, refused, tmp_path):
         "bad.nc has 5 vertices; the known meshes are fs_LR 32k (32,492 vertices per hemisphere) and fsaverage5 (10,242)"
         in line
     )
+
+
+def test_a_map_is_masked_by_its_p_values_and_has_the_weights_that_are_asked_for(ran, refused, tmp_path):
+    values = mesh_of(10_242, "left").coordinates[:, 1].copy()
+    p = np.where(values > 0, 1e-6, 0.9)
+    path = tmp_path / "map.nc"
+    xr.Dataset({"t_values": ("vertex", values), "p_values": ("vertex", p)}).to_netcdf(path, engine="h5netcdf")
+    printed = ran("brain", "moran", path, "--q", "0.05", "--weights", "row", "--permutations", "19")
+    n = f"{(values > 0).sum():,}"
+    assert (
+        f"\n{n} finite non-zero vertices with a false discovery rate below 0.05 of 10,242 (fsaverage5, left, row "
+        in printed
+    )
+    assert "null of 19 shuffles" in printed
+    assert "q is 2.0: it must be larger than 0 and at most 1" in refused("brain", "moran", path, "--q", "2")
+    xr.Dataset({"t_values": ("vertex", values)}).to_netcdf(path, engine="h5netcdf")
+    line = refused("brain", "moran", path, "--q", "0.05")
+    assert "q is 0.05, but the map has no p values: give a NetCDF file (.nc) with the variable p_values" in line

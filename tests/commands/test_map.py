@@ -109,6 +109,27 @@ def test_a_map_can_be_of_some_texts_with_confounds_taken_out(ran, tmp_path, fold
     assert settings["reading"]["pooling"] == "last"
 
 
+def test_as_published_is_the_settings_of_all_steps_and_each_step_is_an_option(
+    ran, refused, tmp_path, folder, sentences
+):
+    arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "5", "--no-negative-controls"]
+    together, alone = tmp_path / "together", tmp_path / "alone"
+    ran("map", folder, *arguments, "--as-published", "--out", together)
+    steps = ["--weights", "row", "--raw-fwhm-mm", "1", "--contiguity", "rook"]
+    ran("report", folder, *arguments, *steps, "--out", alone)
+    one, other = (pd.read_csv(out / "summary.csv") for out in (together, alone))
+    pd.testing.assert_frame_equal(one, other)
+    assert one["fwhm_mm"].unique().tolist() == [0, 1, 2]
+    settings = json.loads((together / "analysis.json").read_text())
+    assert (settings["weights"], settings["raw_fwhm_mm"], settings["contiguity"]) == ("row", 1.0, "rook")
+    page = (alone / "report.html").read_text()
+    assert "row-standardised weights (the weights of each cell sum to 1)" in page
+    assert "the readout of 1 mm is used" in page
+    assert "As published, and as it should be" in page
+    line = refused("map", folder, *arguments, "--weights", "rows", "--out", tmp_path / "out")
+    assert "--weights" in line
+
+
 @pytest.mark.parametrize(("a", "b"), [("S/W", "../n"), ("$名詞$", "動詞"), ("run:1", "run:2")])
 def test_conditions_with_odd_names_still_make_files(ran, tmp_path, folder, stimuli, a, b):
     stimuli["condition"] = [a, b] * 3

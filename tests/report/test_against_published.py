@@ -5,13 +5,18 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_ind_from_stats
 
+from toposheet.model_folders import SHIPPED
 from toposheet.report import Analysis, StudiedModel, ledger
 from toposheet.report.against_published import LEDGER
 from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS
 from toposheet.report.sections.network import PROFILE_TESTS_OF_MODELS, PROFILES_OF_MODELS
+from toposheet.report.sections.published_steps import STEPS_OF_MODELS
 from toposheet.results import Results
+from toposheet.settings import PADDING
+from toposheet.train.result import read_result
 
-SETTINGS = {"battery": "published", "permutations": 99, "seed": 0, "grouped": [], "min_size": 10}
+SETTINGS = {"battery": "published", "permutations": 99, "seed": 0, "grouped": [], "min_size": 10,
+            "weights": "binary", "raw_fwhm_mm": 0.0, "contiguity": "queen"}  # fmt: skip
 
 
 @pytest.fixture
@@ -46,7 +51,20 @@ def ordered():
 
 
 @pytest.fixture
-def written(tmp_path, statistics, ordered):
+def steps():
+    """What each step of the published code is worth: raw maps are 0.07 smoother with all of them."""
+    rows = []
+    for model, value in (("topographic", 0.75), ("control", 0.05)):
+        for contrast in ("concrete noun:verb", "abstract noun:verb"):
+            for fwhm, more in ((0.0, 0.08), (2.0, 0.0)):
+                row = {"model": model, "contrast": contrast, "fwhm_mm": fwhm, "statistic": "morans_i"}
+                values = {"as it should be": 0, "row-standardised weights": -0.01, "as published": more - 0.01}
+                rows += [{**row, "step": step, "value": value + change} for step, change in values.items()]
+    return STEPS_OF_MODELS.frame(rows)
+
+
+@pytest.fixture
+def written(tmp_path, statistics, ordered, steps):
     """Write the ledger of a model and its control, each with its folder or None, and return it as it is read back."""
     responses = {"S": 4.0, "W": 3.95, "J": 3.0, "N": 2.0}
     row = {"model": "topographic", "cluster": "network", "sd": 1.0, "n_texts": 100, "n_items": 100}
@@ -64,12 +82,13 @@ def written(tmp_path, statistics, ordered):
     ]
     tests = PROFILE_TESTS_OF_MODELS.frame(tests)
 
-    def written(table=statistics, facts=SETTINGS, order=ordered, **models):
+    def written(table=statistics, facts=SETTINGS, order=ordered, worth=steps, **models):
         tables = {
             STATISTICS_OF_MODELS: table,
             ORGANISATION_OF_MODELS: order,
             PROFILES_OF_MODELS: profiles,
             PROFILE_TESTS_OF_MODELS: tests,
+            STEPS_OF_MODELS: worth,
         }
         results = Results(tables, facts=facts)
         empty = tmp_path / "empty"
@@ -104,16 +123,52 @@ def test_each_published_value_stands_beside_the_mean_over_taps_and_its_nulls(wri
     assert values.loc["topographic"].tolist() == [0.8, 0.6, 0.75, 3, 0.01, 0.4, 0.3, 0.35, 0.02]
     assert values.loc["control", ["published", "measured"]].tolist() == [0.11, 0.05]
     assert concrete.loc["topographic", "verdict"] == (
-        "the effect is spatially ordered (organisation 0.35, p = 0.020); within 0.1 of the published value"
+        "the effect is spatially ordered (organisation 0.35, p = 0.020); "
+        "as published, 0.82 is within 0.1 of the published value"
     )
     assert concrete.loc["control", "verdict"] == (
         "it is not shown that the effect is spatially ordered (organisation 0.35, p = 0.600); "
-        "within 0.1 of the published value"
+        "as published, 0.12 is within 0.1 of the published value"
     )
     abstract = table[table["quantity"].str.contains("abstract") & (table["fwhm_mm"] == 0)].set_index("model")
     assert abstract.loc["topographic", "p"] == 0.01  # smoother than with shuffled places is no evidence of order
     assert abstract.loc["topographic", "verdict"].startswith("it is not shown that the effect is spatially ordered")
-    assert abstract.loc["topographic", "verdict"].endswith("0.52 higher than the published value")
+    assert abstract.loc["topographic", "verdict"].endswith("0.82 is 0.59 higher than the published value")
+
+
+def test_a_value_as_published_stands_beside_each_value_with_what_each_step_is_worth(written, tmp_path):
+    table = concrete_raw(written(topographic=None, control=None))
+    assert table["as_published"].tolist() == pytest.approx([0.82, 0.12])
+    page = (tmp_path / "out" / "ledger.md").read_text()
+    assert "have the settings of this run: binary weights, raw maps without readout, queen neighbours" in page
+    _, _, worth = page.partition("## What each step of the published code is worth")
+    assert "| model | contrast | number | as it should be | row-standardised weights | as published |" in worth
+    assert "| topographic | concrete noun:verb | Moran's I, raw | 0.750 | -0.010 | 0.820 |" in worth
+    assert "| topographic | concrete noun:verb | Moran's I, 2 mm | 0.750 | -0.010 | 0.740 |" in worth
+    assert "This step is left out here: it needs another reading" in worth
+
+
+def test_padding_is_part_of_the_values_as_published_where_the_run_has_it(written, steps, tmp_path):
+    padded = steps[steps["step"] == "as published"].assign(step=PADDING)
+    written(worth=pd.concat([steps, padded]), topographic=None)
+    page = (tmp_path / "out" / "ledger.md").read_text()
+    assert "averaged over padding too, and so are the values as published" in page
+
+
+def test_a_run_with_another_readout_as_raw_measures_the_raw_rows_with_it(written, statistics, ordered):
+    at_1 = {"fwhm_mm": {0.0: 1.0}}
+    moved = pd.concat([statistics, statistics[statistics["fwhm_mm"] == 0].replace(at_1).assign(value=0.66)])
+    both = pd.concat([ordered, ordered[ordered["fwhm_mm"] == 0].replace(at_1)])
+    table = written(moved, SETTINGS | {"raw_fwhm_mm": 1.0}, both, topographic=None)
+    assert concrete_raw(table).loc["topographic", "measured"] == "0.66"
+
+
+def test_topoformer_stands_there_as_in_the_paper_and_as_in_the_published_tables(written):
+    table = written(topographic=None, control=None)
+    pairs = table[table["quantity"] == "Moran's I, verbs-nouns, mean over taps"]
+    columns = ["fwhm_mm", "topoformer", "topoformer_tables"]
+    assert pairs.loc[pairs["model"] == "topographic", columns].values.tolist() == [[0, 0.66, 0.62], [2, 0.85, 0.84]]
+    assert pairs.loc[pairs["model"] == "control", columns[1:]].isna().all(axis=None)
 
 
 def test_a_readout_that_was_not_made_is_not_taken_for_stimuli_that_are_not_there(written, statistics):
@@ -134,9 +189,10 @@ def test_a_constant_map_is_not_taken_for_too_few_draws(written, ordered):
     assert verdict.startswith("whether the effect is spatially ordered is not tested: no map varies")
 
 
-def test_a_model_beside_another_is_its_control_whatever_it_is_called(written, statistics, ordered):
+def test_a_model_beside_another_is_its_control_whatever_it_is_called(written, statistics, ordered, steps):
     named = {"model": {"control": "plain"}}
-    table = written(statistics.replace(named), order=ordered.replace(named), topographic=None, plain=None)
+    tables = {"order": ordered.replace(named), "worth": steps.replace(named)}
+    table = written(statistics.replace(named), **tables, topographic=None, plain=None)
     concrete = concrete_raw(table)
     assert float(concrete.loc["plain", "published"]) == 0.11
 
@@ -163,15 +219,18 @@ def test_negative_controls_stand_beside_each_measured_statistic(written, statist
 
 
 def test_losses_of_the_training_stand_beside_the_published(written, tmp_path):
-    result_fields = ("recipe", "text", "corpora", "updates", "tokens", "bigram_loss", "machine")
-    (tmp_path / "training.json").write_text(
-        json.dumps(dict.fromkeys(result_fields) | {"validation_task_loss": 5.0, "validation_spatial_loss": 0.02})
-    )
+    losses = {"validation_task_loss": 5.0, "validation_spatial_loss": 0.02}
+    losses["validation_spatial_losses"] = {"one": 0.01, "two": 0.03}
+    (tmp_path / "training.json").write_text(json.dumps(read_result(SHIPPED / "small") | losses))
     table = written(topographic=tmp_path).set_index("quantity")
     task, spatial = table.loc["task loss (nats per token)"], table.loc["spatial loss, mean over taps"]
     assert [float(task["published"]), float(task["measured"])] == [3.075, 5.0]
     assert [float(spatial["published"]), float(spatial["measured"])] == [0.108, 0.02]
-    assert spatial["verdict"].startswith("the sum over 1 tap is 0.020")
+    assert spatial["as_published"] == pytest.approx(2.5 * 0.04)
+    assert spatial["verdict"] == (
+        "as published: alpha (2.5) times the sum over 2 sheets, which the published code logs; if the published value "
+        "is that, its mean over 24 taps is 0.0018"
+    )
 
 
 def test_stimuli_that_were_left_out_are_named_with_what_brings_them(written, statistics):
@@ -213,26 +272,33 @@ def test_a_fraction_says_where_texts_that_share_words_count_as_one(written, stat
 
 def test_markdown_has_a_cell_for_every_column_and_is_what_is_written(written, tmp_path):
     written(topographic=None)
-    lines = [line for line in (tmp_path / "out" / "ledger.md").read_text().splitlines() if line.startswith("|")]
-    assert len({line.count("|") for line in lines}) == 1
-    assert len(lines) > 10
+    tables = (tmp_path / "out" / "ledger.md").read_text().split("\n## ")
+    for table, at_least in zip(tables, (10, 4), strict=True):
+        lines = [line for line in table.splitlines() if line.startswith("|")]
+        assert len({line.count("|") for line in lines}) == 1
+        assert len(lines) > at_least
 
 
-def test_a_ledger_writes_a_page_and_prints_each_quantity_with_its_verdict_in_100_columns(statistics, ordered, tmp_path):
-    tables = {STATISTICS_OF_MODELS: statistics, ORGANISATION_OF_MODELS: ordered}
+def test_a_ledger_writes_a_page_and_prints_each_quantity_with_its_verdict_in_100_columns(
+    statistics, ordered, steps, tmp_path
+):
+    tables = {STATISTICS_OF_MODELS: statistics, ORGANISATION_OF_MODELS: ordered, STEPS_OF_MODELS: steps}
     result = ledger(Analysis(Results(tables, facts=SETTINGS), [StudiedModel("topographic", tmp_path)]))
     result.write(tmp_path)
     assert (tmp_path / "ledger.md").read_text() == f"{result.markdown}\n"
     lines = str(result).splitlines()
     assert max(map(len, lines)) <= 100
-    at = lines.index("Moran's I, concrete verbs-nouns, mean over taps | raw | 0.80 | 0.75 | 0.010 | 0.300 | 0.020")
+    at = lines.index(
+        "Moran's I, concrete verbs-nouns, mean over taps | raw | 0.80 | 0.75 | 0.82 | 0.010 | 0.300 | 0.020"
+    )
     assert lines[at + 1].startswith("    the effect is spatially ordered (organisation 0.35, p = 0.020)")
 
 
 @pytest.mark.parametrize("name", ["0", "007", "2.5", "nan", "True", "None"])
-def test_a_models_numbers_are_found_whatever_its_name_looks_like(written, statistics, ordered, name):
+def test_a_models_numbers_are_found_whatever_its_name_looks_like(written, statistics, ordered, steps, name):
     named = {"model": {"topographic": name}}
-    table = written(statistics.replace(named), order=ordered.replace(named), **{name: None})
+    tables = {"order": ordered.replace(named), "worth": steps.replace(named)}
+    table = written(statistics.replace(named), **tables, **{name: None})
     assert concrete_raw(table).loc[name, "measured"] == "0.75"
 
 

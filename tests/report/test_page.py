@@ -40,6 +40,7 @@ def test_models_that_lie_in_no_folder_have_a_page_without_their_training(html):
         "The language network",
         "Contrasts, medians over taps",
         "Smoothness of the noise",
+        "As published, and as it should be",
         "Selective clusters",
         "Negative controls",
         "Islands",

@@ -69,7 +69,7 @@ def test_gain_and_offset_of_a_map_do_not_matter(rng):
     np.testing.assert_allclose(morans_i(5 - 3 * grid), morans_i(grid))
 
 
-def esda_morans_i(grid):
+def esda_morans_i(grid, transformation="b"):
     """Moran's I by esda over the cells that are not nan."""
     from esda import Moran
     from libpysal.weights import W
@@ -85,7 +85,9 @@ def esda_morans_i(grid):
         ]
         for (y, x), i in number.items()
     }
-    return Moran(np.array([grid[cell] for cell in cells]), W(near, silence_warnings=True), "b", permutations=0).I
+    return Moran(
+        np.array([grid[cell] for cell in cells]), W(near, silence_warnings=True), transformation, permutations=0
+    ).I
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (9, 14)])
@@ -136,3 +138,49 @@ def test_on_sparse_sheets_it_is_the_definition_and_may_exceed_one_up_to_the_larg
         value = float(morans_i(seen))
         assert value == pytest.approx(len(y) / weights.sum() * (z @ weights @ z) / (z @ z))
         assert value <= largest
+
+
+def slow_row_standardised(values, near):
+    """Moran's I with a dense matrix of weights, each row divided by its sum, if that is not 0."""
+    sums = near.sum(axis=1, keepdims=True)
+    weights = np.divide(near, sums, out=np.zeros_like(near), where=sums > 0)
+    z = values - values.mean()
+    return len(z) / weights.sum() * (z @ weights @ z) / (z @ z)
+
+
+@given(st.integers(2, 6), st.integers(2, 6), st.integers(0, 10_000), st.floats(0, 0.6))
+def test_row_standardised_it_is_the_definition_with_holes_and_cells_without_neighbours(height, width, seed, holes):
+    rng = np.random.default_rng(seed)
+    grid = rng.normal(size=(height, width)) + 3
+    grid[(rng.random(grid.shape) < holes) & (np.arange(width) > 1)] = np.nan
+    y, x = np.nonzero(np.isfinite(grid))
+    near = (np.maximum(np.abs(y[:, None] - y), np.abs(x[:, None] - x)) == 1).astype(float)
+    expected = slow_row_standardised(grid[y, x], near)
+    assert morans_i(grid, weights="row") == pytest.approx(expected, rel=1e-10, abs=1e-12)
+    on_graph = morans_i_on_graph(grid[y, x], csr_array(near), weights="row")
+    assert on_graph == pytest.approx(expected, rel=1e-10, abs=1e-12)
+
+
+@pytest.mark.parametrize("holes", [0.0, 0.2, 0.85])
+def test_row_standardised_it_equals_the_default_of_esda(rng, holes):
+    grid = np.cumsum(rng.normal(size=(14, 9)), axis=0)
+    grid[rng.random(grid.shape) < holes] = np.nan
+    assert morans_i(grid, weights="row") == pytest.approx(esda_morans_i(grid, "r"), abs=1e-10)
+    assert morans_i(grid, weights="row") != pytest.approx(morans_i(grid), abs=1e-4)
+
+
+def test_row_standardised_maps_of_a_stack_have_their_own_holes(rng):
+    stack = np.cumsum(rng.normal(size=(3, 8, 8)), axis=1)
+    stack[rng.random(stack.shape) < 0.3] = np.nan
+    expected = [morans_i(grid, weights="row") for grid in stack]
+    np.testing.assert_allclose(morans_i(stack, weights="row"), expected)
+    assert np.isnan(morans_i(np.full((5, 5), 0.1), weights="row"))
+
+
+def test_unknown_weights_are_refused(rng):
+    for compute in (
+        lambda: morans_i(rng.normal(size=(4, 4)), weights="rows"),
+        lambda: morans_i_on_graph(rng.normal(size=4), csr_array(np.ones((4, 4))), weights="rows"),
+    ):
+        with pytest.raises(UserError, match="weights is 'rows': it must be one of binary, row"):
+            compute()

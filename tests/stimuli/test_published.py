@@ -5,6 +5,7 @@ import pytest
 from toposheet import stimulus_set
 from toposheet.stimuli.published import find_files
 from toposheet.stimuli.stimulus_set import SETS
+from toposheet.stimuli.studies import published_battery
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,22 @@ def test_published_sets_are_read_and_known_by_their_hash(data, name, counts):
     assert set(SETS[name].columns) <= set(table.columns)
     for contrast in SETS[name].contrasts:
         contrast.check(table)
+
+
+def test_the_names_of_topolms_repository_are_accepted(data, tmp_path):
+    for ours, theirs in {"fedorenko_swjn.csv": "fedorenko_stimuli.csv", "moseley.csv": "moseley_stimuli.csv"}.items():
+        shutil.copy(data / "stimuli" / ours, tmp_path / theirs)
+    shutil.copytree(data / "stimuli" / "fedorenko10", tmp_path / "fedorenko10_stimuli")
+    for name in ("fedorenko2010", "fedorenko2011", "moseley2014"):
+        assert stimulus_set(name, data=tmp_path).equals(stimulus_set(name, data=data))
+    assert "pairs" not in [study.name for study in published_battery(tmp_path).studies]
+    pairs = "".join(f"the {n} mill{n},noun\nto {n} run{n},verb\n" for n in range(4))
+    (tmp_path / "elli_stimuli.csv").write_text(f"pair,class\n{pairs}")
+    assert list(published_battery(tmp_path).contrasts())[-1] == "pairs noun:verb"
+    (tmp_path / "elli_stimuli.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match=r"elli_stimuli.csv has no column 'text'; it has: a, b.*rename it") as refused:
+        published_battery(tmp_path)
+    assert "\n" not in str(refused.value)
 
 
 def test_another_file_by_a_published_name_is_refused(data, tmp_path):

@@ -453,3 +453,10 @@ def test_the_strength_of_every_update_is_logged(text, tmp_path):
     train(recipe, text, tmp_path / "model")
     logged = read_metrics(tmp_path / "model" / "metrics.jsonl")["alpha"].dropna()
     assert logged.tolist() == [2.0, 1.5, 1.0, 0.5]
+
+
+def test_alpha_times_the_sum_over_sheets_is_logged_beside_the_mean(trained):
+    updates = read_metrics(trained / "metrics.jsonl").dropna(subset=["weighted_spatial_loss"])
+    assert len(updates) == 12
+    sums = [sum(losses.values()) for losses in updates["spatial_losses"]]
+    np.testing.assert_allclose(updates["weighted_spatial_loss"], updates["alpha"] * sums)

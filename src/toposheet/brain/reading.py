@@ -19,6 +19,8 @@ from toposheet.errors import NotFound, UserError, check_type
 from toposheet.files import path_of
 from toposheet.packages import import_package
 
+P_VALUES = "p_values"  # the variable of a NetCDF file with the p of each vertex
+
 
 @dataclass(frozen=True, eq=False)
 class SurfaceMap:
@@ -31,6 +33,7 @@ class SurfaceMap:
         space: Name of the mesh: `"fs_LR 32k"` or `"fsaverage5"`.
         name: Name of the map, from the file if the file has one.
         notes: Notes on the values of the map: doubts whether they are a statistic.
+        p: The p of each vertex. None: the file has no p values.
     """
 
     values: Float[np.ndarray, " vertices"]
@@ -38,6 +41,7 @@ class SurfaceMap:
     space: str
     name: str = "value"
     notes: tuple[str, ...] = ()
+    p: Float[np.ndarray, " vertices"] | None = None
 
     @property
     def used(self) -> Bool[np.ndarray, " vertices"]:
@@ -63,7 +67,8 @@ def read_surface_map(
 
     Returns:
         The map on all vertices of a mesh. The number of vertices decides which mesh it is. Vertices that are missing in
-        a CIFTI file are nan.
+        a CIFTI file are nan. If a NetCDF file has a variable `p_values` with the dimension of the map, the map has
+        these p values.
 
     Raises:
         NotFound: The file does not exist, or a package of `toposheet[brain]` is not installed.
@@ -78,9 +83,9 @@ def read_surface_map(
         if path.is_dir():
             raise UserError(f"{path} is a folder: give the path of a file in it")
         raise NotFound(f"there is no file {path}: check the path")
-    ending = path.name.lower()
+    ending, p = path.name.lower(), None
     if ending.endswith(".nc"):
-        values, name = _read_netcdf(path, variable)
+        values, name, p = _read_netcdf(path, variable)
     elif ending.endswith((".gii", ".gii.gz")):
         values, name = read_gifti(path, hemisphere, which)
     elif ending.endswith((".nii", ".nii.gz")):
@@ -103,8 +108,9 @@ def read_surface_map(
     if is_list_of_vertices(values):
         raise UserError(f"{path}: {name} has the numbers of vertices: give a statistic, for example t")
     if len(values) // 2 in SPACES and len(values) % 2 == 0:
-        values = np.split(values, 2)[HEMISPHERES.index(hemisphere)]
-    surface_map = SurfaceMap(values.astype(np.float64), hemisphere, space_of(len(values), str(path)), name)
+        here = HEMISPHERES.index(hemisphere)
+        values, p = np.split(values, 2)[here], None if p is None else np.split(p, 2)[here]
+    surface_map = SurfaceMap(values.astype(np.float64), hemisphere, space_of(len(values), str(path)), name, p=p)
     distinct = np.unique(surface_map.values[surface_map.used])
     if len(distinct) > 1 and (distinct % 1 == 0).all():
         note = (
@@ -127,16 +133,20 @@ _OTHER_FORMATS = {
 }
 
 
-def _read_netcdf(path: Path, variable: str) -> tuple[np.ndarray, str]:
+def _read_netcdf(path: Path, variable: str) -> tuple[np.ndarray, str, np.ndarray | None]:
+    """Return the values of a map, the name of the map, and the p values if the file has them."""
     with reading(path), xr.open_dataset(path, decode_times=False) as file:
         variables = {str(name): file[name].load().squeeze() for name in file.variables}
     if variable not in variables:
         raise UserError(f"{path} has no variable {variable!r}; its variables are: {', '.join(variables) or 'none'}")
     values = variables[variable]
-    name = _vertex_list(path, variables, values)
-    if name is None:
-        return values.values, variable
-    return in_order_of_mesh(path, values.values, variables[name].values, name), variable
+    p = variables.get(P_VALUES)
+    p = None if p is None or p.dims != values.dims or p.dtype.kind != "f" else p.values.astype(np.float64)
+    if (name := _vertex_list(path, variables, values)) is None:
+        return values.values, variable, p
+    order = variables[name].values
+    p = None if p is None else in_order_of_mesh(path, p, order, name)
+    return in_order_of_mesh(path, values.values, order, name), variable, p
 
 
 _VERTICES = ("vertex", "vertices", "vertex_index", "node", "nodes", "node_index")

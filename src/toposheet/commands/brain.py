@@ -11,7 +11,7 @@ import tyro
 from toposheet.commands._command import Command, check_out, deferred, group
 from toposheet.commands._stimuli import AS_USUAL, Contrasts, Model, Options, opening, read_contrasts, read_table
 from toposheet.errors import UserError
-from toposheet.settings import check_seed
+from toposheet.settings import Weights, check_seed, check_selection
 
 
 @deferred
@@ -20,6 +20,8 @@ def moran(
     hemisphere: Literal["left", "right"] = "left",
     variable: str = "t_values",
     which: int | None = None,
+    q: float | None = None,
+    weights: Weights = "binary",
     permutations: int = 0,
     seed: int = 0,
     figure: Path | None = None,
@@ -31,12 +33,17 @@ def moran(
         hemisphere: Hemisphere of the map, if the file does not name it.
         variable: Name of the variable with the map, in a NetCDF file.
         which: Number of the map in a GIFTI or CIFTI file, counted from 0. None: the file holds only one map.
+        q: Bound of the false discovery rate. Only vertices below it count, as in TopoLM's published value. The p values
+            are read from the variable p_values of a NetCDF file. None: all vertices count.
+        weights: Weights of neighbours. binary: 1 for each neighbour. row: row-standardised, so that the weights of each
+            vertex sum to 1, as in TopoLM's published value.
         permutations: Number of random draws of the null, in which the values are shuffled over the vertices. 0: no
             null.
         seed: Seed of the random draws.
         figure: File (.png, .pdf or .svg) to which the map is drawn. None: no figure.
     """
     check_seed(seed)
+    check_selection(None, q)
     if figure is not None:
         if figure.suffix not in (".png", ".pdf", ".svg") or figure.is_dir():
             raise UserError(f"--figure is {figure}: name a file that ends in .png, .pdf or .svg")
@@ -50,7 +57,7 @@ def moran(
         from toposheet.brain.reading import read_surface_map
 
         surface = read_surface_map(map, hemisphere, variable=variable, which=which)
-        autocorrelation = surface_morans_i(surface, permutations, seed, progress)
+        autocorrelation = surface_morans_i(surface, permutations, seed, progress, weights=weights, q=q)
     for note in surface.notes:
         print(f"note: {map}: {note}")
     undefined = math.isnan(autocorrelation.morans_i)
@@ -58,7 +65,8 @@ def moran(
     print(f"Moran's I = {number(autocorrelation.morans_i, 3)}{why}")
     where = f"{surface.space}, {surface.hemisphere}"
     vertices = counted(autocorrelation.n_vertices, "finite non-zero vertex", "finite non-zero vertices")
-    print(f"{vertices} of {len(surface.values):,} ({where})")
+    below = "" if q is None else f" with a false discovery rate below {q:g}"
+    print(f"{vertices}{below} of {len(surface.values):,} ({where}, {weights} weights)")
     if permutations and not undefined:
         null = mean_and_sd(autocorrelation.null_mean, autocorrelation.null_sd, 3)
         z = f"z = {number(autocorrelation.z, 1)}, p = {autocorrelation.p:.3g}"

@@ -18,6 +18,7 @@ def ledger(
     pairs: Path | None = None,
     out: Path = Path("runs/ledger"),
     data: Path | None = None,
+    as_published: bool = False,
     settings: Analysis = DEFAULT,
 ) -> None:
     """Compare the numbers of a model with the numbers that TopoLM published, with nulls and verdicts.
@@ -29,11 +30,14 @@ def ledger(
         stimuli: published: the stimuli of TopoLM, read from your files. synthetic: other stimuli, made from packages,
             so the numbers need not agree with the published ones.
         pairs: File of noun pairs and verb pairs, in the format of Elli et al. (columns run, block, class, category,
-            pair). Only for published stimuli, which do not include pairs.
+            pair). Only for published stimuli. None: elli_stimuli.csv, if the folder of the stimuli has it.
         out: Folder for ledger.md and ledger.csv.
         data: Folder with the files of published sets. None: the folder in the environment variable TOPOSHEET_DATA.
+        as_published: Reproduce the steps in which TopoLM's published code differs: --weights row, --raw-fwhm-mm 1 and
+            --contiguity rook, all together. Each of them can also be given alone.
         settings: How responses are computed and analysed.
     """
+    settings = settings.as_published() if as_published else settings
     check_out(out)
     check_model_and_control(model, control)
     from toposheet.progress import Stage, Stages, shown

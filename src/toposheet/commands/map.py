@@ -16,6 +16,7 @@ def map_contrasts(
     contrast: Contrasts,
     out: Path,
     options: Options = AS_USUAL,
+    as_published: bool = False,
     settings: Analysis = DEFAULT,
 ) -> None:
     """Map contrasts on the sheets of a model, with statistics and nulls for raw maps and for readouts.
@@ -26,8 +27,11 @@ def map_contrasts(
         contrast: One or several contrasts, each written as A:B (or A-B).
         out: Folder for summary.csv, further tables, maps.nc and figures.
         options: How stimuli are read.
+        as_published: Reproduce the steps in which TopoLM's published code differs: --weights row, --raw-fwhm-mm 1 and
+            --contiguity rook, all together. Each of them can also be given alone.
         settings: How responses are computed and analysed.
     """
+    settings = settings.as_published() if as_published else settings
     check_out(out)
     from toposheet.progress import Stage, Stages, shown
 

@@ -26,6 +26,7 @@ def report(
     pairs: Path | None = None,
     out: Path = Path("runs/report"),
     options: Options = AS_USUAL,
+    as_published: bool = False,
     settings: Analysis = DEFAULT,
 ) -> None:
     """Write a report with all analyses of a model and its control, as one HTML file.
@@ -38,11 +39,14 @@ def report(
             (read from your files), a CSV file, or the name of a set.
         contrast: Contrasts in a CSV file or a set, each written as A:B (or A-B).
         pairs: File of noun pairs and verb pairs, in the format of Elli et al. (columns run, block, class, category,
-            pair). Only for published stimuli, which do not include pairs.
+            pair). Only for published stimuli. None: elli_stimuli.csv, if the folder of the stimuli has it.
         out: Folder for report.html, tables, maps.nc and figures (PNG and PDF).
         options: How stimuli are read.
+        as_published: Reproduce the steps in which TopoLM's published code differs: --weights row, --raw-fwhm-mm 1 and
+            --contiguity rook, all together. Each of them can also be given alone.
         settings: How responses are computed and analysed.
     """
+    settings = settings.as_published() if as_published else settings
     check_out(out)
     check_model_and_control(model, control)
     from toposheet.progress import Stage, Stages, shown

@@ -16,8 +16,16 @@ from toposheet.cortex.readout import check_raw
 from toposheet.cortex.split_halves import split_halves
 from toposheet.progress import Progress, part_of
 from toposheet.results import Kind, Table
-from toposheet.settings import MIN_SIZE, PERMUTATIONS, check_min_size, check_permutations, check_seed, readouts_of
-from toposheet.stats import against_null
+from toposheet.settings import (
+    MIN_SIZE,
+    PERMUTATIONS,
+    check_min_size,
+    check_permutations,
+    check_seed,
+    check_weights,
+    readouts_of,
+)
+from toposheet.stats import against_null, morans_i
 from toposheet.wording import readout_name
 
 NULL_COLUMNS: dict[str, Kind] = dict.fromkeys(
@@ -40,6 +48,7 @@ def topography_statistics(
     seed: int = 0,
     contiguity: str = "queen",
     min_size: int = MIN_SIZE,
+    weights: str = "binary",
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Return every statistic of the map of a contrast, for each tap and readout, with two nulls.
@@ -77,6 +86,8 @@ def topography_statistics(
         contiguity: Which cells are neighbours in `clusters` and `largest_cluster`: `"queen"` or `"rook"`. Moran's I
             always uses queen contiguity.
         min_size: Number of units of the smallest cluster that `clusters` counts.
+        weights: Weights of neighbours in `morans_i`: `"binary"`, or `"row"` for row-standardised weights as in TopoLM's
+            published numbers. The other statistics always have binary weights.
         progress: A function that is called with the number of draws done so far. None: no calls.
 
     Returns:
@@ -88,15 +99,16 @@ def topography_statistics(
         statistic is nan.
 
     Raises:
-        UserError: The comparison is a readout, or a width, the seed, `min_size` or the number of permutations is out of
-            range.
+        UserError: The comparison is a readout, a width, the seed, `min_size` or the number of permutations is out of
+            range, or the weights are unknown.
     """
     check_comparison(comparison)
     check_raw(comparison, "fwhm_mm=({},)")
     check_permutations(permutations)
     check_seed(seed)
     check_min_size(min_size)
-    taps, cluster_rule, readouts = comparison.layouts, (contiguity, min_size), readouts_of(fwhm_mm)
+    check_weights(weights)
+    taps, rules, readouts = comparison.layouts, (contiguity, min_size, weights), readouts_of(fwhm_mm)
     tables = []
     for number, fwhm in enumerate(readouts):
         tell_place, tell_label = (
@@ -105,13 +117,9 @@ def topography_statistics(
         )
         for_labels, for_places = np.random.default_rng(seed).spawn(2)
         readout = comparison.readout(fwhm)
-        value = _statistics(unit_maps(readout), taps, *cluster_rule)
-        place = _collected(
-            place_draws(readout, permutations, for_places), permutations, taps, *cluster_rule, tell_place
-        )
-        label = _collected(
-            label_draws(readout, permutations, for_labels), permutations, taps, *cluster_rule, tell_label
-        )
+        value = _statistics(unit_maps(readout), taps, *rules)
+        place = _collected(place_draws(readout, permutations, for_places), permutations, taps, *rules, tell_place)
+        label = _collected(label_draws(readout, permutations, for_labels), permutations, taps, *rules, tell_label)
         table = statistics_table(value, place, label, taps)
         halves = split_halves(readout, null=not comparison.negative_control, seed=seed)
         of_taps = table.drop_duplicates("tap")[["sheet", "tap", "n_units"]]
@@ -122,16 +130,27 @@ def topography_statistics(
 
 
 def _statistics(
-    maps: UnitMaps, taps: Sequence[TapLayout], contiguity: str, min_size: int
+    maps: UnitMaps, taps: Sequence[TapLayout], contiguity: str, min_size: int, weights: str
 ) -> dict[str, Float[np.ndarray, "*draws taps"]]:
     """Return each statistic for each tap: {statistic: (..., taps)}."""
     entries: list[tuple[str, MapStatistic]] = sorted(MAP_STATISTICS.items(), key=lambda item: item[1].position)
     columns = []
     for tap in taps:
         t, q = tap.map(maps.t), tap.map(maps.q)
-        tap_maps = TapMaps(t, q, q < SIGNIFICANT, len(tap.units), contiguity, min_size)
+        tap_maps = TapMaps(t, q, q < SIGNIFICANT, len(tap.units), contiguity, min_size, weights)
         columns.append([entry.values(tap_maps) for _, entry in entries])
     return {name: np.stack([column[n] for column in columns], axis=-1) for n, (name, _) in enumerate(entries)}
+
+
+def mean_morans_i(comparison: Comparison, weights: str = "binary") -> float:
+    """Return Moran's I of the map of a comparison, raw or with readout, as the mean over taps, without nulls.
+
+    Args:
+        comparison: The comparison.
+        weights: Weights of neighbours: `"binary"`, or `"row"` for row-standardised weights.
+    """
+    values = [morans_i(tap.map(comparison.t.values), weights=weights) for tap in comparison.layouts]
+    return float(mean_over_taps(np.array(values))[0])
 
 
 def _collected(
@@ -140,13 +159,14 @@ def _collected(
     taps: Sequence[TapLayout],
     contiguity: str,
     min_size: int,
+    weights: str,
     progress: Progress,
 ) -> dict[str, Float[np.ndarray, "draws taps"]]:
     """Return each statistic for each draw and tap: {statistic: (draws, taps)}."""
     parts, done = [], 0
     progress("draw", 0, permutations)
     for maps in draws:
-        parts.append(_statistics(maps, taps, contiguity, min_size))
+        parts.append(_statistics(maps, taps, contiguity, min_size, weights))
         done += len(maps.t)
         progress("draw", done, permutations)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

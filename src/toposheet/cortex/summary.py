@@ -29,6 +29,7 @@ def map_statistics(
     fwhm_mm: float | Sequence[float] = (0.0, 2.0),
     permutations: int = PERMUTATIONS,
     seed: int = 0,
+    weights: str = "binary",
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Return how topographic the map of a contrast is, for each tap and readout, with two nulls.
@@ -40,6 +41,7 @@ def map_statistics(
         fwhm_mm: One width or several widths of readouts, in mm; 0 is raw.
         permutations: Number of draws of each null.
         seed: Seed of the draws.
+        weights: Weights of neighbours in `morans_i`: `"binary"`, or `"row"` for row-standardised weights.
         progress: A function that is called with the number of draws done so far. None: no calls.
 
     Returns:
@@ -49,13 +51,14 @@ def map_statistics(
         label-null) and `cross_half_i` (nan with fewer than 4 texts in a condition). p is one-sided: (1 + b) / (1 + B).
 
     Raises:
-        UserError: The comparison is a readout, or a width, the seed or the number of permutations is out of range.
+        UserError: The comparison is a readout, a width, the seed or the number of permutations is out of range, or the
+            weights are unknown.
 
     Example:
         ts.map_statistics(ts.Comparison(responses, "sentence", "nonword"))
     """
     statistics = topography_statistics(
-        comparison, fwhm_mm=fwhm_mm, permutations=permutations, seed=seed, progress=progress
+        comparison, fwhm_mm=fwhm_mm, permutations=permutations, seed=seed, weights=weights, progress=progress
     )
     return summary_of(statistics)
 

@@ -19,8 +19,10 @@ from toposheet.cortex.verdicts import not_tested, order_verdict
 from toposheet.files import folder_aside, path_of
 from toposheet.report.analysis import Analysis
 from toposheet.report.published import (
+    ALPHA,
     BENCHMARKS,
     MORANS_I,
+    N_TAPS,
     PROFILE,
     SIGNIFICANT_FRACTION,
     SPATIAL_LOSS,
@@ -29,6 +31,14 @@ from toposheet.report.published import (
 )
 from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS
 from toposheet.report.sections.network import PROFILE_TESTS_OF_MODELS, PROFILES_OF_MODELS
+from toposheet.report.sections.published_steps import (
+    AS_PUBLISHED,
+    MAP_I,
+    STEPS_OF_MODELS,
+    about_padding,
+    worth_of_steps,
+)
+from toposheet.report.sections.training import alpha_of, weighted_spatial_loss
 from toposheet.results import Table, paragraph, rows_with
 from toposheet.stimuli.studies import PUBLISHED
 from toposheet.train.result import RESULT
@@ -39,7 +49,8 @@ _NULL_COLUMNS = ("null_mean", "null_sd", "z", "p", "label_null_mean", "label_nul
 LEDGER = Table(
     "ledger.csv",
     {"model": "text", "quantity": "text", "fwhm_mm": "number", "published_stimuli": "text", "contrast": "text",
-     "published": "text", "topoformer": "number", "brain": "number", "measured": "text",
+     "published": "text", "topoformer": "number", "topoformer_tables": "number", "brain": "number",
+     "measured": "text", "as_published": "number",
      **dict.fromkeys(_NULL_COLUMNS, "number"), "organisation": "number", "organisation_p": "number",
      **dict.fromkeys(NEGATIVE_CONTROLS, "number"), "verdict": "text"},
     "a published quantity, and the value of a model",
@@ -54,10 +65,12 @@ class Ledger:
     Args:
         table: A row for each quantity and model.
         facts: Settings and stimuli of the analysis.
+        steps: The rows of `STEPS_OF_MODELS`: what each step of TopoLM's published code is worth.
     """
 
     table: pd.DataFrame
     facts: Mapping[str, Any]
+    steps: pd.DataFrame
 
     def __str__(self) -> str:
         return _terminal_text(self.table)
@@ -65,7 +78,7 @@ class Ledger:
     @property
     def markdown(self) -> str:
         """The ledger as a Markdown page: each quantity with its nulls and negative controls."""
-        return _markdown(self.table, self.facts)
+        return _markdown(self.table, self.facts, self.steps)
 
     def write(self, out: str | Path) -> Path:
         """Write `ledger.csv` and `ledger.md` to a folder, and return the path of `ledger.md`.
@@ -87,22 +100,30 @@ def ledger(analysis: Analysis) -> Ledger:
     Args:
         analysis: The analysis, from `compute`.
     """
-    statistics, ordered = (analysis.results[table] for table in (STATISTICS_OF_MODELS, ORGANISATION_OF_MODELS))
+    statistics, ordered, steps = (
+        analysis.results[table] for table in (STATISTICS_OF_MODELS, ORGANISATION_OF_MODELS, STEPS_OF_MODELS)
+    )
     rows: list[dict[str, Any]] = []
     for model in analysis.models:
         name, role = model.name, "control" if model.is_control else "topographic"
         model_rows = rows_with(statistics, model=name, tap=ALL_TAPS)
         model_order = rows_with(ordered, model=name, tap=ALL_TAPS)
-        n_taps = rows_with(statistics, model=name)["tap"].nunique() - 1  # without the row of ALL_TAPS
+        all_steps = rows_with(steps, model=name, statistic=MAP_I, step=AS_PUBLISHED)
         rows += [
-            _morans_i(entry, role, model_rows, model_order, analysis.facts) | {"model": name} for entry in MORANS_I
+            _morans_i(entry, role, model_rows, model_order, all_steps, analysis.facts) | {"model": name}
+            for entry in MORANS_I
         ]
-        rows += [row | {"model": name} for row in _other_rows(role, name, analysis, model_rows, n_taps)]
-    return Ledger(pd.DataFrame(rows, columns=list(LEDGER.columns)), analysis.facts)
+        rows += [row | {"model": name} for row in _other_rows(role, name, analysis, model_rows)]
+    return Ledger(pd.DataFrame(rows, columns=list(LEDGER.columns)), analysis.facts, steps)
 
 
 def _morans_i(
-    entry: Published, role: str, statistics: pd.DataFrame, ordered: pd.DataFrame, facts: Mapping[str, Any]
+    entry: Published,
+    role: str,
+    statistics: pd.DataFrame,
+    ordered: pd.DataFrame,
+    all_steps: pd.DataFrame,
+    facts: Mapping[str, Any],
 ) -> dict[str, Any]:
     published = entry.topolm if role == "topographic" else entry.control
     row: dict[str, Any] = {
@@ -112,18 +133,21 @@ def _morans_i(
         "contrast": entry.contrasts.get(facts["battery"], ""),
         "published": published,
         "topoformer": entry.topoformer if role == "topographic" else None,
+        "topoformer_tables": entry.topoformer_tables if role == "topographic" else None,
         "brain": entry.brain if role == "topographic" else None,
     }
-    map_rows = _rows(statistics, row["contrast"], entry.fwhm_mm)
+    fwhm_mm = entry.fwhm_mm or facts["raw_fwhm_mm"]
+    map_rows = _rows(statistics, row["contrast"], fwhm_mm)
     if not map_rows:
         mapped = (statistics["contrast"] == row["contrast"]).any()
         return row | {"verdict": _no_readout(entry.fwhm_mm) if mapped else _absent(facts)}
     row |= {"measured": map_rows["morans_i"]["value"]} | {name: map_rows["morans_i"][name] for name in _NULL_COLUMNS}
-    row |= _negative_controls(statistics, row["contrast"], entry.fwhm_mm, "morans_i")
-    keys = {"contrast": row["contrast"], "negative_control": "", "fwhm_mm": entry.fwhm_mm}
+    row |= _negative_controls(statistics, row["contrast"], fwhm_mm, "morans_i")
+    (row["as_published"],) = rows_with(all_steps, contrast=row["contrast"], fwhm_mm=entry.fwhm_mm)["value"]
+    keys = {"contrast": row["contrast"], "negative_control": "", "fwhm_mm": fwhm_mm}
     (order,) = rows_with(ordered, **keys).to_dict("records")
     row |= {"organisation": order["value"], "organisation_p": order["p"]}
-    return row | {"verdict": _verdict(row["measured"], published, order, facts)}
+    return row | {"verdict": _verdict(row["as_published"], published, order, facts)}
 
 
 def _no_readout(fwhm_mm: float) -> str:
@@ -156,7 +180,7 @@ def _verdict(value: float, published: float, order: Mapping[Any, Any], facts: Ma
     """Return the verdict on a Moran's I: whether the effect is spatially ordered, and how far the value is.
 
     Args:
-        value: The measured value.
+        value: The value of this model, as published.
         published: The published value.
         order: The row of `organisation` of the same map, mean over taps.
         facts: The facts of the analysis.
@@ -168,18 +192,17 @@ def _verdict(value: float, published: float, order: Mapping[Any, Any], facts: Ma
         near = f"within {NEAR:g} of the published value"
     else:
         near = f"{abs(value - published):.2f} {'higher' if value > published else 'lower'} than the published value"
-    return f"{verdict}; {near}{'' if facts['battery'] == PUBLISHED else ', but the stimuli differ'}"
+    stimuli = "" if facts["battery"] == PUBLISHED else ", but the stimuli differ"
+    return f"{verdict}; as published, {number(value)} is {near}{stimuli}"
 
 
-def _other_rows(
-    role: str, name: str, analysis: Analysis, statistics: pd.DataFrame, n_taps: int
-) -> list[dict[str, Any]]:
+def _other_rows(role: str, name: str, analysis: Analysis, statistics: pd.DataFrame) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     if role == "topographic":
         rows += [_significant(*entry, statistics, analysis.facts) for entry in SIGNIFICANT_FRACTION]
         profile = {"quantity": "response profile: mean absolute response of the network", "published": PROFILE}
         rows.append(profile | _profile(name, analysis))
-    rows += _losses(role, analysis.trained.get(name), n_taps)
+    rows += _losses(role, analysis.trained.get(name))
     rows += [
         {"quantity": quantity, "published": values[role], "verdict": "not measured by this command"}
         for quantity, values in BENCHMARKS.items()
@@ -187,7 +210,7 @@ def _other_rows(
     return rows
 
 
-def _losses(role: str, result: Mapping[str, Any] | None, n_taps: int) -> list[dict[str, Any]]:
+def _losses(role: str, result: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """Return the row of the task loss and, for a topographic model, the row of the spatial loss."""
     task: dict[str, Any] = {"quantity": "task loss (nats per token)", "published": TASK_LOSS[role]}
     spatial: dict[str, Any] = {"quantity": "spatial loss, mean over taps", "published": SPATIAL_LOSS}
@@ -195,9 +218,11 @@ def _losses(role: str, result: Mapping[str, Any] | None, n_taps: int) -> list[di
         task["measured"] = result["validation_task_loss"]
         task["verdict"] = "comparable only if the text and the tokenizer are those of the paper"
         spatial["measured"] = result["validation_spatial_loss"]
-        total = number(n_taps * result["validation_spatial_loss"], 3)
+        spatial["as_published"] = weighted_spatial_loss(result)
+        n_sheets = counted(len(result["validation_spatial_losses"]), "sheet")
         spatial["verdict"] = (
-            f"the sum over {counted(n_taps, 'tap')} is {total}; it is unclear whether the published value is a sum"
+            f"as published: alpha ({alpha_of(result):g}) times the sum over {n_sheets}, which the published code logs; "
+            f"if the published value is that, its mean over {N_TAPS} taps is {SPATIAL_LOSS / ALPHA / N_TAPS:.4f}"
         )
     else:
         task["verdict"] = spatial["verdict"] = f"not measured: the model folder has no {RESULT}"
@@ -255,12 +280,13 @@ def _terminal_text(table: pd.DataFrame) -> str:
     """Return the table as text for a terminal. The verdict is below each quantity."""
     lines = []
     for model, rows in table.groupby("model", sort=False):
-        head = "quantity | readout | published | measured | p (place-null) | p (label-null) | p (organisation)"
+        p = " | ".join(f"p ({name})" for name in ("place-null", "label-null", "organisation"))
+        head = f"quantity | readout | published | measured | as published | {p}"
         lines += ["", paragraph(f"{model}: {head}")]
         for row in rows.to_dict("records"):
             digits = _digits(row["quantity"])
             cells = [row["quantity"], _readout(row["fwhm_mm"]), _cell(row["published"], digits),
-                     _cell(row["measured"], digits),
+                     _cell(row["measured"], digits), _cell(row["as_published"], digits),
                      *(_cell(row[p], 3) for p in ("p", "label_p", "organisation_p"))]  # fmt: skip
             lines.append(paragraph(" | ".join(cell or "–" for cell in cells)))
             lines.append(paragraph("    " + row["verdict"], indent="    "))
@@ -282,7 +308,7 @@ def _cell(value: Any, digits: int = 2) -> str:
     return "" if value is None or pd.isna(value) else number(float(value), digits)
 
 
-def _markdown(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
+def _markdown(table: pd.DataFrame, facts: Mapping[str, Any], steps: pd.DataFrame) -> str:
     def null(row: Mapping[Any, Any], digits: int, prefix: str = "") -> list[str]:
         mean, sd = (_cell(row[f"{prefix}null_{of}"], digits) for of in ("mean", "sd"))
         return [f"{mean} ± {sd}" if mean else "", _cell(row[f"{prefix}p"], 3)]
@@ -291,15 +317,16 @@ def _markdown(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
         measured_negative_controls = [name for name in NEGATIVE_CONTROLS if not pd.isna(row[name])]
         return ", ".join(f"{name.replace('-', ' ')} {_cell(row[name], digits)}" for name in measured_negative_controls)
 
-    head = ("model", "quantity", "readout", "stimuli of the paper", "published", "Topoformer", "brain", "measured",
-            "place-null", "p (place-null)", "label-null", "p (label-null)", "organisation", "p (organisation)",
-            "negative controls", "verdict")  # fmt: skip
+    head = ("model", "quantity", "readout", "stimuli of the paper", "published", "Topoformer",
+            "Topoformer (tables)", "brain", "measured", "as published", "place-null", "p (place-null)", "label-null",
+            "p (label-null)", "organisation", "p (organisation)", "negative controls", "verdict")  # fmt: skip
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for row in table.to_dict("records"):
         digits = _digits(row["quantity"])
         cells = [row["model"], row["quantity"], _readout(row["fwhm_mm"]), _cell(row["published_stimuli"]),
-                 _cell(row["published"], digits), _cell(row["topoformer"], digits), _cell(row["brain"]),
-                 _cell(row["measured"], digits), *null(row, digits), *null(row, digits, "label_"),
+                 _cell(row["published"], digits), _cell(row["topoformer"], digits), _cell(row["topoformer_tables"]),
+                 _cell(row["brain"]), _cell(row["measured"], digits), _cell(row["as_published"], digits),
+                 *null(row, digits), *null(row, digits, "label_"),
                  _cell(row["organisation"]), _cell(row["organisation_p"], 3), negative_controls(row, digits),
                  row["verdict"]]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
@@ -318,6 +345,32 @@ def _markdown(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
             "Every p is one-sided, and is not corrected for the number of rows. Negative controls are the same "
             "statistic of the same texts with labels that are not of interest.",
             "",
+            f"Measured values, their nulls and their tests have the settings of this run: {_settings(facts)}. Values "
+            "as published have all steps of TopoLM's published code (below), so they are compared with the published "
+            "values. Topoformer (tables) is from the published tables for each layer.",
+            "",
             *lines,
+            "",
+            "## What each step of the published code is worth",
+            "",
+            "Each number without these steps, the change by each step alone, and the number with all of them. Moran's "
+            f"I is the mean over taps; the network has the clusters of the localizer. {about_padding(steps)} The "
+            "readout of the published code is ours times a number for each cell, which cancels in t. Its raw maps are "
+            "probably readouts of 1 mm: its control has 0.11 to 0.12, which noise has at 1 mm, not without readout.",
+            "",
+            *_markdown_table(worth_of_steps(steps)),
         ]
     )
+
+
+def _settings(facts: Mapping[str, Any]) -> str:
+    """Return the settings of the steps in which the published code differs, in words."""
+    raw = f"the readout of {facts['raw_fwhm_mm']:g} mm as raw" if facts["raw_fwhm_mm"] else "raw maps without readout"
+    weights = {"binary": "binary weights", "row": "row-standardised weights"}[facts["weights"]]
+    return f"{weights}, {raw}, {facts['contiguity']} neighbours in clusters"
+
+
+def _markdown_table(table: pd.DataFrame) -> list[str]:
+    """Return the lines of a table of texts."""
+    rows = [list(table), ["---"] * len(table.columns), *table.values.tolist()]
+    return [f"| {' | '.join(row)} |" for row in rows]

@@ -200,15 +200,7 @@ class _Measuring:
         return comparison_maps(comparison, self._subject.topography.shapes, self._settings.readouts)
 
     def _comparison(self, study: str, number: int) -> Comparison:
-        measured, settings = self._studies[study], self._settings
-        return Comparison(
-            measured.responses,
-            measured.study.contrasts[number],
-            groups=settings.groups,
-            pairs=settings.paired_by or None,
-            confounds=settings.confounds,
-            name=measured.names[number],
-        )
+        return self._studies[study].comparison(number, self._settings)
 
     def _add(self, section: Section, tables: Mapping[Table, pd.DataFrame], **columns: str) -> None:
         known = {"model": self._name, **columns}

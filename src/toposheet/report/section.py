@@ -48,6 +48,22 @@ class MeasuredStudy:
     responses: xr.DataArray
     names: Sequence[str]
 
+    def comparison(self, number: int, settings: Settings) -> Comparison:
+        """Return the comparison of a contrast of the study.
+
+        Args:
+            number: The number of the contrast, from 0.
+            settings: Which groups, pairs and confounds are used.
+        """
+        return Comparison(
+            self.responses,
+            self.study.contrasts[number],
+            groups=settings.groups,
+            pairs=settings.paired_by or None,
+            confounds=settings.confounds,
+            name=self.names[number],
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class MeasuredSubject:

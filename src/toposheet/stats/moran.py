@@ -8,33 +8,40 @@ from jaxtyping import Bool, Float
 from scipy.sparse import csr_array
 
 from toposheet.errors import UserError
+from toposheet.settings import check_weights
 
 # With a smaller fraction or a smaller number of significant units, Moran's I of these units alone is unstable.
 ISLAND_FRACTION, ISLAND_UNITS = 0.10, 30
 
 
-def morans_i(grid: np.ndarray | xr.DataArray) -> np.float64 | Float[np.ndarray, "*maps"]:
+def morans_i(grid: np.ndarray | xr.DataArray, *, weights: str = "binary") -> np.float64 | Float[np.ndarray, "*maps"]:
     """Return the spatial autocorrelation of maps on a sheet (Moran 1950, doi:10.2307/2332142).
 
     I = (n / W) * sum_ij w_ij z_i z_j / sum_i z_i^2. z is the map minus its mean. w_ij is 1 if the cells i and j share
     an edge or a corner (queen contiguity, as in TopoLM, arXiv:2410.11516), and 0 otherwise. W is the sum of all w_ij. n
     is the number of cells.
 
+    With row-standardised weights, w_ij is 1 / (number of neighbours of i) instead of 1. So a cell at the edge counts as
+    much as a cell with eight neighbours. TopoLM's published numbers have these weights, which are the default of the
+    package esda. Maps of TopoLM differ by up to 0.04.
+
     Args:
         grid: One map or a stack of maps. The last two axes are the rows and columns of the sheet. Cells that are nan
             are holes: they do not count, and they are no neighbours of other cells.
+        weights: `"binary"`, or `"row"` for row-standardised weights.
 
     Returns:
         One I for each map; a number for a single map. I is about -1/(n-1) for noise and close to 1 for a smooth map. A
-        constant map gives nan. The largest possible value is n / W times the largest eigenvalue of w (de Jong et al.
-        1984, doi:10.1111/j.1538-4632.1984.tb00797.x). It is 1.05 on a full sheet of 24 x 24 cells, about 1.5 if half of
-        the cells are missing, and about 2 if three quarters are missing. So a smooth map of a sparse sheet can have an
-        I above 1. Compare it with the place-null, which uses the same cells.
+        constant map gives nan. With binary weights, the largest possible value is n / W times the largest eigenvalue of
+        w (de Jong et al. 1984, doi:10.1111/j.1538-4632.1984.tb00797.x). It is 1.05 on a full sheet of 24 x 24 cells,
+        about 1.5 if half of the cells are missing, and about 2 if three quarters are missing. So a smooth map of a
+        sparse sheet can have an I above 1. Compare it with the place-null, which uses the same cells.
 
     Raises:
         UserError: The array has fewer than two axes or holds no numbers, or the last two dimensions of a DataArray are
-            not y and x.
+            not y and x, or the weights are unknown.
     """
+    check_weights(weights)
     try:
         values = np.asarray(grid, dtype=np.float64)
     except (TypeError, ValueError):
@@ -49,7 +56,15 @@ def morans_i(grid: np.ndarray | xr.DataArray) -> np.float64 | Float[np.ndarray, 
             f"the map has the dimensions {', '.join(map(str, grid.dims))}: the last two must be y and x, the rows and "
             "columns of the sheet, as in comparison.maps()[SHEET]; for other arrays give grid.values"
         )
-    return cross_morans_i(values, values)[()]
+    present = _mask(np.isfinite(values))
+    return _morans_i(_centred(values, present), present, weights)[()]
+
+
+def _morans_i(z: np.ndarray, present: np.ndarray, weights: str) -> np.ndarray:
+    """Return Moran's I of maps that are minus their mean, and 0 in their holes."""
+    lagged = _row_lagged_products if weights == "row" else _lagged_products
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(lagged(z, z, present) / np.sqrt(_total(z**2) * _total(z**2)))
 
 
 def cross_morans_i(a: Float[np.ndarray, "*maps y x"], b: Float[np.ndarray, "*maps y x"]) -> Float[np.ndarray, "*maps"]:
@@ -111,16 +126,26 @@ def islands_morans_i(
     return np.where(enough, morans_i(np.where(significant, grid, np.nan)), np.nan)
 
 
-def morans_i_on_graph(values: Float[np.ndarray, "*maps vertices"], adjacency: csr_array) -> Float[np.ndarray, "*maps"]:
+def morans_i_on_graph(
+    values: Float[np.ndarray, "*maps vertices"], adjacency: csr_array, *, weights: str = "binary"
+) -> Float[np.ndarray, "*maps"]:
     """Return Moran's I of maps on a mesh or another graph; see `morans_i` for the formula.
 
     Args:
         values: One map or a stack of maps. The last axis is the vertices.
         adjacency: Symmetric weights w_ij (vertices, vertices): 1 for neighbours, 0 otherwise.
+        weights: `"binary"`, or `"row"` for row-standardised weights, see `morans_i`.
 
     Returns:
         One I for each map; nan for a constant map.
+
+    Raises:
+        UserError: The weights are unknown.
     """
+    check_weights(weights)
+    if weights == "row":
+        n_neighbors = np.asarray(adjacency.sum(axis=1), dtype=np.float64)
+        adjacency = adjacency.multiply(1 / np.maximum(n_neighbors, 1)[:, None]).tocsr()
     z = values - values.mean(axis=-1, keepdims=True)
     flat = z.reshape(-1, z.shape[-1])
     lagged = (adjacency @ flat.T).T.reshape(z.shape)
@@ -138,6 +163,13 @@ def _lagged_products(za: np.ndarray, zb: np.ndarray, present: np.ndarray) -> np.
     """Return (n / W) * sum_ij w_ij za_i zb_j of two maps that are 0 in their holes."""
     n, weights = _total(present), _total(present * _neighbor_sum(present.astype(np.float64)))
     return np.asarray(n / weights * _total(za * _neighbor_sum(zb)))
+
+
+def _row_lagged_products(za: np.ndarray, zb: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Return the same as `_lagged_products` with row-standardised weights: the weights of each cell sum to 1."""
+    n_neighbors = present * _neighbor_sum(present.astype(np.float64))
+    n, weights = _total(present), _total(n_neighbors > 0)
+    return np.asarray(n / weights * _total(za * _neighbor_sum(zb) / np.maximum(n_neighbors, 1)))
 
 
 def _total(grid: np.ndarray) -> np.ndarray:

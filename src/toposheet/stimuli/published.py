@@ -60,7 +60,8 @@ def find_files(name: str, files: Sequence[str], data: str | Path | None = None) 
 
     Args:
         name: Name of the set, for the message.
-        files: See `read_published`. The files may also lie directly in the folder, without their subfolders.
+        files: See `read_published`. The files may also have the names of TopoLM's repository
+            (`published_name`), or lie directly in the folder, without their subfolders.
         data: See `read_published`.
 
     Raises:
@@ -68,7 +69,11 @@ def find_files(name: str, files: Sequence[str], data: str | Path | None = None) 
     """
     looked: list[Path] = []
     for folder in _folders(data):
-        for paths in ([folder / file for file in files], [folder / Path(file).name for file in files]):
+        for paths in (
+            [folder / file for file in files],
+            [folder / published_name(file) for file in files],
+            [folder / Path(file).name for file in files],
+        ):
             if all(path.is_file() for path in paths):
                 return paths
         looked.append(folder)
@@ -77,6 +82,29 @@ def find_files(name: str, files: Sequence[str], data: str | Path | None = None) 
         f"{', '.join(map(str, looked)) or 'any known folder'}: give their folder with --data DIR "
         "(in Python: data=DIR) or TOPOSHEET_DATA"
     )
+
+
+_FOLDER_OR_FILE = {
+    "fedorenko10": "fedorenko10_stimuli",
+    "fedorenko_swjn.csv": "fedorenko_stimuli.csv",
+    "moseley.csv": "moseley_stimuli.csv",
+}
+PAIRS = "elli_stimuli.csv"
+
+
+def published_name(file: str) -> str:
+    """Return the path of a file of a published set as it is called in TopoLM's repository."""
+    first, *rest = Path(file).parts
+    return str(Path(_FOLDER_OR_FILE.get(first, first), *rest))
+
+
+def find_pairs(data: str | Path | None = None) -> Path | None:
+    """Return the path of TopoLM's file of noun pairs and verb pairs, `elli_stimuli.csv`; None if no folder has it.
+
+    Args:
+        data: See `read_published`.
+    """
+    return next((path for folder in _folders(data) if (path := folder / PAIRS).is_file()), None)
 
 
 def _folders(data: str | Path | None) -> list[Path]:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from toposheet.errors import UserError
 from toposheet.files import path_of
 from toposheet.packages import MissingPackage
 from toposheet.progress import Progress, part_of
 from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.naming import check_column, labels
+from toposheet.stimuli.published import find_pairs
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.sets.swjn import MIN_PER_CONDITION, swjn
 from toposheet.stimuli.stimulus_set import PUBLISHED, SETS, SYNTHETIC, stimulus_set
@@ -101,11 +103,13 @@ def published_battery(data: str | Path | None = None, pairs: str | Path | None =
 
     The battery holds the language localizer (Fedorenko et al. 2010); sentences, word lists, Jabberwocky and non-words
     (Fedorenko et al. 2011); and concrete and abstract nouns and verbs (Moseley & Pulvermüller 2014). If `pairs` is
-    given, it also holds pairs of nouns and pairs of verbs (Elli et al. 2019, Hauptman et al. 2024).
+    given, or if the folder holds `elli_stimuli.csv`, it also holds pairs of nouns and pairs of verbs (Elli et al. 2019,
+    Hauptman et al. 2024).
 
     Args:
         data: The folder of the files. None: `$TOPOSHEET_DATA`.
-        pairs: A CSV file with the columns `run, block, class, category, pair`. The classes are `noun` and `verb`.
+        pairs: A CSV file with the columns `run, block, class, category, pair`. The classes are `noun` and `verb`. None:
+            `elli_stimuli.csv`, if the folder holds it. This file needs only a text and a condition in each row.
 
     Raises:
         NotFound: A file is missing.
@@ -114,12 +118,22 @@ def published_battery(data: str | Path | None = None, pairs: str | Path | None =
     localizer, words = (_study(name, data=data) for name in ("fedorenko2010", "moseley2014"))
     measured = Study("fedorenko2011", stimulus_set("fedorenko2011", data=data), ())
     studies = (localizer, measured, words)
+    nouns_and_verbs = Contrast("noun", "verb")
     if pairs is not None:
-        nouns_and_verbs = Contrast("noun", "verb")
         table = read_stimuli(pairs)
         for column in ("run", "block", "category"):
             check_column(table, column, " A file of pairs needs run, block, class, category, pair")
         nouns_and_verbs.check(table)
+        studies += (Study("pairs", table, (nouns_and_verbs,)),)
+    elif (file := find_pairs(data)) is not None:
+        try:
+            table = read_stimuli(file)
+            nouns_and_verbs.check(table)
+        except UserError as error:
+            raise UserError(
+                f"{error}. The file is read because of its name: it must hold nouns and verbs (columns pair, class). "
+                "Correct it, rename it, or give another file with --pairs"
+            ) from None
         studies += (Study("pairs", table, (nouns_and_verbs,)),)
     return Battery(PUBLISHED, studies, localizer.name, measured.name)
 

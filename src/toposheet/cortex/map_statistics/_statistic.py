@@ -24,6 +24,7 @@ class TapMaps:
         contiguity: Which cells are neighbours in a cluster. `"queen"`: cells that share an edge or a corner. `"rook"`:
             cells that share an edge.
         min_size: Number of units of the smallest cluster that counts.
+        weights: Weights of neighbours in Moran's I: `"binary"`, or `"row"` for row-standardised weights.
     """
 
     t: Float[np.ndarray, "*draws y x"]
@@ -32,6 +33,7 @@ class TapMaps:
     n_units: int
     contiguity: str
     min_size: int
+    weights: str = "binary"
 
     @cached_property
     def clusters_of_signs(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:

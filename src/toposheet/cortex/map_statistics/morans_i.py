@@ -10,7 +10,7 @@ from toposheet.stats import morans_i
 
 
 def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
-    return np.asarray(morans_i(maps.t))
+    return np.asarray(morans_i(maps.t, weights=maps.weights))
 
 
 STATISTIC = MapStatistic(

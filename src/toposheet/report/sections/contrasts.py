@@ -70,6 +70,7 @@ def _comparison_tables(comparison: Comparison, settings: Settings, progress: Pro
         comparison,
         contiguity=settings.contiguity,
         min_size=settings.min_size,
+        weights=settings.weights,
         progress=part_of(progress, 0, 2),
         **draws,
     )

@@ -11,6 +11,7 @@ from toposheet.cortex import SIGNIFICANT
 from toposheet.figures.curves import loss_curves, trajectory
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, Section
+from toposheet.report.sections.training import weighted_spatial_loss
 from toposheet.stimuli.studies import SYNTHETIC
 from toposheet.train.log import METRICS, read_metrics
 from toposheet.train.snapshots import means_over_taps, read_snapshots
@@ -42,7 +43,8 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
 def _loss_sentence(trained: Mapping[str, Any]) -> str:
     parts = [
         f"{name} has a task loss of {number(r['validation_task_loss'])} and a spatial loss of "
-        f"{number(r['validation_spatial_loss'], 3)}"
+        f"{number(r['validation_spatial_loss'], 3)}, mean over sheets (alpha times the sum: "
+        f"{number(weighted_spatial_loss(r), 3)})"
         for name, r in trained.items()
     ]
     bigram = next((r["bigram_loss"] for r in trained.values()), None)
