@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from toposheet import save
+from toposheet.cortex.criteria import names_of_tests
 from toposheet.errors import UserError
 from toposheet.report import SECTIONS, Analysis, Check, StudiedModel, compute, page, write_figures, write_report
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS, SUMMARY_OF_MODELS
@@ -119,8 +120,7 @@ def test_a_null_that_was_not_computed_is_one_dash(html):
 def test_the_shown_tests_of_a_network_are_named_below_its_figure(analysis, html):
     criteria = analysis.results[CRITERIA_OF_MODELS]
     for name, tests in criteria.groupby("model"):
-        shown = tests[tests["holds"] & tests["null_mean"].isna()]["measure"].str.split(",").str[0].tolist()
-        words = escape(f"Shown in the table above: {'; '.join(shown) or 'no test'}.")
+        words = escape(f"Shown in the table above: {names_of_tests(tests[tests['holds'] & ~tests['by_draws']])}.")
         assert re.search(rf"^{re.escape(escape(name))}: .*{re.escape(words)}", html, re.MULTILINE)
 
 
