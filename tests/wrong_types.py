@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 import toposheet as ts
-from toposheet.cortex.profiles import consistency
+from toposheet.cortex.profiles import consistency, profile_tests
 
 subject = ts.load("small")
 topo, model = subject.topography, subject.model
@@ -31,7 +31,7 @@ TAKERS = {
     "selective_clusters": (partial(ts.selective_clusters, comparison), draws),
     "response_statistics": (partial(ts.response_statistics, responses), draws),
     "correlation_curve": (partial(ts.correlation_curve, responses), draws),
-    "profiles": (partial(ts.profiles, responses, clusters), "seed resamples"),
+    "profile_tests": (partial(profile_tests, responses, clusters), "seed"),
     "consistency": (partial(consistency, responses, clusters), draws),
     "negative_controls": (partial(ts.negative_controls, comparison), "seed"),
     "language_network": (partial(ts.language_network, network, network_texts), f"{draws} min_size"),
@@ -101,7 +101,6 @@ CALLS = {
             "permutations": (1, "9", 9.0, True),
             "fwhm_mm": (-1, (), ("2",), None, "2"),
             "n": (0, -1, 1.5),
-            "resamples": (0, "9"),
             "min_size": (0, "a"),
         }.items()
         for name, (call, options) in TAKERS.items()

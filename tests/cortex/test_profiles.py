@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from tests.cortex.planted import PROFILE, language_comparison, localizer, network_responses, patch
+from tests.cortex.planted import PROFILE, language_comparison, localizer, network_responses, patch, to_stimuli
 
 import toposheet as ts
 from toposheet.cortex import consistency, criteria, cross_validated
-from toposheet.cortex.profiles import profile_tests
+from toposheet.cortex.design import stimuli_of
+from toposheet.cortex.profiles import _matched_in_tokens, profile_tests
+from toposheet.stimuli.contrasts import Contrast
 
 
 def found_clusters(topo):
@@ -19,79 +21,81 @@ def measured_texts(topo, conditions):
     return network_responses(topo, conditions, PROFILE, seed=9)
 
 
-def test_profiles_are_mean_absolute_responses(topo):
-    clusters, measured = found_clusters(topo), measured_texts(topo, list("SWJN") * 30)
-    table = ts.profiles(measured, clusters).set_index(["cluster", "condition"])
-    units = clusters.values == 1
-    expected = np.abs(measured.values[1::4][:, units]).mean()
-    assert table.loc[("1", "W"), "response"] == pytest.approx(expected, rel=1e-5)
-    assert table.loc[("network", "W"), "n_units"] == (clusters.values > 0).sum()
+def rows_of(table, measure="absolute", keys=("cluster", "condition")):
+    """The rows of one measure, without those of matched texts."""
+    table = table[table["measure"] == measure]
+    if "matched" in table:
+        table = table[~table["matched"]]
+    return table.set_index(list(keys))
 
 
-def tail(n):
-    """The fraction of resamples beyond each end of an expanded interval (Hesterberg 2015, section 4.1)."""
-    return stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1))
+def outcomes(table, measure="absolute"):
+    return rows_of(table, measure, ("larger", "smaller"))
 
 
-def test_intervals_of_profiles_are_those_of_a_bootstrap_over_the_texts_of_the_condition(topo):
-    clusters, measured = found_clusters(topo), measured_texts(topo, [*"SWJN" * 20, *"N" * 60])
-    rng = np.random.default_rng(3)
-    spread = {"S": 0.2, "W": 2.0, "J": 1.0, "N": 0.5}  # of texts: far wider than that of units
-    measured.values[:] += np.array([spread[c] * rng.exponential() for c in measured["condition"].values])[:, None]
-    table = ts.profiles(measured, clusters, resamples=20_000).set_index(["cluster", "condition"])
-    for (cluster, condition), row in table.iterrows():
+def slow_responses(data, units, measure):
+    """The response of some units to each text, one unit after the other."""
+    columns = [data.values[:, unit].astype(float) for unit in np.flatnonzero(units)]
+    if measure == "absolute":
+        return np.mean([np.abs(x) for x in columns], axis=0)
+    return np.mean([stats.zscore(x, ddof=1) for x in columns if len(set(x.tolist())) > 1], axis=0)
+
+
+@pytest.mark.parametrize("measure", ["absolute", "signed"])
+def test_profiles_are_means_over_units_and_texts_with_students_interval(topo, measure):
+    clusters, data = found_clusters(topo), measured_texts(topo, [*"SWJN" * 5, *"N" * 30])
+    table = ts.profiles(data, clusters)
+    assert table["measure"].unique().tolist() == ["absolute", "signed"]
+    for (cluster, condition), row in rows_of(table, measure).iterrows():
         units = clusters.values == int(cluster) if cluster != "network" else clusters.values > 0
-        text_means = np.abs(measured.values[measured["condition"] == condition][:, units]).mean(axis=1, dtype=float)
-        assert row["n_texts"] == len(text_means)
-        assert row["sd"] == pytest.approx(text_means.std(ddof=1))
-        level = 1 - 2 * tail(len(text_means))
-        reference = stats.bootstrap(
-            (text_means,), np.mean, method="percentile", n_resamples=20_000, confidence_level=level, rng=rng
-        )
-        width = reference.confidence_interval.high - reference.confidence_interval.low
-        assert row["low"] == pytest.approx(reference.confidence_interval.low, abs=0.03 * width)
-        assert row["high"] == pytest.approx(reference.confidence_interval.high, abs=0.03 * width)
-        t_interval = 2 * stats.t.ppf(0.975, len(text_means) - 1) * stats.sem(text_means)
-        assert width == pytest.approx(t_interval, rel=0.1)
-    np.testing.assert_array_equal(table["low"] < table["response"], True)
-    assert table.loc[("1", "W"), "high"] - table.loc[("1", "W"), "low"] > 3 * (
-        table.loc[("1", "S"), "high"] - table.loc[("1", "S"), "low"]
-    )
+        texts = slow_responses(data, units, measure)[data["condition"].values == condition]
+        assert row["response"] == pytest.approx(texts.mean())
+        assert row["sd"] == pytest.approx(texts.std(ddof=1))
+        interval = stats.t.interval(0.95, len(texts) - 1, texts.mean(), stats.sem(texts))
+        assert row[["low", "high"]].tolist() == pytest.approx(list(interval))
+        assert (row["n_texts"], row["n_units"]) == (len(texts), units.sum())
 
 
-def test_an_interval_of_few_texts_is_that_of_all_ways_to_draw_as_many(topo):
-    clusters, measured = found_clusters(topo), measured_texts(topo, list("SWJN") * 4)
-    row = ts.profiles(measured, clusters, resamples=20_000).set_index(["cluster", "condition"]).loc[("1", "W")]
-    text_means = np.abs(measured.values[1::4][:, clusters.values == 1]).mean(axis=1, dtype=float)
-    means = [np.mean(drawn) for drawn in itertools.product(text_means, repeat=4)]
-    low, high = np.quantile(means, (tail(4), 1 - tail(4)), method="inverted_cdf")
-    assert row["low"] == pytest.approx(low)
-    assert row["high"] == pytest.approx(high)
+def test_clusters_of_more_units_than_a_block_are_what_they_are_at_once(topo, monkeypatch):
+    clusters, data = found_clusters(topo), measured_texts(topo, list("SWJN") * 5)
+    at_once = ts.profiles(data, clusters)
+    monkeypatch.setattr("toposheet.cortex.cluster_responses._BLOCK", 7)
+    pd.testing.assert_frame_equal(ts.profiles(data, clusters), at_once)
+
+
+def test_silent_units_have_no_part_in_signed_responses(topo):
+    clusters, data = found_clusters(topo), measured_texts(topo, list("SWJN") * 5)
+    of_first, of_second = (np.flatnonzero(clusters.values == number) for number in (1, 2))
+    data.values[:, of_first[:5]], data.values[:, of_second] = 3.0, 3.0
+    table = ts.profiles(data, clusters)
+    first = rows_of(table, "signed").loc[("1", "S")]
+    assert first["n_units"] == len(of_first) - 5
+    expected = slow_responses(data, clusters.values == 1, "signed")[::4].mean()
+    assert first["response"] == pytest.approx(expected)
+    assert np.isnan(rows_of(table, "signed").loc[("2", "S"), "response"])
+    assert rows_of(table).loc[("2", "S"), "n_units"] == len(of_second)
+    assert np.isfinite(outcomes(profile_tests(data, clusters), "signed")["p"]).all()
+    assert consistency(data, clusters, permutations=9)["value"].isna().all()
 
 
 def test_a_condition_with_one_text_has_no_interval(topo):
-    table = ts.profiles(measured_texts(topo, [*"SSWJN"]), found_clusters(topo)).set_index("condition")
+    table = rows_of(ts.profiles(measured_texts(topo, [*"SSWJN"]), found_clusters(topo)), keys=["condition"])
     assert table.loc["W", ["low", "high"]].isna().all(axis=None)
     assert table.loc["S", ["low", "high"]].notna().all(axis=None)
 
 
-def test_profiles_depend_on_their_seed_alone(topo):
-    clusters, measured = found_clusters(topo), measured_texts(topo, list("SWJN") * 10)
-    first, again, other = (ts.profiles(measured, clusters, seed=seed) for seed in (1, 1, 2))
-    assert first.equals(again)
-    assert (first["low"] != other["low"]).all()
-
-
 def test_tests_of_a_profile_are_those_of_scipy_over_texts(topo):
     clusters, measured = found_clusters(topo), measured_texts(topo, [*"SWJN" * 20, *"N" * 60])
-    table = profile_tests(measured, clusters).set_index(["larger", "smaller"])
-    text_means = np.abs(measured.values[:, clusters.values > 0]).mean(axis=1, dtype=float)
     conditions = measured["condition"].values
-    assert len(table) == 12
-    for larger, smaller in itertools.permutations("SWJN", 2):
-        x, y = text_means[conditions == larger], text_means[conditions == smaller]
-        expected = stats.ttest_ind(x, y, equal_var=False, alternative="greater")
-        np.testing.assert_allclose(table.loc[(larger, smaller), ["t", "p"]], [*expected], rtol=1e-6)
+    for measure in ("absolute", "signed"):
+        table = outcomes(profile_tests(measured, clusters), measure)
+        text_means = slow_responses(measured, clusters.values > 0, measure)
+        assert len(table) == 12
+        for larger, smaller in itertools.permutations("SWJN", 2):
+            x, y = text_means[conditions == larger], text_means[conditions == smaller]
+            expected = stats.ttest_ind(x, y, equal_var=False, alternative="greater")
+            np.testing.assert_allclose(table.loc[(larger, smaller), ["t", "p"]], [*expected], rtol=1e-6)
+            assert table.loc[(larger, smaller), ["n_larger", "n_smaller"]].tolist() == [len(x), len(y)]
 
 
 def network_of(topo, seed, conditions, shared, own=0.2, **columns):
@@ -119,16 +123,15 @@ def test_groups_count_as_their_means_in_profiles_and_their_tests(topo):
     text_means = np.abs(data.values[:, clusters.values > 0]).mean(axis=1, dtype=float)
     means = pd.Series(text_means).groupby(groups).mean().to_numpy()
     s, w = means[:4], means[4:]
-    table = ts.profiles(data, clusters, resamples=20_000).set_index(["cluster", "condition"]).loc["network"]
+    table = rows_of(ts.profiles(data, clusters)).loc["network"]
     assert table[["n_texts", "n_items"]].to_numpy().tolist() == [[9, 4], [8, 5]]
     np.testing.assert_allclose(table["response"], [s.mean(), w.mean()])
     np.testing.assert_allclose(table["sd"], [s.std(ddof=1), w.std(ddof=1)])
-    drawn = [np.mean(x) for x in itertools.product(s, repeat=4)]
-    low, high = np.quantile(drawn, (tail(4), 1 - tail(4)), method="inverted_cdf")
-    np.testing.assert_allclose(table.loc["S", ["low", "high"]], [low, high])
-    test = profile_tests(data, clusters).set_index(["larger", "smaller"]).loc[("S", "W")]
+    interval = stats.t.interval(0.95, 3, s.mean(), stats.sem(s))
+    assert table.loc["S", ["low", "high"]].tolist() == pytest.approx(list(interval))
+    test = outcomes(profile_tests(data, clusters)).loc[("S", "W")]
     expected = stats.ttest_ind(s, w, equal_var=False, alternative="greater")
-    np.testing.assert_allclose(test[["t", "p"]], [*expected])
+    assert test[["t", "p"]].tolist() == pytest.approx([*expected])
     assert not ts.profiles(data, clusters, groups=None)["n_items"].equals(ts.profiles(data, clusters)["n_items"])
 
 
@@ -137,14 +140,12 @@ def test_conditions_that_share_pairs_are_compared_within_pairs_and_other_conditi
     pair = [*range(n), *range(n), *(f"own {i}" for i in range(n))]
     data = network_of(topo, 1, np.repeat(["S", "W", "N"], n), np.tile(np.arange(n), 3), pair=pair)
     s, w, other = np.abs(data.values[:, clusters.values > 0]).mean(axis=1, dtype=float).reshape(3, n)
-    tests = profile_tests(data, clusters, pairs="pair").set_index(["larger", "smaller"])
+    tests = outcomes(profile_tests(data, clusters, pairs="pair"))
     np.testing.assert_allclose(tests.loc[("W", "S"), "p"], stats.ttest_rel(w, s, alternative="greater").pvalue)
     expected = stats.ttest_ind(s, other, equal_var=False, alternative="greater").pvalue
     np.testing.assert_allclose(tests.loc[("S", "N"), "p"], expected)
     expected = stats.ttest_ind(w, s, equal_var=False, alternative="greater").pvalue
-    np.testing.assert_allclose(
-        profile_tests(data, clusters).set_index(["larger", "smaller"]).loc[("W", "S"), "p"], expected
-    )
+    np.testing.assert_allclose(outcomes(profile_tests(data, clusters)).loc[("W", "S"), "p"], expected)
     incomplete = data.isel(stimulus=slice(1, None))
     with pytest.raises(ValueError, match="1 of 8 pairs of the column 'pair' are not complete"):
         profile_tests(incomplete, clusters, pairs="pair")
@@ -159,8 +160,8 @@ def rates(topo, sizes, datasets=80, **options):
     conditions = np.repeat(["S", "W"], [sum(sizes[0]), sum(sizes[1])])
     for seed in range(datasets):
         data = network_of(topo, seed, conditions, groups, shared_words=groups)
-        rejected.append(profile_tests(data, clusters, **options)["p"].min() <= 0.025)  # one-sided, both sides
-        row = ts.profiles(data, clusters, resamples=200, **options).query("cluster == 'network'").iloc[0]
+        rejected.append(outcomes(profile_tests(data, clusters, **options))["p"].min() <= 0.025)  # one-sided, both sides
+        row = rows_of(ts.profiles(data, clusters, **options)).loc["network"].iloc[0]
         held.append(row["low"] <= 5 <= row["high"])
     return np.mean(rejected), np.mean(held)
 
@@ -193,20 +194,24 @@ def correlated_clusters(topo, seed, sizes, conditions=("S", "W", "J")):
 def test_consistency_holds_its_level_where_texts_share_words(topo, sizes):
     clusters = patches(topo)
     p = [
-        consistency(correlated_clusters(topo, seed, sizes), clusters, permutations=39, seed=seed)["p"] <= 0.05
+        consistency(correlated_clusters(topo, seed, sizes), clusters, permutations=39, seed=seed)["p"].to_numpy()
+        <= 0.05
         for seed in range(60)
     ]
-    assert np.mean(p) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 60)
+    assert (np.mean(p, axis=0) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 60)).all()
 
 
 def test_consistency_is_that_of_group_means(topo):
     clusters, sizes = patches(topo), ([1, 2, 5, 1, 3], [3, 1, 1, 2, 2], [1, 4, 1, 1, 1])
     data = correlated_clusters(topo, 0, sizes)
     first = topo.unit_coordinates()["tap"][1] == "tap0"
-    texts = [np.abs(data.values[:, (clusters.values > 0) & of]).mean(axis=1, dtype=float) for of in (first, ~first)]
-    frame = pd.DataFrame({"group": data["shared_words"], "condition": data["condition"], "a": texts[0], "b": texts[1]})
-    means = frame.groupby("group").agg({"condition": "first", "a": "mean", "b": "mean"}).groupby("condition").mean()
-    assert consistency(data, clusters)["value"] == pytest.approx(stats.pearsonr(means["a"], means["b"]).statistic)
+    for row, measure in zip(consistency(data, clusters).to_dict("records"), ("absolute", "signed"), strict=True):
+        a, b = (slow_responses(data, (clusters.values > 0) & of, measure) for of in (first, ~first))
+        frame = pd.DataFrame({"group": data["shared_words"], "condition": data["condition"], "a": a, "b": b})
+        means = frame.groupby("group").agg({"condition": "first", "a": "mean", "b": "mean"})
+        means = means.groupby("condition").mean()
+        assert row["measure"] == measure
+        assert row["value"] == pytest.approx(stats.pearsonr(means["a"], means["b"]).statistic)
 
 
 def test_the_null_of_consistency_gives_all_texts_of_a_pair_one_sign(topo):
@@ -219,7 +224,9 @@ def test_the_null_of_consistency_gives_all_texts_of_a_pair_one_sign(topo):
     deviations = texts.reshape(3, n, 2) - texts.reshape(3, n, 2).mean(axis=1, keepdims=True)
     signs = rng.choice([-1, 1], (4000, n))
     draws = [stats.pearsonr(*means.T).statistic for means in np.einsum("kn,cnu->kcu", signs, deviations)]
-    with_pairs, without = (consistency(data, patches(topo), permutations=2000, pairs=one) for one in ("pair", None))
+    with_pairs, without = (
+        consistency(data, patches(topo), permutations=1000, pairs=one).iloc[0] for one in ("pair", None)
+    )
     assert with_pairs["null_mean"] == pytest.approx(np.mean(draws), abs=0.06)
     assert with_pairs["null_sd"] == pytest.approx(np.std(draws), abs=0.04)
     assert with_pairs["value"] == without["value"]
@@ -245,9 +252,150 @@ def test_d_of_a_profile_is_that_of_the_texts(topo):
     table = criteria(cross_validated(comparison), ordered, tests, similarity)
     text_means = np.abs(measured.values[:, clusters.values > 0]).mean(axis=1, dtype=float)
     s, w = text_means[0::4], text_means[1::4]
-    row = table[table["measure"].str.startswith("S > W")].iloc[0]
+    row = table.set_index("measure").loc["mean |response|: S > W, network (d)"]
     assert row["value"] == pytest.approx((s.mean() - w.mean()) / np.sqrt((s.var(ddof=1) + w.var(ddof=1)) / 2), rel=1e-5)
     assert row["p"] == pytest.approx(stats.ttest_ind(s, w, equal_var=False, alternative="greater").pvalue, rel=1e-4)
+
+
+def planted(topo, seed, effects, n=40, tokens=None, slope=0.0):
+    """Texts of S, W, J and N in turn. A number for each unit is added to its noise: effects[condition](units, texts).
+
+    Args:
+        tokens: The number of tokens of each text. It adds `slope` to all responses for each token.
+    """
+    rng = np.random.default_rng(seed)
+    conditions = np.array([*"SWJN" * n])
+    values = 0.6 * rng.normal(size=(len(conditions), 2 * 144)) + 0.5 * rng.normal(size=(len(conditions), 1))
+    for row, condition in enumerate(conditions):
+        values[row] += effects[condition](rng)
+    tokens = rng.integers(5, 9, len(conditions)) if tokens is None else tokens
+    return to_stimuli(topo, values + slope * tokens[:, None], conditions, n_tokens=tokens)
+
+
+def signs(seed=5):
+    """A mean activation of each unit, with a random sign; larger than all effects."""
+    return np.random.default_rng(seed).choice([-3.0, 3.0], 2 * 144)
+
+
+def verdicts(data, clusters, measure):
+    p = outcomes(profile_tests(data, clusters), measure)["p"]
+    return {f"{a}{b}" for a, b in p.index if p[a, b] <= 0.01}
+
+
+def test_a_signed_profile_of_units_with_means_of_both_signs_is_seen_by_the_signed_measure_alone(topo):
+    clusters, centre = patches(topo), signs()
+    step = {"S": 1.0, "W": 0.5, "J": 0.5, "N": 0.0}
+    effects = {c: lambda rng, x=x: centre + x for c, x in step.items()}
+    expected = {"SW", "SJ", "SN", "WN", "JN"}
+    seen = [verdicts(planted(topo, seed, effects), clusters, "signed") for seed in range(5)]
+    missed = [verdicts(planted(topo, seed, effects), clusters, "absolute") for seed in range(5)]
+    assert seen == [expected] * 5
+    assert not any({"WN", "JN", "SJ", "SW"} & found for found in missed)
+
+
+def test_a_profile_of_energy_without_a_sign_is_seen_by_the_absolute_measure_alone(topo):
+    clusters = patches(topo)
+    step = {"S": 2.0, "W": 1.5, "J": 1.5, "N": 1.0}
+    effects = {c: lambda rng, x=x: x * rng.choice([-1, 1], 2 * 144) for c, x in step.items()}
+    data = planted(topo, 0, effects)
+    assert verdicts(data, clusters, "absolute") == {"SW", "SJ", "SN", "WN", "JN"}
+    assert verdicts(data, clusters, "signed") == set()
+
+
+def test_a_signed_profile_of_units_with_positive_means_is_seen_by_both_measures(topo):
+    step = {"S": 1.0, "W": 0.5, "J": 0.5, "N": 0.0}
+    data = planted(topo, 0, {c: lambda rng, x=x: 5 + x for c, x in step.items()})
+    for measure in ("absolute", "signed"):
+        assert verdicts(data, patches(topo), measure) == {"SW", "SJ", "SN", "WN", "JN"}
+
+
+def matched(table, measure="signed"):
+    return table[table["matched"] & (table["measure"] == measure)].set_index(["larger", "smaller"])
+
+
+def token_counts(n=40):
+    """Numbers of tokens of S, W, J and N in turn: W and N are longer, but overlap with S and J."""
+    rng = np.random.default_rng(7)
+    counts = rng.integers(6, 12, (n, 4))
+    counts[:, [1, 3]] += 2
+    return counts.ravel()
+
+
+def test_matching_in_tokens_removes_an_effect_of_the_number_of_tokens_and_keeps_another(topo):
+    clusters, tokens = patches(topo), token_counts()
+    for effect in (0.0, 1.0):
+        effects = {c: lambda rng, x=effect * (c in "WN"): 5 + x for c in "SWJN"}
+        tables = [
+            profile_tests(planted(topo, seed, effects, tokens=tokens, slope=0.5), clusters, seed=seed)
+            for seed in range(10)
+        ]
+        for pair in (("W", "S"), ("N", "J")):
+            assert np.mean([outcomes(table, "signed").loc[pair, "p"] <= 0.05 for table in tables]) == 1
+            found = np.mean([matched(table).loc[pair, "p"] <= 0.05 for table in tables])
+            assert found == 1 if effect else found <= 0.2
+
+
+def test_matched_texts_are_as_many_as_possible_and_equal_in_tokens_and_their_test_is_that_of_scipy(topo):
+    data, clusters = planted(topo, 1, dict.fromkeys("SWJN", lambda rng: 5.0), tokens=token_counts()), patches(topo)
+    table = profile_tests(data, clusters, seed=3)
+    tokens, conditions = data["n_tokens"].values, data["condition"].values
+    texts = slow_responses(data, clusters.values > 0, "signed")
+    assert table[table["matched"]]["larger"].tolist() == [*"SWSWJNJN"]
+    for a, b in (("S", "W"), ("J", "N")):
+        of_a, of_b = ({n: set(np.flatnonzero((conditions == c) & (tokens == n))) for n in range(20)} for c in (a, b))
+        most = sum(min(len(of_a[n]), len(of_b[n])) for n in range(20))
+        row, other = (matched(table).loc[pair] for pair in ((a, b), (b, a)))
+        assert row["n_larger"] == row["n_smaller"] == other["n_larger"] == most < 40
+        assert other["t"] == pytest.approx(-row["t"])
+        kept = _matched_in_tokens(Contrast(a, b).compared(stimuli_of(data)), None, np.random.default_rng(3))
+        rows = np.flatnonzero(np.isin(conditions, [a, b]))[kept]
+        x, y = (texts[rows[conditions[rows] == c]] for c in (a, b))
+        assert sorted(tokens[rows[conditions[rows] == a]]) == sorted(tokens[rows[conditions[rows] == b]])
+        expected = stats.ttest_ind(x, y, equal_var=False, alternative="greater")
+        assert [row["t"], row["p"]] == pytest.approx([*expected])
+    assert profile_tests(data, clusters, seed=3).equals(table)
+    assert not profile_tests(data, clusters, seed=4).equals(table)
+
+
+def test_matched_pairs_are_those_whose_texts_have_equally_many_tokens(topo):
+    n = 10
+    data = planted(topo, 2, dict.fromkeys("SWJN", lambda rng: 5.0), n=n, tokens=np.tile([5, 5, 7, 8], n))
+    data["n_tokens"].values[[0, 4]] = 6
+    data = data.assign_coords(pair=("stimulus", np.repeat(np.arange(n), 4)))
+    table = matched(profile_tests(data, patches(topo), pairs="pair"))
+    texts = slow_responses(data, patch(topo), "signed").reshape(n, 4)[2:]
+    expected = stats.ttest_rel(texts[:, 0], texts[:, 1], alternative="greater")
+    assert table.loc[("S", "W"), ["t", "p"]].tolist() == pytest.approx([*expected])
+    assert table.loc[("J", "N"), ["n_larger", "n_smaller"]].tolist() == [0, 0]
+    assert table.loc[("J", "N"), ["d", "t", "p"]].isna().all()
+
+
+def test_fewer_than_three_matched_texts_or_groups_have_no_test(topo):
+    tokens = np.tile([5, 6, 7, 8], 10)
+    tokens[[1, 5]] = 5  # two texts of W are as long as those of S
+    data = planted(topo, 2, dict.fromkeys("SWJN", lambda rng: 5.0), n=10, tokens=tokens)
+    row = matched(profile_tests(data, patches(topo))).loc[("S", "W")]
+    assert row[["n_larger", "n_smaller"]].tolist() == [2, 2]
+    assert np.isnan(row["p"])
+    tokens[1::4] = 5
+    groups = np.repeat(np.arange(10), 4) // 4 * 4 + np.tile(np.arange(4), 10)  # 3 groups of each condition
+    grouped = data.assign_coords(shared_words=("stimulus", groups))
+    assert np.isnan(matched(profile_tests(grouped, patches(topo))).loc[("J", "N"), "p"])
+    without = profile_tests(data.drop_vars("n_tokens"), patches(topo))
+    assert (without.loc[without["matched"], ["n_larger", "n_smaller"]] == 0).all(axis=None)
+    assert without.loc[without["matched"], "p"].isna().all()
+
+
+@pytest.mark.slow
+def test_tests_and_similarity_of_signed_profiles_hold_their_level_without_an_effect(topo):
+    clusters, centre = patches(topo), signs()
+    rejected = []
+    for seed in range(60):
+        data = planted(topo, seed, dict.fromkeys("SWJN", lambda rng: centre), n=12)
+        tests = profile_tests(data, clusters, seed=seed)
+        p = [outcomes(tests, "signed").loc[("S", "W"), "p"], matched(tests).loc[("J", "N"), "p"]]
+        rejected.append([*p, consistency(data, clusters, permutations=39, seed=seed)["p"].iloc[1]])
+    assert (np.mean(np.array(rejected) <= 0.05, axis=0) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 60)).all()
 
 
 def test_clusters_of_other_units_are_refused(topo):

@@ -42,9 +42,15 @@ def figure_of(name, tables, maps, models, layers, contrasts):
     if name == "network":
         conditions = pd.DataFrame({"condition": list("SWJN"), "response": 0.5, "low": 0.4, "high": 0.6, "n_units": 99})
         profile = pd.concat([conditions.assign(cluster=str(name)) for name in ("network", 1, 2)])
+        profile = profile.assign(measure="signed", n_texts=160, n_items=40)
         clusters = (raw > 1).isel(model=0, drop=True).astype(float)
         return network_figure(
-            raw, dict.fromkeys(models, clusters), dict.fromkeys(models, profile), contrasts[-1], "network"
+            raw,
+            dict.fromkeys(models, clusters),
+            dict.fromkeys(models, profile),
+            contrasts[-1],
+            "network",
+            {"signed": "signed response"},
         )
     if name == "localizer":
         grids = {sheet: raw.sel(sheet=sheet).isel(model=0) for sheet in raw["sheet"].values}

@@ -68,19 +68,30 @@ def written(tmp_path, statistics, ordered, steps):
     """Write the ledger of a model and its control, each with its folder or None, and return it as it is read back."""
     responses = {"S": 4.0, "W": 3.95, "J": 3.0, "N": 2.0}
     row = {"model": "topographic", "cluster": "network", "sd": 1.0, "n_texts": 100, "n_items": 100}
-    profiles = PROFILES_OF_MODELS.frame([{**row, "condition": c, "response": r} for c, r in responses.items()])
+    signed = dict(zip("SWJN", (2.0, 1.0, 0.5, -1.5), strict=True))
+    profiles = PROFILES_OF_MODELS.frame(
+        [
+            {**row, "measure": measure, "condition": c, "response": r}
+            for measure, of_measure in (("absolute", responses), ("signed", signed))
+            for c, r in of_measure.items()
+        ]
+    )
     tests = [
         {
             "model": "topographic",
+            "measure": measure,
+            "matched": False,
             "larger": x,
             "smaller": y,
             "p": ttest_ind_from_stats(
-                responses[x], 1.0, 100, responses[y], 1.0, 100, equal_var=False, alternative="greater"
+                of_measure[x], 1.0, 100, of_measure[y], 1.0, 100, equal_var=False, alternative="greater"
             ).pvalue,
         }
+        for measure, of_measure in (("absolute", responses), ("signed", signed))
         for x, y in permutations(responses, 2)
     ]
-    tests = PROFILE_TESTS_OF_MODELS.frame(tests)
+    matched = [tests[0] | {"matched": True, "p": 0.9}]
+    tests = PROFILE_TESTS_OF_MODELS.frame(tests + matched)
 
     def written(table=statistics, facts=SETTINGS, order=ordered, worth=steps, **models):
         tables = {
@@ -250,6 +261,13 @@ def test_what_was_not_measured_is_said_and_nothing_is_left_out(written):
     for quantity in ("BLiMP", "GLUE", "Brain-Score"):
         assert (table.loc[table["quantity"] == quantity, "verdict"] == "not measured by this command").all()
     assert table["verdict"].str.startswith("not measured: these stimuli").sum() == 2 * 2 + 1
+
+
+def test_the_signed_profile_stands_beside_the_absolute_one_and_is_compared_with_the_brain(written):
+    row = written(topographic=None).set_index("quantity").loc["response profile: signed response of the network"]
+    assert row["verdict"] == "as in the brain: S > W > N and S > J > N"
+    assert row["measured"] == "S 2.000, W 1.000, J 0.500, N -1.500"
+    assert row["published"].startswith("not published")
 
 
 def test_a_profile_as_published_is_known_by_its_tests(written):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from toposheet import save
+from toposheet.cortex.criteria import names_of_tests
 from toposheet.errors import UserError
 from toposheet.report import SECTIONS, Analysis, Check, StudiedModel, compute, page, write_figures, write_report
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS, SUMMARY_OF_MODELS
@@ -120,9 +121,29 @@ def test_a_null_that_was_not_computed_is_one_dash(html):
 def test_the_shown_tests_of_a_network_are_named_below_its_figure(analysis, html):
     criteria = analysis.results[CRITERIA_OF_MODELS]
     for name, tests in criteria.groupby("model"):
-        shown = tests[tests["holds"] & tests["null_mean"].isna()]["measure"].str.split(",").str[0].tolist()
-        words = escape(f"Shown in the table above: {'; '.join(shown) or 'no test'}.")
+        words = escape(f"Shown in the table above: {names_of_tests(tests[tests['holds'] & ~tests['by_draws']])}.")
         assert re.search(rf"^{re.escape(escape(name))}: .*{re.escape(words)}", html, re.MULTILINE)
+
+
+def test_the_tests_that_a_control_meets_too_are_named_and_the_models_stand_side_by_side(results, models):
+    rows = [("007", "A > B, d", 0.01), ("<b>", "A > B, d", 0.01), ("007", "signed response: C, d", 0.01),
+            ("<b>", "signed response: C, d", 0.5)]  # fmt: skip
+    criteria = CRITERIA_OF_MODELS.frame(
+        [{"model": m, "criterion": "1", "measure": of, "p": p, "holds": p < 0.05} for m, of, p in rows]
+    )
+    tables = results.tables | {CRITERIA_OF_MODELS: criteria}
+    with_control = [models[0], StudiedModel("<b>", models[1].source, is_control=True)]
+    analysis = Analysis(type(results)(tables, results.maps, results.facts), with_control)
+    view = SECTIONS["network"].view(analysis)
+    assert view["follows"].startswith(
+        "Shown in 007 and also in a control (<b>): A > B. Shown in 007 alone: signed response: C. "
+    )
+    assert [[row.model for row in test["rows"]] for test in view["criteria"]] == [["007", "<b>"]] * 2
+    assert (
+        SECTIONS["network"]
+        .view(Analysis(analysis.results, models))["follows"]
+        .startswith("This report has no control model")
+    )
 
 
 def test_each_map_figure_has_a_table_with_a_row_for_each_model_and_readout(analysis, html):

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import pandas as pd
 import xarray as xr
 
+from toposheet.cortex.cluster_responses import cluster_responses
 from toposheet.cortex.clusters import grow_clusters
 from toposheet.cortex.comparison import Comparison, check_comparison
-from toposheet.cortex.criteria import check_conditions, criteria, short_measures
+from toposheet.cortex.criteria import check_conditions, criteria, names_of_tests
 from toposheet.cortex.localizer import cross_validated
 from toposheet.cortex.organisation import organisation
-from toposheet.cortex.profiles import consistency, profile_tests, profiles
+from toposheet.cortex.profiles import consistency_of, profile_tests_of, profiles_of
 from toposheet.progress import Progress, part_of
 from toposheet.settings import MIN_SIZE, PERMUTATIONS
 from toposheet.stimuli.measures import SHARED_WORDS
@@ -27,7 +28,8 @@ class LanguageNetwork:
         localized: From `cross_validated`: units selected with one half of the localizer's texts, measured with the
             other half.
         clusters: From `grow_clusters`: the number of the cluster of each unit; 0 means that the unit is in no cluster.
-        profiles: From `profiles`: the response of each cluster to each condition of the other texts.
+        profiles: From `profiles`: the response of each cluster to each condition of the other texts, signed and
+            absolute.
         tests: From `profile_tests`: tests of the profile of the whole network.
         criteria: From `criteria`: TopoLM's three criteria of a language network, with their tests.
     """
@@ -40,11 +42,11 @@ class LanguageNetwork:
 
     def __repr__(self) -> str:
         n_clusters, n_units = int(self.clusters.max()), int((self.clusters > 0).sum())
-        held = short_measures(self.criteria[self.criteria["holds"]])
+        held = self.criteria[self.criteria["holds"]]
         return (
             f"LanguageNetwork({n_units:,} of {self.clusters.size:,} units in {counted(n_clusters, 'cluster')})\n"
             f"  significant tests of the three criteria: {len(held)} of {len(self.criteria)}, "
-            f"{'; '.join(held) or 'none'} (see .criteria)"
+            f"{names_of_tests(held)} (see .criteria)"
         )
 
 
@@ -88,12 +90,13 @@ def language_network(
     clusters = grow_clusters(comparison, min_size=min_size, contiguity=contiguity)
     draws = {"permutations": permutations, "seed": seed}
     ordered = organisation(comparison, fwhm_mm=(0.0,), progress=part_of(progress, 0, 2), **draws)
-    tests = profile_tests(measured, clusters, groups=groups, pairs=pairs)
-    similarity = consistency(measured, clusters, groups=groups, pairs=pairs, **draws)
+    of_clusters = cluster_responses(measured, clusters, part_of(progress, 1, 2))
+    tests = profile_tests_of(of_clusters, groups=groups, pairs=pairs, seed=seed)
+    similarity = consistency_of(of_clusters, groups=groups, pairs=pairs, **draws)
     return LanguageNetwork(
         localized=localized,
         clusters=clusters,
-        profiles=profiles(measured, clusters, groups=groups, seed=seed, progress=part_of(progress, 1, 2)),
+        profiles=profiles_of(of_clusters, groups=groups),
         tests=tests,
         criteria=criteria(localized, ordered, tests, similarity),
     )

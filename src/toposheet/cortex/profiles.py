@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import permutations as permutations_of
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from scipy import special
 
-from toposheet.cortex.design import check_finite, contrast_design, linked_pairs, stimuli_of
-from toposheet.cortex.layout import ALL_TAPS, check_coordinates
-from toposheet.errors import UserError, check_type
-from toposheet.progress import SILENT, Progress
+from toposheet.cortex.cluster_responses import MEASURES, NETWORK, ClusterResponses, cluster_responses
+from toposheet.cortex.design import Design, contrast_design, linked_pairs
+from toposheet.errors import UserError
+from toposheet.progress import Progress
 from toposheet.results import Table
-from toposheet.settings import PERMUTATIONS, check_count, check_permutations, check_seed
+from toposheet.settings import PERMUTATIONS, check_permutations, check_seed
 from toposheet.stats import against_null, t_test
+from toposheet.stats.intervals import mean_interval
+from toposheet.stimuli.confounds import N_TOKENS
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
 from toposheet.stimuli.dependence import dependent_stimuli
 from toposheet.stimuli.measures import SHARED_WORDS
 
-NETWORK, RESAMPLES = "network", 2000
+MATCHED = (("S", "W"), ("J", "N"))  # the comparisons that are also made with texts of equal numbers of tokens
 _NULLED = ("value", "null_mean", "null_sd", "z", "p")
 PROFILES = Table(
     "profiles.csv",
-    {"cluster": "text", "tap": "text", "n_units": "count", "condition": "text", "n_texts": "count",
+    {"measure": "text", "cluster": "text", "tap": "text", "n_units": "count", "condition": "text", "n_texts": "count",
      "n_items": "count", "response": "number", "sd": "number", "low": "number", "high": "number"},
-    "the response of a cluster, or of the whole network, to one condition",
+    "the response of a cluster, or of the whole network, to one condition, by one measure",
 )  # fmt: skip
 PROFILE_TESTS = Table(
     "profile_tests.csv",
-    {"larger": "text", "smaller": "text", "d": "number", "t": "number", "p": "number"},
-    "a test of whether the whole network responds more to one condition than to another",
+    {"measure": "text", "larger": "text", "smaller": "text", "matched": "flag", "n_larger": "count",
+     "n_smaller": "count", "d": "number", "t": "number", "p": "number"},
+    "a test of whether the whole network responds more to one condition than to another, by one measure",
+)  # fmt: skip
+CONSISTENCY = Table(
+    "consistency.csv",
+    {"measure": "text", "n_clusters": "count", **dict.fromkeys(_NULLED, "number")},
+    "how similar the response profiles of clusters are, by one measure",
 )
 
 
@@ -42,15 +51,13 @@ def profiles(
     clusters: xr.DataArray,
     *,
     groups: str | None = SHARED_WORDS,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Return the mean absolute response of each cluster, and of the whole network, to each condition.
+    """Return the response of each cluster, and of the whole network, to each condition, by two measures.
 
-    The response of a group of units to a text is the mean of the absolute activations of the units, as in TopoLM
-    (arXiv:2410.11516, after Fedorenko et al. 2011, doi:10.1073/pnas.1112937108). Texts of one group are not
-    independent. So the mean of a group counts as one value, and the bootstrap draws groups.
+    `absolute` is the mean absolute activation of the units. `signed` is the mean of their standardised activations
+    (`cluster_responses` has both formulas). Texts of one group are not independent, so the mean of a group counts as
+    one value.
 
     Args:
         responses: Responses from `respond`, to other texts than those that made the clusters.
@@ -58,66 +65,51 @@ def profiles(
             (`grow_clusters`).
         groups: Name of a column of the stimuli. Texts of one condition with equal values form a group. All texts are
             independent if `groups` is None, or if it is `shared_words` and the stimuli have no such column.
-        resamples: Number of bootstrap resamples of the texts or groups, for the confidence intervals.
-        seed: Seed of the resamples.
         progress: A function that is called with the number of clusters done so far. None: no calls.
 
     Returns:
-        A row for each group of units and each condition. `cluster` is the number of the cluster, or `network` for the
-        units of all clusters together; `tap` is `*` for the network. The other columns are `n_units, condition,
-        n_texts, n_items` (number of texts or groups), `response` (mean over items), `sd` (standard deviation over
-        items) and `low, high`: the 95 % interval over items. It is the percentile interval of the bootstrap, expanded
-        for the number of items (Hesterberg 2015, doi:10.1080/00031305.2015.1089789). Without this, the interval of 12
-        groups misses the truth in 12 % of data sets instead of 5 %.
+        A row for each measure, group of units and condition. `cluster` is the number of the cluster, or `network` for
+        the units of all clusters together; `tap` is `*` for the network. The other columns are `measure, n_units`
+        (number of averaged units), `condition, n_texts, n_items` (number of texts or groups), `response` (mean over
+        items), `sd` (standard deviation over items) and `low, high`: Student's 95 % interval of the mean over items. It
+        is nan for one item. The interval of a signed response counts neither the error of its 0, the mean of all texts,
+        nor that of the standard deviation of the units.
     """
-    check_type("clusters", clusters, xr.DataArray, "what toposheet.grow_clusters returns")
-    check_count("resamples", resamples, 1)
-    check_seed(seed)
-    rng = np.random.default_rng(seed)
-    rows, parts = [], _parts(responses, clusters)
-    of_text = responses["condition"].values
-    tell = progress or SILENT
-    for number, part in enumerate(parts):
-        tell("profiles of clusters, cluster", number, len(parts))
-        items = _Items.of(part.response(responses)[:, None], responses, groups)
-        for condition in dict.fromkeys(of_text.tolist()):
-            values = items.values[items.conditions == condition, 0]
-            means = rng.choice(values, (resamples, len(values))).mean(axis=1)
-            low, high = _expanded_interval(means, len(values))
-            rows.append(
-                {
-                    "cluster": part.name,
-                    "tap": part.tap,
-                    "n_units": len(part.units),
-                    "condition": condition,
-                    "n_texts": int((of_text == condition).sum()),
-                    "n_items": len(values),
-                    "response": values.mean(),
-                    "sd": values.std(ddof=1) if len(values) > 1 else np.nan,
-                    "low": low,
-                    "high": high,
-                }
-            )
-    n = max(len(parts), 1)  # without clusters the work is finished at once
-    tell("profiles of clusters, cluster", n, n)
-    return PROFILES.frame(rows)
+    return profiles_of(cluster_responses(responses, clusters, progress), groups=groups)
 
 
-def _expanded_interval(means: Float[np.ndarray, " resamples"], n_items: int) -> tuple[float, float]:
-    """Return the ends of the expanded 95 % percentile interval of a mean. They are nan for a single item.
-
-    The variance of a resample is (n - 1) / n times that of the sample, and normal tails are lighter than those of
-    Student's t. The fraction of resamples beyond each end corrects both (Hesterberg 2015).
+def profiles_of(measured: ClusterResponses, *, groups: str | None = SHARED_WORDS) -> pd.DataFrame:
+    """Return the response of each cluster to each condition: the table of `profiles`.
 
     Args:
-        means: The mean of each resample.
-        n_items: Number of items in the sample.
+        measured: The responses of the clusters, from `cluster_responses`.
+        groups: Name of the column of the groups, see `profiles`.
     """
-    if n_items < 2:
-        return np.nan, np.nan
-    tail = special.ndtr(np.sqrt(n_items / (n_items - 1)) * special.stdtrit(n_items - 1, 0.025))
-    low, high = np.quantile(means, (tail, 1 - tail))
-    return float(low), float(high)
+    conditions = measured.stimuli["condition"].to_numpy()
+    rows = []
+    for measure, values in measured.values.items():
+        items = _Items.of(values, measured.stimuli, groups)
+        for number, (name, tap) in enumerate(zip(measured.names, measured.taps, strict=True)):
+            for condition in dict.fromkeys(conditions.tolist()):
+                of_condition = items.values[items.conditions == condition, number]
+                n = len(of_condition)
+                low, high = mean_interval(of_condition)
+                rows.append(
+                    {
+                        "measure": measure,
+                        "cluster": name,
+                        "tap": tap,
+                        "n_units": measured.n_units[measure][number],
+                        "condition": condition,
+                        "n_texts": int((conditions == condition).sum()),
+                        "n_items": n,
+                        "response": of_condition.mean(),
+                        "sd": of_condition.std(ddof=1) if n > 1 else np.nan,
+                        "low": float(low),
+                        "high": float(high),
+                    }
+                )
+    return PROFILES.frame(rows)
 
 
 def profile_tests(
@@ -126,38 +118,103 @@ def profile_tests(
     *,
     groups: str | None = SHARED_WORDS,
     pairs: str | None = None,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Return tests of the profile of the whole network: does it respond more to one condition than to another?
 
-    Each test is one-sided: Welch's test of the mean absolute responses, over texts or over means of groups; with pairs,
-    the t test of the differences within pairs.
+    Each test is one-sided: Welch's test of the responses (see `profiles` for the two measures), over texts or over
+    means of groups; with pairs, the t test of the differences within pairs. S against W, and J against N, are also
+    tested with texts that are matched in tokens: for each number of tokens, the same number of texts of both
+    conditions, as many as possible, drawn at random; with pairs, the pairs whose two texts have equally many tokens.
 
     Args:
-        responses: Responses from `respond`.
+        responses: Responses from `respond`. The coordinate `n_tokens` has the number of tokens of each text.
         clusters: Clusters from `grow_clusters`.
         groups: Name of the column of the groups, see `profiles`.
         pairs: Name of a column of the stimuli. If two conditions share values of this column, texts with equal values
             are partners (`Comparison`). Other conditions have no pairs. None: there are no pairs.
+        seed: Seed of the draw of matched texts.
 
     Returns:
-        A row for each ordered pair of conditions, with the columns `larger, smaller, d` (Cohen's d), `t, p`. Without
-        clusters the table has no rows.
+        A row for each measure, ordered pair of conditions and matching, with the columns `measure, larger, smaller,
+        matched, n_larger, n_smaller` (numbers of texts), `d` (Cohen's d), `t, p`. d, t and p of matched texts are nan
+        if fewer than 3 items of a condition are left; n is then what is left, and 0 without the coordinate `n_tokens`.
+        Without clusters the table has no rows.
 
     Raises:
         UserError: `Comparison` would refuse the groups or the pairs, or a condition has fewer than 3 items.
     """
-    parts, stimuli, rows = _parts(responses, clusters), stimuli_of(responses), []
-    if not parts:
+    return profile_tests_of(cluster_responses(responses, clusters), groups=groups, pairs=pairs, seed=seed)
+
+
+def profile_tests_of(
+    measured: ClusterResponses, *, groups: str | None = SHARED_WORDS, pairs: str | None = None, seed: int = 0
+) -> pd.DataFrame:
+    """Return tests of the profile of the whole network: the table of `profile_tests`.
+
+    Args:
+        measured: The responses of the clusters, from `cluster_responses`.
+        groups: Name of the column of the groups, see `profiles`.
+        pairs: Name of the column of the pairs, see `profile_tests`.
+        seed: Seed of the draw of matched texts.
+
+    Raises:
+        UserError: See `profile_tests`.
+    """
+    check_seed(seed)
+    stimuli, rows = measured.stimuli, []
+    if not measured.names:
         return PROFILE_TESTS.frame(rows)
-    text_means = parts[-1].response(responses)[:, None]
-    for larger, smaller in permutations_of(dict.fromkeys(stimuli["condition"].tolist()), 2):
-        contrast = Contrast(str(larger), str(smaller))
+    for a, b in combinations(dict.fromkeys(stimuli["condition"].tolist()), 2):
+        contrast = Contrast(str(a), str(b))
         compared = contrast.compared(stimuli)
-        design = contrast_design(compared, contrast, groups, pairs if _has_pairs(compared, contrast, pairs) else None)
-        test = t_test(design.values(text_means[compared.index]), design.samples)
-        p = special.stdtr(test.df, -test.t)
-        rows.append({"larger": contrast.a, "smaller": contrast.b, "d": test.d[0], "t": test.t[0], "p": p[0]})
+        paired_by = pairs if _has_pairs(compared, contrast, pairs) else None
+        design = contrast_design(compared, contrast, groups, paired_by)
+        kept = {False: np.ones(len(compared), dtype=bool)}
+        if (contrast.a, contrast.b) in MATCHED or (contrast.b, contrast.a) in MATCHED:
+            kept[True] = _matched_in_tokens(compared, paired_by, np.random.default_rng(seed))
+        for measure, values in measured.values.items():
+            of_texts = values[compared.index, -1:]
+            for matched, mask in kept.items():
+                rows += [
+                    {"measure": measure, "matched": matched, **row}
+                    for row in _both_tests(design.part(mask), contrast, of_texts[mask])
+                ]
     return PROFILE_TESTS.frame(rows)
+
+
+def _both_tests(design: Design, contrast: Contrast, values: Float[np.ndarray, "texts 1"]) -> list[dict[str, Any]]:
+    """Return the one-sided tests of A over B and of B over A. They are nan with fewer than 3 items of a condition."""
+    d = t = df = np.nan
+    if min(design.number_of_items(contrast).values()) >= MIN_TEXTS:
+        test = t_test(design.values(values), design.samples)
+        d, t, df = test.d[0], test.t[0], test.df[0]
+    (a, n_a), (b, n_b) = (contrast.a, int(design.in_a.sum())), (contrast.b, int(design.in_b.sum()))
+    return [
+        {"larger": a, "smaller": b, "n_larger": n_a, "n_smaller": n_b, "d": d, "t": t, "p": special.stdtr(df, -t)},
+        {"larger": b, "smaller": a, "n_larger": n_b, "n_smaller": n_a, "d": -d, "t": -t, "p": special.stdtr(df, t)},
+    ]
+
+
+def _matched_in_tokens(
+    stimuli: pd.DataFrame, pairs: str | None, rng: np.random.Generator
+) -> Bool[np.ndarray, " texts"]:
+    """Return a mask of the texts of two conditions that keeps as many texts as possible with equal numbers of tokens.
+
+    Args:
+        stimuli: The texts of both conditions.
+        pairs: Name of the column of the pairs. None: there are no pairs.
+        rng: Generator of the draw.
+    """
+    if N_TOKENS not in stimuli:
+        return np.zeros(len(stimuli), dtype=bool)
+    partners = dependent_stimuli(stimuli, pairs)
+    if partners is not None:
+        return stimuli.groupby(partners)[N_TOKENS].transform("nunique").to_numpy() == 1
+    drawn = stimuli.iloc[rng.permutation(len(stimuli))]
+    fewest = pd.crosstab(drawn[N_TOKENS], drawn["condition"]).min(axis=1)
+    rank = drawn.groupby(["condition", N_TOKENS]).cumcount()
+    return (rank < drawn[N_TOKENS].map(fewest)).reindex(stimuli.index).to_numpy()
 
 
 def _has_pairs(stimuli: pd.DataFrame, contrast: Contrast, pairs: str | None) -> bool:
@@ -174,15 +231,15 @@ def consistency(
     pairs: str | None = None,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
-) -> pd.Series:
+) -> pd.DataFrame:
     """Return how similar the response profiles of clusters are: the mean Pearson correlation over pairs of clusters.
 
-    A profile is the mean absolute response of a cluster to each condition. Clusters of one network share much of their
-    activity, so their profiles are similar even for arbitrary conditions. The label-null shows how similar they then
-    are. It shuffles the conditions of the texts (or groups) if all conditions have the same number of them. Otherwise,
-    and with pairs, the deviations of the items from the mean of their condition are multiplied by random numbers from a
-    normal distribution, times sqrt(n / (n - 1)), so that each condition keeps its noise. All texts of a pair get the
-    same number.
+    A profile is the response of a cluster to each condition, by one of the two measures (`profiles`). Clusters of one
+    network share much of their activity, so their profiles are similar even for arbitrary conditions. The label-null
+    shows how similar they then are. It shuffles the conditions of the texts (or groups) if all conditions have the same
+    number of them. Otherwise, and with pairs, the deviations of the items from the mean of their condition are
+    multiplied by random numbers from a normal distribution, times sqrt(n / (n - 1)), so that each condition keeps its
+    noise. All texts of a pair get the same number.
 
     Args:
         responses: Responses from `respond`.
@@ -193,32 +250,63 @@ def consistency(
         seed: Seed of the draws.
 
     Returns:
-        `n_clusters, value, null_mean, null_sd, z, p`. All but `n_clusters` are nan if there are fewer than 2 clusters
-        or fewer than 2 conditions.
+        A row for each measure, with the columns `measure, n_clusters, value, null_mean, null_sd, z, p`. From `value` on
+        they are nan if there are fewer than 2 clusters or fewer than 2 conditions.
 
     Raises:
         UserError: A condition has fewer than 3 texts or groups.
     """
+    measured = cluster_responses(responses, clusters)
+    return consistency_of(measured, groups=groups, pairs=pairs, permutations=permutations, seed=seed)
+
+
+def consistency_of(
+    measured: ClusterResponses,
+    *,
+    groups: str | None = SHARED_WORDS,
+    pairs: str | None = None,
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return how similar the response profiles of clusters are: the table of `consistency`.
+
+    Args:
+        measured: The responses of the clusters, from `cluster_responses`.
+        groups: Name of the column of the groups, see `profiles`.
+        pairs: Name of the column of the pairs, see `profile_tests`.
+        permutations: Number of draws of the label-null.
+        seed: Seed of the draws.
+
+    Raises:
+        UserError: See `consistency`.
+    """
     check_permutations(permutations)
     check_seed(seed)
-    parts = [part for part in _parts(responses, clusters) if part.name != NETWORK]
-    if len(parts) < 2 or len(set(responses["condition"].values.tolist())) < 2:
-        return pd.Series({"n_clusters": len(parts)} | dict.fromkeys(_NULLED, np.nan))
-    text_means = np.stack([part.response(responses) for part in parts], axis=1)
-    items = _Items.of(text_means, responses, groups, pairs)
-    rng = np.random.default_rng(seed)
-    draws = [_mean_correlation(items.null(rng)) for _ in range(permutations)]
-    value = _mean_correlation(items)
-    columns = {name: float(column) for name, column in against_null(value, np.array(draws)).columns().items()}
-    return pd.Series({"n_clusters": len(parts), "value": value} | columns)
+    n_clusters = sum(name != NETWORK for name in measured.names)
+    if n_clusters < 2 or measured.stimuli["condition"].nunique() < 2:
+        return CONSISTENCY.frame([{"measure": measure, "n_clusters": n_clusters} for measure in MEASURES])
+    both = np.concatenate([values[:, :n_clusters] for values in measured.values.values()], axis=1)
+    items, rng = _Items.of(both, measured.stimuli, groups, pairs), np.random.default_rng(seed)
+    draws = np.array([_mean_correlations(items.null(rng), len(MEASURES)) for _ in range(permutations)])
+    rows = []
+    for measure, value, null in zip(measured.values, _mean_correlations(items, len(MEASURES)), draws.T, strict=True):
+        columns = {name: float(column) for name, column in against_null(value, null).columns().items()}
+        rows.append({"measure": measure, "n_clusters": n_clusters, "value": value, **columns})
+    return CONSISTENCY.frame(rows)
 
 
-def _mean_correlation(items: _Items) -> float:
-    """Return the mean correlation between the profiles of two clusters."""
+def _mean_correlations(items: _Items, measures: int) -> list[float]:
+    """Return the mean correlation between the profiles of two clusters, by each measure.
+
+    Args:
+        items: The items. Their values are those of all clusters by the first measure, then by the next one.
+        measures: Number of measures.
+    """
     names = dict.fromkeys(items.conditions.tolist())
     means = np.stack([items.values[items.conditions == name].mean(axis=0) for name in names], axis=1)
-    r = np.corrcoef(means)
-    return float(r[np.triu_indices(len(r), 1)].mean())
+    with np.errstate(divide="ignore", invalid="ignore"):  # a profile without variance has no correlation: nan
+        r = [np.corrcoef(of_measure) for of_measure in np.split(means, measures)]
+    return [float(one[np.triu_indices(len(one), 1)].mean()) for one in r]
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,27 +326,26 @@ class _Items:
     @classmethod
     def of(
         cls,
-        text_means: Float[np.ndarray, "texts clusters"],
-        responses: xr.DataArray,
+        responses: Float[np.ndarray, "texts clusters"],
+        stimuli: pd.DataFrame,
         groups: str | None,
         pairs: str | None = None,
     ) -> _Items:
         """Return the items of texts.
 
         Args:
-            text_means: The mean absolute response of each cluster to each text.
-            responses: The responses, with the columns of the stimuli.
+            responses: The response of each cluster to each text.
+            stimuli: The columns of the texts.
             groups: Name of the column of the groups.
             pairs: Name of the column of the pairs.
         """
-        stimuli = stimuli_of(responses)
         conditions, numbers = stimuli["condition"].to_numpy(), dependent_stimuli(stimuli, groups)
         partners = dependent_stimuli(stimuli, pairs)
         if partners is not None and not pd.Series(conditions).groupby(partners).nunique().gt(1).any():
             partners = None
         if numbers is None:
-            return cls(text_means, conditions, partners)
-        means = pd.DataFrame(text_means).groupby([conditions, numbers], sort=False)
+            return cls(responses, conditions, partners)
+        means = pd.DataFrame(responses).groupby([conditions, numbers], sort=False)
         first = means.head(1).index.to_numpy()
         blocks = linked_pairs(partners, numbers)
         return cls(means.mean().to_numpy(), conditions[first], None if blocks is None else blocks[first])
@@ -283,30 +370,3 @@ class _Items:
         # Sums of few random signs have lighter tails than means of texts: too many p's would be small.
         multipliers = rng.normal(size=int(blocks.max()) + 1)[blocks]
         return _Items(multipliers[:, None] * deviations, self.conditions)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A cluster, or all clusters together: the units whose responses are averaged."""
-
-    name: str
-    tap: str
-    units: np.ndarray
-
-    def response(self, responses: xr.DataArray) -> np.ndarray:
-        """Return the mean absolute response of the units to each text."""
-        return np.abs(responses.transpose("stimulus", "unit").values[:, self.units]).mean(axis=1, dtype=np.float64)
-
-
-def _parts(responses: xr.DataArray, clusters: xr.DataArray) -> list[_Part]:
-    """Return each cluster and, last, all clusters together. Without clusters, the list is empty."""
-    check_coordinates(clusters, "tap")
-    check_coordinates(responses, "tap", "condition")
-    if not clusters["tap"].equals(responses["tap"]):
-        raise UserError("the clusters and the responses have different units: compute both with the same model")
-    check_finite(responses)
-    numbers, taps = clusters.values, clusters["tap"].values
-    parts = [
-        _Part(str(n), str(taps[numbers == n][0]), np.flatnonzero(numbers == n)) for n in range(1, numbers.max() + 1)
-    ]
-    return [*parts, _Part(NETWORK, ALL_TAPS, np.flatnonzero(numbers))] if parts else []

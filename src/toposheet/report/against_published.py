@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from toposheet.cortex import SIGNIFICANT
+from toposheet.cortex.cluster_responses import ABSOLUTE, NETWORK, SIGNED
 from toposheet.cortex.criteria import BRAIN, CONDITIONS
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
-from toposheet.cortex.profiles import NETWORK
 from toposheet.cortex.verdicts import not_tested, order_verdict
 from toposheet.files import folder_aside, path_of
 from toposheet.report.analysis import Analysis
@@ -56,6 +56,10 @@ LEDGER = Table(
     "a published quantity, and the value of a model",
 )  # fmt: skip
 LEDGER_MD = "ledger.md"
+_PROFILES = (
+    (ABSOLUTE, "mean absolute response", PROFILE),
+    (SIGNED, "signed response", "not published (the paper has absolute responses)"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,8 +204,11 @@ def _other_rows(role: str, name: str, analysis: Analysis, statistics: pd.DataFra
     rows: list[dict[str, Any]] = []
     if role == "topographic":
         rows += [_significant(*entry, statistics, analysis.facts) for entry in SIGNIFICANT_FRACTION]
-        profile = {"quantity": "response profile: mean absolute response of the network", "published": PROFILE}
-        rows.append(profile | _profile(name, analysis))
+        rows += [
+            {"quantity": f"response profile: {words} of the network", "published": published}
+            | _profile(name, analysis, measure)
+            for measure, words, published in _PROFILES
+        ]
     rows += _losses(role, analysis.trained.get(name))
     rows += [
         {"quantity": quantity, "published": values[role], "verdict": "not measured by this command"}
@@ -253,14 +260,14 @@ def _significant(
     return row | {"verdict": verdict + groups}
 
 
-def _profile(name: str, analysis: Analysis) -> dict[str, Any]:
-    every = analysis.results.get(PROFILES_OF_MODELS)
-    if every is None or not len(profile := every[(every["model"] == name) & (every["cluster"] == NETWORK)]):
+def _profile(name: str, analysis: Analysis, measure: str) -> dict[str, Any]:
+    every, keys = analysis.results.get(PROFILES_OF_MODELS), {"model": name, "measure": measure}
+    if every is None or not len(profile := rows_with(every, cluster=NETWORK, **keys)):
         if analysis.facts.get("stimuli_left_out") and analysis.facts["measured"] is None:
             return {"verdict": _absent(analysis.facts)}
         return {"verdict": f"no language network: no cluster has at least {analysis.facts['min_size']} units"}
     means, tests = profile.set_index("condition")["response"].to_dict(), analysis.results[PROFILE_TESTS_OF_MODELS]
-    p = tests[tests["model"] == name].set_index(["larger", "smaller"])["p"]
+    p = rows_with(tests[~tests["matched"]], **keys).set_index(["larger", "smaller"])["p"]
 
     def larger(x: str, y: str) -> bool:
         return p[x, y] <= SIGNIFICANT
@@ -268,7 +275,9 @@ def _profile(name: str, analysis: Analysis) -> dict[str, Any]:
     measured = ", ".join(f"{c} {number(means[c], 3)}" for c in CONDITIONS)
     if all(larger(*pair) for pair in BRAIN):
         verdict = "as in the brain: S > W > N and S > J > N"
-    elif larger("W", "J") and larger("J", "N") and not larger("S", "W") and not larger("W", "S"):
+    elif (
+        measure == ABSOLUTE and larger("W", "J") and larger("J", "N") and not larger("S", "W") and not larger("W", "S")
+    ):
         verdict = "as published: W > J > N, and no significant difference between S and W"
     else:
         order = sorted(CONDITIONS, key=lambda condition: -means[condition])

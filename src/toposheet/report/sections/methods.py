@@ -27,8 +27,8 @@ the readout comes afterwards.</p>
 and arrives at the same clusters. The section on selective clusters compares {% if facts.inference == "mass" %}the mass (sum of t) of each cluster of cells above the two-sided p = {{ facts.forming_p }} threshold with
 the largest mass{% else %}the threshold-free enhancement (E 0.5, H 2) of each cell with the largest enhancement{% endif %} in any tap under shuffled labels. So its p is familywise over
 taps.{% if facts.measured %} The language network is all clusters of units with t &gt; 0 and q &lt; {{ significant }} in {{ facts.language }}. For cross-validation, the odd texts select units and the even texts measure the
-effect. The response of the network to a text of {{ facts.measured }} is the mean absolute activation of its units. Intervals are expanded 95 % percentile intervals (Hesterberg 2015) of {{ "{:,}".format(facts.resamples) }} bootstrap resamples
-of the texts.{% endif %}</p>
+effect. The response of the network to a text of {{ facts.measured }} has two measures. Mean |response|: the mean absolute activation of its units. Signed response: the activation of each unit is standardised over these texts (minus its mean, divided by its standard deviation;
+units without variance are left out), and the response is the mean over units. Intervals are Student's 95 % intervals of the mean over texts{% if facts.measured in facts.grouped %}, or over groups{% endif %}. Texts are matched in tokens by leaving out texts at random (seed {{ facts.seed }}), until both conditions have equally many texts of each number of tokens.{% endif %}</p>
 <p class="lead"><b>Sources.</b> Stimuli, with the start of the SHA-256 of each table: {% for name, hash in facts.stimuli.items() %}{{ name }} {{ hash[:12] }}{{ ", " if not loop.last }}{% endfor %}. The analyses
 follow TopoLM (Rathi et al., ICLR 2025, arXiv:2410.11516).</p>
 {% if corpora %}

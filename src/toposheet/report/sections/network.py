@@ -10,18 +10,19 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
+from toposheet.cortex.cluster_responses import ABSOLUTE, MEASURES, NETWORK, SIGNED
 from toposheet.cortex.comparison import SIGNIFICANT
-from toposheet.cortex.criteria import CRITERIA, short_measures
+from toposheet.cortex.criteria import CRITERIA, names_of_tests
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.localizer import CROSS_VALIDATED, localize
 from toposheet.cortex.network import language_network
-from toposheet.cortex.profiles import NETWORK, PROFILE_TESTS, PROFILES
+from toposheet.cortex.profiles import MATCHED, PROFILE_TESTS, PROFILES
 from toposheet.cortex.verdicts import criterion_verdict
 from toposheet.figures.network import network_figure
 from toposheet.progress import Progress
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, MeasuredSubject, Section
-from toposheet.results import Table
+from toposheet.results import Table, rows_with
 from toposheet.settings import Settings
 from toposheet.sheet import stacked
 from toposheet.wording import counted
@@ -43,6 +44,7 @@ NETWORK_UNITS = Table(
     },
     "a unit: whether it prefers the first condition, and the number of its cluster (0: none)",
 )
+_MEASURES = MEASURES | {SIGNED: f"{MEASURES[SIGNED]} (sd)"}  # in the figure
 
 PARTIAL = """
 <h2>The language network</h2>
@@ -53,15 +55,19 @@ cluster of at least {{ facts.min_size }} such units. TopoLM has three criteria o
 <li><i>Response profile</i>: the network responds more to sentences (S) than to word lists (W), and more to S than to Jabberwocky (J). It responds more to W and to J than to lists of non-words (N). The human language network responds in this way.</li>
 <li><i>Consistent</i>: the clusters of the network have similar response profiles.</li>
 </ol>
-<p class="lead">The table has the tests of these criteria. (d) marks Cohen's d over texts, or over groups or pairs where texts belong together; other rows name their value. The null of the correlation of profiles has shuffled conditions. The result is <i>shown</i> if p ≤ {{ significant }} and the value is positive. <i>Not shown</i> means: these data give no evidence; the criterion may still be met.</p>
+<p class="lead">The second and the third criterion depend on the measure of a response, so both are tested with two measures. The choice of the paper is the <i>mean |response|</i>: the mean over units of the absolute activation. Our choice is the <i>signed response</i>: each unit is standardised over the texts, and the response is the mean over units. The localizer is signed, because it selects units with t &gt; 0. Many of these units have the larger absolute activation in non-words, because their activations are negative; the mean |response| counts them with the wrong sign.</p>
+<p class="lead">A larger response to S than to N is nearly given by the selection of the units, because the localizer compares sentences with non-words. The informative comparisons are S with W and J with N: both sides have the same kind of words, once as a sentence and once as a list. They are also tested with texts that are matched in tokens: as many texts as possible, equally many of each number of tokens in both conditions{% for of_pair in matched %}; {{ of_pair }}{% endfor %}.</p>
+<p class="lead">The table has the tests of these criteria{% if models | length > 1 %}, with all models side by side{% endif %}. (d) marks Cohen's d over texts, or over groups or pairs where texts belong together; other rows name their value. The null (in brackets) of the correlation of profiles has shuffled conditions. The result is <i>shown</i> if p ≤ {{ significant }} and the value is positive. <i>Not shown</i> means: these data give no evidence; the criterion may still be met.</p>
 <div class="scroll"><table>
-<tr><th class="left">model</th><th class="left">criterion</th><th class="left">measure</th><th>value</th><th>null</th><th>p</th><th class="left">result</th></tr>
-{% for row in criteria.itertuples() %}
-<tr{% if loop.changed(row.model) %} class="new"{% endif %}><td class="left">{{ row.model }}</td><td class="left">{{ row.criterion }}</td><td class="left">{{ row.measure }}</td>
-<td>{{ row.value | number }}</td><td>{{ mean_and_sd(row.null_mean, row.null_sd) }}</td>
-<td>{{ row.p | p }}</td><td class="left{{ ' yes' if row.verdict == 'shown' }}">{{ row.verdict }}</td></tr>
+<tr><th class="left" rowspan="2">criterion</th><th class="left" rowspan="2">measure</th>{% for model in models %}<th class="left" colspan="3">{{ model }}</th>{% endfor %}</tr>
+<tr>{% for model in models %}<th>value</th><th>p</th><th class="left">result</th>{% endfor %}</tr>
+{% for test in criteria %}
+<tr{% if loop.changed(test.criterion) %} class="new"{% endif %}><td class="left">{{ test.criterion }}</td><td class="left">{{ test.measure }}</td>
+{% for row in test.rows %}<td>{{ row.value | number }}{% if row.null_mean == row.null_mean %} ({{ mean_and_sd(row.null_mean, row.null_sd) }}){% endif %}</td><td>{{ row.p | p }}</td><td class="left{{ ' yes' if row.verdict == 'shown' }}">{{ row.verdict }}</td>
+{% endfor %}</tr>
 {% endfor %}
 </table></div>
+<p class="lead">A criterion that a control model meets too is no evidence of topography: the control was trained without it. {{ follows }}</p>
 <p class="lead">{% for row in localized.itertuples() %}In {{ row.model }}, the odd texts select {{ "{:,}".format(row.n_selected) }} units ({{ row.fraction | percent }}).
 {% endfor %}The first test measures these units with the even texts, which are its held-out items.</p>
 {{ figure("network") }}
@@ -100,10 +106,49 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     criteria, localized = analysis.results.get(CRITERIA_OF_MODELS), analysis.results.get(LOCALIZED)
     if criteria is None or localized is None:
         return None
+    criteria = criteria.assign(verdict=_verdicts(analysis))
     return {
-        "criteria": criteria.assign(verdict=_verdicts(analysis)),
+        "criteria": [
+            {"criterion": criterion, "measure": measure, "rows": list(rows.itertuples())}
+            for (criterion, measure), rows in criteria.groupby(["criterion", "measure"], sort=False)
+        ],
+        "follows": _also_in_controls(analysis, criteria),
+        "matched": _matched_texts(analysis.results[PROFILE_TESTS_OF_MODELS]),
         "localized": localized[localized["tap"] == ALL_TAPS],
     }
+
+
+def _also_in_controls(analysis: Analysis, criteria: pd.DataFrame) -> str:
+    """Return which tests are shown in a model and also in a control model, in words."""
+    controls = [model.name for model in analysis.models if model.is_control]
+    if not controls:
+        return "This report has no control model, so it does not say what topography adds."
+    shown = criteria[criteria["verdict"] == "shown"]
+    of_controls = set(shown.loc[shown["model"].isin(controls), "measure"])
+    sentences = []
+    for name in analysis.names:
+        if name not in controls:
+            of_model = shown[shown["model"] == name]
+            also = of_model["measure"].isin(of_controls)
+            sentences.append(
+                f"Shown in {name} and also in a control ({', '.join(controls)}): {names_of_tests(of_model[also])}. "
+                f"Shown in {name} alone: {names_of_tests(of_model[~also])}."
+            )
+    return " ".join(
+        [*sentences, "A test that is shown in one of two models alone does not show that the models differ."]
+    )
+
+
+def _matched_texts(tests: pd.DataFrame) -> list[str]:
+    """Return for each matched comparison and each number of texts: the number of texts, and the models that have it."""
+    words = []
+    for larger, smaller in MATCHED:
+        rows = rows_with(tests[tests["matched"]], larger=larger, smaller=smaller, measure=ABSOLUTE)
+        for (n_larger, n_smaller), of_number in rows.groupby(["n_larger", "n_smaller"], sort=False):
+            models = ", ".join(of_number["model"])
+            few = ", too few for a test" if of_number["p"].isna().all() else ""
+            words.append(f"{n_larger} texts of {larger} and {n_smaller} of {smaller} ({models}){few}")
+    return words
 
 
 def _verdicts(analysis: Analysis) -> list[str]:
@@ -138,7 +183,7 @@ def _figure(analysis: Analysis) -> Figure:
         numbers = xr.DataArray(rows["cluster"].to_numpy(dtype=float), dims="unit", coords=where)
         clusters[name] = stacked(numbers).reindex_like(t.isel(model=0, drop=True))
     responses = {name: profiles[profiles["model"] == name] for name in analysis.names}
-    return network_figure(t, clusters, responses, contrast, NETWORK)
+    return network_figure(t, clusters, responses, contrast, NETWORK, _MEASURES)
 
 
 def _sentence(analysis: Analysis) -> str:
@@ -147,17 +192,19 @@ def _sentence(analysis: Analysis) -> str:
     parts = []
     for name in analysis.names:
         model_units, tests = units[units["model"] == name], criteria[criteria["model"] == name]
-        shown = short_measures(tests[tests["verdict"] == "shown"])
         parts.append(
             f"{name}: {counted(int(model_units['selective'].sum()), 'unit')} with a preference for sentences (q < {SIGNIFICANT:g}). "
             f"{int((model_units['cluster'] > 0).sum()):,} of these units are in "
             f"{counted(int(model_units['cluster'].max()), 'cluster')} of at least {analysis.facts['min_size']} units: the "
             "network. "
-            f"Shown in the table above: {'; '.join(shown) or 'no test'}"
+            f"Shown in the table above: {names_of_tests(tests[tests['verdict'] == 'shown'])}"
         )
     return (
-        "Left: the maps of the localizer's contrast, with outlines of the clusters; a map without a cluster is pale. Right: the mean absolute response of "
-        "the network (bars) and of each cluster (lines) to other texts.\n" + "\n".join(f"{part}." for part in parts)
+        "Left: the maps of the localizer's contrast, with outlines of the clusters; a map without a cluster is pale. Right: the response of "
+        "the network to other texts (bars, with 95 % intervals), by both measures; 0 of the signed response is the mean of "
+        "all these texts. Beside each bar, the responses of its clusters: a dot for each cluster, or, of many clusters, the "
+        "median (line) and the range from 10 to 90 % of the clusters (grey).\n"
+        + "\n".join(f"{part}." for part in parts)
     )
 
 
