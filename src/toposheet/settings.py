@@ -10,11 +10,12 @@ from typing import Any, Literal, get_args
 
 from toposheet.errors import UserError
 
-Pooling = Literal["mean", "last", "sum"]
+Pooling = Literal["mean", "last", "sum", "padded-mean"]
 Inference = Literal["mass", "tfce"]
 Contiguity = Literal["queen", "rook"]
 Metric = Literal["chebyshev", "euclidean"]
 PERMUTATIONS = 99  # draws of a null: the smallest possible p is 0.01
+NO_BOS = "none"  # no token stands before a text
 MIN_SIZE = 10  # units; smaller clusters do not count (TopoLM, arXiv:2410.11516)
 
 
@@ -24,16 +25,29 @@ class Reading:
 
     Args:
         pooling: How the response of a unit is made from its activations over the tokens of a text: their mean, their
-            sum, or the activation at the last token. Padding and special tokens do not count.
+            sum, or the activation at the last token. Padding and special tokens do not count. padded-mean is what the
+            published code of TopoLM does: texts are read in the order of the table in batches of 12, and the mean
+            includes the padding, so that a response depends on the other texts. Use it only to reproduce their numbers.
+        bos: The token that stands before every text, such as <|endoftext|>. It does not count in the response. none: no
+            token. None: as the tokenizer does it; no token if toposheet trained the model from the start or the
+            tokenizer has no beginning-of-text token; otherwise it is not known, and an error asks for it.
+        skip_first: Whether the first token of each text is left out of the response. Use it if the activations at this
+            token are much larger than all others (an attention sink).
 
     Raises:
-        UserError: `pooling` is unknown.
+        UserError: `pooling` is unknown, or `bos` or `skip_first` has the wrong type.
     """
 
     pooling: Pooling = "mean"
+    bos: str | None = None
+    skip_first: bool = False
 
     def __post_init__(self) -> None:
         _check_choice("pooling", self.pooling, get_args(Pooling))
+        if self.bos is not None and not (isinstance(self.bos, str) and self.bos):
+            raise UserError(f"bos is {self.bos!r}: it must be a token, such as '<|endoftext|>', or 'none', or None")
+        if not isinstance(self.skip_first, bool):
+            raise UserError(f"skip_first is {self.skip_first!r}: it must be True or False")
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
