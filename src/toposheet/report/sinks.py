@@ -24,7 +24,7 @@ SINKS_OF_MODELS = Table(
     "the number of attention sinks among the units of one tap, the fraction of units whose responses follow 1 / number "
     "of tokens, and the unit that is most like a sink",
 )  # fmt: skip
-_MANY = 0.01  # fraction of units that follow the number of tokens, above which a note says so
+_MANY = 0.05  # fraction of units that follow the number of tokens, above which a note says so
 _FEW_TEXTS = 8  # at least, of each study
 
 

@@ -36,11 +36,11 @@ value of <code>wiring_mm</code> is topographic, so its p is the probability of a
 </table></div>
 {{ figure("correlation") }}
 {% if sinks %}
-<h2>Attention sinks</h2>
-<p class="lead">A unit is an attention sink if its mean |activation| at one token of the texts is more than {{ sink_ratio }} times the median of the other tokens. The mean over the tokens of a text is then this one activation divided by the number of tokens. The table
+<h2>Attention sinks and the number of tokens</h2>
+<p class="lead">A unit is an attention sink if its mean |activation| at one token of the texts is more than {{ sink_ratio }} times the median of the other tokens, of this unit and of the median unit of its tap. The mean over the tokens of a text is then this one activation divided by the number of tokens. The table
 has only stimuli with sinks, or with units whose responses follow 1 / number of tokens (r² > 0.5).{% for note in sink_notes %} {{ note }}.{% endfor %}</p>
 <div class="scroll"><table>
-<tr><th class="left">model</th><th class="left">stimuli</th><th>sinks</th><th>follow 1 / tokens</th><th class="left">worst unit</th><th>token</th><th>at this token</th><th>elsewhere</th></tr>
+<tr><th class="left">model</th><th class="left">stimuli</th><th>sinks</th><th>follow 1 / tokens</th><th class="left">unit that is most like a sink</th><th>token</th><th>at this token</th><th>elsewhere</th></tr>
 {% for row in sinks %}
 <tr{% if loop.changed(row.model) %} class="new"{% endif %}><td class="left">{{ row.model }}</td><td class="left">{{ row.stimuli }}</td><td>{{ (row.n_sinks / row.n_units) | percent }}</td><td>{% if row.undefined %}– ({{ row.undefined }}){% else %}{{ row.follow_length | percent }}{% endif %}</td>
 <td class="left">{{ row.tap }}, row {{ row.y }}, column {{ row.x }}</td><td>{{ row.position + 1 }}</td><td>{{ row.at_position | number }}</td><td>{{ row.elsewhere | number }}</td></tr>
