@@ -37,6 +37,7 @@ def coarse_figures() -> Generator[None, None, None]:
 def tokenizer() -> PreTrainedTokenizerFast:
     tokenizer = train_tokenizer(DOCUMENTS, vocabulary=300)
     tokenizer.model_max_length = 48
+    tokenizer.bos_token = None  # so that it is known that no token stands before texts
     return tokenizer
 
 

@@ -38,12 +38,24 @@ def changed(what, model, topo, stimuli, tokenizer):
         stimuli = stimuli.assign(text=["other words", *stimuli["text"][1:]])
     elif what == "the pooling":
         options["reading"] = Reading("last")
+    elif what == "the token before the texts":
+        options["reading"] = Reading(bos="<|endoftext|>")
+    elif what == "the first token left out":
+        options["reading"] = Reading(skip_first=True)
+    elif what == "the padding":
+        options["reading"] = Reading("padded-mean")
     else:
         model = model.to(torch.bfloat16)
     return (ts.Subject(model, topo, tokenizer), stimuli), options
 
 
-@pytest.mark.parametrize("what", ["a weight", "a place", "a text", "the pooling", "the precision"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "a weight", "a place", "a text", "the pooling", "the precision", "the token before the texts",
+        "the first token left out", "the padding",
+    ],
+)  # fmt: skip
 def test_whatever_changes_a_response_never_reads_an_old_one(what, model, topo, stimuli, tokenizer, tmp_path, count):
     ts.respond(ts.Subject(model, topo, tokenizer), stimuli, cache=tmp_path)
     reading, options = changed(what, model, topo, stimuli, tokenizer)

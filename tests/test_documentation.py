@@ -62,7 +62,7 @@ def test_the_blocks_of_the_page_of_python_run_in_order(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_model_of_your_own_is_given_sheets_saved_and_mapped_in_three_lines(tmp_path):
+def test_a_model_of_your_own_is_given_sheets_saved_and_mapped_in_four_lines(tmp_path):
     (example,) = re.findall(r"```py\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text(), re.DOTALL)
     hub = '"organisation/name", shape=(24, 32)'
     assert hub in example

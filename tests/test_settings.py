@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from toposheet.settings import PUBLISHED_STEPS, Settings, readouts_of
+from toposheet.settings import PUBLISHED_STEPS, Reading, Settings, readouts_of
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,13 @@ def test_what_is_no_width_is_refused(fwhm_mm):
 def test_as_published_is_every_step_of_the_published_code_and_each_step_stands_alone():
     published = Settings.published()
     assert (published.weights, published.raw_fwhm_mm, published.contiguity) == ("row", 1.0, "rook")
+    assert published.reading == Reading("padded-mean")
     assert published.readouts == (0.0, 1.0, 2.0)
     together = Settings()
-    for changes in PUBLISHED_STEPS.values():
-        assert Settings(**changes) != Settings()
-        assert Settings(**changes).as_published() == published
-        together = replace(together, **changes)
+    for step in PUBLISHED_STEPS.values():
+        assert Settings().with_step(step) != Settings()
+        assert Settings().with_step(step).as_published() == published
+        together = together.with_step(step)
     assert together == published
 
 

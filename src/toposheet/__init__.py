@@ -48,6 +48,7 @@ _MODULES = {
     "response_statistics": "cortex",
     "save": "subject",
     "selective_clusters": "cortex",
+    "sinks": "subject",
     "spatial_correlation_loss": "topography",
     "spatial_loss": "topography",
     "spatial_losses": "topography",

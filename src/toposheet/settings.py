@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 from toposheet.errors import UserError
 
-Pooling = Literal["mean", "last", "sum"]
+Pooling = Literal["mean", "last", "sum", "padded-mean"]
 Inference = Literal["mass", "tfce"]
 Contiguity = Literal["queen", "rook"]
 Weights = Literal["binary", "row"]
 Metric = Literal["chebyshev", "euclidean"]
 PERMUTATIONS = 99  # draws of a null: the smallest possible p is 0.01
+NO_BOS = "none"  # no token stands before a text
 MIN_SIZE = 10  # units; smaller clusters do not count (TopoLM, arXiv:2410.11516)
 
 
@@ -25,16 +26,29 @@ class Reading:
 
     Args:
         pooling: How the response of a unit is made from its activations over the tokens of a text: their mean, their
-            sum, or the activation at the last token. Padding and special tokens do not count.
+            sum, or the activation at the last token. Padding and special tokens do not count. padded-mean is what the
+            published code of TopoLM does: texts are read in the order of the table in batches of 12, and the mean
+            includes the padding, so that a response depends on the other texts. Use it only to reproduce their numbers.
+        bos: The token that stands before every text, such as <|endoftext|>. It does not count in the response. none: no
+            token. None: as the tokenizer does it; no token if toposheet trained the model from the start or the
+            tokenizer has no beginning-of-text token; otherwise it is not known, and an error asks for it.
+        skip_first: Whether the first token of each text is left out of the response. Use it if the activations at this
+            token are much larger than all others (an attention sink).
 
     Raises:
-        UserError: `pooling` is unknown.
+        UserError: `pooling` is unknown, or `bos` or `skip_first` has the wrong type.
     """
 
     pooling: Pooling = "mean"
+    bos: str | None = None
+    skip_first: bool = False
 
     def __post_init__(self) -> None:
         _check_choice("pooling", self.pooling, get_args(Pooling))
+        if self.bos is not None and not (isinstance(self.bos, str) and self.bos):
+            raise UserError(f"bos is {self.bos!r}: it must be a token, such as '<|endoftext|>', or 'none', or None")
+        if not isinstance(self.skip_first, bool):
+            raise UserError(f"skip_first is {self.skip_first!r}: it must be True or False")
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -127,22 +141,39 @@ class Settings:
 
     def as_published(self) -> Settings:
         """Return these settings with all steps of TopoLM's published code (`PUBLISHED_STEPS`)."""
-        return replace(self, **{name: value for step in PUBLISHED_STEPS.values() for name, value in step.items()})
+        settings = self
+        for step in PUBLISHED_STEPS.values():
+            settings = settings.with_step(step)
+        return settings
+
+    def with_step(self, step: Mapping[str, Any]) -> Settings:
+        """Return these settings with a step of TopoLM's published code.
+
+        Args:
+            step: A value of `PUBLISHED_STEPS`. Under `reading` are fields of the reading.
+        """
+        reading = replace(self.reading, **step.get("reading", {}))
+        return replace(self, **{**step, "reading": reading})
 
     def as_it_should_be(self) -> Settings:
         """Return these settings without the steps of TopoLM's published code: our defaults replace them."""
-        steps = [(name, value) for step in PUBLISHED_STEPS.values() for name, value in step.items()]
-        changed = {name: getattr(DEFAULT, name) for name, value in steps if getattr(self, name) == value}
-        return replace(self, **changed)
+        settings = self
+        for step in PUBLISHED_STEPS.values():
+            if settings.with_step(step) == settings:
+                ours = {name: getattr(DEFAULT, name) for name in step if name != "reading"}
+                ours["reading"] = {name: getattr(READING, name) for name in step.get("reading", {})}
+                settings = settings.with_step(ours)
+        return settings
 
 
 # The steps in which TopoLM's published code differs from our defaults: the name of each step in the ledger, and the
-# settings that reproduce it. A step with another reading of the texts (PADDING, `reading`) belongs here too.
+# settings that reproduce it (`Settings.with_step`).
 PADDING = "padding averaged in"
 PUBLISHED_STEPS: dict[str, dict[str, Any]] = {
     "row-standardised weights": {"weights": "row"},
     "a readout of 1 mm as raw": {"raw_fwhm_mm": 1.0},
     "rook neighbours in clusters": {"contiguity": "rook"},
+    PADDING: {"reading": {"pooling": "padded-mean"}},
 }
 
 

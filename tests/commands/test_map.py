@@ -6,6 +6,7 @@ import unicodedata
 import pandas as pd
 import pytest
 
+from toposheet.cli import main
 from toposheet.commands._stimuli import read_study
 
 
@@ -115,7 +116,7 @@ def test_as_published_is_the_settings_of_all_steps_and_each_step_is_an_option(
     arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "5", "--no-negative-controls"]
     together, alone = tmp_path / "together", tmp_path / "alone"
     ran("map", folder, *arguments, "--as-published", "--out", together)
-    steps = ["--weights", "row", "--raw-fwhm-mm", "1", "--contiguity", "rook"]
+    steps = ["--weights", "row", "--raw-fwhm-mm", "1", "--contiguity", "rook", "--pooling", "padded-mean"]
     ran("report", folder, *arguments, *steps, "--out", alone)
     one, other = (pd.read_csv(out / "summary.csv") for out in (together, alone))
     pd.testing.assert_frame_equal(one, other)
@@ -232,8 +233,6 @@ def test_one_text_of_a_condition_is_refused_in_one_line(refused, tmp_path, folde
 
 
 def test_a_map_says_once_what_its_tests_cannot_know(folder, tmp_path, capsys):
-    from toposheet.cli import main
-
     rows = ["text,condition,rating"] + [f"w{i // 2} {c}{i},{c},{i}" for c in "ab" for i in range(24)]
     (tmp_path / "s.csv").write_text("\n".join(rows) + "\n")
     arguments = ["--stimuli", tmp_path / "s.csv", "--contrast", "a:b", "--permutations", "2", "--out", tmp_path / "out"]
@@ -241,7 +240,7 @@ def test_a_map_says_once_what_its_tests_cannot_know(folder, tmp_path, capsys):
         main(["map", *map(str, [folder, *arguments]), "--confounds", "rating", "--no-negative-controls"])
     printed = capsys.readouterr()
     assert stop.value.code == 0, printed.err
-    notes = [line for line in printed.err.splitlines() if line.startswith("note: ")]
+    notes = [line for line in printed.err.splitlines() if line.startswith("note: a:b: ")]
     assert len(notes) == 2
     assert notes[0].startswith("note: a:b: 24 of 24 texts of 'a' and 24 of 24 texts of 'b' share many content words")
     assert notes[1].startswith(
@@ -252,8 +251,6 @@ def test_a_map_says_once_what_its_tests_cannot_know(folder, tmp_path, capsys):
 
 
 def test_a_map_says_how_many_texts_are_repeated(folder, tmp_path, capsys):
-    from toposheet.cli import main
-
     rows = [f"{c}{i} own{c}{i},{c}" for c in "ab" for i in range(12)] * 2
     (tmp_path / "s.csv").write_text("\n".join(["text,condition", *rows]) + "\n")
     arguments = ["--stimuli", tmp_path / "s.csv", "--contrast", "a:b", "--permutations", "2", "--out", tmp_path / "out"]
@@ -264,3 +261,31 @@ def test_a_map_says_how_many_texts_are_repeated(folder, tmp_path, capsys):
         "12 texts of 'a' and 12 texts of 'b' repeat earlier texts of their condition (the first is 'a0 owna0')" in note
     )
     assert "Groups do not help" not in note
+
+
+def test_what_a_model_cannot_read_is_one_line_and_nothing_is_written(refused, tmp_path, folder, table):
+    asked = ["map", folder, "--stimuli", table, "--contrast", "long:short", "--permutations", "9"]
+    asked += ["--out", tmp_path / "out"]
+    assert "--bos is '<s>': the tokenizer of" in refused(*asked, "--bos", "<s>")
+    assert "--pooling is 'max': it must be one of" in refused(*asked, "--pooling", "max")
+    with table.open("a") as file:
+        file.write("r,short\n")
+    assert "row 8 has only one token" in refused(*asked, "--skip-first")
+    described = folder / "tokenizer_config.json"
+    described.write_text(json.dumps(json.loads(described.read_text()) | {"bos_token": "<|endoftext|>"}))
+    assert "choose --bos '<|endoftext|>' or --bos none" in refused(*asked)
+    for command in ("localize", "brain export"):
+        line = refused(
+            *command.split(), folder, "--stimuli", table, "--contrast", "long:short", "--out", tmp_path / "out"
+        )
+        assert "choose --bos '<|endoftext|>' or --bos none" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_sinks_are_noted_by_map(capsys, tmp_path, folder, table, monkeypatch):
+    monkeypatch.setattr("toposheet.report.sinks.sink_notes", lambda results: ["model, stimuli: sinks"])
+    asked = ["map", folder, "--stimuli", table, "--contrast", "long:short", "--permutations", "3"]
+    with pytest.raises(SystemExit):
+        main([*map(str, asked), "--no-negative-controls", "--out", str(tmp_path / "out")])
+    assert "note: model, stimuli: sinks\n" in capsys.readouterr().err
+    assert (tmp_path / "out" / "sinks.csv").is_file()

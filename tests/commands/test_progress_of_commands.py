@@ -34,7 +34,7 @@ def said(capsys, monkeypatch):
     [
         ("map", "drawing figures: section 5 of 5"),
         ("report", "drawing figures: section 5 of 5"),
-        ("compare", "intervals over models and taps"),
+        ("compare", "intervals over models"),
         ("localize", "units are selected"),
         ("brain export", "reading texts 40 of 40"),
     ],

@@ -39,16 +39,25 @@ def test_it_is_made_with_the_settings_asked_for_and_says_so(ran, tmp_path, folde
     options |= {"--permutations": "5", "--fwhm-mm": "1.5", "--where": "keep=yes"}
     table = pd.read_csv(sentences)
     table.assign(keep=["no", *["yes"] * (len(table) - 1)]).to_csv(tmp_path / "kept.csv", index=False)
-    arguments = [text for option in options.items() for text in option]
+    options |= {"--bos": "<|endoftext|>"}
+    arguments = [*(text for option in options.items() for text in option), "--skip-first"]
     ran("report", folder, "--stimuli", tmp_path / "kept.csv", "--contrast", "S:N", *arguments,
         "--no-negative-controls", "--out", out)  # fmt: skip
     stored = json.loads((out / "analysis.json").read_text())
-    wanted = {"reading": {"pooling": "last"}, "inference": "tfce", "contiguity": "rook", "min_size": 3, "seed": 7}
+    wanted = {
+        "reading": {"pooling": "last", "bos": "<|endoftext|>", "skip_first": True},
+        "inference": "tfce",
+        "contiguity": "rook",
+        "min_size": 3,
+        "seed": 7,
+    }
     wanted |= {"permutations": 5, "fwhm_mm": [0.0, 1.5], "negative_controls": False, "contrasts": ["yes S:N"]}
     assert {name: stored[name] for name in wanted} == wanted
+    assert stored["models"]["model"]["reading"] == stored["reading"]
     methods = " ".join(html.unescape((out / "report.html").read_text()).partition("<h2>Methods</h2>")[2].split())
     for said in (
         "the activation of the unit at the last token of the text",
+        "The first token of each text is left out. model reads each text after the token <|endoftext|>.",
         "Taps of model: transformer.h.0.attn, transformer.h.0.mlp, transformer.h.1.attn, transformer.h.1.mlp",
         "FWHM 0.0 and 1.5 mm",
         "5 draws each, seed 7",

@@ -46,6 +46,7 @@ def test_models_that_lie_in_no_folder_have_a_page_without_their_training(html):
         "Negative controls",
         "Islands",
         "Statistics that need no contrast",
+        "Attention sinks and the number of tokens",
         "Every tap",
         "Stimuli",
         "Methods",

@@ -1,4 +1,3 @@
-import pandas as pd
 import pytest
 from tests.report.conftest import SETTINGS
 
@@ -8,7 +7,7 @@ from toposheet.cortex.statistics import mean_morans_i
 from toposheet.report import StudiedModel, compute
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 from toposheet.report.sections.published_steps import STEPS_OF_MODELS, worth_of_steps
-from toposheet.settings import PADDING, PUBLISHED_STEPS, Reading
+from toposheet.settings import PADDING, PUBLISHED_STEPS, Reading, Settings
 
 
 def step_values(results):
@@ -27,7 +26,9 @@ def morans_i(results, fwhm):
 
 def test_each_step_alone_and_all_of_them_stand_beside_the_value_as_it_should_be(results, subjects, battery):
     values = step_values(results)
-    assert set(values.index.get_level_values("step")) == {"as it should be", *PUBLISHED_STEPS, "as published"}
+    # Another reading of the texts is a step only of a run as published.
+    steps = [step for step in PUBLISHED_STEPS if step != PADDING]
+    assert set(values.index.get_level_values("step")) == {"as it should be", *steps, "as published"}
     maps = values["morans_i"]
     for fwhm in (0.0, 2.0):
         assert maps[fwhm, "as it should be"] == pytest.approx(morans_i(results, fwhm), abs=1e-12)
@@ -51,25 +52,21 @@ def as_published(subjects, battery):
     return compute([StudiedModel("007", subjects["007"])], battery, settings=SETTINGS.as_published()).results
 
 
-def test_a_run_as_published_has_the_same_steps_and_measures_with_all_of_them(results, as_published):
-    pd.testing.assert_series_equal(step_values(results), step_values(as_published))
-    values = step_values(as_published)["morans_i"]
+def test_a_run_as_published_reads_with_padding_and_measures_with_all_steps(results, as_published):
+    unread, values = (step_values(table)["morans_i"] for table in (results, as_published))
+    assert as_published.facts["weights"] == "row"
+    assert as_published.facts["models"]["007"]["reading"]["pooling"] == "padded-mean"
     assert values[0.0, "as published"] == pytest.approx(morans_i(as_published, 1.0), abs=1e-12)
     assert values[2.0, "as published"] == pytest.approx(morans_i(as_published, 2.0), abs=1e-12)
-    assert as_published.facts["weights"] == "row"
+    assert values[0.0, "as it should be"] == pytest.approx(unread[0.0, "as it should be"], abs=1e-12)
+    assert values[0.0, PADDING] != values[0.0, "as it should be"]
+    assert values[0.0, "as published"] != unread[0.0, "as published"]
 
 
-def test_another_reading_is_a_step_only_in_a_run_that_has_it(monkeypatch, subjects, battery, as_published):
-    monkeypatch.setitem(PUBLISHED_STEPS, PADDING, {"reading": Reading("sum")})
-    models = [StudiedModel("007", subjects["007"])]
-    unread, read = (
-        step_values(compute(models, battery, settings=settings).results)["morans_i"]
-        for settings in (SETTINGS, SETTINGS.as_published())
-    )
-    pd.testing.assert_series_equal(unread, step_values(as_published)["morans_i"])
-    assert read[0.0, "as it should be"] == unread[0.0, "as it should be"]
-    assert read[0.0, PADDING] != read[0.0, "as it should be"]
-    assert read[0.0, "as published"] != unread[0.0, "as published"]
+def test_a_step_of_the_reading_keeps_the_token_before_texts():
+    settings = Settings(reading=Reading(bos="<s>"))
+    assert settings.as_published().reading == Reading("padded-mean", bos="<s>")
+    assert settings.as_published().as_it_should_be() == settings
 
 
 def test_the_worth_of_a_step_is_its_change_of_the_value():

@@ -18,6 +18,7 @@ from toposheet.errors import UserError, check_type
 from toposheet.files import folder_aside, free_file_name, path_of
 from toposheet.packages import import_package
 from toposheet.progress import Progress
+from toposheet.settings import READING, Reading
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.subject import Subject, respond
 from toposheet.topography import Topography
@@ -91,6 +92,7 @@ def export_maps(
     contrasts: Sequence[Contrast],
     out: Path,
     *,
+    reading: Reading = READING,
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
@@ -101,13 +103,14 @@ def export_maps(
         stimuli: The texts.
         contrasts: The contrasts. Each gives one map.
         out: Folder of the files.
+        reading: How the subject reads a text.
         cache: Folder for responses. Stored responses are read again, new ones are written. None: no cache.
         progress: A function that is called with the number of texts read so far. None: no calls.
     """
     import_package("nibabel", *FOR_BRAINS)
     for contrast in contrasts:
         contrast.check(stimuli)
-    responses = respond(subject, stimuli, cache=cache, progress=progress)
+    responses = respond(subject, stimuli, reading=reading, cache=cache, progress=progress)
     maps = [Comparison(responses, contrast).t.drop_attrs() for contrast in contrasts]
     names = xr.DataArray([contrast.name for contrast in contrasts], dims="contrast", name="contrast")
     return export_sheet(subject.topography, xr.concat(maps, dim=names), out)

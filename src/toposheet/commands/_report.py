@@ -51,13 +51,17 @@ def print_summary(results: Results) -> None:
 
 
 def print_left_out(results: Results) -> None:
-    """Print notes about the contrasts, on stderr, and about stimuli and negative controls that were left out."""
+    """Print notes about contrasts and attention sinks, on stderr, and about stimuli and controls that were left out."""
+    from toposheet.report.sinks import sink_notes
+
     contrasts_of: dict[str, list[str]] = {}
     for contrast, notes in results.facts["notes"].items():
         for note in notes:
             contrasts_of.setdefault(note, []).append(contrast)
     for note, contrasts in contrasts_of.items():
         print(f"note: {', '.join(contrasts)}: {note}", file=sys.stderr)
+    for note in sink_notes(results):
+        print(f"note: {note}", file=sys.stderr)
     for fact in ("stimuli_left_out", "negative_controls_left_out"):
         if note := results.facts[fact]:
             print(f"note: {note}")  # in one line, so that the user can copy a command in it

@@ -11,7 +11,7 @@ import tyro
 from toposheet.commands._command import Command, check_out, deferred, group
 from toposheet.commands._stimuli import AS_USUAL, Contrasts, Model, Options, opening, read_contrasts, read_table
 from toposheet.errors import UserError
-from toposheet.settings import Weights, check_seed, check_selection
+from toposheet.settings import READING, Reading, Weights, check_seed, check_selection
 
 
 @deferred
@@ -87,6 +87,7 @@ def export(
     out: Path,
     stimuli: str | None = None,
     contrast: Contrasts = (),
+    reading: Reading = READING,
     options: Options = AS_USUAL,
 ) -> None:
     """Write each sheet of a model as a flat surface with its t-maps (GIFTI), for neuroimaging software.
@@ -96,6 +97,7 @@ def export(
         out: Folder for the files (.surf.gii and .func.gii).
         stimuli: A CSV file, or the name of a set. None: the stimuli that are saved with the model.
         contrast: Contrasts, each written as A:B. Without contrasts, sentence:nonword or S:N is used.
+        reading: How a model reads a text.
         options: How stimuli are read.
     """
     check_out(out)
@@ -110,7 +112,9 @@ def export(
         from toposheet.brain.export import export_maps
         from toposheet.cache import cache_folder
 
-        files = export_maps(subject(), table, parsed, out, cache=cache_folder(), progress=stages.begin("exporting"))
+        files = export_maps(
+            subject(), table, parsed, out, reading=reading, cache=cache_folder(), progress=stages.begin("exporting")
+        )
     print(f"{len(files)} files: {out.resolve()}")
 
 

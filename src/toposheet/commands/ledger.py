@@ -33,8 +33,8 @@ def ledger(
             pair). Only for published stimuli. None: elli_stimuli.csv, if the folder of the stimuli has it.
         out: Folder for ledger.md and ledger.csv.
         data: Folder with the files of published sets. None: the folder in the environment variable TOPOSHEET_DATA.
-        as_published: Reproduce the steps in which TopoLM's published code differs: --weights row, --raw-fwhm-mm 1 and
-            --contiguity rook, all together. Each of them can also be given alone.
+        as_published: Reproduce the steps in which TopoLM's published code differs: --weights row, --raw-fwhm-mm 1,
+            --contiguity rook and --pooling padded-mean, all together. Each of them can also be given alone.
         settings: How responses are computed and analysed.
     """
     settings = settings.as_published() if as_published else settings

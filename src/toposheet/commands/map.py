@@ -27,8 +27,8 @@ def map_contrasts(
         contrast: One or several contrasts, each written as A:B (or A-B).
         out: Folder for summary.csv, further tables, maps.nc and figures.
         options: How stimuli are read.
-        as_published: Reproduce the steps in which TopoLM's published code differs: --weights row, --raw-fwhm-mm 1 and
-            --contiguity rook, all together. Each of them can also be given alone.
+        as_published: Reproduce the steps in which TopoLM's published code differs: --weights row, --raw-fwhm-mm 1,
+            --contiguity rook and --pooling padded-mean, all together. Each of them can also be given alone.
         settings: How responses are computed and analysed.
     """
     settings = settings.as_published() if as_published else settings

@@ -179,9 +179,13 @@ def check_set(
         grouped = None if out is None else _with_groups(table, contrasts)
         count_tokens = None
         if opened is not None:
+            from toposheet.subject.reading import reading_of_tokenizer
             from toposheet.subject.respond import tokenised
 
-            tokenised(opened(), table)  # raises an error if the model cannot read a text
+            opened().check_tokenizer()
+            tokenised(
+                opened(), table, reading_of_tokenizer(opened().tokenizer)
+            )  # raises an error if the model cannot read a text
             count_tokens = opened().count_tokens
     warnings = check(table, count_tokens, contrasts, groups, confounds)
     counts = table.groupby("condition", sort=False).size()

@@ -19,15 +19,18 @@ from toposheet.cortex.notes import contrast_notes
 from toposheet.cortex.split_halves import HALF_STATISTICS
 from toposheet.errors import UserError
 from toposheet.progress import Progress, Stage, Stages
+from toposheet.recipes import RECIPE_FILE, read_recipe
 from toposheet.report.analysis import Analysis
 from toposheet.report.models import StudiedModel
 from toposheet.report.section import MeasuredStudy, MeasuredSubject, Section, no_rows, sections_in_order
 from toposheet.results import Results, Table
-from toposheet.settings import DEFAULT, Settings
+from toposheet.settings import DEFAULT, Reading, Settings
 from toposheet.stimuli.confounds import check_confounds
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.studies import Battery, Study
-from toposheet.subject import Subject, respond
+from toposheet.subject import Subject, read_tokenizer, respond
+from toposheet.subject.reading import resolved
+from toposheet.subject.respond import resolved_reading
 from toposheet.topography.storage import read_topography
 from toposheet.train.log import METRICS, read_metrics
 from toposheet.train.result import read_result
@@ -79,6 +82,7 @@ def compute(
         raise UserError(f"two models have the name {twice!r}: give each model a different name")
     for model in models:
         _check_folder(model)
+        _check_reading(model, settings.reading)
     sections = sections_in_order()
     stages = Stages(progress, _plan(models, battery, settings, sections))
     rows: dict[Table, list[pd.DataFrame]] = {}
@@ -90,7 +94,9 @@ def compute(
         subject = model.open()
         measuring = _Measuring(model.name, subject, battery, settings, sections, rows)
         maps[model.name] = measuring.run(cache, stages, name)
+        reading, _ = resolved_reading(subject, settings.reading)
         identities[model.name] = {
+            "reading": asdict(reading),
             "source": str(subject.source or subject.name),
             "folder": str(subject.folder or ""),
             "fingerprint": subject.fingerprint,
@@ -125,6 +131,19 @@ def _check_folder(model: StudiedModel) -> None:
     read_result(folder)
     read_metrics(folder / METRICS)
     read_snapshots(folder)
+
+
+def _check_reading(model: StudiedModel, reading: Reading) -> None:
+    """Refuse a reading that a model cannot give, before the first model is analysed.
+
+    Raises:
+        UserError: The tokenizer of the model has no such token, or it is not known which token stands before texts.
+    """
+    if isinstance(model.source, Subject):
+        resolved_reading(model.source, reading)
+    elif (folder := model.folder) is not None and (tokenizer := read_tokenizer(folder)) is not None:
+        recipe = read_recipe(folder / RECIPE_FILE) if (folder / RECIPE_FILE).is_file() else None
+        resolved(reading, tokenizer, recipe, str(model.source))
 
 
 class _Measuring:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from toposheet.files import folder_aside, path_of
 from toposheet.progress import Progress, Stage, Stages
 from toposheet.report.page import FIGURES
 from toposheet.results import paragraph
-from toposheet.settings import DEFAULT, Settings
+from toposheet.settings import DEFAULT, READING, Settings
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.subject import Subject, respond
 from toposheet.wording import count_of_units, counted, number
@@ -113,7 +113,9 @@ def localize_subject(
     selected = count_of_units(int(localizer["mask"].sum()), localizer.sizes["unit"], "selected")
     figure = outlined_maps(t, mask, comparison.name, f"{selected}: {localizer.attrs['rule']}")
     localized = Localized(
-        localizer=localizer.assign(cluster=clusters).assign_attrs(min_size=settings.min_size),
+        localizer=localizer.assign(cluster=clusters).assign_attrs(
+            min_size=settings.min_size, **{name: responses.attrs[name] for name in asdict(READING)}
+        ),
         cross_validated=cross_validated(comparison, percent=percent, q=q),
         figure=figure,
         stimuli=stamp(stimuli, name),

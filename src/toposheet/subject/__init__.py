@@ -1,6 +1,7 @@
 from toposheet.subject.checkpoint import attach, load, save
 from toposheet.subject.interventions import Effect, Intervention
 from toposheet.subject.respond import respond
+from toposheet.subject.sinks import sinks
 from toposheet.subject.subject import Subject
 from toposheet.subject.tokens import read_tokenizer, token_counter
 
@@ -13,5 +14,6 @@ __all__ = [
     "read_tokenizer",
     "respond",
     "save",
+    "sinks",
     "token_counter",
 ]

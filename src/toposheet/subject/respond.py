@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Collection, Generator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,12 @@ from toposheet.settings import READING, Reading
 from toposheet.stimuli.confounds import N_TOKENS
 from toposheet.stimuli.finite import check_finite_responses
 from toposheet.stimuli.naming import check_column, row_name, source_name
+from toposheet.subject.reading import own_tokens_before, padding_id, resolved
 from toposheet.subject.subject import Subject
 from toposheet.topography import Topography
 from toposheet.topography.taps import check_shapes, padding_reaches, within_base_model
 
+PADDED_BATCH = 12  # texts in a batch of the published code of TopoLM
 CACHE_FORMAT = 3  # increase it when a change of the code changes responses, so that old files are not used
 
 
@@ -45,17 +47,20 @@ def respond(
     """Return the response of every unit to every stimulus.
 
     The response of a unit to a text is computed from its activations at the tokens of the text, for example as their
-    mean. Special tokens and padding do not count. If padding changes the activations of a model (FNet), only texts with
-    equal numbers of tokens are read together. The batch with the longest texts is read first, to the end of the model:
-    if the memory is too small, this shows at once. Later forward passes stop after the last tap, except if the weights
-    of the model are divided among processes (FSDP2).
+    mean. Special tokens and padding do not count (except for the pooling `padded-mean`, in which padding counts). If
+    padding changes the activations of a model (FNet), only texts with equal numbers of tokens are read together. The
+    batch with the longest texts is read first, to the end of the model: if the memory is too small, this shows at once.
+    Later forward passes stop after the last tap, except if the weights of the model are divided among processes
+    (FSDP2).
 
     Args:
         subject: The subject. Its model runs on its present device, in evaluation mode, with the interventions of the
             subject. After the call, the model is in the same mode (training or evaluation) as before.
         stimuli: A table with the columns `text` and `condition`. Further columns are allowed.
-        reading: How the response is computed from the activations: `Reading(pooling=...)`.
-        batch_size: Number of texts in one forward pass. Texts of similar length are in the same batch.
+        reading: How texts are read: which token stands before them, and how the response is computed from the
+            activations. See `Reading`.
+        batch_size: Number of texts in one forward pass. Texts of similar length are in the same batch. The pooling
+            `padded-mean` has batches of 12 texts in the order of the table instead.
         progress: A function that is called with the number of texts done so far. None: no calls.
         cache: A folder in which responses are stored. They are loaded from it if an equal subject has read the same
             tokens in the same way before. If the files in the folder take more than 4 GB, the least recently used files
@@ -64,63 +69,102 @@ def respond(
     Returns:
         Responses in float32, with dims ("stimulus", "unit"). The coordinates of the units are `tap`, `sheet`, `y`, `x`
         (cells) and `spacing_mm`. The coordinates of the stimuli are the columns of the table, and `n_tokens`: the
-        number of tokens of a text, without special tokens.
+        number of tokens of a text, without special tokens. The attributes are the reading (`pooling`, `bos`,
+        `skip_first` as 0 or 1), and `bos_ids`: the ids of the tokens that stood before every text.
 
     Raises:
-        UserError: The subject has no tokenizer. A column is missing or occurs twice. A text is not a str, has no
-            tokens, has more tokens than the model reads, or has a token without embedding; the message names the row. A
-            tap runs more than once in a forward pass, its output does not have one place for each token, or a response
-            is not finite; the message names the tap.
+        UserError: The subject has no tokenizer, or its tokenizer cannot give the reading, or it is not known which
+            token stands before texts. A column is missing or occurs twice. A text is not a str, has no tokens, has more
+            tokens than the model reads, or has a token without embedding; the message names the row. A tap runs more
+            than once in a forward pass, its output does not have one place for each token, or a response is not finite;
+            the message names the tap.
     """
     check_type("subject", subject, Subject, "a toposheet.Subject, for example from toposheet.load(...)")
     check_type("stimuli", stimuli, pd.DataFrame, "a pandas DataFrame with columns text and condition")
     check_type("reading", reading, Reading, "a toposheet.Reading, such as Reading(pooling='last')")
     if batch_size < 1:
         raise UserError(f"batch_size is {batch_size}: it must be at least 1")
-    tokens = tokenised(subject, stimuli)
+    texts = tokenised(subject, stimuli, reading)
+    reading, before = resolved_reading(subject, reading)
     topo = subject.topography
     coordinates: dict[str, Any] = dict(topo.unit_coordinates())
 
     def compute() -> np.ndarray:
-        return _responses(subject, tokens, batch_size, progress or SILENT, reading.pooling)
+        return _responses(subject, texts, batch_size, progress or SILENT, reading.pooling)
 
     if cache is None or not subject.can_be_cached:
         responses = compute()
     else:
-        asked = [CACHE_FORMAT, subject.fingerprint, tokens, asdict(reading)]
+        asked = [CACHE_FORMAT, subject.fingerprint, [[text.ids, text.counts] for text in texts], asdict(reading)]
         key = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
-        responses = recall(path_of(cache), f"responses-{key}.npy", (len(tokens), sum(topo.widths.values())), compute)
-    (progress or SILENT)("reading texts", len(tokens), len(tokens))  # responses from the cache are complete at once
+        responses = recall(path_of(cache), f"responses-{key}.npy", (len(texts), sum(topo.widths.values())), compute)
+    (progress or SILENT)("reading texts", len(texts), len(texts))  # responses from the cache are complete at once
     check_finite_responses(responses, stimuli, coordinates["tap"][1])
-    coordinates[N_TOKENS] = ("stimulus", np.array([sum(is_text) for _, is_text in tokens]))
+    coordinates[N_TOKENS] = ("stimulus", np.array([sum(text.is_text) for text in texts]))
     coordinates |= {str(name): ("stimulus", column.to_numpy()) for name, column in stimuli.items()}
-    return xr.DataArray(
-        responses, dims=("stimulus", "unit"), coords=coordinates, name="response", attrs=asdict(reading)
-    )
+    attributes = asdict(reading) | {"skip_first": int(reading.skip_first), "bos_ids": " ".join(map(str, before))}
+    return xr.DataArray(responses, dims=("stimulus", "unit"), coords=coordinates, name="response", attrs=attributes)
 
 
-def tokenised(subject: Subject, stimuli: pd.DataFrame) -> list[tuple[list[int], list[bool]]]:
-    """Return for each text its token ids, and for each token True if it belongs to the text, False if it is special.
+def resolved_reading(subject: Subject, reading: Reading) -> tuple[Reading, tuple[int, ...]]:
+    """Return a reading whose `bos` is known for a subject, and the ids of the tokens before every text.
 
     Raises:
-        UserError: The subject has no tokenizer. A column is missing or occurs twice. A text is not a str, has no
-            tokens, has more tokens than the model reads, or has a token without embedding.
+        UserError: The subject has no tokenizer, its tokenizer has no such token, or the token is not known.
+    """
+    subject.check_tokenizer()
+    return resolved(reading, subject.tokenizer, subject.recipe, str(subject.source or subject.name))
+
+
+@dataclass(frozen=True, eq=False)
+class TokenisedText:
+    """The tokens of a text.
+
+    Args:
+        ids: The token ids, with special tokens.
+        is_text: For each token, True if it belongs to the text, False if it is special.
+        counts: For each token, True if it counts in the response to the text.
+    """
+
+    ids: list[int]
+    is_text: list[bool]
+    counts: list[bool]
+
+
+def tokenised(subject: Subject, stimuli: pd.DataFrame, reading: Reading) -> list[TokenisedText]:
+    """Return the tokens of each text, with the token that stands before it.
+
+    Raises:
+        UserError: The subject has no tokenizer, or its tokenizer cannot give the reading. A column is missing or occurs
+            twice. A text is not a str, has no tokens (that count), has more tokens than the model reads, or has a token
+            without embedding.
     """
     subject.check_tokenizer()
     _check_columns(stimuli, {*subject.topography.unit_coordinates(), N_TOKENS})
     tokenizer, limits, texts = subject.tokenizer, subject.limits, stimuli["text"].tolist()
     for row, text in enumerate(texts):
         _check_text(text, lambda row=row: _name(stimuli, row))
+    _, before = resolved_reading(subject, reading)
+    n_own = len(own_tokens_before(tokenizer))
     encoded = tokenizer(texts, return_special_tokens_mask=True, return_attention_mask=False, verbose=False)
     tokens = []
     for row, (ids, special) in enumerate(zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)):
-        is_text = [not flag for flag in special]
+        ids = [*before, *ids[n_own:]]
+        is_text = [False] * len(before) + [not flag for flag in special[n_own:]]
         if not any(is_text):
             raise UserError(
                 f"{_name(stimuli, row)} has no tokens: remove it, or give it words; its text is {texts[row]!r}"
             )
+        counts = list(is_text)
+        if reading.skip_first:
+            counts[is_text.index(True)] = False
+        if not any(counts):
+            raise UserError(
+                f"{_name(stimuli, row)} has only one token, and the reading leaves out the first token: remove this "
+                f"text, or read without --skip-first (in Python skip_first=False); its text is {texts[row]!r}"
+            )
         limits.check(ids, _name(stimuli, row), texts[row], tokenizer)
-        tokens.append((ids, is_text))
+        tokens.append(TokenisedText(ids, is_text, counts))
     return tokens
 
 
@@ -162,35 +206,67 @@ def _check_columns(stimuli: pd.DataFrame, taken: Collection[str]) -> None:
 
 
 def _responses(
-    subject: Subject, tokens: list[tuple[list[int], list[bool]]], batch_size: int, progress: Progress, pooling: str
+    subject: Subject, texts: Sequence[TokenisedText], batch_size: int, progress: Progress, pooling: str
 ) -> np.ndarray:
     topo = subject.topography
-    lengths = [len(ids) for ids, _ in tokens]
-    responses = np.empty((len(tokens), sum(topo.widths.values())), dtype=np.float32)
+    responses = np.empty((len(texts), sum(topo.widths.values())), dtype=np.float32)
+    padding = padding_id(subject.tokenizer, subject.limits.vocabulary) if pooling == "padded-mean" else None
+    with contextlib.closing(read(subject, texts, batch_size, progress, padding)) as batches:
+        for rows, activations in batches:
+            counts = _padded([texts[row].counts for row in rows], padding is not None, torch.float32)
+            weights = _TOKEN_WEIGHTS[pooling](counts)[:, None, :].to(next(iter(activations.values())).device)
+            pooled = [(weights @ activations[tap].float()).squeeze(1) for tap in topo.taps]
+            responses[rows] = torch.cat(pooled, dim=1).cpu().numpy()
+    return responses
+
+
+def read(
+    subject: Subject, texts: Sequence[TokenisedText], batch_size: int, progress: Progress, padding: int | None = None
+) -> Generator[tuple[np.ndarray, dict[str, Tensor]], None, None]:
+    """Read texts in batches, padded on the right. Yield the rows of the texts of a batch, and their activations.
+
+    The subject runs until the generator ends, so close it if it does not come to its end (`contextlib.closing`).
+
+    Args:
+        subject: The subject.
+        texts: The texts.
+        batch_size: Number of texts in one forward pass, if padding does not count.
+        progress: A function that is called with the number of texts done so far.
+        padding: The token id of padding that the model reads as if it were text; batches then have 12 texts in the
+            order of the table, as in the published code of TopoLM. None: padding is masked, and texts of similar length
+            are in the same batch.
+    """
+    topo, lengths = subject.topography, [len(text.ids) for text in texts]
     with subject.running() as model, _evaluating(model):
-        progress("reading texts", 0, len(tokens))
-        read = model.base_model if within_base_model(model, topo.taps) else model
+        progress("reading texts", 0, len(texts))
+        read_by = model.base_model if within_base_model(model, topo.taps) else model
         # A sharded model gathers its weights during a forward pass, so the forward pass must not stop early.
         may_stop = not any(isinstance(parameter, DTensor) for parameter in model.parameters())
-        batches = _batches(lengths, batch_size, equal=padding_reaches(model, topo.taps))
+        if padding is None:
+            batches = _batches(lengths, batch_size, equal=padding_reaches(model, topo.taps))
+        else:
+            batches = sorted(_in_order(len(texts), PADDED_BATCH), key=lambda rows: max(lengths[row] for row in rows))
         n_read = 0
         for rows in reversed(batches):
             # An early stop would hide a second run of a tap, so the batch with the longest texts is read to the end.
             stops = may_stop and n_read > 0
-            ids, attended, is_text = _padded_batch([tokens[row] for row in rows], model.device)
-            weights = _TOKEN_WEIGHTS[pooling](is_text)[:, None, :]
+            batch = [texts[row].ids for row in rows]
+            ids = _padded(batch, padding or 0, torch.long).to(model.device)
+            attended = _padded([[1] * len(one) for one in batch], int(padding is not None), torch.long)
             with (
                 torch.inference_mode(),
                 subject.record() as activations,
                 _until_recorded(model, topo, activations) if stops else contextlib.nullcontext(),
             ):
-                read(input_ids=ids, attention_mask=attended, use_cache=False)
+                read_by(input_ids=ids, attention_mask=attended.to(model.device), use_cache=False)
             check_shapes(activations, ids.shape)
-            pooled = [(weights @ activations[tap].float()).squeeze(1) for tap in topo.taps]
-            responses[rows] = torch.cat(pooled, dim=1).cpu().numpy()
+            yield rows, activations
             n_read += len(rows)
-            progress("reading texts", n_read, len(tokens))
-    return responses
+            progress("reading texts", n_read, len(texts))
+
+
+def _in_order(n: int, batch_size: int) -> list[np.ndarray]:
+    return [np.arange(start, min(start + batch_size, n)) for start in range(0, n, batch_size)]
 
 
 def _batches(lengths: Sequence[int], batch_size: int, equal: bool) -> list[np.ndarray]:
@@ -238,15 +314,20 @@ def _until_recorded(model: PreTrainedModel, topo: Topography, activations: dict[
             handle.remove()
 
 
-def _last_token_weights(is_text: Tensor) -> Tensor:
-    last = is_text.shape[1] - 1 - is_text.flip(1).argmax(dim=1)
-    return torch.nn.functional.one_hot(last, is_text.shape[1]).float()
+def _last_token_weights(counts: Tensor) -> Tensor:
+    last = counts.shape[1] - 1 - counts.flip(1).argmax(dim=1)
+    return torch.nn.functional.one_hot(last, counts.shape[1]).float()
+
+
+def _mean_weights(counts: Tensor) -> Tensor:
+    return counts / counts.sum(dim=1, keepdim=True)
 
 
 _TOKEN_WEIGHTS: dict[str, Callable[[Tensor], Tensor]] = {
-    "mean": lambda is_text: is_text / is_text.sum(dim=1, keepdim=True),
-    "sum": lambda is_text: is_text,
+    "mean": _mean_weights,
+    "sum": lambda counts: counts,
     "last": _last_token_weights,
+    "padded-mean": _mean_weights,
 }
 
 
@@ -254,18 +335,7 @@ def _name(stimuli: pd.DataFrame, position: int) -> str:
     return f"{source_name(stimuli)}, {row_name(stimuli, position)}"
 
 
-def _padded_batch(
-    batch: list[tuple[list[int], list[bool]]], device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return token ids, attention mask and text mask of a batch, all (batch, time), padded on the right.
-
-    The text mask is 1 for the tokens of the text, and 0 for special tokens and padding.
-    """
-    longest = max(len(ids) for ids, _ in batch)
-    ids = torch.zeros((len(batch), longest), dtype=torch.long)
-    attended, is_text = torch.zeros_like(ids), torch.zeros((len(batch), longest))
-    for row, (tokens, belongs) in enumerate(batch):
-        ids[row, : len(tokens)] = torch.tensor(tokens)
-        attended[row, : len(tokens)] = 1
-        is_text[row, : len(tokens)] = torch.tensor(belongs, dtype=torch.float32)
-    return ids.to(device), attended.to(device), is_text.to(device)
+def _padded(rows: Sequence[Sequence[int]], padding: int, dtype: torch.dtype) -> Tensor:
+    """Return rows of numbers as a tensor (batch, time). Short rows are filled up on the right."""
+    longest = max(len(row) for row in rows)
+    return torch.tensor([[*row, *[padding] * (longest - len(row))] for row in rows], dtype=dtype)

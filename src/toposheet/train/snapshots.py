@@ -21,6 +21,7 @@ from toposheet.results import Table
 from toposheet.stimuli.making.sentences import sentences_and_nonwords
 from toposheet.stimuli.stimulus_set import SYNTHETIC
 from toposheet.subject import Subject, respond, token_counter
+from toposheet.subject.reading import reading_of_tokenizer
 from toposheet.train.batches import RunText
 from toposheet.wording import count_of_units, counted
 
@@ -115,7 +116,7 @@ class Snapshots:
             update: The number of finished updates.
         """
         assert self._stimuli is not None, "without stimuli there is nothing to map"
-        responses = respond(self._subject, self._stimuli)
+        responses = respond(self._subject, self._stimuli, reading=reading_of_tokenizer(self._subject.tokenizer))
         self._last = update
         if not self._write:
             return

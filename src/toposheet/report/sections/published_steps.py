@@ -41,7 +41,7 @@ language network without these steps, how each step alone changes the value, and
 
 def _subject_tables(measured: MeasuredSubject, settings: Settings, progress: Progress) -> Mapping[Table, pd.DataFrame]:
     base = settings.as_it_should_be()
-    steps = {name: replace(base, **changes) for name, changes in PUBLISHED_STEPS.items()}
+    steps = {name: base.with_step(step) for name, step in PUBLISHED_STEPS.items()}
     variants = {AS_IT_SHOULD_BE: base, **steps, AS_PUBLISHED: base.as_published()}
     if settings.reading == base.reading:  # another reading takes minutes, so it needs a run with this setting
         variants = {

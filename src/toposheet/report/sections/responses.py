@@ -1,4 +1,4 @@
-"""The section of statistics that need no contrast: dimensions, smoothness, wiring, and correlation by distance."""
+"""The section of statistics that need no contrast: dimensions, smoothness, wiring, correlation by distance, sinks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from toposheet.figures.curves import correlation_curves
 from toposheet.progress import Progress, part_of
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, MeasuredStudy, Section
+from toposheet.report.sinks import SINKS_OF_MODELS, sink_notes, sink_rows, sinks_of_studies
 from toposheet.results import Table, rows_with
 from toposheet.settings import Settings
+from toposheet.subject.sinks import RATIO
 
 RESPONSES_OF_MODELS = RESPONSES.beside(model="text", stimuli="text")
 CURVES_OF_MODELS = CURVES.beside(model="text", stimuli="text")
@@ -33,6 +35,18 @@ value of <code>wiring_mm</code> is topographic, so its p is the probability of a
 {% endfor %}
 </table></div>
 {{ figure("correlation") }}
+{% if sinks %}
+<h2>Attention sinks and the number of tokens</h2>
+<p class="lead">A unit is an attention sink if its mean |activation| at one token of the texts is more than {{ sink_ratio }} times the median of the other tokens, of this unit and of the median unit of its tap. The mean over the tokens of a text is then this one activation divided by the number of tokens. The table
+has only stimuli with sinks, or with units whose responses follow 1 / number of tokens (r² > 0.5).{% for note in sink_notes %} {{ note }}.{% endfor %}</p>
+<div class="scroll"><table>
+<tr><th class="left">model</th><th class="left">stimuli</th><th>sinks</th><th>follow 1 / tokens</th><th class="left">unit that is most like a sink</th><th>token</th><th>at this token</th><th>elsewhere</th></tr>
+{% for row in sinks %}
+<tr{% if loop.changed(row.model) %} class="new"{% endif %}><td class="left">{{ row.model }}</td><td class="left">{{ row.stimuli }}</td><td>{{ (row.n_sinks / row.n_units) | percent }}</td><td>{% if row.undefined %}– ({{ row.undefined }}){% else %}{{ row.follow_length | percent }}{% endif %}</td>
+<td class="left">{{ row.tap }}, row {{ row.y }}, column {{ row.x }}</td><td>{{ row.position + 1 }}</td><td>{{ row.at_position | number }}</td><td>{{ row.elsewhere | number }}</td></tr>
+{% endfor %}
+</table></div>
+{% endif %}
 """
 
 
@@ -48,7 +62,12 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     if (table := analysis.results.get(RESPONSES_OF_MODELS)) is None:
         return None
     means = table[table["tap"] == ALL_TAPS]
-    return {"responses": means.sort_values(["stimuli", "statistic"], kind="stable")}
+    return {
+        "responses": means.sort_values(["stimuli", "statistic"], kind="stable"),
+        "sinks": sinks_of_studies(analysis.results),
+        "sink_ratio": f"{RATIO:g}",
+        "sink_notes": sink_notes(analysis.results),
+    }
 
 
 def _drawings(analysis: Analysis) -> Iterable[Drawing]:
@@ -71,6 +90,7 @@ SECTION = Section(
     partial=PARTIAL,
     view=_view,
     drawings=_drawings,
-    tables=(RESPONSES_OF_MODELS, CURVES_OF_MODELS),
+    tables=(RESPONSES_OF_MODELS, CURVES_OF_MODELS, SINKS_OF_MODELS),
     study_tables=_study_tables,
+    subject_tables=sink_rows,
 )
