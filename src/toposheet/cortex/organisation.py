@@ -56,7 +56,7 @@ def organisation(
 
     The null. Each draw keeps the noise: each deviation r_i gets a random sign, times sqrt(n / (n - 1)). And each draw
     deals the effects of the units to random places of their tap: the effects are taken in units of each unit's
-    standard deviation, reduced to the variance that noise does not explain (95 % quantile of the noise of the draws),
+    standard deviation, reduced to the variance that noise does not explain,
     and multiplied by the standard deviation of the unit at the new place. Two parts of the effect stay in place: a
     shift that is equal in all units, and a shift that is equal in units of the standard deviation. So units with large
     responses that lie together are no ordered effect. The standard deviations are estimates. So the second shift has an
@@ -188,7 +188,9 @@ def _dealt(
     no effect is dealt to it.
 
     If the energy of the noise happens to be large, its excess must not be dealt as an effect: this would whiten the
-    maps of the null, and the observed map would look ordered. So the noise is taken at its 95 % quantile.
+    maps of the null, and the observed map would look ordered. So the noise is taken at its 95 % quantile where the
+    effect is no larger than this, and the closer to its mean, the larger the effect is: then the excess matters less,
+    and to subtract too much would make the null too narrow.
 
     Args:
         effect: The effect of each unit.
@@ -204,8 +206,10 @@ def _dealt(
     basis = basis[:, singular > _COLLINEAR * singular[0]]
     size, noise_size = effect[live] / scale, noise[:, live] / scale
     rest, noise_rest = size - basis @ (basis.T @ size), noise_size - (noise_size @ basis) @ basis.T
-    energy, noise_energy = (rest**2).sum(), np.quantile((noise_rest**2).sum(axis=1), _NOISE_QUANTILE)
-    reliable = np.sqrt(1 - noise_energy / energy) if energy > noise_energy else 0.0
+    energy, of_noise = (rest**2).sum(), (noise_rest**2).sum(axis=1)
+    mean, high = of_noise.mean(), np.quantile(of_noise, _NOISE_QUANTILE)
+    explained = mean + (high - mean) * high / max(energy, high)
+    reliable = np.sqrt(1 - explained / energy) if energy > high else 0.0
     place_of = np.cumsum(live) - 1
     dealt = rest[place_of[orders[live[orders]].reshape(len(orders), -1)]]
     result[:, live] = scale * (size - rest + reliable * dealt)
