@@ -102,6 +102,9 @@ def compute(
         for table, frame in section.battery_tables(battery).items():
             rows.setdefault(table, []).append(frame)
     tables = {table: table.frame(_concatenated(frames)) for table, frames in rows.items()}
+    for section in sections.values():
+        whole = {table: tables[table] for table in section.tables if table in tables}
+        tables |= {table: table.frame(frame) for table, frame in section.completed_tables(whole).items()}
     facts = what_decides(battery, settings) | {
         "models": identities,
         "rows": {table.file: table.description for table in tables},
