@@ -46,7 +46,7 @@ def _comparison_tables(comparison: Comparison, settings: Settings, progress: Pro
         tables = [
             selective_clusters(
                 comparison.readout(fwhm),
-                permutations=settings.permutations,
+                permutations=settings.draws,
                 seed=settings.seed,
                 inference=settings.inference,
                 forming_p=settings.forming_p,

@@ -74,7 +74,7 @@ A readout smooths every map, also a map of noise. The table below a figure gives
 
 
 def _comparison_tables(comparison: Comparison, settings: Settings, progress: Progress) -> Mapping[Table, pd.DataFrame]:
-    draws = {"fwhm_mm": settings.readouts, "permutations": settings.permutations, "seed": settings.seed}
+    draws = {"fwhm_mm": settings.readouts, "permutations": settings.draws, "seed": settings.seed}
     statistics = topography_statistics(
         comparison,
         contiguity=settings.contiguity,

@@ -37,7 +37,7 @@ value of <code>wiring_mm</code> is topographic, so its p is the probability of a
 
 
 def _study_tables(measured: MeasuredStudy, settings: Settings, progress: Progress) -> Mapping[Table, pd.DataFrame]:
-    draws = {"permutations": settings.permutations, "seed": settings.seed}
+    draws = {"permutations": settings.draws, "seed": settings.seed}
     return {
         RESPONSES_OF_MODELS: response_statistics(measured.responses, progress=part_of(progress, 0, 2), **draws),
         CURVES_OF_MODELS: correlation_curve(measured.responses, progress=part_of(progress, 1, 2), **draws),
