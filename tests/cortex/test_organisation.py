@@ -167,7 +167,7 @@ def test_the_familywise_p_is_that_of_the_largest_value_of_all_taps_and_readouts_
 def test_among_8_taps_without_effect_one_is_called_ordered_as_rarely_as_the_familywise_p_says():
     smallest = []
     for seed in range(120):
-        comparison = on_a_grid(seed, 0.0, (0.0, 0.0), n=(10, 10), side=6, taps=8)
+        comparison = on_a_grid(seed, 0.0, (0.0, 0.0), n=(30, 30), side=6, taps=8)
         table = ts.organisation(comparison, fwhm_mm=(0.0, 1.0), permutations=39, seed=seed)
         smallest.append(table.loc[table["tap"] != "*", ["p", "p_familywise"]].min())
     p, familywise = (np.array(smallest) <= 0.05).sum(axis=0)
