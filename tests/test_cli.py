@@ -46,9 +46,15 @@ def test_help_groups_the_options_about_stimuli(ran, command):
     assert "options options" not in printed
 
 
-@pytest.mark.parametrize("command", ["demo", "map", "report", "ledger", "compare"])
-def test_nulls_have_99_draws_unless_others_are_asked_for(ran, command):
-    assert re.search(r"--permutations INT\s.*?\(default: 99\)", ran(command, "--help"), re.DOTALL)
+@pytest.mark.parametrize("command", ["map", "report", "ledger", "compare"])
+def test_the_size_of_an_analysis_decides_the_number_of_draws_unless_one_is_asked_for(ran, command):
+    printed = re.search(r"--permutations \{None\}\|INT\s.*?\(default:[ │\n]*None\)", ran(command, "--help"), re.DOTALL)
+    assert printed
+    assert "999 if the" in printed.group()
+
+
+def test_nulls_of_the_demo_have_99_draws(ran):
+    assert re.search(r"--permutations INT\s.*?\(default: 99\)", ran("demo", "--help"), re.DOTALL)
 
 
 @pytest.mark.parametrize(
@@ -327,7 +333,7 @@ def test_what_is_cheap_to_refuse_is_refused_before_a_model_is_opened(tmp_path, t
     [
         (["mapp", "small"], "Unrecognized command 'mapp'. Did you mean map?"),
         (["stimuli", "chek", "x"], "Unrecognized command 'chek'. Did you mean check?"),
-        (["report", "small", "--permutations", "abc"], "--permutations is 'abc': it must be a whole number"),
+        (["report", "small", "--permutations", "abc"], "--permutations is 'abc': it must be None or a whole number"),
         (["train", "demo", "--alpha", "abc"], "--alpha is 'abc': it must be a number"),
         (["localize", "small", "--percent", "x", "--out", "o"], "--percent is 'x': it must be None or a number"),
         (["report", "small", "--inference", "tcfe"], "--inference is 'tcfe': it must be one of ('mass', 'tfce'). Did"),

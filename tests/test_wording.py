@@ -16,6 +16,20 @@ def test_a_p_is_never_zero(p, text):
     assert p_value(p) == text.removeprefix("p ").removeprefix("= ")
 
 
+@pytest.mark.parametrize(
+    ("p", "draws", "text"),
+    [
+        (0.01, 99, "p = 0.01, the smallest possible with 99 draws"),
+        (1 / 10_000, 9999, "p = 0.0001, the smallest possible with 9,999 draws"),
+        (0.01, 999, "p = 0.010"),
+        (0.02, 99, "p = 0.020"),
+        (NAN, 99, "p = –"),
+    ],
+)
+def test_the_smallest_possible_p_is_said_to_be_it(p, draws, text):
+    assert equals_p(p, draws) == text
+
+
 def test_one_thing_is_singular():
     assert count_of_units(1, 2560) == "1 of 2,560 units is significant"
     assert count_of_units(2, 2560) == "2 of 2,560 units are significant"

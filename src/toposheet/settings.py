@@ -17,6 +17,7 @@ Weights = Literal["binary", "row"]
 Metric = Literal["chebyshev", "euclidean"]
 PERMUTATIONS = 99  # draws of a null: the smallest possible p is 0.01
 NO_BOS = "none"  # no token stands before a text
+MANY_PERMUTATIONS = 999  # draws where they take less than a minute
 MIN_SIZE = 10  # units; smaller clusters do not count (TopoLM, arXiv:2410.11516)
 
 
@@ -68,7 +69,9 @@ class Settings:
     Args:
         fwhm_mm: Full width at half maximum (mm) of the Gaussian readout, one or several numbers. Raw maps (0) are
             always computed as well.
-        permutations: Number of random draws of each null. The smallest possible p is 1 / (1 + permutations).
+        permutations: Number of random draws of each null. The smallest possible p is 1 / (1 + permutations). None: 999
+            if the sizes of the analysis say that these draws take less than a minute, otherwise 99; and never more than
+            there are different relabellings of the texts.
         seed: Seed of all random draws. The same seed gives the same numbers again.
         reading: How a model reads a text.
         groups: Name of a column of the stimuli. Texts with equal values form a group, whose mean counts as one value.
@@ -94,7 +97,7 @@ class Settings:
     """
 
     fwhm_mm: tuple[float, ...] = (2.0,)
-    permutations: int = PERMUTATIONS
+    permutations: int | None = None
     seed: int = 0
     reading: Reading = READING
     groups: str = "shared_words"
@@ -118,7 +121,8 @@ class Settings:
             raise UserError(f"fwhm_mm is {self.fwhm_mm!r}: it must be a tuple of lengths in mm, such as (2.0,)")
         readouts_of((0.0, *self.fwhm_mm))
         check_fwhm("raw_fwhm_mm", self.raw_fwhm_mm)
-        check_permutations(self.permutations)
+        if self.permutations is not None:
+            check_permutations(self.permutations)
         check_seed(self.seed)
         check_between_0_and_1("forming_p", self.forming_p)
         check_min_size(self.min_size)
@@ -130,6 +134,12 @@ class Settings:
     def readouts(self) -> tuple[float, ...]:
         """The widths (mm) of all readouts, each once: first 0 (raw), then `raw_fwhm_mm`, then those of `fwhm_mm`."""
         return readouts_of((0.0, self.raw_fwhm_mm, *self.fwhm_mm))
+
+    @property
+    def draws(self) -> int:
+        """The number of draws of each null, in an analysis that has chosen it (`report.compute`)."""
+        assert self.permutations is not None, "the number of draws is chosen before the first null"
+        return self.permutations
 
     @classmethod
     def published(cls) -> Settings:

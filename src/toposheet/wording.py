@@ -25,8 +25,16 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else number(p, 3)
 
 
-def equals_p(p: float) -> str:
-    """Return a p for a sentence: `p = 0.020` or `p < 0.001`."""
+def equals_p(p: float, draws: int | None = None) -> str:
+    """Return a p for a sentence: `p = 0.020` or `p < 0.001`.
+
+    Args:
+        p: The p.
+        draws: Number of draws of its null. If p is the smallest that they can give, the sentence says so: `p = 0.01,
+            the smallest possible with 99 draws`. None: p has no draws.
+    """
+    if draws is not None and math.isclose(p, 1 / (1 + draws)):
+        return f"p = {p:.2g}, the smallest possible with {draws:,} draws"
     return f"p {p_value(p)}" if p < 0.001 else f"p = {p_value(p)}"
 
 

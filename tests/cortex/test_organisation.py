@@ -62,7 +62,7 @@ def dense_value(data, fwhm, weights, items):
 def test_the_value_is_that_of_the_dense_formula(fwhm):
     data = unequal()
     table = ts.organisation(ts.Comparison(data, "a", "b"), fwhm_mm=(fwhm,), permutations=2)
-    assert list(table.columns) == ["tap", "fwhm_mm", "value", "p", "smoother_p"]
+    assert list(table.columns) == ["tap", "fwhm_mm", "value", "p", "p_familywise", "smoother_p"]
     assert table["tap"].tolist() == ["tap", "*"]
     weights = [(1, np.arange(7)), (-1, np.arange(7, 20))]
     expected = dense_value(data, fwhm, weights, data.values.astype(float))
@@ -140,6 +140,41 @@ def rejections(effects, column="p", datasets=150, tap="tap0", fwhm_mm=0.0, **opt
     return np.mean(result)
 
 
+def test_the_familywise_p_is_that_of_the_largest_value_of_all_taps_and_readouts_in_each_draw():
+    comparison = on_a_grid(3, ordered(np.random.default_rng(0)) / 4, (1.0, 1.0), n=(8, 8), taps=3)
+    readouts = (0.0, 2.0)
+    table = ts.organisation(comparison, fwhm_mm=readouts, permutations=29, seed=5)
+    effect = _Effect.of(comparison.raw, 29, np.random.default_rng(5))
+    values = {fwhm: effect.tested(comparison.raw, fwhm)[0] for fwhm in readouts}  # 1 + draws, taps and their mean
+
+    def standardised(draw, fwhm, column):
+        every = values[fwhm][:, column].tolist()
+        mean = sum(every) / 30
+        return (every[draw] - mean) / (sum((value - mean) ** 2 for value in every) / 30) ** 0.5
+
+    for taps in ([0, 1, 2], [3]):
+        for fwhm in readouts:
+            for tap in taps:
+                observed, at_least = standardised(0, fwhm, tap), 0
+                for draw in range(1, 30):
+                    at_least += max(standardised(draw, w, t) for w in readouts for t in taps) >= observed
+                row = table[(table["fwhm_mm"] == fwhm) & (table["tap"] == ("*" if tap == 3 else f"tap{tap}"))]
+                assert row["p_familywise"].item() == pytest.approx((1 + at_least) / 30)
+    assert (table["p_familywise"] >= table["p"]).all()
+    assert table["p_familywise"].nunique() > 3
+
+
+def test_among_8_taps_without_effect_one_is_called_ordered_as_rarely_as_the_familywise_p_says():
+    smallest = []
+    for seed in range(120):
+        comparison = on_a_grid(seed, 0.0, (0.0, 0.0), n=(30, 30), side=6, taps=8)
+        table = ts.organisation(comparison, fwhm_mm=(0.0, 1.0), permutations=39, seed=seed)
+        smallest.append(table.loc[table["tap"] != "*", ["p", "p_familywise"]].min())
+    p, familywise = (np.array(smallest) <= 0.05).sum(axis=0)
+    assert p > 24  # without correction, in more than a fifth of the data sets
+    assert binomtest(int(familywise), 120, 0.05).pvalue > 0.01
+
+
 def no_effect(rng):
     return 0.0
 
@@ -189,7 +224,7 @@ def test_the_test_depends_on_the_seed_alone_and_a_constant_map_has_no_p():
     silent = unequal()
     silent.values[:] = 1.0
     table = ts.organisation(ts.Comparison(silent, "a", "b"), permutations=9)
-    assert table[["value", "p", "smoother_p"]].isna().all(axis=None)
+    assert table[["value", "p", "p_familywise", "smoother_p"]].isna().all(axis=None)
 
 
 def test_wrong_settings_are_refused():

@@ -10,7 +10,14 @@ from tests.cortex.planted import compared, cortex, responses
 import toposheet as ts
 from toposheet.cortex import topography_statistics
 from toposheet.cortex.summary import n_significant, raw_rows, summary_of
-from toposheet.cortex.verdicts import MapVerdict, criterion_verdict, map_verdict, not_tested, verdict_of_models
+from toposheet.cortex.verdicts import (
+    MapVerdict,
+    criterion_verdict,
+    map_verdict,
+    needed_draws,
+    not_tested,
+    verdict_of_models,
+)
 
 ORDERED = "the effect is spatially ordered"
 
@@ -22,6 +29,14 @@ def test_a_null_needs_19_draws_for_a_p_of_005(draws, enough):
         assert not_tested(draws) == f"not tested: with {draws} draws no p can reach 0.05"
 
 
+@pytest.mark.parametrize(("contrasts", "draws", "needed"), [(1, 18, 19), (4, 78, 79), (6, 99, 119), (7, 20, 139)])
+def test_several_contrasts_need_more_draws_for_a_corrected_p_of_005(contrasts, draws, needed):
+    words = needed_draws(contrasts, draws)
+    assert f"no corrected p can be below {contrasts / (1 + draws):.2g}: {needed} draws are needed for 0.05" in words
+    assert needed_draws(contrasts, needed - 1)
+    assert needed_draws(contrasts, needed) == ""
+
+
 @pytest.mark.parametrize(
     ("verdict", "units", "order"),
     [
@@ -29,7 +44,9 @@ def test_a_null_needs_19_draws_for_a_p_of_005(draws, enough):
          f"it is not shown that {ORDERED} (organisation 0.12, p = 0.400)"),
         (MapVerdict(1, 2560, 0.12, 0.051, 999), "1 of 2,560 units is",
          f"it is not shown that {ORDERED} (organisation 0.12, p = 0.051)"),
-        (MapVerdict(12, 2560, 0.12, 0.05, 19), "12 of 2,560 units are", f"{ORDERED} (organisation 0.12, p = 0.050)"),
+        (MapVerdict(12, 2560, 0.12, 0.05, 39), "12 of 2,560 units are", f"{ORDERED} (organisation 0.12, p = 0.050)"),
+        (MapVerdict(12, 2560, 0.12, 0.05, 19), "12 of 2,560 units are",
+         f"{ORDERED} (organisation 0.12, p = 0.05, the smallest possible with 19 draws)"),
         (MapVerdict(9, 20, 0.12, 0.2, 3), "9 of 20 units are",
          f"whether {ORDERED} is not tested: with 3 draws no p can reach 0.05"),
         (MapVerdict(0, 20, math.nan, math.nan, 99), "no unit is",

@@ -7,7 +7,7 @@ import pytest
 
 from toposheet.errors import NotFound, UserError
 from toposheet.report import StudiedModel, compute, folder
-from toposheet.report.computing import what_decides
+from toposheet.report.computing import chosen_draws, what_decides
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS, SUMMARY_OF_MODELS
 from toposheet.report.sections.network import NETWORK_UNITS
 from toposheet.report.sections.smoothness import SMOOTHNESS_OF_MODELS
@@ -106,6 +106,46 @@ def test_a_single_model_is_not_counted(subjects, battery):
     compute([StudiedModel("one", subjects["007"])], one, settings=FAST, progress=lambda *step: told.append(step))
     assert told[0][0] == "one: opening the model"
     assert told[-1][1] == told[-1][2]
+
+
+def texts(n_a, n_b=None, **columns):
+    """A battery with one contrast of a with b."""
+    conditions = ["a"] * n_a + ["b"] * (n_b or n_a)
+    stimuli = pd.DataFrame({"text": [f"text {i}" for i in range(len(conditions))], "condition": conditions, **columns})
+    return Battery("mine", (Study("s", stimuli, (Contrast("a", "b"),)),), None, None)
+
+
+def test_an_analysis_has_999_draws_where_its_sizes_say_that_they_take_less_than_a_minute_and_99_otherwise(subjects):
+    one = [StudiedModel("one", subjects["007"])]
+    assert sum(subjects["007"].topography.widths.values()) == 144
+    # 1e-8 seconds for each draw, unit, item, map and readout: 0.0115 seconds for each item.
+    assert chosen_draws(one, texts(2600), Settings()) == 999
+    assert chosen_draws(one, texts(2610), Settings()) == 99
+    assert chosen_draws(one, texts(2610), Settings(negative_controls=False)) == 999
+    assert chosen_draws(one, texts(2610), Settings(fwhm_mm=(0.0,))) == 999
+    assert chosen_draws(2 * one, texts(1310), Settings()) == 99
+
+
+@pytest.mark.parametrize(
+    ("battery", "settings", "draws"),
+    [
+        (texts(5), Settings(), 252),
+        (texts(6, 4), Settings(), 252),  # a negative control may have 5 texts against 5
+        (texts(5, couple=list("vwxyz") * 2), Settings(paired_by="couple"), 32),
+        (texts(6, shared_words=list("uuvwxx") + list("mmnoop")), Settings(), 70),
+    ],
+)
+def test_an_analysis_has_no_more_draws_than_there_are_different_relabellings(subjects, battery, settings, draws):
+    assert chosen_draws([StudiedModel("one", subjects["007"])], battery, settings) == draws
+
+
+def test_the_facts_have_the_number_of_draws_that_was_chosen_and_a_number_that_is_given_wins(subjects):
+    models, few = [StudiedModel("one", subjects["007"])], texts(3)
+    analysis = compute(models, few, settings=Settings(negative_controls=False))
+    assert analysis.results.facts["permutations"] == 20
+    assert compute(models, few, settings=FAST).results.facts["permutations"] == 2
+    with pytest.raises(UserError, match="99 draws of a null are wanted, but 6 independent items have only 20"):
+        compute(models, few, settings=Settings(permutations=99))
 
 
 def test_results_are_read_from_a_folder_as_they_were_written(results, tmp_path):

@@ -16,12 +16,19 @@ from toposheet.cortex.readout import sheet_readouts
 from toposheet.progress import Progress, part_of
 from toposheet.results import Table
 from toposheet.settings import PERMUTATIONS, check_permutations, check_seed, readouts_of
-from toposheet.stats import against_null, morans_i, morans_i_parts, random_signs, t_test
+from toposheet.stats import against_null, familywise_p, morans_i, morans_i_parts, random_signs, t_test
 from toposheet.wording import readout_name
 
 ORGANISATION = Table(
     "organisation.csv",
-    {"tap": "text", "fwhm_mm": "number", "value": "number", "p": "number", "smoother_p": "number"},
+    {
+        "tap": "text",
+        "fwhm_mm": "number",
+        "value": "number",
+        "p": "number",
+        "p_familywise": "number",
+        "smoother_p": "number",
+    },
     "the spatial organisation of the effect of a contrast, in one tap and readout",
 )
 _NOISE_QUANTILE = 0.95
@@ -65,6 +72,11 @@ def organisation(
     this, a large equal effect was called ordered in 10 % of simulated data sets. Taps with equal places share the
     dealing. Then comes the readout.
 
+    Many tests. `p` is not corrected for the number of taps and readouts; `p_familywise` is. In each draw the largest
+    value of all taps and readouts of this call is taken, each value standardised (maxT, `stats.familywise_p`). So the
+    chance that any tap in any readout has `p_familywise` <= 0.05 without effect is at most 0.05. The mean over taps is
+    another family: in the rows with the tap `*` the largest value is over readouts alone.
+
     What is random are the texts. The model has one placement of its units; neither p says anything about other models.
 
     Args:
@@ -76,7 +88,8 @@ def organisation(
 
     Returns:
         A row for each readout and tap, and a row with the tap `*` for the mean over taps, with the columns `tap,
-        fwhm_mm, value, p, smoother_p`. Each p is one-sided: (1 + b) / (1 + B). They are nan if a map is constant.
+        fwhm_mm, value, p, p_familywise, smoother_p`. Each p is one-sided: (1 + b) / (1 + B). They are nan if a map is
+        constant.
 
     Raises:
         UserError: A width, the seed or the number of permutations is out of range, or there are fewer different draws.
@@ -88,7 +101,7 @@ def organisation(
     check_permutations(permutations)
     check_seed(seed)
     comparison.design.check_draws(permutations)
-    readouts, raw, tables = readouts_of(fwhm_mm), comparison.raw, []
+    readouts, raw, tables, values = readouts_of(fwhm_mm), comparison.raw, [], []
     effect = _Effect.of(raw, permutations, np.random.default_rng(seed))
     for number, fwhm in enumerate(readouts):
         tell = part_of(progress, number, len(readouts), readout_name(fwhm))
@@ -96,10 +109,14 @@ def organisation(
         ordered, smoother = effect.tested(raw, fwhm)
         names = [*(tap.name for tap in raw.layouts), ALL_TAPS]
         columns = {"tap": names, "fwhm_mm": fwhm, "value": ordered[0]}
-        p, smoother_p = (against_null(values[0], values[1:]).p for values in (ordered, smoother))
+        p, smoother_p = (against_null(of_draws[0], of_draws[1:]).p for of_draws in (ordered, smoother))
         tables.append(pd.DataFrame(columns | {"p": p, "smoother_p": smoother_p}))
+        values.append(ordered)
         tell("organisation", 1, 1)
-    return ORGANISATION.frame(pd.concat(tables, ignore_index=True))
+    table = pd.concat(tables, ignore_index=True)
+    for rows in (table["tap"] != ALL_TAPS, table["tap"] == ALL_TAPS):
+        table.loc[rows, "p_familywise"] = familywise_p(np.concatenate(values, axis=1)[:, rows])
+    return ORGANISATION.frame(table)
 
 
 @dataclass(frozen=True, eq=False)

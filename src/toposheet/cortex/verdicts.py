@@ -11,7 +11,7 @@ import pandas as pd
 from toposheet.cortex.comparison import SIGNIFICANT
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.summary import n_significant
-from toposheet.wording import count_of_units, equals_p, number
+from toposheet.wording import count_of_units, counted, equals_p, number
 
 
 def not_tested(permutations: int) -> str:
@@ -34,7 +34,7 @@ def _too_few_draws(permutations: int) -> str:
 EXPLAINED = (
     f"a unit is significant if q < {SIGNIFICANT:g} over all taps; an effect is spatially ordered if neighbouring units "
     f"have similar effects, more than the same effects at random places (organisation, mean over taps, p <= "
-    f"{SIGNIFICANT:g}); p is not corrected for the number of contrasts"
+    f"{SIGNIFICANT:g}); this p is not corrected for the number of contrasts"
 )
 """The meaning of the words in verdicts."""
 
@@ -51,9 +51,27 @@ def order_verdict(organisation: float, p: float, permutations: int) -> str:
     """
     if reason := _untested(p, permutations):
         return f"whether {_ORDERED} is not tested: {reason}"
-    result = f"organisation {number(organisation)}, {equals_p(p)}"
+    result = f"organisation {number(organisation)}, {equals_p(p, permutations)}"
     ordered = _is_ordered(organisation, p, permutations)
     return f"{_ORDERED} ({result})" if ordered else f"it is not shown that {_ORDERED} ({result})"
+
+
+def needed_draws(n_contrasts: int, permutations: int) -> str:
+    """Return why no p that is corrected for the number of contrasts can be significant, or an empty text if one can be.
+
+    Holm's method multiplies the smallest p by the number of contrasts.
+
+    Args:
+        n_contrasts: The number of contrasts.
+        permutations: Number of draws of the null.
+    """
+    if n_contrasts / (1 + permutations) <= SIGNIFICANT:
+        return ""
+    needed = math.ceil(round(n_contrasts / SIGNIFICANT, 6)) - 1
+    return (
+        f"with {counted(n_contrasts, 'contrast')} and {permutations:,} draws no corrected p can be below "
+        f"{n_contrasts / (1 + permutations):.2g}: {needed:,} draws are needed for {SIGNIFICANT:g}"
+    )
 
 
 def _untested(p: float, permutations: int) -> str:

@@ -346,7 +346,8 @@ def _markdown(table: pd.DataFrame, facts: Mapping[str, Any], steps: pd.DataFrame
             "# Reproduction ledger",
             "",
             "The published values are from Rathi et al., ICLR 2025 (arXiv:2410.11516). The measured values are from "
-            f"{stimuli}. Nulls have {facts['permutations']} draws, seed {facts['seed']}. The place-null shuffles the "
+            f"{stimuli}. Nulls have {facts['permutations']} draws, seed {facts['seed']}, so the smallest possible p is "
+            f"{1 / (1 + facts['permutations']):.2g}. The place-null shuffles the "
             "places of the units before the readout. The label-null makes maps without effect, mostly with "
             "shuffled labels. Organisation "
             "tests whether the effect is spatially ordered: whether neighbouring units have similar effects, more than "

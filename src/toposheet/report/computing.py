@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from toposheet.report.analysis import Analysis
 from toposheet.report.models import StudiedModel
 from toposheet.report.section import MeasuredStudy, MeasuredSubject, Section, no_rows, sections_in_order
 from toposheet.results import Results, Table
-from toposheet.settings import DEFAULT, Reading, Settings
+from toposheet.settings import DEFAULT, MANY_PERMUTATIONS, PERMUTATIONS, Reading, Settings
 from toposheet.stimuli.confounds import check_confounds
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.studies import Battery, Study
@@ -36,6 +37,8 @@ from toposheet.train.log import METRICS, read_metrics
 from toposheet.train.result import read_result
 from toposheet.train.snapshots import read_snapshots
 
+_SECONDS_OF_A_DRAW = 1e-8  # of one unit and item, in all nulls of a map; measured on one core
+_AFFORDABLE = 60.0  # seconds
 _EXTRA = "toposheet[stimuli]"  # installs the packages that the negative controls need
 
 
@@ -76,7 +79,10 @@ def compute(
         for contrast in study.contrasts:
             contrast.check(study.stimuli)
             check_confounds(study.stimuli, contrast, settings.confounds)
-            _design(study, contrast, settings).check_draws(settings.permutations)
+            if settings.permutations is not None:
+                _design(study, contrast, settings).check_draws(settings.permutations)
+    if settings.permutations is None:
+        settings = replace(settings, permutations=chosen_draws(models, battery, settings))
     names = [model.name for model in models]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"two models have the name {twice!r}: give each model a different name")
@@ -108,6 +114,9 @@ def compute(
         for table, frame in section.battery_tables(battery).items():
             rows.setdefault(table, []).append(frame)
     tables = {table: table.frame(_concatenated(frames)) for table, frames in rows.items()}
+    for section in sections.values():
+        whole = {table: tables[table] for table in section.tables if table in tables}
+        tables |= {table: table.frame(frame) for table, frame in section.completed_tables(whole).items()}
     facts = what_decides(battery, settings) | {
         "models": identities,
         "rows": {table.file: table.description for table in tables},
@@ -243,9 +252,8 @@ def _plan(
 
     All models are assumed to be as large as the first model.
     """
-    first = models[0].source if models else None
-    units = sum(first.topography.widths.values()) if isinstance(first, Subject) else 2560
-    draws = settings.permutations * units
+    units = _units_of_first(models)
+    draws = settings.draws * units
     n_negative_controls = len(NEGATIVE_CONTROLS) - len(missing_negative_controls()) if settings.negative_controls else 0
     stages: list[Stage] = []
     for _ in models:
@@ -273,6 +281,35 @@ def _plan(
             if section.subject_tables is not no_rows
         ]
     return stages
+
+
+def _units_of_first(models: Sequence[StudiedModel]) -> int:
+    """Return the number of units of the first model, or the number of a small model if it is not open."""
+    first = models[0].source if models else None
+    return sum(first.topography.widths.values()) if isinstance(first, Subject) else 2560
+
+
+def chosen_draws(models: Sequence[StudiedModel], battery: Battery, settings: Settings) -> int:
+    """Return how many draws each null has if no number is given: 999 if they take less than a minute, otherwise 99.
+
+    The sizes alone decide, so the same analysis has the same draws on every machine. There are never more draws than
+    different relabellings.
+    """
+    designs = [_design(study, contrast, settings) for study in battery.studies for contrast in study.contrasts]
+    maps = len(models) * len(settings.readouts) * (1 + len(NEGATIVE_CONTROLS) * settings.negative_controls)
+    values = _units_of_first(models) * maps * sum(design.n_items for design in designs)
+    many = _SECONDS_OF_A_DRAW * MANY_PERMUTATIONS * values < _AFFORDABLE
+    return min([MANY_PERMUTATIONS if many else PERMUTATIONS, *map(_relabellings, designs)])
+
+
+def _relabellings(design: Design) -> int:
+    """Return the number of different draws of a contrast and of its negative controls.
+
+    Negative controls of two samples of different sizes can have two samples of one size, which have fewer draws.
+    """
+    if design.pairs is not None or design.exchanges_labels:
+        return design.n_relabellings
+    return comb(design.n_items, design.n_items // 2)
 
 
 def _concatenated(frames: list[pd.DataFrame]) -> pd.DataFrame:

@@ -122,6 +122,8 @@ class Section:
             `stimuli`.
         subject_tables: A function that returns rows about one subject, without the column `model`.
         battery_tables: A function that returns rows about the stimuli.
+        completed_tables: A function that takes the whole tables of the section, with the rows of all models and
+            contrasts, and returns the tables to which it adds values that need all rows.
     """
 
     position: int
@@ -133,6 +135,7 @@ class Section:
     comparison_tables: Callable[[Comparison, Settings, Progress], SectionTables] = no_rows
     subject_tables: Callable[[MeasuredSubject, Settings, Progress], SectionTables] = no_rows
     battery_tables: Callable[[Battery], SectionTables] = lambda battery: {}
+    completed_tables: Callable[[SectionTables], SectionTables] = lambda tables: {}
 
 
 SECTIONS = Registry[Section]("toposheet.report.sections", "SECTION", "report section", entry=f"{__name__}:Section")

@@ -2,6 +2,7 @@ from toposheet.stats.clusters import cluster_masses, clusters, count_and_largest
 from toposheet.stats.contrast import MeanAndVariance, TTest, centred, q_values, residuals, t_of, t_test
 from toposheet.stats.covariance import UnitPairs, participation_ratio, spatial_correlation
 from toposheet.stats.moran import cross_morans_i, islands_morans_i, morans_i, morans_i_on_graph, morans_i_parts
+from toposheet.stats.multiplicity import familywise_p, holm
 from toposheet.stats.nulls import (
     Null,
     against_null,
@@ -27,10 +28,12 @@ __all__ = [
     "clusters",
     "count_and_largest",
     "cross_morans_i",
+    "familywise_p",
     "gaussian_readout",
     "grid_autocorrelation",
     "half_width_fwhm",
     "halves",
+    "holm",
     "islands_morans_i",
     "largest_mass",
     "morans_i",

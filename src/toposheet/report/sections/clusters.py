@@ -27,7 +27,7 @@ PARTIAL = """
 <h2>Selective clusters</h2>
 <p class="lead">This section tests whether the raw map of a contrast has selective clusters. {% if facts.inference == "mass" %}A cluster is a set of adjacent cells of one sign with |t| above the
 two-sided p = {{ facts.forming_p }} threshold. Its mass is the sum of t over its cells. The p of a cluster compares its mass with the largest mass in any tap when the labels of the texts are shuffled.{% else %}Each
-cell has a threshold-free cluster enhancement (TFCE). The p of a cell compares this value with the largest value in any tap when the labels of the texts are shuffled. A cluster is a set of adjacent cells of one sign with p &lt; {{ significant }}.{% endif %} So p is corrected for all clusters of all taps (familywise). If the conditions have different numbers of texts, the null keeps the noise of each condition instead of shuffling labels. A cluster survives if p ≤ {{ significant }}. Even if the labels have no effect, about one contrast in twenty has a surviving cluster.
+cell has a threshold-free cluster enhancement (TFCE). The p of a cell compares this value with the largest value in any tap when the labels of the texts are shuffled. A cluster is a set of adjacent cells of one sign with p &lt; {{ significant }}.{% endif %} So p is corrected for all clusters of all taps (familywise). If the conditions have different numbers of texts, the null keeps the noise of each condition instead of shuffling labels. A cluster survives if p ≤ {{ significant }}. p is not corrected for the number of contrasts: even if the labels have no effect, about one contrast in twenty has a surviving cluster.
 Negative controls by word frequency or length may also have surviving clusters. So a surviving cluster alone is weak evidence: compare the sizes with those of the negative controls. <i>No p</i>: the noise is skewed and the conditions differ in their number of texts or in their spread, so the test would not hold.{% if few %} <b>In this report clusters are {{ few }}.</b>{% endif %}</p>
 <div class="scroll"><table>
 <tr><th class="left">contrast</th><th class="left">negative control</th><th class="left">model</th><th>clusters</th><th>surviving clusters</th><th>units in surviving clusters</th><th>units of the largest one</th><th>smallest p</th></tr>
@@ -46,7 +46,7 @@ def _comparison_tables(comparison: Comparison, settings: Settings, progress: Pro
         tables = [
             selective_clusters(
                 comparison.readout(fwhm),
-                permutations=settings.permutations,
+                permutations=settings.draws,
                 seed=settings.seed,
                 inference=settings.inference,
                 forming_p=settings.forming_p,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -15,21 +16,28 @@ from toposheet.cortex.negative_controls import RANDOM_LABELS
 from toposheet.cortex.organisation import ORGANISATION, organisation
 from toposheet.cortex.split_halves import SPLITS
 from toposheet.cortex.statistics import STATISTICS, topography_statistics
-from toposheet.cortex.summary import SUMMARY, medians, n_significant, summary_of, without_negative_controls
-from toposheet.cortex.verdicts import EXPLAINED, MapVerdict, map_verdict, not_tested
+from toposheet.cortex.summary import SUMMARY, medians, n_significant, raw_rows, summary_of, without_negative_controls
+from toposheet.cortex.verdicts import EXPLAINED, MapVerdict, map_verdict, needed_draws, not_tested
 from toposheet.figures.maps import draw_contrast_maps
 from toposheet.figures.morans_i import morans_i_bars, morans_i_marks
 from toposheet.figures.sheets import by_kind, layers_of
 from toposheet.progress import Progress, part_of
 from toposheet.report.analysis import Analysis
-from toposheet.report.section import Drawing, Section
+from toposheet.report.section import Drawing, Section, SectionTables
 from toposheet.results import Table, rows_with
 from toposheet.settings import Settings
+from toposheet.stats import holm
 from toposheet.wording import count_of_units, number, readout_name
 
 STATISTICS_OF_MODELS = STATISTICS.beside(model="text", stimuli="text")
 SUMMARY_OF_MODELS = SUMMARY.beside(model="text")
-ORGANISATION_OF_MODELS = ORGANISATION.beside(model="text", stimuli="text", contrast="text", negative_control="text")
+ORGANISATION_OF_MODELS = replace(
+    ORGANISATION,
+    columns={
+        "model": "text", "stimuli": "text", "contrast": "text", "negative_control": "text",
+        **ORGANISATION.columns, "p_holm": "number",
+    },
+)  # fmt: skip
 _DEEP = 6  # layers. If models have more layers, a figure of several contrasts shows one model only
 
 PARTIAL = """
@@ -38,13 +46,14 @@ PARTIAL = """
 effects at random places, with the noise of these texts in its place? A readout raises its value in every model with reliable units, ordered or not, so only its p counts. It is the mean over taps; all other values are medians over taps. <i>p (smoother)</i> tests another claim: the map is smoother
 than differences between such texts by chance. An effect can be ordered and no smoother than the noise. Cross-half I describes how well the map of one half of the texts agrees with the map of the other half, at neighbouring units: the mean over {{ splits }} random halves, and their range, which is no confidence interval because the halves share texts. Its null is the mean of the same value without effect. <i>Ceiling</i> is the highest correlation that these texts let the map have with another map (the root of its reliability over halves).
 Moran's I says how smooth a map is. Its place-null shuffles the places of the units; its label-null makes maps without effect, mostly by shuffling the labels of the texts (see Methods). In a topographic model, maps of noise are smooth as well, so a Moran's I above its place-null is no evidence of an ordered effect.
-No p is corrected for the number of contrasts. The tests speak of other texts, not of other models.{% if few %} <b>In this report the nulls are {{ few }}.</b>{% endif %}</p>
+<i>p (readouts)</i> is p (ordered), corrected for the number of readouts of a contrast (maxT: the largest value of each draw). <i>p (Holm)</i> is p (ordered) of the raw map, corrected for the {{ n_contrasts | counted("contrast") }} of this table, in each model separately{% if needed_draws %} (<b>{{ needed_draws }}</b>){% endif %}. No other p is corrected for the number of contrasts, and the verdicts below use p (ordered).
+<i>organisation.csv</i> has the p of each tap, and its p corrected for the number of taps and readouts (p_familywise). The smallest possible p is {{ "%.2g" | format(1 / (1 + facts.permutations)) }}, with {{ facts.permutations }} draws. The tests speak of other texts, not of other models.{% if few %} <b>In this report the nulls are {{ few }}.</b>{% endif %}</p>
 <div class="scroll"><table>
-<tr><th class="left">contrast</th><th>readout (mm)</th><th class="left">model</th><th>significant units</th><th>organisation</th><th>p (ordered)</th><th>p (smoother)</th><th>cross-half I</th><th>range</th><th>null</th><th>ceiling</th><th>Moran's I</th>
+<tr><th class="left">contrast</th><th>readout (mm)</th><th class="left">model</th><th>significant units</th><th>organisation</th><th>p (ordered)</th><th>p (readouts)</th><th>p (Holm)</th><th>p (smoother)</th><th>cross-half I</th><th>range</th><th>null</th><th>ceiling</th><th>Moran's I</th>
 <th>place-null</th><th>p (place)</th><th>label-null</th><th>p (label)</th></tr>
 {% for row in medians.itertuples() %}
 <tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td>{{ "%g" | format(row.fwhm_mm) }}</td><td class="left">{{ row.model }}</td>
-<td>{{ row.significant_fraction | percent }}</td><td>{{ row.organisation | number }}</td><td>{{ row.ordered_p | p }}</td><td>{{ row.smoother_p | p }}</td>
+<td>{{ row.significant_fraction | percent }}</td><td>{{ row.organisation | number }}</td><td>{{ row.ordered_p | p }}</td><td>{{ row.readouts_p | p }}</td><td>{{ row.holm_p | p }}</td><td>{{ row.smoother_p | p }}</td>
 <td>{{ row.cross_half_i | number }}</td><td>{{ row.cross_half_low | number }} to {{ row.cross_half_high | number }}</td><td>{{ row.cross_half_null | number }}</td><td>{{ row.ceiling | number }}</td><td>{{ row.morans_i | number }}</td>
 <td>{{ mean_and_sd(row.null_mean, row.null_sd) }}</td><td>{{ row.p | p }}</td>
 <td>{{ mean_and_sd(row.label_null_mean, row.label_null_sd) }}</td><td>{{ row.label_p | p }}</td></tr>
@@ -65,7 +74,7 @@ A readout smooths every map, also a map of noise. The table below a figure gives
 
 
 def _comparison_tables(comparison: Comparison, settings: Settings, progress: Progress) -> Mapping[Table, pd.DataFrame]:
-    draws = {"fwhm_mm": settings.readouts, "permutations": settings.permutations, "seed": settings.seed}
+    draws = {"fwhm_mm": settings.readouts, "permutations": settings.draws, "seed": settings.seed}
     statistics = topography_statistics(
         comparison,
         contiguity=settings.contiguity,
@@ -83,6 +92,20 @@ def _comparison_tables(comparison: Comparison, settings: Settings, progress: Pro
     }
 
 
+def _completed_tables(tables: SectionTables) -> SectionTables:
+    """Return the table of organisation with p_holm: the p of the raw map, mean over taps, corrected for all contrasts.
+
+    The contrasts of a model are one family, without their negative controls. Other rows have no p_holm.
+    """
+    if (ordered := tables.get(ORGANISATION_OF_MODELS)) is None:
+        return {}
+    corrected = ordered.copy()
+    raw = raw_rows(rows_with(ordered, tap=ALL_TAPS, negative_control=""))
+    for _, family in raw.groupby("model"):
+        corrected.loc[family.index, "p_holm"] = holm(family["p"].to_numpy())
+    return {ORGANISATION_OF_MODELS: corrected}
+
+
 def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     if (summary := analysis.results.get(SUMMARY_OF_MODELS)) is None:
         return None
@@ -92,6 +115,8 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
         "medians": table,
         "splits": SPLITS,
         "few": not_tested(analysis.facts["permutations"]),
+        "n_contrasts": len(_contrasts(analysis)),
+        "needed_draws": needed_draws(len(_contrasts(analysis)), analysis.facts["permutations"]),
         "explained": EXPLAINED,
     }
 
@@ -108,7 +133,13 @@ def _means_over_taps(analysis: Analysis, row: Mapping[Any, Any]) -> dict[str, fl
     """
     keys = {key: row[key] for key in _MAP_KEYS} | {"tap": ALL_TAPS}
     (ordered,) = rows_with(analysis.results[ORGANISATION_OF_MODELS], **keys).to_dict("records")
-    means = {"organisation": ordered["value"], "ordered_p": ordered["p"], "smoother_p": ordered["smoother_p"]}
+    means = {
+        "organisation": ordered["value"],
+        "ordered_p": ordered["p"],
+        "readouts_p": ordered["p_familywise"],
+        "holm_p": ordered["p_holm"],
+        "smoother_p": ordered["smoother_p"],
+    }
     statistics = rows_with(analysis.results[STATISTICS_OF_MODELS], **keys).set_index("statistic")
     halves = statistics.loc["cross_half_i"]
     return means | {
@@ -264,4 +295,5 @@ SECTION = Section(
     drawings=_drawings,
     tables=(STATISTICS_OF_MODELS, SUMMARY_OF_MODELS, ORGANISATION_OF_MODELS),
     comparison_tables=_comparison_tables,
+    completed_tables=_completed_tables,
 )

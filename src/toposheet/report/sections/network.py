@@ -85,7 +85,7 @@ def _subject_tables(measured: MeasuredSubject, settings: Settings, progress: Pro
         responses,
         groups=settings.groups,
         pairs=settings.paired_by if settings.paired_by in responses.coords else None,
-        permutations=settings.permutations,
+        permutations=settings.draws,
         seed=settings.seed,
         min_size=settings.min_size,
         contiguity=settings.contiguity,

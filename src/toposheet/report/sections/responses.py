@@ -51,7 +51,7 @@ has only stimuli with sinks, or with units whose responses follow 1 / number of 
 
 
 def _study_tables(measured: MeasuredStudy, settings: Settings, progress: Progress) -> Mapping[Table, pd.DataFrame]:
-    draws = {"permutations": settings.permutations, "seed": settings.seed}
+    draws = {"permutations": settings.draws, "seed": settings.seed}
     return {
         RESPONSES_OF_MODELS: response_statistics(measured.responses, progress=part_of(progress, 0, 2), **draws),
         CURVES_OF_MODELS: correlation_curve(measured.responses, progress=part_of(progress, 1, 2), **draws),
