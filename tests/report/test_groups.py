@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +7,11 @@ from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.errors import UserError
 from toposheet.figures.groups import group_intervals
 from toposheet.figures.style import LABEL, PLACE
+from toposheet.report.analysis import Analysis
 from toposheet.report.groups import COMPARED, SideBySide, group_statistics, side_by_side
-from toposheet.report.models import grouped
+from toposheet.report.models import StudiedModel, grouped
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
+from toposheet.results import Results
 
 
 def statistics(values):
@@ -96,16 +96,15 @@ def test_equivalence_is_said_only_within_a_margin_that_was_given(monkeypatch):
     monkeypatch.setattr(SideBySide, "negative_controls", [])
     groups = {group: [f"{group}/{n}" for n in range(len(values))] for group, values in SEEDS.items()}
     values = statistics({f"{group}/{n}": [value] for group in SEEDS for n, value in enumerate(SEEDS[group])})
-    models = [SimpleNamespace(group=group, name=name) for group, names in groups.items() for name in names]
-    analysis = SimpleNamespace(models=models, results={STATISTICS_OF_MODELS: values})
-    pd.testing.assert_frame_equal(
-        side_by_side(analysis, margin=0.08).table, group_statistics(values, groups, margin=0.08)
-    )
+    results = Results({STATISTICS_OF_MODELS: values})
+    models = [StudiedModel(name, name, group=group) for group, names in groups.items() for name in names]
+    compared = side_by_side(Analysis(results, models), margin=0.08)
+    pd.testing.assert_frame_equal(compared.table, group_statistics(values, groups, margin=0.08))
     table = group_statistics(values, groups)
     assert table["equivalent"].eq("").all()
     assert table["margin"].isna().all()
-    assert "equivalen" not in str(SideBySide(table, groups, {}))
-    printed = str(SideBySide(group_statistics(values, groups, margin=0.08), groups, {})).splitlines()
+    assert "equivalen" not in str(SideBySide(table, groups, results))
+    printed = str(compared).splitlines()
     assert "Moran's I, raw: near and x are equivalent within ±0.08 (90 % of the difference: -0.02 to 0.04)" in printed
     assert any(
         line.startswith("Moran's I, raw: far and x are not shown to be equivalent within ±0.08") for line in printed
