@@ -142,6 +142,19 @@ def test_nulls_of_the_demo_have_99_draws(ran):
             ["localize", "small", "--contrast", "noun:adverb", "--out", "o"],
             ["stimuli.csv: the contrast", "conditions are: sentence, nonword, noun, verb"],
         ),
+        (
+            ["compare", "small", "--margin", "-0.1", "--out", "o"],
+            ["--margin is -0.1: it must be a finite number above 0"],
+        ),
+        (["compare", "small", "--margin", "0", "--out", "o"], ["--margin is 0: it must be a finite number above 0"]),
+        (
+            ["compare", "small", "--margin", "nan", "--out", "o"],
+            ["--margin is nan: it must be a finite number above 0"],
+        ),
+        (
+            ["compare", "small", "--margin", "inf", "--out", "o"],
+            ["--margin is inf: it must be a finite number above 0"],
+        ),
         (["compare", "--out", "o"], ["nothing to compare"]),
         (["compare", "small", "small", "--out", "o"], ["the model small is given twice"]),
         (["compare", "a=", "--out", "o"], ["'a=' has no group or no model"]),

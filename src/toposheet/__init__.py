@@ -40,6 +40,7 @@ _MODULES = {
     "noise_smoothness": "cortex",
     "organisation": "cortex",
     "plot": "cortex",
+    "power": "cortex",
     "profiles": "cortex",
     "read_stimuli": "stimuli.table",
     "read_surface_map": "brain.reading",

@@ -304,6 +304,18 @@ def check_min_size(min_size: int) -> None:
     check_count("min_size", min_size, 1, " unit")
 
 
+def check_margin(margin: float) -> None:
+    """Refuse a margin of equivalence that is not a finite number above 0.
+
+    Raises:
+        UserError: The margin is 0, negative or not finite.
+    """
+    if not 0 < margin < math.inf:
+        raise UserError(
+            f"margin is {margin:g}: it must be a finite number above 0, the largest difference that counts as none"
+        )
+
+
 def check_vocabulary(vocabulary: int) -> None:
     """Refuse a vocabulary that is too small for a byte-level tokenizer.
 

@@ -46,6 +46,31 @@ def test_t_p_and_d_are_those_of_scipy_and_q_is_over_all_taps_jointly():
         assert set(getattr(comparison, name).coords) == {"tap", "sheet", "y", "x", "spacing_mm"}
 
 
+def test_each_effect_size_has_an_interval_also_in_voxels_with_unequal_numbers_and_in_pairs():
+    texts = compared(effect=1.0).responses
+    for comparison, sizes in (
+        (ts.Comparison(texts, "a", "b"), (40, 40)),
+        (ts.Comparison(texts, "a", "b").readout(2.0), (40, 40)),
+        (ts.Comparison(texts[np.r_[0:40, 41:80:2]], "a", "b"), (20, 40)),
+        (ts.Comparison(texts.assign_coords(pair=("stimulus", np.arange(80) // 2)), "a", "b", pairs="pair"), (40,)),
+    ):
+        d, low, high = comparison.d, comparison.d_low, comparison.d_high
+        assert ((low < d) & (d < high)).all()
+        # Hedges & Olkin (1985): an approximate standard error.
+        error = np.sqrt(sum(1 / n for n in sizes) + d**2 / (2 * sum(sizes)))
+        np.testing.assert_allclose((high - low) / error, 2 * 1.96, rtol=0.05)
+        assert low.name == "d_low"
+        assert set(low.coords) == {"tap", "sheet", "y", "x", "spacing_mm"}
+
+
+def test_a_silent_unit_has_no_interval():
+    texts = compared().responses.copy()
+    texts[:, 3] = 2.0
+    comparison = ts.Comparison(texts, "a", "b")
+    assert np.flatnonzero(np.isnan(comparison.d_low)).tolist() == [3]
+    assert np.flatnonzero(np.isnan(comparison.d_high)).tolist() == [3]
+
+
 def test_t_is_positive_where_a_is_larger_and_lies_on_the_map_where_it_was_planted():
     grid = compared(effect=3.0).maps()["tap0"]
     assert grid.dims == ("y", "x")

@@ -42,7 +42,7 @@ def test_maps_of_contrasts_and_their_negative_controls_lie_on_their_sheets():
     alone = ts.Comparison(data.isel(stimulus=slice(40, 80)), "a", "b").t
     seen = one_kind["t"].sel(contrast="y a:b", fwhm_mm=0.0, sheet="tap0").squeeze()
     np.testing.assert_allclose(seen, topo.to_grid(alone)["tap0"])
-    for name in ("t", "q", "d"):
+    for name in ("t", "q", "d", "d_low", "d_high"):
         seen = all_kinds[name].sel(fwhm_mm=2.0, sheet="tap1").squeeze()
         np.testing.assert_array_equal(seen, topo.to_grid(getattr(compared[0].readout(2.0), name))["tap1"])
 

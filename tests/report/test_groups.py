@@ -7,8 +7,11 @@ from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.errors import UserError
 from toposheet.figures.groups import group_intervals
 from toposheet.figures.style import LABEL, PLACE
-from toposheet.report.groups import COMPARED, group_statistics
-from toposheet.report.models import grouped
+from toposheet.report.analysis import Analysis
+from toposheet.report.groups import COMPARED, SideBySide, group_statistics, side_by_side
+from toposheet.report.models import StudiedModel, grouped
+from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
+from toposheet.results import Results
 
 
 def statistics(values):
@@ -62,6 +65,54 @@ def test_an_interval_is_over_the_means_of_models_and_does_not_depend_on_how_taps
         assert (first["low"], first["high"]) == pytest.approx((expected.low, expected.high))
         expected = stats.ttest_ind(means[3:], means[:3], equal_var=False).confidence_interval(0.95)
         assert (second["difference_low"], second["difference_high"]) == pytest.approx((expected.low, expected.high))
+
+
+SEEDS = {"x": [0.50, 0.52, 0.49], "near": [0.51, 0.50, 0.53], "far": [0.9, 0.5, 0.7], "one": [0.5]}
+
+
+def test_groups_are_equivalent_if_both_one_sided_tests_reject_a_difference_as_large_as_the_margin():
+    groups = {group: [f"{group}/{n}" for n in range(len(values))] for group, values in SEEDS.items()}
+    values = statistics({f"{group}/{n}": [value] for group in SEEDS for n, value in enumerate(SEEDS[group])})
+    for margin in (0.02, 0.04, 0.08, 0.5):
+        table = group_statistics(values, groups, margin=margin)
+        rows = table[table["statistic"] == "morans_i"].set_index("group")
+        assert rows["equivalent"]["x"] == ""
+        assert rows["equivalent"]["one"] == "not testable"
+        for group in ("near", "far"):
+            larger, smaller = (
+                stats.ttest_ind(np.add(SEEDS[group], sign * margin), SEEDS["x"], equal_var=False, alternative=side)
+                for sign, side in ((1, "greater"), (-1, "less"))
+            )
+            both = max(larger.pvalue, smaller.pvalue) < 0.05
+            assert rows["equivalent"][group] == ("equivalent" if both else "not shown"), (margin, group)
+            interval = rows.loc[group, ["difference_low_90", "difference_high_90"]].tolist()
+            expected = stats.ttest_ind(SEEDS[group], SEEDS["x"], equal_var=False).confidence_interval(0.9)
+            assert interval == pytest.approx([expected.low, expected.high])
+    assert set(rows["equivalent"]) == {"", "equivalent", "not shown", "not testable"}
+
+
+def test_equivalence_is_said_only_within_a_margin_that_was_given(monkeypatch):
+    monkeypatch.setattr("toposheet.report.groups.verdict_lines", lambda *_: [])
+    monkeypatch.setattr(SideBySide, "negative_controls", [])
+    groups = {group: [f"{group}/{n}" for n in range(len(values))] for group, values in SEEDS.items()}
+    values = statistics({f"{group}/{n}": [value] for group in SEEDS for n, value in enumerate(SEEDS[group])})
+    results = Results({STATISTICS_OF_MODELS: values})
+    models = [StudiedModel(name, name, group=group) for group, names in groups.items() for name in names]
+    compared = side_by_side(Analysis(results, models), margin=0.08)
+    pd.testing.assert_frame_equal(compared.table, group_statistics(values, groups, margin=0.08))
+    table = group_statistics(values, groups)
+    assert table["equivalent"].eq("").all()
+    assert table["margin"].isna().all()
+    assert "equivalen" not in str(SideBySide(table, groups, results))
+    printed = str(compared).splitlines()
+    assert "Moran's I, raw: near and x are equivalent within ±0.08 (90 % of the difference: -0.02 to 0.04)" in printed
+    assert any(
+        line.startswith("Moran's I, raw: far and x are not shown to be equivalent within ±0.08") for line in printed
+    )
+    assert any(line.startswith("Moran's I, raw: one and x cannot be tested for equivalence") for line in printed)
+    for margin in (0.0, -0.1, np.nan, np.inf):
+        with pytest.raises(UserError, match="it must be a finite number above 0"):
+            group_statistics(values, groups, margin=margin)
 
 
 def test_taps_without_a_value_are_left_out_and_a_group_without_any_is_empty():

@@ -11,7 +11,7 @@ import tyro
 from toposheet.commands._command import REQUIRED, Analysis, Command, check_out, deferred
 from toposheet.commands._stimuli import AS_USUAL, Contrasts, Options, check_model, opening, read_battery
 from toposheet.model_folders import groups_and_models
-from toposheet.settings import DEFAULT
+from toposheet.settings import DEFAULT, check_margin
 
 
 @deferred
@@ -22,6 +22,7 @@ def compare(
     out: Path,
     stimuli: str = "synthetic",
     contrast: Contrasts = (),
+    margin: float | None = None,
     options: Options = AS_USUAL,
     settings: Analysis = DEFAULT,
 ) -> None:
@@ -33,10 +34,15 @@ def compare(
         out: Folder for compare.csv, further tables and figures.
         stimuli: synthetic (made from packages), published (read from your files), a CSV file, or the name of a set.
         contrast: Contrasts in a CSV file or a set, each written as A:B (or A-B).
+        margin: The largest difference of two groups that counts as none, such as 0.1. Two groups are equivalent if the
+            90 % interval of their difference is within it. Choose it before the results are known. None: equivalence is
+            not tested.
         options: How stimuli are read.
         settings: How responses are computed and analysed.
     """
     check_out(out)
+    if margin is not None:
+        check_margin(margin)
     sources = [source for _, source in groups_and_models(models)]
     for source in sources:
         check_model(source)
@@ -53,7 +59,7 @@ def compare(
         first, *others = grouped(models)
         analysis = analysed([replace(first, source=subject()), *others], battery, settings, stages.begin("computing"))
         stages.begin("comparing", "intervals over models")
-        comparison = side_by_side(analysis)
+        comparison = side_by_side(analysis, margin=margin)
         with folder.written_together(analysis.results, out) as aside:
             comparison.write(aside)
         stages.end("intervals over models")

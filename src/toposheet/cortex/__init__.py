@@ -8,6 +8,7 @@ from toposheet.cortex.negative_controls import negative_controls
 from toposheet.cortex.network import LanguageNetwork, language_network
 from toposheet.cortex.organisation import organisation
 from toposheet.cortex.plot import plot
+from toposheet.cortex.power import power
 from toposheet.cortex.profiles import consistency, profile_tests, profiles
 from toposheet.cortex.response_statistics import correlation_curve, response_statistics
 from toposheet.cortex.smoothness import noise_smoothness
@@ -34,6 +35,7 @@ __all__ = [
     "noise_smoothness",
     "organisation",
     "plot",
+    "power",
     "profile_tests",
     "profiles",
     "response_statistics",

@@ -22,6 +22,7 @@ from toposheet.errors import UserError, check_type
 from toposheet.settings import check_count, check_fwhm, check_seed
 from toposheet.sheet import on_sheets
 from toposheet.stats import TTest, q_values, t_test
+from toposheet.stats.intervals import effect_size_interval
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.measures import SHARED_WORDS
 from toposheet.wording import count_of_units, readout_name
@@ -147,6 +148,19 @@ class Comparison:
         With pairs, it is the mean difference divided by the standard deviation of the differences.
         """
         return self._over_units(self._test.d, "d", "Cohen's d")
+
+    @property
+    def d_low(self) -> xr.DataArray:
+        """The lower end of the 95 % interval of d (`stats.intervals.effect_size_interval`); nan for a silent unit.
+
+        The interval is that of one unit. It is exact for normal responses with one variance in both conditions.
+        """
+        return self._over_units(self._d_interval[0], "d_low", "lower end of the 95 % interval of d")
+
+    @property
+    def d_high(self) -> xr.DataArray:
+        """The upper end of the 95 % interval of d, as `d_low`."""
+        return self._over_units(self._d_interval[1], "d_high", "upper end of the 95 % interval of d")
 
     def maps(self) -> dict[str, xr.DataArray]:
         """Return t as one map for each sheet: {sheet: (y, x)}. Cells without a unit are nan."""
@@ -308,6 +322,10 @@ class Comparison:
     @cached_property
     def _test(self) -> TTest:
         return t_test(self.items, self.design.samples)
+
+    @cached_property
+    def _d_interval(self) -> tuple[Float[np.ndarray, " units"], Float[np.ndarray, " units"]]:
+        return effect_size_interval(self._test.d, [int(sample.sum()) for sample in self.design.samples])
 
     @cached_property
     def _q(self) -> Float[np.ndarray, " units"]:

@@ -17,6 +17,8 @@ def comparison_maps(
 ) -> xr.Dataset:
     """Return t, q and d of a comparison over (contrast, negative_control, fwhm_mm, sheet, y, x).
 
+    `d_low` and `d_high` are the ends of the 95 % interval of d in each unit.
+
     Args:
         comparison: The raw comparison. It is the only entry of the dimensions contrast and negative_control.
         shapes: Height and width of each sheet: {name: sheet.shape}. Smaller sheets are padded with nan.
@@ -30,7 +32,7 @@ def comparison_maps(
     names = {"contrast": [comparison.name], "negative_control": [comparison.negative_control]}
     readouts = xr.DataArray(np.asarray(fwhm_mm, dtype=float), dims="fwhm_mm", name="fwhm_mm")
     variables = {}
-    for name in ("t", "q", "d"):
+    for name in ("t", "q", "d", "d_low", "d_high"):
         over_units = [getattr(readout, name) for readout in comparisons]
         maps = xr.concat([stacked(values, shapes) for values in over_units], dim=readouts)
         variables[name] = maps.expand_dims(names).assign_attrs(long_name=over_units[0].attrs["long_name"])

@@ -61,8 +61,9 @@ def compute(
             total. None: no calls.
 
     Returns:
-        The analysis. Its results are the tables of all sections, maps of t, q and d over (model, contrast,
-        negative_control, fwhm_mm, sheet, y, x), and facts: settings, stimuli and models.
+        The analysis. Its results are the tables of all sections, maps of t, q and d (with the ends of its interval,
+        d_low and d_high) over (model, contrast, negative_control, fwhm_mm, sheet, y, x), and facts: settings, stimuli
+        and models.
 
     Raises:
         NotFound: A model does not exist.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 from toposheet.report.sections.stimuli import TEXTS
 from toposheet.report.verdicts import verdict_lines
 from toposheet.results import Results, Table, paragraph, text_table
+from toposheet.settings import check_margin
 from toposheet.stats.intervals import difference_interval, mean_interval
 from toposheet.wording import number, readout_name, signed
 
@@ -33,9 +35,11 @@ SIDE_BY_SIDE = Table(
     {"contrast": "text", "fwhm_mm": "number", "statistic": "text", "group": "text", "n_models": "count",
      "n_taps": "count", "value": "number", "low": "number", "high": "number", "null_mean": "number",
      "label_null_mean": "number", **dict.fromkeys(NEGATIVE_CONTROLS, "number"), "difference": "number",
-     "difference_low": "number", "difference_high": "number"},
+     "difference_low": "number", "difference_high": "number", "difference_low_90": "number",
+     "difference_high_90": "number", "margin": "number", "equivalent": "text"},
     "a statistic of a group of models, and its difference from the first group",
 )  # fmt: skip
+EQUIVALENT, NOT_SHOWN, NOT_TESTABLE = "equivalent", "not shown", "not testable"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +66,8 @@ class SideBySide:
         lines = []
         for contrast, rows in self.table.groupby("contrast", sort=False):
             lines += [paragraph(str(contrast), indent=""), _terminal_table(rows), ""]
+            if equivalence := _equivalence(rows):
+                lines += [*equivalence, ""]
             if any(rows[name].notna().any() for name in self.negative_controls):
                 title = paragraph(f"negative controls of {contrast}", indent="")
                 lines += [title, self._negative_controls_table(rows), ""]
@@ -91,20 +97,26 @@ class SideBySide:
             SIDE_BY_SIDE.write(self.table, aside)
 
 
-def side_by_side(analysis: Analysis) -> SideBySide:
+def side_by_side(analysis: Analysis, *, margin: float | None = None) -> SideBySide:
     """Return the comparison of the groups of models of an analysis.
 
     Args:
         analysis: The analysis of models in groups (`grouped`), from `compute`.
+        margin: The largest difference that counts as none (`group_statistics`). None: equivalence is not tested.
+
+    Raises:
+        UserError: The margin is not a finite number above 0.
     """
     groups: dict[str, list[str]] = {}
     for model in analysis.models:
         groups.setdefault(model.group or model.name, []).append(model.name)
-    table = group_statistics(analysis.results[STATISTICS_OF_MODELS], groups)
+    table = group_statistics(analysis.results[STATISTICS_OF_MODELS], groups, margin=margin)
     return SideBySide(table, groups, analysis.results)
 
 
-def group_statistics(statistics: pd.DataFrame, groups: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+def group_statistics(
+    statistics: pd.DataFrame, groups: Mapping[str, Sequence[str]], *, margin: float | None = None
+) -> pd.DataFrame:
     """Return the mean of each statistic in each group, with intervals, and the difference from the first group.
 
     What is random are the models of a group, for example their seeds. The taps of a model are fixed: another training
@@ -112,9 +124,16 @@ def group_statistics(statistics: pd.DataFrame, groups: Mapping[str, Sequence[str
     t interval over models. Simulated 95 % intervals covered the truth in 95 to 96 % of data sets, with 3, 5 and 10
     models, whether or not the taps differ from each other. Intervals that also resample taps covered 72 to 100 %.
 
+    A difference that is not significant is no evidence that two groups are equal. With a margin, two one-sided tests
+    (Schuirmann 1987, doi:10.1007/BF01068419), each at the level 0.05, ask whether the true difference is between
+    -margin and +margin. Both are significant if the 90 % interval of the difference is between them. The margin must be
+    chosen before the results are known, so it has no default.
+
     Args:
         statistics: The table of `topography_statistics` of all models, with the column `model`.
         groups: The names of the models in each group.
+        margin: The largest difference that counts as none, the same for all statistics. None: equivalence is not
+            tested.
 
     Returns:
         A row for each contrast, readout, statistic and group. `value` is the mean over `n_models` models, which have
@@ -122,8 +141,15 @@ def group_statistics(statistics: pd.DataFrame, groups: Mapping[str, Sequence[str
         the mean of the place-null (only for Moran's I). `label_null_mean` is the mean of the label-null. Each negative
         control has a column with its value.
         `difference, difference_low, difference_high` are the difference from the first group and its 95 % interval
-        (Welch's t); they are nan for the first group.
+        (Welch's t); they are nan for the first group. `difference_low_90, difference_high_90` is the 90 % interval.
+        `equivalent` is empty without a margin and for the first group. Otherwise it is `equivalent` (within the
+        margin), `not shown`, or `not testable` (a group has fewer than 2 models with a value).
+
+    Raises:
+        UserError: The margin is not a finite number above 0.
     """
+    if margin is not None:
+        check_margin(margin)
     tap_rows = statistics[(statistics["tap"] != ALL_TAPS) & statistics["statistic"].isin(COMPARED)]
     maps = dict.fromkeys(zip(tap_rows["contrast"], tap_rows["fwhm_mm"], strict=True))
     rows: list[dict[str, Any]] = []
@@ -155,8 +181,38 @@ def group_statistics(statistics: pd.DataFrame, groups: Mapping[str, Sequence[str
             else:
                 row["difference"] = values.mean() - reference.mean()
                 row["difference_low"], row["difference_high"] = difference_interval(values, reference)
+                low, high = difference_interval(values, reference, level=0.9)
+                row["difference_low_90"], row["difference_high_90"] = low, high
+                if margin is not None:
+                    row |= {"margin": margin, "equivalent": _verdict(low, high, margin)}
             rows.append(row)
     return SIDE_BY_SIDE.frame(rows)
+
+
+def _verdict(low: float, high: float, margin: float) -> str:
+    """Return whether an interval of a difference lies within the margin, in words."""
+    if math.isnan(low):
+        return NOT_TESTABLE
+    return EQUIVALENT if -margin < low and high < margin else NOT_SHOWN
+
+
+def _equivalence(table: pd.DataFrame) -> list[str]:
+    """Return whether the groups are equivalent to the first, for each statistic of one contrast, as paragraphs."""
+    lines, first = [], ""
+    for row in table[table["n_models"] > 0].to_dict("records"):
+        if not row["equivalent"]:
+            first = row["group"]
+            continue
+        margin = f"within ±{row['margin']:g}"
+        interval = f"(90 % of the difference: {_interval(row['difference_low_90'], row['difference_high_90'])})"
+        words = {
+            EQUIVALENT: f"are equivalent {margin} {interval}",
+            NOT_SHOWN: f"are not shown to be equivalent {margin} {interval}",
+            NOT_TESTABLE: f"cannot be tested for equivalence {margin}: each group needs at least 2 models",
+        }[row["equivalent"]]
+        name = f"{COMPARED[row['statistic']]}, {readout_name(row['fwhm_mm'])}"
+        lines.append(paragraph(f"{name}: {row['group']} and {first} {words}"))
+    return lines
 
 
 def _terminal_table(table: pd.DataFrame) -> str:
