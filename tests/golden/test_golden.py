@@ -4,7 +4,10 @@ The numbers of the tables came from the code of commit 4af4d45, with one thread 
 are those of today. A commit that changes a number on purpose records it anew and says so. Recorded anew since: the
 contrast of pairs, which counts the means of groups; the rounding of cross-validated effects (means in float64); all
 numbers of the set `swjn`, whose non-words are new; criteria and ledger, which have the test of organisation; the mean
-over taps of the correlation curve; and organisation, tests of profiles and smoothness, which are new.
+over taps of the correlation curve; organisation, tests of profiles and smoothness, which were new; cross-half I and
+localizers, whose halves do not depend on the order of the texts; profiles, criteria and the ledger, which have two
+measures and values as published; the p of organisation, whose null has the error of standard deviations; intervals of
+compare; and the last digits of place-nulls with readout, whose variances are those of whole samples.
 """
 
 import gzip

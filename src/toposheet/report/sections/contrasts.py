@@ -280,7 +280,7 @@ _BARS = (
     "A bar is Moran's I, mean over taps. Each dot is one tap. Grey lines are the place-null (mean ± 2 sd): the units of "
     "a tap are shuffled among their cells before the readout. Blue lines are the label-null (mean ± 2 sd): maps of these "
     "texts without effect. With a readout, even white noise has a high Moran's I. If a bar ends within the blue "
-    "line, the map is only as smooth as without effect. Such a bar is no evidence of the contrast."
+    "line, it is not shown that the map is smoother than without effect. Such a bar is no evidence of the contrast."
 )
 _MARKS = (
     "Each mark is Moran's I of one tap. The shape of the mark shows the kind of the tap. Grey lines are the place-null "
