@@ -283,12 +283,13 @@ def test_the_error_of_the_standard_deviations_is_in_the_noise_of_the_draws_and_s
     comparison = ts.Comparison(data, "a", "b")
     effect = _Effect.of(comparison, 5, np.random.default_rng(0))
     m, c = dense_matrices(data, fwhm)
-    expected = [
-        (d @ m @ d - np.trace(m @ spread)) / (d @ c @ d - np.trace(c @ (spread - noise.T @ noise)))
-        for signs in effect.signs
-        for d in [3 * sd + signs @ (noise - errors)]
-        for spread in [(noise - errors).T @ (noise - errors) + errors.T @ errors]
-    ]
+    extra = (noise - errors).T @ (noise - errors) + errors.T @ errors - noise.T @ noise
+    expected = []
+    for signs in effect.signs:
+        d = 3 * sd + signs @ (noise - errors)
+        items = signs[:, None] * corrected * deviations  # the draw, whose S is that of the docstring
+        spread = sum(np.cov(part, rowvar=False) / len(part) for part in (items[:7], items[7:]))
+        expected.append((d @ m @ d - np.trace(m @ (spread + extra))) / (d @ c @ d - np.trace(c @ extra)))
     draws = effect.tested(comparison.raw, fwhm)[0][1:, 0]
     np.testing.assert_allclose(draws, expected, rtol=1e-5)
 

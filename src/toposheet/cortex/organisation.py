@@ -61,7 +61,8 @@ def organisation(
     product over all splits of the items into halves; the denominator is the variance of the map. A constant that is
     added to the effect of every unit changes nothing.
 
-    The null. Each draw keeps the noise: each deviation r_i gets a random sign, times sqrt(n / (n - 1)). And each draw
+    The null. Each draw keeps the noise: each deviation r_i gets a random sign, times sqrt(n / (n - 1)). S is computed
+    anew from the items of the draw, because S is an estimate in the observed value too. And each draw
     deals the effects of the units to random places of their tap: the effects are taken in units of each unit's
     standard deviation, reduced to the variance that noise does not explain,
     and multiplied by the standard deviation of the unit at the new place. Two parts of the effect stay in place: a
@@ -173,13 +174,18 @@ class _Effect:
         silent = np.isnan(t[0])  # silent units are holes of all maps
         t, means, noise, errors = (np.where(silent, np.nan, x) for x in (t, means, noise, errors))
         both, ordered, smooth = noise - errors, [], []
+        samples = [(sample, int(sample.sum()), (self.signs * sample) @ noise) for sample in self.design.samples]
         for tap in raw.layouts:
             products, squares = morans_i_parts(tap.map(means))
-            of_noise, of_errors, of_both = (np.sum(morans_i_parts(tap.map(x)), axis=1) for x in (noise, errors, both))
+            of_items = morans_i_parts(tap.map(noise))[0]
+            products[0] -= of_items.sum()
+            # S of a draw is that of its own items: n / (n - 1) times S, less m m' / (n - 1), m the mean of the draw.
+            for sample, n, mean in samples:
+                products[1:] -= (n * of_items[sample].sum() - morans_i_parts(tap.map(mean))[0]) / (n - 1)
             # The draws have the errors of the standard deviations twice: in the shift, and in their noise.
-            products[0] -= of_noise[0]
-            products[1:] -= of_both[0] + of_errors[0]
-            squares[1:] -= of_both[1] + of_errors[1] - of_noise[1]
+            of_noise, of_errors, of_both = (np.sum(morans_i_parts(tap.map(x)), axis=1) for x in (noise, errors, both))
+            products[1:] -= of_both[0] - of_noise[0] + of_errors[0]
+            squares[1:] -= of_both[1] - of_noise[1] + of_errors[1]
             with np.errstate(divide="ignore", invalid="ignore"):
                 ordered.append(products / squares)
             smooth.append(np.asarray(morans_i(tap.map(t))))
