@@ -231,7 +231,10 @@ class Design:
 
     @cached_property
     def inflation(self) -> Float[np.ndarray, " items"]:
-        """N / (n - 1) for each item, n the size of its sample: deviations from a mean are too small by its root."""
+        """The factor n / (n - 1) of each item, n the size of its sample.
+
+        Deviations from the mean of a sample are too small by its root.
+        """
         sizes = np.sum([sample * sample.sum() for sample in self.samples], axis=0)
         return sizes / (sizes - 1)
 

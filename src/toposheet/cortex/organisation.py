@@ -177,13 +177,14 @@ class _Effect:
         samples = [(sample, int(sample.sum()), (self.signs * sample) @ noise) for sample in self.design.samples]
         for tap in raw.layouts:
             products, squares = morans_i_parts(tap.map(means))
-            of_items = morans_i_parts(tap.map(noise))[0]
-            products[0] -= of_items.sum()
+            of_items = np.stack(morans_i_parts(tap.map(noise)))
+            of_noise = of_items.sum(axis=1)
+            of_errors, of_both = (np.sum(morans_i_parts(tap.map(x)), axis=1) for x in (errors, both))
+            products[0] -= of_noise[0]
             # S of a draw is that of its own items: n / (n - 1) times S, less m m' / (n - 1), m the mean of the draw.
             for sample, n, mean in samples:
-                products[1:] -= (n * of_items[sample].sum() - morans_i_parts(tap.map(mean))[0]) / (n - 1)
+                products[1:] -= (n * of_items[0, sample].sum() - morans_i_parts(tap.map(mean))[0]) / (n - 1)
             # The draws have the errors of the standard deviations twice: in the shift, and in their noise.
-            of_noise, of_errors, of_both = (np.sum(morans_i_parts(tap.map(x)), axis=1) for x in (noise, errors, both))
             products[1:] -= of_both[0] - of_noise[0] + of_errors[0]
             squares[1:] -= of_both[1] - of_noise[1] + of_errors[1]
             with np.errstate(divide="ignore", invalid="ignore"):

@@ -17,7 +17,7 @@ from toposheet.cortex.design import Design, contrast_design
 from toposheet.cortex.maps import comparison_maps, joined_maps, maps_of_models
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS, missing_negative_controls
 from toposheet.cortex.notes import contrast_notes
-from toposheet.cortex.split_halves import HALF_STATISTICS
+from toposheet.cortex.split_halves import HALF_STATISTICS, SPLITS
 from toposheet.errors import UserError
 from toposheet.progress import Progress, Stage, Stages
 from toposheet.recipes import RECIPE_FILE, read_recipe
@@ -334,6 +334,7 @@ def what_decides(battery: Battery, settings: Settings) -> dict[str, Any]:
         "negative_controls_left_out": _note_on_negative_controls() if settings.negative_controls else "",
         "stimuli_left_out": battery.note,
         "grouped": grouped,
+        "splits": SPLITS,
         "stimuli": stimuli,
     }
 

@@ -14,7 +14,6 @@ from toposheet.cortex import SIGNIFICANT, Comparison
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import RANDOM_LABELS
 from toposheet.cortex.organisation import ORGANISATION, organisation
-from toposheet.cortex.split_halves import SPLITS
 from toposheet.cortex.statistics import STATISTICS, topography_statistics
 from toposheet.cortex.summary import SUMMARY, medians, n_significant, raw_rows, summary_of, without_negative_controls
 from toposheet.cortex.verdicts import EXPLAINED, MapVerdict, map_verdict, needed_draws, not_tested
@@ -44,7 +43,7 @@ PARTIAL = """
 <h2>Contrasts, medians over taps</h2>
 <p class="lead">A claim about a map needs two results: significant units, and an effect that is spatially ordered. <i>Organisation</i> tests the second: do neighbouring units have similar effects, more than the same
 effects at random places, with the noise of these texts in its place? A readout raises its value in every model with reliable units, ordered or not, so only its p counts. It is a mean over taps, as are cross-half I and the ceiling; all other values are medians over taps. <i>p (smoother)</i> tests another claim: the map is smoother
-than differences between such texts by chance. An effect can be ordered and no smoother than the noise. Cross-half I describes how well the map of one half of the texts agrees with the map of the other half, at neighbouring units: the mean over {{ splits }} random halves, and their range, which is no confidence interval because the halves share texts. Its null is the mean of the same value without effect. <i>Ceiling</i> is the highest correlation that these texts let the map have with another map (the root of its reliability over halves).
+than differences between such texts by chance. An effect can be ordered and no smoother than the noise. Cross-half I describes how well the map of one half of the texts agrees with the map of the other half, at neighbouring units: the mean over {{ facts.splits }} random halves, and their range, which is no confidence interval because the halves share texts. Its null is the mean of the same value without effect. <i>Ceiling</i> is the highest correlation that these texts let the map have with another map (the root of its reliability over halves).
 Moran's I says how smooth a map is. Its place-null shuffles the places of the units; its label-null makes maps without effect, mostly by shuffling the labels of the texts (see Methods). In a topographic model, maps of noise are smooth as well, so a Moran's I above its place-null is no evidence of an ordered effect.
 <i>p (readouts)</i> is p (ordered), corrected for the number of readouts of a contrast (maxT: the largest value of each draw). <i>p (Holm)</i> is p (ordered) of the raw map, corrected for the {{ n_contrasts | counted("contrast") }} of this table, in each model separately{% if needed_draws %} (<b>{{ needed_draws }}</b>){% endif %}. No other p is corrected for the number of contrasts, and the verdicts below use p (ordered).
 <i>organisation.csv</i> has the p of each tap, and its p corrected for the number of taps and readouts (p_familywise). The smallest possible p is {{ "%.2g" | format(1 / (1 + facts.permutations)) }}, with {{ facts.permutations }} draws. The tests speak of other texts, not of other models.{% if few %} <b>In this report the nulls are {{ few }}.</b>{% endif %}</p>
@@ -113,7 +112,6 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     table = pd.DataFrame([row | _means_over_taps(analysis, row) for row in rows])
     return {
         "medians": table,
-        "splits": SPLITS,
         "few": not_tested(analysis.facts["permutations"]),
         "n_contrasts": len(_contrasts(analysis)),
         "needed_draws": needed_draws(len(_contrasts(analysis)), analysis.facts["permutations"]),
