@@ -26,6 +26,7 @@ from benchmarks.tokenising import tokenizer_of_size_of_gpt2
 from toposheet import recipes
 from toposheet.cortex import Comparison
 from toposheet.cortex.draws import place_draws
+from toposheet.settings import Reading
 from toposheet.stats import morans_i
 from toposheet.stimuli.stimulus_set import stimulus_set
 from toposheet.subject import load, respond, save
@@ -45,7 +46,18 @@ def measure() -> list[dict[str, Any]]:
         _write_model(model, tokenizer_of_size_of_gpt2(Path(name) / "tokenizer"))
         rows.append(_responses(model))
         os.environ["TOPOSHEET_CACHE"] = str(Path(name) / "cache")
-        arguments = ["report", str(model), "--stimuli", "published", "--out", str(out)]
+        arguments = [
+            "report",
+            str(model),
+            "--bos",
+            "none",
+            "--permutations",
+            "99",
+            "--stimuli",
+            "published",
+            "--out",
+            str(out),
+        ]
         seconds, peak = command(arguments)
         rows.append({"what": "report", "seconds": seconds, "at_most": 300, "peak_gb": peak / 1e9, "at_most_gb": 4})
     return rows
@@ -82,7 +94,8 @@ def _responses(folder: Path) -> dict[str, Any]:
             torch.cat([activations[tap].mean(dim=1) for tap in subject.topography.taps], dim=1)
 
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-    pair = paired(lambda: respond(subject, stimuli), published, pairs=3, warm_up=1)
+    alike = Reading(bos="none")  # as the published method reads texts
+    pair = paired(lambda: respond(subject, stimuli, reading=alike), published, pairs=3, warm_up=1)
     return {
         "what": "responses",
         "seconds": pair.first,
