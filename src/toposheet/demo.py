@@ -17,11 +17,11 @@ from toposheet.cortex.summary import n_significant, raw_rows, without_negative_c
 from toposheet.files import path_of, write_file
 from toposheet.recipes import Recipe
 from toposheet.report import Analysis, Check, StudiedModel, compute, folder, write_report
-from toposheet.report.computing import what_decides
+from toposheet.report.computing import what_decides, with_draws
 from toposheet.report.page import REPORT
 from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS, SUMMARY_OF_MODELS
 from toposheet.results import FACTS, MAPS, Results, read_facts, rows_with
-from toposheet.settings import PERMUTATIONS, Settings
+from toposheet.settings import Settings
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.studies import CONTRASTS, builtin_stimuli, synthetic_battery
 from toposheet.stimuli.table import STIMULI_FILE, read_stimuli
@@ -38,7 +38,7 @@ def run(
     recipe: Recipe,
     out: Path,
     *,
-    permutations: int = PERMUTATIONS,
+    permutations: int | None = None,
     per_condition: int = 100,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[Check]:
@@ -51,7 +51,7 @@ def run(
     Args:
         recipe: The recipe of the topographic model. The control has the same recipe with alpha 0.
         out: The folder for all results.
-        permutations: Number of draws of each null.
+        permutations: Number of draws of each null. None: as `Settings` chooses.
         per_condition: Number of stimuli in each condition.
         say: A function that receives one line of text at the start of each stage.
 
@@ -95,6 +95,7 @@ def run(
     train(stopping_with(recipe.control(), folders["topographic"]), text, folders["control"], on_other_machine=True)
 
     say("4/5 maps: responses, contrasts, nulls")
+    settings = with_draws(settings, models, battery)
     trained = [model / RESULT for model in folders.values()]
     computed = [
         out / name

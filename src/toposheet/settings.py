@@ -70,8 +70,9 @@ class Settings:
         fwhm_mm: Full width at half maximum (mm) of the Gaussian readout, one or several numbers. Raw maps (0) are
             always computed as well.
         permutations: Number of random draws of each null. The smallest possible p is 1 / (1 + permutations). None: 999
-            if the sizes of the analysis say that these draws take less than a minute, otherwise 99; and never more than
-            there are different relabellings of the texts.
+            if the sizes of the analysis say that these draws take less than a minute, otherwise 99, or as many as a p
+            needs that is corrected for the number of contrasts (20 for each contrast); and never more than there are
+            different relabellings of the texts.
         seed: Seed of all random draws. The same seed gives the same numbers again.
         reading: How a model reads a text.
         groups: Name of a column of the stimuli. Texts with equal values form a group, whose mean counts as one value.

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy.linalg import sqrtm
 from scipy.stats import binomtest
 from tests.cortex.planted import noise, to_stimuli
 
 import toposheet as ts
 from toposheet.cortex.layout import shuffled_places, tap_layouts
-from toposheet.cortex.organisation import _dealt, _Effect
+from toposheet.cortex.organisation import _Effect, _TapEffect, _without_noise
 from toposheet.sheet import random_places
 from toposheet.stats import gaussian_readout
 
@@ -235,13 +236,19 @@ def test_wrong_settings_are_refused():
         ts.organisation(comparison, fwhm_mm=(-1.0,))
 
 
+def dealt_alone(effect, noise, sd, orders):
+    """The effect of one tap at random places; `noise` is that of the items, and of the draws."""
+    tap = _TapEffect.of(effect, noise, noise, sd)
+    return tap.dealt(_without_noise([tap])[0], orders)
+
+
 def test_effects_are_dealt_among_units_that_respond_alone():
     rng = np.random.default_rng(0)
     sd = np.where(np.arange(30) % 3, rng.uniform(0.5, 2, size=30), 0.0)
     live = sd > 0
     effect, noise = np.where(live, 5 * rng.normal(size=30), 0.0), 1e-3 * rng.normal(size=(4, 30)) * live
     orders = np.stack([rng.permutation(30) for _ in range(4)])
-    dealt = _dealt(effect, noise, sd, orders)
+    dealt = dealt_alone(effect, noise, sd, orders)
     assert not dealt[:, ~live].any()
     # What is dealt: the effect in units of the sd, without its mean and its part in 1 / sd (an independent regression).
     size = effect[live] / sd[live]
@@ -257,8 +264,46 @@ def test_an_equal_shift_of_all_units_stays_in_its_place(shift):
     rng = np.random.default_rng(0)
     sd = rng.uniform(0.5, 2, size=30)
     effect = np.full(30, 3.0) if shift == "equal" else 3 * sd
-    dealt = _dealt(effect, 1e-3 * rng.normal(size=(4, 30)), sd, np.stack([rng.permutation(30) for _ in range(4)]))
+    orders = np.stack([rng.permutation(30) for _ in range(4)])
+    dealt = dealt_alone(effect, 1e-3 * rng.normal(size=(4, 30)), sd, orders)
     np.testing.assert_allclose(dealt, np.tile(effect, (4, 1)), rtol=1e-6)
+
+
+def test_the_effects_of_taps_with_equal_places_are_dealt_as_alike_as_they_are_without_noise():
+    # Three taps with one effect, twice and half as large in the last two. Each has noise of its own, which is half of
+    # the energy of the first; a fourth tap has no effect.
+    rng = np.random.default_rng(0)
+    sizes, n, ones = np.array([1.0, 2.0, 0.5, 0.0]), 900, np.ones(900)
+    effect, noise = (
+        rng.normal(size=n),
+        rng.normal(size=(4, 40, n)) * np.sqrt(np.array([1, 1, 0.1, 1]) / 40)[:, None, None],
+    )
+    effects = sizes[:, None] * effect + noise.sum(axis=1)
+    signs = rng.choice([-1, 1], size=(99, 40))
+    taps = [_TapEffect.of(effects[i], noise[i], signs @ noise[i], ones) for i in range(4)]
+    rests = effects - effects.mean(axis=1, keepdims=True)
+    dealt = _without_noise(taps)
+    products = dealt @ dealt.T
+    np.testing.assert_allclose(np.diag(products), [tap.dealt_energy for tap in taps], atol=1e-6)
+    assert products[3, 3] < 1e-6
+    alike, before = (np.corrcoef(x)[:3, :3] for x in (dealt[:3], rests[:3]))
+    assert before.min() < 0.75
+    assert alike.min() > 0.95
+    # Of all ways to mix the effects so, it is the one that changes them least: rests -> T rests with T symmetric.
+    a = rests @ rests.T
+    root = np.real(sqrtm(a))
+    mixing = np.linalg.inv(root) @ np.real(sqrtm(root @ products @ root)) @ np.linalg.inv(root)
+    np.testing.assert_allclose(dealt, mixing @ rests, atol=1e-4)
+
+
+def test_noise_that_taps_share_does_not_make_their_effects_alike():
+    rng = np.random.default_rng(0)
+    effects, noise = rng.normal(size=(2, 900)), np.tile(rng.normal(size=(1, 40, 900)) / np.sqrt(40), (2, 1, 1))
+    signs = rng.choice([-1, 1], size=(99, 40))
+    observed = effects + noise.sum(axis=1)
+    dealt = _without_noise([_TapEffect.of(observed[i], noise[i], signs @ noise[i], np.ones(900)) for i in range(2)])
+    assert np.corrcoef(observed)[0, 1] > 0.4
+    assert abs(np.corrcoef(dealt)[0, 1]) < 0.1
 
 
 @pytest.mark.parametrize("fwhm", [0.0, 1.0])

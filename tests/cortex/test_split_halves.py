@@ -55,7 +55,7 @@ def test_the_null_is_the_same_mean_over_splits_in_draws_without_effect():
     data = responses(cortex(1), effect=0.6, n=10).isel(stimulus=slice(0, 17))
     comparison = ts.Comparison(data, "a", "b")
     draws = []
-    items, weights = comparison.design.null(comparison.items, 9, np.random.default_rng(5))
+    items, weights = comparison.design.null(comparison.items, 9, np.random.default_rng(5).spawn(1)[0])
     for draw in range(9):
         values = []
         for order in comparison.random_orders(4, 5):

@@ -7,12 +7,13 @@ import pytest
 
 from toposheet.errors import NotFound, UserError
 from toposheet.report import StudiedModel, compute, folder
-from toposheet.report.computing import chosen_draws, what_decides
+from toposheet.report.computing import what_decides, with_draws
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS, SUMMARY_OF_MODELS
 from toposheet.report.sections.network import NETWORK_UNITS
 from toposheet.report.sections.smoothness import SMOOTHNESS_OF_MODELS
 from toposheet.report.sections.stimuli import TEXTS
 from toposheet.settings import Reading, Settings
+from toposheet.stats import holm
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.studies import Battery, Study
 from toposheet.subject import Effect, Intervention
@@ -115,6 +116,10 @@ def texts(n_a, n_b=None, **columns):
     return Battery("mine", (Study("s", stimuli, (Contrast("a", "b"),)),), None, None)
 
 
+def chosen_draws(models, battery, settings):
+    return with_draws(settings, models, battery).permutations
+
+
 def test_an_analysis_has_999_draws_where_its_sizes_say_that_they_take_less_than_a_minute_and_99_otherwise(subjects):
     one = [StudiedModel("one", subjects["007"])]
     assert sum(subjects["007"].topography.widths.values()) == 144
@@ -124,6 +129,17 @@ def test_an_analysis_has_999_draws_where_its_sizes_say_that_they_take_less_than_
     assert chosen_draws(one, texts(2610), Settings(negative_controls=False)) == 999
     assert chosen_draws(one, texts(2610), Settings(fwhm_mm=(0.0,))) == 999
     assert chosen_draws(2 * one, texts(1310), Settings()) == 99
+    assert chosen_draws(one, texts(2610), Settings(permutations=7)) == 7
+
+
+def test_with_many_contrasts_there_are_as_many_draws_as_a_corrected_p_needs_to_be_significant(subjects):
+    one = [StudiedModel("one", subjects["007"])]
+    study = texts(2600).studies[0]
+    for n_contrasts, draws in ((5, 99), (6, 119), (7, 139)):
+        battery = Battery("mine", (Study("s", study.stimuli, (Contrast("a", "b"),) * n_contrasts),), None, None)
+        assert chosen_draws(one, battery, Settings()) == draws
+        smallest = np.where(np.arange(n_contrasts) == 0, 1 / (1 + draws), 1.0)
+        assert holm(smallest)[0] <= 0.05
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.commands._command import Command, check_out, deferred
-from toposheet.settings import PERMUTATIONS
 
 
 @deferred
-def demo(out: Path = Path("runs/demo"), recipe: str = "demo", permutations: int = PERMUTATIONS) -> None:
+def demo(out: Path = Path("runs/demo"), recipe: str = "demo", permutations: int | None = None) -> None:
     """Run all steps with small models: prepare text, train a topographic model and a control, make maps and a report.
 
     The demo runs on this machine. If the command is stopped, run it again to continue.
@@ -17,7 +16,8 @@ def demo(out: Path = Path("runs/demo"), recipe: str = "demo", permutations: int 
     Args:
         out: Folder for all results.
         recipe: Recipe of the topographic model. tiny: takes seconds, but its maps show nothing.
-        permutations: Number of random draws of each null.
+        permutations: Number of random draws of each null. None: 999 if the sizes of the models say that these draws
+            take less than a minute, otherwise as many as a p needs that is corrected for the number of contrasts.
     """
     from toposheet import recipes
 

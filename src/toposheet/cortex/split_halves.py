@@ -55,11 +55,12 @@ def split_halves(comparison: Comparison, *, splits: int = SPLITS, null: bool = T
     check_count("splits", splits, 1, " split")
     check_seed(seed)
     taps = comparison.layouts
+    for_draws = np.random.default_rng(seed).spawn(1)[0]  # independent of the orders
     orders = [comparison.alphabetical] if comparison.confounds else comparison.random_orders(splits, seed)
     observed = _agreement(taps, *_t_of_halves(comparison.items, comparison.design.samples, orders))
     draws = []
     if null and not comparison.confounds:
-        items, weights = comparison.design.null(comparison.items, _DRAWS, np.random.default_rng(seed))
+        items, weights = comparison.design.null(comparison.items, _DRAWS, for_draws)
         for number in range(_DRAWS):
             maps = _t_of_halves(items, [sample[number] for sample in weights], orders)
             draws.append(_agreement(taps, *maps).mean(axis=0))

@@ -59,19 +59,24 @@ def order_verdict(organisation: float, p: float, permutations: int) -> str:
 def needed_draws(n_contrasts: int, permutations: int) -> str:
     """Return why no p that is corrected for the number of contrasts can be significant, or an empty text if one can be.
 
-    Holm's method multiplies the smallest p by the number of contrasts.
-
     Args:
         n_contrasts: The number of contrasts.
         permutations: Number of draws of the null.
     """
-    if n_contrasts / (1 + permutations) <= SIGNIFICANT:
+    if permutations >= (needed := draws_for(n_contrasts)):
         return ""
-    needed = math.ceil(round(n_contrasts / SIGNIFICANT, 6)) - 1
     return (
         f"with {counted(n_contrasts, 'contrast')} and {permutations:,} draws no corrected p can be below "
         f"{n_contrasts / (1 + permutations):.2g}: {needed:,} draws are needed for {SIGNIFICANT:g}"
     )
+
+
+def draws_for(n_contrasts: int) -> int:
+    """Return with how many draws of a null a p that is corrected for the number of contrasts can be significant.
+
+    Holm's method multiplies the smallest p by the number of contrasts.
+    """
+    return math.ceil(round(n_contrasts / SIGNIFICANT, 6)) - 1
 
 
 def _untested(p: float, permutations: int) -> str:

@@ -18,6 +18,7 @@ from toposheet.cortex.maps import comparison_maps, joined_maps, maps_of_models
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS, missing_negative_controls
 from toposheet.cortex.notes import contrast_notes
 from toposheet.cortex.split_halves import HALF_STATISTICS, SPLITS
+from toposheet.cortex.verdicts import draws_for
 from toposheet.errors import UserError
 from toposheet.progress import Progress, Stage, Stages
 from toposheet.recipes import RECIPE_FILE, read_recipe
@@ -82,8 +83,7 @@ def compute(
             check_confounds(study.stimuli, contrast, settings.confounds)
             if settings.permutations is not None:
                 _design(study, contrast, settings).check_draws(settings.permutations)
-    if settings.permutations is None:
-        settings = replace(settings, permutations=chosen_draws(models, battery, settings))
+    settings = with_draws(settings, models, battery)
     names = [model.name for model in models]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"two models have the name {twice!r}: give each model a different name")
@@ -290,17 +290,22 @@ def _units_of_first(models: Sequence[StudiedModel]) -> int:
     return sum(first.topography.widths.values()) if isinstance(first, Subject) else 2560
 
 
-def chosen_draws(models: Sequence[StudiedModel], battery: Battery, settings: Settings) -> int:
-    """Return how many draws each null has if no number is given: 999 if they take less than a minute, otherwise 99.
+def with_draws(settings: Settings, models: Sequence[StudiedModel], battery: Battery) -> Settings:
+    """Return the settings with the number of draws of each null. If none is given, it is chosen here.
 
-    The sizes alone decide, so the same analysis has the same draws on every machine. There are never more draws than
-    different relabellings.
+    There are 999 draws if they take less than a minute, otherwise 99. With more than 5 contrasts 99 are too few, and
+    there are as many as a p needs that is corrected for the number of contrasts. The sizes alone decide, so the same
+    analysis has the same draws on every machine. There are never more draws than different relabellings.
     """
+    if settings.permutations is not None:
+        return settings
     designs = [_design(study, contrast, settings) for study in battery.studies for contrast in study.contrasts]
     maps = len(models) * len(settings.readouts) * (1 + len(NEGATIVE_CONTROLS) * settings.negative_controls)
     values = _units_of_first(models) * maps * sum(design.n_items for design in designs)
     many = _SECONDS_OF_A_DRAW * MANY_PERMUTATIONS * values < _AFFORDABLE
-    return min([MANY_PERMUTATIONS if many else PERMUTATIONS, *map(_relabellings, designs)])
+    few = max(PERMUTATIONS, draws_for(len(designs)))
+    wanted = max(MANY_PERMUTATIONS, few) if many else few
+    return replace(settings, permutations=min([wanted, *map(_relabellings, designs)]))
 
 
 def _relabellings(design: Design) -> int:
