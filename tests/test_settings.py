@@ -10,7 +10,7 @@ from toposheet.settings import PUBLISHED_STEPS, Reading, Settings, readouts_of
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"fwhm_mm": (2.0, -1.0)}, "fwhm_mm is -1.0: the width of a readout must be a finite number of at least 0"),
+        ({"fwhm_mm": (2.0, -1.0)}, "fwhm_mm is -1.0: it must be a width in mm, a finite number of at least 0"),
         ({"fwhm_mm": (float("nan"),)}, "fwhm_mm is nan"),
         ({"permutations": 1}, "permutations is 1: it must be a whole number of at least 2, because a null"),
         ({"seed": -1}, "seed is -1: it must be a whole number of at least 0"),
@@ -23,7 +23,7 @@ from toposheet.settings import PUBLISHED_STEPS, Reading, Settings, readouts_of
         ({"inference": "fdr"}, "inference is 'fdr': it must be one of mass, tfce"),
         ({"contiguity": "bishop"}, "contiguity is 'bishop': it must be one of queen, rook"),
         ({"weights": "rows"}, "weights is 'rows': it must be one of binary, row"),
-        ({"raw_fwhm_mm": -1.0}, "raw_fwhm_mm is -1.0: the width of a readout must be a finite number of at least 0"),
+        ({"raw_fwhm_mm": -1.0}, "raw_fwhm_mm is -1.0: it must be a width in mm, a finite number of at least 0"),
     ],
 )
 def test_a_setting_out_of_range_is_refused(changed, message):

@@ -227,7 +227,7 @@ def check_fwhm(name: str, fwhm: float) -> None:
         UserError: The width is negative or not a finite number.
     """
     if not isinstance(fwhm, Real) or isinstance(fwhm, bool) or not (math.isfinite(fwhm) and fwhm >= 0):
-        raise UserError(f"{name} is {fwhm!r}: the width of a readout must be a finite number of at least 0")
+        raise UserError(f"{name} is {fwhm!r}: it must be a width in mm, a finite number of at least 0")
 
 
 def check_permutations(permutations: int) -> None:

@@ -9,7 +9,7 @@ from tests.cortex.planted import PROFILE, language_comparison, localizer, networ
 import toposheet as ts
 from toposheet.cortex import consistency, criteria, cross_validated
 from toposheet.cortex.design import stimuli_of
-from toposheet.cortex.profiles import _matched_in_tokens, profile_tests
+from toposheet.cortex.profiles import _Items, _matched_in_tokens, profile_tests
 from toposheet.stimuli.contrasts import Contrast
 
 
@@ -41,6 +41,38 @@ def slow_responses(data, units, measure):
     return np.mean([stats.zscore(x, ddof=1) for x in columns if len(set(x.tolist())) > 1], axis=0)
 
 
+def interval_to_mean(values, conditions, condition, items=None):
+    """The interval of a mean over items minus the mean of all texts: a weighted sum of independent items."""
+    items = np.arange(len(values)) if items is None else items
+    variance, parts = 0.0, 0.0
+    for name in set(conditions.tolist()):
+        numbers = sorted(set(items[conditions == name].tolist()))
+        means = np.array([values[(items == i) & (conditions == name)].mean() for i in numbers])
+        shares = np.array([((items == i) & (conditions == name)).mean() for i in numbers])
+        weights = (name == condition) / len(numbers) - shares
+        part = len(numbers) / (len(numbers) - 1) * (weights**2 * (means - means.mean()) ** 2).sum()
+        variance, parts = variance + part, parts + part**2 / (len(numbers) - 1)
+    mine = [values[(items == i) & (conditions == condition)].mean() for i in set(items[conditions == condition])]
+    return stats.t.interval(0.95, variance**2 / parts, np.mean(mine), np.sqrt(variance))
+
+
+def test_the_interval_of_a_signed_response_counts_the_error_of_the_mean_of_all_texts(topo):
+    # The mean of all texts varies with the other conditions, whose sd is four times as large as that of the first.
+    rng, sd = np.random.default_rng(0), np.repeat([0.5, 2.0, 2.0, 2.0], [10, 12, 14, 16])
+    conditions, missed = np.repeat(list("SWJN"), [10, 12, 14, 16]), []
+    for _ in range(400):
+        values = sd * rng.normal(size=52)
+        items = _Items.of((values - values.mean())[:, None], pd.DataFrame({"condition": conditions}), None)
+        low, high = items.interval("S", to_mean=True)
+        missed.append(not low[0] <= 0 <= high[0])
+        assert (low[0], high[0]) == pytest.approx(interval_to_mean(values - values.mean(), conditions, "S"))
+    assert 0.03 <= np.mean(missed) <= 0.08
+    groups = np.repeat(np.arange(26), 2)
+    stimuli = pd.DataFrame({"condition": conditions, "shared_words": groups})
+    low, high = _Items.of(values[:, None], stimuli, "shared_words").interval("W", to_mean=True)
+    assert (low[0], high[0]) == pytest.approx(interval_to_mean(values, conditions, "W", groups))
+
+
 @pytest.mark.parametrize("measure", ["absolute", "signed"])
 def test_profiles_are_means_over_units_and_texts_with_students_interval(topo, measure):
     clusters, data = found_clusters(topo), measured_texts(topo, [*"SWJN" * 5, *"N" * 30])
@@ -48,10 +80,13 @@ def test_profiles_are_means_over_units_and_texts_with_students_interval(topo, me
     assert table["measure"].unique().tolist() == ["absolute", "signed"]
     for (cluster, condition), row in rows_of(table, measure).iterrows():
         units = clusters.values == int(cluster) if cluster != "network" else clusters.values > 0
-        texts = slow_responses(data, units, measure)[data["condition"].values == condition]
+        all_texts = slow_responses(data, units, measure)
+        texts = all_texts[data["condition"].values == condition]
         assert row["response"] == pytest.approx(texts.mean())
         assert row["sd"] == pytest.approx(texts.std(ddof=1))
         interval = stats.t.interval(0.95, len(texts) - 1, texts.mean(), stats.sem(texts))
+        if measure == "signed":
+            interval = interval_to_mean(all_texts, data["condition"].values, condition)
         assert row[["low", "high"]].tolist() == pytest.approx(list(interval))
         assert (row["n_texts"], row["n_units"]) == (len(texts), units.sum())
 

@@ -27,6 +27,9 @@ def test_numbers_stand_at_the_right_and_texts_at_the_left():
 
 def test_lines_are_broken_at_spaces_and_signs_before_they_are_cut():
     assert broken_text("concrete noun:verb", 14) == ["concrete noun:", "verb"]
+    assert broken_text("(90 %: -1.56 to 0.42)", 9) == ["(90 %:", "-1.56 to", "0.42)"]
+    assert broken_text("of 1,280", 5) == ["of", "1,280"]
+    assert broken_text("noun-verb", 6) == ["noun-", "verb"]
     assert broken_text("abcdefgh", 3) == ["abc", "def", "gh"]
     assert broken_text("", 5) == [""]
 

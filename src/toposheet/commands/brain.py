@@ -67,6 +67,8 @@ def moran(
     vertices = counted(autocorrelation.n_vertices, "finite non-zero vertex", "finite non-zero vertices")
     below = "" if q is None else f" with a false discovery rate below {q:g}"
     print(f"{vertices}{below} of {len(surface.values):,} ({where}, {weights} weights)")
+    if autocorrelation.morans_i > 1:
+        print("I can be above 1 where many of the vertices that are left have few neighbours.")
     if permutations and not undefined:
         null = mean_and_sd(autocorrelation.null_mean, autocorrelation.null_sd, 3)
         z = f"z = {number(autocorrelation.z, 1)}, p = {autocorrelation.p:.3g}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -12,14 +12,13 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int, Shaped
 from scipy import special
 
-from toposheet.cortex.cluster_responses import MEASURES, NETWORK, ClusterResponses, cluster_responses
+from toposheet.cortex.cluster_responses import MEASURES, NETWORK, SIGNED, ClusterResponses, cluster_responses
 from toposheet.cortex.design import Design, contrast_design, linked_pairs
 from toposheet.errors import UserError
 from toposheet.progress import Progress
 from toposheet.results import Table
 from toposheet.settings import PERMUTATIONS, check_permutations, check_seed
 from toposheet.stats import against_null, t_test
-from toposheet.stats.intervals import mean_interval
 from toposheet.stimuli.confounds import N_TOKENS
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
 from toposheet.stimuli.dependence import dependent_stimuli
@@ -71,9 +70,11 @@ def profiles(
         A row for each measure, group of units and condition. `cluster` is the number of the cluster, or `network` for
         the units of all clusters together; `tap` is `*` for the network. The other columns are `measure, n_units`
         (number of averaged units), `condition, n_texts, n_items` (number of texts or groups), `response` (mean over
-        items), `sd` (standard deviation over items) and `low, high`: Student's 95 % interval of the mean over items. It
-        is nan for one item. The interval of a signed response counts neither the error of its 0, the mean of all texts,
-        nor that of the standard deviation of the units.
+        items), `sd` (standard deviation over items) and `low, high`: the 95 % interval of the response. For absolute
+        responses it is Student's interval of a mean over items. The 0 of a signed response is the mean of all texts,
+        which varies with the texts of every condition, and this is in its interval: Student's, with the degrees of
+        freedom of Welch and Satterthwaite. It does not count that the standard deviations of the units are estimates.
+        It is nan if a condition that counts has one item.
     """
     return profiles_of(cluster_responses(responses, clusters, progress), groups=groups)
 
@@ -89,11 +90,14 @@ def profiles_of(measured: ClusterResponses, *, groups: str | None = SHARED_WORDS
     rows = []
     for measure, values in measured.values.items():
         items = _Items.of(values, measured.stimuli, groups)
+        intervals = {
+            name: items.interval(name, to_mean=measure == SIGNED) for name in dict.fromkeys(conditions.tolist())
+        }
         for number, (name, tap) in enumerate(zip(measured.names, measured.taps, strict=True)):
             for condition in dict.fromkeys(conditions.tolist()):
                 of_condition = items.values[items.conditions == condition, number]
                 n = len(of_condition)
-                low, high = mean_interval(of_condition)
+                low, high = (end[number] for end in intervals[condition])
                 rows.append(
                     {
                         "measure": measure,
@@ -316,11 +320,13 @@ class _Items:
     Args:
         values: The value of each item in each cluster.
         conditions: The condition of each item.
+        n_texts: Number of texts of each item.
         blocks: A number for each item. Items of one pair have the same number. None: there are no pairs.
     """
 
     values: Float[np.ndarray, "items clusters"]
     conditions: Shaped[np.ndarray, " items"]
+    n_texts: Int[np.ndarray, " items"]
     blocks: Int[np.ndarray, " items"] | None = None
 
     @classmethod
@@ -344,11 +350,45 @@ class _Items:
         if partners is not None and not pd.Series(conditions).groupby(partners).nunique().gt(1).any():
             partners = None
         if numbers is None:
-            return cls(responses, conditions, partners)
+            return cls(responses, conditions, np.ones(len(conditions), dtype=int), partners)
         means = pd.DataFrame(responses).groupby([conditions, numbers], sort=False)
         first = means.head(1).index.to_numpy()
         blocks = linked_pairs(partners, numbers)
-        return cls(means.mean().to_numpy(), conditions[first], None if blocks is None else blocks[first])
+        sizes = means.size().to_numpy()
+        return cls(means.mean().to_numpy(), conditions[first], sizes, None if blocks is None else blocks[first])
+
+    def interval(
+        self, condition: str, *, to_mean: bool
+    ) -> tuple[Float[np.ndarray, " clusters"], Float[np.ndarray, " clusters"]]:
+        """Return the ends of the 95 % interval of the mean of a condition, for each cluster. See `profiles`.
+
+        Args:
+            condition: The condition.
+            to_mean: Whether the mean is relative to the mean of all texts, which then varies too.
+        """
+        variances, dfs = [], []
+        for name in dict.fromkeys(self.conditions.tolist()):
+            mine = self.conditions == name
+            n = int(mine.sum())
+            weights = np.full(n, float(name == condition) / n)
+            if to_mean:
+                weights -= self.n_texts[mine] / self.n_texts.sum()
+            if not weights.any():
+                continue
+            if n == 1:
+                none = np.full(self.values.shape[1], np.nan)
+                return none, none
+            deviations = self.values[mine] - self.values[mine].mean(axis=0)
+            variances.append(n / (n - 1) * ((weights[:, None] * deviations) ** 2).sum(axis=0))
+            dfs.append(n - 1)
+        variance = np.sum(variances, axis=0)
+        parts = np.sum([part**2 / df for part, df in zip(variances, dfs, strict=True)], axis=0)
+        df = np.divide(variance**2, parts, out=np.ones_like(variance), where=parts > 0)
+        mean, half = (
+            self.values[self.conditions == condition].mean(axis=0),
+            special.stdtrit(df, 0.975) * np.sqrt(variance),
+        )
+        return mean - half, mean + half
 
     def null(self, rng: np.random.Generator) -> _Items:
         """Return a draw of the null that the conditions have no effect.
@@ -363,10 +403,10 @@ class _Items:
                 f"profiles needs at least {MIN_TEXTS}, so add texts that share no words with the others"
             )
         if self.blocks is None and len(set(sizes.tolist())) == 1:
-            return _Items(self.values, rng.permutation(self.conditions))
+            return replace(self, conditions=rng.permutation(self.conditions))
         blocks = np.arange(len(self.values)) if self.blocks is None else self.blocks
         means = np.stack([self.values[item_condition == number].mean(axis=0) for number in range(len(names))])
         deviations = (self.values - means[item_condition]) * np.sqrt(sizes / (sizes - 1))[item_condition, None]
         # Sums of few random signs have lighter tails than means of texts: too many p's would be small.
         multipliers = rng.normal(size=int(blocks.max()) + 1)[blocks]
-        return _Items(multipliers[:, None] * deviations, self.conditions)
+        return replace(self, values=multipliers[:, None] * deviations)

@@ -50,10 +50,16 @@ def paragraph(text: str, indent: str = "  ") -> str:
     )
 
 
+_PARTS = re.compile(r"\s+|(?:[^\s:/,-]|[,-](?=\d))*(?:[:/]|[,-](?!\d))|(?:[^\s:/,-]|[,-](?=\d))+")
+
+
 def broken_text(text: str, width: int) -> list[str]:
-    """Return the lines of a text, each at most `width` wide, broken at spaces and after `:/-,`; else within a word."""
+    """Return the lines of a text, each at most `width` wide, broken at spaces and after `:/-,`; else within a word.
+
+    Numbers such as -1.5 and 1,280 are not broken.
+    """
     lines, line = [], ""
-    for part in re.findall(r"\s+|[^\s:/,-]*[:/,-]|[^\s:/,-]+", text):
+    for part in _PARTS.findall(text):
         if line and _width((line + part).rstrip()) > width:
             lines.append(line.rstrip())
             line = ""
