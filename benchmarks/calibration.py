@@ -283,12 +283,14 @@ class ProfileCell:
         group_sizes: For each condition, the number of texts of each of its groups.
         declared: Whether the analysis is told the groups.
         paired: Whether texts of different conditions are partners that share most of their responses.
+        sd: Standard deviation of the noise of each condition.
     """
 
     name: str
     group_sizes: tuple[tuple[int, ...], ...]
     declared: bool = True
     paired: bool = False
+    sd: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
 
 
 PROFILE_CELLS = (
@@ -298,8 +300,10 @@ PROFILE_CELLS = (
     ProfileCell("groups of 3 texts against single texts", ((3,) * 12, (1,) * 30, (3,) * 12, (1,) * 30)),
     ProfileCell("pairs", ((1,) * 24,) * 4, paired=True),
     ProfileCell("groups of 1 to 5 texts, not declared", ((1, 2, 5, 1, 3) * 4,) * 4, declared=False),
+    ProfileCell("independent texts, sd 1:1:1:3", ((1,) * 24,) * 4, sd=(1.0, 1.0, 1.0, 3.0)),
+    ProfileCell("unequal numbers, sd 0.5:2:2:2", ((1,) * 12, (1,) * 36, (1,) * 24, (1,) * 24), sd=(0.5, 2.0, 2.0, 2.0)),
 )
-_TRUTH = {ABSOLUTE: 6.0, SIGNED: 0.0}  # the response to each condition
+_TRUTH = {ABSOLUTE: 20.0, SIGNED: 0.0}  # the response to each condition
 PROFILE_TESTS = [
     f"{test}, {measure}"
     for measure in _TRUTH
@@ -318,7 +322,8 @@ def profile_p(cell: ProfileCell, seed: Sequence[int]) -> list[float]:
     shared = rng.normal(size=(len(groups), 2))[groups]
     if cell.paired:
         shared = np.tile(shared[: len(groups) // 4], (4, 1))
-    values = 6 + np.sqrt(0.8) * shared + np.sqrt(0.2) * rng.normal(size=(len(groups), 2))
+    noise = np.sqrt(0.8) * shared + np.sqrt(0.2) * rng.normal(size=(len(groups), 2))
+    values = 20 + np.repeat(cell.sd, [sum(sizes) for sizes in cell.group_sizes])[:, None] * noise
     taps = np.array(["tap"] * 2)
     units = {"tap": taps, "sheet": taps, "y": [0, 0], "x": [0, 1], "spacing_mm": [1.0, 1.0]}
     texts = {"condition": conditions} | ({"shared_words": groups} if cell.declared else {})
@@ -592,9 +597,7 @@ the conditions have different numbers of texts, or where texts are pairs. *As to
 
 Responses of two clusters to four conditions that do not differ. The columns: the two-sided test of S against W
 (`profile_tests`), the fraction of 95 % intervals that miss the true response (`profiles`), and the test that the
-profiles of clusters are alike (`consistency`), each for absolute and for signed responses. The 0 of a signed response
-is the mean of all texts of the data set, which takes a part of the noise of each condition with it. So the intervals of
-signed responses are too wide in these data.
+profiles of clusters are alike (`consistency`), each for absolute and for signed responses.
 
 {profiles}
 

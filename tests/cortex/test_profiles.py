@@ -9,7 +9,7 @@ from tests.cortex.planted import PROFILE, language_comparison, localizer, networ
 import toposheet as ts
 from toposheet.cortex import consistency, criteria, cross_validated
 from toposheet.cortex.design import stimuli_of
-from toposheet.cortex.profiles import _Items, _matched_in_tokens, profile_tests
+from toposheet.cortex.profiles import _Items, _matched_in_tokens, _mean_correlations, profile_tests
 from toposheet.stimuli.contrasts import Contrast
 
 
@@ -236,6 +236,20 @@ def test_consistency_holds_its_level_where_texts_share_words(topo, sizes):
     assert (np.mean(p, axis=0) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 60)).all()
 
 
+def test_consistency_holds_its_level_where_one_condition_varies_more_than_the_others(topo):
+    # Shuffled conditions would give p <= 0.05 in 13 % of such data sets.
+    rng, conditions, rejected = np.random.default_rng(0), np.repeat(list("SWJN"), 20), []
+    sd = np.where(conditions == "N", 3.0, 1.0)[:, None]
+    stimuli = pd.DataFrame({"condition": conditions})
+    for seed in range(150):
+        values = sd * (rng.normal(size=(80, 1)) + rng.normal(size=(80, 3)))
+        items, draws = _Items.of(values, stimuli, None), np.random.default_rng(seed)
+        value = _mean_correlations(items, [3])[0]
+        null = [_mean_correlations(items.null(draws), [3])[0] for _ in range(59)]
+        rejected.append((1 + sum(one >= value for one in null)) / 60 <= 0.05)
+    assert np.mean(rejected) <= 0.09
+
+
 def test_consistency_is_that_of_group_means(topo):
     clusters, sizes = patches(topo), ([1, 2, 5, 1, 3], [3, 1, 1, 2, 2], [1, 4, 1, 1, 1])
     data = correlated_clusters(topo, 0, sizes)
@@ -247,6 +261,22 @@ def test_consistency_is_that_of_group_means(topo):
         means = means.groupby("condition").mean()
         assert row["measure"] == measure
         assert row["value"] == pytest.approx(stats.pearsonr(means["a"], means["b"]).statistic)
+
+
+def test_a_silent_cluster_has_no_profile_and_does_not_count(topo):
+    clusters, data = patches(topo), measured_texts(topo, list("SWJN") * 10)
+    silent = data.copy(deep=True)
+    third = clusters.copy(deep=True)
+    free = np.flatnonzero(clusters.values == 0)[:12]
+    third.values[free] = 3
+    silent.values[:, free] = 0.0
+    for of_two, of_three in zip(
+        *(table.to_dict("records") for table in (consistency(silent, clusters), consistency(silent, third))),
+        strict=True,
+    ):
+        assert of_three["n_clusters"] == of_two["n_clusters"] == 2
+        assert of_three["value"] == of_two["value"]
+        assert of_three["p"] == of_two["p"]
 
 
 def test_the_null_of_consistency_gives_all_texts_of_a_pair_one_sign(topo):

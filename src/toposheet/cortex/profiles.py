@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -12,7 +13,7 @@ import xarray as xr
 from jaxtyping import Bool, Float, Int, Shaped
 from scipy import special
 
-from toposheet.cortex.cluster_responses import MEASURES, NETWORK, SIGNED, ClusterResponses, cluster_responses
+from toposheet.cortex.cluster_responses import NETWORK, SIGNED, ClusterResponses, cluster_responses
 from toposheet.cortex.design import Design, contrast_design, linked_pairs
 from toposheet.errors import UserError
 from toposheet.progress import Progress
@@ -239,23 +240,25 @@ def consistency(
     """Return how similar the response profiles of clusters are: the mean Pearson correlation over pairs of clusters.
 
     A profile is the response of a cluster to each condition, by one of the two measures (`profiles`). Clusters of one
-    network share much of their activity, so their profiles are similar even for arbitrary conditions. The label-null
-    shows how similar they then are. It shuffles the conditions of the texts (or groups) if all conditions have the same
-    number of them. Otherwise, and with pairs, the deviations of the items from the mean of their condition are
-    multiplied by random numbers from a normal distribution, times sqrt(n / (n - 1)), so that each condition keeps its
-    noise. All texts of a pair get the same number.
+    network share much of their activity, so their profiles are similar even for arbitrary conditions. The null shows
+    how similar they then are. Its draws have no effect of the conditions, and each condition keeps its noise: the
+    deviations of the items from the mean of their condition are multiplied by random numbers, times sqrt(n / (n - 1)).
+    The numbers are normal, divided by a random estimate of the spread of the condition, as in Student's t. All texts of
+    a pair get the same normal number. Shuffled conditions would mix the noise: if one condition varies three times as
+    much, they gave p <= 0.05 in 13 % of simulated data sets without effect, and these draws in 5 to 6 %.
 
     Args:
         responses: Responses from `respond`.
         clusters: Clusters from `grow_clusters`.
         groups: Name of the column of the groups, see `profiles`.
         pairs: Name of the column of the pairs, see `profile_tests`.
-        permutations: Number of draws of the label-null.
+        permutations: Number of draws of the null.
         seed: Seed of the draws.
 
     Returns:
-        A row for each measure, with the columns `measure, n_clusters, value, null_mean, null_sd, z, p`. From `value` on
-        they are nan if there are fewer than 2 clusters or fewer than 2 conditions.
+        A row for each measure, with the columns `measure, n_clusters, value, null_mean, null_sd, z, p`. Silent clusters
+        have no profile and do not count. From `value` on, the columns are nan if there are fewer than 2 clusters or
+        fewer than 2 conditions.
 
     Raises:
         UserError: A condition has fewer than 3 texts or groups.
@@ -278,7 +281,7 @@ def consistency_of(
         measured: The responses of the clusters, from `cluster_responses`.
         groups: Name of the column of the groups, see `profiles`.
         pairs: Name of the column of the pairs, see `profile_tests`.
-        permutations: Number of draws of the label-null.
+        permutations: Number of draws of the null.
         seed: Seed of the draws.
 
     Raises:
@@ -287,30 +290,39 @@ def consistency_of(
     check_permutations(permutations)
     check_seed(seed)
     n_clusters = sum(name != NETWORK for name in measured.names)
-    if n_clusters < 2 or measured.stimuli["condition"].nunique() < 2:
-        return CONSISTENCY.frame([{"measure": measure, "n_clusters": n_clusters} for measure in MEASURES])
-    both = np.concatenate([values[:, :n_clusters] for values in measured.values.values()], axis=1)
+    of_clusters = {measure: values[:, :n_clusters] for measure, values in measured.values.items()}
+    # A silent cluster has no profile.
+    varies = {measure: np.ptp(values, axis=0) > 0 for measure, values in of_clusters.items()}
+    several = measured.stimuli["condition"].nunique() > 1 and any(of.sum() > 1 for of in varies.values())
+    if not several:
+        return CONSISTENCY.frame([{"measure": measure, "n_clusters": int(of.sum())} for measure, of in varies.items()])
+    both = np.concatenate([values[:, varies[measure]] for measure, values in of_clusters.items()], axis=1)
+    numbers = [int(of.sum()) for of in varies.values()]
     items, rng = _Items.of(both, measured.stimuli, groups, pairs), np.random.default_rng(seed)
-    draws = np.array([_mean_correlations(items.null(rng), len(MEASURES)) for _ in range(permutations)])
+    draws = np.array([_mean_correlations(items.null(rng), numbers) for _ in range(permutations)])
     rows = []
-    for measure, value, null in zip(measured.values, _mean_correlations(items, len(MEASURES)), draws.T, strict=True):
+    for measure, n, value, null in zip(varies, numbers, _mean_correlations(items, numbers), draws.T, strict=True):
         columns = {name: float(column) for name, column in against_null(value, null).columns().items()}
-        rows.append({"measure": measure, "n_clusters": n_clusters, "value": value, **columns})
+        rows.append({"measure": measure, "n_clusters": n, "value": value, **columns})
     return CONSISTENCY.frame(rows)
 
 
-def _mean_correlations(items: _Items, measures: int) -> list[float]:
-    """Return the mean correlation between the profiles of two clusters, by each measure.
+def _mean_correlations(items: _Items, numbers: Sequence[int]) -> list[float]:
+    """Return the mean correlation between the profiles of two clusters, by each measure; nan for a single cluster.
 
     Args:
         items: The items. Their values are those of all clusters by the first measure, then by the next one.
-        measures: Number of measures.
+        numbers: The number of clusters by each measure.
     """
     names = dict.fromkeys(items.conditions.tolist())
     means = np.stack([items.values[items.conditions == name].mean(axis=0) for name in names], axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):  # a profile without variance has no correlation: nan
-        r = [np.corrcoef(of_measure) for of_measure in np.split(means, measures)]
-    return [float(one[np.triu_indices(len(one), 1)].mean()) for one in r]
+    result = []
+    for of_measure in np.split(means, np.cumsum(numbers)[:-1]):
+        with np.errstate(divide="ignore", invalid="ignore"):  # a profile without variance has no correlation: nan
+            r = np.corrcoef(of_measure) if len(of_measure) > 1 else np.empty((0, 0))
+        pairs = r[np.triu_indices(len(r), 1)]
+        result.append(float(pairs.mean()) if len(pairs) else np.nan)
+    return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -402,11 +414,12 @@ class _Items:
                 f"the condition {names[sizes.argmin()]!r} has {sizes.min()} independent texts or groups: a test of "
                 f"profiles needs at least {MIN_TEXTS}, so add texts that share no words with the others"
             )
-        if self.blocks is None and len(set(sizes.tolist())) == 1:
-            return replace(self, conditions=rng.permutation(self.conditions))
         blocks = np.arange(len(self.values)) if self.blocks is None else self.blocks
         means = np.stack([self.values[item_condition == number].mean(axis=0) for number in range(len(names))])
         deviations = (self.values - means[item_condition]) * np.sqrt(sizes / (sizes - 1))[item_condition, None]
-        # Sums of few random signs have lighter tails than means of texts: too many p's would be small.
+        # Normal numbers, because sums of few random signs have lighter tails than means of texts; and as in Student's t
+        # the noise of each condition has the error of its estimate. Pairs cancel only if their texts keep one number.
         multipliers = rng.normal(size=int(blocks.max()) + 1)[blocks]
+        if self.blocks is None:
+            multipliers /= np.sqrt(rng.chisquare(sizes - 1) / (sizes - 1))[item_condition]
         return replace(self, values=multipliers[:, None] * deviations)
