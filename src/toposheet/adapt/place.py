@@ -1,0 +1,142 @@
+"""Give the units of a model places that make near units respond alike. The weights, and what the model says, stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from toposheet.adapt.activations import activations_on
+from toposheet.adapt.placement import correlations_of, pair_gains, reassigned, spectral
+from toposheet.errors import UserError, check_type
+from toposheet.progress import Progress, part_of
+from toposheet.results import Table
+from toposheet.settings import Metric, check_seed
+from toposheet.sheet import Sheet
+from toposheet.subject import Subject
+from toposheet.topography import Topography, spatial_losses
+
+Method = Literal["assignment", "spectral", "swaps", "random", "shared"]
+PLACEMENT = Table(
+    "placement.csv",
+    {"sheet": "text", "method": "text", "loss_fitted": "number", "loss_fitted_before": "number", "loss": "number",
+     "loss_before": "number"},
+    "the spatial loss of a sheet before and after its units were placed, on the fitted text and on other text",
+)  # fmt: skip
+_BLOCK = 192  # units that exchange their cells at once
+_ROUNDS = {"assignment": 100, "swaps": 1000}
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A subject whose units were placed.
+
+    Args:
+        subject: The subject with its new places. Its model is the model of the subject before.
+        table: A row for each sheet, the columns of `PLACEMENT`: the spatial loss (all windows) before and after, on the
+            text on which the places were fitted, and on other text.
+    """
+
+    subject: Subject
+    table: pd.DataFrame
+
+
+def place(
+    subject: Subject,
+    fitted: Int[Tensor, "blocks time"],
+    other: Int[Tensor, "blocks time"],
+    *,
+    method: Method = "assignment",
+    radius: int = 5,
+    metric: Metric = "chebyshev",
+    window: Literal["open", "closed"] = "open",
+    skip_first: bool = True,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Placed:
+    """Return the subject with places at which near units respond alike. Its model is unchanged to the bit.
+
+    This shows how much topography a model has already, without any training: the units of a trained network are
+    correlated, and some arrangement of them is smooth. So it is the baseline of every training that starts from a
+    trained model, and a placed model is no evidence that training has found a topography.
+
+    Args:
+        subject: The subject. Its sheets stay as they are; a unit stays on its sheet.
+        fitted: Token ids of the text on which places are fitted.
+        other: Token ids of other text, on which the loss is computed as well.
+        method: How places are found.
+            - `"assignment"`: `spectral`, then blocks of 192 random units exchange their cells as is best.
+            - `"spectral"`: an embedding of the correlations in two dimensions (Laplacian eigenmaps).
+            - `"swaps"`: random places, then random pairs of units swap if this helps (as in TDANN).
+            - `"random"`: random places (as in TopoLM).
+            - `"shared"`: the same random places on all sheets of one size (the ablation of the TopoLM paper).
+        radius: Size of the windows of the spatial loss that is made small, in cells, see `spatial_loss`.
+        metric: Distance between two places.
+        window: Which cells belong to a window.
+        skip_first: Whether the first token of each block is left out, see `activations_on`.
+        seed: Seed of all random choices.
+        progress: A function that is called with the number of sheets placed so far. None: no calls.
+
+    Raises:
+        UserError: The method is unknown, or the subject has no head that reads text.
+    """
+    check_type("subject", subject, Subject, "what toposheet.load or toposheet.attach returns")
+    check_seed(seed)
+    if method not in get_args(Method):
+        raise UserError(f"method is {method!r}: it must be one of {', '.join(get_args(Method))}")
+    gains: dict[tuple[int, int], np.ndarray] = {}
+    sheets, rows = dict(subject.topography.sheets), []
+
+    def loss(name: str, sheet: Sheet, activations: Mapping[str, Tensor]) -> float:
+        batch = {tap: values[None] for tap, values in activations.items()}
+        return float(spatial_losses(batch, Topography({name: sheet}), "all", radius, metric, window)[name])
+
+    rngs = dict(zip(sheets, np.random.default_rng(seed).spawn(len(sheets)), strict=True))
+    reading = part_of(progress, 0, 2)
+    for number, (name, activations) in enumerate(
+        activations_on(subject, fitted, skip_first=skip_first, progress=reading)
+    ):
+        sheet = sheets[name]
+        if sheet.shape not in gains and method in ("assignment", "swaps"):
+            gains[sheet.shape] = pair_gains(sheet.shape, radius, metric, window)
+        rng = np.random.default_rng(seed) if method == "shared" else rngs[name]
+        sheets[name] = _placed(sheet, activations, method, gains.get(sheet.shape), rng)
+        before, after = (loss(name, one, activations) for one in (sheet, sheets[name]))
+        rows.append({"sheet": name, "method": method, "loss_fitted": after, "loss_fitted_before": before})
+        part_of(progress, 1, 2)("placing units, sheet", number + 1, 2 * len(sheets))
+    table = pd.DataFrame(rows).set_index("sheet", drop=False)
+    for number, (name, activations) in enumerate(activations_on(subject, other, skip_first=skip_first)):
+        for column, one in (("loss_before", subject.topography.sheets[name]), ("loss", sheets[name])):
+            table.loc[name, column] = loss(name, one, activations)
+        part_of(progress, 1, 2)("other text, sheet", len(sheets) + number + 1, 2 * len(sheets))
+    with subject.running() as model:
+        placed = Subject(model, Topography(sheets), subject.tokenizer, source=subject.source)
+    return Placed(placed.intervened(*subject.interventions), PLACEMENT.frame(table.reset_index(drop=True)))
+
+
+def _placed(
+    sheet: Sheet,
+    activations: Mapping[str, Float[Tensor, "tokens _"]],
+    method: str,
+    gains: Float[np.ndarray, "cells cells"] | None,
+    rng: np.random.Generator,
+) -> Sheet:
+    """Return a sheet with its units at other cells. All cells of the grid may be used."""
+    height, width = sheet.shape
+    cell = rng.permutation(height * width)[: sheet.n_units]
+    if method not in ("random", "shared"):
+        r = correlations_of(torch.cat([activations[tap] for tap in sheet.places], dim=1).numpy())
+        if method != "swaps":
+            cell = spectral(r, sheet.shape, rng)
+        if gains is not None:
+            block = 2 if method == "swaps" else min(_BLOCK, len(gains) // 4)  # the other units decide what is best
+            cell = reassigned(r, gains, cell, rng, block=block, rounds=_ROUNDS[method])
+    places = np.stack(np.divmod(cell, width), axis=1)
+    starts = np.cumsum([len(of_tap) for of_tap in sheet.places.values()])[:-1]
+    return replace(sheet, places=dict(zip(sheet.places, np.split(places, starts), strict=True)))
