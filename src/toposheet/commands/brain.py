@@ -53,8 +53,8 @@ def moran(
 
     with shown() as progress:
         progress(f"reading {map}", 0, 1)
+        from toposheet.brain.files import read_surface_map
         from toposheet.brain.moran import surface_morans_i
-        from toposheet.brain.reading import read_surface_map
 
         surface = read_surface_map(map, hemisphere, variable=variable, which=which)
         autocorrelation = surface_morans_i(surface, permutations, seed, progress, weights=weights, q=q)
