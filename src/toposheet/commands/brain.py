@@ -111,10 +111,14 @@ def export(
         parsed = read_contrasts(table, contrast, options, or_language=True)
         from toposheet.brain.export import export_maps
         from toposheet.cache import cache_folder
+        from toposheet.provenance import reading_in_words
+        from toposheet.subject.respond import resolved_reading
 
+        read_by, _ = resolved_reading(subject(), reading)
         files = export_maps(
             subject(), table, parsed, out, reading=reading, cache=cache_folder(), progress=stages.begin("exporting")
         )
+    print(f"reading: {reading_in_words(read_by)}")
     print(f"{len(files)} files: {out.resolve()}")
 
 
