@@ -6,8 +6,11 @@ import unicodedata
 import pandas as pd
 import pytest
 
+import toposheet as ts
 from toposheet.cli import main
 from toposheet.commands._stimuli import read_study
+from toposheet.provenance import reading_of
+from toposheet.results import read_maps
 
 
 @pytest.mark.parametrize(
@@ -287,9 +290,12 @@ def test_what_a_model_cannot_read_is_one_line_and_nothing_is_written(refused, tm
 
 
 def test_sinks_are_noted_by_map(capsys, tmp_path, folder, table, monkeypatch):
-    monkeypatch.setattr("toposheet.report.sinks.sink_notes", lambda results: ["model, stimuli: sinks"])
+    monkeypatch.setattr("toposheet.report.sinks.sink_notes", lambda table: ["model, stimuli: sinks"])
     asked = ["map", folder, "--stimuli", table, "--contrast", "long:short", "--permutations", "3"]
     with pytest.raises(SystemExit):
         main([*map(str, asked), "--no-negative-controls", "--out", str(tmp_path / "out")])
-    assert "note: model, stimuli: sinks\n" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "note: model, stimuli: sinks\n" in printed.err
+    assert "\nreading: mean over tokens, no token before each text\n" in printed.out
+    assert reading_of(read_maps(tmp_path / "out" / "maps.nc")) == ts.Reading("mean", "none")
     assert (tmp_path / "out" / "sinks.csv").is_file()

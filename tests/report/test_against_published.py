@@ -17,6 +17,7 @@ from toposheet.train.result import read_result
 
 SETTINGS = {"battery": "published", "permutations": 99, "seed": 0, "grouped": [], "min_size": 10,
             "weights": "binary", "raw_fwhm_mm": 0.0, "contiguity": "queen"}  # fmt: skip
+READ_BY = {"reading": {"pooling": "last", "bos": "<s>", "skip_first": True}}
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def written(tmp_path, statistics, ordered, steps):
             PROFILE_TESTS_OF_MODELS: tests,
             STEPS_OF_MODELS: worth,
         }
-        results = Results(tables, facts=facts)
+        results = Results(tables, facts=facts | {"models": dict.fromkeys(models, READ_BY)})
         empty = tmp_path / "empty"
         empty.mkdir(exist_ok=True)
         entries = enumerate(models.items())
@@ -151,7 +152,9 @@ def test_a_value_as_published_stands_beside_each_value_with_what_each_step_is_wo
     table = concrete_raw(written(topographic=None, control=None))
     assert table["as_published"].tolist() == pytest.approx([0.82, 0.12])
     page = (tmp_path / "out" / "ledger.md").read_text()
-    assert "have the settings of this run: binary weights, raw maps without readout, queen neighbours" in page
+    reading = "last token, <s> before each text, first token left out"
+    assert f"of this run: {reading}; binary weights, raw maps without readout, queen neighbours" in page
+    assert set(table["reading"]) == {reading}
     _, _, worth = page.partition("## What each step of the published code is worth")
     assert "| model | contrast | number | as it should be | row-standardised weights | as published |" in worth
     assert "| topographic | concrete noun:verb | Moran's I, raw | 0.750 | -0.010 | 0.820 |" in worth
@@ -301,7 +304,8 @@ def test_a_ledger_writes_a_page_and_prints_each_quantity_with_its_verdict_in_100
     statistics, ordered, steps, tmp_path
 ):
     tables = {STATISTICS_OF_MODELS: statistics, ORGANISATION_OF_MODELS: ordered, STEPS_OF_MODELS: steps}
-    result = ledger(Analysis(Results(tables, facts=SETTINGS), [StudiedModel("topographic", tmp_path)]))
+    facts = SETTINGS | {"models": {"topographic": READ_BY}}
+    result = ledger(Analysis(Results(tables, facts=facts), [StudiedModel("topographic", tmp_path)]))
     result.write(tmp_path)
     assert (tmp_path / "ledger.md").read_text() == f"{result.markdown}\n"
     lines = str(result).splitlines()

@@ -53,7 +53,7 @@ def compare(
         preparing = stages.begin("preparing")
         subject = opening(sources[0], preparing)
         battery = read_battery(stimuli, subject, contrast, options, settings.confounds, progress=preparing)
-        from toposheet.commands._report import analysed, print_left_out
+        from toposheet.commands._report import analysed, print_notes
         from toposheet.report import folder, grouped, side_by_side
 
         first, *others = grouped(models)
@@ -64,7 +64,7 @@ def compare(
             comparison.write(aside)
         stages.end("intervals over models")
     print(comparison)
-    print_left_out(analysis.results)
+    print_notes(analysis.results)
     print(f"The comparison: {out.resolve()} (compare.csv, statistics.csv, figures)")
 
 

@@ -48,7 +48,7 @@ def ledger(
         subject = opening(model, preparing)
         options = StimulusOptions(data=data)
         battery = read_battery(stimuli, subject, (), options, settings.confounds, pairs, preparing)
-        from toposheet.commands._report import analysed, print_left_out
+        from toposheet.commands._report import analysed, print_notes
         from toposheet.report import folder, with_control
         from toposheet.report import ledger as against_published
 
@@ -57,7 +57,7 @@ def ledger(
     with folder.written_together(analysis.results, out) as aside:
         page = ledger.write(aside)
     print(ledger)
-    print_left_out(analysis.results)
+    print_notes(analysis.results)
     print(f"The ledger: {(out / page.name).resolve()} (and ledger.csv)")
 
 

@@ -19,6 +19,7 @@ from toposheet.cortex.layout import TapLayout, tap_layouts
 from toposheet.cortex.notes import contrast_notes
 from toposheet.cortex.readout import sampled
 from toposheet.errors import UserError, check_type
+from toposheet.provenance import reading_attributes, reading_in_words, reading_of
 from toposheet.settings import check_count, check_fwhm, check_seed
 from toposheet.sheet import on_sheets
 from toposheet.stats import TTest, q_values, t_test
@@ -34,8 +35,9 @@ SIGNIFICANT = 0.05
 class Comparison:
     """Responses to two conditions, with everything that all statistics of a contrast need.
 
-    A comparison knows which texts are compared, which texts belong together, which confounds are removed, and where the
-    units are. Every statistic of a contrast takes a comparison.
+    A comparison knows which texts are compared, how they were read (`reading`; None if the responses do not say it),
+    which texts belong together, which confounds are removed, and where the units are. Every statistic of a contrast
+    takes a comparison. All maps and masks that are made from it have the reading as attributes.
 
     Args:
         responses: Responses from `respond`.
@@ -83,6 +85,7 @@ class Comparison:
         self.name = contrast.name if name is None else name
         self.negative_control = ""
         self.fwhm_mm = 0.0
+        self.reading = reading_of(responses)
         self.confounds = (confounds,) if isinstance(confounds, str) else tuple(confounds)
         self.design = contrast_design(stimuli_of(unadjusted), contrast, groups, pairs)
         self._groups = groups
@@ -95,9 +98,11 @@ class Comparison:
     def __repr__(self) -> str:
         name = f"{self.name}, {self.negative_control}" if self.negative_control else self.name
         design = self.design
+        reading = "" if self.reading is None else f"  reading: {reading_in_words(self.reading)}\n"
         return (
             f"Comparison({name}, {readout_name(self.fwhm_mm)}): {design.in_a.sum()} texts {self.contrast.a!r} against "
             f"{design.in_b.sum()} {self.contrast.b!r}{design.in_words}\n"
+            f"{reading}"
             f"  {count_of_units(self.n_significant, self.n_units)} ({self.n_significant / self.n_units:.1%}, "
             f"q < {SIGNIFICANT:g} over {len(self.layouts)} taps)\n"
             f"  to test whether the effect is spatially ordered: ts.organisation(comparison)"
@@ -332,7 +337,7 @@ class Comparison:
         return q_values(self._test.p)
 
     def _over_units(self, values: np.ndarray, name: str, long_name: str) -> xr.DataArray:
-        attributes = {"contrast": self.name, "long_name": long_name}
+        attributes = {"contrast": self.name, "long_name": long_name} | reading_attributes(self.reading)
         return xr.DataArray(values, dims="unit", coords=self.unit_coordinates, name=name, attrs=attributes)
 
     def _part(self, mask: Bool[np.ndarray, " stimuli"], responses: xr.DataArray) -> Comparison:

@@ -82,7 +82,8 @@ def language_network(
         three criteria.
 
     Raises:
-        UserError: A condition is missing or has too few texts, or the two sets of responses belong to different units.
+        UserError: A condition is missing or has too few texts, or the two sets of responses belong to different units
+            or have different readings.
     """
     check_comparison(comparison)
     check_conditions(measured["condition"].values.tolist())

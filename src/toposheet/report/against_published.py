@@ -29,6 +29,7 @@ from toposheet.report.published import (
     TASK_LOSS,
     Published,
 )
+from toposheet.report.readings import readings_in_words, readings_of_models
 from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS
 from toposheet.report.sections.network import PROFILE_TESTS_OF_MODELS, PROFILES_OF_MODELS
 from toposheet.report.sections.published_steps import (
@@ -48,7 +49,8 @@ NEAR = 0.10  # the largest difference from a published Moran's I that counts as 
 _NULL_COLUMNS = ("null_mean", "null_sd", "z", "p", "label_null_mean", "label_null_sd", "label_z", "label_p")
 LEDGER = Table(
     "ledger.csv",
-    {"model": "text", "quantity": "text", "fwhm_mm": "number", "published_stimuli": "text", "contrast": "text",
+    {"model": "text", "reading": "text",
+     "quantity": "text", "fwhm_mm": "number", "published_stimuli": "text", "contrast": "text",
      "published": "text", "topoformer": "number", "topoformer_tables": "number", "brain": "number",
      "measured": "text", "as_published": "number",
      **dict.fromkeys(_NULL_COLUMNS, "number"), "organisation": "number", "organisation_p": "number",
@@ -118,7 +120,9 @@ def ledger(analysis: Analysis) -> Ledger:
             for entry in MORANS_I
         ]
         rows += [row | {"model": name} for row in _other_rows(role, name, analysis, model_rows)]
-    return Ledger(pd.DataFrame(rows, columns=list(LEDGER.columns)), analysis.facts, steps)
+    table = pd.DataFrame(rows, columns=list(LEDGER.columns))
+    table["reading"] = table["model"].map(readings_of_models(analysis.facts))
+    return Ledger(table, analysis.facts, steps)
 
 
 def _morans_i(
@@ -374,10 +378,10 @@ def _markdown(table: pd.DataFrame, facts: Mapping[str, Any], steps: pd.DataFrame
 
 
 def _settings(facts: Mapping[str, Any]) -> str:
-    """Return the settings of the steps in which the published code differs, in words."""
+    """Return the reading, and the settings of the steps in which the published code differs, in words."""
     raw = f"the readout of {facts['raw_fwhm_mm']:g} mm as raw" if facts["raw_fwhm_mm"] else "raw maps without readout"
     weights = {"binary": "binary weights", "row": "row-standardised weights"}[facts["weights"]]
-    return f"{weights}, {raw}, {facts['contiguity']} neighbours in clusters"
+    return f"{readings_in_words(facts)}; {weights}, {raw}, {facts['contiguity']} neighbours in clusters"
 
 
 def _markdown_table(table: pd.DataFrame) -> list[str]:

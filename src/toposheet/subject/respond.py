@@ -22,6 +22,7 @@ from toposheet.cache import recall
 from toposheet.errors import UserError, check_type
 from toposheet.files import path_of
 from toposheet.progress import SILENT, Progress
+from toposheet.provenance import reading_attributes
 from toposheet.settings import READING, Reading
 from toposheet.stimuli.confounds import N_TOKENS
 from toposheet.stimuli.finite import check_finite_responses
@@ -102,7 +103,7 @@ def respond(
     check_finite_responses(responses, stimuli, coordinates["tap"][1])
     coordinates[N_TOKENS] = ("stimulus", np.array([sum(text.is_text) for text in texts]))
     coordinates |= {str(name): ("stimulus", column.to_numpy()) for name, column in stimuli.items()}
-    attributes = asdict(reading) | {"skip_first": int(reading.skip_first), "bos_ids": " ".join(map(str, before))}
+    attributes = reading_attributes(reading) | {"bos_ids": " ".join(map(str, before))}
     return xr.DataArray(responses, dims=("stimulus", "unit"), coords=coordinates, name="response", attrs=attributes)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from toposheet.report.analysis import Analysis
+from toposheet.report.readings import readings_in_words
 from toposheet.report.section import Section
 
 PARTIAL = """
 <h2>Methods</h2>
-<p class="lead"><b>Responses.</b> The response of a unit to a text is {{ {"mean": "the mean activation of the unit over the tokens of the text", "last": "the activation of the unit at the last token of the text",
-"sum": "the sum of the activations of the unit over the tokens of the text", "padded-mean": "the mean activation of the unit over the tokens of the text and over the padding of its batch (12 texts in the order of the table), as in the published code of TopoLM"}[facts.reading.pooling] }}. {% if facts.reading.pooling == "padded-mean" %}Special tokens do not{% else %}Padding and special tokens do not{% endif %} count.{%
-if facts.reading.skip_first %} The first token of each text is left out.{% endif %}{% for name, model in facts.models.items() %} {{ name }} reads each text {% if model.reading.bos == "none" %}without a token before it{% else %}after the token {{ model.reading.bos }}{% endif %}.{% endfor %} Activations are recorded in float32, at the output of the tapped
+<p class="lead"><b>Responses.</b> The response of a unit to a text is made from its activations at the tokens of the text. Reading: {{ reading }}. {% if facts.reading.pooling == "padded-mean" %}The padding is that of batches of 12 texts in the order of the table, as in the published code of TopoLM. Special tokens do not{% else %}Padding and special tokens do not{% endif %} count. Activations are recorded in float32, at the output of the tapped
 modules. At a sub-layer (attention or MLP), this is before the residual addition.{% for name, model in facts.models.items() %} Taps of {{ name }}: {{ model.taps | join(", ") }}, with {{ model.units | counted("unit") }} in total.{% endfor %}</p>
 <p class="lead"><b>Contrasts.</b> {% if facts.confounds %}A linear regression removes {{ facts.confounds | join(", ") }} from the responses of each contrast, also of the localizer. Each half of the texts has a
 separate regression. If such a confound is nearly the same as the condition, little of the contrast remains. {% endif %}The map of a contrast is Welch's t of each unit. A unit is significant if its false
@@ -49,4 +50,8 @@ def _corpora(analysis: Analysis) -> list[dict[str, str]]:
     return next((result["corpora"] for result in analysis.trained.values()), [])
 
 
-SECTION = Section(position=120, partial=PARTIAL, view=lambda analysis: {"corpora": _corpora(analysis)})
+def _view(analysis: Analysis) -> dict[str, Any]:
+    return {"corpora": _corpora(analysis), "reading": readings_in_words(analysis.facts)}
+
+
+SECTION = Section(position=120, partial=PARTIAL, view=_view)

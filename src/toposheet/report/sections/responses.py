@@ -61,12 +61,12 @@ def _study_tables(measured: MeasuredStudy, settings: Settings, progress: Progres
 def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     if (table := analysis.results.get(RESPONSES_OF_MODELS)) is None:
         return None
-    means = table[table["tap"] == ALL_TAPS]
+    means, sinks = table[table["tap"] == ALL_TAPS], analysis.results[SINKS_OF_MODELS]
     return {
         "responses": means.sort_values(["stimuli", "statistic"], kind="stable"),
-        "sinks": sinks_of_studies(analysis.results),
+        "sinks": sinks_of_studies(sinks),
         "sink_ratio": f"{RATIO:g}",
-        "sink_notes": sink_notes(analysis.results),
+        "sink_notes": sink_notes(sinks),
     }
 
 
