@@ -29,7 +29,8 @@ class Reading:
         pooling: How the response of a unit is made from its activations over the tokens of a text: their mean, their
             sum, or the activation at the last token. Padding and special tokens do not count. padded-mean is what the
             published code of TopoLM does: texts are read in the order of the table in batches of 12, and the mean
-            includes the padding, so that a response depends on the other texts. Use it only to reproduce their numbers.
+            includes the padding, so that a response depends on the other texts. Use it only to reproduce their numbers:
+            there is then no p.
         bos: The token that stands before every text, such as <|endoftext|>. It does not count in the response. none: no
             token. None: as the tokenizer does it; no token if toposheet trained the model from the start or the
             tokenizer has no beginning-of-text token; otherwise it is not known, and an error asks for it.
@@ -50,6 +51,11 @@ class Reading:
             raise UserError(f"bos is {self.bos!r}: it must be a token, such as '<|endoftext|>', or 'none', or None")
         if not isinstance(self.skip_first, bool):
             raise UserError(f"skip_first is {self.skip_first!r}: it must be True or False")
+
+    @property
+    def mixes_texts(self) -> bool:
+        """Whether the response to a text depends on other texts. Then the texts are not independent, and no p holds."""
+        return self.pooling == "padded-mean"
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -49,7 +49,7 @@ def order_verdict(organisation: float, p: float, permutations: int) -> str:
         p: Its p. nan: it is undefined.
         permutations: Number of draws of its null.
     """
-    if reason := _untested(p, permutations):
+    if reason := _untested(organisation, p, permutations):
         return f"whether {_ORDERED} is not tested: {reason}"
     result = f"organisation {number(organisation)}, {equals_p(p, permutations)}"
     ordered = _is_ordered(organisation, p, permutations)
@@ -79,12 +79,14 @@ def draws_for(n_contrasts: int) -> int:
     return math.ceil(round(n_contrasts / SIGNIFICANT, 6)) - 1
 
 
-def _untested(p: float, permutations: int) -> str:
-    return "no map varies between neighbours" if math.isnan(p) else _too_few_draws(permutations)
+def _untested(organisation: float, p: float, permutations: int) -> str:
+    if math.isnan(organisation):
+        return "no map varies between neighbours"
+    return "the texts are not independent" if math.isnan(p) else _too_few_draws(permutations)
 
 
 def _is_ordered(organisation: float, p: float, permutations: int) -> bool:
-    return not _untested(p, permutations) and p <= SIGNIFICANT and organisation > 0
+    return not _untested(organisation, p, permutations) and p <= SIGNIFICANT and organisation > 0
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class MapVerdict:
     @property
     def untested(self) -> str:
         """The reason why it is not tested whether the effect is spatially ordered. Empty: it is tested."""
-        return _untested(self.p, self.permutations)
+        return _untested(self.organisation, self.p, self.permutations)
 
     @property
     def is_ordered(self) -> bool:

@@ -16,7 +16,7 @@ from toposheet.cortex import MAP_STATISTICS, Comparison, negative_controls
 from toposheet.cortex.design import Design, contrast_design
 from toposheet.cortex.maps import comparison_maps, joined_maps, maps_of_models
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS, missing_negative_controls
-from toposheet.cortex.notes import contrast_notes
+from toposheet.cortex.notes import MIXED_TEXTS, contrast_notes
 from toposheet.cortex.split_halves import HALF_STATISTICS, SPLITS
 from toposheet.cortex.verdicts import draws_for
 from toposheet.errors import UserError
@@ -352,8 +352,9 @@ def _notes(battery: Battery, settings: Settings) -> dict[str, list[str]]:
         study = studies[study_name]
         design = _design(study, contrast, settings)
         texts = contrast.compared(study.stimuli)
-        if sentences := contrast_notes(texts, contrast, design, settings.groups, settings.confounds):
-            notes[name] = list(sentences)
+        sentences = contrast_notes(texts, contrast, design, settings.groups, settings.confounds)
+        if mixed := [MIXED_TEXTS] * settings.reading.mixes_texts + list(sentences):
+            notes[name] = mixed
     return notes
 
 
