@@ -51,7 +51,7 @@ def print_summary(results: Results) -> None:
 
 
 def print_left_out(results: Results) -> None:
-    """Print notes about contrasts and attention sinks, on stderr, and about stimuli and controls that were left out."""
+    """Print notes about contrasts and attention sinks, on stderr, and about what was left out of the analysis."""
     from toposheet.report.sinks import sink_notes
 
     contrasts_of: dict[str, list[str]] = {}
@@ -62,6 +62,8 @@ def print_left_out(results: Results) -> None:
         print(f"note: {', '.join(contrasts)}: {note}", file=sys.stderr)
     for note in sink_notes(results):
         print(f"note: {note}", file=sys.stderr)
+    for note in results.facts["texts_left_out"].values():
+        print(f"note: {note}")
     for fact in ("stimuli_left_out", "negative_controls_left_out"):
         if note := results.facts[fact]:
             print(f"note: {note}")  # in one line, so that the user can copy a command in it
