@@ -15,7 +15,7 @@ from toposheet.results import Results
 from toposheet.settings import PADDING
 from toposheet.train.result import read_result
 
-SETTINGS = {"battery": "published", "permutations": 99, "seed": 0, "grouped": [], "min_size": 10,
+SETTINGS = {"battery": "published", "permutations": 99, "fewer_draws": {}, "seed": 0, "grouped": [], "min_size": 10,
             "weights": "binary", "raw_fwhm_mm": 0.0, "contiguity": "queen"}  # fmt: skip
 READ_BY = {"reading": {"pooling": "last", "bos": "<s>", "skip_first": True}}
 

@@ -171,7 +171,7 @@ def test_only_a_significant_p_of_a_contrast_is_bold_among_the_clusters():
     clusters = pd.DataFrame([row | {"negative_control": control, "p": p} for control, p in rows])
     facts = {"inference": "mass", "forming_p": 0.001}
     partial = page._environment().from_string(SECTIONS["clusters"].partial)
-    html = partial.render(clusters=clusters, few="", facts=facts, significant=0.05)
+    html = partial.render(clusters=clusters, few="", fewer_draws="", facts=facts, significant=0.05)
     assert re.findall("<b>(.*?)</b>", html) == ["0.010"]
 
 

@@ -65,6 +65,8 @@ def print_notes(results: Results) -> None:
         print(f"note: {', '.join(contrasts)}: {note}", file=sys.stderr)
     for note in sink_notes(results[SINKS_OF_MODELS]):
         print(f"note: {note}", file=sys.stderr)
+    for note in results.facts["texts_left_out"].values():
+        print(f"note: {note}")
     for fact in ("stimuli_left_out", "negative_controls_left_out"):
         if note := results.facts[fact]:
             print(f"note: {note}")  # in one line, so that the user can copy a command in it

@@ -166,11 +166,14 @@ def verdict_of_models(verdicts: Sequence[MapVerdict]) -> str:
     return f"{units}; {order}" + (f"; {n - n_tested} not tested: {reasons}" if reasons else "")
 
 
-def criterion_verdict(p: float, *, holds: bool, by_draws: bool, permutations: int) -> str:
+def criterion_verdict(p: float, p_holm: float, *, holds: bool, by_draws: bool, permutations: int) -> str:
     """Return the verdict on a test of a criterion: `shown`, `not shown`, or `not tested` with the reason.
+
+    `shown` also says whether the result remains if p is corrected for the number of tests of the criteria.
 
     Args:
         p: The p of the test. nan: the measure is undefined.
+        p_holm: The same p, corrected for the number of tests of the criteria of this model.
         holds: Whether p <= 0.05 and the measure is positive.
         by_draws: Whether p is from a null with random draws.
         permutations: Number of draws of this null.
@@ -179,4 +182,6 @@ def criterion_verdict(p: float, *, holds: bool, by_draws: bool, permutations: in
         return "not tested: the measure is undefined"
     if by_draws and (few := not_tested(permutations)):
         return few
-    return "shown" if holds else "not shown"
+    if not holds:
+        return "not shown"
+    return "shown, also corrected" if p_holm <= SIGNIFICANT else "shown, but not if corrected"

@@ -18,6 +18,7 @@ from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.cortex.verdicts import not_tested, order_verdict
 from toposheet.files import folder_aside, path_of
 from toposheet.report.analysis import Analysis
+from toposheet.report.draws import draws_of
 from toposheet.report.published import (
     ALPHA,
     BENCHMARKS,
@@ -193,7 +194,7 @@ def _verdict(value: float, published: float, order: Mapping[Any, Any], facts: Ma
         order: The row of `organisation` of the same map, mean over taps.
         facts: The facts of the analysis.
     """
-    verdict = order_verdict(order["value"], order["p"], facts["permutations"])
+    verdict = order_verdict(order["value"], order["p"], draws_of(facts, order["contrast"]))
     if np.isnan(value):
         return verdict
     if abs(value - published) <= NEAR:
@@ -260,7 +261,7 @@ def _significant(
     row |= _negative_controls(statistics, fraction["contrast"], 0.0, "significant_fraction")
     more = "more" if fraction["label_p"] <= SIGNIFICANT else "not shown to have more"
     groups = "; pairs that share words count as one text" if fraction["stimuli"] in facts["grouped"] else ""
-    verdict = not_tested(facts["permutations"]) or f"{more} significant units than with shuffled labels"
+    verdict = not_tested(draws_of(facts, fraction["contrast"])) or f"{more} significant units than with shuffled labels"
     return row | {"verdict": verdict + groups}
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from toposheet.report.analysis import Analysis
+from toposheet.report.draws import fewer_draws_in_words
 from toposheet.report.readings import readings_in_words
 from toposheet.report.section import Section
 
@@ -21,7 +23,7 @@ contrast has negative controls: random labels, and texts divided at the median w
 subtracted.{% if facts.negative_controls_left_out %} Note: {{ facts.negative_controls_left_out }}.{% endif %}{% endif %}</p>
 <p class="lead"><b>Statistics.</b> The readouts have FWHM {{ facts.fwhm_mm | join(" and ") }} mm (0 is raw). A readout samples the responses of each sheet with a Gaussian whose weights sum to 1, before the contrast. Moran's I
 uses queen contiguity, {{ {"binary": "binary weights (1 for each neighbour)", "row": "row-standardised weights (the weights of each cell sum to 1), as in TopoLM's published numbers"}[facts.weights] }} and maps without a threshold.{% if facts.raw_fwhm_mm %} Where numbers are compared with TopoLM's raw maps, the readout of {{ "%g" | format(facts.raw_fwhm_mm) }} mm is used.{% endif %} Cross-half I is the bivariate Moran's I between the maps of two halves of the texts, {% if facts.confounds %}the even and the odd texts in alphabetical order{% else %}mean over {{ facts.splits }} random halves{% endif %}. Islands need at least 30 significant units, and at least
-10 % of the units of the tap. Nulls have {{ facts.permutations }} draws each, seed {{ facts.seed }}. p is one-sided: (1 + b) / (1 + B), where b of the B draws are at least as extreme as the value; so the smallest possible p is {{ "%.2g" | format(1 / (1 + facts.permutations)) }}. The place-null
+10 % of the units of the tap. Nulls have {{ facts.permutations }} draws each, seed {{ facts.seed }}{% if fewer_draws %}; {{ fewer_draws }}{% endif %}. p is one-sided: (1 + b) / (1 + B), where b of the B draws are at least as extreme as the value; so the smallest possible p is {{ "%.2g" | format(1 / (1 + facts.permutations)) }}. The place-null
 shuffles the units of a tap among their cells, before the readout. The label-null shuffles the labels of the texts; if the conditions have different numbers of texts (or groups), it keeps the noise of each condition instead: the deviations from the mean get random signs.
 Organisation compares the product of each unit's effect with the effects of its neighbours, without the part that noise makes, with the same effects at random places of the tap; the noise of the texts stays in its place, with random signs, and
 the readout comes afterwards.</p>
@@ -50,8 +52,13 @@ def _corpora(analysis: Analysis) -> list[dict[str, str]]:
     return next((result["corpora"] for result in analysis.trained.values()), [])
 
 
-def _view(analysis: Analysis) -> dict[str, Any]:
-    return {"corpora": _corpora(analysis), "reading": readings_in_words(analysis.facts)}
+def _view(analysis: Analysis) -> Mapping[str, Any]:
+    facts = analysis.facts
+    return {
+        "corpora": _corpora(analysis),
+        "reading": readings_in_words(facts),
+        "fewer_draws": fewer_draws_in_words(facts),
+    }
 
 
 SECTION = Section(position=120, partial=PARTIAL, view=_view)

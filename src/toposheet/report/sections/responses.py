@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from toposheet.cortex.layout import ALL_TAPS
-from toposheet.cortex.response_statistics import CURVES, RESPONSES, correlation_curve, response_statistics
+from toposheet.cortex.response_statistics import CURVES, RESPONSES, curve_of, spatial_correlations, statistics_of
 from toposheet.figures.curves import correlation_curves
-from toposheet.progress import Progress, part_of
+from toposheet.progress import Progress
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, MeasuredStudy, Section
 from toposheet.report.sinks import SINKS_OF_MODELS, sink_notes, sink_rows, sinks_of_studies
@@ -51,10 +51,11 @@ has only stimuli with sinks, or with units whose responses follow 1 / number of 
 
 
 def _study_tables(measured: MeasuredStudy, settings: Settings, progress: Progress) -> Mapping[Table, pd.DataFrame]:
-    draws = {"permutations": settings.draws, "seed": settings.seed}
+    responses, draws = measured.responses, {"permutations": settings.draws, "seed": settings.seed}
+    correlations = spatial_correlations(responses, progress=progress, **draws)
     return {
-        RESPONSES_OF_MODELS: response_statistics(measured.responses, progress=part_of(progress, 0, 2), **draws),
-        CURVES_OF_MODELS: correlation_curve(measured.responses, progress=part_of(progress, 1, 2), **draws),
+        RESPONSES_OF_MODELS: statistics_of(responses, correlations),
+        CURVES_OF_MODELS: curve_of(responses, correlations),
     }
 
 
