@@ -213,6 +213,11 @@ class Comparison:
         even, odd = (raw._part(mask, raw.responses).readout(self.fwhm_mm) for mask in self.half_masks)
         return even, odd
 
+    @property
+    def has_independent_halves(self) -> bool:
+        """False for negative controls of a comparison with confounds, which were fitted with its labels (`halves`)."""
+        return not self.raw._fitted_before
+
     def halves(self, n: int, seed: int = 0) -> Iterator[tuple[Comparison, Comparison]]:
         """Return an iterator over random splits of the texts: pairs of comparisons.
 
@@ -230,7 +235,7 @@ class Comparison:
         """
         check_count("n", n, 1, " split")
         check_seed(seed)
-        if self.raw._fitted_before:
+        if not self.has_independent_halves:
             raise UserError(
                 f"this negative control of {self.name} cannot be split into halves, because the confounds were fitted "
                 "with the labels of the comparison: split the comparison first, then call negative_controls on "

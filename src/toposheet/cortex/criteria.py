@@ -51,8 +51,8 @@ def criteria(
        effect is spatially ordered.
     2. *Response profile*: the network responds more to sentences (S) than to word lists (W), more to S than to
        Jabberwocky (J), more to W than to non-word lists (N), and more to J than to N, as the human language network
-       does. Each of the four has a one-sided test. S against W and J against N are also tested with texts that are
-       matched in tokens.
+       does. Each of the four has a one-sided test. S against W and J against N are also tested within texts of equal
+       numbers of tokens.
     3. *Consistent*: the profiles of the clusters are similar, more similar than without effect of the conditions.
 
     The second and the third criterion are tested with two measures of a response (`profiles`). The mean |response| is

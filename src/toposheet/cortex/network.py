@@ -95,7 +95,7 @@ def language_network(
     if ordered is None:
         ordered = organisation(comparison, fwhm_mm=(0.0,), progress=part_of(progress, 0, 2), **draws)
     of_clusters = cluster_responses(measured, clusters, part_of(progress, 1, 2))
-    tests = profile_tests_of(of_clusters, groups=groups, pairs=pairs, seed=seed)
+    tests = profile_tests_of(of_clusters, groups=groups, pairs=pairs)
     similarity = consistency_of(of_clusters, groups=groups, pairs=pairs, **draws)
     return LanguageNetwork(
         localized=localized,

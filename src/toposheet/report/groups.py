@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from toposheet.cortex.cluster_responses import MEASURES
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.cortex.summary import raw_rows, without_negative_controls
 from toposheet.figures.files import save_figure, stamp
-from toposheet.figures.groups import group_intervals
+from toposheet.figures.groups import group_intervals, group_profiles
 from toposheet.files import folder_aside, path_of
 from toposheet.report.analysis import Analysis
+from toposheet.report.group_networks import GROUP_PROFILES, network_lines, network_tables
 from toposheet.report.page import FIGURES
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 from toposheet.report.sections.stimuli import TEXTS
@@ -62,6 +65,11 @@ class SideBySide:
         made = set(self.results[STATISTICS_OF_MODELS]["negative_control"])
         return [name for name in NEGATIVE_CONTROLS if name in made]
 
+    @cached_property
+    def networks(self) -> dict[Table, pd.DataFrame]:
+        """The criteria and the profiles of the language networks (`network_tables`); empty without a localizer."""
+        return network_tables(self.results, self.groups)
+
     def __str__(self) -> str:
         lines = []
         for contrast, rows in self.table.groupby("contrast", sort=False):
@@ -71,6 +79,8 @@ class SideBySide:
             if any(rows[name].notna().any() for name in self.negative_controls):
                 title = paragraph(f"negative controls of {contrast}", indent="")
                 lines += [title, self._negative_controls_table(rows), ""]
+        if self.networks:
+            lines += network_lines(self.networks, self.results.facts["permutations"])
         lines += verdict_lines(self.results, self.groups)
         if single := [group for group, models in self.groups.items() if len(models) == 1]:
             note = (
@@ -87,7 +97,7 @@ class SideBySide:
         return text_table(_first_columns(rows) | columns, ("statistic", "group"))
 
     def write(self, out: str | Path) -> None:
-        """Write `compare.csv` and the figure to a folder."""
+        """Write `compare.csv`, the tables of the language networks and the figures to a folder."""
         out = path_of(out)
         figure = group_intervals(raw_rows(self.table), COMPARED, [*NEGATIVE_CONTROLS])
         stimuli = stamp(self.results[TEXTS], self.results.facts["battery"])
@@ -95,6 +105,10 @@ class SideBySide:
             (aside / FIGURES).mkdir()
             save_figure(figure, aside / FIGURES, "compare", stimuli)
             SIDE_BY_SIDE.write(self.table, aside)
+            for table, frame in self.networks.items():
+                table.write(frame, aside)
+            if self.networks and len(profiles := self.networks[GROUP_PROFILES]):
+                save_figure(group_profiles(profiles, MEASURES), aside / FIGURES, "compare-profiles", stimuli)
 
 
 def side_by_side(analysis: Analysis, *, margin: float | None = None) -> SideBySide:
