@@ -413,7 +413,7 @@ def matched_rates(
         x = x * np.where(in_a, *sd)[:, None] + tokens[:, None]
         test = stratified_t_test(x[kept], in_a[kept], tokens[kept], group[kept])
         p.append((special.stdtr(test.df, -test.t), test.p))
-    one_sided, two_sided = np.moveaxis(p, 1, 0)
+    one_sided, two_sided = np.stack(p, axis=1)
     return float(np.mean(one_sided <= 0.05)), float(np.mean(two_sided > 0.05))
 
 

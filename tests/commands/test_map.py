@@ -120,6 +120,7 @@ def test_as_published_is_the_settings_of_all_steps_and_each_step_is_an_option(
     together, alone = tmp_path / "together", tmp_path / "alone"
     ran("map", folder, *arguments, "--as-published", "--out", together)
     steps = ["--weights", "row", "--raw-fwhm-mm", "1", "--contiguity", "rook", "--pooling", "padded-mean"]
+    steps += ["--groups", "none"]
     ran("report", folder, *arguments, *steps, "--out", alone)
     one, other = (pd.read_csv(out / "summary.csv") for out in (together, alone))
     pd.testing.assert_frame_equal(one, other)
@@ -132,6 +133,29 @@ def test_as_published_is_the_settings_of_all_steps_and_each_step_is_an_option(
     assert "As published, and as it should be" in page
     line = refused("map", folder, *arguments, "--weights", "rows", "--out", tmp_path / "out")
     assert "--weights" in line
+
+
+@pytest.mark.parametrize("command", ["map", "report", "ledger"])
+def test_as_published_refuses_an_option_that_contradicts_it_and_takes_one_that_does_not(refused, tmp_path, command):
+    arguments = [command, tmp_path / "no-model", "--as-published", "--out", tmp_path / "out"]
+    arguments += [] if command == "ledger" else ["--stimuli", "no.csv", "--contrast", "S:N"]
+    for option, value, needed in (
+        ("--weights", "binary", "'row'"),  # also the usual value of an option is not what was published
+        ("--pooling", "mean", "'padded-mean'"),
+        ("--groups", "shared_words", "'none'"),
+        ("--contiguity", "queen", "'rook'"),
+        ("--raw-fwhm-mm", "0", "1"),
+        ("--confounds", "tokens", "none"),
+        ("--paired-by", "item", "none"),
+    ):
+        shown = value if option == "--raw-fwhm-mm" else repr(value)
+        line = refused(*arguments, option, value)
+        assert line.startswith(
+            f"toposheet: {option} is {shown}: all steps of the published code together need {needed}; "
+        )
+        assert "without --as-published" in line
+    for fits in (["--weights", "row"], ["--fwhm-mm", "3"], ["--bos", "none"]):
+        assert "no-model" in refused(*arguments, *fits)
 
 
 @pytest.mark.parametrize(("a", "b"), [("S/W", "../n"), ("$名詞$", "動詞"), ("run:1", "run:2")])

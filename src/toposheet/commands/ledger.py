@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from toposheet.commands._command import Analysis, Command, check_out, deferred
+from toposheet.commands._command import Analysis, Command, check_out, deferred, with_published_defaults
 from toposheet.commands._stimuli import Model, StimulusOptions, check_model_and_control, opening, read_battery
 from toposheet.settings import DEFAULT
 
@@ -34,10 +34,12 @@ def ledger(
         out: Folder for ledger.md and ledger.csv.
         data: Folder with the files of published sets. None: the folder in the environment variable TOPOSHEET_DATA.
         as_published: Reproduce the steps in which TopoLM's published code differs: --weights row, --raw-fwhm-mm 1,
-            --contiguity rook and --pooling padded-mean, all together. Each of them can also be given alone.
+            --contiguity rook, --pooling padded-mean and --groups none, all together. Each of them can also be given
+            alone. Options that contradict them are refused.
         settings: How responses are computed and analysed.
     """
-    settings = settings.as_published() if as_published else settings
+    if as_published:
+        settings.check_as_published()
     check_out(out)
     check_model_and_control(model, control)
     from toposheet.progress import Stage, Stages, shown
@@ -61,4 +63,4 @@ def ledger(
     print(f"The ledger: {(out / page.name).resolve()} (and ledger.csv)")
 
 
-COMMAND = Command(position=80, parser=ledger)
+COMMAND = Command(position=80, parser=ledger, parser_for=with_published_defaults(ledger))

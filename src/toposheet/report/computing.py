@@ -191,7 +191,7 @@ class _Measuring:
             self._subject, study.stimuli, reading=self._settings.reading, cache=cache, progress=progress
         )
         names = [self._names[study.name, contrast] for contrast in study.contrasts]
-        measured = self._studies[study.name] = MeasuredStudy(self._subject, study, responses, names)
+        measured = self._studies[study.name] = MeasuredStudy(self._subject, study, responses, names, cache)
         for name, section in self._sections.items():
             if section.study_tables is not no_rows:
                 progress = stages.begin(_stage_kind(name, "study"), f"{what}: {name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -41,12 +42,14 @@ class MeasuredStudy:
         study: The study.
         responses: The responses, from `respond`.
         names: The name of each contrast of the study, as in tables.
+        cache: Folder for responses that a section needs with another reading. None: no cache.
     """
 
     subject: Subject
     study: Study
     responses: xr.DataArray
     names: Sequence[str]
+    cache: Path | None = None
     _comparisons: dict[tuple[Any, ...], Comparison] = field(default_factory=dict, init=False, repr=False)
 
     def comparison(self, number: int, settings: Settings) -> Comparison:

@@ -44,7 +44,8 @@ def _comparison_tables(
     measured: MeasuredComparison, settings: Settings, progress: Progress
 ) -> Mapping[Table, pd.DataFrame]:
     with warnings.catch_warnings():
-        if measured.comparison.negative_control:  # the page says which negative controls have no p
+        # The page says which negative controls have no p, and a note says which readings give none.
+        if measured.comparison.negative_control or measured.comparison.mixes_texts:
             warnings.simplefilter("ignore", UserWarning)
         tables = [
             selective_clusters(

@@ -16,8 +16,8 @@ PARTIAL = """
 modules. At a sub-layer (attention or MLP), this is before the residual addition.{% for name, model in facts.models.items() %} Taps of {{ name }}: {{ model.taps | join(", ") }}, with {{ model.units | counted("unit") }} in total.{% endfor %}</p>
 <p class="lead"><b>Contrasts.</b> {% if facts.confounds %}A linear regression removes {{ facts.confounds | join(", ") }} from the responses of each contrast, also of the localizer. Each half of the texts has a
 separate regression. If such a confound is nearly the same as the condition, little of the contrast remains. {% endif %}The map of a contrast is Welch's t of each unit. A unit is significant if its false
-discovery rate q is below {{ significant }} (Benjamini–Hochberg, over all units of all taps together). Some sets have a column {{ facts.groups }} ({{ facts.grouped | join(", ") or "none in this report" }}); texts with the same value
-form a group. In these sets p tests the means of the groups, and all texts of a group have one label and are in one half.{% if facts.paired_by %} Two texts with the same value in the column {{ facts.paired_by }} are a pair; t and p test the
+discovery rate q is below {{ significant }} (Benjamini–Hochberg, over all units of all taps together). {% if facts.groups == "none" %}All texts count singly, also those that share words.{% else %}Some sets have a column {{ facts.groups }} ({{ facts.grouped | join(", ") or "none in this report" }}); texts with the same value
+form a group. In these sets p tests the means of the groups, and all texts of a group have one label and are in one half.{% endif %}{% if facts.paired_by %} Two texts with the same value in the column {{ facts.paired_by }} are a pair; t and p test the
 differences within pairs.{% endif %} The contrasts are: {{ facts.contrasts | join(", ") }}.{% if facts.negative_controls %} Each
 contrast has negative controls: random labels, and texts divided at the median word frequency and at the median length within each condition, after the mean of the condition is
 subtracted.{% if facts.negative_controls_left_out %} Note: {{ facts.negative_controls_left_out }}.{% endif %}{% endif %}</p>
