@@ -53,10 +53,6 @@ def test_the_size_of_an_analysis_decides_the_number_of_draws_unless_one_is_asked
     assert "999 if the" in printed.group()
 
 
-def test_nulls_of_the_demo_have_99_draws(ran):
-    assert re.search(r"--permutations INT\s.*?\(default: 99\)", ran("demo", "--help"), re.DOTALL)
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

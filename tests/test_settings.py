@@ -16,7 +16,7 @@ from toposheet.settings import PUBLISHED_STEPS, Reading, Settings, readouts_of
         ({"fwhm_mm": (float("nan"),)}, "fwhm_mm is nan"),
         ({"permutations": 1}, "permutations is 1: it must be a whole number of at least 2, because a null"),
         ({"seed": -1}, "seed is -1: it must be a whole number of at least 0"),
-        ({"fwhm_mm": ("2",)}, "fwhm_mm is '2': the width"),
+        ({"fwhm_mm": ("2",)}, "fwhm_mm is '2': it must be a width"),
         ({"permutations": True}, "permutations is True: it must be a whole number"),
         ({"permutations": 9.0}, "permutations is 9.0: it must be a whole number"),
         ({"seed": None}, "seed is None: it must be a whole number"),

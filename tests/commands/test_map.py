@@ -85,7 +85,7 @@ def test_the_summary_has_a_row_for_each_tap_and_readout_and_negative_controls_in
     assert summary["negative_control"].unique().tolist() == controls[: len(summary) // 8]
     assert set(controls[:2]) <= set(summary["negative_control"])
     assert (out / "maps.nc").is_file()
-    figures = ("morans-i", "morans-i-mean", "correlation", "smoothness", "map-long-short",
+    figures = ("morans-i", "morans-i-mean", "correlation", "smoothness", "map-long-short", "effect-sizes-long-short",
                "map-long-short-random-labels")  # fmt: skip
     drawn = {path.name for path in (out / "figures").iterdir() if not path.name.startswith(".")}
     assert drawn == {f"{name}.{ending}" for name in figures for ending in ("png", "pdf")}
@@ -164,7 +164,7 @@ def test_conditions_with_odd_names_still_make_files(ran, tmp_path, folder, stimu
     stimuli.to_csv(tmp_path / "s.csv", index=False)
     arguments = ["--stimuli", tmp_path / "s.csv", "--contrast", f"{a}:{b}", "--permutations", "5"]
     ran("map", folder, *arguments, "--out", tmp_path / "out")
-    assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == 6
+    assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == 7
 
 
 def test_a_second_run_leaves_no_files_of_the_first_and_none_of_the_users_are_lost(ran, tmp_path, folder, sentences):
@@ -299,9 +299,6 @@ def test_what_a_model_cannot_read_is_one_line_and_nothing_is_written(refused, tm
     asked += ["--out", tmp_path / "out"]
     assert "--bos is '<s>': the tokenizer of" in refused(*asked, "--bos", "<s>")
     assert "--pooling is 'max': it must be one of" in refused(*asked, "--pooling", "max")
-    with table.open("a") as file:
-        file.write("r,short\n")
-    assert "row 8 has only one token" in refused(*asked, "--skip-first")
     described = folder / "tokenizer_config.json"
     described.write_text(json.dumps(json.loads(described.read_text()) | {"bos_token": "<|endoftext|>"}))
     assert "choose --bos '<|endoftext|>' or --bos none" in refused(*asked)

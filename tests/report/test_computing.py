@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toposheet.commands._report import print_left_out
+from toposheet.commands._report import print_notes
 from toposheet.cortex import Comparison
 from toposheet.demo import _were_computed_otherwise
 from toposheet.errors import NotFound, UserError
@@ -338,7 +338,7 @@ def test_a_text_without_a_token_under_the_reading_is_left_out_for_all_models_and
     note = "s: 1 of 10 texts has one token and is left out, because the reading leaves out the first token: 'a'"
     assert analysis.results.facts["texts_left_out"] == {"s": note}
     assert analysis.results[TEXTS]["text"].tolist() == [f"text {i}" for i in range(9)]
-    print_left_out(analysis.results)
+    print_notes(analysis.results)
     assert f"note: {note}\n" in capsys.readouterr().out
     partial = page._environment().from_string(SECTIONS["stimuli"].partial)
     html = partial.render(examples=[], matching=[], models=["007"], facts=analysis.facts, significant=0.05)
