@@ -184,4 +184,7 @@ def criterion_verdict(p: float, p_holm: float, *, holds: bool, by_draws: bool, p
         return few
     if not holds:
         return "not shown"
-    return "shown, also corrected" if p_holm <= SIGNIFICANT else "shown, but not if corrected"
+    if p_holm <= SIGNIFICANT:
+        return "shown, also corrected"
+    smallest = by_draws and p * (1 + permutations) < 1.5  # no draw reached the value
+    return f"shown; to correct p, {permutations:,} draws are too few" if smallest else "shown, but not if corrected"
