@@ -384,15 +384,16 @@ def check_min_size(min_size: int) -> None:
     check_count("min_size", min_size, 1, " unit")
 
 
-def check_margin(margin: float) -> None:
+def check_margin(margin: Any) -> None:
     """Refuse a margin of equivalence that is not a finite number above 0.
 
     Raises:
         UserError: The margin is 0, negative or not finite.
     """
-    if not 0 < margin < math.inf:
+    if not isinstance(margin, Real) or isinstance(margin, bool) or not 0 < margin < math.inf:
+        said = f"{margin:g}" if isinstance(margin, float) else repr(margin)
         raise UserError(
-            f"margin is {margin:g}: it must be a finite number above 0, the largest difference that counts as none"
+            f"margin is {said}: it must be a finite number above 0, the largest difference that counts as none"
         )
 
 

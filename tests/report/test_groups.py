@@ -110,7 +110,7 @@ def test_equivalence_is_said_only_within_a_margin_that_was_given(monkeypatch):
         line.startswith("Moran's I, raw: far and x are not shown to be equivalent within ±0.08") for line in printed
     )
     assert any(line.startswith("Moran's I, raw: one and x cannot be tested for equivalence") for line in printed)
-    for margin in (0.0, -0.1, np.nan, np.inf):
+    for margin in (0.0, -0.1, np.nan, np.inf, "0.1", True):
         with pytest.raises(UserError, match="it must be a finite number above 0"):
             group_statistics(values, groups, margin=margin)
 
@@ -123,6 +123,15 @@ def test_taps_without_a_value_are_left_out_and_a_group_without_any_is_empty():
     assert rows.loc["y", "n_models"] == 0
     assert np.isnan(rows.loc["y", "value"])
     group_intervals(table, COMPARED)
+
+
+def test_a_tap_without_a_value_in_one_model_counts_in_no_model():
+    values = statistics({"x": [0.5, np.nan], "y": [0.2, 0.9]})
+    table = group_statistics(values, {"x": ["x"], "y": ["y"]})
+    rows = table[table["statistic"] == "cross_half_i"].set_index("group")
+    assert rows["n_taps"].tolist() == [1, 1]
+    assert rows["value"].tolist() == [0.5, 0.2]
+    assert rows.loc["y", "difference"] == pytest.approx(-0.3)
 
 
 def test_each_statistic_stands_beside_its_nulls_in_table_and_figure():

@@ -151,9 +151,9 @@ def group_statistics(
 
     Returns:
         A row for each contrast, readout, statistic and group. `value` is the mean over `n_models` models, which have
-        `n_taps` taps together; `low, high` is its 95 % interval. It is nan for a group with one model. `null_mean` is
-        the mean of the place-null (only for Moran's I). `label_null_mean` is the mean of the label-null. Each negative
-        control has a column with its value.
+        `n_taps` taps together (without taps that have no value in one of the models); `low, high` is its 95 % interval.
+        It is nan for a group with one model. `null_mean` is the mean of the place-null (only for Moran's I).
+        `label_null_mean` is the mean of the label-null. Each negative control has a column with its value.
         `difference, difference_low, difference_high` are the difference from the first group and its 95 % interval
         (Welch's t); they are nan for the first group. `difference_low_90, difference_high_90` is the 90 % interval.
         `equivalent` is empty without a margin and for the first group. Otherwise it is `equivalent` (within the
@@ -258,6 +258,16 @@ def _interval(low: float, high: float) -> str:
 
 
 def _means_of_models(rows: pd.DataFrame, models: Sequence[str]) -> tuple[int, Float[np.ndarray, " models"]]:
-    """Return the number of taps with a value, and the mean over taps of each model that has a value."""
-    values = rows[rows["model"].isin(models)].dropna(subset="value").groupby("model", sort=False)["value"]
+    """Return the number of taps with a value, and the mean over taps of each model that has a value.
+
+    A tap without a value in one of the models does not count in the others, so that all means are over the same taps.
+
+    Args:
+        rows: The rows of one statistic of all models.
+        models: The names of the models of the group.
+    """
+    defined = rows.dropna(subset="value")
+    undefined = rows[rows["value"].isna() & rows["model"].isin(set(defined["model"]))]
+    counted = defined[defined["model"].isin(models) & ~defined["tap"].isin(set(undefined["tap"]))]
+    values = counted.groupby("model", sort=False)["value"]
     return int(values.size().sum()), values.mean().to_numpy(dtype=float)

@@ -89,7 +89,7 @@ def _largest(table: pd.DataFrame, column: str) -> dict[str, Any]:
 
 
 def sinks_of_studies(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a row for each model and study with attention sinks, or with responses that follow 1 / number of tokens.
+    """Return a row for each model and study: the share of attention sinks, and of units that follow 1 / tokens.
 
     The row is that of the tap with the unit that is most like a sink, except that `n_units`, `n_sinks` and
     `follow_length` are over all taps.
@@ -101,9 +101,8 @@ def sinks_of_studies(table: pd.DataFrame) -> list[dict[str, Any]]:
     for _, taps in table.groupby(["model", "stimuli"], sort=False):
         n_units, n_sinks = int(taps["n_units"].sum()), int(taps["n_sinks"].sum())
         follow_length = float((taps["follow_length"] * taps["n_units"]).sum(min_count=1)) / n_units
-        if n_sinks or follow_length > _MANY:
-            counts = {"n_units": n_units, "n_sinks": n_sinks, "follow_length": follow_length}
-            rows.append(_largest(taps, "ratio") | counts)
+        counts = {"n_units": n_units, "n_sinks": n_sinks, "follow_length": follow_length}
+        rows.append(_largest(taps, "ratio") | counts)
     return rows
 
 

@@ -37,8 +37,8 @@ value of <code>wiring_mm</code> is topographic, so its p is the probability of a
 {{ figure("correlation") }}
 {% if sinks %}
 <h2>Attention sinks and the number of tokens</h2>
-<p class="lead">A unit is an attention sink if its mean |activation| at one token of the texts is more than {{ sink_ratio }} times the median of the other tokens, of this unit and of the median unit of its tap. The mean over the tokens of a text is then this one activation divided by the number of tokens. The table
-has only stimuli with sinks, or with units whose responses follow 1 / number of tokens (r² > 0.5).{% for note in sink_notes %} {{ note }}.{% endfor %}</p>
+<p class="lead">A unit is an attention sink if its mean |activation| at one token of the texts is more than {{ sink_ratio }} times the median of the other tokens, of this unit and of the median unit of its tap. The mean over the tokens of a text is then this one activation divided by the number of tokens. A unit
+follows 1 / number of tokens if its responses correlate with it (r² > 0.5).{% for note in sink_notes %} {{ note }}.{% else %} No unit is a sink, and few units follow 1 / number of tokens.{% endfor %}</p>
 <div class="scroll"><table>
 <tr><th class="left">model</th><th class="left">stimuli</th><th>sinks</th><th>follow 1 / tokens</th><th class="left">unit that is most like a sink</th><th>token</th><th>at this token</th><th>elsewhere</th></tr>
 {% for row in sinks %}
