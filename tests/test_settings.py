@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from toposheet.errors import UserError
-from toposheet.settings import PUBLISHED_STEPS, Reading, Settings, readouts_of
+from toposheet.settings import PUBLISHED_STEPS, Reading, Settings, check_margin, readouts_of
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,9 @@ def test_the_documentation_names_every_step_of_the_published_code():
     _, _, section = page.partition("## As published, and as it should be")
     rows = [line.split(" | ")[0].removeprefix("| ") for line in section.splitlines() if line.startswith("| ")]
     assert rows[1 : 1 + len(PUBLISHED_STEPS)] == [step.name for step in PUBLISHED_STEPS]
+
+
+@pytest.mark.parametrize("margin", [0, -1, float("nan"), float("inf"), "0.1", True, None])
+def test_a_margin_that_is_no_finite_number_above_0_is_refused(margin):
+    with pytest.raises(UserError, match="margin is .*: it must be a finite number above 0"):
+        check_margin(margin)
