@@ -100,5 +100,5 @@ def test_the_documentation_names_every_step_of_the_published_code():
 
 @pytest.mark.parametrize("margin", [0, -1, float("nan"), float("inf"), "0.1", True, None])
 def test_a_margin_that_is_no_finite_number_above_0_is_refused(margin):
-    with pytest.raises(UserError, match="margin is .*: it must be a finite number above 0"):
+    with pytest.raises(UserError, match=r"margin is .*: it must be a finite number above 0"):
         check_margin(margin)

@@ -390,7 +390,7 @@ def check_margin(margin: Any) -> None:
     Raises:
         UserError: The margin is 0, negative or not finite.
     """
-    if not isinstance(margin, Real) or isinstance(margin, bool) or not 0 < margin < math.inf:
+    if not isinstance(margin, int | float) or isinstance(margin, bool) or not 0 < margin < math.inf:
         said = f"{margin:g}" if isinstance(margin, float) else repr(margin)
         raise UserError(
             f"margin is {said}: it must be a finite number above 0, the largest difference that counts as none"
