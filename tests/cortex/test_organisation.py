@@ -362,7 +362,7 @@ def test_units_with_large_responses_that_lie_together_are_no_ordered_effect():
 
 
 def test_no_p_is_given_where_a_response_depends_on_other_texts():
-    # TopoLM's padding: texts of one batch are as long as its longest text. In random labels p <= 0.05 came in a third.
+    # TopoLM's padding: texts of one batch are as long as its longest text.
     comparison = on_a_grid(0, 0.5, (1.0, 1.0))
     read = [comparison.responses.assign_attrs(pooling=pooling, bos="none", skip_first=0) for pooling in POOLINGS]
     mean, padded = (ts.Comparison(responses, "a", "b") for responses in read)
