@@ -166,6 +166,7 @@ def test_the_familywise_p_is_that_of_the_largest_value_of_all_taps_and_readouts_
     assert table["p_familywise"].nunique() > 3
 
 
+@pytest.mark.slow
 def test_among_8_taps_without_effect_one_is_called_ordered_as_rarely_as_the_familywise_p_says():
     smallest = []
     for seed in range(120):

@@ -235,6 +235,7 @@ def test_consistency_holds_its_level_where_texts_share_words(topo, sizes):
     assert (np.mean(p, axis=0) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 60)).all()
 
 
+@pytest.mark.slow
 def test_consistency_holds_its_level_where_one_condition_varies_more_than_the_others(topo):
     # Shuffled conditions would give p <= 0.05 in 13 % of such data sets.
     rng, conditions, rejected = np.random.default_rng(0), np.repeat(list("SWJN"), 20), []
