@@ -18,7 +18,8 @@ def comparison_maps(
 ) -> xr.Dataset:
     """Return t, q and d of a comparison over (contrast, negative_control, fwhm_mm, sheet, y, x).
 
-    `d_low` and `d_high` are the ends of the 95 % interval of d in each unit. The attributes are those of the reading.
+    `d_low` and `d_high` are the ends of the 95 % interval of d in each unit; negative controls do not have them. The
+    attributes are those of the reading.
 
     Args:
         comparison: The raw comparison. It is the only entry of the dimensions contrast and negative_control.
@@ -33,7 +34,7 @@ def comparison_maps(
     names = {"contrast": [comparison.name], "negative_control": [comparison.negative_control]}
     readouts = xr.DataArray(np.asarray(fwhm_mm, dtype=float), dims="fwhm_mm", name="fwhm_mm")
     reading, variables = reading_attributes(comparison.reading), {}
-    for name in ("t", "q", "d", "d_low", "d_high"):
+    for name in ("t", "q", "d", *(() if comparison.negative_control else ("d_low", "d_high"))):
         over_units = [getattr(readout, name) for readout in comparisons]
         maps = xr.concat([stacked(values, shapes) for values in over_units], dim=readouts)
         variables[name] = maps.expand_dims(names).assign_attrs(long_name=over_units[0].attrs["long_name"], **reading)
@@ -56,7 +57,8 @@ def joined_maps(maps: Sequence[xr.Dataset]) -> xr.Dataset:
         values = np.full((len(contrasts), len(negative_controls), *variable.shape[2:]), np.nan)
         for one in maps:
             at = contrasts.index(one["contrast"].values[0]), negative_controls.index(one["negative_control"].values[0])
-            values[at] = one[name].values[0, 0]
+            if name in one:  # negative controls have no intervals
+                values[at] = one[name].values[0, 0]
         variables[name] = (variable.dims, values, variable.attrs)
     coordinates = {name: c for name, c in first.coords.items() if name not in ("contrast", "negative_control")}
     coordinates |= {"contrast": contrasts, "negative_control": negative_controls}
