@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy import stats
+from scipy import special, stats
 
 import toposheet as ts
 from benchmarks.timing import machine
@@ -34,6 +34,7 @@ from toposheet.stats import (
     t_test,
 )
 from toposheet.stats.intervals import difference_interval, mean_interval
+from toposheet.stats.stratified import stratified_t_test
 
 DATASETS, DATASETS_AGAIN, PERMUTATIONS, SIDE, FWHM_MM = 400, 2000, 99, 16, (0.0, 2.0)
 DOCS = Path(__file__).parents[1] / "docs"
@@ -370,6 +371,52 @@ def seed_coverage(of_seeds: float, of_taps: float, n: int) -> tuple[float, float
     return float(covered[0].mean()), float(covered[1].mean())
 
 
+MATCHED_DESIGNS, MATCHED_SETS = 50, 200
+MATCHED_CELLS = {  # numbers of items of each condition, and standard deviations of their texts
+    "10 and 10 items": ((10, 10), (1.0, 1.0)),
+    "24 and 24 items": ((24, 24), (1.0, 1.0)),
+    "24 and 24 items, sd 3 : 1": ((24, 24), (3.0, 1.0)),
+    "12 and 36 items": ((12, 36), (1.0, 1.0)),
+    "12 and 36 items, sd 3 : 1": ((12, 36), (3.0, 1.0)),
+    "12 and 36 items, sd 1 : 3": ((12, 36), (1.0, 3.0)),
+}
+MATCHED_DATA = {  # number of different numbers of tokens, and the correlation within groups of 1 to 5 texts
+    "texts, 3 numbers of tokens": (3, None),
+    "texts, 30 numbers": (30, None),
+    "groups, 3 numbers": (3, 0.6),
+    "groups, 30 numbers": (30, 0.6),
+}
+
+
+def matched_rates(
+    items: tuple[int, int], sd: tuple[float, float], numbers: int, correlation: float | None
+) -> tuple[float, float]:
+    """Return the size of the one-sided test within equal numbers of tokens, and the coverage of its 95 % interval.
+
+    Args:
+        items: Number of items of each condition: texts, or groups of 1 to 5 texts.
+        sd: Standard deviation of the texts of each condition.
+        numbers: How many different numbers of tokens the texts have.
+        correlation: Correlation of the texts of a group. None: the texts are independent.
+    """
+    rng, p = np.random.default_rng(0), []
+    while len(p) < MATCHED_DESIGNS:
+        n_texts = np.ones(sum(items), dtype=int) if correlation is None else rng.integers(1, 6, sum(items))
+        group = np.repeat(np.arange(sum(items)), n_texts)
+        in_a, tokens = group < items[0], rng.integers(0, numbers, len(group))
+        kept = np.isin(tokens, np.intersect1d(tokens[in_a], tokens[~in_a]))
+        if min(len(np.unique(group[kept & sample])) for sample in (in_a, ~in_a)) < 3:
+            continue
+        shared, own = (rng.normal(size=(len(group), MATCHED_SETS)) for _ in range(2))
+        share = correlation or 0.0
+        x = np.sqrt(share) * shared[group] + np.sqrt(1 - share) * own
+        x = x * np.where(in_a, *sd)[:, None] + tokens[:, None]
+        test = stratified_t_test(x[kept], in_a[kept], tokens[kept], group[kept])
+        p.append((special.stdtr(test.df, -test.t), test.p))
+    one_sided, two_sided = np.stack(p, axis=1)
+    return float(np.mean(one_sided <= 0.05)), float(np.mean(two_sided > 0.05))
+
+
 def measure(cell: Cell, family: str, seeds: Iterable[Sequence[int]]) -> tuple[dict[str, float], dict[str, float]]:
     """Return the rate of p <= 0.05 of each test of a family in a cell, and the fraction of data sets without a p."""
     test = FAMILIES[family]
@@ -410,7 +457,7 @@ class Measured:
         """Return the rates in the file."""
         results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"machine": machine(), "datasets": DATASETS}
         assert results["datasets"] == DATASETS, f"{RESULTS} has {results['datasets']} data sets a cell: remove it first"
-        kinds = ("cells", "refused", "again", "profiles", "profiles_again", "seeds")
+        kinds = ("cells", "refused", "again", "profiles", "profiles_again", "seeds", "matched")
         return cls({kind: {} for kind in kinds} | results)
 
     def keep(self, *what: object) -> None:
@@ -441,6 +488,13 @@ class Measured:
             self.results["seeds"][name] = {str(n): seed_coverage(*SEED_CELLS[name], n) for n in SEEDS}
             self.keep(name, self.results["seeds"][name])
 
+    def matched(self, name: str) -> None:
+        """Measure the tests within equal numbers of tokens in a cell."""
+        if name not in self.results["matched"]:
+            rates = {data: matched_rates(*MATCHED_CELLS[name], *MATCHED_DATA[data]) for data in MATCHED_DATA}
+            self.results["matched"][name] = rates
+            self.keep(name, rates)
+
     def first(self, cell: Cell) -> None:
         """Measure the tests of maps in a cell."""
         rates, without_p = (self.results[kind].setdefault(cell.name, {}) for kind in ("cells", "refused"))
@@ -470,6 +524,8 @@ def main() -> None:
         measured.profiles(profile_cell)
     for name in SEED_CELLS:
         measured.seeds(name)
+    for name in MATCHED_CELLS:
+        measured.matched(name)
     for cell in CELLS:
         measured.first(cell)
     for cell in CELLS:
@@ -502,6 +558,8 @@ def page(results: dict) -> str:
         "profiles": _profile_table(results["profiles"], results["profiles_again"]),
         "seed_sets": DATASETS_OF_SEEDS,
         "seeds": _seed_table(results["seeds"]),
+        "matched_sets": MATCHED_DESIGNS * MATCHED_SETS,
+        "matched": _matched_table(results["matched"]),
     }
     return _PAGE.format(**facts)
 
@@ -552,6 +610,14 @@ def _seed_table(rates: dict) -> str:
     lines = [f"| data | {' | '.join(columns)} |", f"|{'---|' * (1 + len(columns))}"]
     for name, row in rates.items():
         shown = [f"{row[str(n)][which]:.3f}" for which in (0, 1) for n in SEEDS]
+        lines.append(f"| {name} | {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
+def _matched_table(rates: dict) -> str:
+    lines = [f"| data | {' | '.join(MATCHED_DATA)} |", f"|{'---|' * (1 + len(MATCHED_DATA))}"]
+    for name, row in rates.items():
+        shown = [f"{size:.3f} ({coverage:.3f})" for size, coverage in (row[data] for data in MATCHED_DATA)]
         lines.append(f"| {name} | {' | '.join(shown)} |")
     return "\n".join(lines)
 
@@ -608,6 +674,16 @@ that differ in their seed, and for the difference of two such groups ({seed_sets
 model).
 
 {seeds}
+
+## Tests within equal numbers of tokens
+
+S against W, and J against N, are also tested within texts of equal numbers of tokens (`stratified_t_test`). The
+conditions do not differ; texts with more tokens have larger responses. The size of the one-sided test at 0.05, and in
+brackets the fraction of 95 % intervals that cover the truth, {matched_sets:,} data sets each. With 30 different numbers
+of tokens, a number of tokens often has one text of each condition. Groups have 1 to 5 texts, which
+correlate by 0.6.
+
+{matched}
 """
 
 

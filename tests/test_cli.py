@@ -53,10 +53,6 @@ def test_the_size_of_an_analysis_decides_the_number_of_draws_unless_one_is_asked
     assert "999 if the" in printed.group()
 
 
-def test_nulls_of_the_demo_have_99_draws(ran):
-    assert re.search(r"--permutations INT\s.*?\(default: 99\)", ran("demo", "--help"), re.DOTALL)
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -145,6 +141,10 @@ def test_nulls_of_the_demo_have_99_draws(ran):
         (
             ["compare", "small", "--margin", "-0.1", "--out", "o"],
             ["--margin is -0.1: it must be a finite number above 0"],
+        ),
+        (
+            ["compare", "t=small", "t=small-control", "small-control", "--margin", "0.1", "--out", "o"],
+            ["--margin needs at least 2 models in each group", "there is 1 of small-control", "leave --margin out"],
         ),
         (["compare", "small", "--margin", "0", "--out", "o"], ["--margin is 0: it must be a finite number above 0"]),
         (

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 import toposheet as ts
-from toposheet.cortex.profiles import consistency, profile_tests
+from toposheet.cortex.profiles import consistency
 
 subject = ts.load("small")
 topo, model = subject.topography, subject.model
@@ -31,7 +31,6 @@ TAKERS = {
     "selective_clusters": (partial(ts.selective_clusters, comparison), draws),
     "response_statistics": (partial(ts.response_statistics, responses), draws),
     "correlation_curve": (partial(ts.correlation_curve, responses), draws),
-    "profile_tests": (partial(profile_tests, responses, clusters), "seed"),
     "consistency": (partial(consistency, responses, clusters), draws),
     "negative_controls": (partial(ts.negative_controls, comparison), "seed"),
     "language_network": (partial(ts.language_network, network, network_texts), f"{draws} min_size"),

@@ -1,7 +1,7 @@
 from toposheet.brain.export import export_sheet as export_sheet
+from toposheet.brain.files import SurfaceMap as SurfaceMap
+from toposheet.brain.files import read_surface_map as read_surface_map
 from toposheet.brain.moran import surface_morans_i as surface_morans_i
-from toposheet.brain.reading import SurfaceMap as SurfaceMap
-from toposheet.brain.reading import read_surface_map as read_surface_map
 from toposheet.cortex import Comparison as Comparison
 from toposheet.cortex import correlation_curve as correlation_curve
 from toposheet.cortex import grow_clusters as grow_clusters

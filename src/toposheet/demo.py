@@ -17,7 +17,8 @@ from toposheet.cortex.summary import n_significant, raw_rows, without_negative_c
 from toposheet.files import path_of, write_file
 from toposheet.recipes import Recipe
 from toposheet.report import Analysis, Check, StudiedModel, compute, folder, write_report
-from toposheet.report.computing import what_decides, with_draws
+from toposheet.report.computing import what_decides
+from toposheet.report.draws import with_draws
 from toposheet.report.page import REPORT
 from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS, SUMMARY_OF_MODELS
 from toposheet.results import FACTS, MAPS, Results, read_facts, rows_with
@@ -95,13 +96,13 @@ def run(
     train(stopping_with(recipe.control(), folders["topographic"]), text, folders["control"], on_other_machine=True)
 
     say("4/5 maps: responses, contrasts, nulls")
-    settings = with_draws(settings, models, battery)
+    decides = what_decides(battery, with_draws(settings, models, battery))
     trained = [model / RESULT for model in folders.values()]
     computed = [
         out / name
         for name in (SUMMARY_OF_MODELS.file, MAPS, STATISTICS_OF_MODELS.file, ORGANISATION_OF_MODELS.file, FACTS)
     ]
-    if _missing_or_older(computed, trained) or _have_other_settings(what_decides(battery, settings), read_facts(out)):
+    if _missing_or_older(computed, trained) or _were_computed_otherwise(decides, read_facts(out)):
         folder.write(compute(models, battery, settings=settings).results, out)
 
     say("5/5 report: figures and page")
@@ -168,11 +169,11 @@ def expectations(results: Results, trained: Mapping[str, Any]) -> list[Check]:
     return checks
 
 
-def _have_other_settings(wanted: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
-    """Return whether the stored results were computed with other settings or stimuli.
+def _were_computed_otherwise(wanted: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
+    """Return whether the stored results were computed with other code, settings or stimuli.
 
     Args:
-        wanted: The settings and stimuli of the present call, by name.
+        wanted: What determines the numbers of the present call (`what_decides`).
         stored: The stored facts about the results, by name. Further entries are ignored.
     """
     wanted = json.loads(json.dumps(wanted))

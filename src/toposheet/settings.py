@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
@@ -17,6 +17,7 @@ Weights = Literal["binary", "row"]
 Metric = Literal["chebyshev", "euclidean"]
 PERMUTATIONS = 99  # draws of a null: the smallest possible p is 0.01
 NO_BOS = "none"  # no token stands before a text
+NO_GROUPS = "none"  # texts count singly, whatever columns the stimuli have
 MANY_PERMUTATIONS = 999  # draws where they take less than a minute
 MIN_SIZE = 10  # units; smaller clusters do not count (TopoLM, arXiv:2410.11516)
 
@@ -29,7 +30,8 @@ class Reading:
         pooling: How the response of a unit is made from its activations over the tokens of a text: their mean, their
             sum, or the activation at the last token. Padding and special tokens do not count. padded-mean is what the
             published code of TopoLM does: texts are read in the order of the table in batches of 12, and the mean
-            includes the padding, so that a response depends on the other texts. Use it only to reproduce their numbers.
+            includes the padding, so that a response depends on the other texts. Use it only to reproduce their numbers:
+            there is then no p.
         bos: The token that stands before every text, such as <|endoftext|>. It does not count in the response. none: no
             token. None: as the tokenizer does it; no token if toposheet trained the model from the start or the
             tokenizer has no beginning-of-text token; otherwise it is not known, and an error asks for it.
@@ -50,6 +52,11 @@ class Reading:
             raise UserError(f"bos is {self.bos!r}: it must be a token, such as '<|endoftext|>', or 'none', or None")
         if not isinstance(self.skip_first, bool):
             raise UserError(f"skip_first is {self.skip_first!r}: it must be True or False")
+
+    @property
+    def mixes_texts(self) -> bool:
+        """Whether the response to a text depends on other texts. Then the texts are not independent, and no p holds."""
+        return self.pooling == "padded-mean"
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -76,7 +83,7 @@ class Settings:
         seed: Seed of all random draws. The same seed gives the same numbers again.
         reading: How a model reads a text.
         groups: Name of a column of the stimuli. Texts with equal values form a group, whose mean counts as one value.
-            The default is used only if the stimuli have this column.
+            The default is used only if the stimuli have this column. none: texts count singly.
         paired_by: Name of a column of the stimuli. Two texts with equal values, one of each condition, are a pair, and
             the differences within pairs are tested. Empty: there are no pairs.
         confounds: Variables that a regression removes from the responses: length, frequency, tokens, or a numeric
@@ -144,48 +151,120 @@ class Settings:
 
     @classmethod
     def published(cls) -> Settings:
-        """Return the settings with which the published code of TopoLM differs from its description, all together.
+        """Return the settings with which TopoLM's published code computes: all steps of `PUBLISHED_STEPS`.
 
-        `PUBLISHED_STEPS` names each of them. The other settings have their defaults.
+        The other settings have their defaults.
         """
         return cls().as_published()
 
     def as_published(self) -> Settings:
-        """Return these settings with all steps of TopoLM's published code (`PUBLISHED_STEPS`)."""
-        settings = self
-        for step in PUBLISHED_STEPS.values():
-            settings = settings.with_step(step)
+        """Return these settings with all steps of TopoLM's published code (`PUBLISHED_STEPS`).
+
+        Raises:
+            UserError: A setting contradicts a step: it is neither the default nor the value of the published code.
+        """
+        usual = {name: value for name, value in _OF_ALL_STEPS.items() if self.option(name) == DEFAULT.option(name)}
+        settings = self.with_options(usual)
+        settings.check_as_published()
         return settings
 
-    def with_step(self, step: Mapping[str, Any]) -> Settings:
-        """Return these settings with a step of TopoLM's published code.
+    def check_as_published(self) -> None:
+        """Refuse settings that contradict a step of TopoLM's published code.
 
-        Args:
-            step: A value of `PUBLISHED_STEPS`. Under `reading` are fields of the reading.
+        Raises:
+            UserError: A setting does not have the value of the published code.
         """
-        reading = replace(self.reading, **step.get("reading", {}))
-        return replace(self, **{**step, "reading": reading})
+        for name, published in _OF_ALL_STEPS.items():
+            if (value := self.option(name)) != published:
+                raise UserError(
+                    f"{name} is {_shown(value)}: all steps of the published code together need {_shown(published)}; "
+                    "leave it out, or give single steps as options without --as-published (in Python: as_published)"
+                )
+
+    def with_all_steps(self) -> Settings:
+        """Return these settings with all steps of TopoLM's published code, which replace what contradicts them."""
+        return self.with_options(_OF_ALL_STEPS)
 
     def as_it_should_be(self) -> Settings:
         """Return these settings without the steps of TopoLM's published code: our defaults replace them."""
         settings = self
-        for step in PUBLISHED_STEPS.values():
-            if settings.with_step(step) == settings:
-                ours = {name: getattr(DEFAULT, name) for name in step if name != "reading"}
-                ours["reading"] = {name: getattr(READING, name) for name in step.get("reading", {})}
-                settings = settings.with_step(ours)
+        for step in PUBLISHED_STEPS:
+            if settings.with_options(step.changes) == settings:
+                settings = settings.with_options({name: DEFAULT.option(name) for name in step.changes})
         return settings
 
+    def option(self, name: str) -> Any:
+        """Return the value of a setting, or of a field of the reading.
 
-# The steps in which TopoLM's published code differs from our defaults: the name of each step in the ledger, and the
-# settings that reproduce it (`Settings.with_step`).
-PADDING = "padding averaged in"
-PUBLISHED_STEPS: dict[str, dict[str, Any]] = {
-    "row-standardised weights": {"weights": "row"},
-    "a readout of 1 mm as raw": {"raw_fwhm_mm": 1.0},
-    "rook neighbours in clusters": {"contiguity": "rook"},
-    PADDING: {"reading": {"pooling": "padded-mean"}},
-}
+        Args:
+            name: The name of the setting.
+        """
+        return getattr(self.reading if name in _OF_READING else self, name)
+
+    def with_options(self, values: Mapping[str, Any]) -> Settings:
+        """Return these settings with other values.
+
+        Args:
+            values: {name of a setting, or of a field of the reading: value}.
+        """
+        reading = {name: value for name, value in values.items() if name in _OF_READING}
+        others = {name: value for name, value in values.items() if name not in _OF_READING}
+        return replace(self, **others, reading=replace(self.reading, **reading))
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step in which TopoLM's published code differs from our defaults.
+
+    Args:
+        name: Name of the step in tables.
+        changes: The settings that reproduce the step: {name of a setting, or of a field of the reading: value}.
+        words: What the published code does in this step.
+    """
+
+    name: str
+    changes: Mapping[str, Any]
+    words: str
+
+
+PUBLISHED_STEPS = (
+    Step(
+        "row-standardised weights",
+        {"weights": "row"},
+        "Moran's I has row-standardised weights: the weights of each cell sum to 1",
+    ),
+    Step(
+        "a readout of 1 mm as raw",
+        {"raw_fwhm_mm": 1.0},
+        "raw maps are probably readouts of 1 mm",
+    ),
+    Step(
+        "rook neighbours in clusters",
+        {"contiguity": "rook"},
+        "neighbours in clusters share an edge",
+    ),
+    Step(
+        "padding averaged in",
+        {"pooling": "padded-mean", "skip_first": False},
+        "responses are averaged over padding too, in batches of 12 texts",
+    ),
+    Step(
+        "texts count singly",
+        {"groups": NO_GROUPS, "paired_by": "", "confounds": ()},
+        "Welch's t compares single texts, without groups, pairs and confounds",
+    ),
+)
+_OF_ALL_STEPS = {name: value for step in PUBLISHED_STEPS for name, value in step.changes.items()}
+_OF_READING = {field.name for field in fields(Reading)}
+
+
+def _shown(value: Any) -> str:
+    """Return the value of a setting in an error message."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, tuple):
+        value = " ".join(value)
+    return "none" if value == "" else repr(value)
 
 
 def check_weights(weights: str) -> None:
@@ -305,15 +384,16 @@ def check_min_size(min_size: int) -> None:
     check_count("min_size", min_size, 1, " unit")
 
 
-def check_margin(margin: float) -> None:
+def check_margin(margin: Any) -> None:
     """Refuse a margin of equivalence that is not a finite number above 0.
 
     Raises:
         UserError: The margin is 0, negative or not finite.
     """
-    if not 0 < margin < math.inf:
+    if not isinstance(margin, int | float) or isinstance(margin, bool) or not 0 < margin < math.inf:
+        said = f"{margin:g}" if isinstance(margin, float) else repr(margin)
         raise UserError(
-            f"margin is {margin:g}: it must be a finite number above 0, the largest difference that counts as none"
+            f"margin is {said}: it must be a finite number above 0, the largest difference that counts as none"
         )
 
 

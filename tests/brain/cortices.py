@@ -1,6 +1,6 @@
 """Maps on the cortex for the tests."""
 
-from toposheet.brain.reading import SurfaceMap
+from toposheet.brain.files import SurfaceMap
 
 SPACES = {"fs_LR 32k": 32_492, "fsaverage5": 10_242}
 

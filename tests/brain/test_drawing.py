@@ -6,8 +6,8 @@ from mpl_toolkits.mplot3d.proj3d import proj_transform
 from tests.brain.cortices import SPACES
 
 from toposheet.brain.drawing import draw_surface_map
+from toposheet.brain.files import SurfaceMap
 from toposheet.brain.meshes import adjacency, mesh_of
-from toposheet.brain.reading import SurfaceMap
 
 
 @pytest.mark.parametrize("name", ["t_values", "/a/long/path/to/a/file/of/somebody/lh.sulc and more and more"])

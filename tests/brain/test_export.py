@@ -6,6 +6,7 @@ from nilearn.surface import SurfaceImage, load_surf_data, load_surf_mesh
 
 from toposheet import Topography
 from toposheet.brain.export import export_maps, export_sheet
+from toposheet.settings import Reading
 from toposheet.sheet import Sheet
 from toposheet.stimuli.contrasts import Contrast
 
@@ -125,9 +126,12 @@ def test_what_cannot_be_exported_is_refused_and_nothing_is_written(two_taps, tmp
 
 def test_each_sheet_of_a_subject_is_exported_with_a_map_for_each_contrast(subject, stimuli, tmp_path):
     contrasts = [Contrast("long", "short"), Contrast("short", "long")]
-    files = export_maps(subject, stimuli, contrasts, tmp_path)
+    files = export_maps(subject, stimuli, contrasts, tmp_path, reading=Reading(pooling="last", skip_first=True))
     assert len(files) == 8
     for path in files:
         if path.name.endswith(".func.gii"):
+            meta = nibabel.load(path).meta
+            assert (meta["pooling"], meta["bos"], meta["skip_first"]) == ("last", "none", "1")
+            assert "contrast" not in meta  # each map has a contrast of its own
             one, other = (array.data for array in nibabel.load(path).darrays)
             np.testing.assert_allclose(one, -other)

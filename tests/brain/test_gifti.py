@@ -6,8 +6,8 @@ import pytest
 from nibabel.cifti2 import BrainModelAxis, Cifti2Image, LabelAxis
 from nibabel.gifti import GiftiDataArray, GiftiImage, GiftiLabel, GiftiLabelTable, GiftiMetaData
 
+from toposheet.brain.files import read_surface_map
 from toposheet.brain.moran import surface_morans_i
-from toposheet.brain.reading import read_surface_map
 from toposheet.errors import UserError
 
 N = 10_242

@@ -6,9 +6,9 @@ from esda import Moran
 from libpysal.weights import W
 from tests.brain.cortices import SPACES, edges_of, fsaverage5_map
 
+from toposheet.brain.files import SurfaceMap, read_surface_map
 from toposheet.brain.meshes import mesh_of
 from toposheet.brain.moran import surface_morans_i
-from toposheet.brain.reading import SurfaceMap, read_surface_map
 from toposheet.progress import SILENT
 from toposheet.stats import against_null
 

@@ -9,7 +9,8 @@ from toposheet.brain.meshes import mesh_of
 
 def test_sheets_are_exported_as_surfaces(ran, tmp_path, folder, sentences):
     out = tmp_path / "surfaces"
-    ran("brain", "export", folder, "--stimuli", sentences, "--contrast", "S:N", "--out", out)
+    printed = ran("brain", "export", folder, "--stimuli", sentences, "--contrast", "S:N", "--out", out)
+    assert "reading: mean over tokens, no token before each text\n" in printed
     assert len(list(out.glob("*.surf.gii"))) == len(list(out.glob("*.func.gii"))) == 4
     assert len(nibabel.load(next(out.glob("*.func.gii"))).darrays[0].data) == 36
 

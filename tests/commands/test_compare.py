@@ -38,6 +38,7 @@ def test_it_prints_every_readout_and_the_negative_controls_that_were_made(ran, t
 def test_a_group_with_one_model_has_no_interval_and_the_command_says_so(ran, tmp_path, folder, sentences):
     arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "5", "--no-negative-controls"]
     printed = ran("compare", f"a={folder}", *arguments, "--out", tmp_path / "out")
+    assert "\nreading: mean over tokens, no token before each text\n" in printed
     assert re.search(
         r"^a: one model, so no interval\. An interval says what other training runs", printed, re.MULTILINE
     )

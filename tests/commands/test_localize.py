@@ -7,10 +7,13 @@ def test_it_leaves_a_mask_that_knows_its_model(ran, tmp_path, folder, sentences,
     out = tmp_path / "localizer"
     printed = ran("localize", folder, "--stimuli", sentences, "--percent", "10", "--out", out)
     assert "of 144 units (9.7%)" in printed
+    assert "reading: mean over tokens, no token before each text\n" in printed
     assert "the odd texts select units, the even texts measure their effect: d = " in printed
     localizer = ts.load_localizer(out, subject.fingerprint)
     assert int(localizer["mask"].sum()) == 14
     assert localizer.attrs["contrast"] == "S:N"
+    assert (localizer.attrs["pooling"], localizer.attrs["bos"], localizer.attrs["skip_first"]) == ("mean", "none", 0)
+    assert len(pd.read_csv(out / "sinks.csv")) == 4
     assert len(pd.read_csv(out / "cross_validated.csv")) == 5
     assert (out / "figures" / "localizer.png").is_file()
 

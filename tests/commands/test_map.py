@@ -6,8 +6,11 @@ import unicodedata
 import pandas as pd
 import pytest
 
+import toposheet as ts
 from toposheet.cli import main
 from toposheet.commands._stimuli import read_study
+from toposheet.provenance import reading_of
+from toposheet.results import read_maps
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,7 @@ def test_the_summary_has_a_row_for_each_tap_and_readout_and_negative_controls_in
     assert summary["negative_control"].unique().tolist() == controls[: len(summary) // 8]
     assert set(controls[:2]) <= set(summary["negative_control"])
     assert (out / "maps.nc").is_file()
-    figures = ("morans-i", "morans-i-mean", "correlation", "smoothness", "map-long-short",
+    figures = ("morans-i", "morans-i-mean", "correlation", "smoothness", "map-long-short", "effect-sizes-long-short",
                "map-long-short-random-labels")  # fmt: skip
     drawn = {path.name for path in (out / "figures").iterdir() if not path.name.startswith(".")}
     assert drawn == {f"{name}.{ending}" for name in figures for ending in ("png", "pdf")}
@@ -117,6 +120,7 @@ def test_as_published_is_the_settings_of_all_steps_and_each_step_is_an_option(
     together, alone = tmp_path / "together", tmp_path / "alone"
     ran("map", folder, *arguments, "--as-published", "--out", together)
     steps = ["--weights", "row", "--raw-fwhm-mm", "1", "--contiguity", "rook", "--pooling", "padded-mean"]
+    steps += ["--groups", "none"]
     ran("report", folder, *arguments, *steps, "--out", alone)
     one, other = (pd.read_csv(out / "summary.csv") for out in (together, alone))
     pd.testing.assert_frame_equal(one, other)
@@ -131,13 +135,36 @@ def test_as_published_is_the_settings_of_all_steps_and_each_step_is_an_option(
     assert "--weights" in line
 
 
+@pytest.mark.parametrize("command", ["map", "report", "ledger"])
+def test_as_published_refuses_an_option_that_contradicts_it_and_takes_one_that_does_not(refused, tmp_path, command):
+    arguments = [command, tmp_path / "no-model", "--as-published", "--out", tmp_path / "out"]
+    arguments += [] if command == "ledger" else ["--stimuli", "no.csv", "--contrast", "S:N"]
+    for option, value, needed in (
+        ("--weights", "binary", "'row'"),  # also the usual value of an option is not what was published
+        ("--pooling", "mean", "'padded-mean'"),
+        ("--groups", "shared_words", "'none'"),
+        ("--contiguity", "queen", "'rook'"),
+        ("--raw-fwhm-mm", "0", "1"),
+        ("--confounds", "tokens", "none"),
+        ("--paired-by", "item", "none"),
+    ):
+        shown = value if option == "--raw-fwhm-mm" else repr(value)
+        line = refused(*arguments, option, value)
+        assert line.startswith(
+            f"toposheet: {option} is {shown}: all steps of the published code together need {needed}; "
+        )
+        assert "without --as-published" in line
+    for fits in (["--weights", "row"], ["--fwhm-mm", "3"], ["--bos", "none"]):
+        assert "no-model" in refused(*arguments, *fits)
+
+
 @pytest.mark.parametrize(("a", "b"), [("S/W", "../n"), ("$名詞$", "動詞"), ("run:1", "run:2")])
 def test_conditions_with_odd_names_still_make_files(ran, tmp_path, folder, stimuli, a, b):
     stimuli["condition"] = [a, b] * 3
     stimuli.to_csv(tmp_path / "s.csv", index=False)
     arguments = ["--stimuli", tmp_path / "s.csv", "--contrast", f"{a}:{b}", "--permutations", "5"]
     ran("map", folder, *arguments, "--out", tmp_path / "out")
-    assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == 6
+    assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == 7
 
 
 def test_a_second_run_leaves_no_files_of_the_first_and_none_of_the_users_are_lost(ran, tmp_path, folder, sentences):
@@ -272,9 +299,6 @@ def test_what_a_model_cannot_read_is_one_line_and_nothing_is_written(refused, tm
     asked += ["--out", tmp_path / "out"]
     assert "--bos is '<s>': the tokenizer of" in refused(*asked, "--bos", "<s>")
     assert "--pooling is 'max': it must be one of" in refused(*asked, "--pooling", "max")
-    with table.open("a") as file:
-        file.write("r,short\n")
-    assert "row 8 has only one token" in refused(*asked, "--skip-first")
     described = folder / "tokenizer_config.json"
     described.write_text(json.dumps(json.loads(described.read_text()) | {"bos_token": "<|endoftext|>"}))
     assert "choose --bos '<|endoftext|>' or --bos none" in refused(*asked)
@@ -287,9 +311,12 @@ def test_what_a_model_cannot_read_is_one_line_and_nothing_is_written(refused, tm
 
 
 def test_sinks_are_noted_by_map(capsys, tmp_path, folder, table, monkeypatch):
-    monkeypatch.setattr("toposheet.report.sinks.sink_notes", lambda results: ["model, stimuli: sinks"])
+    monkeypatch.setattr("toposheet.report.sinks.sink_notes", lambda table: ["model, stimuli: sinks"])
     asked = ["map", folder, "--stimuli", table, "--contrast", "long:short", "--permutations", "3"]
     with pytest.raises(SystemExit):
         main([*map(str, asked), "--no-negative-controls", "--out", str(tmp_path / "out")])
-    assert "note: model, stimuli: sinks\n" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "note: model, stimuli: sinks\n" in printed.err
+    assert "\nreading: mean over tokens, no token before each text\n" in printed.out
+    assert reading_of(read_maps(tmp_path / "out" / "maps.nc")) == ts.Reading("mean", "none")
     assert (tmp_path / "out" / "sinks.csv").is_file()

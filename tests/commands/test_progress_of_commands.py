@@ -32,8 +32,8 @@ def said(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("command", "last"),
     [
-        ("map", "drawing figures: section 5 of 5"),
-        ("report", "drawing figures: section 5 of 5"),
+        ("map", "drawing figures: section 6 of 6"),
+        ("report", "drawing figures: section 6 of 6"),
         ("compare", "intervals over models"),
         ("localize", "units are selected"),
         ("brain export", "reading texts 40 of 40"),

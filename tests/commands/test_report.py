@@ -56,8 +56,7 @@ def test_it_is_made_with_the_settings_asked_for_and_says_so(ran, tmp_path, folde
     assert stored["models"]["model"]["reading"] == stored["reading"]
     methods = " ".join(html.unescape((out / "report.html").read_text()).partition("<h2>Methods</h2>")[2].split())
     for said in (
-        "the activation of the unit at the last token of the text",
-        "The first token of each text is left out. model reads each text after the token <|endoftext|>.",
+        "Reading: last token, <|endoftext|> before each text, first token left out.",
         "Taps of model: transformer.h.0.attn, transformer.h.0.mlp, transformer.h.1.attn, transformer.h.1.mlp",
         "FWHM 0.0 and 1.5 mm",
         "5 draws each, seed 7",

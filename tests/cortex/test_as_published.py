@@ -79,11 +79,16 @@ def test_the_place_null_has_the_same_weights_as_the_value():
     assert one[~is_i].equals(other[~is_i])
 
 
-def grown_clusters(t, q, cells, min_size):
+EDGES = ((0, 1), (1, 0), (0, -1), (-1, 0))
+CORNERS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+
+
+def grown_clusters(t, q, cells, min_size, contiguity="rook"):
     """Clusters as published: from the most selective unit, add its most selective neighbour until none is significant.
 
-    Neighbours share an edge. A unit can be added if its t is above 0 and its q is below 0.05.
+    Neighbours share an edge (rook). A unit can be added if its t is above 0 and its q is below 0.05.
     """
+    offsets = EDGES if contiguity == "rook" else EDGES + CORNERS
     number, at = np.zeros(len(t), dtype=int), {tuple(cell): unit for unit, cell in enumerate(cells.tolist())}
     free = {unit for unit in range(len(t)) if t[unit] > 0 and q[unit] < 0.05}
     n = 0
@@ -94,7 +99,7 @@ def grown_clusters(t, q, cells, min_size):
             beside = {
                 at[y + dy, x + dx]
                 for y, x in (cells[unit].tolist() for unit in cluster)
-                for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0))
+                for dy, dx in offsets
                 if (y + dy, x + dx) in at
             }
             if not (beside := beside & free):

@@ -157,6 +157,7 @@ def test_clusters_get_no_p_where_skewed_noise_makes_t_skewed(options, inference)
     assert (units["cluster"].values > 0).sum() == table["n_units"].sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

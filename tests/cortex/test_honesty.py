@@ -102,6 +102,7 @@ def with_and_without_groups(data):
     return ts.Comparison(data, "a", "b"), ts.Comparison(data, "a", "b", groups=None)
 
 
+@pytest.mark.slow
 @LOOKS_SKEWED
 def test_texts_that_share_words_are_kept_together_so_that_chance_makes_no_effect_of_them():
     with_groups, without = [], []

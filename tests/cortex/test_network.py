@@ -50,7 +50,7 @@ def test_a_network_is_what_its_parts_are(topo):
     result = ts.language_network(comparison, measured, permutations=39, seed=3)
     assert result.localized.equals(cross_validated(comparison))
     assert result.profiles.equals(ts.profiles(measured, result.clusters))
-    assert result.tests.equals(profile_tests(measured, result.clusters, seed=3))
+    assert result.tests.equals(profile_tests(measured, result.clusters))
     ordered = ts.organisation(comparison, permutations=39, seed=3)
     similarity = consistency(measured, result.clusters, permutations=39, seed=3)
     expected = criteria(result.localized, ordered, result.tests, similarity)

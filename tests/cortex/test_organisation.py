@@ -9,6 +9,7 @@ from tests.cortex.planted import noise, to_stimuli
 import toposheet as ts
 from toposheet.cortex.layout import shuffled_places, tap_layouts
 from toposheet.cortex.organisation import _Effect, _TapEffect, _without_noise
+from toposheet.cortex.verdicts import order_verdict
 from toposheet.sheet import random_places
 from toposheet.stats import gaussian_readout
 
@@ -165,6 +166,7 @@ def test_the_familywise_p_is_that_of_the_largest_value_of_all_taps_and_readouts_
     assert table["p_familywise"].nunique() > 3
 
 
+@pytest.mark.slow
 def test_among_8_taps_without_effect_one_is_called_ordered_as_rarely_as_the_familywise_p_says():
     smallest = []
     for seed in range(120):
@@ -358,3 +360,28 @@ def test_units_with_large_responses_that_lie_together_are_no_ordered_effect():
 
     shifted = [p(seed, lambda rng: 1 + 0.5 * rng.normal(size=144)) <= 0.05 for seed in range(40)]
     assert binomtest(int(sum(shifted)), 40, 0.05, alternative="greater").pvalue > 0.01
+
+
+def test_no_p_is_given_where_a_response_depends_on_other_texts():
+    # TopoLM's padding: texts of one batch are as long as its longest text.
+    comparison = on_a_grid(0, 0.5, (1.0, 1.0))
+    read = [comparison.responses.assign_attrs(pooling=pooling, bos="none", skip_first=0) for pooling in POOLINGS]
+    mean, padded = (ts.Comparison(responses, "a", "b") for responses in read)
+    assert mean.notes == ts.Comparison(comparison.responses, "a", "b").notes
+    assert any("no p holds" in note for note in padded.notes)
+    tables = [ts.organisation(one, permutations=19) for one in (mean, padded)]
+    assert tables[0]["p"].notna().all()
+    assert tables[1][["p", "p_familywise", "smoother_p"]].isna().all(axis=None)
+    assert tables[0]["value"].equals(tables[1]["value"])
+    verdict = order_verdict(*tables[1].iloc[-1][["value", "p"]], 19)
+    assert verdict == "whether the effect is spatially ordered is not tested: the texts are not independent"
+    with pytest.warns(UserWarning, match="no p holds"):
+        clusters, units = ts.selective_clusters(padded, permutations=19, forming_p=0.05)
+    assert len(clusters)
+    assert clusters["p"].isna().all()
+    assert units["p"].isnull().all()
+    assert ts.topography_statistics(padded, permutations=3)["label_p"].isna().all()
+    assert ts.topography_statistics(mean, permutations=3)["label_p"].notna().any()
+
+
+POOLINGS = ("mean", "padded-mean")

@@ -56,3 +56,26 @@ def test_the_number_of_significant_units_stands_above_the_maps_or_that_there_is_
     for comparison in (compared(effect=1.5), compared()):
         n, above = int((comparison.q < 0.05).sum()), ts.plot(comparison).texts[0].get_text()
         assert above == (f"{n:,} of 288 units are significant (q < 0.05)" if n else "no unit is significant (q < 0.05)")
+
+
+@pytest.mark.parametrize("fwhm", [0.0, 2.0])
+def test_effect_sizes_are_drawn_with_the_units_whose_interval_excludes_0(fwhm):
+    comparison = compared(effect=1.5)
+    figure, seen = ts.plot(comparison, fwhm, value="d"), comparison.readout(fwhm)
+    d, excludes_0 = (cortex().to_grid(x) for x in (seen.d, (seen.d_low > 0) | (seen.d_high < 0)))
+    for grid, values in zip(drawn_grids(figure), d.values(), strict=True):
+        np.testing.assert_allclose(grid, values, rtol=1e-5)
+    outlined = [
+        sum(len(lines.get_segments()) for lines in axes.collections if isinstance(lines, LineCollection))
+        for axes in figure.axes[:2]
+    ]
+    assert outlined == [edges(grid.values == 1) for grid in excludes_0.values()]
+    assert outlined != [edges(grid.values < 0.05) for grid in cortex().to_grid(seen.q).values()]
+    n = int(sum(np.nansum(grid.values) for grid in excludes_0.values()))
+    assert figure.texts[0].get_text() == f"{n:,} of 288 units: the 95 % interval of d excludes 0"
+    assert any(text.get_text().startswith("Cohen's d") for text in figure.findobj(Text))
+
+
+def test_an_unknown_value_to_plot_is_refused():
+    with pytest.raises(ts.UserError, match="the value to plot is 'q': it must be 't'"):
+        ts.plot(compared(), value="q")

@@ -103,6 +103,7 @@ def test_the_patch_is_a_disc_of_its_diameter_that_lies_on_the_sheet():
     assert {max(c) for c in zip(*centres, strict=True)} == {9}
 
 
+@pytest.mark.slow
 def test_without_effect_little_is_found_and_order_in_about_one_of_twenty():
     row = only(ts.power(n=12, effect=0.0, patch_mm=4.0, noise_fwhm_mm=2.0, shape=(10, 10), simulations=150))
     assert row["found"] <= 0.05
@@ -119,6 +120,7 @@ def test_a_large_effect_is_always_found():
     assert (row["found"], row["ordered"]) == (1, 1)
 
 
+@pytest.mark.slow
 def test_power_grows_with_the_effect_the_number_of_texts_and_the_patch():
     table = ts.power(n=[15, 40], effect=[0.3, 0.9], patch_mm=[2.0, 5.0], **SMALL)
     assert len(table) == 8

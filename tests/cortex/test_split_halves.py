@@ -10,6 +10,7 @@ from toposheet.cortex.split_halves import split_halves
 from toposheet.stats import cross_morans_i, t_test
 
 COLUMNS = ["value", "low", "high"]
+STATISTICS = ("cross_half_i", "half_correlation", "ceiling")
 
 
 def table(comparison, **options):
@@ -103,6 +104,42 @@ def test_halves_do_not_depend_on_the_order_of_the_texts_in_the_table():
     assert first == second
     localized = [ts.localize(ts.Comparison(responses, "a", "b"), items="odd")["t"] for responses in (data, other)]
     np.testing.assert_allclose(*localized, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["texts", "groups", "pairs", "unequal"])
+def test_the_null_of_halves_does_not_depend_on_the_order_of_the_texts_in_the_table(kind):
+    data = responses(cortex(), effect=0.6, n=20).astype(float)
+    data = data.assign_coords(text=("stimulus", [f"text {number:02}" for number in range(40)]))
+    if kind == "groups":
+        data = data.assign_coords(shared_words=("stimulus", np.arange(40) % 2 + 2 * (np.arange(40) // 4)))
+    if kind == "pairs":
+        data = data.assign_coords(pair=("stimulus", np.arange(40) // 2))
+    if kind == "unequal":
+        data = data.isel(stimulus=np.r_[0:20, 21:40:2])
+    other = data.isel(stimulus=np.random.default_rng(1).permutation(data.sizes["stimulus"]))
+    pairs = "pair" if kind == "pairs" else None
+    one, two = (table(ts.Comparison(texts, "a", "b", pairs=pairs)) for texts in (data, other))
+    assert one["label_null_mean"].notna().any()
+    pd.testing.assert_frame_equal(one, two, rtol=0, atol=1e-12)
+
+
+def test_halves_of_a_negative_control_of_a_comparison_with_confounds_have_no_values():
+    data = responses(cortex(), effect=0.6, n=30)
+    data = data.assign_coords(
+        level=("stimulus", np.random.default_rng(0).normal(size=60)), text=("stimulus", ["word" * n for n in range(60)])
+    )
+    controls = ts.negative_controls(ts.Comparison(data, "a", "b", confounds=["level"]))
+    assert {"random-labels", "length"} <= set(controls)
+    for control in controls.values():
+        for comparison in (control, control.readout(2.0)):
+            result = table(comparison)
+            assert result.index.get_level_values("statistic").unique().tolist() == [*STATISTICS]
+            assert result.isna().all(axis=None)
+            statistics = ts.topography_statistics(control, permutations=2)
+            assert statistics.loc[statistics["statistic"].isin(STATISTICS), "value"].isna().all()
+            assert np.isfinite(statistics.loc[statistics["statistic"] == "morans_i", "value"]).all()
+    for control in ts.negative_controls(ts.Comparison(data, "a", "b")).values():
+        assert np.isfinite(table(control).loc["cross_half_i", COLUMNS]).all(axis=None)
 
 
 def test_halves_of_too_few_texts_have_no_values():

@@ -125,10 +125,14 @@ def test_models_without_a_test_are_not_counted_as_tested():
 
 def test_a_criterion_is_shown_not_shown_or_not_tested():
     few = {"by_draws": True, "permutations": 9}
-    assert criterion_verdict(0.1, holds=False, **few) == "not tested: with 9 draws no p can reach 0.05"
-    assert criterion_verdict(0.01, holds=True, by_draws=False, permutations=9) == "shown"
-    assert criterion_verdict(0.3, holds=False, by_draws=True, permutations=99) == "not shown"
+    assert criterion_verdict(0.1, 1.0, holds=False, **few) == "not tested: with 9 draws no p can reach 0.05"
+    assert criterion_verdict(0.01, 0.16, holds=True, by_draws=False, permutations=9) == "shown, but not if corrected"
+    assert criterion_verdict(0.01, 0.05, holds=True, by_draws=False, permutations=9) == "shown, also corrected"
+    assert criterion_verdict(0.3, 1.0, holds=False, by_draws=True, permutations=99) == "not shown"
+    draws = {"holds": True, "by_draws": True, "permutations": 99}
+    assert criterion_verdict(0.01, 0.08, **draws) == "shown; to correct p, 99 draws are too few"
+    assert criterion_verdict(0.02, 0.16, **draws) == "shown, but not if corrected"
     assert (
-        criterion_verdict(math.nan, holds=False, by_draws=False, permutations=99)
+        criterion_verdict(math.nan, math.nan, holds=False, by_draws=False, permutations=99)
         == "not tested: the measure is undefined"
     )

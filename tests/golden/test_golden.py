@@ -7,7 +7,9 @@ numbers of the set `swjn`, whose non-words are new; criteria and ledger, which h
 over taps of the correlation curve; organisation, tests of profiles and smoothness, which were new; cross-half I and
 localizers, whose halves do not depend on the order of the texts; profiles, criteria and the ledger, which have two
 measures and values as published; the p of organisation, whose null has the error of standard deviations; intervals of
-compare; and the last digits of place-nulls with readout, whose variances are those of whole samples.
+compare; the last digits of place-nulls with readout, whose variances are those of whole samples; tests matched in
+tokens, which leave out no texts; the null of consistency, which keeps the noise of each condition; intervals of
+profiles, which count the error of their 0; the null of halves; and the ledger and its steps, which have all steps.
 """
 
 import gzip

@@ -1,6 +1,7 @@
 import json
 from itertools import permutations
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import ttest_ind_from_stats
@@ -10,13 +11,14 @@ from toposheet.report import Analysis, StudiedModel, ledger
 from toposheet.report.against_published import LEDGER
 from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS
 from toposheet.report.sections.network import PROFILE_TESTS_OF_MODELS, PROFILES_OF_MODELS
-from toposheet.report.sections.published_steps import STEPS_OF_MODELS
+from toposheet.report.sections.published_steps import PUBLISHED_PROFILES_OF_MODELS, STEPS_OF_MODELS
 from toposheet.results import Results
-from toposheet.settings import PADDING
 from toposheet.train.result import read_result
 
-SETTINGS = {"battery": "published", "permutations": 99, "seed": 0, "grouped": [], "min_size": 10,
-            "weights": "binary", "raw_fwhm_mm": 0.0, "contiguity": "queen"}  # fmt: skip
+SETTINGS = {"battery": "published", "permutations": 99, "fewer_draws": {}, "seed": 0, "grouped": [], "min_size": 10,
+            "weights": "binary", "raw_fwhm_mm": 0.0, "contiguity": "queen", "groups": "shared_words",
+            "paired_by": "", "confounds": []}  # fmt: skip
+READ_BY = {"reading": {"pooling": "last", "bos": "<s>", "skip_first": True}}
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def ordered():
     for model in ("topographic", "control"):
         for contrast in ("concrete noun:verb", "abstract noun:verb"):
             p = 0.02 if (model, contrast) == ("topographic", "concrete noun:verb") else 0.6
-            row = {"model": model, "contrast": contrast, "value": 0.35, "p": p}
+            row = {"model": model, "contrast": contrast, "value": 0.35, "p": p, "p_all": min(4 * p, 1.0)}
             rows += [{**row, "fwhm_mm": fwhm, "tap": "*"} for fwhm in (0.0, 2.0)]
             rows += [{**row, "fwhm_mm": 0.0, "tap": "tap0", "p": 0.99}]
     return ORGANISATION_OF_MODELS.frame(rows)
@@ -60,48 +62,63 @@ def steps():
                 row = {"model": model, "contrast": contrast, "fwhm_mm": fwhm, "statistic": "morans_i"}
                 values = {"as it should be": 0, "row-standardised weights": -0.01, "as published": more - 0.01}
                 rows += [{**row, "step": step, "value": value + change} for step, change in values.items()]
+        row = {"model": model, "contrast": "noun:verb", "fwhm_mm": 0.0, "statistic": "significant_fraction"}
+        values = {"as it should be": 0.2, "row-standardised weights": 0.2, "as published": 0.3}
+        rows += [{**row, "step": step, "value": fraction} for step, fraction in values.items()]
     return STEPS_OF_MODELS.frame(rows)
+
+
+ABSOLUTE = {"S": 4.0, "W": 3.95, "J": 3.0, "N": 2.0}
+SIGNED = {"S": 2.0, "W": 1.0, "J": 0.5, "N": -1.5}
+
+
+def both_tables_of_tests(model, measure, responses):
+    """The tests of a profile, as those of `profile_tests` and as those as published, with 100 texts and an sd of 1."""
+    of_run, as_published = [], []
+    for x, y in permutations(responses, 2):
+        test = ttest_ind_from_stats(responses[x], 1, 100, responses[y], 1, 100, equal_var=False, alternative="greater")
+        row = {"model": model, "measure": measure, "larger": x, "smaller": y, "p": test.pvalue}
+        difference, half = responses[x] - responses[y], 1.972 * (2 / 100) ** 0.5
+        of_run.append({**row, "matched": False})
+        as_published.append(
+            {**row, "larger_response": responses[x], "smaller_response": responses[y], "difference": difference}
+            | {"low": difference - half, "high": difference + half}
+        )
+    return of_run, as_published
+
+
+def profiles_of(**models):
+    """The tables of the profiles of models, {model: {measure: responses}}, alike in this run and as published."""
+    row = {"cluster": "network", "sd": 1.0, "n_texts": 100, "n_items": 100}
+    of_run, tests, as_published = [], [], []
+    for model, measures in models.items():
+        for measure, responses in measures.items():
+            names = {"model": model, "measure": measure}
+            of_run += [{**row, **names, "condition": c, "response": r} for c, r in responses.items()]
+            for rows, more in zip((tests, as_published), both_tables_of_tests(model, measure, responses), strict=True):
+                rows += more
+    tests.append(tests[0] | {"matched": True, "p": 0.9})
+    tables = (
+        (PROFILES_OF_MODELS, of_run),
+        (PROFILE_TESTS_OF_MODELS, tests),
+        (PUBLISHED_PROFILES_OF_MODELS, as_published),
+    )
+    return {table: table.frame(rows) for table, rows in tables}
 
 
 @pytest.fixture
 def written(tmp_path, statistics, ordered, steps):
     """Write the ledger of a model and its control, each with its folder or None, and return it as it is read back."""
-    responses = {"S": 4.0, "W": 3.95, "J": 3.0, "N": 2.0}
-    row = {"model": "topographic", "cluster": "network", "sd": 1.0, "n_texts": 100, "n_items": 100}
-    signed = dict(zip("SWJN", (2.0, 1.0, 0.5, -1.5), strict=True))
-    profiles = PROFILES_OF_MODELS.frame(
-        [
-            {**row, "measure": measure, "condition": c, "response": r}
-            for measure, of_measure in (("absolute", responses), ("signed", signed))
-            for c, r in of_measure.items()
-        ]
-    )
-    tests = [
-        {
-            "model": "topographic",
-            "measure": measure,
-            "matched": False,
-            "larger": x,
-            "smaller": y,
-            "p": ttest_ind_from_stats(
-                of_measure[x], 1.0, 100, of_measure[y], 1.0, 100, equal_var=False, alternative="greater"
-            ).pvalue,
-        }
-        for measure, of_measure in (("absolute", responses), ("signed", signed))
-        for x, y in permutations(responses, 2)
-    ]
-    matched = [tests[0] | {"matched": True, "p": 0.9}]
-    tests = PROFILE_TESTS_OF_MODELS.frame(tests + matched)
+    usual = profiles_of(topographic={"absolute": ABSOLUTE, "signed": SIGNED})
 
-    def written(table=statistics, facts=SETTINGS, order=ordered, worth=steps, **models):
+    def written(table=statistics, facts=SETTINGS, order=ordered, worth=steps, profiles=usual, **models):
         tables = {
             STATISTICS_OF_MODELS: table,
             ORGANISATION_OF_MODELS: order,
-            PROFILES_OF_MODELS: profiles,
-            PROFILE_TESTS_OF_MODELS: tests,
             STEPS_OF_MODELS: worth,
+            **profiles,
         }
-        results = Results(tables, facts=facts)
+        results = Results(tables, facts=facts | {"models": dict.fromkeys(models, READ_BY)})
         empty = tmp_path / "empty"
         empty.mkdir(exist_ok=True)
         entries = enumerate(models.items())
@@ -134,8 +151,8 @@ def test_each_published_value_stands_beside_the_mean_over_taps_and_its_nulls(wri
     assert values.loc["topographic"].tolist() == [0.8, 0.6, 0.75, 3, 0.01, 0.4, 0.3, 0.35, 0.02]
     assert values.loc["control", ["published", "measured"]].tolist() == [0.11, 0.05]
     assert concrete.loc["topographic", "verdict"] == (
-        "the effect is spatially ordered (organisation 0.35, p = 0.020); "
-        "as published, 0.82 is within 0.1 of the published value"
+        "the effect is spatially ordered (organisation 0.35, p = 0.020), but not with p = 0.08 corrected for all "
+        "readouts and contrasts; as published, 0.82 is within 0.1 of the published value"
     )
     assert concrete.loc["control", "verdict"] == (
         "it is not shown that the effect is spatially ordered (organisation 0.35, p = 0.600); "
@@ -149,21 +166,41 @@ def test_each_published_value_stands_beside_the_mean_over_taps_and_its_nulls(wri
 
 def test_a_value_as_published_stands_beside_each_value_with_what_each_step_is_worth(written, tmp_path):
     table = concrete_raw(written(topographic=None, control=None))
-    assert table["as_published"].tolist() == pytest.approx([0.82, 0.12])
+    assert table["as_published"].astype(float).tolist() == pytest.approx([0.82, 0.12])
     page = (tmp_path / "out" / "ledger.md").read_text()
-    assert "have the settings of this run: binary weights, raw maps without readout, queen neighbours" in page
+    reading = "last token, <s> before each text, first token left out"
+    assert f"of this run: {reading}; binary weights, raw maps without readout, queen neighbours" in page
+    assert set(table["reading"]) == {reading}
     _, _, worth = page.partition("## What each step of the published code is worth")
     assert "| model | contrast | number | as it should be | row-standardised weights | as published |" in worth
     assert "| topographic | concrete noun:verb | Moran's I, raw | 0.750 | -0.010 | 0.820 |" in worth
     assert "| topographic | concrete noun:verb | Moran's I, 2 mm | 0.750 | -0.010 | 0.740 |" in worth
-    assert "This step is left out here: it needs another reading" in worth
+    assert "- *padding averaged in*: responses are averaged over padding too, in batches of 12 texts." in worth
+    assert "TopoLM published no numbers of readouts" not in worth
 
 
-def test_padding_is_part_of_the_values_as_published_where_the_run_has_it(written, steps, tmp_path):
-    padded = steps[steps["step"] == "as published"].assign(step=PADDING)
-    written(worth=pd.concat([steps, padded]), topographic=None)
+def test_a_readout_without_a_published_number_is_named_and_not_compared(written, steps, statistics, ordered, tmp_path):
+    # As with --fwhm-mm 3 --raw-fwhm-mm 2: the map of 2 mm stands for the raw one, and was not computed as published.
+    at_3 = steps.replace({"fwhm_mm": {2.0: 3.0}})
+    table = written(statistics, SETTINGS | {"raw_fwhm_mm": 2.0}, ordered, at_3, topographic=None)
+    concrete = table[table["quantity"].str.contains("concrete")].set_index("fwhm_mm")
+    assert concrete["measured"].tolist() == ["0.75", "0.75"]
+    assert float(concrete.loc[0.0, "as_published"]) == pytest.approx(0.82)
+    assert concrete.loc[2.0, "as_published"] == ""
+    assert concrete.loc[2.0, "verdict"].endswith(
+        "; not compared with the published value: this run has no readout of 2 mm (add 2 to --fwhm-mm)"
+    )
     page = (tmp_path / "out" / "ledger.md").read_text()
-    assert "averaged over padding too, and so are the values as published" in page
+    assert "Moran's I, 3 mm (no published counterpart)" in page
+    assert "TopoLM published no numbers of readouts of 3 mm." in page
+
+
+def test_a_model_that_cannot_be_read_as_published_has_no_value_as_published_and_the_reason(written, steps):
+    table = written(worth=steps[:0], profiles={}, topographic=None)
+    assert (table["as_published"] == "").all()
+    compared = table[table["measured"].ne("") | table["quantity"].str.contains("profile")]
+    assert len(compared) == 4 + 1 + 2
+    assert compared["verdict"].str.endswith("the tokenizer has no token for padding").all()
 
 
 def test_a_run_with_another_readout_as_raw_measures_the_raw_rows_with_it(written, statistics, ordered):
@@ -213,7 +250,26 @@ def test_the_fraction_of_significant_units_stands_beside_shuffled_labels(written
     fraction = table[table["quantity"].str.startswith("fraction") & (table["measured"] != "")].iloc[0]
     assert float(fraction["measured"]) == 0.2
     assert fraction[["label_null_mean", "label_null_sd"]].tolist() == [0.4, 0.1]
-    assert fraction["verdict"] == "not shown to have more significant units than with shuffled labels"
+    assert fraction["verdict"] == (
+        "not shown to have more significant units than with shuffled labels; "
+        "as published, 0.300 is 0.300 higher than the value of Topoformer"
+    )
+
+
+def test_the_control_has_a_fraction_of_significant_units_too(written):
+    table = written(topographic=None, control=None)
+    rows = table[table["quantity"] == "fraction of significant units, verbs-nouns in single words"].set_index("model")
+    assert rows["as_published"].tolist() == ["0.3", "0.3"]
+    assert np.isnan(rows.loc["control", "topoformer"])
+    assert "Topoformer" not in rows.loc["control", "verdict"]
+
+
+def test_a_run_whose_raw_maps_are_readouts_takes_the_fraction_of_these(written, statistics, ordered):
+    at_1 = {"fwhm_mm": {0.0: 1.0}}
+    moved = pd.concat([statistics, statistics[statistics["fwhm_mm"] == 0].replace(at_1).assign(value=0.66)])
+    both = pd.concat([ordered, ordered[ordered["fwhm_mm"] == 0].replace(at_1)])
+    table = written(moved, SETTINGS | {"raw_fwhm_mm": 1.0}, both, topographic=None).set_index("quantity")
+    assert table.loc["fraction of significant units, verbs-nouns in single words", "measured"] == "0.66"
 
 
 def test_negative_controls_stand_beside_each_measured_statistic(written, statistics, tmp_path):
@@ -237,7 +293,7 @@ def test_losses_of_the_training_stand_beside_the_published(written, tmp_path):
     task, spatial = table.loc["task loss (nats per token)"], table.loc["spatial loss, mean over taps"]
     assert [float(task["published"]), float(task["measured"])] == [3.075, 5.0]
     assert [float(spatial["published"]), float(spatial["measured"])] == [0.108, 0.02]
-    assert spatial["as_published"] == pytest.approx(2.5 * 0.04)
+    assert float(spatial["as_published"]) == pytest.approx(2.5 * 0.04)
     assert spatial["verdict"] == (
         "as published: alpha (2.5) times the sum over 2 sheets, which the published code logs; if the published value "
         "is that, its mean over 24 taps is 0.0018"
@@ -260,21 +316,68 @@ def test_what_was_not_measured_is_said_and_nothing_is_left_out(written):
     assert ((table["published"] == "") & table["topoformer"].isna()).sum() == 0
     for quantity in ("BLiMP", "GLUE", "Brain-Score"):
         assert (table.loc[table["quantity"] == quantity, "verdict"] == "not measured by this command").all()
-    assert table["verdict"].str.startswith("not measured: these stimuli").sum() == 2 * 2 + 1
+    assert table["verdict"].str.startswith("not measured: these stimuli").sum() == 2 * (2 + 1)
+
+
+NETWORK = "response profile: {} of the network"
+DIFFERENCE = "a difference between S and W is not shown (S - W = 0.050, 95 % interval -0.229 to 0.329)"
+IN_CONTROL = "the control shows the same order, so this is no sign of topography"
+NOT_IN_CONTROL = "the control is not shown to have this order, which does not show that the models differ"
+
+
+def profile_row(table, words, model="topographic"):
+    rows = table[(table["model"] == model) & (table["quantity"] == NETWORK.format(words))]
+    (row,) = rows.to_dict("records")
+    return row
+
+
+def test_the_profile_as_published_is_compared_with_the_paper_and_no_p_is_taken_for_equality(written):
+    row = profile_row(written(topographic=None), "mean absolute response")
+    assert row["published"] == "S ~ W > J > N"
+    assert row["measured"] == row["as_published"] == "S 4.000, W 3.950, J 3.000, N 2.000"
+    assert row["verdict"] == (
+        f"as published, it is shown that W > J > N, as in the paper; {DIFFERENCE}; "
+        "without a control model, this says nothing about topography"
+    )
 
 
 def test_the_signed_profile_stands_beside_the_absolute_one_and_is_compared_with_the_brain(written):
-    row = written(topographic=None).set_index("quantity").loc["response profile: signed response of the network"]
-    assert row["verdict"] == "as in the brain: S > W > N and S > J > N"
-    assert row["measured"] == "S 2.000, W 1.000, J 0.500, N -1.500"
+    row = profile_row(written(topographic=None), "signed response")
     assert row["published"].startswith("not published")
+    assert row["measured"] == "S 2.000, W 1.000, J 0.500, N -1.500"
+    in_brain = "it is shown that S > W > N and S > J > N, as in the brain"
+    no_control = "without a control model, this says nothing about topography"
+    assert row["verdict"] == (
+        f"in this run, {in_brain}; {no_control}; "
+        f"as published, {in_brain}; S - W = 1.000, 95 % interval 0.721 to 1.279; {no_control}"
+    )
 
 
-def test_a_profile_as_published_is_known_by_its_tests(written):
-    table = written(topographic=None).set_index("quantity")
-    row = table.loc["response profile: mean absolute response of the network"]
-    assert row["verdict"] == "as published: W > J > N, and no significant difference between S and W"
-    assert row["measured"] == "S 4.000, W 3.950, J 3.000, N 2.000"
+def test_a_profile_that_the_control_has_too_is_no_sign_of_topography(written):
+    other = {"S": 1.0, "W": 3.0, "J": 2.9, "N": 2.0}
+    for signed, ending in ((SIGNED, IN_CONTROL), (other, NOT_IN_CONTROL)):
+        profiles = profiles_of(
+            topographic={"absolute": ABSOLUTE, "signed": SIGNED}, control={"absolute": ABSOLUTE, "signed": signed}
+        )
+        table = written(profiles=profiles, topographic=None, control=None)
+        assert profile_row(table, "signed response")["verdict"].endswith(ending)
+        assert profile_row(table, "mean absolute response")["verdict"].endswith(IN_CONTROL)
+        row = profile_row(table, "mean absolute response", "control")
+        assert row["published"] == "not published"
+        assert row["verdict"] == f"as published, it is shown that W > J > N, as in the paper; {DIFFERENCE}"
+
+
+def test_another_profile_is_told_with_what_is_shown(written):
+    other = {"S": 3.0, "W": 4.0, "J": 3.95, "N": 3.0}
+    profiles = profiles_of(topographic={"absolute": other}, control={"absolute": dict.fromkeys("SWJN", 1.0)})
+    table = written(profiles=profiles, topographic=None, control=None)
+    assert profile_row(table, "mean absolute response")["verdict"] == (
+        "as published, it is shown that W > S, W > N, J > S, J > N, another profile than in the paper; "
+        f"S - W = -1.000, 95 % interval -1.279 to -0.721; {NOT_IN_CONTROL}"
+    )
+    assert profile_row(table, "mean absolute response", "control")["verdict"].startswith(
+        "as published, no difference is shown; a difference between S and W is not shown (S - W = 0.000"
+    )
 
 
 def test_a_fraction_says_where_texts_that_share_words_count_as_one(written, statistics):
@@ -301,7 +404,8 @@ def test_a_ledger_writes_a_page_and_prints_each_quantity_with_its_verdict_in_100
     statistics, ordered, steps, tmp_path
 ):
     tables = {STATISTICS_OF_MODELS: statistics, ORGANISATION_OF_MODELS: ordered, STEPS_OF_MODELS: steps}
-    result = ledger(Analysis(Results(tables, facts=SETTINGS), [StudiedModel("topographic", tmp_path)]))
+    facts = SETTINGS | {"models": {"topographic": READ_BY}}
+    result = ledger(Analysis(Results(tables, facts=facts), [StudiedModel("topographic", tmp_path)]))
     result.write(tmp_path)
     assert (tmp_path / "ledger.md").read_text() == f"{result.markdown}\n"
     lines = str(result).splitlines()

@@ -125,6 +125,15 @@ def test_taps_without_a_value_are_left_out_and_a_group_without_any_is_empty():
     group_intervals(table, COMPARED)
 
 
+def test_a_tap_without_a_value_in_one_model_counts_in_no_model():
+    values = statistics({"x": [0.5, np.nan], "y": [0.2, 0.9]})
+    table = group_statistics(values, {"x": ["x"], "y": ["y"]})
+    rows = table[table["statistic"] == "cross_half_i"].set_index("group")
+    assert rows["n_taps"].tolist() == [1, 1]
+    assert rows["value"].tolist() == [0.5, 0.2]
+    assert rows.loc["y", "difference"] == pytest.approx(-0.3)
+
+
 def test_each_statistic_stands_beside_its_nulls_in_table_and_figure():
     values = statistics({"x": [0.5, 0.7], "y": [0.1, 0.1]})
     values.loc[values["model"] == "y", ["null_mean", "label_null_mean"]] = 0.02, 0.3

@@ -4,6 +4,7 @@ import pytest
 
 from toposheet import load_localizer
 from toposheet.report.localizing import localize_subject
+from toposheet.report.sinks import SINKS
 from toposheet.stimuli.contrasts import Contrast
 
 
@@ -29,4 +30,6 @@ def test_it_is_read_back_as_it_was_written(localized, subject, tmp_path):
     np.testing.assert_array_equal(stored["mask"], localized.localizer["mask"])
     np.testing.assert_array_equal(stored["cluster"], localized.localizer["cluster"])
     names = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
-    assert names == {"localizer.nc", "cross_validated.csv", "localizer.png", "localizer.pdf"}
+    assert stored.attrs == localized.localizer.attrs
+    assert SINKS.read(tmp_path / "out").equals(localized.sinks)
+    assert names == {"localizer.nc", "cross_validated.csv", "sinks.csv", "localizer.png", "localizer.pdf"}

@@ -40,6 +40,7 @@ def test_models_that_lie_in_no_folder_have_a_page_without_their_training(html):
         "What this run should show",
         "The language network",
         "Contrasts, medians over taps",
+        "Effect sizes",
         "Smoothness of the noise",
         "As published, and as it should be",
         "Selective clusters",
@@ -171,7 +172,7 @@ def test_only_a_significant_p_of_a_contrast_is_bold_among_the_clusters():
     clusters = pd.DataFrame([row | {"negative_control": control, "p": p} for control, p in rows])
     facts = {"inference": "mass", "forming_p": 0.001}
     partial = page._environment().from_string(SECTIONS["clusters"].partial)
-    html = partial.render(clusters=clusters, few="", facts=facts, significant=0.05)
+    html = partial.render(clusters=clusters, few="", fewer_draws="", facts=facts, significant=0.05)
     assert re.findall("<b>(.*?)</b>", html) == ["0.010"]
 
 
@@ -185,3 +186,17 @@ def test_the_notes_on_a_contrast_stand_below_the_matching_of_its_conditions(anal
     assert "share many content words with other texts" in note
     stimuli = html[html.index("<h2>Stimuli") : html.index("<h2>Methods")]
     assert f'<p class="note">Note: {escape(note)}.</p>' in stimuli.replace("&#39;", "&#x27;")
+
+
+def test_the_page_has_the_effect_sizes_of_each_contrast_of_which_it_has_maps(analysis, out, html):
+    section = html[html.index("<h2>Effect sizes</h2>") :]
+    section = section[: section.index("<h2>", 4)]
+    contrasts = analysis.results.maps["contrast"].values.tolist()
+    assert re.findall(r"<h4>(.*?)</h4>", section) == contrasts
+    assert section.count("<img") == len(contrasts)
+    for drawing in SECTIONS["effect_sizes"].drawings(analysis):
+        maps = analysis.results.maps.sel(negative_control="", fwhm_mm=0.0, contrast=drawing.title)
+        outlined = ((maps["d_low"] > 0) | (maps["d_high"] < 0)).sum(dim=("sheet", "y", "x")).values.tolist()
+        n_units = maps["d"].notnull().sum(dim=("sheet", "y", "x")).values.tolist()
+        texts = [text.get_text() for text in drawing.figure.texts]
+        assert [f"{a:,} of {b:,} units outlined" in texts for a, b in zip(outlined, n_units, strict=True)] == [True] * 2

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from toposheet.report import StudiedModel, compute, write_report
-from toposheet.report.sinks import SINKS_OF_MODELS, sink_notes
+from toposheet.report.localizing import localize_subject
+from toposheet.report.sinks import SINKS, SINKS_OF_MODELS, sink_notes
 from toposheet.settings import Reading, Settings
 from toposheet.subject import Subject
 
@@ -35,7 +36,7 @@ def test_sinks_are_named_with_what_to_do_and_are_gone_when_it_is_done(sunk, batt
     last = table[table["tap"] == "transformer.h.1.mlp"]
     assert (last["position"] == 0).all()
     assert (last["follow_length"] > 0.9).all()
-    sinks, length = sink_notes(analysis.results)
+    sinks, length = sink_notes(table)
     assert sinks.startswith("deep, ")
     assert re.search(r"3[56] of 144 units are attention sinks", sinks)
     assert "The worst is in transformer.h.1.mlp, row " in sinks
@@ -45,11 +46,28 @@ def test_sinks_are_named_with_what_to_do_and_are_gone_when_it_is_done(sunk, batt
     page = write_report(analysis, tmp_path).read_text()
     assert "<h2>Attention sinks and the number of tokens</h2>" in page
     assert "of 144 units are attention sinks" in page
-    assert "deep reads each text without a token before it." in page
+    assert "Reading: mean over tokens, no token before each text." in page
     for reading in ({"bos": "<|endoftext|>"}, {"skip_first": True}):
         mended = compute(sunk, battery, settings=settings(**reading))
         table = mended.results[SINKS_OF_MODELS]
         assert not table.loc[table["tap"] == "transformer.h.1.mlp", "n_sinks"].any()
+
+
+def test_the_localizer_has_the_sinks_of_its_texts_and_the_same_note(sunk, battery):
+    study, subject = battery.studies[0], sunk[0].source
+    localized = localize_subject(
+        subject, study.stimuli, study.contrasts[0], name="localizer", percent=10.0, settings=settings()
+    )
+    assert list(localized.sinks) == list(SINKS.columns)
+    assert 35 <= localized.sinks["n_sinks"].max() <= 36
+    (note, _) = localized.notes[-2:]
+    assert note.startswith(f"{subject.name}, localizer: ")
+    assert note.endswith("with a token before them (--bos TOKEN), or without their first token (--skip-first)")
+    mended = localize_subject(
+        subject, study.stimuli, study.contrasts[0], name="x", percent=10.0, settings=settings(skip_first=True)
+    )
+    assert not any("attention sinks" in note for note in mended.notes)
+    assert "first token left out" in str(mended)
 
 
 def test_a_reading_that_a_model_cannot_give_is_refused_before_any_model_is_read(models, battery, monkeypatch):

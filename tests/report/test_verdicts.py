@@ -34,7 +34,7 @@ def results(draws=999):
     for row in statistics:
         del row["p"]
     tables = {STATISTICS_OF_MODELS: STATISTICS_OF_MODELS.frame(statistics)} | dict(ordered)
-    return Results(tables, None, {"permutations": draws})
+    return Results(tables, None, {"permutations": draws, "fewer_draws": {}})
 
 
 def test_p_of_the_raw_maps_is_corrected_for_the_contrasts_of_each_model_and_no_other_p_is():

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from toposheet.stats import centred, q_values, residuals, t_test
+from toposheet.stats import centred, q_values, residuals, small_q_values, t_test
 
 
 def two_groups(rng, n_a=9, n_b=14, units=6):
@@ -127,3 +127,21 @@ def test_a_weight_of_minus_one_turns_the_sign_of_a_value(rng):
         np.testing.assert_allclose(drawn.t[draw], expected, rtol=1e-8)
     alone = t_test(x, [signs])
     np.testing.assert_allclose(alone.t[1], stats.ttest_1samp(x * signs[1][:, None], 0.0).statistic, rtol=1e-8)
+
+
+@pytest.mark.parametrize("effect", [0.0, 1.0, 3.0])
+def test_small_q_values_are_those_of_all_p_values_below_the_bound(effect):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(14, 400)) * rng.uniform(0.1, 3, size=400)
+    x[:, ::7] = 2.0  # silent units
+    x[:5, 1:120] += effect
+    x[:5, 3], x[5:, 3] = 1.0, 0.0  # p is 0
+    in_a = np.stack([np.arange(14) < 5, *(rng.permutation(np.arange(14) < 5) for _ in range(9))])
+    test = t_test(x, [in_a, ~in_a])
+    for bound in (0.05, 0.3):
+        exact, small = q_values(test.p), small_q_values(test, bound)
+        below = exact < bound
+        assert below.any()
+        np.testing.assert_allclose(small[below], exact[below], rtol=1e-12)
+        assert (small[~below & ~np.isnan(exact)] == 1).all()
+        assert (np.isnan(small) == np.isnan(exact)).all()

@@ -88,6 +88,7 @@ def test_nouns_and_verbs_are_matched_in_frequency_length_and_tokens(built, docum
     assert (lists["p"] > MATCHED_FROM_P).all()
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_stimuli_and_others_do_not(built, documents, count_tokens):
     train, held_out = documents
     assert build_stimuli(held_out, train, count_tokens=count_tokens).equals(built)

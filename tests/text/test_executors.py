@@ -70,7 +70,8 @@ def wait_for(condition, process):
         time.sleep(0.002)
 
 
-@pytest.mark.parametrize("n_finished", [pytest.param(0, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("n_finished", [0, 2])
 def test_work_that_is_killed_goes_on_with_the_finished_tasks_kept(source, saved, whole, tmp_path, n_finished):
     out = tmp_path / "out"
     process = started(source, saved, out)

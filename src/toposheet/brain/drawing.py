@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from toposheet.brain.files import SurfaceMap, read_surface_map
 from toposheet.brain.meshes import FOR_BRAINS, FS_LR, mesh_of, template_files
-from toposheet.brain.reading import SurfaceMap, read_surface_map
 from toposheet.errors import UserError
 from toposheet.figures.surface import surface_figure
 from toposheet.packages import check_package

@@ -18,6 +18,7 @@ from toposheet.errors import UserError, check_type
 from toposheet.files import folder_aside, free_file_name, path_of
 from toposheet.packages import import_package
 from toposheet.progress import Progress
+from toposheet.provenance import reading_attributes, reading_of
 from toposheet.settings import READING, Reading
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.subject import Subject, respond
@@ -31,7 +32,8 @@ def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> 
     any tap of the sheet, is a vertex. Vertices are numbered row by row. The vertex of row y and column x lies at (x *
     spacing, -y * spacing, 0) mm, so from above the sheet looks as in our figures, with the first row on top. Four units
     in a square of cells make two triangles; three units make one triangle. Cells without a unit are holes. The programs
-    do not know sheets, so the files are labelled `CortexLeft`.
+    do not know sheets, so the files are labelled `CortexLeft`. The metadata of the maps have the reading, if the values
+    have it.
 
     Args:
         topo: The topography, with the place of each unit.
@@ -58,6 +60,7 @@ def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> 
     folder = path_of(folder)
     gifti = import_package("nibabel", *FOR_BRAINS).gifti
     structure = {"AnatomicalStructurePrimary": "CortexLeft"}
+    reading = reading_attributes(reading_of(values))
 
     def array(data: np.ndarray, intent: str, **meta: str) -> Any:
         kind = "NIFTI_TYPE_FLOAT32" if data.dtype.kind == "f" else "NIFTI_TYPE_INT32"
@@ -77,9 +80,10 @@ def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> 
         mesh = gifti.GiftiImage(darrays=[points, array(triangles, "TRIANGLE", TopologicalType="Cut")])
         maps = grid.values[..., occupied].reshape(-1, len(y))
         maps = [array(one, "NORMAL", Name=name) for one, name in zip(maps, _map_names(grid), strict=True)]
+        meta = gifti.GiftiMetaData(structure | {name: str(value) for name, value in reading.items()})
         name = free_file_name(sheet, taken)
         files[f"{name}.surf.gii"] = mesh.to_bytes()
-        files[f"{name}.func.gii"] = gifti.GiftiImage(darrays=maps, meta=gifti.GiftiMetaData(structure)).to_bytes()
+        files[f"{name}.func.gii"] = gifti.GiftiImage(darrays=maps, meta=meta).to_bytes()
     with folder_aside(folder) as aside:
         for name, content in files.items():
             (aside / name).write_bytes(content)
@@ -111,9 +115,9 @@ def export_maps(
     for contrast in contrasts:
         contrast.check(stimuli)
     responses = respond(subject, stimuli, reading=reading, cache=cache, progress=progress)
-    maps = [Comparison(responses, contrast).t.drop_attrs() for contrast in contrasts]
+    maps = [Comparison(responses, contrast).t for contrast in contrasts]
     names = xr.DataArray([contrast.name for contrast in contrasts], dims="contrast", name="contrast")
-    return export_sheet(subject.topography, xr.concat(maps, dim=names), out)
+    return export_sheet(subject.topography, xr.concat(maps, dim=names, combine_attrs="drop_conflicts"), out)
 
 
 def _triangles(occupied: Bool[np.ndarray, "y x"]) -> Int[np.ndarray, "faces 3"]:

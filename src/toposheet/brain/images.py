@@ -23,12 +23,12 @@ def open_image(path: Path) -> Any:
         UserError: The file cannot be read. The message names the file.
     """
     nibabel = import_package("nibabel", *FOR_BRAINS)
-    with reading(path):
+    with errors_in_one_line(path):
         return nibabel.load(path)
 
 
 @contextmanager
-def reading(path: Path) -> Generator[None, None, None]:
+def errors_in_one_line(path: Path) -> Generator[None, None, None]:
     """Convert every error that occurs while a file is read into a `UserError` of one line.
 
     Args:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool
 
+from toposheet.brain.files import P_VALUES, SurfaceMap
 from toposheet.brain.meshes import adjacency, mesh_of
-from toposheet.brain.reading import P_VALUES, SurfaceMap
 from toposheet.errors import UserError, check_type
 from toposheet.progress import SILENT, Progress
 from toposheet.settings import check_permutations, check_seed, check_selection, check_weights

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,6 +78,33 @@ def deferred(command: Callable[..., None]) -> Callable[..., Parsed]:
         return functools.partial(run, *args, **kwargs)
 
     return parsed
+
+
+def with_published_defaults(parser: Callable[..., Parsed]) -> Callable[[list[str]], Callable[..., Parsed]]:
+    """Return the `parser_for` of a command with the option --as-published.
+
+    With this option, the settings of TopoLM's published code are the defaults of all other options. So an option that
+    contradicts them is seen, also if its value is the usual default, and the command can refuse it.
+
+    Args:
+        parser: The command. It has the arguments `as_published` and `settings`.
+    """
+
+    def parser_for(arguments: list[str]) -> Callable[..., Parsed]:
+        if "--as-published" not in [argument.replace("_", "-") for argument in arguments]:
+            return parser
+        signature = inspect.signature(parser)
+        settings = signature.parameters["settings"].replace(default=Settings.published())
+
+        @functools.wraps(parser)
+        def as_published(*args: Any, **kwargs: Any) -> Parsed:
+            return parser(*args, **kwargs)
+
+        parameters = [settings if name == "settings" else other for name, other in signature.parameters.items()]
+        vars(as_published)["__signature__"] = signature.replace(parameters=parameters)
+        return as_published
+
+    return parser_for
 
 
 def _without_tilde(value: Any) -> Any:

@@ -47,21 +47,26 @@ def print_summary(results: Results) -> None:
     print()
     for line in verdict_lines(results, {name: [name] for name in dict.fromkeys(columns["model"])}):
         print(line)
-    print_left_out(results)
+    print_notes(results)
 
 
-def print_left_out(results: Results) -> None:
-    """Print notes about contrasts and attention sinks, on stderr, and about stimuli and controls that were left out."""
-    from toposheet.report.sinks import sink_notes
+def print_notes(results: Results) -> None:
+    """Print how texts were read, and what was left out; on stderr print notes about contrasts and attention sinks."""
+    from toposheet.report.readings import readings_in_words
+    from toposheet.report.sinks import SINKS_OF_MODELS, sink_notes
+    from toposheet.results import paragraph
 
+    print(f"\n{paragraph(f'reading: {readings_in_words(results.facts)}')}")
     contrasts_of: dict[str, list[str]] = {}
     for contrast, notes in results.facts["notes"].items():
         for note in notes:
             contrasts_of.setdefault(note, []).append(contrast)
     for note, contrasts in contrasts_of.items():
         print(f"note: {', '.join(contrasts)}: {note}", file=sys.stderr)
-    for note in sink_notes(results):
+    for note in sink_notes(results[SINKS_OF_MODELS]):
         print(f"note: {note}", file=sys.stderr)
+    for note in results.facts["texts_left_out"].values():
+        print(f"note: {note}")
     for fact in ("stimuli_left_out", "negative_controls_left_out"):
         if note := results.facts[fact]:
             print(f"note: {note}")  # in one line, so that the user can copy a command in it

@@ -53,8 +53,8 @@ def moran(
 
     with shown() as progress:
         progress(f"reading {map}", 0, 1)
+        from toposheet.brain.files import read_surface_map
         from toposheet.brain.moran import surface_morans_i
-        from toposheet.brain.reading import read_surface_map
 
         surface = read_surface_map(map, hemisphere, variable=variable, which=which)
         autocorrelation = surface_morans_i(surface, permutations, seed, progress, weights=weights, q=q)
@@ -113,10 +113,14 @@ def export(
         parsed = read_contrasts(table, contrast, options, or_language=True)
         from toposheet.brain.export import export_maps
         from toposheet.cache import cache_folder
+        from toposheet.provenance import reading_in_words
+        from toposheet.subject.respond import resolved_reading
 
+        read_by, _ = resolved_reading(subject(), reading)
         files = export_maps(
             subject(), table, parsed, out, reading=reading, cache=cache_folder(), progress=stages.begin("exporting")
         )
+    print(f"reading: {reading_in_words(read_by)}")
     print(f"{len(files)} files: {out.resolve()}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import tyro
 
 from toposheet.commands._command import REQUIRED, Analysis, Command, check_out, deferred
 from toposheet.commands._stimuli import AS_USUAL, Contrasts, Options, check_model, opening, read_battery
+from toposheet.errors import UserError
 from toposheet.model_folders import groups_and_models
 from toposheet.settings import DEFAULT, check_margin
 
@@ -43,7 +45,10 @@ def compare(
     check_out(out)
     if margin is not None:
         check_margin(margin)
-    sources = [source for _, source in groups_and_models(models)]
+    pairs = groups_and_models(models)
+    sources = [source for _, source in pairs]
+    if margin is not None:
+        _check_groups(pairs)
     for source in sources:
         check_model(source)
     from toposheet.progress import Stage, Stages, shown
@@ -53,7 +58,7 @@ def compare(
         preparing = stages.begin("preparing")
         subject = opening(sources[0], preparing)
         battery = read_battery(stimuli, subject, contrast, options, settings.confounds, progress=preparing)
-        from toposheet.commands._report import analysed, print_left_out
+        from toposheet.commands._report import analysed, print_notes
         from toposheet.report import folder, grouped, side_by_side
 
         first, *others = grouped(models)
@@ -64,8 +69,23 @@ def compare(
             comparison.write(aside)
         stages.end("intervals over models")
     print(comparison)
-    print_left_out(analysis.results)
+    print_notes(analysis.results)
     print(f"The comparison: {out.resolve()} (compare.csv, statistics.csv, figures)")
+
+
+def _check_groups(pairs: Sequence[tuple[str, str]]) -> None:
+    """Refuse groups of one model, which cannot be tested for equivalence.
+
+    Raises:
+        UserError: A group has one model.
+    """
+    groups = [group for group, _ in pairs]
+    for group, model in pairs:
+        if not group or groups.count(group) == 1:
+            raise UserError(
+                f"--margin needs at least 2 models in each group, but there is 1 of {group or model}: add models with "
+                "other seeds (GROUP=MODEL GROUP=MODEL), or leave --margin out"
+            )
 
 
 COMMAND = Command(position=90, parser=compare)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from toposheet.commands._command import Analysis, Command, check_out, deferred
+from toposheet.commands._command import Analysis, Command, check_out, deferred, with_published_defaults
 from toposheet.commands._stimuli import Model, StimulusOptions, check_model_and_control, opening, read_battery
 from toposheet.settings import DEFAULT
 
@@ -34,10 +34,12 @@ def ledger(
         out: Folder for ledger.md and ledger.csv.
         data: Folder with the files of published sets. None: the folder in the environment variable TOPOSHEET_DATA.
         as_published: Reproduce the steps in which TopoLM's published code differs: --weights row, --raw-fwhm-mm 1,
-            --contiguity rook and --pooling padded-mean, all together. Each of them can also be given alone.
+            --contiguity rook, --pooling padded-mean and --groups none, all together. Each of them can also be given
+            alone. Options that contradict them are refused.
         settings: How responses are computed and analysed.
     """
-    settings = settings.as_published() if as_published else settings
+    if as_published:
+        settings.check_as_published()
     check_out(out)
     check_model_and_control(model, control)
     from toposheet.progress import Stage, Stages, shown
@@ -48,7 +50,7 @@ def ledger(
         subject = opening(model, preparing)
         options = StimulusOptions(data=data)
         battery = read_battery(stimuli, subject, (), options, settings.confounds, pairs, preparing)
-        from toposheet.commands._report import analysed, print_left_out
+        from toposheet.commands._report import analysed, print_notes
         from toposheet.report import folder, with_control
         from toposheet.report import ledger as against_published
 
@@ -57,8 +59,8 @@ def ledger(
     with folder.written_together(analysis.results, out) as aside:
         page = ledger.write(aside)
     print(ledger)
-    print_left_out(analysis.results)
+    print_notes(analysis.results)
     print(f"The ledger: {(out / page.name).resolve()} (and ledger.csv)")
 
 
-COMMAND = Command(position=80, parser=ledger)
+COMMAND = Command(position=80, parser=ledger, parser_for=with_published_defaults(ledger))

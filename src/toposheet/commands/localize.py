@@ -29,8 +29,8 @@ def localize(
 
     Args:
         model: A model folder, a hub id, or the name of a shipped model.
-        out: Folder for localizer.nc (the mask of selected units, and the hash of the model), cross_validated.csv and
-            figures.
+        out: Folder for localizer.nc (the mask of selected units, with the reading and the hash of the model),
+            cross_validated.csv, sinks.csv and figures.
         stimuli: A CSV file, or the name of a set. None: the stimuli that are saved with the model.
         contrast: A contrast, written as A:B. Selected units respond more to A. None: sentence:nonword, or S:N.
         percent: Select this percentage of all units: those that prefer A most. None: select by q.
@@ -67,7 +67,7 @@ def localize(
     print(localizer)
     for note in localizer.notes:
         print(f"note: {note}", file=sys.stderr)
-    print(f"\nThe localizer: {out.resolve()} (localizer.nc, cross_validated.csv, figures)")
+    print(f"\nThe localizer: {out.resolve()} (localizer.nc, cross_validated.csv, sinks.csv, figures)")
 
 
 COMMAND = Command(position=60, parser=localize)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toposheet.commands._command import Analysis, Command, check_out, deferred
+from toposheet.commands._command import Analysis, Command, check_out, deferred, with_published_defaults
 from toposheet.commands._stimuli import AS_USUAL, Contrasts, Model, Options, opening, read_study
 from toposheet.settings import DEFAULT
 
@@ -28,10 +28,12 @@ def map_contrasts(
         out: Folder for summary.csv, further tables, maps.nc and figures.
         options: How stimuli are read.
         as_published: Reproduce the steps in which TopoLM's published code differs: --weights row, --raw-fwhm-mm 1,
-            --contiguity rook and --pooling padded-mean, all together. Each of them can also be given alone.
+            --contiguity rook, --pooling padded-mean and --groups none, all together. Each of them can also be given
+            alone. Options that contradict them are refused.
         settings: How responses are computed and analysed.
     """
-    settings = settings.as_published() if as_published else settings
+    if as_published:
+        settings.check_as_published()
     check_out(out)
     from toposheet.progress import Stage, Stages, shown
 
@@ -51,4 +53,4 @@ def map_contrasts(
     print(f"\nThe maps: {out.resolve()} (summary.csv, statistics.csv, maps.nc, clusters.csv, figures)")
 
 
-COMMAND = Command(position=50, parser=map_contrasts)
+COMMAND = Command(position=50, parser=map_contrasts, parser_for=with_published_defaults(map_contrasts))

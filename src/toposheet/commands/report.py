@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toposheet.commands._command import Analysis, Command, check_out, deferred
+from toposheet.commands._command import Analysis, Command, check_out, deferred, with_published_defaults
 from toposheet.commands._stimuli import (
     AS_USUAL,
     Contrasts,
@@ -43,10 +43,12 @@ def report(
         out: Folder for report.html, tables, maps.nc and figures (PNG and PDF).
         options: How stimuli are read.
         as_published: Reproduce the steps in which TopoLM's published code differs: --weights row, --raw-fwhm-mm 1,
-            --contiguity rook and --pooling padded-mean, all together. Each of them can also be given alone.
+            --contiguity rook, --pooling padded-mean and --groups none, all together. Each of them can also be given
+            alone. Options that contradict them are refused.
         settings: How responses are computed and analysed.
     """
-    settings = settings.as_published() if as_published else settings
+    if as_published:
+        settings.check_as_published()
     check_out(out)
     check_model_and_control(model, control)
     from toposheet.progress import Stage, Stages, shown
@@ -66,4 +68,4 @@ def report(
     print(f"\nThe report: {(out / page.name).resolve()}")
 
 
-COMMAND = Command(position=70, parser=report)
+COMMAND = Command(position=70, parser=report, parser_for=with_published_defaults(report))

@@ -10,6 +10,7 @@ from toposheet.cortex.organisation import organisation
 from toposheet.cortex.plot import plot
 from toposheet.cortex.power import power
 from toposheet.cortex.profiles import consistency, profile_tests, profiles
+from toposheet.cortex.published import published_profile, published_steps
 from toposheet.cortex.response_statistics import correlation_curve, response_statistics
 from toposheet.cortex.smoothness import noise_smoothness
 from toposheet.cortex.statistics import topography_statistics
@@ -38,6 +39,8 @@ __all__ = [
     "power",
     "profile_tests",
     "profiles",
+    "published_profile",
+    "published_steps",
     "response_statistics",
     "save_localizer",
     "selective_clusters",

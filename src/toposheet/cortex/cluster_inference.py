@@ -12,6 +12,7 @@ from scipy import stats as scipy_stats
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison, check_comparison
 from toposheet.cortex.draws import null_draws
 from toposheet.cortex.layout import TapLayout
+from toposheet.cortex.notes import MIXED_TEXTS
 from toposheet.errors import UserError
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
@@ -90,10 +91,11 @@ def selective_clusters(
         `contrast, negative_control, sheet, tap, fwhm_mm, cluster, sign, n_units, mass, p, peak_t, y, x`; y and x are
         the cell with the largest |t|. The dataset has three variables over `unit`: `cluster`, the number of the unit's
         cluster (0: none); `p`, the familywise p of the unit's cluster (1: no cluster), or with `"tfce"` the p of the
-        unit; and `t`. Where t is skewed, every p in the table and every p in the dataset is nan.
+        unit; and `t`. Where t is skewed, or texts are not independent (`Reading.mixes_texts`), every p in the table and
+        in the dataset is nan.
 
     Warns:
-        UserWarning: t is skewed, so there is no p.
+        UserWarning: t is skewed, or texts are not independent, so there is no p.
 
     Raises:
         UserError: A setting is out of range.
@@ -114,11 +116,11 @@ def selective_clusters(
         return np.max([tfce(tap.map(t), contiguity).max(axis=(-2, -1)) for tap in taps], axis=0)
 
     tell, draws = progress or SILENT, np.empty(permutations)
-    skewed = _skewness(comparison, seed)
-    if skewed:
-        warnings.warn(skewed, UserWarning, stacklevel=2)
+    without_p = MIXED_TEXTS if comparison.mixes_texts else _skewness(comparison, seed)
+    if without_p:
+        warnings.warn(without_p, UserWarning, stacklevel=2)
     done = 0
-    for items, weights in () if skewed else null_draws(comparison, permutations, np.random.default_rng(seed)):
+    for items, weights in () if without_p else null_draws(comparison, permutations, np.random.default_rng(seed)):
         tell("label-null, draw", done, permutations)
         n = len(weights[0])
         draws[done : done + n] = largest(t_test(items, weights).t)
@@ -127,11 +129,11 @@ def selective_clusters(
 
     def familywise(statistic: np.ndarray) -> np.ndarray:
         """Return the p of each value of the statistic, compared with the largest value of each draw."""
-        if skewed:
+        if without_p:
             return np.full(np.shape(statistic), np.nan)
         return (1 + reaches(draws, np.asarray(statistic)[..., None]).sum(axis=-1)) / (1 + permutations)
 
-    rows, number, unit_p = [], np.zeros(t.shape, dtype=np.int64), np.full(t.shape, np.nan if skewed else 1.0)
+    rows, number, unit_p = [], np.zeros(t.shape, dtype=np.int64), np.full(t.shape, np.nan if without_p else 1.0)
     for tap in taps:
         grid = tap.map(t)
         if inference == "mass":
@@ -141,7 +143,7 @@ def selective_clusters(
             cell_p = familywise(tfce(grid, contiguity))
             positive, negative = (clusters((cell_p < SIGNIFICANT) & (sign * grid > 0), contiguity) for sign in (1, -1))
             labelled = np.where(negative > 0, negative + positive.max(), positive)
-        if not skewed:
+        if not without_p:
             unit_p[tap.units] = tap.at_units(cell_p)
         for cluster in range(1, labelled.max() + 1):
             rows.append(_row(tap, grid, cell_p, labelled == cluster))

@@ -14,6 +14,7 @@ from toposheet.cortex.design import check_finite, stimuli_of
 from toposheet.cortex.layout import ALL_TAPS, check_coordinates
 from toposheet.errors import UserError, check_type
 from toposheet.progress import SILENT, Progress
+from toposheet.provenance import check_same_reading
 from toposheet.stats import centred
 
 NETWORK = "network"
@@ -62,13 +63,14 @@ def cluster_responses(
         progress: A function that is called with the number of clusters done so far. None: no calls.
 
     Raises:
-        UserError: The two arrays have different units, or a response is nan or infinite.
+        UserError: The two arrays have different units or different readings, or a response is nan or infinite.
     """
     check_type("clusters", clusters, xr.DataArray, "what toposheet.grow_clusters returns")
     check_coordinates(clusters, "tap")
     check_coordinates(responses, "tap", "condition")
     if not clusters["tap"].equals(responses["tap"]):
         raise UserError("the clusters and the responses have different units: compute both with the same model")
+    check_same_reading(clusters, "the clusters", responses)
     check_finite(responses)
     texts, of_unit = responses.transpose("stimulus", "unit").values, clusters.values
     n_clusters, tell = int(of_unit.max()), progress or SILENT

@@ -9,6 +9,7 @@ from toposheet.cortex.comparison import Comparison
 from toposheet.cortex.layout import tap_layouts
 from toposheet.cortex.localizer import localize
 from toposheet.errors import check_type
+from toposheet.provenance import reading_attributes, reading_of
 from toposheet.settings import MIN_SIZE, check_min_size
 from toposheet.stats import clusters
 
@@ -35,7 +36,8 @@ def grow_clusters(
 
     Returns:
         The number of the cluster of each unit, over `unit`; 0 means that the unit is in no cluster. Clusters are
-        numbered from 1, tap after tap. Within a tap, the cluster with the most selective unit comes first.
+        numbered from 1, tap after tap. Within a tap, the cluster with the most selective unit comes first. The
+        attributes are those of the reading.
 
     Raises:
         UserError: The contiguity is unknown, or `min_size` is less than 1.
@@ -55,4 +57,5 @@ def grow_clusters(
         for cluster in by_peak:
             n += 1
             labels[tap.units[numbers == cluster]] = n
-    return t.copy(data=labels).rename("cluster").drop_attrs()
+    attributes = reading_attributes(reading_of(selection))
+    return t.copy(data=labels).rename("cluster").drop_attrs().assign_attrs(attributes)

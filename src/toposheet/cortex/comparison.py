@@ -16,9 +16,10 @@ from jaxtyping import Bool, Float, Int
 from toposheet.cortex.confounds import without_confounds
 from toposheet.cortex.design import compared_responses, contrast_design, stimuli_of
 from toposheet.cortex.layout import TapLayout, tap_layouts
-from toposheet.cortex.notes import contrast_notes
+from toposheet.cortex.notes import MIXED_TEXTS, contrast_notes
 from toposheet.cortex.readout import sampled
 from toposheet.errors import UserError, check_type
+from toposheet.provenance import reading_attributes, reading_in_words, reading_of
 from toposheet.settings import check_count, check_fwhm, check_seed
 from toposheet.sheet import on_sheets
 from toposheet.stats import TTest, q_values, t_test
@@ -34,8 +35,9 @@ SIGNIFICANT = 0.05
 class Comparison:
     """Responses to two conditions, with everything that all statistics of a contrast need.
 
-    A comparison knows which texts are compared, which texts belong together, which confounds are removed, and where the
-    units are. Every statistic of a contrast takes a comparison.
+    A comparison knows which texts are compared, how they were read (`reading`; None if the responses do not say it),
+    which texts belong together, which confounds are removed, and where the units are. Every statistic of a contrast
+    takes a comparison. All maps and masks that are made from it have the reading as attributes.
 
     Args:
         responses: Responses from `respond`.
@@ -83,6 +85,7 @@ class Comparison:
         self.name = contrast.name if name is None else name
         self.negative_control = ""
         self.fwhm_mm = 0.0
+        self.reading = reading_of(responses)
         self.confounds = (confounds,) if isinstance(confounds, str) else tuple(confounds)
         self.design = contrast_design(stimuli_of(unadjusted), contrast, groups, pairs)
         self._groups = groups
@@ -95,9 +98,11 @@ class Comparison:
     def __repr__(self) -> str:
         name = f"{self.name}, {self.negative_control}" if self.negative_control else self.name
         design = self.design
+        reading = "" if self.reading is None else f"  reading: {reading_in_words(self.reading)}\n"
         return (
             f"Comparison({name}, {readout_name(self.fwhm_mm)}): {design.in_a.sum()} texts {self.contrast.a!r} against "
             f"{design.in_b.sum()} {self.contrast.b!r}{design.in_words}\n"
+            f"{reading}"
             f"  {count_of_units(self.n_significant, self.n_units)} ({self.n_significant / self.n_units:.1%}, "
             f"q < {SIGNIFICANT:g} over {len(self.layouts)} taps)\n"
             f"  to test whether the effect is spatially ordered: ts.organisation(comparison)"
@@ -208,6 +213,11 @@ class Comparison:
         even, odd = (raw._part(mask, raw.responses).readout(self.fwhm_mm) for mask in self.half_masks)
         return even, odd
 
+    @property
+    def has_independent_halves(self) -> bool:
+        """False for negative controls of a comparison with confounds, which were fitted with its labels (`halves`)."""
+        return not self.raw._fitted_before
+
     def halves(self, n: int, seed: int = 0) -> Iterator[tuple[Comparison, Comparison]]:
         """Return an iterator over random splits of the texts: pairs of comparisons.
 
@@ -225,7 +235,7 @@ class Comparison:
         """
         check_count("n", n, 1, " split")
         check_seed(seed)
-        if self.raw._fitted_before:
+        if not self.has_independent_halves:
             raise UserError(
                 f"this negative control of {self.name} cannot be split into halves, because the confounds were fitted "
                 "with the labels of the comparison: split the comparison first, then call negative_controls on "
@@ -266,7 +276,13 @@ class Comparison:
         raw = self.raw
         if raw.negative_control:
             return ()
-        return contrast_notes(stimuli_of(raw._unadjusted), raw.contrast, raw.design, raw._groups, raw.confounds)
+        notes = contrast_notes(stimuli_of(raw._unadjusted), raw.contrast, raw.design, raw._groups, raw.confounds)
+        return (MIXED_TEXTS, *notes) if self.mixes_texts else notes
+
+    @property
+    def mixes_texts(self) -> bool:
+        """Whether the response to a text depends on other texts (`Reading.mixes_texts`), so that no p holds."""
+        return self.reading is not None and self.reading.mixes_texts
 
     @cached_property
     def items(self) -> Float[np.ndarray, "items units"]:
@@ -332,7 +348,7 @@ class Comparison:
         return q_values(self._test.p)
 
     def _over_units(self, values: np.ndarray, name: str, long_name: str) -> xr.DataArray:
-        attributes = {"contrast": self.name, "long_name": long_name}
+        attributes = {"contrast": self.name, "long_name": long_name} | reading_attributes(self.reading)
         return xr.DataArray(values, dims="unit", coords=self.unit_coordinates, name=name, attrs=attributes)
 
     def _part(self, mask: Bool[np.ndarray, " stimuli"], responses: xr.DataArray) -> Comparison:

@@ -20,6 +20,7 @@ CRITERIA = Table(
      "z": "number", "p": "number", "by_draws": "flag", "holds": "flag"},
     "a test of one of TopoLM's three criteria",
 )  # fmt: skip
+SELECTIVE = "1 selective"  # the name of the first criterion
 CONDITIONS = ("S", "W", "J", "N")
 BRAIN = (("S", "W"), ("S", "J"), ("W", "N"), ("J", "N"))  # in the human language network, the first response is larger
 
@@ -50,8 +51,8 @@ def criteria(
        effect is spatially ordered.
     2. *Response profile*: the network responds more to sentences (S) than to word lists (W), more to S than to
        Jabberwocky (J), more to W than to non-word lists (N), and more to J than to N, as the human language network
-       does. Each of the four has a one-sided test. S against W and J against N are also tested with texts that are
-       matched in tokens.
+       does. Each of the four has a one-sided test. S against W and J against N are also tested within texts of equal
+       numbers of tokens.
     3. *Consistent*: the profiles of the clusters are similar, more similar than without effect of the conditions.
 
     The second and the third criterion are tested with two measures of a response (`profiles`). The mean |response| is
@@ -77,9 +78,9 @@ def criteria(
         rows.append({**names, "value": value, **null, "p": p, "holds": bool(p <= SIGNIFICANT and value > 0)})
 
     (held_out,) = rows_with(localized, tap=ALL_TAPS).to_dict("records")
-    add("1 selective", "sentences over non-words, held-out items (d)", float(held_out["d"]), float(held_out["p"]))
+    add(SELECTIVE, "sentences over non-words, held-out items (d)", float(held_out["d"]), float(held_out["p"]))
     (raw,) = rows_with(ordered, tap=ALL_TAPS, fwhm_mm=0.0).to_dict("records")
-    add("1 selective", "spatial organisation, mean over taps", float(raw["value"]), float(raw["p"]), by_draws=True)
+    add(SELECTIVE, "spatial organisation, mean over taps", float(raw["value"]), float(raw["p"]), by_draws=True)
     by_pair = tests.set_index(["measure", "larger", "smaller", "matched"])
     for measure, words in MEASURES.items():
         for pair, matched in [(pair, False) for pair in BRAIN] + [(pair, True) for pair in MATCHED]:

@@ -171,7 +171,11 @@ class Design:
         return comb(self.n_items, int(self.samples[0].sum())) if self.exchanges_labels else 2**self.n_items
 
     def null(
-        self, values: Float[np.ndarray, "items units"], permutations: int, rng: np.random.Generator
+        self,
+        values: Float[np.ndarray, "items units"],
+        permutations: int,
+        rng: np.random.Generator,
+        order: Int[np.ndarray, " items"] | None = None,
     ) -> tuple[Float[np.ndarray, "items units"], list[Shaped[np.ndarray, "permutations items"]]]:
         """Return draws of the null that the contrast has no effect: values of the items, and their weights in a draw.
 
@@ -187,6 +191,7 @@ class Design:
             values: The value of each item, from `values`.
             permutations: Number of draws.
             rng: Generator of the random draws.
+            order: The order in which labels or signs are dealt to the items. None: the order of their first texts.
 
         Returns:
             The values, and the weights of each item in each sample and draw, for `stats.t_test`.
@@ -195,12 +200,14 @@ class Design:
             UserError: `check_draws` refuses the number of draws.
         """
         self.check_draws(permutations)
+        order = np.arange(self.n_items) if order is None else order
+        rank = np.argsort(order)
         if self.exchanges_labels:
-            in_a = shuffled_labels(self.samples[0], permutations, rng)
+            in_a = shuffled_labels(self.samples[0][order], permutations, rng)[:, rank]
             return values, [in_a, ~in_a]
         if self.pairs is None:
             values = self.residuals(values) * np.sqrt(self.inflation)[:, None]
-        signs = random_signs(permutations, self.n_items, rng)
+        signs = random_signs(permutations, self.n_items, rng)[:, rank]
         return values, [signs * sample for sample in self.samples]
 
     def check_draws(self, permutations: int) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from toposheet.cortex.comparison import Comparison
+from toposheet.cortex.comparison import SIGNIFICANT, Comparison
 from toposheet.cortex.layout import shuffled_places
 from toposheet.cortex.readout import sheet_readouts
-from toposheet.stats import MeanAndVariance, q_values, t_of, t_test
+from toposheet.stats import MeanAndVariance, small_q_values, t_of, t_test
 
 DRAWS_AT_ONCE = 50  # limits memory: two arrays (draws, units), and working memory
 
@@ -22,7 +22,7 @@ class UnitMaps:
 
     Args:
         t: t of the contrast.
-        q: False discovery rate over all units of all taps.
+        q: False discovery rate over all units of all taps. In draws of a null it may be 1 if it is 0.05 or more.
     """
 
     t: Float[np.ndarray, "*draws units"]
@@ -44,7 +44,7 @@ def label_draws(comparison: Comparison, permutations: int, rng: np.random.Genera
     """
     for items, weights in null_draws(comparison, permutations, rng):
         test = t_test(items, weights)
-        yield UnitMaps(test.t, q_values(test.p))
+        yield UnitMaps(test.t, small_q_values(test, SIGNIFICANT))
 
 
 def null_draws(
@@ -104,4 +104,4 @@ def _shuffled_then_sampled(
                 squares[:, draw, units] = readout.sums_of_squares(deviations[order], sizes)
         of_samples = zip(sizes, mean, squares, strict=True)
         test = t_of(*(MeanAndVariance.of_squares(np.array([n]), m, s) for n, m, s in of_samples))
-        yield UnitMaps(test.t, q_values(test.p))
+        yield UnitMaps(test.t, small_q_values(test, SIGNIFICANT))

@@ -14,6 +14,7 @@ from toposheet.cortex.design import stimuli_of
 from toposheet.cortex.layout import ALL_TAPS, check_coordinates
 from toposheet.errors import NotFound, UserError, check_type, listed
 from toposheet.files import path_of, write_file
+from toposheet.provenance import check_same_reading, reading_attributes
 from toposheet.results import Table, read_maps
 from toposheet.settings import check_selection
 from toposheet.stimuli.studies import language_contrast
@@ -54,7 +55,7 @@ def localize(
 
     Returns:
         A dataset over `unit`: `mask` (True for selected units), and `t`, `q` and `d` of the contrast in the texts used.
-        Its attributes are `contrast`, `rule`, `items` and `model`.
+        Its attributes are `contrast`, `rule`, `items`, `model` and the reading (`pooling`, `bos`, `skip_first`).
 
     Raises:
         UserError: The responses have no such conditions. Or a condition has too few texts to be halved. Or `percent`
@@ -82,8 +83,9 @@ def localize(
         mask &= t > 0
     values = {"mask": mask, "t": t, "q": comparison.q.values, "d": comparison.d.values}
     attributes = {"contrast": comparison.name, "rule": rule, "items": items, "model": model}
-    over_units = {name: ("unit", array) for name, array in values.items()}
-    return xr.Dataset(over_units, coords=comparison.unit_coordinates, attrs=attributes)
+    reading = reading_attributes(comparison.reading)
+    over_units = {name: ("unit", array, reading) for name, array in values.items()}
+    return xr.Dataset(over_units, coords=comparison.unit_coordinates, attrs=attributes | reading)
 
 
 def _language_comparison(responses: xr.DataArray) -> Comparison:
@@ -151,17 +153,19 @@ def save_localizer(localizer: xr.Dataset, path: Path) -> None:
     write_file(path, bytes(stored.to_netcdf(engine="h5netcdf")))
 
 
-def load_localizer(path: str | Path, model: str | None = None) -> xr.Dataset:
+def load_localizer(path: str | Path, model: str | None = None, *, responses: xr.DataArray | None = None) -> xr.Dataset:
     """Return a localizer from a file that `toposheet localize` wrote.
 
     Args:
         path: The file, or the folder of the file.
         model: Fingerprint of the model on which the localizer will be used. None: the model is not checked. A localizer
             without a stored fingerprint is loaded with a warning.
+        responses: Responses on which the localizer will be used. Their reading must be that of the localizer, if both
+            have one. None: the reading is not checked.
 
     Raises:
         NotFound: The file does not exist.
-        UserError: The file is not a localizer, or it was made with another model.
+        UserError: The file is not a localizer, or it was made with another model or another reading.
     """
     check_type("path", path, (str, Path), "the path of a file or folder")
     file = path_of(path)
@@ -190,4 +194,7 @@ def load_localizer(path: str | Path, model: str | None = None) -> xr.Dataset:
             f"{file} was made with another model (fingerprint {stored[:12]}, that of this model: {model[:12]}): "
             "make a localizer of this model with toposheet localize MODEL --out DIR"
         )
+    if responses is not None:
+        check_type("responses", responses, xr.DataArray, "what toposheet.respond returns")
+        check_same_reading(localizer, str(file), responses)
     return localizer

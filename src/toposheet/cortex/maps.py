@@ -9,6 +9,7 @@ import xarray as xr
 
 from toposheet.cortex.comparison import Comparison
 from toposheet.cortex.readout import check_raw
+from toposheet.provenance import reading_attributes
 from toposheet.sheet import stacked
 
 
@@ -17,7 +18,8 @@ def comparison_maps(
 ) -> xr.Dataset:
     """Return t, q and d of a comparison over (contrast, negative_control, fwhm_mm, sheet, y, x).
 
-    `d_low` and `d_high` are the ends of the 95 % interval of d in each unit.
+    `d_low` and `d_high` are the ends of the 95 % interval of d in each unit; negative controls do not have them. The
+    attributes are those of the reading.
 
     Args:
         comparison: The raw comparison. It is the only entry of the dimensions contrast and negative_control.
@@ -31,12 +33,12 @@ def comparison_maps(
     comparisons = [comparison.readout(fwhm) for fwhm in fwhm_mm]
     names = {"contrast": [comparison.name], "negative_control": [comparison.negative_control]}
     readouts = xr.DataArray(np.asarray(fwhm_mm, dtype=float), dims="fwhm_mm", name="fwhm_mm")
-    variables = {}
-    for name in ("t", "q", "d", "d_low", "d_high"):
+    reading, variables = reading_attributes(comparison.reading), {}
+    for name in ("t", "q", "d", *(() if comparison.negative_control else ("d_low", "d_high"))):
         over_units = [getattr(readout, name) for readout in comparisons]
         maps = xr.concat([stacked(values, shapes) for values in over_units], dim=readouts)
-        variables[name] = maps.expand_dims(names).assign_attrs(long_name=over_units[0].attrs["long_name"])
-    return xr.Dataset(variables)
+        variables[name] = maps.expand_dims(names).assign_attrs(long_name=over_units[0].attrs["long_name"], **reading)
+    return xr.Dataset(variables, attrs=reading)
 
 
 def joined_maps(maps: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -55,17 +57,20 @@ def joined_maps(maps: Sequence[xr.Dataset]) -> xr.Dataset:
         values = np.full((len(contrasts), len(negative_controls), *variable.shape[2:]), np.nan)
         for one in maps:
             at = contrasts.index(one["contrast"].values[0]), negative_controls.index(one["negative_control"].values[0])
-            values[at] = one[name].values[0, 0]
+            if name in one:  # negative controls have no intervals
+                values[at] = one[name].values[0, 0]
         variables[name] = (variable.dims, values, variable.attrs)
     coordinates = {name: c for name, c in first.coords.items() if name not in ("contrast", "negative_control")}
-    return xr.Dataset(variables, coordinates | {"contrast": contrasts, "negative_control": negative_controls})
+    coordinates |= {"contrast": contrasts, "negative_control": negative_controls}
+    return xr.Dataset(variables, coordinates, first.attrs)
 
 
 def maps_of_models(maps: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
     """Return the maps of several models as one dataset with the dimension `model`; None if no model has maps.
 
     Args:
-        maps: For each model, a dataset from `joined_maps`. If a model lacks a sheet, its values are nan.
+        maps: For each model, a dataset from `joined_maps`. If a model lacks a sheet, its values are nan. If the models
+            have different readings, the parts that differ are coordinates of the models instead of attributes.
     """
     if not any(maps.values()):
         return None
@@ -73,7 +78,11 @@ def maps_of_models(maps: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
     orders = {dim: _in_order(every, dim) for dim in ("contrast", "negative_control", "sheet")}
     names = xr.DataArray(list(maps), dims="model", name="model")
     # An outer join sorts labels by letters, with layer 10 before layer 2. `sel` restores the order.
-    return xr.concat(every, dim=names, join="outer").sel(orders)
+    joined = xr.concat(every, dim=names, join="outer", combine_attrs="drop_conflicts").sel(orders)
+    differing = {
+        name: ("model", [one.attrs.get(name) for one in every]) for name in every[0].attrs if name not in joined.attrs
+    }
+    return joined.assign_coords(differing)
 
 
 def _in_order(datasets: list[xr.Dataset], dim: str) -> list[str]:

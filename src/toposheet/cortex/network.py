@@ -60,6 +60,7 @@ def language_network(
     seed: int = 0,
     min_size: int = MIN_SIZE,
     contiguity: str = "queen",
+    ordered: pd.DataFrame | None = None,
     progress: Progress | None = None,
 ) -> LanguageNetwork:
     """Return the language network of a model, and how it responds.
@@ -75,6 +76,7 @@ def language_network(
         min_size: Number of units of the smallest cluster that counts.
         contiguity: Which cells are neighbours in a cluster. `"queen"`: cells that share an edge or a corner. `"rook"`:
             cells that share an edge.
+        ordered: The table of `organisation` of `comparison`, with its raw map. None: it is computed here.
         progress: A function that is called with the work done so far. None: no calls.
 
     Returns:
@@ -82,16 +84,18 @@ def language_network(
         three criteria.
 
     Raises:
-        UserError: A condition is missing or has too few texts, or the two sets of responses belong to different units.
+        UserError: A condition is missing or has too few texts, or the two sets of responses belong to different units
+            or have different readings.
     """
     check_comparison(comparison)
     check_conditions(measured["condition"].values.tolist())
     localized = cross_validated(comparison)
     clusters = grow_clusters(comparison, min_size=min_size, contiguity=contiguity)
     draws = {"permutations": permutations, "seed": seed}
-    ordered = organisation(comparison, fwhm_mm=(0.0,), progress=part_of(progress, 0, 2), **draws)
+    if ordered is None:
+        ordered = organisation(comparison, fwhm_mm=(0.0,), progress=part_of(progress, 0, 2), **draws)
     of_clusters = cluster_responses(measured, clusters, part_of(progress, 1, 2))
-    tests = profile_tests_of(of_clusters, groups=groups, pairs=pairs, seed=seed)
+    tests = profile_tests_of(of_clusters, groups=groups, pairs=pairs)
     similarity = consistency_of(of_clusters, groups=groups, pairs=pairs, **draws)
     return LanguageNetwork(
         localized=localized,

@@ -12,6 +12,12 @@ from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.dependence import dependence_notes, few_items_note
 from toposheet.stimuli.naming import is_made
 
+MIXED_TEXTS = (
+    "responses were averaged over padding, so they depend on the other texts of a batch: the texts are not "
+    "independent, and no p holds (significant units are counted only to reproduce published numbers)"
+)
+"""The note on responses whose reading mixes texts (`Reading.mixes_texts`)."""
+
 
 def contrast_notes(
     stimuli: pd.DataFrame, contrast: Contrast, design: Design, groups: str | None, confounds: Sequence[str]

@@ -90,7 +90,7 @@ def organisation(
     Returns:
         A row for each readout and tap, and a row with the tap `*` for the mean over taps, with the columns `tap,
         fwhm_mm, value, p, p_familywise, smoother_p`. Each p is one-sided: (1 + b) / (1 + B). They are nan if a map is
-        constant.
+        constant, or if texts are not independent (`Reading.mixes_texts`).
 
     Raises:
         UserError: A width, the seed or the number of permutations is out of range, or there are fewer different draws.
@@ -117,6 +117,8 @@ def organisation(
     table = pd.concat(tables, ignore_index=True)
     for rows in (table["tap"] != ALL_TAPS, table["tap"] == ALL_TAPS):
         table.loc[rows, "p_familywise"] = familywise_p(np.concatenate(values, axis=1)[:, rows])
+    if comparison.mixes_texts:
+        table[["p", "p_familywise", "smoother_p"]] = np.nan
     return ORGANISATION.frame(table)
 
 

@@ -20,6 +20,7 @@ from toposheet.progress import Progress
 from toposheet.results import Table
 from toposheet.settings import PERMUTATIONS, check_permutations, check_seed
 from toposheet.stats import against_null, t_test
+from toposheet.stats.stratified import stratified_t_test
 from toposheet.stimuli.confounds import N_TOKENS
 from toposheet.stimuli.contrasts import MIN_TEXTS, Contrast
 from toposheet.stimuli.dependence import dependent_stimuli
@@ -123,14 +124,13 @@ def profile_tests(
     *,
     groups: str | None = SHARED_WORDS,
     pairs: str | None = None,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Return tests of the profile of the whole network: does it respond more to one condition than to another?
 
     Each test is one-sided: Welch's test of the responses (see `profiles` for the two measures), over texts or over
     means of groups; with pairs, the t test of the differences within pairs. S against W, and J against N, are also
-    tested with texts that are matched in tokens: for each number of tokens, the same number of texts of both
-    conditions, as many as possible, drawn at random; with pairs, the pairs whose two texts have equally many tokens.
+    tested within texts of equal numbers of tokens (`stratified_t_test`); with pairs, in the pairs whose two texts have
+    equally many tokens.
 
     Args:
         responses: Responses from `respond`. The coordinate `n_tokens` has the number of tokens of each text.
@@ -138,22 +138,22 @@ def profile_tests(
         groups: Name of the column of the groups, see `profiles`.
         pairs: Name of a column of the stimuli. If two conditions share values of this column, texts with equal values
             are partners (`Comparison`). Other conditions have no pairs. None: there are no pairs.
-        seed: Seed of the draw of matched texts.
 
     Returns:
         A row for each measure, ordered pair of conditions and matching, with the columns `measure, larger, smaller,
-        matched, n_larger, n_smaller` (numbers of texts), `d` (Cohen's d), `t, p`. d, t and p of matched texts are nan
-        if fewer than 3 items of a condition are left; n is then what is left, and 0 without the coordinate `n_tokens`.
-        Without clusters the table has no rows.
+        matched, n_larger, n_smaller` (numbers of texts), `d` (Cohen's d), `t, p`. A matched row has the texts whose
+        number of tokens both conditions have, and its d is over texts within equal numbers of tokens, also with groups.
+        d, t and p of matched texts are nan if fewer than 3 items of a condition are left; n is then what is left, and 0
+        without the coordinate `n_tokens`. Without clusters the table has no rows.
 
     Raises:
         UserError: `Comparison` would refuse the groups or the pairs, or a condition has fewer than 3 items.
     """
-    return profile_tests_of(cluster_responses(responses, clusters), groups=groups, pairs=pairs, seed=seed)
+    return profile_tests_of(cluster_responses(responses, clusters), groups=groups, pairs=pairs)
 
 
 def profile_tests_of(
-    measured: ClusterResponses, *, groups: str | None = SHARED_WORDS, pairs: str | None = None, seed: int = 0
+    measured: ClusterResponses, *, groups: str | None = SHARED_WORDS, pairs: str | None = None
 ) -> pd.DataFrame:
     """Return tests of the profile of the whole network: the table of `profile_tests`.
 
@@ -161,12 +161,10 @@ def profile_tests_of(
         measured: The responses of the clusters, from `cluster_responses`.
         groups: Name of the column of the groups, see `profiles`.
         pairs: Name of the column of the pairs, see `profile_tests`.
-        seed: Seed of the draw of matched texts.
 
     Raises:
         UserError: See `profile_tests`.
     """
-    check_seed(seed)
     stimuli, rows = measured.stimuli, []
     if not measured.names:
         return PROFILE_TESTS.frame(rows)
@@ -177,22 +175,37 @@ def profile_tests_of(
         design = contrast_design(compared, contrast, groups, paired_by)
         kept = {False: np.ones(len(compared), dtype=bool)}
         if (contrast.a, contrast.b) in MATCHED or (contrast.b, contrast.a) in MATCHED:
-            kept[True] = _matched_in_tokens(compared, paired_by, np.random.default_rng(seed))
+            kept[True] = _matched_in_tokens(compared, paired_by)
         for measure, values in measured.values.items():
-            of_texts = values[compared.index, -1:]
             for matched, mask in kept.items():
-                rows += [
-                    {"measure": measure, "matched": matched, **row}
-                    for row in _both_tests(design.part(mask), contrast, of_texts[mask])
-                ]
+                of_texts, strata = values[compared.index[mask], -1:], None
+                if matched and paired_by is None and mask.any():
+                    strata = compared.loc[mask, N_TOKENS].to_numpy()
+                tests = _both_tests(design.part(mask), contrast, of_texts, strata)
+                rows += [{"measure": measure, "matched": matched, **row} for row in tests]
     return PROFILE_TESTS.frame(rows)
 
 
-def _both_tests(design: Design, contrast: Contrast, values: Float[np.ndarray, "texts 1"]) -> list[dict[str, Any]]:
-    """Return the one-sided tests of A over B and of B over A. They are nan with fewer than 3 items of a condition."""
+def _both_tests(
+    design: Design,
+    contrast: Contrast,
+    values: Float[np.ndarray, "texts 1"],
+    strata: Shaped[np.ndarray, " texts"] | None,
+) -> list[dict[str, Any]]:
+    """Return the one-sided tests of A over B and of B over A. They are nan with fewer than 3 items of a condition.
+
+    Args:
+        design: The design of the contrast.
+        contrast: The contrast.
+        values: The response to each text.
+        strata: The stratum of each text. None: the texts are not compared within strata.
+    """
     d = t = df = np.nan
     if min(design.number_of_items(contrast).values()) >= MIN_TEXTS:
-        test = t_test(design.values(values), design.samples)
+        if strata is None:
+            test = t_test(design.values(values), design.samples)
+        else:
+            test = stratified_t_test(values, design.in_a, strata, design.item)
         d, t, df = test.d[0], test.t[0], test.df[0]
     (a, n_a), (b, n_b) = (contrast.a, int(design.in_a.sum())), (contrast.b, int(design.in_b.sum()))
     return [
@@ -201,25 +214,19 @@ def _both_tests(design: Design, contrast: Contrast, values: Float[np.ndarray, "t
     ]
 
 
-def _matched_in_tokens(
-    stimuli: pd.DataFrame, pairs: str | None, rng: np.random.Generator
-) -> Bool[np.ndarray, " texts"]:
-    """Return a mask of the texts of two conditions that keeps as many texts as possible with equal numbers of tokens.
+def _matched_in_tokens(stimuli: pd.DataFrame, pairs: str | None) -> Bool[np.ndarray, " texts"]:
+    """Return a mask of the texts whose number of tokens both conditions have; with pairs, both texts of the pair.
 
     Args:
         stimuli: The texts of both conditions.
         pairs: Name of the column of the pairs. None: there are no pairs.
-        rng: Generator of the draw.
     """
     if N_TOKENS not in stimuli:
         return np.zeros(len(stimuli), dtype=bool)
     partners = dependent_stimuli(stimuli, pairs)
     if partners is not None:
         return stimuli.groupby(partners)[N_TOKENS].transform("nunique").to_numpy() == 1
-    drawn = stimuli.iloc[rng.permutation(len(stimuli))]
-    fewest = pd.crosstab(drawn[N_TOKENS], drawn["condition"]).min(axis=1)
-    rank = drawn.groupby(["condition", N_TOKENS]).cumcount()
-    return (rank < drawn[N_TOKENS].map(fewest)).reindex(stimuli.index).to_numpy()
+    return stimuli.groupby(N_TOKENS)["condition"].transform("nunique").to_numpy() == 2
 
 
 def _has_pairs(stimuli: pd.DataFrame, contrast: Contrast, pairs: str | None) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import xarray as xr
+from jaxtyping import Float
 
 from toposheet.cortex.design import check_finite
 from toposheet.cortex.layout import ALL_TAPS, mean_over_taps, shuffled_places, tap_layouts
@@ -13,6 +17,7 @@ from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
 from toposheet.settings import PERMUTATIONS, check_permutations, check_seed
 from toposheet.stats import UnitPairs, against_null, participation_ratio, spatial_correlation
+from toposheet.stats.covariance import SpatialCorrelation
 
 RESPONSES = Table(
     "responses.csv",
@@ -55,30 +60,8 @@ def response_statistics(
     Raises:
         UserError: The seed or the number of permutations is out of range, or a response is not finite.
     """
-    check_permutations(permutations)
-    check_seed(seed)
-    check_finite(responses)
-    taps, x = tap_layouts(responses), responses.transpose("stimulus", "unit").values.astype(np.float64)
-    rng = np.random.default_rng(seed)
-    value: dict[str, list[float]] = {name: [] for name in ("participation_ratio", "smoothness_mm", "wiring_mm")}
-    place: dict[str, list[np.ndarray]] = {name: [] for name in value}
-    tell = progress or SILENT
-    for number, (tap, orders) in enumerate(zip(taps, shuffled_places(taps, permutations, rng), strict=True)):
-        tell("smoothness and wiring, tap", number, len(taps))
-        tap_responses, unit_pairs = x[:, tap.units], UnitPairs.of(tap.cells, tap.spacing_mm)
-        in_place = spatial_correlation(tap_responses, unit_pairs)
-        moved = spatial_correlation(tap_responses, unit_pairs, orders)
-        value["participation_ratio"].append(participation_ratio(tap_responses))
-        place["participation_ratio"].append(np.full(permutations, np.nan))
-        for name in ("smoothness_mm", "wiring_mm"):
-            value[name].append(float(getattr(in_place, name)))
-            place[name].append(getattr(moved, name))
-    tell("smoothness and wiring, tap", len(taps), len(taps))
-    values = {name: np.array(tap_values) for name, tap_values in value.items()}
-    placed = {name: np.stack(tap_values, axis=1) for name, tap_values in place.items()}
-    no_labels = {name: np.full((permutations, len(taps)), np.nan) for name in values}
-    table = statistics_table(values, placed, no_labels, taps, smaller_is_topographic=("wiring_mm",))
-    return RESPONSES.frame(table.assign(fwhm_mm=0.0))
+    correlations = spatial_correlations(responses, permutations=permutations, seed=seed, progress=progress)
+    return statistics_of(responses, correlations)
 
 
 def correlation_curve(
@@ -100,20 +83,83 @@ def correlation_curve(
     Raises:
         UserError: The seed or the number of permutations is out of range, or a response is not finite.
     """
+    correlations = spatial_correlations(responses, permutations=permutations, seed=seed, progress=progress)
+    return curve_of(responses, correlations)
+
+
+@dataclass(frozen=True, eq=False)
+class TapCorrelations:
+    """The correlation of two units of a tap by their distance.
+
+    Args:
+        in_place: With the units at their places.
+        moved: With the units at shuffled places, in each draw of the place-null.
+    """
+
+    in_place: SpatialCorrelation
+    moved: SpatialCorrelation
+
+
+def spatial_correlations(
+    responses: xr.DataArray, *, permutations: int = PERMUTATIONS, seed: int = 0, progress: Progress | None = None
+) -> list[TapCorrelations]:
+    """Return the correlations by distance of each tap, which `statistics_of` and `curve_of` need.
+
+    Args:
+        responses: Responses from `respond`.
+        permutations: Number of draws of the place-null.
+        seed: Seed of the draws.
+        progress: A function that is called with the number of taps done so far. None: no calls.
+
+    Raises:
+        UserError: The seed or the number of permutations is out of range, or a response is not finite.
+    """
     check_permutations(permutations)
     check_seed(seed)
     check_finite(responses)
-    x, rng, curves = responses.transpose("stimulus", "unit").values.astype(np.float64), np.random.default_rng(seed), []
-    tell, taps = progress or SILENT, tap_layouts(responses)
+    taps, x, rng = tap_layouts(responses), _values(responses), np.random.default_rng(seed)
+    tell, correlations = progress or SILENT, []
     for number, (tap, orders) in enumerate(zip(taps, shuffled_places(taps, permutations, rng), strict=True)):
-        tell("correlation by distance, tap", number, len(taps))
-        unit_pairs = UnitPairs.of(tap.cells, tap.spacing_mm)
-        distance, r = spatial_correlation(x[:, tap.units], unit_pairs).curve(tap.spacing_mm)
-        draws = spatial_correlation(x[:, tap.units], unit_pairs, orders).curve(tap.spacing_mm)[1]
-        curves.append((distance, np.concatenate([r[None], draws])))
-    tell("correlation by distance, tap", len(taps), len(taps))
+        tell("smoothness and wiring, tap", number, len(taps))
+        tap_responses, pairs = x[:, tap.units], UnitPairs.of(tap.cells, tap.spacing_mm)
+        in_place, moved = (spatial_correlation(tap_responses, pairs, order) for order in (None, orders))
+        correlations.append(TapCorrelations(in_place, moved))
+    tell("smoothness and wiring, tap", len(taps), len(taps))
+    return correlations
+
+
+def statistics_of(responses: xr.DataArray, correlations: Sequence[TapCorrelations]) -> pd.DataFrame:
+    """Return the table of `response_statistics`.
+
+    Args:
+        responses: Responses from `respond`.
+        correlations: Their correlations by distance, from `spatial_correlations`.
+    """
+    taps, x = tap_layouts(responses), _values(responses)
+    no_draws = np.full((len(correlations[0].moved.r), len(taps)), np.nan)
+    values = {"participation_ratio": np.array([participation_ratio(x[:, tap.units]) for tap in taps])}
+    placed = {"participation_ratio": no_draws}
+    for name in ("smoothness_mm", "wiring_mm"):
+        values[name] = np.array([float(getattr(tap.in_place, name)) for tap in correlations])
+        placed[name] = np.stack([getattr(tap.moved, name) for tap in correlations], axis=1)
+    no_labels = dict.fromkeys(values, no_draws)
+    table = statistics_table(values, placed, no_labels, taps, smaller_is_topographic=("wiring_mm",))
+    return RESPONSES.frame(table.assign(fwhm_mm=0.0))
+
+
+def curve_of(responses: xr.DataArray, correlations: Sequence[TapCorrelations]) -> pd.DataFrame:
+    """Return the table of `correlation_curve`.
+
+    Args:
+        responses: Responses from `respond`.
+        correlations: Their correlations by distance, from `spatial_correlations`.
+    """
+    taps, curves = tap_layouts(responses), []
+    for tap, of_tap in zip(taps, correlations, strict=True):
+        distance, r = of_tap.in_place.curve(tap.spacing_mm)
+        curves.append((distance, np.concatenate([r[None], of_tap.moved.curve(tap.spacing_mm)[1]])))
     distances = np.unique(np.concatenate([distance for distance, _ in curves]))
-    of_taps = np.full((1 + permutations, len(distances), len(taps)), np.nan)
+    of_taps = np.full((len(curves[0][1]), len(distances), len(taps)), np.nan)
     for number, (distance, r) in enumerate(curves):
         of_taps[:, np.searchsorted(distances, distance), number] = r
     curves.append((distances, mean_over_taps(of_taps)[..., 0]))
@@ -125,3 +171,7 @@ def correlation_curve(
         for (sheet, tap), (distance, r) in zip(names, curves, strict=True)
     ]
     return CURVES.frame(pd.concat(tables, ignore_index=True))
+
+
+def _values(responses: xr.DataArray) -> Float[np.ndarray, "stimuli units"]:
+    return responses.transpose("stimulus", "unit").values.astype(np.float64)

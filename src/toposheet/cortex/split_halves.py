@@ -26,10 +26,10 @@ HALF_STATISTICS = {
 def split_halves(comparison: Comparison, *, splits: int = SPLITS, null: bool = True, seed: int = 0) -> pd.DataFrame:
     """Return how much of the map of t comes back in other texts: the agreement of two halves, over random splits.
 
-    Each split divides the items (texts, groups or pairs) of each condition at random into two halves. The splits do not
-    depend on the order of the texts in the table. They share texts, so their spread is no confidence interval: `low`
-    and `high` are their range. Whether an effect is spatially ordered is tested by `organisation`, whose value is the
-    mean cross product of the halves over all splits.
+    Each split divides the items (texts, groups or pairs) of each condition at random into two halves. Neither the
+    splits nor their null depend on the order of the texts in the table. The splits share texts, so their spread is no
+    confidence interval: `low` and `high` are their range. Whether an effect is spatially ordered is tested by
+    `organisation`, whose value is the mean cross product of the halves over all splits.
 
     If confounds are removed, the even texts and the odd texts have separate regressions. Then they are the only split,
     and the null is not computed.
@@ -50,17 +50,20 @@ def split_halves(comparison: Comparison, *, splits: int = SPLITS, null: bool = T
           (Spearman 1910, Brown 1910). The map of these texts is not expected to correlate higher with any other map.
           It is nan if r is not positive.
 
-        All values are nan if a condition has fewer than 4 items, because a half then has no variance.
+        All values are nan if a condition has fewer than 4 items, because a half then has no variance. They are also nan
+        in a negative control of a comparison with confounds: the confounds were fitted with the labels of the
+        comparison, so the halves of the negative control are not independent.
     """
     check_count("splits", splits, 1, " split")
     check_seed(seed)
     taps = comparison.layouts
     for_draws = np.random.default_rng(seed).spawn(1)[0]  # independent of the orders
     orders = [comparison.alphabetical] if comparison.confounds else comparison.random_orders(splits, seed)
-    observed = _agreement(taps, *_t_of_halves(comparison.items, comparison.design.samples, orders))
-    draws = []
-    if null and not comparison.confounds:
-        items, weights = comparison.design.null(comparison.items, _DRAWS, for_draws)
+    observed, draws = np.full((1, len(taps) + 1, 2), np.nan), []
+    if comparison.has_independent_halves:
+        observed = _agreement(taps, *_t_of_halves(comparison.items, comparison.design.samples, orders))
+    if null and comparison.has_independent_halves and not comparison.confounds:
+        items, weights = comparison.design.null(comparison.items, _DRAWS, for_draws, comparison.alphabetical)
         for number in range(_DRAWS):
             maps = _t_of_halves(items, [sample[number] for sample in weights], orders)
             draws.append(_agreement(taps, *maps).mean(axis=0))

@@ -121,6 +121,8 @@ def topography_statistics(
         place = _collected(place_draws(readout, permutations, for_places), permutations, taps, *rules, tell_place)
         label = _collected(label_draws(readout, permutations, for_labels), permutations, taps, *rules, tell_label)
         table = statistics_table(value, place, label, taps)
+        if comparison.mixes_texts:
+            table["label_p"] = np.nan
         halves = split_halves(readout, null=not comparison.negative_control, seed=seed)
         of_taps = table.drop_duplicates("tap")[["sheet", "tap", "n_units"]]
         table = pd.concat([table, halves.merge(of_taps, on="tap")], ignore_index=True)

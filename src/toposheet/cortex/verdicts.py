@@ -49,7 +49,7 @@ def order_verdict(organisation: float, p: float, permutations: int) -> str:
         p: Its p. nan: it is undefined.
         permutations: Number of draws of its null.
     """
-    if reason := _untested(p, permutations):
+    if reason := _untested(organisation, p, permutations):
         return f"whether {_ORDERED} is not tested: {reason}"
     result = f"organisation {number(organisation)}, {equals_p(p, permutations)}"
     ordered = _is_ordered(organisation, p, permutations)
@@ -79,12 +79,14 @@ def draws_for(n_contrasts: int) -> int:
     return math.ceil(round(n_contrasts / SIGNIFICANT, 6)) - 1
 
 
-def _untested(p: float, permutations: int) -> str:
-    return "no map varies between neighbours" if math.isnan(p) else _too_few_draws(permutations)
+def _untested(organisation: float, p: float, permutations: int) -> str:
+    if math.isnan(organisation):
+        return "no map varies between neighbours"
+    return "the texts are not independent" if math.isnan(p) else _too_few_draws(permutations)
 
 
 def _is_ordered(organisation: float, p: float, permutations: int) -> bool:
-    return not _untested(p, permutations) and p <= SIGNIFICANT and organisation > 0
+    return not _untested(organisation, p, permutations) and p <= SIGNIFICANT and organisation > 0
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class MapVerdict:
     @property
     def untested(self) -> str:
         """The reason why it is not tested whether the effect is spatially ordered. Empty: it is tested."""
-        return _untested(self.p, self.permutations)
+        return _untested(self.organisation, self.p, self.permutations)
 
     @property
     def is_ordered(self) -> bool:
@@ -164,11 +166,14 @@ def verdict_of_models(verdicts: Sequence[MapVerdict]) -> str:
     return f"{units}; {order}" + (f"; {n - n_tested} not tested: {reasons}" if reasons else "")
 
 
-def criterion_verdict(p: float, *, holds: bool, by_draws: bool, permutations: int) -> str:
+def criterion_verdict(p: float, p_holm: float, *, holds: bool, by_draws: bool, permutations: int) -> str:
     """Return the verdict on a test of a criterion: `shown`, `not shown`, or `not tested` with the reason.
+
+    `shown` also says whether the result remains if p is corrected for the number of tests of the criteria.
 
     Args:
         p: The p of the test. nan: the measure is undefined.
+        p_holm: The same p, corrected for the number of tests of the criteria of this model.
         holds: Whether p <= 0.05 and the measure is positive.
         by_draws: Whether p is from a null with random draws.
         permutations: Number of draws of this null.
@@ -177,4 +182,9 @@ def criterion_verdict(p: float, *, holds: bool, by_draws: bool, permutations: in
         return "not tested: the measure is undefined"
     if by_draws and (few := not_tested(permutations)):
         return few
-    return "shown" if holds else "not shown"
+    if not holds:
+        return "not shown"
+    if p_holm <= SIGNIFICANT:
+        return "shown, also corrected"
+    smallest = by_draws and p * (1 + permutations) < 1.5  # no draw reached the value
+    return f"shown; to correct p, {permutations:,} draws are too few" if smallest else "shown, but not if corrected"

@@ -67,3 +67,32 @@ def group_intervals(
         ]
         keys_below(figure, [*keys, *nulls, *others])
         return figure
+
+
+def group_profiles(table: pd.DataFrame, measures: Mapping[str, str]) -> Figure:
+    """Return a figure of the mean responses of groups of models to each condition, with 95 % intervals over models.
+
+    Args:
+        table: The columns `measure, condition, group, response, low, high`.
+        measures: The measures of a response, from left to right: {measure: title of its axes}.
+    """
+    conditions = sorted(dict.fromkeys(table["condition"]), key=lambda c: "SWJN".find(c) % 5)  # others last
+    groups = list(dict.fromkeys(table["group"]))
+    at, step = np.arange(len(conditions)), 0.5 / len(groups)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
+        panels = figure.subplots(1, len(measures), squeeze=False)[0]
+        for axes, (measure, title) in zip(panels, measures.items(), strict=True):
+            for n, group in enumerate(groups):
+                rows = table[(table["measure"] == measure) & (table["group"] == group)]
+                rows = rows.set_index("condition").reindex(conditions)
+                error = np.stack([rows["response"] - rows["low"], rows["high"] - rows["response"]])
+                x = at + step * (n - (len(groups) - 1) / 2)
+                axes.errorbar(x, rows["response"], yerr=np.nan_to_num(error), fmt="o", ms=3.5, lw=1.2, color=colour(n))
+            axes.axhline(0, color=MUTED, lw=0.6, zorder=0)
+            axes.set_xticks(at, conditions)
+            axes.set_xlim(-0.5, len(conditions) - 0.5)
+            axes.set_title(title)
+        keys = [Line2D([], [], color=colour(n), marker="o", ms=3, label=key(group)) for n, group in enumerate(groups)]
+        keys_below(figure, keys)
+        return figure

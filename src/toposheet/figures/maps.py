@@ -35,8 +35,10 @@ def draw_contrast_maps(
     morans_i: Mapping[tuple[str, float, str], float],
     title: str,
     q: float,
+    values: str = "Welch's t",
+    legend: str | None = None,
 ) -> Figure:
-    """Return a figure of t-maps, with a panel for each model (or each model and contrast) and a row for each readout.
+    """Return a figure of maps of t or d, with a panel for each model (or model and contrast), a row for each readout.
 
     Panels are side by side if they fit, and below each other if they do not. Significant units are outlined; a map
     without a significant unit is pale. All panels
@@ -44,13 +46,15 @@ def draw_contrast_maps(
     units makes t larger.
 
     Args:
-        t: Welch's t over (panel, fwhm_mm, sheet, y, x).
-        significant: True for significant units, with the same dimensions.
+        t: The values over (panel, fwhm_mm, sheet, y, x).
+        significant: True for units to outline, with the same dimensions.
         notes: A note above the maps of each (panel, fwhm_mm): the number of significant units.
         morans_i: Moran's I for each (panel, fwhm_mm, sheet), written below the map. A sheet without a value in a panel
             is not drawn there.
         title: Title of the figure.
         q: The bound of the false discovery rate of significant units. It is written above the maps.
+        values: Name of the values, for the colour bars.
+        legend: What the outlines and the numbers below the maps are. None: significant units, and Moran's I.
     """
     panels, readouts = t["panel"].values.tolist(), t["fwhm_mm"].values.tolist()
     sheets = {p: [s for s in t["sheet"].values.tolist() if (p, readouts[0], s) in morans_i] for p in panels}
@@ -70,7 +74,7 @@ def draw_contrast_maps(
     bands = [noting + max(sizes[panel][1] for panel in row) + _GAP for row in rows]
     wide = max(sum(sizes[panel][0] for panel in row) for row in rows)
     full = _READOUT + wide + _SCALE
-    legend = f"outlines: q < {q:g}; pale map: no significant unit; below each map: Moran's I"
+    legend = legend or f"outlines: q < {q:g}; pale map: no significant unit; below each map: Moran's I"
     legend = broken(legend, int(20 * full), 3)
     head = _TITLE + _LEGEND * (2 + legend.count("\n"))
     height = head + sum(heading + len(readouts) * band for band in bands)
@@ -98,6 +102,6 @@ def draw_contrast_maps(
             for m, fwhm in enumerate(readouts):
                 y = top + heading + m * band
                 write(figure, 0.05, y + band / 2, readout_name(fwhm), rotation=90, va="center", fontsize=SMALL)
-                draw_scale(figure, norms[fwhm], "Welch's t", _READOUT + wide + 0.08, y, band)
+                draw_scale(figure, norms[fwhm], values, _READOUT + wide + 0.08, y, band)
             top += heading + len(readouts) * band
         return figure

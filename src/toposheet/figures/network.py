@@ -91,14 +91,21 @@ def network_figure(
         return figure
 
 
-def outlined_maps(t: Mapping[str, xr.DataArray], mask: Mapping[str, xr.DataArray], contrast: str, note: str) -> Figure:
-    """Return a figure of maps of t, with outlines of a set of units and a note above the maps.
+def outlined_maps(
+    t: Mapping[str, xr.DataArray],
+    mask: Mapping[str, xr.DataArray],
+    contrast: str,
+    note: str,
+    values: str = "Welch's t",
+) -> Figure:
+    """Return a figure of maps of t or d, with outlines of a set of units and a note above the maps.
 
     Args:
-        t: Welch's t on each sheet, {sheet: (y, x)}.
+        t: The values on each sheet, {sheet: (y, x)}.
         mask: 1 for a unit inside the outlines, on the same sheets.
         contrast: Name of the contrast, for the colour bar.
         note: The note, for example the number of units inside the outlines.
+        values: Name of the values, for the colour bar.
     """
     lines = lines_of(list(t), 2 * _LAYERS)
     norm = symmetric(np.concatenate([grid.values.ravel() for grid in t.values()]))
@@ -108,7 +115,7 @@ def outlined_maps(t: Mapping[str, xr.DataArray], mask: Mapping[str, xr.DataArray
         figure = Figure(figsize=(wide + _SCALE, _NOTE + height))
         write(figure, 0.06, 0.05, note, fontsize=SMALL)
         draw_sheets(figure, lines, t, mask, norm, cell, 0.0, _NOTE)
-        draw_scale(figure, norm, f"Welch's t, {contrast}", wide + 0.08, _NOTE, height)
+        draw_scale(figure, norm, f"{values}, {contrast}", wide + 0.08, _NOTE, height)
         return figure
 
 

@@ -11,35 +11,30 @@ import numpy as np
 import pandas as pd
 
 from toposheet.cortex import SIGNIFICANT
-from toposheet.cortex.cluster_responses import ABSOLUTE, NETWORK, SIGNED
-from toposheet.cortex.criteria import BRAIN, CONDITIONS
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
+from toposheet.cortex.published import AS_PUBLISHED, MAP_I, PUBLISHED_FWHM_MM, SIGNIFICANT_UNITS, worth_of_steps
 from toposheet.cortex.verdicts import not_tested, order_verdict
 from toposheet.files import folder_aside, path_of
 from toposheet.report.analysis import Analysis
+from toposheet.report.draws import draws_of
+from toposheet.report.profile_rows import NO_PADDING, NOT_PUBLISHED, absent, profile_rows
 from toposheet.report.published import (
     ALPHA,
     BENCHMARKS,
     MORANS_I,
     N_TAPS,
-    PROFILE,
     SIGNIFICANT_FRACTION,
     SPATIAL_LOSS,
     TASK_LOSS,
     Published,
 )
+from toposheet.report.readings import readings_in_words, readings_of_models
 from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS
-from toposheet.report.sections.network import PROFILE_TESTS_OF_MODELS, PROFILES_OF_MODELS
-from toposheet.report.sections.published_steps import (
-    AS_PUBLISHED,
-    MAP_I,
-    STEPS_OF_MODELS,
-    about_padding,
-    worth_of_steps,
-)
+from toposheet.report.sections.published_steps import STEPS_OF_MODELS
 from toposheet.report.sections.training import alpha_of, weighted_spatial_loss
 from toposheet.results import Table, paragraph, rows_with
+from toposheet.settings import NO_GROUPS, PUBLISHED_STEPS
 from toposheet.stimuli.studies import PUBLISHED
 from toposheet.train.result import RESULT
 from toposheet.wording import counted, number, readout_name
@@ -48,18 +43,16 @@ NEAR = 0.10  # the largest difference from a published Moran's I that counts as 
 _NULL_COLUMNS = ("null_mean", "null_sd", "z", "p", "label_null_mean", "label_null_sd", "label_z", "label_p")
 LEDGER = Table(
     "ledger.csv",
-    {"model": "text", "quantity": "text", "fwhm_mm": "number", "published_stimuli": "text", "contrast": "text",
+    {"model": "text", "reading": "text",
+     "quantity": "text", "fwhm_mm": "number", "published_stimuli": "text", "contrast": "text",
      "published": "text", "topoformer": "number", "topoformer_tables": "number", "brain": "number",
-     "measured": "text", "as_published": "number",
+     "measured": "text", "as_published": "text",
      **dict.fromkeys(_NULL_COLUMNS, "number"), "organisation": "number", "organisation_p": "number",
+     "organisation_p_all": "number",
      **dict.fromkeys(NEGATIVE_CONTROLS, "number"), "verdict": "text"},
     "a published quantity, and the value of a model",
 )  # fmt: skip
 LEDGER_MD = "ledger.md"
-_PROFILES = (
-    (ABSOLUTE, "mean absolute response", PROFILE),
-    (SIGNED, "signed response", "not published (the paper has absolute responses)"),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,21 +97,23 @@ def ledger(analysis: Analysis) -> Ledger:
     Args:
         analysis: The analysis, from `compute`.
     """
-    statistics, ordered, steps = (
-        analysis.results[table] for table in (STATISTICS_OF_MODELS, ORGANISATION_OF_MODELS, STEPS_OF_MODELS)
-    )
+    statistics, ordered = (analysis.results[table] for table in (STATISTICS_OF_MODELS, ORGANISATION_OF_MODELS))
+    steps = analysis.results.get(STEPS_OF_MODELS)
+    steps = STEPS_OF_MODELS.frame([]) if steps is None else steps
     rows: list[dict[str, Any]] = []
     for model in analysis.models:
         name, role = model.name, "control" if model.is_control else "topographic"
         model_rows = rows_with(statistics, model=name, tap=ALL_TAPS)
         model_order = rows_with(ordered, model=name, tap=ALL_TAPS)
-        all_steps = rows_with(steps, model=name, statistic=MAP_I, step=AS_PUBLISHED)
+        all_steps = rows_with(steps, model=name, step=AS_PUBLISHED)
         rows += [
             _morans_i(entry, role, model_rows, model_order, all_steps, analysis.facts) | {"model": name}
             for entry in MORANS_I
         ]
-        rows += [row | {"model": name} for row in _other_rows(role, name, analysis, model_rows)]
-    return Ledger(pd.DataFrame(rows, columns=list(LEDGER.columns)), analysis.facts, steps)
+        rows += [row | {"model": name} for row in _other_rows(role, name, analysis, model_rows, all_steps)]
+    table = pd.DataFrame(rows, columns=list(LEDGER.columns))
+    table["reading"] = table["model"].map(readings_of_models(analysis.facts))
+    return Ledger(table, analysis.facts, steps)
 
 
 def _morans_i(
@@ -144,26 +139,30 @@ def _morans_i(
     map_rows = _rows(statistics, row["contrast"], fwhm_mm)
     if not map_rows:
         mapped = (statistics["contrast"] == row["contrast"]).any()
-        return row | {"verdict": _no_readout(entry.fwhm_mm) if mapped else _absent(facts)}
+        return row | {"verdict": f"not measured: {_no_readout(entry.fwhm_mm)}" if mapped else absent(facts)}
     row |= {"measured": map_rows["morans_i"]["value"]} | {name: map_rows["morans_i"][name] for name in _NULL_COLUMNS}
     row |= _negative_controls(statistics, row["contrast"], fwhm_mm, "morans_i")
-    (row["as_published"],) = rows_with(all_steps, contrast=row["contrast"], fwhm_mm=entry.fwhm_mm)["value"]
     keys = {"contrast": row["contrast"], "negative_control": "", "fwhm_mm": fwhm_mm}
     (order,) = rows_with(ordered, **keys).to_dict("records")
-    row |= {"organisation": order["value"], "organisation_p": order["p"]}
-    return row | {"verdict": _verdict(row["as_published"], published, order, facts)}
+    row |= {"organisation": order["value"], "organisation_p": order["p"], "organisation_p_all": order["p_all"]}
+    verdict = order_verdict(order["value"], order["p"], draws_of(facts, order["contrast"])) + _corrected(order)
+    as_published = _as_published(all_steps, row["contrast"], MAP_I, entry.fwhm_mm)
+    if as_published is None:
+        why = _no_readout(entry.fwhm_mm) if len(all_steps) else NO_PADDING
+        return row | {"verdict": f"{verdict}; not compared with the published value: {why}"}
+    row |= {"as_published": as_published}
+    return row | {"verdict": "; ".join([verdict, *_distance(as_published, published, facts)])}
+
+
+def _as_published(all_steps: pd.DataFrame, contrast: str, statistic: str, fwhm_mm: float) -> float | None:
+    """Return a number with all steps of the published code. None: it was not computed."""
+    values = rows_with(all_steps, contrast=contrast, statistic=statistic, fwhm_mm=fwhm_mm)["value"]
+    return float(values.iloc[0]) if len(values) else None
 
 
 def _no_readout(fwhm_mm: float) -> str:
-    """Return the verdict on a readout that was not computed."""
-    return f"not measured: this run has no readout of {fwhm_mm:g} mm (add {fwhm_mm:g} to --fwhm-mm)"
-
-
-def _absent(facts: Mapping[str, Any]) -> str:
-    """Return the verdict on a contrast without a map: the reason, and what to do."""
-    if left_out := facts.get("stimuli_left_out"):
-        return f"not measured: {left_out}"
-    return "not measured: these stimuli are not available (use --stimuli published with --pairs FILE)"
+    """Return the reason why a number with a readout is missing, and what to do."""
+    return f"this run has no readout of {fwhm_mm:g} mm (add {fwhm_mm:g} to --fwhm-mm)"
 
 
 def _rows(
@@ -180,35 +179,40 @@ def _negative_controls(statistics: pd.DataFrame, contrast: str, fwhm_mm: float, 
     return {name: map_rows[statistic]["value"] for name, map_rows in negative_control_rows.items() if map_rows}
 
 
-def _verdict(value: float, published: float, order: Mapping[Any, Any], facts: Mapping[str, Any]) -> str:
-    """Return the verdict on a Moran's I: whether the effect is spatially ordered, and how far the value is.
+def _corrected(order: Mapping[Any, Any]) -> str:
+    """Return whether an effect that is spatially ordered is so after correction for all tests, in words.
 
     Args:
-        value: The value of this model, as published.
-        published: The published value.
-        order: The row of `organisation` of the same map, mean over taps.
-        facts: The facts of the analysis.
+        order: The row of `organisation`, mean over taps. The words are empty if the effect is not
+            shown to be ordered.
     """
-    verdict = order_verdict(order["value"], order["p"], facts["permutations"])
+    if not (order["p"] <= SIGNIFICANT and order["value"] > 0) or np.isnan(order["p_all"]):
+        return ""
+    corrected = f"p = {order['p_all']:.2g} corrected for all readouts and contrasts"
+    return f", also with {corrected}" if order["p_all"] <= SIGNIFICANT else f", but not with {corrected}"
+
+
+def _distance(value: float, published: float, facts: Mapping[str, Any]) -> list[str]:
+    """Return in words how far a Moran's I as published is from the published value. Empty: it is undefined."""
     if np.isnan(value):
-        return verdict
-    if abs(value - published) <= NEAR:
-        near = f"within {NEAR:g} of the published value"
-    else:
-        near = f"{abs(value - published):.2f} {'higher' if value > published else 'lower'} than the published value"
-    stimuli = "" if facts["battery"] == PUBLISHED else ", but the stimuli differ"
-    return f"{verdict}; as published, {number(value)} is {near}{stimuli}"
+        return []
+    near = (
+        f"within {NEAR:g} of"
+        if abs(value - published) <= NEAR
+        else f"{abs(value - published):.2f} {'higher' if value > published else 'lower'} than"
+    )
+    return [f"as published, {number(value)} is {near} the published value{_other_stimuli(facts)}"]
 
 
-def _other_rows(role: str, name: str, analysis: Analysis, statistics: pd.DataFrame) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    if role == "topographic":
-        rows += [_significant(*entry, statistics, analysis.facts) for entry in SIGNIFICANT_FRACTION]
-        rows += [
-            {"quantity": f"response profile: {words} of the network", "published": published}
-            | _profile(name, analysis, measure)
-            for measure, words, published in _PROFILES
-        ]
+def _other_stimuli(facts: Mapping[str, Any]) -> str:
+    return "" if facts["battery"] == PUBLISHED else ", but the stimuli differ"
+
+
+def _other_rows(
+    role: str, name: str, analysis: Analysis, statistics: pd.DataFrame, all_steps: pd.DataFrame
+) -> list[dict[str, Any]]:
+    rows = [_significant(*entry, role, statistics, all_steps, analysis.facts) for entry in SIGNIFICANT_FRACTION]
+    rows += profile_rows(role, name, analysis, no_values="" if len(all_steps) else NO_PADDING)
     rows += _losses(role, analysis.trained.get(name))
     rows += [
         {"quantity": quantity, "published": values[role], "verdict": "not measured by this command"}
@@ -242,47 +246,39 @@ def _significant(
     stimuli: str,
     contrasts: Mapping[str, str],
     topoformer: float,
+    role: str,
     statistics: pd.DataFrame,
+    all_steps: pd.DataFrame,
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"quantity": f"fraction of significant units, {description}", "fwhm_mm": 0.0,
-                           "published_stimuli": stimuli, "topoformer": topoformer}  # fmt: skip
-    map_rows = _rows(statistics, contrasts.get(facts["battery"], ""), 0.0)
+                           "published_stimuli": stimuli, "published": NOT_PUBLISHED}  # fmt: skip
+    if role == "topographic":
+        row["topoformer"] = topoformer
+    fwhm_mm = facts["raw_fwhm_mm"]
+    map_rows = _rows(statistics, contrasts.get(facts["battery"], ""), fwhm_mm)
     if not map_rows:
-        return row | {"verdict": _absent(facts)}
+        return row | {"verdict": absent(facts)}
     fraction = map_rows["significant_fraction"]
     row |= {"contrast": fraction["contrast"], "measured": fraction["value"]}
     row |= {name: fraction[name] for name in _NULL_COLUMNS if name.startswith("label")}
-    row |= _negative_controls(statistics, fraction["contrast"], 0.0, "significant_fraction")
+    row |= _negative_controls(statistics, fraction["contrast"], fwhm_mm, "significant_fraction")
     more = "more" if fraction["label_p"] <= SIGNIFICANT else "not shown to have more"
     groups = "; pairs that share words count as one text" if fraction["stimuli"] in facts["grouped"] else ""
-    verdict = not_tested(facts["permutations"]) or f"{more} significant units than with shuffled labels"
-    return row | {"verdict": verdict + groups}
-
-
-def _profile(name: str, analysis: Analysis, measure: str) -> dict[str, Any]:
-    every, keys = analysis.results.get(PROFILES_OF_MODELS), {"model": name, "measure": measure}
-    if every is None or not len(profile := rows_with(every, cluster=NETWORK, **keys)):
-        if analysis.facts.get("stimuli_left_out") and analysis.facts["measured"] is None:
-            return {"verdict": _absent(analysis.facts)}
-        return {"verdict": f"no language network: no cluster has at least {analysis.facts['min_size']} units"}
-    means, tests = profile.set_index("condition")["response"].to_dict(), analysis.results[PROFILE_TESTS_OF_MODELS]
-    p = rows_with(tests[~tests["matched"]], **keys).set_index(["larger", "smaller"])["p"]
-
-    def larger(x: str, y: str) -> bool:
-        return p[x, y] <= SIGNIFICANT
-
-    measured = ", ".join(f"{c} {number(means[c], 3)}" for c in CONDITIONS)
-    if all(larger(*pair) for pair in BRAIN):
-        verdict = "as in the brain: S > W > N and S > J > N"
-    elif (
-        measure == ABSOLUTE and larger("W", "J") and larger("J", "N") and not larger("S", "W") and not larger("W", "S")
-    ):
-        verdict = "as published: W > J > N, and no significant difference between S and W"
-    else:
-        order = sorted(CONDITIONS, key=lambda condition: -means[condition])
-        verdict = f"another profile, with mean responses {' > '.join(order)}"
-    return {"measured": measured, "verdict": verdict}
+    untested = "not tested: the texts are not independent" if np.isnan(fraction["label_p"]) else ""
+    untested = untested or not_tested(draws_of(facts, fraction["contrast"]))
+    verdict = (untested or f"{more} significant units than with shuffled labels") + groups
+    value = _as_published(all_steps, row["contrast"], SIGNIFICANT_UNITS, 0.0)
+    if value is None:
+        return row | {"verdict": f"{verdict}; not compared with a published value: {NO_PADDING}"}
+    row["as_published"] = value
+    if role == "topographic":
+        higher = "higher" if value >= topoformer else "lower"
+        verdict += (
+            f"; as published, {number(value, 3)} is {abs(value - topoformer):.3f} {higher} than the value of "
+            f"Topoformer{_other_stimuli(facts)}"
+        )
+    return row | {"verdict": verdict}
 
 
 def _terminal_text(table: pd.DataFrame) -> str:
@@ -352,32 +348,51 @@ def _markdown(table: pd.DataFrame, facts: Mapping[str, Any], steps: pd.DataFrame
             "shuffled labels. Organisation "
             "tests whether the effect is spatially ordered: whether neighbouring units have similar effects, more than "
             "the same effects at random places with the noise of these texts in its place. The verdict uses its p. "
-            "Every p is one-sided, and is not corrected for the number of rows. Negative controls are the same "
+            "Every p is one-sided. Only `organisation_p_all` is corrected for many tests: for all readouts and "
+            "contrasts of the model. Negative controls are the same "
             "statistic of the same texts with labels that are not of interest.",
             "",
             f"Measured values, their nulls and their tests have the settings of this run: {_settings(facts)}. Values "
             "as published have all steps of TopoLM's published code (below), so they are compared with the published "
-            "values. Topoformer (tables) is from the published tables for each layer.",
+            "values. Profiles as published are means over single texts, of the network of clusters as published; a "
+            "larger response is shown if its one-sided p is at most 0.05. Topoformer (tables) is from the published "
+            "tables for each layer.",
             "",
             *lines,
             "",
             "## What each step of the published code is worth",
             "",
             "Each number without these steps, the change by each step alone, and the number with all of them. Moran's "
-            f"I is the mean over taps; the network has the clusters of the localizer. {about_padding(steps)} The "
-            "readout of the published code is ours times a number for each cell, which cancels in t. Its raw maps are "
-            "probably readouts of 1 mm: its control has 0.11 to 0.12, which noise has at 1 mm, not without readout.",
+            "I and the fraction of significant units are means over taps; the network has the clusters of the "
+            "localizer.",
+            "",
+            *(f"- *{step.name}*: {step.words}." for step in PUBLISHED_STEPS),
+            "",
+            "The readout of the published code is ours times a number for each cell, which cancels in t. Its raw maps "
+            "are probably readouts of 1 mm: its control has 0.11 to 0.12, which noise has at 1 mm, not without "
+            f"readout.{_other_readouts(steps)}",
             "",
             *_markdown_table(worth_of_steps(steps)),
         ]
     )
 
 
+def _other_readouts(steps: pd.DataFrame) -> str:
+    """Return a sentence if the steps have readouts without published numbers. Otherwise it is empty."""
+    others = sorted(set(steps["fwhm_mm"]) - set(PUBLISHED_FWHM_MM))
+    if not others:
+        return ""
+    return f" TopoLM published no numbers of readouts of {' and '.join(f'{fwhm:g}' for fwhm in others)} mm."
+
+
 def _settings(facts: Mapping[str, Any]) -> str:
-    """Return the settings of the steps in which the published code differs, in words."""
+    """Return the reading, and the settings of the steps in which the published code differs, in words."""
     raw = f"the readout of {facts['raw_fwhm_mm']:g} mm as raw" if facts["raw_fwhm_mm"] else "raw maps without readout"
     weights = {"binary": "binary weights", "row": "row-standardised weights"}[facts["weights"]]
-    return f"{weights}, {raw}, {facts['contiguity']} neighbours in clusters"
+    texts = "texts count singly" if facts["groups"] == NO_GROUPS else f"groups by {facts['groups']} where texts have it"
+    texts += f", pairs by {facts['paired_by']}" if facts["paired_by"] else ""
+    texts += f", without {' and '.join(facts['confounds'])} (regression)" if facts["confounds"] else ""
+    return f"{readings_in_words(facts)}; {weights}, {raw}, {facts['contiguity']} neighbours in clusters, {texts}"
 
 
 def _markdown_table(table: pd.DataFrame) -> list[str]:

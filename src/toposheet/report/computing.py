@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from math import comb
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +13,38 @@ import pandas as pd
 import xarray as xr
 
 from toposheet.cortex import MAP_STATISTICS, Comparison, negative_controls
-from toposheet.cortex.design import Design, contrast_design
 from toposheet.cortex.maps import comparison_maps, joined_maps, maps_of_models
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS, missing_negative_controls
-from toposheet.cortex.notes import contrast_notes
+from toposheet.cortex.notes import MIXED_TEXTS, contrast_notes
+from toposheet.cortex.organisation import organisation
 from toposheet.cortex.split_halves import HALF_STATISTICS, SPLITS
-from toposheet.cortex.verdicts import draws_for
 from toposheet.errors import UserError
 from toposheet.progress import Progress, Stage, Stages
-from toposheet.recipes import RECIPE_FILE, read_recipe
 from toposheet.report.analysis import Analysis
+from toposheet.report.draws import design_of, draws_of_contrast, fewer_draws, n_units, with_draws
 from toposheet.report.models import StudiedModel
-from toposheet.report.section import MeasuredStudy, MeasuredSubject, Section, no_rows, sections_in_order
+from toposheet.report.readable import check_study, readable_battery
+from toposheet.report.section import (
+    MeasuredComparison,
+    MeasuredStudy,
+    MeasuredSubject,
+    Section,
+    no_rows,
+    sections_in_order,
+)
 from toposheet.results import Results, Table
-from toposheet.settings import DEFAULT, MANY_PERMUTATIONS, PERMUTATIONS, Reading, Settings
-from toposheet.stimuli.confounds import check_confounds
+from toposheet.settings import DEFAULT, Settings
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.stimuli.studies import Battery, Study
-from toposheet.subject import Subject, read_tokenizer, respond
-from toposheet.subject.reading import resolved
+from toposheet.subject import Subject, respond
 from toposheet.subject.respond import resolved_reading
 from toposheet.topography.storage import read_topography
 from toposheet.train.log import METRICS, read_metrics
 from toposheet.train.result import read_result
 from toposheet.train.snapshots import read_snapshots
+from toposheet.version import __version__
 
-_SECONDS_OF_A_DRAW = 1e-8  # of one unit and item, in all nulls of a map; measured on one core
-_AFFORDABLE = 60.0  # seconds
+ANALYSIS = 1  # increase it when numbers change on purpose, so that results of earlier code are not used again
 _EXTRA = "toposheet[stimuli]"  # installs the packages that the negative controls need
 
 
@@ -78,18 +83,14 @@ def compute(
         analysis = compute(with_control(subject), synthetic_battery(subject.reader))
     """
     for study in battery.studies:
-        for contrast in study.contrasts:
-            contrast.check(study.stimuli)
-            check_confounds(study.stimuli, contrast, settings.confounds)
-            if settings.permutations is not None:
-                _design(study, contrast, settings).check_draws(settings.permutations)
-    settings = with_draws(settings, models, battery)
+        check_study(study, settings)
     names = [model.name for model in models]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"two models have the name {twice!r}: give each model a different name")
     for model in models:
         _check_folder(model)
-        _check_reading(model, settings.reading)
+    battery, texts_left_out = readable_battery(models, battery, settings)
+    settings = with_draws(settings, models, battery)
     sections = sections_in_order()
     stages = Stages(progress, _plan(models, battery, settings, sections))
     rows: dict[Table, list[pd.DataFrame]] = {}
@@ -119,6 +120,8 @@ def compute(
         whole = {table: tables[table] for table in section.tables if table in tables}
         tables |= {table: table.frame(frame) for table, frame in section.completed_tables(whole).items()}
     facts = what_decides(battery, settings) | {
+        "version": __version__,
+        "texts_left_out": texts_left_out,
         "models": identities,
         "rows": {table.file: table.description for table in tables},
         "notes": _notes(battery, settings),
@@ -143,19 +146,6 @@ def _check_folder(model: StudiedModel) -> None:
     read_snapshots(folder)
 
 
-def _check_reading(model: StudiedModel, reading: Reading) -> None:
-    """Refuse a reading that a model cannot give, before the first model is analysed.
-
-    Raises:
-        UserError: The tokenizer of the model has no such token, or it is not known which token stands before texts.
-    """
-    if isinstance(model.source, Subject):
-        resolved_reading(model.source, reading)
-    elif (folder := model.folder) is not None and (tokenizer := read_tokenizer(folder)) is not None:
-        recipe = read_recipe(folder / RECIPE_FILE) if (folder / RECIPE_FILE).is_file() else None
-        resolved(reading, tokenizer, recipe, str(model.source))
-
-
 class _Measuring:
     """The analysis of one subject. It adds rows to the tables at once, so that little memory is used."""
 
@@ -173,6 +163,7 @@ class _Measuring:
         contrasts = battery.contrasts()
         self._names = {(study, contrast): called for called, (study, contrast) in contrasts.items()}
         self._studies: dict[str, MeasuredStudy] = {}
+        self._organised: dict[tuple[str, int], pd.DataFrame] = {}
 
     def run(self, cache: Path | None, stages: Stages, what: str) -> xr.Dataset:
         """Fill the tables, and return the maps of all contrasts.
@@ -187,7 +178,7 @@ class _Measuring:
             maps += self._study_tables(
                 study, cache, stages, f"{what}: stimuli {number} of {len(self._battery.studies)}, {study.name}"
             )
-        measured = MeasuredSubject(self._battery, self._studies, self._comparison)
+        measured = MeasuredSubject(self._battery, self._studies, self._comparison, self._organisation)
         for name, section in self._sections.items():
             if section.subject_tables is not no_rows:
                 progress = stages.begin(_stage_kind(name, "subject"), f"{what}: {name}")
@@ -200,35 +191,57 @@ class _Measuring:
             self._subject, study.stimuli, reading=self._settings.reading, cache=cache, progress=progress
         )
         names = [self._names[study.name, contrast] for contrast in study.contrasts]
-        measured = self._studies[study.name] = MeasuredStudy(self._subject, study, responses, names)
+        measured = self._studies[study.name] = MeasuredStudy(self._subject, study, responses, names, cache)
         for name, section in self._sections.items():
             if section.study_tables is not no_rows:
                 progress = stages.begin(_stage_kind(name, "study"), f"{what}: {name}")
                 self._add(section, section.study_tables(measured, self._settings, progress), stimuli=study.name)
         maps = []
-        for number, _ in enumerate(study.contrasts):
+        for number, contrast in enumerate(study.contrasts):
             comparison = self._comparison(study.name, number)
+            settings = self._settings_of(study, contrast)
             contrast_stage = f"{what}: contrast {number + 1} of {len(study.contrasts)}, {comparison.name}"
-            variants = (
-                negative_controls(comparison, seed=self._settings.seed) if self._settings.negative_controls else {}
-            )
+            variants = negative_controls(comparison, seed=settings.seed) if settings.negative_controls else {}
             for negative_control, variant in {"": comparison, **variants}.items():
                 stage = f"{contrast_stage}, {negative_control}" if negative_control else contrast_stage
-                maps.append(self._comparison_tables(variant, study, stages, stage))
+                organised = (
+                    partial(_organisation, variant, settings)
+                    if negative_control
+                    else partial(self._organisation, study.name, number)
+                )
+                maps.append(self._comparison_tables(variant, organised, settings, study, stages, stage))
+        measured.free()
         return maps
 
-    def _comparison_tables(self, comparison: Comparison, study: Study, stages: Stages, what: str) -> xr.Dataset:
-        _readouts = [
-            comparison.readout(fwhm) for fwhm in self._settings.readouts
-        ]  # kept, so that all sections share these readouts
+    def _comparison_tables(
+        self,
+        comparison: Comparison,
+        organised: Callable[[Progress], pd.DataFrame],
+        settings: Settings,
+        study: Study,
+        stages: Stages,
+        what: str,
+    ) -> xr.Dataset:
+        measured = MeasuredComparison(comparison, [comparison.readout(fwhm) for fwhm in settings.readouts], organised)
         for name, section in self._sections.items():
             if section.comparison_tables is not no_rows:
                 progress = stages.begin(_stage_kind(name, "comparison"), f"{what}: {name}")
-                self._add(section, section.comparison_tables(comparison, self._settings, progress), stimuli=study.name)
-        return comparison_maps(comparison, self._subject.topography.shapes, self._settings.readouts)
+                self._add(section, section.comparison_tables(measured, settings, progress), stimuli=study.name)
+        return comparison_maps(comparison, self._subject.topography.shapes, settings.readouts)
 
     def _comparison(self, study: str, number: int) -> Comparison:
         return self._studies[study].comparison(number, self._settings)
+
+    def _settings_of(self, study: Study, contrast: Contrast) -> Settings:
+        """Return the settings with the number of draws of a contrast."""
+        return replace(self._settings, permutations=draws_of_contrast(study, contrast, self._settings))
+
+    def _organisation(self, study: str, number: int, progress: Progress) -> pd.DataFrame:
+        if (study, number) not in self._organised:
+            of_study = self._studies[study].study
+            settings = self._settings_of(of_study, of_study.contrasts[number])
+            self._organised[study, number] = _organisation(self._comparison(study, number), settings, progress)
+        return self._organised[study, number]
 
     def _add(self, section: Section, tables: Mapping[Table, pd.DataFrame], **columns: str) -> None:
         known = {"model": self._name, **columns}
@@ -236,6 +249,17 @@ class _Measuring:
             assert table in section.tables, f"a section fills {table.file} but does not declare this table in `tables`"
             labels = {name: label for name, label in known.items() if name in table.columns}
             self._rows.setdefault(table, []).append(frame.assign(**labels))
+
+
+def _organisation(comparison: Comparison, settings: Settings, progress: Progress) -> pd.DataFrame:
+    """Return the organisation of a comparison in all readouts of the settings."""
+    return organisation(
+        comparison,
+        fwhm_mm=settings.readouts,
+        permutations=settings.draws,
+        seed=settings.seed,
+        progress=progress,
+    )
 
 
 _OPENING, _READING = "opening", "reading"
@@ -249,15 +273,12 @@ def _stage_kind(section: str, of: str) -> str:
 def _plan(
     models: Sequence[StudiedModel], battery: Battery, settings: Settings, sections: Mapping[str, Section]
 ) -> list[Stage]:
-    """Return the stages of a report, with the expected seconds of each stage on one core of a CPU.
-
-    All models are assumed to be as large as the first model.
-    """
-    units = _units_of_first(models)
-    draws = settings.draws * units
+    """Return the stages of a report, with the expected seconds of each stage on one core of a CPU."""
     n_negative_controls = len(NEGATIVE_CONTROLS) - len(missing_negative_controls()) if settings.negative_controls else 0
     stages: list[Stage] = []
-    for _ in models:
+    for model in models:
+        units = n_units(model)
+        draws = settings.draws * units
         stages.append(Stage(_OPENING, 1.0))
         for study in battery.studies:
             n_texts = len(study.stimuli)
@@ -284,53 +305,27 @@ def _plan(
     return stages
 
 
-def _units_of_first(models: Sequence[StudiedModel]) -> int:
-    """Return the number of units of the first model, or the number of a small model if it is not open."""
-    first = models[0].source if models else None
-    return sum(first.topography.widths.values()) if isinstance(first, Subject) else 2560
-
-
-def with_draws(settings: Settings, models: Sequence[StudiedModel], battery: Battery) -> Settings:
-    """Return the settings with the number of draws of each null. If none is given, it is chosen here.
-
-    There are 999 draws if they take less than a minute, otherwise 99. With more than 5 contrasts 99 are too few, and
-    there are as many as a p needs that is corrected for the number of contrasts. The sizes alone decide, so the same
-    analysis has the same draws on every machine. There are never more draws than different relabellings.
-    """
-    if settings.permutations is not None:
-        return settings
-    designs = [_design(study, contrast, settings) for study in battery.studies for contrast in study.contrasts]
-    maps = len(models) * len(settings.readouts) * (1 + len(NEGATIVE_CONTROLS) * settings.negative_controls)
-    values = _units_of_first(models) * maps * sum(design.n_items for design in designs)
-    many = _SECONDS_OF_A_DRAW * MANY_PERMUTATIONS * values < _AFFORDABLE
-    few = max(PERMUTATIONS, draws_for(len(designs)))
-    wanted = max(MANY_PERMUTATIONS, few) if many else few
-    return replace(settings, permutations=min([wanted, *map(_relabellings, designs)]))
-
-
-def _relabellings(design: Design) -> int:
-    """Return the number of different draws of a contrast and of its negative controls.
-
-    Negative controls of two samples of different sizes can have two samples of one size, which have fewer draws.
-    """
-    if design.pairs is not None or design.exchanges_labels:
-        return design.n_relabellings
-    return comb(design.n_items, design.n_items // 2)
-
-
 def _concatenated(frames: list[pd.DataFrame]) -> pd.DataFrame:
     """Return one table with the rows of all tables. Empty tables are skipped, as they would change column types."""
     return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
 
 
 def what_decides(battery: Battery, settings: Settings) -> dict[str, Any]:
-    """Return the settings and stimuli that determine the numbers of a report. They are stored in `analysis.json`."""
+    """Return what determines the numbers of a report. It is stored in `analysis.json`.
+
+    These are the code (`ANALYSIS`), the settings and the stimuli.
+
+    Args:
+        battery: The studies.
+        settings: The settings, with the number of draws (`with_draws`).
+    """
     stimuli = {
         study.name: hashlib.sha256(study.stimuli.to_csv(index=False).encode()).hexdigest() for study in battery.studies
     }
     grouped = [study.name for study in battery.studies if settings.groups in study.stimuli]
     flat = asdict(settings) | {"fwhm_mm": list(settings.readouts), "confounds": list(settings.confounds)}
     return {
+        "analysis": ANALYSIS,
         "battery": battery.name,
         "contrasts": list(battery.contrasts()),
         "language": battery.language,
@@ -338,6 +333,7 @@ def what_decides(battery: Battery, settings: Settings) -> dict[str, Any]:
         **flat,
         "negative_controls_left_out": _note_on_negative_controls() if settings.negative_controls else "",
         "stimuli_left_out": battery.note,
+        "fewer_draws": fewer_draws(battery, settings),
         "grouped": grouped,
         "splits": SPLITS,
         "stimuli": stimuli,
@@ -350,16 +346,12 @@ def _notes(battery: Battery, settings: Settings) -> dict[str, list[str]]:
     notes = {}
     for name, (study_name, contrast) in battery.contrasts().items():
         study = studies[study_name]
-        design = _design(study, contrast, settings)
+        design = design_of(study, contrast, settings)
         texts = contrast.compared(study.stimuli)
-        if sentences := contrast_notes(texts, contrast, design, settings.groups, settings.confounds):
-            notes[name] = list(sentences)
+        sentences = contrast_notes(texts, contrast, design, settings.groups, settings.confounds)
+        if mixed := [MIXED_TEXTS] * settings.reading.mixes_texts + list(sentences):
+            notes[name] = mixed
     return notes
-
-
-def _design(study: Study, contrast: Contrast, settings: Settings) -> Design:
-    """Return the design of a contrast of a study."""
-    return contrast_design(contrast.compared(study.stimuli), contrast, settings.groups, settings.paired_by or None)
 
 
 def _note_on_negative_controls() -> str:

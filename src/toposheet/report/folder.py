@@ -9,6 +9,7 @@ from pathlib import Path
 from toposheet.errors import UserError
 from toposheet.files import folder_aside, path_of
 from toposheet.report.against_published import LEDGER, LEDGER_MD
+from toposheet.report.group_networks import GROUP_CRITERIA, GROUP_PROFILES
 from toposheet.report.groups import SIDE_BY_SIDE
 from toposheet.report.page import REPORT, figures_in
 from toposheet.report.section import sections_in_order
@@ -49,7 +50,8 @@ def written_together(results: Results, out: str | Path) -> Generator[Path, None,
 
 def _results_and_pages() -> list[str]:
     """Return the names of the files of an earlier report, except those that all results have."""
-    return [*(table.file for table in tables()), REPORT, LEDGER_MD, LEDGER.file, SIDE_BY_SIDE.file]
+    of_groups = (SIDE_BY_SIDE, GROUP_CRITERIA, GROUP_PROFILES)
+    return [*(table.file for table in (*tables(), *of_groups)), REPORT, LEDGER_MD, LEDGER.file]
 
 
 def read(out: str | Path) -> Results:

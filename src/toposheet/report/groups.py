@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from toposheet.cortex.cluster_responses import MEASURES
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.cortex.summary import raw_rows, without_negative_controls
 from toposheet.figures.files import save_figure, stamp
-from toposheet.figures.groups import group_intervals
+from toposheet.figures.groups import group_intervals, group_profiles
 from toposheet.files import folder_aside, path_of
 from toposheet.report.analysis import Analysis
+from toposheet.report.group_networks import GROUP_PROFILES, network_lines, network_tables
 from toposheet.report.page import FIGURES
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 from toposheet.report.sections.stimuli import TEXTS
@@ -62,6 +65,11 @@ class SideBySide:
         made = set(self.results[STATISTICS_OF_MODELS]["negative_control"])
         return [name for name in NEGATIVE_CONTROLS if name in made]
 
+    @cached_property
+    def networks(self) -> dict[Table, pd.DataFrame]:
+        """The criteria and the profiles of the language networks (`network_tables`); empty without a localizer."""
+        return network_tables(self.results, self.groups)
+
     def __str__(self) -> str:
         lines = []
         for contrast, rows in self.table.groupby("contrast", sort=False):
@@ -71,6 +79,8 @@ class SideBySide:
             if any(rows[name].notna().any() for name in self.negative_controls):
                 title = paragraph(f"negative controls of {contrast}", indent="")
                 lines += [title, self._negative_controls_table(rows), ""]
+        if self.networks:
+            lines += network_lines(self.networks, self.results.facts["permutations"])
         lines += verdict_lines(self.results, self.groups)
         if single := [group for group, models in self.groups.items() if len(models) == 1]:
             note = (
@@ -87,7 +97,7 @@ class SideBySide:
         return text_table(_first_columns(rows) | columns, ("statistic", "group"))
 
     def write(self, out: str | Path) -> None:
-        """Write `compare.csv` and the figure to a folder."""
+        """Write `compare.csv`, the tables of the language networks and the figures to a folder."""
         out = path_of(out)
         figure = group_intervals(raw_rows(self.table), COMPARED, [*NEGATIVE_CONTROLS])
         stimuli = stamp(self.results[TEXTS], self.results.facts["battery"])
@@ -95,6 +105,10 @@ class SideBySide:
             (aside / FIGURES).mkdir()
             save_figure(figure, aside / FIGURES, "compare", stimuli)
             SIDE_BY_SIDE.write(self.table, aside)
+            for table, frame in self.networks.items():
+                table.write(frame, aside)
+            if self.networks and len(profiles := self.networks[GROUP_PROFILES]):
+                save_figure(group_profiles(profiles, MEASURES), aside / FIGURES, "compare-profiles", stimuli)
 
 
 def side_by_side(analysis: Analysis, *, margin: float | None = None) -> SideBySide:
@@ -137,9 +151,9 @@ def group_statistics(
 
     Returns:
         A row for each contrast, readout, statistic and group. `value` is the mean over `n_models` models, which have
-        `n_taps` taps together; `low, high` is its 95 % interval. It is nan for a group with one model. `null_mean` is
-        the mean of the place-null (only for Moran's I). `label_null_mean` is the mean of the label-null. Each negative
-        control has a column with its value.
+        `n_taps` taps together (without taps that have no value in one of the models); `low, high` is its 95 % interval.
+        It is nan for a group with one model. `null_mean` is the mean of the place-null (only for Moran's I).
+        `label_null_mean` is the mean of the label-null. Each negative control has a column with its value.
         `difference, difference_low, difference_high` are the difference from the first group and its 95 % interval
         (Welch's t); they are nan for the first group. `difference_low_90, difference_high_90` is the 90 % interval.
         `equivalent` is empty without a margin and for the first group. Otherwise it is `equivalent` (within the
@@ -244,6 +258,16 @@ def _interval(low: float, high: float) -> str:
 
 
 def _means_of_models(rows: pd.DataFrame, models: Sequence[str]) -> tuple[int, Float[np.ndarray, " models"]]:
-    """Return the number of taps with a value, and the mean over taps of each model that has a value."""
-    values = rows[rows["model"].isin(models)].dropna(subset="value").groupby("model", sort=False)["value"]
+    """Return the number of taps with a value, and the mean over taps of each model that has a value.
+
+    A tap without a value in one of the models does not count in the others, so that all means are over the same taps.
+
+    Args:
+        rows: The rows of one statistic of all models.
+        models: The names of the models of the group.
+    """
+    defined = rows.dropna(subset="value")
+    undefined = rows[rows["value"].isna() & rows["model"].isin(set(defined["model"]))]
+    counted = defined[defined["model"].isin(models) & ~defined["tap"].isin(set(undefined["tap"]))]
+    values = counted.groupby("model", sort=False)["value"]
     return int(values.size().sum()), values.mean().to_numpy(dtype=float)

@@ -9,6 +9,8 @@ from pathlib import Path
 from toposheet.files import path_of
 from toposheet.model_folders import check_control, groups_and_models, local_folder, name_of, shipped
 from toposheet.subject import Subject, load
+from toposheet.topography import Topography
+from toposheet.topography.storage import read_topography
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +44,18 @@ class StudiedModel:
     def folder(self) -> Path | None:
         """The folder of the model. None: the model has no local folder."""
         return self.source.folder if isinstance(self.source, Subject) else local_folder(self.source)
+
+    @property
+    def topography(self) -> Topography:
+        """The topography of the model. It is read from the folder of the model if the model is not open.
+
+        Raises:
+            NotFound: The model does not exist.
+            UserError: The model has no sheets.
+        """
+        if isinstance(self.source, Subject):
+            return self.source.topography
+        return read_topography(local_folder(self.source), self.source)
 
 
 def with_control(subject: Subject, control: str | Path | None = None) -> list[StudiedModel]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -41,28 +42,54 @@ class MeasuredStudy:
         study: The study.
         responses: The responses, from `respond`.
         names: The name of each contrast of the study, as in tables.
+        cache: Folder for responses that a section needs with another reading. None: no cache.
     """
 
     subject: Subject
     study: Study
     responses: xr.DataArray
     names: Sequence[str]
+    cache: Path | None = None
+    _comparisons: dict[tuple[Any, ...], Comparison] = field(default_factory=dict, init=False, repr=False)
 
     def comparison(self, number: int, settings: Settings) -> Comparison:
         """Return the comparison of a contrast of the study.
+
+        Equal calls return one comparison, until another contrast is asked for: its memory is then free again.
 
         Args:
             number: The number of the contrast, from 0.
             settings: Which groups, pairs and confounds are used.
         """
-        return Comparison(
-            self.responses,
-            self.study.contrasts[number],
-            groups=settings.groups,
-            pairs=settings.paired_by or None,
-            confounds=settings.confounds,
-            name=self.names[number],
-        )
+        decides = {"groups": settings.groups, "pairs": settings.paired_by or None, "confounds": settings.confounds}
+        key = (number, *decides.values())
+        if key not in self._comparisons:
+            if any(kept[0] != number for kept in self._comparisons):
+                self._comparisons.clear()
+            contrast, name = self.study.contrasts[number], self.names[number]
+            self._comparisons[key] = Comparison(self.responses, contrast, name=name, **decides)
+        return self._comparisons[key]
+
+    def free(self) -> None:
+        """Free the memory of the comparisons. They are made again if they are needed."""
+        self._comparisons.clear()
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredComparison:
+    """A comparison of one subject, or a negative control of it, with what several sections need. It is computed once.
+
+    Args:
+        comparison: The raw comparison.
+        readouts: The comparison with each readout of the settings (the first is raw). While this object exists,
+            `comparison.readout` returns them, so no section samples the responses again.
+        organised: A function that returns the table of `organisation` of the comparison in all these readouts. The
+            table is computed at its first call.
+    """
+
+    comparison: Comparison
+    readouts: Sequence[Comparison]
+    organised: Callable[[Progress], pd.DataFrame]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +101,14 @@ class MeasuredSubject:
         studies: The responses to each study: {name of the study: responses}.
         comparison: A function that returns the comparison of a contrast. Its arguments are the name of the study and
             the number of the contrast, from 0.
+        organised: A function that returns the table of `organisation` of a contrast, in all readouts. Its arguments are
+            those of `comparison` and a progress function. The table of each contrast is computed once.
     """
 
     battery: Battery
     studies: Mapping[str, MeasuredStudy]
     comparison: Callable[[str, int], Comparison]
+    organised: Callable[[str, int, Progress], pd.DataFrame]
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +149,7 @@ class Section:
         study_tables: A function that returns rows about the responses to one study, without the columns `model` and
             `stimuli`. This function and the next two get a progress function, and call it during their work.
         comparison_tables: A function that returns rows about one comparison, without the columns `model` and
-            `stimuli`.
+            `stimuli`. The settings have the number of draws of its contrast.
         subject_tables: A function that returns rows about one subject, without the column `model`.
         battery_tables: A function that returns rows about the stimuli.
         completed_tables: A function that takes the whole tables of the section, with the rows of all models and
@@ -132,7 +162,7 @@ class Section:
     drawings: Callable[[Analysis], Iterable[Drawing]] = no_drawings
     tables: Sequence[Table] = field(default=())
     study_tables: Callable[[MeasuredStudy, Settings, Progress], SectionTables] = no_rows
-    comparison_tables: Callable[[Comparison, Settings, Progress], SectionTables] = no_rows
+    comparison_tables: Callable[[MeasuredComparison, Settings, Progress], SectionTables] = no_rows
     subject_tables: Callable[[MeasuredSubject, Settings, Progress], SectionTables] = no_rows
     battery_tables: Callable[[Battery], SectionTables] = lambda battery: {}
     completed_tables: Callable[[SectionTables], SectionTables] = lambda tables: {}

@@ -10,6 +10,7 @@ from toposheet.cortex import SIGNIFICANT
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.summary import raw_rows, without_negative_controls
 from toposheet.cortex.verdicts import EXPLAINED, map_verdict, needed_draws, verdict_of_models
+from toposheet.report.draws import draws_of
 from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS
 from toposheet.results import Results, paragraph, rows_with
 
@@ -31,7 +32,9 @@ def verdict_lines(results: Results, groups: Mapping[str, Sequence[str]]) -> list
         for group, models in groups.items():
             maps = [{"contrast": contrast, "model": model} for model in models]
             verdicts = [
-                map_verdict(rows_with(statistics, **keys), rows_with(ordered, **keys), results.facts["permutations"])
+                map_verdict(
+                    rows_with(statistics, **keys), rows_with(ordered, **keys), draws_of(results.facts, contrast)
+                )
                 for keys in maps
             ]
             lines.append(paragraph(f"{contrast}, {group}: {verdict_of_models(verdicts)}"))

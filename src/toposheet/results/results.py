@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -100,13 +101,16 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 
 def read_maps(path: Path) -> xr.Dataset:
-    """Return maps or masks from a NetCDF file, loaded into memory.
+    """Return maps or masks from a NetCDF file, loaded into memory, with attributes of the types of Python.
 
     Raises:
         UserError: The file cannot be read. The message names the file.
     """
     try:
         with xr.open_dataset(path, engine="h5netcdf") as stored:
-            return stored.load()
+            maps = stored.load()
     except Exception as error:  # h5py and xarray raise many kinds
         raise UserError(f"{path} cannot be read as maps (NetCDF): {first_line(error)}") from None
+    for attributes in (maps.attrs, *(variable.attrs for variable in maps.variables.values())):
+        attributes |= {k: v.item() for k, v in attributes.items() if isinstance(v, np.generic)}
+    return maps

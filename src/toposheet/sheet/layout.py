@@ -20,7 +20,7 @@ def on_sheets(values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None
             and the last column that have a unit.
 
     Returns:
-        Maps of floating-point numbers. Cells without a unit are nan.
+        Maps of floating-point numbers, with the attributes of the values. Cells without a unit are nan.
     """
     values = values.transpose(..., "unit")
     maps = {}
@@ -33,7 +33,7 @@ def on_sheets(values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None
             lay_out(array, cells, (shape[0], shape[1])),
             dims=(*on_sheet.dims[:-1], "y", "x"),
             coords={c: on_sheet[c] for c in on_sheet.coords if "unit" not in on_sheet[c].dims},
-            attrs={"spacing_mm": float(on_sheet["spacing_mm"].values[0])},
+            attrs=values.attrs | {"spacing_mm": float(on_sheet["spacing_mm"].values[0])},
             name=values.name,
         )
     return maps

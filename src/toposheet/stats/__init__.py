@@ -1,5 +1,5 @@
 from toposheet.stats.clusters import cluster_masses, clusters, count_and_largest, largest_mass, tfce
-from toposheet.stats.contrast import MeanAndVariance, TTest, centred, q_values, residuals, t_of, t_test
+from toposheet.stats.contrast import MeanAndVariance, TTest, centred, q_values, residuals, small_q_values, t_of, t_test
 from toposheet.stats.covariance import UnitPairs, participation_ratio, spatial_correlation
 from toposheet.stats.moran import cross_morans_i, islands_morans_i, morans_i, morans_i_on_graph, morans_i_parts
 from toposheet.stats.multiplicity import familywise_p, holm
@@ -48,6 +48,7 @@ __all__ = [
     "shuffled",
     "shuffled_labels",
     "skewness_of_t",
+    "small_q_values",
     "spatial_correlation",
     "t_of",
     "t_test",

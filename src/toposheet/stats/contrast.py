@@ -131,13 +131,16 @@ def t_of(a: MeanAndVariance, b: MeanAndVariance | None = None) -> TTest:
     with np.errstate(divide="ignore", invalid="ignore"):
         error_a, error_b = a.var / a.n, b.var / b.n
         error = error_a + error_b
-        # Two samples whose values are all equal have no difference, even if rounding makes one.
-        scale = np.maximum(np.abs(a.mean), np.abs(b.mean))
-        difference = np.where((error == 0) & (np.abs(a.mean - b.mean) <= 1e-12 * scale), 0.0, a.mean - b.mean)
+        difference = a.mean - b.mean
+        df = error**2 / (error_a**2 / (a.n - 1) + error_b**2 / (b.n - 1))
+        if (silent := error == 0).any():
+            # Two samples whose values are all equal have no difference, even if rounding makes one.
+            scale = np.maximum(np.abs(a.mean), np.abs(b.mean))
+            difference = np.where(silent & (np.abs(difference) <= 1e-12 * scale), 0.0, difference)
+            # Without variance in both conditions, Satterthwaite's degrees of freedom are undefined and are set to 1. If
+            # the means differ, t is infinite, and p is 0 with any degrees of freedom.
+            df = np.where(silent, 1.0, df)
         t = difference / np.sqrt(error)
-        # Without variance in both conditions, Satterthwaite's degrees of freedom are undefined and are set to 1. If the
-        # means differ, t is infinite, and p is 0 with any degrees of freedom.
-        df = np.where(error == 0, 1.0, error**2 / (error_a**2 / (a.n - 1) + error_b**2 / (b.n - 1)))
         pooled = ((a.n - 1) * a.var + (b.n - 1) * b.var) / (a.n + b.n - 2)
         return TTest(t=t, df=df, d=difference / np.sqrt(pooled))
 
@@ -169,4 +172,27 @@ def q_values(p: Float[np.ndarray, "*draws units"]) -> Float[np.ndarray, "*draws 
         tested = np.isfinite(p[row])
         if tested.any():
             q[row][tested] = scipy_stats.false_discovery_control(p[row][tested])
+    return q
+
+
+def small_q_values(test: TTest, bound: float) -> Float[np.ndarray, "*draws units"]:
+    """Return `q_values` of the p of a t test where they are below a bound, and otherwise 1. A silent unit has nan.
+
+    It is several times faster than `q_values`, because few units of a draw without effect have a small p: p >= bound if
+    |t| is not above the quantile of the normal distribution, and a unit with p >= bound has q >= bound and changes no
+    smaller q.
+
+    Args:
+        test: The t test.
+        bound: The bound, above 0 and at most 1.
+    """
+    smallest_t = -special.ndtri(bound / 2)
+    q = np.where(np.isnan(test.t), np.nan, 1.0)
+    for row in np.ndindex(q.shape[:-1]):
+        candidates = np.flatnonzero(np.abs(test.t[row]) > smallest_t)
+        p = 2 * special.stdtr(test.df[row][candidates], -np.abs(test.t[row][candidates]))
+        order = np.argsort(p)
+        of_candidates = p[order] * np.isfinite(q[row]).sum() / np.arange(1, len(p) + 1)
+        of_candidates = np.minimum.accumulate(of_candidates[::-1])[::-1]
+        q[row][candidates[order]] = np.where(of_candidates < bound, of_candidates, 1.0)
     return q

@@ -124,13 +124,13 @@ def spatial_correlation(
     z = x - x.mean(axis=0)
     norm = np.sqrt((z**2).sum(axis=0))
     z = np.divide(z, norm, out=np.zeros_like(z), where=norm > 0)
-    correlation = (z.T @ z).astype(np.float32)
+    correlation, n_units = (z.T @ z).astype(np.float32).ravel(), x.shape[1]
     n = np.bincount(pairs.distance_class, minlength=len(pairs.distances))
     orders_or_identity = np.arange(x.shape[1]) if orders is None else orders
     rows = orders_or_identity.reshape(-1, x.shape[1])
     r, positive = np.empty((len(rows), len(n))), np.empty((len(rows), len(n)))
     for row, order in enumerate(rows):
-        pair_r = correlation[order[pairs.first], order[pairs.second]]
+        pair_r = correlation.take(order[pairs.first] * n_units + order[pairs.second])
         r[row] = np.bincount(pairs.distance_class, weights=pair_r, minlength=len(n))
         positive[row] = np.bincount(pairs.distance_class, weights=np.maximum(pair_r, 0), minlength=len(n))
     shape = (*orders_or_identity.shape[:-1], len(n))

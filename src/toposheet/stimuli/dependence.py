@@ -9,6 +9,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from scipy.sparse import csr_array
 
+from toposheet.settings import NO_GROUPS
 from toposheet.stimuli.contrasts import MIN_TEXTS, texts_spaced_once
 from toposheet.stimuli.labels import check_capitals
 from toposheet.stimuli.measures import SHARED_WORDS, content_words, sharing_words
@@ -36,16 +37,16 @@ def dependent_stimuli(stimuli: pd.DataFrame, column: str | None) -> Int[np.ndarr
 
     Args:
         stimuli: The stimuli.
-        column: Name of a column of the stimuli. None: all stimuli are independent.
+        column: Name of a column of the stimuli. None, or `none`: all stimuli are independent.
 
     Returns:
-        The numbers. None if all stimuli are independent: `column` is None, or it is `shared_words` and the stimuli have
+        The numbers. None if all stimuli are independent: `column` says so, or it is `shared_words` and the stimuli have
         no such column.
 
     Raises:
         UserError: The column does not exist, and it is not `shared_words`. Or two values differ only in capitals.
     """
-    if column is None:
+    if column is None or column == NO_GROUPS:
         return None
     if column == SHARED_WORDS and column not in stimuli:
         return None

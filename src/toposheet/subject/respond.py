@@ -22,6 +22,7 @@ from toposheet.cache import recall
 from toposheet.errors import UserError, check_type
 from toposheet.files import path_of
 from toposheet.progress import SILENT, Progress
+from toposheet.provenance import reading_attributes
 from toposheet.settings import READING, Reading
 from toposheet.stimuli.confounds import N_TOKENS
 from toposheet.stimuli.finite import check_finite_responses
@@ -102,7 +103,7 @@ def respond(
     check_finite_responses(responses, stimuli, coordinates["tap"][1])
     coordinates[N_TOKENS] = ("stimulus", np.array([sum(text.is_text) for text in texts]))
     coordinates |= {str(name): ("stimulus", column.to_numpy()) for name, column in stimuli.items()}
-    attributes = asdict(reading) | {"skip_first": int(reading.skip_first), "bos_ids": " ".join(map(str, before))}
+    attributes = reading_attributes(reading) | {"bos_ids": " ".join(map(str, before))}
     return xr.DataArray(responses, dims=("stimulus", "unit"), coords=coordinates, name="response", attrs=attributes)
 
 
@@ -141,20 +142,9 @@ def tokenised(subject: Subject, stimuli: pd.DataFrame, reading: Reading) -> list
     """
     subject.check_tokenizer()
     _check_columns(stimuli, {*subject.topography.unit_coordinates(), N_TOKENS})
-    tokenizer, limits, texts = subject.tokenizer, subject.limits, stimuli["text"].tolist()
-    for row, text in enumerate(texts):
-        _check_text(text, lambda row=row: _name(stimuli, row))
     _, before = resolved_reading(subject, reading)
-    n_own = len(own_tokens_before(tokenizer))
-    encoded = tokenizer(texts, return_special_tokens_mask=True, return_attention_mask=False, verbose=False)
-    tokens = []
-    for row, (ids, special) in enumerate(zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)):
-        ids = [*before, *ids[n_own:]]
-        is_text = [False] * len(before) + [not flag for flag in special[n_own:]]
-        if not any(is_text):
-            raise UserError(
-                f"{_name(stimuli, row)} has no tokens: remove it, or give it words; its text is {texts[row]!r}"
-            )
+    tokenizer, limits, texts, tokens = subject.tokenizer, subject.limits, stimuli["text"].tolist(), []
+    for row, (ids, is_text) in enumerate(text_tokens(tokenizer, stimuli, before)):
         counts = list(is_text)
         if reading.skip_first:
             counts[is_text.index(True)] = False
@@ -166,6 +156,35 @@ def tokenised(subject: Subject, stimuli: pd.DataFrame, reading: Reading) -> list
         limits.check(ids, _name(stimuli, row), texts[row], tokenizer)
         tokens.append(TokenisedText(ids, is_text, counts))
     return tokens
+
+
+def text_tokens(
+    tokenizer: Any, stimuli: pd.DataFrame, before: Sequence[int]
+) -> Generator[tuple[list[int], list[bool]], None, None]:
+    """Yield the token ids of each text, and for each token whether it belongs to the text (True) or is special.
+
+    Args:
+        tokenizer: The tokenizer.
+        stimuli: A table with the column `text`.
+        before: The ids of the tokens before every text, in place of those that the tokenizer itself puts there.
+
+    Raises:
+        UserError: The table is empty, or a text is not a str, or has no tokens.
+    """
+    check_column(stimuli, "text")
+    if len(stimuli) == 0:
+        raise UserError("the table of stimuli is empty: give at least one stimulus")
+    texts, n_own = stimuli["text"].tolist(), len(own_tokens_before(tokenizer))
+    for row, text in enumerate(texts):
+        _check_text(text, lambda row=row: _name(stimuli, row))
+    encoded = tokenizer(texts, return_special_tokens_mask=True, return_attention_mask=False, verbose=False)
+    for row, (ids, special) in enumerate(zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)):
+        is_text = [False] * len(before) + [not flag for flag in special[n_own:]]
+        if not any(is_text):
+            raise UserError(
+                f"{_name(stimuli, row)} has no tokens: remove it, or give it words; its text is {texts[row]!r}"
+            )
+        yield [*before, *ids[n_own:]], is_text
 
 
 def _check_text(text: object, where: Callable[[], str]) -> None:
@@ -201,8 +220,6 @@ def _check_columns(stimuli: pd.DataFrame, taken: Collection[str]) -> None:
             f"{_name(stimuli, int(missing.argmax()))} has no condition: give it a condition; if the condition "
             "is called nan, read the file with toposheet.read_stimuli, which keeps this name as text"
         )
-    if len(stimuli) == 0:
-        raise UserError("the table of stimuli is empty: give at least one stimulus")
 
 
 def _responses(

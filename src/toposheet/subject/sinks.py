@@ -13,7 +13,6 @@ from jaxtyping import Float, Int
 
 from toposheet.errors import UserError, check_type
 from toposheet.progress import SILENT, Progress
-from toposheet.results import Table
 from toposheet.settings import READING, Reading, check_count, check_seed
 from toposheet.subject.respond import TokenisedText, read, tokenised
 from toposheet.subject.subject import Subject
@@ -23,13 +22,6 @@ N_TEXTS = 64
 _N_POSITIONS = 64
 _MIN_TEXTS = 5  # at a position; with fewer, one text decides the mean
 _BATCH = 16
-
-SINKS = Table(
-    "sinks.csv",
-    {"tap": "text", "sheet": "text", "y": "count", "x": "count", "position": "count", "at_position": "number",
-     "elsewhere": "number", "ratio": "number", "is_sink": "flag"},
-    "the position in texts at which one unit is most active",
-)  # fmt: skip
 
 
 def sinks(
@@ -96,7 +88,7 @@ def sinks(
         quotient = at_position / elsewhere
     typical = pd.Series(elsewhere).groupby(table["tap"]).transform("median").to_numpy()
     table = table.assign(position=positions[largest], at_position=at_position, elsewhere=elsewhere, ratio=quotient)
-    return SINKS.frame(table.assign(is_sink=at_position > ratio * np.maximum(elsewhere, typical)))
+    return table.assign(is_sink=at_position > ratio * np.maximum(elsewhere, typical))
 
 
 def _mean_activity(

@@ -38,6 +38,7 @@ def nonwords_of(table, *conditions):
     return set(re.findall("[a-z]+", texts.lower())) - FUNCTION_WORDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_nonword_of_the_localizer_comes_again(made, seed):
     localizer = nonwords_of(made["language", seed], "nonword")

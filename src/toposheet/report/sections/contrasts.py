@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from toposheet.cortex import SIGNIFICANT, Comparison
+from toposheet.cortex import SIGNIFICANT
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import RANDOM_LABELS
-from toposheet.cortex.organisation import ORGANISATION, organisation
+from toposheet.cortex.organisation import ORGANISATION
 from toposheet.cortex.statistics import STATISTICS, topography_statistics
 from toposheet.cortex.summary import SUMMARY, medians, n_significant, raw_rows, summary_of, without_negative_controls
 from toposheet.cortex.verdicts import EXPLAINED, MapVerdict, map_verdict, needed_draws, not_tested
@@ -22,7 +22,8 @@ from toposheet.figures.morans_i import morans_i_bars, morans_i_marks
 from toposheet.figures.sheets import by_kind, layers_of
 from toposheet.progress import Progress, part_of
 from toposheet.report.analysis import Analysis
-from toposheet.report.section import Drawing, Section, SectionTables
+from toposheet.report.draws import draws_of, fewer_draws_in_words
+from toposheet.report.section import Drawing, MeasuredComparison, Section, SectionTables
 from toposheet.results import Table, rows_with
 from toposheet.settings import Settings
 from toposheet.stats import holm
@@ -34,7 +35,7 @@ ORGANISATION_OF_MODELS = replace(
     ORGANISATION,
     columns={
         "model": "text", "stimuli": "text", "contrast": "text", "negative_control": "text",
-        **ORGANISATION.columns, "p_holm": "number",
+        **ORGANISATION.columns, "p_holm": "number", "p_all": "number",
     },
 )  # fmt: skip
 _DEEP = 6  # layers. If models have more layers, a figure of several contrasts shows one model only
@@ -45,8 +46,8 @@ PARTIAL = """
 effects at random places, with the noise of these texts in its place? A readout raises its value in every model with reliable units, ordered or not, so only its p counts. It is a mean over taps, as are cross-half I and the ceiling; all other values are medians over taps. <i>p (smoother)</i> tests another claim: the map is smoother
 than differences between such texts by chance. An effect can be ordered and no smoother than the noise. Cross-half I describes how well the map of one half of the texts agrees with the map of the other half, at neighbouring units: the mean over {{ facts.splits }} random halves, and their range, which is no confidence interval because the halves share texts. Its null is the mean of the same value without effect. <i>Ceiling</i> is the highest correlation that these texts let the map have with another map (the root of its reliability over halves).
 Moran's I says how smooth a map is. Its place-null shuffles the places of the units; its label-null makes maps without effect, mostly by shuffling the labels of the texts (see Methods). In a topographic model, maps of noise are smooth as well, so a Moran's I above its place-null is no evidence of an ordered effect.
-<i>p (readouts)</i> is p (ordered), corrected for the number of readouts of a contrast (maxT: the largest value of each draw). <i>p (Holm)</i> is p (ordered) of the raw map, corrected for the {{ n_contrasts | counted("contrast") }} of this table, in each model separately{% if needed_draws %} (<b>{{ needed_draws }}</b>){% endif %}. No other p is corrected for the number of contrasts, and the verdicts below use p (ordered).
-<i>organisation.csv</i> has the p of each tap, and its p corrected for the number of taps and readouts (p_familywise). The smallest possible p is {{ "%.2g" | format(1 / (1 + facts.permutations)) }}, with {{ facts.permutations }} draws. The tests speak of other texts, not of other models.{% if few %} <b>In this report the nulls are {{ few }}.</b>{% endif %}</p>
+<i>p (readouts)</i> is p (ordered), corrected for the number of readouts of a contrast (maxT: the largest value of each draw). <i>p (Holm)</i> is p (ordered) of the raw map, corrected for the {{ n_contrasts | counted("contrast") }} of this table, in each model separately{% if needed_draws %} (<b>{{ needed_draws }}</b>){% endif %}. No other p of this table is corrected for the number of contrasts, and the verdicts below use p (ordered).
+<i>organisation.csv</i> has the p of each tap and readout. Its column p_familywise is corrected for the number of taps and readouts of a contrast, and p_all also for the number of contrasts (p_familywise times this number, at most 1). The smallest possible p is {{ "%.2g" | format(1 / (1 + facts.permutations)) }}, with {{ facts.permutations }} draws{% if fewer_draws %}; {{ fewer_draws }}{% endif %}. The tests speak of other texts, not of other models.{% if few %} <b>In this report the nulls are {{ few }}.</b>{% endif %}</p>
 <div class="scroll"><table>
 <tr><th class="left">contrast</th><th>readout (mm)</th><th class="left">model</th><th>significant units</th><th>organisation</th><th>p (ordered)</th><th>p (readouts)</th><th>p (Holm)</th><th>p (smoother)</th><th>cross-half I</th><th>range</th><th>null</th><th>ceiling</th><th>Moran's I</th>
 <th>place-null</th><th>p (place)</th><th>label-null</th><th>p (label)</th></tr>
@@ -72,17 +73,21 @@ A readout smooths every map, also a map of noise. The table below a figure gives
 """
 
 
-def _comparison_tables(comparison: Comparison, settings: Settings, progress: Progress) -> Mapping[Table, pd.DataFrame]:
-    draws = {"fwhm_mm": settings.readouts, "permutations": settings.draws, "seed": settings.seed}
+def _comparison_tables(
+    measured: MeasuredComparison, settings: Settings, progress: Progress
+) -> Mapping[Table, pd.DataFrame]:
+    comparison = measured.comparison
     statistics = topography_statistics(
         comparison,
+        fwhm_mm=settings.readouts,
+        permutations=settings.draws,
+        seed=settings.seed,
         contiguity=settings.contiguity,
         min_size=settings.min_size,
         weights=settings.weights,
         progress=part_of(progress, 0, 2),
-        **draws,
     )
-    ordered = organisation(comparison, progress=part_of(progress, 1, 2), **draws)
+    ordered = measured.organised(part_of(progress, 1, 2))
     names = {"contrast": comparison.name, "negative_control": comparison.negative_control}
     return {
         STATISTICS_OF_MODELS: statistics,
@@ -92,9 +97,12 @@ def _comparison_tables(comparison: Comparison, settings: Settings, progress: Pro
 
 
 def _completed_tables(tables: SectionTables) -> SectionTables:
-    """Return the table of organisation with p_holm: the p of the raw map, mean over taps, corrected for all contrasts.
+    """Return the table of organisation with two p values that are corrected for the number of contrasts of a model.
 
-    The contrasts of a model are one family, without their negative controls. Other rows have no p_holm.
+    The contrasts of a model are one family, without their negative controls, whose rows have none of the two.
+    `p_holm` is p of the raw map, mean over taps, by Holm's method; other rows have no `p_holm`. `p_all` is
+    `p_familywise` times the number of contrasts (Bonferroni), so it is corrected for all tests of the model: in the
+    rows of a tap for taps, readouts and contrasts, in the rows of the mean over taps for readouts and contrasts.
     """
     if (ordered := tables.get(ORGANISATION_OF_MODELS)) is None:
         return {}
@@ -102,6 +110,9 @@ def _completed_tables(tables: SectionTables) -> SectionTables:
     raw = raw_rows(rows_with(ordered, tap=ALL_TAPS, negative_control=""))
     for _, family in raw.groupby("model"):
         corrected.loc[family.index, "p_holm"] = holm(family["p"].to_numpy())
+    real = rows_with(ordered, negative_control="")
+    n_contrasts = real.groupby("model")["contrast"].transform("nunique")
+    corrected.loc[real.index, "p_all"] = (real["p_familywise"] * n_contrasts).clip(upper=1.0)
     return {ORGANISATION_OF_MODELS: corrected}
 
 
@@ -113,6 +124,7 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     return {
         "medians": table,
         "few": not_tested(analysis.facts["permutations"]),
+        "fewer_draws": fewer_draws_in_words(analysis.facts),
         "n_contrasts": len(_contrasts(analysis)),
         "needed_draws": needed_draws(len(_contrasts(analysis)), analysis.facts["permutations"]),
         "explained": EXPLAINED,
@@ -159,7 +171,7 @@ def _verdict(analysis: Analysis, row: Mapping[Any, Any]) -> MapVerdict:
     keys = {key: row[key] for key in _MAP_KEYS}
     statistics = rows_with(analysis.results[STATISTICS_OF_MODELS], **keys)
     ordered = rows_with(analysis.results[ORGANISATION_OF_MODELS], **keys)
-    return map_verdict(statistics, ordered, analysis.facts["permutations"])
+    return map_verdict(statistics, ordered, draws_of(analysis.facts, row["contrast"]))
 
 
 def _drawings(analysis: Analysis) -> Iterable[Drawing]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,25 +13,27 @@ from matplotlib.figure import Figure
 
 from toposheet.cortex.cluster_responses import ABSOLUTE, MEASURES, NETWORK, SIGNED
 from toposheet.cortex.comparison import SIGNIFICANT
-from toposheet.cortex.criteria import CRITERIA, names_of_tests
+from toposheet.cortex.criteria import CRITERIA, SELECTIVE, names_of_tests
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.localizer import CROSS_VALIDATED, localize
 from toposheet.cortex.network import language_network
 from toposheet.cortex.profiles import MATCHED, PROFILE_TESTS, PROFILES
 from toposheet.cortex.verdicts import criterion_verdict
 from toposheet.figures.network import network_figure
-from toposheet.progress import Progress
+from toposheet.progress import Progress, part_of
 from toposheet.report.analysis import Analysis
-from toposheet.report.section import Drawing, MeasuredSubject, Section
+from toposheet.report.draws import draws_of
+from toposheet.report.section import Drawing, MeasuredSubject, Section, SectionTables
 from toposheet.results import Table, rows_with
 from toposheet.settings import Settings
 from toposheet.sheet import stacked
+from toposheet.stats import holm
 from toposheet.wording import counted
 
 LOCALIZED = Table("localized.csv", {"model": "text", **CROSS_VALIDATED.columns}, CROSS_VALIDATED.description)
 PROFILES_OF_MODELS = PROFILES.beside(model="text")
 PROFILE_TESTS_OF_MODELS = PROFILE_TESTS.beside(model="text")
-CRITERIA_OF_MODELS = CRITERIA.beside(model="text")
+CRITERIA_OF_MODELS = replace(CRITERIA, columns={"model": "text", **CRITERIA.columns, "p_holm": "number"})
 NETWORK_UNITS = Table(
     "network.csv",
     {
@@ -56,14 +59,14 @@ cluster of at least {{ facts.min_size }} such units. TopoLM has three criteria o
 <li><i>Consistent</i>: the clusters of the network have similar response profiles.</li>
 </ol>
 <p class="lead">The second and the third criterion depend on the measure of a response, so both are tested with two measures. The choice of the paper is the <i>mean |response|</i>: the mean over units of the absolute activation. Our choice is the <i>signed response</i>: each unit is standardised over the texts, and the response is the mean over units. The localizer is signed, because it selects units with t &gt; 0. A unit whose activations are negative can have the larger absolute activation in non-words, although it prefers sentences; the mean |response| counts such a unit with the wrong sign.</p>
-<p class="lead">A larger response to S than to N is nearly given by the selection of the units, because the localizer compares sentences with non-words. The informative comparisons are S with W and J with N: both sides have the same kind of words, once as a sentence and once as a list. They are also tested with texts that are matched in tokens: as many texts as possible, equally many of each number of tokens in both conditions{% for of_pair in matched %}; {{ of_pair }}{% endfor %}.</p>
-<p class="lead">The table has the tests of these criteria{% if models | length > 1 %}, with all models side by side{% endif %}. (d) marks Cohen's d over texts, or over groups or pairs where texts belong together; other rows name their value. The null (in brackets) of the correlation of profiles has no effect of the conditions, and the noise of each condition. The result is <i>shown</i> if p ≤ {{ significant }} and the value is positive. <i>Not shown</i> means: these data give no evidence; the criterion may still be met.</p>
+<p class="lead">A larger response to S than to N is nearly given by the selection of the units, because the localizer compares sentences with non-words. The informative comparisons are S with W and J with N: both sides have the same kind of words, once as a sentence and once as a list. They are also tested within texts of equal numbers of tokens (matched in tokens): the differences within each number of tokens are averaged, so all texts count whose number of tokens both conditions have{% for of_pair in matched %}; {{ of_pair }}{% endfor %}.</p>
+<p class="lead">The table has the tests of these criteria{% if models | length > 1 %}, with all models side by side{% endif %}. (d) marks Cohen's d over texts, or over groups or pairs where texts belong together; other rows name their value. The null (in brackets) of the correlation of profiles has no effect of the conditions, and the noise of each condition. The result is <i>shown</i> if p ≤ {{ significant }} and the value is positive. <i>p (Holm)</i> is corrected for the number of tests of the table, in each model separately, and the result says whether it is also at most {{ significant }}. <i>Not shown</i> means: these data give no evidence; the criterion may still be met.</p>
 <div class="scroll"><table>
-<tr><th class="left" rowspan="2">criterion</th><th class="left" rowspan="2">measure</th>{% for model in models %}<th class="left" colspan="3">{{ model }}</th>{% endfor %}</tr>
-<tr>{% for model in models %}<th>value</th><th>p</th><th class="left">result</th>{% endfor %}</tr>
+<tr><th class="left" rowspan="2">criterion</th><th class="left" rowspan="2">measure</th>{% for model in models %}<th class="left" colspan="4">{{ model }}</th>{% endfor %}</tr>
+<tr>{% for model in models %}<th>value</th><th>p</th><th>p (Holm)</th><th class="left">result</th>{% endfor %}</tr>
 {% for test in criteria %}
 <tr{% if loop.changed(test.criterion) %} class="new"{% endif %}><td class="left">{{ test.criterion }}</td><td class="left">{{ test.measure }}</td>
-{% for row in test.rows %}<td>{{ row.value | number }}{% if row.null_mean == row.null_mean %} ({{ mean_and_sd(row.null_mean, row.null_sd) }}){% endif %}</td><td>{{ row.p | p }}</td><td class="left{{ ' yes' if row.verdict == 'shown' }}">{{ row.verdict }}</td>
+{% for row in test.rows %}<td>{{ row.value | number }}{% if row.null_mean == row.null_mean %} ({{ mean_and_sd(row.null_mean, row.null_sd) }}){% endif %}</td><td>{{ row.p | p }}</td><td>{{ row.p_holm | p }}</td><td class="left{{ ' yes' if row.shown }}">{{ row.verdict }}</td>
 {% endfor %}</tr>
 {% endfor %}
 </table></div>
@@ -89,7 +92,8 @@ def _subject_tables(measured: MeasuredSubject, settings: Settings, progress: Pro
         seed=settings.seed,
         min_size=settings.min_size,
         contiguity=settings.contiguity,
-        progress=progress,
+        ordered=measured.organised(battery.localizer, 0, part_of(progress, 0, 2)),
+        progress=part_of(progress, 1, 2),
     )
     units = {name: network.clusters[name].values for name in ("sheet", "tap", "y", "x")}
     units["selective"] = localize(comparison)["mask"].values
@@ -106,7 +110,7 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     criteria, localized = analysis.results.get(CRITERIA_OF_MODELS), analysis.results.get(LOCALIZED)
     if criteria is None or localized is None:
         return None
-    criteria = criteria.assign(verdict=_verdicts(analysis))
+    criteria = _with_verdicts(analysis)
     return {
         "criteria": [
             {"criterion": criterion, "measure": measure, "rows": list(rows.itertuples())}
@@ -123,7 +127,7 @@ def _also_in_controls(analysis: Analysis, criteria: pd.DataFrame) -> str:
     controls = [model.name for model in analysis.models if model.is_control]
     if not controls:
         return "This report has no control model, so it does not say what topography adds."
-    shown = criteria[criteria["verdict"] == "shown"]
+    shown = criteria[criteria["shown"]]
     of_controls = set(shown.loc[shown["model"].isin(controls), "measure"])
     sentences = []
     for name in analysis.names:
@@ -151,17 +155,30 @@ def _matched_texts(tests: pd.DataFrame) -> list[str]:
     return words
 
 
-def _verdicts(analysis: Analysis) -> list[str]:
-    """Return the verdict on each test of the criteria."""
-    return [
+def _with_verdicts(analysis: Analysis) -> pd.DataFrame:
+    """Return the tests of the criteria, with the verdict on each of them, and whether it is shown."""
+    criteria, facts = analysis.results[CRITERIA_OF_MODELS], analysis.facts
+    verdicts = [
         criterion_verdict(
             row["p"],
+            row["p_holm"],
             holds=row["holds"],
             by_draws=row["by_draws"],
-            permutations=analysis.facts["permutations"],
+            permutations=draws_of(facts, facts["language"]) if row["criterion"] == SELECTIVE else facts["permutations"],
         )
-        for row in analysis.results[CRITERIA_OF_MODELS].to_dict("records")
+        for row in criteria.to_dict("records")
     ]
+    return criteria.assign(verdict=verdicts, shown=[verdict.startswith("shown") for verdict in verdicts])
+
+
+def _completed_tables(tables: SectionTables) -> SectionTables:
+    """Return the table of criteria with p_holm: p corrected for the number of tests of the criteria of each model."""
+    if (criteria := tables.get(CRITERIA_OF_MODELS)) is None:
+        return {}
+    corrected = criteria.copy()
+    for _, family in criteria[criteria["p"].notna()].groupby("model"):
+        corrected.loc[family.index, "p_holm"] = holm(family["p"].to_numpy())
+    return {CRITERIA_OF_MODELS: corrected}
 
 
 def _drawings(analysis: Analysis) -> Iterable[Drawing]:
@@ -187,8 +204,7 @@ def _figure(analysis: Analysis) -> Figure:
 
 
 def _sentence(analysis: Analysis) -> str:
-    units, criteria = analysis.results[NETWORK_UNITS], analysis.results[CRITERIA_OF_MODELS]
-    criteria = criteria.assign(verdict=_verdicts(analysis))
+    units, criteria = analysis.results[NETWORK_UNITS], _with_verdicts(analysis)
     parts = []
     for name in analysis.names:
         model_units, tests = units[units["model"] == name], criteria[criteria["model"] == name]
@@ -197,7 +213,7 @@ def _sentence(analysis: Analysis) -> str:
             f"{int((model_units['cluster'] > 0).sum()):,} of these units are in "
             f"{counted(int(model_units['cluster'].max()), 'cluster')} of at least {analysis.facts['min_size']} units: the "
             "network. "
-            f"Shown in the table above: {names_of_tests(tests[tests['verdict'] == 'shown'])}"
+            f"Shown in the table above: {names_of_tests(tests[tests['shown']])}"
         )
     return (
         "Left: the maps of the localizer's contrast, with outlines of the clusters; a map without a cluster is pale. Right: the response of "
@@ -215,4 +231,5 @@ SECTION = Section(
     drawings=_drawings,
     tables=(LOCALIZED, PROFILES_OF_MODELS, PROFILE_TESTS_OF_MODELS, CRITERIA_OF_MODELS, NETWORK_UNITS),
     subject_tables=_subject_tables,
+    completed_tables=_completed_tables,
 )

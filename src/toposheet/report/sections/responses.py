@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from toposheet.cortex.layout import ALL_TAPS
-from toposheet.cortex.response_statistics import CURVES, RESPONSES, correlation_curve, response_statistics
+from toposheet.cortex.response_statistics import CURVES, RESPONSES, curve_of, spatial_correlations, statistics_of
 from toposheet.figures.curves import correlation_curves
-from toposheet.progress import Progress, part_of
+from toposheet.progress import Progress
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, MeasuredStudy, Section
 from toposheet.report.sinks import SINKS_OF_MODELS, sink_notes, sink_rows, sinks_of_studies
@@ -37,8 +37,8 @@ value of <code>wiring_mm</code> is topographic, so its p is the probability of a
 {{ figure("correlation") }}
 {% if sinks %}
 <h2>Attention sinks and the number of tokens</h2>
-<p class="lead">A unit is an attention sink if its mean |activation| at one token of the texts is more than {{ sink_ratio }} times the median of the other tokens, of this unit and of the median unit of its tap. The mean over the tokens of a text is then this one activation divided by the number of tokens. The table
-has only stimuli with sinks, or with units whose responses follow 1 / number of tokens (r² > 0.5).{% for note in sink_notes %} {{ note }}.{% endfor %}</p>
+<p class="lead">A unit is an attention sink if its mean |activation| at one token of the texts is more than {{ sink_ratio }} times the median of the other tokens, of this unit and of the median unit of its tap. The mean over the tokens of a text is then this one activation divided by the number of tokens. A unit
+follows 1 / number of tokens if its responses correlate with it (r² > 0.5).{% for note in sink_notes %} {{ note }}.{% else %} No unit is a sink, and few units follow 1 / number of tokens.{% endfor %}</p>
 <div class="scroll"><table>
 <tr><th class="left">model</th><th class="left">stimuli</th><th>sinks</th><th>follow 1 / tokens</th><th class="left">unit that is most like a sink</th><th>token</th><th>at this token</th><th>elsewhere</th></tr>
 {% for row in sinks %}
@@ -51,22 +51,23 @@ has only stimuli with sinks, or with units whose responses follow 1 / number of 
 
 
 def _study_tables(measured: MeasuredStudy, settings: Settings, progress: Progress) -> Mapping[Table, pd.DataFrame]:
-    draws = {"permutations": settings.draws, "seed": settings.seed}
+    responses, draws = measured.responses, {"permutations": settings.draws, "seed": settings.seed}
+    correlations = spatial_correlations(responses, progress=progress, **draws)
     return {
-        RESPONSES_OF_MODELS: response_statistics(measured.responses, progress=part_of(progress, 0, 2), **draws),
-        CURVES_OF_MODELS: correlation_curve(measured.responses, progress=part_of(progress, 1, 2), **draws),
+        RESPONSES_OF_MODELS: statistics_of(responses, correlations),
+        CURVES_OF_MODELS: curve_of(responses, correlations),
     }
 
 
 def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     if (table := analysis.results.get(RESPONSES_OF_MODELS)) is None:
         return None
-    means = table[table["tap"] == ALL_TAPS]
+    means, sinks = table[table["tap"] == ALL_TAPS], analysis.results[SINKS_OF_MODELS]
     return {
         "responses": means.sort_values(["stimuli", "statistic"], kind="stable"),
-        "sinks": sinks_of_studies(analysis.results),
+        "sinks": sinks_of_studies(sinks),
         "sink_ratio": f"{RATIO:g}",
-        "sink_notes": sink_notes(analysis.results),
+        "sink_notes": sink_notes(sinks),
     }
 
 

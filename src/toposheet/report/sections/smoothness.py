@@ -7,14 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from toposheet.cortex import Comparison
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.smoothness import SMOOTHNESS, noise_smoothness
 from toposheet.cortex.summary import raw_rows
 from toposheet.figures.curves import noise_curves
 from toposheet.progress import Progress
 from toposheet.report.analysis import Analysis
-from toposheet.report.section import Drawing, Section, SectionTables
+from toposheet.report.section import Drawing, MeasuredComparison, Section, SectionTables
 from toposheet.results import Table
 from toposheet.settings import Settings
 
@@ -37,11 +36,11 @@ numbers, the mean of both noises is the same with shuffled labels.</p>
 """
 
 
-def _comparison_tables(comparison: Comparison, settings: Settings, progress: Progress) -> SectionTables:
+def _comparison_tables(measured: MeasuredComparison, settings: Settings, progress: Progress) -> SectionTables:
     progress("smoothness", 0, 1)
     tables: Mapping[Table, pd.DataFrame] = {}
-    if not comparison.negative_control:
-        tables = {SMOOTHNESS_OF_MODELS: noise_smoothness(comparison, fwhm_mm=settings.readouts)}
+    if not measured.comparison.negative_control:
+        tables = {SMOOTHNESS_OF_MODELS: noise_smoothness(measured.comparison, fwhm_mm=settings.readouts)}
     progress("smoothness", 1, 1)
     return tables
 

@@ -29,6 +29,8 @@ PARTIAL = """
 <tr{% if loop.changed(set) %} class="new"{% endif %}><td class="left">{{ set }}</td><td class="left">{{ condition }}</td><td>{{ n }}</td><td class="wrap">{{ text }}</td></tr>
 {% endfor %}
 </table></div>
+{% for note in facts.texts_left_out.values() %}<p class="note">Note: {{ note }}.</p>
+{% endfor %}
 {% if facts.stimuli_left_out %}<p class="note">Note: {{ facts.stimuli_left_out }}.</p>{% endif %}
 <h3>How well conditions are matched</h3>
 <p class="lead">The tables show mean ± standard deviation over the texts of each condition. A small p means that the conditions differ in this measure (analysis of variance for unequal variances, Alexander and

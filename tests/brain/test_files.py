@@ -6,8 +6,8 @@ from nibabel.cifti2 import BrainModelAxis, Cifti2Image, ParcelsAxis, ScalarAxis,
 from nibabel.gifti import GiftiDataArray, GiftiImage, GiftiMetaData
 from tests.brain.cortices import SPACES
 
+from toposheet.brain.files import read_surface_map
 from toposheet.brain.meshes import template_files
-from toposheet.brain.reading import read_surface_map
 
 
 def write_gifti(path, *arrays, **meta):

@@ -12,7 +12,7 @@ import xarray as xr
 from jaxtyping import Bool, Float
 
 from toposheet.brain.gifti import read_gifti
-from toposheet.brain.images import choose_map, open_image, reading
+from toposheet.brain.images import choose_map, errors_in_one_line, open_image
 from toposheet.brain.meshes import FOR_BRAINS, HEMISPHERES, SPACES, check_hemisphere, space_of
 from toposheet.brain.vertices import in_order_of_mesh, is_list_of_vertices
 from toposheet.errors import NotFound, UserError, check_type
@@ -135,7 +135,7 @@ _OTHER_FORMATS = {
 
 def _read_netcdf(path: Path, variable: str) -> tuple[np.ndarray, str, np.ndarray | None]:
     """Return the values of a map, the name of the map, and the p values if the file has them."""
-    with reading(path), xr.open_dataset(path, decode_times=False) as file:
+    with errors_in_one_line(path), xr.open_dataset(path, decode_times=False) as file:
         variables = {str(name): file[name].load().squeeze() for name in file.variables}
     if variable not in variables:
         raise UserError(f"{path} has no variable {variable!r}; its variables are: {', '.join(variables) or 'none'}")
@@ -219,7 +219,7 @@ def _read_cifti(path: Path, hemisphere: str, which: int | None) -> tuple[np.ndar
         raise UserError(f"{path} has no {hemisphere} cortex; its structures are: {', '.join(structures)}")
     columns, model = structures[cortex]
     values = np.full(model.nvertices[cortex], np.nan)
-    with reading(path):
+    with errors_in_one_line(path):
         stored = np.asarray(image.dataobj[row][columns])
     if stored.dtype.kind in "iu":
         return stored, names[row]
