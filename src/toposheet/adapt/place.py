@@ -52,7 +52,7 @@ def place(
     fitted: Int[Tensor, "blocks time"],
     other: Int[Tensor, "blocks time"],
     *,
-    method: Method = "assignment",
+    method: str = "assignment",
     radius: int = 5,
     metric: Metric = "chebyshev",
     window: Literal["open", "closed"] = "open",

@@ -116,8 +116,8 @@ def reassigned(
     In each round the units are divided at random into blocks. The units of a block exchange their cells in the way that
     is best given all other units, which is a linear assignment problem, if this raises the gain. So the gain never
     falls. With blocks of 2, units swap, as in TDANN (Margalit et al. 2024, doi:10.1016/j.neuron.2024.04.018). Large
-    blocks find better places in less time: with blocks of 192 the gain of 576 units is that of
-    `scipy.optimize.quadratic_assignment`, in a tenth of the time.
+    blocks find better places in less time. For three taps of a pretrained model, of 576 units each, the gain was 96 to
+    101 % of that of `scipy.optimize.quadratic_assignment`, in a tenth of the time.
 
     Args:
         correlations: The correlation of each two units.

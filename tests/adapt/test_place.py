@@ -1,0 +1,89 @@
+"""Placing the units of a model: the model is unchanged, and the spatial loss falls, on other text too."""
+
+import numpy as np
+import pytest
+import torch
+
+import toposheet as ts
+from toposheet.adapt import activations as module
+from toposheet.adapt import place
+from toposheet.adapt.activations import activations_on
+from toposheet.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def subject():
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(n_layer=2, n_head=2, n_embd=36, vocab_size=60, n_positions=32)).eval()
+    with torch.no_grad():  # units of one tap are mixtures of few sources, so that they are correlated
+        for block in model.transformer.h:
+            for layer in (block.attn.c_proj, block.mlp.c_proj):
+                layer.weight.copy_(torch.randn(layer.weight.shape[0], 6) @ torch.randn(6, 36))
+    return ts.Subject(model, ts.Topography.per_tap(model, shape=(6, 6)))
+
+
+@pytest.fixture(scope="module")
+def text():
+    rng = torch.Generator().manual_seed(0)
+    return [torch.randint(60, (12, 32), generator=rng) for _ in range(2)]
+
+
+def test_the_model_is_unchanged_to_the_bit_and_the_loss_falls_on_other_text_too(subject, text):
+    before = {name: value.clone() for name, value in subject.model.state_dict().items()}
+    placed = place(subject, *text, radius=2)
+    assert placed.subject.model is subject.model
+    for name, value in placed.subject.model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert torch.equal(placed.subject(text[0]), subject(text[0]))
+    assert placed.subject.fingerprint != subject.fingerprint
+    table = placed.table.set_index("sheet")
+    assert table.index.tolist() == list(subject.topography.sheets)
+    assert (table["loss_fitted"] < table["loss_fitted_before"] - 0.1).all()
+    assert (table["loss"] < table["loss_before"] - 0.1).all()
+    # The losses are those of all windows, without the first token of each block.
+    with placed.subject.record() as activations, torch.no_grad():
+        placed.subject(text[1])
+    rest = {tap: values[:, 1:] for tap, values in activations.items()}
+    losses = ts.spatial_losses(rest, placed.subject.topography, "all", 2)
+    assert table["loss"].tolist() == pytest.approx([float(losses[name]) for name in table.index], rel=1e-3)
+
+
+def test_each_method_gives_every_unit_a_cell_and_assignment_is_the_best(subject, text):
+    loss = {}
+    for method in ("random", "shared", "swaps", "spectral", "assignment"):
+        placed = place(subject, *text, method=method, radius=2, seed=1)
+        for sheet in placed.subject.topography.sheets.values():
+            assert len({tuple(place) for place in sheet.coordinates.tolist()}) == 36
+        loss[method] = placed.table["loss_fitted"].mean()
+        places = [sheet.coordinates for sheet in placed.subject.topography.sheets.values()]
+        alike = all(np.array_equal(places[0], other) for other in places[1:])
+        assert alike == (method == "shared")
+    again = place(subject, *text, method="assignment", radius=2, seed=1).subject.topography.sheets
+    for name, sheet in placed.subject.topography.sheets.items():  # the last one is an assignment
+        assert np.array_equal(sheet.coordinates, again[name].coordinates)
+    assert loss["assignment"] < loss["swaps"] < 0.45
+    assert loss["spectral"] < loss["random"]
+    assert abs(loss["random"] - 0.5) < 0.06
+
+
+def test_text_is_read_in_several_passes_where_activations_are_many(subject, text, monkeypatch):
+    whole = dict(activations_on(subject, text[0]))
+    monkeypatch.setattr(module, "_VALUES", 1)
+    told = []
+    parts = dict(activations_on(subject, text[0], progress=lambda *step: told.append(step)))
+    assert list(whole) == list(parts) == list(subject.topography.sheets)
+    for name, taps in whole.items():
+        for tap, values in taps.items():
+            assert values.shape == (12 * 31, 36)
+            assert torch.equal(values, parts[name][tap])
+    assert told[0][1:] == (0, 4 * 12)
+    assert told[-1][1:] == (4 * 12, 4 * 12)
+    with_first = next(iter(activations_on(subject, text[0], skip_first=False)))[1]
+    assert next(iter(with_first.values())).shape == (12 * 32, 36)
+
+
+def test_an_unknown_method_is_refused(subject, text):
+    with pytest.raises(UserError, match="method is 'umap': it must be one of assignment, spectral, swaps, random, sha"):
+        place(subject, *text, method="umap")

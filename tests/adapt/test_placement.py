@@ -1,0 +1,89 @@
+"""Places of units: the gain against a loop over windows, and the methods against scipy and known arrangements."""
+
+import numpy as np
+import pytest
+from scipy.optimize import quadratic_assignment
+
+from toposheet.adapt.placement import correlations_of, gain_of, pair_gains, reassigned, spectral
+
+
+def patchy(side, seed=0, tokens=400, width=2.0):
+    """Activations of units on a square sheet, near units alike, with the cells of the units shuffled."""
+    rng = np.random.default_rng(seed)
+    y, x = np.divmod(np.arange(side**2), side)
+    near = np.exp(-((y[:, None] - y) ** 2 + (x[:, None] - x) ** 2) / (2 * width**2))
+    cell = rng.permutation(side**2)
+    return (rng.normal(size=(tokens, side**2)) @ near)[:, cell].astype(np.float32), cell
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (3, 9)])
+def test_a_gain_is_the_sum_over_windows_of_correlations_with_centred_nearness(shape):
+    rng = np.random.default_rng(0)
+    n, radius = shape[0] * shape[1], 2
+    r = np.corrcoef(rng.normal(size=(n, 30)))
+    cell = rng.permutation(n)
+    at = np.argsort(cell)  # the unit in each cell
+    side, expected = 2 * radius - 1, 0.0
+    offsets = [(dy, dx) for dy in range(side) for dx in range(side)]
+    nearness = np.array([[1 / (1 + max(abs(a - c), abs(b - d))) for c, d in offsets] for a, b in offsets])
+    mean = nearness[~np.eye(side**2, dtype=bool)].mean()
+    for top in range(shape[0] - side + 1):
+        for left in range(shape[1] - side + 1):
+            units = [at[(top + dy) * shape[1] + left + dx] for dy, dx in offsets]
+            expected += sum(
+                r[units[i], units[j]] * (nearness[i, j] - mean)
+                for i in range(side**2)
+                for j in range(side**2)
+                if i != j
+            )
+    assert gain_of(r, pair_gains(shape, radius), cell) == pytest.approx(expected)
+
+
+def test_correlations_are_pearsons_and_those_of_silent_units_0():
+    x = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32) * 10.0 + 1000.0
+    x[:, 2] = 5.0
+    r = correlations_of(x)
+    others = [0, 1, 3, 4, 5]
+    np.testing.assert_allclose(r[np.ix_(others, others)], np.corrcoef(x[:, others].T), atol=1e-4)
+    assert not r[2].any()
+
+
+def test_units_that_exchange_cells_in_blocks_gain_as_much_as_scipy_finds_and_never_less_than_at_the_start():
+    x, cell = patchy(10)
+    r, gains, rng = correlations_of(x), pair_gains((10, 10), 3), np.random.default_rng(5)
+    start = rng.permutation(100)
+    hollow = r - np.diag(np.diag(r))
+    best = quadratic_assignment(hollow, gains, options={"maximize": True, "rng": np.random.default_rng(0)}).col_ind
+    found = [reassigned(r, gains, start, np.random.default_rng(s), block=25, rounds=100) for s in range(3)]
+    for one in found:
+        assert sorted(one.tolist()) == list(range(100))
+        assert gain_of(r, gains, one) > 0.9 * gain_of(r, gains, best)
+    again = reassigned(r, gains, found[0], rng, block=25, rounds=1)
+    assert gain_of(r, gains, again) >= gain_of(r, gains, found[0])
+    swaps = reassigned(r, gains, start, rng, block=2, rounds=300)
+    assert gain_of(r, gains, swaps) > 0.7 * gain_of(r, gains, best)
+    assert gain_of(r, gains, start) < 0.1 * gain_of(r, gains, best)
+    assert gain_of(r, gains, cell) > 0.9 * gain_of(r, gains, best)  # the true places
+
+
+def test_units_of_a_sheet_with_empty_cells_have_cells_of_their_own():
+    x, _ = patchy(6)
+    r, gains = correlations_of(x[:, :30]), pair_gains((5, 8), 2)
+    cell = reassigned(r, gains, np.arange(30), np.random.default_rng(0), block=8, rounds=50)
+    assert len(set(cell.tolist())) == 30
+    assert cell.max() < 40
+    assert gain_of(r, gains, cell) > gain_of(r, gains, np.arange(30))
+
+
+def test_an_embedding_brings_units_together_that_are_alike():
+    x, true = patchy(12, width=3.0)
+    cell = spectral(correlations_of(x), (12, 12), np.random.default_rng(0))
+    assert sorted(cell.tolist()) == list(range(144))
+
+    def distances(cells):
+        y, x = np.divmod(cells, 12)
+        return np.hypot(y[:, None] - y, x[:, None] - x)[np.triu_indices(144, 1)]
+
+    near = distances(true) <= 1
+    assert distances(cell)[near].mean() < 0.5 * distances(cell)[~near].mean()
+    assert spectral(np.eye(3), (1, 3), np.random.default_rng(0)).tolist() == [0, 1, 2]
