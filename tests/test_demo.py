@@ -90,7 +90,7 @@ def test_the_report_is_one_file_that_needs_no_network(out):
     assert all(source.startswith("data:image/png;base64,") for source in sources.found)
     assert not re.search(r"@import|url\(|<script src", page)
     assert len(sources.found) == sources.captions == len(list((out / "figures").glob("*.png"))) == 21
-    assert len(list((out / "figures").glob("*.pdf"))) == 14
+    assert len(list((out / "figures").glob("*.pdf"))) == 21
     assert (out / "figures" / "trajectory.png").is_file()
     for source in sources.found:
         assert base64.b64decode(source.split(",")[1]).startswith(b"\x89PNG")
