@@ -20,6 +20,11 @@ def mean_and_sd(mean: float, sd: float, digits: int = 2) -> str:
     return "–" if math.isnan(mean) else f"{number(mean, digits)} ± {number(sd, digits)}"
 
 
+def interval(low: float, high: float) -> str:
+    """Return an interval, such as `0.12 to 0.34`. An undefined interval is `–`."""
+    return "–" if math.isnan(low) else f"{number(low)} to {number(high)}"
+
+
 def p_value(p: float) -> str:
     """Return a p as text with 3 digits, or `< 0.001`. nan becomes a dash."""
     return "< 0.001" if p < 0.001 else number(p, 3)

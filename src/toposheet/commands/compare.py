@@ -43,11 +43,10 @@ def compare(
         settings: How responses are computed and analysed.
     """
     check_out(out)
-    if margin is not None:
-        check_margin(margin)
     pairs = groups_and_models(models)
     sources = [source for _, source in pairs]
     if margin is not None:
+        check_margin(margin)
         _check_groups(pairs)
     for source in sources:
         check_model(source)

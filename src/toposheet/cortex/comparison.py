@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from toposheet.cortex.confounds import without_confounds
 from toposheet.cortex.design import compared_responses, contrast_design, stimuli_of
 from toposheet.cortex.layout import TapLayout, tap_layouts
-from toposheet.cortex.notes import MIXED_TEXTS, contrast_notes
+from toposheet.cortex.notes import contrast_notes
 from toposheet.cortex.readout import sampled
 from toposheet.errors import UserError, check_type
 from toposheet.provenance import reading_attributes, reading_in_words, reading_of
@@ -276,8 +276,10 @@ class Comparison:
         raw = self.raw
         if raw.negative_control:
             return ()
-        notes = contrast_notes(stimuli_of(raw._unadjusted), raw.contrast, raw.design, raw._groups, raw.confounds)
-        return (MIXED_TEXTS, *notes) if self.mixes_texts else notes
+        stimuli = stimuli_of(raw._unadjusted)
+        return contrast_notes(
+            stimuli, raw.contrast, raw.design, raw._groups, raw.confounds, mixes_texts=self.mixes_texts
+        )
 
     @property
     def mixes_texts(self) -> bool:

@@ -20,7 +20,13 @@ MIXED_TEXTS = (
 
 
 def contrast_notes(
-    stimuli: pd.DataFrame, contrast: Contrast, design: Design, groups: str | None, confounds: Sequence[str]
+    stimuli: pd.DataFrame,
+    contrast: Contrast,
+    design: Design,
+    groups: str | None,
+    confounds: Sequence[str],
+    *,
+    mixes_texts: bool = False,
 ) -> tuple[str, ...]:
     """Return sentences about a contrast that a user should read before its p-values. Without problems it is empty.
 
@@ -35,8 +41,10 @@ def contrast_notes(
         design: The design of the contrast.
         groups: Name of the column that defines the groups. None: all texts are independent.
         confounds: The confounds that are removed from the responses.
+        mixes_texts: Whether the response to a text depends on other texts (`Reading.mixes_texts`).
     """
     notes = dependence_notes(stimuli, groups) if "text" in stimuli else []
     few = "" if is_made(stimuli, "pairs") else few_items_note(design.number_of_items(contrast), design.kind_of_items)
     near = nearly_the_condition_note(stimuli, contrast, confounds)
-    return tuple(note for note in (*notes, few, near, confounds_note(confounds)) if note)
+    mixed = MIXED_TEXTS if mixes_texts else ""
+    return tuple(note for note in (mixed, *notes, few, near, confounds_note(confounds)) if note)

@@ -89,6 +89,10 @@ def _values(comparison: Comparison, variants: Mapping[str, Settings], network: b
     def morans_i(fwhm: float, weights: str) -> float:
         return mean_morans_i(readout(fwhm), weights=weights)
 
+    @cache
+    def network_size(min_size: int, contiguity: str) -> int:
+        return int((grow_clusters(comparison, min_size=min_size, contiguity=contiguity) > 0).sum())
+
     rows = {}
     for name, settings in variants.items():
         raw = settings.raw_fwhm_mm
@@ -97,8 +101,7 @@ def _values(comparison: Comparison, variants: Mapping[str, Settings], network: b
         ]
         values.append((SIGNIFICANT_UNITS, 0.0, _significant_fraction(readout(raw))))
         if network:
-            clusters = grow_clusters(comparison, min_size=settings.min_size, contiguity=settings.contiguity)
-            values.append((NETWORK_SIZE, 0.0, int((clusters > 0).sum())))
+            values.append((NETWORK_SIZE, 0.0, network_size(settings.min_size, settings.contiguity)))
         rows[name] = [
             {"contrast": comparison.name, "fwhm_mm": fwhm, "statistic": statistic, "step": name, "value": value}
             for statistic, fwhm, value in values

@@ -15,7 +15,7 @@ import xarray as xr
 from toposheet.cortex import MAP_STATISTICS, Comparison, negative_controls
 from toposheet.cortex.maps import comparison_maps, joined_maps, maps_of_models
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS, missing_negative_controls
-from toposheet.cortex.notes import MIXED_TEXTS, contrast_notes
+from toposheet.cortex.notes import contrast_notes
 from toposheet.cortex.organisation import organisation
 from toposheet.cortex.split_halves import HALF_STATISTICS, SPLITS
 from toposheet.errors import UserError
@@ -348,9 +348,11 @@ def _notes(battery: Battery, settings: Settings) -> dict[str, list[str]]:
         study = studies[study_name]
         design = design_of(study, contrast, settings)
         texts = contrast.compared(study.stimuli)
-        sentences = contrast_notes(texts, contrast, design, settings.groups, settings.confounds)
-        if mixed := [MIXED_TEXTS] * settings.reading.mixes_texts + list(sentences):
-            notes[name] = mixed
+        mixes_texts = settings.reading.mixes_texts
+        if sentences := contrast_notes(
+            texts, contrast, design, settings.groups, settings.confounds, mixes_texts=mixes_texts
+        ):
+            notes[name] = list(sentences)
     return notes
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from toposheet.cortex.verdicts import not_tested
 from toposheet.report.sections.network import CRITERIA_OF_MODELS, PROFILES_OF_MODELS
 from toposheet.results import Results, Table, paragraph, rows_with, text_table
 from toposheet.stats.intervals import mean_interval
-from toposheet.wording import number
+from toposheet.wording import interval, number
 
 GROUP_CRITERIA = Table(
     "compare_criteria.csv",
@@ -79,7 +78,7 @@ def network_lines(tables: Mapping[Table, pd.DataFrame], permutations: int) -> li
             "not tested" if few and row["by_draws"] else f"{row['n_shown']} of {row['n_models']}" for row in criteria
         ],
         "mean": [number(row["value"]) for row in criteria],
-        "95 %": [_interval(row) for row in criteria],
+        "95 %": [interval(row["low"], row["high"]) for row in criteria],
     }
     title = (
         "The language network: TopoLM's criteria in each group (number of models in which a test is shown, of those "
@@ -95,7 +94,7 @@ def network_lines(tables: Mapping[Table, pd.DataFrame], permutations: int) -> li
         "group": [row["group"] for row in profiles],
         "models": [str(row["n_models"]) for row in profiles],
         "mean": [number(row["response"]) for row in profiles],
-        "95 %": [_interval(row) for row in profiles],
+        "95 %": [interval(row["low"], row["high"]) for row in profiles],
     }
     title = "The response of the language network to each condition (mean over models, with its 95 % t interval)"
     return [*lines, paragraph(title, indent=""), text_table(columns, ("measure", "condition", "group")), ""]
@@ -106,7 +105,3 @@ def _over_models(values: pd.Series, name: str) -> dict[str, float]:
     low, high = map(float, mean_interval(values.to_numpy(dtype=float)))
     mean = float(values.mean()) if len(values) else np.nan
     return {"n_models": len(values), name: mean, "low": low, "high": high}
-
-
-def _interval(row: Mapping[Any, Any]) -> str:
-    return "–" if np.isnan(row["low"]) else f"{number(row['low'])} to {number(row['high'])}"

@@ -30,7 +30,7 @@ from toposheet.report.verdicts import verdict_lines
 from toposheet.results import Results, Table, paragraph, text_table
 from toposheet.settings import check_margin
 from toposheet.stats.intervals import difference_interval, mean_interval
-from toposheet.wording import number, readout_name, signed
+from toposheet.wording import interval, number, readout_name, signed
 
 COMPARED = {"morans_i": "Moran's I", "cross_half_i": "cross-half I", "significant_fraction": "units significant"}
 SIDE_BY_SIDE = Table(
@@ -218,10 +218,10 @@ def _equivalence(table: pd.DataFrame) -> list[str]:
             first = row["group"]
             continue
         margin = f"within ±{row['margin']:g}"
-        interval = f"(90 % of the difference: {_interval(row['difference_low_90'], row['difference_high_90'])})"
+        of_90 = f"(90 % of the difference: {interval(row['difference_low_90'], row['difference_high_90'])})"
         words = {
-            EQUIVALENT: f"are equivalent {margin} {interval}",
-            NOT_SHOWN: f"are not shown to be equivalent {margin} {interval}",
+            EQUIVALENT: f"are equivalent {margin} {of_90}",
+            NOT_SHOWN: f"are not shown to be equivalent {margin} {of_90}",
             NOT_TESTABLE: f"cannot be tested for equivalence {margin}: each group needs at least 2 models",
         }[row["equivalent"]]
         name = f"{COMPARED[row['statistic']]}, {readout_name(row['fwhm_mm'])}"
@@ -235,11 +235,11 @@ def _terminal_table(table: pd.DataFrame) -> str:
     columns = _first_columns(rows) | {
         "mod- els": [str(row["n_models"]) for row in rows],
         "mean": [number(row["value"]) for row in rows],
-        "95 %": [_interval(row["low"], row["high"]) for row in rows],
+        "95 %": [interval(row["low"], row["high"]) for row in rows],
         "place- null": [number(row["null_mean"]) for row in rows],
         "label- null": [number(row["label_null_mean"]) for row in rows],
         "differ- ence": [signed(row["difference"], 2) for row in rows],
-        "95 % of differ- ence": [_interval(row["difference_low"], row["difference_high"]) for row in rows],
+        "95 % of differ- ence": [interval(row["difference_low"], row["difference_high"]) for row in rows],
     }
     return text_table(columns, ("statistic", "group"))
 
@@ -251,10 +251,6 @@ def _first_columns(rows: Sequence[Mapping[Any, Any]]) -> dict[str, list[str]]:
         "statistic": [COMPARED[row["statistic"]] for row in rows],
         "group": [row["group"] for row in rows],
     }
-
-
-def _interval(low: float, high: float) -> str:
-    return "–" if np.isnan(low) else f"{number(low)} to {number(high)}"
 
 
 def _means_of_models(rows: pd.DataFrame, models: Sequence[str]) -> tuple[int, Float[np.ndarray, " models"]]:
