@@ -355,9 +355,9 @@ def _markdown(table: pd.DataFrame, facts: Mapping[str, Any], steps: pd.DataFrame
             f"Measured values, their nulls and their tests have the settings of this run: {_settings(facts)}. Values "
             "as published have all steps of TopoLM's published code (below), so they are compared with the published "
             "values. Profiles as published are means over single texts, of the network of clusters as published; a "
-            "larger response is shown if its one-sided p is at most 0.05. This repeats the published test, which does not "
-            "hold: texts of a batch share their padding, so they are not independent. Topoformer (tables) is from the "
-            "published tables for each layer.",
+            "larger response is shown if its one-sided p is at most 0.05. This repeats the published test, which does "
+            "not hold: texts of a batch share their padding, so they are not independent. Topoformer (tables) is from "
+            "the published tables for each layer.",
             "",
             *lines,
             "",
