@@ -38,8 +38,10 @@ ts.register("report section", "units", Section(
     view=lambda page: {"n": page.results[UNITS]["n"].sum()},
     drawings=lambda page: [Drawing("units", "Units", "How many units there are.", Figure(figsize=(1, 1)))],
     tables=(UNITS,),
-    comparison_tables=lambda comparison, settings, progress: {
-        UNITS: UNITS.frame([{"contrast": comparison.name, "n": comparison.responses.sizes["unit"]}])
+    comparison_tables=lambda measured, settings, progress: {
+        UNITS: UNITS.frame([
+            {"contrast": measured.comparison.name, "n": measured.comparison.responses.sizes["unit"]}
+        ])
     },
 ))
 

@@ -39,7 +39,7 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
     raw = analysis.results.maps.sel(negative_control="", drop=True).sel(fwhm_mm=[0.0])
     for contrast in raw["contrast"].values.tolist():
         figure = _figure(raw.sel(contrast=contrast, drop=True).rename(model="panel"), contrast)
-        yield Drawing(f"effect-sizes-{contrast}", contrast, _SENTENCE, figure)
+        yield Drawing(f"effect-sizes-{contrast}", f"{contrast}: effect sizes", _SENTENCE, figure)
 
 
 def _figure(maps: xr.Dataset, contrast: str) -> Figure:
