@@ -79,7 +79,7 @@ def test_the_loss_and_its_gradient_are_those_of_its_own_logits(network, family, 
     way = block_attention(network, blocks.shape[1] - 1)
     assert (way == BLOCK_ATTENTION) == (family not in OWN_ATTENTION)
     with attention(network, way):
-        loss = NextToken(network, "fp32")(blocks)
+        loss = NextToken(network, "fp32")(blocks)[0]
         loss.backward()
     gradients = {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
     network.zero_grad()

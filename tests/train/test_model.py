@@ -44,14 +44,14 @@ def test_the_task_is_the_cross_entropy_of_the_next_token(recipe, blocks):
     with attention(model, "eager"):
         expected = expected_loss(model, blocks)
     with attention(model, BLOCK_ATTENTION):
-        loss = NextToken(model, "fp32")(blocks)
+        loss = NextToken(model, "fp32")(blocks)[0]
     torch.testing.assert_close(loss, expected)
     assert model.config._attn_implementation == "sdpa"
 
 
 def test_its_gradient_is_that_of_the_plain_model(recipe, blocks):
     model = build_model(recipe, end_of_text=0)
-    NextToken(model, "fp32")(blocks).backward()
+    NextToken(model, "fp32")(blocks)[0].backward()
     gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.requires_grad}
     model.zero_grad()
     logits = model(input_ids=blocks[:, :-1]).logits
@@ -61,9 +61,31 @@ def test_its_gradient_is_that_of_the_plain_model(recipe, blocks):
             torch.testing.assert_close(gradients[name], p.grad, rtol=1e-4, atol=1e-6)
 
 
+def test_distillation_adds_the_divergence_from_the_original_and_trains_no_weight_of_it(recipe, blocks):
+    model, original = (build_model(recipe.changed(seed=seed), end_of_text=0) for seed in (0, 1))
+    task = NextToken(model, "fp32", original)
+    losses = task(blocks)
+    with torch.no_grad():
+        p, q = (m.eval()(input_ids=blocks[:, :-1]).logits.double().softmax(dim=-1) for m in (model, original))
+    assert losses[0].item() == pytest.approx(expected_loss(model, blocks).item(), rel=1e-5)
+    assert losses[1].item() == pytest.approx((q * (q / p).log()).sum(dim=-1).mean().item(), rel=1e-4)
+    losses[1].backward()
+    assert all(parameter.grad is None for parameter in original.parameters())
+    assert {id(p) for p in task.parameters()} == {id(p) for p in model.parameters()}
+    logits = model(input_ids=blocks[:, :-1]).logits
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.requires_grad}
+    model.zero_grad()
+    with torch.no_grad():
+        targets = original(input_ids=blocks[:, :-1]).logits.softmax(dim=-1)
+    functional.cross_entropy(logits.flatten(0, 1), targets.flatten(0, 1)).backward()  # up to a constant
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, model.get_parameter(name).grad, rtol=1e-3, atol=1e-6)
+    assert NextToken(model, "fp32", model)(blocks)[1].item() == pytest.approx(0.0, abs=1e-6)
+
+
 def test_bf16_rounds_the_loss_of_a_token_not_their_mean(recipe, blocks):
     model = build_model(recipe, end_of_text=0)
-    loss = NextToken(model, "bf16")(blocks)
+    loss = NextToken(model, "bf16")(blocks)[0]
     assert loss.dtype == torch.float32
     assert abs(loss.item() - expected_loss(model, blocks).item()) < 0.005
     loss.backward()

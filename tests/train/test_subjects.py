@@ -17,6 +17,7 @@ import toposheet as ts
 from toposheet import cli, recipes
 from toposheet.architectures import FAMILIES, Architecture
 from toposheet.recipes import RECIPES
+from toposheet.text.blocks import Blocks
 from toposheet.text.shards import TOKENIZER, Manifest, Shard
 from toposheet.text.tokenizer import tokenizer_hash
 from toposheet.topography import OBJECTIVES, OnActivations
@@ -62,6 +63,44 @@ def test_the_subject_is_trained_on_its_own_sheets_and_saved(family, tokenizer, t
     assert (recipe.model.architecture, recipe.model.layers, recipe.model.width) == (family, 2, 36)
     assert recipe.objective == RECIPE.objective
     assert set(recipe.sheets.taps) == set(subject.topography.taps)
+
+
+def test_distillation_keeps_a_subject_near_its_original_and_the_objective_leaves_the_first_token_out(
+    tokenizer, text, tmp_path
+):
+    started = subject_of("llama", tokenizer)
+    with torch.no_grad():
+        ids = torch.arange(1, 13)[None]
+        original = started(ids).log_softmax(dim=-1)
+    divergence = {}
+    for share in (0.0, 1.0):
+        subject = subject_of("llama", tokenizer)
+        recipe = RECIPE.changed(distillation=share, skip_first=True, alpha=1.0)
+        train(recipe, text, tmp_path / str(share), subject=subject)
+        with torch.no_grad():
+            log_p = subject(ids).log_softmax(dim=-1)
+        divergence[share] = (original.exp() * (original - log_p)).sum(dim=-1).mean().item()
+    assert divergence[1.0] < 0.5 * divergence[0.0]
+    rows = metrics(tmp_path / "1.0")
+    assert rows["divergence"].dropna().iloc[0] == pytest.approx(0.0, abs=1e-5)
+    assert "divergence" not in metrics(tmp_path / "0.0")
+    # The spatial loss of the first update leaves the first token of each block out.
+    blocks = torch.from_numpy(Blocks(text, context=16, seed=recipe.seed).train(0, recipe.optimisation.batch))
+    with started.record() as activations, torch.no_grad():
+        started(blocks[:, :-1])
+    rest = {tap: x[:, 1:] for tap, x in activations.items()}
+    losses = ts.spatial_losses(rest, started.topography, "all", recipe.objective.radius)
+    assert rows["spatial_loss"].dropna().iloc[0] == pytest.approx(
+        np.mean([float(x) for x in losses.values()]), rel=1e-4
+    )
+
+
+def test_distillation_needs_a_subject(text, tmp_path):
+    with pytest.raises(ts.UserError, match=r"distillation is 0.5, but a new model has no original"):
+        train(RECIPE.changed(distillation=0.5), text, tmp_path / "out")
+    with pytest.raises(ts.UserError, match=r"distillation is 1.5: it must be a number between 0 and 1"):
+        RECIPE.changed(distillation=1.5)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_run_of_a_subject_with_dropout_goes_on_as_if_it_had_not_been_stopped(tokenizer, text, tmp_path):

@@ -95,6 +95,8 @@ class Objective:
             cells, as the paper literally says.
         max_samples: Largest number of tokens of a micro-batch that the objective uses. Fewer tokens cost less time but
             give a noisier loss. None: use all tokens, as in TopoLM.
+        skip_first: Whether the objective leaves out the first token of each block. In pretrained models it often has
+            activations that are much larger than all others (an attention sink), and they would decide the loss.
     """
 
     name: Annotated[str, tyro.conf.arg(name="objective")] = "correlation"
@@ -107,6 +109,7 @@ class Objective:
     metric: Metric = "chebyshev"
     window: Window = "open"
     max_samples: int | None = None
+    skip_first: bool = False
 
     def __post_init__(self) -> None:
         OBJECTIVES.check(self.name)
@@ -147,6 +150,10 @@ class Optimisation:
         weight_decay: Strength of the weight decay, which pulls matrices towards zero.
         betas: Decay rates of the two moments in AdamW.
         clip: Largest norm of the gradient. A larger gradient is scaled down to this norm.
+        distillation: Share of the task that is to predict as the original did, the subject before the run:
+            (1 - distillation) * cross-entropy + distillation * KL divergence of the next-token probabilities from those
+            of the original (Hinton et al. 2015, arXiv:1503.02531). It is between 0 and 1, and only for a subject that
+            is trained further.
         patience: The run ends when the task loss increased in this many validations in a row. None: no early end.
         stop_after: The run ends after this many updates. Learning rates and alpha follow the same curves as in a run
             that makes all `updates`. None: the run makes all `updates`.
@@ -168,6 +175,7 @@ class Optimisation:
     weight_decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.95)
     clip: float = 1.0
+    distillation: float = 0.0
     patience: int | None = None
     stop_after: int | None = None
     precision: Precision = "fp32"
@@ -183,6 +191,8 @@ class Optimisation:
             raise UserError(f"betas is {self.betas}: it must be two numbers of at least 0 and below 1")
         if not self.clip > 0:
             raise UserError(f"clip is {self.clip}: it must be positive")
+        if not (isinstance(self.distillation, int | float) and 0 <= self.distillation <= 1):
+            raise UserError(f"distillation is {self.distillation!r}: it must be a number between 0 and 1")
         if self.batch % self.micro_batch_size:
             raise UserError(
                 f"batch is {self.batch} and micro_batch is {self.micro_batch}: batch must be a multiple of micro_batch"

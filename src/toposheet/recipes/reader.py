@@ -12,7 +12,7 @@ from toposheet.errors import UserError
 from toposheet.files import write_file
 from toposheet.recipes.recipe import PARTS, Recipe
 
-FORMAT = 2
+FORMAT = 3
 RECIPE_FILE = "recipe.json"  # in a model folder
 
 
@@ -70,7 +70,19 @@ def recipe_of(stored: Any, where: Path) -> Recipe:
         raise UserError(f"{where} does not hold a recipe of format {version}: {error}") from None
 
 
+_NEW_IN_3: dict[str, dict[str, Any]] = {
+    "objective": {"skip_first": False},
+    "optimisation": {"distillation": 0.0},
+}
+"""The fields that recipes of format 2 lack, with the values that describe their runs."""
+
+
 def _read_2(stored: dict[str, Any]) -> Recipe:
+    parts = {part: stored[part] | new for part, new in _NEW_IN_3.items() if isinstance(stored.get(part), dict)}
+    return _read_3(stored | parts)
+
+
+def _read_3(stored: dict[str, Any]) -> Recipe:
     parts = {part: kind(**_field_values(kind, stored.get(part), f"{part}.")) for part, kind in PARTS.items()}
     return Recipe(**_field_values(Recipe, stored, "") | parts)
 
@@ -93,4 +105,4 @@ def _field_values(kind: Any, values: Any, where: str) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-_READERS: dict[int, Callable[[dict[str, Any]], Recipe]] = {FORMAT: _read_2}
+_READERS: dict[int, Callable[[dict[str, Any]], Recipe]] = {2: _read_2, 3: _read_3}

@@ -24,7 +24,13 @@ from toposheet.train.log import METRICS, Metrics, check_trackers, progress_bar
 from toposheet.train.model import recipe_for
 from toposheet.train.optimizer import learning_rate
 from toposheet.train.parallel import check_processes, this_process, whole_weights
-from toposheet.train.preconditions import check_objective, check_sheets, other_tokens, refuse_other_run
+from toposheet.train.preconditions import (
+    check_objective,
+    check_sheets,
+    other_tokens,
+    refuse_other_run,
+    refuse_without_subject,
+)
 from toposheet.train.run import Run, open_run
 from toposheet.train.signals import StopRequest, stop_when_asked
 from toposheet.train.snapshots import Snapshots, snapshot_stimuli
@@ -78,6 +84,7 @@ def train(
     check_trackers(trackers)
     check_processes(recipe, this_process().num_processes)
     if subject is None:
+        refuse_without_subject(recipe)
         check_sheets(recipe)
     else:
         check_objective(subject, recipe)
@@ -213,6 +220,8 @@ def _metrics_row(measured: Measured, update: int, recipe: Recipe) -> dict[str, A
         "gradient_norm": measured.gradient_norm,
         "learning_rate": learning_rate(update, recipe),
     }
+    if measured.divergence is not None:
+        row["divergence"] = measured.divergence
     if measured.spatial_losses:
         values = list(measured.spatial_losses.values())
         row |= {

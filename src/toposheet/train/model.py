@@ -77,6 +77,14 @@ def recipe_for(subject: Subject, recipe: Recipe) -> Recipe:
     return replace(recipe, subject=subject.fingerprint, model=model_part, sheets=sheets)
 
 
+def frozen_copy(subject: Subject) -> PreTrainedModel:
+    """Return a copy of the model of a subject whose weights do not train. No intervention acts on it."""
+    with subject.running() as model:
+        pass  # outside of this block, the model has no hooks of interventions
+    copied = copy.deepcopy(model).eval()
+    return copied.requires_grad_(False)
+
+
 def with_weights(subject: Subject, state: dict[str, Any]) -> Subject:
     """Return a copy of a subject with other weights, on the CPU and without interventions.
 

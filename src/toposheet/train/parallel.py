@@ -64,6 +64,7 @@ def parallelise(task: NextToken, recipe: Recipe, accelerator: Accelerator) -> nn
     once. Otherwise a snapshot, which calls only the model inside the task, could make that model the root module.
     """
     task.to(accelerator.device)
+    task.original_to(accelerator.device)
     if accelerator.num_processes == 1 or recipe.optimisation.parallel == "ddp":
         if recipe.optimisation.compile:
             task.compile()

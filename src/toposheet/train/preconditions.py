@@ -123,6 +123,19 @@ def other_tokens(subject: Subject) -> UserError:
     )
 
 
+def refuse_without_subject(recipe: Recipe) -> None:
+    """Refuse a recipe for a new model that has fields for subjects that are trained further.
+
+    Raises:
+        UserError: The message names the field.
+    """
+    if recipe.optimisation.distillation:
+        raise UserError(
+            f"distillation is {recipe.optimisation.distillation}, but a new model has no original from which it can be "
+            "distilled: set it to 0, or train a subject further (toposheet adapt)"
+        )
+
+
 def check_sheets(recipe: Recipe) -> None:
     """Check that a recipe can give sheets to its model, and that its objective can be computed on these sheets.
 

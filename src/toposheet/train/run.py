@@ -21,7 +21,7 @@ from toposheet.train.batches import RunText, read_text
 from toposheet.train.checkpoints import Checkpoint, newest_checkpoint, read_checkpoint, save_checkpoint
 from toposheet.train.finish import write_model
 from toposheet.train.hardware import machine
-from toposheet.train.model import new_subject, with_weights
+from toposheet.train.model import frozen_copy, new_subject, with_weights
 from toposheet.train.optimizer import optimizers
 from toposheet.train.parallel import load_whole_state, parallelise, this_process, whole_state
 from toposheet.train.preconditions import check_checkpoint, check_subject, is_finished
@@ -126,8 +126,9 @@ def open_run(
     if checkpoint is not None:
         check_checkpoint(checkpoint, manifest, here, on_other_machine)
 
+    original = frozen_copy(subject) if recipe.optimisation.distillation else None
     with subject.running() as model:
-        whole = NextToken(model, recipe.optimisation.precision)
+        whole = NextToken(model, recipe.optimisation.precision, original)
         task = parallelise(whole, recipe, accelerator)
         weights = optimizers(model, recipe)
     done, validations = 0, []

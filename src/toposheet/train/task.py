@@ -1,9 +1,9 @@
-"""The task: predict the next token in blocks of text."""
+"""The task: predict the next token in blocks of text, and, with distillation, predict it as another model does."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -20,7 +20,7 @@ _COMPARED_TOKENS = 32
 
 
 class NextToken(nn.Module):
-    """A language model with its task: the next-token cross-entropy of blocks of text.
+    """A language model with its losses: the next-token cross-entropy of blocks of text, and the KL from an original.
 
     Logits take much memory. If there are many, the output layer and the loss are computed in chunks of tokens, so that
     the logits of all tokens are never in memory at once. The family of the model may change the logits, with a soft
@@ -29,58 +29,95 @@ class NextToken(nn.Module):
     Args:
         model: The language model.
         precision: `"fp32"`: compute in float32. `"bf16"`: compute in bfloat16 by autocast; the weights stay in float32.
+        original: The model from which the language model is distilled. It has the same vocabulary, and its weights are
+            frozen. None: no distillation.
     """
 
-    def __init__(self, model: PreTrainedModel, precision: str) -> None:
+    def __init__(self, model: PreTrainedModel, precision: str, original: PreTrainedModel | None = None) -> None:
         super().__init__()
         self.model = model
+        self._original = () if original is None else (original,)  # in a tuple, it is no part of what is trained
         self.bf16 = precision == "bf16"
         family = architecture_of(model)
         self._head = family.head
         self._changed = family.logits(model.config)
 
-    def forward(self, blocks: Int[Tensor, "batch time_and_next"]) -> Float[Tensor, ""]:
-        """Return the mean cross-entropy (nats per token) of predicting each token of a block from the tokens before it.
+    def forward(self, blocks: Int[Tensor, "batch time_and_next"]) -> Float[Tensor, " losses"]:
+        """Return the mean losses (nats per token) of predicting each token of a block from the tokens before it.
+
+        The first loss is the cross-entropy. With an original, the second loss is the KL divergence of the probabilities
+        of the model from those of the original.
 
         Args:
             blocks: Token ids. Each row is one block of context + 1 tokens.
         """
-        device = blocks.device.type
-        with torch.autocast(device, torch.bfloat16, enabled=self.bf16):
-            hidden = self.model.base_model(input_ids=blocks[:, :-1], use_cache=False).last_hidden_state
-        head: Any = self._head(self.model)
-        weight, bias = head.weight, getattr(head, "bias", None)
-        hidden, target = hidden.flatten(0, 1), blocks[:, 1:].flatten()
+        device, target = blocks.device.type, blocks[:, 1:].flatten()
+        output = self._output(self.model, blocks)
+        with torch.no_grad():
+            originals = [self._output(original, blocks) for original in self._original]
+        with torch.autocast(device, enabled=False):
+            if originals:
+                return _distilled(output, originals[0], target, self._changed).float().mean(dim=1)
+            return _cross_entropies(output, target, self._changed).float().mean()[None]
+
+    def original_to(self, device: torch.device) -> None:
+        """Move the original, which is no part of this module, to a device."""
+        for original in self._original:
+            original.to(device)  # pyright: ignore[reportArgumentType]
+
+    def _output(self, model: PreTrainedModel, blocks: Tensor) -> Output:
+        """Return the final hidden states that a model computes from blocks of text, with its output layer."""
+        with torch.autocast(blocks.device.type, torch.bfloat16, enabled=self.bf16):
+            hidden = model.base_model(input_ids=blocks[:, :-1], use_cache=False).last_hidden_state
+        head: Any = self._head(model)
+        hidden, weight, bias = hidden.flatten(0, 1), head.weight, getattr(head, "bias", None)
         if self.bf16:
             hidden, weight = hidden.bfloat16(), weight.bfloat16()
             bias = None if bias is None else bias.bfloat16()
-        with torch.autocast(device, enabled=False):
-            return _cross_entropies(hidden, weight, bias, target, self._changed).float().mean()
+        return Output(hidden, weight, bias)
+
+
+class Output(NamedTuple):
+    """The final hidden states of tokens, and the output layer that makes logits of them.
+
+    Args:
+        hidden: The final hidden state of each token, which is the input of the output layer: (tokens, width).
+        weight: The weights of the output layer: (vocab, width).
+        bias: The biases of the output layer. None: it has no biases.
+    """
+
+    hidden: Tensor
+    weight: Tensor
+    bias: Tensor | None
+
+    def logits(self, hidden: Tensor, changed: Callable[[Tensor], Tensor] | None) -> Float[Tensor, "tokens vocab"]:
+        """Return the logits of some of the hidden states, in float32.
+
+        Args:
+            hidden: Hidden states.
+            changed: The change that the family makes to the logits. None: no change.
+        """
+        logits = functional.linear(hidden, self.weight, self.bias).float()
+        return logits if changed is None else changed(logits)
 
 
 def _cross_entropies(
-    hidden: Float[Tensor, "tokens width"],
-    weight: Float[Tensor, "vocab width"],
-    bias: Float[Tensor, " vocab"] | None,
-    target: Int[Tensor, " tokens"],
-    changed: Callable[[Tensor], Tensor] | None,
+    output: Output, target: Int[Tensor, " tokens"], changed: Callable[[Tensor], Tensor] | None
 ) -> Float[Tensor, " tokens"]:
     """Return -log p(target) of each token, in nats.
 
     The mean is not taken here, because a mean in bfloat16 would be rounded to three digits.
 
     Args:
-        hidden: The final hidden state of each token, which is the input of the output layer.
-        weight: The weights of the output layer.
-        bias: The biases of the output layer. None: it has no biases.
+        output: The output of the model.
         target: The id of the token that follows.
         changed: The change that the family makes to the logits. None: no change.
     """
 
     def losses(hidden: Tensor, target: Tensor) -> Tensor:
-        logits = functional.linear(hidden, weight, bias).float()
-        return functional.cross_entropy(logits if changed is None else changed(logits), target, reduction="none")
+        return functional.cross_entropy(output.logits(hidden, changed), target, reduction="none")
 
+    hidden, weight, bias = output
     if len(hidden) * len(weight) <= _LOGITS:
         return losses(hidden, target)
     if changed is None and hasattr(functional, "linear_cross_entropy"):  # torch has this function since version 2.13
@@ -88,9 +125,47 @@ def _cross_entropies(
         return functional.linear_cross_entropy(
             hidden, weight, target, linear_bias=bias, reduction="none", options=options
         )
-    size = max(1, _LOGITS // len(weight))
-    parts = zip(hidden.split(size), target.split(size), strict=True)
-    return torch.cat([checkpoint(losses, *part, use_reentrant=False) for part in parts])
+    return torch.cat(_in_parts(losses, len(weight), hidden, target))
+
+
+def _distilled(
+    output: Output, original: Output, target: Int[Tensor, " tokens"], changed: Callable[[Tensor], Tensor] | None
+) -> Float[Tensor, "losses tokens"]:
+    """Return -log p(target) of each token, and the KL divergence sum_v q(v) * log(q(v) / p(v)), both in nats.
+
+    p(v) and q(v) are the probabilities of the next token v in the model and in the original.
+
+    Args:
+        output: The output of the model.
+        original: The output of the original.
+        target: The id of the token that follows.
+        changed: The change that the family makes to the logits. None: no change.
+    """
+
+    def losses(hidden: Tensor, of_original: Tensor, target: Tensor) -> Tensor:
+        log_p = output.logits(hidden, changed).log_softmax(dim=-1)
+        with torch.no_grad():
+            log_q = original.logits(of_original, changed).log_softmax(dim=-1)
+        divergence = functional.kl_div(log_p, log_q, log_target=True, reduction="none").sum(dim=-1)
+        return torch.stack([-log_p.gather(1, target[:, None])[:, 0], divergence])
+
+    n_logits = 2 * len(output.weight)
+    if len(target) * n_logits <= _LOGITS:
+        return losses(output.hidden, original.hidden, target)
+    return torch.cat(_in_parts(losses, n_logits, output.hidden, original.hidden, target), dim=1)
+
+
+def _in_parts(losses: Callable[..., Tensor], n_logits: int, *of_tokens: Tensor) -> list[Tensor]:
+    """Return the losses of all tokens, computed for a part of the tokens at a time and again in the backward pass.
+
+    Args:
+        losses: A function of parts of `of_tokens`.
+        n_logits: Number of logits of a token.
+        of_tokens: Arrays with one entry for each token.
+    """
+    size = max(1, _LOGITS // n_logits)
+    parts = zip(*(values.split(size) for values in of_tokens), strict=True)
+    return [checkpoint(losses, *part, use_reentrant=False) for part in parts]
 
 
 @torch.no_grad()
@@ -117,7 +192,7 @@ def relative_loss_difference(model: PreTrainedModel, context: int) -> float:
         logits = model(input_ids=blocks[:, :-1], use_cache=False).logits.float()
         model_loss = functional.cross_entropy(logits.flatten(0, 1), blocks[:, 1:].flatten())
         with attention(model, block_attention(model, context)):
-            task_loss = NextToken(model, "fp32")(blocks)
+            task_loss = NextToken(model, "fp32")(blocks)[0]
     finally:
         model.train(training)
     return abs(task_loss.item() / model_loss.item() - 1)

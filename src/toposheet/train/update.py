@@ -30,12 +30,15 @@ class Measured:
 
     Args:
         task_loss: Mean cross-entropy, in nats per token.
+        divergence: Mean KL divergence of the next-token probabilities from those of the original, in nats per token.
+            None: no distillation.
         gradient_norm: Norm of the gradient over all parameters, before clipping.
         spatial_losses: The spatial loss of each sheet, as the mean over micro-batches. A control has an empty dict.
         alpha: The number that multiplied the sum of the spatial losses.
     """
 
     task_loss: float
+    divergence: float | None
     gradient_norm: float
     spatial_losses: dict[str, float]
     alpha: float
@@ -68,6 +71,8 @@ class Updater:
         self._topo, self._activations = topo, activations
         self._recipe, self._accelerator = recipe, accelerator
         self._names = [] if recipe.is_control else list(topo.sheets)
+        share = recipe.optimisation.distillation
+        self._shares = [1 - share, share] if share else [1.0]  # of the losses of the task
         self._on_weights = OBJECTIVES[recipe.objective.name].on_weights
 
     def __call__(self, update: int, batch: Int[Tensor, "micro_batches batch time_and_next"]) -> Measured:
@@ -82,32 +87,32 @@ class Updater:
                 sheet or parameter with such a value.
         """
         set_learning_rates(self._optimizers, update, self._recipe)
-        alpha = strength(update, self._recipe)
-        sums = torch.zeros(1 + len(self._names), device=batch.device)
+        alpha, n_task = strength(update, self._recipe), len(self._shares)
+        factors = torch.tensor([*self._shares, *[alpha] * len(self._names)], device=batch.device)
+        sums = torch.zeros_like(factors)
         for index, blocks in enumerate(batch):
             seed = self._seed(update, index)
             with _seeded(seed, batch.device), synchronised(self._task, now=index == len(batch) - 1):
-                losses = self._task(blocks)[None]
+                losses = self._task(blocks)
                 if self._names:
                     losses = torch.cat([losses, self._spatial_losses(seed)])
-                loss = losses[0] + alpha * losses[1:].sum()
-                (loss / len(batch)).backward()
+                (losses @ factors / len(batch)).backward()
             self._activations.clear()
             sums += losses.detach()
         gradients = {name: p.grad for name, p in self._model.named_parameters() if p.grad is not None}
         norm = _whole(get_total_norm(list(gradients.values())))
         means = over_processes(sums / len(batch), self._accelerator, "mean")
         measured = torch.cat([norm[None], means])
-        gradient_norm, task_loss, *spatial = (
-            measured.tolist()
-        )  # the only time in an update that the CPU waits for the GPU
+        gradient_norm, *values = measured.tolist()  # the only time in an update that the CPU waits for the GPU
+        task, spatial = values[:n_task], values[n_task:]
         if not measured.isfinite().all():
             raise RunError(self._not_finite(measured, batch, gradients))
         clip_grads_with_norm_(self._model.parameters(), self._recipe.optimisation.clip, norm)
         for optimizer in self._optimizers:
             optimizer.step()
             optimizer.zero_grad()
-        return Measured(task_loss, gradient_norm, dict(zip(self._names, spatial, strict=True)), alpha)
+        divergence = task[1] if n_task > 1 else None
+        return Measured(task[0], divergence, gradient_norm, dict(zip(self._names, spatial, strict=True)), alpha)
 
     def _seed(self, update: int, index: int) -> int:
         """Return the seed of a micro-batch. It does not depend on the number of processes.
@@ -138,6 +143,7 @@ class Updater:
                 torch.Generator().manual_seed(seed),
                 objective=objective.name,
                 max_samples=objective.max_samples,
+                skip_first=objective.skip_first,
             )
         except NotFiniteError as error:
             raise RunError(str(error)) from None
@@ -148,8 +154,9 @@ class Updater:
 
         The weights must not have changed since `measured` was computed.
         """
-        _, task_loss, *spatial = measured.isfinite().tolist()
-        if not task_loss:
+        _, *finite = measured.isfinite().tolist()
+        task, spatial = finite[: len(self._shares)], finite[len(self._shares) :]
+        if not all(task):
             return f"the task loss is nan or inf, first in {self._first_tap(batch)}"
         if not all(spatial):
             return f"the spatial loss is nan or inf, first on the sheet {self._names[spatial.index(False)]}"

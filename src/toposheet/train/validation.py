@@ -63,8 +63,11 @@ def validate(
         number = start + accelerator.process_index
         blocks = micro_batches[min(number, len(micro_batches) - 1)].to(accelerator.device)
         share = len(blocks) / len(held_out) if number < len(micro_batches) else 0.0
-        task_loss = task(blocks)
-        losses = spatial_losses(dict(activations), topo, "all", objective.radius, objective.metric, objective.window)
+        task_loss = task(blocks)[0]
+        losses = spatial_losses(
+            dict(activations), topo, "all", objective.radius, objective.metric, objective.window,
+            skip_first=objective.skip_first,
+        )  # fmt: skip
         activations.clear()
         sums += share * torch.stack([task_loss, *losses.values()]).cpu()
     task.train()

@@ -221,6 +221,23 @@ def test_max_samples_draws_tokens_uniformly_and_looks_at_no_others(rng):
     assert ts.spatial_loss({"tap": x}, topo, max_samples=60).item() == ts.spatial_loss({"tap": x}, topo).item()
 
 
+def test_the_first_token_of_each_text_can_be_left_out_also_where_tokens_are_drawn(rng):
+    topo = one_tap((3, 3))
+    x = torch.from_numpy(rng.normal(size=(4, 15, 9))).float()
+    x[:, 0] *= 1e4
+    x.requires_grad_()
+    rest = ts.spatial_loss({"tap": x[:, 1:]}, topo)
+    loss = ts.spatial_loss({"tap": x}, topo, skip_first=True)
+    assert loss.item() == pytest.approx(rest.item(), abs=1e-6)
+    assert abs(ts.spatial_loss({"tap": x}, topo).item() - rest.item()) > 0.01
+    gradients = [torch.autograd.grad(one, x)[0] for one in (loss, rest)]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-7)
+    drawn = ts.spatial_loss({"tap": x}, topo, max_samples=20, skip_first=True)
+    tokens = torch.autograd.grad(drawn, x)[0].abs().sum(dim=2) > 0
+    assert tokens.sum() == 20
+    assert not tokens[:, 0].any()
+
+
 def test_auto_looks_at_all_windows_of_small_sheets_and_draws_from_large_ones(rng):
     for shape, exact in (((6, 6), True), ((20, 20), False)):
         topo = one_tap(shape)

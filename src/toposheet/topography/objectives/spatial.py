@@ -84,6 +84,7 @@ def spatial_losses(
     *,
     objective: str = "correlation",
     max_samples: int | None = None,
+    skip_first: bool = False,
     reduce: Literal["local", "global"] = "local",
 ) -> dict[str, Float[Tensor, ""]]:
     """Return the spatial loss of each sheet: {sheet: loss}. `spatial_loss` is the sum of these losses.
@@ -101,6 +102,7 @@ def spatial_losses(
         generator: Random generator that draws windows and tokens. It must be None inside `torch.compile`.
         objective: Name of the objective.
         max_samples: Largest number of tokens to use; None: all tokens.
+        skip_first: Whether the first token of each text is left out.
         reduce: Over which tokens correlations are computed if several processes train together: `"local"`, the tokens
             of this process, or `"global"`, the tokens of all processes.
 
@@ -128,7 +130,7 @@ def spatial_losses(
     statistics = SpatialStatistics(
         topo, neighborhoods, radius, metric, window, generator, objective=objective, reduce=reduce
     )
-    tokens = None if max_samples is None else _drawn_tokens(activations, topo, max_samples, generator)
+    tokens = _used_tokens(activations, topo, max_samples, skip_first, generator)
     statistics.add(activations, tokens)
     return statistics.losses(activations, tokens)
 
@@ -144,6 +146,7 @@ def spatial_loss(
     *,
     objective: str = "correlation",
     max_samples: int | None = None,
+    skip_first: bool = False,
     reduce: Literal["local", "global"] = "local",
 ) -> Float[Tensor, ""]:
     """Return the spatial loss of a network: the sum of the spatial losses of its sheets (TopoLM, arXiv:2410.11516).
@@ -199,6 +202,8 @@ def spatial_loss(
         max_samples: Largest number of tokens to use. If there are more tokens, this number is drawn at random, without
             replacement. The other tokens are ignored, and are not checked for nan. A smaller number is faster, but
             correlations over fewer tokens are noisier. None: all tokens, as in the paper.
+        skip_first: Whether the first token of each text is left out. In pretrained models it often has activations that
+            are much larger than all others (an attention sink), and they would decide every correlation.
         reduce: Over which tokens correlations are computed if several processes train together.
             - `"local"`: the tokens of this process, as in the published code. If more processes share a batch, each has
               fewer tokens, and correlations get noisier.
@@ -230,20 +235,41 @@ def spatial_loss(
         generator,
         objective=objective,
         max_samples=max_samples,
+        skip_first=skip_first,
         reduce=reduce,
     )
     return torch.stack(list(losses.values())).sum()
 
 
-def _drawn_tokens(
-    activations: Mapping[str, Tensor], topo: Topography, max_samples: int, generator: torch.Generator | None
-) -> Int[Tensor, " drawn"] | None:
-    """Return the numbers of the drawn tokens, which are the same for all taps. None: all tokens are used."""
-    max_samples = checked_count("max_samples", max_samples)
-    check_max_samples(max_samples)
-    x = responses_of(activations, topo)[0][0]
-    if len(x) <= max_samples:
+def _used_tokens(
+    activations: Mapping[str, Tensor],
+    topo: Topography,
+    max_samples: int | None,
+    skip_first: bool,
+    generator: torch.Generator | None,
+) -> Int[Tensor, " used"] | None:
+    """Return the numbers of the tokens that are used, which are the same for all taps. None: all tokens are used.
+
+    Args:
+        activations: {tap: (batch, time, units)}.
+        topo: The topography.
+        max_samples: Largest number of tokens to use. None: no limit.
+        skip_first: Whether the first token of each text is left out.
+        generator: Random generator that draws tokens, if there are too many.
+    """
+    if max_samples is None and not skip_first:
         return None
-    device = generator.device if generator is not None else torch.device("cpu")
-    drawn = torch.randperm(len(x), generator=generator, device=device)[:max_samples]
-    return drawn.sort().values.to(x.device, non_blocking=True)
+    x = responses_of(activations, topo)[0][0]
+    tokens = None
+    if skip_first:
+        time = next(iter(activations.values())).shape[-2]
+        tokens = torch.arange(len(x)).view(-1, time)[:, 1:].flatten()
+    if max_samples is not None:
+        at_most = checked_count("max_samples", max_samples)
+        check_max_samples(at_most)
+        n_tokens = len(x) if tokens is None else len(tokens)
+        if n_tokens > at_most:
+            device = generator.device if generator is not None else torch.device("cpu")
+            drawn = torch.randperm(n_tokens, generator=generator, device=device)[:at_most].sort().values
+            tokens = drawn if tokens is None else tokens.to(device)[drawn]
+    return None if tokens is None else tokens.to(x.device, non_blocking=True)
