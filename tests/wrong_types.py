@@ -49,6 +49,7 @@ CALLS = {
     "Comparison(table)": lambda: ts.Comparison(texts, "a", "b"),
     "Comparison(array)": lambda: ts.Comparison(responses.values, "a", "b"),
     "Comparison(one axis)": lambda: ts.Comparison(responses.mean("unit"), "a", "b"),
+    "organisation_difference": lambda: ts.organisation_difference(comparison, responses),
     "language_network": lambda: ts.language_network(comparison, texts),
     "profiles": lambda: ts.profiles(responses, texts),
     "response_statistics": lambda: ts.response_statistics(comparison),

@@ -39,6 +39,7 @@ _MODULES = {
     "negative_controls": "cortex",
     "noise_smoothness": "cortex",
     "organisation": "cortex",
+    "organisation_difference": "cortex",
     "plot": "cortex",
     "power": "cortex",
     "profiles": "cortex",

@@ -12,6 +12,7 @@ from toposheet.cortex import map_statistics as map_statistics
 from toposheet.cortex import negative_controls as negative_controls
 from toposheet.cortex import noise_smoothness as noise_smoothness
 from toposheet.cortex import organisation as organisation
+from toposheet.cortex import organisation_difference as organisation_difference
 from toposheet.cortex import plot as plot
 from toposheet.cortex import power as power
 from toposheet.cortex import profiles as profiles

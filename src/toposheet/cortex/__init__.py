@@ -7,6 +7,7 @@ from toposheet.cortex.map_statistics import MAP_STATISTICS, MapStatistic, TapMap
 from toposheet.cortex.negative_controls import negative_controls
 from toposheet.cortex.network import LanguageNetwork, language_network
 from toposheet.cortex.organisation import organisation
+from toposheet.cortex.organisation_difference import organisation_difference
 from toposheet.cortex.plot import plot
 from toposheet.cortex.power import power
 from toposheet.cortex.profiles import consistency, profile_tests, profiles
@@ -35,6 +36,7 @@ __all__ = [
     "negative_controls",
     "noise_smoothness",
     "organisation",
+    "organisation_difference",
     "plot",
     "power",
     "profile_tests",

@@ -1,7 +1,14 @@
 from toposheet.stats.clusters import cluster_masses, clusters, count_and_largest, largest_mass, tfce
 from toposheet.stats.contrast import MeanAndVariance, TTest, centred, q_values, residuals, small_q_values, t_of, t_test
 from toposheet.stats.covariance import UnitPairs, participation_ratio, spatial_correlation
-from toposheet.stats.moran import cross_morans_i, islands_morans_i, morans_i, morans_i_on_graph, morans_i_parts
+from toposheet.stats.moran import (
+    cross_morans_i,
+    islands_morans_i,
+    lagged_inner_products,
+    morans_i,
+    morans_i_on_graph,
+    morans_i_parts,
+)
 from toposheet.stats.multiplicity import familywise_p, holm
 from toposheet.stats.nulls import (
     Null,
@@ -35,6 +42,7 @@ __all__ = [
     "halves",
     "holm",
     "islands_morans_i",
+    "lagged_inner_products",
     "largest_mass",
     "morans_i",
     "morans_i_on_graph",

@@ -107,6 +107,26 @@ def morans_i_parts(
         return np.asarray(_lagged_products(z, z, present)), _total(z**2)
 
 
+def lagged_inner_products(
+    grid: Float[np.ndarray, "maps y x"],
+) -> tuple[Float[np.ndarray, "maps maps"], Float[np.ndarray, "maps maps"]]:
+    """Return the parts of Moran's I for any two maps: their spatially lagged inner products, and their inner products.
+
+    Args:
+        grid: A stack of maps with the same holes (cells that are nan).
+
+    Returns:
+        (n / W) * sum_ij w_ij za_i zb_j, and sum_i za_i zb_i, for each two maps a and b, with the symbols of `morans_i`.
+        The two diagonals are what `morans_i_parts` returns.
+    """
+    present = _mask(np.isfinite(grid))
+    z = _centred(grid, present)
+    n, weights = _total(present), _total(present * _neighbor_sum(present.astype(np.float64)))
+    flat, lagged = z.reshape(len(z), -1), (_neighbor_sum(z) * present).reshape(len(z), -1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (n / weights) * (flat @ lagged.T), flat @ flat.T
+
+
 def islands_morans_i(
     grid: Float[np.ndarray, "*maps y x"], significant: Bool[np.ndarray, "*maps y x"]
 ) -> Float[np.ndarray, "*maps"]:
