@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -51,6 +52,12 @@ def readout_name(fwhm_mm: float, prefix: str = "readout ") -> str:
         prefix: The word before the width, with a space.
     """
     return "raw" if fwhm_mm == 0 else f"{prefix}{fwhm_mm:g} mm"
+
+
+def listed(words: Iterable[str]) -> str:
+    """Return words as a list: `a, b or c`."""
+    *first, last = words
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def counted(n: int, noun: str, plural: str = "") -> str:

@@ -49,14 +49,15 @@ class Placed:
 
 def place(
     subject: Subject,
-    fitted: Int[Tensor, "blocks time"],
-    other: Int[Tensor, "blocks time"],
+    fitted: Int[Tensor, "fitted time"],
+    other: Int[Tensor, "other time"],
     *,
     method: str = "assignment",
     radius: int = 5,
     metric: Metric = "chebyshev",
     window: Literal["open", "closed"] = "open",
     skip_first: bool = True,
+    shuffled: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Placed:
@@ -80,6 +81,8 @@ def place(
         metric: Distance between two places.
         window: Which cells belong to a window.
         skip_first: Whether the first token of each block is left out, see `activations_on`.
+        shuffled: Whether nearness on the sheet is shuffled among the pairs of cells (the null "shuffled distances").
+            The method must be `"assignment"` or `"swaps"`, and both then begin at random places.
         seed: Seed of all random choices.
         progress: A function that is called with the number of sheets placed so far. None: no calls.
 
@@ -104,9 +107,9 @@ def place(
     ):
         sheet = sheets[name]
         if sheet.shape not in gains and method in ("assignment", "swaps"):
-            gains[sheet.shape] = pair_gains(sheet.shape, radius, metric, window)
+            gains[sheet.shape] = pair_gains(sheet.shape, radius, metric, window, shuffled)
         rng = np.random.default_rng(seed) if method == "shared" else rngs[name]
-        sheets[name] = _placed(sheet, activations, method, gains.get(sheet.shape), rng)
+        sheets[name] = _placed(sheet, activations, method, gains.get(sheet.shape), not shuffled, rng)
         before, after = (loss(name, one, activations) for one in (sheet, sheets[name]))
         rows.append({"sheet": name, "method": method, "loss_fitted": after, "loss_fitted_before": before})
         part_of(progress, 1, 2)("placing units, sheet", number + 1, 2 * len(sheets))
@@ -125,6 +128,7 @@ def _placed(
     activations: Mapping[str, Float[Tensor, "tokens _"]],
     method: str,
     gains: Float[np.ndarray, "cells cells"] | None,
+    spectral_start: bool,
     rng: np.random.Generator,
 ) -> Sheet:
     """Return a sheet with its units at other cells. All cells of the grid may be used."""
@@ -132,7 +136,7 @@ def _placed(
     cell = rng.permutation(height * width)[: sheet.n_units]
     if method not in ("random", "shared"):
         r = correlations_of(torch.cat([activations[tap] for tap in sheet.places], dim=1).numpy())
-        if method != "swaps":
+        if method == "spectral" or (method == "assignment" and spectral_start):
             cell = spectral(r, sheet.shape, rng)
         if gains is not None:
             block = 2 if method == "swaps" else min(_BLOCK, len(gains) // 4)  # the other units decide what is best

@@ -15,11 +15,13 @@ units. The methods here approach it.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse.linalg import eigsh
 
-from toposheet.sheet import Neighborhoods, Sheet
+from toposheet.sheet import Sheet
+from toposheet.topography.objectives.windows import windows_of
 
 _LEAST = 5e-6  # rounds end if one raises the gain by a smaller part of it, for each unit of a block
 
@@ -37,7 +39,7 @@ def correlations_of(x: Float[np.ndarray, "tokens units"]) -> Float[np.ndarray, "
 
 
 def pair_gains(
-    shape: tuple[int, int], radius: int, metric: str = "chebyshev", window: str = "open"
+    shape: tuple[int, int], radius: int, metric: str = "chebyshev", window: str = "open", shuffled: bool = False
 ) -> Float[np.ndarray, "cells cells"]:
     """Return what a correlation of two units adds to the gain, for each two cells of a sheet: K of the module.
 
@@ -46,13 +48,16 @@ def pair_gains(
         radius: Radius of the windows, in cells, see `spatial_loss`.
         metric: Distance between two cells.
         window: Which cells a window has.
+        shuffled: Whether nearness is shuffled among the pairs of cells, as in the objective `shuffled_correlation`.
     """
     cells = np.stack(np.divmod(np.arange(shape[0] * shape[1]), shape[1]), axis=1)
-    windows = Neighborhoods.of(Sheet(shape, {"all": cells}), radius, metric, window)
-    pairs = ~np.eye(len(windows.nearness), dtype=bool)
-    gains = np.where(pairs, windows.nearness - windows.nearness[pairs].mean(), 0.0)
+    sheet = Sheet(shape, {"all": cells})
+    windows = windows_of(sheet, radius, metric, window, shuffled, torch.device("cpu"))
+    nearness = windows.nearness.double().numpy()
+    pairs = ~np.eye(len(nearness), dtype=bool)
+    gains = np.where(pairs, nearness - nearness[pairs].mean(), 0.0)
     result = np.zeros((len(cells), len(cells)))
-    for units in windows.units:
+    for units in windows.units.numpy():
         result[np.ix_(units, units)] += gains
     return result
 

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from toposheet.recipes.adapting import ADAPTING
 from toposheet.recipes.parts import Bookkeeping, Model, Objective, Optimisation, Sheets
 from toposheet.recipes.reader import RECIPE_FILE, read_recipe, recipe_of, stored_form, write_recipe
 from toposheet.recipes.recipe import Recipe
 from toposheet.registry import Registry
 
 __all__ = [
+    "ADAPTING",
     "RECIPES",
     "RECIPE_FILE",
     "Bookkeeping",

@@ -87,25 +87,34 @@ def is_finished(out: Path, text_checksum: str) -> bool:
     return all(any(out.glob(part)) for part in parts)
 
 
+def check_reads(subject: Subject, recipe: Recipe, text: RunText) -> None:
+    """Refuse a subject that cannot read the blocks of a text.
+
+    Raises:
+        UserError: The blocks of the recipe are longer than the model can read. Or the text and the subject have
+            different tokenizers.
+    """
+    subject.limits.check_block(recipe.model.context)
+    tokens = text.tokenizer.get_vocab()
+    vocabulary_of_subject = tokens if subject.tokenizer is None else subject.tokenizer.get_vocab()
+    if tokens != vocabulary_of_subject:
+        raise other_tokens(subject)
+    subject.limits.check_vocabulary(tokens)
+
+
 def check_subject(subject: Subject, recipe: Recipe, text: RunText) -> None:
     """Refuse a subject that cannot be trained further on a text.
 
     Raises:
-        UserError: The weights of the subject are not in float32. Or the blocks of the recipe are longer than the model
-            can read. Or the text and the subject have different tokenizers. Or the loss that toposheet computes differs
-            from the loss of the model's logits.
+        UserError: The weights of the subject are not in float32. Or the subject cannot read the text (`check_reads`).
+            Or the loss that toposheet computes differs from the loss of the model's logits.
     """
     with subject.running() as model:
         if model.dtype != torch.float32:
             raise UserError(
                 f"the weights of {subject.name} are {model.dtype}: load the model in float32 to train it further"
             )
-        subject.limits.check_block(recipe.model.context)
-        tokens = text.tokenizer.get_vocab()
-        vocabulary_of_subject = tokens if subject.tokenizer is None else subject.tokenizer.get_vocab()
-        if tokens != vocabulary_of_subject:
-            raise other_tokens(subject)
-        subject.limits.check_vocabulary(tokens)
+        check_reads(subject, recipe, text)
         if (difference := relative_loss_difference(model, recipe.model.context)) > _SAME_LOSS:
             family = model.config.model_type
             raise UserError(

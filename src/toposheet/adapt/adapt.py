@@ -1,0 +1,301 @@
+"""Adaptation: a trained language model becomes a topographic subject, with the nulls of what the adaptation shows."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import pandas as pd
+
+from toposheet.adapt.measure import ADAPTATION, DIFFERENCES, Measured, measured
+from toposheet.adapt.place import PLACEMENT, Placed, place
+from toposheet.adapt.random_weights import with_random_weights
+from toposheet.adapt.text import AdaptationText, adaptation_text
+from toposheet.errors import UserError, check_type
+from toposheet.fields import differences
+from toposheet.files import path_of, write_file
+from toposheet.progress import Progress, Stage, Stages
+from toposheet.recipes import ADAPTING, Recipe, stored_form
+from toposheet.settings import PERMUTATIONS, check_permutations
+from toposheet.subject import Subject, load, save
+from toposheet.topography.storage import read_topography, write_topography
+from toposheet.train.loop import train
+from toposheet.train.model import recipe_for
+from toposheet.train.preconditions import check_objective
+from toposheet.train.result import read_result
+from toposheet.wording import listed
+
+Mode = Literal["place", "full"]
+Null = Literal["random-weights", "shuffled-distances"]
+NULLS: tuple[str, ...] = get_args(Null)
+PLAN = "adaptation.json"
+"""File with the settings of an adaptation. A folder in which it is complete holds a finished or a stopped one."""
+_START, _TWIN = "start", "twin"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How units get their places before anything is trained.
+
+    Args:
+        method: How places are found, see `place`: assignment, spectral, swaps, random or shared.
+        tokens: Number of tokens of the training text on which places are fitted.
+    """
+
+    method: str = "assignment"
+    tokens: int = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class Adapted:
+    """The result of an adaptation.
+
+    Args:
+        subject: The adapted subject.
+        table: A row for each stage and each null, the columns of `ADAPTATION`.
+        differences: What each stage adds to the one before, the columns of `DIFFERENCES`.
+    """
+
+    subject: Subject
+    table: pd.DataFrame
+    differences: pd.DataFrame
+
+
+def adapt(
+    subject: Subject,
+    data: str | Path,
+    out: str | Path,
+    *,
+    mode: str = "full",
+    recipe: Recipe = ADAPTING,
+    placement: Placement | None = None,
+    nulls: Sequence[str] | None = None,
+    twin: bool = True,
+    permutations: int = PERMUTATIONS,
+    progress: Progress | None = None,
+) -> Adapted:
+    """Make a subject that has a trained model topographic, and measure what this shows. The result is a model folder.
+
+    Every mode begins with a placement (`place`): the weights stay, and the units get places at which near units respond
+    alike. This shows the topography that any correlated units have, without training. So the placed original stands
+    beside every trained result, and what training adds is the difference between the two.
+
+    If an adaptation is stopped, call it again with the same arguments to go on.
+
+    Args:
+        subject: The subject. `attach` gives sheets to a pretrained model. It is not changed.
+        data: A folder of text that was prepared with the tokenizer of the model (`toposheet data prepare`).
+        out: The model folder.
+        mode: What is adapted.
+            - `"place"`: only the places of the units. What the model says is unchanged to the bit.
+            - `"full"`: all weights are trained further with the task and the objective, from the placement on.
+        recipe: The recipe of the training: objective, optimisation, bookkeeping, seed and `model.context`. The mode
+            place takes the windows of the objective, the seed and the context from it.
+        placement: How units get their places. None: the defaults of `Placement`.
+        nulls: Which nulls are computed with the same procedure: `"random-weights"`, a model of the same architecture
+            that has learned nothing, and `"shuffled-distances"`, in which nearness on the sheet is shuffled among the
+            pairs of cells. None: both with the mode place, none with a training, because each is a training as long as
+            that of the subject.
+        twin: Whether a twin is trained on the same tokens with alpha 0. The cost of topography is the difference
+            between the task losses of the two.
+        permutations: Number of draws of each null of a map.
+        progress: A function that is called with the finished part of the work. None: no calls. A training shows its own
+            progress bar.
+
+    Returns:
+        The subject, and the tables that the folder holds as well: `adaptation.csv`, `adaptation_differences.csv` and
+        `placement.csv`.
+
+    Raises:
+        UserError: The subject, the text and the recipe do not fit together, or the folder holds another adaptation.
+        RunError: A training diverged, or the disk is full.
+
+    Example:
+        ts.adapt(ts.attach("HuggingFaceTB/SmolLM2-135M"), "text", "smollm2-placed", mode="place")
+    """
+    check_type("subject", subject, Subject, "what toposheet.load or toposheet.attach returns")
+    check_type("recipe", recipe, Recipe, "a toposheet recipe, such as toposheet.recipes.ADAPTING")
+    if mode not in get_args(Mode):
+        raise UserError(f"mode is {mode!r}: it must be one of {listed(get_args(Mode))}")
+    check_permutations(permutations)
+    chosen = (NULLS if mode == "place" else ()) if nulls is None else tuple(nulls)
+    if odd := [null for null in chosen if null not in NULLS]:
+        raise UserError(f"there is no null {odd[0]!r}: use {listed(NULLS)}")
+    placing = placement or Placement()
+    recipe = recipe_for(subject, recipe)
+    check_objective(subject, recipe)
+    out = path_of(out)
+    data = path_of(data)
+    text = adaptation_text(data, subject, recipe, placing.tokens, trains=mode != "place")
+    _check_plan(out, _plan(mode, placing, recipe, text))
+    trains = mode != "place"
+    stages = Stages(progress, _stages(trains, chosen, twin))
+    work = _Work(data, text, recipe, placing, out, permutations, trains, stages)
+    return work.run(subject, chosen, twin)
+
+
+def _plan(mode: str, placement: Placement, recipe: Recipe, text: AdaptationText) -> dict[str, Any]:
+    plan = {"mode": mode, "placement": asdict(placement), "text": text.checksum, "recipe": stored_form(recipe)}
+    return json.loads(json.dumps(plan))  # with lists for tuples, as it is read
+
+
+def _check_plan(out: Path, plan: dict[str, Any]) -> None:
+    """Refuse a folder that holds another adaptation or another model; otherwise write the plan.
+
+    Raises:
+        UserError: The message names what differs.
+    """
+    path = out / PLAN
+    if path.is_file():
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            changes = differences(_flat(stored), _flat(plan))
+        except (ValueError, AttributeError):
+            raise UserError(f"{path} is damaged: adapt into another folder, or remove this one") from None
+        if changes:
+            raise UserError(
+                f"{out} holds another adaptation ({'; '.join(changes)}): adapt into another folder, or remove this one"
+            )
+    elif (out / "config.json").is_file():
+        raise UserError(f"{out} holds a model that is no adaptation (no {PLAN}): adapt into another folder")
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        write_file(path, json.dumps(plan, indent=2) + "\n")
+
+
+def _stages(trains: bool, nulls: Sequence[str], twin: bool) -> list[Stage]:
+    """Return the stages of an adaptation, in order, with guessed times for a model of 135 M parameters on 2 cores."""
+    measuring, placing, training = Stage("measuring", 60.0), Stage("placing", 90.0), Stage("training", 3000.0)
+    of_training = [training, measuring] if trains else []
+    stages = [measuring, placing, measuring, *of_training, *(of_training if twin else [])]
+    if "random-weights" in nulls:
+        stages += [placing, measuring, *of_training]
+    if "shuffled-distances" in nulls:
+        stages += of_training or [placing, measuring]
+    return stages
+
+
+def _flat(values: dict[str, Any], where: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {where + name: value}
+    return flat
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The stages of an adaptation: each gives a subject, which is measured.
+
+    Args:
+        data: The folder of the text.
+        text: The text.
+        recipe: The recipe, which describes the subject.
+        placing: How units get their places.
+        out: The model folder.
+        permutations: Number of draws of each null of a map.
+        trains: Whether there is a training.
+        stages: The progress.
+    """
+
+    data: Path
+    text: AdaptationText
+    recipe: Recipe
+    placing: Placement
+    out: Path
+    permutations: int
+    trains: bool
+    stages: Stages
+
+    def run(self, subject: Subject, nulls: Sequence[str], twin: bool) -> Adapted:
+        """Return the adapted subject, measured beside the original, the placed original, the twin and the nulls."""
+        original = self._measured("original", subject)
+        start = self._placed(subject, _START)
+        PLACEMENT.write(start.table, self.out)
+        placed, adapted = self._measured("placed", start.subject), start.subject
+        found, pairs = [original, placed], [(placed, original)]
+        if self.trains:
+            adapted, of_adapted = self._trained("trained", start.subject, "", self.recipe)
+            found.append(of_adapted)
+            pairs.append((of_adapted, placed))
+            if twin:
+                _, of_twin = self._trained("twin", start.subject, _TWIN, self.recipe.control())
+                found.append(of_twin)
+                pairs.append((of_adapted, of_twin))
+        if "random-weights" in nulls:
+            of_null = self._random_weights(subject)
+            found += of_null
+            pairs += [(of_null[1], of_null[0])] if self.trains else []
+        if "shuffled-distances" in nulls:
+            found.append(self._shuffled_distances(subject, start.subject))
+        if not self.trains:
+            save(self.out, adapted)
+        table = ADAPTATION.frame([one.row for one in found])
+        added = DIFFERENCES.frame([one.minus(other) for one, other in pairs])
+        ADAPTATION.write(table, self.out)
+        DIFFERENCES.write(added, self.out)
+        self.stages.end("adapted")
+        return Adapted(adapted, table, added)
+
+    def _random_weights(self, subject: Subject) -> list[Measured]:
+        """Return the same procedure on a model that has learned nothing: placed, and trained where the subject is."""
+        folder = "random-weights"
+        placed = self._placed(with_random_weights(subject, self.recipe.seed), f"{folder}/{_START}").subject
+        if not self.trains:
+            return [self._measured("random weights", placed)]
+        of_placed = self._measured("random weights, placed", placed)
+        recipe = self.recipe.changed(name=f"{self.recipe.name}_random_weights")
+        return [of_placed, self._trained("random weights", placed, folder, recipe)[1]]
+
+    def _shuffled_distances(self, subject: Subject, start: Subject) -> Measured:
+        """Return the same procedure with nearness shuffled among the pairs of cells of a window."""
+        name, folder = "shuffled distances", "shuffled-distances"
+        if not self.trains:
+            return self._measured(name, self._placed(subject, folder, shuffled=True).subject)
+        changes = {"name": f"{self.recipe.name}_shuffled_distances", "objective": "shuffled_correlation"}
+        return self._trained(name, start, folder, self.recipe.changed(**changes))[1]
+
+    def _measured(self, name: str, subject: Subject, **more: Any) -> Measured:
+        tell = self.stages.begin("measuring")
+        return measured(name, subject, self.text, self.recipe, self.permutations, tell, **more)
+
+    def _placed(self, subject: Subject, name: str, shuffled: bool = False) -> Placed:
+        """Return the subject with its new places, which are read from a folder in `out` if they were found before."""
+        progress, folder = self.stages.begin("placing"), self.out / name
+        if (folder / PLACEMENT.file).is_file():
+            with subject.running() as model:
+                placed = Subject(model, read_topography(folder), subject.tokenizer, source=subject.source)
+            return Placed(placed.intervened(*subject.interventions), PLACEMENT.read(folder))
+        objective = self.recipe.objective
+        placed = place(
+            subject, self.text.fitted, self.text.held_out[:, :-1], method=self.placing.method, radius=objective.radius,
+            metric=objective.metric, window=objective.window, skip_first=objective.skip_first, shuffled=shuffled,
+            seed=self.recipe.seed, progress=progress,
+        )  # fmt: skip
+        folder.mkdir(parents=True, exist_ok=True)
+        write_topography(placed.subject.topography, folder)
+        PLACEMENT.write(placed.table, folder)  # last: a folder with this table holds a whole placement
+        return placed
+
+    def _trained(self, name: str, start: Subject, folder: str, recipe: Recipe) -> tuple[Subject, Measured]:
+        """Return the subject after its training in a folder in `out`, and how it was measured.
+
+        Args:
+            name: Name of the stage or the null.
+            start: The subject at the start. It is not changed.
+            folder: The folder, inside `out`. Empty: `out` itself.
+            recipe: The recipe.
+        """
+        self.stages.begin("training")("", 0, 1)  # the training has its own progress bar
+        with start.running() as model:
+            pass  # outside of this block, the model has no hooks of interventions
+        copied = Subject(copy.deepcopy(model), start.topography, start.tokenizer, source=start.source)
+        train(recipe, self.data, self.out / folder, subject=copied.intervened(*start.interventions))
+        result = read_result(self.out / folder)
+        assert result is not None, "the training is finished"
+        trained = load(self.out / folder).intervened(*start.interventions)
+        more = {"tokens": result["tokens"], "seconds": result["seconds_since_start_or_resume"]}
+        return trained, self._measured(name, trained, **more)

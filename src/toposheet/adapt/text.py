@@ -1,0 +1,78 @@
+"""The text of an adaptation: blocks on which places are fitted, held-out blocks, and stimuli made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from toposheet.errors import UserError
+from toposheet.recipes import Recipe
+from toposheet.settings import NO_BOS, Reading
+from toposheet.subject import Subject
+from toposheet.subject.reading import own_tokens_before
+from toposheet.text.shards import read_manifest
+from toposheet.train.batches import read_text
+from toposheet.train.preconditions import check_reads, check_subject
+from toposheet.train.snapshots import snapshot_stimuli
+from toposheet.wording import counted
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptationText:
+    """The text of an adaptation.
+
+    Args:
+        checksum: The checksum of the prepared text.
+        fitted: Token ids of the blocks on which places are fitted: (blocks, time). They are training text.
+        held_out: Token ids of held-out blocks: (blocks, time + 1).
+        stimuli: Sentences of the held-out text and lists of non-words, with the columns `text`, `condition` and `pair`.
+            None: the held-out text has too few sentences.
+        reading: How the stimuli are read.
+    """
+
+    checksum: str
+    fitted: Int[Tensor, "fitted time"]
+    held_out: Int[Tensor, "held_out time_and_next"]
+    stimuli: pd.DataFrame | None
+    reading: Reading
+    conditions = ("sentence", "nonword")
+
+
+def adaptation_text(data: Path, subject: Subject, recipe: Recipe, n_tokens: int, trains: bool) -> AdaptationText:
+    """Return the text of an adaptation.
+
+    Args:
+        data: A folder of prepared text (`toposheet data prepare`).
+        subject: The subject. The text must have its tokenizer.
+        recipe: The recipe of the adaptation, which describes the subject (`recipe_for`).
+        n_tokens: Number of tokens on which places are fitted.
+        trains: Whether the subject is trained on the text.
+
+    Raises:
+        NotFound: The folder holds no prepared text.
+        UserError: The subject and the text do not fit together, or the training text has too few tokens.
+    """
+    manifest = read_manifest(data)
+    text = read_text(data, manifest, recipe)
+    (check_subject if trains else check_reads)(subject, recipe, text)
+    context = recipe.model.context
+    n_blocks = -(-n_tokens // context)
+    if n_blocks > text.blocks.per_epoch:
+        raise UserError(
+            f"places are fitted on {counted(n_tokens, 'token')}, but the training text in {data} has "
+            f"{counted(text.blocks.per_epoch, 'block')} of {counted(context, 'token')}: prepare more text, or give "
+            f"--tokens {text.blocks.per_epoch * context}"
+        )
+    stimuli = snapshot_stimuli(text, recipe)
+    if stimuli is not None:
+        stimuli = stimuli.assign(pair=np.repeat(np.arange(len(stimuli) // 2), 2))
+    bos = None if own_tokens_before(text.tokenizer) else NO_BOS
+    fitted = torch.from_numpy(text.blocks.train(0, n_blocks))[:, :-1]
+    reading = Reading(bos=bos, skip_first=recipe.objective.skip_first)
+    return AdaptationText(manifest.checksum, fitted, text.held_out, stimuli, reading)

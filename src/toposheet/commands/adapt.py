@@ -1,0 +1,121 @@
+"""`toposheet adapt`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from toposheet.commands._command import NONE_GIVEN, Command, check_out, deferred
+from toposheet.commands._stimuli import Model
+from toposheet.recipes import ADAPTING
+from toposheet.recipes.parts import Bookkeeping, Objective, Optimisation, Sheets
+from toposheet.settings import PERMUTATIONS
+
+if TYPE_CHECKING:
+    from toposheet.adapt.adapt import Adapted
+    from toposheet.subject import Subject
+
+
+@deferred
+def adapt(
+    model: Model,
+    data: Path,
+    out: Path,
+    mode: str = "full",
+    method: str = "assignment",
+    tokens: int = 8192,
+    twin: bool = True,
+    nulls: Annotated[tuple[str, ...] | None, tyro.conf.arg(help_behavior_hint=NONE_GIVEN)] = None,
+    permutations: int = PERMUTATIONS,
+    context: int = ADAPTING.model.context,
+    seed: int = ADAPTING.seed,
+    sheets: Annotated[Sheets, tyro.conf.arg(name="")] = ADAPTING.sheets,
+    objective: Annotated[Objective, tyro.conf.arg(name="")] = ADAPTING.objective,
+    optimisation: Annotated[Optimisation, tyro.conf.arg(name="")] = ADAPTING.optimisation,
+    bookkeeping: Annotated[Bookkeeping, tyro.conf.arg(name="")] = ADAPTING.bookkeeping,
+) -> None:
+    """Make a trained language model topographic, and measure what this shows: beside its twin, and beside nulls.
+
+    If the command is stopped, run it again to continue.
+
+    Args:
+        model: A model folder or a hub id. A model without sheets gets a sheet for each tap.
+        data: Folder of prepared text (toposheet data prepare SOURCE --tokenizer MODEL).
+        out: The model folder of the adapted model, also for adaptation.csv and further tables.
+        mode: place: only the units get places; what the model says is unchanged to the bit. full: all weights are
+            trained further with task and objective, from the placement on.
+        method: How units get their places: assignment, spectral, swaps, random or shared.
+        tokens: Number of tokens of the training text on which places are fitted.
+        twin: Whether a twin is trained on the same tokens with alpha 0.
+        nulls: The nulls that are computed by the same procedure: random-weights shuffled-distances. None: both if only
+            places are chosen, none with a training, because each is one more training.
+        permutations: Number of random draws of each null of a map.
+        context: Number of tokens in a block of text.
+        seed: Seed of all random choices.
+        sheets: The sheets of a model that has none.
+        objective: The objective.
+        optimisation: The training.
+        bookkeeping: Held-out text and checkpoints.
+    """
+    check_out(out)
+    from dataclasses import replace
+
+    from toposheet.adapt.adapt import Placement, adapt
+    from toposheet.progress import shown
+
+    subject = _opened(model, sheets, seed)
+    recipe = replace(
+        ADAPTING, name=mode, seed=seed, model=replace(ADAPTING.model, context=context), objective=objective,
+        optimisation=optimisation, bookkeeping=bookkeeping,
+    )  # fmt: skip
+    with shown() as progress:
+        adapted = adapt(
+            subject, data, out, mode=mode, recipe=recipe, placement=Placement(method, tokens), nulls=nulls, twin=twin,
+            permutations=permutations, progress=progress,
+        )  # fmt: skip
+    _print(adapted)
+    print(f"\nThe model: {out.resolve()} (adaptation.csv, adaptation_differences.csv, placement.csv)")
+
+
+def _opened(model: str, sheets: Sheets, seed: int) -> Subject:
+    """Return the subject of a model folder or a hub id. A model without sheets gets a sheet for each tap."""
+    from toposheet.model_folders import local_folder
+    from toposheet.subject import attach, load
+    from toposheet.topography.storage import DESCRIPTION
+
+    if (local_folder(model) / DESCRIPTION).is_file():
+        return load(model)
+    return attach(model, sheets.taps, shape=sheets.sheet_shape, spacing_mm=sheets.spacing_mm, seed=seed)
+
+
+def _print(adapted: Adapted) -> None:
+    """Print the table of an adaptation, and what each stage adds to the one before."""
+    from toposheet.results import text_table
+    from toposheet.wording import interval, mean_and_sd, number, p_value, signed
+
+    rows = adapted.table.to_dict("records")
+    columns = {
+        "model": [row["model"] for row in rows],
+        "tokens": [f"{row['tokens']:,}" for row in rows],
+        "task loss": [number(row["task_loss"], 3) for row in rows],
+        "spatial loss": [number(row["spatial_loss"], 3) for row in rows],
+        "organi- sation": [number(row["organisation"]) for row in rows],
+        "p": [p_value(row["organisation_p"]) for row in rows],
+        "Moran I": [number(row["morans_i"]) for row in rows],
+        "place-null": [mean_and_sd(row["null_mean"], row["null_sd"]) for row in rows],
+        "label-null": [number(row["label_null_mean"]) for row in rows],
+        "cross- half I": [number(row["cross_half_i"]) for row in rows],
+        "sig. units": [f"{row['significant_fraction']:.1%}" for row in rows],
+    }
+    print("\nHeld-out text, and the map of sentences against non-words (raw, mean over taps):")
+    print(text_table(columns, ("model",)))
+    print()
+    for row in adapted.differences.to_dict("records"):
+        organised = f"organisation {signed(row['organisation'], 2)} (95 % interval {interval(row['low'], row['high'])})"
+        losses = f"task loss {signed(row['task_loss'], 3)}, spatial loss {signed(row['spatial_loss'], 3)}"
+        print(f"{row['model']} - {row['other']}: {organised}, {losses}")
+
+
+COMMAND = Command(position=35, parser=adapt, goes_on=True)

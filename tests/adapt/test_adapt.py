@@ -1,0 +1,161 @@
+"""Adapting a model: what is left, what is measured beside it, and that a stopped adaptation goes on."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tests.architectures.families import random_model
+from tests.train.test_loop import KilledError, happening, killed
+
+import toposheet as ts
+from toposheet.adapt.adapt import PLAN, Placement, adapt
+from toposheet.adapt.measure import ADAPTATION, DIFFERENCES
+from toposheet.adapt.place import PLACEMENT
+from toposheet.errors import UserError
+from toposheet.recipes import ADAPTING
+from toposheet.sheet import Neighborhoods
+
+SHORT = ADAPTING.changed(context=48, updates=6, batch=4, radius=2, neighborhoods="all", alpha=5.0, learning_rate=5e-3,
+                       alpha_warmup_updates=0, warmup_updates=1, decay_updates=2, validation_blocks=8, validate_every=3,
+                       checkpoint_every=2)  # fmt: skip
+PLACED = Placement(tokens=256)
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory, prepared):
+    rng = np.random.default_rng(0)
+    syllables = [f"{c}{v}" for c in "bdfgklmnprst" for v in "aeiou"]
+    words = ["".join(rng.choice(syllables, size=size)) + "nrst"[size % 4] for size in (1, 1, 1, 2) for _ in range(60)]
+    documents = [" ".join(f"The {' '.join(rng.choice(words, size=10))}." for _ in range(12)) for _ in range(60)]
+    return prepared(tmp_path_factory.mktemp("text"), documents, validation_fraction=0.3)
+
+
+def opened(tokenizer, family="llama"):
+    network = random_model(family)
+    return ts.Subject(network, ts.Topography.per_tap(network, seed=3), tokenizer)
+
+
+def adapted(tokenizer, text, out, **options):
+    options = {"recipe": SHORT, "placement": PLACED, "permutations": 9} | options
+    return adapt(opened(tokenizer), text, out, **options)
+
+
+def test_placing_leaves_what_the_model_says_and_stands_beside_its_nulls(tokenizer, text, tmp_path):
+    subject, ids = opened(tokenizer), torch.arange(12)[None]
+    result = adapt(subject, text, tmp_path / "out", mode="place", recipe=SHORT, placement=PLACED, permutations=9)
+    assert result.table["model"].tolist() == ["original", "placed", "random weights", "shuffled distances"]
+    rows = result.table.set_index("model")
+    assert rows.loc["placed", "task_loss"] == rows.loc["original", "task_loss"]
+    assert rows.loc["placed", "spatial_loss"] < rows.loc["original", "spatial_loss"] - 0.05
+    assert rows.loc["random weights", "spatial_loss"] < 0.45
+    assert rows.loc["shuffled distances", "spatial_loss"] > 0.48
+    assert rows["organisation_p"].between(0.1, 1).all()
+    saved = ts.load(tmp_path / "out")
+    with torch.no_grad():
+        assert torch.equal(saved(ids), subject(ids))
+    assert saved.fingerprint == result.subject.fingerprint
+    for name, table, kind in (
+        ("adaptation.csv", result.table, ADAPTATION), ("adaptation_differences.csv", result.differences, DIFFERENCES),
+    ):  # fmt: skip
+        assert (tmp_path / "out" / name).is_file()
+        pd.testing.assert_frame_equal(kind.read(tmp_path / "out"), table)
+    placement = PLACEMENT.read(tmp_path / "out")
+    assert placement["loss"].mean() == pytest.approx(rows.loc["placed", "spatial_loss"], abs=0.02)
+    (difference,) = result.differences.to_dict("records")
+    assert (difference["model"], difference["other"]) == ("placed", "original")
+    assert difference["organisation"] == pytest.approx(
+        rows.loc["placed", "organisation"] - rows.loc["original", "organisation"]
+    )
+    assert difference["low"] < difference["organisation"] < difference["high"]
+
+
+@pytest.mark.slow
+def test_a_training_stands_beside_the_placed_original_its_twin_and_its_nulls(tokenizer, text, tmp_path):
+    subject = opened(tokenizer)
+    before = {name: value.clone() for name, value in subject.model.state_dict().items()}
+    result = adapt(subject, text, tmp_path / "out", recipe=SHORT, placement=PLACED, permutations=9,
+                   nulls=("random-weights", "shuffled-distances"))  # fmt: skip
+    for name, value in subject.model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert result.table["model"].tolist() == [
+        "original", "placed", "trained", "twin", "random weights, placed", "random weights", "shuffled distances"
+    ]  # fmt: skip
+    rows = result.table.set_index("model")
+    assert rows.loc["trained", "spatial_loss"] < rows.loc["placed", "spatial_loss"] - 0.03
+    assert rows.loc["twin", "spatial_loss"] > rows.loc["trained", "spatial_loss"] + 0.03
+    assert rows.loc["random weights", "spatial_loss"] < rows.loc["random weights, placed", "spatial_loss"]
+    trained = ["trained", "twin", "random weights", "shuffled distances"]
+    assert (rows.loc[trained, "tokens"] == 6 * 4 * 48).all()
+    assert (rows["tokens"].drop(trained) == 0).all()
+    pairs = list(zip(result.differences["model"], result.differences["other"], strict=True))
+    assert pairs == [("placed", "original"), ("trained", "placed"), ("trained", "twin"),
+                     ("random weights", "random weights, placed")]  # fmt: skip
+    cost = result.differences.set_index("other").loc["twin", "task_loss"]
+    assert cost == pytest.approx(rows.loc["trained", "task_loss"] - rows.loc["twin", "task_loss"])
+    saved = ts.load(tmp_path / "out")
+    assert saved.recipe.objective.alpha == 5.0
+    assert ts.load(tmp_path / "out" / "twin").recipe.objective.alpha == 0.0
+    assert ts.load(tmp_path / "out" / "shuffled-distances").recipe.objective.name == "shuffled_correlation"
+    for folder in (tmp_path / "out", tmp_path / "out" / "twin"):
+        places = [s.coordinates for s in ts.load(folder).topography.sheets.values()]
+        assert all(
+            np.array_equal(a, b)
+            for a, b in zip(places, [s.coordinates for s in result.subject.topography.sheets.values()], strict=True)
+        )
+
+
+@pytest.mark.slow
+def test_a_stopped_adaptation_goes_on_with_the_same_call(tokenizer, text, tmp_path):
+    whole = adapted(tokenizer, text, tmp_path / "whole")
+    with happening(5, killed), pytest.raises(KilledError):
+        adapted(tokenizer, text, tmp_path / "stopped")
+    assert not (tmp_path / "stopped" / "adaptation.csv").exists()
+    again = adapted(tokenizer, text, tmp_path / "stopped")
+    columns = [name for name in whole.table if name != "seconds"]
+    pd.testing.assert_frame_equal(again.table[columns], whole.table[columns])
+    once_more = adapted(tokenizer, text, tmp_path / "stopped")
+    pd.testing.assert_frame_equal(once_more.table, again.table)
+
+
+def test_a_folder_with_another_adaptation_or_model_is_refused_and_kept(tokenizer, text, tmp_path):
+    adapted(tokenizer, text, tmp_path / "out", mode="place", nulls=())
+    plan = json.loads((tmp_path / "out" / PLAN).read_text())
+    assert plan["placement"] == {"method": "assignment", "tokens": 256}
+    assert plan["recipe"]["subject"] == opened(tokenizer).fingerprint
+    held = {path: path.read_bytes() for path in sorted((tmp_path / "out").rglob("*")) if path.is_file()}
+    with pytest.raises(UserError, match=r"holds another adaptation \(mode is place there, but full now\): adapt into"):
+        adapted(tokenizer, text, tmp_path / "out")
+    with pytest.raises(UserError, match=r"placement.method is assignment there, but swaps now"):
+        adapted(tokenizer, text, tmp_path / "out", mode="place", placement=Placement("swaps", 256))
+    assert {path: path.read_bytes() for path in sorted((tmp_path / "out").rglob("*")) if path.is_file()} == held
+    ts.save(tmp_path / "model", opened(tokenizer))
+    with pytest.raises(UserError, match=r"holds a model that is no adaptation \(no adaptation.json\)"):
+        adapted(tokenizer, text, tmp_path / "model")
+    (tmp_path / "out" / PLAN).write_text("{")
+    with pytest.raises(UserError, match=r"adaptation.json is damaged: adapt into another folder"):
+        adapted(tokenizer, text, tmp_path / "out", mode="place")
+
+
+def test_wrong_arguments_are_refused_before_anything_is_written(tokenizer, text, tmp_path):
+    for options, message in (
+        ({"mode": "prune"}, "mode is 'prune': it must be one of place or full"),
+        ({"nulls": ("noise",)}, "there is no null 'noise': use random-weights or shuffled-distances"),
+        ({"placement": Placement(tokens=10**7)}, "places are fitted on 10,000,000 tokens, but the training text in .* "
+         "has .* blocks of 48 tokens: prepare more text, or give --tokens"),
+        ({"recipe": SHORT.changed(radius=0 + 1)}, "no window"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=message):
+            adapted(tokenizer, text, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_nearness_is_shuffled_within_windows_as_in_the_shuffled_objective():
+    from toposheet.adapt.placement import pair_gains
+
+    whole, shuffled = (pair_gains((6, 6), 2, shuffled=value) for value in (False, True))
+    assert whole.sum() == pytest.approx(shuffled.sum(), abs=1e-4)
+    assert not np.allclose(whole, shuffled)
+    np.testing.assert_allclose(shuffled, shuffled.T)
+    assert Neighborhoods.of(ts.Sheet((6, 6), {"a": np.argwhere(np.ones((6, 6)))}), 2).units.shape == (16, 9)
