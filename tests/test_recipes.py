@@ -54,6 +54,8 @@ def test_a_recipe_of_format_2_is_read_with_the_values_that_describe_its_run(tmp_
     def older(recipe):
         recipe.update(format=2)
         del recipe["objective"]["skip_first"], recipe["optimisation"]["distillation"]
+        for name in ("lora_rank", "lora_alpha", "lora_layers"):
+            del recipe["optimisation"][name]
 
     path = stored(tmp_path, older)
     assert read_recipe(path) == recipes.named("demo")

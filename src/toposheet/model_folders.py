@@ -13,6 +13,9 @@ from toposheet.hub import may_be_on_hub, snapshot
 
 SHIPPED = Path(__file__).parent / "shipped"
 
+CONFIG, ADAPTER_CONFIG = "config.json", "adapter_config.json"
+"""The file that a folder with a whole model holds, and the file that a folder with low-rank changes (LoRA) holds."""
+
 
 _MOVED = {
     **{name: f"openai-community/{name}" for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "openai-gpt")},
@@ -23,7 +26,7 @@ _MOVED = {
 
 def shipped() -> list[str]:
     """Return the names of the models that are shipped with toposheet."""
-    return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
+    return sorted(folder.name for folder in SHIPPED.glob("*") if holds_model(folder))
 
 
 def folder_on_disk(source: str | Path) -> Path | None:
@@ -81,14 +84,24 @@ def name_of(source: str | Path) -> str:
     return path_of(source).resolve().name or "model"
 
 
+def holds_model(folder: Path) -> bool:
+    """Return whether a folder holds a model: a whole model, or low-rank changes of a base model."""
+    return (folder / CONFIG).is_file() or holds_adapter(folder)
+
+
+def holds_adapter(folder: Path) -> bool:
+    """Return whether a folder holds low-rank changes (LoRA) of a base model, and not a whole model."""
+    return (folder / ADAPTER_CONFIG).is_file() and not (folder / CONFIG).is_file()
+
+
 def check_model_folder(folder: Path) -> None:
     """Refuse a folder that holds no model.
 
     Raises:
-        UserError: The folder has no file config.json.
+        UserError: The folder has neither a file config.json nor a file adapter_config.json.
     """
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{folder} is not a model folder: it has no config.json")
+    if not holds_model(folder):
+        raise UserError(f"{folder} is not a model folder: it has no {CONFIG} (and no {ADAPTER_CONFIG})")
 
 
 def check_control(control: str | Path, control_folder: Path | None, folder: Path | None) -> None:

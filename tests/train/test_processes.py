@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 from tests.train.conftest import newest
 
 import toposheet as ts
@@ -42,6 +43,10 @@ def assert_close_runs(one, two, tolerance):
     weights = [ts.load(folder).model.state_dict() for folder in (one, two)]
     for name, tensor in weights[0].items():
         np.testing.assert_allclose(weights[1][name], tensor, rtol=0, atol=tolerance, err_msg=name)
+    assert_close_metrics(one, two)
+
+
+def assert_close_metrics(one, two):
     metrics = [read_metrics(folder / "metrics.jsonl") for folder in (one, two)]
     assert metrics[0]["update"].tolist() == metrics[1]["update"].tolist()
     for column in ("task_loss", "spatial_loss", "gradient_norm", "validation_task_loss", "validation_spatial_loss"):
@@ -168,12 +173,12 @@ def test_compiled_and_bf16_runs_train_what_a_plain_one_trains(text, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def run_subject(text, out, processes=1, parallel="ddp"):
+def run_subject(text, out, processes=1, parallel="ddp", lora_rank=0):
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)] if processes > 1 else []
     script = Path(__file__).with_name("subject_in_processes.py")
     root = str(Path(__file__).parents[2])
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([root, *sys.path])}
-    command = [sys.executable, *launcher, str(script), str(text), str(out), parallel]
+    command = [sys.executable, *launcher, str(script), str(text), str(out), parallel, str(lora_rank)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
 
@@ -184,3 +189,13 @@ def test_two_processes_train_a_subject_as_one_does_replicated_or_sharded(text, t
     for parallel in ("ddp", "fsdp2"):
         run_subject(text, tmp_path / parallel, 2, parallel)
         assert_close_runs(tmp_path / "alone", tmp_path / parallel, 1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_low_rank_changes_of_one(text, tmp_path):
+    for processes in (1, 2):
+        run_subject(text, tmp_path / str(processes), processes, lora_rank=2)
+    assert_close_metrics(tmp_path / "1", tmp_path / "2")
+    one, two = (load_file(tmp_path / n / "adapter_model.safetensors") for n in "12")
+    for name, matrix in one.items():
+        np.testing.assert_allclose(two[name].float(), matrix.float(), rtol=2**-7, atol=1e-4, err_msg=name)

@@ -13,7 +13,7 @@ import tyro
 from toposheet.commands._command import NONE_GIVEN
 from toposheet.errors import UserError, did_you_mean, listed
 from toposheet.files import path_of
-from toposheet.model_folders import check_control, folder_on_disk
+from toposheet.model_folders import check_control, folder_on_disk, holds_model
 from toposheet.stimuli.labels import plain_label
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def check_model(model: str) -> None:
         UserError: The message says what is wrong with the model.
     """
     folder = folder_on_disk(model)
-    if folder is not None and not all((folder / file).is_file() for file in ("config.json", "topography.json")):
+    if folder is not None and not (holds_model(folder) and (folder / "topography.json").is_file()):
         from toposheet.subject import load
 
         load(model)  # raises the error that says what is wrong

@@ -154,6 +154,12 @@ class Optimisation:
             (1 - distillation) * cross-entropy + distillation * KL divergence of the next-token probabilities from those
             of the original (Hinton et al. 2015, arXiv:1503.02531). It is between 0 and 1, and only for a subject that
             is trained further.
+        lora_rank: Rank of the low-rank changes (LoRA, arXiv:2106.09685) that are trained instead of the weights. Only
+            for a subject that is trained further. None: the weights are trained.
+        lora_alpha: Strength of the low-rank changes: a weight matrix W becomes W + lora_alpha / lora_rank * B A. None:
+            twice the rank.
+        lora_layers: Names of the linear layers that get low-rank changes, for example q_proj, or attn.c_proj. None: all
+            linear layers inside the blocks.
         patience: The run ends when the task loss increased in this many validations in a row. None: no early end.
         stop_after: The run ends after this many updates. Learning rates and alpha follow the same curves as in a run
             that makes all `updates`. None: the run makes all `updates`.
@@ -176,6 +182,9 @@ class Optimisation:
     betas: tuple[float, float] = (0.9, 0.95)
     clip: float = 1.0
     distillation: float = 0.0
+    lora_rank: int | None = None
+    lora_alpha: float | None = None
+    lora_layers: tuple[str, ...] | None = None
     patience: int | None = None
     stop_after: int | None = None
     precision: Precision = "fp32"
@@ -183,7 +192,7 @@ class Optimisation:
     parallel: Parallel = "ddp"
 
     def __post_init__(self) -> None:
-        check_counts(self, ("updates", "batch", "micro_batch", "decay_updates", "patience", "stop_after"))
+        check_counts(self, ("updates", "batch", "micro_batch", "decay_updates", "lora_rank", "patience", "stop_after"))
         check_numbers(self, ("learning_rate", "final_learning_rate", "muon_learning_rate", "weight_decay"))
         check_numbers(self, ("warmup_updates",), whole=True)
         check_choices(self, {"decay": Decay, "precision": Precision, "parallel": Parallel})
@@ -193,6 +202,11 @@ class Optimisation:
             raise UserError(f"clip is {self.clip}: it must be positive")
         if not (isinstance(self.distillation, int | float) and 0 <= self.distillation <= 1):
             raise UserError(f"distillation is {self.distillation!r}: it must be a number between 0 and 1")
+        for field in ("lora_alpha", "lora_layers"):
+            if getattr(self, field) is not None and self.lora_rank is None:
+                raise UserError(f"{field} is {getattr(self, field)!r}, but lora_rank is None: set lora_rank too")
+        if self.lora_alpha is not None and not 0 < self.lora_alpha < math.inf:
+            raise UserError(f"lora_alpha is {self.lora_alpha!r}: it must be positive")
         if self.batch % self.micro_batch_size:
             raise UserError(
                 f"batch is {self.batch} and micro_batch is {self.micro_batch}: batch must be a multiple of micro_batch"

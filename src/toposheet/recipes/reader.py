@@ -72,7 +72,7 @@ def recipe_of(stored: Any, where: Path) -> Recipe:
 
 _NEW_IN_3: dict[str, dict[str, Any]] = {
     "objective": {"skip_first": False},
-    "optimisation": {"distillation": 0.0},
+    "optimisation": {"distillation": 0.0, "lora_rank": None, "lora_alpha": None, "lora_layers": None},
 }
 """The fields that recipes of format 2 lack, with the values that describe their runs."""
 

@@ -57,6 +57,14 @@ class Recipe:
         check_numbers(self, ("seed",), whole=True)
         if self.subject is None:
             _check_model(self.model)
+        objective, lora = self.objective.name, self.optimisation.lora_rank is not None
+        if lora and OBJECTIVES[objective].on_weights:
+            raise UserError(
+                f"objective is {objective!r}, which acts on the weights, but with lora_rank they are frozen: use an "
+                "objective on responses, such as 'correlation', or leave lora_rank out"
+            )
+        if lora and self.optimisation.parallel == "fsdp2":
+            raise UserError("parallel is 'fsdp2', but low-rank changes (lora_rank) need 'ddp'")
         if self.optimisation.parallel == "fsdp2":
             muon = self.optimisation.muon_learning_rate is not None
             whole = "Muon" if muon else self.objective.name if OBJECTIVES[self.objective.name].on_weights else None

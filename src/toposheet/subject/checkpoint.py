@@ -1,4 +1,7 @@
-"""Saving and loading subjects. The folder of a subject is a Hugging Face model folder with two additional files."""
+"""Saving and loading subjects. The folder of a subject is a Hugging Face model folder with two additional files.
+
+After a training of low-rank changes (LoRA), the folder holds these changes in place of the model (`adapter`).
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,11 @@ from safetensors import SafetensorError
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 from transformers.utils import GENERATION_CONFIG_NAME
 
-from toposheet.errors import RunError, UserError, check_type, first_line
+from toposheet.errors import NotFound, RunError, UserError, check_type, first_line
 from toposheet.files import folder_aside, path_of
-from toposheet.model_folders import AGAIN, check_model_folder, damaged_file, local_folder
+from toposheet.model_folders import AGAIN, check_model_folder, damaged_file, holds_adapter, local_folder
+from toposheet.subject.adapter import BASE, merge, read_adapter
+from toposheet.subject.fingerprint import fingerprint_of_weights
 from toposheet.subject.subject import Subject
 from toposheet.subject.tokens import holds_tokenizer, read_tokenizer
 from toposheet.topography import Topography
@@ -37,7 +42,8 @@ def save(folder: str | Path, subject: Subject) -> None:
     Raises:
         UserError: The subject has interventions: a folder cannot hold interventions. Or the model has no language-model
             head, so that `AutoModelForCausalLM` cannot open it. Or `transformers` refuses to write its configuration.
-            Or `folder` cannot be a folder, or it holds a tokenizer and the subject has none.
+            Or `folder` cannot be a folder, or it holds a tokenizer and the subject has none, or it holds low-rank
+            changes of another model.
         RunError: The folder cannot be written to. The files that it held before are unchanged.
     """
     check_type("folder", folder, (str, Path), "the path of a folder; the subject comes second")
@@ -52,6 +58,10 @@ def save(folder: str | Path, subject: Subject) -> None:
         raise UserError(
             f"{folder} holds a tokenizer, but {subject.name} has none: choose another folder, or give the subject its "
             "tokenizer (subject.with_tokenizer)"
+        )
+    if holds_adapter(folder):
+        raise UserError(
+            f"{folder} holds low-rank changes (LoRA), which a whole model must not join: choose another folder"
         )
     frozen = [name for name, parameter in subject.model.named_parameters() if not parameter.requires_grad]
     try:
@@ -68,9 +78,16 @@ def save(folder: str | Path, subject: Subject) -> None:
 
 
 def load(
-    source: str | Path, *, dtype: torch.dtype = torch.float32, device: str | torch.device | None = None
+    source: str | Path,
+    *,
+    base: str | Path | None = None,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device | None = None,
 ) -> Subject:
-    """Return the subject that `save` wrote to a folder.
+    """Return the subject that `save` or a training wrote to a folder.
+
+    If the folder holds low-rank changes (LoRA), the base model is opened too, and the changes are added to its weights.
+    The subject then has an ordinary `transformers` model.
 
     Parameters that were frozen when the model was saved are frozen again. For example, the biases of TopoLM stay at
     zero if the model is trained further.
@@ -78,14 +95,17 @@ def load(
     Args:
         source: A folder, the name of a shipped model (`small`, `small-control`), or the id of a model on the Hugging
             Face hub (`organisation/name`).
+        base: The base model of low-rank changes: a folder, the id of a hub model, or the name of a shipped model. None:
+            the base model with which they were trained, if it is still at its place.
         dtype: Data type of the weights. Keep float32 for statistics of responses, even if the weights were stored in
             another type.
         device: Device on which the model runs. None: the CPU.
 
     Raises:
-        NotFound: The folder does not exist, or the hub cannot be reached.
+        NotFound: The folder does not exist, or the hub cannot be reached. Or the base model of low-rank changes is not
+            found.
         UserError: The folder holds no model, or it holds a model without topography. Or the topography does not fit the
-            model; the message names the tap.
+            model; the message names the tap. Or the base model has other weights than in the training.
 
     Example:
         subject = ts.load("small")
@@ -93,7 +113,7 @@ def load(
     folder = local_folder(source)
     check_model_folder(folder)
     topography = read_topography(folder, source)
-    model = _read_model(folder, source, dtype)
+    model = _read_model(folder, source, dtype, base)
     try:
         topography.check(model)
     except UserError as error:
@@ -184,7 +204,21 @@ def _without_generation_config(model: PreTrainedModel) -> Generator[GenerationCo
         model.generation_config = generation
 
 
-def _read_model(folder: Path, source: str | Path, dtype: torch.dtype) -> PreTrainedModel:
+def _read_model(
+    folder: Path, source: str | Path, dtype: torch.dtype, base: str | Path | None = None
+) -> PreTrainedModel:
+    """Return the model in a folder. Low-rank changes are merged with their base model.
+
+    Args:
+        folder: The folder.
+        source: Name of the model in error messages.
+        dtype: Data type of the weights.
+        base: The base model of low-rank changes. None: the one that their folder names.
+    """
+    if holds_adapter(folder):
+        return _read_merged_model(folder, source, dtype, base)
+    if base is not None:
+        raise UserError(f"{source} holds a whole model, so it has no base model: leave base={str(base)!r} out")
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -214,6 +248,46 @@ def _read_model(folder: Path, source: str | Path, dtype: torch.dtype) -> PreTrai
             "the folder again, or save the model again"
         )
     return model.eval()
+
+
+def _read_merged_model(
+    folder: Path, source: str | Path, dtype: torch.dtype, base: str | Path | None
+) -> PreTrainedModel:
+    """Return the base model of low-rank changes, with these changes in its weights. See `_read_model`."""
+    adapter = read_adapter(folder, source)
+    how = f"toposheet.load({str(source)!r}, base=...) with its folder or hub id"
+    if base is None and adapter.base is None:
+        raise NotFound(f"{source} holds low-rank changes of a base model that had no folder: save it, and use {how}")
+    base_source = adapter.base if base is None else base
+    assert base_source is not None
+    try:
+        base_folder = local_folder(base_source)
+    except NotFound as error:
+        if base is not None:
+            raise
+        raise NotFound(
+            f"{source} holds low-rank changes of the base model {base_source}, which cannot be found: use {how}, or "
+            f"correct the source in {folder / BASE} ({error})"
+        ) from None
+    check_model_folder(base_folder)
+    if base_folder.samefile(folder):
+        raise UserError(f"{source} holds low-rank changes, and it cannot be its own base model: use {how}")
+    model = _read_model(base_folder, base_source, torch.float32)
+    if fingerprint_of_weights(model) != adapter.fingerprint:
+        raise UserError(
+            f"the base model {base_source} has other weights than in the training of {source}: find the base model of "
+            f"this training, and use {how}"
+        )
+    try:
+        merge(model, adapter)
+    except UserError as error:
+        raise UserError(f"{source} is damaged: {error}; {AGAIN}") from None
+    if dtype != torch.float32:
+        merged = model.state_dict()
+        model = _read_model(base_folder, base_source, dtype)
+        model.load_state_dict(merged)
+    model.config._name_or_path = str(folder)
+    return model
 
 
 def _subject_on_device(

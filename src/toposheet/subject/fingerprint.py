@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,11 +35,31 @@ def fingerprint(
     config = {name: value for name, value in model.config.to_dict().items() if name not in _IGNORED_IN_CONFIG}
     config["architectures"] = [type(model).__name__]  # a model that was never saved has none; saving sets it
     digest.update(repr(sorted(config.items(), key=lambda item: item[0])).encode())
-    for name, weights in sorted({**model.state_dict(), **dict(model.named_buffers())}.items()):
-        digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())
-        digest.update(_as_bytes(weights).cpu().numpy().data)
+    _add_tensors(digest, {**model.state_dict(), **dict(model.named_buffers())})
     digest.update(digest_besides_model(topography, tokenizer, interventions))
     return digest.hexdigest()
+
+
+def fingerprint_of_weights(model: PreTrainedModel) -> str:
+    """Return the SHA-256 hash of the class and of the stored weights of a model, in 64 hexadecimal digits.
+
+    A folder of low-rank changes holds this hash of its base model, so it must be equal on every machine. It therefore
+    covers neither the configuration, whose entries change with the version of `transformers`, nor tensors that are
+    computed when a model is opened, whose last digits change with the processor.
+
+    Args:
+        model: The model. The data type of its weights changes the hash. Its device does not change it.
+    """
+    digest = hashlib.sha256(type(model).__name__.encode())
+    _add_tensors(digest, model.state_dict())
+    return digest.hexdigest()
+
+
+def _add_tensors(digest: Any, tensors: Mapping[str, Tensor]) -> None:
+    """Add the names, data types, shapes and contents of tensors to a hash."""
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(_as_bytes(tensor).cpu().numpy().data)
 
 
 def digest_besides_model(topography: Topography, tokenizer: Any, interventions: Sequence[Intervention]) -> bytes:

@@ -13,7 +13,9 @@ import pandas as pd
 from toposheet.cortex import SIGNIFICANT
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.files import write_file
+from toposheet.hub import may_be_on_hub
 from toposheet.recipes import Recipe
+from toposheet.subject.adapter import base_of
 from toposheet.train.snapshots import PER_CONDITION
 from toposheet.version import __version__
 from toposheet.wording import counted, number, signed
@@ -30,11 +32,12 @@ def write_card(
 ) -> None:
     """Write the model card, `README.md`.
 
-    The card states the recipe, the corpora with their licences, the number of tokens and the losses. If the run took
-    snapshots, the card also states Moran's I with its nulls, cross-half I and the fraction of significant units.
+    The card states the recipe, the base model if low-rank changes (LoRA) were trained, the corpora with their licences,
+    the number of tokens and the losses. If the run took snapshots, the card also states Moran's I with its nulls,
+    cross-half I and the fraction of significant units.
 
     Args:
-        folder: The model folder.
+        folder: The model folder. If low-rank changes were trained, it must hold them.
         recipe: The recipe of the run.
         result: The content of `training.json`.
         snapshots: The table of snapshots. The card shows the last snapshot. If the table has no rows, it shows no maps.
@@ -43,6 +46,7 @@ def write_card(
     taps = snapshots[snapshots["tap"] != ALL_TAPS]
     last = taps[taps["update"] == taps["update"].max()] if len(taps) else None
     maps = None if last is None else last.drop(columns=["contrast", "sheet", "tap"]).median().to_dict()
+    base = None if recipe.optimisation.lora_rank is None else base_of(folder)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("toposheet.train"),
         trim_blocks=True,
@@ -57,6 +61,9 @@ def write_card(
         name=recipe.name,
         is_control=recipe.is_control,
         objective=recipe.objective.name,
+        lora_rank=recipe.optimisation.lora_rank,
+        base=base,
+        base_is_on_hub=base is not None and may_be_on_hub(base),
         maps=maps,
         n_taps=0 if last is None else len(last),
         shipped_as=shipped_as,

@@ -1,4 +1,4 @@
-"""The files that a finished run writes: the model, its card, and its final losses."""
+"""The files that a finished run writes beside its model: the card and the final losses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from toposheet.files import write_file
 from toposheet.recipes import Recipe, stored_form
-from toposheet.subject import Subject, save
 from toposheet.text.bigram import bigram_loss
 from toposheet.train.batches import RunText
 from toposheet.train.card import write_card
@@ -19,23 +18,22 @@ from toposheet.train.validation import Validation
 _BIGRAM_TOKENS = 50_000_000  # enough for stable counts: more tokens take memory and hardly change the loss
 
 
-def write_model(
-    out: Path, recipe: Recipe, trained: Subject, text: RunText, validation: Validation, updates: int, **more: Any
+def write_result(
+    out: Path, recipe: Recipe, text: RunText, validation: Validation, updates: int, **more: Any
 ) -> None:  # fmt: skip
-    """Write the model, its card and `training.json`.
+    """Write the card of a model and `training.json`.
 
-    `training.json` is written last. A folder that holds this file therefore holds a finished run.
+    The model must have been written before, and `training.json` is written last. A folder that holds this file
+    therefore holds a finished run.
 
     Args:
         out: The model folder.
         recipe: The recipe of the run.
-        trained: The trained subject.
         text: The text of the run.
         validation: The losses at the end of the run.
         updates: The number of updates that the run made.
         more: Further entries of `training.json`.
     """
-    save(out, trained)
     batch, context = recipe.optimisation.batch, recipe.model.context
     seen = text.blocks.seen(min(updates * batch, _BIGRAM_TOKENS // context))
     result = {

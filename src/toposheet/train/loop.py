@@ -25,6 +25,7 @@ from toposheet.train.model import recipe_for
 from toposheet.train.optimizer import learning_rate
 from toposheet.train.parallel import check_processes, this_process, whole_weights
 from toposheet.train.preconditions import (
+    check_lora,
     check_objective,
     check_sheets,
     other_tokens,
@@ -66,8 +67,9 @@ def train(
         on_other_machine: Continue a run that began on other hardware or with another number of processes. Other
             hardware rounds differently, so the losses are not bit for bit those of a run that never stopped.
         subject: The subject to train further. Its sheets and its interventions stay in place, and the weights of its
-            model change. The run then takes only the objective, the optimisation, the bookkeeping, the seed and the
-            block length (`model.context`) from the recipe. None: a new model is built, with the sheets of the recipe.
+            model change; with `lora_rank` in the recipe they stay. The run then takes only the objective, the
+            optimisation, the bookkeeping, the seed and the block length (`model.context`) from the recipe. None: a new
+            model is built, with the sheets of the recipe.
 
     Raises:
         NotFound: The folder `data` holds no prepared text.
@@ -88,6 +90,7 @@ def train(
         check_sheets(recipe)
     else:
         check_objective(subject, recipe)
+        check_lora(subject, recipe)
     if data is None:
         if subject is not None:
             raise other_tokens(subject)
@@ -189,7 +192,7 @@ def _remaining_updates(run: Run, speed: Speed, stop_request: StopRequest) -> Gen
                 sys.exit(0)
             if stop:
                 raise KeyboardInterrupt
-        if validation is None:  # the run was stopped after its last update and before its end
+        if run.round_as_stored() or validation is None:  # None: the run was stopped between its last update and its end
             validation = losses()
         if snapshots.are_due(run.done, at_the_end=True):
             take_snapshot()

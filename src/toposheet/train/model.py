@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from toposheet.architectures import FAMILIES
@@ -77,11 +78,18 @@ def recipe_for(subject: Subject, recipe: Recipe) -> Recipe:
     return replace(recipe, subject=subject.fingerprint, model=model_part, sheets=sheets)
 
 
-def frozen_copy(subject: Subject) -> PreTrainedModel:
-    """Return a copy of the model of a subject whose weights do not train. No intervention acts on it."""
+def frozen_copy(subject: Subject, shares_weights: bool = False) -> PreTrainedModel:
+    """Return a copy of the model of a subject whose weights do not train. No intervention acts on it.
+
+    Args:
+        subject: The subject.
+        shares_weights: Whether the weights of the copy use the memory of the weights of the subject, so that the copy
+            takes almost no memory. Neither of the two may then be trained.
+    """
     with subject.running() as model:
         pass  # outside of this block, the model has no hooks of interventions
-    copied = copy.deepcopy(model).eval()
+    shared = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters() if shares_weights}
+    copied = copy.deepcopy(model, shared).eval()
     return copied.requires_grad_(False)
 
 

@@ -137,10 +137,16 @@ def whole_state(task: nn.Module, optimizers: Sequence[Optimizer]) -> tuple[dict[
 def load_whole_state(
     task: nn.Module, optimizers: Sequence[Optimizer], model_state: dict[str, Any], states: Sequence[dict[str, Any]]
 ) -> None:
-    """Load the weights and the optimizer states that `whole_state` returned. Every process must call this."""
+    """Load the weights and the optimizer states that `whole_state` returned. Every process must call this.
+
+    The state may lack weights that are frozen.
+    """
     pairs = zip(optimizers, states, strict=True)
     if not isinstance(task, FSDPModule):
-        task.load_state_dict(model_state)
+        keys = task.load_state_dict(model_state, strict=False)
+        trained = {name for name, parameter in task.named_parameters() if parameter.requires_grad}
+        assert not trained & set(keys.missing_keys), "the state lacks trained weights"
+        assert not keys.unexpected_keys, "the state has weights of another model"
         for optimizer, state in pairs:
             optimizer.load_state_dict(state)
         return

@@ -9,8 +9,10 @@ import torch
 
 from toposheet.errors import UserError
 from toposheet.fields import differences
+from toposheet.model_folders import ADAPTER_CONFIG, holds_adapter, holds_model
 from toposheet.recipes import RECIPE_FILE, Recipe, read_recipe, recipe_of
 from toposheet.subject import Subject
+from toposheet.subject.adapter import ADAPTER_WEIGHTS, BASE, check_peft, linear_layers
 from toposheet.text.shards import Manifest
 from toposheet.topography import OBJECTIVES, spatial_losses
 from toposheet.topography.taps import check_run_once, within_base_model
@@ -36,7 +38,7 @@ def refuse_other_run(out: Path, recipe: Recipe) -> None:
             raise UserError(
                 f"{out} holds another run ({'; '.join(changes)}): train into another folder, or remove this one"
             )
-    elif (out / "config.json").is_file():
+    elif holds_model(out):
         raise UserError(
             f"{out} holds a model that was not trained by a recipe (no {RECIPE_FILE}): train into another folder"
         )
@@ -83,7 +85,8 @@ def is_finished(out: Path, text_checksum: str) -> bool:
         return False
     if result["text"] != text_checksum:
         raise UserError(f"{out} holds a run on another text: train into another folder, or remove this one")
-    parts = ("config.json", "model*.safetensors", "topography.json", "topography.safetensors")
+    whole, low_rank = ("config.json", "model*.safetensors"), (ADAPTER_CONFIG, ADAPTER_WEIGHTS, BASE)
+    parts = (*(low_rank if holds_adapter(out) else whole), "topography.json", "topography.safetensors")
     return all(any(out.glob(part)) for part in parts)
 
 
@@ -138,11 +141,29 @@ def refuse_without_subject(recipe: Recipe) -> None:
     Raises:
         UserError: The message names the field.
     """
+    if recipe.optimisation.lora_rank is not None:
+        raise UserError(
+            f"lora_rank is {recipe.optimisation.lora_rank}, but a new model has no weights that low-rank changes could "
+            "keep: leave it out, or train a subject further (toposheet adapt)"
+        )
     if recipe.optimisation.distillation:
         raise UserError(
             f"distillation is {recipe.optimisation.distillation}, but a new model has no original from which it can be "
             "distilled: set it to 0, or train a subject further (toposheet adapt)"
         )
+
+
+def check_lora(subject: Subject, recipe: Recipe) -> None:
+    """Check, before anything is trained, that a subject can have the low-rank changes of a recipe, if it has any.
+
+    Raises:
+        MissingPackage: The package `peft` is not installed.
+        UserError: The model lacks a layer that the recipe names.
+    """
+    if recipe.optimisation.lora_rank is not None:
+        check_peft()
+        with subject.running() as model:
+            linear_layers(model, recipe.optimisation.lora_layers)
 
 
 def check_sheets(recipe: Recipe) -> None:

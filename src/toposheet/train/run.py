@@ -15,12 +15,14 @@ from torch import nn
 from torch.optim import Optimizer
 
 from toposheet.recipes import RECIPE_FILE, Recipe, write_recipe
-from toposheet.subject import Subject
+from toposheet.subject import Subject, save
+from toposheet.subject.adapter import round_adapter, save_adapter
 from toposheet.text.shards import Manifest, read_manifest
 from toposheet.train.batches import RunText, read_text
 from toposheet.train.checkpoints import Checkpoint, newest_checkpoint, read_checkpoint, save_checkpoint
-from toposheet.train.finish import write_model
+from toposheet.train.finish import write_result
 from toposheet.train.hardware import machine
+from toposheet.train.lora import check_gradients, trained_state, with_adapter
 from toposheet.train.model import frozen_copy, new_subject, with_weights
 from toposheet.train.optimizer import optimizers
 from toposheet.train.parallel import load_whole_state, parallelise, this_process, whole_state
@@ -40,6 +42,7 @@ class Run:
         out: The model folder.
         text: The text of the run.
         subject: The subject that is trained. Its model is on the device of this process.
+        base: The subject before the run, if low-rank changes (LoRA) are trained. None: the weights are trained.
         accelerator: The accelerator of this process.
         whole: The model with its task, before it is distributed.
         task: The model with its task, distributed over the processes (`parallel.parallelise`).
@@ -54,6 +57,7 @@ class Run:
     out: Path
     text: RunText
     subject: Subject
+    base: Subject | None
     accelerator: Accelerator
     whole: NextToken
     task: nn.Module
@@ -67,10 +71,17 @@ class Run:
         """Write a checkpoint of the present state. Every process must call this; the main process writes."""
         model_state, states = whole_state(self.whole, self.weights)
         if self.accelerator.is_main_process:
+            model_state = model_state if self.base is None else trained_state(self.whole, model_state)
             text = self.text.manifest.checksum
             checkpoint = Checkpoint(self.done, text, self.machine, self.validations, model_state, states)
             save_checkpoint(self.out / CHECKPOINTS, checkpoint)
         self.good = f"{self.out / CHECKPOINTS}, after update {self.done}"
+
+    def round_as_stored(self) -> bool:
+        """Round low-rank changes to the numbers that the model folder will hold. False: it will hold whole weights."""
+        if self.base is not None:
+            round_adapter(self.whole)
+        return self.base is not None
 
     def finish(self, validation: Validation, seconds: float) -> None:
         """Write the trained subject, its card and its final losses, and remove the checkpoints.
@@ -81,10 +92,13 @@ class Run:
         """
         model_state, _ = whole_state(self.whole, ())
         if self.accelerator.is_main_process:
-            state = {name.removeprefix("model."): value for name, value in model_state.items()}
-            trained = with_weights(self.subject, state)
+            if self.base is None:
+                state = {name.removeprefix("model."): value for name, value in model_state.items()}
+                save(self.out, with_weights(self.subject, state))
+            else:
+                save_adapter(self.out, self.whole.model, self.base)
             more = {"seconds_since_start_or_resume": round(seconds, 1), "machine": self.machine}
-            write_model(self.out, self.recipe, trained, self.text, validation, self.done, **more)
+            write_result(self.out, self.recipe, self.text, validation, self.done, **more)
             shutil.rmtree(self.out / CHECKPOINTS, ignore_errors=True)
         self.accelerator.wait_for_everyone()
 
@@ -126,9 +140,13 @@ def open_run(
     if checkpoint is not None:
         check_checkpoint(checkpoint, manifest, here, on_other_machine)
 
-    original = frozen_copy(subject) if recipe.optimisation.distillation else None
+    lora = recipe.optimisation.lora_rank is not None
+    original = frozen_copy(subject, shares_weights=lora) if recipe.optimisation.distillation else None
+    base, subject = (subject, with_adapter(subject, recipe)) if lora else (None, subject)
     with subject.running() as model:
         whole = NextToken(model, recipe.optimisation.precision, original)
+        if lora:
+            check_gradients(whole)
         task = parallelise(whole, recipe, accelerator)
         weights = optimizers(model, recipe)
     done, validations = 0, []
@@ -140,4 +158,4 @@ def open_run(
         out.mkdir(parents=True, exist_ok=True)
         write_recipe(out / RECIPE_FILE, recipe)
     accelerator.wait_for_everyone()
-    return Run(recipe, out, text, subject, accelerator, whole, task, weights, here, done, validations, good)
+    return Run(recipe, out, text, subject, base, accelerator, whole, task, weights, here, done, validations, good)
