@@ -22,6 +22,7 @@ from toposheet.progress import Progress, Stage, Stages
 from toposheet.recipes import ADAPTING, Recipe, stored_form
 from toposheet.settings import PERMUTATIONS, check_permutations
 from toposheet.subject import Subject, load, save
+from toposheet.subject.adapter import check_peft
 from toposheet.topography.storage import read_topography, write_topography
 from toposheet.train.loop import train
 from toposheet.train.model import recipe_for
@@ -29,12 +30,13 @@ from toposheet.train.preconditions import check_objective
 from toposheet.train.result import read_result
 from toposheet.wording import listed
 
-Mode = Literal["place", "full"]
+Mode = Literal["place", "lora", "full"]
 Null = Literal["random-weights", "shuffled-distances"]
 NULLS: tuple[str, ...] = get_args(Null)
 PLAN = "adaptation.json"
 """File with the settings of an adaptation. A folder in which it is complete holds a finished or a stopped one."""
-_START, _TWIN = "start", "twin"
+_START, _TWIN, _BASE = "start", "twin", "base"
+_LORA_RANK = 16
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,11 @@ def adapt(
         mode: What is adapted.
             - `"place"`: only the places of the units. What the model says is unchanged to the bit.
             - `"full"`: all weights are trained further with the task and the objective, from the placement on.
+            - `"lora"`: low-rank changes of the weights are trained in the same way (LoRA, arXiv:2106.09685). The folder
+              holds only these changes, so the subject must come from a folder or the hub.
         recipe: The recipe of the training: objective, optimisation, bookkeeping, seed and `model.context`. The mode
-            place takes the windows of the objective, the seed and the context from it.
+            place takes the windows of the objective, the seed and the context from it. The mode lora sets `lora_rank`
+            to 16 if it is None.
         placement: How units get their places. None: the defaults of `Placement`.
         nulls: Which nulls are computed with the same procedure: `"random-weights"`, a model of the same architecture
             that has learned nothing, and `"shuffled-distances"`, in which nearness on the sheet is shuffled among the
@@ -125,6 +130,7 @@ def adapt(
     chosen = (NULLS if mode == "place" else ()) if nulls is None else tuple(nulls)
     if odd := [null for null in chosen if null not in NULLS]:
         raise UserError(f"there is no null {odd[0]!r}: use {listed(NULLS)}")
+    recipe = _with_rank(recipe, mode, subject)
     placing = placement or Placement()
     recipe = recipe_for(subject, recipe)
     check_objective(subject, recipe)
@@ -136,6 +142,26 @@ def adapt(
     stages = Stages(progress, _stages(trains, chosen, twin))
     work = _Work(data, text, recipe, placing, out, permutations, trains, stages)
     return work.run(subject, chosen, twin)
+
+
+def _with_rank(recipe: Recipe, mode: str, subject: Subject) -> Recipe:
+    """Return the recipe with the rank of the low-rank changes, if the mode is lora.
+
+    Raises:
+        UserError: Another mode has a rank, or the subject has no folder from which its weights can be read again.
+    """
+    rank = recipe.optimisation.lora_rank
+    if mode != "lora":
+        if rank is not None:
+            raise UserError(f"lora_rank is {rank}, but the mode is {mode}: use the mode lora, or leave lora_rank out")
+        return recipe
+    check_peft()
+    if subject.source is None:
+        raise UserError(
+            f"{subject.name} has no folder, and the mode lora keeps no weights of it: save the subject "
+            "(toposheet.save) and load it again, or use the mode full"
+        )
+    return recipe.changed(lora_rank=rank or _LORA_RANK)
 
 
 def _plan(mode: str, placement: Placement, recipe: Recipe, text: AdaptationText) -> dict[str, Any]:
@@ -243,7 +269,12 @@ class _Work:
     def _random_weights(self, subject: Subject) -> list[Measured]:
         """Return the same procedure on a model that has learned nothing: placed, and trained where the subject is."""
         folder = "random-weights"
-        placed = self._placed(with_random_weights(subject, self.recipe.seed), f"{folder}/{_START}").subject
+        drawn = with_random_weights(subject, self.recipe.seed)
+        if self.recipe.optimisation.lora_rank is not None:  # low-rank changes are read again with their base model
+            if not (self.out / folder / _BASE / "config.json").is_file():
+                save(self.out / folder / _BASE, drawn)
+            drawn = load(self.out / folder / _BASE)
+        placed = self._placed(drawn, f"{folder}/{_START}").subject
         if not self.trains:
             return [self._measured("random weights", placed)]
         of_placed = self._measured("random weights, placed", placed)

@@ -44,8 +44,9 @@ def adapt(
         model: A model folder or a hub id. A model without sheets gets a sheet for each tap.
         data: Folder of prepared text (toposheet data prepare SOURCE --tokenizer MODEL).
         out: The model folder of the adapted model, also for adaptation.csv and further tables.
-        mode: place: only the units get places; what the model says is unchanged to the bit. full: all weights are
-            trained further with task and objective, from the placement on.
+        mode: place: only the units get places; what the model says is unchanged to the bit. lora: from the placement
+            on, low-rank changes of the weights are trained with task and objective (--lora-rank, 16). full: all weights
+            are trained so.
         method: How units get their places: assignment, spectral, swaps, random or shared.
         tokens: Number of tokens of the training text on which places are fitted.
         twin: Whether a twin is trained on the same tokens with alpha 0.
