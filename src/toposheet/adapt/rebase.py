@@ -37,7 +37,7 @@ def rebase(
     metric: Metric = "chebyshev",
     window: Literal["open", "closed"] = "open",
     skip_first: bool = True,
-    updates: int = 40,
+    updates: int = 20,
     progress: Progress | None = None,
 ) -> Placed:
     """Return the subject with bases of its taps in which near units respond alike. Its model is unchanged to the bit.
@@ -66,7 +66,8 @@ def rebase(
         metric: Distance between two places.
         window: Which cells belong to a window.
         skip_first: Whether the first token of each block is left out, see `activations_on`.
-        updates: Number of updates of gradient descent. 0: only waves. Most of the gain comes in the first 20 to 40.
+        updates: Number of updates of gradient descent. 0: only waves. With more than 20, the loss on the fitted text
+            falls further, but the loss on other text hardly does. A shared basis gains up to about 40.
         progress: A function that is called with what is done. None: no calls.
 
     Raises:
