@@ -27,6 +27,7 @@ from toposheet.topography.objectives.windows import Windows
 
 _STEP = 0.25  # of the first update, times the square root of the number of units
 _FIRST, _SECOND = 0.9, 0.99  # how much of the means of gradients and of their squares an update keeps, as in Adam
+_LEAST = 1e-6  # an entry whose gradient is a smaller part of the root mean square is rounding, and gets small steps
 
 
 def smooth_modes(cells: Int[np.ndarray, "units 2"], shape: tuple[int, int]) -> Float[np.ndarray, "units units"]:
@@ -136,7 +137,7 @@ def refined(
         second.lerp_(skew.square(), 1 - _SECOND)
         step = _STEP / len(u) ** 0.5 * (1 + np.cos(np.pi * update / updates)) / 2
         mean, square = first / (1 - _FIRST ** (update + 1)), second / (1 - _SECOND ** (update + 1))
-        half = -step / 2 * mean / (square.sqrt() + 1e-12)
+        half = -step / 2 * mean / (square.sqrt() + _LEAST * square.mean().sqrt() + 1e-30)
         u = torch.linalg.solve(eye - half, u + u @ half, left=False)
     progress("update", updates, updates)
     exact = u.double()
