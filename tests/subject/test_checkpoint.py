@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,7 @@ def test_a_damaged_tokenizer_is_refused_in_words(folder):
         b'{"format": 1, "sheets": {}}',
         b'{"format": 1}',
         b'{"format": 7, "sheets": {}}',
+        b'{"format": "2", "sheets": {}}',
     ],
 )
 def test_a_damaged_topography_is_refused_in_words(folder, damage):
@@ -241,6 +243,83 @@ def test_the_sidecar_is_json_and_safetensors(folder):
     assert set(load_file(folder / "topography.safetensors")) == {
         tap for sheet in description["sheets"].values() for tap in sheet["taps"]
     }
+
+
+def rotations():
+    return [np.linalg.qr(np.random.default_rng(seed).normal(size=(36, 36)))[0].astype(np.float32) for seed in (0, 1)]
+
+
+@pytest.fixture
+def based(tmp_path, model, topo, tokenizer):
+    """A folder of a subject with bases: one that three taps share, two of them as copies, and one of the fourth tap."""
+    shared, own = rotations()
+    bases = dict(zip(topo.taps, (shared, own, shared, shared.copy()), strict=True))
+    ts.save(tmp_path / "based", ts.Subject(model, replace(topo, bases=bases), tokenizer))
+    return tmp_path / "based"
+
+
+def test_bases_come_back_to_the_bit_and_each_is_stored_once(based, model, topo, tokenizer):
+    shared, own = rotations()
+    description, arrays = (
+        json.loads((based / "topography.json").read_text()),
+        load_file(based / "topography.safetensors"),
+    )
+    assert description["format"] == 2
+    assert set(arrays) - set(topo.taps) == set(description["bases"])
+    assert [sorted(taps) for taps in description["bases"].values()] == [
+        sorted(topo.taps[i] for i in (0, 2, 3)),
+        topo.taps[1:2],
+    ]
+    loaded = ts.load(based)
+    for tap in topo.taps:
+        np.testing.assert_array_equal(loaded.topography.bases[tap], own if tap == topo.taps[1] else shared)
+    assert loaded.topography.bases[topo.taps[0]] is loaded.topography.bases[topo.taps[3]]
+    with_bases = ts.Subject(model, replace(topo, bases=loaded.topography.bases), tokenizer)
+    assert loaded.fingerprint == with_bases.fingerprint
+    ids = torch.arange(40)[None]
+    with torch.no_grad():
+        plain = AutoModelForCausalLM.from_pretrained(based).eval()
+        assert torch.equal(plain(ids).logits, model(ids).logits)
+
+
+def test_a_topography_of_format_1_is_read(folder, topo):
+    description = json.loads((folder / "topography.json").read_text())
+    assert description["format"] == 2
+    (folder / "topography.json").write_text(json.dumps(description | {"format": 1}))
+    loaded = ts.load(folder).topography
+    assert not loaded.bases
+    for name, sheet in topo.sheets.items():
+        np.testing.assert_array_equal(loaded.sheets[name].coordinates, sheet.coordinates)
+
+
+@pytest.mark.parametrize(
+    ("bases", "message"),
+    [
+        ({"basis:7": ["transformer.h.0.mlp"]}, "is damaged: a file lacks 'basis:7'; copy it again"),
+        (
+            {"basis:0": ["transformer.h.9.mlp"]},
+            r"cannot be read: there is a basis of transformer\.h\.9\.mlp, which has no",
+        ),
+        ({"basis:0": 3}, "cannot be read: .*is damaged: copy it again"),
+        (["basis:0"], "cannot be read: .*is damaged: copy it again"),
+    ],
+)
+def test_damaged_bases_are_refused_in_one_line(based, bases, message):
+    description = json.loads((based / "topography.json").read_text())
+    (based / "topography.json").write_text(json.dumps(description | {"bases": bases}))
+    with pytest.raises(UserError, match=message) as refused:
+        ts.load(based)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_stored_basis_that_is_not_orthogonal_names_its_tap(based):
+    arrays = load_file(based / "topography.safetensors")
+    arrays["basis:1"] = arrays["basis:1"] + np.float32(1e-3)
+    save_file(arrays, based / "topography.safetensors")
+    with pytest.raises(
+        UserError, match=r"the topography in .* cannot be read: the basis of transformer\.h\.0\.mlp is not"
+    ):
+        ts.load(based)
 
 
 def test_a_shipped_model_is_opened_by_its_name_unless_a_folder_has_it(model, topo, tokenizer, tmp_path, monkeypatch):

@@ -1,6 +1,8 @@
 import copy
+import hashlib
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 import toposheet as ts
 from toposheet.subject import Effect, Intervention
+from toposheet.subject.fingerprint import digest_besides_model
 from toposheet.text.tokenizer import train_tokenizer
 
 TAP = "transformer.h.0.mlp"
@@ -199,3 +202,27 @@ def test_a_tokenizer_of_another_kind_and_none_are_told_apart(model, topo, tokeni
     other = train_tokenizer(["another text altogether, of other words and signs"] * 3, vocabulary=280)
     prints = {ts.Subject(model, topo, one).fingerprint for one in (None, tokenizer, other)}
     assert len(prints) == 3
+
+
+def test_the_fingerprint_changes_with_each_basis_and_its_tap(subject):
+    other = "transformer.h.1.mlp"
+    q, p = (np.linalg.qr(np.random.default_rng(seed).normal(size=(36, 36)))[0] for seed in (0, 1))
+    turned = q.copy()
+    turned[[0, 1]] = turned[[1, 0]]
+    prints = [subject.fingerprint]
+    for bases in ({TAP: q}, {TAP: turned}, {TAP: q.T}, {other: q}, {TAP: q, other: q}, {TAP: q, other: p}):
+        topo = replace(subject.topography, bases=bases)
+        prints.append(ts.Subject(subject.model, topo, subject.tokenizer).fingerprint)
+    assert len(set(prints)) == len(prints)
+    again = {other: p.copy(), TAP: q.copy()}  # the same bases, in another order and elsewhere in memory
+    topo = replace(subject.topography, bases=again)
+    assert ts.Subject(subject.model, topo, subject.tokenizer).fingerprint == prints[-1]
+
+
+def test_a_topography_without_bases_has_the_hash_it_had_before_there_were_bases(topo):
+    digest = hashlib.sha256()
+    for name, sheet in topo.sheets.items():
+        digest.update(f"{name} {sheet.shape} {sheet.spacing_mm}".encode())
+        for tap, places in sheet.places.items():
+            digest.update(tap.encode() + places.astype(np.int64).tobytes())
+    assert digest_besides_model(topo, None, ()) == digest.digest()

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from scipy.stats import ortho_group
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 import toposheet as ts
@@ -236,3 +239,69 @@ def test_what_was_compiled_inside_can_be_recorded_inside_and_afterwards(interven
         torch.testing.assert_close(model(IDS).logits, expected)
     torch.testing.assert_close(inside, activations)
     torch.testing.assert_close(recorded(subject), activations)
+
+
+def in_a_basis(subject, *taps):
+    """The subject with a basis of some taps, and these bases in float64."""
+    bases = {tap: ortho_group.rvs(36, random_state=seed) for seed, tap in enumerate(taps)}
+    return ts.Subject(subject.model, replace(subject.topography, bases=bases)), bases
+
+
+def test_interventions_act_on_units_in_the_basis_of_a_tap_as_a_hook_by_hand_does(subject):
+    first, last = subject.topography.taps[1], subject.topography.taps[-1]
+    based, bases = in_a_basis(subject, first, last)
+    rng = np.random.default_rng(0)
+    effects = [{tap: Effect(rng.normal(size=36), rng.normal(size=36)) for tap in (first, last)} for _ in range(2)]
+    changed = based.intervened(*(Intervention("mine", one) for one in effects))
+
+    def by_hand(tap):
+        q = torch.from_numpy(bases[tap])
+
+        def hook(_module, _inputs, output):
+            units = (output[0] if isinstance(output, tuple) else output).double() @ q.T
+            for one in effects:
+                units = units * torch.from_numpy(one[tap].scale) + torch.from_numpy(one[tap].shift)
+            back = (units @ q).float()
+            return (back, *output[1:]) if isinstance(output, tuple) else back
+
+        return hook
+
+    handles = [subject.model.get_submodule(tap).register_forward_hook(by_hand(tap)) for tap in (first, last)]
+    expected, activations = logits_of(subject), recorded(subject)
+    for handle in handles:
+        handle.remove()
+    torch.testing.assert_close(logits_of(changed), expected, atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(expected, logits_of(subject), atol=1e-2)
+    for tap in (first, last):
+        units = activations[tap] @ torch.from_numpy(bases[tap]).float().T
+        torch.testing.assert_close(recorded(changed)[tap], units, atol=1e-4, rtol=1e-4)
+
+
+def test_units_of_a_basis_are_silent_and_the_others_as_they_were(subject):
+    tap = subject.topography.taps[-1]
+    based, _ = in_a_basis(subject, tap)
+    before, after = recorded(based)[tap], recorded(based.intervened(silenced(tap)))[tap]
+    units = torch.as_tensor(some_units())
+    assert after[..., units].abs().max() < 1e-6 < before[..., units].abs().max()
+    torch.testing.assert_close(after[..., ~units], before[..., ~units], atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_intervention_that_changes_nothing_changes_no_bit_in_a_basis(subject, dtype):
+    subject.model.to(dtype)
+    tap = subject.topography.taps[0]
+    based, _ = in_a_basis(subject, tap)
+    nothing = Intervention("nothing", {tap: Effect(np.ones(36), np.zeros(36))})
+    assert torch.equal(logits_of(based.intervened(nothing)), logits_of(subject))
+
+
+def test_gradients_pass_through_an_intervention_in_a_basis_after_the_model_only_read():
+    tap = "transformer.h.1.mlp"
+    based, bases = in_a_basis(gpt2(), tap)
+    with based.intervened(silenced(tap)).running() as model:
+        with torch.inference_mode():
+            model(IDS)
+        model(IDS, labels=IDS).loss.backward()
+        gradient = model.transformer.h[1].mlp.c_proj.weight.grad @ torch.from_numpy(bases[tap]).float().T
+    units = torch.as_tensor(some_units())
+    assert gradient[:, units].abs().max() < 1e-6 < gradient[:, ~units].abs().max()

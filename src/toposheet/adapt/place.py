@@ -27,7 +27,7 @@ PLACEMENT = Table(
     "placement.csv",
     {"sheet": "text", "method": "text", "loss_fitted": "number", "loss_fitted_before": "number", "loss": "number",
      "loss_before": "number"},
-    "the spatial loss of a sheet before and after its units were placed, on the fitted text and on other text",
+    "the spatial loss of a sheet before and after its units were placed or rotated, on the fitted and on other text",
 )  # fmt: skip
 _BLOCK = 192  # units that exchange their cells at once
 _ROUNDS = {"assignment": 100, "swaps": 1000}
@@ -35,12 +35,12 @@ _ROUNDS = {"assignment": 100, "swaps": 1000}
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """A subject whose units were placed.
+    """A subject whose units were placed, or whose taps got bases.
 
     Args:
-        subject: The subject with its new places. Its model is the model of the subject before.
+        subject: The subject with its new topography. Its model is the model of the subject before.
         table: A row for each sheet, the columns of `PLACEMENT`: the spatial loss (all windows) before and after, on the
-            text on which the places were fitted, and on other text.
+            text on which the topography was fitted, and on other text.
     """
 
     subject: Subject
@@ -119,7 +119,8 @@ def place(
             table.loc[name, column] = loss(name, one, activations)
         part_of(progress, 1, 2)("other text, sheet", len(sheets) + number + 1, 2 * len(sheets))
     with subject.running() as model:
-        placed = Subject(model, Topography(sheets), subject.tokenizer, source=subject.source)
+        topography = replace(subject.topography, sheets=sheets)
+        placed = Subject(model, topography, subject.tokenizer, source=subject.source)
     return Placed(placed.intervened(*subject.interventions), PLACEMENT.frame(table.reset_index(drop=True)))
 
 

@@ -31,9 +31,9 @@ def save(folder: str | Path, subject: Subject) -> None:
     """Write the model, the topography and the tokenizer of a subject to a folder.
 
     `AutoModelForCausalLM.from_pretrained` opens this folder without toposheet. The file `topography.safetensors` holds
-    row and column of every unit, for each tap. The file `topography.json` holds the sheets, the taps and the names of
-    frozen parameters. All files are written to a temporary folder first and are then moved. An interruption therefore
-    leaves no incomplete file.
+    row and column of every unit, for each tap, and the bases. The file `topography.json` holds the sheets, the taps and
+    the names of frozen parameters. All files are written to a temporary folder first and are then moved. An
+    interruption therefore leaves no incomplete file.
 
     Args:
         folder: The folder. It is created if it does not exist. Other files in it are kept.

@@ -22,12 +22,12 @@ _WORDS_PER_ROW = 1024  # number of 8-byte words in a row of a checksum
 def fingerprint(
     model: PreTrainedModel, topography: Topography, tokenizer: Any, interventions: Sequence[Intervention]
 ) -> str:
-    """Return the SHA-256 hash of weights, configuration, places, tokenizer and interventions, in 64 hexadecimal digits.
+    """Return the SHA-256 hash of a model, its topography, tokenizer and interventions, in 64 hexadecimal digits.
 
     Args:
         model: The model. The data type of its weights changes the hash. Its device and its mode (training or
             evaluation) do not change it.
-        topography: The places of its units.
+        topography: The places of its units, and the bases of its taps.
         tokenizer: Its tokenizer, or None.
         interventions: The interventions on its units, in order.
     """
@@ -63,12 +63,14 @@ def _add_tensors(digest: Any, tensors: Mapping[str, Tensor]) -> None:
 
 
 def digest_besides_model(topography: Topography, tokenizer: Any, interventions: Sequence[Intervention]) -> bytes:
-    """Return a hash of places, tokenizer and interventions. It takes much less time than a hash of all weights."""
+    """Return a hash of topography, tokenizer and interventions. It takes much less time than a hash of all weights."""
     digest = hashlib.sha256()
     for name, sheet in topography.sheets.items():
         digest.update(f"{name} {sheet.shape} {sheet.spacing_mm}".encode())
         for tap, places in sheet.places.items():
             digest.update(tap.encode() + np.ascontiguousarray(places, dtype=np.int64).tobytes())
+    for tap, of_basis in sorted(topography.digests_of_bases.items()):
+        digest.update(f"basis of {tap}".encode() + of_basis)
     for intervention in interventions:
         digest.update(intervention.digest())
     if tokenizer is not None:

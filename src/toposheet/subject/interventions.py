@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 
 from toposheet.errors import UserError, check_type
 from toposheet.topography import Topography
+from toposheet.topography.bases import coordinates_of, units_of
 from toposheet.topography.taps import activation_in, with_activation
 
 
@@ -33,7 +34,7 @@ class Effect:
 
     @classmethod
     def silence(cls, units: np.ndarray) -> Effect:
-        """Return the effect that sets the activations of chosen units to 0.
+        """Return the effect that sets the activations of chosen units to 0; in a tap with a basis, up to rounding.
 
         Args:
             units: A boolean for each unit of the tap. True: the unit is silenced. False: the unit is unchanged.
@@ -93,8 +94,18 @@ class Intervention:
 
 
 @contextmanager
-def applied(model: PreTrainedModel, interventions: Sequence[Intervention]) -> Generator[None, None, None]:
+def applied(
+    model: PreTrainedModel, topography: Topography, interventions: Sequence[Intervention]
+) -> Generator[None, None, None]:
     """Let interventions act on a model, in order, inside this context.
+
+    If a tap has a basis Q, its effects f act on its units: the output x of the tap becomes Q' f(Q x). This is computed
+    as x + Q' (f(Q x) - Q x), so that an effect that changes nothing leaves the output as it is, to the bit.
+
+    Args:
+        model: The model.
+        topography: Its topography, with the bases of taps.
+        interventions: The interventions.
 
     Raises:
         RuntimeError: The model ran, but a tap with an intervention did not run.
@@ -102,6 +113,7 @@ def applied(model: PreTrainedModel, interventions: Sequence[Intervention]) -> Ge
     if not interventions:
         yield
         return
+    bases = topography.bases_for(model)
     taps = list(dict.fromkeys(tap for intervention in interventions for tap in intervention.effects))
     fired: set[str] = set()
     ran: list[bool] = []
@@ -110,7 +122,7 @@ def applied(model: PreTrainedModel, interventions: Sequence[Intervention]) -> Ge
         hooks.callback(handle.remove)
         for tap in taps:
             effects = [i.effects[tap] for i in interventions if tap in i.effects]
-            handle = model.get_submodule(tap).register_forward_hook(_effect_hook(tap, effects, fired))
+            handle = model.get_submodule(tap).register_forward_hook(_effect_hook(tap, effects, bases.get(tap), fired))
             hooks.callback(handle.remove)
         yield
     if ran and len(fired) < len(taps):
@@ -121,20 +133,26 @@ def applied(model: PreTrainedModel, interventions: Sequence[Intervention]) -> Ge
         )
 
 
-def _effect_hook(tap: str, effects: Sequence[Effect], fired: set[str]) -> Any:
+def _effect_hook(
+    tap: str, effects: Sequence[Effect], basis: Float[Tensor, "units units"] | None, fired: set[str]
+) -> Any:
     """Return a forward hook that applies the effects on a tap, in order, to the output of its module."""
     on_device: dict[tuple[torch.device, torch.dtype], list[tuple[Tensor, ...]]] = {}
 
     def hook(_module: nn.Module, _inputs: object, output: Any) -> Any:
         fired.add(tap)
         activation = activation_in(output)
-        key = activation.device, activation.dtype
+        before = activation if basis is None else units_of(activation, basis)
+        key = before.device, before.dtype
         if key not in on_device:
             with torch.inference_mode(False):  # autograd cannot use tensors that were made in inference mode
                 on_device[key] = [tuple(torch.as_tensor(a).to(*key) for a in (e.scale, e.shift)) for e in effects]
+        after = before
         for scale, shift in on_device[key]:
-            activation = activation * scale + shift
-        return with_activation(output, activation)
+            after = after * scale + shift
+        if basis is None:
+            return with_activation(output, after)
+        return with_activation(output, activation + coordinates_of(after - before, basis).to(activation.dtype))
 
     return hook
 

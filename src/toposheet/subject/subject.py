@@ -40,7 +40,7 @@ class Subject:
 
     Args:
         model: A `transformers` language model. If the model was wrapped by `torch.compile`, the original model is used.
-        topography: The sheets, and the place of every unit.
+        topography: The sheets, the place of every unit, and the bases of taps.
         tokenizer: The tokenizer of the model. None: the subject can read token ids, but no texts.
         interventions: Interventions on its units, which act in this order while the subject runs.
         source: Where the model comes from: a folder, a hub id, or the name of a shipped model. It is used in names,
@@ -172,7 +172,7 @@ class Subject:
             raise UserError(f"the model of {self.name} is already running for another subject: leave that block first")
         _RUNNING[self._model] = self
         try:
-            with uncompiled(self._model), applied(self._model, self.interventions):
+            with uncompiled(self._model), applied(self._model, self.topography, self.interventions):
                 yield
         finally:
             del _RUNNING[self._model]
@@ -217,8 +217,8 @@ class Subject:
     def fingerprint(self) -> str:
         """A hash of 64 hexadecimal digits. Two subjects with equal fingerprints respond alike to every text.
 
-        It covers weights, configuration, places, tokenizer and interventions. The weights are hashed again only if the
-        model, its places, its tokenizer or its interventions have changed.
+        It covers weights, configuration, places, bases, tokenizer and interventions. The weights are hashed again only
+        if the model, its topography, its tokenizer or its interventions have changed.
         """
         besides = digest_besides_model(self.topography, self.tokenizer, self.interventions)
         now = versions(self._model), repr(self._model.config), besides

@@ -1,4 +1,4 @@
-"""The two files of a topography in a model folder: sheets and taps in JSON, places of units in safetensors."""
+"""The two files of a topography in a model folder: sheets and taps in JSON, places and bases in safetensors."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from toposheet.sheet import Sheet
 from toposheet.sheet.grid import nearest_rectangle
 from toposheet.topography.topography import Topography
 
-FORMAT = 1
-DESCRIPTION, PLACES = "topography.json", "topography.safetensors"
+FORMAT = 2  # format 1 has no bases, and is otherwise the same
+DESCRIPTION, ARRAYS = "topography.json", "topography.safetensors"
 
 
 def write_topography(topo: Topography, folder: Path, **more: Any) -> None:
-    """Write the two files of a topography to a folder.
+    """Write the two files of a topography to a folder. A basis that several taps share is written once.
 
     Args:
         topo: The topography.
@@ -33,11 +33,15 @@ def write_topography(topo: Topography, folder: Path, **more: Any) -> None:
         name: {"shape": list(sheet.shape), "spacing_mm": sheet.spacing_mm, "taps": list(sheet.places)}
         for name, sheet in topo.sheets.items()
     }
-    places = {tap: np.ascontiguousarray(p, np.int32) for s in topo.sheets.values() for tap, p in s.places.items()}
-    save_file(places, folder / PLACES)
-    (folder / DESCRIPTION).write_text(
-        json.dumps({"format": FORMAT, "sheets": sheets, **more}, indent=2) + "\n", encoding="utf-8"
-    )
+    arrays = {tap: np.ascontiguousarray(p, np.int32) for s in topo.sheets.values() for tap, p in s.places.items()}
+    taps_of: dict[bytes, list[str]] = {}
+    for tap, digest in topo.digests_of_bases.items():
+        taps_of.setdefault(digest, []).append(tap)
+    bases = {f"basis:{number}": taps for number, taps in enumerate(taps_of.values())}  # no name of a tap has a colon
+    arrays |= {name: topo.bases[taps[0]] for name, taps in bases.items()}
+    save_file(arrays, folder / ARRAYS)
+    description = {"format": FORMAT, "sheets": sheets, **({"bases": bases} if bases else {}), **more}
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
 
 def read_topography(folder: Path, source: str | Path | None = None) -> Topography:
@@ -50,7 +54,7 @@ def read_topography(folder: Path, source: str | Path | None = None) -> Topograph
     Raises:
         UserError: The folder holds no topography, or the topography is damaged.
     """
-    missing = [name for name in (DESCRIPTION, PLACES) if not (folder / name).is_file()]
+    missing = [name for name in (DESCRIPTION, ARRAYS) if not (folder / name).is_file()]
     if len(missing) == 2:
         raise UserError(
             f"{source or folder} is a model without sheets (no {DESCRIPTION}): give it sheets in Python with "
@@ -61,32 +65,33 @@ def read_topography(folder: Path, source: str | Path | None = None) -> Topograph
         raise UserError(f"{folder} is damaged: it lacks {missing[0]}, a part of its topography; copy the folder again")
     try:
         description = _read_description(folder)
-        if description["format"] != FORMAT:
+        if description["format"] not in range(1, FORMAT + 1):
             raise UserError(
-                f"its format is {description['format']}, but this version of toposheet reads format {FORMAT}; install "
-                "the version of toposheet that wrote it"
+                f"its format is {description['format']}, but this version of toposheet reads the formats up to "
+                f"{FORMAT}; install the version of toposheet that wrote it"
             )
-        if (path := damaged_file(folder, [PLACES])) is not None:
+        if (path := damaged_file(folder, [ARRAYS])) is not None:
             raise UserError(f"{path.name} is damaged; {AGAIN}")
-        places = load_file(folder / PLACES)
+        arrays = load_file(folder / ARRAYS)
         sheets = {
             name: Sheet(
                 shape=(int(entry["shape"][0]), int(entry["shape"][1])),
                 spacing_mm=float(entry["spacing_mm"]),
-                places={tap: places[tap].astype(np.int64) for tap in entry["taps"]},
+                places={tap: arrays[tap].astype(np.int64) for tap in entry["taps"]},
             )
             for name, entry in description["sheets"].items()
         }
         if not sheets:
             raise UserError("it has no sheets")
-        return Topography(sheets=sheets)
+        bases = {tap: arrays[name] for name, taps in description.get("bases", {}).items() for tap in taps}
+        return Topography(sheets, bases)
     except KeyError as error:
-        raise UserError(f"the topography in {folder} is damaged: {DESCRIPTION} lacks {error}; {AGAIN}") from None
+        raise UserError(f"the topography in {folder} is damaged: a file lacks {error}; {AGAIN}") from None
     except UserError as error:
         raise UserError(f"the topography in {folder} cannot be read: {error}") from None
     except (ValueError, TypeError, AttributeError, IndexError, SafetensorError) as error:
         raise UserError(
-            f"the topography in {folder} cannot be read: {error}; {DESCRIPTION} or {PLACES} is damaged: {AGAIN}"
+            f"the topography in {folder} cannot be read: {error}; {DESCRIPTION} or {ARRAYS} is damaged: {AGAIN}"
         ) from None
 
 

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from toposheet.architectures import architecture_of
 from toposheet.errors import UserError, first_line
+from toposheet.topography.bases import units_of
 from toposheet.wording import counted
 
 
@@ -98,7 +100,9 @@ class _ForwardPass:
 
 
 @contextmanager
-def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None, None]:
+def record(
+    model: nn.Module, taps: Sequence[str], bases: Mapping[str, Float[Tensor, "_ _"]] | None = None
+) -> Generator[Activations, None, None]:
     """Give a dict that each forward pass fills with the activations of the taps: {tap: (batch, time, units)}.
 
     The dict stays filled after this context. Each new forward pass empties it first. It holds copies of the
@@ -108,10 +112,12 @@ def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None
     Args:
         model: The network.
         taps: Paths of the modules to record.
+        bases: The bases of some taps, see `Topography`. The activations of these taps are those of their units. None:
+            all activations are in the network's own coordinates.
 
     Raises:
-        UserError: A tap runs more than once in a forward pass, or its output does not have one place for each token.
-            The forward pass raises the error, and the message names the tap.
+        UserError: A tap runs more than once in a forward pass, its output does not have one place for each token, or
+            its basis has another width. The forward pass raises the error, and the message names the tap.
 
     Example:
         with record(model, taps) as activations:
@@ -126,6 +132,8 @@ def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None
     one_text = not getattr(getattr(model, "config", None), "is_encoder_decoder", False)
 
     def keep(tap: str):
+        basis = None if bases is None else bases.get(tap)
+
         def hook(_module: nn.Module, _inputs: object, output: Any) -> None:
             if tap in activations and forward_pass.depth is not None:
                 raise UserError(
@@ -133,7 +141,8 @@ def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None
                     "response: choose taps that run once"
                 )
             x = activation_in(output)
-            x = x.clone() if isinstance(x, Tensor) else x
+            if isinstance(x, Tensor):
+                x = x.clone() if basis is None else _in_basis(tap, x, basis)
             if tap in time_first:
                 x = x.transpose(0, 1)
             activations[tap] = x.unflatten(0, reads["block"]) if tap in flat and x.ndim == 2 else x
@@ -171,6 +180,17 @@ def record(model: nn.Module, taps: Sequence[str]) -> Generator[Activations, None
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _in_basis(tap: str, x: Tensor, basis: Float[Tensor, "units units"]) -> Tensor:
+    """Return the activations of the units of a tap, in the precision of its output.
+
+    Raises:
+        UserError: The basis has another width than the output.
+    """
+    if x.shape[-1] != len(basis):
+        raise UserError(f"the basis of {tap} is for {counted(len(basis), 'unit')}, but the model has {x.shape[-1]}")
+    return units_of(x, basis).to(x.dtype)
 
 
 def tap_widths(model: nn.Module, taps: Sequence[str]) -> dict[str, int]:

@@ -1,37 +1,47 @@
-"""The topography of a model: its sheets, the taps on each sheet, and the place of each unit."""
+"""The topography of a model: its sheets, the taps on each sheet, the place of each unit, and the bases of taps."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape
 
 import numpy as np
+import torch
 import xarray as xr
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from toposheet.architectures import architecture_of
 from toposheet.errors import UserError, check_type
 from toposheet.settings import check_seed
 from toposheet.sheet import Sheet, check_shape, on_sheets, random_places, square_shape
+from toposheet.topography.bases import checked_bases, units_of
 from toposheet.topography.taps import Activations, find_taps, output_weights, record, tap_widths
 from toposheet.wording import counted
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Topography:
-    """The sheets of one model, with the taps on each sheet and the places of their units.
+    """The sheets of one model, with the taps on each sheet, the places of their units, and the bases of taps.
 
     Args:
         sheets: The sheets: {name: sheet}. Each tap is on exactly one sheet.
+        bases: The bases of some taps: {tap: orthogonal matrix Q}. Row i of Q holds the weights of unit i over the
+            network's own coordinates. The units of a tap without a basis are the network's own coordinates. Several
+            taps may share one matrix. The matrices are kept in float32, and cannot be written to.
 
     Raises:
-        UserError: A tap is on more than one sheet, or an argument has the wrong type.
+        UserError: A tap is on more than one sheet, a basis is not an orthogonal matrix of the width of its tap, or an
+            argument has the wrong type.
     """
 
     sheets: Mapping[str, Sheet]
+    bases: Mapping[str, Float[np.ndarray, "units units"]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_type("sheets", self.sheets, Mapping, "a dict {name: toposheet.Sheet}")
@@ -41,10 +51,12 @@ class Topography:
         for tap in taps:
             if taps.count(tap) > 1:
                 raise UserError(f"the tap {tap} is on more than one sheet: put each tap on exactly one sheet")
+        object.__setattr__(self, "bases", checked_bases(self.bases, self.widths))
 
     def __repr__(self) -> str:
         n_units, n_taps = sum(self.widths.values()), len(self.taps)
-        return f"Topography({counted(n_units, 'unit')} of {counted(n_taps, 'tap')} on {self._sheets_in_words()})"
+        bases = f"; {counted(len(self.bases), 'tap')} with a basis" if self.bases else ""
+        return f"Topography({counted(n_units, 'unit')} of {counted(n_taps, 'tap')} on {self._sheets_in_words()}{bases})"
 
     def _repr_html_(self) -> str:
         return f"<p>{escape(repr(self))}</p>"
@@ -119,23 +131,55 @@ class Topography:
     def record(self, model: nn.Module) -> AbstractContextManager[Activations]:
         """Give a dict that each forward pass fills with the activations of the taps: {tap: (batch, time, units)}.
 
-        The dict stays filled after the context. Each new forward pass empties it first.
+        The dict stays filled after the context. Each new forward pass empties it first. If a tap has a basis, the
+        activations are those of its units. Gradients flow through the basis, and the model is unchanged.
 
         Raises:
-            UserError: A tap runs more than once in a forward pass. The forward pass raises the error, and the message
-                names the tap.
+            UserError: A tap runs more than once in a forward pass, or its basis has another width. The forward pass
+                raises the error, and the message names the tap.
         """
-        return record(model, self.taps)
+        return record(model, self.taps, self.bases_for(model))
+
+    def bases_for(self, model: nn.Module) -> dict[str, Float[Tensor, "_ _"]]:
+        """Return the bases as tensors in float32, each on the device of its tap. A device gets each basis once.
+
+        Args:
+            model: The model of this topography.
+        """
+        tensors = {}
+        for tap, basis in self.bases.items():
+            weights = [*model.get_submodule(tap).parameters(), *model.parameters()]
+            device = weights[0].device if weights and not weights[0].is_meta else torch.device("cpu")
+            if (id(basis), device) not in self._on_device:
+                with torch.inference_mode(False):  # autograd cannot use tensors that were made in inference mode
+                    self._on_device[id(basis), device] = torch.tensor(basis, device=device)
+            tensors[tap] = self._on_device[id(basis), device]
+        return tensors
+
+    @cached_property
+    def _on_device(self) -> dict[tuple[int, torch.device], Tensor]:
+        """The tensor of each basis, by the id of its array and by device."""
+        return {}
+
+    @cached_property
+    def digests_of_bases(self) -> dict[str, bytes]:
+        """The SHA-256 hash of the numbers of each basis: {tap: hash}. Equal bases have equal hashes."""
+        digests = {id(basis): hashlib.sha256(basis.tobytes()).digest() for basis in self.bases.values()}
+        return {tap: digests[id(basis)] for tap, basis in self.bases.items()}
 
     def weights(self, model: nn.Module) -> dict[str, Tensor]:
         """Return the input weights of the units of each tap: {tap: (inputs, units)}. Objectives on weights take them.
 
-        These are the weights of the last linear layer inside the tap that has as many outputs as the tap has units.
+        These are the weights of the last linear layer inside the tap that has as many outputs as the tap has units. If
+        the tap has a basis Q, these weights W (inputs, coordinates) become those of its units, W Q'.
 
         Raises:
             UserError: A tap contains no such linear layer. The message names the tap.
         """
-        return output_weights(model, self.widths)
+        weights = output_weights(model, self.widths)
+        for tap, basis in self.bases_for(model).items():
+            weights[tap] = units_of(weights[tap], basis)
+        return weights
 
     def check(self, model: nn.Module) -> None:
         """Refuse a model that this topography does not fit. The model runs on two short texts.

@@ -1,0 +1,195 @@
+"""Give the taps of a model bases in which near units respond alike. The weights, and what the model says, stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from toposheet.adapt.activations import activations_on
+from toposheet.adapt.place import PLACEMENT, Placed
+from toposheet.adapt.rotation import losses_of, principal_components, refined, rotated, smooth_modes
+from toposheet.errors import UserError, check_type
+from toposheet.progress import Progress, part_of
+from toposheet.settings import Metric
+from toposheet.sheet import Sheet
+from toposheet.subject import Subject
+from toposheet.topography import Topography
+from toposheet.topography.objectives.moments import Moments, Scratch, moments
+from toposheet.topography.objectives.windows import Windows, windows_of
+
+Share = Literal["tap", "width"]
+
+
+def rebase(
+    subject: Subject,
+    fitted: Int[Tensor, "blocks time"],
+    other: Int[Tensor, "blocks time"],
+    *,
+    share: str = "tap",
+    radius: int = 5,
+    metric: Metric = "chebyshev",
+    window: Literal["open", "closed"] = "open",
+    skip_first: bool = True,
+    updates: int = 20,
+    progress: Progress | None = None,
+) -> Placed:
+    """Return the subject with bases of its taps in which near units respond alike. Its model is unchanged to the bit.
+
+    A unit is then a mixture of the network's own coordinates. The basis of a tap is an orthogonal matrix, so it adds
+    nothing and loses nothing. First, the principal components of the activations become waves on the sheet, the largest
+    ones the longest waves (`smooth_modes`). Then gradient descent on the spatial loss of all windows refines the matrix
+    (`refined`).
+
+    This shows what linear algebra alone can do. Any responses whose variance falls over principal components become
+    smooth on a sheet after a rotation, also those of an untrained network, or noise with such variances. So a smooth
+    map of a rebased model is no evidence that the network has a topography. It is the null for everything trained: what
+    training adds is the difference to a rebased model. The loss on other text is higher than on the fitted text,
+    because principal components are estimates. With more tokens in the fitted text, it is lower.
+
+    Args:
+        subject: The subject. If taps have bases already, the new bases replace them.
+        fitted: Token ids of the text on which bases are fitted. It should have several times as many tokens as a tap
+            has units.
+        other: Token ids of other text, on which the loss is computed as well.
+        share: Which taps share a basis.
+            - `"tap"`: each tap has a basis of its own, and units keep their places.
+            - `"width"`: all taps of one width have the same basis, which makes the mean loss of their sheets small.
+              Their units get the places of the first of these taps. Each sheet must have one tap.
+        radius: Size of the windows of the spatial loss that is made small, in cells, see `spatial_loss`.
+        metric: Distance between two places.
+        window: Which cells belong to a window.
+        skip_first: Whether the first token of each block is left out, see `activations_on`.
+        updates: Number of updates of gradient descent. 0: only waves. With more than 20, the loss on the fitted text
+            falls further, but the loss on other text hardly does. A shared basis gains up to about 40.
+        progress: A function that is called with what is done. None: no calls.
+
+    Raises:
+        UserError: An option is out of range, the subject has interventions, or taps cannot share a basis.
+    """
+    check_type("subject", subject, Subject, "what toposheet.load or toposheet.attach returns")
+    if share not in get_args(Share):
+        raise UserError(f"share is {share!r}: it must be one of {', '.join(get_args(Share))}")
+    if isinstance(updates, bool) or not isinstance(updates, int | np.integer) or updates < 0:
+        raise UserError(f"updates is {updates!r}: it must be a whole number of at least 0")
+    if subject.interventions:
+        raise UserError(
+            f"{subject.name} has interventions, and new bases would give their units another meaning: rebase the "
+            "subject without them, and intervene afterwards"
+        )
+    old = subject.topography
+    sheets = _with_shared_places(old.sheets) if share == "width" else dict(old.sheets)
+    with subject.running() as model:
+        device = next(model.parameters()).device
+    options = (radius, metric, window, False, device)
+    before, after = ({n: windows_of(s, *options) for n, s in of.items()} for of in (old.sheets, sheets))
+    reading, learning, scoring = (part_of(progress, number, 3) for number in range(3))
+
+    measured = _moments(subject, fitted, skip_first, device, reading)
+    groups = [[name] for name in sheets]
+    if share == "width":
+        widths = {name: sheet.n_units for name, sheet in sheets.items()}
+        groups = [[name for name in sheets if widths[name] == width] for width in dict.fromkeys(widths.values())]
+    rotations: dict[str, Tensor] = {}
+    for number, group in enumerate(groups):
+        of_group = part_of(learning, number, len(groups), f"learning bases, {group[0]}")
+        of_sheets, windows = [measured[name] for name in group], [after[name] for name in group]
+        rotation = _rotation(sheets[group[0]], of_sheets, windows, updates, of_group)
+        rotations |= dict.fromkeys(group, rotation)
+    bases = _bases(old, rotations)
+    columns: dict[str, list[float]] = {}
+    for text, of_text in (("_fitted", measured), ("", _moments(subject, other, skip_first, device, scoring))):
+        turned = {name: rotated(part, rotations[name]) for name, part in of_text.items()}
+        for when, parts, windows in (("", turned, after), ("_before", of_text, before)):
+            columns[f"loss{text}{when}"] = [float(losses_of([parts[n]], [windows[n]])[0]) for n in sheets]
+    table = pd.DataFrame({"sheet": list(sheets), "method": f"rebase {share}"} | columns)
+    with subject.running() as model:
+        rebased = Subject(model, Topography(sheets, bases), subject.tokenizer, source=subject.source)
+    return Placed(rebased, PLACEMENT.frame(table))
+
+
+def _with_shared_places(sheets: Mapping[str, Sheet]) -> dict[str, Sheet]:
+    """Return sheets on which the units of taps of one width have the same places: those of the first tap.
+
+    Raises:
+        UserError: A sheet has several taps, or taps of one width are on sheets of different shapes.
+    """
+    shared: dict[str, Sheet] = {}
+    first: dict[int, Sheet] = {}
+    for name, sheet in sheets.items():
+        if len(sheet.places) != 1:
+            raise UserError(
+                f"the sheet {name} has {len(sheet.places)} taps, whose units cannot have the same places: use "
+                "share='tap', or give each tap a sheet"
+            )
+        like = first.setdefault(sheet.n_units, sheet)
+        if like.shape != sheet.shape:
+            raise UserError(
+                f"taps of {sheet.n_units} units are on sheets of {like.shape} and of {sheet.shape} cells, and can "
+                "share a basis only on sheets of one shape: use share='tap'"
+            )
+        shared[name] = replace(sheet, places=dict.fromkeys(sheet.places, like.coordinates))
+    return shared
+
+
+def _moments(
+    subject: Subject, blocks: Int[Tensor, "blocks time"], skip_first: bool, device: torch.device, progress: Progress
+) -> dict[str, Moments]:
+    """Return the moments of the responses of the units of each sheet, all units as one window."""
+    scratch, measured = Scratch(), {}
+    for name, of_taps in activations_on(subject, blocks, skip_first=skip_first, progress=progress):
+        measured[name] = moments([x.to(device) for x in of_taps.values()], None, None, scratch)
+    return measured
+
+
+def _rotation(
+    sheet: Sheet, measured: list[Moments], windows: list[Windows], updates: int, progress: Progress
+) -> Float[Tensor, "units units"]:
+    """Return the rotation of the units of a sheet, or of several sheets that share it. Taps are not mixed.
+
+    Args:
+        sheet: The sheet, or the first of the sheets.
+        measured: The moments of each sheet.
+        windows: The windows of each sheet.
+        updates: Number of updates.
+        progress: A function that is called with the number of updates.
+    """
+    shares = [part.products[0] / part.products[0].trace().clamp_min(1e-30) for part in measured]
+    mean = torch.stack(shares).mean(dim=0)
+    components, modes, of_tap = [], [], []
+    for number, cells in enumerate(sheet.places.values()):
+        tap = slice(len(of_tap), len(of_tap) + len(cells))
+        components.append(principal_components(mean[tap, tap]))
+        modes.append(torch.from_numpy(smooth_modes(cells, sheet.shape)).to(mean.device))
+        of_tap += [number] * len(cells)
+    taps = torch.tensor(of_tap, device=mean.device)
+    v, start = torch.block_diag(*components), torch.block_diag(*modes)
+    in_components = [rotated(part, v.T) for part in measured]
+    return refined(start, in_components, windows, taps[:, None] == taps, updates, progress) @ v.T
+
+
+def _bases(topography: Topography, rotations: Mapping[str, Float[Tensor, "units units"]]) -> dict[str, np.ndarray]:
+    """Return the bases of taps after the units of each sheet were rotated. Equal bases are one array.
+
+    Args:
+        topography: The topography before, whose taps may have bases.
+        rotations: The rotation of the units of each sheet.
+    """
+    bases, known = {}, {}
+    for name, sheet in topography.sheets.items():
+        first = 0
+        for tap, places in sheet.places.items():
+            key = id(rotations[name]), first, topography.digests_of_bases.get(tap)
+            if key not in known:
+                q = rotations[name][first : first + len(places), first : first + len(places)].cpu().numpy()
+                before = topography.bases.get(tap)
+                known[key] = (q if before is None else q @ before.astype(np.float64)).astype(np.float32)
+            bases[tap] = known[key]
+            first += len(places)
+    return bases
