@@ -26,6 +26,7 @@ _MODULES = {
     "SurfaceMap": "brain.files",
     "Topography": "topography",
     "UserError": "errors",
+    "adapt": "adaptation",
     "attach": "subject",
     "correlation_curve": "cortex",
     "export_sheet": "brain.export",

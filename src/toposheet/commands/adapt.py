@@ -14,7 +14,7 @@ from toposheet.recipes.parts import Bookkeeping, Objective, Optimisation, Sheets
 from toposheet.settings import PERMUTATIONS
 
 if TYPE_CHECKING:
-    from toposheet.adapt.adapt import Adapted
+    from toposheet.adaptation.adapt import Adapted
     from toposheet.subject import Subject
 
 
@@ -26,6 +26,7 @@ def adapt(
     mode: str = "full",
     method: str = "assignment",
     tokens: int = 8192,
+    share: str = "tap",
     twin: bool = True,
     nulls: Annotated[tuple[str, ...] | None, tyro.conf.arg(help_behavior_hint=NONE_GIVEN)] = None,
     permutations: int = PERMUTATIONS,
@@ -44,11 +45,13 @@ def adapt(
         model: A model folder or a hub id. A model without sheets gets a sheet for each tap.
         data: Folder of prepared text (toposheet data prepare SOURCE --tokenizer MODEL).
         out: The model folder of the adapted model, also for adaptation.csv and further tables.
-        mode: place: only the units get places; what the model says is unchanged to the bit. lora: from the placement
+        mode: place: only the units get places; what the model says is unchanged to the bit. rebase: so is it here, and
+            the units of a tap become mixtures of its coordinates, by an orthogonal matrix in the topography. lora: from the placement
             on, low-rank changes of the weights are trained with task and objective (--lora-rank, 16). full: all weights
             are trained so.
         method: How units get their places: assignment, spectral, swaps, random or shared.
         tokens: Number of tokens of the training text on which places are fitted.
+        share: With rebase: tap, each tap has a basis of its own; width, all taps of one width share a basis.
         twin: Whether a twin is trained on the same tokens with alpha 0.
         nulls: The nulls that are computed by the same procedure: random-weights shuffled-distances. None: both if only
             places are chosen, none with a training, because each is one more training.
@@ -63,7 +66,7 @@ def adapt(
     check_out(out)
     from dataclasses import replace
 
-    from toposheet.adapt.adapt import Placement, adapt
+    from toposheet.adaptation.adapt import Placement, adapt
     from toposheet.progress import shown
 
     subject = _opened(model, sheets, seed)
@@ -73,7 +76,7 @@ def adapt(
     )  # fmt: skip
     with shown() as progress:
         adapted = adapt(
-            subject, data, out, mode=mode, recipe=recipe, placement=Placement(method, tokens), nulls=nulls, twin=twin,
+            subject, data, out, mode=mode, recipe=recipe, placement=Placement(method, tokens), share=share, nulls=nulls, twin=twin,
             permutations=permutations, progress=progress,
         )  # fmt: skip
     _print(adapted)

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import toposheet as ts
-from toposheet.adapt import place, rebase
-from toposheet.adapt.place import PLACEMENT
-from toposheet.adapt.rotation import principal_components, smooth_modes
+from toposheet.adaptation import place, rebase
+from toposheet.adaptation.place import PLACEMENT
+from toposheet.adaptation.rotation import principal_components, smooth_modes
 from toposheet.errors import UserError
 
 

@@ -6,7 +6,7 @@ import torch
 from scipy.fft import dctn
 
 import toposheet as ts
-from toposheet.adapt.rotation import losses_of, principal_components, refined, rotated, smooth_modes
+from toposheet.adaptation.rotation import losses_of, principal_components, refined, rotated, smooth_modes
 from toposheet.topography.objectives.moments import Scratch, moments
 from toposheet.topography.objectives.windows import windows_of
 

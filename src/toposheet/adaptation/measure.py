@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from accelerate import Accelerator
 
-from toposheet.adapt.text import AdaptationText
+from toposheet.adaptation.text import AdaptationText
 from toposheet.cache import cache_folder
 from toposheet.cortex import Comparison, organisation, organisation_difference, summary_of, topography_statistics
 from toposheet.cortex.layout import ALL_TAPS

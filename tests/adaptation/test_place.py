@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import toposheet as ts
-from toposheet.adapt import activations as module
-from toposheet.adapt import place
-from toposheet.adapt.activations import activations_on
+from toposheet.adaptation import activations as module
+from toposheet.adaptation import place
+from toposheet.adaptation.activations import activations_on
 from toposheet.errors import UserError
 
 

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from toposheet.adapt.activations import activations_on
-from toposheet.adapt.place import PLACEMENT, Placed
-from toposheet.adapt.rotation import losses_of, principal_components, refined, rotated, smooth_modes
+from toposheet.adaptation.activations import activations_on
+from toposheet.adaptation.place import PLACEMENT, Placed
+from toposheet.adaptation.rotation import losses_of, principal_components, refined, rotated, smooth_modes
 from toposheet.errors import UserError, check_type
 from toposheet.progress import Progress, part_of
 from toposheet.settings import Metric
@@ -37,6 +37,7 @@ def rebase(
     metric: Metric = "chebyshev",
     window: Literal["open", "closed"] = "open",
     skip_first: bool = True,
+    shuffled: bool = False,
     updates: int = 20,
     progress: Progress | None = None,
 ) -> Placed:
@@ -66,6 +67,8 @@ def rebase(
         metric: Distance between two places.
         window: Which cells belong to a window.
         skip_first: Whether the first token of each block is left out, see `activations_on`.
+        shuffled: Whether nearness on the sheet is shuffled among the pairs of cells (the null "shuffled distances").
+            Gradient descent then begins at the principal components themselves, without waves.
         updates: Number of updates of gradient descent. 0: only waves. With more than 20, the loss on the fitted text
             falls further, but the loss on other text hardly does. A shared basis gains up to about 40.
         progress: A function that is called with what is done. None: no calls.
@@ -87,8 +90,9 @@ def rebase(
     sheets = _with_shared_places(old.sheets) if share == "width" else dict(old.sheets)
     with subject.running() as model:
         device = next(model.parameters()).device
-    options = (radius, metric, window, False, device)
-    before, after = ({n: windows_of(s, *options) for n, s in of.items()} for of in (old.sheets, sheets))
+    options = (radius, metric, window)
+    before, after = ({n: windows_of(s, *options, False, device) for n, s in of.items()} for of in (old.sheets, sheets))
+    wanted = {n: windows_of(s, *options, shuffled, device) for n, s in sheets.items()}
     reading, learning, scoring = (part_of(progress, number, 3) for number in range(3))
 
     measured = _moments(subject, fitted, skip_first, device, reading)
@@ -99,8 +103,8 @@ def rebase(
     rotations: dict[str, Tensor] = {}
     for number, group in enumerate(groups):
         of_group = part_of(learning, number, len(groups), f"learning bases, {group[0]}")
-        of_sheets, windows = [measured[name] for name in group], [after[name] for name in group]
-        rotation = _rotation(sheets[group[0]], of_sheets, windows, updates, of_group)
+        of_sheets, windows = [measured[name] for name in group], [wanted[name] for name in group]
+        rotation = _rotation(sheets[group[0]], of_sheets, windows, not shuffled, updates, of_group)
         rotations |= dict.fromkeys(group, rotation)
     bases = _bases(old, rotations)
     columns: dict[str, list[float]] = {}
@@ -149,7 +153,7 @@ def _moments(
 
 
 def _rotation(
-    sheet: Sheet, measured: list[Moments], windows: list[Windows], updates: int, progress: Progress
+    sheet: Sheet, measured: list[Moments], windows: list[Windows], waves: bool, updates: int, progress: Progress
 ) -> Float[Tensor, "units units"]:
     """Return the rotation of the units of a sheet, or of several sheets that share it. Taps are not mixed.
 
@@ -157,6 +161,7 @@ def _rotation(
         sheet: The sheet, or the first of the sheets.
         measured: The moments of each sheet.
         windows: The windows of each sheet.
+        waves: Whether gradient descent begins with waves. If not, it begins with the principal components.
         updates: Number of updates.
         progress: A function that is called with the number of updates.
     """
@@ -169,7 +174,8 @@ def _rotation(
         modes.append(torch.from_numpy(smooth_modes(cells, sheet.shape)).to(mean.device))
         of_tap += [number] * len(cells)
     taps = torch.tensor(of_tap, device=mean.device)
-    v, start = torch.block_diag(*components), torch.block_diag(*modes)
+    v = torch.block_diag(*components)
+    start = torch.block_diag(*modes) if waves else torch.eye(len(v), device=v.device)
     in_components = [rotated(part, v.T) for part in measured]
     return refined(start, in_components, windows, taps[:, None] == taps, updates, progress) @ v.T
 

@@ -11,10 +11,11 @@ from typing import Any, Literal, get_args
 
 import pandas as pd
 
-from toposheet.adapt.measure import ADAPTATION, DIFFERENCES, Measured, measured
-from toposheet.adapt.place import PLACEMENT, Placed, place
-from toposheet.adapt.random_weights import with_random_weights
-from toposheet.adapt.text import AdaptationText, adaptation_text
+from toposheet.adaptation.measure import ADAPTATION, DIFFERENCES, Measured, measured
+from toposheet.adaptation.place import PLACEMENT, Placed, place
+from toposheet.adaptation.random_weights import with_random_weights
+from toposheet.adaptation.rebase import rebase
+from toposheet.adaptation.text import AdaptationText, adaptation_text
 from toposheet.errors import UserError, check_type
 from toposheet.fields import differences
 from toposheet.files import path_of, write_file
@@ -30,12 +31,12 @@ from toposheet.train.preconditions import check_objective
 from toposheet.train.result import read_result
 from toposheet.wording import listed
 
-Mode = Literal["place", "lora", "full"]
+Mode = Literal["place", "rebase", "lora", "full"]
 Null = Literal["random-weights", "shuffled-distances"]
 NULLS: tuple[str, ...] = get_args(Null)
 PLAN = "adaptation.json"
 """File with the settings of an adaptation. A folder in which it is complete holds a finished or a stopped one."""
-_START, _TWIN, _BASE = "start", "twin", "base"
+_START, _REBASED, _TWIN, _BASE = "start", "rebased", "twin", "base"
 _LORA_RANK = 16
 
 
@@ -75,6 +76,7 @@ def adapt(
     mode: str = "full",
     recipe: Recipe = ADAPTING,
     placement: Placement | None = None,
+    share: str = "tap",
     nulls: Sequence[str] | None = None,
     twin: bool = True,
     permutations: int = PERMUTATIONS,
@@ -94,6 +96,8 @@ def adapt(
         out: The model folder.
         mode: What is adapted.
             - `"place"`: only the places of the units. What the model says is unchanged to the bit.
+            - `"rebase"`: the basis of each tap (`rebase`), kept in the topography. What the model says is unchanged to the
+              bit; units are mixtures of the coordinates of the network. It shows what linear algebra alone can do.
             - `"full"`: all weights are trained further with the task and the objective, from the placement on.
             - `"lora"`: low-rank changes of the weights are trained in the same way (LoRA, arXiv:2106.09685). The folder
               holds only these changes, so the subject must come from a folder or the hub.
@@ -101,10 +105,11 @@ def adapt(
             place takes the windows of the objective, the seed and the context from it. The mode lora sets `lora_rank`
             to 16 if it is None.
         placement: How units get their places. None: the defaults of `Placement`.
+        share: Which taps share a basis, in the mode rebase: `"tap"` or `"width"`, see `rebase`.
         nulls: Which nulls are computed with the same procedure: `"random-weights"`, a model of the same architecture
             that has learned nothing, and `"shuffled-distances"`, in which nearness on the sheet is shuffled among the
-            pairs of cells. None: both with the mode place, none with a training, because each is a training as long as
-            that of the subject.
+            pairs of cells. None: both without a training, none with a training, because each is a training as long as that
+            of the subject.
         twin: Whether a twin is trained on the same tokens with alpha 0. The cost of topography is the difference
             between the task losses of the two.
         permutations: Number of draws of each null of a map.
@@ -127,7 +132,8 @@ def adapt(
     if mode not in get_args(Mode):
         raise UserError(f"mode is {mode!r}: it must be one of {listed(get_args(Mode))}")
     check_permutations(permutations)
-    chosen = (NULLS if mode == "place" else ()) if nulls is None else tuple(nulls)
+    trains = mode in ("lora", "full")
+    chosen = (() if trains else NULLS) if nulls is None else tuple(nulls)
     if odd := [null for null in chosen if null not in NULLS]:
         raise UserError(f"there is no null {odd[0]!r}: use {listed(NULLS)}")
     recipe = _with_rank(recipe, mode, subject)
@@ -136,11 +142,10 @@ def adapt(
     check_objective(subject, recipe)
     out = path_of(out)
     data = path_of(data)
-    text = adaptation_text(data, subject, recipe, placing.tokens, trains=mode != "place")
-    _check_plan(out, _plan(mode, placing, recipe, text))
-    trains = mode != "place"
-    stages = Stages(progress, _stages(trains, chosen, twin))
-    work = _Work(data, text, recipe, placing, out, permutations, trains, stages)
+    text = adaptation_text(data, subject, recipe, placing.tokens, trains)
+    _check_plan(out, _plan(mode, placing, share, recipe, text))
+    stages = Stages(progress, _stages(mode, chosen, twin))
+    work = _Work(data, text, recipe, placing, share if mode == "rebase" else None, out, permutations, trains, stages)
     return work.run(subject, chosen, twin)
 
 
@@ -164,8 +169,14 @@ def _with_rank(recipe: Recipe, mode: str, subject: Subject) -> Recipe:
     return recipe.changed(lora_rank=rank or _LORA_RANK)
 
 
-def _plan(mode: str, placement: Placement, recipe: Recipe, text: AdaptationText) -> dict[str, Any]:
-    plan = {"mode": mode, "placement": asdict(placement), "text": text.checksum, "recipe": stored_form(recipe)}
+def _plan(mode: str, placement: Placement, share: str, recipe: Recipe, text: AdaptationText) -> dict[str, Any]:
+    plan = {
+        "mode": mode,
+        "placement": asdict(placement),
+        "share": share,
+        "text": text.checksum,
+        "recipe": stored_form(recipe),
+    }
     return json.loads(json.dumps(plan))  # with lists for tuples, as it is read
 
 
@@ -193,11 +204,13 @@ def _check_plan(out: Path, plan: dict[str, Any]) -> None:
         write_file(path, json.dumps(plan, indent=2) + "\n")
 
 
-def _stages(trains: bool, nulls: Sequence[str], twin: bool) -> list[Stage]:
+def _stages(mode: str, nulls: Sequence[str], twin: bool) -> list[Stage]:
     """Return the stages of an adaptation, in order, with guessed times for a model of 135 M parameters on 2 cores."""
     measuring, placing, training = Stage("measuring", 60.0), Stage("placing", 90.0), Stage("training", 3000.0)
-    of_training = [training, measuring] if trains else []
+    of_training = [training, measuring] if mode in ("lora", "full") else []
     stages = [measuring, placing, measuring, *of_training, *(of_training if twin else [])]
+    if mode == "rebase":
+        stages += [placing, measuring]
     if "random-weights" in nulls:
         stages += [placing, measuring, *of_training]
     if "shuffled-distances" in nulls:
@@ -221,6 +234,7 @@ class _Work:
         text: The text.
         recipe: The recipe, which describes the subject.
         placing: How units get their places.
+        share: Which taps share a basis. None: the mode is not rebase.
         out: The model folder.
         permutations: Number of draws of each null of a map.
         trains: Whether there is a training.
@@ -231,6 +245,7 @@ class _Work:
     text: AdaptationText
     recipe: Recipe
     placing: Placement
+    share: str | None
     out: Path
     permutations: int
     trains: bool
@@ -239,10 +254,16 @@ class _Work:
     def run(self, subject: Subject, nulls: Sequence[str], twin: bool) -> Adapted:
         """Return the adapted subject, measured beside the original, the placed original, the twin and the nulls."""
         original = self._measured("original", subject)
-        start = self._placed(subject, _START)
+        start = self._placed(subject, _START, None)
         PLACEMENT.write(start.table, self.out)
         placed, adapted = self._measured("placed", start.subject), start.subject
         found, pairs = [original, placed], [(placed, original)]
+        if self.share is not None:
+            rebased = self._placed(subject, _REBASED, self.share)
+            PLACEMENT.write(rebased.table, self.out)
+            adapted = rebased.subject
+            found.append(self._measured("rebased", adapted))
+            pairs.append((found[-1], placed))
         if self.trains:
             adapted, of_adapted = self._trained("trained", start.subject, "", self.recipe)
             found.append(of_adapted)
@@ -274,7 +295,7 @@ class _Work:
             if not (self.out / folder / _BASE / "config.json").is_file():
                 save(self.out / folder / _BASE, drawn)
             drawn = load(self.out / folder / _BASE)
-        placed = self._placed(drawn, f"{folder}/{_START}").subject
+        placed = self._placed(drawn, f"{folder}/{_START}", self.share).subject
         if not self.trains:
             return [self._measured("random weights", placed)]
         of_placed = self._measured("random weights, placed", placed)
@@ -285,7 +306,7 @@ class _Work:
         """Return the same procedure with nearness shuffled among the pairs of cells of a window."""
         name, folder = "shuffled distances", "shuffled-distances"
         if not self.trains:
-            return self._measured(name, self._placed(subject, folder, shuffled=True).subject)
+            return self._measured(name, self._placed(subject, folder, self.share, shuffled=True).subject)
         changes = {"name": f"{self.recipe.name}_shuffled_distances", "objective": "shuffled_correlation"}
         return self._trained(name, start, folder, self.recipe.changed(**changes))[1]
 
@@ -293,19 +314,30 @@ class _Work:
         tell = self.stages.begin("measuring")
         return measured(name, subject, self.text, self.recipe, self.permutations, tell, **more)
 
-    def _placed(self, subject: Subject, name: str, shuffled: bool = False) -> Placed:
-        """Return the subject with its new places, which are read from a folder in `out` if they were found before."""
+    def _placed(self, subject: Subject, name: str, share: str | None, shuffled: bool = False) -> Placed:
+        """Return the subject with new places or bases. They are read from a folder in `out` if they were found before.
+
+        Args:
+            subject: The subject.
+            name: Name of the folder, inside `out`.
+            share: Which taps share a basis. None: units get places, and no bases.
+            shuffled: Whether nearness is shuffled among the pairs of cells.
+        """
         progress, folder = self.stages.begin("placing"), self.out / name
         if (folder / PLACEMENT.file).is_file():
             with subject.running() as model:
                 placed = Subject(model, read_topography(folder), subject.tokenizer, source=subject.source)
             return Placed(placed.intervened(*subject.interventions), PLACEMENT.read(folder))
         objective = self.recipe.objective
-        placed = place(
-            subject, self.text.fitted, self.text.held_out[:, :-1], method=self.placing.method, radius=objective.radius,
-            metric=objective.metric, window=objective.window, skip_first=objective.skip_first, shuffled=shuffled,
-            seed=self.recipe.seed, progress=progress,
-        )  # fmt: skip
+        texts = (self.text.fitted, self.text.held_out[:, :-1])
+        options: dict[str, Any] = {
+            "radius": objective.radius, "metric": objective.metric, "window": objective.window,
+            "skip_first": objective.skip_first, "shuffled": shuffled, "progress": progress,
+        }  # fmt: skip
+        if share is None:
+            placed = place(subject, *texts, method=self.placing.method, seed=self.recipe.seed, **options)
+        else:
+            placed = rebase(subject, *texts, share=share, **options)
         folder.mkdir(parents=True, exist_ok=True)
         write_topography(placed.subject.topography, folder)
         PLACEMENT.write(placed.table, folder)  # last: a folder with this table holds a whole placement

@@ -10,9 +10,10 @@ from tests.architectures.families import random_model
 from tests.train.test_loop import KilledError, happening, killed
 
 import toposheet as ts
-from toposheet.adapt.adapt import PLAN, Placement, adapt
-from toposheet.adapt.measure import ADAPTATION, DIFFERENCES
-from toposheet.adapt.place import PLACEMENT
+from toposheet.adaptation import Placement, adapt
+from toposheet.adaptation.adapt import PLAN
+from toposheet.adaptation.measure import ADAPTATION, DIFFERENCES
+from toposheet.adaptation.place import PLACEMENT
 from toposheet.errors import UserError
 from toposheet.recipes import ADAPTING
 from toposheet.sheet import Neighborhoods
@@ -140,7 +141,7 @@ def test_a_folder_with_another_adaptation_or_model_is_refused_and_kept(tokenizer
 
 def test_wrong_arguments_are_refused_before_anything_is_written(tokenizer, text, tmp_path):
     for options, message in (
-        ({"mode": "prune"}, "mode is 'prune': it must be one of place or full"),
+        ({"mode": "prune"}, "mode is 'prune': it must be one of place, rebase, lora or full"),
         ({"nulls": ("noise",)}, "there is no null 'noise': use random-weights or shuffled-distances"),
         ({"placement": Placement(tokens=10**7)}, "places are fitted on 10,000,000 tokens, but the training text in .* "
          "has .* blocks of 48 tokens: prepare more text, or give --tokens"),
@@ -152,7 +153,7 @@ def test_wrong_arguments_are_refused_before_anything_is_written(tokenizer, text,
 
 
 def test_nearness_is_shuffled_within_windows_as_in_the_shuffled_objective():
-    from toposheet.adapt.placement import pair_gains
+    from toposheet.adaptation.placement import pair_gains
 
     whole, shuffled = (pair_gains((6, 6), 2, shuffled=value) for value in (False, True))
     assert whole.sum() == pytest.approx(shuffled.sum(), abs=1e-4)

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from toposheet.adapt.activations import activations_on
-from toposheet.adapt.placement import correlations_of, pair_gains, reassigned, spectral
+from toposheet.adaptation.activations import activations_on
+from toposheet.adaptation.placement import correlations_of, pair_gains, reassigned, spectral
 from toposheet.errors import UserError, check_type
 from toposheet.progress import Progress, part_of
 from toposheet.results import Table

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import quadratic_assignment
 
-from toposheet.adapt.placement import correlations_of, gain_of, pair_gains, reassigned, spectral
+from toposheet.adaptation.placement import correlations_of, gain_of, pair_gains, reassigned, spectral
 
 
 def patchy(side, seed=0, tokens=400, width=2.0):
