@@ -50,7 +50,7 @@ class Placed:
 def place(
     subject: Subject,
     fitted: Int[Tensor, "blocks time"],
-    other: Int[Tensor, "blocks time"],
+    other: Int[Tensor, "other time"],
     *,
     method: str = "assignment",
     radius: int = 5,

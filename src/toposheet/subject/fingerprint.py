@@ -35,9 +35,10 @@ def fingerprint(
     config = {name: value for name, value in model.config.to_dict().items() if name not in _IGNORED_IN_CONFIG}
     config["architectures"] = [type(model).__name__]  # a model that was never saved has none; saving sets it
     digest.update(repr(sorted(config.items(), key=lambda item: item[0])).encode())
-    for name, weights in sorted({**model.state_dict(), **dict(model.named_buffers())}.items()):
-        digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())
-        digest.update(_as_bytes(weights).cpu().numpy().data)
+    for name, value in sorted({**model.state_dict(), **dict(model.named_buffers())}.items()):
+        for weights in _tensors_in(value):
+            digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())
+            digest.update(_as_bytes(weights).cpu().numpy().data)
     digest.update(digest_besides_model(topography, tokenizer, interventions))
     return digest.hexdigest()
 
@@ -72,6 +73,15 @@ def versions(model: nn.Module) -> tuple[Any, ...]:
 def _tensors(model: nn.Module) -> Iterable[tuple[str, Tensor]]:
     yield from model.named_parameters()
     yield from model.named_buffers()
+
+
+def _tensors_in(value: Any) -> Iterable[Tensor]:
+    """Yield the tensors in an entry of the state of a model. Layers that torch quantised have tuples of tensors."""
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _tensors_in(part)
+    elif isinstance(value, Tensor):
+        yield value.dequantize() if value.is_quantized else value
 
 
 def _number_of_changes(tensor: Tensor) -> int:

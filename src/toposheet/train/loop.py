@@ -24,7 +24,7 @@ from toposheet.train.log import METRICS, Metrics, check_trackers, progress_bar
 from toposheet.train.model import recipe_for
 from toposheet.train.optimizer import learning_rate
 from toposheet.train.parallel import check_processes, this_process, whole_weights
-from toposheet.train.preconditions import check_objective, check_sheets, other_tokens, refuse_other_run
+from toposheet.train.preconditions import check_learner, check_objective, check_sheets, other_tokens, refuse_other_run
 from toposheet.train.run import Run, open_run
 from toposheet.train.signals import StopRequest, stop_when_asked
 from toposheet.train.snapshots import Snapshots, snapshot_stimuli
@@ -72,6 +72,8 @@ def train(
         KeyboardInterrupt: The user interrupted the run. Its state is saved.
         SystemExit: The run received SIGTERM. Its state is saved, and the exit code is 0.
     """
+    if subject is not None:
+        check_learner(subject)
     recipe = recipe if subject is None else recipe_for(subject, recipe)
     out, data = path_of(out), None if data is None else path_of(data)
     refuse_other_run(out, recipe)

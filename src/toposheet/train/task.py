@@ -47,7 +47,8 @@ class NextToken(nn.Module):
         """
         device = blocks.device.type
         with torch.autocast(device, torch.bfloat16, enabled=self.bf16):
-            hidden = self.model.base_model(input_ids=blocks[:, :-1], use_cache=False).last_hidden_state
+            body = architecture_of(self.model).body(self.model)
+            hidden = body(input_ids=blocks[:, :-1], use_cache=False).last_hidden_state
         head: Any = self._head(self.model)
         weight, bias = head.weight, getattr(head, "bias", None)
         hidden, target = hidden.flatten(0, 1), blocks[:, 1:].flatten()
