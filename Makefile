@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow test-wheel check format bench docs clean
+.PHONY: demo test test-slow test-wheel check format bench docs families clean
 
 demo: .venv/demo.stamp
 	$(BIN)/toposheet demo
@@ -32,6 +32,9 @@ bench: .venv/dev.stamp
 
 docs: .venv/demo.stamp
 	$(BIN)/python docs/make_figures.py
+
+families: .venv/dev.stamp
+	$(BIN)/python -m tests.architectures.supported
 
 clean:
 	rm -rf .venv runs

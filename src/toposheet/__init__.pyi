@@ -1,3 +1,4 @@
+from toposheet.adaptation import adapt as adapt
 from toposheet.brain.export import export_sheet as export_sheet
 from toposheet.brain.files import SurfaceMap as SurfaceMap
 from toposheet.brain.files import read_surface_map as read_surface_map

@@ -132,3 +132,26 @@ def test_a_model_with_a_decoder_too_gets_sheets_for_its_encoder_and_says_so(capl
     with topo.record(bart) as activations, torch.no_grad():
         bart(torch.arange(5)[None], decoder_input_ids=torch.arange(3)[None])
     assert {x.shape for x in activations.values()} == {(1, 5, 16)}
+
+
+class Unknown(torch.nn.Module):
+    """A network whose blocks have modules of other names."""
+
+    def __init__(self, blocks):
+        super().__init__()
+        self.stack = blocks(torch.nn.ModuleDict({"mixer": torch.nn.Linear(2, 2), "gate": torch.nn.Linear(2, 2)}))
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        (lambda block: torch.nn.ModuleList([block]),
+         r"^toposheet does not know which modules of Unknown are attention and MLP: name them with taps, "
+         r"e\.g\. stack\.\*\.NAME; NAME is one of: mixer, gate$"),
+        (lambda block: block,
+         r"^Unknown has no list of layers \(torch\.nn\.ModuleList\): name its taps with taps=\[\.\.\.\]$"),
+    ],
+)  # fmt: skip
+def test_a_network_without_known_modules_says_how_to_name_them(blocks, message):
+    with pytest.raises(ts.UserError, match=message):
+        ts.Topography.per_tap(Unknown(blocks))

@@ -20,6 +20,22 @@ def test_a_width_that_fills_no_square_names_the_rectangle_to_ask_for(width, shap
     assert len(random_places(width, shape, np.random.default_rng(0))) == width
 
 
+@pytest.mark.parametrize(
+    ("width", "sheet"),
+    [
+        (577, "shape=(24, 25) with 23 empty cells (--sheet"),
+        (4091, "shape=(63, 65) with 4 empty cells (--sheet"),
+        (1031, "shape=(32, 33) with 25 empty cells (--sheet"),
+        (5, "shape=(2, 3) with 1 empty cell (--sheet"),
+        (8, "shape=(2, 4) (--sheet"),
+        (55, "shape=(5, 11) (--sheet"),
+    ],
+)
+def test_a_width_without_a_useful_rectangle_names_a_sheet_with_holes_and_counts_them(width, sheet):
+    with pytest.raises(ValueError, match=re.escape(sheet)):
+        square_shape(width)
+
+
 @pytest.mark.parametrize(("metric", "expected"), [("chebyshev", 4.0), ("euclidean", 5.0)])
 def test_distance_of_a_three_four_step(metric, expected):
     assert distances(np.array([[0, 0], [3, 4]]), metric)[0, 1] == expected

@@ -415,3 +415,14 @@ def test_the_advice_for_a_model_without_sheets_works(tmp_path, monkeypatch, widt
     eval(advice, {"toposheet": ts})
     sheets = ts.load("NEW_FOLDER").topography.sheets.values()
     assert {sheet.shape for sheet in sheets} == {shape or (6, 6)}
+
+
+@pytest.mark.parametrize(
+    ("family", "kind"),
+    [("T5", "t5, which has an encoder and a decoder"), ("ViT", "vit, which has no causal language model")],
+)
+def test_a_model_that_is_no_causal_language_model_is_not_attached(family, kind, tmp_path):
+    getattr(transformers, f"{family}Config")().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=f"belongs to the family {kind}: give a causal language model") as refused:
+        ts.attach(tmp_path)
+    assert "\n" not in str(refused.value)

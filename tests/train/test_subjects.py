@@ -162,6 +162,53 @@ def test_a_subject_that_does_not_fit_recipe_or_text_is_refused(change, message, 
     assert not (tmp_path / "out").exists()
 
 
+def subject_with(network, tokenizer):
+    return ts.Subject(network, ts.Topography.per_tap(network), tokenizer)
+
+
+def test_a_model_that_is_no_causal_decoder_is_refused_in_one_line(tokenizer, text, tmp_path):
+    sizes = {"vocab_size": 300, "d_model": 16, "decoder_layers": 2, "decoder_attention_heads": 2, "encoder_layers": 2,
+             "encoder_attention_heads": 2, "decoder_ffn_dim": 24, "encoder_ffn_dim": 24}  # fmt: skip
+    both = subject_with(hf.BartForConditionalGeneration(hf.BartConfig(**sizes)), tokenizer)
+    bert = hf.BertConfig(vocab_size=300, hidden_size=16, num_hidden_layers=2, num_attention_heads=2)
+    encoder = subject_with(hf.BertForMaskedLM(bert).eval(), tokenizer)
+    headless = subject_with(random_model("llama").model, tokenizer)
+    messages = {
+        both: "BartForConditionalGeneration has an encoder and a decoder: training predicts the next token, so give it "
+        "a causal decoder",
+        encoder: "BertForMaskedLM is an encoder, whose tokens see the tokens after them: training predicts the next",
+        headless: "LlamaModel has no output layer: give a model with a language-model head",
+    }
+    for subject, message in messages.items():
+        with pytest.raises(ts.UserError, match=f"^{message}.*$"):
+            train(RECIPE, text, tmp_path / "out", subject=subject)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.filterwarnings("ignore:torch")
+def test_a_model_that_torch_quantised_is_refused_and_has_a_fingerprint_of_its_weights(tokenizer, text, tmp_path):
+    def quantised(seed):
+        network = random_model("llama", seed)
+        topography = ts.Topography.per_tap(network)
+        network = torch.ao.quantization.quantize_dynamic(network, {nn.Linear}, torch.qint8)
+        return ts.Subject(network, topography, tokenizer)
+
+    with pytest.raises(ts.UserError, match=r"are quantised, and such weights take no gradients: .* load the original"):
+        train(RECIPE, text, tmp_path / "out", subject=quantised(0))
+    assert not (tmp_path / "out").exists()
+    embeddings = random_model("llama").model.embed_tokens.weight
+    other = quantised(1)
+    other.model.model.embed_tokens.weight.data.copy_(embeddings)
+    assert quantised(0).fingerprint == quantised(0).fingerprint != other.fingerprint
+
+
+def test_a_subject_with_one_weight_of_16_bits_is_refused(tokenizer, text, tmp_path):
+    subject = subject_of("llama", tokenizer)
+    subject.model.lm_head.to(torch.bfloat16)
+    with pytest.raises(ts.UserError, match=r"are torch\.bfloat16: load the model in float32"):
+        train(RECIPE, text, tmp_path / "out", subject=subject)
+
+
 def test_a_subject_is_not_trained_on_the_builtin_text_whose_tokens_are_others(tokenizer, tmp_path):
     with pytest.raises(ValueError, match="the tokenizer of the text is not the tokenizer of LlamaForCausalLM"):
         train(RECIPE, None, tmp_path / "out", subject=subject_of("llama", tokenizer))

@@ -27,7 +27,7 @@ from toposheet.subject.adapter import check_peft
 from toposheet.topography.storage import read_topography, write_topography
 from toposheet.train.loop import train
 from toposheet.train.model import recipe_for
-from toposheet.train.preconditions import check_objective
+from toposheet.train.preconditions import check_learner, check_objective
 from toposheet.train.result import read_result
 from toposheet.wording import listed
 
@@ -96,8 +96,8 @@ def adapt(
         out: The model folder.
         mode: What is adapted.
             - `"place"`: only the places of the units. What the model says is unchanged to the bit.
-            - `"rebase"`: the basis of each tap (`rebase`), kept in the topography. What the model says is unchanged to the
-              bit; units are mixtures of the coordinates of the network. It shows what linear algebra alone can do.
+            - `"rebase"`: the basis of each tap (`rebase`), kept in the topography. What the model says is unchanged to
+              the bit; units are mixtures of the coordinates of the network. It shows what linear algebra alone can do.
             - `"full"`: all weights are trained further with the task and the objective, from the placement on.
             - `"lora"`: low-rank changes of the weights are trained in the same way (LoRA, arXiv:2106.09685). The folder
               holds only these changes, so the subject must come from a folder or the hub.
@@ -108,8 +108,8 @@ def adapt(
         share: Which taps share a basis, in the mode rebase: `"tap"` or `"width"`, see `rebase`.
         nulls: Which nulls are computed with the same procedure: `"random-weights"`, a model of the same architecture
             that has learned nothing, and `"shuffled-distances"`, in which nearness on the sheet is shuffled among the
-            pairs of cells. None: both without a training, none with a training, because each is a training as long as that
-            of the subject.
+            pairs of cells. None: both without a training, none with a training, because each is a training as long as
+            that of the subject.
         twin: Whether a twin is trained on the same tokens with alpha 0. The cost of topography is the difference
             between the task losses of the two.
         permutations: Number of draws of each null of a map.
@@ -138,6 +138,8 @@ def adapt(
         raise UserError(f"there is no null {odd[0]!r}: use {listed(NULLS)}")
     recipe = _with_rank(recipe, mode, subject)
     placing = placement or Placement()
+    if trains:
+        check_learner(subject)
     recipe = recipe_for(subject, recipe)
     check_objective(subject, recipe)
     out = path_of(out)

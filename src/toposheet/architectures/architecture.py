@@ -127,6 +127,10 @@ def _children(block: nn.Module) -> str:
     return ", ".join(name for name, _ in block.named_children())
 
 
+def unchanged(_model: Any) -> None:
+    """Leave a model as it is."""
+
+
 def any_sizes(_sizes: Sizes) -> None:
     """Accept all sizes."""
 
@@ -140,7 +144,7 @@ class Architecture:
             exists is used. The block adds the output of this module to the residual stream. If the attention module
             adds the residual stream itself (BERT), this is the last layer before the sum, `attention.output.dense`.
         mlp: Possible names of the MLP module inside a block, in the same way. If the MLP is not a module (BART, BERT),
-            this is its last linear layer, `fc2` or `output.dense`.
+            this is its last linear layer, `fc2` or `output.dense`. Empty: blocks have no MLP (Mamba).
         flat: Names of the modules whose output can have the shape (tokens, units), with the tokens of all texts in one
             row. The output of other modules has the shape (batch, time, units).
         time_first: Whether the outputs of the modules inside the model have the shape (time, batch, units).
@@ -150,6 +154,8 @@ class Architecture:
             output layer, or None if the model applies no function.
         plain: A function of the configuration and of the number of tokens in a block of text. It returns whether the
             model has plain causal attention over the block, see `declared_plain`.
+        opened: A function of a model that was just read from a folder. It changes settings of the model with which
+            toposheet would read wrong values (RWKV).
         build: A function of the sizes and of the id of the token between documents. It returns an untrained model. It
             must also work on the meta device of torch, where toposheet checks the sheets of a recipe.
             None: recipes cannot build models of this family.
@@ -166,6 +172,7 @@ class Architecture:
     context: Callable[[Any], int | None] = declared_context
     logits: Callable[[Any], Callable[[Any], Any] | None] = declared_logits
     plain: Callable[[Any, int], bool] = declared_plain
+    opened: Callable[[Any], None] = unchanged
     build: Callable[[Sizes, int], Any] | None = None
     check: Callable[[Sizes], None] = any_sizes
 
@@ -192,6 +199,8 @@ class Architecture:
             )
         log = logging.getLogger(__name__)
         for kind, name in chosen.items():
+            if not kinds[kind]:
+                continue
             if lacking := [number for number, inside in enumerate(names_in_blocks) if name not in inside]:
                 log.warning(
                     "%d of %d layers of %s have no %s that toposheet knows, so they get no sheet for it: to choose all "
@@ -221,6 +230,14 @@ class Architecture:
         except UserError:
             within = []
         return [model.get_submodule(".".join(within[:depth])) for depth in range(len(within) + 1)]
+
+    def body(self, model: Any) -> nn.Module:
+        """Return the module that turns token ids into the last hidden states: the model without its head."""
+        body = model.base_model
+        # Llama4ForCausalLM names a base model that it does not have, and `transformers` then returns the model itself.
+        if body is model and model.get_output_embeddings() is not None:
+            return next(iter(self.entrances(model)[1:]), model)
+        return body
 
     def embeddings(self, model: Any) -> nn.Module:
         """Return the layer that turns token ids into vectors."""

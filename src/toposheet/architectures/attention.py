@@ -51,16 +51,18 @@ AttentionInterface.register(BLOCK_ATTENTION, attend_within_blocks)
 def block_attention(model: PreTrainedModel, context: int) -> str:
     """Return the name of the attention that a model should use over blocks of text.
 
-    Most models should use `BLOCK_ATTENTION`. A model keeps the attention that it has now in two cases: its attention is
-    not plain causal attention (`Architecture.plain`), or `transformers` cannot exchange its attention, for example
-    because the attention has position biases (Bloom, MPT).
+    Most models should use `BLOCK_ATTENTION`. A model keeps the attention that it has now in three cases: its attention
+    is not plain causal attention (`Architecture.plain`); its heads have attention sinks, which are learned scores to
+    which no token belongs (GPT-OSS); or `transformers` cannot exchange its attention, for example because the attention
+    has position biases (Bloom, MPT).
 
     Args:
         model: The model.
         context: Number of tokens in a block of text.
     """
     exchangeable = getattr(model, "_supports_attention_backend", False)
-    if exchangeable and architecture_of(model).plain(model.config, context):
+    has_sinks = any(name.endswith(".sinks") for name, _ in model.named_parameters())
+    if exchangeable and not has_sinks and architecture_of(model).plain(model.config, context):
         return BLOCK_ATTENTION
     return default_attention(model)
 

@@ -45,10 +45,10 @@ def adapt(
         model: A model folder or a hub id. A model without sheets gets a sheet for each tap.
         data: Folder of prepared text (toposheet data prepare SOURCE --tokenizer MODEL).
         out: The model folder of the adapted model, also for adaptation.csv and further tables.
-        mode: place: only the units get places; what the model says is unchanged to the bit. rebase: so is it here, and
-            the units of a tap become mixtures of its coordinates, by an orthogonal matrix in the topography. lora: from the placement
-            on, low-rank changes of the weights are trained with task and objective (--lora-rank, 16). full: all weights
-            are trained so.
+        mode: place: only the units get places; what the model says is unchanged to the bit. rebase: the units of a tap
+            become mixtures of its coordinates, by an orthogonal matrix in the topography; what the model says is
+            unchanged too. lora: from the placement on, low-rank changes of the weights are trained with task and
+            objective (--lora-rank, 16). full: all weights are trained so.
         method: How units get their places: assignment, spectral, swaps, random or shared.
         tokens: Number of tokens of the training text on which places are fitted.
         share: With rebase: tap, each tap has a basis of its own; width, all taps of one width share a basis.
@@ -76,8 +76,8 @@ def adapt(
     )  # fmt: skip
     with shown() as progress:
         adapted = adapt(
-            subject, data, out, mode=mode, recipe=recipe, placement=Placement(method, tokens), share=share, nulls=nulls, twin=twin,
-            permutations=permutations, progress=progress,
+            subject, data, out, mode=mode, recipe=recipe, placement=Placement(method, tokens), share=share,
+            nulls=nulls, twin=twin, permutations=permutations, progress=progress,
         )  # fmt: skip
     _print(adapted)
     print(f"\nThe model: {out.resolve()} (adaptation.csv, adaptation_differences.csv, placement.csv)")

@@ -33,7 +33,8 @@ def square_shape(width: int) -> tuple[int, int]:
         width: Number of units of a tap.
 
     Raises:
-        UserError: `width` is not a square number. The message names a rectangular sheet that holds all units.
+        UserError: `width` is not a square number. The message names a rectangular sheet that holds all units, and its
+            number of empty cells.
     """
     side = math.isqrt(width)
     if side * side == width and side > 0:
@@ -41,8 +42,14 @@ def square_shape(width: int) -> tuple[int, int]:
     height, length = nearest_rectangle(width)
     raise UserError(
         f"{width} units do not fill a square sheet: give the height and width of a sheet that holds them, for example "
-        f"shape=({height}, {length}) (--sheet-shape {height} {length} of a recipe)"
+        f"shape=({height}, {length}){_holes(width, height * length)} (--sheet-shape {height} {length} of a recipe)"
     )
+
+
+def _holes(n_units: int, n_cells: int) -> str:
+    """Return how many cells of a sheet stay empty, in words. Empty text: none."""
+    empty = n_cells - n_units
+    return f" with {empty} empty cell{'s' * (empty != 1)}" if empty else ""
 
 
 def nearest_rectangle(n_units: int) -> tuple[int, int]:

@@ -12,9 +12,16 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM, GenerationConfig, PreTrainedModel
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    GenerationConfig,
+    PreTrainedModel,
+)
 from transformers.utils import GENERATION_CONFIG_NAME
 
+from toposheet.architectures import architecture_of
 from toposheet.errors import NotFound, RunError, UserError, check_type, first_line
 from toposheet.files import folder_aside, path_of
 from toposheet.model_folders import AGAIN, check_model_folder, damaged_file, holds_adapter, local_folder
@@ -219,6 +226,7 @@ def _read_model(
         return _read_merged_model(folder, source, dtype, base)
     if base is not None:
         raise UserError(f"{source} holds a whole model, so it has no base model: leave base={str(base)!r} out")
+    _refuse_without_causal_decoder(folder, source)
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -247,6 +255,7 @@ def _read_model(
             f"{source} is incomplete: it lacks {counted(len(absent), 'weight')} of the model, e.g. {absent[0]}; copy "
             "the folder again, or save the model again"
         )
+    architecture_of(model).opened(model)
     return model.eval()
 
 
@@ -288,6 +297,25 @@ def _read_merged_model(
         model.load_state_dict(merged)
     model.config._name_or_path = str(folder)
     return model
+
+
+def _refuse_without_causal_decoder(folder: Path, source: str | Path) -> None:
+    """Refuse a model of a kind that `AutoModelForCausalLM` cannot open.
+
+    Raises:
+        UserError: The message says what kind of model the folder holds.
+    """
+    try:
+        config: Any = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception:  # a damaged file, or a family that transformers does not know: opening the model says more
+        return
+    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
+        return
+    kind = "has an encoder and a decoder" if config.is_encoder_decoder else "has no causal language model"
+    raise UserError(
+        f"{source} belongs to the family {config.model_type}, which {kind}: give a causal language model, such as "
+        "GPT-2 or Llama, or open it with transformers and give it sheets with toposheet.Topography.per_tap(model)"
+    )
 
 
 def _subject_on_device(

@@ -55,11 +55,12 @@ def fingerprint_of_weights(model: PreTrainedModel) -> str:
     return digest.hexdigest()
 
 
-def _add_tensors(digest: Any, tensors: Mapping[str, Tensor]) -> None:
-    """Add the names, data types, shapes and contents of tensors to a hash."""
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(_as_bytes(tensor).cpu().numpy().data)
+def _add_tensors(digest: Any, state: Mapping[str, Any]) -> None:
+    """Add the names, data types, shapes and contents of the tensors of a state dict to a hash."""
+    for name, value in sorted(state.items()):
+        for tensor in _tensors_in(value):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(_as_bytes(tensor).cpu().numpy().data)
 
 
 def digest_besides_model(topography: Topography, tokenizer: Any, interventions: Sequence[Intervention]) -> bytes:
@@ -94,6 +95,15 @@ def versions(model: nn.Module) -> tuple[Any, ...]:
 def _tensors(model: nn.Module) -> Iterable[tuple[str, Tensor]]:
     yield from model.named_parameters()
     yield from model.named_buffers()
+
+
+def _tensors_in(value: Any) -> Iterable[Tensor]:
+    """Yield the tensors in an entry of the state of a model. Layers that torch quantised have tuples of tensors."""
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _tensors_in(part)
+    elif isinstance(value, Tensor):
+        yield value.dequantize() if value.is_quantized else value
 
 
 def _number_of_changes(tensor: Tensor) -> int:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from toposheet.architectures import architecture_of
 from toposheet.errors import UserError, check_type
 from toposheet.topography import Topography
 from toposheet.topography.bases import coordinates_of, units_of
@@ -118,7 +119,7 @@ def applied(
     fired: set[str] = set()
     ran: list[bool] = []
     with ExitStack() as hooks:
-        handle = model.base_model.register_forward_pre_hook(lambda *_: ran.append(True))
+        handle = architecture_of(model).body(model).register_forward_pre_hook(lambda *_: ran.append(True))
         hooks.callback(handle.remove)
         for tap in taps:
             effects = [i.effects[tap] for i in interventions if tap in i.effects]

@@ -256,7 +256,7 @@ def read(
     topo, lengths = subject.topography, [len(text.ids) for text in texts]
     with subject.running() as model, _evaluating(model):
         progress("reading texts", 0, len(texts))
-        read_by = model.base_model if within_base_model(model, topo.taps) else model
+        read_by = subject.architecture.body(model) if within_base_model(model, topo.taps) else model
         # A sharded model gathers its weights during a forward pass, so the forward pass must not stop early.
         may_stop = not any(isinstance(parameter, DTensor) for parameter in model.parameters())
         if padding is None:

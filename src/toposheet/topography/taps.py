@@ -43,8 +43,8 @@ def find_taps(model: nn.Module, patterns: Sequence[str]) -> list[str]:
 
 
 def within_base_model(model: Any, taps: Sequence[str]) -> bool:
-    """Return whether all taps are in the base model, which is the `transformers` model without its head."""
-    inside = set(model.base_model.modules())
+    """Return whether all taps are in the model without its head."""
+    inside = set(architecture_of(model).body(model).modules())
     return all(model.get_submodule(tap) in inside for tap in taps)
 
 

@@ -25,6 +25,7 @@ from toposheet.train.model import recipe_for
 from toposheet.train.optimizer import learning_rate
 from toposheet.train.parallel import check_processes, this_process, whole_weights
 from toposheet.train.preconditions import (
+    check_learner,
     check_lora,
     check_objective,
     check_sheets,
@@ -80,6 +81,8 @@ def train(
         KeyboardInterrupt: The user interrupted the run. Its state is saved.
         SystemExit: The run received SIGTERM. Its state is saved, and the exit code is 0.
     """
+    if subject is not None:
+        check_learner(subject)
     recipe = recipe if subject is None else recipe_for(subject, recipe)
     out, data = path_of(out), None if data is None else path_of(data)
     refuse_other_run(out, recipe)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from toposheet.errors import UserError
 from toposheet.fields import differences
@@ -23,6 +24,7 @@ from toposheet.train.result import RESULT, read_result
 from toposheet.train.task import relative_loss_difference
 from toposheet.wording import counted
 
+_SAME_LOGITS = 1e-4  # relative difference of the logits of one token in two rows of a batch, by rounding
 _SAME_LOSS = 1e-3  # relative difference of two losses that rounding in different kernels can cause
 
 
@@ -105,19 +107,61 @@ def check_reads(subject: Subject, recipe: Recipe, text: RunText) -> None:
     subject.limits.check_vocabulary(tokens)
 
 
+def check_learner(subject: Subject) -> None:
+    """Refuse a subject whose weights cannot be trained to predict the next token. This needs no text.
+
+    Raises:
+        UserError: The model is an encoder, or an encoder with a decoder, or it has no language-model head. Or its
+            weights are quantised, or not in float32.
+    """
+    with subject.running() as model:
+        kind = type(model).__name__
+        decoder = "training predicts the next token, so give it a causal decoder, such as GPT-2 or Llama"
+        if getattr(model.config, "is_encoder_decoder", False):
+            raise UserError(f"{kind} has an encoder and a decoder: {decoder}")
+        if _is_quantised(model):
+            raise UserError(
+                f"the weights of {subject.name} are quantised, and such weights take no gradients: to train it "
+                "further, load the original weights in float32"
+            )
+        others = (p.dtype for p in model.parameters() if p.dtype != torch.float32)
+        if (dtype := next(others, None)) is not None:
+            raise UserError(f"the weights of {subject.name} are {dtype}: load the model in float32 to train it further")
+        subject.architecture.head(model)
+        if _sees_next_tokens(model):
+            raise UserError(f"{kind} is an encoder, whose tokens see the tokens after them: {decoder}")
+
+
+def _is_quantised(model: PreTrainedModel) -> bool:
+    """Return whether a model has weights that are stored as integers."""
+    if getattr(model, "is_quantized", False) or any(not p.is_floating_point() for p in model.parameters()):
+        return True
+    return any(type(module).__module__.startswith("torch.ao.nn.quantized") for module in model.modules())
+
+
+@torch.no_grad()
+def _sees_next_tokens(model: PreTrainedModel) -> bool:
+    """Return whether a model reads the tokens after a token. Two texts are read that differ in their last token."""
+    ids = torch.zeros((2, 3), dtype=torch.long, device=model.device)
+    ids[1, -1] = 1
+    training = model.training
+    model.eval()
+    try:
+        one, other = model(input_ids=ids, use_cache=False).logits[:, 0].float()
+    finally:
+        model.train(training)
+    return bool((one - other).abs().max() > _SAME_LOGITS * one.abs().max())
+
+
 def check_subject(subject: Subject, recipe: Recipe, text: RunText) -> None:
     """Refuse a subject that cannot be trained further on a text.
 
     Raises:
-        UserError: The weights of the subject are not in float32. Or the subject cannot read the text (`check_reads`).
-            Or the loss that toposheet computes differs from the loss of the model's logits.
+        UserError: The subject cannot read the text (`check_reads`). Or the loss that toposheet computes differs from
+            the loss of the model's logits.
     """
+    check_reads(subject, recipe, text)
     with subject.running() as model:
-        if model.dtype != torch.float32:
-            raise UserError(
-                f"the weights of {subject.name} are {model.dtype}: load the model in float32 to train it further"
-            )
-        check_reads(subject, recipe, text)
         if (difference := relative_loss_difference(model, recipe.model.context)) > _SAME_LOSS:
             family = model.config.model_type
             raise UserError(
@@ -188,9 +232,9 @@ def check_objective(subject: Subject, recipe: Recipe) -> None:
     topo, objective = subject.topography, recipe.objective
     with subject.running() as model:
         if outside := [tap for tap in topo.taps if not within_base_model(model, [tap])]:
+            body = type(subject.architecture.body(model)).__name__
             raise UserError(
-                f"the tap {outside[0]} is outside {type(model.base_model).__name__}, so training does not run it: "
-                f"choose taps inside {type(model.base_model).__name__}"
+                f"the tap {outside[0]} is outside {body}, so training does not run it: choose taps inside {body}"
             )
         check_run_once(model, topo.taps)
     silence = {tap: torch.zeros(1, 2, width) for tap, width in topo.widths.items()}

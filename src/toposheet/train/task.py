@@ -68,7 +68,8 @@ class NextToken(nn.Module):
     def _output(self, model: PreTrainedModel, blocks: Tensor) -> Output:
         """Return the final hidden states that a model computes from blocks of text, with its output layer."""
         with torch.autocast(blocks.device.type, torch.bfloat16, enabled=self.bf16):
-            hidden = model.base_model(input_ids=blocks[:, :-1], use_cache=False).last_hidden_state
+            body = architecture_of(model).body(model)
+            hidden = body(input_ids=blocks[:, :-1], use_cache=False).last_hidden_state
         head: Any = self._head(model)
         hidden, weight, bias = hidden.flatten(0, 1), head.weight, getattr(head, "bias", None)
         if self.bf16:
