@@ -10,12 +10,24 @@ import json
 import sys
 from types import ModuleType
 
-from benchmarks import accumulation, analysis, exactness, memory, objective, page, scaling, tokenising, training_step
+from benchmarks import (
+    accumulation,
+    analysis,
+    exactness,
+    language_models,
+    memory,
+    objective,
+    page,
+    scaling,
+    tokenising,
+    training_step,
+)
 from benchmarks.timing import device, machine
 
 BENCHMARKS: dict[str, ModuleType] = {
     "objective": objective,
     "training_step": training_step,
+    "language_models": language_models,
     "accumulation": accumulation,
     "scaling": scaling,
     "exactness": exactness,
@@ -23,7 +35,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "tokenising": tokenising,
     "analysis": analysis,
 }
-ON_GPU = ("objective", "training_step", "accumulation", "exactness", "memory")
+ON_GPU = ("objective", "training_step", "language_models", "accumulation", "exactness", "memory")
 
 
 def main(names: list[str]) -> None:

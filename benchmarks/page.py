@@ -99,6 +99,30 @@ def _training_step(rows: Rows) -> str:
     ])  # fmt: skip
 
 
+def _language_models(rows: Rows) -> str:
+    head = ("measurement", "without", "with toposheet", "ratio (quartiles)", "target")
+    what = {
+        "attach": "sheets for 8.0 billion parameters, on the meta device",
+        "record": "a forward pass, all taps recorded: its time",
+        "train": "full adaptation: its tokens per second",
+    }
+    lines = []
+    for r in rows:
+        if r["what"] == "attach":
+            asked = _bar(r["at_most"], r["seconds"] < r["at_most"], "<")
+            lines.append((what["attach"], "", f"{r['seconds']:.2f} s", "", f"{asked} s"))
+        else:
+            middle = r["ratio"][1]
+            asked = (
+                _bar(r["at_least"], middle >= r["at_least"], "≥")
+                if "at_least" in r
+                else _bar(r["at_most"], middle <= r["at_most"], "≤")
+            )
+            seconds = (f"{1000 * r['beside_seconds']:.0f} ms", f"{1000 * r['seconds']:.0f} ms")
+            lines.append((what[r["what"]], *seconds, _ratio(r["ratio"], 3), asked))
+    return _markdown(head, lines)
+
+
 def _accumulation(rows: Rows) -> str:
     head = ("micro-batches", "one value per micro-batch", "one value per batch", "ratio (quartiles)")
     return _markdown(head, [
@@ -170,6 +194,7 @@ def _analysis(rows: Rows) -> str:
 _TABLES = {
     "objective": _objective,
     "training_step": _training_step,
+    "language_models": _language_models,
     "accumulation": _accumulation,
     "scaling": _scaling,
     "exactness": _exactness,
@@ -181,6 +206,7 @@ _AXES = {"windows": "windows of a sheet", "units": "units of the sheet", "taps":
 _TITLES = {
     "objective": "The objective compared with a textbook loop",
     "training_step": "A whole update of the weights",
+    "language_models": "A pretrained language model",
     "accumulation": "One spatial loss for a batch of several micro-batches",
     "scaling": "Cost against size",
     "exactness": "All windows compared with five drawn windows",
@@ -200,6 +226,13 @@ _WORDS = {
     "training_step": "The table shows the time of whole updates of the training loop, with logging and checks. An "
     "update is compared with a plain PyTorch loop over the same model and text (`bare PyTorch`), or "
     "with the same training loop at alpha 0 (`strength 0`). A ratio of 1 means equal times.",
+    "language_models": "The table shows what sheets cost a user of a pretrained language model. The first row is the "
+    "time to build a Llama configuration of 8.0 billion parameters without weights, find its 64 taps and give each of "
+    "their 262,144 units a place. The other rows are for a Llama of the size of SmolLM2-135M (60 taps of 576 units, "
+    "float32, 4 blocks of 128 tokens) with random weights. The forward pass is timed with and without recording. An "
+    "update of the training loop, with the spatial objective on all taps and all tokens (alpha 0.5, 5 windows), "
+    "alternates with an update of a plain PyTorch loop over the same model with its task loss alone. There the ratio "
+    "is that of the tokens per second.",
     "accumulation": "The table shows the time of one update of the recipe `demo` with four micro-batches. The "
     "published method computes a spatial loss for each micro-batch. The other method computes one "
     "spatial loss for the whole batch. It needs two passes, one for the statistics and one for the "

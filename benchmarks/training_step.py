@@ -20,17 +20,18 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, models
 from torch.nn import functional
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from benchmarks.timing import device, paired
 from toposheet.architectures import architecture_of
 from toposheet.recipes import Recipe, named
+from toposheet.subject import Subject
 from toposheet.text.blocks import Blocks
 from toposheet.text.shards import TOKENIZER, Manifest, Shard
 from toposheet.text.tokenizer import tokenizer_hash
 from toposheet.train.hardware import keep_freed_memory
 from toposheet.train.loop import updates
-from toposheet.train.model import build_model
+from toposheet.train.model import build_model, recipe_for
 from toposheet.train.optimizer import learning_rate, optimizers
 from toposheet.train.speed import peak_flops
 
@@ -54,19 +55,26 @@ def random_text(folder: Path, recipe: Recipe, n_blocks: int = 4096) -> Path:
 
 
 @contextmanager
-def loop_of(recipe: Recipe, text: Path) -> Generator[Callable[[], object], None, None]:
-    """Yield a function that makes one update of the real training loop."""
+def loop_of(recipe: Recipe, text: Path, subject: Subject | None = None) -> Generator[Callable[[], object], None, None]:
+    """Yield a function that makes one update of the real training loop: of a new model, or of a subject."""
     recipe = recipe.changed(updates=_NEVER, validation_blocks=1, validate_every=_NEVER, checkpoint_every=_NEVER,
                             snapshot_every=None, patience=None)  # fmt: skip
+    recipe = recipe if subject is None else recipe_for(subject, recipe)
     with tempfile.TemporaryDirectory() as out, contextlib.redirect_stderr(io.StringIO()):
-        run = updates(recipe, text, Path(out))
+        run = updates(recipe, text, Path(out), subject=subject)
         yield lambda: next(run)
         run.close()
 
 
-def bare_loop(recipe: Recipe, text: Path) -> Callable[[], None]:
-    """Return a function that makes one update of a plain PyTorch loop, without topography."""
-    model = build_model(recipe, end_of_text=0).to(device())  # pyright: ignore
+def bare_loop(recipe: Recipe, text: Path, model: PreTrainedModel | None = None) -> Callable[[], None]:
+    """Return a function that makes one update of a plain PyTorch loop, without topography.
+
+    Args:
+        recipe: The recipe of the run.
+        text: A folder of prepared text.
+        model: The model that is trained. None: a new model of the recipe.
+    """
+    model = (build_model(recipe, end_of_text=0) if model is None else model).to(device())  # pyright: ignore
     (optimizer,), how = optimizers(model, recipe), recipe.optimisation
     source, numbers = Blocks(text, context=recipe.model.context, seed=recipe.seed), iter(range(_NEVER))
 
