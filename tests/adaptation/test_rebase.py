@@ -78,11 +78,13 @@ def test_the_loss_falls_a_lot_also_on_other_text_and_is_that_of_the_recorded_uni
         np.testing.assert_allclose(units[tap].numpy(), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_rotation_beats_every_placement_of_the_same_model(subject, text, rebased):
     placed = place(subject, *text, radius=2).table
     assert (rebased.table["loss"] < placed["loss"] - 0.1).all()
 
 
+@pytest.mark.slow
 def test_without_updates_the_components_are_waves_the_largest_ones_the_longest(subject, text):
     table = rebase(subject, *text, radius=2, updates=0)
     for name, sheet in subject.topography.sheets.items():
@@ -97,6 +99,7 @@ def test_without_updates_the_components_are_waves_the_largest_ones_the_longest(s
         assert principal_components(torch.from_numpy(np.cov(x.T))).shape == (36, 36)
 
 
+@pytest.mark.slow
 def test_taps_of_one_width_can_share_one_basis_and_then_have_the_same_places(subject, text, rebased):
     shared = rebase(subject, *text, radius=2, share="width", updates=40)
     topography = shared.subject.topography
@@ -111,6 +114,7 @@ def test_taps_of_one_width_can_share_one_basis_and_then_have_the_same_places(sub
     assert shared.table["loss"].tolist() == pytest.approx([float(loss) for loss in losses.values()], abs=2e-4)
 
 
+@pytest.mark.slow
 def test_taps_of_two_widths_have_two_shared_bases(text):
     model = gpt2(n_inner=64)
     taps = ("transformer.h.*.mlp", "transformer.h.*.mlp.c_fc")
@@ -137,6 +141,7 @@ def test_taps_of_one_sheet_are_rotated_together_each_in_itself(text):
         rebase(subject, *text, share="width")
 
 
+@pytest.mark.slow
 def test_a_rebased_subject_can_be_rebased_placed_and_saved(rebased, text, tokenizer, tmp_path):
     subject = rebased.subject
     worse = ts.Subject(
@@ -157,6 +162,7 @@ def test_a_rebased_subject_can_be_rebased_placed_and_saved(rebased, text, tokeni
         np.testing.assert_array_equal(loaded.topography.bases[tap], basis)
 
 
+@pytest.mark.slow
 def test_equal_text_gives_equal_bases_and_progress_is_told(subject, text, rebased):
     told = []
     again = rebase(subject, *text, radius=2, progress=lambda *step: told.append(step))

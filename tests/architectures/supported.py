@@ -19,11 +19,11 @@ import pandas as pd
 import torch
 import transformers as hf
 from tests.architectures.families import CONFIGS, CONTEXT, VOCABULARY, WIDTH
-from toposheet.adapt import place
 from torch import nn
 
 import toposheet as ts
 from toposheet import recipes
+from toposheet.adaptation import place
 from toposheet.errors import UserError
 from toposheet.text.blocks import Blocks
 from toposheet.text.pipeline import prepare

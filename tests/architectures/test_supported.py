@@ -24,7 +24,12 @@ def text(tokenizer, tmp_path_factory):
     return prepared_text(tmp_path_factory.mktemp("families"), tokenizer)
 
 
-@pytest.mark.parametrize("name", MODELS)
+QUICK = ("GPT-2", "BERT", "weights in 8 bits")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
+)
 def test_what_is_found_for_a_model_stands_in_the_table(name, tokenizer, text, tmp_path):
     assert tried(name, tmp_path, tokenizer, text) == documented(README.read_text())[name]
 

@@ -192,10 +192,10 @@ def test_the_page_has_the_effect_sizes_of_each_contrast_of_which_it_has_maps(ana
     section = html[html.index("<h2>Effect sizes</h2>") :]
     section = section[: section.index("<h2>", 4)]
     contrasts = analysis.results.maps["contrast"].values.tolist()
-    assert re.findall(r"<h4>(.*?)</h4>", section) == contrasts
+    assert re.findall(r"<h4>(.*?)</h4>", section) == [f"{contrast}: effect sizes" for contrast in contrasts]
     assert section.count("<img") == len(contrasts)
-    for drawing in SECTIONS["effect_sizes"].drawings(analysis):
-        maps = analysis.results.maps.sel(negative_control="", fwhm_mm=0.0, contrast=drawing.title)
+    for contrast, drawing in zip(contrasts, SECTIONS["effect_sizes"].drawings(analysis), strict=True):
+        maps = analysis.results.maps.sel(negative_control="", fwhm_mm=0.0, contrast=contrast)
         outlined = ((maps["d_low"] > 0) | (maps["d_high"] < 0)).sum(dim=("sheet", "y", "x")).values.tolist()
         n_units = maps["d"].notnull().sum(dim=("sheet", "y", "x")).values.tolist()
         texts = [text.get_text() for text in drawing.figure.texts]

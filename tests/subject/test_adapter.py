@@ -370,6 +370,7 @@ def test_attach_gives_the_merged_model_new_sheets(lora):
     assert fingerprint_of_weights(attached.model) == fingerprint_of_weights(ts.load(lora).model)
 
 
+@pytest.mark.slow
 def test_a_command_takes_the_folder_and_opens_it_once(lora, table, tmp_path, ran, monkeypatch):
     monkeypatch.setattr("toposheet.subject.load", lambda *_: pytest.fail("the model is opened before it is needed"))
     _stimuli.check_model(str(lora))

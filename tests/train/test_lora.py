@@ -84,6 +84,7 @@ def test_low_rank_changes_are_trained_and_the_subject_stays_as_it_was(family, op
     assert all(matrix.any() for matrix in matrices(tmp_path / "out").values())
 
 
+@pytest.mark.slow
 def test_the_first_update_sees_the_losses_of_the_subject(opened, text, tmp_path):
     train(RECIPE, text, tmp_path / "lora", subject=opened())
     train(RECIPE.changed(lora_rank=None), text, tmp_path / "full", subject=opened())
@@ -92,6 +93,7 @@ def test_the_first_update_sees_the_losses_of_the_subject(opened, text, tmp_path)
     assert first["spatial_loss"] == pytest.approx(of_full["spatial_loss"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_reported_losses_are_those_of_the_stored_model(opened, text, tmp_path):
     train(RECIPE, text, tmp_path / "out", subject=opened())
     result, trained = read_result(tmp_path / "out"), ts.load(tmp_path / "out")
@@ -132,6 +134,7 @@ def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_repeated_and_an_incomplete_folder_is_completed(opened, text, tmp_path):
     out = tmp_path / "out"
     train(RECIPE, text, out, subject=opened())
@@ -152,6 +155,7 @@ def test_a_finished_run_is_not_repeated_and_an_incomplete_folder_is_completed(op
         train(RECIPE, text, out, subject=opened())
 
 
+@pytest.mark.slow
 def test_the_twin_with_alpha_0_learns_the_task_alone(opened, text, tmp_path):
     train(RECIPE.control().changed(updates=30), text, tmp_path / "twin", subject=opened())
     rows = metrics(tmp_path / "twin")
@@ -172,12 +176,14 @@ def test_strength_and_layers_are_those_of_the_recipe(opened, text, tmp_path):
     assert json.loads((tmp_path / "all" / "adapter_config.json").read_text())["lora_alpha"] == 8.0
 
 
+@pytest.mark.slow
 def test_muon_trains_low_rank_changes_too(opened, text, tmp_path):
     train(RECIPE.changed(muon_learning_rate=2e-2), text, tmp_path / "out", subject=opened())
     spatial = metrics(tmp_path / "out")["spatial_loss"].dropna()
     assert spatial.iloc[-1] < 0.95 * spatial.iloc[0]
 
 
+@pytest.mark.slow
 def test_distillation_compares_with_the_subject_whose_memory_both_copies_use(opened, text, tmp_path):
     subject = opened()
     train(RECIPE.changed(distillation=0.5), text, tmp_path / "out", subject=subject)
@@ -215,6 +221,7 @@ def test_a_model_through_which_no_gradient_goes_is_refused_and_nothing_is_writte
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_check_of_gradients_leaves_no_trace_in_the_run(opened, text, tmp_path, monkeypatch):
     train(RECIPE, text, tmp_path / "checked", subject=opened("gpt2"))
     monkeypatch.setattr("toposheet.train.run.check_gradients", lambda task: None)
@@ -247,6 +254,7 @@ def test_what_does_not_go_with_low_rank_changes_is_refused_in_a_line(opened, tex
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_the_card_names_the_base_model_and_says_what_the_folder_holds(opened, text, tmp_path):
     subject = opened()
     hub = ts.Subject(subject.model, subject.topography, subject.tokenizer, source="some-org/some-model")
