@@ -230,7 +230,8 @@ _WORDS = {
     "time to build a Llama configuration of 8.0 billion parameters without weights, find its 64 taps and give each of "
     "their 262,144 units a place. The other rows are for a Llama of the size of SmolLM2-135M (60 taps of 576 units, "
     "float32, 4 blocks of 128 tokens) with random weights. The forward pass is timed with and without "
-    "recording; freed memory is kept, as in training. An update of the training loop, with the spatial objective on all taps and all tokens (alpha 0.5, 5 windows), "
+    "recording; freed memory is kept, as in training. An update of the training loop, with the spatial objective on "
+    "all taps and all tokens (alpha 0.5, 5 windows), "
     "alternates with an update of a plain PyTorch loop over the same model with its task loss alone. There the ratio "
     "is that of the tokens per second.",
     "accumulation": "The table shows the time of one update of the recipe `demo` with four micro-batches. The "
