@@ -131,6 +131,8 @@ def test_a_folder_with_another_adaptation_or_model_is_refused_and_kept(tokenizer
     with pytest.raises(UserError, match=r"placement.method is assignment there, but swaps now"):
         adapted(tokenizer, text, tmp_path / "out", mode="place", placement=Placement("swaps", 256))
     assert {path: path.read_bytes() for path in sorted((tmp_path / "out").rglob("*")) if path.is_file()} == held
+    with pytest.raises(UserError, match="out holds an adaptation of another model: adapt into another folder"):
+        adapt(opened(tokenizer, "gpt2"), text, tmp_path / "out", mode="place", recipe=SHORT, placement=PLACED)
     ts.save(tmp_path / "model", opened(tokenizer))
     with pytest.raises(UserError, match=r"holds a model that is no adaptation \(no adaptation.json\)"):
         adapted(tokenizer, text, tmp_path / "model")
@@ -140,7 +142,12 @@ def test_a_folder_with_another_adaptation_or_model_is_refused_and_kept(tokenizer
 
 
 def test_wrong_arguments_are_refused_before_anything_is_written(tokenizer, text, tmp_path):
+    with pytest.raises(UserError, match="method is 'umap': it must be one of assignment, spectral"):
+        Placement("umap")
+    with pytest.raises(UserError, match="tokens is 0"):
+        Placement(tokens=0)
     for options, message in (
+        ({"share": "all", "mode": "rebase"}, "share is 'all': it must be one of tap, width"),
         ({"mode": "prune"}, "mode is 'prune': it must be one of place, rebase, lora or full"),
         ({"nulls": ("noise",)}, "there is no null 'noise': use random-weights or shuffled-distances"),
         ({"placement": Placement(tokens=10**7)}, "places are fitted on 10,000,000 tokens, but the training text in .* "

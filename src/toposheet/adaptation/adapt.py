@@ -12,16 +12,16 @@ from typing import Any, Literal, get_args
 import pandas as pd
 
 from toposheet.adaptation.measure import ADAPTATION, DIFFERENCES, Measured, measured
-from toposheet.adaptation.place import PLACEMENT, Placed, place
+from toposheet.adaptation.place import PLACEMENT, Placed, check_method, place
 from toposheet.adaptation.random_weights import with_random_weights
-from toposheet.adaptation.rebase import rebase
+from toposheet.adaptation.rebase import check_share, rebase
 from toposheet.adaptation.text import AdaptationText, adaptation_text
 from toposheet.errors import UserError, check_type
 from toposheet.fields import differences
 from toposheet.files import path_of, write_file
 from toposheet.progress import Progress, Stage, Stages
 from toposheet.recipes import ADAPTING, Recipe, stored_form
-from toposheet.settings import PERMUTATIONS, check_permutations
+from toposheet.settings import PERMUTATIONS, check_count, check_permutations
 from toposheet.subject import Subject, load, save
 from toposheet.subject.adapter import check_peft
 from toposheet.topography.storage import read_topography, write_topography
@@ -51,6 +51,15 @@ class Placement:
 
     method: str = "assignment"
     tokens: int = 8192
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            UserError: The method is unknown, or `tokens` is no whole number of at least 1.
+        """
+        check_method(self.method)
+        check_count("tokens", self.tokens, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +140,7 @@ def adapt(
     check_type("recipe", recipe, Recipe, "a toposheet recipe, such as toposheet.recipes.ADAPTING")
     if mode not in get_args(Mode):
         raise UserError(f"mode is {mode!r}: it must be one of {listed(get_args(Mode))}")
+    check_share(share)
     check_permutations(permutations)
     trains = mode in ("lora", "full")
     chosen = (() if trains else NULLS) if nulls is None else tuple(nulls)
@@ -192,9 +202,13 @@ def _check_plan(out: Path, plan: dict[str, Any]) -> None:
     if path.is_file():
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
-            changes = differences(_flat(stored), _flat(plan))
-        except (ValueError, AttributeError):
+            changes, model = differences(_flat(stored), _flat(plan)), stored["recipe"]["subject"]
+        except (ValueError, AttributeError, KeyError, TypeError):
             raise UserError(f"{path} is damaged: adapt into another folder, or remove this one") from None
+        if model != plan["recipe"]["subject"]:
+            raise UserError(
+                f"{out} holds an adaptation of another model: adapt into another folder, or remove this one"
+            )
         if changes:
             raise UserError(
                 f"{out} holds another adaptation ({'; '.join(changes)}): adapt into another folder, or remove this one"

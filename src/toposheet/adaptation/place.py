@@ -91,8 +91,7 @@ def place(
     """
     check_type("subject", subject, Subject, "what toposheet.load or toposheet.attach returns")
     check_seed(seed)
-    if method not in get_args(Method):
-        raise UserError(f"method is {method!r}: it must be one of {', '.join(get_args(Method))}")
+    check_method(method)
     gains: dict[tuple[int, int], np.ndarray] = {}
     sheets, rows = dict(subject.topography.sheets), []
 
@@ -122,6 +121,16 @@ def place(
         topography = replace(subject.topography, sheets=sheets)
         placed = Subject(model, topography, subject.tokenizer, source=subject.source)
     return Placed(placed.intervened(*subject.interventions), PLACEMENT.frame(table.reset_index(drop=True)))
+
+
+def check_method(method: str) -> None:
+    """Refuse a method of placing that does not exist.
+
+    Raises:
+        UserError: The message lists the methods.
+    """
+    if method not in get_args(Method):
+        raise UserError(f"method is {method!r}: it must be one of {', '.join(get_args(Method))}")
 
 
 def _placed(

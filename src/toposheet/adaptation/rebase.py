@@ -77,8 +77,7 @@ def rebase(
         UserError: An option is out of range, the subject has interventions, or taps cannot share a basis.
     """
     check_type("subject", subject, Subject, "what toposheet.load or toposheet.attach returns")
-    if share not in get_args(Share):
-        raise UserError(f"share is {share!r}: it must be one of {', '.join(get_args(Share))}")
+    check_share(share)
     if isinstance(updates, bool) or not isinstance(updates, int | np.integer) or updates < 0:
         raise UserError(f"updates is {updates!r}: it must be a whole number of at least 0")
     if subject.interventions:
@@ -116,6 +115,16 @@ def rebase(
     with subject.running() as model:
         rebased = Subject(model, Topography(sheets, bases), subject.tokenizer, source=subject.source)
     return Placed(rebased, PLACEMENT.frame(table))
+
+
+def check_share(share: str) -> None:
+    """Refuse a choice of which taps share a basis that does not exist.
+
+    Raises:
+        UserError: The message lists the choices.
+    """
+    if share not in get_args(Share):
+        raise UserError(f"share is {share!r}: it must be one of {', '.join(get_args(Share))}")
 
 
 def _with_shared_places(sheets: Mapping[str, Sheet]) -> dict[str, Sheet]:
