@@ -9,7 +9,8 @@ localizers, whose halves do not depend on the order of the texts; profiles, crit
 measures and values as published; the p of organisation, whose null has the error of standard deviations; intervals of
 compare; the last digits of place-nulls with readout, whose variances are those of whole samples; tests matched in
 tokens, which leave out no texts; the null of consistency, which keeps the noise of each condition; intervals of
-profiles, which count the error of their 0; the null of halves; and the ledger and its steps, which have all steps.
+profiles, which count the error of their 0; the null of halves; and the ledger and its steps, which have all steps;
+and the words of the ledger on profiles as published, which no longer call a difference shown.
 """
 
 import gzip
