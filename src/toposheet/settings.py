@@ -47,7 +47,7 @@ class Reading:
     skip_first: bool = False
 
     def __post_init__(self) -> None:
-        _check_choice("pooling", self.pooling, get_args(Pooling))
+        check_choice("pooling", self.pooling, get_args(Pooling))
         if self.bos is not None and not (isinstance(self.bos, str) and self.bos):
             raise UserError(f"bos is {self.bos!r}: it must be a token, such as '<|endoftext|>', or 'none', or None")
         if not isinstance(self.skip_first, bool):
@@ -59,7 +59,17 @@ class Reading:
         return self.pooling == "padded-mean"
 
 
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a value that is not one of the allowed values.
+
+    Args:
+        name: Name of the argument, for the error message.
+        value: The value.
+        choices: The allowed values.
+
+    Raises:
+        UserError: The message lists the allowed values.
+    """
     if value not in choices:
         raise UserError(f"{name} is {value!r}: it must be one of {', '.join(choices)}")
 
@@ -134,8 +144,8 @@ class Settings:
         check_seed(self.seed)
         check_between_0_and_1("forming_p", self.forming_p)
         check_min_size(self.min_size)
-        _check_choice("inference", self.inference, get_args(Inference))
-        _check_choice("contiguity", self.contiguity, get_args(Contiguity))
+        check_choice("inference", self.inference, get_args(Inference))
+        check_choice("contiguity", self.contiguity, get_args(Contiguity))
         check_weights(self.weights)
 
     @property
@@ -273,7 +283,7 @@ def check_weights(weights: str) -> None:
     Raises:
         UserError: The weights are neither `"binary"` nor `"row"`.
     """
-    _check_choice("weights", weights, get_args(Weights))
+    check_choice("weights", weights, get_args(Weights))
 
 
 def readouts_of(fwhm_mm: float | Sequence[float]) -> tuple[float, ...]:

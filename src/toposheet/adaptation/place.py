@@ -14,10 +14,10 @@ from torch import Tensor
 
 from toposheet.adaptation.activations import activations_on
 from toposheet.adaptation.placement import correlations_of, pair_gains, reassigned, spectral
-from toposheet.errors import UserError, check_type
+from toposheet.errors import check_type
 from toposheet.progress import Progress, part_of
 from toposheet.results import Table
-from toposheet.settings import Metric, check_seed
+from toposheet.settings import Metric, check_choice, check_seed
 from toposheet.sheet import Sheet
 from toposheet.subject import Subject
 from toposheet.topography import Topography, spatial_losses
@@ -124,13 +124,8 @@ def place(
 
 
 def check_method(method: str) -> None:
-    """Refuse a method of placing that does not exist.
-
-    Raises:
-        UserError: The message lists the methods.
-    """
-    if method not in get_args(Method):
-        raise UserError(f"method is {method!r}: it must be one of {', '.join(get_args(Method))}")
+    """Refuse a method of placing that does not exist."""
+    check_choice("method", method, get_args(Method))
 
 
 def _placed(

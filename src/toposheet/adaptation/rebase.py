@@ -17,7 +17,7 @@ from toposheet.adaptation.place import PLACEMENT, Placed
 from toposheet.adaptation.rotation import losses_of, principal_components, refined, rotated, smooth_modes
 from toposheet.errors import UserError, check_type
 from toposheet.progress import Progress, part_of
-from toposheet.settings import Metric
+from toposheet.settings import Metric, check_choice
 from toposheet.sheet import Sheet
 from toposheet.subject import Subject
 from toposheet.topography import Topography
@@ -118,13 +118,8 @@ def rebase(
 
 
 def check_share(share: str) -> None:
-    """Refuse a choice of which taps share a basis that does not exist.
-
-    Raises:
-        UserError: The message lists the choices.
-    """
-    if share not in get_args(Share):
-        raise UserError(f"share is {share!r}: it must be one of {', '.join(get_args(Share))}")
+    """Refuse a choice of which taps share a basis that does not exist."""
+    check_choice("share", share, get_args(Share))
 
 
 def _with_shared_places(sheets: Mapping[str, Sheet]) -> dict[str, Sheet]:
