@@ -11,7 +11,7 @@ test: .venv/dev.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-slow: .venv/dev.stamp
-	$(BIN)/python -m pytest -q -m slow -s
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile --durations=30
 
 test-wheel:
 	$(PYTHON) tools/test_wheel.py

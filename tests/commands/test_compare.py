@@ -22,6 +22,7 @@ def test_models_are_compared_in_groups(ran, tmp_path, folder, sentences, model, 
     assert (tmp_path / "out" / "figures" / "compare.pdf").is_file()
 
 
+@pytest.mark.slow
 def test_it_prints_every_readout_and_the_negative_controls_that_were_made(ran, tmp_path, folder, sentences):
     arguments = ["--stimuli", sentences, "--contrast", "S:N", "--permutations", "5", "--fwhm-mm", "2", "3"]
     for name, options in (("with", []), ("without", ["--no-negative-controls"])):

@@ -158,7 +158,14 @@ def test_as_published_refuses_an_option_that_contradicts_it_and_takes_one_that_d
         assert "no-model" in refused(*arguments, *fits)
 
 
-@pytest.mark.parametrize(("a", "b"), [("S/W", "../n"), ("$名詞$", "動詞"), ("run:1", "run:2")])
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        pytest.param("S/W", "../n", marks=pytest.mark.slow),
+        ("$名詞$", "動詞"),
+        pytest.param("run:1", "run:2", marks=pytest.mark.slow),
+    ],
+)
 def test_conditions_with_odd_names_still_make_files(ran, tmp_path, folder, stimuli, a, b):
     stimuli["condition"] = [a, b] * 3
     stimuli.to_csv(tmp_path / "s.csv", index=False)
@@ -167,6 +174,7 @@ def test_conditions_with_odd_names_still_make_files(ran, tmp_path, folder, stimu
     assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == 7
 
 
+@pytest.mark.slow
 def test_a_second_run_leaves_no_files_of_the_first_and_none_of_the_users_are_lost(ran, tmp_path, folder, sentences):
     out = tmp_path / "out"
     arguments = ["--stimuli", sentences, "--permutations", "5", "--no-negative-controls", "--out", out]
@@ -205,6 +213,7 @@ def test_each_contrast_has_pictures_of_its_own_whatever_conditions_are_called(ra
     assert max(map(len, unicodedata.normalize("NFC", printed).splitlines()[:-1])) <= 100  # the last has a path
 
 
+@pytest.mark.slow
 def test_the_table_ends_in_a_verdict_for_each_contrast_that_claims_no_more_than_its_test(
     ran, tmp_path, folder, sentences
 ):

@@ -8,6 +8,7 @@ import xarray as xr
 
 from toposheet.cli import main
 
+SLOW = pytest.mark.slow
 LINE = re.compile(r"\[(\d+%, )?\d+ s(, about \d+ (s|min) left)?\] \S.*")
 
 
@@ -33,8 +34,8 @@ def said(capsys, monkeypatch):
     ("command", "last"),
     [
         ("map", "drawing figures: section 6 of 6"),
-        ("report", "drawing figures: section 6 of 6"),
-        ("compare", "intervals over models"),
+        pytest.param("report", "drawing figures: section 6 of 6", marks=SLOW),
+        pytest.param("compare", "intervals over models", marks=SLOW),
         ("localize", "units are selected"),
         ("brain export", "reading texts 40 of 40"),
     ],
@@ -54,7 +55,16 @@ def test_commands_say_how_far_they_are_and_results_alone_are_on_stdout(
     assert "%, " not in printed
 
 
-@pytest.mark.parametrize("command", ["map", "report", "compare", "localize", "brain export"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param("map", marks=SLOW),
+        pytest.param("report", marks=SLOW),
+        pytest.param("compare", marks=SLOW),
+        "localize",
+        "brain export",
+    ],
+)
 def test_the_percentage_counts_the_whole_work_and_never_falls(said, tmp_path, folder, sentences, command, monkeypatch):
     parts = []
     monkeypatch.setattr("toposheet.progress._Log.__call__", lambda _, what, done, total: parts.append(done / total))

@@ -12,6 +12,7 @@ import toposheet as ts
 from toposheet.model_folders import SHIPPED
 
 
+@pytest.mark.slow
 def test_it_takes_ones_own_stimuli_and_needs_no_control(ran, tmp_path, folder, table):
     out = tmp_path / "out"
     ran("report", folder, "--stimuli", table, "--contrast", "long:short", "--permutations", "9", "--out", out)

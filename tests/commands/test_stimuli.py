@@ -1,4 +1,5 @@
 import pandas as pd
+import pytest
 
 from toposheet.model_folders import SHIPPED
 
@@ -51,6 +52,7 @@ def test_check_looks_at_the_texts_that_where_chooses(ran, refused, tmp_path):
     assert "write it as COLUMN=VALUE" in refused("stimuli", "check", tmp_path / "s.csv", "--where", "run")
 
 
+@pytest.mark.slow
 def test_no_text_that_where_leaves_out_is_read_by_the_model(ran, refused, tmp_path):
     words = ["river", "stone", "paper", "music", "window", "garden"]
     rows = [f"{word},{'xy'[number // 3]},1" for number, word in enumerate(words)]

@@ -193,7 +193,11 @@ def ordered(rng):
 
 @pytest.mark.parametrize("effects", [no_effect, white])
 @pytest.mark.parametrize(
-    "options", [{"fwhm": (3.0, 3.0), "n": (10, 30)}, {"fwhm": (0.0, 4.0), "n": (10, 30), "fwhm_mm": 2.0}]
+    "options",
+    [
+        {"fwhm": (3.0, 3.0), "n": (10, 30)},
+        pytest.param({"fwhm": (0.0, 4.0), "n": (10, 30), "fwhm_mm": 2.0}, marks=pytest.mark.slow),
+    ],
 )
 def test_an_effect_without_order_is_called_ordered_as_rarely_as_p_says(effects, options):
     assert rejections(effects, **options) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 150)

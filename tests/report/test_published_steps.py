@@ -137,6 +137,7 @@ def test_as_it_should_be_is_what_a_run_with_the_usual_settings_measures(as_usual
         assert values[MAP_I, fwhm, AS_IT_SHOULD_BE] == pytest.approx(statistic(as_usual, MAP_I, fwhm), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_responses_with_padding_are_cached_and_their_reading_is_told(models, texts_battery, tmp_path):
     told = []
     for _ in range(2):

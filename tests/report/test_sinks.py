@@ -28,6 +28,7 @@ def settings(**reading):
     return Settings(permutations=3, min_size=2, negative_controls=False, reading=Reading(**reading))
 
 
+@pytest.mark.slow
 def test_sinks_are_named_with_what_to_do_and_are_gone_when_it_is_done(sunk, battery, tmp_path):
     analysis = compute(sunk, battery, settings=settings())
     table = analysis.results[SINKS_OF_MODELS]

@@ -37,7 +37,7 @@ INDEPENDENT = [" ".join(f"own{i}-{k}" for k in range(6)) for i in range(40)]
 
 
 @pytest.mark.parametrize("name", ["language", "swjn", "words", "pairs"])
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_sets_of_the_box_get_no_note(made, name, seed):
     for contrast in SETS[name].contrasts:
         assert dependence_notes(contrast.compared(made[name, seed])) == []

@@ -53,6 +53,7 @@ def test_a_set_is_read_from_known_files_or_made(origin):
         StimulusSet(**FACTS, contrasts=(), **origin)
 
 
+@pytest.mark.slow
 def test_where_little_text_is_held_out_there_are_fewer_texts_unless_so_many_are_asked_for():
     pytest.importorskip("lemminflect")
     short = Reader(validation_fraction=0.02)
@@ -78,6 +79,7 @@ def test_sets_are_listed_by_kind_published_ones_first(ran, from_outside):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_set_from_outside_is_shown_built_for_a_model_checked_and_mapped(ran, tmp_path, from_outside):
     shown = ran("stimuli", "show", "outside")
     assert re.search(r"contrasts +long:short", shown)

@@ -214,6 +214,7 @@ def test_a_compiled_model_runs_with_its_interventions(how):
         torch.testing.assert_close(compiled(IDS).logits, plain)
 
 
+@pytest.mark.slow
 def test_a_module_that_is_compiled_inside_runs_with_its_interventions_and_without_them_afterwards():
     subject = gpt2()
     before = logits_of(subject)

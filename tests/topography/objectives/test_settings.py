@@ -54,7 +54,8 @@ def test_compiles_whole_and_gives_the_same():
     run("compiled.py")
 
 
-@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [2, 4])
 def test_any_split_over_processes_gives_the_loss_and_gradient_of_the_whole_batch(processes):
     run("parallel.py", str(processes))
 
