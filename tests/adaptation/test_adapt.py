@@ -20,7 +20,7 @@ from toposheet.sheet import Neighborhoods
 
 SHORT = ADAPTING.changed(context=48, updates=6, batch=4, radius=2, neighborhoods="all", alpha=5.0, learning_rate=5e-3,
                        alpha_warmup_updates=0, warmup_updates=1, decay_updates=2, validation_blocks=8, validate_every=3,
-                       checkpoint_every=2)  # fmt: skip
+                       checkpoint_every=2, distillation=0.5)  # fmt: skip
 PLACED = Placement(tokens=256)
 
 
@@ -108,6 +108,39 @@ def test_a_training_stands_beside_the_placed_original_its_twin_and_its_nulls(tok
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("share", ["tap", "width"])
+def test_a_training_starts_from_bases_if_asked_to_and_is_compared_with_them(tokenizer, text, tmp_path, share):
+    options = {"start": "rebased", "share": share, "recipe": SHORT}
+    result = adapted(tokenizer, text, tmp_path / "out", **options)
+    assert result.table["model"].tolist() == ["original", "placed", "rebased", "trained", "twin"]
+    rows = result.table.set_index("model")
+    assert rows.loc["rebased", "task_loss"] == rows.loc["original", "task_loss"]
+    assert rows.loc["trained", "spatial_loss"] < rows.loc["rebased", "spatial_loss"]
+    pairs = list(zip(result.differences["model"], result.differences["other"], strict=True))
+    assert pairs == [("placed", "original"), ("rebased", "placed"), ("trained", "rebased"), ("trained", "twin")]
+    start, saved = ts.load(tmp_path / "out" / "twin"), ts.load(tmp_path / "out")
+    assert set(saved.topography.bases) == set(saved.topography.taps)
+    for tap, basis in saved.topography.bases.items():
+        assert np.array_equal(basis, start.topography.bases[tap])
+    with pytest.raises(UserError, match="start is rebased there, but placed now"):
+        adapted(tokenizer, text, tmp_path / "out", **options | {"start": "placed"})
+
+
+@pytest.mark.slow
+def test_no_twin_is_trained_where_training_would_change_nothing(tokenizer, text, tmp_path):
+    recipe = SHORT.changed(distillation=1.0)
+    result = adapted(tokenizer, text, tmp_path / "out", recipe=recipe, nulls=("shuffled-distances",))
+    assert result.table["model"].tolist() == ["original", "placed", "trained", "shuffled distances"]
+    assert not (tmp_path / "out" / "twin").exists()
+    for model, changes in (("gpt2", {}), ("llama", {"weight_decay": 0.1})):  # GPT-2 has dropout
+        subject = opened(tokenizer, model)
+        found = adapt(
+            subject, text, tmp_path / model, recipe=recipe.changed(**changes), placement=PLACED, permutations=9
+        )
+        assert found.table["model"].tolist() == ["original", "placed", "trained", "twin"]
+
+
+@pytest.mark.slow
 def test_a_stopped_adaptation_goes_on_with_the_same_call(tokenizer, text, tmp_path):
     whole = adapted(tokenizer, text, tmp_path / "whole")
     with happening(5, killed), pytest.raises(KilledError):
@@ -149,6 +182,8 @@ def test_wrong_arguments_are_refused_before_anything_is_written(tokenizer, text,
     for options, message in (
         ({"share": "all", "mode": "rebase"}, "share is 'all': it must be one of tap, width"),
         ({"mode": "prune"}, "mode is 'prune': it must be one of place, rebase, lora or full"),
+        ({"start": "raw"}, "start is 'raw': it must be one of placed, rebased"),
+        ({"start": "rebased", "mode": "place"}, "start is 'rebased', but the mode place has no training"),
         ({"nulls": ("noise",)}, "there is no null 'noise': use random-weights or shuffled-distances"),
         ({"placement": Placement(tokens=10**7)}, "places are fitted on 10,000,000 tokens, but the training text in .* "
          "has .* blocks of 48 tokens: prepare more text, or give --tokens"),

@@ -202,3 +202,42 @@ def test_taps_on_sheets_of_two_shapes_cannot_share_a_basis(text):
     subject = ts.Subject(model, ts.Topography(sheets[0] | sheets[1]))
     with pytest.raises(UserError, match=r"sheets of \(6, 6\) and of \(4, 9\) cells, and can share a basis only on"):
         rebase(subject, *text, share="width")
+
+
+def test_a_basis_that_all_taps_share_is_a_rotation_of_the_residual_stream(text):
+    """Weights that are rotated by hand say the same, and their taps put out the units of the rebased subject."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, hidden_size=36, intermediate_size=50,
+        vocab_size=60, tie_word_embeddings=False,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config).eval()
+    for norm in (n for name, n in model.named_parameters() if "norm" in name):
+        norm.data.uniform_(0.5, 2.0)
+    subject = ts.Subject(model, ts.Topography.per_tap(model, shape=(6, 6)))
+    rebased = rebase(subject, *text, radius=2, share="width", updates=3).subject
+    (basis,) = {id(q): torch.tensor(q) for q in rebased.topography.bases.values()}.values()
+    turned = LlamaForCausalLM(config).eval()
+    turned.load_state_dict(model.state_dict())
+
+    def reads(gains, *layers):  # the gains of a norm go into the layers that read it, then all read rotated values
+        for layer in layers:
+            layer.weight.data = layer.weight.data * gains.weight.data @ basis.T
+        gains.weight.data.fill_(1.0)
+
+    stream = turned.model
+    stream.embed_tokens.weight.data = stream.embed_tokens.weight.data @ basis.T
+    for block in stream.layers:
+        attention, mlp = block.self_attn, block.mlp
+        reads(block.input_layernorm, attention.q_proj, attention.k_proj, attention.v_proj)
+        reads(block.post_attention_layernorm, mlp.gate_proj, mlp.up_proj)
+        for writes in (attention.o_proj, mlp.down_proj):
+            writes.weight.data = basis @ writes.weight.data
+    reads(stream.norm, turned.lm_head)
+    torch.testing.assert_close(turned(text[0]).logits, subject(text[0]), rtol=1e-4, atol=1e-5)
+    plain = ts.Subject(turned, ts.Topography(rebased.topography.sheets))
+    of_weights, of_bases = recorded(plain, text[0]), recorded(rebased, text[0])
+    for tap, values in of_bases.items():
+        torch.testing.assert_close(of_weights[tap], values, rtol=1e-4, atol=1e-5)

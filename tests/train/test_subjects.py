@@ -95,6 +95,13 @@ def test_distillation_keeps_a_subject_near_its_original_and_the_objective_leaves
     )
 
 
+def test_a_subject_that_is_only_asked_to_stay_as_it_is_does_so_to_the_bit(tokenizer, text, tmp_path):
+    subject, started = subject_of("llama", tokenizer), subject_of("llama", tokenizer)
+    train(RECIPE.changed(distillation=1.0, alpha=0.0, weight_decay=0.0), text, tmp_path / "out", subject=subject)
+    for name, weight in started.model.state_dict().items():
+        assert torch.equal(subject.model.state_dict()[name], weight), name
+
+
 def test_distillation_needs_a_subject(text, tmp_path):
     with pytest.raises(ts.UserError, match=r"distillation is 0.5, but a new model has no original"):
         train(RECIPE.changed(distillation=0.5), text, tmp_path / "out")

@@ -21,7 +21,7 @@ from toposheet.fields import differences
 from toposheet.files import path_of, write_file
 from toposheet.progress import Progress, Stage, Stages
 from toposheet.recipes import ADAPTING, Recipe, stored_form
-from toposheet.settings import PERMUTATIONS, check_count, check_permutations
+from toposheet.settings import PERMUTATIONS, check_choice, check_count, check_permutations
 from toposheet.subject import Subject, load, save
 from toposheet.subject.adapter import check_peft
 from toposheet.topography.storage import read_topography, write_topography
@@ -32,6 +32,7 @@ from toposheet.train.result import read_result
 from toposheet.wording import listed
 
 Mode = Literal["place", "rebase", "lora", "full"]
+Start = Literal["placed", "rebased"]
 Null = Literal["random-weights", "shuffled-distances"]
 NULLS: tuple[str, ...] = get_args(Null)
 PLAN = "adaptation.json"
@@ -85,6 +86,7 @@ def adapt(
     mode: str = "full",
     recipe: Recipe = ADAPTING,
     placement: Placement | None = None,
+    start: str = "placed",
     share: str = "tap",
     nulls: Sequence[str] | None = None,
     twin: bool = True,
@@ -95,7 +97,7 @@ def adapt(
 
     Every mode begins with a placement (`place`): the weights stay, and the units get places at which near units respond
     alike. This shows the topography that any correlated units have, without training. So the placed original stands
-    beside every trained result, and what training adds is the difference between the two.
+    beside every trained result, and what training adds is the difference between the result and its start.
 
     If an adaptation is stopped, call it again with the same arguments to go on.
 
@@ -107,20 +109,28 @@ def adapt(
             - `"place"`: only the places of the units. What the model says is unchanged to the bit.
             - `"rebase"`: the basis of each tap (`rebase`), kept in the topography. What the model says is unchanged to
               the bit; units are mixtures of the coordinates of the network. It shows what linear algebra alone can do.
-            - `"full"`: all weights are trained further with the task and the objective, from the placement on.
+            - `"full"`: all weights are trained further with the task and the objective.
             - `"lora"`: low-rank changes of the weights are trained in the same way (LoRA, arXiv:2106.09685). The folder
               holds only these changes, so the subject must come from a folder or the hub.
         recipe: The recipe of the training: objective, optimisation, bookkeeping, seed and `model.context`. The mode
             place takes the windows of the objective, the seed and the context from it. The mode lora sets `lora_rank`
             to 16 if it is None.
         placement: How units get their places. None: the defaults of `Placement`.
-        share: Which taps share a basis, in the mode rebase: `"tap"` or `"width"`, see `rebase`.
+        start: What a training starts from.
+            - `"placed"`: the placement.
+            - `"rebased"`: new bases (`rebase`). Their spatial loss is lower, so the training has less to change. With
+              `share="width"`, all taps of one width have the same basis. For a model whose layers add to one residual
+              stream, this is a rotation of the stream: rotated weights would compute the same.
+        share: Which taps share a basis, in the mode rebase or if a training starts from bases: `"tap"` or `"width"`,
+            see `rebase`.
         nulls: Which nulls are computed with the same procedure: `"random-weights"`, a model of the same architecture
             that has learned nothing, and `"shuffled-distances"`, in which nearness on the sheet is shuffled among the
             pairs of cells. None: both without a training, none with a training, because each is a training as long as
             that of the subject.
         twin: Whether a twin is trained on the same tokens with alpha 0. The cost of topography is the difference
-            between the task losses of the two.
+            between the task losses of the two. No twin is trained if the training would not change it: the task is only
+            to predict as the original did (`distillation` 1), without dropout and weight decay. The cost is then the
+            difference to the start.
         permutations: Number of draws of each null of a map.
         progress: A function that is called with the finished part of the work. None: no calls. A training shows its own
             progress bar.
@@ -140,12 +150,18 @@ def adapt(
     check_type("recipe", recipe, Recipe, "a toposheet recipe, such as toposheet.recipes.ADAPTING")
     if mode not in get_args(Mode):
         raise UserError(f"mode is {mode!r}: it must be one of {listed(get_args(Mode))}")
+    check_choice("start", start, get_args(Start))
     check_share(share)
     check_permutations(permutations)
     trains = mode in ("lora", "full")
     chosen = (() if trains else NULLS) if nulls is None else tuple(nulls)
     if odd := [null for null in chosen if null not in NULLS]:
         raise UserError(f"there is no null {odd[0]!r}: use {listed(NULLS)}")
+    if start == "rebased" and not trains:
+        raise UserError(
+            f"start is {start!r}, but the mode {mode} has no training: leave start out, or use lora or full"
+        )
+    bases = share if mode == "rebase" or start == "rebased" else None
     recipe = _with_rank(recipe, mode, subject)
     placing = placement or Placement()
     if trains:
@@ -155,9 +171,10 @@ def adapt(
     out = path_of(out)
     data = path_of(data)
     text = adaptation_text(data, subject, recipe, placing.tokens, trains)
-    _check_plan(out, _plan(mode, placing, share, recipe, text))
-    stages = Stages(progress, _stages(mode, chosen, twin))
-    work = _Work(data, text, recipe, placing, share if mode == "rebase" else None, out, permutations, trains, stages)
+    _check_plan(out, _plan(mode, placing, start, share, recipe, text))
+    twin = twin and not (trains and _keeps_a_twin(recipe, subject))
+    stages = Stages(progress, _stages(bases is not None, trains, chosen, twin))
+    work = _Work(data, text, recipe, placing, bases, out, permutations, trains, stages)
     return work.run(subject, chosen, twin)
 
 
@@ -181,10 +198,21 @@ def _with_rank(recipe: Recipe, mode: str, subject: Subject) -> Recipe:
     return recipe.changed(lora_rank=rank or _LORA_RANK)
 
 
-def _plan(mode: str, placement: Placement, share: str, recipe: Recipe, text: AdaptationText) -> dict[str, Any]:
+def _keeps_a_twin(recipe: Recipe, subject: Subject) -> bool:
+    """Return whether a training with alpha 0 changes no weight: it begins where all that is asked for is reached."""
+    with subject.running() as model:
+        config = model.config.to_dict()
+    drops = any(value for name, value in config.items() if "drop" in name and isinstance(value, int | float))
+    return recipe.optimisation.distillation == 1 and recipe.optimisation.weight_decay == 0 and not drops
+
+
+def _plan(
+    mode: str, placement: Placement, start: str, share: str, recipe: Recipe, text: AdaptationText
+) -> dict[str, Any]:
     plan = {
         "mode": mode,
         "placement": asdict(placement),
+        "start": start,
         "share": share,
         "text": text.checksum,
         "recipe": stored_form(recipe),
@@ -220,13 +248,12 @@ def _check_plan(out: Path, plan: dict[str, Any]) -> None:
         write_file(path, json.dumps(plan, indent=2) + "\n")
 
 
-def _stages(mode: str, nulls: Sequence[str], twin: bool) -> list[Stage]:
+def _stages(rebases: bool, trains: bool, nulls: Sequence[str], twin: bool) -> list[Stage]:
     """Return the stages of an adaptation, in order, with guessed times for a model of 135 M parameters on 2 cores."""
     measuring, placing, training = Stage("measuring", 60.0), Stage("placing", 90.0), Stage("training", 3000.0)
-    of_training = [training, measuring] if mode in ("lora", "full") else []
-    stages = [measuring, placing, measuring, *of_training, *(of_training if twin else [])]
-    if mode == "rebase":
-        stages += [placing, measuring]
+    of_training = [training, measuring] if trains else []
+    stages = [measuring, placing, measuring, *([placing, measuring] if rebases else [])]
+    stages += [*of_training, *(of_training if twin else [])]
     if "random-weights" in nulls:
         stages += [placing, measuring, *of_training]
     if "shuffled-distances" in nulls:
@@ -250,7 +277,7 @@ class _Work:
         text: The text.
         recipe: The recipe, which describes the subject.
         placing: How units get their places.
-        share: Which taps share a basis. None: the mode is not rebase.
+        share: Which taps share a basis. None: taps get no bases.
         out: The model folder.
         permutations: Number of draws of each null of a map.
         trains: Whether there is a training.
@@ -271,19 +298,19 @@ class _Work:
         """Return the adapted subject, measured beside the original, the placed original, the twin and the nulls."""
         original = self._measured("original", subject)
         start = self._placed(subject, _START, None)
-        PLACEMENT.write(start.table, self.out)
-        placed, adapted = self._measured("placed", start.subject), start.subject
-        found, pairs = [original, placed], [(placed, original)]
+        of_start = self._measured("placed", start.subject)
+        found, pairs = [original, of_start], [(of_start, original)]
         if self.share is not None:
-            rebased = self._placed(subject, _REBASED, self.share)
-            PLACEMENT.write(rebased.table, self.out)
-            adapted = rebased.subject
-            found.append(self._measured("rebased", adapted))
-            pairs.append((found[-1], placed))
+            start = self._placed(subject, _REBASED, self.share)
+            of_start = self._measured("rebased", start.subject)
+            pairs.append((of_start, found[-1]))
+            found.append(of_start)
+        PLACEMENT.write(start.table, self.out)
+        adapted = start.subject
         if self.trains:
             adapted, of_adapted = self._trained("trained", start.subject, "", self.recipe)
             found.append(of_adapted)
-            pairs.append((of_adapted, placed))
+            pairs.append((of_adapted, of_start))
             if twin:
                 _, of_twin = self._trained("twin", start.subject, _TWIN, self.recipe.control())
                 found.append(of_twin)

@@ -29,8 +29,8 @@ Share = Literal["tap", "width"]
 
 def rebase(
     subject: Subject,
-    fitted: Int[Tensor, "blocks time"],
-    other: Int[Tensor, "blocks time"],
+    fitted: Int[Tensor, "fitted time"],
+    other: Int[Tensor, "other time"],
     *,
     share: str = "tap",
     radius: int = 5,

@@ -26,6 +26,7 @@ def adapt(
     mode: str = "full",
     method: str = "assignment",
     tokens: int = 8192,
+    start: str = "placed",
     share: str = "tap",
     twin: bool = True,
     nulls: Annotated[tuple[str, ...] | None, tyro.conf.arg(help_behavior_hint=NONE_GIVEN)] = None,
@@ -47,12 +48,14 @@ def adapt(
         out: The model folder of the adapted model, also for adaptation.csv and further tables.
         mode: place: only the units get places; what the model says is unchanged to the bit. rebase: the units of a tap
             become mixtures of its coordinates, by an orthogonal matrix in the topography; what the model says is
-            unchanged too. lora: from the placement on, low-rank changes of the weights are trained with task and
-            objective (--lora-rank, 16). full: all weights are trained so.
+            unchanged too. lora: low-rank changes of the weights are trained with task and objective (--lora-rank, 16).
+            full: all weights are trained so.
         method: How units get their places: assignment, spectral, swaps, random or shared.
         tokens: Number of tokens of the training text on which places are fitted.
-        share: With rebase: tap, each tap has a basis of its own; width, all taps of one width share a basis.
-        twin: Whether a twin is trained on the same tokens with alpha 0.
+        start: What a training starts from. placed: the placement. rebased: new bases, as in the mode rebase.
+        share: Of bases: tap, each tap has a basis of its own; width, all taps of one width share a basis.
+        twin: Whether a twin is trained on the same tokens with alpha 0. None is trained if this would change no weight
+            (--distillation 1 without dropout and weight decay).
         nulls: The nulls that are computed by the same procedure: random-weights shuffled-distances. None: both if only
             places are chosen, none with a training, because each is one more training.
         permutations: Number of random draws of each null of a map.
@@ -76,8 +79,8 @@ def adapt(
     )  # fmt: skip
     with shown() as progress:
         adapted = adapt(
-            subject, data, out, mode=mode, recipe=recipe, placement=Placement(method, tokens), share=share,
-            nulls=nulls, twin=twin, permutations=permutations, progress=progress,
+            subject, data, out, mode=mode, recipe=recipe, placement=Placement(method, tokens), start=start,
+            share=share, nulls=nulls, twin=twin, permutations=permutations, progress=progress,
         )  # fmt: skip
     _print(adapted)
     print(f"\nThe model: {out.resolve()} (adaptation.csv, adaptation_differences.csv, placement.csv)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -144,16 +144,35 @@ def _distilled(
     """
 
     def losses(hidden: Tensor, of_original: Tensor, target: Tensor) -> Tensor:
-        log_p = output.logits(hidden, changed).log_softmax(dim=-1)
+        logits = output.logits(hidden, changed)
         with torch.no_grad():
             log_q = original.logits(of_original, changed).log_softmax(dim=-1)
-        divergence = functional.kl_div(log_p, log_q, log_target=True, reduction="none").sum(dim=-1)
-        return torch.stack([-log_p.gather(1, target[:, None])[:, 0], divergence])
+        entropy = functional.cross_entropy(logits, target, reduction="none")
+        return torch.stack([entropy, cast("Tensor", _Divergence.apply(logits, log_q))])
 
     n_logits = 2 * len(output.weight)
     if len(target) * n_logits <= _LOGITS:
         return losses(output.hidden, original.hidden, target)
     return torch.cat(_in_parts(losses, n_logits, output.hidden, original.hidden, target), dim=1)
+
+
+class _Divergence(torch.autograd.Function):
+    """The KL divergence of the probabilities of logits from log q, for each token. It is not for users.
+
+    Its gradient with respect to the logits is p - q. That is exactly 0 where both models say the same. The gradient
+    that PyTorch finds for `kl_div` of `log_softmax` is then p (sum q - 1): rounding, of which Adam makes whole steps.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, log_q: Tensor) -> Tensor:
+        log_p = logits.log_softmax(dim=-1)
+        ctx.save_for_backward(log_p.exp() - log_q.exp())
+        return functional.kl_div(log_p, log_q, log_target=True, reduction="none").sum(dim=-1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (difference,) = ctx.saved_tensors
+        return difference * gradients[0][:, None], None
 
 
 def _in_parts(losses: Callable[..., Tensor], n_logits: int, *of_tokens: Tensor) -> list[Tensor]:
