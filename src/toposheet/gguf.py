@@ -8,7 +8,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from toposheet.cache import cache_folder
 from toposheet.errors import NotFound, UserError, first_line
 from toposheet.files import folder_aside
 from toposheet.packages import MissingPackage, check_package
@@ -51,6 +50,8 @@ def folder_of_gguf(path: Path) -> Path:
         NotFound: There is no folder for the cache.
         UserError: The file cannot be read, or `transformers` does not know its family.
     """
+    from toposheet.cache import cache_folder  # imports NumPy, which the help of a command does not need
+
     check_package(*_GGUF)
     cache = cache_folder()
     if cache is None:
