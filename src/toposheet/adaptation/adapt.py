@@ -118,7 +118,7 @@ def adapt(
         placement: How units get their places. None: the defaults of `Placement`.
         start: What a training starts from.
             - `"placed"`: the placement.
-            - `"rebased"`: new bases (`rebase`). Their spatial loss is lower, so the training has less to change. With
+            - `"rebased"`: new bases (`rebase`). Their spatial loss is lower. With
               `share="width"`, all taps of one width have the same basis. For a model whose layers add to one residual
               stream, this is a rotation of the stream: rotated weights would compute the same.
         share: Which taps share a basis, in the mode rebase or if a training starts from bases: `"tap"` or `"width"`,
@@ -172,7 +172,7 @@ def adapt(
     data = path_of(data)
     text = adaptation_text(data, subject, recipe, placing.tokens, trains)
     _check_plan(out, _plan(mode, placing, start, share, recipe, text))
-    twin = twin and not (trains and _keeps_a_twin(recipe, subject))
+    twin = twin and not (trains and _twin_stays(recipe, subject))
     stages = Stages(progress, _stages(bases is not None, trains, chosen, twin))
     work = _Work(data, text, recipe, placing, bases, out, permutations, trains, stages)
     return work.run(subject, chosen, twin)
@@ -198,7 +198,7 @@ def _with_rank(recipe: Recipe, mode: str, subject: Subject) -> Recipe:
     return recipe.changed(lora_rank=rank or _LORA_RANK)
 
 
-def _keeps_a_twin(recipe: Recipe, subject: Subject) -> bool:
+def _twin_stays(recipe: Recipe, subject: Subject) -> bool:
     """Return whether a training with alpha 0 changes no weight: it begins where all that is asked for is reached."""
     with subject.running() as model:
         config = model.config.to_dict()

@@ -22,7 +22,7 @@ from transformers import (
 from transformers.utils import GENERATION_CONFIG_NAME
 
 from toposheet.architectures import architecture_of
-from toposheet.errors import NotFound, RunError, UserError, check_type, first_line
+from toposheet.errors import NotFound, RunError, UserError, check_type, first_line, named
 from toposheet.files import folder_aside, path_of
 from toposheet.model_folders import AGAIN, check_model_folder, damaged_file, holds_adapter, local_folder
 from toposheet.subject.adapter import BASE, merge, read_adapter
@@ -242,10 +242,9 @@ def _read_model(
     except MemoryError:
         raise
     except Exception as error:  # a damaged file, or a package that is missing, can raise any exception
-        what = ": ".join(dict.fromkeys((type(error).__name__, first_line(error))))
         path = damaged_file(folder, ["config.json", "generation_config.json", "*.index.json", "*.safetensors"])
         advice = "" if path is None else f"; {path.name} is damaged: {AGAIN}"
-        raise UserError(f"the model in {source} cannot be opened: {what}{advice}") from None
+        raise UserError(f"the model in {source} cannot be opened: {named(error)}{advice}") from None
     if info["mismatched_keys"]:
         name, stored, configured = min(info["mismatched_keys"])
         raise UserError(
