@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from tests.cortex.planted import SIDE, compared, language_comparison, localizer, overlap, patch, to_stimuli
@@ -44,6 +45,15 @@ def test_selective_clusters_are_the_planted_ones_and_survive_correction(topo, in
     top = table.iloc[0]
     assert (units["cluster"].values == 1).sum() == top["n_units"]
     assert top["mass"] == pytest.approx(units["t"].values[units["cluster"].values == 1].sum(), rel=1e-6)
+
+
+def test_the_peak_of_a_cluster_is_a_cell_of_its_sheet_where_the_first_rows_and_columns_are_empty(topo):
+    data = localizer(topo)
+    moved = data.assign_coords(y=data["y"] + 4, x=data["x"] + 2)
+    table, other = (ts.selective_clusters(language_comparison(x))[0] for x in (data, moved))
+    assert other["y"].tolist() == (table["y"] + 4).tolist()
+    assert other["x"].tolist() == (table["x"] + 2).tolist()
+    pd.testing.assert_frame_equal(other.drop(columns=["y", "x"]), table.drop(columns=["y", "x"]))
 
 
 def test_cluster_inference_agrees_with_mne(topo):

@@ -202,6 +202,7 @@ def _row(tap: TapLayout, grid: np.ndarray, p: np.ndarray, cells: np.ndarray) -> 
     """Return the columns of the table for the cluster that has these cells."""
     inside = np.where(cells, np.abs(np.nan_to_num(grid)), -1.0)
     y, x = np.unravel_index(int(inside.argmax()), grid.shape)
+    row, column = tap.origin
     return {
         "sheet": tap.sheet,
         "tap": tap.name,
@@ -210,6 +211,6 @@ def _row(tap: TapLayout, grid: np.ndarray, p: np.ndarray, cells: np.ndarray) -> 
         "mass": float(grid[cells].sum()),
         "p": float(p[cells].min()),
         "peak_t": float(grid[y, x]),
-        "y": int(y),
-        "x": int(x),
+        "y": row + int(y),
+        "x": column + int(x),
     }

@@ -27,6 +27,7 @@ class TapLayout:
         units: Indices of the tap's units among all units.
         cells: Row and column of each unit, on the smallest grid that holds all units of the tap.
         shape: Height and width of this grid, in cells.
+        origin: Row and column on the sheet of the first cell of this grid.
         spacing_mm: Distance between adjacent cells, in mm.
     """
 
@@ -35,6 +36,7 @@ class TapLayout:
     units: np.ndarray
     cells: np.ndarray
     shape: tuple[int, int]
+    origin: tuple[int, int]
     spacing_mm: float
 
     def map(self, values: np.ndarray) -> np.ndarray:
@@ -92,7 +94,8 @@ def tap_layouts(values: xr.DataArray | xr.Dataset) -> list[TapLayout]:
         units = np.flatnonzero(names == name)
         tap_values = values.isel(unit=units)
         sheet, spacing = str(tap_values["sheet"].values[0]), float(tap_values["spacing_mm"].values[0])
-        taps.append(TapLayout(name, sheet, units, *cells_of(tap_values), spacing))
+        origin = (int(tap_values["y"].min()), int(tap_values["x"].min()))
+        taps.append(TapLayout(name, sheet, units, *cells_of(tap_values), origin, spacing))
     return taps
 
 
