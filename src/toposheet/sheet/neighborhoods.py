@@ -20,10 +20,12 @@ class Neighborhoods:
         units: The number of the unit in each cell of each window, or -1 if the cell is a hole. Units are numbered tap
             after tap, in the order of `Sheet.coordinates`.
         nearness: d = 1 / (1 + distance) between each two cells of a window, with the distance in cells.
+        shape: Height and width of a window, in cells.
     """
 
     units: Int[np.ndarray, "windows cells"]
     nearness: Float[np.ndarray, "cells cells"]
+    shape: tuple[int, int]
 
     @classmethod
     def of(
@@ -66,4 +68,4 @@ class Neighborhoods:
                 "3 units: use a larger radius"
             )
         cells = np.stack(np.divmod(np.arange(height * width), width), axis=1)
-        return cls(units=units, nearness=1.0 / (1.0 + distances(cells, metric)))
+        return cls(units, 1.0 / (1.0 + distances(cells, metric)), (height, width))

@@ -36,6 +36,25 @@ def test_squared_difference_has_the_gradient_of_float64(rng):
     torch.testing.assert_close(ours.grad.double(), exact.grad, rtol=0, atol=1e-5 * exact.grad.abs().max().item())
 
 
+@pytest.mark.parametrize(("shape", "radius"), [((10, 10), 2), ((10, 10), 3), ((12, 12), 5), ((4, 12), 5)])
+def test_shuffled_distances_keep_no_order_over_the_windows_of_a_sheet(shape, radius):
+    from toposheet.topography.objectives.windows import windows_of
+
+    sheet = Sheet(shape, {"tap": np.argwhere(np.ones(shape))})
+    true, shuffled = (
+        windows_of(sheet, radius, "chebyshev", "open", value, torch.device("cpu")) for value in (False, True)
+    )
+    n, sums = shape[0] * shape[1], []
+    for windows in (true, shuffled):
+        nearness, units = windows.nearness.numpy(), windows.units.numpy()
+        total = np.zeros((n, n))
+        for window in units:
+            total[np.ix_(window, window)] += nearness - nearness[np.triu_indices(len(nearness), 1)].mean()
+        sums.append(total)
+    inside = np.triu(sums[0] != 0, 1)  # pairs that are together in a window
+    assert abs(np.corrcoef(sums[0][inside], sums[1][inside])[0, 1]) < 0.1
+
+
 def test_shuffled_distances_are_the_same_distances_of_other_pairs(rng):
     """The control has the loss of one assignment of the window's distances to pairs, the same in every call."""
     from toposheet.sheet import Neighborhoods
