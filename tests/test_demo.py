@@ -10,9 +10,9 @@ import pytest
 
 from toposheet import UserError, demo, morans_i, recipes
 from toposheet.figures.files import save_figure
+from toposheet.recipes.result import read_result
 from toposheet.report import Analysis, StudiedModel, folder, write_figures
 from toposheet.results import read_maps
-from toposheet.train.result import read_result
 
 pytestmark = pytest.mark.slow  # the demo alone takes a minute
 

@@ -16,6 +16,7 @@ from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.summary import n_significant, raw_rows, without_negative_controls
 from toposheet.files import path_of, write_file
 from toposheet.recipes import Recipe
+from toposheet.recipes.result import RESULT, read_result
 from toposheet.report import Analysis, Check, StudiedModel, compute, folder, write_report
 from toposheet.report.computing import what_decides
 from toposheet.report.draws import with_draws
@@ -30,7 +31,6 @@ from toposheet.subject import read_tokenizer, token_counter
 from toposheet.train.batches import prepare_builtin
 from toposheet.train.loop import train
 from toposheet.train.preconditions import check_sheets, refuse_other_run, stopping_with
-from toposheet.train.result import RESULT, read_result
 
 LANGUAGE = "sentence:nonword"
 

@@ -7,13 +7,13 @@ import pytest
 from scipy.stats import ttest_ind_from_stats
 
 from toposheet.model_folders import SHIPPED
+from toposheet.recipes.result import read_result
 from toposheet.report import Analysis, StudiedModel, ledger
 from toposheet.report.against_published import LEDGER
 from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS
 from toposheet.report.sections.network import PROFILE_TESTS_OF_MODELS, PROFILES_OF_MODELS
 from toposheet.report.sections.published_steps import PUBLISHED_PROFILES_OF_MODELS, STEPS_OF_MODELS
 from toposheet.results import Results
-from toposheet.train.result import read_result
 
 SETTINGS = {"battery": "published", "permutations": 99, "fewer_draws": {}, "seed": 0, "grouped": [], "min_size": 10,
             "weights": "binary", "raw_fwhm_mm": 0.0, "contiguity": "queen", "groups": "shared_words",

@@ -10,7 +10,7 @@ from toposheet.train.checkpoints import KEPT, Checkpoint, save_checkpoint
 
 
 def checkpoint(update):
-    return Checkpoint(update, "text", {"device": "a"}, [3.0, 2.5], {"w": torch.arange(5.0)}, [{"state": {}}])
+    return Checkpoint(update, "text", {"device": "a"}, [3.0, 2.5], 12.5, {"w": torch.arange(5.0)}, [{"state": {}}])
 
 
 def test_comes_back_as_it_was(tmp_path):
@@ -57,10 +57,10 @@ import resource, sys, torch
 from pathlib import Path
 from toposheet.train.checkpoints import Checkpoint, save_checkpoint
 folder = Path(sys.argv[1])
-save_checkpoint(folder, Checkpoint(1, "", {}, [], {"w": torch.zeros(1000)}, []))
+save_checkpoint(folder, Checkpoint(1, "", {}, [], 0.0, {"w": torch.zeros(1000)}, []))
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:
-    save_checkpoint(folder, Checkpoint(2, "", {}, [], {"w": torch.zeros(100_000)}, []))
+    save_checkpoint(folder, Checkpoint(2, "", {}, [], 0.0, {"w": torch.zeros(100_000)}, []))
 except OSError as error:
     sys.exit(f"stopped: {error}")
 """

@@ -4,6 +4,7 @@ import re
 import shutil
 import signal
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from tests.train.conftest import newest
 import toposheet as ts
 from toposheet import recipes
 from toposheet.errors import RunError
+from toposheet.recipes.result import RESULT, read_result
 from toposheet.text.blocks import Blocks
 from toposheet.text.tokenizer import train_tokenizer
 from toposheet.topography import OBJECTIVES
@@ -24,7 +26,6 @@ from toposheet.train.log import Metrics, read_metrics
 from toposheet.train.loop import train
 from toposheet.train.model import build_model
 from toposheet.train.preconditions import stopping_with
-from toposheet.train.result import RESULT
 from toposheet.train.run import CHECKPOINTS
 from toposheet.train.snapshots import read_snapshots
 from toposheet.train.validation import Validation
@@ -124,6 +125,27 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(trained, text, tmp_pat
     assert newest(tmp_path / "model" / CHECKPOINTS).update == at
     train(RECIPE, text, tmp_path / "model")
     assert_same_run(trained, tmp_path / "model")
+
+
+def test_a_continued_run_counts_its_seconds_from_the_first_start(trained, text, tmp_path):
+    out = tmp_path / "model"
+    with happening(4, lambda: os.kill(os.getpid(), signal.SIGINT)), pytest.raises(KeyboardInterrupt):
+        train(RECIPE, text, out)
+    stopped = newest(out / CHECKPOINTS)
+    assert stopped.seconds > 0
+    (path,) = (out / CHECKPOINTS).iterdir()
+    path.unlink()
+    save_checkpoint(out / CHECKPOINTS, replace(stopped, seconds=1e6))
+    train(RECIPE, text, out)
+    assert 1e6 < read_result(out)["seconds"] < 1e6 + 600
+
+
+def test_stimuli_come_from_what_the_text_holds_out_and_not_from_what_the_recipe_says(text, tmp_path):
+    recipe = RECIPE.changed(seed=3, updates=1)
+    assert recipe.bookkeeping.validation_fraction == 0.05
+    train(recipe, text, tmp_path)
+    reader = ts.load(tmp_path).reader
+    assert (reader.validation_fraction, reader.seed) == (0.1, 0)
 
 
 def test_sigterm_saves_and_exits_with_0(trained, text, tmp_path):
@@ -298,7 +320,7 @@ def train_again(text, folder):
 
 def test_text_too_small_for_snapshots_is_said_and_trained_on(text, tmp_path, caplog):
     train(RECIPE.changed(snapshot_every=5), text, tmp_path / "model")
-    assert "no snapshots of the maps" in caplog.text
+    assert "no map of sentences against non-words" in caplog.text
     assert not (tmp_path / "model" / "snapshots.csv").exists()
 
 
@@ -336,7 +358,7 @@ def test_a_run_on_other_text_is_neither_finished_nor_resumed(trained, text, prep
     other = prepared(tmp_path, [f"{i} other texts about the river and the road" for i in range(40)])
     with pytest.raises(ValueError, match="run on another text"):
         train(RECIPE, other, trained)
-    elsewhere = Checkpoint(3, "elsewhere", {}, [], {}, [])
+    elsewhere = Checkpoint(3, "elsewhere", {}, [], 0.0, {}, [])
     save_checkpoint(tmp_path / "half" / CHECKPOINTS, elsewhere)
     with pytest.raises(ValueError, match="made 3 updates on another text"):
         train(RECIPE, text, tmp_path / "half")

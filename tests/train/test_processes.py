@@ -16,10 +16,10 @@ from tests.train.conftest import newest
 
 import toposheet as ts
 from toposheet import recipes
+from toposheet.recipes.result import RESULT
 from toposheet.text.shards import Manifest
 from toposheet.train.batches import prepare_builtin
 from toposheet.train.log import read_metrics
-from toposheet.train.result import RESULT
 from toposheet.train.run import CHECKPOINTS
 from toposheet.train.snapshots import read_snapshots
 

@@ -46,11 +46,11 @@ def parser_of(chosen: Recipe) -> Callable[..., Parsed]:
         """
         out = out or Path("runs") / recipe.name
         check_out(out)
+        from toposheet.recipes.result import RESULT
         from toposheet.train.log import METRICS
         from toposheet.train.loop import train
         from toposheet.train.parallel import this_process
         from toposheet.train.preconditions import stopping_with
-        from toposheet.train.result import RESULT
 
         if stop_with is not None:
             recipe = stopping_with(recipe, stop_with)

@@ -233,7 +233,8 @@ class Bookkeeping:
     """The held-out text, and how often validations, checkpoints and snapshots come.
 
     Args:
-        validation_fraction: Fraction of the documents that is held out, between 0 and 1.
+        validation_fraction: Fraction of the documents that is held out, between 0 and 1. It is for the built-in text,
+            if the run prepares it. Prepared text is already divided.
         validation_blocks: Number of blocks of held-out text that a validation reads.
         validate_every: Number of updates from one validation to the next.
         checkpoint_every: Number of updates from one checkpoint to the next.

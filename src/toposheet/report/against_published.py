@@ -16,6 +16,7 @@ from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.cortex.published import AS_PUBLISHED, MAP_I, PUBLISHED_FWHM_MM, SIGNIFICANT_UNITS, worth_of_steps
 from toposheet.cortex.verdicts import not_tested, order_verdict
 from toposheet.files import folder_aside, path_of
+from toposheet.recipes.result import RESULT
 from toposheet.report.analysis import Analysis
 from toposheet.report.draws import draws_of
 from toposheet.report.profile_rows import NO_PADDING, NOT_PUBLISHED, absent, profile_rows
@@ -36,7 +37,6 @@ from toposheet.report.sections.training import alpha_of, weighted_spatial_loss
 from toposheet.results import Table, paragraph, rows_with
 from toposheet.settings import NO_GROUPS, PUBLISHED_STEPS
 from toposheet.stimuli.studies import PUBLISHED
-from toposheet.train.result import RESULT
 from toposheet.wording import counted, number, readout_name
 
 NEAR = 0.10  # the largest difference from a published Moran's I that counts as agreement

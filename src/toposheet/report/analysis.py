@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from toposheet.recipes.result import read_result
 from toposheet.report.models import StudiedModel
 from toposheet.results import Results
-from toposheet.train.result import read_result
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from toposheet.cortex.organisation import organisation
 from toposheet.cortex.split_halves import HALF_STATISTICS, SPLITS
 from toposheet.errors import UserError
 from toposheet.progress import Progress, Stage, Stages
+from toposheet.recipes.result import read_result
 from toposheet.report.analysis import Analysis
 from toposheet.report.draws import design_of, draws_of_contrast, fewer_draws, n_units, with_draws
 from toposheet.report.models import StudiedModel
@@ -40,7 +41,6 @@ from toposheet.subject import Subject, respond
 from toposheet.subject.respond import resolved_reading
 from toposheet.topography.storage import read_topography
 from toposheet.train.log import METRICS, read_metrics
-from toposheet.train.result import read_result
 from toposheet.train.snapshots import read_snapshots
 from toposheet.version import __version__
 

@@ -19,6 +19,7 @@ from toposheet.architectures import Architecture, architecture_of
 from toposheet.errors import UserError, check_type
 from toposheet.model_folders import name_of
 from toposheet.recipes import RECIPE_FILE, Recipe, read_recipe
+from toposheet.recipes.result import read_result
 from toposheet.stimuli.reader import Reader
 from toposheet.stimuli.studies import own_stimuli
 from toposheet.stimuli.table import STIMULI_FILE, read_stimuli
@@ -200,6 +201,14 @@ class Subject:
         """Return a subject with the same model, topography and interventions, and another tokenizer."""
         return Subject(self._model, self.topography, tokenizer, self.interventions, self.source)
 
+    def with_topography(self, topography: Topography) -> Subject:
+        """Return a subject with the same model, tokenizer and interventions, and another topography of the same taps.
+
+        Raises:
+            UserError: The topography does not fit the model, or the interventions do not fit the topography.
+        """
+        return Subject(self._model, topography, self.tokenizer, self.interventions, self.source)
+
     # --- identity ---
 
     @property
@@ -297,7 +306,6 @@ class Subject:
         count_tokens = None if self.tokenizer is None else self.count_tokens
         stored = None if self.folder is None else self.folder / STIMULI_FILE
         shipped = read_stimuli(stored) if stored is not None and stored.is_file() else None
-        recipe = self.recipe
-        if recipe is None:
-            return Reader(count_tokens=count_tokens, shipped=shipped)
-        return Reader(recipe.bookkeeping.validation_fraction, recipe.seed, count_tokens, shipped)
+        result = None if self.folder is None else read_result(self.folder)
+        split = {} if result is None else result["split"]
+        return Reader(**split, count_tokens=count_tokens, shipped=shipped)

@@ -73,6 +73,11 @@ class Manifest:
     left_out: dict[str, str] = field(default_factory=dict)
 
     @property
+    def split(self) -> dict[str, Any]:
+        """What decided which documents are held out (`split.is_held_out`): `validation_fraction` and `seed`."""
+        return {name: self.preparation[name] for name in ("validation_fraction", "seed")}
+
+    @property
     def checksum(self) -> str:
         """SHA-256 of the whole prepared text, computed from the checksums of its shards and its tokenizer."""
         parts = [self.tokenizer, *(f"{shard.split} {shard.sha256}" for shard in self.shards)]

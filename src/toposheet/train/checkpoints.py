@@ -29,6 +29,7 @@ class Checkpoint:
         text: The checksum of the training text.
         machine: The hardware and the number of processes (`hardware.machine`).
         validations: The task losses of all validations so far, in nats per token. Early stopping uses them.
+        seconds: Seconds that the run has taken so far, without the time between a stop and its continuation.
         model: The weights by parameter name.
         optimizers: The state of each optimizer.
     """
@@ -37,6 +38,7 @@ class Checkpoint:
     text: str
     machine: dict[str, Any]
     validations: list[float]
+    seconds: float
     model: dict[str, Any]
     optimizers: list[dict[str, Any]]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from toposheet.files import write_file
 from toposheet.recipes import Recipe, stored_form
+from toposheet.recipes.result import RESULT
 from toposheet.text.bigram import bigram_loss
 from toposheet.train.batches import RunText
 from toposheet.train.card import write_card
-from toposheet.train.result import RESULT
 from toposheet.train.snapshots import read_snapshots
 from toposheet.train.validation import Validation
 
@@ -40,6 +40,7 @@ def write_result(
         "recipe": stored_form(recipe),
         "text": text.manifest.checksum,
         "corpora": text.manifest.corpora,
+        "split": text.manifest.split,
         "updates": updates,
         "tokens": updates * batch * context,
         **validation.as_row(),

@@ -129,9 +129,9 @@ def updates(
         run.accelerator.init_trackers("toposheet", config=_tracker_config(run.recipe))
         for tracker in run.accelerator.trackers:
             stack.callback(tracker.finish)
-        speed = Speed(run.subject, run.recipe, run.accelerator)
+        speed = Speed(run.subject, run.recipe, run.accelerator, run.seconds)
         validation = yield from _remaining_updates(run, speed, stop_request or StopRequest())
-        run.finish(validation, speed.seconds_since_start)
+        run.finish(validation, speed.seconds)
 
 
 def _remaining_updates(run: Run, speed: Speed, stop_request: StopRequest) -> Generator[Measured, None, Validation]:
@@ -188,7 +188,7 @@ def _remaining_updates(run: Run, speed: Speed, stop_request: StopRequest) -> Gen
             yield measured
             stop = stop_request.from_any_process(accelerator)
             if stop or last or run.done % every.checkpoint_every == 0:
-                run.save()
+                run.save(speed.seconds)
             if stop == signal.SIGTERM:
                 said = "the run is stopped and saved after update %d; run the same command again to continue"
                 logging.getLogger(__name__).warning(said, run.done)

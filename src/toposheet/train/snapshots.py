@@ -55,14 +55,14 @@ def snapshot_stimuli(text: RunText, recipe: Recipe) -> pd.DataFrame | None:
     try:
         pairs = list(zip(*sentences_and_nonwords(held_out, train, PER_CONDITION, rng, count), strict=True))
     except UserError as error:
-        logging.getLogger(__name__).warning("no snapshots of the maps: %s", error)
+        logging.getLogger(__name__).warning("no map of sentences against non-words: %s", error)
         return None
     context = recipe.model.context
     fitting = [pair for pair in pairs if all(len(ids) <= context for ids in tokenizer(list(pair)).input_ids)]
     if len(fitting) < _AT_LEAST:
         logging.getLogger(__name__).warning(
-            "no snapshots of the maps: %d pairs of a sentence and a list of non-words fit into a context of %d tokens, "
-            "but at least %d pairs are needed",
+            "no map of sentences against non-words: %d pairs of a sentence and a list of non-words fit into a context "
+            "of %d tokens, but at least %d pairs are needed",
             len(fitting), context, _AT_LEAST,
         )  # fmt: skip
         return None

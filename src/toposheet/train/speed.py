@@ -35,14 +35,22 @@ def peak_flops(device: torch.device) -> float | None:
 class Speed:
     """Measures each update: tokens per second, model FLOPs utilisation and memory."""
 
-    def __init__(self, subject: Subject, recipe: Recipe, accelerator: Accelerator) -> None:
+    def __init__(self, subject: Subject, recipe: Recipe, accelerator: Accelerator, before: float = 0.0) -> None:
+        """Start the clock of a run.
+
+        Args:
+            subject: The subject that is trained.
+            recipe: The recipe of the run.
+            accelerator: The processes of the run.
+            before: Seconds that the run took before it was stopped and continued.
+        """
         self._tokens = recipe.optimisation.batch * recipe.model.context
         with subject.running() as model:
             self._flops = subject.architecture.flops_per_token(model, recipe.model.context)
         self._device = accelerator.device
         self._peak = peak_flops(accelerator.device)
         self._processes = accelerator.num_processes
-        self._started = time.perf_counter()
+        self._before, self._started = before, time.perf_counter()
         self._updates = 0
 
     def start(self) -> None:
@@ -70,11 +78,11 @@ class Speed:
         }
 
     @property
-    def seconds_since_start(self) -> float:
-        """Seconds since the run started or continued, with validations and snapshots."""
-        return time.perf_counter() - self._started
+    def seconds(self) -> float:
+        """Seconds of the run, with validations and snapshots, but without the time from a stop to its continuation."""
+        return self._before + time.perf_counter() - self._started
 
     @property
     def mean_tokens_per_second(self) -> float:
         """Tokens per second since the run started or continued, with validations and snapshots."""
-        return self._tokens * self._updates / self.seconds_since_start
+        return self._tokens * self._updates / (time.perf_counter() - self._started)

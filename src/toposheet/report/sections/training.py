@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from toposheet.recipes import recipe_of
+from toposheet.recipes.result import RESULT
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Section
-from toposheet.train.result import RESULT
 
 PARTIAL = """
 <h2>The models</h2>

@@ -10,7 +10,7 @@ from toposheet.errors import UserError
 
 RESULT = "training.json"
 _ENTRIES = (
-    "recipe", "text", "corpora", "updates", "tokens", "validation_task_loss", "validation_spatial_loss",
+    "recipe", "text", "corpora", "split", "updates", "tokens", "validation_task_loss", "validation_spatial_loss",
     "validation_spatial_losses", "bigram_loss", "machine",
 )  # fmt: skip
 
