@@ -2,8 +2,8 @@ import pytest
 
 from toposheet import recipes
 from toposheet.model_folders import SHIPPED
+from toposheet.recipes.result import read_result
 from toposheet.train.card import write_card
-from toposheet.train.result import read_result
 from toposheet.train.snapshots import read_snapshots
 
 

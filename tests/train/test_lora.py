@@ -16,12 +16,12 @@ import toposheet as ts
 from toposheet import recipes
 from toposheet.errors import RunError
 from toposheet.packages import MissingPackage
+from toposheet.recipes.result import read_result
 from toposheet.text.blocks import Blocks
 from toposheet.train.log import read_metrics
 from toposheet.train.loop import train
 from toposheet.train.model import frozen_copy
 from toposheet.train.preconditions import is_finished
-from toposheet.train.result import read_result
 from toposheet.train.run import CHECKPOINTS
 from toposheet.train.task import NextToken
 from toposheet.train.validation import whole_batches
@@ -249,7 +249,7 @@ def test_what_does_not_go_with_low_rank_changes_is_refused_in_a_line(opened, tex
     with pytest.raises(ts.UserError, match=r"^lora_layers names 'c_attn', but no linear layer .* use some of q_proj"):
         train(RECIPE.changed(lora_layers=("c_attn",)), text, out, subject=opened())
     without("peft")
-    with pytest.raises(MissingPackage, match=r"need the package peft: pip install 'toposheet\[adapt\]'"):
+    with pytest.raises(MissingPackage, match=r"need the package peft: pip install 'toposheet\[lora\]'"):
         train(RECIPE, text, out, subject=opened())
     assert not out.exists()
 

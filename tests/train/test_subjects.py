@@ -17,13 +17,14 @@ import toposheet as ts
 from toposheet import cli, recipes
 from toposheet.architectures import FAMILIES, Architecture
 from toposheet.recipes import RECIPES
+from toposheet.recipes.result import RESULT
 from toposheet.text.blocks import Blocks
 from toposheet.text.shards import TOKENIZER, Manifest, Shard
 from toposheet.text.tokenizer import tokenizer_hash
 from toposheet.topography import OBJECTIVES, OnActivations
+from toposheet.train.distillation import stays
 from toposheet.train.log import read_metrics
 from toposheet.train.loop import train
-from toposheet.train.result import RESULT
 
 RECIPE = recipes.named("tiny", context=16, updates=12, validate_every=5, checkpoint_every=4, snapshot_every=None,
                        neighborhoods="all", alpha=5.0, learning_rate=5e-3, warmup_updates=1)  # fmt: skip
@@ -95,11 +96,36 @@ def test_distillation_keeps_a_subject_near_its_original_and_the_objective_leaves
     )
 
 
-def test_a_subject_that_is_only_asked_to_stay_as_it_is_does_so_to_the_bit(tokenizer, text, tmp_path):
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_a_subject_that_is_only_asked_to_stay_as_it_is_does_so_to_the_bit(attention, tokenizer, text, tmp_path):
     subject, started = subject_of("llama", tokenizer), subject_of("llama", tokenizer)
+    subject.model.set_attn_implementation(attention)
     train(RECIPE.changed(distillation=1.0, alpha=0.0, weight_decay=0.0), text, tmp_path / "out", subject=subject)
     for name, weight in started.model.state_dict().items():
         assert torch.equal(subject.model.state_dict()[name], weight), name
+
+
+def test_a_training_changes_nothing_only_where_the_model_computes_what_its_original_computes(tokenizer):
+    recipe = RECIPE.changed(distillation=1.0, weight_decay=0.0)
+    blocks = torch.arange(32).reshape(2, 16)
+    eager, without = subject_of("llama", tokenizer), subject_of("gpt2", tokenizer)
+    eager.model.set_attn_implementation("eager")
+    for module in without.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    without.model.config.attn_pdrop = 0.0
+    for layer in without.model.transformer.h:
+        layer.attn.attn_dropout.p = 0.0
+    for subject, changes, expected in (
+        (subject_of("llama", tokenizer), {}, True),
+        (eager, {}, True),
+        (without, {}, True),  # its configuration still has dropouts, which are not used
+        (subject_of("gpt2", tokenizer), {}, False),
+        (eager, {"weight_decay": 0.1}, False),
+        (eager, {"distillation": 0.9}, False),
+    ):
+        assert stays(subject, recipe.changed(**changes), blocks) == expected
+        assert not subject.model.training
 
 
 def test_distillation_needs_a_subject(text, tmp_path):
@@ -181,9 +207,9 @@ def test_a_model_that_is_no_causal_decoder_is_refused_in_one_line(tokenizer, tex
     encoder = subject_with(hf.BertForMaskedLM(bert).eval(), tokenizer)
     headless = subject_with(random_model("llama").model, tokenizer)
     messages = {
-        both: "BartForConditionalGeneration has an encoder and a decoder: training predicts the next token, so give it "
-        "a causal decoder",
-        encoder: "BertForMaskedLM is an encoder, whose tokens see the tokens after them: training predicts the next",
+        both: "BartForConditionalGeneration has an encoder and a decoder: the task is to predict the next token, so "
+        "give a causal decoder",
+        encoder: "BertForMaskedLM is an encoder, whose tokens see the tokens after them: the task is to predict",
         headless: "LlamaModel has no output layer: give a model with a language-model head",
     }
     for subject, message in messages.items():
@@ -363,7 +389,8 @@ def test_a_vocabulary_of_70_000_trains(tmp_path):
         content = np.random.default_rng(0).integers(n - 50, n, size=2000).astype("<u4").tobytes()
         (folder / f"{split}-00000.bin").write_bytes(content)
         shards.append(Shard(split, f"{split}-00000.bin", 1, 2000, hashlib.sha256(content).hexdigest()))
-    Manifest({}, [], 1, 0, 0, tokenizer_hash(folder / TOKENIZER), n, "uint32", tuple(shards)).save(folder)
+    split = {"validation_fraction": 0.05, "seed": 0}
+    Manifest(split, [], 1, 0, 0, tokenizer_hash(folder / TOKENIZER), n, "uint32", tuple(shards)).save(folder)
     train(RECIPE.changed(vocabulary=n, updates=4, learning_rate=0.02), folder, tmp_path / "model")
     losses = metrics(tmp_path / "model")["task_loss"].dropna()
     assert losses.iloc[0] == pytest.approx(np.log(n), rel=0.01)

@@ -60,6 +60,8 @@ def write_card(
         recipe={name: json.dumps(value) for name, value in recipe.fields().items() if value is not None},
         name=recipe.name,
         is_control=recipe.is_control,
+        of_pretrained=recipe.subject is not None,
+        task=_task(recipe.optimisation.distillation),
         objective=recipe.objective.name,
         lora_rank=recipe.optimisation.lora_rank,
         base=base,
@@ -72,3 +74,11 @@ def write_card(
         significant=SIGNIFICANT,
     )
     write_file(folder / CARD, page)
+
+
+def _task(distillation: float) -> str:
+    """Return what a model was trained to do, in words."""
+    if distillation == 0:
+        return "to predict the next token"
+    as_before = "to predict the next token as the model before the training did"
+    return as_before if distillation == 1 else f"to predict the next token, in part ({distillation:g}) as before"

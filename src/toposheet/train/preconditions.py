@@ -12,6 +12,7 @@ from toposheet.errors import UserError
 from toposheet.fields import differences
 from toposheet.model_folders import ADAPTER_CONFIG, holds_adapter, holds_model
 from toposheet.recipes import RECIPE_FILE, Recipe, read_recipe, recipe_of
+from toposheet.recipes.result import RESULT, read_result
 from toposheet.subject import Subject
 from toposheet.subject.adapter import ADAPTER_WEIGHTS, BASE, check_peft, linear_layers
 from toposheet.text.shards import Manifest
@@ -20,7 +21,6 @@ from toposheet.topography.taps import check_run_once, within_base_model
 from toposheet.train.batches import RunText
 from toposheet.train.checkpoints import Checkpoint
 from toposheet.train.model import new_subject
-from toposheet.train.result import RESULT, read_result
 from toposheet.train.task import relative_loss_difference
 from toposheet.wording import counted
 
@@ -107,18 +107,30 @@ def check_reads(subject: Subject, recipe: Recipe, text: RunText) -> None:
     subject.limits.check_vocabulary(tokens)
 
 
+def check_predicts(subject: Subject) -> None:
+    """Refuse a subject that does not predict the next token. This needs no text.
+
+    Raises:
+        UserError: The model is an encoder, or an encoder with a decoder, or it has no language-model head.
+    """
+    with subject.running() as model:
+        kind = type(model).__name__
+        decoder = "the task is to predict the next token, so give a causal decoder, such as GPT-2 or Llama"
+        if getattr(model.config, "is_encoder_decoder", False):
+            raise UserError(f"{kind} has an encoder and a decoder: {decoder}")
+        subject.architecture.head(model)
+        if _sees_next_tokens(model):
+            raise UserError(f"{kind} is an encoder, whose tokens see the tokens after them: {decoder}")
+
+
 def check_learner(subject: Subject) -> None:
     """Refuse a subject whose weights cannot be trained to predict the next token. This needs no text.
 
     Raises:
-        UserError: The model is an encoder, or an encoder with a decoder, or it has no language-model head. Or its
-            weights are quantised, or not in float32.
+        UserError: The model does not predict the next token (`check_predicts`), or its weights are quantised, or not in
+            float32.
     """
     with subject.running() as model:
-        kind = type(model).__name__
-        decoder = "training predicts the next token, so give it a causal decoder, such as GPT-2 or Llama"
-        if getattr(model.config, "is_encoder_decoder", False):
-            raise UserError(f"{kind} has an encoder and a decoder: {decoder}")
         if _is_quantised(model):
             raise UserError(
                 f"the weights of {subject.name} are quantised, and such weights take no gradients: to train it "
@@ -127,9 +139,7 @@ def check_learner(subject: Subject) -> None:
         others = (p.dtype for p in model.parameters() if p.dtype != torch.float32)
         if (dtype := next(others, None)) is not None:
             raise UserError(f"the weights of {subject.name} are {dtype}: load the model in float32 to train it further")
-        subject.architecture.head(model)
-        if _sees_next_tokens(model):
-            raise UserError(f"{kind} is an encoder, whose tokens see the tokens after them: {decoder}")
+    check_predicts(subject)
 
 
 def _is_quantised(model: PreTrainedModel) -> bool:

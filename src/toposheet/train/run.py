@@ -20,10 +20,11 @@ from toposheet.subject.adapter import round_adapter, save_adapter
 from toposheet.text.shards import Manifest, read_manifest
 from toposheet.train.batches import RunText, read_text
 from toposheet.train.checkpoints import Checkpoint, newest_checkpoint, read_checkpoint, save_checkpoint
+from toposheet.train.distillation import original_of
 from toposheet.train.finish import write_result
 from toposheet.train.hardware import machine
 from toposheet.train.lora import check_gradients, trained_state, with_adapter
-from toposheet.train.model import frozen_copy, new_subject, with_weights
+from toposheet.train.model import new_subject, with_weights
 from toposheet.train.optimizer import optimizers
 from toposheet.train.parallel import load_whole_state, parallelise, this_process, whole_state
 from toposheet.train.preconditions import check_checkpoint, check_subject, is_finished
@@ -50,6 +51,7 @@ class Run:
         machine: The description of the hardware (`hardware.machine`).
         done: The number of finished updates.
         validations: The task losses of all validations so far, in nats per token.
+        seconds: Seconds that the run took before it was last stopped and continued.
         good: Folder and update of the last checkpoint, as text for error messages.
     """
 
@@ -65,15 +67,20 @@ class Run:
     machine: dict[str, Any]
     done: int
     validations: list[float]
+    seconds: float
     good: str
 
-    def save(self) -> None:
-        """Write a checkpoint of the present state. Every process must call this; the main process writes."""
+    def save(self, seconds: float) -> None:
+        """Write a checkpoint of the present state. Every process must call this; the main process writes.
+
+        Args:
+            seconds: Seconds that the run has taken so far (`Speed.seconds`).
+        """
         model_state, states = whole_state(self.whole, self.weights)
         if self.accelerator.is_main_process:
             model_state = model_state if self.base is None else trained_state(self.whole, model_state)
             text = self.text.manifest.checksum
-            checkpoint = Checkpoint(self.done, text, self.machine, self.validations, model_state, states)
+            checkpoint = Checkpoint(self.done, text, self.machine, self.validations, seconds, model_state, states)
             save_checkpoint(self.out / CHECKPOINTS, checkpoint)
         self.good = f"{self.out / CHECKPOINTS}, after update {self.done}"
 
@@ -88,7 +95,7 @@ class Run:
 
         Args:
             validation: The losses at the end of the run.
-            seconds: Seconds since the start of the run, or since the run last continued from a checkpoint.
+            seconds: Seconds that the run has taken (`Speed.seconds`).
         """
         model_state, _ = whole_state(self.whole, ())
         if self.accelerator.is_main_process:
@@ -97,7 +104,7 @@ class Run:
                 save(self.out, with_weights(self.subject, state))
             else:
                 save_adapter(self.out, self.whole.model, self.base)
-            more = {"seconds_since_start_or_resume": round(seconds, 1), "machine": self.machine}
+            more = {"seconds": round(seconds, 1), "machine": self.machine}
             write_result(self.out, self.recipe, self.text, validation, self.done, **more)
             shutil.rmtree(self.out / CHECKPOINTS, ignore_errors=True)
         self.accelerator.wait_for_everyone()
@@ -141,7 +148,7 @@ def open_run(
         check_checkpoint(checkpoint, manifest, here, on_other_machine)
 
     lora = recipe.optimisation.lora_rank is not None
-    original = frozen_copy(subject, shares_weights=lora) if recipe.optimisation.distillation else None
+    original = original_of(subject, recipe) if recipe.optimisation.distillation else None
     base, subject = (subject, with_adapter(subject, recipe)) if lora else (None, subject)
     with subject.running() as model:
         whole = NextToken(model, recipe.optimisation.precision, original)
@@ -149,13 +156,15 @@ def open_run(
             check_gradients(whole)
         task = parallelise(whole, recipe, accelerator)
         weights = optimizers(model, recipe)
-    done, validations = 0, []
+    done, validations, seconds = 0, [], 0.0
     if checkpoint is not None:
         load_whole_state(whole, weights, checkpoint.model, checkpoint.optimizers)
-        done, validations = checkpoint.update, checkpoint.validations
+        done, validations, seconds = checkpoint.update, checkpoint.validations, checkpoint.seconds
     good = f"{out / CHECKPOINTS}, after update {done}" if done else "none was saved yet"
     if accelerator.is_main_process:
         out.mkdir(parents=True, exist_ok=True)
         write_recipe(out / RECIPE_FILE, recipe)
     accelerator.wait_for_everyone()
-    return Run(recipe, out, text, subject, base, accelerator, whole, task, weights, here, done, validations, good)
+    return Run(
+        recipe, out, text, subject, base, accelerator, whole, task, weights, here, done, validations, seconds, good
+    )
