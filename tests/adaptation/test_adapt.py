@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import transformers as hf
 from tests.architectures.families import random_model
 from tests.train.test_loop import KilledError, happening, killed
 
 import toposheet as ts
 from toposheet.adaptation import Placement, adapt
-from toposheet.adaptation.adapt import PLAN
+from toposheet.adaptation.folder import PLAN
 from toposheet.adaptation.measure import ADAPTATION, DIFFERENCES
 from toposheet.adaptation.place import PLACEMENT
 from toposheet.errors import UserError
@@ -36,6 +37,10 @@ def text(tmp_path_factory, prepared):
 def opened(tokenizer, family="llama"):
     network = random_model(family)
     return ts.Subject(network, ts.Topography.per_tap(network, seed=3), tokenizer)
+
+
+def rows_of(result, column, *models):
+    return result.table.set_index("model").loc[list(models), column]
 
 
 def adapted(tokenizer, text, out, **options):
@@ -81,8 +86,10 @@ def test_a_training_stands_beside_the_placed_original_its_twin_and_its_nulls(tok
     for name, value in subject.model.state_dict().items():
         assert torch.equal(value, before[name]), name
     assert result.table["model"].tolist() == [
-        "original", "placed", "trained", "twin", "random weights, placed", "random weights", "shuffled distances"
+        "original", "placed", "trained", "twin", "random weights, placed", "random weights",
+        "shuffled distances, placed", "shuffled distances",
     ]  # fmt: skip
+    assert (rows_of(result, "spatial_loss", "shuffled distances, placed", "shuffled distances") > 0.47).all()
     rows = result.table.set_index("model")
     assert rows.loc["trained", "spatial_loss"] < rows.loc["placed", "spatial_loss"] - 0.03
     assert rows.loc["twin", "spatial_loss"] > rows.loc["trained", "spatial_loss"] + 0.03
@@ -92,7 +99,8 @@ def test_a_training_stands_beside_the_placed_original_its_twin_and_its_nulls(tok
     assert (rows["tokens"].drop(trained) == 0).all()
     pairs = list(zip(result.differences["model"], result.differences["other"], strict=True))
     assert pairs == [("placed", "original"), ("trained", "placed"), ("trained", "twin"),
-                     ("random weights", "random weights, placed")]  # fmt: skip
+                     ("random weights", "random weights, placed"),
+                     ("shuffled distances", "shuffled distances, placed")]  # fmt: skip
     cost = result.differences.set_index("other").loc["twin", "task_loss"]
     assert cost == pytest.approx(rows.loc["trained", "task_loss"] - rows.loc["twin", "task_loss"])
     saved = ts.load(tmp_path / "out")
@@ -130,7 +138,9 @@ def test_a_training_starts_from_bases_if_asked_to_and_is_compared_with_them(toke
 def test_no_twin_is_trained_where_training_would_change_nothing(tokenizer, text, tmp_path):
     recipe = SHORT.changed(distillation=1.0)
     result = adapted(tokenizer, text, tmp_path / "out", recipe=recipe, nulls=("shuffled-distances",))
-    assert result.table["model"].tolist() == ["original", "placed", "trained", "shuffled distances"]
+    assert result.table["model"].tolist() == [
+        "original", "placed", "trained", "shuffled distances, placed", "shuffled distances"
+    ]  # fmt: skip
     assert not (tmp_path / "out" / "twin").exists()
     for model, changes in (("gpt2", {}), ("llama", {"weight_decay": 0.1})):  # GPT-2 has dropout
         subject = opened(tokenizer, model)
@@ -181,16 +191,48 @@ def test_wrong_arguments_are_refused_before_anything_is_written(tokenizer, text,
         Placement(tokens=0)
     for options, message in (
         ({"share": "all", "mode": "rebase"}, "share is 'all': it must be one of tap, width"),
-        ({"mode": "prune"}, "mode is 'prune': it must be one of place, rebase, lora or full"),
+        ({"mode": "prune"}, "mode is 'prune': it must be one of place, rebase, lora, full"),
         ({"start": "raw"}, "start is 'raw': it must be one of placed, rebased"),
         ({"start": "rebased", "mode": "place"}, "start is 'rebased', but the mode place has no training"),
-        ({"nulls": ("noise",)}, "there is no null 'noise': use random-weights or shuffled-distances"),
+        ({"nulls": ("noise",)}, "a null is 'noise': it must be one of random-weights, shuffled-distances"),
+        ({"nulls": ("shuffled-distances",), "recipe": SHORT.changed(objective="squared_difference")},
+         "the null shuffled-distances belongs to the objective correlation, but the objective is squared_difference"),
+        ({"nulls": ("shuffled-distances",), "mode": "place", "placement": Placement("spectral", 256)},
+         "the null shuffled-distances belongs to the methods assignment and swaps, but the method is spectral"),
+        ({"recipe": SHORT.changed(patience=2)}, "patience is 2, but the trainings of an adaptation are compared after"),
         ({"placement": Placement(tokens=10**7)}, "places are fitted on 10,000,000 tokens, but the training text in .* "
          "has .* blocks of 48 tokens: prepare more text, or give --tokens"),
         ({"recipe": SHORT.changed(radius=0 + 1)}, "no window"),
     ):  # fmt: skip
         with pytest.raises(UserError, match=message):
             adapted(tokenizer, text, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_comes_late_in_an_adaptation_is_refused_before_anything_is_written(tokenizer, text, tmp_path):
+    ts.save(tmp_path / "model", opened(tokenizer))
+    saved, network = ts.load(tmp_path / "model"), random_model("llama")
+    wide = ts.Topography.per_tap(network, taps=["model.layers.1.*"], shape=(4, 9))
+    two_shapes = ts.Topography.per_tap(network, taps=["model.layers.0.mlp"]).sheets | wide.sheets
+    bert = hf.BertForMaskedLM(hf.BertConfig(vocab_size=300, hidden_size=36, num_hidden_layers=1, num_attention_heads=2))
+    for subject, options, message in (
+        (saved, {"mode": "lora", "recipe": SHORT.changed(lora_rank=2, lora_layers=("q_prj",))}, "names 'q_prj'"),
+        (ts.Subject(network, ts.Topography(two_shapes), tokenizer), {"mode": "rebase", "share": "width"},
+         "can share a basis only on sheets of one shape"),
+        (ts.Subject(bert.eval(), ts.Topography.per_tap(bert), tokenizer), {"mode": "place"}, "is an encoder"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=message):
+            adapt(subject, text, tmp_path / "out", **{"recipe": SHORT, "placement": PLACED, **options})
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("mode", ["place", "rebase", "lora", "full"])
+def test_a_subject_with_interventions_is_refused_before_anything_is_written(mode, tokenizer, text, tmp_path):
+    subject = opened(tokenizer)
+    tap, width = next(iter(subject.topography.widths.items()))
+    silent = ts.Intervention("silent", {tap: ts.Effect.silence(np.ones(width, dtype=bool))})
+    with pytest.raises(UserError, match="has interventions, and a model folder cannot hold interventions: adapt the"):
+        adapt(subject.intervened(silent), text, tmp_path / "out", mode=mode, recipe=SHORT, placement=PLACED)
     assert not (tmp_path / "out").exists()
 
 

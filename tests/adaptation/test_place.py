@@ -1,5 +1,7 @@
 """Placing the units of a model: the model is unchanged, and the spatial loss falls, on other text too."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,10 @@ import toposheet as ts
 from toposheet.adaptation import activations as module
 from toposheet.adaptation import place
 from toposheet.adaptation.activations import activations_on
+from toposheet.adaptation.place import _placed
+from toposheet.adaptation.placement import pair_gains
 from toposheet.errors import UserError
+from toposheet.sheet import Sheet
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +53,42 @@ def test_the_model_is_unchanged_to_the_bit_and_the_loss_falls_on_other_text_too(
     rest = {tap: values[:, 1:] for tap, values in activations.items()}
     losses = ts.spatial_losses(rest, placed.subject.topography, "all", 2)
     assert table["loss"].tolist() == pytest.approx([float(losses[name]) for name in table.index], rel=1e-3)
+
+
+@pytest.mark.parametrize("method", ["assignment", "spectral", "swaps"])
+@pytest.mark.parametrize("silent", [1, 20, 33, 36])
+def test_silent_units_get_a_cell_too(subject, text, method, silent):
+    network = copy.deepcopy(subject.model)
+    with torch.no_grad():
+        for block in network.transformer.h:
+            for layer in (block.attn.c_proj, block.mlp.c_proj):
+                layer.weight[:, :silent] = 0.0
+                layer.bias[:silent] = 0.0
+    mute = ts.Subject(network, subject.topography)
+    placed = place(mute, *text, method=method, radius=2)
+    for sheet in placed.subject.topography.sheets.values():
+        assert len({tuple(place) for place in sheet.coordinates.tolist()}) == 36
+    if silent < 30 and method != "spectral":
+        assert (placed.table["loss_fitted"] < placed.table["loss_fitted_before"]).all()
+
+
+@pytest.mark.parametrize(("width", "shape"), [(3, (1, 3)), (4, (2, 2)), (5, (2, 3)), (9, (3, 3))])
+@pytest.mark.parametrize("method", ["assignment", "swaps"])
+def test_taps_of_a_few_units_are_placed_and_exchange_cells(width, shape, method):
+    x = np.random.default_rng(1).normal(size=(50, width)).astype(np.float32)
+    activations = {"tap": torch.from_numpy(x)}
+    start = Sheet(shape, {"tap": np.argwhere(np.ones(shape))[:width]})
+    gains = pair_gains(shape, 2)
+    placed = _placed(start, activations, method, gains, True, np.random.default_rng(0))
+    assert len({tuple(place) for place in placed.coordinates.tolist()}) == width
+
+
+def test_distances_are_shuffled_only_for_methods_that_use_them(subject, text):
+    for method in ("spectral", "random", "shared"):
+        with pytest.raises(
+            UserError, match=f"the method {method} does not depend on distances: use assignment or swaps"
+        ):
+            place(subject, *text, method=method, radius=2, shuffled=True)
 
 
 def test_each_method_gives_every_unit_a_cell_and_assignment_is_the_best(subject, text):

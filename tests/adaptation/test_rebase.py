@@ -45,6 +45,19 @@ def recorded(subject, ids):
     return {tap: values[:, 1:] for tap, values in activations.items()}
 
 
+def test_the_null_of_bases_reaches_its_own_shuffled_distances_and_not_the_true_ones(subject, text):
+    shuffled = rebase(subject, *text, radius=2, shuffled=True).subject
+    assert rebase(subject, *text, radius=2, shuffled=True, seed=1).subject.fingerprint != shuffled.fingerprint
+    activations = recorded(shuffled, text[0])
+    losses = {
+        objective: ts.spatial_losses(activations, shuffled.topography, "all", 2, objective=objective)
+        for objective in ("correlation", "shuffled_correlation")
+    }
+    for sheet, loss in losses["shuffled_correlation"].items():
+        assert float(loss) < 0.45, sheet
+        assert float(losses["correlation"][sheet]) == pytest.approx(0.5, abs=0.1), sheet
+
+
 def test_the_model_is_unchanged_to_the_bit_and_units_keep_their_places(subject, text):
     before, logits = {name: value.clone() for name, value in subject.model.state_dict().items()}, subject(text[0])
     rebased = rebase(subject, *text, radius=2, updates=2).subject

@@ -3,40 +3,36 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import pandas as pd
 
+from toposheet.adaptation.folder import claim_folder
 from toposheet.adaptation.measure import ADAPTATION, DIFFERENCES, Measured, measured
-from toposheet.adaptation.place import PLACEMENT, Placed, check_method, place
+from toposheet.adaptation.place import BY_DISTANCE, PLACEMENT, Placed, check_method, place
 from toposheet.adaptation.random_weights import with_random_weights
-from toposheet.adaptation.rebase import check_share, rebase
+from toposheet.adaptation.rebase import check_share, check_shared, rebase
 from toposheet.adaptation.text import AdaptationText, adaptation_text
 from toposheet.errors import UserError, check_type
-from toposheet.fields import differences
-from toposheet.files import path_of, write_file
+from toposheet.files import path_of
 from toposheet.progress import Progress, Stage, Stages
 from toposheet.recipes import ADAPTING, Recipe, stored_form
+from toposheet.recipes.adapting import Mode, Null, Start
+from toposheet.recipes.result import read_result
 from toposheet.settings import PERMUTATIONS, check_choice, check_count, check_permutations
 from toposheet.subject import Subject, load, save
 from toposheet.subject.adapter import check_peft
 from toposheet.topography.storage import read_topography, write_topography
+from toposheet.train.distillation import stays
 from toposheet.train.loop import train
 from toposheet.train.model import recipe_for
-from toposheet.train.preconditions import check_learner, check_objective
-from toposheet.train.result import read_result
-from toposheet.wording import listed
+from toposheet.train.preconditions import check_learner, check_lora, check_objective, check_predicts
 
-Mode = Literal["place", "rebase", "lora", "full"]
-Start = Literal["placed", "rebased"]
-Null = Literal["random-weights", "shuffled-distances"]
 NULLS: tuple[str, ...] = get_args(Null)
-PLAN = "adaptation.json"
-"""File with the settings of an adaptation. A folder in which it is complete holds a finished or a stopped one."""
+_RANDOM_WEIGHTS = "random-weights"
 _START, _REBASED, _TWIN, _BASE = "start", "rebased", "twin", "base"
 _LORA_RANK = 16
 
@@ -129,8 +125,9 @@ def adapt(
             that of the subject.
         twin: Whether a twin is trained on the same tokens with alpha 0. The cost of topography is the difference
             between the task losses of the two. No twin is trained if the training would not change it: the task is only
-            to predict as the original did (`distillation` 1), without dropout and weight decay. The cost is then the
-            difference to the start.
+            to predict as the original did (`distillation` 1), there is no weight decay, and in training the model
+            computes to the bit what the original computes (so there is no dropout). The cost is then the difference to
+            the start.
         permutations: Number of draws of each null of a map.
         progress: A function that is called with the finished part of the work. None: no calls. A training shows its own
             progress bar.
@@ -140,7 +137,8 @@ def adapt(
         `placement.csv`.
 
     Raises:
-        UserError: The subject, the text and the recipe do not fit together, or the folder holds another adaptation.
+        UserError: The subject, the text, the recipe and the nulls do not fit together, the subject has interventions,
+            or the folder holds another adaptation.
         RunError: A training diverged, or the disk is full.
 
     Example:
@@ -148,34 +146,67 @@ def adapt(
     """
     check_type("subject", subject, Subject, "what toposheet.load or toposheet.attach returns")
     check_type("recipe", recipe, Recipe, "a toposheet recipe, such as toposheet.recipes.ADAPTING")
-    if mode not in get_args(Mode):
-        raise UserError(f"mode is {mode!r}: it must be one of {listed(get_args(Mode))}")
+    check_choice("mode", mode, get_args(Mode))
     check_choice("start", start, get_args(Start))
     check_share(share)
     check_permutations(permutations)
     trains = mode in ("lora", "full")
-    chosen = (() if trains else NULLS) if nulls is None else tuple(nulls)
-    if odd := [null for null in chosen if null not in NULLS]:
-        raise UserError(f"there is no null {odd[0]!r}: use {listed(NULLS)}")
+    placing, bases = placement or Placement(), share if mode == "rebase" or start == "rebased" else None
+    possible = NULLS if bases is not None or placing.method in BY_DISTANCE else (_RANDOM_WEIGHTS,)
+    chosen = (() if trains else possible) if nulls is None else tuple(nulls)
+    _check_nulls(chosen, possible, placing, recipe, trains)
+    if subject.interventions:
+        raise UserError(
+            f"{subject.name} has interventions, and a model folder cannot hold interventions: adapt the subject "
+            "without them, and intervene afterwards"
+        )
+    if trains and recipe.optimisation.patience is not None:
+        raise UserError(
+            f"patience is {recipe.optimisation.patience}, but the trainings of an adaptation are compared after equal "
+            "numbers of tokens: leave patience out"
+        )
     if start == "rebased" and not trains:
         raise UserError(
             f"start is {start!r}, but the mode {mode} has no training: leave start out, or use lora or full"
         )
-    bases = share if mode == "rebase" or start == "rebased" else None
     recipe = _with_rank(recipe, mode, subject)
-    placing = placement or Placement()
-    if trains:
-        check_learner(subject)
+    (check_learner if trains else check_predicts)(subject)
+    if bases is not None:
+        check_shared(subject, bases)
     recipe = recipe_for(subject, recipe)
+    check_lora(subject, recipe)
     check_objective(subject, recipe)
     out = path_of(out)
     data = path_of(data)
     text = adaptation_text(data, subject, recipe, placing.tokens, trains)
-    _check_plan(out, _plan(mode, placing, start, share, recipe, text))
-    twin = twin and not (trains and _twin_stays(recipe, subject))
+    settings = {"mode": mode, "placement": asdict(placing), "start": start, "share": share, "text": text.checksum}
+    claim_folder(out, settings | {"recipe": stored_form(recipe)})
+    twin = twin and not (trains and stays(subject, recipe, text.fitted))
     stages = Stages(progress, _stages(bases is not None, trains, chosen, twin))
     work = _Work(data, text, recipe, placing, bases, out, permutations, trains, stages)
     return work.run(subject, chosen, twin)
+
+
+def _check_nulls(
+    nulls: Sequence[str], possible: Sequence[str], placing: Placement, recipe: Recipe, trains: bool
+) -> None:
+    """Refuse a null that does not exist, or that is not a null of the method or of the objective.
+
+    Raises:
+        UserError: The message names the null.
+    """
+    for null in nulls:
+        check_choice("a null", null, NULLS)
+        if null not in possible:
+            raise UserError(
+                f"the null {null} belongs to the methods {' and '.join(BY_DISTANCE)}, but the method is "
+                f"{placing.method}, which does not use distances: leave this null out"
+            )
+    if trains and "shuffled-distances" in nulls and recipe.objective.name != "correlation":
+        raise UserError(
+            f"the null shuffled-distances belongs to the objective correlation, but the objective is "
+            f"{recipe.objective.name}: leave this null out"
+        )
 
 
 def _with_rank(recipe: Recipe, mode: str, subject: Subject) -> Recipe:
@@ -198,56 +229,6 @@ def _with_rank(recipe: Recipe, mode: str, subject: Subject) -> Recipe:
     return recipe.changed(lora_rank=rank or _LORA_RANK)
 
 
-def _twin_stays(recipe: Recipe, subject: Subject) -> bool:
-    """Return whether a training with alpha 0 changes no weight: it begins where all that is asked for is reached."""
-    with subject.running() as model:
-        config = model.config.to_dict()
-    drops = any(value for name, value in config.items() if "drop" in name and isinstance(value, int | float))
-    return recipe.optimisation.distillation == 1 and recipe.optimisation.weight_decay == 0 and not drops
-
-
-def _plan(
-    mode: str, placement: Placement, start: str, share: str, recipe: Recipe, text: AdaptationText
-) -> dict[str, Any]:
-    plan = {
-        "mode": mode,
-        "placement": asdict(placement),
-        "start": start,
-        "share": share,
-        "text": text.checksum,
-        "recipe": stored_form(recipe),
-    }
-    return json.loads(json.dumps(plan))  # with lists for tuples, as it is read
-
-
-def _check_plan(out: Path, plan: dict[str, Any]) -> None:
-    """Refuse a folder that holds another adaptation or another model; otherwise write the plan.
-
-    Raises:
-        UserError: The message names what differs.
-    """
-    path = out / PLAN
-    if path.is_file():
-        try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            changes, model = differences(_flat(stored), _flat(plan)), stored["recipe"]["subject"]
-        except (ValueError, AttributeError, KeyError, TypeError):
-            raise UserError(f"{path} is damaged: adapt into another folder, or remove this one") from None
-        if model != plan["recipe"]["subject"]:
-            raise UserError(
-                f"{out} holds an adaptation of another model: adapt into another folder, or remove this one"
-            )
-        if changes:
-            raise UserError(
-                f"{out} holds another adaptation ({'; '.join(changes)}): adapt into another folder, or remove this one"
-            )
-    elif (out / "config.json").is_file():
-        raise UserError(f"{out} holds a model that is no adaptation (no {PLAN}): adapt into another folder")
-    else:
-        out.mkdir(parents=True, exist_ok=True)
-        write_file(path, json.dumps(plan, indent=2) + "\n")
-
-
 def _stages(rebases: bool, trains: bool, nulls: Sequence[str], twin: bool) -> list[Stage]:
     """Return the stages of an adaptation, in order, with guessed times for a model of 135 M parameters on 2 cores."""
     measuring, placing, training = Stage("measuring", 60.0), Stage("placing", 90.0), Stage("training", 3000.0)
@@ -257,15 +238,27 @@ def _stages(rebases: bool, trains: bool, nulls: Sequence[str], twin: bool) -> li
     if "random-weights" in nulls:
         stages += [placing, measuring, *of_training]
     if "shuffled-distances" in nulls:
-        stages += of_training or [placing, measuring]
+        stages += [placing, measuring, *of_training]
     return stages
 
 
-def _flat(values: dict[str, Any], where: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {where + name: value}
-    return flat
+class _Rows:
+    """The rows of the two tables of an adaptation."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.differences: list[dict[str, Any]] = []
+
+    def add(self, measured: Measured, before: Measured | None = None) -> Measured:
+        """Add the row of a subject, and its difference to the stage before, if there is one."""
+        self.rows.append(measured.row)
+        if before is not None:
+            self.subtract(measured, before)
+        return measured
+
+    def subtract(self, measured: Measured, other: Measured) -> None:
+        """Add the difference between two subjects."""
+        self.differences.append(measured.minus(other))
 
 
 @dataclass(frozen=True)
@@ -296,62 +289,66 @@ class _Work:
 
     def run(self, subject: Subject, nulls: Sequence[str], twin: bool) -> Adapted:
         """Return the adapted subject, measured beside the original, the placed original, the twin and the nulls."""
-        original = self._measured("original", subject)
+        rows = _Rows()
+        original = rows.add(self._measured("original", subject))
         start = self._placed(subject, _START, None)
-        of_start = self._measured("placed", start.subject)
-        found, pairs = [original, of_start], [(of_start, original)]
+        of_start = rows.add(self._measured("placed", start.subject), original)
         if self.share is not None:
-            start = self._placed(subject, _REBASED, self.share)
-            of_start = self._measured("rebased", start.subject)
-            pairs.append((of_start, found[-1]))
-            found.append(of_start)
+            of_placed, start = of_start, self._placed(subject, _REBASED, self.share)
+            of_start = rows.add(self._measured("rebased", start.subject), of_placed)
         PLACEMENT.write(start.table, self.out)
         adapted = start.subject
         if self.trains:
             adapted, of_adapted = self._trained("trained", start.subject, "", self.recipe)
-            found.append(of_adapted)
-            pairs.append((of_adapted, of_start))
+            rows.add(of_adapted, of_start)
             if twin:
                 _, of_twin = self._trained("twin", start.subject, _TWIN, self.recipe.control())
-                found.append(of_twin)
-                pairs.append((of_adapted, of_twin))
+                rows.add(of_twin)
+                rows.subtract(of_adapted, of_twin)
         if "random-weights" in nulls:
-            of_null = self._random_weights(subject)
-            found += of_null
-            pairs += [(of_null[1], of_null[0])] if self.trains else []
+            self._add_null(rows, "random weights", self._with_random_weights(subject), self.recipe)
         if "shuffled-distances" in nulls:
-            found.append(self._shuffled_distances(subject, start.subject))
+            recipe = self.recipe.changed(objective="shuffled_correlation") if self.trains else self.recipe
+            self._add_null(rows, "shuffled distances", subject, recipe, shuffled=True)
         if not self.trains:
             save(self.out, adapted)
-        table = ADAPTATION.frame([one.row for one in found])
-        added = DIFFERENCES.frame([one.minus(other) for one, other in pairs])
+        table, added = ADAPTATION.frame(rows.rows), DIFFERENCES.frame(rows.differences)
         ADAPTATION.write(table, self.out)
         DIFFERENCES.write(added, self.out)
         self.stages.end("adapted")
         return Adapted(adapted, table, added)
 
-    def _random_weights(self, subject: Subject) -> list[Measured]:
-        """Return the same procedure on a model that has learned nothing: placed, and trained where the subject is."""
-        folder = "random-weights"
-        drawn = with_random_weights(subject, self.recipe.seed)
-        if self.recipe.optimisation.lora_rank is not None:  # low-rank changes are read again with their base model
-            if not (self.out / folder / _BASE / "config.json").is_file():
-                save(self.out / folder / _BASE, drawn)
-            drawn = load(self.out / folder / _BASE)
-        placed = self._placed(drawn, f"{folder}/{_START}", self.share).subject
-        if not self.trains:
-            return [self._measured("random weights", placed)]
-        of_placed = self._measured("random weights, placed", placed)
-        recipe = self.recipe.changed(name=f"{self.recipe.name}_random_weights")
-        return [of_placed, self._trained("random weights", placed, folder, recipe)[1]]
+    def _add_null(self, rows: _Rows, name: str, subject: Subject, recipe: Recipe, shuffled: bool = False) -> None:
+        """Add the rows of a null: a subject is placed (or gets bases), and is trained if the adaptation has a training.
 
-    def _shuffled_distances(self, subject: Subject, start: Subject) -> Measured:
-        """Return the same procedure with nearness shuffled among the pairs of cells of a window."""
-        name, folder = "shuffled distances", "shuffled-distances"
+        Args:
+            rows: The rows of the adaptation.
+            name: Name of the null.
+            subject: The subject at the start of the null.
+            recipe: The recipe of its training.
+            shuffled: Whether nearness is shuffled among the pairs of cells when the subject is placed.
+        """
+        folder = name.replace(" ", "-")
+        start = self._placed(subject, f"{folder}/{_START}", self.share, shuffled).subject
         if not self.trains:
-            return self._measured(name, self._placed(subject, folder, self.share, shuffled=True).subject)
-        changes = {"name": f"{self.recipe.name}_shuffled_distances", "objective": "shuffled_correlation"}
-        return self._trained(name, start, folder, self.recipe.changed(**changes))[1]
+            rows.add(self._measured(name, start))
+            return
+        of_start = rows.add(self._measured(f"{name}, {'placed' if self.share is None else 'rebased'}", start))
+        recipe = recipe.changed(name=f"{recipe.name}_{name.replace(' ', '_')}")
+        rows.add(self._trained(name, start, folder, recipe)[1], of_start)
+
+    def _with_random_weights(self, subject: Subject) -> Subject:
+        """Return a subject of the same architecture that has learned nothing.
+
+        If low-rank changes are trained, it is kept in a folder, because they are read again with their base model.
+        """
+        drawn = with_random_weights(subject, self.recipe.seed)
+        if self.recipe.optimisation.lora_rank is None:
+            return drawn
+        folder = self.out / "random-weights" / _BASE
+        if not (folder / "config.json").is_file():
+            save(folder, drawn)
+        return load(folder)
 
     def _measured(self, name: str, subject: Subject, **more: Any) -> Measured:
         tell = self.stages.begin("measuring")
@@ -368,9 +365,7 @@ class _Work:
         """
         progress, folder = self.stages.begin("placing"), self.out / name
         if (folder / PLACEMENT.file).is_file():
-            with subject.running() as model:
-                placed = Subject(model, read_topography(folder), subject.tokenizer, source=subject.source)
-            return Placed(placed.intervened(*subject.interventions), PLACEMENT.read(folder))
+            return Placed(subject.with_topography(read_topography(folder)), PLACEMENT.read(folder))
         objective = self.recipe.objective
         texts = (self.text.fitted, self.text.held_out[:, :-1])
         options: dict[str, Any] = {
@@ -396,12 +391,10 @@ class _Work:
             recipe: The recipe.
         """
         self.stages.begin("training")("", 0, 1)  # the training has its own progress bar
-        with start.running() as model:
-            pass  # outside of this block, the model has no hooks of interventions
-        copied = Subject(copy.deepcopy(model), start.topography, start.tokenizer, source=start.source)
-        train(recipe, self.data, self.out / folder, subject=copied.intervened(*start.interventions))
+        copied = Subject(copy.deepcopy(start.model), start.topography, start.tokenizer, source=start.source)
+        train(recipe, self.data, self.out / folder, subject=copied)
         result = read_result(self.out / folder)
         assert result is not None, "the training is finished"
-        trained = load(self.out / folder).intervened(*start.interventions)
-        more = {"tokens": result["tokens"], "seconds": result["seconds_since_start_or_resume"]}
+        trained = load(self.out / folder)
+        more = {"tokens": result["tokens"], "seconds": result["seconds"]}
         return trained, self._measured(name, trained, **more)

@@ -98,12 +98,12 @@ def measured(
 def _losses(subject: Subject, text: AdaptationText, recipe: Recipe) -> dict[str, float]:
     accelerator, topo = Accelerator(), subject.topography
     with subject.running() as model:
+        device, training = next(model.parameters()).device, model.training
         model.to(accelerator.device)  # pyright: ignore[reportArgumentType]
-        training = model.training
         task = NextToken(model, recipe.optimisation.precision)
         with topo.record(model) as activations:
             validation = validate(task, topo, activations, text.held_out, recipe, accelerator)
-        model.train(training)
+        model.to(device).train(training)  # pyright: ignore[reportArgumentType]
     spatial = list(validation.spatial_losses.values())
     return {"task_loss": validation.task_loss, "spatial_loss": float(np.mean(spatial))}
 

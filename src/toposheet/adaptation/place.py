@@ -14,15 +14,15 @@ from torch import Tensor
 
 from toposheet.adaptation.activations import activations_on
 from toposheet.adaptation.placement import correlations_of, pair_gains, reassigned, spectral
-from toposheet.errors import check_type
+from toposheet.errors import UserError, check_type
 from toposheet.progress import Progress, part_of
+from toposheet.recipes.adapting import Method
 from toposheet.results import Table
 from toposheet.settings import Metric, check_choice, check_seed
 from toposheet.sheet import Sheet
 from toposheet.subject import Subject
 from toposheet.topography import Topography, spatial_losses
 
-Method = Literal["assignment", "spectral", "swaps", "random", "shared"]
 PLACEMENT = Table(
     "placement.csv",
     {"sheet": "text", "method": "text", "loss_fitted": "number", "loss_fitted_before": "number", "loss": "number",
@@ -31,6 +31,8 @@ PLACEMENT = Table(
 )  # fmt: skip
 _BLOCK = 192  # units that exchange their cells at once
 _ROUNDS = {"assignment": 100, "swaps": 1000}
+BY_DISTANCE = tuple(_ROUNDS)
+"""The methods that use distances on the sheet. The null with shuffled distances exists only for them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +89,15 @@ def place(
         progress: A function that is called with the number of sheets placed so far. None: no calls.
 
     Raises:
-        UserError: The method is unknown, or the subject has no head that reads text.
+        UserError: The method is unknown, or it does not use the distances that are shuffled.
     """
     check_type("subject", subject, Subject, "what toposheet.load or toposheet.attach returns")
     check_seed(seed)
     check_method(method)
+    if shuffled and method not in BY_DISTANCE:
+        raise UserError(
+            f"shuffled is True, but the method {method} does not depend on distances: use {' or '.join(BY_DISTANCE)}"
+        )
     gains: dict[tuple[int, int], np.ndarray] = {}
     sheets, rows = dict(subject.topography.sheets), []
 
@@ -117,10 +123,8 @@ def place(
         for column, one in (("loss_before", subject.topography.sheets[name]), ("loss", sheets[name])):
             table.loc[name, column] = loss(name, one, activations)
         part_of(progress, 1, 2)("other text, sheet", len(sheets) + number + 1, 2 * len(sheets))
-    with subject.running() as model:
-        topography = replace(subject.topography, sheets=sheets)
-        placed = Subject(model, topography, subject.tokenizer, source=subject.source)
-    return Placed(placed.intervened(*subject.interventions), PLACEMENT.frame(table.reset_index(drop=True)))
+    placed = subject.with_topography(replace(subject.topography, sheets=sheets))
+    return Placed(placed, PLACEMENT.frame(table.reset_index(drop=True)))
 
 
 def check_method(method: str) -> None:
@@ -144,7 +148,8 @@ def _placed(
         if method == "spectral" or (method == "assignment" and spectral_start):
             cell = spectral(r, sheet.shape, rng)
         if gains is not None:
-            block = 2 if method == "swaps" else min(_BLOCK, len(gains) // 4)  # the other units decide what is best
+            # The units outside of a block decide what is best, so a block has at most a quarter of them.
+            block = 2 if method == "swaps" else max(2, min(_BLOCK, len(gains) // 4))
             cell = reassigned(r, gains, cell, rng, block=block, rounds=_ROUNDS[method])
     places = np.stack(np.divmod(cell, width), axis=1)
     starts = np.cumsum([len(of_tap) for of_tap in sheet.places.values()])[:-1]

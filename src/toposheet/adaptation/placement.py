@@ -23,6 +23,7 @@ from scipy.sparse.linalg import eigsh
 from toposheet.sheet import Sheet
 from toposheet.topography.objectives.windows import windows_of
 
+_SMALLEST = 1e-9  # a unit whose weights sum to a smaller part of the largest weight has no links to others
 _LEAST = 5e-6  # rounds end if one raises the gain by a smaller part of it, for each unit of a block
 
 
@@ -86,6 +87,7 @@ def spectral(
     The units are embedded in two dimensions by eigenvectors of a graph whose weights are the squared positive
     correlations (Laplacian eigenmaps, Belkin and Niyogi 2003, doi:10.1162/089976603321780317). The order in the first
     dimension decides the row of a unit, and the order in the second dimension its column among the units of the row.
+    Units without any positive correlation, such as silent units, get the last cells.
 
     Args:
         correlations: The correlation of each two units.
@@ -93,13 +95,17 @@ def spectral(
         rng: Generator of the start of the search for eigenvectors.
     """
     n_units, width = len(correlations), shape[1]
-    if n_units < 5:
-        return np.arange(n_units)
     weights = np.clip(correlations, 0.0, None) ** 2
     np.fill_diagonal(weights, 0.0)
-    degree = np.maximum(weights.sum(axis=1), np.finfo(np.float32).tiny)
-    _, vectors = eigsh(weights / np.sqrt(np.outer(degree, degree)), k=3, v0=rng.normal(size=n_units))
-    first, second = (vectors[:, :2] / np.sqrt(degree)[:, None]).T  # the last eigenvector is constant
+    linked = np.flatnonzero(weights.sum(axis=1) > _SMALLEST * weights.max(initial=0.0))
+    if len(linked) < 5:
+        return np.arange(n_units)
+    weights = weights[np.ix_(linked, linked)]
+    degree = weights.sum(axis=1)
+    start = rng.normal(size=len(linked))
+    _, vectors = eigsh(weights / np.sqrt(np.outer(degree, degree)), k=3, which="LA", v0=start)
+    first, second = np.full((2, n_units), np.inf)
+    first[linked], second[linked] = (vectors[:, :2] / np.sqrt(degree)[:, None]).T  # the last eigenvector is constant
     order = np.argsort(first, kind="stable")
     rows = [row[np.argsort(second[row], kind="stable")] for row in np.split(order, range(width, n_units, width))]
     cell = np.empty(n_units, dtype=np.int64)

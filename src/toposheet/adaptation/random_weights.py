@@ -16,13 +16,13 @@ def with_random_weights(subject: Subject, seed: int) -> Subject:
     The weights are those with which `transformers` begins to train a model of this configuration.
 
     Args:
-        subject: The subject. It stays as it is. Its interventions act on the new subject as well.
+        subject: The subject. It stays as it is, and it has no interventions.
         seed: Seed of the weights. Equal seeds give equal weights.
     """
-    with subject.running() as model:
-        config, kind = copy.deepcopy(model.config), type(model)
+    model = subject.model
+    config, kind = copy.deepcopy(model.config), type(model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         new: Any = kind(config)
         new.to(dtype=model.dtype).eval()
-    return Subject(new, subject.topography, subject.tokenizer).intervened(*subject.interventions)
+    return Subject(new, subject.topography, subject.tokenizer)

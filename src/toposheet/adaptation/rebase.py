@@ -17,14 +17,13 @@ from toposheet.adaptation.place import PLACEMENT, Placed
 from toposheet.adaptation.rotation import losses_of, principal_components, refined, rotated, smooth_modes
 from toposheet.errors import UserError, check_type
 from toposheet.progress import Progress, part_of
-from toposheet.settings import Metric, check_choice
+from toposheet.recipes.adapting import Share
+from toposheet.settings import Metric, check_choice, check_count
 from toposheet.sheet import Sheet
 from toposheet.subject import Subject
 from toposheet.topography import Topography
 from toposheet.topography.objectives.moments import Moments, Scratch, moments
 from toposheet.topography.objectives.windows import Windows, windows_of
-
-Share = Literal["tap", "width"]
 
 
 def rebase(
@@ -38,6 +37,7 @@ def rebase(
     window: Literal["open", "closed"] = "open",
     skip_first: bool = True,
     shuffled: bool = False,
+    seed: int = 0,
     updates: int = 20,
     progress: Progress | None = None,
 ) -> Placed:
@@ -68,7 +68,8 @@ def rebase(
         window: Which cells belong to a window.
         skip_first: Whether the first token of each block is left out, see `activations_on`.
         shuffled: Whether nearness on the sheet is shuffled among the pairs of cells (the null "shuffled distances").
-            Gradient descent then begins at the principal components themselves, without waves.
+            Gradient descent then begins at a random rotation, without waves.
+        seed: Seed of this random rotation.
         updates: Number of updates of gradient descent. 0: only waves. With more than 20, the loss on the fitted text
             falls further, but the loss on other text hardly does. A shared basis gains up to about 40.
         progress: A function that is called with what is done. None: no calls.
@@ -78,8 +79,7 @@ def rebase(
     """
     check_type("subject", subject, Subject, "what toposheet.load or toposheet.attach returns")
     check_share(share)
-    if isinstance(updates, bool) or not isinstance(updates, int | np.integer) or updates < 0:
-        raise UserError(f"updates is {updates!r}: it must be a whole number of at least 0")
+    check_count("updates", updates, 0)
     if subject.interventions:
         raise UserError(
             f"{subject.name} has interventions, and new bases would give their units another meaning: rebase the "
@@ -87,8 +87,7 @@ def rebase(
         )
     old = subject.topography
     sheets = _with_shared_places(old.sheets) if share == "width" else dict(old.sheets)
-    with subject.running() as model:
-        device = next(model.parameters()).device
+    device = next(subject.model.parameters()).device
     options = (radius, metric, window)
     before, after = ({n: windows_of(s, *options, False, device) for n, s in of.items()} for of in (old.sheets, sheets))
     wanted = {n: windows_of(s, *options, shuffled, device) for n, s in sheets.items()}
@@ -100,10 +99,11 @@ def rebase(
         widths = {name: sheet.n_units for name, sheet in sheets.items()}
         groups = [[name for name in sheets if widths[name] == width] for width in dict.fromkeys(widths.values())]
     rotations: dict[str, Tensor] = {}
+    rng = np.random.default_rng(seed)
     for number, group in enumerate(groups):
         of_group = part_of(learning, number, len(groups), f"learning bases, {group[0]}")
         of_sheets, windows = [measured[name] for name in group], [wanted[name] for name in group]
-        rotation = _rotation(sheets[group[0]], of_sheets, windows, not shuffled, updates, of_group)
+        rotation = _rotation(sheets[group[0]], of_sheets, windows, rng if shuffled else None, updates, of_group)
         rotations |= dict.fromkeys(group, rotation)
     bases = _bases(old, rotations)
     columns: dict[str, list[float]] = {}
@@ -112,9 +112,18 @@ def rebase(
         for when, parts, windows in (("", turned, after), ("_before", of_text, before)):
             columns[f"loss{text}{when}"] = [float(losses_of([parts[n]], [windows[n]])[0]) for n in sheets]
     table = pd.DataFrame({"sheet": list(sheets), "method": f"rebase {share}"} | columns)
-    with subject.running() as model:
-        rebased = Subject(model, Topography(sheets, bases), subject.tokenizer, source=subject.source)
-    return Placed(rebased, PLACEMENT.frame(table))
+    return Placed(subject.with_topography(Topography(sheets, bases)), PLACEMENT.frame(table))
+
+
+def check_shared(subject: Subject, share: str) -> None:
+    """Refuse a subject whose taps cannot share bases.
+
+    Raises:
+        UserError: All taps of a width are to share a basis, and a sheet has several taps, or taps of one width are on
+            sheets of different shapes.
+    """
+    if share == "width":
+        _with_shared_places(subject.topography.sheets)
 
 
 def check_share(share: str) -> None:
@@ -157,7 +166,12 @@ def _moments(
 
 
 def _rotation(
-    sheet: Sheet, measured: list[Moments], windows: list[Windows], waves: bool, updates: int, progress: Progress
+    sheet: Sheet,
+    measured: list[Moments],
+    windows: list[Windows],
+    rng: np.random.Generator | None,
+    updates: int,
+    progress: Progress,
 ) -> Float[Tensor, "units units"]:
     """Return the rotation of the units of a sheet, or of several sheets that share it. Taps are not mixed.
 
@@ -165,7 +179,7 @@ def _rotation(
         sheet: The sheet, or the first of the sheets.
         measured: The moments of each sheet.
         windows: The windows of each sheet.
-        waves: Whether gradient descent begins with waves. If not, it begins with the principal components.
+        rng: Generator of a random rotation with which gradient descent begins. None: it begins with waves.
         updates: Number of updates.
         progress: A function that is called with the number of updates.
     """
@@ -175,13 +189,13 @@ def _rotation(
     for number, cells in enumerate(sheet.places.values()):
         tap = slice(len(of_tap), len(of_tap) + len(cells))
         components.append(principal_components(mean[tap, tap]))
-        modes.append(torch.from_numpy(smooth_modes(cells, sheet.shape)).to(mean.device))
+        start = smooth_modes(cells, sheet.shape) if rng is None else np.linalg.qr(rng.normal(size=(len(cells),) * 2))[0]
+        modes.append(torch.from_numpy(start).to(mean.device))
         of_tap += [number] * len(cells)
     taps = torch.tensor(of_tap, device=mean.device)
     v = torch.block_diag(*components)
-    start = torch.block_diag(*modes) if waves else torch.eye(len(v), device=v.device)
     in_components = [rotated(part, v.T) for part in measured]
-    return refined(start, in_components, windows, taps[:, None] == taps, updates, progress) @ v.T
+    return refined(torch.block_diag(*modes), in_components, windows, taps[:, None] == taps, updates, progress) @ v.T
 
 
 def _bases(topography: Topography, rotations: Mapping[str, Float[Tensor, "units units"]]) -> dict[str, np.ndarray]:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from toposheet.commands._command import NONE_GIVEN, Command, check_out, deferred
+from toposheet.commands._command import Command, check_out, deferred
 from toposheet.commands._stimuli import Model
+from toposheet.errors import UserError
 from toposheet.recipes import ADAPTING
+from toposheet.recipes.adapting import Method, Mode, Null, Share, Start
 from toposheet.recipes.parts import Bookkeeping, Objective, Optimisation, Sheets
 from toposheet.settings import PERMUTATIONS
 
@@ -23,13 +25,13 @@ def adapt(
     model: Model,
     data: Path,
     out: Path,
-    mode: str = "full",
-    method: str = "assignment",
+    mode: Mode = "full",
+    method: Method = "assignment",
     tokens: int = 8192,
-    start: str = "placed",
-    share: str = "tap",
+    start: Start = "placed",
+    share: Share = "tap",
     twin: bool = True,
-    nulls: Annotated[tuple[str, ...] | None, tyro.conf.arg(help_behavior_hint=NONE_GIVEN)] = None,
+    nulls: Annotated[tuple[Null, ...] | None, tyro.conf.arg(help_behavior_hint="")] = None,
     permutations: int = PERMUTATIONS,
     context: int = ADAPTING.model.context,
     seed: int = ADAPTING.seed,
@@ -50,18 +52,19 @@ def adapt(
             become mixtures of its coordinates, by an orthogonal matrix in the topography; what the model says is
             unchanged too. lora: low-rank changes of the weights are trained with task and objective (--lora-rank, 16).
             full: all weights are trained so.
-        method: How units get their places: assignment, spectral, swaps, random or shared.
-        tokens: Number of tokens of the training text on which places are fitted.
+        method: How units get their places. assignment: spectral, then blocks of units exchange their cells. spectral:
+            an embedding of their correlations. swaps: pairs of units swap. random. shared: random, equal for all taps.
+        tokens: Number of tokens of the training text on which places or bases are fitted.
         start: What a training starts from. placed: the placement. rebased: new bases, as in the mode rebase.
         share: Of bases: tap, each tap has a basis of its own; width, all taps of one width share a basis.
         twin: Whether a twin is trained on the same tokens with alpha 0. None is trained if this would change no weight
             (--distillation 1 without dropout and weight decay).
-        nulls: The nulls that are computed by the same procedure: random-weights shuffled-distances. None: both if only
-            places are chosen, none with a training, because each is one more training.
+        nulls: The nulls that are computed by the same procedure. Without this option: both in the modes place and
+            rebase, and none in lora and full, where each is one more training. `--nulls` alone: none.
         permutations: Number of random draws of each null of a map.
         context: Number of tokens in a block of text.
         seed: Seed of all random choices.
-        sheets: The sheets of a model that has none.
+        sheets: The sheets of a model that has none. A model with sheets keeps them.
         objective: The objective.
         optimisation: The training.
         bookkeeping: Held-out text and checkpoints.
@@ -87,12 +90,20 @@ def adapt(
 
 
 def _opened(model: str, sheets: Sheets, seed: int) -> Subject:
-    """Return the subject of a model folder or a hub id. A model without sheets gets a sheet for each tap."""
+    """Return the subject of a model folder or a hub id. A model without sheets gets a sheet for each tap.
+
+    Raises:
+        UserError: The model has sheets, and others are asked for.
+    """
     from toposheet.model_folders import local_folder
     from toposheet.subject import attach, load
     from toposheet.topography.storage import DESCRIPTION
 
     if (local_folder(model) / DESCRIPTION).is_file():
+        given = [name for name, value in vars(sheets).items() if value != getattr(ADAPTING.sheets, name)]
+        if given:
+            option = given[0].replace("_", "-")
+            raise UserError(f"{model} has sheets already, so --{option} would change nothing: leave it out")
         return load(model)
     return attach(model, sheets.taps, shape=sheets.sheet_shape, spacing_mm=sheets.spacing_mm, seed=seed)
 
@@ -111,6 +122,7 @@ def _print(adapted: Adapted) -> None:
         "organi- sation": [number(row["organisation"]) for row in rows],
         "p": [p_value(row["organisation_p"]) for row in rows],
         "Moran I": [number(row["morans_i"]) for row in rows],
+        "small- est z": [number(row["smallest_z"], 1) for row in rows],
         "place-null": [mean_and_sd(row["null_mean"], row["null_sd"]) for row in rows],
         "label-null": [number(row["label_null_mean"]) for row in rows],
         "cross- half I": [number(row["cross_half_i"]) for row in rows],

@@ -1,7 +1,15 @@
-"""The recipe of an adaptation: how a subject that has a trained model is trained further."""
+"""What an adaptation can choose, and its recipe: how a subject that has a trained model is trained further."""
+
+from typing import Literal
 
 from toposheet.recipes.parts import Bookkeeping, Model, Objective, Optimisation
 from toposheet.recipes.recipe import Recipe
+
+Mode = Literal["place", "rebase", "lora", "full"]
+Method = Literal["assignment", "spectral", "swaps", "random", "shared"]
+Start = Literal["placed", "rebased"]
+Share = Literal["tap", "width"]
+Null = Literal["random-weights", "shuffled-distances"]
 
 ADAPTING = Recipe(
     name="adapt",
