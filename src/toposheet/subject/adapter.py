@@ -32,7 +32,7 @@ from toposheet.subject.subject import Subject
 from toposheet.topography.storage import write_topography
 
 ADAPTER_WEIGHTS, BASE = "adapter_model.safetensors", "base.json"
-_PEFT = ("peft", "low-rank changes (lora_rank) need", "toposheet[adapt]")
+_PEFT = ("peft", "low-rank changes (lora_rank) need", "toposheet[lora]")
 _NAME = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
 
 

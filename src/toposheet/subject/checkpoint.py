@@ -25,6 +25,7 @@ from toposheet.architectures import architecture_of
 from toposheet.errors import NotFound, RunError, UserError, check_type, first_line, named
 from toposheet.files import folder_aside, path_of
 from toposheet.model_folders import AGAIN, check_model_folder, damaged_file, holds_adapter, local_folder
+from toposheet.packages import MissingPackage
 from toposheet.subject.adapter import BASE, merge, read_adapter
 from toposheet.subject.fingerprint import fingerprint_of_weights
 from toposheet.subject.subject import Subject
@@ -100,8 +101,8 @@ def load(
     zero if the model is trained further.
 
     Args:
-        source: A folder, the name of a shipped model (`small`, `small-control`), or the id of a model on the Hugging
-            Face hub (`organisation/name`).
+        source: A folder, the name of a shipped model (`small`, `small-control`, `smollm2-topographic`), or the id of a
+            model on the Hugging Face hub (`organisation/name`).
         base: The base model of low-rank changes: a folder, the id of a hub model, or the name of a shipped model. None:
             the base model with which they were trained, if it is still at its place.
         dtype: Data type of the weights. Keep float32 for statistics of responses, even if the weights were stored in
@@ -109,8 +110,8 @@ def load(
         device: Device on which the model runs. None: the CPU.
 
     Raises:
-        NotFound: The folder does not exist, or the hub cannot be reached. Or the base model of low-rank changes is not
-            found.
+        NotFound: The folder does not exist, or the hub cannot be reached. Or the base model of low-rank changes, or the
+            package that holds it, is not found.
         UserError: The folder holds no model, or it holds a model without topography. Or the topography does not fit the
             model; the message names the tap. Or the base model has other weights than in the training.
 
@@ -272,6 +273,8 @@ def _read_merged_model(
     assert base_source is not None
     try:
         base_folder = local_folder(base_source)
+    except MissingPackage as error:
+        raise MissingPackage(f"{source} holds low-rank changes of the base model {base_source}: {error}") from None
     except NotFound as error:
         if base is not None:
             raise
