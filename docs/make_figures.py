@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from toposheet import demo, recipes
 from toposheet.cache import cache_folder
 from toposheet.progress import shown
 from toposheet.report import StudiedModel, compute, folder, with_control, write_report
+from toposheet.settings import DEFAULT, Reading
 from toposheet.stimuli.studies import synthetic_battery
 from toposheet.subject import attach, load
 
@@ -65,9 +67,10 @@ def report_of_smollm2(out: Path) -> None:
         StudiedModel("twin", original.with_topography(topographic.topography), is_control=True),
         StudiedModel("original", original, is_control=True),
     ]
+    settings = replace(DEFAULT, reading=Reading(bos="none", skip_first=True))  # as in the adaptation
     with shown() as progress:
         battery = synthetic_battery(topographic.reader)
-        analysis = compute(models, battery, cache=cache_folder(), progress=progress)
+        analysis = compute(models, battery, settings=settings, cache=cache_folder(), progress=progress)
     folder.write(analysis.results, out)
     write_report(analysis, out)
 
