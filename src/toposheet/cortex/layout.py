@@ -94,8 +94,9 @@ def tap_layouts(values: xr.DataArray | xr.Dataset) -> list[TapLayout]:
         units = np.flatnonzero(names == name)
         tap_values = values.isel(unit=units)
         sheet, spacing = str(tap_values["sheet"].values[0]), float(tap_values["spacing_mm"].values[0])
+        cells, shape = cells_of(tap_values)
         origin = (int(tap_values["y"].min()), int(tap_values["x"].min()))
-        taps.append(TapLayout(name, sheet, units, *cells_of(tap_values), origin, spacing))
+        taps.append(TapLayout(name, sheet, units, cells, shape, origin, spacing))
     return taps
 
 
