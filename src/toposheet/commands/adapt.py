@@ -126,7 +126,6 @@ def _print(adapted: Adapted) -> None:
         "place-null": [mean_and_sd(row["null_mean"], row["null_sd"]) for row in rows],
         "label-null": [number(row["label_null_mean"]) for row in rows],
         "cross- half I": [number(row["cross_half_i"]) for row in rows],
-        "sig. units": [f"{row['significant_fraction']:.1%}" for row in rows],
     }
     print("\nHeld-out text, and the map of sentences against non-words (raw, mean over taps):")
     print(text_table(columns, ("model",)))
