@@ -17,7 +17,7 @@ from pathlib import Path
 from toposheet import demo, recipes
 from toposheet.cache import cache_folder
 from toposheet.progress import shown
-from toposheet.report import StudiedModel, compute, folder, with_control, write_report
+from toposheet.report import Analysis, StudiedModel, compute, folder, with_control, write_report
 from toposheet.settings import DEFAULT, Reading
 from toposheet.stimuli.studies import synthetic_battery
 from toposheet.subject import attach, load
@@ -42,7 +42,11 @@ def main() -> None:
 def report_of_small(out: Path) -> None:
     """Write the report of the shipped models `small` and `small-control`."""
     subject = load("small")
-    analysis = compute(with_control(subject), synthetic_battery(subject.reader), cache=cache_folder())
+    write(compute(with_control(subject), synthetic_battery(subject.reader), cache=cache_folder()), out)
+
+
+def write(analysis: Analysis, out: Path) -> None:
+    """Write the tables, the page and the figures of an analysis."""
     folder.write(analysis.results, out)
     write_report(analysis, out)
 
@@ -71,8 +75,7 @@ def report_of_smollm2(out: Path) -> None:
     with shown() as progress:
         battery = synthetic_battery(topographic.reader)
         analysis = compute(models, battery, settings=settings, cache=cache_folder(), progress=progress)
-    folder.write(analysis.results, out)
-    write_report(analysis, out)
+    write(analysis, out)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,6 @@ from toposheet.train.model import recipe_for
 from toposheet.train.preconditions import check_learner, check_lora, check_objective, check_predicts
 
 NULLS: tuple[str, ...] = get_args(Null)
-_RANDOM_WEIGHTS = "random-weights"
 _START, _REBASED, _TWIN, _BASE = "start", "rebased", "twin", "base"
 _LORA_RANK = 16
 
@@ -152,7 +151,7 @@ def adapt(
     check_permutations(permutations)
     trains = mode in ("lora", "full")
     placing, bases = placement or Placement(), share if mode == "rebase" or start == "rebased" else None
-    possible = NULLS if bases is not None or placing.method in BY_DISTANCE else (_RANDOM_WEIGHTS,)
+    possible = NULLS if bases is not None or placing.method in BY_DISTANCE else ("random-weights",)
     chosen = (() if trains else possible) if nulls is None else tuple(nulls)
     _check_nulls(chosen, possible, placing, recipe, trains)
     if subject.interventions:
