@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -162,22 +163,26 @@ def selective_clusters(
 def _skewness(comparison: Comparison, seed: int) -> str:
     """Return why the clusters of a comparison get no p: the noise of its t is skewed. Empty: they get a p."""
     design = comparison.design
-    parts = [(tap, units) for tap in comparison.layouts for units in _whole_and_quarters(tap)]
 
-    def of_parts(items: np.ndarray) -> np.ndarray:
-        return np.array([skewness_of_t(items[:, units], design.samples) for _, units in parts])
+    def of_parts(items: np.ndarray, weights: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the median skewness of the units of each tap and of each of its quarters, on the last axis."""
+        medians = []
+        for tap in comparison.layouts:
+            of_units = skewness_of_t(items[:, tap.units], weights)
+            medians += [_median(of_units[..., part]) for part in _whole_and_quarters(tap)]
+        return np.stack(medians, axis=-1)
 
-    skewness = of_parts(comparison.items)
+    skewness = of_parts(comparison.items, design.samples)
     if not (np.abs(skewness) >= LARGEST_SKEWNESS).any():
         return ""
     deviations = design.residuals(comparison.items)
     signs = random_signs(_SKEWNESS_DRAWS, design.n_items, np.random.default_rng(seed))
-    draws = np.stack([of_parts(sign[:, None] * deviations) for sign in signs])
+    draws = of_parts(deviations, [signs * sample for sample in design.samples])
     symmetric = np.abs(skewness - draws.mean(axis=0)) <= np.nanmax(np.abs(draws - draws.mean(axis=0)))
     skewness = np.where(symmetric, 0.0, np.nan_to_num(np.abs(skewness)))
     if skewness.max() < LARGEST_SKEWNESS:
         return ""
-    tap = parts[int(skewness.argmax())][0].name
+    tap = [tap.name for tap in comparison.layouts for _ in _whole_and_quarters(tap)][int(skewness.argmax())]
     if design.pairs is None:
         a, b = comparison.contrast.a, comparison.contrast.b
         reason = f"the noise of {tap} is skewed, and {a!r} and {b!r} differ in their number of texts or in their spread"
@@ -192,10 +197,18 @@ def _skewness(comparison: Comparison, seed: int) -> str:
 
 
 def _whole_and_quarters(tap: TapLayout) -> list[np.ndarray]:
-    """Return the units of a tap, and those of each quarter of its sheet: noise may be skewed in one region only."""
+    """Return which units of a tap lie on its sheet, and in each quarter of it: noise may be skewed in one region only."""
     low = tap.cells < np.array(tap.shape) / 2
-    quarters = [tap.units[(low == [top, left]).all(axis=1)] for top in (True, False) for left in (True, False)]
-    return [tap.units, *(units for units in quarters if len(units))]
+    quarters = [(low == [top, left]).all(axis=1) for top in (True, False) for left in (True, False)]
+    return [np.ones(len(low), dtype=bool), *(units for units in quarters if units.any())]
+
+
+def _median(x: np.ndarray) -> np.ndarray | np.floating:
+    """Return the median over the last axis. nan is left out; it is nan where nothing else is left."""
+    if not np.isnan(x).any():
+        return np.median(x, axis=-1)
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+        return np.nanmedian(x, axis=-1)
 
 
 def _row(tap: TapLayout, grid: np.ndarray, p: np.ndarray, cells: np.ndarray) -> dict[str, object]:
