@@ -197,7 +197,7 @@ def _skewness(comparison: Comparison, seed: int) -> str:
 
 
 def _whole_and_quarters(tap: TapLayout) -> list[np.ndarray]:
-    """Return which units of a tap lie on its sheet, and in each quarter of it: noise may be skewed in one region only."""
+    """Return masks of the units of a tap: all, and those in each quarter. Noise may be skewed in one region only."""
     low = tap.cells < np.array(tap.shape) / 2
     quarters = [(low == [top, left]).all(axis=1) for top in (True, False) for left in (True, False)]
     return [np.ones(len(low), dtype=bool), *(units for units in quarters if units.any())]
