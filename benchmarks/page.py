@@ -103,14 +103,15 @@ def _language_models(rows: Rows) -> str:
     head = ("measurement", "without", "with toposheet", "ratio (quartiles)", "target")
     what = {
         "attach": "sheets for 8.0 billion parameters, on the meta device",
+        "place": "places for one tap of 4,096 units, by assignment",
         "record": "a forward pass, all taps recorded: its time",
         "train": "full adaptation: its tokens per second",
     }
     lines = []
     for r in rows:
-        if r["what"] == "attach":
+        if "ratio" not in r:
             asked = _bar(r["at_most"], r["seconds"] < r["at_most"], "<")
-            lines.append((what["attach"], "", f"{r['seconds']:.2f} s", "", asked))
+            lines.append((what[r["what"]], "", f"{r['seconds']:.2f} s", "", asked))
         else:
             middle = r["ratio"][1]
             asked = (
@@ -228,7 +229,8 @@ _WORDS = {
     "with the same training loop at alpha 0 (`strength 0`). A ratio of 1 means equal times.",
     "language_models": "The table shows what sheets cost a user of a pretrained language model. The first row is the "
     "time to build a Llama configuration of 8.0 billion parameters without weights, find its 64 taps and give each of "
-    "their 262,144 units a place. The other rows are for a Llama of the size of SmolLM2-135M (60 taps of 576 units, "
+    "their 262,144 units a place. In the second row, a tap of this width gets places by assignment, fitted on 8,192 "
+    "tokens and scored on as many others. The other rows are for a Llama of the size of SmolLM2-135M (60 taps of 576 units, "
     "float32, 4 blocks of 128 tokens) with random weights. The forward pass is timed with and without "
     "recording; freed memory is kept, as in training. An update of the training loop, with the spatial objective on "
     "all taps and all tokens (alpha 0.5, 5 windows), "
