@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from matplotlib.collections import LineCollection
 from matplotlib.text import Text
 from tests.cortex.planted import compared, cortex
+from tests.figures.outlines import outlined
 
 import toposheet as ts
 
@@ -37,12 +37,9 @@ def edges(mask):
 
 def test_significant_units_are_outlined_and_no_others():
     for comparison in (compared(effect=1.5), compared()):
-        outlined = [
-            sum(len(lines.get_segments()) for lines in axes.collections if isinstance(lines, LineCollection))
-            for axes in ts.plot(comparison).axes[:2]
-        ]
+        drawn = [len(outlined(axes)) for axes in ts.plot(comparison).axes[:2]]
         significant = cortex().to_grid(comparison.q)
-        assert outlined == [edges(significant[sheet].values < 0.05) for sheet in ("tap0", "tap1")]
+        assert drawn == [edges(significant[sheet].values < 0.05) for sheet in ("tap0", "tap1")]
 
 
 def test_a_figure_says_what_was_compared_and_can_be_saved(tmp_path):
@@ -65,11 +62,9 @@ def test_effect_sizes_are_drawn_with_the_units_whose_interval_excludes_0(fwhm):
     d, excludes_0 = (cortex().to_grid(x) for x in (seen.d, (seen.d_low > 0) | (seen.d_high < 0)))
     for grid, values in zip(drawn_grids(figure), d.values(), strict=True):
         np.testing.assert_allclose(grid, values, rtol=1e-5)
-    outlined = [
-        sum(len(lines.get_segments()) for lines in axes.collections if isinstance(lines, LineCollection))
-        for axes in figure.axes[:2]
+    assert [len(outlined(axes)) for axes in figure.axes[:2]] == [
+        edges(grid.values == 1) for grid in excludes_0.values()
     ]
-    assert outlined == [edges(grid.values == 1) for grid in excludes_0.values()]
     assert outlined != [edges(grid.values < 0.05) for grid in cortex().to_grid(seen.q).values()]
     n = int(sum(np.nansum(grid.values) for grid in excludes_0.values()))
     assert figure.texts[0].get_text() == f"{n:,} of 288 units: the 95 % interval of d excludes 0"

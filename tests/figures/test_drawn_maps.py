@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection
+from tests.figures.outlines import outlined
 
 from toposheet.figures.maps import draw_contrast_maps
 from toposheet.figures.network import outlined_maps
@@ -27,7 +27,7 @@ def test_significant_units_are_outlined_in_their_own_map_and_each_readout_has_it
     for axes in images(figure):
         grid = axes.images[0].get_array().data
         (at,) = np.argwhere(t.values[..., 0, 0] == grid[0, 0]).tolist()
-        drawn[tuple(at)] = sum(len(c.get_segments()) for c in axes.collections if isinstance(c, LineCollection))
+        drawn[tuple(at)] = len(outlined(axes))
     assert drawn.pop((0, 1, 0)) == 4
     assert set(drawn.values()) == {0}
     assert set(notes_of(t).values()) <= {text.get_text().replace("\n", " ") for text in figure.texts}
@@ -112,9 +112,7 @@ def test_outlines_run_between_cells_inside_and_outside():
     mask[3, 0] = np.nan
     figure = outlined_maps({"h.0.mlp": mask.copy(data=np.ones((4, 5)))}, {"h.0.mlp": mask}, "a:b", "2 units")
     assert "2 units" in [text.get_text() for text in figure.texts]
-    (outline,) = [c for c in images(figure)[0].collections if isinstance(c, LineCollection)]
-    edges = {tuple(map(tuple, segment.tolist())) for segment in outline.get_segments()}
-    assert edges == {
+    assert set(outlined(images(figure)[0])) == {
         ((1.5, 0.5), (2.5, 0.5)), ((2.5, 0.5), (3.5, 0.5)), ((1.5, 1.5), (2.5, 1.5)), ((2.5, 1.5), (3.5, 1.5)),
         ((1.5, 0.5), (1.5, 1.5)), ((3.5, 0.5), (3.5, 1.5)),
     }  # fmt: skip

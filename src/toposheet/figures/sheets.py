@@ -10,9 +10,10 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 from matplotlib.patheffects import Normal, Stroke
 
 from toposheet.figures.style import INK, SMALL, TINY, broken
@@ -205,12 +206,15 @@ def outline(axes: Axes, groups: xr.DataArray, scale: float) -> None:
     padded = np.pad(_grouped(groups), 1)
     down = np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1])  # an edge above row y
     across = np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1])
-    edges = [((x - 0.5, y - 0.5), (x + 0.5, y - 0.5)) for y, x in down]
-    edges += [((x - 0.5, y - 0.5), (x - 0.5, y + 0.5)) for y, x in across]
+    starts = np.concatenate([down, across])[:, ::-1] - 0.5
+    ends = starts + np.repeat([[1, 0], [0, 1]], [len(down), len(across)], axis=0)
+    # One path with all edges: the white lines lie below all dark ones, and drawing takes a fraction of the time.
+    edges = Path(np.stack([starts, ends], axis=1).reshape(-1, 2), np.tile([Path.MOVETO, Path.LINETO], len(starts)))
     white = Stroke(linewidth=scale * (_LINE + 2 * _EDGE), foreground="white")
-    axes.add_collection(
-        LineCollection(edges, colors=INK, linewidths=scale * _LINE, clip_on=False, path_effects=[white, Normal()])
-    )
+    axes.add_patch(
+        PathPatch(edges, fill=False, edgecolor=INK, linewidth=scale * _LINE, capstyle="projecting", clip_on=False,
+                  path_effects=[white, Normal()])
+    )  # fmt: skip
 
 
 def _grouped(groups: xr.DataArray) -> np.ndarray:
