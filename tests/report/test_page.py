@@ -199,4 +199,4 @@ def test_the_page_has_the_effect_sizes_of_each_contrast_of_which_it_has_maps(ana
         outlined = ((maps["d_low"] > 0) | (maps["d_high"] < 0)).sum(dim=("sheet", "y", "x")).values.tolist()
         n_units = maps["d"].notnull().sum(dim=("sheet", "y", "x")).values.tolist()
         texts = [text.get_text() for text in drawing.figure.texts]
-        assert [f"{a:,} of {b:,} units outlined" in texts for a, b in zip(outlined, n_units, strict=True)] == [True] * 2
+        assert [f"{a:,} of {b:,} units marked" in texts for a, b in zip(outlined, n_units, strict=True)] == [True] * 2

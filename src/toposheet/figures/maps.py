@@ -13,6 +13,7 @@ from toposheet.figures.sheets import (
     cell_size,
     draw_scale,
     draw_sheets,
+    is_fine,
     lines_of,
     size_of,
     symmetric,
@@ -36,14 +37,15 @@ def draw_contrast_maps(
     title: str,
     q: float,
     values: str = "Welch's t",
-    legend: str | None = None,
+    marked: tuple[str, str] | None = None,
+    below: str = "Moran's I",
 ) -> Figure:
     """Return a figure of maps of t or d, with a panel for each model (or model and contrast), a row for each readout.
 
     Panels are side by side if they fit, and below each other if they do not. Significant units are outlined; a map
-    without a significant unit is pale. All panels
-    share the colour scale of a readout. Different readouts have different scales, because averaging over neighbouring
-    units makes t larger.
+    without a significant unit is pale. Where units are too small for outlines, only significant units have full colour.
+    All panels share the colour scale of a readout. Different readouts have different scales, because averaging over
+    neighbouring units makes t larger.
 
     Args:
         t: The values over (panel, fwhm_mm, sheet, y, x).
@@ -54,7 +56,8 @@ def draw_contrast_maps(
         title: Title of the figure.
         q: The bound of the false discovery rate of significant units. It is written above the maps.
         values: Name of the values, for the colour bars.
-        legend: What the outlines and the numbers below the maps are. None: significant units, and Moran's I.
+        marked: What outlined units are, and what a map without one of them has. None: significant units.
+        below: What the numbers below the maps are.
     """
     panels, readouts = t["panel"].values.tolist(), t["fwhm_mm"].values.tolist()
     sheets = {p: [s for s in t["sheet"].values.tolist() if (p, readouts[0], s) in morans_i] for p in panels}
@@ -74,7 +77,9 @@ def draw_contrast_maps(
     bands = [noting + max(sizes[panel][1] for panel in row) + _GAP for row in rows]
     wide = max(sum(sizes[panel][0] for panel in row) for row in rows)
     full = _READOUT + wide + _SCALE
-    legend = legend or f"outlines: q < {q:g}; pale map: no significant unit; below each map: Moran's I"
+    one, none = marked or (f"q < {q:g}", "no significant unit")
+    fine = is_fine(t.shape[-2:], cell)
+    legend = f"{f'full colour: {one}' if fine else f'outlines: {one}; pale map: {none}'}; below each map: {below}"
     legend = broken(legend, int(20 * full), 3)
     head = _TITLE + _LEGEND * (2 + legend.count("\n"))
     height = head + sum(heading + len(readouts) * band for band in bands)

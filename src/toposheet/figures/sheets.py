@@ -24,8 +24,10 @@ _GAP = 0.06  # inches between maps
 _BAR = 0.1  # inches: width of the colour bar
 _SMALLEST, _LARGEST = 0.2, 1.0  # inches: edge of a map
 _NAMED = 0.47  # inches: width of the text "layer 10"
+_LETTER = 0.065  # inches: width of a letter of the name of a kind
 _PALE = 0.3  # opacity of a map without an outlined unit, so that it does not look like a finding
 _LINE, _EDGE = 0.7, 0.5  # points: width of an outline, and of its white edge on each side
+_FINE = 1.5  # points: the edge of a unit below which outlines would hide it
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,8 @@ def draw_sheets(
 ) -> dict[str, Axes]:  # fmt: skip
     """Draw the maps of one model with outlines of groups of units, and return the axes of each sheet.
 
-    A map without an outlined unit is pale.
+    A map without a unit in a group is pale. Where units are too small for outlines (`is_fine`), all units outside of
+    the groups are pale instead.
 
     Args:
         figure: The figure.
@@ -177,9 +180,13 @@ def draw_sheets(
             if sheet is None or sheet not in t:
                 continue
             axes = drawn[sheet] = place(figure, left + LEFT + column * (cell + _GAP), top, cell, cell)
-            opacity = 1.0 if _grouped(groups[sheet]).any() else _PALE
-            axes.imshow(_trimmed(t[sheet].values), cmap="RdBu_r", norm=norm, interpolation="nearest", alpha=opacity)
-            outline(axes, groups[sheet], min(1, cell / 0.6))
+            values, grouped = _trimmed(t[sheet].values), _grouped(groups[sheet]) > 0
+            full = grouped[: values.shape[0], : values.shape[1]] if is_fine(values.shape, cell) else grouped.any()
+            opacity = np.where(full, 1.0, _PALE)
+            axes.imshow(values, cmap="RdBu_r", norm=norm, interpolation="nearest",
+                        alpha=opacity if opacity.ndim else float(opacity))  # fmt: skip
+            if not is_fine(values.shape, cell):
+                outline(axes, groups[sheet], min(1, cell / 0.6))
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         for column, layer in enumerate(line.layers):
@@ -188,11 +195,22 @@ def draw_sheets(
             write(figure, x + cell / 2, top - 0.03, name, ha="center", va="bottom", fontsize=SMALL)
         if line.layers and cell < _NAMED:
             write(figure, left + LEFT - 0.04, top - 0.03, "layer", ha="right", va="bottom", fontsize=SMALL)
-        name = broken(line.kind.replace(".", ". "), 9, 2).replace(". ", ".")
+        words = line.kind.replace(".", ". ").replace("_", "_ ")
+        name = broken(words, max(5, int((cell + FOOT) / _LETTER)), 2).replace(". ", ".").replace("_ ", "_")
         write(figure, left + LEFT - 0.05, top + cell / 2, name, ha="right", va="center", ma="center", rotation=90,
               fontsize=SMALL if cell > 0.5 else TINY)  # fmt: skip
         top += cell + FOOT
     return drawn
+
+
+def is_fine(shape: tuple[int, ...], cell: float) -> bool:
+    """Return whether the units of a map are too small for outlines.
+
+    Args:
+        shape: Height and width of the map, in units.
+        cell: Edge of the map, in inches.
+    """
+    return 72 * cell / max(shape) < _FINE
 
 
 def outline(axes: Axes, groups: xr.DataArray, scale: float) -> None:

@@ -62,7 +62,7 @@ Moran's I says how smooth a map is. Its place-null shuffles the places of the un
 {{ figure("morans-i-mean") }}
 <h3>Maps</h3>
 <p class="lead">A map shows Welch's t of each unit. Red units respond more to the condition that is named first; blue units respond more to the other condition. Outlines enclose the significant
-units. The number of significant units is above the maps, and Moran's I of each map is below it. A map without a significant unit is pale.
+units; on small maps, these units alone have full colour. The number of significant units is above the maps, and Moran's I of each map is below it. A map without a significant unit is pale.
 A readout smooths every map, also a map of noise. The table below a figure gives the result of the tests, the median of Moran's I over taps, and the medians of the means of its two nulls. In this table, {{ explained }}.</p>
 {% for picture in pictures if picture.name.startswith("map-") %}
 <h4>{{ picture.title }}</h4>

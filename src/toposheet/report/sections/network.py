@@ -216,7 +216,7 @@ def _sentence(analysis: Analysis) -> str:
             f"Shown in the table above: {names_of_tests(tests[tests['shown']])}"
         )
     return (
-        "Left: the maps of the localizer's contrast, with outlines of the clusters; a map without a cluster is pale. Right: the response of "
+        "Left: the maps of the localizer's contrast, with outlines of the clusters (on small maps, the units of clusters alone have full colour); a map without a cluster is pale. Right: the response of "
         "the network to other texts (bars, with 95 % intervals), by both measures; 0 of the signed response is the mean of "
         "all these texts. Beside each bar, the responses of its clusters: a dot for each cluster, or, of many clusters, the "
         "median (line) and the range from 10 to 90 % of the clusters (grey).\n"
