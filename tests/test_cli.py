@@ -86,6 +86,10 @@ def test_the_size_of_an_analysis_decides_the_number_of_draws_unless_one_is_asked
         (["train", "tiny", "--width", "38"], ["38 units do not fill a square sheet", "--sheet-shape 6 7"]),
         (["train", "tiny", "--sheet-shape", "5", "5"], ["5x5 sheet has 25 cells", "36 units"]),
         (["train", "tiny", "--taps", "model.layers.*"], ["'model.layers.*' matches no module", "transformer.h.*.attn"]),
+        (
+            ["adapt", "small", "--data", "x", "--out", "y", "--mode", "place", "--updates", "9"],
+            ["--updates belongs to a training, and the mode place has none"],
+        ),
         (["train", "tiny", "--data", "nowhere"], ["nowhere holds no prepared text"]),
         (["data"], ["prepare"]),
         (["data", "prepar"], ["Unrecognized", "prepar", "available subcommands: prepare"]),

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
-from toposheet.errors import UserError
+from toposheet.errors import UserError, check_type
 
 
 def home_folder() -> Path | None:
@@ -27,8 +27,9 @@ def path_of(given: str | Path) -> Path:
     """Return a path in which `~` is replaced by the home folder, as in a shell.
 
     Raises:
-        UserError: The path is empty, or the home folder is not known.
+        UserError: It is no path, it is empty, or the home folder is not known.
     """
+    check_type("a path", given, (str, os.PathLike), "the name of a file or folder")
     if not str(given).strip():
         raise UserError("a path is empty: give a file or folder")
     try:

@@ -203,10 +203,30 @@ def test_wrong_arguments_are_refused_before_anything_is_written(tokenizer, text,
         ({"placement": Placement(tokens=10**7)}, "places are fitted on 10,000,000 tokens, but the training text in .* "
          "has .* blocks of 48 tokens: prepare more text, or give --tokens"),
         ({"recipe": SHORT.changed(radius=0 + 1)}, "no window"),
+        ({"recipe": SHORT.changed(batch=10**5)}, "a batch has 100,000 blocks, but the training text has"),
+        ({"share": "width"}, "share is 'width', but taps get no bases: leave share out, or use the mode rebase"),
+        ({"recipe": SHORT.changed(lora_layers=("q_proj",))}, "lora_layers is .*, but the mode is full: use the mode"),
     ):  # fmt: skip
         with pytest.raises(UserError, match=message):
             adapted(tokenizer, text, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
+    with pytest.raises(UserError, match="context is 1, and skip_first leaves out the first token of each block"):
+        SHORT.changed(context=1)
+
+
+def test_the_mode_lora_has_a_rank_unless_one_is_given(tokenizer, text, tmp_path):
+    pytest.importorskip("peft")
+    ts.save(tmp_path / "model", opened(tokenizer))
+    recipe = SHORT.changed(updates=2, lora_layers=("q_proj",))
+    adapt(ts.load(tmp_path / "model"), text, tmp_path / "out", mode="lora", recipe=recipe, placement=PLACED, twin=False)
+    assert json.loads((tmp_path / "out" / "recipe.json").read_text())["optimisation"]["lora_rank"] == 16
+
+
+def test_a_model_without_tokenizer_has_that_of_the_text(tokenizer, text, tmp_path):
+    subject = ts.Subject(random_model("llama"), opened(tokenizer).topography)
+    adapted = adapt(subject, text, tmp_path / "out", mode="place", recipe=SHORT, placement=PLACED, nulls=[])
+    assert adapted.subject.tokenizer.get_vocab() == tokenizer.get_vocab()
+    assert ts.load(tmp_path / "out").tokenizer is not None
 
 
 def test_what_comes_late_in_an_adaptation_is_refused_before_anything_is_written(tokenizer, text, tmp_path):

@@ -173,7 +173,7 @@ MODELS: dict[str, Callable[[Path, Any], ts.Subject]] = {
     "*several query heads with one key head*": _attached(_LLAMA),
     "*tied embeddings*": _attached(lambda: hf.LlamaConfig(**_GROUPED, tie_word_embeddings=True)),
     "*weights in several files*": _attached(_LLAMA, max_shard_size="40KB"),
-    "*weights in bfloat16*": lambda folder, tokenizer: ts.attach(
+    "*opened with `dtype=torch.bfloat16`*": lambda folder, tokenizer: ts.attach(
         saved_model(_LLAMA(), folder, tokenizer), dtype=torch.bfloat16
     ),
     "*weights in 8 bits*": lambda folder, tokenizer: eight_bits(ts.attach(saved_model(_LLAMA(), folder, tokenizer))),

@@ -235,10 +235,12 @@ def test_what_does_not_go_with_low_rank_changes_is_refused_in_a_line(opened, tex
         RECIPE.changed(parallel="fsdp2")
     with pytest.raises(ts.UserError, match=r"^objective is 'topoloss', which acts on the weights, but with lora_rank"):
         RECIPE.changed(objective="topoloss")
-    with pytest.raises(ts.UserError, match=r"^lora_alpha is 3.0, but lora_rank is None: set lora_rank too"):
-        RECIPE.changed(lora_rank=None, lora_alpha=3.0)
-    with pytest.raises(ts.UserError, match=r"^lora_layers is \('q_proj',\), but lora_rank is None"):
-        RECIPE.changed(lora_rank=None, lora_layers=("q_proj",))
+    for change, message in (
+        ({"lora_alpha": 3.0}, r"^lora_alpha is 3.0, but lora_rank is None: set lora_rank too"),
+        ({"lora_layers": ("q_proj",)}, r"^lora_layers is \('q_proj',\), but lora_rank is None"),
+    ):
+        with pytest.raises(ts.UserError, match=message):
+            train(RECIPE.changed(lora_rank=None, **change), text, tmp_path / "no", subject=opened("gpt2"))
     with pytest.raises(ts.UserError, match=r"^lora_rank is 0: it must be a whole number of at least 1"):
         RECIPE.changed(lora_rank=0)
     with pytest.raises(ts.UserError, match=r"^lora_alpha is 0: it must be positive"):

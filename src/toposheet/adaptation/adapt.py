@@ -29,7 +29,7 @@ from toposheet.topography.storage import read_topography, write_topography
 from toposheet.train.distillation import stays
 from toposheet.train.loop import train
 from toposheet.train.model import recipe_for
-from toposheet.train.preconditions import check_learner, check_lora, check_objective, check_predicts
+from toposheet.train.preconditions import check_learner, check_lora, check_objective, check_predicts, lora_option
 
 NULLS: tuple[str, ...] = get_args(Null)
 _START, _REBASED, _TWIN, _BASE = "start", "rebased", "twin", "base"
@@ -145,6 +145,7 @@ def adapt(
     """
     check_type("subject", subject, Subject, "what toposheet.load or toposheet.attach returns")
     check_type("recipe", recipe, Recipe, "a toposheet recipe, such as toposheet.recipes.ADAPTING")
+    check_type("placement", placement, (Placement, type(None)), "a toposheet.adaptation.Placement")
     check_choice("mode", mode, get_args(Mode))
     check_choice("start", start, get_args(Start))
     check_share(share)
@@ -152,6 +153,7 @@ def adapt(
     trains = mode in ("lora", "full")
     placing, bases = placement or Placement(), share if mode == "rebase" or start == "rebased" else None
     possible = NULLS if bases is not None or placing.method in BY_DISTANCE else ("random-weights",)
+    check_type("nulls", nulls, (list, tuple, type(None)), "a list of names, such as ['random-weights']")
     chosen = (() if trains else possible) if nulls is None else tuple(nulls)
     _check_nulls(chosen, possible, placing, recipe, trains)
     if subject.interventions:
@@ -168,6 +170,10 @@ def adapt(
         raise UserError(
             f"start is {start!r}, but the mode {mode} has no training: leave start out, or use lora or full"
         )
+    if bases is None and share != "tap":
+        raise UserError(
+            f"share is {share!r}, but taps get no bases: leave share out, or use the mode rebase or start='rebased'"
+        )
     recipe = _with_rank(recipe, mode, subject)
     (check_learner if trains else check_predicts)(subject)
     if bases is not None:
@@ -175,9 +181,9 @@ def adapt(
     recipe = recipe_for(subject, recipe)
     check_lora(subject, recipe)
     check_objective(subject, recipe)
-    out = path_of(out)
-    data = path_of(data)
+    out, data = path_of(out), path_of(data)
     text = adaptation_text(data, subject, recipe, placing.tokens, trains)
+    subject = subject if subject.tokenizer is not None else subject.with_tokenizer(text.tokenizer)
     settings = {"mode": mode, "placement": asdict(placing), "start": start, "share": share, "text": text.checksum}
     claim_folder(out, settings | {"recipe": stored_form(recipe)})
     twin = twin and not (trains and stays(subject, recipe, text.fitted))
@@ -212,12 +218,13 @@ def _with_rank(recipe: Recipe, mode: str, subject: Subject) -> Recipe:
     """Return the recipe with the rank of the low-rank changes, if the mode is lora.
 
     Raises:
-        UserError: Another mode has a rank, or the subject has no folder from which its weights can be read again.
+        UserError: Another mode has an option of low-rank changes, or the subject has no folder from which its weights
+            can be read again.
     """
-    rank = recipe.optimisation.lora_rank
     if mode != "lora":
-        if rank is not None:
-            raise UserError(f"lora_rank is {rank}, but the mode is {mode}: use the mode lora, or leave lora_rank out")
+        if (option := lora_option(recipe)) is not None:
+            value = getattr(recipe.optimisation, option)
+            raise UserError(f"{option} is {value!r}, but the mode is {mode}: use the mode lora, or leave {option} out")
         return recipe
     check_peft()
     if subject.source is None:
@@ -225,7 +232,7 @@ def _with_rank(recipe: Recipe, mode: str, subject: Subject) -> Recipe:
             f"{subject.name} has no folder, and the mode lora keeps no weights of it: save the subject "
             "(toposheet.save) and load it again, or use the mode full"
         )
-    return recipe.changed(lora_rank=rank or _LORA_RANK)
+    return recipe.changed(lora_rank=recipe.optimisation.lora_rank or _LORA_RANK)
 
 
 def _stages(rebases: bool, trains: bool, nulls: Sequence[str], twin: bool) -> list[Stage]:

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from jaxtyping import Int
 from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 
 from toposheet.errors import UserError
 from toposheet.recipes import Recipe
@@ -18,7 +19,7 @@ from toposheet.subject import Subject
 from toposheet.subject.reading import own_tokens_before
 from toposheet.text.shards import read_manifest
 from toposheet.train.batches import read_text
-from toposheet.train.preconditions import check_reads, check_subject
+from toposheet.train.preconditions import check_batch, check_reads, check_subject
 from toposheet.train.snapshots import snapshot_stimuli
 from toposheet.wording import counted
 
@@ -31,6 +32,7 @@ class AdaptationText:
         checksum: The checksum of the prepared text.
         fitted: Token ids of the blocks on which places are fitted: (blocks, time). They are training text.
         held_out: Token ids of held-out blocks: (blocks, time + 1).
+        tokenizer: The tokenizer of the text, which is that of the subject.
         stimuli: Sentences of the held-out text and lists of non-words, with the columns `text`, `condition` and `pair`.
             None: the held-out text has too few sentences.
         reading: How the stimuli are read.
@@ -39,6 +41,7 @@ class AdaptationText:
     checksum: str
     fitted: Int[Tensor, "fitted time"]
     held_out: Int[Tensor, "held_out time_and_next"]
+    tokenizer: PreTrainedTokenizerFast
     stimuli: pd.DataFrame | None
     reading: Reading
     conditions = ("sentence", "nonword")
@@ -61,6 +64,8 @@ def adaptation_text(data: Path, subject: Subject, recipe: Recipe, n_tokens: int,
     manifest = read_manifest(data)
     text = read_text(data, manifest, recipe)
     (check_subject if trains else check_reads)(subject, recipe, text)
+    if trains:
+        check_batch(recipe, text)
     context = recipe.model.context
     n_blocks = -(-n_tokens // context)
     if n_blocks > text.blocks.per_epoch:
@@ -75,4 +80,4 @@ def adaptation_text(data: Path, subject: Subject, recipe: Recipe, n_tokens: int,
     bos = None if own_tokens_before(text.tokenizer) else NO_BOS
     fitted = torch.from_numpy(text.blocks.train(0, n_blocks))[:, :-1]
     reading = Reading(bos=bos, skip_first=recipe.objective.skip_first)
-    return AdaptationText(manifest.checksum, fitted, text.held_out, stimuli, reading)
+    return AdaptationText(manifest.checksum, fitted, text.held_out, text.tokenizer, stimuli, reading)

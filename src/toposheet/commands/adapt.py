@@ -17,7 +17,15 @@ from toposheet.settings import PERMUTATIONS
 
 if TYPE_CHECKING:
     from toposheet.adaptation.adapt import Adapted
+    from toposheet.recipes import Recipe
     from toposheet.subject import Subject
+
+# The options that count also in the modes without a training.
+_WITHOUT_TRAINING = {
+    "objective": ("radius", "metric", "window", "skip_first"),
+    "optimisation": ("batch",),
+    "bookkeeping": ("validation_blocks",),
+}
 
 
 @deferred
@@ -75,11 +83,12 @@ def adapt(
     from toposheet.adaptation.adapt import Placement, adapt
     from toposheet.progress import shown
 
-    subject = _opened(model, sheets, seed)
     recipe = replace(
         ADAPTING, name=mode, seed=seed, model=replace(ADAPTING.model, context=context), objective=objective,
         optimisation=optimisation, bookkeeping=bookkeeping,
     )  # fmt: skip
+    _check_options(recipe)
+    subject = _opened(model, sheets, seed)
     with shown() as progress:
         adapted = adapt(
             subject, data, out, mode=mode, recipe=recipe, placement=Placement(method, tokens), start=start,
@@ -106,6 +115,28 @@ def _opened(model: str, sheets: Sheets, seed: int) -> Subject:
             raise UserError(f"{model} has sheets already, so --{option} would change nothing: leave it out")
         return load(model)
     return attach(model, sheets.taps, shape=sheets.sheet_shape, spacing_mm=sheets.spacing_mm, seed=seed)
+
+
+def _check_options(recipe: Recipe) -> None:
+    """Refuse options of a training in a mode that has none.
+
+    Args:
+        recipe: The recipe. Its name is the mode.
+
+    Raises:
+        UserError: The message names the option.
+    """
+    if recipe.name in ("lora", "full"):
+        return
+    for part, used in _WITHOUT_TRAINING.items():
+        given, default = vars(getattr(recipe, part)), vars(getattr(ADAPTING, part))
+        for field in given:
+            if given[field] != default[field] and field not in used:
+                option = "objective" if field == "name" else field.replace("_", "-")
+                raise UserError(
+                    f"--{option} belongs to a training, and the mode {recipe.name} has none: leave it out, or use the "
+                    "mode lora or full"
+                )
 
 
 def _print(adapted: Adapted) -> None:

@@ -155,7 +155,7 @@ class Optimisation:
             of the original (Hinton et al. 2015, arXiv:1503.02531). It is between 0 and 1, and only for a subject that
             is trained further.
         lora_rank: Rank of the low-rank changes (LoRA, arXiv:2106.09685) that are trained instead of the weights. Only
-            for a subject that is trained further. None: the weights are trained.
+            for a subject that is trained further. None: the weights are trained (in `adapt` with the mode lora: 16).
         lora_alpha: Strength of the low-rank changes: a weight matrix W becomes W + lora_alpha / lora_rank * B A. None:
             twice the rank.
         lora_layers: Names of the linear layers that get low-rank changes, for example q_proj, or attn.c_proj. None: all
@@ -202,9 +202,6 @@ class Optimisation:
             raise UserError(f"clip is {self.clip}: it must be positive")
         if not (isinstance(self.distillation, int | float) and 0 <= self.distillation <= 1):
             raise UserError(f"distillation is {self.distillation!r}: it must be a number between 0 and 1")
-        for field in ("lora_alpha", "lora_layers"):
-            if getattr(self, field) is not None and self.lora_rank is None:
-                raise UserError(f"{field} is {getattr(self, field)!r}, but lora_rank is None: set lora_rank too")
         if self.lora_alpha is not None and not 0 < self.lora_alpha < math.inf:
             raise UserError(f"lora_alpha is {self.lora_alpha!r}: it must be positive")
         if self.batch % self.micro_batch_size:

@@ -57,6 +57,8 @@ class Recipe:
         check_numbers(self, ("seed",), whole=True)
         if self.subject is None:
             _check_model(self.model)
+        if self.objective.skip_first and self.model.context == 1:
+            raise UserError("context is 1, and skip_first leaves out the first token of each block: use longer blocks")
         objective, lora = self.objective.name, self.optimisation.lora_rank is not None
         if lora and OBJECTIVES[objective].on_weights:
             raise UserError(

@@ -254,8 +254,8 @@ def _read_model(
         )
     if absent := sorted(info["missing_keys"]):
         raise UserError(
-            f"{source} is incomplete: it lacks {counted(len(absent), 'weight')} of the model, e.g. {absent[0]}; copy "
-            "the folder again, or save the model again"
+            f"{source} lacks {counted(len(absent), 'weight')} of {type(model).__name__}, e.g. {absent[0]}: if it was "
+            "saved without its language-model head, save it with the head, otherwise copy or save the folder again"
         )
     architecture_of(model).opened(model)
     return model.eval()

@@ -28,8 +28,10 @@ def find_taps(model: nn.Module, patterns: Sequence[str]) -> list[str]:
         patterns: Paths of modules. `*` stands for one step of a path, for example `transformer.h.*.attn`.
 
     Raises:
-        UserError: No module matches a pattern. The message lists patterns that match modules.
+        UserError: There is no pattern, or no module matches a pattern. The message lists patterns that match modules.
     """
+    if not patterns:
+        raise UserError("there are no taps: give the path of at least one module, or leave the taps out")
     names = [name for name, _ in model.named_modules() if name]
     matching = set()
     for pattern in patterns:

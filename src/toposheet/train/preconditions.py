@@ -189,16 +189,31 @@ def other_tokens(subject: Subject) -> UserError:
     )
 
 
+def check_batch(recipe: Recipe, text: RunText) -> None:
+    """Refuse a batch that is larger than the training text: an update would read blocks of it twice.
+
+    Raises:
+        UserError: The message says how many blocks the text has.
+    """
+    batch, n_blocks = recipe.optimisation.batch, text.blocks.per_epoch
+    if batch > n_blocks:
+        raise UserError(
+            f"a batch has {counted(batch, 'block')}, but the training text has {counted(n_blocks, 'block')} of "
+            f"{counted(recipe.model.context, 'token')}: give --batch {n_blocks} or less (in Python: batch={n_blocks}), "
+            "or prepare more text"
+        )
+
+
 def refuse_without_subject(recipe: Recipe) -> None:
     """Refuse a recipe for a new model that has fields for subjects that are trained further.
 
     Raises:
         UserError: The message names the field.
     """
-    if recipe.optimisation.lora_rank is not None:
+    if (option := lora_option(recipe)) is not None:
         raise UserError(
-            f"lora_rank is {recipe.optimisation.lora_rank}, but a new model has no weights that low-rank changes could "
-            "keep: leave it out, or train a subject further (toposheet adapt)"
+            f"{option} is {getattr(recipe.optimisation, option)!r}, but a new model has no weights that low-rank "
+            "changes could keep: leave it out, or train a subject further (toposheet adapt)"
         )
     if recipe.optimisation.distillation:
         raise UserError(
@@ -207,13 +222,23 @@ def refuse_without_subject(recipe: Recipe) -> None:
         )
 
 
+def lora_option(recipe: Recipe) -> str | None:
+    """Return the name of an option of low-rank changes that a recipe sets. None: it sets none."""
+    options = ("lora_rank", "lora_alpha", "lora_layers")
+    return next((name for name in options if getattr(recipe.optimisation, name) is not None), None)
+
+
 def check_lora(subject: Subject, recipe: Recipe) -> None:
     """Check, before anything is trained, that a subject can have the low-rank changes of a recipe, if it has any.
 
     Raises:
         MissingPackage: The package `peft` is not installed.
-        UserError: The model lacks a layer that the recipe names.
+        UserError: The model lacks a layer that the recipe names, or the recipe has other options and no rank.
     """
+    option = lora_option(recipe)
+    if recipe.optimisation.lora_rank is None and option is not None:
+        value = getattr(recipe.optimisation, option)
+        raise UserError(f"{option} is {value!r}, but lora_rank is None: set lora_rank too")
     if recipe.optimisation.lora_rank is not None:
         check_peft()
         with subject.running() as model:

@@ -27,7 +27,7 @@ from toposheet.train.lora import check_gradients, trained_state, with_adapter
 from toposheet.train.model import new_subject, with_weights
 from toposheet.train.optimizer import optimizers
 from toposheet.train.parallel import load_whole_state, parallelise, this_process, whole_state
-from toposheet.train.preconditions import check_checkpoint, check_subject, is_finished
+from toposheet.train.preconditions import check_batch, check_checkpoint, check_subject, is_finished
 from toposheet.train.task import NextToken
 from toposheet.train.validation import Validation
 
@@ -135,6 +135,7 @@ def open_run(
     if is_finished(out, manifest.checksum):
         return None
     text = read_text(data, manifest, recipe)
+    check_batch(recipe, text)
     if subject is None:
         subject = new_subject(recipe, text.tokenizer)
     else:
