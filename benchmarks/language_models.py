@@ -32,7 +32,7 @@ SMALL = LlamaConfig(
     vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9,
     num_key_value_heads=3, max_position_embeddings=8192, tie_word_embeddings=True, bos_token_id=0, eos_token_id=0,
 )  # fmt: skip
-RECIPE = named("demo", name="SmolLM2-135M", context=128, batch=4, alpha=0.5, neighborhoods=5, vocabulary=49152)
+RECIPE = named("demo", name="SmolLM2-135M", context=128, batch=4, alpha=0.5, vocabulary=49152)
 WIDE = LlamaConfig(
     vocab_size=4096, hidden_size=4096, intermediate_size=64, num_hidden_layers=1, num_attention_heads=32,
     num_key_value_heads=1, tie_word_embeddings=True,

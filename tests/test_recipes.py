@@ -94,9 +94,8 @@ def test_an_objective_from_outside_can_be_named():
 
 def test_the_demo_has_the_published_strength_and_windows_and_uses_all_tokens():
     objective = recipes.named("demo").objective
-    assert (objective.alpha, objective.radius, objective.metric) == (2.5, 5, "chebyshev")
+    assert (objective.alpha, objective.neighborhoods, objective.radius, objective.metric) == (2.5, 5, 5, "chebyshev")
     assert objective.max_samples is None
-    assert objective.neighborhoods * 9**2 / 16**2 > 5 * 9**2 / 28**2  # more of a sheet than in TopoLM
 
 
 def test_an_unknown_recipe_lists_those_there_are():
@@ -168,4 +167,4 @@ def test_values_no_run_can_have_are_refused(change, message):
 
 
 def test_a_recipe_of_nothing_but_a_name_is_whole():
-    assert Recipe("bare") == recipes.named("demo", name="bare", neighborhoods=5, snapshot_every=None)
+    assert Recipe("bare") == recipes.named("demo", name="bare", snapshot_every=None)

@@ -20,7 +20,7 @@ def windows(sheet=SHEET, radius=2):
 
 
 def measured(x):
-    return moments([torch.as_tensor(x, dtype=torch.float32)], None, None, Scratch())
+    return moments([[torch.as_tensor(x, dtype=torch.float32)]], None, None, Scratch())
 
 
 def falling(n=36, tokens=2000, seed=0):

@@ -161,7 +161,7 @@ def _moments(
     """Return the moments of the responses of the units of each sheet, all units as one window."""
     scratch, measured = Scratch(), {}
     for name, of_taps in activations_on(subject, blocks, skip_first=skip_first, progress=progress):
-        measured[name] = moments([x.to(device) for x in of_taps.values()], None, None, scratch)
+        measured[name] = moments([[x.to(device) for x in of_taps.values()]], None, None, scratch)
     return measured
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -21,20 +22,24 @@ from toposheet.topography.objectives.windows import Windows
 _BLOCK = {"cpu": 64}
 _BLOCK_ELSEWHERE = 512
 
+# The most units of sheets that are computed together: their responses to a chunk of tokens fit into the cache.
+_UNITS = {"cpu": 2048}
+_UNITS_ELSEWHERE = 2**17
+
 
 class View(NamedTuple):
-    """The windows of one sheet whose loss is computed, and the units whose products are needed for it.
+    """The windows whose loss is computed, and the units whose products are needed for it.
 
     Args:
-        windows: The windows whose loss is computed.
-        n_units: Number of units of the sheet.
-        read: The numbers of the units of each window; products are then computed window by window. None: products are
-            computed once for all pairs of units of the sheet, because this takes less time.
+        windows: The windows of each sheet. Several sheets have equally many units and windows.
+        n_units: Number of units of each sheet.
+        one_by_one: Whether products are computed window by window, which needs one sheet. Otherwise they are computed
+            for all pairs of units of each sheet, and for all sheets together, because this takes less time.
     """
 
-    windows: Windows
+    windows: tuple[Windows, ...]
     n_units: int
-    read: Int[Tensor, "windows cells"] | None
+    one_by_one: bool
 
     @classmethod
     def of(cls, windows: Windows, taps: Responses) -> View:
@@ -45,99 +50,151 @@ class View(NamedTuple):
             taps: The responses of the units of each tap of the sheet.
         """
         units, n_units = windows.units, sum(x.shape[1] for x in taps)
-        one_by_one = 3 * len(units) * units.shape[1] ** 2 < 2 * n_units**2 and not tensor_cores.can_compute(taps)
-        return cls(windows, n_units, units if one_by_one else None)
+        few = 5 * len(units) * units.shape[1] ** 2 < 2 * n_units**2
+        return cls((windows,), n_units, few and not tensor_cores.can_compute(taps))
 
-    def take(self, part: Moments, block: slice) -> tuple[Tensor, Tensor, Tensor]:
-        """Return three arrays of a block of windows: products, means, and 1 for each cell with a unit (0 for a hole).
+    @property
+    def read(self) -> Int[Tensor, "windows cells"] | None:
+        """The numbers of the units of each window, if products are computed window by window. None: all units."""
+        return self.windows[0].units if self.one_by_one else None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """What must be equal in views that are evaluated together."""
+        return (*self.windows[0].units.shape, len(self.windows[0].present))
+
+    def pairs(self, block: slice) -> Int[Tensor, "sheets block cells cells"] | None:
+        """Return the number of each pair of units of some windows among all pairs of the sheets. None: one by one.
 
         Args:
-            part: The moments of the sheet.
-            block: Which windows.
+            block: Which windows. The table of all windows would not fit in memory.
         """
-        windows = self.windows.chosen_windows(block)
-        if self.read is not None:
-            return part.products[block], part.mean[block], windows.present
-        pairs = self._pairs(windows.units)
+        if self.one_by_one:
+            return None
+        units = torch.stack([windows.units[block] for windows in self.windows])
+        sheets = torch.arange(len(units), device=units.device)[:, None, None, None] * self.n_units**2
+        return (units[..., :, None] * self.n_units + units[..., None, :]).add_(sheets)
+
+    def take(self, part: Moments, block: slice, pairs: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return three arrays of some windows: products, means, and 1 for each cell with a unit (0 for a hole).
+
+        The first axis of each is the sheet.
+
+        Args:
+            part: The moments of the sheets.
+            block: Which windows.
+            pairs: The pairs of these windows.
+        """
+        chosen = [windows.chosen_windows(block) for windows in self.windows]
+        present = torch.stack([windows.present for windows in chosen])
+        if pairs is None:
+            return part.products[None, block], part.mean[None, block], present
         products = part.products.flatten().index_select(0, pairs.flatten()).view_as(pairs)
-        return products, part.mean[0][windows.units], windows.present
+        units = torch.stack([windows.units for windows in chosen])
+        return products, part.mean.gather(1, units.flatten(1)).view_as(units), present
 
     def put(
-        self, weights: Tensor | None, part: Moments, block: slice, window_weights: Float[Tensor, "block _ _"]
+        self,
+        weights: Tensor | None,
+        part: Moments,
+        pairs: Tensor | None,
+        window_weights: Float[Tensor, "sheets block _ _"],
     ) -> Tensor:
-        """Add the gradient of a block of windows to the gradient with respect to all products, and return the sum.
+        """Add the gradient of some windows to the gradient with respect to all products, and return the sum.
 
         Args:
-            weights: The gradient so far. None: this is the first block.
-            part: The moments of the sheet.
-            block: Which windows.
+            weights: The gradient so far. None: these are the first windows.
+            part: The moments of the sheets.
+            pairs: The pairs of these windows.
             window_weights: The gradient with respect to the products of the units of these windows.
         """
-        if self.read is not None:
+        if pairs is None:
+            (window_weights,) = window_weights
             return window_weights if weights is None else torch.cat([weights, window_weights])
         weights = torch.zeros_like(part.products) if weights is None else weights
-        pairs = self._pairs(self.windows.units[block])
         weights.view(-1).index_add_(0, pairs.flatten(), window_weights.flatten())
         return weights
 
-    def _pairs(self, units: Int[Tensor, "block cells"]) -> Int[Tensor, "block cells cells"]:
-        # The index of each pair of a window among all pairs of the sheet. It is computed block by block, because the
-        # table of all windows would not fit in memory.
-        return units[:, :, None] * self.n_units + units[:, None, :]
+
+def together(views: Sequence[View], sheets: Sequence[Responses]) -> list[View]:
+    """Return views in which neighbouring sheets are one view, if they are equal and not computed window by window.
+
+    Fewer and larger operations take less time.
+
+    Args:
+        views: The view of each sheet.
+        sheets: The responses of the taps of each sheet.
+    """
+    result: list[View] = []
+    most = _UNITS.get(sheets[0][0].device.type, _UNITS_ELSEWHERE)
+    for view, taps in zip(views, sheets, strict=True):
+        last = result[-1] if result else view
+        equal = (view.shape, view.n_units, view.one_by_one) == (last.shape, last.n_units, False)
+        if result and equal and not tensor_cores.can_compute(taps) and (len(last.windows) + 1) * view.n_units <= most:
+            result[-1] = last._replace(windows=(*last.windows, *view.windows))
+        else:
+            result.append(view)
+    return result
 
 
 def moments_of(
     sheets: Sequence[Responses], tokens: Int[Tensor, " tokens"] | None, views: Sequence[View], objective: OnActivations
 ) -> list[Moments]:
-    """Return the moments that each sheet needs for the loss of its windows.
+    """Return the moments that each view needs for the loss of its windows.
 
     Args:
         sheets: The responses of the taps of each sheet.
         tokens: Indices of the tokens to use. None: all tokens.
-        views: The windows of each sheet.
+        views: The windows of the sheets, in their order.
         objective: The objective, which says whether products are centred.
     """
     scratch, parts = Scratch(), []
-    for taps, view in zip(sheets, views, strict=True):
-        if view.read is None and tensor_cores.can_compute(taps):
-            parts.append(tensor_cores.moments_of_sheet(taps, tokens, scratch, objective.centred))
+    for view, of_view in zip(views, _split(sheets, [len(view.windows) for view in views]), strict=True):
+        if not view.one_by_one and tensor_cores.can_compute(of_view[0]):
+            parts.append(tensor_cores.moments_of_sheet(of_view[0], tokens, scratch, objective.centred))
         else:
-            parts.append(moments(taps, tokens, view.read, scratch, objective.centred))
+            parts.append(moments(of_view, tokens, view.read, scratch, objective.centred))
     return parts
 
 
 def evaluate(
     views: Sequence[View], parts: Sequence[Moments], objective: OnActivations
 ) -> tuple[Float[Tensor, " sheets"], list[Float[Tensor, "_ _ _"]]]:
-    """Return the loss of each sheet, and the gradient of each loss with respect to the products of pairs of units.
+    """Return the loss of each sheet, and the gradient of the losses of each view with respect to its products.
 
     Sheets whose windows have the same number and the same shape are computed together.
 
     Args:
-        views: The windows of each sheet.
-        parts: The moments of each sheet.
+        views: The windows of the sheets.
+        parts: The moments of each view.
         objective: The objective.
     """
-    losses: list[Tensor] = [part.mean.new_zeros(()) for part in parts]
+    losses: list[Tensor] = [part.mean.new_zeros(len(view.windows)) for view, part in zip(views, parts, strict=True)]
     weights: list[Tensor | None] = [None for _ in parts]
     alike: dict[tuple[int, ...], list[int]] = {}
     for i, view in enumerate(views):
-        alike.setdefault((*view.windows.units.shape, len(view.windows.present)), []).append(i)
+        alike.setdefault(view.shape, []).append(i)
     size = _BLOCK.get(parts[0].mean.device.type, _BLOCK_ELSEWHERE)
-    for (n_windows, *_), group in alike.items():
-        for same_shape in _split(group, max(1, size // n_windows)):
-            nearness = torch.stack([views[i].windows.nearness for i in same_shape])[:, None]
-            for first in range(0, n_windows, size):
-                block = slice(first, first + size)
-                stacked = zip(*(views[i].take(parts[i], block) for i in same_shape), strict=True)
-                products, mean, present = (torch.stack(tensors) for tensors in stacked)
+    for (n_windows, *_), same_shape in alike.items():
+        for group in _packed(same_shape, views, max(1, size // n_windows)):
+            counts = [len(views[i].windows) for i in group]
+            nearness = torch.stack([windows.nearness for i in group for windows in views[i].windows])[:, None]
+            step = max(1, size // sum(counts))
+            for first in range(0, n_windows, step):
+                block = slice(first, first + step)
+                pairs = [views[i].pairs(block) for i in group]
+                taken = zip(
+                    *(views[i].take(parts[i], block, p) for i, p in zip(group, pairs, strict=True)), strict=True
+                )
+                products, mean, present = (x[0] if len(x) == 1 else torch.cat(x) for x in taken)
                 r, scale = similarities_(products, mean, parts[0].n)  # n is the same for all sheets
                 values, gradient = objective.losses(r, WindowPairs.of(present, nearness))
                 gradient = through_norms_(gradient, r, scale / n_windows**0.5)
-                for i, loss, window_weights in zip(same_shape, values.sum(dim=1) / n_windows, gradient, strict=True):
+                of_views = zip((values.sum(dim=1) / n_windows).split(counts), gradient.split(counts), strict=True)
+                for i, p, (loss, window_weights) in zip(group, pairs, of_views, strict=True):
                     losses[i] = losses[i] + loss
-                    weights[i] = views[i].put(weights[i], parts[i], block, window_weights)
-    return torch.stack(losses), [w for w in weights if w is not None]
+                    weights[i] = views[i].put(weights[i], parts[i], p, window_weights)
+    return torch.cat(losses), [w for w in weights if w is not None]
 
 
 def with_gradient(
@@ -155,14 +212,14 @@ def with_gradient(
         losses: The loss of each sheet, computed without a graph.
         sheets: The responses of the taps of each sheet, which get the gradient.
         tokens: Indices of the tokens that were used. None: all tokens.
-        views: The windows of each sheet.
-        parts: The moments of each sheet.
-        weights: The gradient of each loss with respect to the products, from `evaluate`.
+        views: The windows of the sheets.
+        parts: The moments of each view.
+        weights: The gradient of the losses with respect to the products, from `evaluate`.
         processes: Factor of the gradient: the number of processes, if their gradients are averaged afterwards.
     """
-    reads, means, taps = [v.read for v in views], [part.mean for part in parts], [x for taps in sheets for x in taps]
+    means, taps = [part.mean for part in parts], [x for taps in sheets for x in taps]
     counts = [len(taps) for taps in sheets]
-    return _WithGradient.apply(losses, processes, tokens, reads, counts, *means, *weights, *taps)  # pyright: ignore
+    return _WithGradient.apply(losses, processes, tokens, list(views), counts, *means, *weights, *taps)  # pyright: ignore
 
 
 class _WithGradient(torch.autograd.Function):
@@ -172,29 +229,53 @@ class _WithGradient(torch.autograd.Function):
         losses: Tensor,
         processes: int,
         tokens: Tensor | None,
-        reads: list[Tensor | None],
+        views: list[View],
         counts: list[int],
         *tensors: Tensor,
     ) -> Tensor:
-        ctx.processes, ctx.tokens, ctx.reads, ctx.counts = processes, tokens, reads, counts
+        ctx.processes, ctx.tokens, ctx.views, ctx.counts = processes, tokens, views, counts
         ctx.save_for_backward(*tensors)
         return losses.clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
-        n = len(ctx.reads)
+        n = len(ctx.views)
         means, weights, taps = ctx.saved_tensors[:n], ctx.saved_tensors[n : 2 * n], list(ctx.saved_tensors[2 * n :])
-        sheets = [[taps.pop(0) for _ in range(count)] for count in ctx.counts]
-        factors = gradients[0] * ctx.processes
+        n_sheets = [len(view.windows) for view in ctx.views]
+        sheets = _split([[taps.pop(0) for _ in range(count)] for count in ctx.counts], n_sheets)
+        factors = (gradients[0] * ctx.processes)[:, None, None].split(n_sheets)
         tap_gradients, scratch = [], Scratch()
-        for x, read, mean, w, factor in zip(sheets, ctx.reads, means, weights, factors.unbind(), strict=True):
-            if read is None and tensor_cores.can_compute(x):
-                tap_gradients += tensor_cores.gradients_of_products_of_sheet(x, ctx.tokens, mean, w * factor, scratch)
+        for of_view, view, mean, w, factor in zip(sheets, ctx.views, means, weights, factors, strict=True):
+            if not view.one_by_one and tensor_cores.can_compute(of_view[0]):
+                tap_gradients += tensor_cores.gradients_of_products_of_sheet(
+                    of_view[0], ctx.tokens, mean, w * factor, scratch
+                )
             else:
-                tap_gradients += gradients_of_products(x, ctx.tokens, read, mean, w * factor, scratch)
+                tap_gradients += gradients_of_products(of_view, ctx.tokens, view.read, mean, w * factor, scratch)
         return None, None, None, None, None, *[None] * (2 * n), *tap_gradients
 
 
-def _split(items: list[int], size: int) -> list[list[int]]:
-    return [items[first : first + size] for first in range(0, len(items), size)]
+def _split(items: Sequence[Any], counts: Sequence[int]) -> list[Sequence[Any]]:
+    """Return the items in parts with given numbers of items."""
+    ends = list(itertools.accumulate(counts))
+    return [items[end - count : end] for end, count in zip(ends, counts, strict=True)]
+
+
+def _packed(numbers: Sequence[int], views: Sequence[View], at_most: int) -> list[list[int]]:
+    """Return views in groups with at most a number of sheets, or of one view.
+
+    Args:
+        numbers: The numbers of the views.
+        views: All views.
+        at_most: The number of sheets.
+    """
+    groups, held = [], 0
+    for i in numbers:
+        if groups and held + len(views[i].windows) <= at_most:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+            held = 0
+        held += len(views[i].windows)
+    return groups

@@ -78,18 +78,19 @@ class Scratch:
 
 
 def moments(
-    taps: Responses,
+    sheets: Sequence[Responses],
     tokens: Int[Tensor, " tokens"] | None,
     read: Int[Tensor, "windows cells"] | None,
     scratch: Scratch,
     centred: bool = True,
 ) -> Moments:
-    """Return the moments of the responses of a sheet, window by window, in one pass over the samples.
+    """Return the moments of the responses of sheets, window by window, in one pass over the samples.
 
     Args:
-        taps: The responses of the units of each tap of the sheet.
+        sheets: The responses of the units of each tap of each sheet. Several sheets have equally many units.
         tokens: Indices of the samples to use, each at most once. None: all samples.
-        read: The numbers of the units of each window, without holes. None: all units of the sheet are one window.
+        read: The numbers of the units of each window of one sheet, without holes. None: each sheet is one window with
+            all of its units.
         scratch: Working memory.
         centred: True: products are those of deviations from the mean. False: products are those of the responses, and
             the returned means are 0.
@@ -97,12 +98,15 @@ def moments(
     Raises:
         NotFiniteError: A response is nan or infinite. This is checked on a CPU only, where the check is cheap.
     """
-    total, checking = None, can_read_values(taps[0])
-    for part in selected_parts(taps, tokens, _chunk(taps[0])):
-        if checking and not all(x.sum(dtype=torch.float32).isfinite() for x in part):
+    total, checking = None, can_read_values(sheets[0][0])
+    for part in _parts(sheets, tokens, _chunk(sheets[0][0])):
+        if checking and read is not None and not all(x.sum(dtype=torch.float32).isfinite() for x in part[0]):
             raise NotFiniteError
         rows = _gather(part, read, scratch)
-        mean = rows.mean(dim=2) if centred else rows.new_zeros(rows.shape[:2])
+        mean = rows.mean(dim=2)
+        if checking and read is None and not mean.sum().isfinite():
+            raise NotFiniteError
+        mean = mean if centred else torch.zeros_like(mean)
         rows -= mean[:, :, None]
         part_moments = Moments(float(rows.shape[2]), mean, rows @ rows.mT)
         total = part_moments if total is None else total.merge(part_moments)
@@ -111,56 +115,61 @@ def moments(
 
 
 def gradients_of_products(
-    taps: Responses,
+    sheets: Sequence[Responses],
     tokens: Int[Tensor, " tokens"] | None,
     read: Int[Tensor, "windows cells"] | None,
     mean: Float[Tensor, "windows cells"],
     weights: Float[Tensor, "windows cells cells"],
     scratch: Scratch,
 ) -> list[Tensor]:
-    """Return the gradient of sum_ij weights_ij products_ij with respect to the responses of each tap of a sheet.
+    """Return the gradient of sum_ij weights_ij products_ij with respect to the responses of each tap of each sheet.
 
     d products_ij / d x_ni = x_nj - mean_j. The mean adds no further term, because deviations from it sum to 0 over
     samples. The forward pass does not store the responses of each window; they are gathered here again.
 
     Args:
-        taps: The responses of the units of each tap of the sheet.
+        sheets: The responses of the units of each tap of each sheet, see `moments`.
         tokens: Indices of the samples that were used. None: all samples.
-        read: The numbers of the units of each window. None: all units of the sheet are one window.
+        read: The numbers of the units of each window of one sheet. None: each sheet is one window with all of its
+            units.
         mean: Mean response of each unit of each window.
         weights: Symmetric gradient of the loss with respect to the products.
         scratch: Working memory.
     """
-    gradients = [torch.empty_like(x) if tokens is None else torch.zeros_like(x) for x in taps]
-    widths = [x.shape[1] for x in taps]
-    direct = len(taps) == 1 and tokens is None and taps[0].dtype == torch.float32
-    twice, first = 2 * weights, 0
-    chunk = _chunk(taps[0])
+    taps, widths = [x for taps in sheets for x in taps], [x.shape[1] for x in sheets[0]]
+    shape, device = (len(sheets), len(taps[0]), sum(widths)), mean.device
+    direct = len(widths) == 1 and tokens is None and all(x.dtype == torch.float32 for x in taps)
+    whole = torch.empty(shape, device=device) if direct else None
+    gradients = [] if direct else [torch.empty_like(x) if tokens is None else torch.zeros_like(x) for x in taps]
+    twice, first, chunk = 2 * weights, 0, _chunk(taps[0])
     places = (taps[0] if tokens is None else tokens).split(chunk)
-    for part, place in zip(selected_parts(taps, tokens, chunk), places, strict=True):
+    for part, place in zip(_parts(sheets, tokens, chunk), places, strict=True):
         rows = _gather(part, read, scratch)
         rows -= mean[:, :, None]
+        here = slice(first, first := first + len(place))
+        if whole is not None:
+            unit_gradients = whole[:, here]
+        else:
+            unit_gradients = scratch("unit_gradients", (shape[0], len(place), shape[2]), device)
         if torch.compiler.is_compiling():  # compiled code can write to contiguous tensors only
-            cell_gradient = (rows.mT @ twice).transpose(0, 1)
+            cell_gradients = rows.mT @ twice
+            if read is None:
+                unit_gradients.copy_(cell_gradients)
+        elif read is None:
+            cell_gradients = torch.bmm(rows.mT, twice, out=unit_gradients)
         else:
-            cell_gradient = scratch("cell_gradient", (len(place), *mean.shape), mean.device)
-            torch.bmm(rows.mT, twice, out=cell_gradient.transpose(0, 1))
-        here = slice(first, first + len(place))
-        unit_gradient = (
-            gradients[0][here] if direct else scratch("unit_gradient", (len(place), sum(widths)), mean.device)
-        )
-        if read is None:
-            unit_gradient.copy_(cell_gradient.flatten(1))
-        else:
-            unit_gradient.zero_().index_add_(1, read.flatten(), cell_gradient.flatten(1))
-        if not direct:
-            for gradient, tap_gradient in zip(gradients, unit_gradient.split(widths, dim=1), strict=True):
+            cell_gradients = scratch("cell_gradient", (len(place), *mean.shape), device).transpose(0, 1)
+            torch.bmm(rows.mT, twice, out=cell_gradients)
+        if read is not None:
+            by_sample = cell_gradients.transpose(0, 1).flatten(1)
+            unit_gradients[0].zero_().index_add_(1, read.flatten(), by_sample)
+        if whole is None:
+            for gradient, of_tap in zip(gradients, _of_taps(unit_gradients, widths), strict=True):
                 if tokens is None:
-                    gradient[here] = tap_gradient
+                    gradient[here] = of_tap
                 else:
-                    gradient.index_copy_(0, place, tap_gradient.to(gradient.dtype))
-        first += len(place)
-    return gradients
+                    gradient.index_copy_(0, place, of_tap.to(gradient.dtype))
+    return gradients if whole is None else list(whole.unbind())
 
 
 def all_reduce(parts: list[Moments]) -> list[Moments]:
@@ -215,19 +224,44 @@ def full_precision(device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast(device.type, enabled=False) if available else nullcontext()
 
 
+def _parts(
+    sheets: Sequence[Responses], tokens: Int[Tensor, " tokens"] | None, chunk: int
+) -> Iterator[list[list[Float[Tensor, "samples _"]]]]:
+    """Yield the responses of each tap of each sheet to the samples to use, in chunks; see `selected_parts`."""
+    yield from (list(part) for part in zip(*(selected_parts(taps, tokens, chunk) for taps in sheets), strict=True))
+
+
 def _gather(
-    taps: Responses, read: Int[Tensor, "windows cells"] | None, scratch: Scratch
+    sheets: Sequence[Responses], read: Int[Tensor, "windows cells"] | None, scratch: Scratch
 ) -> Float[Tensor, "windows cells samples"]:
-    """Return a copy of the responses of the units of each window, in working memory."""
-    x = taps[0] if len(taps) == 1 else torch.cat(list(taps), dim=1)
+    """Return a copy of the responses of the units of each window, in working memory.
+
+    Args:
+        sheets: The responses of the taps of each sheet.
+        read: The numbers of the units of each window of one sheet. None: each sheet is one window.
+        scratch: Working memory.
+    """
+    x = [taps[0] if len(taps) == 1 else torch.cat(list(taps), dim=1) for taps in sheets]
+    in_float32 = all(one.dtype == torch.float32 for one in x)
     if read is None:
-        return scratch("rows", x.shape, x.device).copy_(x).T[None]
-    rows = scratch("rows", (len(x), read.numel()), x.device)
-    if x.dtype == torch.float32:
-        torch.index_select(x, 1, read.flatten(), out=rows)
+        rows = scratch("rows", (len(x), *x[0].shape), x[0].device)
+        return (torch.stack(x, out=rows) if in_float32 else rows.copy_(torch.stack(x))).mT
+    rows = scratch("rows", (len(x[0]), read.numel()), x[0].device)
+    if in_float32:
+        torch.index_select(x[0], 1, read.flatten(), out=rows)
     else:
-        rows.copy_(x.index_select(1, read.flatten()))
+        rows.copy_(x[0].index_select(1, read.flatten()))
     return rows.T.unflatten(0, read.shape)
+
+
+def _of_taps(x: Float[Tensor, "sheets samples units"], widths: Sequence[int]) -> list[Tensor]:
+    """Return the columns of each tap of each sheet.
+
+    Args:
+        x: Values of all units of each sheet.
+        widths: Number of units of each tap of a sheet.
+    """
+    return [of_tap for sheet in x for of_tap in sheet.split(list(widths), dim=1)]
 
 
 def _chunk(x: Tensor) -> int:

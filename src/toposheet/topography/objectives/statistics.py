@@ -13,7 +13,7 @@ from torch import Tensor, distributed
 
 from toposheet.errors import UserError, check_type
 from toposheet.settings import Metric
-from toposheet.topography.objectives.evaluation import View, evaluate, moments_of, with_gradient
+from toposheet.topography.objectives.evaluation import View, evaluate, moments_of, together, with_gradient
 from toposheet.topography.objectives.moments import Moments, NotFiniteError, all_reduce, can_read_values, full_precision
 from toposheet.topography.objectives.objective import OnActivations, objective_named
 from toposheet.topography.objectives.windows import windows_of
@@ -169,7 +169,7 @@ class SpatialStatistics:
         return sheets
 
     def _draw(self, responses: list[list[Float[Tensor, "samples _"]]]) -> list[View]:
-        """Return the windows of each sheet that count: random windows of this batch, or all windows.
+        """Return the windows of the sheets that count: random windows of this batch, or all windows.
 
         Args:
             responses: For each sheet, the responses of the units of each of its taps.
@@ -188,7 +188,7 @@ class SpatialStatistics:
                 distributed.broadcast(gathered, src=0)
             for i, windows in zip(drawn, gathered, strict=True):
                 tables[i] = tables[i].chosen_windows(windows)
-        return [View.of(table, taps) for table, taps in zip(tables, responses, strict=True)]
+        return together([View.of(table, taps) for table, taps in zip(tables, responses, strict=True)], responses)
 
 
 def responses_of(activations: Mapping[str, Tensor], topo: Topography) -> list[list[Float[Tensor, "samples _"]]]:
