@@ -24,7 +24,10 @@ from toposheet.subject import attach, load
 
 HERE = Path(__file__).parent
 OF_DEMO = ("losses.png", "map-sentence-nonword.png", "map-sentence-nonword-random-labels.png", "morans-i.png")
-OF_SMOLLM2 = ("map-sentence-nonword.png", "map-noun-verb.png", "network.png", "morans-i-mean.png")
+OF_SMOLLM2 = (
+    "map-sentence-nonword.png", "map-noun-verb.png", "map-concrete-noun-verb-and-abstract-noun-verb-topographic.png",
+    "network.png", "morans-i-mean.png",
+)  # fmt: skip
 OF_SMALL = ("map-sentence-nonword.png", "trajectory.png", "network.png", "morans-i-mean.png", "correlation.png")
 
 
