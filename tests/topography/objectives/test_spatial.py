@@ -309,6 +309,33 @@ def test_several_taps_on_one_sheet_share_its_windows(rng):
         torch.testing.assert_close(losses[0], losses[1], rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.parametrize("max_samples", [None, 800])
+def test_sheets_that_are_computed_together_have_the_losses_and_gradients_of_each_alone(max_samples, rng):
+    widths = {"one": (20, 16), "two": (20, 16), "other": (10, 26), "tap": (36,), "tap2": (36,), "wide": (49,)}
+    sheets, x = {}, {}
+    for name, of_taps in widths.items():
+        side = 6 if sum(of_taps) == 36 else 7
+        places = np.split(random_places(side**2, (side, side), rng), np.cumsum(of_taps)[:-1])
+        sheets[name] = Sheet((side, side), {f"{name}.{n}": at for n, at in enumerate(places)})
+        x |= {f"{name}.{n}": torch.from_numpy(rng.normal(size=(1, 900, w)) + n).float() for n, w in enumerate(of_taps)}
+
+    def losses_and_gradients(sheets):
+        leaves = {tap: x[tap].clone().requires_grad_() for sheet in sheets.values() for tap in sheet.places}
+        generator = torch.Generator().manual_seed(0)  # of the tokens
+        losses = ts.spatial_losses(
+            leaves, ts.Topography(sheets), "all", 3, generator=generator, max_samples=max_samples
+        )
+        gradients = torch.autograd.grad(sum(losses.values()), list(leaves.values()))
+        return losses, dict(zip(leaves, gradients, strict=True))
+
+    together, gradients = losses_and_gradients(sheets)
+    for name, sheet in sheets.items():
+        loss, alone = losses_and_gradients({name: sheet})
+        assert together[name].item() == pytest.approx(loss[name].item(), abs=1e-6)
+        for tap, gradient in alone.items():
+            torch.testing.assert_close(gradients[tap], gradient, rtol=1e-4, atol=1e-8)
+
+
 def test_silent_units_and_single_tokens_are_finite(rng):
     topo = one_tap((3, 3))
     x = torch.from_numpy(rng.normal(size=(1, 20, 9)).astype(np.float32))

@@ -117,7 +117,7 @@ class View(NamedTuple):
 
 
 def together(views: Sequence[View], sheets: Sequence[Responses]) -> list[View]:
-    """Return views in which neighbouring sheets are one view, if they are equal and not computed window by window.
+    """Return views in which neighbouring sheets with equal taps are one view, if all pairs of their units are computed.
 
     Fewer and larger operations take less time.
 
@@ -126,14 +126,16 @@ def together(views: Sequence[View], sheets: Sequence[Responses]) -> list[View]:
         sheets: The responses of the taps of each sheet.
     """
     result: list[View] = []
-    most = _UNITS.get(sheets[0][0].device.type, _UNITS_ELSEWHERE)
+    most, before = _UNITS.get(sheets[0][0].device.type, _UNITS_ELSEWHERE), None
     for view, taps in zip(views, sheets, strict=True):
-        last = result[-1] if result else view
-        equal = (view.shape, view.n_units, view.one_by_one) == (last.shape, last.n_units, False)
-        if result and equal and not tensor_cores.can_compute(taps) and (len(last.windows) + 1) * view.n_units <= most:
-            result[-1] = last._replace(windows=(*last.windows, *view.windows))
+        kind = None
+        if not view.one_by_one and not tensor_cores.can_compute(taps):
+            kind = (view.shape, [x.shape[1] for x in taps])
+        if kind is not None and kind == before and (len(result[-1].windows) + 1) * view.n_units <= most:
+            result[-1] = result[-1]._replace(windows=(*result[-1].windows, *view.windows))
         else:
             result.append(view)
+        before = kind
     return result
 
 
