@@ -131,7 +131,7 @@ def test_a_training_starts_from_bases_if_asked_to_and_is_compared_with_them(toke
     for tap, basis in saved.topography.bases.items():
         assert np.array_equal(basis, start.topography.bases[tap])
     with pytest.raises(UserError, match="start is rebased there, but placed now"):
-        adapted(tokenizer, text, tmp_path / "out", **options | {"start": "placed"})
+        adapted(tokenizer, text, tmp_path / "out", **options | {"start": "placed", "share": "tap"})
 
 
 @pytest.mark.slow
