@@ -25,7 +25,7 @@ def test_ctrl_c_ends_without_a_traceback_and_the_run_goes_on(tmp_path, prepared)
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1, errors
+    assert process.returncode == 130, errors
     assert "Traceback" not in errors
     assert "interrupted; run the same command again to continue" in errors
     done = len(metrics.read_text().splitlines())

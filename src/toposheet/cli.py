@@ -22,14 +22,14 @@ from toposheet.plugins import load_plugins
 from toposheet.terminal import drop_output, make_printable
 from toposheet.version import __version__
 
-DONE, FAILED, MISTAKE = 0, 1, 2
+DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 PROGRAM = "toposheet"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
-    Exit codes: 0 success, 2 a mistake of the user (one line on stderr), 1 any other error.
+    Exit codes: 0 success, 2 a mistake of the user (one line on stderr), 130 Ctrl-C, 1 any other error.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     make_printable()
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name = arguments[0] if arguments else ""
         goes_on = "; run the same command again to continue" if name in COMMANDS and COMMANDS[name].goes_on else ""
         print(f"\n{PROGRAM}: interrupted{goes_on}", file=sys.stderr)
-        sys.exit(FAILED)
+        sys.exit(INTERRUPTED)
     except RunError as error:
         _say(str(error))
         sys.exit(FAILED)

@@ -101,7 +101,7 @@ def test_a_model_that_lacks_weights_is_refused_by_name(folder):
     weights = load_file(folder / "model.safetensors")
     del weights["transformer.h.1.mlp.c_fc.weight"]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ValueError, match=r"it lacks 1 weight of the model, e.g. transformer.h.1.mlp.c_fc.weight"):
+    with pytest.raises(ValueError, match=r"lacks 1 weight of GPT2LMHeadModel, e.g. transformer.h.1.mlp.c_fc.weight"):
         ts.load(folder)
 
 

@@ -102,7 +102,7 @@ def test_ctrl_c_ends_every_process_in_one_line_and_the_same_command_goes_on(sour
     wait_for(lambda: list((out / ".work").glob("completions/*")), process)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=30)
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert errors.split("\n")[-2:] == ["toposheet: interrupted; run the same command again to continue", ""]
     assert "Traceback" not in errors
     assert started(source, saved, out).communicate()[1] == ""

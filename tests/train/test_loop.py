@@ -41,7 +41,7 @@ RECIPE = recipes.named("tiny", vocabulary=300, context=16, updates=12, validate_
         ({"sheet_shape": (5, 5)}, "25 cells but the tap has 36 units"),
         ({"taps": ("model.layers.*",)}, "'model.layers.*' matches no module"),
         ({"architecture": "qwen3", "taps": ("transformer.h.*",)}, "'transformer.h.*' matches no module"),
-        ({"taps": ()}, "the topography has no sheets"),
+        ({"taps": ()}, "there are no taps: give the path of at least one module"),
         ({"taps": ("lm_head",), "sheet_shape": (20, 20)}, "the tap lm_head is outside GPT2Model"),
         ({"objective": "topoloss", "taps": ("transformer.ln_f",)}, "transformer.ln_f"),
     ],

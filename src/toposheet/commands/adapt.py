@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 # The options that count also in the modes without a training.
 _WITHOUT_TRAINING = {
-    "objective": ("radius", "metric", "window", "skip_first"),
+    "objective": ("radius", "metric", "window", "skip-first"),
     "optimisation": ("batch",),
-    "bookkeeping": ("validation_blocks",),
+    "bookkeeping": ("validation-blocks",),
 }
 
 
@@ -109,10 +109,8 @@ def _opened(model: str, sheets: Sheets, seed: int) -> Subject:
     from toposheet.topography.storage import DESCRIPTION
 
     if (local_folder(model) / DESCRIPTION).is_file():
-        given = [name for name, value in vars(sheets).items() if value != getattr(ADAPTING.sheets, name)]
-        if given:
-            option = given[0].replace("_", "-")
-            raise UserError(f"{model} has sheets already, so --{option} would change nothing: leave it out")
+        if given := _given(sheets, ADAPTING.sheets):
+            raise UserError(f"{model} has sheets already, so --{given[0]} would change nothing: leave it out")
         return load(model)
     return attach(model, sheets.taps, shape=sheets.sheet_shape, spacing_mm=sheets.spacing_mm, seed=seed)
 
@@ -129,14 +127,23 @@ def _check_options(recipe: Recipe) -> None:
     if recipe.name in ("lora", "full"):
         return
     for part, used in _WITHOUT_TRAINING.items():
-        given, default = vars(getattr(recipe, part)), vars(getattr(ADAPTING, part))
-        for field in given:
-            if given[field] != default[field] and field not in used:
-                option = "objective" if field == "name" else field.replace("_", "-")
-                raise UserError(
-                    f"--{option} belongs to a training, and the mode {recipe.name} has none: leave it out, or use the "
-                    "mode lora or full"
-                )
+        given = _given(getattr(recipe, part), getattr(ADAPTING, part))
+        if unused := [option for option in given if option not in used]:
+            raise UserError(
+                f"--{unused[0]} belongs to a training, and the mode {recipe.name} has none: leave it out, or use the "
+                "mode lora or full"
+            )
+
+
+def _given(part: Sheets | Objective | Optimisation | Bookkeeping, default: object) -> list[str]:
+    """Return the names of the options of a part of the recipe that differ from its default.
+
+    Args:
+        part: The part.
+        default: The same part of the default recipe.
+    """
+    changed = [name for name, value in vars(part).items() if value != getattr(default, name)]
+    return ["objective" if name == "name" else name.replace("_", "-") for name in changed]
 
 
 def _print(adapted: Adapted) -> None:

@@ -180,12 +180,12 @@ def draw_sheets(
             if sheet is None or sheet not in t:
                 continue
             axes = drawn[sheet] = place(figure, left + LEFT + column * (cell + _GAP), top, cell, cell)
-            values, grouped = _trimmed(t[sheet].values), _grouped(groups[sheet]) > 0
-            full = grouped[: values.shape[0], : values.shape[1]] if is_fine(values.shape, cell) else grouped.any()
-            opacity = np.where(full, 1.0, _PALE)
-            axes.imshow(values, cmap="RdBu_r", norm=norm, interpolation="nearest",
-                        alpha=opacity if opacity.ndim else float(opacity))  # fmt: skip
-            if not is_fine(values.shape, cell):
+            values = _trimmed(t[sheet].values)
+            grouped = _grouped(groups[sheet])[: values.shape[0], : values.shape[1]] > 0
+            fine = is_fine(values.shape, cell)
+            opacity = np.where(grouped, 1.0, _PALE) if fine else 1.0 if grouped.any() else _PALE
+            axes.imshow(values, cmap="RdBu_r", norm=norm, interpolation="nearest", alpha=opacity)
+            if not fine:
                 outline(axes, groups[sheet], min(1, cell / 0.6))
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)

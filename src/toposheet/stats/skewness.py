@@ -31,7 +31,7 @@ def skewness_of_t(
     Returns:
         The skewness. nan for a unit that does not vary.
     """
-    third, error, side = np.zeros(()), np.zeros(()), np.zeros(())
+    third = error = side = np.zeros(())
     for sign, sample in zip((1, -1), weights, strict=False):
         moments = MeanAndVariance.of(x, sample)
         n, mean, v = moments.n, moments.mean, moments.var
