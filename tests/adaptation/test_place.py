@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 import toposheet as ts
 from toposheet.adaptation import activations as module
@@ -18,8 +19,6 @@ from toposheet.sheet import Sheet
 
 @pytest.fixture(scope="module")
 def subject():
-    from transformers import GPT2Config, GPT2LMHeadModel
-
     torch.manual_seed(0)
     model = GPT2LMHeadModel(GPT2Config(n_layer=2, n_head=2, n_embd=36, vocab_size=60, n_positions=32)).eval()
     with torch.no_grad():  # units of one tap are mixtures of few sources, so that they are correlated
@@ -119,10 +118,20 @@ def test_text_is_read_in_several_passes_where_activations_are_many(subject, text
         for tap, values in taps.items():
             assert values.shape == (12 * 31, 36)
             assert torch.equal(values, parts[name][tap])
-    assert told[0][1:] == (0, 4 * 12)
-    assert told[-1][1:] == (4 * 12, 4 * 12)
+    assert told[0] == ("reading texts 0 of 12", 0, 4)
+    assert told[-1] == ("reading texts 12 of 12", 4, 4)
     with_first = next(iter(activations_on(subject, text[0], skip_first=False)))[1]
     assert next(iter(with_first.values())).shape == (12 * 32, 36)
+
+
+def test_a_model_in_training_mode_is_read_without_dropout_and_stays_in_it(subject, text):
+    model = GPT2LMHeadModel(GPT2Config(**{**subject.model.config.to_dict(), "resid_pdrop": 0.5}))
+    model.load_state_dict(subject.model.state_dict())
+    in_training = ts.Subject(model.train(), subject.topography)
+    first, second = place(in_training, *text, seed=1), place(subject, *text, seed=1)
+    assert first.table.equals(second.table)
+    assert model.training
+    assert model.transformer.h[0].mlp.dropout.training
 
 
 def test_an_unknown_method_is_refused(subject, text):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from toposheet.progress import SILENT, Progress
+from toposheet.progress import Progress, part_of
 from toposheet.subject import Subject
+from toposheet.subject.respond import read
 
 _VALUES = 2**28  # float32 numbers that are held at once: 1 GB
+_TOKENS = 1024  # that one forward pass reads
 
 
 def activations_on(
@@ -40,18 +43,14 @@ def activations_on(
         if not groups or sum(size[one] for one in groups[-1]) + size[name] > _VALUES:
             groups.append([])
         groups[-1].append(name)
-    with subject.running() as model:
-        device = next(model.parameters()).device
-    tell = progress or SILENT
+    subject.limits.check_ids(blocks)
+    texts, at_once = blocks.tolist(), max(1, _TOKENS // blocks.shape[1])
     for number, group in enumerate(groups):
-        parts: dict[str, list[Tensor]] = {tap: [] for name in group for tap in sheets[name].places}
-        for n, block in enumerate(blocks):
-            tell("reading text, block", number * len(blocks) + n, len(groups) * len(blocks))
-            with torch.no_grad(), subject.record() as activations:
-                subject(block[None].to(device))
-                for tap, of_tap in parts.items():
-                    of_tap.append(activations[tap][0, skip_first:].float().cpu())
+        taps = [tap for name in group for tap in sheets[name].places]
+        values = {tap: torch.empty(len(blocks), blocks.shape[1] - skip_first, widths[tap]) for tap in taps}
+        with contextlib.closing(read(subject, texts, at_once, part_of(progress, number, len(groups)))) as batches:
+            for rows, activations in batches:
+                for tap in taps:
+                    values[tap][rows] = activations[tap][:, skip_first:].float().cpu()
         for name in group:
-            yield name, {tap: torch.cat(parts.pop(tap)) for tap in sheets[name].places}
-    n = len(groups) * len(blocks)
-    tell("reading text, block", n, n)
+            yield name, {tap: values.pop(tap).flatten(0, 1) for tap in sheets[name].places}

@@ -144,19 +144,22 @@ def reassigned(
     np.fill_diagonal(r, 0.0)
     k = gains.astype(np.float32)
     cell = np.concatenate([start, np.setdiff1d(np.arange(n_cells), start)])
+    unit_at = np.argsort(cell)
     total = gain_of(r, gains, cell)
     for _ in range(rounds):
         grown = 0.0
         for units in np.array_split(rng.permutation(n_cells), max(1, round(n_cells / block))):
-            cells, others = cell[units], np.ones(n_cells, dtype=bool)
-            others[units] = False
-            gain = r[np.ix_(units, others)] @ k[np.ix_(cell[others], cells)]  # of each unit at each cell of the block
+            cells = cell[units]
+            rows, near = r[units], k[cells]
+            within, near_within = rows[:, units], near[:, cells]
+            # The gain of each unit at each cell of the block, from the units outside the block.
+            gain = rows.take(unit_at, axis=1) @ near.T - within @ near_within
             new = linear_sum_assignment(gain, maximize=True)[1]
-            within = r[np.ix_(units, units)]
-            before, after = ((within * k[np.ix_(at, at)]).sum() for at in (cells, cells[new]))
-            change = 2 * float(gain[np.arange(len(units)), new].sum() - np.trace(gain)) + float(after - before)
+            exchanged = within * (near_within[np.ix_(new, new)] - near_within)
+            change = 2 * float(gain[np.arange(len(units)), new].sum() - np.trace(gain)) + float(exchanged.sum())
             if change > 0:
                 cell[units] = cells[new]
+                unit_at[cells[new]] = units
                 grown += change
         total += grown
         if grown <= _LEAST * block * abs(total):

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
+from toposheet.architectures.mode import in_mode
 from toposheet.cache import recall
 from toposheet.errors import UserError, check_type
 from toposheet.files import path_of
@@ -228,7 +229,7 @@ def _responses(
     topo = subject.topography
     responses = np.empty((len(texts), sum(topo.widths.values())), dtype=np.float32)
     padding = padding_id(subject.tokenizer, subject.limits.vocabulary) if pooling == "padded-mean" else None
-    with contextlib.closing(read(subject, texts, batch_size, progress, padding)) as batches:
+    with contextlib.closing(read(subject, [text.ids for text in texts], batch_size, progress, padding)) as batches:
         for rows, activations in batches:
             counts = _padded([texts[row].counts for row in rows], padding is not None, torch.float32)
             weights = _TOKEN_WEIGHTS[pooling](counts)[:, None, :].to(next(iter(activations.values())).device)
@@ -238,7 +239,7 @@ def _responses(
 
 
 def read(
-    subject: Subject, texts: Sequence[TokenisedText], batch_size: int, progress: Progress, padding: int | None = None
+    subject: Subject, texts: Sequence[Sequence[int]], batch_size: int, progress: Progress, padding: int | None = None
 ) -> Generator[tuple[np.ndarray, dict[str, Tensor]], None, None]:
     """Read texts in batches, padded on the right. Yield the rows of the texts of a batch, and their activations.
 
@@ -246,15 +247,15 @@ def read(
 
     Args:
         subject: The subject.
-        texts: The texts.
+        texts: The token ids of each text.
         batch_size: Number of texts in one forward pass, if padding does not count.
         progress: A function that is called with the number of texts done so far.
         padding: The token id of padding that the model reads as if it were text; batches then have 12 texts in the
             order of the table, as in the published code of TopoLM. None: padding is masked, and texts of similar length
             are in the same batch.
     """
-    topo, lengths = subject.topography, [len(text.ids) for text in texts]
-    with subject.running() as model, _evaluating(model):
+    topo, lengths = subject.topography, [len(text) for text in texts]
+    with subject.running() as model, in_mode(model, training=False):
         progress("reading texts", 0, len(texts))
         read_by = subject.architecture.body(model) if within_base_model(model, topo.taps) else model
         # A sharded model gathers its weights during a forward pass, so the forward pass must not stop early.
@@ -267,7 +268,7 @@ def read(
         for rows in reversed(batches):
             # An early stop would hide a second run of a tap, so the batch with the longest texts is read to the end.
             stops = may_stop and n_read > 0
-            batch = [texts[row].ids for row in rows]
+            batch = [texts[row] for row in rows]
             ids = _padded(batch, padding or 0, torch.long).to(model.device)
             attended = _padded([[1] * len(one) for one in batch], int(padding is not None), torch.long)
             with (
@@ -297,17 +298,6 @@ def _batches(lengths: Sequence[int], batch_size: int, equal: bool) -> list[np.nd
     order = np.argsort(lengths, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(np.asarray(lengths)[order])) + 1) if equal else [order]
     return [group[start : start + batch_size] for group in groups for start in range(0, len(group), batch_size)]
-
-
-@contextlib.contextmanager
-def _evaluating(model: PreTrainedModel) -> Generator[None]:
-    """Put a model in evaluation mode inside this context."""
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
 
 
 class _AllRecorded(Exception):

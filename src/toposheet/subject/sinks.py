@@ -98,7 +98,7 @@ def _mean_activity(
     topo = subject.topography
     sums = np.zeros((_N_POSITIONS, sum(topo.widths.values())))
     n = np.zeros(_N_POSITIONS, dtype=np.int64)
-    with contextlib.closing(read(subject, texts, _BATCH, progress)) as batches:
+    with contextlib.closing(read(subject, [text.ids for text in texts], _BATCH, progress)) as batches:
         for rows, activations in batches:
             size = torch.cat([activations[tap].float().abs().cpu() for tap in topo.taps], dim=2).numpy()
             for text, text_size in zip((texts[row] for row in rows), size, strict=True):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from toposheet.architectures import architecture_of
+from toposheet.architectures.mode import in_mode
 from toposheet.errors import UserError, first_line
 from toposheet.topography.bases import units_of
 from toposheet.wording import counted
@@ -258,10 +259,8 @@ def _short_pass(model: nn.Module, taps: Sequence[str]) -> dict[str, Tensor]:
     has_weights = device.type != "meta"  # without weights only shapes are known, and no mask can be read
     takes_mask = "attention_mask" in inspect.signature(model.forward).parameters  # FNet takes none
     options = {"attention_mask": mask.to(device)} if takes_mask and has_weights else {}
-    training = model.training
-    model.eval()
     try:
-        with torch.no_grad(), record(model, taps) as activations:
+        with torch.no_grad(), in_mode(model, training=False), record(model, taps) as activations:
             model(ids.to(device), **options)
     except (UserError, MemoryError, torch.OutOfMemoryError):
         raise
@@ -270,8 +269,6 @@ def _short_pass(model: nn.Module, taps: Sequence[str]) -> dict[str, Tensor]:
             f"{type(model).__name__} cannot read {counted(len(ids), 'text')} of {counted(ids.shape[1], 'token')}: "
             f"{first_line(error)}"
         ) from None
-    finally:
-        model.train(training)
     for tap in taps:
         if tap not in activations:
             raise UserError(

@@ -8,6 +8,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from toposheet.architectures.attention import attention, block_attention, default_attention
+from toposheet.architectures.mode import in_mode
 from toposheet.recipes import Recipe
 from toposheet.subject import Subject
 from toposheet.train.model import frozen_copy
@@ -45,11 +46,7 @@ def stays(subject: Subject, recipe: Recipe, blocks: Int[Tensor, "blocks time"]) 
         return False
     original, context = original_of(subject, recipe), recipe.model.context
     with subject.running() as model:
-        blocks, training = blocks[:2].to(model.device), model.training
-        model.train()
-        try:
-            with torch.random.fork_rng(), attention(model, block_attention(model, context)):
-                logits = model(input_ids=blocks, use_cache=False).logits
-        finally:
-            model.train(training)
+        blocks = blocks[:2].to(model.device)
+        with in_mode(model, training=True), torch.random.fork_rng(), attention(model, block_attention(model, context)):
+            logits = model(input_ids=blocks, use_cache=False).logits
     return torch.equal(logits, original.to(blocks.device)(input_ids=blocks, use_cache=False).logits)  # pyright: ignore

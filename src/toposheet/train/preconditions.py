@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from toposheet.architectures.mode import in_mode
 from toposheet.errors import UserError
 from toposheet.fields import differences
 from toposheet.model_folders import ADAPTER_CONFIG, holds_adapter, holds_model
@@ -154,12 +155,8 @@ def _sees_next_tokens(model: PreTrainedModel) -> bool:
     """Return whether a model reads the tokens after a token. Two texts are read that differ in their last token."""
     ids = torch.zeros((2, 3), dtype=torch.long, device=model.device)
     ids[1, -1] = 1
-    training = model.training
-    model.eval()
-    try:
+    with in_mode(model, training=False):
         one, other = model(input_ids=ids, use_cache=False).logits[:, 0].float()
-    finally:
-        model.train(training)
     return bool((one - other).abs().max() > _SAME_LOGITS * one.abs().max())
 
 

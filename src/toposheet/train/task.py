@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from toposheet.architectures import architecture_of
 from toposheet.architectures.attention import attention, block_attention
+from toposheet.architectures.mode import in_mode
 
 _LOGITS = 2**27  # the most logits in memory at once: half a gigabyte in float32
 _COMPARED_TOKENS = 32
@@ -202,17 +203,14 @@ def relative_loss_difference(model: PreTrainedModel, context: int) -> float:
     Returns:
         |loss of NextToken / loss of the logits - 1|. 0: the losses are equal.
     """
-    device, training = next(model.parameters()).device, model.training
+    device = next(model.parameters()).device
     family, n_tokens = architecture_of(model), min(context, _COMPARED_TOKENS)
     n_ids = min(family.vocabulary(model), len(family.head(model).weight))
     blocks = torch.randint(n_ids, (1, n_tokens + 1),
                            generator=torch.Generator().manual_seed(0)).to(device)  # fmt: skip
-    model.eval()
-    try:
+    with in_mode(model, training=False):
         logits = model(input_ids=blocks[:, :-1], use_cache=False).logits.float()
         model_loss = functional.cross_entropy(logits.flatten(0, 1), blocks[:, 1:].flatten())
         with attention(model, block_attention(model, context)):
             task_loss = NextToken(model, "fp32")(blocks)[0]
-    finally:
-        model.train(training)
     return abs(task_loss.item() / model_loss.item() - 1)
