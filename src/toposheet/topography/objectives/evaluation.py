@@ -64,8 +64,8 @@ class View(NamedTuple):
         """What must be equal in views that are evaluated together."""
         return (*self.windows[0].units.shape, len(self.windows[0].present))
 
-    def pairs(self, block: slice) -> Int[Tensor, "sheets block cells cells"] | None:
-        """Return the number of each pair of units of some windows among all pairs of the sheets. None: one by one.
+    def pairs(self, block: slice) -> Int[Tensor, "sheets pairs"] | None:
+        """Return the number of each pair of units of some windows among all pairs of its sheet. None: one by one.
 
         Args:
             block: Which windows. The table of all windows would not fit in memory.
@@ -73,8 +73,7 @@ class View(NamedTuple):
         if self.one_by_one:
             return None
         units = torch.stack([windows.units[block] for windows in self.windows])
-        sheets = torch.arange(len(units), device=units.device)[:, None, None, None] * self.n_units**2
-        return (units[..., :, None] * self.n_units + units[..., None, :]).add_(sheets)
+        return (units[..., :, None] * self.n_units + units[..., None, :]).flatten(1)
 
     def take(self, part: Moments, block: slice, pairs: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Return three arrays of some windows: products, means, and 1 for each cell with a unit (0 for a hole).
@@ -90,8 +89,8 @@ class View(NamedTuple):
         present = torch.stack([windows.present for windows in chosen])
         if pairs is None:
             return part.products[None, block], part.mean[None, block], present
-        products = part.products.flatten().index_select(0, pairs.flatten()).view_as(pairs)
         units = torch.stack([windows.units for windows in chosen])
+        products = part.products.flatten(1).gather(1, pairs).view(*units.shape, units.shape[-1])
         return products, part.mean.gather(1, units.flatten(1)).view_as(units), present
 
     def put(
@@ -113,7 +112,7 @@ class View(NamedTuple):
             (window_weights,) = window_weights
             return window_weights if weights is None else torch.cat([weights, window_weights])
         weights = torch.zeros_like(part.products) if weights is None else weights
-        weights.view(-1).index_add_(0, pairs.flatten(), window_weights.flatten())
+        weights.flatten(1).scatter_add_(1, pairs, window_weights.flatten(1))
         return weights
 
 
