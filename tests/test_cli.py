@@ -90,6 +90,10 @@ def test_the_size_of_an_analysis_decides_the_number_of_draws_unless_one_is_asked
             ["adapt", "small", "--data", "x", "--out", "y", "--mode", "place", "--updates", "9"],
             ["--updates belongs to a training, and the mode place has none"],
         ),
+        (
+            ["adapt", "small", "--data", "x", "--out", "y", "--validation-fraction", "0.1"],
+            ["--validation-fraction would change nothing"],
+        ),
         (["train", "tiny", "--data", "nowhere"], ["nowhere holds no prepared text"]),
         (["data"], ["prepare"]),
         (["data", "prepar"], ["Unrecognized", "prepar", "available subcommands: prepare"]),

@@ -18,6 +18,9 @@ from toposheet.adaptation.place import PLACEMENT
 from toposheet.errors import UserError
 from toposheet.recipes import ADAPTING
 from toposheet.sheet import Neighborhoods
+from toposheet.topography.storage import read_topography
+from toposheet.train import run
+from toposheet.train.hardware import machine
 
 SHORT = ADAPTING.changed(context=48, updates=6, batch=4, radius=2, neighborhoods="all", alpha=5.0, learning_rate=5e-3,
                        alpha_warmup_updates=0, warmup_updates=1, decay_updates=2, validation_blocks=8, validate_every=3,
@@ -163,6 +166,29 @@ def test_a_stopped_adaptation_goes_on_with_the_same_call(tokenizer, text, tmp_pa
     pd.testing.assert_frame_equal(once_more.table, again.table)
 
 
+@pytest.mark.slow
+def test_an_adaptation_goes_on_with_another_number_of_threads_only_if_this_is_accepted(
+    tokenizer, text, tmp_path, monkeypatch
+):
+    with happening(5, killed), pytest.raises(KilledError):
+        adapted(tokenizer, text, tmp_path / "out", twin=False)
+    here = machine
+    monkeypatch.setattr(run, "machine", lambda *given: here(*given) | {"threads": 99})
+    with pytest.raises(UserError, match=r"on another machine .*threads"):
+        adapted(tokenizer, text, tmp_path / "out", twin=False)
+    again = adapted(tokenizer, text, tmp_path / "out", twin=False, on_other_machine=True)
+    assert again.table["model"].tolist() == ["original", "placed", "trained"]
+
+
+def test_the_seed_of_the_recipe_decides_all_random_choices_of_rebasing(tokenizer, text, tmp_path):
+    bases = {}
+    for seed in (0, 1):
+        out = tmp_path / str(seed)
+        adapted(tokenizer, text, out, mode="rebase", recipe=SHORT.changed(seed=seed), nulls=["shuffled-distances"])
+        bases[seed] = next(iter(read_topography(out / "shuffled-distances" / "start").bases.values()))
+    assert np.abs(np.asarray(bases[0]) - np.asarray(bases[1])).max() > 0.1
+
+
 def test_a_folder_with_another_adaptation_or_model_is_refused_and_kept(tokenizer, text, tmp_path):
     adapted(tokenizer, text, tmp_path / "out", mode="place", nulls=())
     plan = json.loads((tmp_path / "out" / PLAN).read_text())
@@ -177,8 +203,15 @@ def test_a_folder_with_another_adaptation_or_model_is_refused_and_kept(tokenizer
     with pytest.raises(UserError, match="out holds an adaptation of another model: adapt into another folder"):
         adapt(opened(tokenizer, "gpt2"), text, tmp_path / "out", mode="place", recipe=SHORT, placement=PLACED)
     ts.save(tmp_path / "model", opened(tokenizer))
-    with pytest.raises(UserError, match=r"holds a model that is no adaptation \(no adaptation.json\)"):
+    with pytest.raises(UserError, match=r"holds a model or a run that is no adaptation \(no adaptation.json\)"):
         adapted(tokenizer, text, tmp_path / "model")
+    for file in ("recipe.json", "adapter_config.json"):  # a stopped training; low-rank changes of another model
+        folder = tmp_path / f"with-{file}"
+        folder.mkdir()
+        (folder / file).write_text("{}")
+        with pytest.raises(UserError, match=r"holds a model or a run that is no adaptation \(no adaptation.json\)"):
+            adapted(tokenizer, text, folder, mode="place")
+        assert [path.name for path in folder.iterdir()] == [file]
     (tmp_path / "out" / PLAN).write_text("{")
     with pytest.raises(UserError, match=r"adaptation.json is damaged: adapt into another folder"):
         adapted(tokenizer, text, tmp_path / "out", mode="place")
@@ -220,6 +253,23 @@ def test_the_mode_lora_has_a_rank_unless_one_is_given(tokenizer, text, tmp_path)
     recipe = SHORT.changed(updates=2, lora_layers=("q_proj",))
     adapt(ts.load(tmp_path / "model"), text, tmp_path / "out", mode="lora", recipe=recipe, placement=PLACED, twin=False)
     assert json.loads((tmp_path / "out" / "recipe.json").read_text())["optimisation"]["lora_rank"] == 16
+
+
+def test_the_mode_lora_refuses_weights_that_it_could_not_open_again(tokenizer, text, tmp_path):
+    pytest.importorskip("peft")
+    ts.save(tmp_path / "model", opened(tokenizer))
+    changed, lost, nowhere = ts.load(tmp_path / "model"), opened(tokenizer), opened(tokenizer)
+    with torch.no_grad():
+        changed.model.lm_head.weight[0] += 1
+    lost = ts.Subject(lost.model, lost.topography, tokenizer, source=tmp_path / "gone")
+    for subject, message in (
+        (changed, "the weights of model are not those in .*model, which low-rank changes would be added to: save"),
+        (lost, "gone"),
+        (nowhere, "has no folder, and low-rank changes are stored without it: save the subject"),
+    ):
+        with pytest.raises(UserError, match=message):
+            adapt(subject, text, tmp_path / "out", mode="lora", recipe=SHORT, placement=PLACED)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_model_without_tokenizer_has_that_of_the_text(tokenizer, text, tmp_path):

@@ -1,6 +1,7 @@
 """Placing the units of a model: the model is unchanged, and the spatial loss falls, on other text too."""
 
 import copy
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ import toposheet as ts
 from toposheet.adaptation import activations as module
 from toposheet.adaptation import place
 from toposheet.adaptation.activations import activations_on
-from toposheet.adaptation.place import _placed
+from toposheet.adaptation.place import _METHODS, _placed
 from toposheet.adaptation.placement import pair_gains
 from toposheet.errors import UserError
+from toposheet.recipes.adapting import Method
 from toposheet.sheet import Sheet
 
 
@@ -78,8 +80,12 @@ def test_taps_of_a_few_units_are_placed_and_exchange_cells(width, shape, method)
     activations = {"tap": torch.from_numpy(x)}
     start = Sheet(shape, {"tap": np.argwhere(np.ones(shape))[:width]})
     gains = pair_gains(shape, 2)
-    placed = _placed(start, activations, method, gains, True, np.random.default_rng(0))
+    placed = _placed(start, activations, _METHODS[method], gains, np.random.default_rng(0))
     assert len({tuple(place) for place in placed.coordinates.tolist()}) == width
+
+
+def test_the_methods_are_those_of_the_command():
+    assert tuple(_METHODS) == get_args(Method)
 
 
 def test_distances_are_shuffled_only_for_methods_that_use_them(subject, text):

@@ -25,6 +25,7 @@ from toposheet.recipes.result import read_result
 from toposheet.settings import PERMUTATIONS, check_choice, check_count, check_permutations
 from toposheet.subject import Subject, load, save
 from toposheet.subject.adapter import check_peft
+from toposheet.subject.checkpoint import check_source
 from toposheet.topography.storage import read_topography, write_topography
 from toposheet.train.distillation import stays
 from toposheet.train.loop import train
@@ -86,6 +87,7 @@ def adapt(
     nulls: Sequence[str] | None = None,
     twin: bool = True,
     permutations: int = PERMUTATIONS,
+    on_other_machine: bool = False,
     progress: Progress | None = None,
 ) -> Adapted:
     """Make a subject that has a trained model topographic, and measure what this shows. The result is a model folder.
@@ -107,9 +109,9 @@ def adapt(
             - `"full"`: all weights are trained further with the task and the objective.
             - `"lora"`: low-rank changes of the weights are trained in the same way (LoRA, arXiv:2106.09685). The folder
               holds only these changes, so the subject must come from a folder or the hub.
-        recipe: The recipe of the training: objective, optimisation, bookkeeping, seed and `model.context`. The mode
-            place takes the windows of the objective, the seed and the context from it. The mode lora sets `lora_rank`
-            to 16 if it is None.
+        recipe: The recipe of the training: objective, optimisation, bookkeeping, seed and `model.context`. The modes
+            without a training take from it what the losses on held-out text need. The mode lora sets `lora_rank` to 16
+            if it is None.
         placement: How units get their places. None: the defaults of `Placement`.
         start: What a training starts from.
             - `"placed"`: the placement.
@@ -128,6 +130,8 @@ def adapt(
             computes to the bit what the original computes (so there is no dropout). The cost is then the difference to
             the start.
         permutations: Number of draws of each null of a map.
+        on_other_machine: Continue a training that began on other hardware, or with another number of threads. Other
+            hardware rounds differently, see `train`.
         progress: A function that is called with the finished part of the work. None: no calls. A training shows its own
             progress bar.
 
@@ -174,13 +178,20 @@ def adapt(
         raise UserError(
             f"share is {share!r}, but taps get no bases: leave share out, or use the mode rebase or start='rebased'"
         )
-    recipe = _with_rank(recipe, mode, subject)
+    if mode == "lora":
+        check_peft()
+        recipe = recipe.changed(lora_rank=recipe.optimisation.lora_rank or _LORA_RANK)
+    elif (option := lora_option(recipe)) is not None:
+        value = getattr(recipe.optimisation, option)
+        raise UserError(f"{option} is {value!r}, but the mode is {mode}: use the mode lora, or leave {option} out")
     (check_learner if trains else check_predicts)(subject)
     if bases is not None:
         check_shared(subject, bases)
     recipe = recipe_for(subject, recipe)
     check_lora(subject, recipe)
     check_objective(subject, recipe)
+    if mode == "lora":
+        check_source(subject)
     out, data = path_of(out), path_of(data)
     text = adaptation_text(data, subject, recipe, placing.tokens, trains)
     subject = subject if subject.tokenizer is not None else subject.with_tokenizer(text.tokenizer)
@@ -188,7 +199,7 @@ def adapt(
     claim_folder(out, settings | {"recipe": stored_form(recipe)})
     twin = twin and not (trains and stays(subject, recipe, text.fitted))
     stages = Stages(progress, _stages(bases is not None, trains, chosen, twin))
-    work = _Work(data, text, recipe, placing, bases, out, permutations, trains, stages)
+    work = _Work(data, text, recipe, placing, bases, out, permutations, on_other_machine, trains, stages)
     return work.run(subject, chosen, twin)
 
 
@@ -212,27 +223,6 @@ def _check_nulls(
             f"the null shuffled-distances belongs to the objective correlation, but the objective is "
             f"{recipe.objective.name}: leave this null out"
         )
-
-
-def _with_rank(recipe: Recipe, mode: str, subject: Subject) -> Recipe:
-    """Return the recipe with the rank of the low-rank changes, if the mode is lora.
-
-    Raises:
-        UserError: Another mode has an option of low-rank changes, or the subject has no folder from which its weights
-            can be read again.
-    """
-    if mode != "lora":
-        if (option := lora_option(recipe)) is not None:
-            value = getattr(recipe.optimisation, option)
-            raise UserError(f"{option} is {value!r}, but the mode is {mode}: use the mode lora, or leave {option} out")
-        return recipe
-    check_peft()
-    if subject.source is None:
-        raise UserError(
-            f"{subject.name} has no folder, and the mode lora keeps no weights of it: save the subject "
-            "(toposheet.save) and load it again, or use the mode full"
-        )
-    return recipe.changed(lora_rank=recipe.optimisation.lora_rank or _LORA_RANK)
 
 
 def _stages(rebases: bool, trains: bool, nulls: Sequence[str], twin: bool) -> list[Stage]:
@@ -279,6 +269,7 @@ class _Work:
         share: Which taps share a basis. None: taps get no bases.
         out: The model folder.
         permutations: Number of draws of each null of a map.
+        on_other_machine: Whether a training may continue on other hardware.
         trains: Whether there is a training.
         stages: The progress.
     """
@@ -290,6 +281,7 @@ class _Work:
     share: str | None
     out: Path
     permutations: int
+    on_other_machine: bool
     trains: bool
     stages: Stages
 
@@ -376,10 +368,10 @@ class _Work:
         texts = (self.text.fitted, self.text.held_out[:, :-1])
         options: dict[str, Any] = {
             "radius": objective.radius, "metric": objective.metric, "window": objective.window,
-            "skip_first": objective.skip_first, "shuffled": shuffled, "progress": progress,
+            "skip_first": objective.skip_first, "shuffled": shuffled, "seed": self.recipe.seed, "progress": progress,
         }  # fmt: skip
         if share is None:
-            placed = place(subject, *texts, method=self.placing.method, seed=self.recipe.seed, **options)
+            placed = place(subject, *texts, method=self.placing.method, **options)
         else:
             placed = rebase(subject, *texts, share=share, **options)
         folder.mkdir(parents=True, exist_ok=True)
@@ -398,7 +390,7 @@ class _Work:
         """
         self.stages.begin("training")("", 0, 1)  # the training has its own progress bar
         copied = Subject(copy.deepcopy(start.model), start.topography, start.tokenizer, source=start.source)
-        train(recipe, self.data, self.out / folder, subject=copied)
+        train(recipe, self.data, self.out / folder, on_other_machine=self.on_other_machine, subject=copied)
         result = read_result(self.out / folder)
         assert result is not None, "the training is finished"
         trained = load(self.out / folder)

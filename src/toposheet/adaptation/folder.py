@@ -9,13 +9,15 @@ from typing import Any
 from toposheet.errors import UserError
 from toposheet.fields import differences
 from toposheet.files import write_file
+from toposheet.model_folders import holds_model
+from toposheet.recipes import RECIPE_FILE
 
 PLAN = "adaptation.json"
 """File with the settings of an adaptation. A folder in which it is complete holds a finished or a stopped one."""
 
 
 def claim_folder(out: Path, plan: dict[str, Any]) -> None:
-    """Refuse a folder that holds another adaptation or another model. Otherwise write the plan to it.
+    """Refuse a folder that holds another adaptation, a run or a model. Otherwise write the plan to it.
 
     Args:
         out: The folder.
@@ -39,8 +41,8 @@ def claim_folder(out: Path, plan: dict[str, Any]) -> None:
             raise UserError(
                 f"{out} holds another adaptation ({'; '.join(changes)}): adapt into another folder, or remove this one"
             )
-    elif (out / "config.json").is_file():
-        raise UserError(f"{out} holds a model that is no adaptation (no {PLAN}): adapt into another folder")
+    elif holds_model(out) or (out / RECIPE_FILE).is_file():
+        raise UserError(f"{out} holds a model or a run that is no adaptation (no {PLAN}): adapt into another folder")
     else:
         out.mkdir(parents=True, exist_ok=True)
         write_file(path, json.dumps(plan, indent=2) + "\n")

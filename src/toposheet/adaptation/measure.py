@@ -16,6 +16,7 @@ from toposheet.progress import Progress, part_of
 from toposheet.recipes import Recipe
 from toposheet.results import Table, rows_with
 from toposheet.subject import Subject, respond
+from toposheet.train.snapshots import CONDITIONS
 from toposheet.train.task import NextToken
 from toposheet.train.validation import validate
 
@@ -90,7 +91,7 @@ def measured(
     if text.stimuli is None:
         return Measured(row, None)
     responses = respond(subject, text.stimuli, reading=text.reading, cache=cache_folder(), progress=tell[1])
-    comparison = Comparison(responses, *text.conditions, pairs="pair")
+    comparison = Comparison(responses, *CONDITIONS, pairs="pair")
     row |= _statistics(comparison, permutations, recipe.seed, tell[2])
     return Measured(row, comparison)
 

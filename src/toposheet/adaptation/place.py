@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,6 @@ from toposheet.adaptation.activations import activations_on
 from toposheet.adaptation.placement import correlations_of, pair_gains, reassigned, spectral
 from toposheet.errors import UserError, check_type
 from toposheet.progress import Progress, part_of
-from toposheet.recipes.adapting import Method
 from toposheet.results import Table
 from toposheet.settings import Metric, check_choice, check_seed
 from toposheet.sheet import Sheet
@@ -29,9 +28,30 @@ PLACEMENT = Table(
      "loss_before": "number"},
     "the spatial loss of a sheet before and after its units were placed or rotated, on the fitted and on other text",
 )  # fmt: skip
-_BLOCK = 192  # units that exchange their cells at once
-_ROUNDS = {"assignment": 100, "swaps": 1000}
-BY_DISTANCE = tuple(_ROUNDS)
+
+
+class _HowToPlace(NamedTuple):
+    """How a method places units.
+
+    Args:
+        start: The first places.
+        block: Number of units that exchange their cells at once.
+        rounds: The largest number of rounds in which units exchange their cells. 0: they keep the first places.
+    """
+
+    start: Literal["random", "shared", "spectral"]
+    block: int = 2
+    rounds: int = 0
+
+
+_METHODS: dict[str, _HowToPlace] = {
+    "assignment": _HowToPlace("spectral", 192, 100),
+    "spectral": _HowToPlace("spectral"),
+    "swaps": _HowToPlace("random", 2, 1000),
+    "random": _HowToPlace("random"),
+    "shared": _HowToPlace("shared"),
+}
+BY_DISTANCE = tuple(name for name, how in _METHODS.items() if how.rounds)
 """The methods that use distances on the sheet. The null with shuffled distances exists only for them."""
 
 
@@ -86,7 +106,7 @@ def place(
         shuffled: Whether nearness on the sheet is shuffled among the pairs of cells (the null "shuffled distances").
             The method must be `"assignment"` or `"swaps"`, and both then begin at random places.
         seed: Seed of all random choices.
-        progress: A function that is called with the number of sheets placed so far. None: no calls.
+        progress: A function that is called with what is done. None: no calls.
 
     Raises:
         UserError: The method is unknown, or it does not use the distances that are shuffled.
@@ -98,6 +118,8 @@ def place(
         raise UserError(
             f"shuffled is True, but the method {method} does not depend on distances: use {' or '.join(BY_DISTANCE)}"
         )
+    how = _METHODS[method]
+    how = how._replace(start="random") if shuffled else how
     gains: dict[tuple[int, int], np.ndarray] = {}
     sheets, rows = dict(subject.topography.sheets), []
 
@@ -111,10 +133,10 @@ def place(
         activations_on(subject, fitted, skip_first=skip_first, progress=reading)
     ):
         sheet = sheets[name]
-        if sheet.shape not in gains and method in ("assignment", "swaps"):
+        if sheet.shape not in gains and how.rounds:
             gains[sheet.shape] = pair_gains(sheet.shape, radius, metric, window, shuffled)
-        rng = np.random.default_rng(seed) if method == "shared" else rngs[name]
-        sheets[name] = _placed(sheet, activations, method, gains.get(sheet.shape), not shuffled, rng)
+        rng = np.random.default_rng(seed) if how.start == "shared" else rngs[name]
+        sheets[name] = _placed(sheet, activations, how, gains.get(sheet.shape), rng)
         before, after = (loss(name, one, activations) for one in (sheet, sheets[name]))
         rows.append({"sheet": name, "method": method, "loss_fitted": after, "loss_fitted_before": before})
         part_of(progress, 1, 2)("placing units, sheet", number + 1, 2 * len(sheets))
@@ -129,28 +151,27 @@ def place(
 
 def check_method(method: str) -> None:
     """Refuse a method of placing that does not exist."""
-    check_choice("method", method, get_args(Method))
+    check_choice("method", method, tuple(_METHODS))
 
 
 def _placed(
     sheet: Sheet,
     activations: Mapping[str, Float[Tensor, "tokens _"]],
-    method: str,
+    how: _HowToPlace,
     gains: Float[np.ndarray, "cells cells"] | None,
-    spectral_start: bool,
     rng: np.random.Generator,
 ) -> Sheet:
     """Return a sheet with its units at other cells. All cells of the grid may be used."""
     height, width = sheet.shape
     cell = rng.permutation(height * width)[: sheet.n_units]
-    if method not in ("random", "shared"):
+    if how.start == "spectral" or how.rounds:
         r = correlations_of(torch.cat([activations[tap] for tap in sheet.places], dim=1).numpy())
-        if method == "spectral" or (method == "assignment" and spectral_start):
+        if how.start == "spectral":
             cell = spectral(r, sheet.shape, rng)
         if gains is not None:
             # The units outside of a block decide what is best, so a block has at most a quarter of them.
-            block = 2 if method == "swaps" else max(2, min(_BLOCK, len(gains) // 4))
-            cell = reassigned(r, gains, cell, rng, block=block, rounds=_ROUNDS[method])
+            block = max(2, min(how.block, len(gains) // 4))
+            cell = reassigned(r, gains, cell, rng, block=block, rounds=how.rounds)
     places = np.stack(np.divmod(cell, width), axis=1)
     starts = np.cumsum([len(of_tap) for of_tap in sheet.places.values()])[:-1]
     return replace(sheet, places=dict(zip(sheet.places, np.split(places, starts), strict=True)))

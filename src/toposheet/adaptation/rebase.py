@@ -18,7 +18,7 @@ from toposheet.adaptation.rotation import losses_of, principal_components, refin
 from toposheet.errors import UserError, check_type
 from toposheet.progress import Progress, part_of
 from toposheet.recipes.adapting import Share
-from toposheet.settings import Metric, check_choice, check_count
+from toposheet.settings import Metric, check_choice, check_count, check_seed
 from toposheet.sheet import Sheet
 from toposheet.subject import Subject
 from toposheet.topography import Topography
@@ -79,6 +79,7 @@ def rebase(
     """
     check_type("subject", subject, Subject, "what toposheet.load or toposheet.attach returns")
     check_share(share)
+    check_seed(seed)
     check_count("updates", updates, 0)
     if subject.interventions:
         raise UserError(

@@ -81,7 +81,7 @@ def losses_of(
         moments: The moments of the responses of the units of each sheet, as one window.
         windows: The windows of each sheet.
     """
-    views = [View((of_sheet,), part.mean.shape[1], False) for of_sheet, part in zip(windows, moments, strict=True)]
+    views = [View((of_sheet,), part.mean.shape[1]) for of_sheet, part in zip(windows, moments, strict=True)]
     losses, gradients = evaluate(views, moments, CORRELATION)
     return losses, [gradient[0] for gradient in gradients]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Int
@@ -14,13 +13,12 @@ from transformers import PreTrainedTokenizerFast
 
 from toposheet.errors import UserError
 from toposheet.recipes import Recipe
-from toposheet.settings import NO_BOS, Reading
+from toposheet.settings import Reading
 from toposheet.subject import Subject
-from toposheet.subject.reading import own_tokens_before
 from toposheet.text.shards import read_manifest
 from toposheet.train.batches import read_text
 from toposheet.train.preconditions import check_batch, check_reads, check_subject
-from toposheet.train.snapshots import snapshot_stimuli
+from toposheet.train.snapshots import snapshot_reading, snapshot_stimuli
 from toposheet.wording import counted
 
 
@@ -44,7 +42,6 @@ class AdaptationText:
     tokenizer: PreTrainedTokenizerFast
     stimuli: pd.DataFrame | None
     reading: Reading
-    conditions = ("sentence", "nonword")
 
 
 def adaptation_text(data: Path, subject: Subject, recipe: Recipe, n_tokens: int, trains: bool) -> AdaptationText:
@@ -75,9 +72,6 @@ def adaptation_text(data: Path, subject: Subject, recipe: Recipe, n_tokens: int,
             f"--tokens {text.blocks.per_epoch * context}"
         )
     stimuli = snapshot_stimuli(text, recipe)
-    if stimuli is not None:
-        stimuli = stimuli.assign(pair=np.repeat(np.arange(len(stimuli) // 2), 2))
-    bos = None if own_tokens_before(text.tokenizer) else NO_BOS
+    reading = snapshot_reading(text.tokenizer, recipe)
     fitted = torch.from_numpy(text.blocks.train(0, n_blocks))[:, :-1]
-    reading = Reading(bos=bos, skip_first=recipe.objective.skip_first)
     return AdaptationText(manifest.checksum, fitted, text.held_out, text.tokenizer, stimuli, reading)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # The options that count also in the modes without a training.
 _WITHOUT_TRAINING = {
     "objective": ("radius", "metric", "window", "skip-first"),
-    "optimisation": ("batch",),
+    "optimisation": ("batch", "micro-batch", "precision"),
     "bookkeeping": ("validation-blocks",),
 }
 
@@ -41,6 +41,7 @@ def adapt(
     twin: bool = True,
     nulls: Annotated[tuple[Null, ...] | None, tyro.conf.arg(help_behavior_hint="")] = None,
     permutations: int = PERMUTATIONS,
+    on_other_machine: bool = False,
     context: int = ADAPTING.model.context,
     seed: int = ADAPTING.seed,
     sheets: Annotated[Sheets, tyro.conf.arg(name="")] = ADAPTING.sheets,
@@ -70,6 +71,8 @@ def adapt(
         nulls: The nulls that are computed by the same procedure. Without this option: both in the modes place and
             rebase, and none in lora and full, where each is one more training. `--nulls` alone: none.
         permutations: Number of random draws of each null of a map.
+        on_other_machine: Continue a training that began on other hardware or with another number of threads. The losses
+            then differ slightly, because other hardware rounds differently.
         context: Number of tokens in a block of text.
         seed: Seed of all random choices.
         sheets: The sheets of a model that has none. A model with sheets keeps them.
@@ -84,15 +87,16 @@ def adapt(
     from toposheet.progress import shown
 
     recipe = replace(
-        ADAPTING, name=mode, seed=seed, model=replace(ADAPTING.model, context=context), objective=objective,
+        ADAPTING, seed=seed, model=replace(ADAPTING.model, context=context), objective=objective,
         optimisation=optimisation, bookkeeping=bookkeeping,
     )  # fmt: skip
-    _check_options(recipe)
+    _check_options(recipe, mode)
     subject = _opened(model, sheets, seed)
     with shown() as progress:
         adapted = adapt(
             subject, data, out, mode=mode, recipe=recipe, placement=Placement(method, tokens), start=start,
-            share=share, nulls=nulls, twin=twin, permutations=permutations, progress=progress,
+            share=share, nulls=nulls, twin=twin, permutations=permutations,
+            on_other_machine=on_other_machine, progress=progress,
         )  # fmt: skip
     _print(adapted)
     print(f"\nThe model: {out.resolve()} (adaptation.csv, adaptation_differences.csv, placement.csv)")
@@ -115,22 +119,24 @@ def _opened(model: str, sheets: Sheets, seed: int) -> Subject:
     return attach(model, sheets.taps, shape=sheets.sheet_shape, spacing_mm=sheets.spacing_mm, seed=seed)
 
 
-def _check_options(recipe: Recipe) -> None:
-    """Refuse options of a training in a mode that has none.
-
-    Args:
-        recipe: The recipe. Its name is the mode.
+def _check_options(recipe: Recipe, mode: Mode) -> None:
+    """Refuse options that would change nothing: of the built-in text, and of a training in a mode that has none.
 
     Raises:
         UserError: The message names the option.
     """
-    if recipe.name in ("lora", "full"):
+    if recipe.bookkeeping.validation_fraction != ADAPTING.bookkeeping.validation_fraction:
+        raise UserError(
+            "--validation-fraction would change nothing, because the prepared text is already divided: leave it out, "
+            "and give it to toposheet data prepare"
+        )
+    if mode in ("lora", "full"):
         return
     for part, used in _WITHOUT_TRAINING.items():
         given = _given(getattr(recipe, part), getattr(ADAPTING, part))
         if unused := [option for option in given if option not in used]:
             raise UserError(
-                f"--{unused[0]} belongs to a training, and the mode {recipe.name} has none: leave it out, or use the "
+                f"--{unused[0]} belongs to a training, and the mode {mode} has none: leave it out, or use the "
                 "mode lora or full"
             )
 

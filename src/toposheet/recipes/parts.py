@@ -72,7 +72,7 @@ class Sheets:
 
 @dataclass(frozen=True)
 class Objective:
-    """The objective: loss = cross-entropy + alpha * sum over sheets of the spatial loss (`ts.spatial_losses`).
+    """The objective: loss = task loss + alpha * sum over sheets of the spatial loss (`ts.spatial_losses`).
 
     Args:
         name: Name of the objective. correlation: the spatial loss of TopoLM; neighbouring units get correlated

@@ -177,7 +177,7 @@ class Adapter:
     Args:
         matrices: The matrices A (rank, inputs) and B (outputs, rank) of each changed layer: {path: (A, B)}.
         scale: The number that multiplies B A.
-        base: The source of the base model: a folder, a hub id or the name of a shipped model. None: it is not known.
+        base: The source of the base model, as for `attach` or `load`. None: it is not known.
         fingerprint: The hash of the weights of the base model (`fingerprint_of_weights`).
     """
 

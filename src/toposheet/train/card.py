@@ -54,10 +54,11 @@ def write_card(
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
     )
+    divided = {"validation_fraction": result["split"]["validation_fraction"]}  # the text may be of another recipe
     environment.filters |= {"counted": counted, "number": number, "signed": signed}
     page = environment.get_template("card.md.jinja").render(
         result=result,
-        recipe={name: json.dumps(value) for name, value in recipe.fields().items() if value is not None},
+        recipe={name: json.dumps(value) for name, value in (recipe.fields() | divided).items() if value is not None},
         name=recipe.name,
         is_control=recipe.is_control,
         of_pretrained=recipe.subject is not None,

@@ -1,4 +1,4 @@
-"""The training loop: it minimises next-token loss + alpha * spatial loss, on one process or on several."""
+"""The training loop: it minimises task loss + alpha * spatial loss, on one process or on several."""
 
 from __future__ import annotations
 
@@ -195,7 +195,8 @@ def _remaining_updates(run: Run, speed: Speed, stop_request: StopRequest) -> Gen
                 sys.exit(0)
             if stop:
                 raise KeyboardInterrupt
-        if run.round_as_stored() or validation is None:  # None: the run was stopped between its last update and its end
+        run.round_as_stored()
+        if run.base is not None or validation is None:  # None: the run was stopped between its last update and its end
             validation = losses()
         if snapshots.are_due(run.done, at_the_end=True):
             take_snapshot()

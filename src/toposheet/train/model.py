@@ -54,8 +54,8 @@ def new_subject(
 def recipe_for(subject: Subject, recipe: Recipe) -> Recipe:
     """Return the recipe of a run that trains a subject further.
 
-    The parts `model` and `sheets` of the returned recipe describe the subject, and its field `subject` holds the
-    fingerprint of the subject.
+    The parts `model` and `sheets` of the returned recipe describe the subject (without the width of its MLPs), and its
+    field `subject` holds the fingerprint of the subject.
 
     Args:
         subject: The subject before the run.

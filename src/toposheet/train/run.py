@@ -84,11 +84,10 @@ class Run:
             save_checkpoint(self.out / CHECKPOINTS, checkpoint)
         self.good = f"{self.out / CHECKPOINTS}, after update {self.done}"
 
-    def round_as_stored(self) -> bool:
-        """Round low-rank changes to the numbers that the model folder will hold. False: it will hold whole weights."""
+    def round_as_stored(self) -> None:
+        """Round low-rank changes to the numbers that the model folder will hold. Whole weights stay as they are."""
         if self.base is not None:
             round_adapter(self.whole)
-        return self.base is not None
 
     def finish(self, validation: Validation, seconds: float) -> None:
         """Write the trained subject, its card and its final losses, and remove the checkpoints.

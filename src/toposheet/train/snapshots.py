@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,7 @@ from toposheet.figures.maps import draw_contrast_maps
 from toposheet.files import folder_aside
 from toposheet.recipes import Recipe
 from toposheet.results import Table
+from toposheet.settings import Reading
 from toposheet.stimuli.making.sentences import sentences_and_nonwords
 from toposheet.stimuli.stimulus_set import SYNTHETIC
 from toposheet.subject import Subject, respond, token_counter
@@ -31,7 +34,7 @@ SNAPSHOTS = Table(
     "the statistics of the map of the language contrast in one tap (or their mean, `*`), after a number of updates",
 )
 PICTURES = "snapshots"
-_CONDITIONS = ("sentence", "nonword")
+CONDITIONS = ("sentence", "nonword")
 PER_CONDITION, _AT_LEAST = 50, 20
 _SAMPLE_TOKENS = 1_000_000  # read from each split, to get its words and sentences
 
@@ -47,7 +50,8 @@ def snapshot_stimuli(text: RunText, recipe: Recipe) -> pd.DataFrame | None:
         recipe: The recipe of the run.
 
     Returns:
-        A table with the columns `text` and `condition` (`sentence` or `nonword`), at most 50 texts per condition.
+        A table with the columns `text`, `condition` (`sentence` or `nonword`) and `pair`, at most 50 texts per
+        condition. A sentence and the non-words that were made for it have the same number in `pair`.
     """
     tokenizer = text.tokenizer
     held_out, train = (text.blocks.documents(split, _SAMPLE_TOKENS, tokenizer) for split in ("validation", "train"))
@@ -66,8 +70,18 @@ def snapshot_stimuli(text: RunText, recipe: Recipe) -> pd.DataFrame | None:
             len(fitting), context, _AT_LEAST,
         )  # fmt: skip
         return None
-    rows = [(text, condition) for pair in fitting for text, condition in zip(pair, _CONDITIONS, strict=True)]
-    return pd.DataFrame(rows, columns=["text", "condition"])
+    rows = [(text, of, pair) for pair, texts in enumerate(fitting) for text, of in zip(texts, CONDITIONS, strict=True)]
+    return pd.DataFrame(rows, columns=["text", "condition", "pair"])
+
+
+def snapshot_reading(tokenizer: Any, recipe: Recipe) -> Reading:
+    """Return how the stimuli of the snapshots are read: their first token counts if it counts in the objective.
+
+    Args:
+        tokenizer: The tokenizer of the model.
+        recipe: The recipe of the run.
+    """
+    return replace(reading_of_tokenizer(tokenizer), skip_first=recipe.objective.skip_first)
 
 
 class Snapshots:
@@ -116,11 +130,12 @@ class Snapshots:
             update: The number of finished updates.
         """
         assert self._stimuli is not None, "without stimuli there is nothing to map"
-        responses = respond(self._subject, self._stimuli, reading=reading_of_tokenizer(self._subject.tokenizer))
+        reading = snapshot_reading(self._subject.tokenizer, self._recipe)
+        responses = respond(self._subject, self._stimuli, reading=reading)
         self._last = update
         if not self._write:
             return
-        comparison = Comparison(responses, *_CONDITIONS)
+        comparison = Comparison(responses, *CONDITIONS)
         rows = summary_of(topography_statistics(comparison, fwhm_mm=0.0, seed=self._recipe.seed), with_mean=True)
         rows = SNAPSHOTS.frame(rows.drop(columns="negative_control").assign(update=update))
         self._rows = pd.concat([self._rows, rows], ignore_index=True) if len(self._rows) else rows

@@ -36,11 +36,13 @@ class View(NamedTuple):
         n_units: Number of units of each sheet.
         one_by_one: Whether products are computed window by window, which needs one sheet. Otherwise they are computed
             for all pairs of units of each sheet, and for all sheets together, because this takes less time.
+        on_tensor_cores: Whether tensor cores compute the products of all pairs, which needs one sheet too.
     """
 
     windows: tuple[Windows, ...]
     n_units: int
-    one_by_one: bool
+    one_by_one: bool = False
+    on_tensor_cores: bool = False
 
     @classmethod
     def of(cls, windows: Windows, taps: Responses) -> View:
@@ -51,8 +53,8 @@ class View(NamedTuple):
             taps: The responses of the units of each tap of the sheet.
         """
         units, n_units = windows.units, sum(x.shape[1] for x in taps)
-        few = 5 * len(units) * units.shape[1] ** 2 < 2 * n_units**2
-        return cls((windows,), n_units, few and not tensor_cores.can_compute(taps))
+        few, on_tensor_cores = 5 * len(units) * units.shape[1] ** 2 < 2 * n_units**2, tensor_cores.can_compute(taps)
+        return cls((windows,), n_units, few and not on_tensor_cores, on_tensor_cores)
 
     @property
     def read(self) -> Int[Tensor, "windows cells"] | None:
@@ -100,7 +102,7 @@ class View(NamedTuple):
         pairs: Tensor | None,
         window_weights: Float[Tensor, "sheets block _ _"],
     ) -> Tensor:
-        """Add the gradient of some windows to the gradient with respect to all products, and return the sum.
+        """Return the gradient with respect to the products, with that of some more windows.
 
         Args:
             weights: The gradient so far. None: these are the first windows.
@@ -129,7 +131,7 @@ def together(views: Sequence[View], sheets: Sequence[Responses]) -> list[View]:
     most, before = _UNITS.get(sheets[0][0].device.type, _UNITS_ELSEWHERE), None
     for view, taps in zip(views, sheets, strict=True):
         kind = None
-        if not view.one_by_one and not tensor_cores.can_compute(taps):
+        if not view.one_by_one and not view.on_tensor_cores:
             kind = (view.shape, [x.shape[1] for x in taps])
         if kind is not None and kind == before and (len(result[-1].windows) + 1) * view.n_units <= most:
             result[-1] = result[-1]._replace(windows=(*result[-1].windows, *view.windows))
@@ -152,7 +154,7 @@ def moments_of(
     """
     scratch, parts = Scratch(), []
     for view, of_view in zip(views, _split(sheets, [len(view.windows) for view in views]), strict=True):
-        if not view.one_by_one and tensor_cores.can_compute(of_view[0]):
+        if view.on_tensor_cores:
             parts.append(tensor_cores.moments_of_sheet(of_view[0], tokens, scratch, objective.centred))
         else:
             parts.append(moments(of_view, tokens, view.read, scratch, objective.centred))
@@ -249,7 +251,7 @@ class _WithGradient(torch.autograd.Function):
         factors = (gradients[0] * ctx.processes)[:, None, None].split(n_sheets)
         tap_gradients, scratch = [], Scratch()
         for of_view, view, mean, w, factor in zip(sheets, ctx.views, means, weights, factors, strict=True):
-            if not view.one_by_one and tensor_cores.can_compute(of_view[0]):
+            if view.on_tensor_cores:
                 tap_gradients += tensor_cores.gradients_of_products_of_sheet(
                     of_view[0], ctx.tokens, mean, w * factor, scratch
                 )

@@ -175,10 +175,10 @@ def gradients_of_products(
 def all_reduce(parts: list[Moments]) -> list[Moments]:
     """Return the moments of the samples of all processes.
 
-    Two collective operations do this, whatever the number of sheets.
+    Two collective operations do this, however many moments there are.
 
     Args:
-        parts: The moments of each sheet in this process.
+        parts: The moments in this process, of each sheet or of sheets that are computed together.
     """
     sums = [(part.n * part.mean).flatten() for part in parts]
     counts = torch.stack([torch.full((), float(part.n), device=sums[0].device) for part in parts])
