@@ -96,7 +96,7 @@ def test_distances_are_shuffled_only_for_methods_that_use_them(subject, text):
             place(subject, *text, method=method, radius=2, shuffled=True)
 
 
-def test_each_method_gives_every_unit_a_cell_and_assignment_is_the_best(subject, text):
+def test_each_method_gives_every_unit_a_cell_and_exchanges_are_the_best(subject, text):
     loss = {}
     for method in ("random", "shared", "swaps", "spectral", "assignment"):
         placed = place(subject, *text, method=method, radius=2, seed=1)
@@ -109,8 +109,8 @@ def test_each_method_gives_every_unit_a_cell_and_assignment_is_the_best(subject,
     again = place(subject, *text, method="assignment", radius=2, seed=1).subject.topography.sheets
     for name, sheet in placed.subject.topography.sheets.items():  # the last one is an assignment
         assert np.array_equal(sheet.coordinates, again[name].coordinates)
-    assert loss["assignment"] < loss["swaps"] < 0.45
-    assert loss["spectral"] < loss["random"]
+    assert max(loss["assignment"], loss["swaps"]) < loss["spectral"] < loss["random"]
+    assert abs(loss["assignment"] - loss["swaps"]) < 0.02  # both end where no exchange of a few units gains much
     assert abs(loss["random"] - 0.5) < 0.06
 
 

@@ -66,6 +66,19 @@ def test_units_that_exchange_cells_in_blocks_gain_as_much_as_scipy_finds_and_nev
     assert gain_of(r, gains, cell) > 0.9 * gain_of(r, gains, best)  # the true places
 
 
+@pytest.mark.parametrize(("side", "block"), [(4, 2), (4, 4), (6, 2), (6, 9), (12, 2), (12, 36)])
+def test_rounds_end_only_where_more_rounds_would_gain_little(side, block):
+    gains, n = pair_gains((side, side), 2), side**2
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        r = correlations_of(rng.normal(size=(400, 6)) @ rng.normal(size=(6, n)) + rng.normal(size=(400, n)))
+        cell = reassigned(r, gains, rng.permutation(n), rng, block=block, rounds=1000)
+        found = gain_of(r, gains, cell)
+        for _ in range(20):
+            cell = reassigned(r, gains, cell, rng, block=block, rounds=1000)
+        assert found > 0.85 * gain_of(r, gains, cell)
+
+
 def test_units_of_a_sheet_with_empty_cells_have_cells_of_their_own():
     x, _ = patchy(6)
     r, gains = correlations_of(x[:, :30]), pair_gains((5, 8), 2)

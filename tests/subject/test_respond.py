@@ -166,6 +166,19 @@ def test_pooling_takes_the_last_own_token_or_their_sum(model, topo, stimuli, tok
         np.testing.assert_allclose(responses.values[row], expected, rtol=1e-3, atol=1e-5)
 
 
+def test_a_constant_unit_has_equal_responses_to_texts_of_all_lengths(model, topo, stimuli, tokenizer):
+    layer = model.transformer.h[0].mlp.c_proj
+    with torch.no_grad():
+        layer.weight[:, :9] = 0.0
+        layer.bias[:9] = torch.linspace(-3.1, 2.7, 9)
+        layer.bias[9] += 1000.0  # this unit varies, but little in comparison to its mean
+    responses = ts.respond(ts.Subject(model, topo, tokenizer), stimuli)
+    of_tap = responses.sel(unit=responses["tap"] == "transformer.h.0.mlp").values
+    assert (np.ptp(of_tap[:, :9], axis=0) == 0).all()
+    np.testing.assert_allclose(of_tap[0, :9], np.linspace(-3.1, 2.7, 9), rtol=1e-6)
+    assert (np.ptp(of_tap[:, 9:], axis=0) > 0).all()
+
+
 def test_unknown_pooling_is_refused():
     code = "from toposheet.settings import Reading; Reading('max')"  # in here, the check of types would refuse it first
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -24,7 +24,8 @@ from toposheet.sheet import Sheet
 from toposheet.topography.objectives.windows import windows_of
 
 _SMALLEST = 1e-9  # a unit whose weights sum to a smaller part of the largest weight has no links to others
-_LEAST = 5e-6  # rounds end if one raises the gain by a smaller part of it, for each unit of a block
+_LEAST = 5e-6  # a round that raises the gain by a smaller part of it, for each unit of a block, changes little
+_SMALL_SHEET = 576  # cells; on a smaller sheet single rounds say little
 
 
 def correlations_of(x: Float[np.ndarray, "tokens units"]) -> Float[np.ndarray, "units units"]:
@@ -136,7 +137,8 @@ def reassigned(
         start: The cell of each unit at the start.
         rng: Generator of the blocks.
         block: Number of units in a block.
-        rounds: The largest number of rounds. A round that changes little is the last one.
+        rounds: The largest number of rounds. Rounds end before if several in a row change little: as many as a
+            quarter of the blocks, because two units meet in few rounds, and more on small sheets.
     """
     n_units, n_cells = len(correlations), len(gains)
     r = np.zeros((n_cells, n_cells), dtype=np.float32)  # empty cells hold units without correlations
@@ -145,10 +147,11 @@ def reassigned(
     k = gains.astype(np.float32)
     cell = np.concatenate([start, np.setdiff1d(np.arange(n_cells), start)])
     unit_at = np.argsort(cell)
-    total = gain_of(r, gains, cell)
+    n_blocks, total, quiet = max(1, round(n_cells / block)), gain_of(r, gains, cell), 0
+    enough = max(n_blocks // 4, -(-_SMALL_SHEET // n_cells))
     for _ in range(rounds):
         grown = 0.0
-        for units in np.array_split(rng.permutation(n_cells), max(1, round(n_cells / block))):
+        for units in np.array_split(rng.permutation(n_cells), n_blocks):
             cells = cell[units]
             rows, near = r[units], k[cells]
             within, near_within = rows[:, units], near[:, cells]
@@ -162,6 +165,7 @@ def reassigned(
                 unit_at[cells[new]] = units
                 grown += change
         total += grown
-        if grown <= _LEAST * block * abs(total):
+        quiet = quiet + 1 if grown <= _LEAST * block * abs(total) else 0
+        if quiet >= enough:
             break
     return cell[:n_units]

@@ -232,7 +232,7 @@ class Bookkeeping:
     Args:
         validation_fraction: Fraction of the documents that is held out, between 0 and 1. It is for the built-in text,
             if the run prepares it. Prepared text is already divided.
-        validation_blocks: Number of blocks of held-out text that a validation reads.
+        validation_blocks: Largest number of blocks of held-out text that a validation reads.
         validate_every: Number of updates from one validation to the next.
         checkpoint_every: Number of updates from one checkpoint to the next.
         snapshot_every: Number of updates from one snapshot of the maps to the next. None: no snapshots.

@@ -33,8 +33,9 @@ from toposheet.subject.subject import Subject
 from toposheet.topography import Topography
 from toposheet.topography.taps import check_shapes, padding_reaches, within_base_model
 
+_ROUNDING = 16 * np.finfo(np.float32).eps  # of a mean over tokens, relative to the mean
 PADDED_BATCH = 12  # texts in a batch of the published code of TopoLM
-CACHE_FORMAT = 3  # increase it when a change of the code changes responses, so that old files are not used
+CACHE_FORMAT = 4  # increase it when a change of the code changes responses, so that old files are not used
 
 
 def respond(
@@ -235,6 +236,9 @@ def _responses(
             weights = _TOKEN_WEIGHTS[pooling](counts)[:, None, :].to(next(iter(activations.values())).device)
             pooled = [(weights @ activations[tap].float()).squeeze(1) for tap in topo.taps]
             responses[rows] = torch.cat(pooled, dim=1).cpu().numpy()
+    # A unit with one activation at all tokens is silent, although means over different numbers of tokens round.
+    silent = np.ptp(responses, axis=0) <= _ROUNDING * np.abs(responses).max(axis=0)
+    responses[:, silent] = responses[:1, silent]
     return responses
 
 

@@ -354,6 +354,23 @@ def test_silent_units_and_single_tokens_are_finite(rng):
         assert leaf.grad.abs().max() < 10
 
 
+def test_a_giant_unit_silences_no_units_of_windows_with_holes_in_which_it_is_not(rng):
+    topo = one_tap((6, 6), 30)
+    places = torch.from_numpy(topo.sheets["tap"].coordinates)
+    x = torch.from_numpy(rng.normal(size=(40, 30))).float()
+    x[:, 0] *= 1e6  # holes have the number of unit 0
+    windows = list(windows_of(topo.sheets["tap"], 3))
+    exact, ours = x.double().requires_grad_(), x.clone().requires_grad_()
+    torch.stack([torch64_loss(exact[:, w], places[w], "chebyshev") for w in windows]).mean().backward()
+    ts.spatial_loss({"tap": ours[None]}, topo, "all", 2).backward()
+    units = sorted(set(range(30)) - {int(unit) for w in windows if 0 in w for unit in w})
+    assert len(units) > 5
+    assert exact.grad is not None
+    assert ours.grad is not None
+    largest = exact.grad[:, units].abs().max().item()
+    torch.testing.assert_close(ours.grad[:, units].double(), exact.grad[:, units], rtol=0, atol=1e-4 * largest)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 def test_outlier_units_of_low_precision_are_correct_to_a_thousandth(dtype, rng):
     # Units of real language models can have means a thousand times their spread.

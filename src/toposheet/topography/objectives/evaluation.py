@@ -191,7 +191,7 @@ def evaluate(
                     *(views[i].take(parts[i], block, p) for i, p in zip(group, pairs, strict=True)), strict=True
                 )
                 products, mean, present = (x[0] if len(x) == 1 else torch.cat(x) for x in taken)
-                r, scale = similarities_(products, mean, parts[0].n)  # n is the same for all sheets
+                r, scale = similarities_(products, mean, parts[0].n, present)  # n is the same for all sheets
                 values, gradient = objective.losses(r, WindowPairs.of(present, nearness))
                 gradient = through_norms_(gradient, r, scale / n_windows**0.5)
                 of_views = zip((values.sum(dim=1) / n_windows).split(counts), gradient.split(counts), strict=True)

@@ -39,7 +39,10 @@ class WindowPairs(NamedTuple):
 
 
 def similarities_(
-    products: Float[Tensor, "*windows cells cells"], mean: Float[Tensor, "*windows cells"], n: float | Tensor
+    products: Float[Tensor, "*windows cells cells"],
+    mean: Float[Tensor, "*windows cells"],
+    n: float | Tensor,
+    present: Float[Tensor, "*#windows cells"],
 ) -> tuple[Float[Tensor, "*windows cells cells"], Float[Tensor, "*windows cells"]]:
     """Turn products into similarities, in place, and return them with the scale 1 / norm of each unit.
 
@@ -52,9 +55,11 @@ def similarities_(
         products: Sums of products of the responses of each two units. They are overwritten.
         mean: Mean response of each unit.
         n: Number of samples (tokens).
+        present: 1 for each cell with a unit, 0 for a hole.
     """
     square = products.diagonal(dim1=-2, dim2=-1)
-    silent_below = n * (1e-6 * mean) ** 2 + 1e-9 * square.mean(dim=-1, keepdim=True) + 1e-30
+    typical = (square * present).sum(dim=-1, keepdim=True) / present.sum(dim=-1, keepdim=True)
+    silent_below = n * (1e-6 * mean) ** 2 + 1e-9 * typical + 1e-30
     scale = torch.where(square > silent_below, square, torch.inf).rsqrt()
     return products.mul_(scale[..., :, None]).mul_(scale[..., None, :]), scale
 
