@@ -78,6 +78,7 @@ CALLS = {
     "attach(shape)": lambda: ts.attach("small", shape=24),
     "adapt(data)": lambda: ts.adapt(subject, 5, "nowhere", mode="place"),
     "adapt(out)": lambda: ts.adapt(subject, "nowhere", None, mode="place"),
+    "adapt(twin)": lambda: ts.adapt(subject, "nowhere", "nowhere", twin="no"),
     "adapt(nulls)": lambda: ts.adapt(subject, "nowhere", "nowhere", mode="place", nulls="random-weights"),
     "adapt(recipe)": lambda: ts.adapt(subject, "nowhere", "nowhere", recipe="demo"),
     "adapt(placement)": lambda: ts.adapt(subject, "nowhere", "nowhere", placement="swaps"),

@@ -23,15 +23,19 @@ def home_folder() -> Path | None:
         return None
 
 
-def path_of(given: str | Path) -> Path:
+def path_of(given: str | Path, name: str = "a path") -> Path:
     """Return a path in which `~` is replaced by the home folder, as in a shell.
+
+    Args:
+        given: The path.
+        name: Name of the argument in messages.
 
     Raises:
         UserError: It is no path, it is empty, or the home folder is not known.
     """
-    check_type("a path", given, (str, os.PathLike), "the name of a file or folder")
+    check_type(name, given, (str, os.PathLike), "the name of a file or folder")
     if not str(given).strip():
-        raise UserError("a path is empty: give a file or folder")
+        raise UserError(f"{name} is empty: give a file or folder")
     try:
         return Path(given).expanduser()
     except RuntimeError:  # the system does not know the user, and HOME is not set

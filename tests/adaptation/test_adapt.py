@@ -15,12 +15,14 @@ from toposheet.adaptation import Placement, adapt
 from toposheet.adaptation.folder import PLAN
 from toposheet.adaptation.measure import ADAPTATION, DIFFERENCES
 from toposheet.adaptation.place import PLACEMENT
+from toposheet.adaptation.random_weights import with_random_weights
 from toposheet.errors import UserError
 from toposheet.recipes import ADAPTING
 from toposheet.sheet import Neighborhoods
 from toposheet.topography.storage import read_topography
 from toposheet.train import run
 from toposheet.train.hardware import machine
+from toposheet.train.loop import train
 
 SHORT = ADAPTING.changed(context=48, updates=6, batch=4, radius=2, neighborhoods="all", alpha=5.0, learning_rate=5e-3,
                        alpha_warmup_updates=0, warmup_updates=1, decay_updates=2, validation_blocks=8, validate_every=3,
@@ -200,7 +202,10 @@ def test_a_folder_with_another_adaptation_or_model_is_refused_and_kept(tokenizer
     with pytest.raises(UserError, match=r"placement.method is assignment there, but swaps now"):
         adapted(tokenizer, text, tmp_path / "out", mode="place", placement=Placement("swaps", 256))
     assert {path: path.read_bytes() for path in sorted((tmp_path / "out").rglob("*")) if path.is_file()} == held
-    with pytest.raises(UserError, match="out holds an adaptation of another model: adapt into another folder"):
+    with pytest.raises(
+        UserError,
+        match=r"out holds an adaptation of another subject \(another model, or its sheets",
+    ):
         adapt(opened(tokenizer, "gpt2"), text, tmp_path / "out", mode="place", recipe=SHORT, placement=PLACED)
     ts.save(tmp_path / "model", opened(tokenizer))
     with pytest.raises(UserError, match=r"holds a model or a run that is no adaptation \(no adaptation.json\)"):
@@ -215,6 +220,29 @@ def test_a_folder_with_another_adaptation_or_model_is_refused_and_kept(tokenizer
     (tmp_path / "out" / PLAN).write_text("{")
     with pytest.raises(UserError, match=r"adaptation.json is damaged: adapt into another folder"):
         adapted(tokenizer, text, tmp_path / "out", mode="place")
+
+
+def test_places_that_are_damaged_or_an_adaptation_that_is_not_finished_are_named(tokenizer, text, tmp_path):
+    with happening(1, killed), pytest.raises(KilledError):
+        adapted(tokenizer, text, tmp_path / "out", twin=False)
+    with pytest.raises(UserError, match=r"the training in .*out is not finished: run the same command again"):
+        ts.load(tmp_path / "out")
+    for file, content in ((PLACEMENT.file, "{"), ("topography.json", "{")):
+        path = tmp_path / "out" / "start" / file
+        before = path.read_text()
+        path.write_text(content)
+        with pytest.raises(UserError, match=r"Or remove .*start: the same command then finds the places again"):
+            adapted(tokenizer, text, tmp_path / "out", twin=False)
+        path.write_text(before)
+
+
+def test_the_folder_of_the_text_is_no_place_for_a_model(tokenizer, text, tmp_path):
+    before = sorted(path.name for path in text.iterdir())
+    with pytest.raises(UserError, match="holds prepared text: adapt into another folder"):
+        adapted(tokenizer, text, text, mode="place")
+    with pytest.raises(UserError, match="holds prepared text: train into another folder"):
+        train(SHORT, text, text, subject=opened(tokenizer))
+    assert sorted(path.name for path in text.iterdir()) == before
 
 
 def test_wrong_arguments_are_refused_before_anything_is_written(tokenizer, text, tmp_path):
@@ -245,6 +273,18 @@ def test_wrong_arguments_are_refused_before_anything_is_written(tokenizer, text,
     assert not (tmp_path / "out").exists()
     with pytest.raises(UserError, match="context is 1, and skip_first leaves out the first token of each block"):
         SHORT.changed(context=1)
+
+
+def test_random_weights_have_no_token_without_vector(tokenizer):
+    config = hf.LlamaConfig(vocab_size=300, hidden_size=36, intermediate_size=72, num_hidden_layers=12,
+                            num_attention_heads=2, pad_token_id=2, bos_token_id=0, eos_token_id=2)  # fmt: skip
+    network = hf.LlamaForCausalLM(config).eval()
+    assert not network.model.embed_tokens.weight[2].any()
+    drawn = with_random_weights(ts.Subject(network, ts.Topography.per_tap(network), tokenizer), seed=1)
+    vectors = drawn.model.model.embed_tokens.weight
+    assert 0.5 < (vectors[2].std() / vectors[3:].std()).item() < 2
+    drawn.model(torch.tensor([[2, 5]])).logits.square().sum().backward()
+    assert max(p.grad.abs().max().item() for p in drawn.model.parameters()) < 1e3
 
 
 def test_the_mode_lora_has_a_rank_unless_one_is_given(tokenizer, text, tmp_path):

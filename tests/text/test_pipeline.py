@@ -89,6 +89,13 @@ def test_a_finished_folder_holds_nothing_else(source, saved, tmp_path, each_file
     assert names == shards | {"tokenizer", "manifest.json"}
 
 
+def test_a_text_of_one_document_is_refused_and_leaves_no_folder(saved, tmp_path):
+    (tmp_path / "a.txt").write_text("All in one. " * 50)
+    with pytest.raises(ValueError, match=r"the text has 1 document, but .* divide it, for example into a .jsonl file"):
+        prepare(asked(tmp_path / "a.txt", saved, validation_fraction=0.5), tmp_path / "out", INLINE)
+    assert not (tmp_path / "out").exists()
+
+
 def test_neither_tasks_nor_workers_nor_batches_change_the_text(source, saved, tmp_path, monkeypatch):
     prepare(asked(source, saved), tmp_path / "one", INLINE)
     monkeypatch.setattr(plan, "TASK_BYTES", 1)

@@ -330,6 +330,12 @@ def test_an_unknown_tracker_lists_those_there_are_before_text_is_prepared(tmp_pa
     assert not (tmp_path / "model").exists()
 
 
+def test_a_warm_up_longer_than_the_run_is_said(caplog):
+    preconditions.warn_of_long_warm_ups(RECIPE.changed(updates=5, warmup_updates=2, alpha_warmup_updates=5))
+    (said,) = caplog.messages
+    assert said == "alpha does not reach its value, because its warm-up has 5 updates and the run has 5"
+
+
 def test_ctrl_c_while_text_is_prepared_interrupts_at_once(tmp_path, monkeypatch):
     def interrupted(*_args):
         os.kill(os.getpid(), signal.SIGINT)

@@ -154,6 +154,7 @@ def adapt(
     check_choice("start", start, get_args(Start))
     check_share(share)
     check_permutations(permutations)
+    check_type("twin", twin, bool, "True or False")
     trains = mode in ("lora", "full")
     placing, bases = placement or Placement(), share if mode == "rebase" or start == "rebased" else None
     possible = NULLS if bases is not None or placing.method in BY_DISTANCE else ("random-weights",)
@@ -192,7 +193,7 @@ def adapt(
     check_objective(subject, recipe)
     if mode == "lora":
         check_source(subject)
-    out, data = path_of(out), path_of(data)
+    out, data = path_of(out, "out"), path_of(data, "data")
     text = adaptation_text(data, subject, recipe, placing.tokens, trains)
     subject = subject if subject.tokenizer is not None else subject.with_tokenizer(text.tokenizer)
     settings = {"mode": mode, "placement": asdict(placing), "start": start, "share": share, "text": text.checksum}
@@ -363,7 +364,10 @@ class _Work:
         """
         progress, folder = self.stages.begin("placing"), self.out / name
         if (folder / PLACEMENT.file).is_file():
-            return Placed(subject.with_topography(read_topography(folder)), PLACEMENT.read(folder))
+            try:
+                return Placed(subject.with_topography(read_topography(folder)), PLACEMENT.read(folder))
+            except UserError as error:
+                raise UserError(f"{error}. Or remove {folder}: the same command then finds the places again") from None
         objective = self.recipe.objective
         texts = (self.text.fitted, self.text.held_out[:, :-1])
         options: dict[str, Any] = {

@@ -11,6 +11,7 @@ from toposheet.fields import differences
 from toposheet.files import write_file
 from toposheet.model_folders import holds_model
 from toposheet.recipes import RECIPE_FILE
+from toposheet.text.shards import MANIFEST
 
 PLAN = "adaptation.json"
 """File with the settings of an adaptation. A folder in which it is complete holds a finished or a stopped one."""
@@ -35,12 +36,15 @@ def claim_folder(out: Path, plan: dict[str, Any]) -> None:
             raise UserError(f"{path} is damaged: adapt into another folder, or remove this one") from None
         if model != plan["recipe"]["subject"]:
             raise UserError(
-                f"{out} holds an adaptation of another model: adapt into another folder, or remove this one"
+                f"{out} holds an adaptation of another subject (another model, or its sheets have other places): adapt "
+                "into another folder, or remove this one"
             )
         if changes:
             raise UserError(
                 f"{out} holds another adaptation ({'; '.join(changes)}): adapt into another folder, or remove this one"
             )
+    elif (out / MANIFEST).is_file():
+        raise UserError(f"{out} holds prepared text: adapt into another folder")
     elif holds_model(out) or (out / RECIPE_FILE).is_file():
         raise UserError(f"{out} holds a model or a run that is no adaptation (no {PLAN}): adapt into another folder")
     else:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from toposheet.progress import Progress
+    from toposheet.settings import Reading
     from toposheet.stimuli.contrasts import Contrast
     from toposheet.stimuli.studies import Battery
     from toposheet.subject import Subject
@@ -70,12 +71,15 @@ def check_model_and_control(model: str, control: str | None) -> None:
         check_control(control, folder_on_disk(control), folder_on_disk(model))
 
 
-def opening(model: str, progress: Progress) -> Callable[[], Subject]:
+def opening(model: str, progress: Progress, reading: Reading | None = None) -> Callable[[], Subject]:
     """Return a function that opens a model at its first call. Faster checks of other arguments can thus come first.
+
+    The function raises a UserError if the model cannot give the reading.
 
     Args:
         model: A model folder, a hub id, or the name of a shipped model.
         progress: A function that is called when the model is opened.
+        reading: How texts will be read. None: it is not checked.
 
     Raises:
         UserError: There is no such model.
@@ -86,8 +90,12 @@ def opening(model: str, progress: Progress) -> Callable[[], Subject]:
     def opened() -> Subject:
         progress(f"opening the model {model}", 0, 1)
         from toposheet.subject import load
+        from toposheet.subject.respond import resolved_reading
 
-        return load(model)
+        subject = load(model)
+        if reading is not None:
+            resolved_reading(subject, reading)
+        return subject
 
     return opened
 

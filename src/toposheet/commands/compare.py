@@ -55,7 +55,7 @@ def compare(
     with shown() as progress:
         stages = Stages(progress, [Stage("preparing", 15.0), Stage("computing", 80.0), Stage("comparing", 5.0)])
         preparing = stages.begin("preparing")
-        subject = opening(sources[0], preparing)
+        subject = opening(sources[0], preparing, settings.reading)
         battery = read_battery(stimuli, subject, contrast, options, settings.confounds, progress=preparing)
         from toposheet.commands._report import analysed, print_notes
         from toposheet.report import folder, grouped, side_by_side

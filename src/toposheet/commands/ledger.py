@@ -47,7 +47,7 @@ def ledger(
     with shown() as progress:
         stages = Stages(progress, [Stage("preparing", 15.0), Stage("computing", 80.0)])
         preparing = stages.begin("preparing")
-        subject = opening(model, preparing)
+        subject = opening(model, preparing, settings.reading)
         options = StimulusOptions(data=data)
         battery = read_battery(stimuli, subject, (), options, settings.confounds, pairs, preparing)
         from toposheet.commands._report import analysed, print_notes

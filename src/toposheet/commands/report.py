@@ -56,7 +56,7 @@ def report(
     with shown() as progress:
         stages = Stages(progress, [Stage("preparing", 15.0), Stage("computing", 80.0), Stage("drawing", 20.0)])
         preparing = stages.begin("preparing")
-        subject = opening(model, preparing)
+        subject = opening(model, preparing, settings.reading)
         battery = read_battery(stimuli, subject, contrast, options, settings.confounds, pairs, preparing)
         from toposheet.commands._report import analysed, print_summary
         from toposheet.report import folder, with_control, write_report

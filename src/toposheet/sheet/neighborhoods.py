@@ -65,7 +65,7 @@ class Neighborhoods:
         if len(units) == 0:
             raise UserError(
                 f"no window of radius {radius} ({window}) on the {sheet.shape[0]}x{sheet.shape[1]} sheet has at least "
-                "3 units: use a larger radius"
+                "3 units: use a smaller sheet or a larger radius"
             )
         cells = np.stack(np.divmod(np.arange(height * width), width), axis=1)
         return cls(units, 1.0 / (1.0 + distances(cells, metric)), (height, width))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -175,6 +176,13 @@ def _finished(plan: Plan, out: Path) -> Manifest:
                 (out / shard.file).unlink()
             shutil.rmtree(out / TOKENIZER)
             _remove_work(out)
+            with contextlib.suppress(OSError):  # other files are in it
+                out.rmdir()
+            if n_documents == 1:
+                raise UserError(
+                    "the text has 1 document, but the training and the validation need different documents: divide it, "
+                    "for example into a .jsonl file with a line for each document"
+                )
             raise UserError(
                 f"the {split} split has no document ({counted(n_documents, 'document')} in total), with a validation "
                 f"fraction of {plan.preparation.validation_fraction}: "

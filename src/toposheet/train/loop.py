@@ -32,6 +32,7 @@ from toposheet.train.preconditions import (
     other_tokens,
     refuse_other_run,
     refuse_without_subject,
+    warn_of_long_warm_ups,
 )
 from toposheet.train.run import Run, open_run
 from toposheet.train.signals import StopRequest, stop_when_asked
@@ -84,10 +85,11 @@ def train(
     if subject is not None:
         check_learner(subject)
     recipe = recipe if subject is None else recipe_for(subject, recipe)
-    out, data = path_of(out), None if data is None else path_of(data)
+    out, data = path_of(out, "out"), None if data is None else path_of(data, "data")
     refuse_other_run(out, recipe)
     check_trackers(trackers)
     check_processes(recipe, this_process().num_processes)
+    warn_of_long_warm_ups(recipe)
     if subject is None:
         refuse_without_subject(recipe)
         check_sheets(recipe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from toposheet.recipes import RECIPE_FILE, Recipe, read_recipe, recipe_of
 from toposheet.recipes.result import RESULT, read_result
 from toposheet.subject import Subject
 from toposheet.subject.adapter import ADAPTER_WEIGHTS, BASE, check_peft, linear_layers
-from toposheet.text.shards import Manifest
+from toposheet.text.shards import MANIFEST, Manifest
 from toposheet.topography import OBJECTIVES, spatial_losses
 from toposheet.topography.taps import check_run_once, within_base_model
 from toposheet.train.batches import RunText
@@ -30,12 +31,14 @@ _SAME_LOSS = 1e-3  # relative difference of two losses that rounding in differen
 
 
 def refuse_other_run(out: Path, recipe: Recipe) -> None:
-    """Refuse a model folder that holds the run of another recipe.
+    """Refuse a model folder that holds the run of another recipe, or prepared text.
 
     Raises:
         UserError: The message names the fields that differ. Train into another folder.
     """
     path = out / RECIPE_FILE
+    if (out / MANIFEST).is_file():
+        raise UserError(f"{out} holds prepared text: train into another folder")
     if path.is_file():
         if changes := read_recipe(path).differences(recipe):
             raise UserError(
@@ -45,6 +48,18 @@ def refuse_other_run(out: Path, recipe: Recipe) -> None:
         raise UserError(
             f"{out} holds a model that was not trained by a recipe (no {RECIPE_FILE}): train into another folder"
         )
+
+
+def warn_of_long_warm_ups(recipe: Recipe) -> None:
+    """Warn if a warm-up does not end before the run does."""
+    optimisation, objective = recipe.optimisation, recipe.objective
+    rising = {"learning_rate": optimisation.warmup_updates, "alpha": objective.alpha_warmup_updates}
+    for name, warm_up in rising.items():
+        if warm_up >= optimisation.updates and (name != "alpha" or not recipe.is_control):
+            logging.getLogger(__name__).warning(
+                "%s does not reach its value, because its warm-up has %d updates and the run has %d",
+                name, warm_up, optimisation.updates,
+            )  # fmt: skip
 
 
 def stopping_with(recipe: Recipe, run: Path) -> Recipe:
