@@ -66,7 +66,7 @@ def test_units_that_exchange_cells_in_blocks_gain_as_much_as_scipy_finds_and_nev
     assert gain_of(r, gains, cell) > 0.9 * gain_of(r, gains, best)  # the true places
 
 
-@pytest.mark.parametrize(("side", "block"), [(4, 2), (4, 4), (6, 2), (6, 9), (12, 2), (12, 36)])
+@pytest.mark.parametrize(("side", "block"), [(4, 2), (4, 4), (6, 2), (6, 9), (10, 25)])
 def test_rounds_end_only_where_more_rounds_would_gain_little(side, block):
     gains, n = pair_gains((side, side), 2), side**2
     for seed in range(3):

@@ -58,7 +58,7 @@ def test_an_interrupted_command_says_whether_it_goes_on(capsys, goes_on):
             main(["wait"])
     finally:
         COMMANDS.unregister("wait")
-    assert stop.value.code == 1
+    assert stop.value.code == 130
     said = capsys.readouterr().err
     assert said == f"\ntoposheet: interrupted{'; run the same command again to continue' if goes_on else ''}\n"
 

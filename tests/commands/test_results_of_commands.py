@@ -116,6 +116,6 @@ def test_a_command_that_is_interrupted_while_it_draws_changes_nothing(
     options = [] if command == "localize" else ["--permutations", "2", "--no-negative-controls"]
     with pytest.raises(SystemExit) as stop:
         main(list(map(str, [command, folder, "--stimuli", sentences, "--contrast", "S:N", "--out", out, *options])))
-    assert stop.value.code == 1
+    assert stop.value.code == 130
     left = {path.relative_to(out).as_posix(): path.read_text() for path in out.rglob("*") if path.is_file()}
     assert left == {name: f"{name}, earlier" for name in earlier}
