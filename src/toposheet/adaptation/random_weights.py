@@ -26,7 +26,7 @@ def with_random_weights(subject: Subject, seed: int) -> Subject:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         new: Any = kind(config)
-        embeddings = subject.architecture.embeddings(new)
+        embeddings: Any = subject.architecture.embeddings(new)
         if (padding := getattr(embeddings, "padding_idx", None)) is not None:
             with torch.no_grad():
                 embeddings.weight[padding].normal_(std=embeddings.weight.std().item())
