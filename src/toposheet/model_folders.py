@@ -15,8 +15,8 @@ from toposheet.hub import may_be_on_hub, snapshot
 SHIPPED = Path(__file__).parent / "shipped"
 
 CONFIG, ADAPTER_CONFIG = "config.json", "adapter_config.json"
-_OF_TRAININGS = ("recipe.json", "adaptation.json")  # written when a training or an adaptation begins
 """The file that a folder with a whole model holds, and the file that a folder with low-rank changes (LoRA) holds."""
+_OF_TRAININGS = ("recipe.json", "adaptation.json")  # written when a training or an adaptation begins
 
 
 _MOVED = {
@@ -107,13 +107,14 @@ def check_model_folder(folder: Path) -> None:
         UserError: The folder has neither a file config.json nor a file adapter_config.json. Or it holds a training that
             is not finished.
     """
-    if not holds_model(folder) and any((folder / name).is_file() for name in _OF_TRAININGS):
+    if holds_model(folder):
+        return
+    if any((folder / name).is_file() for name in _OF_TRAININGS):
         raise UserError(f"the training in {folder} is not finished: run the same command again to continue it")
-    if not holds_model(folder):
-        raise UserError(
-            f"{folder} is not a model folder: it has no {CONFIG} (and no {ADAPTER_CONFIG}); give the folder that "
-            "save_pretrained or toposheet wrote"
-        )
+    raise UserError(
+        f"{folder} is not a model folder: it has no {CONFIG} (and no {ADAPTER_CONFIG}); give the folder that "
+        "save_pretrained or toposheet wrote"
+    )
 
 
 def check_control(control: str | Path, control_folder: Path | None, folder: Path | None) -> None:

@@ -24,7 +24,6 @@ from toposheet.recipes.adapting import Mode, Null, Start
 from toposheet.recipes.result import read_result
 from toposheet.settings import PERMUTATIONS, check_choice, check_count, check_permutations
 from toposheet.subject import Subject, load, save
-from toposheet.subject.adapter import check_peft
 from toposheet.subject.checkpoint import check_source
 from toposheet.topography.storage import read_topography, write_topography
 from toposheet.train.distillation import stays
@@ -180,7 +179,6 @@ def adapt(
             f"share is {share!r}, but taps get no bases: leave share out, or use the mode rebase or start='rebased'"
         )
     if mode == "lora":
-        check_peft()
         recipe = recipe.changed(lora_rank=recipe.optimisation.lora_rank or _LORA_RANK)
     elif (option := lora_option(recipe)) is not None:
         value = getattr(recipe.optimisation, option)

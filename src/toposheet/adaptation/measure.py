@@ -9,6 +9,7 @@ import numpy as np
 from accelerate import Accelerator
 
 from toposheet.adaptation.text import AdaptationText
+from toposheet.architectures.mode import in_mode
 from toposheet.cache import cache_folder
 from toposheet.cortex import Comparison, organisation, organisation_difference, summary_of, topography_statistics
 from toposheet.cortex.layout import ALL_TAPS
@@ -99,12 +100,12 @@ def measured(
 def _losses(subject: Subject, text: AdaptationText, recipe: Recipe) -> dict[str, float]:
     accelerator, topo = Accelerator(), subject.topography
     with subject.running() as model:
-        device, training = next(model.parameters()).device, model.training
+        device = next(model.parameters()).device
         model.to(accelerator.device)  # pyright: ignore[reportArgumentType]
         task = NextToken(model, recipe.optimisation.precision)
-        with topo.record(model) as activations:
+        with in_mode(model, training=False), topo.record(model) as activations:
             validation = validate(task, topo, activations, text.held_out, recipe, accelerator)
-        model.to(device).train(training)  # pyright: ignore[reportArgumentType]
+        model.to(device)  # pyright: ignore[reportArgumentType]
     spatial = list(validation.spatial_losses.values())
     return {"task_loss": validation.task_loss, "spatial_loss": float(np.mean(spatial))}
 
