@@ -110,7 +110,7 @@ def check_model_folder(folder: Path) -> None:
     if holds_model(folder):
         return
     if any((folder / name).is_file() for name in _OF_TRAININGS):
-        raise UserError(f"the training in {folder} is not finished: run the same command again to continue it")
+        raise UserError(f"the training in {folder} is not finished: run the command that began it again")
     raise UserError(
         f"{folder} is not a model folder: it has no {CONFIG} (and no {ADAPTER_CONFIG}); give the folder that "
         "save_pretrained or toposheet wrote"

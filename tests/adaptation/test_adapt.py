@@ -225,7 +225,7 @@ def test_a_folder_with_another_adaptation_or_model_is_refused_and_kept(tokenizer
 def test_places_that_are_damaged_or_an_adaptation_that_is_not_finished_are_named(tokenizer, text, tmp_path):
     with happening(1, killed), pytest.raises(KilledError):
         adapted(tokenizer, text, tmp_path / "out", twin=False)
-    with pytest.raises(UserError, match=r"the training in .*out is not finished: run the same command again"):
+    with pytest.raises(UserError, match=r"the training in .*out is not finished: run the command that began it again"):
         ts.load(tmp_path / "out")
     for file, content in ((PLACEMENT.file, "{"), ("topography.json", "{")):
         path = tmp_path / "out" / "start" / file
