@@ -25,7 +25,7 @@ from toposheet.topography.objectives.windows import windows_of
 
 _SMALLEST = 1e-9  # a unit whose weights sum to a smaller part of the largest weight has no links to others
 _LEAST = 5e-6  # a round that raises the gain by a smaller part of it, for each unit of a block, changes little
-_SMALL_SHEET = 576  # cells; on a smaller sheet single rounds say little
+_SMALL_SHEET = 576  # cells; on a smaller sheet, one round that changes little does not show that the next will
 
 
 def correlations_of(x: Float[np.ndarray, "tokens units"]) -> Float[np.ndarray, "units units"]:
@@ -137,8 +137,9 @@ def reassigned(
         start: The cell of each unit at the start.
         rng: Generator of the blocks.
         block: Number of units in a block.
-        rounds: The largest number of rounds. Rounds end before if several in a row change little: as many as a
-            quarter of the blocks, because two units meet in few rounds, and more on small sheets.
+        rounds: The largest number of rounds. They end earlier if several rounds in a row change little. Several means
+            a quarter of the number of blocks, because two units seldom share one of many blocks; or more on a small
+            sheet.
     """
     n_units, n_cells = len(correlations), len(gains)
     r = np.zeros((n_cells, n_cells), dtype=np.float32)  # empty cells hold units without correlations
