@@ -114,7 +114,7 @@ def measure() -> list[dict[str, Any]]:
             ours = stack.enter_context(loop_of(recipe, text))
             bare = beside == "bare PyTorch"
             other = bare_loop(recipe, text) if bare else stack.enter_context(loop_of(recipe.control(), text))
-            pairs = 60 if device().type == "cpu" else 10
+            pairs = 200 if device().type == "cpu" else 10
             pair = paired(other, ours, pairs=pairs, warm_up=5)
         rows.append({
             "recipe": recipe.name, "beside": beside, "beside_ms": 1000 * pair.first, "ms": 1000 * pair.second,

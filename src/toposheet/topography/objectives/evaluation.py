@@ -53,7 +53,7 @@ class View(NamedTuple):
             taps: The responses of the units of each tap of the sheet.
         """
         units, n_units = windows.units, sum(x.shape[1] for x in taps)
-        few, on_tensor_cores = 5 * len(units) * units.shape[1] ** 2 < 2 * n_units**2, tensor_cores.can_compute(taps)
+        few, on_tensor_cores = 5 * units.numel() * units.shape[1] < 2 * n_units**2, tensor_cores.can_compute(taps)
         return cls((windows,), n_units, few and not on_tensor_cores, on_tensor_cores)
 
     @property
@@ -64,36 +64,23 @@ class View(NamedTuple):
     @property
     def shape(self) -> tuple[int, ...]:
         """What must be equal in views that are evaluated together."""
-        return (*self.windows[0].units.shape, len(self.windows[0].present))
+        return (*self.windows[0].units.shape, self.windows[0].present.shape[0])
 
-    def pairs(self, block: slice) -> Int[Tensor, "sheets pairs"] | None:
-        """Return the number of each pair of units of some windows among all pairs of its sheet. None: one by one.
-
-        Args:
-            block: Which windows. The table of all windows would not fit in memory.
-        """
-        if self.one_by_one:
-            return None
-        units = torch.stack([windows.units[block] for windows in self.windows])
-        return (units[..., :, None] * self.n_units + units[..., None, :]).flatten(1)
-
-    def take(self, part: Moments, block: slice, pairs: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Return three arrays of some windows: products, means, and 1 for each cell with a unit (0 for a hole).
-
-        The first axis of each is the sheet.
+    def take(self, part: Moments, block: slice) -> Taken:
+        """Return what the loss of some windows is computed from.
 
         Args:
             part: The moments of the sheets.
-            block: Which windows.
-            pairs: The pairs of these windows.
+            block: Which windows. The pairs of all windows would not fit in memory.
         """
         chosen = [windows.chosen_windows(block) for windows in self.windows]
         present = torch.stack([windows.present for windows in chosen])
-        if pairs is None:
-            return part.products[None, block], part.mean[None, block], present
+        if self.one_by_one:
+            return Taken(part.products[None, block], part.mean[None, block], present, None)
         units = torch.stack([windows.units for windows in chosen])
+        pairs = (units[..., :, None] * self.n_units + units[..., None, :]).flatten(1)
         products = part.products.flatten(1).gather(1, pairs).view(*units.shape, units.shape[-1])
-        return products, part.mean.gather(1, units.flatten(1)).view_as(units), present
+        return Taken(products, part.mean.gather(1, units.flatten(1)).view_as(units), present, pairs)
 
     def put(
         self,
@@ -116,6 +103,22 @@ class View(NamedTuple):
         weights = torch.zeros_like(part.products) if weights is None else weights
         weights.flatten(1).scatter_add_(1, pairs, window_weights.flatten(1))
         return weights
+
+
+class Taken(NamedTuple):
+    """What the loss of some windows is computed from. The first axis is the sheet.
+
+    Args:
+        products: The products of the units of each window.
+        mean: The mean response of each unit.
+        present: 1 for each cell with a unit, 0 for a hole.
+        pairs: The number of each pair of units among all pairs of its sheet. None: products are those of windows.
+    """
+
+    products: Float[Tensor, "sheets windows cells cells"]
+    mean: Float[Tensor, "sheets windows cells"]
+    present: Float[Tensor, "sheets rows cells"]
+    pairs: Int[Tensor, "sheets pairs"] | None
 
 
 def together(views: Sequence[View], sheets: Sequence[Responses]) -> list[View]:
@@ -186,11 +189,9 @@ def evaluate(
             step = max(1, size // sum(counts))
             for first in range(0, n_windows, step):
                 block = slice(first, first + step)
-                pairs = [views[i].pairs(block) for i in group]
-                taken = zip(
-                    *(views[i].take(parts[i], block, p) for i, p in zip(group, pairs, strict=True)), strict=True
-                )
-                products, mean, present = (x[0] if len(x) == 1 else torch.cat(x) for x in taken)
+                taken = [views[i].take(parts[i], block) for i in group]
+                *arrays, pairs = zip(*taken, strict=True)
+                products, mean, present = (x[0] if len(x) == 1 else torch.cat(x) for x in arrays)
                 r, scale = similarities_(products, mean, parts[0].n, present)  # n is the same for all sheets
                 values, gradient = objective.losses(r, WindowPairs.of(present, nearness))
                 gradient = through_norms_(gradient, r, scale / n_windows**0.5)
@@ -221,9 +222,9 @@ def with_gradient(
         weights: The gradient of the losses with respect to the products, from `evaluate`.
         processes: Factor of the gradient: the number of processes, if their gradients are averaged afterwards.
     """
-    means, taps = [part.mean for part in parts], [x for taps in sheets for x in taps]
-    counts = [len(taps) for taps in sheets]
-    return _WithGradient.apply(losses, processes, tokens, list(views), counts, *means, *weights, *taps)  # pyright: ignore
+    kept = [x for part in parts for x in (part.mean, part.deviations)]
+    taps, counts = [x for taps in sheets for x in taps], [len(taps) for taps in sheets]
+    return _WithGradient.apply(losses, processes, tokens, list(views), counts, *kept, *weights, *taps)  # pyright: ignore
 
 
 class _WithGradient(torch.autograd.Function):
@@ -235,7 +236,7 @@ class _WithGradient(torch.autograd.Function):
         tokens: Tensor | None,
         views: list[View],
         counts: list[int],
-        *tensors: Tensor,
+        *tensors: Tensor | None,
     ) -> Tensor:
         ctx.processes, ctx.tokens, ctx.views, ctx.counts = processes, tokens, views, counts
         ctx.save_for_backward(*tensors)
@@ -245,19 +246,22 @@ class _WithGradient(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
         n = len(ctx.views)
-        means, weights, taps = ctx.saved_tensors[:n], ctx.saved_tensors[n : 2 * n], ctx.saved_tensors[2 * n :]
+        kept, weights, taps = _split(ctx.saved_tensors, [2 * n, n, len(ctx.saved_tensors) - 3 * n])
         n_sheets = [len(view.windows) for view in ctx.views]
         sheets = _split(_split(taps, ctx.counts), n_sheets)
-        factors = (gradients[0] * ctx.processes)[:, None, None].split(n_sheets)
+        doubled = (gradients[0] * (2 * ctx.processes))[:, None, None].split(n_sheets)
         tap_gradients, scratch = [], Scratch()
-        for of_view, view, mean, w, factor in zip(sheets, ctx.views, means, weights, factors, strict=True):
+        for of_view, view, mean, deviations, w, factor in zip(
+            sheets, ctx.views, kept[::2], kept[1::2], weights, doubled, strict=True
+        ):
+            twice = w * factor
             if view.on_tensor_cores:
                 tap_gradients += tensor_cores.gradients_of_products_of_sheet(
-                    of_view[0], ctx.tokens, mean, w * factor, scratch
+                    of_view[0], ctx.tokens, mean, twice, scratch
                 )
             else:
-                tap_gradients += gradients_of_products(of_view, ctx.tokens, view.read, mean, w * factor, scratch)
-        return None, None, None, None, None, *[None] * (2 * n), *tap_gradients
+                tap_gradients += gradients_of_products(of_view, ctx.tokens, view.read, mean, deviations, twice, scratch)
+        return None, None, None, None, None, *[None] * (3 * n), *tap_gradients
 
 
 def _split(items: Sequence[Any], counts: Sequence[int]) -> list[list[Any]]:

@@ -18,6 +18,9 @@ from toposheet.errors import UserError
 _CHUNK = {"cpu": 512}
 _CHUNK_ELSEWHERE = 8192
 
+# Matrices with at least this number of rows are multiplied with their transpose in halves. Smaller ones are not faster.
+_HALVES_FROM = 192
+
 # The responses of the units of one sheet: for each tap an array (samples, units) of any precision. A sample is a token.
 Responses = Sequence[Float[Tensor, "samples _"]]
 
@@ -29,11 +32,14 @@ class Moments(NamedTuple):
         n: Number of samples (tokens).
         mean: Mean response of each unit of each window.
         products: sum_n (x_ni - mean_i)(x_nj - mean_j) for each pair of units i, j of each window.
+        deviations: x_ni - mean_i, if the gradient will need them and they are in memory anyway. None: it gathers them
+            again.
     """
 
     n: float | Tensor
     mean: Float[Tensor, "windows cells"]
     products: Float[Tensor, "windows cells cells"]
+    deviations: Float[Tensor, "windows cells used"] | None = None
 
     def merge(self, other: Moments) -> Moments:
         """Return the moments of two sets of samples together (Chan et al. 1983, doi:10.2307/2683386)."""
@@ -98,8 +104,11 @@ def moments(
     Raises:
         NotFiniteError: A response is nan or infinite. This is checked on a CPU only, where the check is cheap.
     """
-    total, checking = None, can_read_values(sheets[0][0])
-    for part in _parts(sheets, tokens, _chunk(sheets[0][0])):
+    x = sheets[0][0]
+    total, checking, chunk = None, can_read_values(x), _chunk(x)
+    keep = x.requires_grad and (len(x) if tokens is None else len(tokens)) <= chunk
+    scratch = Scratch() if keep else scratch  # what is kept must not be overwritten
+    for part in _parts(sheets, tokens, chunk):
         if checking and read is not None and not all(x.sum(dtype=torch.float32).isfinite() for x in part[0]):
             raise NotFiniteError
         rows = _gather(part, read, scratch)
@@ -108,7 +117,7 @@ def moments(
             raise NotFiniteError
         mean = mean if centred else torch.zeros_like(mean)
         rows -= mean[:, :, None]
-        part_moments = Moments(float(rows.shape[2]), mean, rows @ rows.mT)
+        part_moments = Moments(float(rows.shape[2]), mean, _with_transpose(rows), rows if keep else None)
         total = part_moments if total is None else total.merge(part_moments)
     assert total is not None
     return total
@@ -119,13 +128,14 @@ def gradients_of_products(
     tokens: Int[Tensor, " tokens"] | None,
     read: Int[Tensor, "windows cells"] | None,
     mean: Float[Tensor, "windows cells"],
-    weights: Float[Tensor, "windows cells cells"],
+    deviations: Float[Tensor, "windows cells used"] | None,
+    twice: Float[Tensor, "windows cells cells"],
     scratch: Scratch,
 ) -> list[Tensor]:
-    """Return the gradient of sum_ij weights_ij products_ij with respect to the responses of each tap of each sheet.
+    """Return the gradient of a loss, from its gradient with respect to products, for each tap of each sheet.
 
     d products_ij / d x_ni = x_nj - mean_j. The mean adds no further term, because deviations from it sum to 0 over
-    samples. The forward pass does not store the responses of each window; they are gathered here again.
+    samples.
 
     Args:
         sheets: The responses of the units of each tap of each sheet, see `moments`.
@@ -133,7 +143,8 @@ def gradients_of_products(
         read: The numbers of the units of each window of one sheet. None: each sheet is one window with all of its
             units.
         mean: Mean response of each unit of each window.
-        weights: Symmetric gradient of the loss with respect to the products.
+        deviations: The deviations from the mean, if `moments` kept them. None: they are gathered again.
+        twice: Twice the gradient of the loss with respect to the products, which is symmetric.
         scratch: Working memory.
     """
     taps, widths = [x for taps in sheets for x in taps], [x.shape[1] for x in sheets[0]]
@@ -141,11 +152,13 @@ def gradients_of_products(
     direct = len(widths) == 1 and tokens is None and all(x.dtype == torch.float32 for x in taps)
     whole = torch.empty(shape, device=device) if direct else None
     gradients = [] if direct else [torch.empty_like(x) if tokens is None else torch.zeros_like(x) for x in taps]
-    twice, first, chunk = 2 * weights, 0, _chunk(taps[0])
+    first, chunk = 0, _chunk(taps[0])
     places = (taps[0] if tokens is None else tokens).split(chunk)
-    for part, place in zip(_parts(sheets, tokens, chunk), places, strict=True):
-        rows = _gather(part, read, scratch)
-        rows -= mean[:, :, None]
+    if deviations is None:
+        again = (_gather(part, read, scratch).sub_(mean[:, :, None]) for part in _parts(sheets, tokens, chunk))
+    else:
+        again = [deviations]
+    for rows, place in zip(again, places, strict=True):
         here = slice(first, first := first + len(place))
         if whole is not None:
             unit_gradients = whole[:, here]
@@ -252,6 +265,23 @@ def _gather(
     else:
         rows.copy_(x[0].index_select(1, read.flatten()))
     return rows.T.unflatten(0, read.shape)
+
+
+def _with_transpose(rows: Float[Tensor, "windows cells samples"]) -> Float[Tensor, "windows cells cells"]:
+    """Return the product of each matrix with its transpose.
+
+    The result is symmetric. On a CPU, where multiplying takes most of the time of an objective, a quarter of it is
+    copied instead of computed.
+    """
+    cells = rows.shape[1]
+    if rows.device.type != "cpu" or cells < _HALVES_FROM:
+        return rows @ rows.mT
+    half, products = cells // 2, rows.new_empty(rows.shape[0], cells, cells)
+    first, second = rows[:, :half], rows[:, half:]
+    products[:, :half] = first @ rows.mT
+    products[:, half:, half:] = second @ second.mT
+    products[:, half:, :half] = products[:, :half, half:].mT
+    return products
 
 
 def _of_taps(x: Float[Tensor, "sheets samples units"], widths: Sequence[int]) -> list[Tensor]:

@@ -64,5 +64,4 @@ def objective_named(name: str) -> Objective:
 
 @torch.compiler.assume_constant_result
 def _load(name: str) -> None:
-    OBJECTIVES.check(name)
-    _LOADED.update(OBJECTIVES.items())
+    _LOADED[name] = OBJECTIVES[name]

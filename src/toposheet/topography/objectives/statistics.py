@@ -232,7 +232,7 @@ def responses_of(activations: Mapping[str, Tensor], topo: Topography) -> list[li
 
 
 def _refuse_ragged(taps: Mapping[str, Tensor]) -> None:
-    counts = {tap: len(x) for tap, x in taps.items()}
+    counts = {tap: x.shape[0] for tap, x in taps.items()}
     if len(set(counts.values())) > 1 or 0 in counts.values():
         raise UserError(f"taps have different numbers of tokens, or 0 tokens ({counts}): give activations of one batch")
 

@@ -54,18 +54,18 @@ def gradients_of_products_of_sheet(
     taps: Responses,
     tokens: Int[Tensor, " tokens"] | None,
     mean: Float[Tensor, "1 units"],
-    weights: Float[Tensor, "1 units units"],
+    twice: Float[Tensor, "1 units units"],
     scratch: Scratch,
 ) -> list[Tensor]:
-    """Return the gradient of sum_ij weights_ij products_ij. The arguments are those of `gradients_of_products`.
+    """Return the gradient of a loss for each tap. The arguments are those of `gradients_of_products`.
 
-    The gradient is deviations @ (2 weights). The last row of the second matrix belongs to the column of ones. It
+    The gradient is deviations @ twice. The last row of the second matrix belongs to the column of ones. It
     subtracts the part of the mean that the shift does not contain.
     """
     gradients = [torch.empty_like(x) if tokens is None else torch.zeros_like(x) for x in taps]
     units, shift = mean.shape[1], mean[0].bfloat16()
     table = shift.new_zeros(_columns(units), units)
-    table[:units] = 2 * weights[0]
+    table[:units] = twice[0]
     table[units] = (shift - mean[0]) @ table[:units].float()
     tables = table.split([x.shape[1] for x in taps], dim=1)
     chunk, first = _chunk(units), 0

@@ -34,7 +34,7 @@ class Windows(NamedTuple):
         Args:
             chosen: Indices of the windows, or a slice.
         """
-        present = self.present if len(self.present) == 1 else self.present[chosen]
+        present = self.present if self.present.shape[0] == 1 else self.present[chosen]
         return Windows(self.units[chosen], present, self.nearness)
 
 

@@ -23,7 +23,7 @@ def correlation_losses(
     d = pairs.present * (pairs.nearness - sums(pairs.present * pairs.nearness) / n)
     d *= sums(d * d).clamp_min(1e-20).rsqrt()
     scratch = r * pairs.present
-    centred = (r - sums(scratch) / n).mul_(pairs.present)
+    centred = torch.addcmul(scratch, pairs.present, sums(scratch) / n, value=-1)
     square = torch.linalg.vector_norm(centred, dim=(-2, -1), keepdim=True).square()
     # If the correlations of a window differ only by rounding in float32, the loss is 0.5, without gradient.
     scale = torch.where(square > 1e-13 * n, square, torch.inf).rsqrt()
