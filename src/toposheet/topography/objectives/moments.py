@@ -109,11 +109,11 @@ def moments(
     keep = x.requires_grad and (len(x) if tokens is None else len(tokens)) <= chunk
     scratch = Scratch() if keep else scratch  # what is kept must not be overwritten
     for part in _parts(sheets, tokens, chunk):
-        if checking and read is not None and not all(x.sum(dtype=torch.float32).isfinite() for x in part[0]):
+        if checking and read is not None and not all(math.isfinite(x.sum(dtype=torch.float32)) for x in part[0]):
             raise NotFiniteError
         rows = _gather(part, read, scratch)
         mean = rows.mean(dim=2)
-        if checking and read is None and not mean.sum().isfinite():
+        if checking and read is None and not math.isfinite(mean.sum()):
             raise NotFiniteError
         mean = mean if centred else torch.zeros_like(mean)
         rows -= mean[:, :, None]

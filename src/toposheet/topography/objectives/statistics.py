@@ -156,7 +156,7 @@ class SpatialStatistics:
                     if self._processes > 1:
                         self._moments = all_reduce(self._moments)
                     self._losses, self._weights = evaluate(self._views, self._moments, self._objective)
-                if can_read_values(self._losses) and not self._losses.isfinite().all():
+                if can_read_values(self._losses) and not math.isfinite(self._losses.sum()):
                     raise _not_finite(activations, self._topo)
             losses = with_gradient(
                 self._losses, sheets, tokens, self._views, self._moments, self._weights, self._processes
