@@ -100,7 +100,7 @@ def test_the_size_of_an_analysis_decides_the_number_of_draws_unless_one_is_asked
         (["data", "prepare", "builtin"], ["Missing", "--out"]),
         (["data", "prepare", "--out", "o"], ["no source is given", "builtin, fineweb-edu"]),
         (["data", "prepare", "nowhere", "--out", "o"], ["nowhere does not exist"]),
-        (["data", "prepare", "builtin", "--out", "o", "--executor", "spark"], ["--executor", "'local', 'slurm'"]),
+        (["data", "prepare", "builtin", "--out", "o", "--executor", "spark"], ["--executor", "local, ray, slurm"]),
         (["data", "prepare", "builtin", "--out", "o", "--tokenizer", "./x"], ["./x is not a folder"]),
         (["data", "prepare", "builtin", "--out", "o", "--vocabulary", "9"], ["--vocabulary is 9"]),
         (["data", "prepare", "builtin", "--out", "o", "--workers", "0"], ["--workers is 0"]),
@@ -145,7 +145,7 @@ def test_the_size_of_an_analysis_decides_the_number_of_draws_unless_one_is_asked
         (["localize", "small", "--percent", "3", "--q", "0.1", "--out", "o"], ["--percent is 3 and --q is 0.1: give"]),
         (["ledger", "small", "--seed", "-1"], ["--seed is -1"]),
         (["compare", "small", "--seed", "-1", "--out", "o"], ["--seed is -1"]),
-        (["ledger", "small", "--stimuli", "mine.csv"], ["--stimuli", "('synthetic', 'published')"]),
+        (["ledger", "small", "--stimuli", "mine.csv"], ["--stimuli", "published, synthetic"]),
         (
             ["localize", "small", "--contrast", "noun:adverb", "--out", "o"],
             ["stimuli.csv: the contrast", "conditions are: sentence, nonword, noun, verb"],
@@ -361,8 +361,19 @@ def test_what_is_cheap_to_refuse_is_refused_before_a_model_is_opened(tmp_path, t
         (["report", "small", "--permutations", "abc"], "--permutations is 'abc': it must be None or a whole number"),
         (["train", "demo", "--alpha", "abc"], "--alpha is 'abc': it must be a number"),
         (["localize", "small", "--percent", "x", "--out", "o"], "--percent is 'x': it must be None or a number"),
-        (["report", "small", "--inference", "tcfe"], "--inference is 'tcfe': it must be one of ('mass', 'tfce'). Did"),
+        (["report", "small", "--inference", "tcfe"], "--inference is 'tcfe': it must be one of mass, tfce. Did"),
         (["map", "small", "--out"], "--out has no value"),
+        (["adapt", "small", "--data", "x", "--out", "y", "--sheet-shape", "8"], "it must be None or two whole numbers"),
+        (["adapt", "small", "--data", "x", "--out", "y", "--betas", "0.9"], "--betas has too few values: write 2"),
+        (["adapt", "small", "--data", "x", "--out", "y", "--twin", "no"], "no belongs to no option"),
+        (
+            ["adapt", "small", "--data", "x", "--out", "y", "--nulls", "None"],
+            "must be one of by-mode, random-weights, shuffled-distances.",
+        ),
+        (
+            ["adapt", "small", "--data", "x", "--out", "y", "--mode", "place", "--no-twin"],
+            "--no-twin belongs to a training, and the mode place has none",
+        ),
         (["report", "small", "--stimuli", "sythetic"], "Did you mean synthetic? Choose from: fedorenko2010"),
         (
             ["stimuli", "show", "mine.csv"],

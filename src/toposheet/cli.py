@@ -180,17 +180,20 @@ def _unknown_command(match: re.Match[str]) -> str:
 
 
 def _unknown_choice(match: re.Match[str]) -> str:
-    choices = re.findall(r"'([^']*)'", match["choices"])
-    return f"{match['option']} is {match['value']}: it must be one of {match['choices']}." + did_you_mean(
-        match["value"].strip("'"), choices
-    )
+    choices = sorted(re.findall(r"'([^']*)'", match["choices"]))
+    wanted = f"{match['option']} is {match['value']}: it must be one of {', '.join(choices)}."
+    return wanted + did_you_mean(match["value"].strip("'"), choices)
 
 
-_KINDS = {"INT": "a whole number", "FLOAT": "a number", "PATH": "a path"}
+_KINDS = {
+    "INT": "a whole number", "FLOAT": "a number", "PATH": "a path", "INT INT": "two whole numbers",
+    "FLOAT FLOAT": "two numbers",
+}  # fmt: skip
 
 
 def _wrong_kind(match: re.Match[str]) -> str:
-    kinds = [_KINDS.get(kind.strip("{}"), kind.strip("{}")) for kind in match["kinds"].split("|")]
+    words = [kind.strip("{}") for kind in match["kinds"].split("|")]
+    kinds = [_KINDS.get(word, word.replace(",", " or ")) for word in words]
     return f"{match['option']} is {match['value']}: it must be {' or '.join(kinds)}"
 
 
@@ -199,11 +202,12 @@ _REWORDED: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"^Error parsing (\S+): could not convert string to float: (.*)$", r"\1 is \2: it must be a number"),
     (r"^Error parsing (\S+): Could not find valid parse for arguments: \[(.*)\]$", r"\1 cannot be \2: see --help"),
     (
-        r"^Error parsing (?P<option>\S+): no type matching (?P<kinds>\S+) could be instantiated from "
+        r"^Error parsing (?P<option>\S+): no type matching (?P<kinds>.+?) could be instantiated from "
         r"\[(?P<value>.*)\]\.?$",
         _wrong_kind,
     ),
-    (r"^Missing value for argument '(\S+)'\. Expected .*$", r"\1 has no value: write a value after it"),
+    (r"^Missing value for argument '(\S+)'\. Expected 1 .*$", r"\1 has no value: write a value after it"),
+    (r"^Missing value for argument '(\S+)'\. Expected (\d+) .*$", r"\1 has too few values: write \2 values after it"),
     (
         r"^invalid choice (?P<value>.*) for argument '(?P<option>\S+)'\. Expected one of (?P<choices>\(.*\))\.$",
         _unknown_choice,
@@ -217,6 +221,10 @@ _REWORDED: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
         r"\2 has no option \1: toposheet \2 --help lists its options",
     ),
     (r"^Unrecognized options: (--\S+?)(?:, [^(]*)?( \(did you mean .*\))?$", r"there is no option \1: see --help\2"),
+    (
+        r"^Unrecognized options: ([^-\s,][^\s,]*)[^(]*$",
+        r"\1 belongs to no option: see --help (an option that is on or off has no value: --NAME or --no-NAME)",
+    ),
     (r"^Expected one of \{(.*)\}\.$", r"name a command: \1"),
 )
 """Pairs of a pattern for a message of the argument parser, and the message that is printed instead."""

@@ -419,6 +419,19 @@ def check_vocabulary(vocabulary: int) -> None:
         )
 
 
+def check_spacing(spacing_mm: Any) -> None:
+    """Refuse a value that is not the distance between two cells.
+
+    Args:
+        spacing_mm: The value, in mm.
+
+    Raises:
+        UserError: The value is not a positive, finite number.
+    """
+    if not isinstance(spacing_mm, Real) or isinstance(spacing_mm, bool) or not 0 < float(spacing_mm) < math.inf:
+        raise UserError(f"spacing_mm is {spacing_mm!r}: it must be a positive number, the distance between cells in mm")
+
+
 def check_max_samples(max_samples: int) -> None:
     """Refuse a number of tokens that is too small for a correlation.
 

@@ -217,6 +217,12 @@ def test_a_folder_with_another_adaptation_or_model_is_refused_and_kept(tokenizer
         with pytest.raises(UserError, match=r"holds a model or a run that is no adaptation \(no adaptation.json\)"):
             adapted(tokenizer, text, folder, mode="place")
         assert [path.name for path in folder.iterdir()] == [file]
+    start = tmp_path / "out" / "start"  # a stage of another adaptation; a folder with files of the user
+    start.mkdir(exist_ok=True)
+    (start / "placement.csv").write_text("mine")
+    with pytest.raises(UserError, match=r"start holds other files, such as .*: choose an empty or a new folder"):
+        adapted(tokenizer, text, start, mode="place")
+    assert (start / "placement.csv").read_text() == "mine"
     (tmp_path / "out" / PLAN).write_text("{")
     with pytest.raises(UserError, match=r"adaptation.json is damaged: adapt into another folder"):
         adapted(tokenizer, text, tmp_path / "out", mode="place")
@@ -243,6 +249,14 @@ def test_the_folder_of_the_text_is_no_place_for_a_model(tokenizer, text, tmp_pat
     with pytest.raises(UserError, match="holds prepared text: train into another folder"):
         train(SHORT, text, text, subject=opened(tokenizer))
     assert sorted(path.name for path in text.iterdir()) == before
+
+
+@pytest.mark.parametrize("file", ["README.md", "training.json", "snapshots.csv"])
+def test_a_training_overwrites_no_files_of_the_user(tokenizer, text, tmp_path, file):
+    (tmp_path / file).write_text("mine")
+    with pytest.raises(UserError, match=f"holds other files, such as {file}: choose an empty or a new folder"):
+        train(SHORT, text, tmp_path, subject=opened(tokenizer))
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(file, "mine")]
 
 
 def test_wrong_arguments_are_refused_before_anything_is_written(tokenizer, text, tmp_path):

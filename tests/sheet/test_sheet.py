@@ -20,6 +20,12 @@ def test_two_units_in_one_cell_are_refused_by_the_name_of_the_tap():
         Sheet(shape=(2, 2), places={"a": np.array([[0, 0]]), "b": np.array([[0, 0]])})
 
 
+@pytest.mark.parametrize("spacing_mm", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_distance_between_cells_that_is_not_positive_is_refused(spacing_mm):
+    with pytest.raises(ValueError, match=r"spacing_mm is .*: it must be a positive number"):
+        Sheet((1, 1), {"a": np.array([[0, 0]])}, spacing_mm)
+
+
 @pytest.mark.parametrize("place", [(2, 0), (0, 2), (-1, 0)])
 def test_a_unit_outside_the_grid_is_refused(place):
     with pytest.raises(ValueError, match="outside its 2x2 sheet"):

@@ -408,6 +408,11 @@ def test_layers_are_chosen_by_the_last_steps_of_their_paths():
         f"transformer.h.{layer}.{name}" for layer in range(2) for name in ("attn.c_proj", "mlp.c_fc")
     ]
     assert "lm_head" not in linear_layers(gpt2)
+    config = transformers.MambaConfig(vocab_size=50, hidden_size=8, num_hidden_layers=1, state_size=2)
+    mamba = transformers.MambaForCausalLM(config)  # peft refuses one of its layers
+    assert {path.rpartition(".")[2] for path in linear_layers(mamba)} == {"in_proj", "x_proj", "dt_proj"}
+    with pytest.raises(UserError, match="peft cannot change out_proj of MambaForCausalLM: leave it out of lora_layers"):
+        linear_layers(mamba, ["in_proj", "out_proj"])
     with pytest.raises(UserError, match=r"names 'q_proj', but no linear .* use some of c_attn, c_proj, c_fc$"):
         linear_layers(gpt2, ["c_fc", "q_proj"])
 

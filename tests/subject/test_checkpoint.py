@@ -426,3 +426,10 @@ def test_a_model_that_is_no_causal_language_model_is_not_attached(family, kind, 
     with pytest.raises(ValueError, match=f"belongs to the family {kind}: give a causal language model") as refused:
         ts.attach(tmp_path)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cuda:77"])
+def test_a_device_that_cannot_be_used_is_refused_in_a_line(device):
+    with pytest.raises(ts.UserError, match=f"device is {device!r}, which cannot be used: ") as refused:
+        ts.load("small", device=device)
+    assert "\n" not in str(refused.value)

@@ -156,6 +156,23 @@ def test_records_without_text_are_counted(saved, tmp_path):
     assert "3 records without text left out" in said[-1]
 
 
+def test_white_space_is_no_text_in_any_format(saved, tmp_path):
+    lines = [json.dumps({"text": text}) for text in [*DOCUMENTS, " \n", "\t"]]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    (tmp_path / "b.txt").write_text("\n \n")
+    manifest = prepare(asked(tmp_path, saved), tmp_path / "out", INLINE)
+    assert manifest.empty_records == 3
+    assert manifest.documents("train") + manifest.documents("validation") == len(DOCUMENTS)
+
+
+def test_files_without_any_text_are_refused_as_such(saved, tmp_path):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text(" \n")
+    with pytest.raises(ValueError, match="the files hold no text: give files with at least two documents"):
+        prepare(asked(tmp_path / "texts", saved), tmp_path / "out", INLINE)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_document_in_pieces_is_one_document(saved, tmp_path, monkeypatch):
     monkeypatch.setattr(txt, "LONGEST", 100)
     texts = ["\n".join(DOCUMENTS[i : i + 6]) for i in range(0, 120, 6)]

@@ -18,7 +18,7 @@ PLAN = "adaptation.json"
 
 
 def claim_folder(out: Path, plan: dict[str, Any]) -> None:
-    """Refuse a folder that holds another adaptation, a run or a model. Otherwise write the plan to it.
+    """Refuse a folder that holds another adaptation, or anything else. Otherwise write the plan to it.
 
     Args:
         out: The folder.
@@ -47,6 +47,8 @@ def claim_folder(out: Path, plan: dict[str, Any]) -> None:
         raise UserError(f"{out} holds prepared text: adapt into another folder")
     elif holds_model(out) or (out / RECIPE_FILE).is_file():
         raise UserError(f"{out} holds a model or a run that is no adaptation (no {PLAN}): adapt into another folder")
+    elif others := sorted(out.iterdir()) if out.is_dir() else []:
+        raise UserError(f"{out} holds other files, such as {others[0].name}: choose an empty or a new folder")
     else:
         out.mkdir(parents=True, exist_ok=True)
         write_file(path, json.dumps(plan, indent=2) + "\n")

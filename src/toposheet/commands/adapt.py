@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -39,7 +39,7 @@ def adapt(
     start: Start = "placed",
     share: Share = "tap",
     twin: bool = True,
-    nulls: Annotated[tuple[Null, ...] | None, tyro.conf.arg(help_behavior_hint="")] = None,
+    nulls: tuple[Null, ...] | Literal["by-mode"] = "by-mode",
     permutations: int = PERMUTATIONS,
     on_other_machine: bool = False,
     context: int = ADAPTING.model.context,
@@ -68,8 +68,8 @@ def adapt(
         share: Of bases: tap, each tap has a basis of its own; width, all taps of one width share a basis.
         twin: Whether a twin is trained on the same tokens with alpha 0. None is trained if this would change no weight
             (--distillation 1 without dropout and weight decay).
-        nulls: The nulls that are computed by the same procedure. Without this option: both in the modes place and
-            rebase, and none in lora and full, where each is one more training. `--nulls` alone: none.
+        nulls: The nulls that are computed by the same procedure. by-mode: both in the modes place and rebase, and none
+            in lora and full, where each is one more training. `--nulls` alone: none.
         permutations: Number of random draws of each null of a map.
         on_other_machine: Continue a training that began on other hardware or with another number of threads. The losses
             then differ slightly, because other hardware rounds differently.
@@ -90,12 +90,12 @@ def adapt(
         ADAPTING, seed=seed, model=replace(ADAPTING.model, context=context), objective=objective,
         optimisation=optimisation, bookkeeping=bookkeeping,
     )  # fmt: skip
-    _check_options(recipe, mode)
+    _check_options(recipe, mode, twin, on_other_machine)
     subject = _opened(model, sheets, seed)
     with shown() as progress:
         adapted = adapt(
             subject, data, out, mode=mode, recipe=recipe, placement=Placement(method, tokens), start=start,
-            share=share, nulls=nulls, twin=twin, permutations=permutations,
+            share=share, nulls=None if nulls == "by-mode" else nulls, twin=twin, permutations=permutations,
             on_other_machine=on_other_machine, progress=progress,
         )  # fmt: skip
     _print(adapted)
@@ -119,7 +119,7 @@ def _opened(model: str, sheets: Sheets, seed: int) -> Subject:
     return attach(model, sheets.taps, shape=sheets.sheet_shape, spacing_mm=sheets.spacing_mm, seed=seed)
 
 
-def _check_options(recipe: Recipe, mode: Mode) -> None:
+def _check_options(recipe: Recipe, mode: Mode, twin: bool, on_other_machine: bool) -> None:
     """Refuse options that would change nothing: of the built-in text, and of a training in a mode that has none.
 
     Raises:
@@ -132,13 +132,15 @@ def _check_options(recipe: Recipe, mode: Mode) -> None:
         )
     if mode in ("lora", "full"):
         return
+    unused = ["no-twin"] * (not twin) + ["on-other-machine"] * on_other_machine
     for part, used in _WITHOUT_TRAINING.items():
         given = _given(getattr(recipe, part), getattr(ADAPTING, part))
-        if unused := [option for option in given if option not in used]:
-            raise UserError(
-                f"--{unused[0]} belongs to a training, and the mode {mode} has none: leave it out, or use the "
-                "mode lora or full"
-            )
+        unused += [option for option in given if option not in used]
+    if unused:
+        raise UserError(
+            f"--{unused[0]} belongs to a training, and the mode {mode} has none: leave it out, or use the mode lora or "
+            "full"
+        )
 
 
 def _given(part: Sheets | Objective | Optimisation | Bookkeeping, default: object) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 import tyro
 
 from toposheet.errors import UserError
-from toposheet.settings import Metric, check_between_0_and_1, check_max_samples, check_vocabulary
+from toposheet.settings import Metric, check_between_0_and_1, check_max_samples, check_spacing, check_vocabulary
 from toposheet.topography.objectives import OBJECTIVES
 
 Schedule = Literal["constant", "linear", "cosine"]
@@ -66,8 +66,7 @@ class Sheets:
     def __post_init__(self) -> None:
         if self.sheet_shape is not None and min(self.sheet_shape) < 1:
             raise UserError(f"sheet_shape is {self.sheet_shape}: it must have at least one row and one column")
-        if not self.spacing_mm > 0:
-            raise UserError(f"spacing_mm is {self.spacing_mm}: it must be positive")
+        check_spacing(self.spacing_mm)
 
 
 @dataclass(frozen=True)

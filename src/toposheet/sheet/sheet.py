@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from toposheet.errors import UserError, check_type
+from toposheet.settings import check_spacing
 from toposheet.sheet.grid import check_shape
 
 
@@ -22,7 +23,8 @@ class Sheet:
         spacing_mm: Distance between the centres of adjacent cells, in mm.
 
     Raises:
-        UserError: A place is outside the grid, or two units have the same cell. The message names the tap.
+        UserError: A place is outside the grid, or two units have the same cell: the message names the tap. Or the
+            distance is not positive.
     """
 
     shape: tuple[int, int]
@@ -31,6 +33,7 @@ class Sheet:
 
     def __post_init__(self) -> None:
         check_shape("shape", self.shape)
+        check_spacing(self.spacing_mm)
         check_type("places", self.places, Mapping, "a dict {tap: array (units, 2)}")
         taken = np.zeros(self.shape, dtype=bool)
         for tap, places in self.places.items():

@@ -33,6 +33,7 @@ from toposheet.topography.storage import write_topography
 
 ADAPTER_WEIGHTS, BASE = "adapter_model.safetensors", "base.json"
 _PEFT = ("peft", "low-rank changes (lora_rank) need", "toposheet[lora]")
+_MAMBA = ("mamba", "mamba2", "falcon_mamba", "falcon_h1", "nemotron_h")  # model types in which peft refuses `out_proj`
 _NAME = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
 
 
@@ -51,10 +52,10 @@ def linear_layers(model: PreTrainedModel, names: Sequence[str] | None = None) ->
     Args:
         model: The model.
         names: Names of layers, such as `q_proj`, or the last steps of their paths, such as `attn.c_proj`. None: all
-            linear layers.
+            linear layers that peft can change. In Mamba models, these are all but `out_proj`.
 
     Raises:
-        UserError: No linear layer has one of the names, or the blocks hold no linear layers.
+        UserError: No linear layer has one of the names, peft cannot change it, or the blocks hold no linear layers.
     """
     in_blocks = {module for block in architecture_of(model).blocks(model) for module in block.modules()}
     paths = [
@@ -65,8 +66,9 @@ def linear_layers(model: PreTrainedModel, names: Sequence[str] | None = None) ->
             f"the blocks of {type(model).__name__} hold no linear layers, so they cannot have low-rank changes: leave "
             "lora_rank out"
         )
+    refused = [path for path in paths if path.endswith(".out_proj") and model.config.model_type in _MAMBA]
     if names is None:
-        return paths
+        return [path for path in paths if path not in refused]
     chosen = {name: [path for path in paths if f".{path}".endswith(f".{name}")] for name in names}
     if unknown := [name for name, matching in chosen.items() if not matching]:
         known = ", ".join(dict.fromkeys(path.rpartition(".")[2] for path in paths))
@@ -74,6 +76,8 @@ def linear_layers(model: PreTrainedModel, names: Sequence[str] | None = None) ->
             f"lora_layers names {unknown[0]!r}, but no linear layer inside the blocks of {type(model).__name__} has "
             f"this name: use some of {known}"
         )
+    if any(path in matching for matching in chosen.values() for path in refused):
+        raise UserError(f"peft cannot change out_proj of {type(model).__name__}: leave it out of lora_layers")
     return [path for path in paths if any(path in matching for matching in chosen.values())]
 
 

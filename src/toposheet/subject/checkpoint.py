@@ -335,10 +335,13 @@ def _refuse_without_causal_decoder(folder: Path, source: str | Path) -> None:
         return
     if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
         return
-    kind = "has an encoder and a decoder" if config.is_encoder_decoder else "has no causal language model"
+    kind, part = "has no causal language model", "it with transformers and give it sheets"
+    if config.is_encoder_decoder:
+        kind = "has an encoder and a decoder"
+        part = "its encoder with transformers (such as T5EncoderModel) and give it sheets at named taps"
     raise UserError(
         f"{source} belongs to the family {config.model_type}, which {kind}: give a causal language model, such as "
-        "GPT-2 or Llama, or open it with transformers and give it sheets with toposheet.Topography.per_tap(model)"
+        f"GPT-2 or Llama, or open {part} with toposheet.Topography.per_tap"
     )
 
 
@@ -346,5 +349,8 @@ def _subject_on_device(
     model: PreTrainedModel, topography: Topography, folder: Path, source: str | Path, device: str | torch.device | None
 ) -> Subject:
     if device is not None:
-        model.to(device)  # pyright: ignore[reportArgumentType]
+        try:
+            model.to(device)  # pyright: ignore[reportArgumentType]
+        except (RuntimeError, AssertionError, TypeError) as error:  # torch raises all of them for a wrong device
+            raise UserError(f"device is {device!r}, which cannot be used: {first_line(error)}") from None
     return Subject(model, topography, read_tokenizer(folder), source=source)

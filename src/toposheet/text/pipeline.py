@@ -178,6 +178,8 @@ def _finished(plan: Plan, out: Path) -> Manifest:
             _remove_work(out)
             with contextlib.suppress(OSError):  # other files are in it
                 out.rmdir()
+            if not n_documents:
+                raise UserError("the files hold no text: give files with at least two documents")
             if n_documents == 1:
                 raise UserError(
                     "the text has 1 document, but the training and the validation need different documents: divide it, "

@@ -202,6 +202,6 @@ def read_split(preparation: Preparation, files: Iterable[File]) -> Iterator[tupl
         for piece in read_documents(file, preparation.text_column):
             if not begun:
                 held_out = is_held_out(piece.text, preparation.validation_fraction, preparation.seed)
-                split = SPLITS[held_out] if piece.text else None
+                split = None if piece.ends and not piece.text.strip() else SPLITS[held_out]
             yield piece, split
             begun = not piece.ends

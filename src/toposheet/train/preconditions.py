@@ -29,9 +29,12 @@ from toposheet.wording import counted
 _SAME_LOGITS = 1e-4  # relative difference of the logits of one token in two rows of a batch, by rounding
 _SAME_LOSS = 1e-3  # relative difference of two losses that rounding in different kernels can cause
 
+# Some of the files that training writes.
+_WRITTEN = ("README.md", RESULT, "metrics.jsonl", "snapshots.csv", "topography.json", "topography.safetensors")
+
 
 def refuse_other_run(out: Path, recipe: Recipe) -> None:
-    """Refuse a model folder that holds the run of another recipe, or prepared text.
+    """Refuse a folder that holds the run of another recipe, prepared text, or files that training would overwrite.
 
     Raises:
         UserError: The message names the fields that differ. Train into another folder.
@@ -48,6 +51,8 @@ def refuse_other_run(out: Path, recipe: Recipe) -> None:
         raise UserError(
             f"{out} holds a model that was not trained by a recipe (no {RECIPE_FILE}): train into another folder"
         )
+    elif others := [name for name in _WRITTEN if (out / name).exists()]:
+        raise UserError(f"{out} holds other files, such as {others[0]}: choose an empty or a new folder")
 
 
 def warn_of_long_warm_ups(recipe: Recipe) -> None:

@@ -57,7 +57,8 @@ def unseen_sentences(
         raise UserError(
             f"the held-out text has {len(usable)} sentences of {WORDS_IN_SENTENCE[0]} to "
             f"{WORDS_IN_SENTENCE[-1]} words, but {at_least} are needed: hold out more text "
-            "(--validation-fraction) or ask for fewer stimuli (--per-condition)"
+            "(toposheet data prepare --validation-fraction), or ask for fewer stimuli, where a command has "
+            "--per-condition"
         )
     return [str(s) for s in rng.permutation(sorted(usable))]
 

@@ -104,8 +104,8 @@ def swjn(
         raise UserError(
             f"the held-out text has {len(usable)} sentences of {WORDS_IN_SENTENCE[0]} to {WORDS_IN_SENTENCE[-1]} "
             f"words; {len(left)} of them are not in other sets (needed: {2 * n}), and {len(plain)} of these have no "
-            f"hyphens and apostrophes (needed: {n}): hold out more text (--validation-fraction) or ask for fewer "
-            "stimuli (--per-condition)"
+            f"hyphens and apostrophes (needed: {n}): hold out more text (toposheet data prepare "
+            "--validation-fraction), or ask for fewer stimuli where a command has --per-condition"
         )
     fewest_names = set(sorted(plain, key=_unknown_words)[:n])
     chosen = [_words_of(sentence) for sentence in left if sentence in fewest_names]

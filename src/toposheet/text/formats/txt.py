@@ -14,11 +14,12 @@ from toposheet.text.split import LONGEST
 
 def _read(path: str, column: str) -> Iterator[Piece]:
     parts: list[str] = []
-    length, begun = 0, False
+    length, begun, empty = 0, False, True
     for line in chain(_lines(path), [END_OF_TEXT]):  # the end of the file ends its last document
         if line.strip() == END_OF_TEXT:
             text = "".join(parts).rstrip("\r\n")
             if begun or text.strip():
+                empty = False
                 yield Piece(text, ends=True)
             parts, length, begun = [], 0, False
             continue
@@ -28,6 +29,8 @@ def _read(path: str, column: str) -> Iterator[Piece]:
             piece = text.rstrip("\r\n")  # the line break at the end goes to the next piece, if there is one
             yield Piece(piece, ends=False)
             parts, length, begun = [text[len(piece) :]], 0, True
+    if empty:
+        yield Piece("", ends=True)  # so that the file is counted among those without text
 
 
 def _lines(path: str) -> Iterator[str]:
