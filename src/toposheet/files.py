@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -107,6 +107,20 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise UserError(f"cannot make the folder {folder} ({error.strerror}): choose another folder") from None
+
+
+def refuse_other_files(folder: Path, others: Collection[str]) -> None:
+    """Refuse a folder for output because of files in it that do not belong to the output.
+
+    Args:
+        folder: The folder.
+        others: Names of such files. Empty: the folder is accepted.
+
+    Raises:
+        UserError: There are such files. The message names the first of them.
+    """
+    if others:
+        raise UserError(f"{folder} holds other files, such as {min(others)}: choose an empty or a new folder")
 
 
 def free_file_name(name: str, taken: set[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from toposheet.errors import UserError
 from toposheet.fields import differences
-from toposheet.files import write_file
+from toposheet.files import refuse_other_files, write_file
 from toposheet.model_folders import holds_model
 from toposheet.recipes import RECIPE_FILE
 from toposheet.text.shards import MANIFEST
@@ -47,9 +47,8 @@ def claim_folder(out: Path, plan: dict[str, Any]) -> None:
         raise UserError(f"{out} holds prepared text: adapt into another folder")
     elif holds_model(out) or (out / RECIPE_FILE).is_file():
         raise UserError(f"{out} holds a model or a run that is no adaptation (no {PLAN}): adapt into another folder")
-    elif others := sorted(out.iterdir()) if out.is_dir() else []:
-        raise UserError(f"{out} holds other files, such as {others[0].name}: choose an empty or a new folder")
     else:
+        refuse_other_files(out, [other.name for other in out.iterdir()] if out.is_dir() else [])
         out.mkdir(parents=True, exist_ok=True)
         write_file(path, json.dumps(plan, indent=2) + "\n")
 

@@ -158,7 +158,7 @@ class Optimisation:
         lora_alpha: Strength of the low-rank changes: a weight matrix W becomes W + lora_alpha / lora_rank * B A. None:
             twice the rank.
         lora_layers: Names of the linear layers that get low-rank changes, for example q_proj, or attn.c_proj. None: all
-            linear layers inside the blocks.
+            linear layers inside the blocks; in Mamba models all but out_proj, which peft refuses.
         patience: The run ends when the task loss increased in this many validations in a row. None: no early end.
         stop_after: The run ends after this many updates. Learning rates and alpha follow the same curves as in a run
             that makes all `updates`. None: the run makes all `updates`.

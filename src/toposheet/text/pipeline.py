@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from toposheet.errors import RunError, UserError
-from toposheet.files import path_of
+from toposheet.files import path_of, refuse_other_files
 from toposheet.packages import check_package
 from toposheet.text.documents import TRAIN, File, cards, list_files, survey
 from toposheet.text.folders import in_words
@@ -88,8 +88,8 @@ def _started(preparation: Preparation, out: Path, say: Callable[[str], None]) ->
     Nothing is written before all checks have passed.
     """
     strangers = [path.name for path in out.iterdir() if path.name != WORK] if out.is_dir() else []
-    if strangers and not (out / WORK).is_dir():
-        raise UserError(f"{out} holds other files, such as {strangers[0]}: choose an empty or a new folder")
+    if not (out / WORK).is_dir():
+        refuse_other_files(out, strangers)
     surveyed = survey(preparation.sources)
     say(_read_and_left_out([file.path for file in surveyed.files], surveyed.left_out))
     tasks = cut(surveyed.files)

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from toposheet.architectures.mode import in_mode
 from toposheet.errors import UserError
 from toposheet.fields import differences
+from toposheet.files import refuse_other_files
 from toposheet.model_folders import ADAPTER_CONFIG, holds_adapter, holds_model
 from toposheet.recipes import RECIPE_FILE, Recipe, read_recipe, recipe_of
 from toposheet.recipes.result import RESULT, read_result
@@ -19,10 +20,14 @@ from toposheet.subject import Subject
 from toposheet.subject.adapter import ADAPTER_WEIGHTS, BASE, check_peft, linear_layers
 from toposheet.text.shards import MANIFEST, Manifest
 from toposheet.topography import OBJECTIVES, spatial_losses
+from toposheet.topography.storage import ARRAYS, DESCRIPTION
 from toposheet.topography.taps import check_run_once, within_base_model
 from toposheet.train.batches import RunText
+from toposheet.train.card import CARD
 from toposheet.train.checkpoints import Checkpoint
+from toposheet.train.log import METRICS
 from toposheet.train.model import new_subject
+from toposheet.train.snapshots import SNAPSHOTS
 from toposheet.train.task import relative_loss_difference
 from toposheet.wording import counted
 
@@ -30,14 +35,14 @@ _SAME_LOGITS = 1e-4  # relative difference of the logits of one token in two row
 _SAME_LOSS = 1e-3  # relative difference of two losses that rounding in different kernels can cause
 
 # Some of the files that training writes.
-_WRITTEN = ("README.md", RESULT, "metrics.jsonl", "snapshots.csv", "topography.json", "topography.safetensors")
+_WRITTEN = (CARD, RESULT, METRICS, SNAPSHOTS.file, DESCRIPTION, ARRAYS)
 
 
 def refuse_other_run(out: Path, recipe: Recipe) -> None:
     """Refuse a folder that holds the run of another recipe, prepared text, or files that training would overwrite.
 
     Raises:
-        UserError: The message names the fields that differ. Train into another folder.
+        UserError: The message names the fields that differ, or a file. Train into another folder.
     """
     path = out / RECIPE_FILE
     if (out / MANIFEST).is_file():
@@ -51,8 +56,8 @@ def refuse_other_run(out: Path, recipe: Recipe) -> None:
         raise UserError(
             f"{out} holds a model that was not trained by a recipe (no {RECIPE_FILE}): train into another folder"
         )
-    elif others := [name for name in _WRITTEN if (out / name).exists()]:
-        raise UserError(f"{out} holds other files, such as {others[0]}: choose an empty or a new folder")
+    else:
+        refuse_other_files(out, [name for name in _WRITTEN if (out / name).exists()])
 
 
 def warn_of_long_warm_ups(recipe: Recipe) -> None:
@@ -109,7 +114,7 @@ def is_finished(out: Path, text_checksum: str) -> bool:
     if result["text"] != text_checksum:
         raise UserError(f"{out} holds a run on another text: train into another folder, or remove this one")
     whole, low_rank = ("config.json", "model*.safetensors"), (ADAPTER_CONFIG, ADAPTER_WEIGHTS, BASE)
-    parts = (*(low_rank if holds_adapter(out) else whole), "topography.json", "topography.safetensors")
+    parts = (*(low_rank if holds_adapter(out) else whole), DESCRIPTION, ARRAYS)
     return all(any(out.glob(part)) for part in parts)
 
 

@@ -12,6 +12,11 @@ from toposheet.stimuli.making.nonwords import NonwordMaker
 from toposheet.stimuli.making.vocabulary import known_words, word_counts
 
 WORDS_IN_SENTENCE = range(10, 15)
+MORE_TEXT = (
+    "hold out more text (toposheet data prepare --validation-fraction), or ask for fewer stimuli, where a command has "
+    "--per-condition"
+)
+"""What to do if the held-out text has too few sentences, for messages."""
 PER_CONDITION = 100  # default number of texts in each condition
 CountTokens = Callable[[str], int]
 
@@ -56,9 +61,7 @@ def unseen_sentences(
     if len(usable) < at_least:
         raise UserError(
             f"the held-out text has {len(usable)} sentences of {WORDS_IN_SENTENCE[0]} to "
-            f"{WORDS_IN_SENTENCE[-1]} words, but {at_least} are needed: hold out more text "
-            "(toposheet data prepare --validation-fraction), or ask for fewer stimuli, where a command has "
-            "--per-condition"
+            f"{WORDS_IN_SENTENCE[-1]} words, but {at_least} are needed: {MORE_TEXT}"
         )
     return [str(s) for s in rng.permutation(sorted(usable))]
 

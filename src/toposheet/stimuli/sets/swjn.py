@@ -18,6 +18,7 @@ from toposheet.stimuli.lexicon import FUNCTION_WORDS, base_and_ending, lemmas, w
 from toposheet.stimuli.making.items import item_table
 from toposheet.stimuli.making.nonwords import NonwordMaker
 from toposheet.stimuli.making.sentences import (
+    MORE_TEXT,
     PER_CONDITION,
     WORDS_IN_SENTENCE,
     CountTokens,
@@ -104,8 +105,7 @@ def swjn(
         raise UserError(
             f"the held-out text has {len(usable)} sentences of {WORDS_IN_SENTENCE[0]} to {WORDS_IN_SENTENCE[-1]} "
             f"words; {len(left)} of them are not in other sets (needed: {2 * n}), and {len(plain)} of these have no "
-            f"hyphens and apostrophes (needed: {n}): hold out more text (toposheet data prepare "
-            "--validation-fraction), or ask for fewer stimuli where a command has --per-condition"
+            f"hyphens and apostrophes (needed: {n}): {MORE_TEXT}"
         )
     fewest_names = set(sorted(plain, key=_unknown_words)[:n])
     chosen = [_words_of(sentence) for sentence in left if sentence in fewest_names]

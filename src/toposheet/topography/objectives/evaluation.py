@@ -251,8 +251,8 @@ class _WithGradient(torch.autograd.Function):
         sheets = _split(_split(taps, ctx.counts), n_sheets)
         doubled = (gradients[0] * (2 * ctx.processes))[:, None, None].split(n_sheets)
         tap_gradients, scratch = [], Scratch()
-        for of_view, view, mean, deviations, w, factor in zip(
-            sheets, ctx.views, kept[::2], kept[1::2], weights, doubled, strict=True
+        for of_view, view, (mean, deviations), w, factor in zip(
+            sheets, ctx.views, _split(kept, [2] * n), weights, doubled, strict=True
         ):
             twice = w * factor
             if view.on_tensor_cores:

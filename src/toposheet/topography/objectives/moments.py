@@ -32,8 +32,8 @@ class Moments(NamedTuple):
         n: Number of samples (tokens).
         mean: Mean response of each unit of each window.
         products: sum_n (x_ni - mean_i)(x_nj - mean_j) for each pair of units i, j of each window.
-        deviations: x_ni - mean_i, if the gradient will need them and they are in memory anyway. None: it gathers them
-            again.
+        deviations: x_ni - mean_i, if the gradient will need them and all samples are one chunk. None: the gradient
+            gathers the responses again.
     """
 
     n: float | Tensor
@@ -104,9 +104,9 @@ def moments(
     Raises:
         NotFiniteError: A response is nan or infinite. This is checked on a CPU only, where the check is cheap.
     """
-    x = sheets[0][0]
-    total, checking, chunk = None, can_read_values(x), _chunk(x)
-    keep = x.requires_grad and (len(x) if tokens is None else len(tokens)) <= chunk
+    first = sheets[0][0]
+    total, checking, chunk = None, can_read_values(first), _chunk(first)
+    keep = first.requires_grad and (len(first) if tokens is None else len(tokens)) <= chunk
     scratch = Scratch() if keep else scratch  # what is kept must not be overwritten
     for part in _parts(sheets, tokens, chunk):
         if checking and read is not None and not all(math.isfinite(x.sum(dtype=torch.float32)) for x in part[0]):
