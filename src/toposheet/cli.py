@@ -223,7 +223,7 @@ _REWORDED: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"^Unrecognized options: (--\S+?)(?:, [^(]*)?( \(did you mean .*\))?$", r"there is no option \1: see --help\2"),
     (
         r"^Unrecognized options: ([^-\s,][^\s,]*)[^(]*$",
-        r"\1 belongs to no option: see --help (an option that is on or off has no value: --NAME or --no-NAME)",
+        r"the word \1 belongs to no option: see --help (an option that is on or off has no value: --NAME or --no-NAME)",
     ),
     (r"^Expected one of \{(.*)\}\.$", r"name a command: \1"),
 )

@@ -23,8 +23,8 @@ class Sheet:
         spacing_mm: Distance between the centres of adjacent cells, in mm.
 
     Raises:
-        UserError: A place is outside the grid, or two units have the same cell: the message names the tap. Or the
-            distance is not positive.
+        UserError: A place is outside the grid, or two units have the same cell: the message names the tap. Or
+            `spacing_mm` is not a positive number.
     """
 
     shape: tuple[int, int]

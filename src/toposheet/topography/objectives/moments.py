@@ -18,7 +18,7 @@ from toposheet.errors import UserError
 _CHUNK = {"cpu": 512}
 _CHUNK_ELSEWHERE = 8192
 
-# Matrices with at least this number of rows are multiplied with their transpose in halves. Smaller ones are not faster.
+# Matrices with at least this number of rows are multiplied with their transpose in halves. With smaller ones it saves no time.
 _HALVES_FROM = 192
 
 # The responses of the units of one sheet: for each tap an array (samples, units) of any precision. A sample is a token.
@@ -132,7 +132,7 @@ def gradients_of_products(
     twice: Float[Tensor, "windows cells cells"],
     scratch: Scratch,
 ) -> list[Tensor]:
-    """Return the gradient of a loss, from its gradient with respect to products, for each tap of each sheet.
+    """Return the gradient of a loss with respect to responses, from its gradient with respect to their products.
 
     d products_ij / d x_ni = x_nj - mean_j. The mean adds no further term, because deviations from it sum to 0 over
     samples.
@@ -270,8 +270,8 @@ def _gather(
 def _with_transpose(rows: Float[Tensor, "windows cells samples"]) -> Float[Tensor, "windows cells cells"]:
     """Return the product of each matrix with its transpose.
 
-    The result is symmetric. On a CPU, where multiplying takes most of the time of an objective, a quarter of it is
-    copied instead of computed.
+    The product is symmetric, so a quarter of it is copied instead of computed. This is done on a CPU, where multiplying
+    takes most of the time of an objective.
     """
     cells = rows.shape[1]
     if rows.device.type != "cpu" or cells < _HALVES_FROM:

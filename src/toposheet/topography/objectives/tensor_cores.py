@@ -57,7 +57,7 @@ def gradients_of_products_of_sheet(
     twice: Float[Tensor, "1 units units"],
     scratch: Scratch,
 ) -> list[Tensor]:
-    """Return the gradient of a loss for each tap. The arguments are those of `gradients_of_products`.
+    """Return the gradient of a loss, as `gradients_of_products`, with the same arguments.
 
     The gradient is deviations @ twice. The last row of the second matrix belongs to the column of ones. It
     subtracts the part of the mean that the shift does not contain.
