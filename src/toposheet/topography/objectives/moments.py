@@ -18,7 +18,8 @@ from toposheet.errors import UserError
 _CHUNK = {"cpu": 512}
 _CHUNK_ELSEWHERE = 8192
 
-# Matrices with at least this number of rows are multiplied with their transpose in halves. With smaller ones it saves no time.
+# Matrices with at least this number of rows are multiplied with their transpose in halves. With fewer rows, this saves
+# no time.
 _HALVES_FROM = 192
 
 # The responses of the units of one sheet: for each tap an array (samples, units) of any precision. A sample is a token.
