@@ -67,5 +67,15 @@ class Neighborhoods:
                 f"no window of radius {radius} ({window}) on the {sheet.shape[0]}x{sheet.shape[1]} sheet has at least "
                 "3 units: use a smaller sheet or a larger radius"
             )
-        cells = np.stack(np.divmod(np.arange(height * width), width), axis=1)
-        return cls(units, 1.0 / (1.0 + distances(cells, metric)), (height, width))
+        return cls(units, nearness_in((height, width), metric), (height, width))
+
+
+def nearness_in(shape: tuple[int, int], metric: str) -> Float[np.ndarray, "cells cells"]:
+    """Return d = 1 / (1 + distance) between each two cells of a window, with the distance in cells.
+
+    Args:
+        shape: Height and width of the window, in cells.
+        metric: Distance between two cells, see `distances`.
+    """
+    cells = np.stack(np.divmod(np.arange(shape[0] * shape[1]), shape[1]), axis=1)
+    return 1.0 / (1.0 + distances(cells, metric))

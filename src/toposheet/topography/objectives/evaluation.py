@@ -74,7 +74,7 @@ class View(NamedTuple):
             block: Which windows. The pairs of all windows would not fit in memory.
         """
         chosen = [windows.chosen_windows(block) for windows in self.windows]
-        present = torch.stack([windows.present for windows in chosen])
+        present = [windows.present for windows in chosen]
         if self.one_by_one:
             return Taken(part.products[None, block], part.mean[None, block], present, None)
         units = torch.stack([windows.units for windows in chosen])
@@ -111,13 +111,13 @@ class Taken(NamedTuple):
     Args:
         products: The products of the units of each window.
         mean: The mean response of each unit.
-        present: 1 for each cell with a unit, 0 for a hole.
+        present: For each sheet, 1 for each cell with a unit, 0 for a hole.
         pairs: The number of each pair of units among all pairs of its sheet. None: products are those of windows.
     """
 
     products: Float[Tensor, "sheets windows cells cells"]
     mean: Float[Tensor, "sheets windows cells"]
-    present: Float[Tensor, "sheets rows cells"]
+    present: list[Float[Tensor, "rows cells"]]
     pairs: Int[Tensor, "sheets pairs"] | None
 
 
@@ -185,13 +185,14 @@ def evaluate(
     for (n_windows, *_), same_shape in alike.items():
         for group in _packed(same_shape, views, max(1, size // n_windows)):
             counts = [len(views[i].windows) for i in group]
-            nearness = torch.stack([windows.nearness for i in group for windows in views[i].windows])[:, None]
-            step = max(1, size // sum(counts))
+            nearness = _stacked([windows.nearness for i in group for windows in views[i].windows])[:, None]
+            step = min(n_windows, max(1, size // sum(counts)))
             for first in range(0, n_windows, step):
                 block = slice(first, first + step)
                 taken = [views[i].take(parts[i], block) for i in group]
-                *arrays, pairs = zip(*taken, strict=True)
-                products, mean, present = (x[0] if len(x) == 1 else torch.cat(x) for x in arrays)
+                products, mean, presents, pairs = zip(*taken, strict=True)
+                products, mean = (x[0] if len(x) == 1 else torch.cat(x) for x in (products, mean))
+                present = _stacked(list(itertools.chain(*presents)))
                 r, scale = similarities_(products, mean, parts[0].n, present)  # n is the same for all sheets
                 values, gradient = objective.losses(r, WindowPairs.of(present, nearness))
                 gradient = through_norms_(gradient, r, scale / n_windows**0.5)
@@ -262,6 +263,12 @@ class _WithGradient(torch.autograd.Function):
             else:
                 tap_gradients += gradients_of_products(of_view, ctx.tokens, view.read, mean, deviations, twice, scratch)
         return None, None, None, None, None, *[None] * (3 * n), *tap_gradients
+
+
+def _stacked(equal: Sequence[Tensor]) -> Tensor:
+    """Return tensors of equal shape as one, stacked. If all are the same object, one row stands for all."""
+    first = equal[0]
+    return first[None] if all(x is first for x in equal) else torch.stack(list(equal))
 
 
 def _split(items: Sequence[Any], counts: Sequence[int]) -> list[list[Any]]:

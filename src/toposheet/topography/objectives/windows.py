@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from toposheet.sheet import Neighborhoods, Sheet
+from toposheet.sheet.neighborhoods import nearness_in
 
 _PERMUTATIONS = 64  # of which one is taken in `shuffled_nearness`
 
@@ -34,6 +35,8 @@ class Windows(NamedTuple):
         Args:
             chosen: Indices of the windows, or a slice.
         """
+        if isinstance(chosen, slice) and chosen == slice(0, len(self.units)):
+            return self
         present = self.present if self.present.shape[0] == 1 else self.present[chosen]
         return Windows(self.units[chosen], present, self.nearness)
 
@@ -57,14 +60,29 @@ def windows_of(sheet: Sheet, radius: int, metric: str, window: str, shuffled: bo
 def _windows_in(sheet: Sheet, radius: int, metric: str, window: str, shuffled: bool, device: torch.device) -> Windows:
     table = Neighborhoods.of(sheet, radius, metric, window)
     present = table.units >= 0
-    nearness = table.nearness
-    if shuffled:
-        nearness = shuffled_nearness(nearness, table.shape)
+    everywhere, nearness = _of_full_window(table.shape, metric, shuffled, device)
     return Windows(
         units=torch.from_numpy(np.maximum(table.units, 0)).to(device),
-        present=torch.from_numpy(present[:1] if present.all() else present).to(device, torch.float32),
-        nearness=torch.from_numpy(nearness).to(device, torch.float32),
+        present=everywhere if present.all() else torch.from_numpy(present).to(device, torch.float32),
+        nearness=nearness,
     )
+
+
+@lru_cache(maxsize=64)
+def _of_full_window(shape: tuple[int, int], metric: str, shuffled: bool, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return `present` and `nearness` of windows without holes. Sheets with equal windows have the same tensors.
+
+    Args:
+        shape: Height and width of a window, in cells.
+        metric: Distance between two cells.
+        shuffled: Whether to shuffle the nearness values.
+        device: Device of the tensors.
+    """
+    nearness = nearness_in(shape, metric)
+    if shuffled:
+        nearness = shuffled_nearness(nearness, shape)
+    present = torch.ones(1, len(nearness), device=device)
+    return present, torch.from_numpy(nearness).to(device, torch.float32)
 
 
 def shuffled_nearness(nearness: Float[np.ndarray, "cells cells"], shape: tuple[int, int]) -> np.ndarray:

@@ -22,12 +22,12 @@ def correlation_losses(
     n = sums(pairs.present)
     d = pairs.present * (pairs.nearness - sums(pairs.present * pairs.nearness) / n)
     d *= sums(d * d).clamp_min(1e-20).rsqrt()
-    scratch = r * pairs.present
-    centred = torch.addcmul(scratch, pairs.present, sums(scratch) / n, value=-1)
+    r *= pairs.present
+    centred = torch.addcmul(r, pairs.present, sums(r) / n, value=-1)
     square = torch.linalg.vector_norm(centred, dim=(-2, -1), keepdim=True).square()
     # If the correlations of a window differ only by rounding in float32, the loss is 0.5, without gradient.
     scale = torch.where(square > 1e-13 * n, square, torch.inf).rsqrt()
-    corr = sums(torch.mul(centred, d, out=scratch)) * scale
+    corr = sums(centred * d) * scale
     gradient = centred.mul_(corr * scale * scale / 2).addcmul_(d, scale, value=-0.5)
     return (1 - corr.squeeze((-2, -1))) / 2, gradient
 
