@@ -355,8 +355,20 @@ def test_a_subject_with_interventions_is_refused_before_anything_is_written(mode
     subject = opened(tokenizer)
     tap, width = next(iter(subject.topography.widths.items()))
     silent = ts.Intervention("silent", {tap: ts.Effect.silence(np.ones(width, dtype=bool))})
-    with pytest.raises(UserError, match="has interventions, and a model folder cannot hold interventions: adapt the"):
+    with pytest.raises(UserError, match="has interventions, and a folder cannot hold interventions: take the subject"):
         adapt(subject.intervened(silent), text, tmp_path / "out", mode=mode, recipe=SHORT, placement=PLACED)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("mode", ["place", "rebase"])
+def test_a_model_whose_modules_were_replaced_is_refused_before_anything_is_written(mode, tokenizer, text, tmp_path):
+    subject = opened(tokenizer)
+    mlp = subject.model.model.layers[0].mlp
+    mlp.up_proj = torch.nn.Sequential(mlp.up_proj)
+    with pytest.raises(
+        UserError, match=r"cannot be saved: .* describes \(first model\.layers\.0\.mlp\.up_proj\.weight"
+    ):
+        adapt(subject, text, tmp_path / "out", mode=mode, recipe=SHORT, placement=PLACED)
     assert not (tmp_path / "out").exists()
 
 

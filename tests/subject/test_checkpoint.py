@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 import toposheet as ts
 from toposheet import model_folders
 from toposheet.errors import UserError
+from toposheet.subject import checkpoint
 
 
 @pytest.fixture
@@ -209,6 +210,36 @@ def test_a_model_without_head_is_not_saved(tmp_path):
     topography = ts.Topography.per_tap(encoder, ("bert.encoder.layer.*.intermediate",))
     with pytest.raises(UserError, match="BertForMaskedLM cannot be saved"):
         ts.save(tmp_path / "model", ts.Subject(encoder, topography))
+
+
+def with_another_module(model):
+    model.transformer.h[0].mlp.c_fc = torch.nn.Sequential(model.transformer.h[0].mlp.c_fc)
+
+
+def with_more_weights(model):
+    model.transformer.h[0].mlp.c_fc.scale = torch.nn.Parameter(torch.ones(1))
+
+
+def with_a_larger_weight(model):
+    weight = model.transformer.h[0].mlp.c_fc.weight
+    model.transformer.h[0].mlp.c_fc.weight = torch.nn.Parameter(torch.cat([weight, weight]))
+
+
+@pytest.mark.parametrize("change", [with_another_module, with_more_weights, with_a_larger_weight])
+def test_a_model_that_its_configuration_does_not_describe_is_not_saved(change, model, topo, tokenizer, tmp_path):
+    subject = ts.Subject(model, topo, tokenizer)
+    change(model)
+    with pytest.raises(
+        UserError, match=r"cannot be saved: its weights are .* \(first transformer\.h\.0\.mlp\.c_fc\.\w+\)"
+    ):
+        ts.save(tmp_path / "model", subject)
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_model_whose_configuration_says_how_its_modules_were_replaced_is_saved(model, topo, tokenizer, tmp_path):
+    with_more_weights(model)
+    model.hf_quantizer = object()  # as `transformers` marks a model that it quantised
+    checkpoint.check_can_be_saved(ts.Subject(model, topo, tokenizer))
 
 
 def test_a_model_whose_generation_config_contradicts_itself_is_saved_with_it(model, topo, tokenizer, tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tokenizers import AddedToken, normalizers, pre_tokenizers
+from torch.testing._internal.two_tensor import TwoTensor  # the smallest tensor that is made of others
 from transformers import PreTrainedTokenizerFast
 
 import toposheet as ts
@@ -183,6 +184,17 @@ def test_weights_are_hashed_again_only_when_they_changed(subject, monkeypatch):
     for _ in range(3):
         assert subject.fingerprint
     assert len(asked) == 2
+
+
+def test_a_weight_that_is_made_of_other_tensors_is_hashed_with_all_of_them(subject):
+    layer = subject.model.transformer.h[1].mlp.c_fc
+    one, other = layer.weight.detach().clone(), torch.zeros_like(layer.weight)
+    prints = []
+    for parts in ((one, other), (one, other.clone()), (one, other + 1), (one + 1, other)):
+        layer.weight = torch.nn.Parameter(TwoTensor(*parts))
+        prints.append(subject.fingerprint)
+    assert prints[0] == prints[1]
+    assert len(set(prints)) == 3
 
 
 def test_equal_subjects_have_equal_fingerprints_wherever_they_lie(subject, tmp_path):

@@ -21,6 +21,14 @@ def test_a_pattern_that_matches_nothing_lists_those_that_would(model):
         find_taps(model, ["model.layers.*.mlp"])
 
 
+def test_the_patterns_that_a_message_offers_name_no_list_of_modules(model):
+    with pytest.raises(ValueError, match="matches no module") as error:
+        find_taps(model, ("nothing",))
+    offered = str(error.value).split("use one of: ")[1].split(", ")
+    assert "transformer.h" not in offered
+    assert {"transformer.h.*", "transformer.h.*.attn"} <= set(offered)
+
+
 def test_what_is_recorded_is_what_is_added_to_the_residual(model):
     residual = {}
     block = model.transformer.h[1]

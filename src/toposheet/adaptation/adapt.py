@@ -24,7 +24,7 @@ from toposheet.recipes.adapting import Mode, Null, Start
 from toposheet.recipes.result import read_result
 from toposheet.settings import PERMUTATIONS, check_choice, check_count, check_permutations
 from toposheet.subject import Subject, load, save
-from toposheet.subject.checkpoint import check_source
+from toposheet.subject.checkpoint import check_can_be_saved, check_source
 from toposheet.topography.storage import read_topography, write_topography
 from toposheet.train.distillation import stays
 from toposheet.train.loop import train
@@ -160,11 +160,6 @@ def adapt(
     check_type("nulls", nulls, (list, tuple, type(None)), "a list of names, such as ['random-weights']")
     chosen = (() if trains else possible) if nulls is None else tuple(nulls)
     _check_nulls(chosen, possible, placing, recipe, trains)
-    if subject.interventions:
-        raise UserError(
-            f"{subject.name} has interventions, and a model folder cannot hold interventions: adapt the subject "
-            "without them, and intervene afterwards"
-        )
     if trains and recipe.optimisation.patience is not None:
         raise UserError(
             f"patience is {recipe.optimisation.patience}, but the trainings of an adaptation are compared after equal "
@@ -184,6 +179,7 @@ def adapt(
         value = getattr(recipe.optimisation, option)
         raise UserError(f"{option} is {value!r}, but the mode is {mode}: use the mode lora, or leave {option} out")
     (check_learner if trains else check_predicts)(subject)
+    check_can_be_saved(subject)
     if bases is not None:
         check_shared(subject, bases)
     recipe = recipe_for(subject, recipe)

@@ -48,19 +48,14 @@ def save(folder: str | Path, subject: Subject) -> None:
         subject: The subject to save. If it has no tokenizer, no tokenizer is written, and the folder must not hold one.
 
     Raises:
-        UserError: The subject has interventions: a folder cannot hold interventions. Or the model has no language-model
-            head, so that `AutoModelForCausalLM` cannot open it. Or `transformers` refuses to write its configuration.
-            Or `folder` cannot be a folder, or it holds a tokenizer and the subject has none, or it holds low-rank
-            changes of another model.
+        UserError: A folder cannot hold the subject (`check_can_be_saved`). Or `transformers` refuses to write its
+            configuration. Or `folder` cannot be a folder, or it holds a tokenizer and the subject has none, or it holds
+            low-rank changes of another model.
         RunError: The folder cannot be written to. The files that it held before are unchanged.
     """
     check_type("folder", folder, (str, Path), "the path of a folder; the subject comes second")
     check_type("subject", subject, Subject, "a toposheet.Subject(model, topography, tokenizer)")
-    if subject.interventions:
-        raise UserError(
-            f"{subject.name} has interventions, and a folder cannot hold interventions: save the subject without them"
-        )
-    _check_opens_again(subject.model)
+    check_can_be_saved(subject)
     folder = path_of(folder)
     if subject.tokenizer is None and holds_tokenizer(folder):
         raise UserError(
@@ -193,6 +188,34 @@ def check_source(subject: Subject) -> None:
             raise UserError(
                 f"the weights of {subject.name} are not those in {subject.source}, which low-rank changes would be "
                 f"added to: {advice}"
+            )
+
+
+def check_can_be_saved(subject: Subject) -> None:
+    """Refuse a subject that would not be the same subject if it were saved to a folder and opened again.
+
+    Raises:
+        UserError: The subject has interventions. Or the model has no language-model head, so that
+            `AutoModelForCausalLM` cannot open it. Or its modules are not those that its configuration describes: some
+            were replaced, for example by quantised ones.
+    """
+    if subject.interventions:
+        raise UserError(
+            f"{subject.name} has interventions, and a folder cannot hold interventions: take the subject without them"
+        )
+    with subject.running() as model:
+        _check_opens_again(model)
+        if getattr(model, "hf_quantizer", None) is not None:
+            return  # the configuration says how the modules were replaced
+        with torch.device("meta"):
+            described = type(model)._from_config(model.config).state_dict()
+        held = model.state_dict()
+        other = [name for name in described if name not in held or held[name].shape != described[name].shape]
+        if other := other or [name for name in held if name not in described]:
+            raise UserError(
+                f"{subject.name} cannot be saved: its weights are not those that its configuration describes (first "
+                f"{other[0]}), so another model would be opened: take the model as it was before its modules were "
+                "replaced or quantised"
             )
 
 

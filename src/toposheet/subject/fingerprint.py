@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from transformers import PreTrainedModel
 
 from toposheet.subject.interventions import Intervention
@@ -86,22 +87,26 @@ def versions(model: nn.Module) -> tuple[Any, ...]:
     values are computed too. They are computed on the device of the tensor, and take much less time than a hash of all
     weights.
     """
-    tensors = _tensors(model)
     return tuple(
-        (name, t.data_ptr(), t.dtype, _number_of_changes(t), _checksums(t)) for name, t in tensors if not t.is_meta
+        (name, t.data_ptr(), t.dtype, _number_of_changes(t), _checksums(t))
+        for name, value in (*model.named_parameters(), *model.named_buffers())
+        for t in _tensors_in(value)
+        if not t.is_meta
     )
 
 
-def _tensors(model: nn.Module) -> Iterable[tuple[str, Tensor]]:
-    yield from model.named_parameters()
-    yield from model.named_buffers()
-
-
 def _tensors_in(value: Any) -> Iterable[Tensor]:
-    """Yield the tensors in an entry of the state of a model. Layers that torch quantised have tuples of tensors."""
+    """Yield the tensors with numbers in an entry of the state of a model.
+
+    Layers that torch quantised have tuples of tensors. A weight that torchao quantised is one tensor made of others.
+    """
     if isinstance(value, tuple):
         for part in value:
             yield from _tensors_in(part)
+    elif isinstance(value, Tensor) and is_traceable_wrapper_subclass(value):
+        names, _ = value.__tensor_flatten__()  # pyright: ignore[reportAttributeAccessIssue]
+        for name in names:
+            yield from _tensors_in(getattr(value, name))
     elif isinstance(value, Tensor):
         yield value.dequantize() if value.is_quantized else value
 

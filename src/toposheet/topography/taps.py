@@ -39,10 +39,15 @@ def find_taps(model: nn.Module, patterns: Sequence[str]) -> list[str]:
         expression = re.compile(re.escape(pattern).replace(r"\*", "[^.]*"))
         matches = [name for name in names if expression.fullmatch(name)]
         if not matches:
-            known_patterns = dict.fromkeys(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name) for name in names if "." in name)
-            raise UserError(f"the tap pattern {pattern!r} matches no module; use one of: {', '.join(known_patterns)}")
+            raise UserError(f"the tap pattern {pattern!r} matches no module; use one of: {', '.join(_patterns(model))}")
         matching.update(matches)
     return [name for name in names if name in matching]
+
+
+def _patterns(model: nn.Module) -> dict[str, None]:
+    """Return patterns that match the modules of a model, without lists of modules, which have no activations."""
+    names = [n for n, module in model.named_modules() if "." in n and not isinstance(module, nn.ModuleList)]
+    return dict.fromkeys(re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name) for name in names)
 
 
 def within_base_model(model: Any, taps: Sequence[str]) -> bool:
