@@ -74,7 +74,7 @@ def placing() -> dict[str, Any]:
     return {"what": "place", "seconds": seconds, "at_most": PLACE_AT_MOST}
 
 
-def recording(pairs: int = 24) -> dict[str, Any]:
+def recording(pairs: int = 60) -> dict[str, Any]:
     """Return the time of a forward pass with all taps recorded, beside the same pass without taps."""
     model = language_model().eval().to(device())  # pyright: ignore
     subject = Subject(model, Topography.per_tap(model))

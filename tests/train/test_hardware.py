@@ -10,6 +10,7 @@ if sys.argv[1] == "keep":
     keep_freed_memory()
 def step():
     tensors = [torch.ones(1 << 18) for _ in range(40)]  # of a megabyte
+    tensors.append(torch.ones(12 << 20))  # of 50 megabytes, as logits are
 step(); step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(5):

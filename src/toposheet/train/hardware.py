@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import torch
 
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # from glibc's malloc.h
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # from glibc's malloc.h
 
 
 def machine(device: torch.device, processes: int) -> dict[str, Any]:
@@ -52,4 +52,4 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_TRIM_THRESHOLD, 512 << 20)
         mallopt(_TOP_PAD, 64 << 20)
-        mallopt(_MMAP_THRESHOLD, 32 << 20)
+        mallopt(_MMAP_MAX, 0)  # otherwise a tensor of more than 32 MB, such as logits, gets new pages each time
