@@ -131,7 +131,8 @@ def spatial_losses(
         topo, neighborhoods, radius, metric, window, generator, objective=objective, reduce=reduce
     )
     tokens = _used_tokens(activations, topo, max_samples, skip_first, generator)
-    return statistics.losses_of_one_part(activations, tokens)
+    statistics.add(activations, tokens)
+    return statistics.losses(activations, tokens)
 
 
 def spatial_loss(

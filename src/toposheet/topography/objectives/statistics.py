@@ -120,14 +120,7 @@ class SpatialStatistics:
                 "losses were already computed, so nothing can be added: add all parts first, "
                 "or make a new SpatialStatistics"
             )
-        self._add(activations, self._responses(activations), tokens)
-
-    def _add(
-        self,
-        activations: Mapping[str, Tensor],
-        sheets: list[list[Float[Tensor, "samples _"]]],
-        tokens: Int[Tensor, " tokens"] | None,
-    ) -> None:
+        sheets = self._responses(activations)
         with torch.no_grad(), full_precision(sheets[0][0].device):
             self._views = self._views or self._draw(sheets)
             try:
@@ -150,30 +143,7 @@ class SpatialStatistics:
             UserError: As in `add`; or no part with this number of tokens was added; or, in training, a tap has no
                 gradient.
         """
-        return self._losses_of(activations, self._responses(activations), tokens)
-
-    def losses_of_one_part(
-        self, activations: Mapping[str, Tensor], tokens: Int[Tensor, " tokens"] | None = None
-    ) -> dict[str, Float[Tensor, ""]]:
-        """Return the spatial loss of each sheet over a batch that is one part: `add`, then `losses`.
-
-        Args:
-            activations: The activations of the batch.
-            tokens: Indices of the tokens to use, see `add`.
-
-        Raises:
-            UserError: As in `add` and `losses`.
-        """
         sheets = self._responses(activations)
-        self._add(activations, sheets, tokens)
-        return self._losses_of(activations, sheets, tokens)
-
-    def _losses_of(
-        self,
-        activations: Mapping[str, Tensor],
-        sheets: list[list[Float[Tensor, "samples _"]]],
-        tokens: Int[Tensor, " tokens"] | None,
-    ) -> dict[str, Float[Tensor, ""]]:
         if len(sheets[0][0]) not in self._added:
             raise UserError(
                 f"no activations of {len(sheets[0][0])} tokens were added: first call add() with every part of the "
