@@ -235,6 +235,15 @@ def test_a_model_that_torch_quantised_is_refused_and_has_a_fingerprint_of_its_we
     assert quantised(0).fingerprint == quantised(0).fingerprint != other.fingerprint
 
 
+def test_a_subject_whose_modules_were_replaced_is_refused_before_it_is_trained(tokenizer, text, tmp_path):
+    subject = subject_of("llama", tokenizer)
+    mlp = subject.model.model.layers[0].mlp
+    mlp.up_proj = nn.Sequential(mlp.up_proj)
+    with pytest.raises(ts.UserError, match=r"cannot be saved: .* \(first model\.layers\.0\.mlp\.up_proj\.weight\)"):
+        train(RECIPE, text, tmp_path / "out", subject=subject)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_subject_with_one_weight_of_16_bits_is_refused(tokenizer, text, tmp_path):
     subject = subject_of("llama", tokenizer)
     subject.model.lm_head.to(torch.bfloat16)

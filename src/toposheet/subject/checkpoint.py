@@ -5,6 +5,7 @@ After a training of low-rank changes (LoRA), the folder holds these changes in p
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -195,20 +196,28 @@ def check_can_be_saved(subject: Subject) -> None:
     """Refuse a subject that would not be the same subject if it were saved to a folder and opened again.
 
     Raises:
-        UserError: The subject has interventions. Or the model has no language-model head, so that
-            `AutoModelForCausalLM` cannot open it. Or its modules are not those that its configuration describes: some
-            were replaced, for example by quantised ones.
+        UserError: The subject has interventions, or its model would be another one (`check_opens_again`).
     """
     if subject.interventions:
         raise UserError(
             f"{subject.name} has interventions, and a folder cannot hold interventions: take the subject without them"
         )
+    check_opens_again(subject)
+
+
+def check_opens_again(subject: Subject) -> None:
+    """Refuse a subject whose model `AutoModelForCausalLM` would not open again from a folder.
+
+    Raises:
+        UserError: The model has no language-model head. Or its modules are not those that its configuration describes:
+            some were replaced, for example by quantised ones.
+    """
     with subject.running() as model:
-        _check_opens_again(model)
+        _check_class(model)
         if getattr(model, "hf_quantizer", None) is not None:
             return  # the configuration says how the modules were replaced
         with torch.device("meta"):
-            described = type(model)._from_config(model.config).state_dict()
+            described = type(model)._from_config(copy.deepcopy(model.config)).state_dict()
         held = model.state_dict()
         other = [name for name in described if name not in held or held[name].shape != described[name].shape]
         if other := other or [name for name in held if name not in described]:
@@ -226,7 +235,7 @@ def _save_model(model: PreTrainedModel, folder: Path) -> None:
         raise UserError(f"{type(model).__name__} cannot be saved: {first_line(error)}") from None
 
 
-def _check_opens_again(model: PreTrainedModel) -> None:
+def _check_class(model: PreTrainedModel) -> None:
     """Refuse a model that `AutoModelForCausalLM` cannot open as a model of the same class."""
     opened: Any = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(model.config), ())
     opened = opened if isinstance(opened, tuple | list) else (opened,)

@@ -18,6 +18,7 @@ from toposheet.errors import RunError
 from toposheet.files import path_of
 from toposheet.recipes import Recipe
 from toposheet.subject import Subject
+from toposheet.subject.checkpoint import check_opens_again
 from toposheet.train.batches import TEXT, prefetched, prepare_builtin
 from toposheet.train.hardware import keep_freed_memory
 from toposheet.train.log import METRICS, Metrics, check_trackers, progress_bar
@@ -84,6 +85,7 @@ def train(
     """
     if subject is not None:
         check_learner(subject)
+        check_opens_again(subject)
     recipe = recipe if subject is None else recipe_for(subject, recipe)
     out, data = path_of(out, "out"), None if data is None else path_of(data, "data")
     refuse_other_run(out, recipe)
