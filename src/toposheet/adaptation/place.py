@@ -161,8 +161,17 @@ def _placed(
     gains: Float[np.ndarray, "cells cells"] | None,
     rng: np.random.Generator,
 ) -> Sheet:
-    """Return a sheet with its units at other cells. All cells of the grid may be used."""
+    """Return a sheet with its units at other cells, one in each cell. All cells of the grid may be used.
+
+    Raises:
+        UserError: The sheet has fewer cells than units, because units share cells.
+    """
     height, width = sheet.shape
+    if height * width < sheet.n_units:
+        raise UserError(
+            f"a sheet of {height}x{width} cells has {sheet.n_units} units that share cells, and placing gives each "
+            "unit a cell: give the model larger sheets"
+        )
     cell = rng.permutation(height * width)[: sheet.n_units]
     if how.start == "spectral" or how.rounds:
         r = correlations_of(torch.cat([activations[tap] for tap in sheet.places], dim=1).numpy())
@@ -174,4 +183,5 @@ def _placed(
             cell = reassigned(r, gains, cell, rng, block=block, rounds=how.rounds)
     places = np.stack(np.divmod(cell, width), axis=1)
     starts = np.cumsum([len(of_tap) for of_tap in sheet.places.values()])[:-1]
-    return replace(sheet, places=dict(zip(sheet.places, np.split(places, starts), strict=True)))
+    new_places = dict(zip(sheet.places, np.split(places, starts), strict=True))
+    return replace(sheet, places=new_places, shared_cells=False, windows=None)

@@ -55,7 +55,7 @@ def pair_gains(
     cells = np.stack(np.divmod(np.arange(shape[0] * shape[1]), shape[1]), axis=1)
     sheet = Sheet(shape, {"all": cells})
     windows = windows_of(sheet, radius, metric, window, shuffled, torch.device("cpu"))
-    nearness = windows.nearness.double().numpy()
+    nearness = windows.nearness[0].double().numpy()
     pairs = ~np.eye(len(nearness), dtype=bool)
     gains = np.where(pairs, nearness - nearness[pairs].mean(), 0.0)
     result = np.zeros((len(cells), len(cells)))

@@ -14,18 +14,20 @@ from toposheet.sheet.sheet import Sheet, lay_out
 
 @dataclass(frozen=True, eq=False)
 class Neighborhoods:
-    """All square windows of a sheet, as a table of units.
+    """All windows of a sheet, as a table of units.
 
     Args:
         units: The number of the unit in each cell of each window, or -1 if the cell is a hole. Units are numbered tap
-            after tap, in the order of `Sheet.coordinates`.
-        nearness: d = 1 / (1 + distance) between each two cells of a window, with the distance in cells.
-        shape: Height and width of a window, in cells.
+            after tap, in the order of `Sheet.coordinates`. Where cells are shared, or windows are stored, the columns
+            are not cells but the units of a window in any order.
+        nearness: d = 1 / (1 + distance) between each two cells of a window, with the distance in cells. If windows are
+            squares and no units share a cell, all windows have the same nearness.
+        shape: Height and width of a window, in cells. None: the windows are no squares, or units share cells.
     """
 
     units: Int[np.ndarray, "windows cells"]
-    nearness: Float[np.ndarray, "cells cells"]
-    shape: tuple[int, int]
+    nearness: Float[np.ndarray, "*windows cells cells"]
+    shape: tuple[int, int] | None
 
     @classmethod
     def of(
@@ -35,10 +37,11 @@ class Neighborhoods:
         metric: str = "chebyshev",
         window: str = "open",
     ) -> Neighborhoods:
-        """Return all windows that lie completely on a sheet.
+        """Return all windows that lie completely on a sheet, or the windows that are stored with the sheet.
 
-        A side of the window that is longer than the sheet is shortened to the sheet. Windows with fewer than 3 units
-        are left out, because a correlation over pairs of units needs at least 3 units.
+        Stored windows do not depend on `radius` and `window`. A side of the window that is longer than the sheet is
+        shortened to the sheet. Windows with fewer than 3 units are left out, because a correlation over pairs of units
+        needs at least 3 units.
 
         Args:
             sheet: The sheet.
@@ -57,17 +60,58 @@ class Neighborhoods:
             raise UserError(f"window is {window!r}: it must be 'open' or 'closed'")
         side = 2 * radius - 1 if window == "open" else 2 * radius + 1
         height, width = (min(side, cells) for cells in sheet.shape)
-        coordinates = sheet.coordinates
-        unit_at = lay_out(np.arange(len(coordinates), dtype=float), coordinates, sheet.shape)
-        unit_at = np.nan_to_num(unit_at, nan=-1).astype(np.int64)
-        units = np.lib.stride_tricks.sliding_window_view(unit_at, (height, width)).reshape(-1, height * width)
+        coordinates, one_in_each = sheet.coordinates, sheet.windows is None and sheet.n_occupied == sheet.n_units
+        if sheet.windows is not None:
+            units = sheet.windows
+        elif one_in_each:
+            unit_at = lay_out(np.arange(len(coordinates), dtype=float), coordinates, sheet.shape)
+            unit_at = np.nan_to_num(unit_at, nan=-1).astype(np.int64)
+            units = np.lib.stride_tricks.sliding_window_view(unit_at, (height, width)).reshape(-1, height * width)
+        else:
+            units = _units_in_squares(coordinates, sheet.shape, (height, width))
         units = units[(units >= 0).sum(axis=1) >= 3]
         if len(units) == 0:
             raise UserError(
                 f"no window of radius {radius} ({window}) on the {sheet.shape[0]}x{sheet.shape[1]} sheet has at least "
                 "3 units: use a smaller sheet or a larger radius"
             )
-        return cls(units, nearness_in((height, width), metric), (height, width))
+        if one_in_each:
+            return cls(units, nearness_in((height, width), metric), (height, width))
+        return cls(units, _nearness_of_units(units, coordinates, metric), None)
+
+
+def _units_in_squares(
+    coordinates: Int[np.ndarray, "units 2"], shape: tuple[int, int], window: tuple[int, int]
+) -> Int[np.ndarray, "windows _"]:
+    """Return the units of each square window of a sheet on which units share cells; -1 where a window has fewer.
+
+    Args:
+        coordinates: Row and column of each unit.
+        shape: Height and width of the sheet, in cells.
+        window: Height and width of a window, in cells.
+    """
+    (y, x), windows = coordinates.T, []
+    for top in range(shape[0] - window[0] + 1):
+        in_rows = np.flatnonzero((y >= top) & (y < top + window[0]))
+        for left in range(shape[1] - window[1] + 1):
+            windows.append(in_rows[(x[in_rows] >= left) & (x[in_rows] < left + window[1])])
+    table = np.full((len(windows), max(map(len, windows))), -1)
+    for row, units in zip(table, windows, strict=True):
+        row[: len(units)] = units
+    return table
+
+
+def _nearness_of_units(
+    windows: Int[np.ndarray, "windows units"], coordinates: Int[np.ndarray, "units 2"], metric: str
+) -> Float[np.ndarray, "windows units units"]:
+    """Return the nearness of each two units of each window. It is 1 for two units that share a cell.
+
+    Args:
+        windows: The units of each window, or -1.
+        coordinates: Row and column of each unit.
+        metric: Distance between two cells, see `distances`.
+    """
+    return np.stack([1.0 / (1.0 + distances(coordinates[units], metric)) for units in windows]).astype(np.float32)
 
 
 def nearness_in(shape: tuple[int, int], metric: str) -> Float[np.ndarray, "cells cells"]:

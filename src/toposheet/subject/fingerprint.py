@@ -71,6 +71,8 @@ def digest_besides_model(topography: Topography, tokenizer: Any, interventions: 
         digest.update(f"{name} {sheet.shape} {sheet.spacing_mm}".encode())
         for tap, places in sheet.places.items():
             digest.update(tap.encode() + np.ascontiguousarray(places, dtype=np.int64).tobytes())
+        if sheet.windows is not None:
+            digest.update(b"windows" + np.ascontiguousarray(sheet.windows, dtype=np.int64).tobytes())
     for tap, of_basis in sorted(topography.digests_of_bases.items()):
         digest.update(f"basis of {tap}".encode() + of_basis)
     for intervention in interventions:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from toposheet.architectures import architecture_of
 from toposheet.errors import UserError, check_type
 from toposheet.topography import Topography
 from toposheet.topography.bases import coordinates_of, units_of
-from toposheet.topography.taps import activation_in, with_activation
+from toposheet.topography.taps import on_tap
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,8 +122,8 @@ def applied(
         hooks.callback(handle.remove)
         for tap in taps:
             effects = [i.effects[tap] for i in interventions if tap in i.effects]
-            handle = model.get_submodule(tap).register_forward_hook(_effect_hook(tap, effects, bases.get(tap), fired))
-            hooks.callback(handle.remove)
+            for handle in on_tap(model, tap, _effects(tap, effects, bases.get(tap), fired)):
+                hooks.callback(handle.remove)
         yield
     if ran and len(fired) < len(taps):
         silent = ", ".join(tap for tap in taps if tap not in fired)
@@ -134,15 +133,14 @@ def applied(
         )
 
 
-def _effect_hook(
+def _effects(
     tap: str, effects: Sequence[Effect], basis: Float[Tensor, "units units"] | None, fired: set[str]
-) -> Any:
-    """Return a forward hook that applies the effects on a tap, in order, to the output of its module."""
+) -> Callable[[Tensor], Tensor]:
+    """Return a function that applies the effects on a tap, in order, to its activation."""
     on_device: dict[tuple[torch.device, torch.dtype], list[tuple[Tensor, ...]]] = {}
 
-    def hook(_module: nn.Module, _inputs: object, output: Any) -> Any:
+    def affected(activation: Tensor) -> Tensor:
         fired.add(tap)
-        activation = activation_in(output)
         before = activation if basis is None else units_of(activation, basis)
         key = before.device, before.dtype
         if key not in on_device:
@@ -151,11 +149,9 @@ def _effect_hook(
         after = before
         for scale, shift in on_device[key]:
             after = after * scale + shift
-        if basis is None:
-            return with_activation(output, after)
-        return with_activation(output, activation + coordinates_of(after - before, basis).to(activation.dtype))
+        return after if basis is None else activation + coordinates_of(after - before, basis).to(activation.dtype)
 
-    return hook
+    return affected
 
 
 def forget_compiled() -> None:

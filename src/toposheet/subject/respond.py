@@ -31,7 +31,7 @@ from toposheet.stimuli.naming import check_column, row_name, source_name
 from toposheet.subject.reading import own_tokens_before, padding_id, resolved
 from toposheet.subject.subject import Subject
 from toposheet.topography import Topography
-from toposheet.topography.taps import check_shapes, padding_reaches, within_base_model
+from toposheet.topography.taps import check_shapes, on_tap, padding_reaches, within_base_model
 
 _ROUNDING = 16 * np.finfo(np.float32).eps  # of a mean over tokens, relative to the mean
 PADDED_BATCH = 12  # texts in a batch of the published code of TopoLM
@@ -312,11 +312,11 @@ class _AllRecorded(Exception):
 def _until_recorded(model: PreTrainedModel, topo: Topography, activations: dict[str, Tensor]) -> Generator[None]:
     """Stop a forward pass as soon as all taps are recorded."""
 
-    def stop(*_: object) -> None:
+    def stop(_activation: object) -> None:
         if len(activations) == len(topo.taps):
             raise _AllRecorded
 
-    handles = [model.get_submodule(tap).register_forward_hook(stop) for tap in topo.taps]
+    handles = [handle for tap in topo.taps for handle in on_tap(model, tap, stop)]
     try:
         with contextlib.suppress(_AllRecorded):
             yield

@@ -17,7 +17,7 @@ from toposheet.sheet import Sheet
 from toposheet.sheet.grid import nearest_rectangle
 from toposheet.topography.topography import Topography
 
-FORMAT = 2  # format 1 has no bases, and is otherwise the same
+FORMAT = 2  # format 1 has no bases, no shared cells and no stored windows, and is otherwise the same
 DESCRIPTION, ARRAYS = "topography.json", "topography.safetensors"
 
 
@@ -29,15 +29,22 @@ def write_topography(topo: Topography, folder: Path, **more: Any) -> None:
         folder: The folder, which must exist.
         more: Additional entries of the JSON file, which must be JSON values.
     """
-    sheets = {
+    sheets: dict[str, dict[str, Any]] = {
         name: {"shape": list(sheet.shape), "spacing_mm": sheet.spacing_mm, "taps": list(sheet.places)}
         for name, sheet in topo.sheets.items()
     }
-    arrays = {tap: np.ascontiguousarray(p, np.int32) for s in topo.sheets.values() for tap, p in s.places.items()}
+    arrays: dict[str, np.ndarray] = {}
+    for number, (name, sheet) in enumerate(topo.sheets.items()):
+        if sheet.shared_cells:
+            sheets[name]["shared_cells"] = True
+        if sheet.windows is not None:
+            sheets[name]["windows"] = f"windows:{number}"  # no name of a tap has a colon
+            arrays[f"windows:{number}"] = np.ascontiguousarray(sheet.windows, np.int32)
+    arrays |= {tap: np.ascontiguousarray(p, np.int32) for s in topo.sheets.values() for tap, p in s.places.items()}
     taps_of: dict[bytes, list[str]] = {}
     for tap, digest in topo.digests_of_bases.items():
         taps_of.setdefault(digest, []).append(tap)
-    bases = {f"basis:{number}": taps for number, taps in enumerate(taps_of.values())}  # no name of a tap has a colon
+    bases = {f"basis:{number}": taps for number, taps in enumerate(taps_of.values())}
     arrays |= {name: topo.bases[taps[0]] for name, taps in bases.items()}
     save_file(arrays, folder / ARRAYS)
     description = {"format": FORMAT, "sheets": sheets, **({"bases": bases} if bases else {}), **more}
@@ -78,6 +85,8 @@ def read_topography(folder: Path, source: str | Path | None = None) -> Topograph
                 shape=(int(entry["shape"][0]), int(entry["shape"][1])),
                 spacing_mm=float(entry["spacing_mm"]),
                 places={tap: arrays[tap].astype(np.int64) for tap in entry["taps"]},
+                shared_cells=bool(entry.get("shared_cells", False)),
+                windows=arrays[entry["windows"]].astype(np.int64) if "windows" in entry else None,
             )
             for name, entry in description["sheets"].items()
         }

@@ -1,17 +1,22 @@
-"""Taps: the tensors of a network whose units get places. They are found by name, and recorded while a model runs."""
+"""Taps: the tensors of a network whose units get places. They are found by name, and recorded while a model runs.
+
+A tap is the output of a module, which is named by its path: `transformer.h.3.attn`. Or it is the residual stream after
+this output was added to it: `transformer.h.3.attn>residual`. In many models no module puts out this tensor.
+"""
 
 from __future__ import annotations
 
 import inspect
 import re
 import weakref
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 from transformers.pytorch_utils import Conv1D
 
 from toposheet.architectures import architecture_of
@@ -20,28 +25,99 @@ from toposheet.errors import UserError, first_line
 from toposheet.topography.bases import units_of
 from toposheet.wording import counted
 
+RESIDUAL = ">residual"
+"""The end of the name of a tap that is the residual stream after the output of a module was added to it."""
+
 
 def find_taps(model: nn.Module, patterns: Sequence[str]) -> list[str]:
-    """Return the paths of the modules that match at least one pattern, in the order of the network.
+    """Return the taps that match at least one pattern, in the order of the network.
 
     Args:
         model: Any network.
-        patterns: Paths of modules. `*` stands for one step of a path, for example `transformer.h.*.attn`.
+        patterns: Paths of modules. `*` stands for one step of a path, for example `transformer.h.*.attn`. A path that
+            ends with `>residual` stands for the residual stream after the output of the module was added to it; the
+            module must be the attention or the MLP of a layer.
 
     Raises:
         UserError: There is no pattern, or no module matches a pattern. The message lists patterns that match modules.
+            Or there is no residual stream after a module.
     """
     if not patterns:
         raise UserError("there are no taps: give the path of at least one module, or leave the taps out")
     names = [name for name, _ in model.named_modules() if name]
-    matching = set()
+    matching: set[str] = set()
     for pattern in patterns:
-        expression = re.compile(re.escape(pattern).replace(r"\*", "[^.]*"))
+        path, end = module_path(pattern), pattern[len(module_path(pattern)) :]
+        expression = re.compile(re.escape(path).replace(r"\*", "[^.]*"))
         matches = [name for name in names if expression.fullmatch(name)]
         if not matches:
             raise UserError(f"the tap pattern {pattern!r} matches no module; use one of: {', '.join(_patterns(model))}")
-        matching.update(matches)
-    return [name for name in names if name in matching]
+        matching.update(name + end for name in matches)
+    taps = [tap for name in names for tap in (name, name + RESIDUAL) if tap in matching]
+    for tap in taps:
+        if tap.endswith(RESIDUAL):
+            _block_of(model, tap)
+    return taps
+
+
+def module_path(tap: str) -> str:
+    """Return the path of the module of a tap: of the module that puts it out, or that adds its output to it."""
+    return tap.removesuffix(RESIDUAL)
+
+
+def on_tap(model: nn.Module, tap: str, function: Callable[[Any], Any]) -> list[RemovableHandle]:
+    """Call a function with the activation of a tap whenever the tap runs, and return the handles of the hooks.
+
+    Args:
+        model: The network.
+        tap: The tap. The residual stream after attention is the input of the block plus the output of attention, and
+            the residual stream after the MLP is the output of the block.
+        function: It gets what the tap puts out. It returns the activation with which the network goes on, or None: the
+            activation is unchanged.
+
+    Raises:
+        UserError: There is no residual stream after the module of the tap.
+    """
+    module = model.get_submodule(module_path(tap))
+    block, attention = _block_of(model, tap) if tap.endswith(RESIDUAL) else (module, False)
+    if not attention:
+
+        def on_output(_module: nn.Module, _inputs: object, output: Any) -> Any:
+            new = function(activation_in(output))
+            return None if new is None else with_activation(output, new)
+
+        return [block.register_forward_hook(on_output)]
+    entered: list[Any] = []
+
+    def enter(_block: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
+        entered[:] = [next(iter((*inputs, *options.values())))]
+
+    def add(_module: nn.Module, _inputs: object, output: Any) -> Any:
+        x = activation_in(output)
+        before = entered.pop() + x if entered and isinstance(x, Tensor) else x
+        after = function(before)
+        return None if after is None else with_activation(output, x + (after - before))
+
+    return [block.register_forward_pre_hook(enter, with_kwargs=True), module.register_forward_hook(add)]
+
+
+def _block_of(model: nn.Module, tap: str) -> tuple[nn.Module, bool]:
+    """Return the block whose residual stream is a tap, and whether the tap is the stream after attention.
+
+    Raises:
+        UserError: The module of the tap is neither the attention nor the MLP of a block.
+    """
+    family, path = architecture_of(model), module_path(tap)
+    names = {name for name, module in model.named_modules() if any(module is block for block in family.blocks(model))}
+    for block in names:
+        for kinds, attention in ((family.attention, True), (family.mlp, False)):
+            if any(path == f"{block}.{kind}" for kind in kinds):
+                return model.get_submodule(block), attention
+    patterns = ", ".join(f"{pattern}{RESIDUAL}" for pattern in family.taps(model))
+    raise UserError(
+        f"toposheet does not know the residual stream after {path}: only attention and MLP of a layer have one, for "
+        f"example {patterns}"
+    )
 
 
 def _patterns(model: nn.Module) -> dict[str, None]:
@@ -53,7 +129,7 @@ def _patterns(model: nn.Module) -> dict[str, None]:
 def within_base_model(model: Any, taps: Sequence[str]) -> bool:
     """Return whether all taps are in the model without its head."""
     inside = set(architecture_of(model).body(model).modules())
-    return all(model.get_submodule(tap) in inside for tap in taps)
+    return all(model.get_submodule(module_path(tap)) in inside for tap in taps)
 
 
 def activation_in(output: Any) -> Any:
@@ -119,7 +195,7 @@ def record(
 
     Args:
         model: The network.
-        taps: Paths of the modules to record.
+        taps: The taps to record.
         bases: The bases of some taps, see `Topography`. The activations of these taps are those of their units. None:
             all activations are in the network's own coordinates.
 
@@ -142,13 +218,12 @@ def record(
     def keep(tap: str):
         basis = None if bases is None else bases.get(tap)
 
-        def hook(_module: nn.Module, _inputs: object, output: Any) -> None:
+        def hook(x: Any) -> None:
             if tap in activations and forward_pass.depth is not None:
                 raise UserError(
                     f"the tap {tap} runs more than once in a forward pass, so its units do not have a single "
                     "response: choose taps that run once"
                 )
-            x = activation_in(output)
             if isinstance(x, Tensor):
                 x = x.clone() if basis is None else _in_basis(tap, x, basis)
             if tap in time_first:
@@ -177,7 +252,7 @@ def record(
         first = next(iter((*inputs, *options.values())))  # (batch, time, width), from token ids or from inputs_embeds
         reads["block"] = first.shape[:2]
 
-    handles = [model.get_submodule(tap).register_forward_hook(keep(tap)) for tap in taps]
+    handles = [handle for tap in taps for handle in on_tap(model, tap, keep(tap))]
     for depth, entrance in enumerate(family.entrances(model)):
         handles.append(entrance.register_forward_pre_hook(begin(depth), with_kwargs=True))
         handles.append(entrance.register_forward_hook(end(depth), always_call=True))  # also after a pass that fails
@@ -256,16 +331,22 @@ def _short_pass(model: nn.Module, taps: Sequence[str]) -> dict[str, Tensor]:
         UserError: As `tap_widths`. Or the model cannot read these texts.
     """
     longest = architecture_of(model).context(getattr(model, "config", None))
-    ids = torch.zeros((2, 3 if longest is None else min(3, longest)), dtype=torch.long)
+    # Two different token ids: one of them may be the id of padding, whose embedding is 0 in many models.
+    ids = (torch.arange(3 if longest is None else min(3, longest)) % 2).repeat(2, 1)
     mask = torch.ones_like(ids)
     n_own = max(1, ids.shape[1] - 1)
-    ids[1, n_own:], mask[:, n_own:] = 1, 0
+    ids[1, n_own:], mask[:, n_own:] = 1 - ids[0, n_own:], 0
     device = next(model.parameters()).device
     has_weights = device.type != "meta"  # without weights only shapes are known, and no mask can be read
     takes_mask = "attention_mask" in inspect.signature(model.forward).parameters  # FNet takes none
     options = {"attention_mask": mask.to(device)} if takes_mask and has_weights else {}
     try:
-        with torch.no_grad(), in_mode(model, training=False), record(model, taps) as activations:
+        with (
+            torch.no_grad(),
+            in_mode(model, training=False),
+            record(model, taps) as activations,
+            _read_after(model, [tap for tap in taps if tap.endswith(RESIDUAL)]) as inputs,
+        ):
             model(ids.to(device), **options)
     except (UserError, MemoryError, torch.OutOfMemoryError):
         raise
@@ -280,11 +361,50 @@ def _short_pass(model: nn.Module, taps: Sequence[str]) -> dict[str, Tensor]:
                 f"the tap {tap} did not run when the model ran: choose a module that runs in every forward pass"
             )
     check_shapes(activations, ids.shape)
+    for tap, read in inputs.items() if has_weights else ():
+        if not any(_alike(x, activations[tap]) for x in read):
+            raise UserError(
+                f"{type(model).__name__} does not add the output of {module_path(tap)} to the residual stream before "
+                f"the rest of the layer reads it, so {tap} is no tensor of this model: use {module_path(tap)}"
+            )
     known = _PADDING_REACHES.setdefault(model, {})
     for tap in taps if has_weights else ():
         one, other = activations[tap][:, :n_own].float()
         known[tap] = bool((one - other).abs().max() > _SAME * one.abs().max())
     return {tap: activations[tap] for tap in taps}
+
+
+@contextmanager
+def _read_after(model: nn.Module, taps: Sequence[str]) -> Generator[dict[str, list[Tensor]], None, None]:
+    """Give the tensors that modules of the block of a tap read after the tap, while the model runs: {tap: tensors}.
+
+    Only the residual streams after attention are in the result. The stream after the MLP is the output of the block.
+    """
+    inputs: dict[str, list[Tensor]] = {}
+    handles = []
+    for tap in taps:
+        block, attention = _block_of(model, tap)
+        if not attention:
+            continue
+        own = inputs.setdefault(tap, [])
+
+        def read(_module: nn.Module, args: tuple[Any, ...], own: list[Tensor] = own) -> None:
+            own.extend(x.detach().clone() for x in args if isinstance(x, Tensor))
+
+        inside = set(model.get_submodule(module_path(tap)).modules())
+        handles += [m.register_forward_pre_hook(read) for m in block.modules() if m not in inside and m is not block]
+    try:
+        yield inputs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    """Return whether two tensors are equal but for rounding. One of them may have all tokens in one row (OPT)."""
+    if one.numel() != other.numel():
+        return False
+    return bool((one.reshape(other.shape) - other).abs().max() <= _SAME * other.abs().max())
 
 
 def check_shapes(activations: Mapping[str, Any], shape: torch.Size) -> None:
@@ -333,7 +453,7 @@ def output_weights(model: nn.Module, widths: Mapping[str, int]) -> dict[str, Ten
     """
     weights = {}
     for tap, width in widths.items():
-        for module in model.get_submodule(tap).modules():
+        for module in model.get_submodule(module_path(tap)).modules():
             if isinstance(module, nn.Linear) and module.out_features == width:
                 weights[tap] = module.weight.T
             elif isinstance(module, Conv1D) and module.weight.shape[1] == width:

@@ -21,7 +21,7 @@ from toposheet.errors import UserError, check_type
 from toposheet.settings import check_seed
 from toposheet.sheet import Sheet, check_shape, on_sheets, random_places, square_shape
 from toposheet.topography.bases import checked_bases, units_of
-from toposheet.topography.taps import Activations, find_taps, output_weights, record, tap_widths
+from toposheet.topography.taps import Activations, find_taps, module_path, output_weights, record, tap_widths
 from toposheet.wording import counted
 
 
@@ -148,7 +148,7 @@ class Topography:
         """
         tensors = {}
         for tap, basis in self.bases.items():
-            weights = [*model.get_submodule(tap).parameters(), *model.parameters()]
+            weights = [*model.get_submodule(module_path(tap)).parameters(), *model.parameters()]
             device = weights[0].device if weights and not weights[0].is_meta else torch.device("cpu")
             if (id(basis), device) not in self._on_device:
                 with torch.inference_mode(False):  # autograd cannot use tensors that were made in inference mode
@@ -199,7 +199,7 @@ class Topography:
             UserError: The model lacks a tap. The message names the tap.
         """
         module_names = {name for name, _ in model.named_modules()}
-        if unknown := [tap for tap in self.taps if tap not in module_names]:
+        if unknown := [tap for tap in self.taps if module_path(tap) not in module_names]:
             raise UserError(f"the topography has a tap {unknown[0]}, which {type(model).__name__} does not have")
 
     def unit_coordinates(self) -> dict[str, tuple[str, np.ndarray]]:

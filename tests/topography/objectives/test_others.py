@@ -46,7 +46,7 @@ def test_shuffled_distances_keep_no_order_over_the_windows_of_a_sheet(shape, rad
     )
     n, sums = shape[0] * shape[1], []
     for windows in (true, shuffled):
-        nearness, units = windows.nearness.numpy(), windows.units.numpy()
+        nearness, units = windows.nearness[0].numpy(), windows.units.numpy()
         total = np.zeros((n, n))
         for window in units:
             total[np.ix_(window, window)] += nearness - nearness[np.triu_indices(len(nearness), 1)].mean()
@@ -62,8 +62,8 @@ def test_shuffled_distances_are_the_same_distances_of_other_pairs(rng):
 
     sheet = Sheet((5, 5), {"tap": random_places(25, (5, 5), rng)})
     device = torch.device("cpu")
-    real = windows_of(sheet, 2, "euclidean", "open", False, device).nearness.numpy()
-    shuffled = windows_of(sheet, 2, "euclidean", "open", True, device).nearness.numpy()
+    real = windows_of(sheet, 2, "euclidean", "open", False, device).nearness[0].numpy()
+    shuffled = windows_of(sheet, 2, "euclidean", "open", True, device).nearness[0].numpy()
     i, j = np.triu_indices(9, 1)
     np.testing.assert_array_equal(np.sort(real[i, j]), np.sort(shuffled[i, j]))
     np.testing.assert_array_equal(shuffled, shuffled.T)

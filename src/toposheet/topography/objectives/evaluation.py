@@ -64,7 +64,8 @@ class View(NamedTuple):
     @property
     def shape(self) -> tuple[int, ...]:
         """What must be equal in views that are evaluated together."""
-        return (*self.windows[0].units.shape, self.windows[0].present.shape[0])
+        windows = self.windows[0]
+        return (*windows.units.shape, windows.present.shape[0], windows.nearness.shape[0])
 
     def take(self, part: Moments, block: slice) -> Taken:
         """Return what the loss of some windows is computed from.
@@ -74,13 +75,13 @@ class View(NamedTuple):
             block: Which windows. The pairs of all windows would not fit in memory.
         """
         chosen = [windows.chosen_windows(block) for windows in self.windows]
-        present = [windows.present for windows in chosen]
+        present, nearness = [windows.present for windows in chosen], [windows.nearness for windows in chosen]
         if self.one_by_one:
-            return Taken(part.products[None, block], part.mean[None, block], present, None)
+            return Taken(part.products[None, block], part.mean[None, block], present, nearness, None)
         units = torch.stack([windows.units for windows in chosen])
         pairs = (units[..., :, None] * self.n_units + units[..., None, :]).flatten(1)
         products = part.products.flatten(1).gather(1, pairs).view(*units.shape, units.shape[-1])
-        return Taken(products, part.mean.gather(1, units.flatten(1)).view_as(units), present, pairs)
+        return Taken(products, part.mean.gather(1, units.flatten(1)).view_as(units), present, nearness, pairs)
 
     def put(
         self,
@@ -112,12 +113,14 @@ class Taken(NamedTuple):
         products: The products of the units of each window.
         mean: The mean response of each unit.
         present: For each sheet, 1 for each cell with a unit, 0 for a hole.
+        nearness: For each sheet, the nearness of each two cells.
         pairs: The number of each pair of units among all pairs of its sheet. None: products are those of windows.
     """
 
     products: Float[Tensor, "sheets windows cells cells"]
     mean: Float[Tensor, "sheets windows cells"]
     present: list[Float[Tensor, "rows cells"]]
+    nearness: list[Float[Tensor, "matrices cells cells"]]
     pairs: Int[Tensor, "sheets pairs"] | None
 
 
@@ -185,14 +188,13 @@ def evaluate(
     for (n_windows, *_), same_shape in alike.items():
         for group in _packed(same_shape, views, max(1, size // n_windows)):
             counts = [len(views[i].windows) for i in group]
-            nearness = _stacked([windows.nearness for i in group for windows in views[i].windows])[:, None]
             step = min(n_windows, max(1, size // sum(counts)))
             for first in range(0, n_windows, step):
                 block = slice(first, first + step)
                 taken = [views[i].take(parts[i], block) for i in group]
-                products, mean, presents, pairs = zip(*taken, strict=True)
+                products, mean, presents, near, pairs = zip(*taken, strict=True)
                 products, mean = (x[0] if len(x) == 1 else torch.cat(x) for x in (products, mean))
-                present = _stacked(list(itertools.chain(*presents)))
+                present, nearness = (_stacked(list(itertools.chain(*of_views))) for of_views in (presents, near))
                 r, scale = similarities_(products, mean, parts[0].n, present)  # n is the same for all sheets
                 values, gradient = objective.losses(r, WindowPairs.of(present, nearness))
                 gradient = through_norms_(gradient, r, scale / n_windows**0.5)

@@ -65,7 +65,7 @@ def spatial_correlation_loss(
     nearness = 1 / (1 + torch.from_numpy(distances(coordinates.cpu().numpy(), metric)))
     everyone = torch.arange(x.shape[-1], device=x.device)[None]
     present = torch.ones(everyone.shape, device=x.device)
-    view = View.of(Windows(everyone, present, nearness.to(x.device, torch.float32)), [x])
+    view = View.of(Windows(everyone, present, nearness.to(x.device, torch.float32)[None]), [x])
     with full_precision(x.device):
         with torch.no_grad():
             parts = moments_of([[x]], None, [view], CORRELATION)
@@ -123,6 +123,11 @@ def spatial_losses(
         refuse_without_gradient(activations, topo)
         losses = {}
         for (name, sheet), taps in zip(topo.sheets.items(), weights, strict=True):
+            if sheet.n_occupied < sheet.n_units:
+                raise UserError(
+                    f"{objective} compares the weights of neighbouring cells, but units of the sheet {name} share "
+                    "cells: use an objective on responses, such as 'correlation'"
+                )
             losses[name] = chosen.loss(torch.cat(taps, dim=1).float(), sheet)
             if can_read_values(losses[name]) and not losses[name].isfinite():
                 raise NotFiniteError(f"the weights of {', '.join(sheet.places)}")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from toposheet.sheet import Neighborhoods, Sheet
@@ -22,12 +22,13 @@ class Windows(NamedTuple):
     Args:
         units: The number of the unit in each cell of each window. A hole has the number of an arbitrary unit.
         present: 1 for a cell with a unit, 0 for a hole. If no window has holes, one row stands for all windows.
-        nearness: d = 1 / (1 + distance) between each two cells of a window.
+        nearness: d = 1 / (1 + distance) between each two cells of a window. If windows are squares and no units share a
+            cell, one matrix stands for all windows.
     """
 
     units: Int[Tensor, "windows cells"]
     present: Float[Tensor, "rows cells"]
-    nearness: Float[Tensor, "cells cells"]
+    nearness: Float[Tensor, "matrices cells cells"]
 
     def chosen_windows(self, chosen: Int[Tensor, " chosen"] | slice) -> Windows:
         """Return a selection of the windows.
@@ -38,7 +39,8 @@ class Windows(NamedTuple):
         if isinstance(chosen, slice) and chosen == slice(0, len(self.units)):
             return self
         present = self.present if self.present.shape[0] == 1 else self.present[chosen]
-        return Windows(self.units[chosen], present, self.nearness)
+        nearness = self.nearness if self.nearness.shape[0] == 1 else self.nearness[chosen]
+        return Windows(self.units[chosen], present, nearness)
 
 
 @torch.compiler.assume_constant_result
@@ -60,29 +62,54 @@ def windows_of(sheet: Sheet, radius: int, metric: str, window: str, shuffled: bo
 def _windows_in(sheet: Sheet, radius: int, metric: str, window: str, shuffled: bool, device: torch.device) -> Windows:
     table = Neighborhoods.of(sheet, radius, metric, window)
     present = table.units >= 0
-    everywhere, nearness = _of_full_window(table.shape, metric, shuffled, device)
+    if table.shape is not None:
+        nearness = _nearness_of_squares(table.shape, metric, shuffled, device)
+    else:
+        of_units = _each_shuffled(table.nearness, present) if shuffled else table.nearness
+        nearness = torch.from_numpy(of_units).to(device, torch.float32)
     return Windows(
         units=torch.from_numpy(np.maximum(table.units, 0)).to(device),
-        present=everywhere if present.all() else torch.from_numpy(present).to(device, torch.float32),
+        present=_everywhere(present.shape[1], device)
+        if present.all()
+        else torch.from_numpy(present).to(device, torch.float32),
         nearness=nearness,
     )
 
 
 @lru_cache(maxsize=64)
-def _of_full_window(shape: tuple[int, int], metric: str, shuffled: bool, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return `present` and `nearness` of windows without holes. Sheets with equal windows have the same tensors.
+def _everywhere(n_cells: int, device: torch.device) -> Float[Tensor, "1 cells"]:
+    """Return `present` of windows without holes. Sheets with equally large windows have the same tensor."""
+    return torch.ones(1, n_cells, device=device)
+
+
+@lru_cache(maxsize=64)
+def _nearness_of_squares(
+    shape: tuple[int, int], metric: str, shuffled: bool, device: torch.device
+) -> Float[Tensor, "1 cells cells"]:
+    """Return `nearness` of square windows. Sheets with equal windows have the same tensor.
 
     Args:
         shape: Height and width of a window, in cells.
         metric: Distance between two cells.
         shuffled: Whether to shuffle the nearness values.
-        device: Device of the tensors.
+        device: Device of the tensor.
     """
     nearness = nearness_in(shape, metric)
     if shuffled:
         nearness = shuffled_nearness(nearness, shape)
-    present = torch.ones(1, len(nearness), device=device)
-    return present, torch.from_numpy(nearness).to(device, torch.float32)
+    return torch.from_numpy(nearness).to(device, torch.float32)[None]
+
+
+def _each_shuffled(
+    nearness: Float[np.ndarray, "windows units units"], present: Bool[np.ndarray, "windows units"]
+) -> Float[np.ndarray, "windows units units"]:
+    """Return the nearness of windows that are no squares, shuffled among the pairs of units of each window."""
+    rng, shuffled = np.random.default_rng(0), nearness.copy()
+    for matrix, here in zip(shuffled, present, strict=True):
+        units = np.flatnonzero(here)
+        i, j = (units[side] for side in np.triu_indices(len(units), 1))
+        matrix[i, j] = matrix[j, i] = rng.permutation(matrix[i, j])
+    return shuffled
 
 
 def shuffled_nearness(nearness: Float[np.ndarray, "cells cells"], shape: tuple[int, int]) -> np.ndarray:
