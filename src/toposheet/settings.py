@@ -15,6 +15,7 @@ Inference = Literal["mass", "tfce"]
 Contiguity = Literal["queen", "rook"]
 Weights = Literal["binary", "row"]
 Metric = Literal["chebyshev", "euclidean"]
+Layout = Literal["per_tap", "bands", "interleaved", "free"]
 PERMUTATIONS = 99  # draws of a null: the smallest possible p is 0.01
 NO_BOS = "none"  # no token stands before a text
 NO_GROUPS = "none"  # texts count singly, whatever columns the stimuli have

@@ -54,7 +54,7 @@ def adapt(
     If the command is stopped, run it again to continue.
 
     Args:
-        model: A model folder or a hub id. A model without sheets gets a sheet for each tap.
+        model: A model folder or a hub id. A model without sheets gets new ones, see --layout.
         data: Folder of prepared text (toposheet data prepare SOURCE --tokenizer MODEL).
         out: The model folder of the adapted model, also for adaptation.csv and further tables.
         mode: place: only the units get places; what the model says is unchanged to the bit. rebase: the units of a tap
@@ -103,7 +103,7 @@ def adapt(
 
 
 def _opened(model: str, sheets: Sheets, seed: int) -> Subject:
-    """Return the subject of a model folder or a hub id. A model without sheets gets a sheet for each tap.
+    """Return the subject of a model folder or a hub id. A model without sheets gets the sheets that are asked for.
 
     Raises:
         UserError: The model has sheets, and others are asked for.
@@ -116,7 +116,9 @@ def _opened(model: str, sheets: Sheets, seed: int) -> Subject:
         if given := _given(sheets, ADAPTING.sheets):
             raise UserError(f"{model} has sheets already, so --{given[0]} would change nothing: leave it out")
         return load(model)
-    return attach(model, sheets.taps, shape=sheets.sheet_shape, spacing_mm=sheets.spacing_mm, seed=seed)
+    return attach(
+        model, sheets.taps, shape=sheets.sheet_shape, layout=sheets.layout, spacing_mm=sheets.spacing_mm, seed=seed
+    )
 
 
 def _check_options(recipe: Recipe, mode: Mode, twin: bool, on_other_machine: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 import tyro
 
 from toposheet.errors import UserError
-from toposheet.settings import Metric, check_between_0_and_1, check_max_samples, check_spacing, check_vocabulary
+from toposheet.settings import Layout, Metric, check_between_0_and_1, check_max_samples, check_spacing, check_vocabulary
 from toposheet.topography.objectives import OBJECTIVES
 
 Schedule = Literal["constant", "linear", "cosine"]
@@ -50,22 +50,29 @@ class Model:
 
 @dataclass(frozen=True)
 class Sheets:
-    """The sheets. Each tap has one sheet.
+    """The sheets.
 
     Args:
         taps: Paths of modules in the model; `*` matches any one part of a path (transformer.h.*.attn). None: the
-            default taps of the family, which are the attention and the MLP of every layer.
-        sheet_shape: Number of rows and of columns of each sheet. None: a square with one cell for each unit.
+            default taps of the family, which are the attention and the MLP of every layer. A path that ends with
+            >residual (transformer.h.*.attn>residual) stands for the residual stream after this module.
+        layout: per_tap: each tap has a sheet of its own, as in TopoLM. bands: one sheet on which the taps lie side by
+            side in bands of whole columns. interleaved: one sheet on which the units of all taps are mixed evenly.
+            free: one sheet on which each unit has a random place.
+        sheet_shape: Number of rows and of columns of each sheet. None: in per_tap a square with one cell for each unit;
+            in bands as many rows as a sheet of the first tap has; otherwise about as many rows as columns.
         spacing_mm: Distance between neighbouring cells, in mm.
     """
 
     taps: tuple[str, ...] | None = None
+    layout: Layout = "per_tap"
     sheet_shape: tuple[int, int] | None = None
     spacing_mm: float = 1.0
 
     def __post_init__(self) -> None:
         if self.sheet_shape is not None and min(self.sheet_shape) < 1:
             raise UserError(f"sheet_shape is {self.sheet_shape}: it must have at least one row and one column")
+        check_choices(self, {"layout": Layout})
         check_spacing(self.spacing_mm)
 
 

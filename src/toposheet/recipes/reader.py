@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from toposheet.errors import UserError
 from toposheet.files import write_file
 from toposheet.recipes.recipe import PARTS, Recipe
 
-FORMAT = 3
+FORMAT = 4
 RECIPE_FILE = "recipe.json"  # in a model folder
 
 
@@ -78,11 +78,25 @@ _NEW_IN_3: dict[str, dict[str, Any]] = {
 
 
 def _read_2(stored: dict[str, Any]) -> Recipe:
-    parts = {part: stored[part] | new for part, new in _NEW_IN_3.items() if isinstance(stored.get(part), dict)}
-    return _read_3(stored | parts)
+    return _read_3(_with_new_fields(stored, _NEW_IN_3))
+
+
+_NEW_IN_4: dict[str, dict[str, Any]] = {"sheets": {"layout": "per_tap"}}
+"""The fields that recipes of format 3 lack, with the values that describe their runs."""
 
 
 def _read_3(stored: dict[str, Any]) -> Recipe:
+    return _read_4(_with_new_fields(stored, _NEW_IN_4))
+
+
+def _with_new_fields(stored: dict[str, Any], new: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return a stored recipe with new fields in its parts."""
+    return stored | {
+        part: stored[part] | of_part for part, of_part in new.items() if isinstance(stored.get(part), dict)
+    }
+
+
+def _read_4(stored: dict[str, Any]) -> Recipe:
     parts = {part: kind(**_field_values(kind, stored.get(part), f"{part}.")) for part, kind in PARTS.items()}
     return Recipe(**_field_values(Recipe, stored, "") | parts)
 
@@ -105,4 +119,4 @@ def _field_values(kind: Any, values: Any, where: str) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-_READERS: dict[int, Callable[[dict[str, Any]], Recipe]] = {2: _read_2, 3: _read_3}
+_READERS: dict[int, Callable[[dict[str, Any]], Recipe]] = {2: _read_2, 3: _read_3, 4: _read_4}

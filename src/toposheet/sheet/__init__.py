@@ -1,5 +1,6 @@
 from toposheet.sheet.grid import check_shape, distances, square_shape
 from toposheet.sheet.layout import on_sheets, stacked
+from toposheet.sheet.layouts import one_sheet
 from toposheet.sheet.neighborhoods import Neighborhoods
 from toposheet.sheet.placement import random_places
 from toposheet.sheet.sheet import Sheet, lay_out
@@ -11,6 +12,7 @@ __all__ = [
     "distances",
     "lay_out",
     "on_sheets",
+    "one_sheet",
     "random_places",
     "square_shape",
     "stacked",

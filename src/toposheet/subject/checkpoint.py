@@ -27,6 +27,7 @@ from toposheet.errors import NotFound, RunError, UserError, check_type, first_li
 from toposheet.files import folder_aside, path_of
 from toposheet.model_folders import AGAIN, check_model_folder, damaged_file, holds_adapter, local_folder
 from toposheet.packages import MissingPackage
+from toposheet.settings import Layout
 from toposheet.subject.adapter import BASE, merge, read_adapter
 from toposheet.subject.fingerprint import fingerprint_of_weights
 from toposheet.subject.subject import Subject
@@ -134,14 +135,15 @@ def attach(
     taps: Sequence[str] | None = None,
     *,
     shape: tuple[int, int] | None = None,
+    layout: Layout = "per_tap",
     spacing_mm: float = 1.0,
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
     device: str | torch.device | None = None,
 ) -> Subject:
-    """Return a subject: a pretrained causal language model, with a new sheet for each tap.
+    """Return a subject: a pretrained causal language model with new sheets, one for each tap or one for all taps.
 
-    The units of each tap get random places on the sheet of the tap.
+    The units get random places.
 
     Args:
         source: A folder, the id of a model on the Hugging Face hub (`organisation/name`), or a GGUF file of llama.cpp.
@@ -150,8 +152,10 @@ def attach(
         taps: Paths of the modules that get sheets. `*` stands for one step of a path, for example
             `transformer.h.*.attn`. None: attention and MLP of every layer; toposheet knows the names of these modules
             from the family of the model. A warning in the log says which layers lack one of them.
-        shape: Height and width of each sheet, in cells. None: a square with exactly one cell for each unit, which needs
-            a square number of units.
+        shape: Height and width of each sheet, in cells. None: the layout chooses; with `"per_tap"` it is a square with
+            exactly one cell for each unit, which needs a square number of units.
+        layout: `"per_tap"`: one sheet for each tap. `"bands"`, `"interleaved"` or `"free"`: one sheet for all taps, see
+            `Topography.of`.
         spacing_mm: Distance between adjacent cells, in mm.
         seed: Seed of the random places.
         dtype: Data type of the weights.
@@ -169,7 +173,7 @@ def attach(
     folder = local_folder(source)
     check_model_folder(folder)
     model = _read_model(folder, source, dtype)
-    topography = Topography.per_tap(model, taps, shape, spacing_mm, seed)
+    topography = Topography.of(model, taps, shape, layout=layout, spacing_mm=spacing_mm, seed=seed)
     return _subject_on_device(model, topography, folder, source, device)
 
 

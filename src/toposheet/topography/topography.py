@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
+from typing import get_args
 
 import numpy as np
 import torch
@@ -18,11 +19,14 @@ from torch import Tensor, nn
 
 from toposheet.architectures import architecture_of
 from toposheet.errors import UserError, check_type
-from toposheet.settings import check_seed
-from toposheet.sheet import Sheet, check_shape, on_sheets, random_places, square_shape
+from toposheet.settings import Layout, check_choice, check_seed
+from toposheet.sheet import Sheet, check_shape, on_sheets, one_sheet, random_places, square_shape
 from toposheet.topography.bases import checked_bases, units_of
 from toposheet.topography.taps import Activations, find_taps, module_path, output_weights, record, tap_widths
 from toposheet.wording import counted
+
+CORTEX = "cortex"
+"""The name of the sheet that holds all taps of a model."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -84,10 +88,7 @@ class Topography:
 
         Args:
             model: Any network that runs on a batch of token ids.
-            taps: Paths of the modules that get sheets. `*` stands for one step of a path, for example
-                `transformer.h.*.attn`. None: attention and MLP of every layer; toposheet knows the names of these
-                modules from the family of the model. A warning in the log says which layers lack one of them. In a
-                model with encoder and decoder, the layers are those of the encoder.
+            taps: Paths of the modules that get sheets, see `of`.
             shape: Height and width of each sheet, in cells. None: a square with exactly one cell for each unit, which
                 needs a square number of units.
             spacing_mm: Distance between adjacent cells, in mm.
@@ -96,15 +97,56 @@ class Topography:
         Raises:
             UserError: No module matches a path in `taps`, or the units of a tap do not fit on the sheet.
         """
+        return cls.of(model, taps, shape, spacing_mm=spacing_mm, seed=seed)
+
+    @classmethod
+    def of(
+        cls,
+        model: nn.Module,
+        taps: Sequence[str] | None = None,
+        shape: tuple[int, int] | None = None,
+        *,
+        layout: Layout = "per_tap",
+        spacing_mm: float = 1.0,
+        seed: int = 0,
+    ) -> Topography:
+        """Return a topography of a model. The units get random places.
+
+        Args:
+            model: Any network that runs on a batch of token ids.
+            taps: Paths of the modules that get sheets. `*` stands for one step of a path, for example
+                `transformer.h.*.attn`. A path that ends with `>residual` stands for the residual stream after the
+                output of the module was added to it. None: attention and MLP of every layer; toposheet knows the names
+                of these modules from the family of the model. A warning in the log says which layers lack one of them.
+                In a model with encoder and decoder, the layers are those of the encoder.
+            shape: Height and width of each sheet, in cells. None: the layout chooses.
+            layout: Which sheets there are, and which cells belong to which tap.
+                - `"per_tap"`: one sheet for each tap, as in TopoLM. Without a shape it is a square with exactly one
+                  cell for each unit, which needs a square number of units.
+                - `"bands"`: one sheet, named `cortex`, on which the taps lie side by side in bands of whole columns,
+                  in the order of the network. Windows cross the borders between bands.
+                - `"interleaved"`: one sheet on which the units of all taps are mixed evenly.
+                - `"free"`: one sheet on which each unit gets a random cell.
+            spacing_mm: Distance between adjacent cells, in mm.
+            seed: Seed of the random places.
+
+        Raises:
+            UserError: No module matches a path in `taps`, the layout is unknown, or the units or bands do not fit on
+                the sheet.
+        """
         check_type("model", model, nn.Module, "a network; toposheet.attach reads one from a folder")
         check_type("taps", taps, (list, tuple, type(None)), "a list of module paths, such as ['model.layers.*.mlp']")
         if shape is not None:
             check_shape("shape", shape)
         check_seed(seed)
+        check_choice("layout", layout, get_args(Layout))
         rng = np.random.default_rng(seed)
-        sheets = {}
         patterns = architecture_of(model).taps(model) if taps is None else taps
-        for tap, width in tap_widths(model, find_taps(model, patterns)).items():
+        widths = tap_widths(model, find_taps(model, patterns))
+        if layout != "per_tap":
+            return cls({CORTEX: one_sheet(widths, layout, shape, spacing_mm, rng)})
+        sheets = {}
+        for tap, width in widths.items():
             try:
                 tap_shape = shape or square_shape(width)
                 places = {tap: random_places(width, tap_shape, rng)}

@@ -47,7 +47,14 @@ def new_subject(
     """
     token = 0 if tokenizer is None else end_of_text(tokenizer)
     model, sheets = build_model(recipe, token, device), recipe.sheets
-    topography = Topography.per_tap(model, sheets.taps, sheets.sheet_shape, sheets.spacing_mm, recipe.seed)
+    topography = Topography.of(
+        model,
+        sheets.taps,
+        sheets.sheet_shape,
+        layout=sheets.layout,
+        spacing_mm=sheets.spacing_mm,
+        seed=recipe.seed,
+    )
     return Subject(model, topography, tokenizer)
 
 
@@ -74,7 +81,8 @@ def recipe_for(subject: Subject, recipe: Recipe) -> Recipe:
         )
     layouts = {(sheet.shape, sheet.spacing_mm) for sheet in subject.topography.sheets.values()}
     shape, spacing_mm = layouts.pop() if len(layouts) == 1 else (None, 1.0)
-    sheets = Sheets(tuple(subject.topography.taps), shape, spacing_mm)
+    shared = any(len(sheet.places) > 1 for sheet in subject.topography.sheets.values())
+    sheets = Sheets(tuple(subject.topography.taps), "free" if shared else "per_tap", shape, spacing_mm)
     return replace(recipe, subject=subject.fingerprint, model=model_part, sheets=sheets)
 
 
