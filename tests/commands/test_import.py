@@ -19,8 +19,8 @@ def test_topolm_is_imported_and_mapped(ran, refused, tmp_path, words, table):
     assert "Missing" in refused(*command, "--out", tmp_path / "model")  # --tap has no default
     command += ["--tap", "after-residual"]
     printed = ran(*command, "--out", tmp_path / "model")
-    assert "5 of 36 cells of each are empty, and 5 of each have several units" in printed
-    assert "4 stored windows of each, with 6 to 9 units" in printed
+    assert "on each sheet 5 of 36 cells are empty, and 5 have several units" in printed
+    assert "on each sheet 4 stored windows of 6 to 9 units" in printed
     assert ts.load(tmp_path / "model").topography.taps[0] == "transformer.h.0.attn>residual"
     assert "holds other files, such as " in refused(*command, "--out", tmp_path / "model")
     analysis = ["--stimuli", table, "--contrast", "long:short", "--bos", "none", "--permutations", "3"]
@@ -31,12 +31,12 @@ def test_topolm_is_imported_and_mapped(ran, refused, tmp_path, words, table):
 def test_nanogpt_and_a_grid_are_imported(ran, tmp_path, words):
     checkpoint = write_checkpoint(tmp_path / "ckpt.pt", arguments=arguments_of())
     printed = ran("import", "nanogpt", checkpoint, "--tokenizer", words, "--out", tmp_path / "nanogpt")
-    assert "2 sheets of 12x12 cells, with 288 units: 0 of 144 cells of each are empty" in printed
+    assert "2 sheets of 12x12 cells with 288 units, one unit in each cell" in printed
     places = np.stack(np.divmod(np.arange(WIDTH), 9), axis=1)
     save_file({"transformer.h.1": places}, tmp_path / "grid.safetensors")
     printed = ran("import", "grid", tmp_path / "nanogpt", "--coordinates", tmp_path / "grid.safetensors", "--out",
                   tmp_path / "grid", "--sheet-shape", 5, 9)  # fmt: skip
-    assert "1 sheet of 5x9 cells, with 36 units: 9 of 45 cells are empty" in printed
+    assert "1 sheet of 5x9 cells with 36 units: 9 of 45 cells are empty, and 0 have several units" in printed
     assert ts.load(tmp_path / "grid").topography.taps == ["transformer.h.1"]
 
 

@@ -57,7 +57,7 @@ def test_a_shape_and_shared_cells(llama, written):
     (sheet,) = subject.topography.sheets.values()
     assert (sheet.shape, sheet.shared_cells) == ((12, 20), True)
     assert occupancy_in_words(subject.topography) == [
-        "1 sheet of 12x20 cells, with 72 units: 171 of 240 cells are empty, and 3 have several units (a map shows the "
+        "1 sheet of 12x20 cells with 72 units: 171 of 240 cells are empty, and 3 have several units (a map shows the "
         "mean of the units of a cell)"
     ]
 

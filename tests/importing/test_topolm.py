@@ -102,9 +102,9 @@ def test_the_spatial_loss_within_stored_windows_is_that_of_the_published_formula
 def test_a_map_shows_the_mean_of_the_units_of_a_cell_and_notes_say_so(checkpoint, positions, words):
     subject = ts.import_topolm(checkpoint, positions, tap="before-residual", tokenizer=words)
     assert occupancy_in_words(subject.topography) == [
-        "4 sheets of 6x6 cells, with 144 units: 5 of 36 cells of each are empty, and 5 of each have several units (a "
-        "map shows the mean of the units of a cell)",
-        "4 stored windows of each, with 6 to 9 units: objectives compare units within these windows, and not within "
+        "4 sheets of 6x6 cells with 144 units: on each sheet 5 of 36 cells are empty, and 5 have several units (a map "
+        "shows the mean of the units of a cell)",
+        "on each sheet 4 stored windows of 6 to 9 units: objectives compare units within these windows, and not within "
         "squares",
     ]
     texts = pd.DataFrame({"text": ["The river ran.", "A clever engineer wrote."], "condition": ["a", "b"]})
@@ -124,9 +124,7 @@ def test_positions_that_are_permutations_have_no_shared_cells(checkpoint, words,
     folder = write_positions(tmp_path / "clean", coordinates=coordinates_of(7, shared=False), neighborhood_indices=None)
     subject = ts.import_topolm(checkpoint, folder, tap="before-residual", tokenizer=words)
     assert not any(sheet.shared_cells or sheet.windows is not None for sheet in subject.topography.sheets.values())
-    assert occupancy_in_words(subject.topography) == [
-        "4 sheets of 6x6 cells, with 144 units: 0 of 36 cells of each are empty, and 0 of each have several units"
-    ]
+    assert occupancy_in_words(subject.topography) == ["4 sheets of 6x6 cells with 144 units, one unit in each cell"]
 
 
 def test_a_model_without_biases_keeps_them_at_zero_and_one_with_biases_has_its_own(positions, words, tmp_path):

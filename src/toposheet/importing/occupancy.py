@@ -20,24 +20,28 @@ def occupancy_in_words(topography: Topography) -> list[str]:
 
 
 def _notes(shape: tuple[int, int], sheets: list[Sheet]) -> list[str]:
+    """Return the notes on sheets of one shape."""
     n_cells = shape[0] * shape[1]
     empty = [n_cells - sheet.n_occupied for sheet in sheets]
     shared = [_n_shared(sheet) for sheet in sheets]
-    each = "" if len(sheets) == 1 else " of each"
-    notes = [
-        f"{counted(len(sheets), 'sheet')} of {shape[0]}x{shape[1]} cells, with "
-        f"{counted(sum(sheet.n_units for sheet in sheets), 'unit')}: {_range(empty)} of {n_cells:,} cells{each} are "
-        f"empty, and {_range(shared)}{each} have several units"
-        + (" (a map shows the mean of the units of a cell)" if any(shared) else "")
+    n_units = counted(sum(sheet.n_units for sheet in sheets), "unit")
+    where = "" if len(sheets) == 1 else "on each sheet "
+    note = f"{counted(len(sheets), 'sheet')} of {shape[0]}x{shape[1]} cells with {n_units}"
+    if any(empty) or any(shared):
+        note += f": {where}{_range(empty)} of {n_cells:,} cells are empty, and {_range(shared)} have several units"
+        note += " (a map shows the mean of the units of a cell)" if any(shared) else ""
+    else:
+        note += ", one unit in each cell"
+    tables = [sheet.windows for sheet in sheets if sheet.windows is not None]
+    if not tables:
+        return [note]
+    n_windows = _range(len(table) for table in tables)
+    sizes = _range(int(n) for table in tables for n in (table >= 0).sum(axis=1))
+    return [
+        note,
+        f"{where}{n_windows} stored windows of {sizes} units: objectives compare units within these windows, and not "
+        "within squares",
     ]
-    windows = [sheet.windows for sheet in sheets if sheet.windows is not None]
-    if windows:
-        sizes = [int(n) for table in windows for n in (table >= 0).sum(axis=1)]
-        notes.append(
-            f"{_range([len(table) for table in windows])} stored windows{each or ' of the sheet'}, with "
-            f"{_range(sizes)} units: objectives compare units within these windows, and not within squares"
-        )
-    return notes
 
 
 def _n_shared(sheet: Sheet) -> int:
@@ -48,5 +52,6 @@ def _n_shared(sheet: Sheet) -> int:
 
 def _range(numbers: Iterable[int]) -> str:
     """Return the smallest and the largest number in words: `65 to 83`, or `65` if all are equal."""
+    numbers = list(numbers)
     low, high = min(numbers), max(numbers)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
