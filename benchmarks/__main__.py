@@ -14,6 +14,7 @@ from benchmarks import (
     accumulation,
     analysis,
     exactness,
+    importing,
     language_models,
     memory,
     objective,
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "exactness": exactness,
     "memory": memory,
     "tokenising": tokenising,
+    "importing": importing,
     "analysis": analysis,
 }
 ON_GPU = ("objective", "training_step", "language_models", "accumulation", "exactness", "memory")

@@ -174,6 +174,22 @@ def _tokenising(rows: Rows) -> str:
     ])  # fmt: skip
 
 
+def _importing(rows: Rows) -> str:
+    head = ("measurement", "parameters", "checkpoint", "time", "target", "peak memory")
+    names = {
+        "command": "`toposheet import topolm`",
+        "imports": "the start of the program alone",
+        "python": "`ts.import_topolm` and `ts.save`",
+    }
+    return _markdown(head, [
+        (names[r["what"]], f"{r['parameters']:,}" if "parameters" in r else "",
+         f"{r['file_mb']:,.0f} MB" if "file_mb" in r else "", f"**{r['seconds']:.1f} s**",
+         _bar(r["at_most"], r["seconds"] < r["at_most"], "<") if "at_most" in r else "",
+         f"{r['peak_mb']:,.0f} MB" if "peak_mb" in r else "")
+        for r in rows
+    ])  # fmt: skip
+
+
 def _analysis(rows: Rows) -> str:
     head = ("measurement", "toposheet", "published method", "speed-up (quartiles)", "target", "peak memory")
     lines = []
@@ -201,6 +217,7 @@ _TABLES = {
     "exactness": _exactness,
     "memory": _memory,
     "tokenising": _tokenising,
+    "importing": _importing,
     "analysis": _analysis,
 }
 _AXES = {"windows": "windows of a sheet", "units": "units of the sheet", "taps": "taps", "tokens": "tokens"}
@@ -213,6 +230,7 @@ _TITLES = {
     "exactness": "All windows compared with five drawn windows",
     "memory": "Memory",
     "tokenising": "From text to tokens",
+    "importing": "A published checkpoint as a model folder",
     "analysis": "Analyses",
 }
 _HEAD = """# What it costs
@@ -259,6 +277,10 @@ _WORDS = {
     "varied than text from the web. The command uses the tokenizer of GPT-2 if `TOPOSHEET_GPT2` names "
     "the folder of this tokenizer. Otherwise it uses a byte-level BPE tokenizer with 50,257 tokens, "
     "trained on the same text.",
+    "importing": "The table shows the time in which a checkpoint in TopoLM's published format becomes a model "
+    "folder. It has random weights of the published sizes, the moments of the optimizer, and 24 files of positions "
+    "with units that share cells. The command is timed with the start of the program, which imports PyTorch and "
+    "`transformers`.",
     "analysis": "The table shows the time of analyses for a model of the paper's size (128.9 M parameters, 24 "
     "taps, random weights).\n\n"
     "- *Place-null*: 480 texts, 24 taps, a readout of 2 mm.\n"

@@ -21,6 +21,9 @@ from toposheet.cortex import response_statistics as response_statistics
 from toposheet.cortex import selective_clusters as selective_clusters
 from toposheet.cortex import topography_statistics as topography_statistics
 from toposheet.errors import UserError as UserError
+from toposheet.importing import import_grid as import_grid
+from toposheet.importing import import_nanogpt as import_nanogpt
+from toposheet.importing import import_topolm as import_topolm
 from toposheet.plugins import register as register
 from toposheet.settings import Reading as Reading
 from toposheet.settings import Settings as Settings

@@ -102,8 +102,8 @@ def _units_in_squares(
 
 
 def _nearness_of_units(
-    windows: Int[np.ndarray, "windows units"], coordinates: Int[np.ndarray, "units 2"], metric: str
-) -> Float[np.ndarray, "windows units units"]:
+    windows: Int[np.ndarray, "windows cells"], coordinates: Int[np.ndarray, "units 2"], metric: str
+) -> Float[np.ndarray, "windows cells cells"]:
     """Return the nearness of each two units of each window. It is 1 for two units that share a cell.
 
     Args:

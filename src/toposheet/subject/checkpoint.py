@@ -120,10 +120,7 @@ def load(
     check_model_folder(folder)
     topography = read_topography(folder, source)
     model = _read_model(folder, source, dtype, base)
-    try:
-        topography.check(model)
-    except UserError as error:
-        raise UserError(f"{source}: {error}") from None
+    _check_topography(topography, model, source)
     frozen = read_frozen(folder)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)
@@ -175,6 +172,24 @@ def attach(
     model = _read_model(folder, source, dtype)
     topography = Topography.of(model, taps, shape, layout=layout, spacing_mm=spacing_mm, seed=seed)
     return _subject_on_device(model, topography, folder, source, device)
+
+
+def attach_topography(source: str | Path, topography: Topography) -> Subject:
+    """Return a subject: a pretrained causal language model with sheets that were made for it. It is on the CPU.
+
+    Args:
+        source: A folder, the id of a hub model, or a GGUF file, see `attach`.
+        topography: The sheets.
+
+    Raises:
+        NotFound: The folder does not exist, or the hub cannot be reached.
+        UserError: The folder holds no causal language model, or the topography does not fit it.
+    """
+    folder = local_folder(source)
+    check_model_folder(folder)
+    model = _read_model(folder, source, torch.float32)
+    _check_topography(topography, model, source)
+    return _subject_on_device(model, topography, folder, source, None)
 
 
 def check_source(subject: Subject) -> None:
@@ -379,6 +394,14 @@ def _refuse_without_causal_decoder(folder: Path, source: str | Path) -> None:
         f"{source} belongs to the family {config.model_type}, which {kind}: give a causal language model, such as "
         f"GPT-2 or Llama, or open {part} with toposheet.Topography.per_tap"
     )
+
+
+def _check_topography(topography: Topography, model: PreTrainedModel, source: str | Path) -> None:
+    """Refuse a topography that does not fit a model. The message names the model by its source."""
+    try:
+        topography.check(model)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
 
 
 def _subject_on_device(

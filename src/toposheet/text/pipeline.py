@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from toposheet.errors import RunError, UserError
+from toposheet.errors import NotFound, RunError, UserError
 from toposheet.files import path_of, refuse_other_files
 from toposheet.packages import check_package
 from toposheet.text.documents import TRAIN, File, cards, list_files, survey
@@ -99,7 +99,10 @@ def _started(preparation: Preparation, out: Path, say: Callable[[str], None]) ->
         assert preparation.vocabulary is not None
         tokenizer = train_tokenizer(_sample(preparation, tasks), preparation.vocabulary)
     else:
-        tokenizer = load_tokenizer(str(preparation.tokenizer))
+        try:
+            tokenizer = load_tokenizer(str(preparation.tokenizer))
+        except NotFound as error:
+            raise NotFound(f"{error}; or train a tokenizer on your text with --tokenizer train") from None
     (out / WORK).mkdir(parents=True, exist_ok=True)  # marks the folder as an output folder of this function
     tokenizer.save_pretrained(out / TOKENIZER)
     vocabulary = max(tokenizer.get_vocab().values()) + 1

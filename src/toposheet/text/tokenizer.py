@@ -61,10 +61,7 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerFast:
     if folder is None:
         if not may_be_on_hub(source, bare=True):
             raise NotFound(f"{source} is not a folder: give the folder of a tokenizer, or a hub id such as gpt2")
-        try:
-            folder = snapshot(source, ["tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "config.json"])
-        except NotFound as error:
-            raise NotFound(f"{error}; or train a tokenizer on your text with --tokenizer train") from None
+        folder = snapshot(source, ["tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "config.json"])
     if not any((folder / name).is_file() for name in _DESCRIBED):
         for names in _BARE:
             vocabulary, merges = (str(folder / name) for name in names)

@@ -35,11 +35,16 @@ def build(sizes: Sizes, end_of_text: int) -> Any:
             eos_token_id=end_of_text,
         )
     )
+    hold_biases_at_zero(model)
+    return model
+
+
+def hold_biases_at_zero(model: Any) -> None:
+    """Set the biases of a GPT-2 to zero and freeze them, so that it computes what a model without biases computes."""
     for name, parameter in model.named_parameters():
         if name.endswith(".bias"):
             parameter.data.zero_()
             parameter.requires_grad_(False)
-    return model
 
 
 FAMILY = Architecture(build=build)

@@ -1,0 +1,150 @@
+"""Reading of pickle files without running anything in them.
+
+A pickle is a program for a small machine, which can import any function and call it. `read_pickle` runs this program on
+a machine of its own, in which names stay names: nothing is imported, called or built. Where the program would call a
+function, the result is a record of the call (`Made`), which the reader of the file may look at.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from toposheet.importing.unreadable import Unreadable
+
+
+@dataclass(frozen=True)
+class Name:
+    """The name of a class or function in a pickle. It is never imported.
+
+    Args:
+        name: Its module and its name, such as `numpy.ndarray`.
+    """
+
+    name: str
+
+
+@dataclass(eq=False)
+class Made:
+    """What a pickle would make by a call. The call is not made.
+
+    Args:
+        maker: Name of the class or function that would be called.
+        arguments: The arguments of the call.
+        state: What the pickle would set on the made object afterwards, such as a dict of its attributes.
+    """
+
+    maker: str
+    arguments: tuple[Any, ...]
+    state: Any = field(default=None)
+
+
+_PLAIN = {
+    "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8",
+    "SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8",
+}  # fmt: skip
+_CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+
+def read_pickle(data: bytes, names: Collection[str]) -> Any:
+    """Return what a pickle holds: numbers, texts, bytes, tuples, lists, dicts with texts as keys, and `Made`.
+
+    Pickles of protocol 2 or later are read (Python writes protocol 4 or 5 if nothing else is said).
+
+    Args:
+        data: The content of the file.
+        names: The names of classes and functions that may be in the file.
+
+    Raises:
+        Unreadable: The pickle has another name, or it is damaged. The message begins with a verb.
+    """
+    try:
+        return _run(data, names)
+    except Unreadable:
+        raise
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError):
+        # Every one of these is a program that the machine cannot run: the end is missing, or the stack is too short.
+        raise Unreadable("is no complete pickle: it is damaged, or it is another kind of file") from None
+
+
+def _run(data: bytes, names: Collection[str]) -> Any:
+    """Run the program of a pickle on a stack of plain values."""
+    stack: list[Any] = []
+    marks: list[int] = []
+    memo: dict[int, Any] = {}
+
+    def above_mark() -> list[Any]:
+        start = marks.pop()
+        values = stack[start:]
+        del stack[start:]
+        return values
+
+    for opcode, given, _ in pickletools.genops(data):
+        operation, argument = opcode.name, cast(Any, given)
+        if operation in _PLAIN:
+            stack.append(argument)
+        elif operation in _CONSTANTS:
+            stack.append(_CONSTANTS[operation])
+        elif operation in _TUPLES:
+            last_first = [stack.pop() for _ in range(_TUPLES[operation])]
+            stack.append(tuple(reversed(last_first)))
+        elif operation == "TUPLE":
+            stack.append(tuple(above_mark()))
+        elif operation in ("EMPTY_LIST", "EMPTY_DICT"):
+            stack.append([] if operation == "EMPTY_LIST" else {})
+        elif operation == "MARK":
+            marks.append(len(stack))
+        elif operation in ("APPEND", "APPENDS"):
+            values = [stack.pop()] if operation == "APPEND" else above_mark()
+            _of_type(stack[-1], list).extend(values)
+        elif operation in ("SETITEM", "SETITEMS"):
+            values = [stack.pop(-2), stack.pop()] if operation == "SETITEM" else above_mark()
+            keys = [_of_type(key, str) for key in values[::2]]  # a hash of deeply nested tuples would end the process
+            _of_type(stack[-1], dict).update(zip(keys, values[1::2], strict=True))
+        elif operation == "MEMOIZE":
+            memo[len(memo)] = stack[-1]
+        elif operation in ("BINPUT", "LONG_BINPUT"):
+            memo[argument] = stack[-1]
+        elif operation in ("BINGET", "LONG_BINGET"):
+            stack.append(memo[argument])
+        elif operation in ("GLOBAL", "STACK_GLOBAL"):
+            parts = argument.split(" ", 1) if operation == "GLOBAL" else [stack.pop(-2), stack.pop()]
+            stack.append(Name(_known(".".join(parts), names)))
+        elif operation in ("REDUCE", "NEWOBJ"):
+            arguments = _of_type(stack.pop(), tuple)
+            stack.append(Made(_of_type(stack.pop(), Name).name, arguments))
+        elif operation == "BUILD":
+            state = stack.pop()
+            _of_type(stack[-1], Made).state = state
+        elif operation == "STOP":
+            return stack.pop()
+        elif operation not in ("PROTO", "FRAME"):
+            raise Unreadable(f"has the pickle instruction {operation}, which such files do not have")
+    raise Unreadable("is no complete pickle: its end is missing")
+
+
+def _known(name: str, names: Collection[str]) -> str:
+    """Return a name that may be in the file.
+
+    Raises:
+        Unreadable: The name is another one.
+    """
+    if name not in names:
+        raise Unreadable(
+            f"refers to {name[:80]!r}, which such files do not hold: it is refused, and nothing of it was run"
+        )
+    return name
+
+
+def _of_type(value: Any, kind: type) -> Any:
+    """Return a value that must be of this type.
+
+    Raises:
+        TypeError: It has another type, so the pickle is damaged.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"a {type(value).__name__} where a {kind.__name__} must be")
+    return value
