@@ -43,11 +43,11 @@ def test_a_stored_recipe_with_other_fields_is_refused_by_name(tmp_path, change, 
 
 def test_the_version_of_the_format_is_stored_and_another_one_refused_in_a_line(tmp_path):
     path = stored(tmp_path, lambda r: None)
-    assert json.loads(path.read_text())["format"] == 3
-    with pytest.raises(ValueError, match="holds a recipe of format 1, but this version of toposheet reads 2, 3"):
+    assert json.loads(path.read_text())["format"] == 4
+    with pytest.raises(ValueError, match="holds a recipe of format 1, but this version of toposheet reads 2, 3, 4"):
         read_recipe(stored(tmp_path, lambda r: r.pop("format")))
-    with pytest.raises(ValueError, match="holds a recipe of format 4"):
-        read_recipe(stored(tmp_path, lambda r: r.update(format=4)))
+    with pytest.raises(ValueError, match="holds a recipe of format 5"):
+        read_recipe(stored(tmp_path, lambda r: r.update(format=5)))
 
 
 def test_a_recipe_of_format_2_is_read_with_the_values_that_describe_its_run(tmp_path):
