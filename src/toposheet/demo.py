@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from toposheet.cortex import SIGNIFICANT
-from toposheet.cortex.layout import ALL_TAPS
-from toposheet.cortex.summary import n_significant, raw_rows, without_negative_controls
+from toposheet.cortex.layout import MEAN_OVER_TAPS
+from toposheet.cortex.summary import n_significant, of_taps, raw_rows, without_negative_controls
 from toposheet.files import path_of, write_file
 from toposheet.recipes import Recipe
 from toposheet.recipes.result import RESULT, read_result
@@ -123,7 +123,7 @@ def expectations(results: Results, trained: Mapping[str, Any]) -> list[Check]:
         results: The results of the models `topographic` and `control`.
         trained: The content of `training.json` for each of the two models.
     """
-    summary = raw_rows(without_negative_controls(results[SUMMARY_OF_MODELS]))
+    summary = of_taps(raw_rows(without_negative_controls(results[SUMMARY_OF_MODELS])))
     statistics = raw_rows(without_negative_controls(results[STATISTICS_OF_MODELS])).query("model == 'topographic'")
     checks = []
 
@@ -147,7 +147,7 @@ def expectations(results: Results, trained: Mapping[str, Any]) -> list[Check]:
     language = rows("topographic", LANGUAGE)
     ordered = raw_rows(without_negative_controls(results[ORGANISATION_OF_MODELS]))
     for model, sign in (("topographic", "≤"), ("control", ">")):
-        (row,) = rows_with(ordered, model=model, contrast=LANGUAGE, tap=ALL_TAPS).to_dict("records")
+        (row,) = rows_with(ordered, model=model, contrast=LANGUAGE, **MEAN_OVER_TAPS).to_dict("records")
         name = "topographic model" if model == "topographic" else model
         check(f"{name}: p of the test that the effect of {LANGUAGE} is spatially ordered", row["p"], sign, SIGNIFICANT)
     check(
@@ -156,7 +156,7 @@ def expectations(results: Results, trained: Mapping[str, Any]) -> list[Check]:
         "≥",
         0.5,
     )
-    language_rows = statistics[(statistics["contrast"] == LANGUAGE) & (statistics["tap"] == ALL_TAPS)]
+    language_rows = rows_with(statistics, contrast=LANGUAGE, **MEAN_OVER_TAPS)
     by_chance = language_rows.set_index("statistic")["label_null_mean"]["significant_fraction"]
     check(
         "topographic model: the same fraction with shuffled labels, mean over draws and taps",

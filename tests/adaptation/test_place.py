@@ -143,3 +143,47 @@ def test_a_model_in_training_mode_is_read_without_dropout_and_stays_in_it(subjec
 def test_an_unknown_method_is_refused(subject, text):
     with pytest.raises(UserError, match="method is 'umap': it must be one of assignment, spectral, swaps, random, sha"):
         place(subject, *text, method="umap")
+
+
+@pytest.mark.parametrize("layout", ["bands", "interleaved", "free"])
+@pytest.mark.parametrize("method", ["assignment", "spectral", "swaps", "random"])
+def test_on_a_sheet_with_several_taps_the_units_of_a_tap_keep_the_cells_of_this_tap(subject, text, layout, method):
+    topo = ts.Topography.of(subject.model, layout=layout)
+    placed = place(subject.with_topography(topo), *text, method=method, radius=3)
+    (sheet,) = placed.subject.topography.sheets.values()
+    for tap, cells in topo.sheets["cortex"].places.items():
+        assert set(map(tuple, sheet.places[tap].tolist())) == set(map(tuple, cells.tolist()))
+    if method in ("assignment", "swaps"):
+        row = placed.table.iloc[0]
+        assert row["loss_fitted"] < row["loss_fitted_before"] - 0.05
+        assert row["loss"] < row["loss_before"] - 0.05
+
+
+def test_a_band_continues_the_map_of_the_band_before(text):
+    # Both taps have the same sources, so units of one tap are as alike as units of two taps.
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(n_layer=2, n_head=2, n_embd=36, vocab_size=60, n_positions=32)).eval()
+    with torch.no_grad():
+        sources = torch.randn(36, 4)
+        for block in model.transformer.h:
+            block.attn.c_proj.weight.zero_()
+            block.mlp.c_proj.weight.zero_()
+        model.transformer.wte.weight.copy_(torch.randn(60, 4) @ sources.T)
+    taps = ["transformer.h.0.attn>residual", "transformer.h.1.attn>residual"]
+    subject = ts.Subject(model, ts.Topography.of(model, taps, layout="bands"))
+    placed = place(subject, *text, radius=3)
+    (sheet,) = placed.subject.topography.sheets.values()
+    ((_, activations),) = activations_on(placed.subject, text[1])
+    x = np.concatenate([activations[tap].numpy() for tap in taps], axis=1)
+    unit_at = np.zeros(sheet.shape, dtype=int)
+    unit_at[tuple(sheet.coordinates.T)] = np.arange(72)
+    r = np.corrcoef(x.T)
+    across = r[unit_at[:, 5], unit_at[:, 6]].mean()  # neighbours on both sides of the border
+    assert across > 0.5
+    assert abs(r[:36, 36:].mean()) < 0.3
+
+
+def test_shuffled_distances_leave_no_more_order_on_a_shared_sheet_than_random_places(subject, text):
+    topo = ts.Topography.of(subject.model, layout="interleaved")
+    placed = place(subject.with_topography(topo), *text, radius=3, shuffled=True)
+    assert placed.table["loss"].item() > placed.table["loss_before"].item() - 0.1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import quadratic_assignment
 
-from toposheet.adaptation.placement import correlations_of, gain_of, pair_gains, reassigned, spectral
+from toposheet.adaptation.placement import correlations_of, gain_of, gains_between, pair_gains, reassigned, spectral
 
 
 def patchy(side, seed=0, tokens=400, width=2.0):
@@ -100,3 +100,38 @@ def test_an_embedding_brings_units_together_that_are_alike():
     near = distances(true) <= 1
     assert distances(cell)[near].mean() < 0.5 * distances(cell)[~near].mean()
     assert spectral(np.eye(3), (1, 3), np.random.default_rng(0)).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("shape", "radius", "metric", "window"),
+    [((6, 9), 2, "chebyshev", "open"), ((12, 7), 5, "euclidean", "closed"), ((4, 20), 3, "chebyshev", "closed")],
+)
+def test_gains_of_some_cells_are_a_part_of_the_gains_of_all(shape, radius, metric, window):
+    cells = np.argwhere(np.ones(shape))
+    every = pair_gains(shape, radius, metric, window)
+    some, others = np.random.default_rng(0).permutation(len(cells))[:20], np.arange(0, len(cells), 3)
+    part = gains_between(cells[some], cells[others], shape, radius, metric, window)
+    np.testing.assert_allclose(part, every[np.ix_(some, others)], atol=1e-6)
+
+
+def test_units_that_are_reassigned_gain_from_units_that_keep_their_places():
+    # Half of a sheet keeps its places. The other half finds the places that continue it.
+    x, cell = patchy(12)
+    r, gains = correlations_of(x), pair_gains((12, 12), 3)
+    fixed, moving = np.flatnonzero(cell < 72), np.flatnonzero(cell >= 72)
+    cells = np.arange(72, 144)
+    outside = r[np.ix_(moving, fixed)] @ gains[np.ix_(cells, cell[fixed])].T
+    rng = np.random.default_rng(0)
+    start = rng.permutation(72)
+
+    def gain(order):
+        placed = cell.copy()
+        placed[moving] = cells[order]
+        return gain_of(r, gains, placed)
+
+    options = {"block": 18, "rounds": 60}
+    within = gains[np.ix_(cells, cells)]
+    alone = reassigned(r[np.ix_(moving, moving)], within, start, rng, **options)
+    together = reassigned(r[np.ix_(moving, moving)], within, start, rng, **options, outside=outside)
+    assert gain(together) > 1.1 * gain(alone)
+    assert gain(together) > 0.9 * gain(cell[moving] - 72)

@@ -64,7 +64,7 @@ def dense_value(data, fwhm, weights, items):
 def test_the_value_is_that_of_the_dense_formula(fwhm):
     data = unequal()
     table = ts.organisation(ts.Comparison(data, "a", "b"), fwhm_mm=(fwhm,), permutations=2)
-    assert list(table.columns) == ["tap", "fwhm_mm", "value", "p", "p_familywise", "smoother_p"]
+    assert list(table.columns) == ["sheet", "tap", "fwhm_mm", "value", "p", "p_familywise", "smoother_p"]
     assert table["tap"].tolist() == ["tap", "*"]
     weights = [(1, np.arange(7)), (-1, np.arange(7, 20))]
     expected = dense_value(data, fwhm, weights, data.values.astype(float))

@@ -14,7 +14,7 @@ STATISTICS = ("cross_half_i", "half_correlation", "ceiling")
 
 
 def table(comparison, **options):
-    return split_halves(comparison, **options).set_index(["statistic", "tap"])
+    return split_halves(comparison, **options).drop(columns="sheet").set_index(["statistic", "tap"])
 
 
 def agreement(taps, first, second):

@@ -79,8 +79,38 @@ def test_places_are_shuffled_within_taps_when_taps_share_a_sheet():
     values[::2, :72] += 3
     data = to_stimuli(topo, values, ["a", "b"] * 20)
     result = table(ts.Comparison(data, "a", "b"), fwhm_mm=(0.0, 2.0))
-    assert result["tap"].tolist() == ["top", "bottom"] * 2
+    assert result["tap"].tolist() == ["top", "bottom", "*"] * 2
     assert (abs(result["z"]) < 4).all()
+    whole = result[result["tap"] == "*"]
+    assert whole["sheet"].tolist() == ["cortex"] * 2
+    assert whole["n_units"].tolist() == [SIDE**2] * 2
+    t = ts.Comparison(data, "a", "b").t.values.reshape(SIDE, SIDE)
+    assert whole["morans_i"].iloc[0] == pytest.approx(float(ts.morans_i(t)))
+    assert whole["morans_i"].iloc[0] > 0.3  # the border between the two taps, which the null keeps
+
+
+def test_a_map_that_continues_across_the_border_of_two_taps_counts_for_the_whole_sheet():
+    # One smooth patch in the middle of the sheet: half of it lies in each tap.
+    rng = np.random.default_rng(0)
+    cells = np.stack(np.divmod(np.arange(SIDE**2), SIDE), axis=1)
+    topo = ts.Topography({"cortex": ts.Sheet((SIDE, SIDE), {"top": cells[:72], "bottom": cells[72:]})})
+    patch = np.exp(-((cells - (SIDE - 1) / 2) ** 2).sum(axis=1) / 8)
+    values = rng.normal(size=(40, SIDE**2)).astype(np.float32)
+    values[::2] += 2 * patch
+    comparison = ts.Comparison(to_stimuli(topo, values, ["a", "b"] * 20), "a", "b")
+    result = table(comparison, permutations=99).set_index("tap")
+    assert result.loc["*", "p"] == 0.01
+    mean = ts.topography_statistics(comparison, permutations=9).query("sheet == '*' and statistic == 'morans_i'")
+    assert mean["value"].item() == pytest.approx(result.loc[["top", "bottom"], "morans_i"].mean())
+    clusters, units = ts.selective_clusters(comparison, permutations=99)
+    assert clusters["tap"].iloc[0] == "*"
+    assert clusters["n_units"].iloc[0] == (units["cluster"] == 1).sum()
+    ordered = ts.organisation(comparison, fwhm_mm=0.0)
+    assert ordered["sheet"].tolist() == ["cortex"] * 3 + ["*"]
+    assert ordered["tap"].tolist() == ["top", "bottom", "*", "*"]
+    assert ordered["p"].iloc[2] <= 0.05
+    grown = ts.grow_clusters(comparison)
+    assert set(grown["tap"].values[grown.values == 1]) == {"top", "bottom"}
 
 
 def test_a_null_needs_two_permutations():

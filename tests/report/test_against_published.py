@@ -28,12 +28,12 @@ def statistics():
     for model, value, p, label_p in (("topographic", 0.75, 0.01, 0.3), ("control", 0.05, 0.3, 0.4)):
         for contrast in ("concrete noun:verb", "abstract noun:verb"):
             for fwhm in (0.0, 2.0):
-                row = {"model": model, "contrast": contrast, "fwhm_mm": fwhm, "tap": "*", "value": value}
+                row = {"model": model, "contrast": contrast, "fwhm_mm": fwhm, "sheet": "*", "tap": "*", "value": value}
                 row |= {"null_mean": 0.0, "null_sd": 0.01, "z": 3.0, "p": p}
                 row |= {"label_null_mean": 0.4, "label_null_sd": 0.1, "label_z": 1.0, "label_p": label_p}
                 rows += [
                     {**row, "statistic": "morans_i"},
-                    {**row, "statistic": "morans_i", "tap": "tap0", "value": 9.0},
+                    {**row, "statistic": "morans_i", "sheet": "s", "tap": "tap0", "value": 9.0},
                 ]
         rows.append({**row, "contrast": "noun:verb", "fwhm_mm": 0.0, "statistic": "significant_fraction", "value": 0.2})
     return STATISTICS_OF_MODELS.frame(rows)
@@ -47,8 +47,8 @@ def ordered():
         for contrast in ("concrete noun:verb", "abstract noun:verb"):
             p = 0.02 if (model, contrast) == ("topographic", "concrete noun:verb") else 0.6
             row = {"model": model, "contrast": contrast, "value": 0.35, "p": p, "p_all": min(4 * p, 1.0)}
-            rows += [{**row, "fwhm_mm": fwhm, "tap": "*"} for fwhm in (0.0, 2.0)]
-            rows += [{**row, "fwhm_mm": 0.0, "tap": "tap0", "p": 0.99}]
+            rows += [{**row, "fwhm_mm": fwhm, "sheet": "*", "tap": "*"} for fwhm in (0.0, 2.0)]
+            rows += [{**row, "fwhm_mm": 0.0, "sheet": "s", "tap": "tap0", "p": 0.99}]
     return ORGANISATION_OF_MODELS.frame(rows)
 
 

@@ -18,7 +18,7 @@ CONTRASTS = ["a:b", "c:d", "e:f"]
 def results(draws=999):
     """The results of two models, whose raw maps have p as in P. All other p are 0.001."""
     maps = [
-        {"model": model, "stimuli": "s", "contrast": contrast, "negative_control": control, "tap": tap,
+        {"model": model, "stimuli": "s", "contrast": contrast, "negative_control": control, "sheet": tap, "tap": tap,
          "fwhm_mm": fwhm, "value": 0.5, "p": p if (tap, control, fwhm) == ("*", "", 0.0) else 0.001}
         for number, contrast in enumerate(CONTRASTS)
         for model in P

@@ -55,3 +55,27 @@ def test_holes_are_marked_and_windows_with_fewer_than_three_units_left_out():
 def test_options_out_of_range_are_refused(radius, window, message):
     with pytest.raises(ValueError, match=message):
         Neighborhoods.of(full_sheet(4, 4), radius, window=window)
+
+
+def test_windows_of_shared_cells_have_all_units_of_their_cells(rng):
+    places = rng.integers(0, 6, size=(40, 2))
+    table = Neighborhoods.of(Sheet((6, 6), {"tap": places}, shared_cells=True), 2, metric="euclidean")
+    expected = []
+    for top in range(4):
+        for left in range(4):
+            inside = ((places >= [top, left]) & (places < [top + 3, left + 3])).all(axis=1)
+            if inside.sum() >= 3:
+                expected.append(set(np.flatnonzero(inside).tolist()))
+    assert [set(row[row >= 0].tolist()) for row in table.units] == expected
+    for row, nearness in zip(table.units, table.nearness, strict=True):
+        units = row[row >= 0]
+        distance = np.linalg.norm(places[units][:, None] - places[units][None], axis=-1)
+        np.testing.assert_allclose(nearness[: len(units), : len(units)], 1 / (1 + distance), rtol=1e-6)
+
+
+def test_stored_windows_are_taken_as_they_are():
+    windows = np.array([[0, 3, 8, -1], [5, 2, 1, 7]])
+    places = np.argwhere(np.ones((3, 3)))
+    table = Neighborhoods.of(Sheet((3, 3), {"tap": places}, windows=windows), 5)
+    np.testing.assert_array_equal(table.units, windows)
+    assert table.nearness[0, 0, 2] == 1 / 3  # (0, 0) and (2, 2)

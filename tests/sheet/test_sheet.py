@@ -30,3 +30,34 @@ def test_a_distance_between_cells_that_is_not_positive_is_refused(spacing_mm):
 def test_a_unit_outside_the_grid_is_refused(place):
     with pytest.raises(ValueError, match="outside its 2x2 sheet"):
         Sheet(shape=(2, 2), places={"a": np.array([place])})
+
+
+def test_a_cell_that_units_share_shows_the_mean_of_its_units_without_those_that_are_nan():
+    places = np.array([[0, 1], [2, 0], [0, 1], [0, 1]])
+    grid = lay_out(np.array([[1.0, 2.0, 3.0, np.nan], [5.0, np.nan, 7.0, 9.0]]), places, (3, 2))
+    np.testing.assert_array_equal(grid[0], [[np.nan, 2], [np.nan, np.nan], [2, np.nan]])
+    np.testing.assert_array_equal(grid[1], [[np.nan, 7], [np.nan, np.nan], [np.nan, np.nan]])
+
+
+def test_units_share_cells_only_if_this_is_said_and_the_sheet_counts_them():
+    places = {"a": np.array([[0, 0], [0, 0], [1, 1]])}
+    sheet = Sheet((2, 2), places, shared_cells=True)
+    assert sheet.n_occupied == 2
+    assert "1 of them in the cell of another unit" in repr(sheet)
+    with pytest.raises(ValueError, match="shared_cells=True"):
+        Sheet((2, 2), places)
+
+
+@pytest.mark.parametrize(
+    ("windows", "message"),
+    [
+        (np.array([[0, 1, 4]]), "the windows have the units 0 to 4, but the sheet has 4 units"),
+        (np.array([[0, 1, -2]]), "the windows have the units -2 to 1"),
+        (np.array([[0, 1, -1]]), "a window has fewer than 3 units"),
+        (np.array([[0.0, 1.0, 2.0]]), "windows is an array of float64"),
+        (np.array([0, 1, 2]), r"of shape \(3,\)"),
+    ],
+)
+def test_stored_windows_that_do_not_fit_the_units_are_refused(windows, message):
+    with pytest.raises(ValueError, match=message):
+        Sheet((2, 2), {"a": np.argwhere(np.ones((2, 2)))}, windows=windows)

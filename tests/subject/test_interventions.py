@@ -306,3 +306,21 @@ def test_gradients_pass_through_an_intervention_in_a_basis_after_the_model_only_
         gradient = model.transformer.h[1].mlp.c_proj.weight.grad @ torch.from_numpy(bases[tap]).float().T
     units = torch.as_tensor(some_units())
     assert gradient[:, units].abs().max() < 1e-6 < gradient[:, ~units].abs().max()
+
+
+def test_an_intervention_on_a_residual_stream_changes_what_the_rest_of_the_model_reads():
+    one = gpt2()
+    taps = ["transformer.h.*.attn>residual", "transformer.h.*.mlp>residual"]
+    subject = ts.Subject(one.model, ts.Topography.of(one.model, taps))
+    for tap in ("transformer.h.0.attn>residual", "transformer.h.0.mlp>residual"):
+        lesioned = subject.intervened(silenced(tap))
+        before, after = recorded(subject)[tap], recorded(lesioned)[tap]
+        assert (after[..., some_units()] == 0).all()
+        torch.testing.assert_close(after[..., ~some_units()], before[..., ~some_units()])
+        read = []
+        reader = subject.model.transformer.h[0].ln_2 if ".attn" in tap else subject.model.transformer.h[1]
+        handle = reader.register_forward_pre_hook(lambda _, inputs, read=read: read.append(inputs[0].clone()))
+        with torch.no_grad(), lesioned.running() as model:
+            model(IDS)
+        handle.remove()
+        torch.testing.assert_close(read[0], after)

@@ -87,3 +87,39 @@ def test_a_model_without_weights_has_taps_and_widths(model):
     with torch.device("meta"):
         empty = type(model)(model.config)
     assert tap_widths(empty, ["transformer.h.0.mlp"]) == {"transformer.h.0.mlp": model.config.n_embd}
+
+
+def test_a_tap_may_be_the_residual_stream_after_attention_or_after_the_mlp(model):
+    taps = find_taps(model, [f"{pattern}>residual" for pattern in TAPS])
+    assert taps == [f"transformer.h.{i}.{kind}>residual" for i in range(2) for kind in ("attn", "mlp")]
+    middle = []
+    block = model.transformer.h[1]
+    handle = block.ln_2.register_forward_pre_hook(lambda module, args: middle.append(args[0]))
+    with record(model, taps) as activations, torch.no_grad():
+        hidden = model(torch.arange(20)[None], output_hidden_states=True).hidden_states
+    handle.remove()
+    torch.testing.assert_close(activations["transformer.h.1.attn>residual"], middle[0], rtol=0, atol=1e-6)
+    torch.testing.assert_close(activations["transformer.h.0.mlp>residual"], hidden[1], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["transformer.h.*>residual", "transformer.wte>residual", "transformer.h.*.mlp.c_fc>residual"]
+)
+def test_only_attention_and_mlp_have_a_residual_stream(model, pattern):
+    with pytest.raises(ValueError, match=r"residual stream after .* transformer.h.\*.attn>residual"):
+        find_taps(model, [pattern])
+
+
+@pytest.mark.parametrize("family", ["GPTNeoX", "Gemma2"])
+def test_a_model_without_the_stream_after_attention_is_refused(family):
+    # GPT-NeoX adds attention and MLP together; Gemma 2 normalises the output of attention before it is added.
+    import transformers
+
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{family}Config")(
+        vocab_size=50, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2
+    )
+    network = getattr(transformers, f"{family}ForCausalLM")(config)
+    name = "gpt_neox.layers.*.attention" if family == "GPTNeoX" else "model.layers.*.self_attn"
+    with pytest.raises(ValueError, match="does not add the output of"):
+        tap_widths(network, find_taps(network, [f"{name}>residual"]))

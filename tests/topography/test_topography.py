@@ -80,3 +80,43 @@ def test_a_topography_prints_in_few_words_and_no_coordinates(model):
     }
     assert repr(Topography(sheets)).endswith("1 sheet of 3x2 cells 1.5 mm apart and 2 other shapes)")
     assert repr(sheets["2"]) == "Sheet(2x2 cells 1 mm apart, 1 unit of 2)"
+
+
+@pytest.mark.parametrize("layout", ["bands", "interleaved", "free"])
+def test_a_layout_puts_all_taps_on_one_sheet_in_the_order_of_the_network(model, layout):
+    topo = ts.Topography.of(model, layout=layout, seed=1)
+    assert list(topo.sheets) == ["cortex"]
+    assert topo.taps == ts.Topography.per_tap(model, shape=(6, 6)).taps
+    assert topo.sheets["cortex"].n_units == sum(topo.widths.values()) == topo.sheets["cortex"].n_occupied
+
+
+def test_an_unknown_layout_is_refused(model):
+    with pytest.raises(ValueError, match="layout is 'stripes': it must be one of per_tap, bands, interleaved, free"):
+        ts.Topography.of(model, layout="stripes")
+
+
+def test_a_folder_keeps_shared_cells_stored_windows_residual_taps_and_their_fingerprint(model, tmp_path):
+    rng = np.random.default_rng(0)
+    taps = [f"transformer.h.{layer}.attn>residual" for layer in range(2)]
+    windows = np.stack([rng.permutation(36)[:9] for _ in range(5)])
+    windows[0, 4:] = -1
+
+    def subject(windows):
+        sheets = {
+            tap: ts.Sheet((6, 6), {tap: rng_places(number)}, shared_cells=True, windows=windows)
+            for number, tap in enumerate(taps)
+        }
+        return ts.Subject(model, ts.Topography(sheets))
+
+    def rng_places(number):
+        return np.random.default_rng(number).integers(0, 6, size=(36, 2))
+
+    one = subject(windows)
+    ts.save(tmp_path / "one", one)
+    again = ts.load(tmp_path / "one")
+    for name, sheet in one.topography.sheets.items():
+        stored = again.topography.sheets[name]
+        assert stored.shared_cells
+        np.testing.assert_array_equal(stored.windows, windows)
+        np.testing.assert_array_equal(stored.places[name], sheet.places[name])
+    assert again.fingerprint == one.fingerprint != subject(None).fingerprint

@@ -12,7 +12,7 @@ from toposheet.adaptation.text import AdaptationText
 from toposheet.architectures.mode import in_mode
 from toposheet.cache import cache_folder
 from toposheet.cortex import Comparison, organisation, organisation_difference, summary_of, topography_statistics
-from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.layout import ALL_TAPS, MEAN_OVER_TAPS
 from toposheet.progress import Progress, part_of
 from toposheet.recipes import Recipe
 from toposheet.results import Table, rows_with
@@ -113,9 +113,9 @@ def _losses(subject: Subject, text: AdaptationText, recipe: Recipe) -> dict[str,
 def _statistics(comparison: Comparison, permutations: int, seed: int, progress: Progress) -> dict[str, float]:
     """Return the statistics of the raw map, as means over taps, and the smallest z of Moran's I of all taps."""
     options: dict[str, Any] = {"fwhm_mm": 0.0, "permutations": permutations, "seed": seed, "progress": progress}
-    (ordered,) = rows_with(organisation(comparison, **options), tap=ALL_TAPS).to_dict("records")
+    (ordered,) = rows_with(organisation(comparison, **options), **MEAN_OVER_TAPS).to_dict("records")
     summary = summary_of(topography_statistics(comparison, **options), with_mean=True)
-    (of_mean,) = rows_with(summary, tap=ALL_TAPS).to_dict("records")
+    (of_mean,) = rows_with(summary, **MEAN_OVER_TAPS).to_dict("records")
     names = ("morans_i", "null_mean", "null_sd", "z", "label_null_mean", "label_p", "cross_half_i")
     return {name: of_mean[name] for name in names} | {
         "organisation": ordered["value"],

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from toposheet.adaptation.activations import activations_on
-from toposheet.adaptation.placement import correlations_of, pair_gains, reassigned, spectral
+from toposheet.adaptation.placement import HowToPlace, correlations_of, pair_gains, reassigned, spectral
+from toposheet.adaptation.shared_sheet import placed_together
 from toposheet.errors import UserError, check_type
 from toposheet.progress import Progress, part_of
 from toposheet.results import Table
@@ -30,26 +30,12 @@ PLACEMENT = Table(
 )  # fmt: skip
 
 
-class _HowToPlace(NamedTuple):
-    """How a method places units.
-
-    Args:
-        start: The first places.
-        block: Number of units that exchange their cells at once.
-        rounds: The largest number of rounds in which units exchange their cells. 0: they keep the first places.
-    """
-
-    start: Literal["random", "shared", "spectral"]
-    block: int = 2
-    rounds: int = 0
-
-
-_METHODS: dict[str, _HowToPlace] = {
-    "assignment": _HowToPlace("spectral", 192, 100),
-    "spectral": _HowToPlace("spectral"),
-    "swaps": _HowToPlace("random", 2, 1000),
-    "random": _HowToPlace("random"),
-    "shared": _HowToPlace("shared"),
+_METHODS: dict[str, HowToPlace] = {
+    "assignment": HowToPlace("spectral", 192, 100),
+    "spectral": HowToPlace("spectral"),
+    "swaps": HowToPlace("random", 2, 1000),
+    "random": HowToPlace("random"),
+    "shared": HowToPlace("shared"),
 }
 BY_DISTANCE = tuple(name for name, how in _METHODS.items() if how.rounds)
 """The methods that use distances on the sheet. The null with shuffled distances exists only for them."""
@@ -90,7 +76,8 @@ def place(
     trained model, and a placed model is no evidence that training has found a topography.
 
     Args:
-        subject: The subject. Its sheets stay as they are; a unit stays on its sheet.
+        subject: The subject. Its sheets stay as they are; a unit stays on its sheet. On a sheet with several taps, the
+            units of a tap keep the cells of this tap, so bands remain bands.
         fitted: Token ids of the text on which places are fitted.
         other: Token ids of other text, on which the loss is computed as well.
         method: How places are found.
@@ -133,10 +120,15 @@ def place(
         activations_on(subject, fitted, skip_first=skip_first, progress=reading)
     ):
         sheet = sheets[name]
-        if sheet.shape not in gains and how.rounds:
-            gains[sheet.shape] = pair_gains(sheet.shape, radius, metric, window, shuffled)
         rng = np.random.default_rng(seed) if how.start == "shared" else rngs[name]
-        sheets[name] = _placed(sheet, activations, how, gains.get(sheet.shape), rng)
+        if len(sheet.places) > 1:
+            sheets[name] = placed_together(
+                sheet, activations, how, rng, radius=radius, metric=metric, window=window, shuffled=shuffled
+            )
+        else:
+            if sheet.shape not in gains and how.rounds:
+                gains[sheet.shape] = pair_gains(sheet.shape, radius, metric, window, shuffled)
+            sheets[name] = _placed(sheet, activations, how, gains.get(sheet.shape), rng)
         before, after = (loss(name, one, activations) for one in (sheet, sheets[name]))
         rows.append({"sheet": name, "method": method, "loss_fitted": after, "loss_fitted_before": before})
         part_of(progress, 1, 2)("placing units, sheet", number + 1, 2 * len(sheets))
@@ -157,11 +149,11 @@ def check_method(method: str) -> None:
 def _placed(
     sheet: Sheet,
     activations: Mapping[str, Float[Tensor, "tokens _"]],
-    how: _HowToPlace,
+    how: HowToPlace,
     gains: Float[np.ndarray, "cells cells"] | None,
     rng: np.random.Generator,
 ) -> Sheet:
-    """Return a sheet with its units at other cells, one in each cell. All cells of the grid may be used.
+    """Return a sheet with the units of its tap at other cells, one in each cell. All cells of the grid may be used.
 
     Raises:
         UserError: The sheet has fewer cells than units, because units share cells.
@@ -174,14 +166,13 @@ def _placed(
         )
     cell = rng.permutation(height * width)[: sheet.n_units]
     if how.start == "spectral" or how.rounds:
-        r = correlations_of(torch.cat([activations[tap] for tap in sheet.places], dim=1).numpy())
+        (x,) = activations.values()
+        r = correlations_of(x.numpy())
         if how.start == "spectral":
             cell = spectral(r, sheet.shape, rng)
         if gains is not None:
             # The units outside of a block decide what is best, so a block has at most a quarter of them.
             block = max(2, min(how.block, len(gains) // 4))
             cell = reassigned(r, gains, cell, rng, block=block, rounds=how.rounds)
-    places = np.stack(np.divmod(cell, width), axis=1)
-    starts = np.cumsum([len(of_tap) for of_tap in sheet.places.values()])[:-1]
-    new_places = dict(zip(sheet.places, np.split(places, starts), strict=True))
-    return replace(sheet, places=new_places, shared_cells=False, windows=None)
+    places = dict.fromkeys(sheet.places, np.stack(np.divmod(cell, width), axis=1))
+    return replace(sheet, places=places, shared_cells=False, windows=None)

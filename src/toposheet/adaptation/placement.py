@@ -14,18 +14,36 @@ units. The methods here approach it.
 
 from __future__ import annotations
 
+from typing import Literal, NamedTuple
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse.linalg import eigsh
 
+from toposheet.settings import Metric
 from toposheet.sheet import Sheet
+from toposheet.sheet.neighborhoods import nearness_in
 from toposheet.topography.objectives.windows import windows_of
 
 _SMALLEST = 1e-9  # a unit whose weights sum to a smaller part of the largest weight has no links to others
 _LEAST = 5e-6  # a round that raises the gain by a smaller part of it, for each unit of a block, changes little
 _SMALL_SHEET = 576  # cells; on a smaller sheet, one round that changes little does not show that the next will
+
+
+class HowToPlace(NamedTuple):
+    """How a method places units.
+
+    Args:
+        start: The first places.
+        block: Number of units that exchange their cells at once.
+        rounds: The largest number of rounds in which units exchange their cells. 0: they keep the first places.
+    """
+
+    start: Literal["random", "shared", "spectral"]
+    block: int = 2
+    rounds: int = 0
 
 
 def correlations_of(x: Float[np.ndarray, "tokens units"]) -> Float[np.ndarray, "units units"]:
@@ -34,10 +52,20 @@ def correlations_of(x: Float[np.ndarray, "tokens units"]) -> Float[np.ndarray, "
     Args:
         x: The activation of each unit at each token.
     """
+    z = standardised(x)
+    return z.T @ z
+
+
+def standardised(x: Float[np.ndarray, "tokens units"]) -> Float[np.ndarray, "tokens units"]:
+    """Return activations minus their mean, divided so that the product of two units is their correlation.
+
+    Args:
+        x: The activation of each unit at each token.
+    """
     deviations = x - x.mean(axis=0, dtype=np.float64).astype(x.dtype)
     length = np.sqrt((deviations**2).sum(axis=0, dtype=np.float64)).astype(x.dtype)
     deviations /= np.where(length > 0, length, 1.0)
-    return deviations.T @ deviations
+    return deviations
 
 
 def pair_gains(
@@ -62,6 +90,40 @@ def pair_gains(
     for units in windows.units.numpy():
         result[np.ix_(units, units)] += gains
     return result
+
+
+def gains_between(
+    these: Int[np.ndarray, "these 2"],
+    others: Int[np.ndarray, "others 2"],
+    shape: tuple[int, int],
+    radius: int,
+    metric: Metric = "chebyshev",
+    window: str = "open",
+) -> Float[np.ndarray, "these others"]:
+    """Return what a correlation of two units adds to the gain, for some cells and some other cells of a sheet.
+
+    This is a part of the matrix of `pair_gains`. All cells of the grid count as occupied.
+
+    Args:
+        these: Row and column of some cells.
+        others: Row and column of other cells.
+        shape: Height and width of the sheet, in cells.
+        radius: Radius of the windows, in cells, see `spatial_loss`.
+        metric: Distance between two cells.
+        window: Which cells a window has.
+    """
+    side = 2 * radius - 1 if window == "open" else 2 * radius + 1
+    sides = [min(side, cells) for cells in shape]
+    n_windows = np.ones((len(these), len(others)))
+    for axis in (0, 1):  # the first row (or column) of a window that holds both cells lies in this range
+        a, b = these[:, axis, None], others[None, :, axis]
+        last = np.minimum(np.minimum(a, b), shape[axis] - sides[axis])
+        n_windows *= np.maximum(last - np.maximum(np.maximum(a, b) - sides[axis] + 1, 0) + 1, 0)
+    nearness = nearness_in((sides[0], sides[1]), metric)
+    mean = nearness[~np.eye(len(nearness), dtype=bool)].mean()
+    steps = np.abs(these[:, None] - others[None]).astype(float)
+    distance = steps.max(axis=-1) if metric == "chebyshev" else np.sqrt((steps**2).sum(axis=-1))
+    return np.where(distance > 0, n_windows * (1 / (1 + distance) - mean), 0.0)
 
 
 def gain_of(
@@ -122,6 +184,7 @@ def reassigned(
     *,
     block: int,
     rounds: int,
+    outside: Float[np.ndarray, "units cells"] | None = None,
 ) -> Int[np.ndarray, " units"]:
     """Return a cell for each unit with a higher gain than at the start.
 
@@ -140,12 +203,17 @@ def reassigned(
         rounds: The largest number of rounds. They end earlier if several rounds in a row change little. Several means
             a quarter of the number of blocks, because two units seldom share one of many blocks; or more on a small
             sheet.
+        outside: What each unit adds to the gain in each cell by its correlations with units that keep their places.
+            None: there are no such units.
     """
     n_units, n_cells = len(correlations), len(gains)
     r = np.zeros((n_cells, n_cells), dtype=np.float32)  # empty cells hold units without correlations
     r[:n_units, :n_units] = correlations
     np.fill_diagonal(r, 0.0)
     k = gains.astype(np.float32)
+    from_outside = np.zeros((n_cells, n_cells) if outside is not None else 0, dtype=np.float32)
+    if outside is not None:
+        from_outside[:n_units] = outside
     cell = np.concatenate([start, np.setdiff1d(np.arange(n_cells), start)])
     unit_at = np.argsort(cell)
     n_blocks, total, quiet = max(1, round(n_cells / block)), gain_of(r, gains, cell), 0
@@ -158,6 +226,8 @@ def reassigned(
             within, near_within = rows[:, units], near[:, cells]
             # The gain of each unit at each cell of the block, from the units outside the block.
             gain = rows.take(unit_at, axis=1) @ near.T - within @ near_within
+            if outside is not None:
+                gain += from_outside[np.ix_(units, cells)]
             new = linear_sum_assignment(gain, maximize=True)[1]
             exchanged = within * (near_within[np.ix_(new, new)] - near_within)
             change = 2 * float(gain[np.arange(len(units)), new].sum() - np.trace(gain)) + float(exchanged.sum())

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+
     from toposheet.progress import Progress
     from toposheet.report import Analysis, StudiedModel
     from toposheet.results import Results
@@ -25,14 +27,38 @@ def analysed(models: Sequence[StudiedModel], battery: Battery, settings: Setting
 
 def print_summary(results: Results) -> None:
     """Print the medians over taps for each contrast, model and readout, and the verdicts of the tests."""
-    from toposheet.cortex.summary import medians, without_negative_controls
-    from toposheet.report.sections.contrasts import SUMMARY_OF_MODELS
+    from toposheet.cortex.summary import medians, of_sheets, without_negative_controls
+    from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, SUMMARY_OF_MODELS
     from toposheet.report.verdicts import verdict_lines
     from toposheet.results import text_table
+    from toposheet.wording import number, p_value
+
+    summary = without_negative_controls(results[SUMMARY_OF_MODELS])
+    rows = medians(summary)
+    print("\nMedians over taps:")
+    print(text_table(_summary_columns(rows), ("contrast", "model")))
+    print()
+    if not (sheets := of_sheets(summary)).empty:
+        names = ["model", "contrast", "negative_control", "sheet", "tap", "fwhm_mm"]
+        sheets = sheets.merge(results[ORGANISATION_OF_MODELS], on=names, suffixes=("", "_ordered"))
+        columns = _summary_columns(sheets) | {
+            "organi- sation": [number(value) for value in sheets["value"]],
+            "p": [p_value(p) for p in sheets["p_ordered"]],
+        }
+        print("Whole sheets, with the units of all their taps:")
+        print(text_table({"sheet": sheets["sheet"].tolist()} | columns, ("sheet", "contrast", "model")))
+        print()
+    for line in verdict_lines(results, {name: [name] for name in dict.fromkeys(rows["model"])}):
+        print(line)
+    print_notes(results)
+
+
+def _summary_columns(summary: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the columns of a printed table of map statistics."""
     from toposheet.wording import mean_and_sd, number, readout_name
 
-    rows = medians(without_negative_controls(results[SUMMARY_OF_MODELS])).to_dict("records")
-    columns = {
+    rows = summary.to_dict("records")
+    return {
         "contrast": [row["contrast"] for row in rows],
         "read- out": [readout_name(row["fwhm_mm"], "") for row in rows],
         "model": [row["model"] for row in rows],
@@ -42,12 +68,6 @@ def print_summary(results: Results) -> None:
         "label-null": [mean_and_sd(row["label_null_mean"], row["label_null_sd"]) for row in rows],
         "cross- half I": [number(row["cross_half_i"]) for row in rows],
     }
-    print("\nMedians over taps:")
-    print(text_table(columns, ("contrast", "model")))
-    print()
-    for line in verdict_lines(results, {name: [name] for name in dict.fromkeys(columns["model"])}):
-        print(line)
-    print_notes(results)
 
 
 def print_notes(results: Results) -> None:

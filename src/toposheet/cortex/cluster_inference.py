@@ -12,7 +12,7 @@ from scipy import stats as scipy_stats
 
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison, check_comparison
 from toposheet.cortex.draws import null_draws
-from toposheet.cortex.layout import TapLayout
+from toposheet.cortex.layout import ALL_TAPS, TapLayout
 from toposheet.cortex.notes import MIXED_TEXTS
 from toposheet.errors import UserError
 from toposheet.progress import SILENT, Progress
@@ -59,9 +59,10 @@ def selective_clusters(
     2007, doi:10.1016/j.jneumeth.2007.03.024). Cells with |t| above the cluster-forming threshold form clusters with
     neighbours of the same sign. The mass of a cluster is the sum of t over its cells. Each draw is a map without effect
     (`cortex.design.Design.null`: shuffled labels, or random signs if there are pairs or unequal numbers of items), and
-    the largest absolute mass in any tap is recorded. The p of a cluster is (1 + b) / (1 + permutations), where b draws
-    have a largest mass of at least the mass of the cluster. So p is corrected for all clusters of all taps of one
-    contrast and readout (familywise), even if the noise is smooth.
+    the largest absolute mass on any sheet is recorded. The p of a cluster is (1 + b) / (1 + permutations), where b
+    draws have a largest mass of at least the mass of the cluster. So p is corrected for all clusters of all sheets of
+    one contrast and readout (familywise), even if the noise is smooth. On a sheet with several taps, a cluster may have
+    units of several taps (tap `*` in the table).
 
     A small p means that the responses in the cluster depend on the labels. It does not mean that the borders of the
     cluster are exact. All taps are compared with the same maximum, so the smoothest tap decides how large a cluster
@@ -107,14 +108,14 @@ def selective_clusters(
     if inference not in ("mass", "tfce"):
         raise UserError(f"inference is {inference!r}: it must be 'mass' or 'tfce'")
     check_between_0_and_1("forming_p", forming_p)
-    taps, t, design = comparison.layouts, comparison.t.values, comparison.design
+    sheets, t, design = comparison.sheet_layouts, comparison.t.values, comparison.design
     threshold = float(scipy_stats.t.isf(forming_p / 2, design.n_items - len(design.samples)))
 
     def largest(t: np.ndarray) -> np.ndarray:
         """Return the largest statistic of each draw, over all taps; t is (draws, units)."""
         if inference == "mass":
-            return np.max([largest_mass(tap.map(t), threshold, contiguity) for tap in taps], axis=0)
-        return np.max([tfce(tap.map(t), contiguity).max(axis=(-2, -1)) for tap in taps], axis=0)
+            return np.max([largest_mass(sheet.map(t), threshold, contiguity) for sheet in sheets], axis=0)
+        return np.max([tfce(sheet.map(t), contiguity).max(axis=(-2, -1)) for sheet in sheets], axis=0)
 
     tell, draws = progress or SILENT, np.empty(permutations)
     without_p = MIXED_TEXTS if comparison.mixes_texts else _skewness(comparison, seed)
@@ -135,8 +136,8 @@ def selective_clusters(
         return (1 + reaches(draws, np.asarray(statistic)[..., None]).sum(axis=-1)) / (1 + permutations)
 
     rows, number, unit_p = [], np.zeros(t.shape, dtype=np.int64), np.full(t.shape, np.nan if without_p else 1.0)
-    for tap in taps:
-        grid = tap.map(t)
+    for sheet in sheets:
+        grid = sheet.map(t)
         if inference == "mass":
             labelled, masses = cluster_masses(grid, threshold, contiguity)
             cell_p = np.where(labelled > 0, familywise(np.abs(masses))[labelled], 1.0)
@@ -145,10 +146,13 @@ def selective_clusters(
             positive, negative = (clusters((cell_p < SIGNIFICANT) & (sign * grid > 0), contiguity) for sign in (1, -1))
             labelled = np.where(negative > 0, negative + positive.max(), positive)
         if not without_p:
-            unit_p[tap.units] = tap.at_units(cell_p)
+            unit_p[sheet.units] = sheet.at_units(cell_p)
         for cluster in range(1, labelled.max() + 1):
-            rows.append(_row(tap, grid, cell_p, labelled == cluster))
-            number[tap.units[tap.at_units(labelled == cluster)]] = len(rows)
+            units = sheet.units[sheet.at_units(labelled == cluster)]
+            taps = dict.fromkeys(comparison.unit_coordinates["tap"].values[units].tolist())
+            tap = next(iter(taps)) if len(taps) == 1 else ALL_TAPS
+            rows.append(_row(sheet, grid, cell_p, labelled == cluster) | {"tap": tap})
+            number[units] = len(rows)
     order = sorted(range(len(rows)), key=lambda row: -abs(rows[row]["mass"]))
     rank = np.zeros(len(rows) + 1, dtype=np.int64)
     rank[[row + 1 for row in order]] = np.arange(1, len(rows) + 1)
@@ -211,14 +215,13 @@ def _median(x: np.ndarray) -> np.ndarray | np.floating:
         return np.nanmedian(x, axis=-1)
 
 
-def _row(tap: TapLayout, grid: np.ndarray, p: np.ndarray, cells: np.ndarray) -> dict[str, object]:
+def _row(layout: TapLayout, grid: np.ndarray, p: np.ndarray, cells: np.ndarray) -> dict[str, object]:
     """Return the columns of the table for the cluster that has these cells."""
     inside = np.where(cells, np.abs(np.nan_to_num(grid)), -1.0)
     y, x = np.unravel_index(int(inside.argmax()), grid.shape)
-    row, column = tap.origin
+    row, column = layout.origin
     return {
-        "sheet": tap.sheet,
-        "tap": tap.name,
+        "sheet": layout.sheet,
         "sign": int(np.sign(grid[y, x])),
         "n_units": int(cells.sum()),
         "mass": float(grid[cells].sum()),

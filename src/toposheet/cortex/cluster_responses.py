@@ -31,7 +31,7 @@ class ClusterResponses:
 
     Args:
         names: The number of each cluster, and `network`. Empty: there is no cluster.
-        taps: The tap of each cluster, and `*` for the network.
+        taps: The tap of each cluster; `*` for a cluster with units of several taps, and for the network.
         n_units: For each measure the number of units that are averaged in each cluster.
         values: For each measure the response of each cluster to each text.
         stimuli: The columns of the texts.
@@ -89,7 +89,8 @@ def cluster_responses(
     n = max(n_clusters, 1)  # without clusters the work is finished at once
     tell("profiles of clusters, cluster", n, n)
     names = tuple(str(number) for number in range(1, n_clusters + 1))
-    taps = tuple(str(clusters["tap"].values[units[0]]) for units in members)
+    taps_of = [dict.fromkeys(clusters["tap"].values[units].tolist()) for units in members]
+    taps = tuple(next(iter(of)) if len(of) == 1 else ALL_TAPS for of in taps_of)
     if n_clusters:
         names, taps = (*names, NETWORK), (*taps, ALL_TAPS)
         sums = {measure: np.column_stack([x, x.sum(axis=1)]) for measure, x in sums.items()}

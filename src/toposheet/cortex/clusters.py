@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from toposheet.cortex.comparison import Comparison
-from toposheet.cortex.layout import tap_layouts
+from toposheet.cortex.layout import sheet_layouts
 from toposheet.cortex.localizer import localize
 from toposheet.errors import check_type
 from toposheet.provenance import reading_attributes, reading_of
@@ -36,8 +36,8 @@ def grow_clusters(
 
     Returns:
         The number of the cluster of each unit, over `unit`; 0 means that the unit is in no cluster. Clusters are
-        numbered from 1, tap after tap. Within a tap, the cluster with the most selective unit comes first. The
-        attributes are those of the reading.
+        numbered from 1, sheet after sheet. On a sheet, the cluster with the most selective unit comes first. On a sheet
+        with several taps, a cluster may have units of several taps. The attributes are those of the reading.
 
     Raises:
         UserError: The contiguity is unknown, or `min_size` is less than 1.
@@ -48,14 +48,14 @@ def grow_clusters(
     check_min_size(min_size)
     if isinstance(selection, Comparison):
         selection = localize(selection)
-    t, selective, taps = selection["t"], selection["mask"].values, tap_layouts(selection)
+    t, selective, sheets = selection["t"], selection["mask"].values, sheet_layouts(selection)
     labels, n = np.zeros(t.sizes["unit"], dtype=np.int64), 0
-    for tap in taps:
-        numbers = tap.at_units(clusters(tap.map(selective) == 1, contiguity, min_size))
-        heights = t.values[tap.units]
+    for sheet in sheets:
+        numbers = sheet.at_units(clusters(sheet.map(selective) > 0, contiguity, min_size)) * selective[sheet.units]
+        heights = t.values[sheet.units]
         by_peak = sorted(set(numbers.tolist()) - {0}, key=lambda cluster: -heights[numbers == cluster].max())
         for cluster in by_peak:
             n += 1
-            labels[tap.units[numbers == cluster]] = n
+            labels[sheet.units[numbers == cluster]] = n
     attributes = reading_attributes(reading_of(selection))
     return t.copy(data=labels).rename("cluster").drop_attrs().assign_attrs(attributes)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from toposheet.cortex.cluster_responses import MEASURES
 from toposheet.cortex.comparison import SIGNIFICANT
-from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.layout import ALL_TAPS, MEAN_OVER_TAPS
 from toposheet.cortex.profiles import MATCHED
 from toposheet.errors import UserError, listed
 from toposheet.results import Table, rows_with
@@ -79,7 +79,7 @@ def criteria(
 
     (held_out,) = rows_with(localized, tap=ALL_TAPS).to_dict("records")
     add(SELECTIVE, "sentences over non-words, held-out items (d)", float(held_out["d"]), float(held_out["p"]))
-    (raw,) = rows_with(ordered, tap=ALL_TAPS, fwhm_mm=0.0).to_dict("records")
+    (raw,) = rows_with(ordered, **MEAN_OVER_TAPS, fwhm_mm=0.0).to_dict("records")
     add(SELECTIVE, "spatial organisation, mean over taps", float(raw["value"]), float(raw["p"]), by_draws=True)
     by_pair = tests.set_index(["measure", "larger", "smaller", "matched"])
     for measure, words in MEASURES.items():

@@ -14,18 +14,23 @@ from toposheet.sheet import lay_out
 from toposheet.stats import shuffled
 
 ALL_TAPS = "*"
-"""The name in tables for the mean over all taps, or for the units of all taps together."""
+"""The name in tables for all taps of a sheet together, or for all taps of all sheets."""
+MEAN_OVER_TAPS = {"sheet": ALL_TAPS, "tap": ALL_TAPS}
+"""What tables have in the rows of the mean over taps."""
 
 
 @dataclass(frozen=True, eq=False)
 class TapLayout:
-    """The units of one tap and their cells. In a map of this tap, the cells of other taps on the same sheet are holes.
+    """The units of one tap and their cells, or those of a whole sheet with several taps.
+
+    In a map of one tap, the cells of other taps on the same sheet are holes. A cell that several units share shows the
+    mean of its units.
 
     Args:
-        name: Name of the tap.
-        sheet: Name of its sheet.
-        units: Indices of the tap's units among all units.
-        cells: Row and column of each unit, on the smallest grid that holds all units of the tap.
+        name: Name of the tap, or `*` for all taps of the sheet.
+        sheet: Name of the sheet.
+        units: Indices of these units among all units.
+        cells: Row and column of each unit, on the smallest grid that holds all these units.
         shape: Height and width of this grid, in cells.
         origin: Row and column on the sheet of the first cell of this grid.
         spacing_mm: Distance between adjacent cells, in mm.
@@ -39,8 +44,13 @@ class TapLayout:
     origin: tuple[int, int]
     spacing_mm: float
 
+    @property
+    def is_sheet(self) -> bool:
+        """Whether these are the units of a whole sheet with several taps."""
+        return self.name == ALL_TAPS
+
     def map(self, values: np.ndarray) -> np.ndarray:
-        """Return values (..., all units) as maps of this tap (..., y, x). The maps have floating-point numbers.
+        """Return values (..., all units) as maps of these units (..., y, x). The maps have floating-point numbers.
 
         Args:
             values: Values of all units of all taps; the last axis is the units.
@@ -49,7 +59,7 @@ class TapLayout:
         return lay_out(tap_values if tap_values.dtype.kind == "f" else tap_values.astype(float), self.cells, self.shape)
 
     def at_units(self, grid: np.ndarray) -> np.ndarray:
-        """Return the values of maps (..., y, x) at the units of the tap: (..., units of the tap).
+        """Return the values of maps (..., y, x) at the units: (..., units of the tap or sheet).
 
         Args:
             grid: One map or a stack of maps.
@@ -89,15 +99,40 @@ def tap_layouts(values: xr.DataArray | xr.Dataset) -> list[TapLayout]:
         values: Any array over `unit` with its coordinates: responses, a statistic of each unit, or a localizer.
     """
     check_coordinates(values, "tap", "sheet", "spacing_mm")
-    names, taps = values["tap"].values, []
-    for name in dict.fromkeys(names.tolist()):
-        units = np.flatnonzero(names == name)
-        tap_values = values.isel(unit=units)
-        sheet, spacing = str(tap_values["sheet"].values[0]), float(tap_values["spacing_mm"].values[0])
-        cells, shape = cells_of(tap_values)
-        origin = (int(tap_values["y"].min()), int(tap_values["x"].min()))
-        taps.append(TapLayout(name, sheet, units, cells, shape, origin, spacing))
-    return taps
+    names = values["tap"].values
+    return [_layout(name, values, np.flatnonzero(names == name)) for name in dict.fromkeys(names.tolist())]
+
+
+def sheet_layouts(values: xr.DataArray | xr.Dataset) -> list[TapLayout]:
+    """Return the layout of each sheet, sheet after sheet: that of its tap, or that of all its taps together.
+
+    Args:
+        values: Any array over `unit` with its coordinates, see `tap_layouts`.
+    """
+    check_coordinates(values, "tap", "sheet", "spacing_mm")
+    sheets, layouts = values["sheet"].values, []
+    for sheet in dict.fromkeys(sheets.tolist()):
+        units = np.flatnonzero(sheets == sheet)
+        taps = dict.fromkeys(values["tap"].values[units].tolist())
+        layouts.append(_layout(next(iter(taps)) if len(taps) == 1 else ALL_TAPS, values, units))
+    return layouts
+
+
+def map_layouts(values: xr.DataArray | xr.Dataset) -> list[TapLayout]:
+    """Return the layout of each tap, and then that of each sheet with several taps.
+
+    Args:
+        values: Any array over `unit` with its coordinates, see `tap_layouts`.
+    """
+    return [*tap_layouts(values), *(sheet for sheet in sheet_layouts(values) if sheet.is_sheet)]
+
+
+def _layout(name: str, values: xr.DataArray | xr.Dataset, units: np.ndarray) -> TapLayout:
+    of_units = values.isel(unit=units)
+    sheet, spacing = str(of_units["sheet"].values[0]), float(of_units["spacing_mm"].values[0])
+    cells, shape = cells_of(of_units)
+    origin = (int(of_units["y"].min()), int(of_units["x"].min()))
+    return TapLayout(name, sheet, units, cells, shape, origin, spacing)
 
 
 def cells_of(values: xr.DataArray | xr.Dataset) -> tuple[np.ndarray, tuple[int, int]]:
@@ -127,6 +162,25 @@ def check_coordinates(values: xr.DataArray | xr.Dataset, *names: str) -> None:
             "responses with the coordinates of the units and the columns of the stimuli)."
             f"{did_you_mean(missing[0], existing)}"
         )
+
+
+def row_names(layouts: Sequence[TapLayout]) -> dict[str, list[str]]:
+    """Return the columns `sheet` and `tap` of a table: a row for each layout, and a last row for the mean over taps."""
+    return {
+        "sheet": [*(layout.sheet for layout in layouts), ALL_TAPS],
+        "tap": [*(layout.name for layout in layouts), ALL_TAPS],
+    }
+
+
+def with_mean(values: Float[np.ndarray, "*draws maps"], layouts: Sequence[TapLayout]) -> Float[np.ndarray, "*draws _"]:
+    """Return values of layouts with their mean over taps as a last column. Whole sheets do not count in this mean.
+
+    Args:
+        values: A value for each layout.
+        layouts: The layouts.
+    """
+    taps = [not layout.is_sheet for layout in layouts]
+    return np.concatenate([values, mean_over_taps(values[..., taps])], axis=-1)
 
 
 def mean_over_taps(values: Float[np.ndarray, "*draws taps"]) -> Float[np.ndarray, "*draws 1"]:

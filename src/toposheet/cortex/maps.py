@@ -77,12 +77,20 @@ def maps_of_models(maps: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
     every = list(maps.values())
     orders = {dim: _in_order(every, dim) for dim in ("contrast", "negative_control", "sheet")}
     names = xr.DataArray(list(maps), dims="model", name="model")
+    if any("tap" in one.coords for one in every):
+        every = [one if "tap" in one.coords else _with_unknown_taps(one) for one in every]
     # An outer join sorts labels by letters, with layer 10 before layer 2. `sel` restores the order.
     joined = xr.concat(every, dim=names, join="outer", combine_attrs="drop_conflicts").sel(orders)
     differing = {
         name: ("model", [one.attrs.get(name) for one in every]) for name in every[0].attrs if name not in joined.attrs
     }
     return joined.assign_coords(differing)
+
+
+def _with_unknown_taps(maps: xr.Dataset) -> xr.Dataset:
+    """Return maps with the coordinate `tap` of sheets with several taps, which these maps do not have: nan."""
+    shape = tuple(maps.sizes[dim] for dim in ("sheet", "y", "x"))
+    return maps.assign_coords(tap=(("sheet", "y", "x"), np.full(shape, np.nan)))
 
 
 def _in_order(datasets: list[xr.Dataset], dim: str) -> list[str]:

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from toposheet.cortex.comparison import Comparison, check_comparison
 from toposheet.cortex.design import Design
-from toposheet.cortex.layout import ALL_TAPS, shuffled_places
+from toposheet.cortex.layout import ALL_TAPS, TapLayout, row_names, shuffled_places
 from toposheet.cortex.readout import sheet_readouts
 from toposheet.progress import Progress, part_of
 from toposheet.results import Table
@@ -22,6 +22,7 @@ from toposheet.wording import readout_name
 ORGANISATION = Table(
     "organisation.csv",
     {
+        "sheet": "text",
         "tap": "text",
         "fwhm_mm": "number",
         "value": "number",
@@ -76,7 +77,11 @@ def organisation(
     Many tests. `p` is not corrected for the number of taps and readouts; `p_familywise` is. In each draw the largest
     value of all taps and readouts of this call is taken, each value standardised (maxT, `stats.familywise_p`). So the
     chance that any tap in any readout has `p_familywise` <= 0.05 without effect is at most 0.05. The mean over taps is
-    another family: in the rows with the tap `*` the largest value is over readouts alone.
+    another family: in its rows the largest value is over readouts alone.
+
+    Sheets with several taps. The map of a whole sheet has the units of all its taps, and its value may be high because
+    the map continues across the borders of taps. The draws deal effects within taps, and the shift of each tap stays in
+    place, so taps with different means are no ordered effect. Whole sheets belong to the family of the taps.
 
     What is random are the texts. The model has one placement of its units; neither p says anything about other models.
 
@@ -88,9 +93,9 @@ def organisation(
         progress: A function that is called with the number of readouts done so far. None: no calls.
 
     Returns:
-        A row for each readout and tap, and a row with the tap `*` for the mean over taps, with the columns `tap,
-        fwhm_mm, value, p, p_familywise, smoother_p`. Each p is one-sided: (1 + b) / (1 + B). They are nan if a map is
-        constant, or if texts are not independent (`Reading.mixes_texts`).
+        A row for each readout and tap, for each sheet with several taps (tap `*`), and for the mean over taps (sheet
+        and tap `*`), with the columns `sheet, tap, fwhm_mm, value, p, p_familywise, smoother_p`. Each p is one-sided:
+        (1 + b) / (1 + B). They are nan if a map is constant, or if texts are not independent (`Reading.mixes_texts`).
 
     Raises:
         UserError: A width, the seed or the number of permutations is out of range, or there are fewer different draws.
@@ -108,14 +113,13 @@ def organisation(
         tell = part_of(progress, number, len(readouts), readout_name(fwhm))
         tell("organisation", 0, 1)
         ordered, smoother = effect.tested(raw, fwhm)
-        names = [*(tap.name for tap in raw.layouts), ALL_TAPS]
-        columns = {"tap": names, "fwhm_mm": fwhm, "value": ordered[0]}
+        columns = {**row_names(raw.map_layouts), "fwhm_mm": fwhm, "value": ordered[0]}
         p, smoother_p = (against_null(of_draws[0], of_draws[1:]).p for of_draws in (ordered, smoother))
         tables.append(pd.DataFrame(columns | {"p": p, "smoother_p": smoother_p}))
         values.append(ordered)
         tell("organisation", 1, 1)
     table = pd.concat(tables, ignore_index=True)
-    for rows in (table["tap"] != ALL_TAPS, table["tap"] == ALL_TAPS):
+    for rows in (table["sheet"] != ALL_TAPS, table["sheet"] == ALL_TAPS):
         table.loc[rows, "p_familywise"] = familywise_p(np.concatenate(values, axis=1)[:, rows])
     if comparison.mixes_texts:
         table[["p", "p_familywise", "smoother_p"]] = np.nan
@@ -172,9 +176,9 @@ class _Effect:
         return cls(design, deviations, signs, errors, means)
 
     def tested(self, raw: Comparison, fwhm_mm: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the value of the organisation, and Moran's I of t, each (1 + draws, taps + 1): first the observed one.
+        """Return the value of the organisation, and Moran's I of t, each (1 + draws, layouts + 1).
 
-        The last column is the mean over taps.
+        The first row is the observed one, and the last column is the mean over taps.
         """
         deviations = _sampled(raw, self.deviations, fwhm_mm)
         noise = _contrast_weights(self.design)[:, None] * deviations
@@ -186,22 +190,22 @@ class _Effect:
         t, means, noise, errors = (np.where(silent, np.nan, x) for x in (t, means, noise, errors))
         both, ordered, smooth = noise - errors, [], []
         samples = [(sample, int(sample.sum()), (self.signs * sample) @ noise) for sample in self.design.samples]
-        for tap in raw.layouts:
-            products, squares = morans_i_parts(tap.map(means))
-            of_items = np.stack(morans_i_parts(tap.map(noise)))
+        for layout in raw.map_layouts:
+            products, squares = morans_i_parts(layout.map(means))
+            of_items = np.stack(morans_i_parts(layout.map(noise)))
             of_noise = of_items.sum(axis=1)
-            of_errors, of_both = (np.sum(morans_i_parts(tap.map(x)), axis=1) for x in (errors, both))
+            of_errors, of_both = (np.sum(morans_i_parts(layout.map(x)), axis=1) for x in (errors, both))
             products[0] -= of_noise[0]
             # S of a draw is that of its own items: n / (n - 1) times S, less m m' / (n - 1), m the mean of the draw.
             for sample, n, mean in samples:
-                products[1:] -= (n * of_items[0, sample].sum() - morans_i_parts(tap.map(mean))[0]) / (n - 1)
+                products[1:] -= (n * of_items[0, sample].sum() - morans_i_parts(layout.map(mean))[0]) / (n - 1)
             # The draws have the errors of the standard deviations twice: in the shift, and in their noise.
             products[1:] -= of_both[0] - of_noise[0] + of_errors[0]
             squares[1:] -= of_both[1] - of_noise[1] + of_errors[1]
             with np.errstate(divide="ignore", invalid="ignore"):
                 ordered.append(products / squares)
-            smooth.append(np.asarray(morans_i(tap.map(t))))
-        return _with_mean(np.stack(ordered, axis=1)), _with_mean(np.stack(smooth, axis=1))
+            smooth.append(np.asarray(morans_i(layout.map(t))))
+        return _with_mean(np.stack(ordered, axis=1), raw.map_layouts), _with_mean(np.stack(smooth, 1), raw.map_layouts)
 
 
 def _contrast_weights(design: Design) -> Float[np.ndarray, " items"]:
@@ -346,8 +350,10 @@ def _sampled(raw: Comparison, x: Float[np.ndarray, "rows units"], fwhm_mm: float
     return voxels
 
 
-def _with_mean(values: Float[np.ndarray, "draws taps"]) -> Float[np.ndarray, "draws all"]:
+def _with_mean(
+    values: Float[np.ndarray, "draws layouts"], layouts: Sequence[TapLayout]
+) -> Float[np.ndarray, "draws _"]:
     """Return values with their mean over the taps in which the observed value is defined, as a last column."""
-    defined = np.isfinite(values[0])
+    defined = np.isfinite(values[0]) & [not layout.is_sheet for layout in layouts]
     mean = values[:, defined].mean(axis=1) if defined.any() else np.full(len(values), np.nan)
     return np.column_stack([values, mean])

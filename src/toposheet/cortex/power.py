@@ -18,12 +18,12 @@ from scipy import stats as scipy_stats
 
 from toposheet.cortex.cluster_inference import selective_clusters
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison, check_comparison
-from toposheet.cortex.layout import ALL_TAPS, TapLayout, tap_layouts
+from toposheet.cortex.layout import MEAN_OVER_TAPS, TapLayout, tap_layouts
 from toposheet.cortex.organisation import organisation
 from toposheet.cortex.readout import check_raw
 from toposheet.errors import UserError
 from toposheet.progress import SILENT, Progress
-from toposheet.results import Table
+from toposheet.results import Table, rows_with
 from toposheet.settings import PERMUTATIONS, check_count, check_fwhm, check_seed, readouts_of
 from toposheet.sheet import check_shape
 from toposheet.stats import random_signs
@@ -212,7 +212,7 @@ def _simulated(
         significant = (units["p"].values <= SIGNIFICANT) & (units["t"].values > 0)
         found.append(bool(significant[scored].any()))
     table = organisation(comparison, fwhm_mm=readouts, **draws)
-    ordered = table.loc[table["tap"] == ALL_TAPS, "p"] <= SIGNIFICANT
+    ordered = rows_with(table, **MEAN_OVER_TAPS)["p"] <= SIGNIFICANT
     return len(scored), found, ordered.tolist()
 
 

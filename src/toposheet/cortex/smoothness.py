@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from toposheet.cortex.comparison import Comparison, check_comparison
-from toposheet.cortex.layout import ALL_TAPS, TapLayout, mean_over_taps
+from toposheet.cortex.layout import MEAN_OVER_TAPS, TapLayout, mean_over_taps
 from toposheet.cortex.readout import check_raw
 from toposheet.results import Table
 from toposheet.settings import readouts_of
@@ -57,12 +57,12 @@ def noise_smoothness(comparison: Comparison, *, fwhm_mm: float | Sequence[float]
         deviations = seen.design.residuals(seen.items)
         for name, sample in zip(names, seen.design.samples, strict=True):
             known = {"contrast": comparison.name, "condition": name, "fwhm_mm": width}
-            curves = [_autocorrelation(tap, deviations[sample]) for tap in seen.layouts]
-            for tap, r in zip(seen.layouts, curves, strict=True):
-                tables.append(_rows(r, tap.spacing_mm, known | {"sheet": tap.sheet, "tap": tap.name}))
+            curves = [_autocorrelation(layout, deviations[sample]) for layout in seen.map_layouts]
+            for layout, r in zip(seen.map_layouts, curves, strict=True):
+                tables.append(_rows(r, layout.spacing_mm, known | {"sheet": layout.sheet, "tap": layout.name}))
             if len({tap.spacing_mm for tap in seen.layouts}) == 1:
-                mean = mean_over_taps(np.moveaxis(np.stack(curves), 0, -1))[:, 0]
-                tables.append(_rows(mean, seen.layouts[0].spacing_mm, known | {"sheet": "", "tap": ALL_TAPS}))
+                mean = mean_over_taps(np.moveaxis(np.stack(curves[: len(seen.layouts)]), 0, -1))[:, 0]
+                tables.append(_rows(mean, seen.layouts[0].spacing_mm, known | MEAN_OVER_TAPS))
     return SMOOTHNESS.frame(pd.concat(tables, ignore_index=True))
 
 

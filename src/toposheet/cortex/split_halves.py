@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, Shaped
 
 from toposheet.cortex.comparison import Comparison
 from toposheet.cortex.design import half_items
-from toposheet.cortex.layout import ALL_TAPS, TapLayout, mean_over_taps
+from toposheet.cortex.layout import TapLayout, row_names, with_mean
 from toposheet.settings import check_count, check_seed
 from toposheet.stats import cross_morans_i, t_test
 
@@ -41,8 +41,9 @@ def split_halves(comparison: Comparison, *, splits: int = SPLITS, null: bool = T
         seed: Seed of the splits and of the draws.
 
     Returns:
-        A row for each statistic and tap, and a row with the tap `*` for the mean over taps, with the columns
-        `statistic, tap, value, low, high, label_null_mean, label_null_sd`. The statistics are:
+        A row for each statistic and tap, for each sheet with several taps (tap `*`), and for the mean over taps (sheet
+        and tap `*`), with the columns `statistic, sheet, tap, value, low, high, label_null_mean, label_null_sd`. The
+        statistics are:
 
         - `cross_half_i`: bivariate Moran's I between the maps of the two halves (`cross_morans_i`).
         - `half_correlation`: Pearson's correlation of the two maps over units.
@@ -56,26 +57,26 @@ def split_halves(comparison: Comparison, *, splits: int = SPLITS, null: bool = T
     """
     check_count("splits", splits, 1, " split")
     check_seed(seed)
-    taps = comparison.layouts
+    layouts = comparison.map_layouts
     for_draws = np.random.default_rng(seed).spawn(1)[0]  # independent of the orders
     orders = [comparison.alphabetical] if comparison.confounds else comparison.random_orders(splits, seed)
-    observed, draws = np.full((1, len(taps) + 1, 2), np.nan), []
+    observed, draws = np.full((1, len(layouts) + 1, 2), np.nan), []
     if comparison.has_independent_halves:
-        observed = _agreement(taps, *_t_of_halves(comparison.items, comparison.design.samples, orders))
+        observed = _agreement(layouts, *_t_of_halves(comparison.items, comparison.design.samples, orders))
     if null and comparison.has_independent_halves and not comparison.confounds:
         items, weights = comparison.design.null(comparison.items, _DRAWS, for_draws, comparison.alphabetical)
         for number in range(_DRAWS):
             maps = _t_of_halves(items, [sample[number] for sample in weights], orders)
-            draws.append(_agreement(taps, *maps).mean(axis=0))
+            draws.append(_agreement(layouts, *maps).mean(axis=0))
     rows = []
     for which, statistic in enumerate(("cross_half_i", "half_correlation")):
         values = observed[..., which]
-        of_draws = np.array([draw[:, which] for draw in draws]) if draws else np.full((2, len(taps) + 1), np.nan)
+        of_draws = np.array([draw[:, which] for draw in draws]) if draws else np.full((2, len(layouts) + 1), np.nan)
         rows.append(
             pd.DataFrame(
                 {
                     "statistic": statistic,
-                    "tap": [*(tap.name for tap in taps), ALL_TAPS],
+                    **row_names(layouts),
                     "value": values.mean(axis=0),
                     "low": values.min(axis=0),
                     "high": values.max(axis=0),
@@ -87,7 +88,7 @@ def split_halves(comparison: Comparison, *, splits: int = SPLITS, null: bool = T
     r = rows[-1]["value"].to_numpy()
     with np.errstate(invalid="ignore", divide="ignore"):
         ceiling = np.where(r > 0, np.sqrt(2 * r / (1 + r)), np.nan)
-    rows.append(rows[-1][["tap"]].assign(statistic="ceiling", value=ceiling))
+    rows.append(rows[-1][["sheet", "tap"]].assign(statistic="ceiling", value=ceiling))
     return pd.concat(rows, ignore_index=True)
 
 
@@ -109,15 +110,12 @@ def _t_of_halves(
 
 
 def _agreement(
-    taps: Sequence[TapLayout], even: Float[np.ndarray, "splits units"], odd: Float[np.ndarray, "splits units"]
-) -> Float[np.ndarray, "splits taps_and_mean 2"]:
-    """Return cross-half I and the correlation of the halves, for each split and tap, and last the means over taps."""
-    values = [
-        np.stack([cross_morans_i(tap.map(even), tap.map(odd)), _correlation(even[:, tap.units], odd[:, tap.units])], -1)
-        for tap in taps
-    ]
-    stacked = np.stack(values, axis=1)
-    return np.concatenate([stacked, np.moveaxis(mean_over_taps(np.moveaxis(stacked, 1, -1)), -1, 1)], axis=1)
+    layouts: Sequence[TapLayout], even: Float[np.ndarray, "splits units"], odd: Float[np.ndarray, "splits units"]
+) -> Float[np.ndarray, "splits layouts_and_mean 2"]:
+    """Return cross-half I and the correlation of the halves, for each split and layout, and the means over taps."""
+    smooth = np.stack([cross_morans_i(layout.map(even), layout.map(odd)) for layout in layouts], axis=-1)
+    alike = np.stack([_correlation(even[:, layout.units], odd[:, layout.units]) for layout in layouts], axis=-1)
+    return np.stack([with_mean(smooth, layouts), with_mean(alike, layouts)], axis=-1)
 
 
 def _correlation(a: Float[np.ndarray, "splits units"], b: Float[np.ndarray, "splits units"]) -> np.ndarray:

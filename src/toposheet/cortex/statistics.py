@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison, check_comparison
 from toposheet.cortex.draws import UnitMaps, label_draws, place_draws, unit_maps
-from toposheet.cortex.layout import ALL_TAPS, TapLayout, mean_over_taps
+from toposheet.cortex.layout import TapLayout, mean_over_taps, row_names, with_mean
 from toposheet.cortex.map_statistics import MAP_STATISTICS, MapStatistic, TapMaps
 from toposheet.cortex.readout import check_raw
 from toposheet.cortex.split_halves import split_halves
@@ -56,7 +56,8 @@ def topography_statistics(
     The two nulls answer two questions:
 
     - *Place-null*: the units of a tap are shuffled among their cells, before the readout. Question: does the map depend
-      on the places of the units?
+      on the places of the units? On a sheet with several taps, units stay among the cells of their tap, because taps
+      differ in their mean, and a border between two taps is no topography.
     - *Label-null*: the labels of the texts are shuffled. Question: does the map depend on the contrast? Noise is smooth
       in a topographic model, so a contrast without effect also gives a smooth map.
 
@@ -91,10 +92,11 @@ def topography_statistics(
         progress: A function that is called with the number of draws done so far. None: no calls.
 
     Returns:
-        A row for each statistic, readout and tap, and a row with the tap `*` for the mean over taps. The null of this
-        mean is the mean over taps in the same draws. The first columns are `contrast, negative_control, sheet, tap,
-        fwhm_mm, n_units, statistic, value, low, high`. The columns `null_mean, null_sd, z, p, undefined` belong to the
-        place-null; the same columns with the prefix `label_` belong to the label-null. p is one-sided: (1 + b) /
+        A row for each statistic, readout and tap; a row with the tap `*` for each sheet with several taps, whose map
+        has the units of all its taps; and a row with the sheet `*` and the tap `*` for the mean over taps. The null of
+        this mean is the mean over taps in the same draws. The first columns are `contrast, negative_control, sheet,
+        tap, fwhm_mm, n_units, statistic, value, low, high`. The columns `null_mean, null_sd, z, p, undefined` belong to
+        the place-null; the same columns with the prefix `label_` belong to the label-null. p is one-sided: (1 + b) /
         (1 + B), where b of B draws have a value at least as large. `undefined` is the fraction of draws in which the
         statistic is nan.
 
@@ -108,7 +110,7 @@ def topography_statistics(
     check_seed(seed)
     check_min_size(min_size)
     check_weights(weights)
-    taps, rules, readouts = comparison.layouts, (contiguity, min_size, weights), readouts_of(fwhm_mm)
+    layouts, rules, readouts = comparison.map_layouts, (contiguity, min_size, weights), readouts_of(fwhm_mm)
     tables = []
     for number, fwhm in enumerate(readouts):
         tell_place, tell_label = (
@@ -117,29 +119,31 @@ def topography_statistics(
         )
         for_labels, for_places = np.random.default_rng(seed).spawn(2)
         readout = comparison.readout(fwhm)
-        value = _statistics(unit_maps(readout), taps, *rules)
-        place = _collected(place_draws(readout, permutations, for_places), permutations, taps, *rules, tell_place)
-        label = _collected(label_draws(readout, permutations, for_labels), permutations, taps, *rules, tell_label)
-        table = statistics_table(value, place, label, taps)
+        value = _statistics(unit_maps(readout), layouts, *rules)
+        place = _collected(place_draws(readout, permutations, for_places), permutations, layouts, *rules, tell_place)
+        label = _collected(label_draws(readout, permutations, for_labels), permutations, layouts, *rules, tell_label)
+        table = statistics_table(value, place, label, layouts)
         if comparison.mixes_texts:
             table["label_p"] = np.nan
         halves = split_halves(readout, null=not comparison.negative_control, seed=seed)
-        of_taps = table.drop_duplicates("tap")[["sheet", "tap", "n_units"]]
-        table = pd.concat([table, halves.merge(of_taps, on="tap")], ignore_index=True)
+        numbers = table.drop_duplicates(["sheet", "tap"])[["sheet", "tap", "n_units"]]
+        table = pd.concat([table, halves.merge(numbers, on=["sheet", "tap"])], ignore_index=True)
         tables.append(table.assign(contrast=comparison.name, fwhm_mm=fwhm))
     table = pd.concat(tables, ignore_index=True).assign(negative_control=comparison.negative_control)
     return STATISTICS.frame(table)
 
 
 def _statistics(
-    maps: UnitMaps, taps: Sequence[TapLayout], contiguity: str, min_size: int, weights: str
-) -> dict[str, Float[np.ndarray, "*draws taps"]]:
-    """Return each statistic for each tap: {statistic: (..., taps)}."""
+    maps: UnitMaps, layouts: Sequence[TapLayout], contiguity: str, min_size: int, weights: str
+) -> dict[str, Float[np.ndarray, "*draws layouts"]]:
+    """Return each statistic for each tap and each sheet with several taps: {statistic: (..., layouts)}."""
     entries: list[tuple[str, MapStatistic]] = sorted(MAP_STATISTICS.items(), key=lambda item: item[1].position)
     columns = []
-    for tap in taps:
-        t, q = tap.map(maps.t), tap.map(maps.q)
-        tap_maps = TapMaps(t, q, q < SIGNIFICANT, len(tap.units), contiguity, min_size, weights)
+    for layout in layouts:
+        t, q, n_significant = layout.map(maps.t), layout.map(maps.q), (maps.q[..., layout.units] < SIGNIFICANT).sum(-1)
+        tap_maps = TapMaps(
+            t, q, q < SIGNIFICANT, np.asarray(n_significant), len(layout.units), contiguity, min_size, weights
+        )
         columns.append([entry.values(tap_maps) for _, entry in entries])
     return {name: np.stack([column[n] for column in columns], axis=-1) for n, (name, _) in enumerate(entries)}
 
@@ -158,54 +162,57 @@ def mean_morans_i(comparison: Comparison, weights: str = "binary") -> float:
 def _collected(
     draws: Iterable[UnitMaps],
     permutations: int,
-    taps: Sequence[TapLayout],
+    layouts: Sequence[TapLayout],
     contiguity: str,
     min_size: int,
     weights: str,
     progress: Progress,
-) -> dict[str, Float[np.ndarray, "draws taps"]]:
-    """Return each statistic for each draw and tap: {statistic: (draws, taps)}."""
+) -> dict[str, Float[np.ndarray, "draws layouts"]]:
+    """Return each statistic for each draw, and each tap or sheet: {statistic: (draws, layouts)}."""
     parts, done = [], 0
     progress("draw", 0, permutations)
     for maps in draws:
-        parts.append(_statistics(maps, taps, contiguity, min_size, weights))
+        parts.append(_statistics(maps, layouts, contiguity, min_size, weights))
         done += len(maps.t)
         progress("draw", done, permutations)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def statistics_table(
-    value: Mapping[str, Float[np.ndarray, " taps"]],
-    place: Mapping[str, Float[np.ndarray, "draws taps"]],
-    label: Mapping[str, Float[np.ndarray, "draws taps"]],
-    taps: Sequence[TapLayout],
+    value: Mapping[str, Float[np.ndarray, " layouts"]],
+    place: Mapping[str, Float[np.ndarray, "draws layouts"]],
+    label: Mapping[str, Float[np.ndarray, "draws layouts"]],
+    layouts: Sequence[TapLayout],
     smaller_is_topographic: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Return a table of statistics with their nulls: a row for each tap, and a row for the mean over taps.
+    """Return a table of statistics with their nulls.
+
+    It has a row for each tap, for each sheet with several taps (tap `*`), and for the mean over taps (sheet and tap
+    `*`).
 
     Args:
         value: The values of each statistic.
         place: The values of each statistic in the draws of the place-null.
         label: The values of each statistic in the draws of the label-null.
-        taps: The layouts of the taps.
+        layouts: The layouts of the taps and sheets.
         smaller_is_topographic: Names of the statistics whose small values are extreme.
     """
-    n_units = [len(tap.units) for tap in taps]
+    n_units = [len(layout.units) for layout in layouts]
+    n_of_taps = sum(len(layout.units) for layout in layouts if not layout.is_sheet)
     parts: dict[str, list[np.ndarray]] = {}
     for statistic, values in value.items():
-        larger = statistic not in smaller_is_topographic
-        for over in (lambda x: x, mean_over_taps):
-            row = {"value": over(values)}
-            for prefix, draws in (("", place), ("label_", label)):
-                null = against_null(over(values), over(draws[statistic]), larger)
-                row |= null.columns(prefix) | {f"{prefix}undefined": null.undefined}
-            for name, column in row.items():
-                parts.setdefault(name, []).append(column)
+        larger, rows = statistic not in smaller_is_topographic, with_mean(values, layouts)
+        columns = {"value": rows}
+        for prefix, draws in (("", place), ("label_", label)):
+            null = against_null(rows, with_mean(draws[statistic], layouts), larger)
+            columns |= null.columns(prefix) | {f"{prefix}undefined": null.undefined}
+        for name, column in columns.items():
+            parts.setdefault(name, []).append(column)
     n = len(value)
-    columns: dict[str, object] = {
-        "sheet": [*(tap.sheet for tap in taps), ALL_TAPS] * n,
-        "tap": [*(tap.name for tap in taps), ALL_TAPS] * n,
-        "n_units": [*n_units, sum(n_units)] * n,
-        "statistic": np.repeat(list(value), len(taps) + 1),
+    names = {name: labels * n for name, labels in row_names(layouts).items()}
+    columns = {
+        **names,
+        "n_units": [*n_units, n_of_taps] * n,
+        "statistic": np.repeat(list(value), len(layouts) + 1),
     }
     return pd.DataFrame(columns | {name: np.concatenate(arrays) for name, arrays in parts.items()})

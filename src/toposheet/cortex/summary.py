@@ -45,10 +45,11 @@ def map_statistics(
         progress: A function that is called with the number of draws done so far. None: no calls.
 
     Returns:
-        A row for each tap and readout, with the columns `contrast, negative_control, sheet, tap, fwhm_mm, n_units`,
-        then `significant_fraction` (fraction of units with q < 0.05 over all taps), `morans_i`, `null_mean, null_sd, z,
-        p` (Moran's I against the place-null), `label_null_mean, label_null_sd, label_z, label_p` (Moran's I against the
-        label-null) and `cross_half_i` (nan with fewer than 4 texts in a condition). p is one-sided: (1 + b) / (1 + B).
+        A row for each tap and readout, and for each sheet with several taps (tap `*`), with the columns `contrast,
+        negative_control, sheet, tap, fwhm_mm, n_units`, then `significant_fraction` (fraction of units with q < 0.05
+        over all taps), `morans_i`, `null_mean, null_sd, z, p` (Moran's I against the place-null), `label_null_mean,
+        label_null_sd, label_z, label_p` (Moran's I against the label-null) and `cross_half_i` (nan with fewer than 4
+        texts in a condition). p is one-sided: (1 + b) / (1 + B).
 
     Raises:
         UserError: The comparison is a readout, a width, the seed or the number of permutations is out of range, or the
@@ -66,20 +67,22 @@ def map_statistics(
 def summary_of(statistics: pd.DataFrame, with_mean: bool = False) -> pd.DataFrame:
     """Return the short form of a table of `topography_statistics`: a row for each contrast, tap and readout.
 
+    A sheet with several taps has a row too, with the tap `*`.
+
     Args:
         statistics: The table, also of several models (column `model`).
-        with_mean: Whether the mean over taps (tap `*`) has a row too.
+        with_mean: Whether the mean over taps (sheet and tap `*`) has a row too.
     """
-    taps = statistics if with_mean else statistics[statistics["tap"] != ALL_TAPS]
-    keys = [name for name in ("model", "contrast", "negative_control", "sheet", "tap", "fwhm_mm") if name in taps]
+    kept = statistics if with_mean else statistics[statistics["sheet"] != ALL_TAPS]
+    keys = [name for name in ("model", "contrast", "negative_control", "sheet", "tap", "fwhm_mm") if name in kept]
 
     def values(statistic: str) -> pd.Series:
-        rows = taps[taps["statistic"] == statistic]
+        rows = kept[kept["statistic"] == statistic]
         return rows.set_index(keys)["value"].rename(statistic)
 
     columns = ["n_units", "value", "null_mean", "null_sd", "z", "p",
                "label_null_mean", "label_null_sd", "label_z", "label_p"]  # fmt: skip
-    table = taps[taps["statistic"] == "morans_i"].set_index(keys)[columns]
+    table = kept[kept["statistic"] == "morans_i"].set_index(keys)[columns]
     table = table.rename(columns={"value": "morans_i"})
     table.insert(1, "significant_fraction", values("significant_fraction"))
     table = table.join(values("cross_half_i")).reset_index()
@@ -89,6 +92,16 @@ def summary_of(statistics: pd.DataFrame, with_mean: bool = False) -> pd.DataFram
 def without_negative_controls(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a table that belong to contrasts, without the rows of negative controls."""
     return table[table["negative_control"] == ""]
+
+
+def of_taps(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table that belong to one tap, without those of whole sheets and of the mean over taps."""
+    return table[table["tap"] != ALL_TAPS]
+
+
+def of_sheets(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table that belong to a sheet with several taps."""
+    return table[(table["tap"] == ALL_TAPS) & (table["sheet"] != ALL_TAPS)]
 
 
 def raw_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -115,6 +128,6 @@ def medians(summary: pd.DataFrame) -> pd.DataFrame:
     columns = ["significant_fraction", "morans_i", "null_mean", "null_sd", "z", "p",
                "label_null_mean", "label_null_sd", "label_z", "label_p", "cross_half_i"]  # fmt: skip
     keys = ["contrast", "negative_control", "fwhm_mm", "model"]
-    rows = summary.groupby(keys, sort=False)[columns].median().reset_index()
+    rows = of_taps(summary).groupby(keys, sort=False)[columns].median().reset_index()
     order = {name: {value: i for i, value in enumerate(dict.fromkeys(rows[name]))} for name in keys[:3]}
     return rows.sort_values(list(order), key=lambda column: column.map(order[str(column.name)]), kind="stable")

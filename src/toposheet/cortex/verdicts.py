@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from toposheet.cortex.comparison import SIGNIFICANT
-from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.layout import ALL_TAPS, MEAN_OVER_TAPS
 from toposheet.cortex.summary import n_significant
+from toposheet.results import rows_with
 from toposheet.wording import count_of_units, counted, equals_p, number
 
 
@@ -135,7 +136,7 @@ def map_verdict(statistics: pd.DataFrame, organisation: pd.DataFrame, permutatio
         permutations: Number of draws of the nulls.
     """
     fraction = statistics[(statistics["statistic"] == "significant_fraction") & (statistics["tap"] != ALL_TAPS)]
-    (mean_over_taps,) = organisation[organisation["tap"] == ALL_TAPS].to_dict("records")
+    (mean_over_taps,) = rows_with(organisation, **MEAN_OVER_TAPS).to_dict("records")
     return MapVerdict(
         n_significant=n_significant(fraction["value"], fraction["n_units"]),
         n_units=int(fraction["n_units"].sum()),

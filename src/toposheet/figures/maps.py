@@ -16,6 +16,7 @@ from toposheet.figures.sheets import (
     is_fine,
     lines_of,
     size_of,
+    stretch_of,
     symmetric,
     write,
 )
@@ -61,10 +62,11 @@ def draw_contrast_maps(
     """
     panels, readouts = t["panel"].values.tolist(), t["fwhm_mm"].values.tolist()
     sheets = {p: [s for s in t["sheet"].values.tolist() if (p, readouts[0], s) in morans_i] for p in panels}
-    lines = {panel: lines_of(panel_lines, _LAYERS) for panel, panel_lines in sheets.items()}
+    stretch = {p: stretch_of(t.sel(panel=p, fwhm_mm=readouts[0], sheet=sheet) for sheet in sheets[p]) for p in panels}
+    lines = {panel: lines_of(panel_lines, _LAYERS, stretch[panel]) for panel, panel_lines in sheets.items()}
     columns = max(len(panel_lines[0].sheets) for panel_lines in lines.values())
     alike = len(set(map(tuple, sheets.values()))) == 1
-    abreast = max(1, _ABREAST // columns) if alike else 1
+    abreast = max(1, _ABREAST // columns) if alike and max(stretch.values()) == 1 else 1
     rows = [panels[start : start + abreast] for start in range(0, len(panels), abreast)]
     across = (WIDTH - _READOUT - _SCALE) / len(rows[0])
     names = {panel: broken(panel, int(14 * min(across, 0.3 + columns)), 2) for panel in panels}
@@ -78,7 +80,7 @@ def draw_contrast_maps(
     wide = max(sum(sizes[panel][0] for panel in row) for row in rows)
     full = _READOUT + wide + _SCALE
     one, none = marked or (f"q < {q:g}", "no significant unit")
-    fine = is_fine(t.shape[-2:], cell)
+    fine = is_fine(t.shape[-2:], cell * max(stretch.values()))
     legend = f"{f'full colour: {one}' if fine else f'outlines: {one}; pale map: {none}'}; below each map: {below}"
     legend = broken(legend, int(20 * full), 3)
     head = _TITLE + _LEGEND * (2 + legend.count("\n"))

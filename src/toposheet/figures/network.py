@@ -20,6 +20,7 @@ from toposheet.figures.sheets import (
     lines_of,
     place,
     size_of,
+    stretch_of,
     symmetric,
     write,
 )
@@ -58,7 +59,7 @@ def network_figure(
     """
     models, norm = list(clusters), symmetric(t.values)
     maps = {name: _sheets(t.sel(model=name)) for name in models}
-    lines = {name: lines_of(list(model_lines), _LAYERS) for name, model_lines in maps.items()}
+    lines = {name: lines_of(list(of), _LAYERS, stretch_of(of.values())) for name, of in maps.items()}
     space = (WIDTH - _SCALE - _PROFILE, HEIGHT / len(models) - _HEADING)
     cell = min(cell_size(model_lines, *space) for model_lines in lines.values())
     sizes = {name: size_of(model_lines, cell) for name, model_lines in lines.items()}
@@ -107,7 +108,7 @@ def outlined_maps(
         note: The note, for example the number of units inside the outlines.
         values: Name of the values, for the colour bar.
     """
-    lines = lines_of(list(t), 2 * _LAYERS)
+    lines = lines_of(list(t), 2 * _LAYERS, stretch_of(t.values()))
     norm = symmetric(np.concatenate([grid.values.ravel() for grid in t.values()]))
     cell = cell_size(lines, WIDTH - _SCALE, HEIGHT - _NOTE)
     wide, height = size_of(lines, cell)

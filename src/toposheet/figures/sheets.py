@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,9 @@ _NAMED = 0.47  # inches: width of the text "layer 10"
 _LETTER = 0.065  # inches: width of a letter of the name of a kind
 _PALE = 0.3  # opacity of a map without an outlined unit, so that it does not look like a finding
 _LINE, _EDGE = 0.7, 0.5  # points: width of an outline, and of its white edge on each side
+_WIDE = 2.0  # width of a sheet, divided by its height, above which maps get more space in width
+_LOWEST = 0.05  # inches: least height of a wide map
+_MOST_BORDERS = 0.25  # share of neighbours of different taps above which borders are not drawn
 _FINE = 1.5  # points: the edge of a unit below which outlines would hide it
 
 
@@ -38,29 +41,43 @@ class Line:
         kind: The kind of the taps, for example `attn`.
         sheets: The sheet in each column. None: the column stays empty.
         layers: Names of the layers, written above the maps. Empty: another line above has the same layers.
+        stretch: Width of the space of a map, divided by its height.
     """
 
     kind: str
     sheets: tuple[str | None, ...]
     layers: tuple[str, ...]
+    stretch: float = 1.0
 
 
-def lines_of(sheets: Sequence[str], at_most: int) -> list[Line]:
+def lines_of(sheets: Sequence[str], at_most: int, stretch: float = 1.0) -> list[Line]:
     """Return sheets in lines of equal length.
 
     Args:
         sheets: Names of the sheets. The first number in a name is its layer.
         at_most: Largest number of layers in a line.
+        stretch: Width of the space of each map, divided by its height, see `stretch_of`.
     """
     kinds = by_kind(sheets)
     layers = layers_of(kinds)
     length = -(-len(layers) // -(-len(layers) // at_most))
     chunks = [layers[start : start + length] for start in range(0, len(layers), length)]
     return [
-        Line(kind, tuple(name_at_layer.get(layer) for layer in chunk), tuple(chunk) if n == 0 else ())
+        Line(kind, tuple(name_at_layer.get(layer) for layer in chunk), tuple(chunk) if n == 0 else (), stretch)
         for chunk in chunks
         for n, (kind, name_at_layer) in enumerate(kinds.items())
     ]
+
+
+def stretch_of(maps: Iterable[xr.DataArray]) -> float:
+    """Return the width of the space for each map, divided by its height: 1, but more if a sheet is very wide.
+
+    Args:
+        maps: The maps. Empty rows and columns at their ends do not count.
+    """
+    ratios = [width / height for height, width in (_trimmed(grid.values).shape for grid in maps)]
+    widest = max(ratios, default=1.0)
+    return widest if widest >= _WIDE else 1.0
 
 
 def by_kind(names: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -100,9 +117,9 @@ def symmetric(t: np.ndarray) -> Normalize:
 
 
 def cell_size(lines: Sequence[Line], width: float, height: float) -> float:
-    """Return the largest edge of a map, in inches, such that all lines fit in a space. It is at least 0.2 inches.
+    """Return the largest height of a map, in inches, such that all lines fit in a space.
 
-    If the space is too small for maps of 0.2 inches, the maps take more than the space.
+    It is at least 0.2 inches, unless maps are wide. If the space is too small, the maps take more than the space.
 
     Args:
         lines: The lines, from `lines_of`.
@@ -110,9 +127,9 @@ def cell_size(lines: Sequence[Line], width: float, height: float) -> float:
         height: Height of the space, in inches.
     """
     columns, heads = len(lines[0].sheets), sum(bool(line.layers) for line in lines)
-    wide = (width - LEFT) / columns - _GAP
+    wide = ((width - LEFT) / columns - _GAP) / lines[0].stretch
     high = (height - heads * HEAD) / len(lines) - FOOT
-    return max(_SMALLEST, min(wide, high, _LARGEST))
+    return max(_SMALLEST if lines[0].stretch == 1 else _LOWEST, min(wide, high, _LARGEST))
 
 
 def size_of(lines: Sequence[Line], cell: float) -> tuple[float, float]:
@@ -120,10 +137,10 @@ def size_of(lines: Sequence[Line], cell: float) -> tuple[float, float]:
 
     Args:
         lines: The lines, from `lines_of`.
-        cell: Edge of a map, in inches.
+        cell: Height of a map, in inches.
     """
     heads = sum(bool(line.layers) for line in lines)
-    return LEFT + len(lines[0].sheets) * (cell + _GAP), heads * HEAD + len(lines) * (cell + FOOT)
+    return LEFT + len(lines[0].sheets) * (cell * lines[0].stretch + _GAP), heads * HEAD + len(lines) * (cell + FOOT)
 
 
 def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
@@ -169,30 +186,32 @@ def draw_sheets(
         t: Welch's t on each sheet, {sheet: (y, x)}. A sheet without a map stays empty.
         groups: The group of each cell, {sheet: (y, x)}; see `outline`.
         norm: The colour scale.
-        cell: Edge of a map, in inches.
+        cell: Height of a map, in inches.
         left: Left edge of the kinds of taps, in inches from the left edge of the figure.
         top: Upper edge of the names of layers, in inches from the upper edge of the figure.
     """
     drawn: dict[str, Axes] = {}
     for line in lines:
-        top += HEAD * bool(line.layers)
+        top, wide = top + HEAD * bool(line.layers), cell * line.stretch
         for column, sheet in enumerate(line.sheets):
             if sheet is None or sheet not in t:
                 continue
-            axes = drawn[sheet] = place(figure, left + LEFT + column * (cell + _GAP), top, cell, cell)
+            axes = drawn[sheet] = place(figure, left + LEFT + column * (wide + _GAP), top, wide, cell)
             values = _trimmed(t[sheet].values)
             grouped = _grouped(groups[sheet])[: values.shape[0], : values.shape[1]] > 0
-            fine = is_fine(values.shape, cell)
+            fine = is_fine(values.shape, wide)
             opacity = np.where(grouped, 1.0, _PALE) if fine else 1.0 if grouped.any() else _PALE
             axes.imshow(values, cmap="RdBu_r", norm=norm, interpolation="nearest", alpha=opacity)
             if not fine:
                 outline(axes, groups[sheet], min(1, cell / 0.6))
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
+            if "tap" in t[sheet].coords:
+                _draw_borders(axes, t[sheet]["tap"], wide / values.shape[1])
         for column, layer in enumerate(line.layers):
-            x = left + LEFT + column * (cell + _GAP)
+            x = left + LEFT + column * (wide + _GAP)
             name = f"layer {layer}" if layer and cell >= _NAMED else layer
-            write(figure, x + cell / 2, top - 0.03, name, ha="center", va="bottom", fontsize=SMALL)
+            write(figure, x + wide / 2, top - 0.03, name, ha="center", va="bottom", fontsize=SMALL)
         if line.layers and cell < _NAMED:
             write(figure, left + LEFT - 0.04, top - 0.03, "layer", ha="right", va="bottom", fontsize=SMALL)
         words = line.kind.replace(".", ". ").replace("_", "_ ")
@@ -203,12 +222,39 @@ def draw_sheets(
     return drawn
 
 
+def _draw_borders(axes: Axes, taps: xr.DataArray, column_inches: float) -> None:
+    """Draw thin lines between the taps of a sheet, and write the layer and the kind of each tap above its cells.
+
+    Where most neighbours are of different taps, as on a sheet whose taps are interleaved, nothing is drawn.
+
+    Args:
+        axes: The axes of the map.
+        taps: The number of the tap of each cell, over (y, x), with the names of the taps as an attribute.
+        column_inches: Width of a column of cells, in inches.
+    """
+    numbers = taps.values
+    present = np.isfinite(numbers)
+    borders = (numbers[:, 1:] != numbers[:, :-1]) & present[:, 1:] & present[:, :-1]
+    if borders.mean() > _MOST_BORDERS:
+        return
+    for y, x in np.argwhere(borders):
+        axes.plot([x + 0.5] * 2, [y - 0.5, y + 0.5], color=INK, lw=0.4, solid_capstyle="butt")
+    names = [name for name in taps.attrs.get("names", "").split(", ") if name]
+    short = (
+        {tap: f"{layer} {kind}" for kind, of in by_kind(names).items() for layer, tap in of.items()} if names else {}
+    )
+    for number, name in enumerate(names):
+        columns = np.flatnonzero((numbers == number).any(axis=0))
+        if len(columns) * column_inches >= _LETTER * len(short[name]):
+            axes.text(columns.mean(), -0.8, short[name], ha="center", va="bottom", fontsize=TINY)
+
+
 def is_fine(shape: tuple[int, ...], cell: float) -> bool:
     """Return whether the units of a map are too small for outlines.
 
     Args:
         shape: Height and width of the map, in units.
-        cell: Edge of the map, in inches.
+        cell: Length of the longer side of the map, in inches.
     """
     return 72 * cell / max(shape) < _FINE
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from toposheet.cortex import SIGNIFICANT
-from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.layout import MEAN_OVER_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.cortex.published import AS_PUBLISHED, MAP_I, PUBLISHED_FWHM_MM, SIGNIFICANT_UNITS, worth_of_steps
 from toposheet.cortex.verdicts import not_tested, order_verdict
@@ -103,8 +103,8 @@ def ledger(analysis: Analysis) -> Ledger:
     rows: list[dict[str, Any]] = []
     for model in analysis.models:
         name, role = model.name, "control" if model.is_control else "topographic"
-        model_rows = rows_with(statistics, model=name, tap=ALL_TAPS)
-        model_order = rows_with(ordered, model=name, tap=ALL_TAPS)
+        model_rows = rows_with(statistics, model=name, **MEAN_OVER_TAPS)
+        model_order = rows_with(ordered, model=name, **MEAN_OVER_TAPS)
         all_steps = rows_with(steps, model=name, step=AS_PUBLISHED)
         rows += [
             _morans_i(entry, role, model_rows, model_order, all_steps, analysis.facts) | {"model": name}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from toposheet.cortex import SIGNIFICANT
-from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.layout import MEAN_OVER_TAPS
 from toposheet.cortex.summary import raw_rows, without_negative_controls
 from toposheet.cortex.verdicts import EXPLAINED, map_verdict, needed_draws, verdict_of_models
 from toposheet.report.draws import draws_of
@@ -54,7 +54,7 @@ def _corrected(ordered: pd.DataFrame, groups: Mapping[str, Sequence[str]], permu
     n_contrasts = ordered["contrast"].nunique()
     if needed := needed_draws(n_contrasts, permutations):
         return f"corrected for the number of contrasts (Holm): not tested, because {needed}"
-    raw = rows_with(ordered, tap=ALL_TAPS)
+    raw = rows_with(ordered, **MEAN_OVER_TAPS)
     raw = raw[(raw["p_holm"] <= SIGNIFICANT) & (raw["value"] > 0)]
     names = []
     for contrast in dict.fromkeys(raw["contrast"]):

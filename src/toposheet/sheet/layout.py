@@ -20,7 +20,9 @@ def on_sheets(values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None
             and the last column that have a unit.
 
     Returns:
-        Maps of floating-point numbers, with the attributes of the values. Cells without a unit are nan.
+        Maps of floating-point numbers, with the attributes of the values. Cells without a unit are nan. A map of a
+        sheet with several taps has the coordinate `tap` over (y, x): the number of the tap of each cell (the smallest,
+        if units share the cell), counted from 0 in the order of its attribute `names`.
     """
     values = values.transpose(..., "unit")
     maps = {}
@@ -36,7 +38,20 @@ def on_sheets(values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None
             attrs=values.attrs | {"spacing_mm": float(on_sheet["spacing_mm"].values[0])},
             name=values.name,
         )
+        if "tap" in on_sheet.coords and len(np.unique(on_sheet["tap"].values)) > 1:
+            maps[name] = maps[name].assign_coords(tap=_taps_of_cells(on_sheet["tap"].values, cells, shape))
     return maps
+
+
+def _taps_of_cells(taps: np.ndarray, cells: np.ndarray, shape: tuple[int, ...]) -> xr.Variable:
+    """Return the number of the tap of each cell (y, x); nan where no unit is."""
+    names = list(dict.fromkeys(taps.tolist()))
+    numbers = np.array([names.index(tap) for tap in taps], dtype=float)
+    grid = np.full(shape, np.nan)
+    for number in reversed(range(len(names))):
+        y, x = cells[numbers == number].T
+        grid[y, x] = number
+    return xr.Variable(("y", "x"), grid, {"names": ", ".join(names)})
 
 
 def stacked(values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None = None) -> xr.DataArray:
@@ -45,12 +60,23 @@ def stacked(values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None =
     Args:
         values: Values of units, see `on_sheets`.
         shapes: Height and width of each sheet, see `on_sheets`.
+
+    Returns:
+        The maps. If a sheet has several taps, they have the coordinate `tap` over (sheet, y, x), see `on_sheets`.
     """
     maps = on_sheets(values, shapes)
     height, width = np.max([grid.shape[-2:] for grid in maps.values()], axis=0).tolist()
     padded = [_padded(grid, height, width) for grid in maps.values()]
     first = next(iter(maps.values()))
     spacing_mm = [grid.attrs["spacing_mm"] for grid in maps.values()]
+    several = {}
+    if any("tap" in grid.coords for grid in maps.values()):
+        taps = [
+            grid["tap"] if "tap" in grid.coords else grid.isel(dict.fromkeys(grid.dims[:-2], 0)) * np.nan
+            for grid in maps.values()
+        ]
+        names = {"names": taps[0].attrs.get("names", "")} if len(taps) == 1 else {}
+        several = {"tap": (("sheet", "y", "x"), np.stack([_padded(one, height, width) for one in taps]), names)}
     return xr.DataArray(
         np.stack(padded, axis=-3),
         dims=(*first.dims[:-2], "sheet", "y", "x"),
@@ -59,6 +85,7 @@ def stacked(values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None =
             "y": np.arange(height),
             "x": np.arange(width),
             "spacing_mm": ("sheet", spacing_mm),
+            **several,
         },
         name=values.name,
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.sparse import csr_array
 
 from toposheet.settings import check_fwhm
 
@@ -41,7 +42,8 @@ def gaussian_readout(grid: Float[np.ndarray, "*maps y x"], fwhm: float) -> Float
 class SheetReadout:
     """The readout of `gaussian_readout` for one sheet, prepared for many draws of arrays (units, stimuli).
 
-    The weights and their sums are computed once, when the object is made.
+    The weights and their sums are computed once, when the object is made. A cell that several units share has the mean
+    of its units.
 
     Args:
         cells: Row and column of each unit.
@@ -55,6 +57,12 @@ class SheetReadout:
         occupied = np.zeros((height, width))
         occupied[self._cells[:, 0], self._cells[:, 1]] = 1
         self._mass = (self._rows @ occupied @ self._columns)[self._cells[:, 0], self._cells[:, 1]]
+        cells = self._cells @ np.array([width, 1])
+        self._occupied, of_unit, n_units = np.unique(cells, return_inverse=True, return_counts=True)
+        self._means = None  # one unit in each cell
+        if len(self._occupied) < len(cells):
+            entries = 1 / n_units[of_unit], (of_unit, np.arange(len(cells)))
+            self._means = csr_array(entries, shape=(len(self._occupied), len(cells)))
 
     def sample(self, x: Float[np.ndarray, "units stimuli"]) -> Float[np.ndarray, "units stimuli"]:
         """Return what a voxel at the place of each unit would see.
@@ -80,7 +88,10 @@ class SheetReadout:
     def _on_grid(self, x: np.ndarray) -> np.ndarray:
         height, width, n = len(self._rows), len(self._columns), x.shape[1]
         grid = np.zeros((height, width, n), dtype=x.dtype)
-        grid[self._cells[:, 0], self._cells[:, 1]] = x
+        if self._means is None:
+            grid[self._cells[:, 0], self._cells[:, 1]] = x
+        else:
+            grid.reshape(-1, n)[self._occupied] = self._means @ x
         rows, columns = self._rows.astype(x.dtype), self._columns.astype(x.dtype)
         down = (rows @ grid.reshape(height, width * n)).reshape(height, width, n)
         return np.matmul(columns, down)

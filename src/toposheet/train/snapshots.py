@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from toposheet.cortex import SIGNIFICANT, Comparison, summary_of, topography_statistics
-from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.layout import MEAN_OVER_TAPS
 from toposheet.cortex.maps import comparison_maps
 from toposheet.cortex.summary import SUMMARY
 from toposheet.errors import UserError
@@ -19,7 +19,7 @@ from toposheet.figures.files import write_figure
 from toposheet.figures.maps import draw_contrast_maps
 from toposheet.files import folder_aside
 from toposheet.recipes import Recipe
-from toposheet.results import Table
+from toposheet.results import Table, rows_with
 from toposheet.settings import Reading
 from toposheet.stimuli.making.sentences import sentences_and_nonwords
 from toposheet.stimuli.stimulus_set import SYNTHETIC
@@ -181,6 +181,6 @@ def means_over_taps(snapshots: pd.DataFrame) -> pd.DataFrame:
         The columns `morans_i, null_mean, null_sd, label_null_mean, cross_half_i, significant_fraction`, by update.
     """
     columns = ["morans_i", "null_mean", "null_sd", "label_null_mean", "cross_half_i", "significant_fraction"]
-    stored = snapshots[snapshots["tap"] == ALL_TAPS]
+    stored = rows_with(snapshots, **MEAN_OVER_TAPS)
     others = snapshots[~snapshots["update"].isin(stored["update"])]
     return pd.concat([stored, others]).groupby("update")[columns].mean()

@@ -554,3 +554,41 @@ def test_bare_responses_need_three_units_in_two_dimensions():
     for x in (torch.zeros(5, 2), torch.zeros(5)):
         with pytest.raises((ValueError, TypeError)):
             ts.spatial_correlation_loss(x, torch.zeros(2, 2, dtype=torch.long))
+
+
+@METRICS
+@pytest.mark.parametrize("neighborhoods", ["all", 7])
+@pytest.mark.parametrize("stored", [False, True])
+def test_shared_cells_and_stored_windows_equal_float64(metric, neighborhoods, stored, rng):
+    places = rng.integers(0, 5, size=(30, 2))
+    windows = None
+    if stored:  # windows of other sizes, far from square
+        windows = np.full((9, 14), -1)
+        for row in windows:
+            n = rng.integers(4, 15)
+            row[:n] = rng.permutation(30)[:n]
+    topo = ts.Topography({"tap": ts.Sheet((5, 5), {"tap": places}, shared_cells=True, windows=windows)})
+    x = torch.from_numpy(rng.normal(size=(40, 30)) * 3 + rng.normal(size=30) * 10).float()
+    of_units = list(windows_of(topo.sheets["tap"], 3)) if windows is None else [row[row >= 0] for row in windows]
+    if neighborhoods == 7:
+        drawn = torch.randint(len(of_units), (7,), generator=torch.Generator().manual_seed(4))
+        of_units = [of_units[i] for i in drawn]
+    exact, ours = x.double().requires_grad_(), x.clone().requires_grad_()
+    cells = torch.from_numpy(places)
+    expected = torch.stack([torch64_loss(exact[:, w], cells[w], metric) for w in of_units]).mean()
+    generator = torch.Generator().manual_seed(4)
+    value = ts.spatial_loss({"tap": ours[None]}, topo, neighborhoods, 2, metric, "open", generator)
+    expected.backward()
+    value.backward()
+    assert value.item() == pytest.approx(expected.item(), abs=1e-6)
+    torch.testing.assert_close(ours.grad.double(), exact.grad, rtol=0, atol=1e-5 * exact.grad.abs().max().item())
+
+
+def test_windows_of_shared_cells_can_be_shuffled_and_objectives_on_weights_refuse_them(rng):
+    topo = ts.Topography({"tap": ts.Sheet((5, 5), {"tap": rng.integers(0, 5, size=(30, 2))}, shared_cells=True)})
+    x = torch.from_numpy(rng.normal(size=(1, 40, 30))).float()
+    names = ("correlation", "shuffled_correlation")
+    losses = [ts.spatial_loss({"tap": x}, topo, "all", 2, objective=name) for name in names]
+    assert losses[0] != losses[1]
+    with pytest.raises(ValueError, match="share cells"):
+        ts.spatial_loss({"tap": x[0]}, topo, objective="topoloss")

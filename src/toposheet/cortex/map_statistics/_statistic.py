@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from toposheet.stats import count_and_largest
 
 
 @dataclass(frozen=True, eq=False)
 class TapMaps:
-    """The maps of one tap: single maps, or stacks of maps of many draws. Cells without a unit are nan.
+    """The maps of a tap or of a whole sheet: single maps, or stacks of maps of draws. Cells without a unit are nan.
 
     Args:
         t: Welch's t.
         q: False discovery rate over all units of all taps.
         significant: True for each significant cell.
-        n_units: Number of units of the tap, with silent units.
+        n_significant: Number of significant units. Units that share a cell count one by one.
+        n_units: Number of units, with silent units.
         contiguity: Which cells are neighbours in a cluster. `"queen"`: cells that share an edge or a corner. `"rook"`:
             cells that share an edge.
         min_size: Number of units of the smallest cluster that counts.
@@ -30,6 +31,7 @@ class TapMaps:
     t: Float[np.ndarray, "*draws y x"]
     q: Float[np.ndarray, "*draws y x"]
     significant: Bool[np.ndarray, "*draws y x"]
+    n_significant: Int[np.ndarray, "*draws"]
     n_units: int
     contiguity: str
     min_size: int

@@ -10,7 +10,7 @@ from toposheet.cortex.map_statistics._statistic import MapStatistic, TapMaps
 
 
 def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
-    return np.asarray(maps.significant.sum(axis=(-2, -1)) / maps.n_units)
+    return np.asarray(maps.n_significant / maps.n_units)
 
 
 STATISTIC = MapStatistic(

@@ -11,11 +11,20 @@ import pandas as pd
 import xarray as xr
 
 from toposheet.cortex import SIGNIFICANT
-from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.layout import ALL_TAPS, MEAN_OVER_TAPS
 from toposheet.cortex.negative_controls import RANDOM_LABELS
 from toposheet.cortex.organisation import ORGANISATION
 from toposheet.cortex.statistics import STATISTICS, topography_statistics
-from toposheet.cortex.summary import SUMMARY, medians, n_significant, raw_rows, summary_of, without_negative_controls
+from toposheet.cortex.summary import (
+    SUMMARY,
+    medians,
+    n_significant,
+    of_sheets,
+    of_taps,
+    raw_rows,
+    summary_of,
+    without_negative_controls,
+)
 from toposheet.cortex.verdicts import EXPLAINED, MapVerdict, map_verdict, needed_draws, not_tested
 from toposheet.figures.maps import draw_contrast_maps
 from toposheet.figures.morans_i import morans_i_bars, morans_i_marks
@@ -107,7 +116,7 @@ def _completed_tables(tables: SectionTables) -> SectionTables:
     if (ordered := tables.get(ORGANISATION_OF_MODELS)) is None:
         return {}
     corrected = ordered.copy()
-    raw = raw_rows(rows_with(ordered, tap=ALL_TAPS, negative_control=""))
+    raw = raw_rows(rows_with(ordered, **MEAN_OVER_TAPS, negative_control=""))
     for _, family in raw.groupby("model"):
         corrected.loc[family.index, "p_holm"] = holm(family["p"].to_numpy())
     real = rows_with(ordered, negative_control="")
@@ -141,7 +150,7 @@ def _means_over_taps(analysis: Analysis, row: Mapping[Any, Any]) -> dict[str, fl
         analysis: The analysis.
         row: Names the map by its values `contrast, negative_control, fwhm_mm` and `model`.
     """
-    keys = {key: row[key] for key in _MAP_KEYS} | {"tap": ALL_TAPS}
+    keys = {key: row[key] for key in _MAP_KEYS} | MEAN_OVER_TAPS
     (ordered,) = rows_with(analysis.results[ORGANISATION_OF_MODELS], **keys).to_dict("records")
     means = {
         "organisation": ordered["value"],
@@ -179,13 +188,13 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
         return
     yield from _map_drawings(analysis)
     statistics, summary = analysis.results[STATISTICS_OF_MODELS], analysis.results[SUMMARY_OF_MODELS]
-    bars = morans_i_bars(statistics, _contrasts(analysis), ALL_TAPS)
+    bars = morans_i_bars(statistics.drop(of_sheets(statistics).index), _contrasts(analysis), ALL_TAPS)
     yield Drawing("morans-i-mean", "Moran's I of each contrast", _BARS, bars)
     first = _contrasts(analysis)[:2]
     rows_of_contrasts = [without_negative_controls(summary[summary["contrast"] == contrast]) for contrast in first]
     random = summary[(summary["contrast"] == first[0]) & (summary["negative_control"] == RANDOM_LABELS)]
     table = pd.concat([*rows_of_contrasts, random.assign(contrast=_title(first[0], RANDOM_LABELS))])
-    yield Drawing("morans-i", "Moran's I of every tap against its nulls", _MARKS, morans_i_marks(table))
+    yield Drawing("morans-i", "Moran's I of every tap against its nulls", _MARKS, morans_i_marks(of_taps(table)))
 
 
 def _contrasts(analysis: Analysis) -> list[str]:
@@ -250,8 +259,9 @@ def _panels(
         panels.append(panel)
         parts.append(maps[["t", "q"]].sel(model=model, contrast=contrast, drop=True))
         rows = summary[(summary["model"] == model) & (summary["contrast"] == contrast)].assign(panel=panel)
-        values |= rows.groupby(["panel", "fwhm_mm", "sheet"])["morans_i"].mean().to_dict()
-        for fwhm, taps in rows.groupby("fwhm_mm"):
+        for of_maps in (of_taps(rows), of_sheets(rows)):  # a whole sheet replaces its taps
+            values |= of_maps.set_index(["panel", "fwhm_mm", "sheet"])["morans_i"].to_dict()
+        for fwhm, taps in of_taps(rows).groupby("fwhm_mm"):
             n = n_significant(taps["significant_fraction"], taps["n_units"])
             notes[panel, fwhm] = count_of_units(n, int(taps["n_units"].sum()))
     contrasts_together = xr.concat(parts, dim=xr.DataArray(panels, dims="panel", name="panel"))

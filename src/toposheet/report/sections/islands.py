@@ -7,11 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.layout import ALL_TAPS, MEAN_OVER_TAPS
 from toposheet.cortex.summary import without_negative_controls
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Section
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
+from toposheet.results import rows_with
 
 PARTIAL = """
 <h2>Islands</h2>
@@ -37,9 +38,9 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
 def _islands(rows: pd.DataFrame) -> pd.DataFrame:
     """Return Moran's I of the significant units alone, and the number of taps in which it is defined."""
     keys = ["contrast", "fwhm_mm", "model"]
-    whole = rows[rows["tap"] == ALL_TAPS].set_index(keys)
+    mean = rows_with(rows, **MEAN_OVER_TAPS).set_index(keys)
     defined = rows[rows["tap"] != ALL_TAPS].groupby(keys, sort=False)["value"]
-    return whole.assign(defined=defined.count(), taps=defined.size()).reset_index()
+    return mean.assign(defined=defined.count(), taps=defined.size()).reset_index()
 
 
 SECTION = Section(position=70, partial=PARTIAL, view=_view)

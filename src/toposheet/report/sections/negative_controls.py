@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.layout import MEAN_OVER_TAPS
 from toposheet.cortex.summary import raw_rows
 from toposheet.report.analysis import Analysis
 from toposheet.report.same_splits import same_splits_as_one
@@ -37,7 +37,7 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     if statistics is None or not (statistics["negative_control"] != "").any():
         return None
     over_taps = [
-        raw_rows(rows_with(analysis.results[table], tap=ALL_TAPS))
+        raw_rows(rows_with(analysis.results[table], **MEAN_OVER_TAPS))
         for table in (STATISTICS_OF_MODELS, ORGANISATION_OF_MODELS)
     ]
     table = _beside_their_contrasts(*over_taps)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.layout import MEAN_OVER_TAPS
 from toposheet.cortex.response_statistics import CURVES, RESPONSES, curve_of, spatial_correlations, statistics_of
 from toposheet.figures.curves import correlation_curves
 from toposheet.progress import Progress
@@ -62,7 +62,7 @@ def _study_tables(measured: MeasuredStudy, settings: Settings, progress: Progres
 def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     if (table := analysis.results.get(RESPONSES_OF_MODELS)) is None:
         return None
-    means, sinks = table[table["tap"] == ALL_TAPS], analysis.results[SINKS_OF_MODELS]
+    means, sinks = rows_with(table, **MEAN_OVER_TAPS), analysis.results[SINKS_OF_MODELS]
     return {
         "responses": means.sort_values(["stimuli", "statistic"], kind="stable"),
         "sinks": sinks_of_studies(sinks),
@@ -74,7 +74,7 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
 def _drawings(analysis: Analysis) -> Iterable[Drawing]:
     if (curves := analysis.results.get(CURVES_OF_MODELS)) is None:
         return
-    means_of_first = rows_with(curves, stimuli=curves["stimuli"].iloc[0], tap=ALL_TAPS)
+    means_of_first = rows_with(curves, stimuli=curves["stimuli"].iloc[0], **MEAN_OVER_TAPS)
     means = {str(name): rows.set_index("distance_mm") for name, rows in means_of_first.groupby("model", sort=False)}
     yield Drawing("correlation", "Correlation by distance", _SENTENCE, correlation_curves(means))
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.layout import MEAN_OVER_TAPS
 from toposheet.cortex.smoothness import SMOOTHNESS, noise_smoothness
 from toposheet.cortex.summary import raw_rows
 from toposheet.figures.curves import noise_curves
 from toposheet.progress import Progress
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, MeasuredComparison, Section, SectionTables
-from toposheet.results import Table
+from toposheet.results import Table, rows_with
 from toposheet.settings import Settings
 
 SMOOTHNESS_OF_MODELS = SMOOTHNESS.beside(model="text", stimuli="text")
@@ -48,7 +48,7 @@ def _comparison_tables(measured: MeasuredComparison, settings: Settings, progres
 def _means(analysis: Analysis) -> pd.DataFrame | None:
     """Return the rows of the mean over taps. None: there are none."""
     table = analysis.results.get(SMOOTHNESS_OF_MODELS)
-    means = None if table is None else table[table["tap"] == ALL_TAPS]
+    means = None if table is None else rows_with(table, **MEAN_OVER_TAPS)
     return None if means is None or means.empty else means
 
 
