@@ -220,6 +220,17 @@ def test_nested_pickles_end_without_recursion(program):
         arrays_in(b"\x80\x04" + program)
 
 
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+def test_keys_that_are_deeply_nested_do_not_end_the_process():
+    program = b"\x80\x02}" + b")" + b"\x85" * 1_000_000 + b"Ns."
+    stored = bytes_of_storage()
+    system = stored.index(b"\x80\x02}")  # the third pickle, which describes the system that wrote the file
+    for data in (stored[:system] + program, stored[:system] + b"\x80\x02}." + program):
+        storage = Made("torch.storage._load_from_bytes", (data,))
+        with pytest.raises(Unreadable, match="is no complete pickle"):
+            array_of(Made("torch._utils._rebuild_tensor_v2", (storage, 0, (3, 2), (2, 1), False)))
+
+
 def test_every_beginning_of_a_file_is_refused(canary):
     data = pickled(NAME, **fields_of(0))
     for length in [*range(60), *range(60, len(data), 97), len(data) - 1]:

@@ -76,6 +76,23 @@ def test_compressed_archives_are_refused_before_they_are_unpacked(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "program",
+    [
+        b"}" + b")" + b"\x85" * 1_000_000 + b"Ns.",  # a key that is deeply nested: its hash would end the process
+        b"}q\x00(X\x01\x00\x00\x00ah\x00u.",  # a dict that holds itself
+        b"](" + b"]" * 100_000 + b"e.",
+        b")" + b"\x85" * 1_000_000 + b".",
+    ],
+)
+def test_nested_checkpoints_end_without_recursion(tmp_path, program):
+    with zipfile.ZipFile(tmp_path / "nested.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02" + program)
+        archive.writestr("archive/version", "3\n")
+    with pytest.raises(UserError, match=r"nested.pt (is no complete pickle|has no entry)"):
+        read_checkpoint(tmp_path / "nested.pt")
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         ("text", "is no file that torch.save wrote"),

@@ -7,6 +7,7 @@ function, the result is a record of the call (`Made`), which the reader of the f
 
 from __future__ import annotations
 
+import io
 import pickletools
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -43,14 +44,14 @@ class Made:
 
 _PLAIN = {
     "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8",
-    "SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8",
+    "SHORT_BINSTRING", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8",
 }  # fmt: skip
 _CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 def read_pickle(data: bytes, names: Collection[str]) -> Any:
-    """Return what a pickle holds: numbers, texts, bytes, tuples, lists, dicts with texts as keys, and `Made`.
+    """Return what a pickle holds: numbers, texts, bytes, tuples, lists, dicts, and `Made`.
 
     Pickles of protocol 2 or later are read (Python writes protocol 4 or 5 if nothing else is said).
 
@@ -61,8 +62,25 @@ def read_pickle(data: bytes, names: Collection[str]) -> Any:
     Raises:
         Unreadable: The pickle has another name, or it is damaged. The message begins with a verb.
     """
+    return _read(io.BytesIO(data), names)
+
+
+def check_keys(file: io.BytesIO) -> None:
+    """Refuse a pickle whose dicts have other keys than texts and numbers, before torch reads it.
+
+    A dict needs the hash of its key, and the hash of deeply nested tuples ends the process. Reading stops after the
+    pickle.
+
+    Raises:
+        Unreadable: There is such a key, or the pickle is damaged. The message begins with a verb.
+    """
+    _read(file, None)
+
+
+def _read(file: io.BytesIO, names: Collection[str] | None) -> Any:
+    """Return what the next pickle of a file holds. Names: see `read_pickle`; None allows all."""
     try:
-        return _run(data, names)
+        return _run(file, names)
     except Unreadable:
         raise
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError):
@@ -70,7 +88,7 @@ def read_pickle(data: bytes, names: Collection[str]) -> Any:
         raise Unreadable("is no complete pickle: it is damaged, or it is another kind of file") from None
 
 
-def _run(data: bytes, names: Collection[str]) -> Any:
+def _run(file: io.BytesIO, names: Collection[str] | None) -> Any:
     """Run the program of a pickle on a stack of plain values."""
     stack: list[Any] = []
     marks: list[int] = []
@@ -82,7 +100,7 @@ def _run(data: bytes, names: Collection[str]) -> Any:
         del stack[start:]
         return values
 
-    for opcode, given, _ in pickletools.genops(data):
+    for opcode, given, _ in pickletools.genops(file):
         operation, argument = opcode.name, cast(Any, given)
         if operation in _PLAIN:
             stack.append(argument)
@@ -102,8 +120,9 @@ def _run(data: bytes, names: Collection[str]) -> Any:
             _of_type(stack[-1], list).extend(values)
         elif operation in ("SETITEM", "SETITEMS"):
             values = [stack.pop(-2), stack.pop()] if operation == "SETITEM" else above_mark()
-            keys = [_of_type(key, str) for key in values[::2]]  # a hash of deeply nested tuples would end the process
-            _of_type(stack[-1], dict).update(zip(keys, values[1::2], strict=True))
+            keys = [_of_type(key, (str, int, float)) for key in values[::2]]
+            if isinstance(stack[-1], dict):  # else it is Made, such as an OrderedDict of weights
+                stack[-1].update(zip(keys, values[1::2], strict=True))
         elif operation == "MEMOIZE":
             memo[len(memo)] = stack[-1]
         elif operation in ("BINPUT", "LONG_BINPUT"):
@@ -116,6 +135,8 @@ def _run(data: bytes, names: Collection[str]) -> Any:
         elif operation in ("REDUCE", "NEWOBJ"):
             arguments = _of_type(stack.pop(), tuple)
             stack.append(Made(_of_type(stack.pop(), Name).name, arguments))
+        elif operation == "BINPERSID":  # a storage of torch, which is beside the pickle
+            stack.append(Made("storage", (stack.pop(),)))
         elif operation == "BUILD":
             state = stack.pop()
             _of_type(stack[-1], Made).state = state
@@ -126,25 +147,25 @@ def _run(data: bytes, names: Collection[str]) -> Any:
     raise Unreadable("is no complete pickle: its end is missing")
 
 
-def _known(name: str, names: Collection[str]) -> str:
+def _known(name: str, names: Collection[str] | None) -> str:
     """Return a name that may be in the file.
 
     Raises:
         Unreadable: The name is another one.
     """
-    if name not in names:
+    if names is not None and name not in names:
         raise Unreadable(
             f"refers to {name[:80]!r}, which such files do not hold: it is refused, and nothing of it was run"
         )
     return name
 
 
-def _of_type(value: Any, kind: type) -> Any:
+def _of_type(value: Any, kind: type | tuple[type, ...]) -> Any:
     """Return a value that must be of this type.
 
     Raises:
         TypeError: It has another type, so the pickle is damaged.
     """
     if not isinstance(value, kind):
-        raise TypeError(f"a {type(value).__name__} where a {kind.__name__} must be")
+        raise TypeError(f"a {type(value).__name__} where a {kind} must be")
     return value

@@ -11,9 +11,12 @@ from typing import Any
 import torch
 
 from toposheet.errors import NotFound, UserError
+from toposheet.importing.pickles import check_keys
 from toposheet.importing.unreadable import Unreadable
 
 _AGAIN = "copy the file again"
+_PICKLES = 5
+"""Pickles at the beginning of a file in the older format: two numbers, the system, the object, names of storages."""
 
 
 def read_torch_file(path: Path) -> Any:
@@ -38,10 +41,14 @@ def read_torch_file(path: Path) -> Any:
                 f"{_AGAIN}, or give another one"
             )
         with zipfile.ZipFile(path) as archive:
-            if any(record.compress_type != zipfile.ZIP_STORED for record in archive.infolist()):
+            records = archive.infolist()
+            if any(record.compress_type != zipfile.ZIP_STORED for record in records):
                 raise Unreadable(
                     "has compressed parts, which torch does not write: give the file that torch.save wrote"
                 )
+            for record in records:
+                if record.filename.lower().endswith("data.pkl"):  # torch does not tell capitals apart
+                    check_keys(io.BytesIO(archive.read(record)))
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (MemoryError, PermissionError):
         raise
@@ -59,8 +66,13 @@ def read_torch_bytes(data: bytes) -> Any:
     """
     if data.startswith(b"PK"):  # an archive, which could be compressed
         raise Unreadable("holds a tensor in a format that pickles of tensors do not have")
+    file = io.BytesIO(data)
     try:
+        for _ in range(_PICKLES):
+            check_keys(file)
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Unreadable as error:
+        raise Unreadable(f"holds a tensor whose file {error}") from None
     except Exception as error:  # a damaged file can raise any exception
         raise Unreadable(f"holds a tensor whose file {_reason(error)}") from None
 
