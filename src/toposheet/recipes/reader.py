@@ -12,7 +12,7 @@ from toposheet.errors import UserError
 from toposheet.files import write_file
 from toposheet.recipes.recipe import PARTS, Recipe
 
-FORMAT = 3
+FORMAT = 4
 RECIPE_FILE = "recipe.json"  # in a model folder
 
 
@@ -82,7 +82,15 @@ def _read_2(stored: dict[str, Any]) -> Recipe:
     return _read_3(stored | parts)
 
 
+_NEW_IN_4: dict[str, dict[str, Any]] = {"mechanism": {"name": None, "mechanism_radius": None}}
+"""The part that recipes of format 3 lack: their runs have no mechanism."""
+
+
 def _read_3(stored: dict[str, Any]) -> Recipe:
+    return _read_4(_NEW_IN_4 | stored)
+
+
+def _read_4(stored: dict[str, Any]) -> Recipe:
     parts = {part: kind(**_field_values(kind, stored.get(part), f"{part}.")) for part, kind in PARTS.items()}
     return Recipe(**_field_values(Recipe, stored, "") | parts)
 
@@ -105,4 +113,4 @@ def _field_values(kind: Any, values: Any, where: str) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-_READERS: dict[int, Callable[[dict[str, Any]], Recipe]] = {2: _read_2, 3: _read_3}
+_READERS: dict[int, Callable[[dict[str, Any]], Recipe]] = {2: _read_2, 3: _read_3, 4: _read_4}
