@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from toposheet.stats import gaussian_readout, morans_i
+from toposheet.stats import SheetReadout, gaussian_readout, morans_i
 
 
 def slow_readout(grid, fwhm):
@@ -57,3 +57,22 @@ def test_smoothed_noise_has_the_floor_of_the_published_control(rng):
     values = morans_i(gaussian_readout(rng.normal(size=(200, 28, 28)), 2.0))
     assert values.mean() == pytest.approx(0.60, abs=0.02)
     assert values.std() == pytest.approx(0.031, abs=0.01)
+
+
+@pytest.mark.parametrize("shape", [(6, 9), (5, 400), (300, 4)])
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_readout_of_units_is_that_of_their_maps_also_on_long_sheets_and_in_shared_cells(rng, shape, shared):
+    # On a side of 300 cells only the weights that count are multiplied.
+    cells = np.argwhere(rng.random(shape) < 0.8)
+    if shared:
+        cells = np.concatenate([cells, cells[:7], cells[:3]])
+    x = rng.normal(size=(len(cells), 5))
+    grid = np.full((5, *shape), np.nan)
+    for y, column in np.unique(cells, axis=0):
+        grid[:, y, column] = x[(cells == [y, column]).all(axis=1)].mean(axis=0)
+    expected = gaussian_readout(grid, 2.0)[:, cells[:, 0], cells[:, 1]].T
+    readout = SheetReadout(cells, shape, 2.0)
+    np.testing.assert_allclose(readout.sample(x), expected, rtol=1e-12, atol=1e-14)
+    squares = readout.sums_of_squares(x, [2, 3])
+    of_parts = [(expected[:, part] ** 2).sum(axis=1) for part in (slice(0, 2), slice(2, 5))]
+    np.testing.assert_allclose(squares, of_parts, rtol=1e-10)

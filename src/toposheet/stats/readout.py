@@ -11,6 +11,9 @@ from scipy.sparse import csr_array
 
 from toposheet.settings import check_fwhm
 
+_NOTHING = 1e-17  # a weight that does not change a sum with the weight 1 in float64
+_SPARSE = 0.1  # the share of other weights up to which only these are multiplied
+
 
 def gaussian_readout(grid: Float[np.ndarray, "*maps y x"], fwhm: float) -> Float[np.ndarray, "*maps y x"]:
     """Return maps as voxels would see them: at each cell, a weighted mean with Gaussian weights.
@@ -53,10 +56,11 @@ class SheetReadout:
 
     def __init__(self, cells: Int[np.ndarray, "units 2"], shape: tuple[int, int], fwhm: float) -> None:
         self._cells, (height, width) = cells, shape
-        self._rows, self._columns = gaussian_weights(height, fwhm), gaussian_weights(width, fwhm)
+        self._shape = shape
+        self._rows, self._columns = (_banded(gaussian_weights(side, fwhm)) for side in shape)
         occupied = np.zeros((height, width))
         occupied[self._cells[:, 0], self._cells[:, 1]] = 1
-        self._mass = (self._rows @ occupied @ self._columns)[self._cells[:, 0], self._cells[:, 1]]
+        self._mass = (self._columns @ (self._rows @ occupied).T).T[self._cells[:, 0], self._cells[:, 1]]
         cells = self._cells @ np.array([width, 1])
         self._occupied, of_unit, n_units = np.unique(cells, return_inverse=True, return_counts=True)
         self._means = None  # one unit in each cell
@@ -86,7 +90,7 @@ class SheetReadout:
         return np.stack(sums)[:, self._cells[:, 0], self._cells[:, 1]] / self._mass**2
 
     def _on_grid(self, x: np.ndarray) -> np.ndarray:
-        height, width, n = len(self._rows), len(self._columns), x.shape[1]
+        (height, width), n = self._shape, x.shape[1]
         grid = np.zeros((height, width, n), dtype=x.dtype)
         if self._means is None:
             grid[self._cells[:, 0], self._cells[:, 1]] = x
@@ -94,7 +98,19 @@ class SheetReadout:
             grid.reshape(-1, n)[self._occupied] = self._means @ x
         rows, columns = self._rows.astype(x.dtype), self._columns.astype(x.dtype)
         down = (rows @ grid.reshape(height, width * n)).reshape(height, width, n)
-        return np.matmul(columns, down)
+        if isinstance(columns, np.ndarray):
+            return np.matmul(columns, down)
+        return np.stack([columns @ row for row in down])
+
+
+def _banded(weights: Float[np.ndarray, "cells cells"]) -> np.ndarray | csr_array:
+    """Return the weights along a side. On a long side, those that are 0 but for rounding are left out to save work.
+
+    Args:
+        weights: The weights. The largest is 1.
+    """
+    counts = weights > _NOTHING
+    return weights if counts.mean() > _SPARSE else csr_array(np.where(counts, weights, 0.0))
 
 
 def gaussian_weights(cells: int, fwhm: float) -> Float[np.ndarray, "cells cells"]:
