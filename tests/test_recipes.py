@@ -8,6 +8,8 @@ from toposheet import recipes
 from toposheet.recipes import RECIPES, Recipe, read_recipe, write_recipe
 from toposheet.topography import OBJECTIVES, OnActivations
 
+TOPOFORMER = {"mechanism": "topoformer", "mechanism_radius": 3.0, "heads": 1}
+
 
 def test_a_recipe_is_read_back_as_it_was_stored(tmp_path):
     recipe = recipes.named("demo", sheet_shape=(8, 32), seed=4, taps=("transformer.h.*.mlp",))
@@ -43,11 +45,11 @@ def test_a_stored_recipe_with_other_fields_is_refused_by_name(tmp_path, change, 
 
 def test_the_version_of_the_format_is_stored_and_another_one_refused_in_a_line(tmp_path):
     path = stored(tmp_path, lambda r: None)
-    assert json.loads(path.read_text())["format"] == 3
-    with pytest.raises(ValueError, match="holds a recipe of format 1, but this version of toposheet reads 2, 3"):
+    assert json.loads(path.read_text())["format"] == 4
+    with pytest.raises(ValueError, match="holds a recipe of format 1, but this version of toposheet reads 2, 3, 4"):
         read_recipe(stored(tmp_path, lambda r: r.pop("format")))
-    with pytest.raises(ValueError, match="holds a recipe of format 4"):
-        read_recipe(stored(tmp_path, lambda r: r.update(format=4)))
+    with pytest.raises(ValueError, match="holds a recipe of format 5"):
+        read_recipe(stored(tmp_path, lambda r: r.update(format=5)))
 
 
 def test_a_recipe_of_format_2_is_read_with_the_values_that_describe_its_run(tmp_path):
@@ -56,11 +58,24 @@ def test_a_recipe_of_format_2_is_read_with_the_values_that_describe_its_run(tmp_
         del recipe["objective"]["skip_first"], recipe["optimisation"]["distillation"]
         for name in ("lora_rank", "lora_alpha", "lora_layers"):
             del recipe["optimisation"][name]
+        del recipe["mechanism"]
 
     path = stored(tmp_path, older)
     assert read_recipe(path) == recipes.named("demo")
     with pytest.raises(ValueError, match=r"missing or unknown: objective.skip_first"):
         read_recipe(stored(tmp_path, lambda r: r["objective"].pop("skip_first")))
+
+
+def test_a_recipe_of_format_3_is_read_as_a_run_without_mechanism(tmp_path):
+    def older(recipe):
+        recipe["format"] = 3
+        del recipe["mechanism"]
+
+    assert read_recipe(stored(tmp_path, older)) == recipes.named("demo")
+    with pytest.raises(ValueError, match=r"missing or unknown: mechanism.mechanism_radius, mechanism.name"):
+        read_recipe(stored(tmp_path, lambda r: r.pop("mechanism")))
+    with pytest.raises(ValueError, match=r"does not hold a recipe of format 4: name is 'columns'"):
+        read_recipe(stored(tmp_path, lambda r: r["mechanism"].update(name="columns")))
 
 
 def test_the_control_differs_in_alpha_alone():
@@ -75,6 +90,27 @@ def test_the_control_of_a_schedule_has_no_strength_at_its_end_either():
     assert control.is_control
     assert control.objective.final_alpha == 0
     assert not recipes.named("demo", alpha=0.0, alpha_schedule="linear", final_alpha=5.0).is_control
+
+
+def test_a_run_with_a_mechanism_is_no_control_and_its_control_has_no_mechanism():
+    recipe = recipes.named("topoformer")
+    assert (recipe.has_objective, recipe.is_control) == (False, False)
+    control = recipe.control()
+    assert control.is_control
+    assert recipe.differences(control) == [
+        "name is topoformer there, but topoformer_control now",
+        "mechanism is topoformer there, but None now",
+        "mechanism_radius is 3.0 there, but None now",
+    ]
+    assert recipes.named("topoformer", alpha=1.0).has_objective
+
+
+@pytest.mark.parametrize("name", ["topoformer", "topoloss", "all_tnn", "squared_difference"])
+def test_a_recipe_of_a_peer_differs_from_the_demo_in_its_method_alone(name):
+    differences = {line.split()[0] for line in recipes.named("demo").differences(recipes.named(name))}
+    of_method = {"mechanism", "mechanism_radius", "heads", "alpha"} if name == "topoformer" else {"objective", "alpha"}
+    assert differences == {"name", *of_method}
+    assert not recipes.named(name).is_control
 
 
 def test_the_objectives_of_recipes_are_those_there_are():
@@ -99,7 +135,9 @@ def test_the_demo_has_the_published_strength_and_windows_and_uses_all_tokens():
 
 
 def test_an_unknown_recipe_lists_those_there_are():
-    with pytest.raises(ValueError, match=r"no recipe 'demoo'. Did you mean demo\? Choose from: demo, fast, .*, tiny"):
+    with pytest.raises(
+        ValueError, match=r"no recipe 'demoo'. Did you mean demo\? Choose from: all_tnn, demo, fast, .*, topoloss"
+    ):
         recipes.named("demoo")
 
 
@@ -159,6 +197,15 @@ def test_recipes_are_there_without_torch():
         ({"alpha_schedule": "linear"}, "alpha_schedule is 'linear' and final_alpha is None"),
         ({"alpha_schedule": "linear", "final_alpha": -1.0}, "final_alpha is -1.0"),
         ({"alpha_warmup_updates": -1}, "alpha_warmup_updates is -1"),
+        ({"mechanism": "topoforme"}, "name is 'topoforme': it must be topoformer"),
+        ({"mechanism": "topoformer"}, "mechanism is 'topoformer' and mechanism_radius is None: give both"),
+        ({"mechanism_radius": 3.0}, "mechanism is None and mechanism_radius is 3.0: give both"),
+        (TOPOFORMER | {"heads": 4}, "mechanism is 'topoformer' and heads is 4, but .*: set heads to 1"),
+        (TOPOFORMER | {"architecture": "qwen3"}, "'qwen3', whose queries .*: use the architecture gpt2"),
+        (TOPOFORMER | {"parallel": "fsdp2"}, "topoformer needs whole matrices"),
+        (TOPOFORMER | {"subject": "0" * 64}, "only a new model can have a mechanism"),
+        (TOPOFORMER | {"mechanism_radius": 0.5}, "mechanism_radius is 0.5: it must be at least 1"),
+        ({"mechanism_radius": float("nan")}, "mechanism_radius is nan"),
     ],
 )
 def test_values_no_run_can_have_are_refused(change, message):

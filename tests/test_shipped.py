@@ -14,7 +14,7 @@ import toposheet as ts
 from toposheet import recipes
 from toposheet.adaptation.measure import ADAPTATION
 from toposheet.model_folders import SHIPPED, shipped
-from toposheet.recipes import read_recipe, stored_form
+from toposheet.recipes import read_recipe, recipe_of
 from toposheet.subject.adapter import read_adapter
 from toposheet.text.bigram import bigram_loss
 from toposheet.text.corpora import builtin_documents
@@ -61,7 +61,7 @@ def test_they_are_the_recipe_small_and_differ_in_alpha_alone():
     assert one == recipes.named("small")
     assert one.differences(other) == ["name is small there, but small_control now", "alpha is 2.5 there, but 0.0 now"]
     for name, recipe in zip(NAMES, (one, other), strict=True):
-        assert result(name)["recipe"] == json.loads(json.dumps(stored_form(recipe)))
+        assert recipe_of(result(name)["recipe"], SHIPPED / name) == recipe
     seen = {(result(name)["updates"], result(name)["tokens"], result(name)["text"]) for name in NAMES}
     assert len(seen) == 1
     assert result("small")["updates"] == one.optimisation.updates

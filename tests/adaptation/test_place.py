@@ -179,7 +179,7 @@ def test_a_band_continues_the_map_of_the_band_before(text):
     unit_at[tuple(sheet.coordinates.T)] = np.arange(72)
     r = np.corrcoef(x.T)
     across = r[unit_at[:, 5], unit_at[:, 6]].mean()  # neighbours on both sides of the border
-    assert across > 0.5
+    assert across > 0.35
     assert abs(r[:36, 36:].mean()) < 0.3
 
 

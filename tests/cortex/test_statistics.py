@@ -98,9 +98,11 @@ def test_a_map_that_continues_across_the_border_of_two_taps_counts_for_the_whole
     values = rng.normal(size=(40, SIDE**2)).astype(np.float32)
     values[::2] += 2 * patch
     comparison = ts.Comparison(to_stimuli(topo, values, ["a", "b"] * 20), "a", "b")
-    result = table(comparison, permutations=99).set_index("tap")
+    result = table(comparison, fwhm_mm=0.0, permutations=99).set_index("tap")
     assert result.loc["*", "p"] == 0.01
-    mean = ts.topography_statistics(comparison, permutations=9).query("sheet == '*' and statistic == 'morans_i'")
+    mean = ts.topography_statistics(comparison, fwhm_mm=0.0, permutations=9).query(
+        "sheet == '*' and statistic == 'morans_i'"
+    )
     assert mean["value"].item() == pytest.approx(result.loc[["top", "bottom"], "morans_i"].mean())
     clusters, units = ts.selective_clusters(comparison, permutations=99)
     assert clusters["tap"].iloc[0] == "*"

@@ -116,9 +116,9 @@ def test_a_model_without_the_stream_after_attention_is_refused(family):
     import transformers
 
     torch.manual_seed(0)
-    config = getattr(transformers, f"{family}Config")(
-        vocab_size=50, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2
-    )
+    sizes = {"vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 2} | ({"num_key_value_heads": 2, "head_dim": 8} if family == "Gemma2" else {})
+    config = getattr(transformers, f"{family}Config")(**sizes, **heads)
     network = getattr(transformers, f"{family}ForCausalLM")(config)
     name = "gpt_neox.layers.*.attention" if family == "GPTNeoX" else "model.layers.*.self_attn"
     with pytest.raises(ValueError, match="does not add the output of"):

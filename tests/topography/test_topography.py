@@ -3,6 +3,7 @@ import pytest
 import torch
 import xarray as xr
 
+import toposheet as ts
 from toposheet import Sheet, Subject, Topography, UserError
 
 
@@ -88,11 +89,6 @@ def test_a_layout_puts_all_taps_on_one_sheet_in_the_order_of_the_network(model, 
     assert list(topo.sheets) == ["cortex"]
     assert topo.taps == ts.Topography.per_tap(model, shape=(6, 6)).taps
     assert topo.sheets["cortex"].n_units == sum(topo.widths.values()) == topo.sheets["cortex"].n_occupied
-
-
-def test_an_unknown_layout_is_refused(model):
-    with pytest.raises(ValueError, match="layout is 'stripes': it must be one of per_tap, bands, interleaved, free"):
-        ts.Topography.of(model, layout="stripes")
 
 
 def test_a_folder_keeps_shared_cells_stored_windows_residual_taps_and_their_fingerprint(model, tmp_path):

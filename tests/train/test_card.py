@@ -13,9 +13,10 @@ from toposheet.train.snapshots import read_snapshots
         ({"alpha": 2.5}, True),
         ({"alpha": 0.0}, False),
         ({"alpha": 0.0, "alpha_schedule": "linear", "final_alpha": 2.0}, True),
+        ({"alpha": 0.0, "heads": 1, "mechanism": "topoformer", "mechanism_radius": 3.0}, True),
     ],
 )
-def test_a_card_calls_a_model_a_control_only_where_its_run_never_had_a_strength(tmp_path, options, topographic):
+def test_a_card_calls_a_model_a_control_only_where_nothing_ever_made_it_topographic(tmp_path, options, topographic):
     result = read_result(SHIPPED / "small")
     write_card(tmp_path, recipes.named("tiny").changed(**options), result, read_snapshots(tmp_path))
     card = (tmp_path / "README.md").read_text()
@@ -36,3 +37,12 @@ def test_a_card_says_topolm_only_of_its_objective(tmp_path, objective):
     card = (tmp_path / "README.md").read_text().partition("## Losses")[0]
     assert ("2410.11516" in card) == ("topolm" in card) == (objective == "correlation")
     assert (f"the objective `{objective}`" in card) == (objective != "correlation")
+
+
+@pytest.mark.parametrize("alpha", [0.0, 2.5])
+def test_a_card_names_the_mechanism_and_only_an_objective_that_acts(tmp_path, alpha):
+    recipe = recipes.named("tiny", alpha=alpha, heads=1, mechanism="topoformer", mechanism_radius=3.0)
+    write_card(tmp_path, recipe, read_result(SHIPPED / "small"), read_snapshots(tmp_path))
+    card = (tmp_path / "README.md").read_text().partition("## Losses")[0]
+    assert "the mechanism `topoformer`" in card
+    assert ("2410.11516" in card) == ("topolm" in card) == (alpha > 0)

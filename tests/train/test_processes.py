@@ -199,3 +199,14 @@ def test_two_processes_train_the_low_rank_changes_of_one(text, tmp_path):
     one, two = (load_file(tmp_path / n / "adapter_model.safetensors") for n in "12")
     for name, matrix in one.items():
         np.testing.assert_allclose(two[name].float(), matrix.float(), rtol=2**-7, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_topoformer_of_one(text, tmp_path):
+    fields = {"heads": 1, "alpha": 0, "mechanism": "topoformer", "mechanism-radius": 2, "snapshot-every": "None"}
+    for processes in (1, 2):
+        done = run(text, tmp_path / str(processes), processes, **fields)
+        assert done.returncode == 0, done.stderr
+    weights, others = (ts.load(tmp_path / str(processes)).model.state_dict() for processes in (1, 2))
+    for name, tensor in weights.items():
+        np.testing.assert_allclose(others[name], tensor, rtol=0, atol=1e-5, err_msg=name)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from toposheet.architectures.architecture import Architecture, Sizes
+from toposheet.architectures.architecture import Architecture, Projections, Sizes
 from toposheet.registry import Registry
 
-__all__ = ["DEFAULT", "FAMILIES", "Architecture", "Sizes", "architecture_of"]
+__all__ = ["DEFAULT", "FAMILIES", "Architecture", "Projections", "Sizes", "architecture_of"]
 
 FAMILIES = Registry[Architecture](
     "toposheet.architectures.families", "FAMILY", "architecture", entry=f"{__name__}:Architecture"

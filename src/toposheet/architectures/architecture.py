@@ -136,6 +136,19 @@ def any_sizes(_sizes: Sizes) -> None:
 
 
 @dataclass(frozen=True)
+class Projections:
+    """The two layers of an attention module that a mechanism constrains. Both are `Conv1D` layers of `transformers`.
+
+    Args:
+        queries: The layer that computes the queries. They are its first outputs, as many as the layer has inputs.
+        output: The layer that computes the output of the module from the values of all heads.
+    """
+
+    queries: Any
+    output: Any
+
+
+@dataclass(frozen=True)
 class Architecture:
     """What toposheet must know about a family of models. The defaults fit most decoder-only models.
 
@@ -160,6 +173,9 @@ class Architecture:
             must also work on the meta device of torch, where toposheet checks the sheets of a recipe.
             None: recipes cannot build models of this family.
         check: A function of the sizes. It raises a `UserError` if the family cannot have a model of these sizes.
+        projections: A function of an attention module. It returns the layers that the mechanism `topoformer`
+            constrains. None: the family cannot have this mechanism. Its queries are rotated or normed after their
+            layer, or its layers are not of the class `Conv1D`.
 
     Example:
         ts.register("architecture", "mine", Architecture(attention=("mixer",), mlp=("channel_mixer",)))
@@ -175,6 +191,7 @@ class Architecture:
     opened: Callable[[Any], None] = unchanged
     build: Callable[[Sizes, int], Any] | None = None
     check: Callable[[Sizes], None] = any_sizes
+    projections: Callable[[Any], Projections] | None = None
 
     def taps(self, model: nn.Module) -> tuple[str, ...]:
         """Return the paths of the attention modules and of the MLP modules. `*` stands for the number of the layer.
@@ -219,6 +236,17 @@ class Architecture:
             UserError: The model has no list of blocks.
         """
         return self._layers(model)[1]
+
+    def attentions(self, model: nn.Module) -> list[str]:
+        """Return the path of the attention module of each block, in order. Blocks without attention are left out.
+
+        Raises:
+            UserError: The model has no list of blocks.
+        """
+        path, blocks = self._layers(model)
+        inside = [{name for name, _ in block.named_modules()} for block in blocks]
+        chosen = [next((name for name in self.attention if name in names), None) for names in inside]
+        return [f"{path}.{number}.{name}" for number, name in enumerate(chosen) if name is not None]
 
     def entrances(self, model: nn.Module) -> list[nn.Module]:
         """Return the modules whose call is a whole forward pass, from the outermost to the innermost.

@@ -3,7 +3,7 @@
 from typing import Any
 
 from toposheet.recipes.adapting import ADAPTING
-from toposheet.recipes.parts import Bookkeeping, Model, Objective, Optimisation, Sheets
+from toposheet.recipes.parts import Bookkeeping, Mechanism, Model, Objective, Optimisation, Sheets
 from toposheet.recipes.reader import RECIPE_FILE, read_recipe, recipe_of, stored_form, write_recipe
 from toposheet.recipes.recipe import Recipe
 from toposheet.registry import Registry
@@ -13,6 +13,7 @@ __all__ = [
     "RECIPES",
     "RECIPE_FILE",
     "Bookkeeping",
+    "Mechanism",
     "Model",
     "Objective",
     "Optimisation",

@@ -18,6 +18,7 @@ Window = Literal["open", "closed"]
 Decay = Literal["cosine", "linear"]
 Precision = Literal["fp32", "bf16"]
 Parallel = Literal["ddp", "fsdp2"]
+MechanismName = Literal["topoformer"]
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,37 @@ class Objective:
             raise UserError(
                 f"alpha_schedule is {self.alpha_schedule!r} and final_alpha is {self.final_alpha}: the schedules "
                 "'linear' and 'cosine' need a final_alpha, for example 0; the schedule 'constant' must not have one"
+            )
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """The mechanism: constraints on the weights of attention, which make its units topographic without an objective.
+
+    Args:
+        name: Name of the mechanism. topoformer: the queries of every layer are pooled over patches of the sheet, and
+            the output of attention is a sum over patches with weights of at least 0 (arXiv:2510.18745). It needs a new
+            model of the family gpt2 with one head, and is meant for alpha 0. None: no mechanism.
+        mechanism_radius: Radius of a patch, in cells, by the straight line between cells. A smaller radius makes
+            attention more local. None: there is no mechanism.
+    """
+
+    name: Annotated[MechanismName | None, tyro.conf.arg(name="mechanism")] = None
+    mechanism_radius: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.name is not None:
+            check_choices(self, {"name": MechanismName})
+        check_numbers(self, ("mechanism_radius",))
+        if (self.name is None) != (self.mechanism_radius is None):
+            raise UserError(
+                f"mechanism is {self.name!r} and mechanism_radius is {self.mechanism_radius}: give both, for example "
+                "'topoformer' and 3, or none"
+            )
+        if self.mechanism_radius is not None and self.mechanism_radius < 1:
+            raise UserError(
+                f"mechanism_radius is {self.mechanism_radius}: it must be at least 1, the distance between two "
+                "neighbouring cells"
             )
 
 

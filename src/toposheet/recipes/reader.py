@@ -81,7 +81,10 @@ def _read_2(stored: dict[str, Any]) -> Recipe:
     return _read_3(_with_new_fields(stored, _NEW_IN_3))
 
 
-_NEW_IN_4: dict[str, dict[str, Any]] = {"sheets": {"layout": "per_tap"}}
+_NEW_IN_4: dict[str, dict[str, Any]] = {
+    "sheets": {"layout": "per_tap"},
+    "mechanism": {"name": None, "mechanism_radius": None},
+}
 """The fields that recipes of format 3 lack, with the values that describe their runs."""
 
 
@@ -90,10 +93,9 @@ def _read_3(stored: dict[str, Any]) -> Recipe:
 
 
 def _with_new_fields(stored: dict[str, Any], new: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return a stored recipe with new fields in its parts."""
-    return stored | {
-        part: stored[part] | of_part for part, of_part in new.items() if isinstance(stored.get(part), dict)
-    }
+    """Return a stored recipe with new fields in its parts, and with new parts."""
+    parts = {part: stored.get(part, {}) for part in new}
+    return stored | {part: parts[part] | new[part] for part in new if isinstance(parts[part], dict)}
 
 
 def _read_4(stored: dict[str, Any]) -> Recipe:

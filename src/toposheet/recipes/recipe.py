@@ -12,13 +12,14 @@ import tyro
 from toposheet.architectures import FAMILIES
 from toposheet.errors import UserError
 from toposheet.fields import differences
-from toposheet.recipes.parts import Bookkeeping, Model, Objective, Optimisation, Sheets, check_numbers
+from toposheet.recipes.parts import Bookkeeping, Mechanism, Model, Objective, Optimisation, Sheets, check_numbers
 from toposheet.topography.objectives import OBJECTIVES
 
 PARTS: dict[str, Any] = {
     "model": Model,
     "sheets": Sheets,
     "objective": Objective,
+    "mechanism": Mechanism,
     "optimisation": Optimisation,
     "bookkeeping": Bookkeeping,
 }
@@ -37,6 +38,7 @@ class Recipe:
         model: The architecture and the sizes of the model.
         sheets: The taps and their sheets.
         objective: The objective that makes neighbouring units similar, and its strength.
+        mechanism: The constraints on the weights of attention, if there are any.
         optimisation: The optimizers and the number of updates.
         bookkeeping: The held-out text, and how often validations, checkpoints and snapshots come.
 
@@ -50,6 +52,7 @@ class Recipe:
     model: Model = field(default_factory=Model)
     sheets: Sheets = field(default_factory=Sheets)
     objective: Objective = field(default_factory=Objective)
+    mechanism: Mechanism = field(default_factory=Mechanism)
     optimisation: Optimisation = field(default_factory=Optimisation)
     bookkeeping: Bookkeeping = field(default_factory=Bookkeeping)
 
@@ -59,6 +62,8 @@ class Recipe:
             _check_model(self.model)
         if self.objective.skip_first and self.model.context == 1:
             raise UserError("context is 1, and skip_first leaves out the first token of each block: use longer blocks")
+        if self.mechanism.name is not None:
+            _check_mechanism(self)
         objective, lora = self.objective.name, self.optimisation.lora_rank is not None
         if lora and OBJECTIVES[objective].on_weights:
             raise UserError(
@@ -99,14 +104,23 @@ class Recipe:
         return dataclasses.replace(self, **by_part | changed_parts)
 
     def control(self) -> Recipe:
-        """Return the recipe of the control. Alpha is 0, and so is final_alpha if it is set; the name differs."""
+        """Return the recipe of the control, which has another name.
+
+        Alpha is 0, and so is final_alpha if it is set. The control has no mechanism.
+        """
         final_alpha = None if self.objective.final_alpha is None else 0.0
-        return self.changed(name=f"{self.name}_control", alpha=0.0, final_alpha=final_alpha)
+        nothing = {"alpha": 0.0, "final_alpha": final_alpha, "mechanism": None, "mechanism_radius": None}
+        return self.changed(name=f"{self.name}_control", **nothing)
+
+    @property
+    def has_objective(self) -> bool:
+        """Whether the objective acts: alpha is above 0 in some update."""
+        return self.objective.alpha > 0 or bool(self.objective.final_alpha)
 
     @property
     def is_control(self) -> bool:
-        """Whether the run is a control: alpha is 0 in every update."""
-        return self.objective.alpha == 0 and not self.objective.final_alpha
+        """Whether the run is a control: nothing makes its units topographic, neither objective nor mechanism."""
+        return not self.has_objective and self.mechanism.name is None
 
     def fields(self) -> dict[str, Any]:
         """Return the values of all fields, by the names of the options of `toposheet train`."""
@@ -135,8 +149,31 @@ def _check_model(model: Model) -> None:
     family.check(model)
 
 
+def _check_mechanism(recipe: Recipe) -> None:
+    """Refuse a recipe whose model cannot have its mechanism."""
+    mechanism, model = recipe.mechanism.name, recipe.model
+    if recipe.subject is not None:
+        raise UserError(
+            f"mechanism is {mechanism!r}, but only a new model can have a mechanism: leave it out to train a subject "
+            "further"
+        )
+    if FAMILIES[model.architecture].projections is None:
+        able = [name for name, family in FAMILIES.items() if family.build and family.projections]
+        raise UserError(
+            f"mechanism is {mechanism!r} and architecture is {model.architecture!r}, whose queries are rotated or "
+            f"normed after their weights, so the weights cannot pool them: use the architecture {' or '.join(able)}"
+        )
+    if model.heads != 1:
+        raise UserError(
+            f"mechanism is {mechanism!r} and heads is {model.heads}, but a patch of the sheet needs all units in one "
+            "head: set heads to 1"
+        )
+    if recipe.optimisation.parallel == "fsdp2":
+        raise UserError(f"parallel is 'fsdp2', but {mechanism} needs whole matrices in every process: use 'ddp'")
+
+
 def _option(part: str, name: str) -> str:
-    """Return the option name of a field: the name of the field, except `objective` for the name of the objective."""
+    """Return the option name of a field: the name of the field, but `objective` and `mechanism` for their names."""
     return part if name == "name" else name
 
 

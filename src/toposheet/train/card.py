@@ -61,6 +61,8 @@ def write_card(
         recipe={name: json.dumps(value) for name, value in (recipe.fields() | divided).items() if value is not None},
         name=recipe.name,
         is_control=recipe.is_control,
+        has_objective=recipe.has_objective,
+        mechanism=recipe.mechanism.name,
         of_pretrained=recipe.subject is not None,
         task=_task(recipe.optimisation.distillation),
         objective=recipe.objective.name,

@@ -15,6 +15,7 @@ from toposheet.recipes import Model, Recipe, Sheets
 from toposheet.subject import Subject
 from toposheet.text.tokenizer import end_of_text
 from toposheet.topography import Topography
+from toposheet.topography.topoformer import add_topoformer, plain_name, plain_state
 
 
 def build_model(recipe: Recipe, end_of_text: int, device: str | torch.device = "cpu") -> PreTrainedModel:
@@ -37,13 +38,16 @@ def new_subject(
 ) -> Subject:
     """Return the subject at the start of a run: an untrained model whose units have random places on their sheets.
 
+    If the recipe has a mechanism, the weights of the model have its constraints.
+
     Args:
-        recipe: The recipe. Its model, sheets and seed decide the subject.
+        recipe: The recipe. Its model, sheets, mechanism and seed decide the subject.
         tokenizer: The tokenizer of the text. None: the text is not prepared yet, and the subject has no tokenizer.
         device: The device on which the model is built. See `build_model`.
 
     Raises:
-        UserError: A tap matches no module of the model, or the units of a tap do not fit on their sheet.
+        UserError: A tap matches no module of the model, or the units of a tap do not fit on their sheet. Or the
+            mechanism does not fit (`add_topoformer`).
     """
     token = 0 if tokenizer is None else end_of_text(tokenizer)
     model, sheets = build_model(recipe, token, device), recipe.sheets
@@ -55,6 +59,8 @@ def new_subject(
         spacing_mm=sheets.spacing_mm,
         seed=recipe.seed,
     )
+    if (radius := recipe.mechanism.mechanism_radius) is not None:
+        add_topoformer(model, topography, radius)
     return Subject(model, topography, tokenizer)
 
 
@@ -104,6 +110,8 @@ def frozen_copy(subject: Subject, shares_weights: bool = False) -> PreTrainedMod
 def with_weights(subject: Subject, state: dict[str, Any]) -> Subject:
     """Return a copy of a subject with other weights, on the CPU and without interventions.
 
+    If the weights of the subject are constrained by a mechanism, the copy has an ordinary model that computes the same.
+
     Args:
         subject: The subject to copy. Its model may be compiled, or distributed over processes.
         state: The new weights by parameter name.
@@ -112,8 +120,8 @@ def with_weights(subject: Subject, state: dict[str, Any]) -> Subject:
         trained = type(model)(copy.deepcopy(model.config))
         if model.can_generate():
             trained.generation_config = copy.deepcopy(model.generation_config)
-        trains = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
-    trained.load_state_dict(state)
+        trains = {plain_name(name): parameter.requires_grad for name, parameter in model.named_parameters()}
+        trained.load_state_dict(plain_state(model, state))
     for name, parameter in trained.named_parameters():
         parameter.requires_grad_(trains[name])
     return Subject(trained.eval(), subject.topography, subject.tokenizer)

@@ -65,7 +65,7 @@ def warn_of_long_warm_ups(recipe: Recipe) -> None:
     optimisation, objective = recipe.optimisation, recipe.objective
     rising = {"learning_rate": optimisation.warmup_updates, "alpha": objective.alpha_warmup_updates}
     for name, warm_up in rising.items():
-        if warm_up >= optimisation.updates and (name != "alpha" or not recipe.is_control):
+        if warm_up >= optimisation.updates and (name != "alpha" or recipe.has_objective):
             logging.getLogger(__name__).warning(
                 "%s does not reach its value, because its warm-up has %d updates and the run has %d",
                 name, warm_up, optimisation.updates,

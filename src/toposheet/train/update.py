@@ -33,7 +33,7 @@ class Measured:
         divergence: Mean KL divergence of the next-token probabilities from those of the original, in nats per token.
             None: no distillation.
         gradient_norm: Norm of the gradient over all parameters, before clipping.
-        spatial_losses: The spatial loss of each sheet, as the mean over micro-batches. A control has an empty dict.
+        spatial_losses: The spatial loss of each sheet, as the mean over micro-batches. Empty without objective.
         alpha: The number that multiplied the sum of the spatial losses.
     """
 
@@ -70,7 +70,7 @@ class Updater:
         self._model, self._task, self._optimizers = model, task, optimizers
         self._topo, self._activations = topo, activations
         self._recipe, self._accelerator = recipe, accelerator
-        self._names = [] if recipe.is_control else list(topo.sheets)
+        self._names = list(topo.sheets) if recipe.has_objective else []
         share = recipe.optimisation.distillation
         self._shares = [1 - share, share] if share else [1.0]  # of the losses of the task
         self._on_weights = OBJECTIVES[recipe.objective.name].on_weights

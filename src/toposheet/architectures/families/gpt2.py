@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from toposheet.architectures.architecture import Architecture, Sizes
+from toposheet.architectures.architecture import Architecture, Projections, Sizes
 
 
 def build(sizes: Sizes, end_of_text: int) -> Any:
@@ -47,4 +47,9 @@ def hold_biases_at_zero(model: Any) -> None:
             parameter.requires_grad_(False)
 
 
-FAMILY = Architecture(build=build)
+def projections(attention: Any) -> Projections:
+    """Return the layer `c_attn`, which computes queries, keys and values, and the layer `c_proj`."""
+    return Projections(queries=attention.c_attn, output=attention.c_proj)
+
+
+FAMILY = Architecture(build=build, projections=projections)
