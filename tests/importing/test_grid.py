@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import transformers as hf
 from safetensors.numpy import save_file
 from tests.architectures.families import random_model
 
@@ -48,6 +49,15 @@ def test_all_taps_lie_on_one_sheet_at_the_coordinates_of_the_file(llama, written
         with torch.no_grad():
             torch.testing.assert_close(opened(ids), random_model("llama")(ids).logits)
         assert len(opened.tokenizer) == 300
+
+
+def test_taps_are_in_the_order_of_their_numbers(written, tmp_path):
+    config = hf.GPT2Config(vocab_size=50, n_positions=8, n_embd=4, n_layer=11, n_head=1, bos_token_id=0, eos_token_id=0)
+    hf.GPT2LMHeadModel(config).save_pretrained(tmp_path / "deep")
+    taps = [f"transformer.h.{n}{end}" for n in (1, 2, 10) for end in ("", ".attn", ".mlp>residual")]
+    arrays = {tap: np.stack([np.full(4, n), np.arange(4)], axis=1) for n, tap in enumerate(taps)}
+    subject = ts.import_grid(tmp_path / "deep", written(dict(sorted(arrays.items()))))
+    assert subject.topography.taps == taps
 
 
 def test_a_shape_and_shared_cells(llama, written):

@@ -65,9 +65,15 @@ def _sheet(arrays: dict[str, np.ndarray], shape: tuple[int, int] | None) -> Shee
             )
     if not arrays:
         raise Unreadable("holds no coordinates")
-    places = {tap: whole_numbers(array, f"coordinates of {tap}") for tap, array in arrays.items()}
+    taps = sorted(arrays, key=_steps)
+    places = {tap: whole_numbers(arrays[tap], f"coordinates of {tap}") for tap in taps}
     all_places = np.concatenate(list(places.values()))
     height, width = (all_places.max(axis=0) + 1).tolist() if shape is None else shape
     check_within(all_places, (height, width), len(all_places))
     shared = len(np.unique(all_places, axis=0)) < len(all_places)
     return Sheet((height, width), places, shared_cells=shared)
+
+
+def _steps(tap: str) -> list[tuple[int, str]]:
+    """Return the steps of the path of a module, by which `model.layers.2` comes before `model.layers.10`."""
+    return [(int(step), "") if step.isdecimal() else (-1, step) for step in tap.split(".")]
