@@ -105,6 +105,22 @@ def test_a_run_with_a_mechanism_is_no_control_and_its_control_has_no_mechanism()
     assert recipes.named("topoformer", alpha=1.0).has_objective
 
 
+@pytest.mark.parametrize(
+    ("fields", "method", "strength"),
+    [
+        ({"alpha": 0.0}, "control", 0.0),
+        ({"objective": "topoloss", "alpha": 3.0}, "topoloss", 3.0),
+        ({"alpha": 1.0, "alpha_schedule": "linear", "final_alpha": 4.0}, "correlation", 4.0),
+        ({"alpha": 4.0, "alpha_schedule": "linear", "final_alpha": 0.0}, "correlation", 4.0),
+        (TOPOFORMER | {"alpha": 0.0}, "topoformer", 3.0),
+        (TOPOFORMER | {"alpha": 0.5}, "topoformer + correlation", 0.5),
+    ],
+)
+def test_a_run_has_the_method_that_acts_and_its_strength(fields, method, strength):
+    recipe = recipes.named("demo", **fields)
+    assert (recipe.method, recipe.strength, recipe.is_control) == (method, strength, method == "control")
+
+
 @pytest.mark.parametrize("name", ["topoformer", "topoloss", "all_tnn", "squared_difference"])
 def test_a_recipe_of_a_peer_differs_from_the_demo_in_its_method_alone(name):
     differences = {line.split()[0] for line in recipes.named("demo").differences(recipes.named(name))}

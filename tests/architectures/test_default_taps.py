@@ -8,6 +8,7 @@ import torch
 import transformers as hf
 
 import toposheet as ts
+from toposheet.architectures import family_named
 
 _SIZES = {"vocab_size": 300, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
 _WIDE = _SIZES | {"intermediate_size": 24}
@@ -32,6 +33,14 @@ FAMILIES = {
                 ("attention.output.dense", "output.dense")),
     "mpnet": (hf.MPNetForMaskedLM, hf.MPNetConfig, _WIDE, ("attention.attn", "output.dense")),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_default_tap_is_known_by_its_kind(name):
+    family, (*_, (attention, mlp)) = family_named(name), FAMILIES[name]
+    assert family.kind_of(f"body.layers.3.{attention}") == "attention"
+    assert family.kind_of(f"body.layers.3.{mlp}") == "MLP"
+    assert family.kind_of("body.layers.3") == family.kind_of(f"body.other_{mlp}") == ""
 
 
 def first(output):

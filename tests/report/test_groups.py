@@ -103,7 +103,7 @@ def test_equivalence_is_said_only_within_a_margin_that_was_given(monkeypatch):
     table = group_statistics(values, groups)
     assert table["equivalent"].eq("").all()
     assert table["margin"].isna().all()
-    assert "equivalen" not in str(SideBySide(table, groups, results))
+    assert "equivalen" not in str(SideBySide(table, groups, Analysis(results, models)))
     printed = str(compared).splitlines()
     assert "Moran's I, raw: near and x are equivalent within ±0.08 (90 % of the difference: -0.02 to 0.04)" in printed
     assert any(

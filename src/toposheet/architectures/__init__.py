@@ -5,7 +5,7 @@ from typing import Any
 from toposheet.architectures.architecture import Architecture, Projections, Sizes
 from toposheet.registry import Registry
 
-__all__ = ["DEFAULT", "FAMILIES", "Architecture", "Projections", "Sizes", "architecture_of"]
+__all__ = ["DEFAULT", "FAMILIES", "Architecture", "Projections", "Sizes", "architecture_of", "family_named"]
 
 FAMILIES = Registry[Architecture](
     "toposheet.architectures.families", "FAMILY", "architecture", entry=f"{__name__}:Architecture"
@@ -25,6 +25,15 @@ def architecture_of(model: Any) -> Architecture:
         model: A `transformers` model. For any other module, the default is returned.
     """
     name = getattr(getattr(model, "config", None), "model_type", None)
-    if isinstance(name, str) and (file := name.replace("-", "_")) in FAMILIES:
+    return family_named(name) if isinstance(name, str) else DEFAULT
+
+
+def family_named(name: str) -> Architecture:
+    """Return the entry of a family, or the default if it has no entry.
+
+    Args:
+        name: The `model_type` of the configuration of its models.
+    """
+    if (file := name.replace("-", "_")) in FAMILIES:
         return FAMILIES[file]
     return DEFAULT

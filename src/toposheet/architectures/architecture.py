@@ -21,6 +21,9 @@ _LIMITS = (
 )  # fmt: skip
 
 
+ATTENTION, MLP = "attention", "MLP"  # the two kinds of taps
+
+
 @runtime_checkable
 class Sizes(Protocol):
     """The sizes of a model that a recipe builds, as in the part `model` of a recipe."""
@@ -204,7 +207,7 @@ class Architecture:
         """
         path, blocks = self._layers(model)
         names_in_blocks = [{name for name, _ in block.named_modules()} for block in blocks]
-        kinds = {"attention": self.attention, "MLP": self.mlp}
+        kinds = {ATTENTION: self.attention, MLP: self.mlp}
         chosen = {
             kind: next((name for name in names if any(name in inside for inside in names_in_blocks)), None)
             for kind, names in kinds.items()
@@ -247,6 +250,16 @@ class Architecture:
         inside = [{name for name, _ in block.named_modules()} for block in blocks]
         chosen = [next((name for name in self.attention if name in names), None) for names in inside]
         return [f"{path}.{number}.{name}" for number, name in enumerate(chosen) if name is not None]
+
+    def kind_of(self, tap: str) -> str:
+        """Return the kind of a tap: `attention`, `MLP`, or empty if the tap is another module.
+
+        Args:
+            tap: The path of the module in a model of this family.
+        """
+        kinds = {ATTENTION: self.attention, MLP: self.mlp}
+        inside = f".{tap}"
+        return next((kind for kind, names in kinds.items() if any(inside.endswith(f".{n}") for n in names)), "")
 
     def entrances(self, model: nn.Module) -> list[nn.Module]:
         """Return the modules whose call is a whole forward pass, from the outermost to the innermost.

@@ -33,7 +33,8 @@ def compare(
     Args:
         models: Model folders, hub ids or names of shipped models. Write GROUP=MODEL to put models into a group, such as
             models that differ only in their seed. A model without GROUP= is a group with one member.
-        out: Folder for compare.csv, further tables and figures.
+        out: Folder for compare.csv, further tables and figures. If toposheet trained at least two of the models, it
+            gets frontier.csv and a figure too: task loss and topography of each model, by method and strength.
         stimuli: synthetic (made from packages), published (read from your files), a CSV file, or the name of a set.
         contrast: Contrasts in a CSV file or a set, each written as A:B (or A-B).
         margin: The largest difference of two groups that counts as none, such as 0.1. Two groups are equivalent if the

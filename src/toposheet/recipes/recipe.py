@@ -26,6 +26,10 @@ PARTS: dict[str, Any] = {
 """The parts of a recipe, in the order in which files and tables list them."""
 
 
+CONTROL = "control"
+"""The method of a run that nothing makes topographic."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides what a run computes, except the text. Equal recipes and equal text give equal models.
@@ -121,6 +125,22 @@ class Recipe:
     def is_control(self) -> bool:
         """Whether the run is a control: nothing makes its units topographic, neither objective nor mechanism."""
         return not self.has_objective and self.mechanism.name is None
+
+    @property
+    def method(self) -> str:
+        """What makes the units topographic: the names of the mechanism and of the objective, or `control`."""
+        mechanism = [] if self.mechanism.name is None else [self.mechanism.name]
+        return " + ".join([*mechanism, *[self.objective.name] * self.has_objective]) or CONTROL
+
+    @property
+    def strength(self) -> float:
+        """How strong the method is: the largest alpha of the objective, or else the radius of the mechanism in cells.
+
+        A control has the strength 0.
+        """
+        if self.has_objective:
+            return max(self.objective.alpha, self.objective.final_alpha or 0.0)
+        return self.mechanism.mechanism_radius or 0.0
 
     def fields(self) -> dict[str, Any]:
         """Return the values of all fields, by the names of the options of `toposheet train`."""

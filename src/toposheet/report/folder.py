@@ -9,6 +9,7 @@ from pathlib import Path
 from toposheet.errors import UserError
 from toposheet.files import folder_aside, path_of
 from toposheet.report.against_published import LEDGER, LEDGER_MD
+from toposheet.report.frontier import FRONTIER
 from toposheet.report.group_networks import GROUP_CRITERIA, GROUP_PROFILES
 from toposheet.report.groups import SIDE_BY_SIDE
 from toposheet.report.page import REPORT, figures_in
@@ -50,7 +51,7 @@ def written_together(results: Results, out: str | Path) -> Generator[Path, None,
 
 def _results_and_pages() -> list[str]:
     """Return the names of the files of an earlier report, except those that all results have."""
-    of_groups = (SIDE_BY_SIDE, GROUP_CRITERIA, GROUP_PROFILES)
+    of_groups = (SIDE_BY_SIDE, GROUP_CRITERIA, GROUP_PROFILES, FRONTIER)
     return [*(table.file for table in (*tables(), *of_groups)), REPORT, LEDGER_MD, LEDGER.file]
 
 

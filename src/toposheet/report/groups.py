@@ -14,20 +14,23 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from toposheet.cortex import SIGNIFICANT
 from toposheet.cortex.cluster_responses import MEASURES
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.cortex.summary import raw_rows, without_negative_controls
 from toposheet.figures.files import save_figure, stamp
+from toposheet.figures.frontier import frontier_curves
 from toposheet.figures.groups import group_intervals, group_profiles
 from toposheet.files import folder_aside, path_of
 from toposheet.report.analysis import Analysis
+from toposheet.report.frontier import ALL, FRONTIER, frontier
 from toposheet.report.group_networks import GROUP_PROFILES, network_lines, network_tables
-from toposheet.report.page import FIGURES
+from toposheet.report.page import FIGURES, figures_in, list_figures
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 from toposheet.report.sections.stimuli import TEXTS
 from toposheet.report.verdicts import verdict_lines
-from toposheet.results import Results, Table, paragraph, text_table
+from toposheet.results import Results, Table, paragraph, rows_with, text_table
 from toposheet.settings import check_margin
 from toposheet.stats.intervals import difference_interval, mean_interval
 from toposheet.wording import interval, number, readout_name, signed
@@ -42,6 +45,10 @@ SIDE_BY_SIDE = Table(
      "difference_high_90": "number", "margin": "number", "equivalent": "text"},
     "a statistic of a group of models, and its difference from the first group",
 )  # fmt: skip
+_ON_FRONTIER = {
+    "organisation": "Organisation of the effect, mean over taps",
+    "cross_half_i": "Cross-half I, mean over taps",
+}
 EQUIVALENT, NOT_SHOWN, NOT_TESTABLE = "equivalent", "not shown", "not testable"
 
 
@@ -52,12 +59,17 @@ class SideBySide:
     Args:
         table: The table of `group_statistics`.
         groups: The names of the models in each group.
-        results: The results of all models.
+        analysis: The analysis of all models.
     """
 
     table: pd.DataFrame
     groups: Mapping[str, Sequence[str]]
-    results: Results
+    analysis: Analysis
+
+    @property
+    def results(self) -> Results:
+        """The results of all models."""
+        return self.analysis.results
 
     @property
     def negative_controls(self) -> list[str]:
@@ -69,6 +81,11 @@ class SideBySide:
     def networks(self) -> dict[Table, pd.DataFrame]:
         """The criteria and the profiles of the language networks (`network_tables`); empty without a localizer."""
         return network_tables(self.results, self.groups)
+
+    @cached_property
+    def frontier(self) -> pd.DataFrame:
+        """The task loss and the topography of the models that toposheet trained; no rows for fewer than two of them."""
+        return frontier(self.analysis)
 
     def __str__(self) -> str:
         lines = []
@@ -97,7 +114,7 @@ class SideBySide:
         return text_table(_first_columns(rows) | columns, ("statistic", "group"))
 
     def write(self, out: str | Path) -> None:
-        """Write `compare.csv`, the tables of the language networks and the figures to a folder."""
+        """Write `compare.csv`, the tables of the language networks, the frontier and the figures to a folder."""
         out = path_of(out)
         figure = group_intervals(raw_rows(self.table), COMPARED, [*NEGATIVE_CONTROLS])
         stimuli = stamp(self.results[TEXTS], self.results.facts["battery"])
@@ -109,6 +126,12 @@ class SideBySide:
                 table.write(frame, aside)
             if self.networks and len(profiles := self.networks[GROUP_PROFILES]):
                 save_figure(group_profiles(profiles, MEASURES), aside / FIGURES, "compare-profiles", stimuli)
+            if len(self.frontier):
+                FRONTIER.write(self.frontier, aside)
+                first = rows_with(self.frontier, contrast=self.frontier["contrast"].iloc[0], taps=ALL)
+                curves = frontier_curves(first, _ON_FRONTIER, SIGNIFICANT)
+                save_figure(curves, aside / FIGURES, "frontier", stimuli)
+            list_figures(aside / FIGURES, [Path(path).name for path in figures_in(out)])
 
 
 def side_by_side(analysis: Analysis, *, margin: float | None = None) -> SideBySide:
@@ -125,7 +148,7 @@ def side_by_side(analysis: Analysis, *, margin: float | None = None) -> SideBySi
     for model in analysis.models:
         groups.setdefault(model.group or model.name, []).append(model.name)
     table = group_statistics(analysis.results[STATISTICS_OF_MODELS], groups, margin=margin)
-    return SideBySide(table, groups, analysis.results)
+    return SideBySide(table, groups, analysis)
 
 
 def group_statistics(

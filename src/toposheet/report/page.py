@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,9 +76,19 @@ def write_figures(analysis: Analysis, out: str | Path, progress: Progress | None
             tell(f"drawing figures: {name}, section", number, len(sections))
             pictures[name] = [_saved_picture(drawing, aside, stimuli, taken) for drawing in section.drawings(analysis)]
         tell("drawing figures: section", len(sections), len(sections))
-        written = {path.name for path in aside.iterdir()}
-        (aside / _LISTED).write_text("".join(f"{name}\n" for name in sorted(written)), encoding="utf-8")
+        list_figures(aside)
     return pictures
+
+
+def list_figures(folder: Path, others: Iterable[str] = ()) -> None:
+    """Write the list of the figures in a folder, so that the next report removes them.
+
+    Args:
+        folder: The folder `figures`, with figures of this report alone.
+        others: Names of further figures for the list.
+    """
+    written = {path.name for path in folder.iterdir()} | set(others)
+    (folder / _LISTED).write_text("".join(f"{name}\n" for name in sorted(written)), encoding="utf-8")
 
 
 def figures_in(out: Path) -> list[str]:
