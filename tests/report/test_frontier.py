@@ -50,6 +50,7 @@ def measured(names, rng):
                         "contrast": contrast,
                         "negative_control": control,
                         "fwhm_mm": fwhm,
+                        "sheet": tap,
                         "tap": tap,
                     }
                     p = float(rng.choice([0.01, 0.05, 0.2]))
@@ -190,3 +191,11 @@ def test_a_topoformer_alone_in_a_report_has_not_the_role_of_a_control(subject, t
         write_recipe(tmp_path / "model" / RECIPE_FILE, recipe)
         (model,) = with_control(ts.load(tmp_path / "model"))
         assert model.is_control == role
+
+
+def test_the_kind_of_a_residual_stream_is_that_of_its_module():
+    from toposheet.architectures import FAMILIES
+
+    gpt2 = FAMILIES["gpt2"]
+    assert gpt2.kind_of("transformer.h.0.attn>residual") == "attention" == gpt2.kind_of("transformer.h.0.attn")
+    assert gpt2.kind_of("transformer.h.0.mlp>residual") == "MLP"

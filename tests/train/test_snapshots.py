@@ -8,7 +8,14 @@ STATISTICS = ("morans_i", "null_mean", "null_sd", "label_null_mean", "cross_half
 
 
 def snapshots(update, tap, null_sd, morans_i=0.5):
-    return {"update": update, "tap": tap, **dict.fromkeys(STATISTICS, 0.25), "morans_i": morans_i, "null_sd": null_sd}
+    return {
+        "update": update,
+        "sheet": tap,
+        "tap": tap,
+        **dict.fromkeys(STATISTICS, 0.25),
+        "morans_i": morans_i,
+        "null_sd": null_sd,
+    }
 
 
 def test_the_mean_over_taps_of_a_snapshot_is_the_stored_one():

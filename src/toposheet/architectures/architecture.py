@@ -258,7 +258,7 @@ class Architecture:
             tap: The path of the module in a model of this family.
         """
         kinds = {ATTENTION: self.attention, MLP: self.mlp}
-        inside = f".{tap}"
+        inside = "." + tap.partition(">")[0]  # the name of a residual stream ends with >residual
         return next((kind for kind, names in kinds.items() if any(inside.endswith(f".{n}") for n in names)), "")
 
     def entrances(self, model: nn.Module) -> list[nn.Module]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from toposheet.architectures import family_named
 from toposheet.cortex import SIGNIFICANT
-from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.layout import ALL_TAPS, MEAN_OVER_TAPS
 from toposheet.cortex.summary import raw_rows, without_negative_controls
 from toposheet.recipes import Recipe, recipe_of
 from toposheet.recipes.result import RESULT
@@ -89,7 +89,7 @@ def _topography(statistics: pd.DataFrame, ordered: pd.DataFrame, recipe: Recipe)
     family = family_named(recipe.model.architecture)
     taps = ordered.loc[ordered["tap"] != ALL_TAPS, "tap"]
     kinds = {tap: family.kind_of(tap) for tap in taps}
-    (of_all,) = rows_with(ordered, tap=ALL_TAPS).to_dict("records")
+    (of_all,) = rows_with(ordered, **MEAN_OVER_TAPS).to_dict("records")
     rows = []
     for kind in (ALL, *dict.fromkeys(kind for kind in kinds.values() if kind)):
         chosen = [tap for tap in taps if kind in (ALL, kinds[tap])]
