@@ -13,6 +13,7 @@ from types import ModuleType
 from benchmarks import (
     accumulation,
     analysis,
+    cortex,
     exactness,
     importing,
     language_models,
@@ -35,6 +36,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "memory": memory,
     "tokenising": tokenising,
     "importing": importing,
+    "cortex": cortex,
     "analysis": analysis,
 }
 ON_GPU = ("objective", "training_step", "language_models", "accumulation", "exactness", "memory")
