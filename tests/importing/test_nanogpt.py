@@ -6,7 +6,7 @@ from tests.importing.published import CONTEXT, VOCABULARY, WIDTH, arguments_of, 
 
 import toposheet as ts
 from toposheet.errors import UserError
-from toposheet.importing.nanogpt import topoloss_shape
+from toposheet.sheet.grid import full_rectangle
 
 IDS = torch.randint(VOCABULARY, (2, 11), generator=torch.Generator().manual_seed(0))
 ARGUMENTS = {
@@ -50,7 +50,7 @@ def test_taps_can_be_chosen(nanogpt, words):
     ("n_units", "shape"), [(3072, (48, 64)), (768, (24, 32)), (784, (28, 28)), (7, (1, 7)), (1, (1, 1)), (12, (3, 4))]
 )
 def test_the_shape_is_the_most_square_like_without_empty_cells(n_units, shape):
-    assert topoloss_shape(n_units) == shape
+    assert full_rectangle(n_units) == shape
 
 
 def test_the_name_of_the_width_in_topolms_code_is_read_too(words, tmp_path):

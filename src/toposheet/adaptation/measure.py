@@ -13,6 +13,7 @@ from toposheet.architectures.mode import in_mode
 from toposheet.cache import cache_folder
 from toposheet.cortex import Comparison, organisation, organisation_difference, summary_of, topography_statistics
 from toposheet.cortex.layout import ALL_TAPS, MEAN_OVER_TAPS
+from toposheet.cortex.summary import of_taps
 from toposheet.progress import Progress, part_of
 from toposheet.recipes import Recipe
 from toposheet.results import Table, rows_with
@@ -120,6 +121,6 @@ def _statistics(comparison: Comparison, permutations: int, seed: int, progress: 
     return {name: of_mean[name] for name in names} | {
         "organisation": ordered["value"],
         "organisation_p": ordered["p"],
-        "smallest_z": summary["z"][summary["tap"] != ALL_TAPS].min(),
+        "smallest_z": of_taps(summary)["z"].min(),
         "significant_fraction": comparison.n_significant / comparison.n_units,
     }

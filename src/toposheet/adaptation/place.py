@@ -171,8 +171,6 @@ def _placed(
         if how.start == "spectral":
             cell = spectral(r, sheet.shape, rng)
         if gains is not None:
-            # The units outside of a block decide what is best, so a block has at most a quarter of them.
-            block = max(2, min(how.block, len(gains) // 4))
-            cell = reassigned(r, gains, cell, rng, block=block, rounds=how.rounds)
+            cell = reassigned(r, gains, cell, rng, block=how.block_of(len(gains)), rounds=how.rounds)
     places = dict.fromkeys(sheet.places, np.stack(np.divmod(cell, width), axis=1))
     return replace(sheet, places=places, shared_cells=False, windows=None)

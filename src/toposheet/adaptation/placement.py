@@ -23,8 +23,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse.linalg import eigsh
 
 from toposheet.settings import Metric
-from toposheet.sheet import Sheet
-from toposheet.sheet.neighborhoods import nearness_in
+from toposheet.sheet import Sheet, distances
+from toposheet.sheet.neighborhoods import nearness_in, window_shape
 from toposheet.topography.objectives.windows import windows_of
 
 _SMALLEST = 1e-9  # a unit whose weights sum to a smaller part of the largest weight has no links to others
@@ -44,6 +44,10 @@ class HowToPlace(NamedTuple):
     start: Literal["random", "shared", "spectral"]
     block: int = 2
     rounds: int = 0
+
+    def block_of(self, n_units: int) -> int:
+        """Return the number of units of a block. Units outside of it decide what is best: it has at most a quarter."""
+        return max(2, min(self.block, n_units // 4))
 
 
 def correlations_of(x: Float[np.ndarray, "tokens units"]) -> Float[np.ndarray, "units units"]:
@@ -112,17 +116,15 @@ def gains_between(
         metric: Distance between two cells.
         window: Which cells a window has.
     """
-    side = 2 * radius - 1 if window == "open" else 2 * radius + 1
-    sides = [min(side, cells) for cells in shape]
+    sides = window_shape(shape, radius, window)
     n_windows = np.ones((len(these), len(others)))
     for axis in (0, 1):  # the first row (or column) of a window that holds both cells lies in this range
         a, b = these[:, axis, None], others[None, :, axis]
         last = np.minimum(np.minimum(a, b), shape[axis] - sides[axis])
         n_windows *= np.maximum(last - np.maximum(np.maximum(a, b) - sides[axis] + 1, 0) + 1, 0)
-    nearness = nearness_in((sides[0], sides[1]), metric)
+    nearness = nearness_in(sides, metric)
     mean = nearness[~np.eye(len(nearness), dtype=bool)].mean()
-    steps = np.abs(these[:, None] - others[None]).astype(float)
-    distance = steps.max(axis=-1) if metric == "chebyshev" else np.sqrt((steps**2).sum(axis=-1))
+    distance = distances(these, metric, others)
     return np.where(distance > 0, n_windows * (1 / (1 + distance) - mean), 0.0)
 
 

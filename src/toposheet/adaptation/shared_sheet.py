@@ -14,7 +14,7 @@ from toposheet.adaptation.placement import HowToPlace, gains_between, pair_gains
 from toposheet.errors import UserError
 from toposheet.settings import Metric
 from toposheet.sheet import Sheet
-from toposheet.sheet.grid import nearest_rectangle
+from toposheet.sheet.grid import cell_numbers, nearest_rectangle
 
 _SWEEPS = 2  # how often each tap is placed, given the places of all others
 _LARGEST_SHUFFLED = 4096  # cells of the largest sheet for which nearness is shuffled: its matrix has 128 MB
@@ -62,8 +62,7 @@ def placed_together(
     def gains(these: np.ndarray, others: np.ndarray) -> np.ndarray:
         if every is None:
             return gains_between(these, others, sheet.shape, radius, metric, window)
-        row_major = np.array([width, 1])
-        return every[np.ix_(these @ row_major, others @ row_major)]
+        return every[np.ix_(cell_numbers(these, sheet.shape), cell_numbers(others, sheet.shape))]
 
     z = {tap: standardised(x.numpy()) for tap, x in activations.items()}
     places = {tap: rng.permutation(cells) for tap, cells in sheet.places.items()}
@@ -78,8 +77,8 @@ def placed_together(
             if sweep == 0 and how.start == "spectral":
                 order = _spectral_order(r, own, outside, rng)
             if how.rounds:
-                block = max(2, min(how.block, len(own) // 4))
-                order = reassigned(r, gains(own, own), order, rng, block=block, rounds=how.rounds, outside=outside)
+                blocks = {"block": how.block_of(len(own)), "rounds": how.rounds}
+                order = reassigned(r, gains(own, own), order, rng, **blocks, outside=outside)
             places[tap] = own[order]
             placed.append(tap)
     return replace(sheet, places=places)

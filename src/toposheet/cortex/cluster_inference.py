@@ -12,7 +12,7 @@ from scipy import stats as scipy_stats
 
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison, check_comparison
 from toposheet.cortex.draws import null_draws
-from toposheet.cortex.layout import ALL_TAPS, TapLayout
+from toposheet.cortex.layout import TapLayout, tap_of
 from toposheet.cortex.notes import MIXED_TEXTS
 from toposheet.errors import UserError
 from toposheet.progress import SILENT, Progress
@@ -149,8 +149,7 @@ def selective_clusters(
             unit_p[sheet.units] = sheet.at_units(cell_p)
         for cluster in range(1, labelled.max() + 1):
             units = sheet.units[sheet.at_units(labelled == cluster)]
-            taps = dict.fromkeys(comparison.unit_coordinates["tap"].values[units].tolist())
-            tap = next(iter(taps)) if len(taps) == 1 else ALL_TAPS
+            tap = tap_of(comparison.unit_coordinates["tap"].values[units])
             rows.append(_row(sheet, grid, cell_p, labelled == cluster) | {"tap": tap})
             number[units] = len(rows)
     order = sorted(range(len(rows)), key=lambda row: -abs(rows[row]["mass"]))

@@ -11,7 +11,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 
 from toposheet.cortex.design import check_finite, stimuli_of
-from toposheet.cortex.layout import ALL_TAPS, check_coordinates
+from toposheet.cortex.layout import ALL_TAPS, check_coordinates, tap_of
 from toposheet.errors import UserError, check_type
 from toposheet.progress import SILENT, Progress
 from toposheet.provenance import check_same_reading
@@ -89,8 +89,7 @@ def cluster_responses(
     n = max(n_clusters, 1)  # without clusters the work is finished at once
     tell("profiles of clusters, cluster", n, n)
     names = tuple(str(number) for number in range(1, n_clusters + 1))
-    taps_of = [dict.fromkeys(clusters["tap"].values[units].tolist()) for units in members]
-    taps = tuple(next(iter(of)) if len(of) == 1 else ALL_TAPS for of in taps_of)
+    taps = tuple(tap_of(clusters["tap"].values[units]) for units in members)
     if n_clusters:
         names, taps = (*names, NETWORK), (*taps, ALL_TAPS)
         sums = {measure: np.column_stack([x, x.sum(axis=1)]) for measure, x in sums.items()}

@@ -113,18 +113,18 @@ def sheet_layouts(values: xr.DataArray | xr.Dataset) -> list[TapLayout]:
     sheets, layouts = values["sheet"].values, []
     for sheet in dict.fromkeys(sheets.tolist()):
         units = np.flatnonzero(sheets == sheet)
-        taps = dict.fromkeys(values["tap"].values[units].tolist())
-        layouts.append(_layout(next(iter(taps)) if len(taps) == 1 else ALL_TAPS, values, units))
+        layouts.append(_layout(tap_of(values["tap"].values[units]), values, units))
     return layouts
 
 
-def map_layouts(values: xr.DataArray | xr.Dataset) -> list[TapLayout]:
-    """Return the layout of each tap, and then that of each sheet with several taps.
+def tap_of(taps: np.ndarray) -> str:
+    """Return the tap of units; `*` if they are of several taps.
 
     Args:
-        values: Any array over `unit` with its coordinates, see `tap_layouts`.
+        taps: The tap of each unit.
     """
-    return [*tap_layouts(values), *(sheet for sheet in sheet_layouts(values) if sheet.is_sheet)]
+    names = dict.fromkeys(taps.tolist())
+    return next(iter(names)) if len(names) == 1 else ALL_TAPS
 
 
 def _layout(name: str, values: xr.DataArray | xr.Dataset, units: np.ndarray) -> TapLayout:

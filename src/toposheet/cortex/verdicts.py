@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from toposheet.cortex.comparison import SIGNIFICANT
-from toposheet.cortex.layout import ALL_TAPS, MEAN_OVER_TAPS
-from toposheet.cortex.summary import n_significant
+from toposheet.cortex.layout import MEAN_OVER_TAPS
+from toposheet.cortex.summary import n_significant, of_taps
 from toposheet.results import rows_with
 from toposheet.wording import count_of_units, counted, equals_p, number
 
@@ -135,7 +135,7 @@ def map_verdict(statistics: pd.DataFrame, organisation: pd.DataFrame, permutatio
         organisation: The rows of `organisation` of this map.
         permutations: Number of draws of the nulls.
     """
-    fraction = statistics[(statistics["statistic"] == "significant_fraction") & (statistics["tap"] != ALL_TAPS)]
+    fraction = of_taps(rows_with(statistics, statistic="significant_fraction"))
     (mean_over_taps,) = rows_with(organisation, **MEAN_OVER_TAPS).to_dict("records")
     return MapVerdict(
         n_significant=n_significant(fraction["value"], fraction["n_units"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from toposheet.files import path_of
 from toposheet.importing.checkpoints import gpt2_of, read_checkpoint
 from toposheet.importing.tokenizers import GPT2, fitting_tokenizer
 from toposheet.sheet import Sheet
+from toposheet.sheet.grid import full_rectangle
 from toposheet.subject import Subject
 from toposheet.text.tokenizer import end_of_text
 from toposheet.topography import Topography, find_taps, tap_widths
@@ -50,16 +50,10 @@ def import_nanogpt(
     fast = fitting_tokenizer(tokenizer, stored.vocabulary, stored.path)
     model = gpt2_of(stored, end_of_text(fast))
     widths = tap_widths(model, find_taps(model, taps))
-    sheets = {tap: Sheet(topoloss_shape(n), {tap: row_by_row(n)}) for tap, n in widths.items()}
+    sheets = {tap: Sheet(full_rectangle(n), {tap: row_by_row(n)}) for tap, n in widths.items()}
     return Subject(model, Topography(sheets), fast)
-
-
-def topoloss_shape(n_units: int) -> tuple[int, int]:
-    """Return the (height, width) of a sheet of TopoLoss: its height is the largest divisor up to the square root."""
-    height = next(rows for rows in range(math.isqrt(n_units), 0, -1) if n_units % rows == 0)
-    return height, n_units // height
 
 
 def row_by_row(n_units: int) -> Int[np.ndarray, "units 2"]:
     """Return the places of units that fill a sheet of TopoLoss row by row."""
-    return np.stack(np.divmod(np.arange(n_units), topoloss_shape(n_units)[1]), axis=1)
+    return np.stack(np.divmod(np.arange(n_units), full_rectangle(n_units)[1]), axis=1)

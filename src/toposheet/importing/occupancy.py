@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from toposheet.sheet import Sheet
+from toposheet.sheet.grid import cell_numbers
 from toposheet.topography import Topography
 from toposheet.wording import counted
 
@@ -46,8 +47,7 @@ def _notes(shape: tuple[int, int], sheets: list[Sheet]) -> list[str]:
 
 def _n_shared(sheet: Sheet) -> int:
     """Return the number of cells with several units."""
-    cells = sheet.coordinates @ np.array([sheet.shape[1], 1])
-    return int((np.bincount(cells) > 1).sum())
+    return int((np.bincount(cell_numbers(sheet.coordinates, sheet.shape)) > 1).sum())
 
 
 def _range(numbers: Iterable[int]) -> str:

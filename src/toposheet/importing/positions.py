@@ -16,6 +16,7 @@ from toposheet.importing.pickles import Made, read_pickle
 from toposheet.importing.places import check_within, whole_numbers
 from toposheet.importing.unreadable import Unreadable
 from toposheet.sheet import Sheet
+from toposheet.sheet.neighborhoods import table_of_windows
 from toposheet.wording import counted
 
 _RECORD = "positions.LayerPositions"
@@ -133,8 +134,4 @@ def _windows(stored: Num[np.ndarray, ...], width: int) -> Int[np.ndarray, "windo
         if ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any():
             raise Unreadable("has a window (neighborhood_indices) that names a unit twice")
         return numbers
-    windows = [np.flatnonzero(mask) for mask in numbers]
-    table = np.full((len(windows), max(map(len, windows))), -1)
-    for row, units in zip(table, windows, strict=True):
-        row[: len(units)] = units
-    return table
+    return table_of_windows([np.flatnonzero(mask) for mask in numbers])

@@ -10,8 +10,8 @@ import pandas as pd
 
 from toposheet.architectures import family_named
 from toposheet.cortex import SIGNIFICANT
-from toposheet.cortex.layout import ALL_TAPS, MEAN_OVER_TAPS
-from toposheet.cortex.summary import raw_rows, without_negative_controls
+from toposheet.cortex.layout import MEAN_OVER_TAPS
+from toposheet.cortex.summary import of_taps, raw_rows, without_negative_controls
 from toposheet.recipes import Recipe, recipe_of
 from toposheet.recipes.result import RESULT
 from toposheet.report.analysis import Analysis
@@ -87,7 +87,7 @@ def _topography(statistics: pd.DataFrame, ordered: pd.DataFrame, recipe: Recipe)
         recipe: The recipe of the model. Its architecture decides the kind of each tap.
     """
     family = family_named(recipe.model.architecture)
-    taps = ordered.loc[ordered["tap"] != ALL_TAPS, "tap"]
+    taps = of_taps(ordered)["tap"]
     kinds = {tap: family.kind_of(tap) for tap in taps}
     (of_all,) = rows_with(ordered, **MEAN_OVER_TAPS).to_dict("records")
     rows = []

@@ -16,9 +16,8 @@ from jaxtyping import Float
 
 from toposheet.cortex import SIGNIFICANT
 from toposheet.cortex.cluster_responses import MEASURES
-from toposheet.cortex.layout import ALL_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
-from toposheet.cortex.summary import raw_rows, without_negative_controls
+from toposheet.cortex.summary import of_taps, raw_rows, without_negative_controls
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.frontier import frontier_curves
 from toposheet.figures.groups import group_intervals, group_profiles
@@ -187,7 +186,7 @@ def group_statistics(
     """
     if margin is not None:
         check_margin(margin)
-    tap_rows = statistics[(statistics["tap"] != ALL_TAPS) & statistics["statistic"].isin(COMPARED)]
+    tap_rows = of_taps(statistics[statistics["statistic"].isin(COMPARED)])
     maps = dict.fromkeys(zip(tap_rows["contrast"], tap_rows["fwhm_mm"], strict=True))
     rows: list[dict[str, Any]] = []
     for (contrast, fwhm), statistic in itertools.product(maps, COMPARED):

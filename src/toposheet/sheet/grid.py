@@ -52,6 +52,12 @@ def _holes(n_units: int, n_cells: int) -> str:
     return f" with {empty} empty cell{'s' * (empty != 1)}" if empty else ""
 
 
+def full_rectangle(n_units: int) -> tuple[int, int]:
+    """Return the (height, width) of the most square-like sheet without empty cells for a number of units."""
+    height = next(rows for rows in range(max(math.isqrt(n_units), 1), 0, -1) if n_units % rows == 0)
+    return height, n_units // height
+
+
 def nearest_rectangle(n_units: int) -> tuple[int, int]:
     """Return the (height, width) of a sheet for a number of units: the most square-like sheet without empty cells.
 
@@ -59,15 +65,26 @@ def nearest_rectangle(n_units: int) -> tuple[int, int]:
     some empty cells instead: its height is the square root of the number of units, rounded down, and its width is the
     smallest width that gives each unit a cell.
     """
-    side = math.isqrt(n_units)
-    height = next(rows for rows in range(max(side, 1), 0, -1) if n_units % rows == 0)
+    height, width = full_rectangle(n_units)
     if n_units > 3 * height**2:
-        height = max(side, 1)
+        height = max(math.isqrt(n_units), 1)
         return height, -(-n_units // height)
-    return height, n_units // height
+    return height, width
 
 
-def distances(coordinates: Int[np.ndarray, "units 2"], metric: str) -> Float[np.ndarray, "units units"]:
+def cell_numbers(places: Int[np.ndarray, "units 2"], shape: tuple[int, int]) -> Int[np.ndarray, " units"]:
+    """Return the number of the cell at each place. Cells are counted row after row.
+
+    Args:
+        places: Row and column of each unit.
+        shape: Height and width of the grid, in cells.
+    """
+    return places[:, 0] * shape[1] + places[:, 1]
+
+
+def distances(
+    coordinates: Int[np.ndarray, "units 2"], metric: str, others: Int[np.ndarray, "others 2"] | None = None
+) -> Float[np.ndarray, "units _"]:
     """Return the distance between each two places, in cells.
 
     Args:
@@ -75,10 +92,12 @@ def distances(coordinates: Int[np.ndarray, "units 2"], metric: str) -> Float[np.
         metric: `"chebyshev"`: the larger of the difference in rows and the difference in columns (the l-infinity
             distance of the TopoLM paper). `"euclidean"`: the straight-line distance (TopoLM's published code).
 
+        others: The places to which distances are measured. None: the same places.
+
     Raises:
         UserError: `metric` is neither `"chebyshev"` nor `"euclidean"`.
     """
-    steps = np.abs(coordinates[:, None, :] - coordinates[None, :, :]).astype(np.float64)
+    steps = np.abs(coordinates[:, None, :] - (coordinates if others is None else others)).astype(np.float64)
     if metric == "chebyshev":
         return steps.max(axis=-1)
     if metric == "euclidean":

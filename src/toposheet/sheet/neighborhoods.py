@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,8 +59,7 @@ class Neighborhoods:
             raise UserError(f"radius is {radius}: it must be at least 1 cell")
         if window not in ("open", "closed"):
             raise UserError(f"window is {window!r}: it must be 'open' or 'closed'")
-        side = 2 * radius - 1 if window == "open" else 2 * radius + 1
-        height, width = (min(side, cells) for cells in sheet.shape)
+        height, width = window_shape(sheet.shape, radius, window)
         coordinates, one_in_each = sheet.coordinates, sheet.windows is None and sheet.n_occupied == sheet.n_units
         if sheet.windows is not None:
             units = sheet.windows
@@ -95,6 +95,27 @@ def _units_in_squares(
         in_rows = np.flatnonzero((y >= top) & (y < top + window[0]))
         for left in range(shape[1] - window[1] + 1):
             windows.append(in_rows[(x[in_rows] >= left) & (x[in_rows] < left + window[1])])
+    return table_of_windows(windows)
+
+
+def window_shape(shape: tuple[int, int], radius: int, window: str) -> tuple[int, int]:
+    """Return the height and width of the windows of a sheet, in cells.
+
+    Args:
+        shape: Height and width of the sheet, in cells.
+        radius: Radius of a window, in cells.
+        window: `"open"` or `"closed"`, see `Neighborhoods.of`.
+    """
+    side = 2 * radius - 1 if window == "open" else 2 * radius + 1
+    return min(side, shape[0]), min(side, shape[1])
+
+
+def table_of_windows(windows: Sequence[Int[np.ndarray, " _"]]) -> Int[np.ndarray, "windows _"]:
+    """Return the units of windows as a table, a row for each window; -1 where a window has fewer units than others.
+
+    Args:
+        windows: The numbers of the units of each window.
+    """
     table = np.full((len(windows), max(map(len, windows))), -1)
     for row, units in zip(table, windows, strict=True):
         row[: len(units)] = units

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from toposheet.errors import UserError, check_type
 from toposheet.settings import check_spacing
-from toposheet.sheet.grid import check_shape
+from toposheet.sheet.grid import cell_numbers, check_shape
 from toposheet.wording import counted
 
 
@@ -54,7 +54,7 @@ class Sheet:
                 raise UserError(
                     f"{tap} has units outside its {self.shape[0]}x{self.shape[1]} sheet: give places within the sheet"
                 )
-            cells = places[:, 0] * self.shape[1] + places[:, 1]
+            cells = cell_numbers(places, self.shape)
             if not self.shared_cells and (len(np.unique(cells)) < len(cells) or taken.flat[cells].any()):
                 raise UserError(
                     f"{tap} has units that share a cell of the sheet: give each unit a different cell, or set "
@@ -85,7 +85,7 @@ class Sheet:
     @property
     def n_occupied(self) -> int:
         """Number of cells with at least one unit."""
-        return len(np.unique(self.coordinates @ np.array([self.shape[1], 1]))) if self.places else 0
+        return len(np.unique(cell_numbers(self.coordinates, self.shape))) if self.places else 0
 
 
 def _check_windows(windows: Any, n_units: int) -> None:
@@ -119,7 +119,7 @@ def lay_out(
         shape: Height and width of the grid, in cells.
     """
     grid = np.full((*values.shape[:-1], *shape), np.nan, dtype=values.dtype)
-    cells, values = means_of_cells(values, coordinates @ np.array([shape[1], 1]))
+    cells, values = means_of_cells(values, cell_numbers(coordinates, shape))
     grid.reshape(*values.shape[:-1], -1)[..., cells] = values
     return grid
 

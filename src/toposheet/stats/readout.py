@@ -61,7 +61,7 @@ class SheetReadout:
         occupied = np.zeros((height, width))
         occupied[self._cells[:, 0], self._cells[:, 1]] = 1
         self._mass = (self._columns @ (self._rows @ occupied).T).T[self._cells[:, 0], self._cells[:, 1]]
-        cells = self._cells @ np.array([width, 1])
+        cells = self._cells[:, 0] * width + self._cells[:, 1]
         self._occupied, of_unit, n_units = np.unique(cells, return_inverse=True, return_counts=True)
         self._means = None  # one unit in each cell
         if len(self._occupied) < len(cells):

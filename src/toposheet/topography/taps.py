@@ -108,11 +108,11 @@ def _block_of(model: nn.Module, tap: str) -> tuple[nn.Module, bool]:
         UserError: The module of the tap is neither the attention nor the MLP of a block.
     """
     family, path = architecture_of(model), module_path(tap)
-    names = {name for name, module in model.named_modules() if any(module is block for block in family.blocks(model))}
-    for block in names:
-        for kinds, attention in ((family.attention, True), (family.mlp, False)):
-            if any(path == f"{block}.{kind}" for kind in kinds):
-                return model.get_submodule(block), attention
+    blocks = set(family.blocks(model))
+    for name, block in model.named_modules():
+        within = path.removeprefix(f"{name}.") if block in blocks else path
+        if within != path and within in (*family.attention, *family.mlp):
+            return block, within in family.attention
     patterns = ", ".join(f"{pattern}{RESIDUAL}" for pattern in family.taps(model))
     raise UserError(
         f"toposheet does not know the residual stream after {path}: only attention and MLP of a layer have one, for "

@@ -13,6 +13,7 @@ from torch.nn.utils import parametrize
 
 from toposheet.architectures import architecture_of
 from toposheet.errors import UserError
+from toposheet.sheet import distances
 from toposheet.topography.topography import Topography
 
 _TRAINED, _PLAIN = ".parametrizations.weight.original", ".weight"
@@ -76,7 +77,7 @@ def patches(topo: Topography, tap: str, radius: float) -> Bool[np.ndarray, "unit
             "leave taps out"
         )
     places = sheet.places[tap]
-    within = np.square(places[:, None] - places).sum(axis=-1) <= radius**2
+    within = distances(places, "euclidean") <= radius
     if (within.sum(axis=1) == 1).any():
         raise UserError(
             f"mechanism_radius is {radius:g}, but {tap} has a unit with no other unit in its patch: use a larger "

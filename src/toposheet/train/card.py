@@ -11,7 +11,7 @@ import jinja2
 import pandas as pd
 
 from toposheet.cortex import SIGNIFICANT
-from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.summary import of_taps
 from toposheet.files import write_file
 from toposheet.hub import may_be_on_hub
 from toposheet.recipes import Recipe
@@ -43,7 +43,7 @@ def write_card(
         snapshots: The table of snapshots. The card shows the last snapshot. If the table has no rows, it shows no maps.
         shipped_as: The name of the model in the package, for example `small`. None: the model is not shipped.
     """
-    taps = snapshots[snapshots["tap"] != ALL_TAPS]
+    taps = of_taps(snapshots)
     last = taps[taps["update"] == taps["update"].max()] if len(taps) else None
     maps = None if last is None else last.drop(columns=["contrast", "sheet", "tap"]).median().to_dict()
     base = None if recipe.optimisation.lora_rank is None else base_of(folder)

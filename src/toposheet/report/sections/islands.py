@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from toposheet.cortex.layout import ALL_TAPS, MEAN_OVER_TAPS
-from toposheet.cortex.summary import without_negative_controls
+from toposheet.cortex.layout import MEAN_OVER_TAPS
+from toposheet.cortex.summary import of_taps, without_negative_controls
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Section
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
@@ -39,7 +39,7 @@ def _islands(rows: pd.DataFrame) -> pd.DataFrame:
     """Return Moran's I of the significant units alone, and the number of taps in which it is defined."""
     keys = ["contrast", "fwhm_mm", "model"]
     mean = rows_with(rows, **MEAN_OVER_TAPS).set_index(keys)
-    defined = rows[rows["tap"] != ALL_TAPS].groupby(keys, sort=False)["value"]
+    defined = of_taps(rows).groupby(keys, sort=False)["value"]
     return mean.assign(defined=defined.count(), taps=defined.size()).reset_index()
 
 

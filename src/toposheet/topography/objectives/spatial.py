@@ -123,7 +123,7 @@ def spatial_losses(
         refuse_without_gradient(activations, topo)
         losses = {}
         for (name, sheet), taps in zip(topo.sheets.items(), weights, strict=True):
-            if sheet.n_occupied < sheet.n_units:
+            if sheet.shared_cells and sheet.n_occupied < sheet.n_units:
                 raise UserError(
                     f"{objective} compares the weights of neighbouring cells, but units of the sheet {name} share "
                     "cells: use an objective on responses, such as 'correlation'"
