@@ -46,3 +46,11 @@ def test_a_card_names_the_mechanism_and_only_an_objective_that_acts(tmp_path, al
     card = (tmp_path / "README.md").read_text().partition("## Losses")[0]
     assert "the mechanism `topoformer`" in card
     assert ("2410.11516" in card) == ("topolm" in card) == (alpha > 0)
+
+
+@pytest.mark.parametrize("layout", ["per_tap", "bands"])
+def test_a_card_does_not_count_a_sheet_that_all_taps_share_as_one_tap(tmp_path, layout):
+    write_card(tmp_path, recipes.named("tiny", layout=layout), read_result(SHIPPED / "small"), read_snapshots(tmp_path))
+    card = (tmp_path / "README.md").read_text()
+    assert ("one two-dimensional sheet, which all taps share" in card) == (layout == "bands")
+    assert ("Every unit of its 10 taps" in card) == (layout == "per_tap")
