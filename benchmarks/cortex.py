@@ -21,6 +21,7 @@ from benchmarks.objective import RADIUS, TAPS, WINDOWS, noise, topography
 from benchmarks.timing import median, paired
 from toposheet import Comparison, Topography, organisation, spatial_loss, topography_statistics
 from toposheet.sheet import one_sheet
+from toposheet.train.hardware import keep_freed_memory
 
 TOKENS, AT_MOST = 2048, 1.05
 LAYERS, WIDTH, TEXTS, DRAWS = 30, 2500, 100, 99
@@ -34,6 +35,7 @@ def measure(pairs: int = 15) -> list[dict[str, Any]]:
 
 def _windows(pairs: int) -> list[dict[str, Any]]:
     """Return the times of loss and gradient: as many windows on one sheet, and on a sheet for each tap."""
+    keep_freed_memory()  # as in training
     alone = topography()
     rng, rows = np.random.default_rng(0), []
     for layout in ("bands", "interleaved"):
@@ -41,7 +43,8 @@ def _windows(pairs: int) -> list[dict[str, Any]]:
         activations = noise(alone, TOKENS)
 
         def backward(topo: Topography, windows: int, x: dict[str, torch.Tensor] = activations) -> None:
-            spatial_loss(x, topo, windows, RADIUS, generator=torch.Generator().manual_seed(0)).backward()
+            loss = spatial_loss(x, topo, windows, RADIUS, generator=torch.Generator().manual_seed(0))
+            torch.autograd.grad(loss, list(x.values()))
 
         pair = paired(
             lambda: backward(alone, WINDOWS), lambda topo=together: backward(topo, TAPS * WINDOWS), pairs=pairs

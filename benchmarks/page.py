@@ -307,7 +307,7 @@ _WORDS = {
     "`transformers`.",
     "cortex": "The first rows show the time of the spatial loss and its gradient for 24 taps of 784 units and 2,048 "
     "tokens: with 5 windows on a sheet for each tap, and with 120 windows on one sheet, which cross the borders of "
-    "taps. Windows that cross taps cost about twice as much: the activations of all taps are first put side by side. "
+    "taps. The program keeps freed memory, as training does. "
     "The other rows are for one sheet in bands with 60 taps of 2,500 units: the time in which a model gets it, and the "
     "time of the map statistics and the organisation of a contrast, raw and with a readout of 2 mm.",
     "analysis": "The table shows the time of analyses for a model of the paper's size (128.9 M parameters, 24 "

@@ -18,6 +18,10 @@ from toposheet.errors import UserError
 _CHUNK = {"cpu": 512}
 _CHUNK_ELSEWHERE = 8192
 
+# Number of tokens of which the responses of several taps are put side by side at a time. More would not fit into the
+# cache of a CPU core.
+_PIECE = {"cpu": 64}
+
 # Matrices with at least this number of rows are multiplied with their transpose in halves. With fewer rows, this saves
 # no time.
 _HALVES_FROM = 192
@@ -150,7 +154,7 @@ def gradients_of_products(
     """
     taps, widths = [x for taps in sheets for x in taps], [x.shape[1] for x in sheets[0]]
     shape, device = (len(sheets), len(taps[0]), sum(widths)), mean.device
-    direct = len(widths) == 1 and tokens is None and all(x.dtype == torch.float32 for x in taps)
+    direct = tokens is None and all(x.dtype == torch.float32 for x in taps)
     whole = torch.empty(shape, device=device) if direct else None
     gradients = [] if direct else [torch.empty_like(x) if tokens is None else torch.zeros_like(x) for x in taps]
     first, chunk = 0, _chunk(taps[0])
@@ -175,15 +179,17 @@ def gradients_of_products(
             cell_gradients = scratch("cell_gradient", (len(place), *mean.shape), device).transpose(0, 1)
             torch.bmm(rows.mT, twice, out=cell_gradients)
         if read is not None:
-            by_sample = cell_gradients.transpose(0, 1).flatten(1)
-            unit_gradients[0].zero_().index_add_(1, read.flatten(), by_sample)
+            size = _piece(len(widths), len(place), device)
+            by_sample = cell_gradients.transpose(0, 1).flatten(1).split(size)
+            for some, of_cells in zip(unit_gradients[0].split(size), by_sample, strict=True):
+                some.zero_().index_add_(1, read.flatten(), of_cells)
         if whole is None:
             for gradient, of_tap in zip(gradients, _of_taps(unit_gradients, widths), strict=True):
                 if tokens is None:
                     gradient[here] = of_tap
                 else:
                     gradient.index_copy_(0, place, of_tap.to(gradient.dtype))
-    return gradients if whole is None else list(whole.unbind())
+    return gradients if whole is None else _of_taps(whole, widths)
 
 
 def all_reduce(parts: list[Moments]) -> list[Moments]:
@@ -255,16 +261,23 @@ def _gather(
         read: The numbers of the units of each window of one sheet. None: each sheet is one window.
         scratch: Working memory.
     """
-    x = [taps[0] if len(taps) == 1 else torch.cat(list(taps), dim=1) for taps in sheets]
-    in_float32 = all(one.dtype == torch.float32 for one in x)
+    samples, units, device = len(sheets[0][0]), sum(x.shape[1] for x in sheets[0]), sheets[0][0].device
     if read is None:
-        rows = scratch("rows", (len(x), *x[0].shape), x[0].device)
-        return (torch.stack(x, out=rows) if in_float32 else rows.copy_(torch.stack(x))).mT
-    rows = scratch("rows", (len(x[0]), read.numel()), x[0].device)
-    if in_float32:
-        torch.index_select(x[0], 1, read.flatten(), out=rows)
-    else:
-        rows.copy_(x[0].index_select(1, read.flatten()))
+        rows = scratch("rows", (len(sheets), samples, units), device)
+        for taps, of_sheet in zip(sheets, rows, strict=True):
+            torch.cat(list(taps), dim=1, out=of_sheet)
+        return rows.mT
+    (taps,) = sheets
+    rows = scratch("rows", (samples, read.numel()), device)
+    size = _piece(len(taps), samples, device)
+    for part, of_part in zip(selected_parts(taps, None, size), rows.split(size), strict=True):
+        x = part[0]
+        if len(part) > 1:
+            x = torch.cat(part, dim=1, out=scratch("units", (len(x), units), device))
+        if x.dtype == torch.float32:
+            torch.index_select(x, 1, read.flatten(), out=of_part)
+        else:
+            of_part.copy_(x.index_select(1, read.flatten()))
     return rows.T.unflatten(0, read.shape)
 
 
@@ -297,3 +310,8 @@ def _of_taps(x: Float[Tensor, "sheets samples units"], widths: Sequence[int]) ->
 
 def _chunk(x: Tensor) -> int:
     return _CHUNK.get(x.device.type, _CHUNK_ELSEWHERE)
+
+
+def _piece(n_taps: int, samples: int, device: torch.device) -> int:
+    """Return the number of samples whose responses are gathered or spread at a time."""
+    return _PIECE.get(device.type, samples) if n_taps > 1 else samples
