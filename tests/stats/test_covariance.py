@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from toposheet.stats import UnitPairs, gaussian_readout, participation_ratio, spatial_correlation
+from toposheet.stats import UnitPairs, bimodality, gaussian_readout, participation_ratio, spatial_correlation
 
 CELLS = np.stack(np.divmod(np.arange(36), 6), axis=1)
 
@@ -83,3 +83,37 @@ def test_the_curve_is_the_mean_of_all_pairs_of_a_bin(rng):
     bins = np.round(pairs.distances[pairs.distance_class] / 0.5)
     np.testing.assert_allclose(distance, 0.5 * np.unique(bins))
     np.testing.assert_allclose(curve, [r[bins == b].mean() for b in np.unique(bins)], atol=1e-6)
+
+
+def test_bimodality_is_that_of_the_definition(rng):
+    x = rng.normal(size=(30, 12)) @ rng.normal(size=(12, 12))
+    r = np.corrcoef(x.T)[np.triu_indices(12, 1)]
+    n, d = len(r), r - r.mean()
+    m2, m3, m4 = ((d**k).mean() for k in (2, 3, 4))
+    skewness = np.sqrt(n * (n - 1)) / (n - 2) * m3 / m2**1.5
+    excess = (n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * (m4 / m2**2 - 3) + 6)
+    expected = (skewness**2 + 1) / (excess + 3 * (n - 1) ** 2 / ((n - 2) * (n - 3)))
+    assert bimodality(x) == pytest.approx(expected, rel=1e-4)
+
+
+def test_two_groups_that_respond_in_opposite_ways_are_bimodal_and_unrelated_units_are_not(rng):
+    signal, noise = rng.normal(size=(200, 1)), rng.normal(size=(200, 60))
+    opposite = signal * np.repeat([1, -1], 30) + 0.2 * noise
+    assert bimodality(opposite) > 0.9
+    assert bimodality(noise) == pytest.approx(1 / 3, abs=0.03)
+
+
+def test_silent_units_and_too_few_units_have_no_bimodality(rng):
+    x = rng.normal(size=(20, 12))
+    silent = np.concatenate([x, np.full((20, 5), 2.0)], axis=1)
+    assert bimodality(silent) == pytest.approx(bimodality(x))
+    assert np.isnan(bimodality(x[:, :3]))
+    assert np.isnan(bimodality(np.repeat(x[:, :1], 8, axis=1)))
+
+
+def test_units_that_share_a_cell_are_not_adjacent(rng):
+    x = np.repeat(rng.normal(size=(2000, 1)), 4, axis=1) + rng.normal(size=(2000, 4))
+    x[:, 1] = x[:, 0]
+    cells = np.array([[0, 0], [0, 0], [0, 1], [0, 2]])
+    alone = spatial_correlation(x[:, [0, 2, 3]], UnitPairs.of(cells[[0, 2, 3]]))
+    assert spatial_correlation(x, UnitPairs.of(cells)).smoothness_mm == pytest.approx(alone.smoothness_mm, rel=0.05)

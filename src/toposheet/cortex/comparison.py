@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 
 from toposheet.cortex.confounds import without_confounds
 from toposheet.cortex.design import compared_responses, contrast_design, stimuli_of
-from toposheet.cortex.layout import TapLayout, sheet_layouts, tap_layouts
+from toposheet.cortex.layout import TapLayout, map_layouts, sheet_layouts, tap_layouts
 from toposheet.cortex.notes import contrast_notes
 from toposheet.cortex.readout import sampled
 from toposheet.errors import UserError, check_type
@@ -304,7 +304,7 @@ class Comparison:
     @cached_property
     def map_layouts(self) -> list[TapLayout]:
         """The place of each unit, tap after tap, and then sheet after sheet for the sheets with several taps."""
-        return [*self.layouts, *(sheet for sheet in self.sheet_layouts if sheet.is_sheet)]
+        return map_layouts(self.responses)
 
     @cached_property
     def half_masks(self) -> tuple[Bool[np.ndarray, " stimuli"], Bool[np.ndarray, " stimuli"]]:

@@ -117,6 +117,15 @@ def sheet_layouts(values: xr.DataArray | xr.Dataset) -> list[TapLayout]:
     return layouts
 
 
+def map_layouts(values: xr.DataArray | xr.Dataset) -> list[TapLayout]:
+    """Return the layout of each tap, tap after tap, and then that of each sheet with several taps.
+
+    Args:
+        values: Any array over `unit` with its coordinates, see `tap_layouts`.
+    """
+    return [*tap_layouts(values), *(sheet for sheet in sheet_layouts(values) if sheet.is_sheet)]
+
+
 def tap_of(taps: np.ndarray) -> str:
     """Return the tap of units; `*` if they are of several taps.
 

@@ -1,6 +1,6 @@
 from toposheet.stats.clusters import cluster_masses, clusters, count_and_largest, largest_mass, tfce
 from toposheet.stats.contrast import MeanAndVariance, TTest, centred, q_values, residuals, small_q_values, t_of, t_test
-from toposheet.stats.covariance import UnitPairs, participation_ratio, spatial_correlation
+from toposheet.stats.covariance import UnitPairs, bimodality, participation_ratio, spatial_correlation
 from toposheet.stats.moran import (
     cross_morans_i,
     islands_morans_i,
@@ -30,6 +30,7 @@ __all__ = [
     "TTest",
     "UnitPairs",
     "against_null",
+    "bimodality",
     "centred",
     "cluster_masses",
     "clusters",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.stats
 from jaxtyping import Float, Int
 
 from toposheet.stats.smoothness import gaussian_fwhm
@@ -25,6 +26,29 @@ def participation_ratio(x: Float[np.ndarray, "stimuli units"]) -> float:
     gram = x @ x.T if len(x) < x.shape[1] else x.T @ x  # both have the same nonzero eigenvalues
     with np.errstate(invalid="ignore"):
         return float(np.float64(np.trace(gram)) ** 2 / (gram**2).sum())
+
+
+def bimodality(x: Float[np.ndarray, "stimuli units"]) -> float:
+    """Return the bimodality coefficient of the correlations between all pairs of units (doi:10.3389/fpsyg.2013.00700).
+
+    It is (skewness^2 + 1) / kurtosis, in the form for samples. It is 1/3 for a normal distribution, 5/9 for a uniform
+    one and 1 for two values. Above 5/9, the correlations may have two peaks: units form groups that respond alike, and
+    groups respond in opposite ways. A strongly skewed distribution has large values too. With fewer than about ten
+    stimuli, correlations of unrelated units are spread over all values, and the coefficient says nothing.
+
+    Returns:
+        The coefficient, over the units that vary. nan: there are fewer than 4 pairs, or all correlations are equal.
+    """
+    varying = x[:, np.ptp(x, axis=0) > 0]
+    n_units = varying.shape[1]
+    n = n_units * (n_units - 1) // 2
+    if n < 4:
+        return float("nan")
+    r = _correlations(varying)[np.triu_indices(n_units, 1)].astype(np.float64)
+    if np.ptp(r) < 1e-6:
+        return float("nan")
+    skewness, excess = scipy.stats.skew(r, bias=False), scipy.stats.kurtosis(r, bias=False)
+    return float((skewness**2 + 1) / (excess + 3 * (n - 1) ** 2 / ((n - 2) * (n - 3))))
 
 
 @dataclass(frozen=True)
@@ -77,11 +101,12 @@ class SpatialCorrelation:
     def smoothness_mm(self) -> Float[np.ndarray, "*orders"]:
         """The width (FWHM, mm) of the Gaussian that gives white noise the observed correlation of adjacent units.
 
-        It is 0 if adjacent units are not positively correlated (`gaussian_fwhm`).
+        It is 0 if adjacent units are not positively correlated (`gaussian_fwhm`). Units that share a cell do not count.
         """
-        if not len(self.distances):
+        apart = np.flatnonzero(self.distances > 0)
+        if not len(apart):
             return np.full(self.r.shape[:-1], np.nan)
-        return np.asarray(gaussian_fwhm(self.distances[0], self.r[..., 0]))
+        return np.asarray(gaussian_fwhm(float(self.distances[apart[0]]), self.r[..., apart[0]]))
 
     @property
     def wiring_mm(self) -> Float[np.ndarray, "*orders"]:
@@ -121,10 +146,7 @@ def spatial_correlation(
         pairs: The pairs of places on the sheet.
         orders: For each draw of a null, the number of the unit at each place. None: every unit is at its place.
     """
-    z = x - x.mean(axis=0)
-    norm = np.sqrt((z**2).sum(axis=0))
-    z = np.divide(z, norm, out=np.zeros_like(z), where=norm > 0)
-    correlation, n_units = (z.T @ z).astype(np.float32).ravel(), x.shape[1]
+    correlation, n_units = _correlations(x).ravel(), x.shape[1]
     n = np.bincount(pairs.distance_class, minlength=len(pairs.distances))
     orders_or_identity = np.arange(x.shape[1]) if orders is None else orders
     rows = orders_or_identity.reshape(-1, x.shape[1])
@@ -135,3 +157,11 @@ def spatial_correlation(
         positive[row] = np.bincount(pairs.distance_class, weights=np.maximum(pair_r, 0), minlength=len(n))
     shape = (*orders_or_identity.shape[:-1], len(n))
     return SpatialCorrelation(pairs.distances, n, (r / n).reshape(shape), (positive / n).reshape(shape))
+
+
+def _correlations(x: Float[np.ndarray, "stimuli units"]) -> Float[np.ndarray, "units units"]:
+    """Return the correlation of each two units, in float32. It is 0 if one of them is silent."""
+    z = x - x.mean(axis=0)
+    norm = np.sqrt((z**2).sum(axis=0))
+    z = np.divide(z, norm, out=np.zeros_like(z), where=norm > 0)
+    return (z.T @ z).astype(np.float32)

@@ -25,6 +25,7 @@ PARTIAL = """
 <h2>Statistics that need no contrast</h2>
 <p class="lead">These statistics describe the responses to all texts of a stimulus set. Values are means over taps.
 <code>participation_ratio</code> is the number of dimensions that the responses of a tap fill. If it is small, every map is a mixture of a few patterns, and nulls are wide.
+<code>bimodality</code> is the bimodality coefficient of the correlations between all pairs of units: 0.33 for a normal distribution, 0.56 for a uniform one, 1 for two values. Neither depends on places: compare with a control model.
 <code>smoothness_mm</code> is the width (FWHM) of the Gaussian that gives noise the observed correlation of adjacent units. <code>wiring_mm</code> is the mean distance between units that respond alike. A small
 value of <code>wiring_mm</code> is topographic, so its p is the probability of a value at least as small.</p>
 <div class="scroll"><table>
