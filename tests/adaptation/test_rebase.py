@@ -1,5 +1,6 @@
 """Bases that are learned: the model is unchanged, near units respond alike, on other text and without training too."""
 
+import importlib
 import itertools
 from dataclasses import replace
 
@@ -152,6 +153,13 @@ def test_taps_of_one_sheet_are_rotated_together_each_in_itself(text):
         UserError, match="the sheet both has 2 taps, whose units cannot have the same places: use share"
     ):
         rebase(subject, *text, share="width")
+
+
+def test_a_sheet_whose_matrices_are_too_large_is_refused(text, monkeypatch):
+    subject = ts.Subject(model := gpt2(), ts.Topography.of(model, layout="bands"))
+    monkeypatch.setattr(importlib.import_module("toposheet.adaptation.rebase"), "_MOST_UNITS", 100)
+    with pytest.raises(UserError, match=r"the sheet cortex has 144 units, but bases are learned for at most 100 units"):
+        rebase(subject, *text)
 
 
 @pytest.mark.slow

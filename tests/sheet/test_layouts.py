@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from toposheet.sheet import one_sheet
+from toposheet.sheet import Sheet, layout_of, one_sheet
 
 WIDTHS = {"a": 60, "b": 35, "c": 60}
 
@@ -42,6 +42,18 @@ def test_empty_cells_of_an_interleaved_sheet_are_spread_evenly(rng):
     grid = owners(one_sheet({"a": 50, "b": 50}, "interleaved", (10, 20), 1.0, rng))
     quarters = [(part == -1).mean() for half in np.split(grid, 2) for part in np.split(half, 2, axis=1)]
     np.testing.assert_allclose(quarters, 0.5, atol=0.1)
+
+
+@pytest.mark.parametrize("layout", ["bands", "interleaved", "free"])
+@pytest.mark.parametrize("shape", [None, (13, 40)])
+def test_the_layout_of_a_sheet_is_found_from_its_cells(rng, layout, shape):
+    assert layout_of(one_sheet(WIDTHS, layout, shape, 1.0, rng)) == layout
+
+
+def test_a_sheet_of_one_tap_has_the_layout_per_tap_and_shared_cells_are_free():
+    cells = np.array([[0, 0], [0, 1]])
+    assert layout_of(Sheet((1, 2), {"a": cells})) == "per_tap"
+    assert layout_of(Sheet((1, 2), {"a": cells, "b": cells}, shared_cells=True)) == "free"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from toposheet import Topography, recipes
 from toposheet.architectures import architecture_of
 from toposheet.architectures.attention import BLOCK_ATTENTION, attend_within_blocks, attention
 from toposheet.train import task as task_module
-from toposheet.train.model import build_model
+from toposheet.train.model import build_model, new_subject, recipe_for
 from toposheet.train.optimizer import learning_rate
 from toposheet.train.task import NextToken
 
@@ -197,3 +197,9 @@ def test_the_operations_of_a_token_are_those_counted_one_by_one(paper):
     attention_scores = layers * 2 * 2 * context * width  # queries by keys, weights by values; two operations each
     forward = 2 * multiplied + attention_scores
     assert architecture_of(paper).flops_per_token(paper, context) == pytest.approx(3 * forward, rel=0.002)
+
+
+@pytest.mark.parametrize("layout", ["per_tap", "bands", "interleaved", "free"])
+def test_the_recipe_of_a_subject_names_the_layout_of_its_sheets(recipe, layout):
+    subject = new_subject(recipe.changed(layout=layout), None)
+    assert recipe_for(subject, recipe).sheets.layout == layout

@@ -14,7 +14,7 @@ from toposheet.adaptation.folder import claim_folder
 from toposheet.adaptation.measure import ADAPTATION, DIFFERENCES, Measured, measured
 from toposheet.adaptation.place import BY_DISTANCE, PLACEMENT, Placed, check_method, place
 from toposheet.adaptation.random_weights import with_random_weights
-from toposheet.adaptation.rebase import check_share, check_shared, rebase
+from toposheet.adaptation.rebase import check_share, check_sheets, rebase
 from toposheet.adaptation.text import AdaptationText, adaptation_text
 from toposheet.errors import UserError, check_type
 from toposheet.files import path_of
@@ -181,7 +181,7 @@ def adapt(
     (check_learner if trains else check_predicts)(subject)
     check_can_be_saved(subject)
     if bases is not None:
-        check_shared(subject, bases)
+        check_sheets(subject, bases)
     recipe = recipe_for(subject, recipe)
     check_lora(subject, recipe)
     check_objective(subject, recipe)

@@ -25,6 +25,8 @@ from toposheet.topography import Topography
 from toposheet.topography.objectives.moments import Moments, Scratch, moments
 from toposheet.topography.objectives.windows import Windows, windows_of
 
+_MOST_UNITS = 10_000  # of a sheet: with more, each of several matrices takes more than 0.4 GB
+
 
 def rebase(
     subject: Subject,
@@ -77,12 +79,14 @@ def rebase(
         progress: A function that is called with what is done. None: no calls.
 
     Raises:
-        UserError: An option is out of range, the subject has interventions, or taps cannot share a basis.
+        UserError: An option is out of range, the subject has interventions, a sheet has more than 10,000 units, or
+            taps cannot share a basis.
     """
     check_type("subject", subject, Subject, "what toposheet.load or toposheet.attach returns")
     check_share(share)
     check_seed(seed)
     check_count("updates", updates, 0)
+    check_sheets(subject, share)
     if subject.interventions:
         raise UserError(
             f"{subject.name} has interventions, and new bases would give their units another meaning: rebase the "
@@ -118,13 +122,20 @@ def rebase(
     return Placed(subject.with_topography(Topography(sheets, bases)), PLACEMENT.frame(table))
 
 
-def check_shared(subject: Subject, share: str) -> None:
-    """Refuse a subject whose taps cannot share bases.
+def check_sheets(subject: Subject, share: str) -> None:
+    """Refuse a subject whose sheets cannot get bases.
 
     Raises:
-        UserError: All taps of a width are to share a basis, and a sheet has several taps, or taps of one width are on
-            sheets of different shapes.
+        UserError: A sheet has more than 10,000 units. Or all taps of a width are to share a basis, and a sheet has
+            several taps, or taps of one width are on sheets of different shapes.
     """
+    for name, sheet in subject.topography.sheets.items():
+        if sheet.n_units > _MOST_UNITS:
+            raise UserError(
+                f"the sheet {name} has {sheet.n_units:,} units, but bases are learned for at most {_MOST_UNITS:,} "
+                "units of a sheet, because their matrices have a row and a column for each unit: give each tap a sheet "
+                "(layout per_tap), or use the mode place"
+            )
     if share == "width":
         _with_shared_places(subject.topography.sheets)
 

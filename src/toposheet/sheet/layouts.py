@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -9,6 +10,7 @@ import numpy as np
 from jaxtyping import Int
 
 from toposheet.errors import UserError
+from toposheet.settings import Layout
 from toposheet.sheet.grid import nearest_rectangle
 from toposheet.sheet.placement import random_places
 from toposheet.sheet.sheet import Sheet
@@ -78,6 +80,28 @@ def _bands(
     return Sheet((height, needed if shape is None else shape[1]), places, spacing_mm)
 
 
+def layout_of(sheet: Sheet) -> Layout:
+    """Return the layout of a sheet: `"per_tap"` for one tap, otherwise which cells its taps have (`one_sheet`).
+
+    It is `"free"` if the cells of the taps are neither bands nor mixed as evenly as in the layout `"interleaved"`.
+
+    Args:
+        sheet: The sheet.
+    """
+    if len(sheet.places) == 1:
+        return "per_tap"
+    columns = [(int(cells[:, 1].min()), int(cells[:, 1].max())) for cells in sheet.places.values()]
+    if all(last < first for (_, last), (first, _) in itertools.pairwise(columns)):
+        return "bands"
+    if sheet.shared_cells:
+        return "free"
+    square, owner = _turns([len(cells) for cells in sheet.places.values()], sheet.shape)
+    in_order = np.sort(square)
+    held = [np.sort(square[cells[:, 0] * sheet.shape[1] + cells[:, 1]]) for cells in sheet.places.values()]
+    evenly = all(np.array_equal(squares, in_order[owner == tap]) for tap, squares in enumerate(held))
+    return "interleaved" if evenly else "free"
+
+
 def _interleaved(
     n_units: Sequence[int], shape: tuple[int, int], rng: np.random.Generator
 ) -> list[Int[np.ndarray, " units"]]:
@@ -86,14 +110,25 @@ def _interleaved(
     The grid is read square after square, each with about as many cells as there are taps. In this order, taps and empty
     cells take turns, as often as they have units.
     """
+    square, owner = _turns(n_units, shape)
+    cells = np.lexsort((rng.random(len(square)), square))
+    return [rng.permutation(cells[owner == tap]) for tap in range(len(n_units))]
+
+
+def _turns(
+    n_units: Sequence[int], shape: tuple[int, int]
+) -> tuple[Int[np.ndarray, " cells"], Int[np.ndarray, " cells"]]:
+    """Return the number of the square of each cell, and the owner of each turn in the order of the squares.
+
+    An owner is the number of a tap, or the number of taps for an empty cell.
+    """
     holes = shape[0] * shape[1] - sum(n_units)
     numbers = [*n_units, *([holes] if holes else [])]
     turn = np.concatenate([(np.arange(n) + 0.5) / n for n in numbers])
     owner = np.repeat(np.arange(len(numbers)), numbers)[np.argsort(turn, kind="stable")]
     side = math.ceil(math.sqrt(len(numbers)))
     y, x = np.divmod(np.arange(shape[0] * shape[1]), shape[1])
-    cells = np.lexsort((rng.random(len(y)), x // side, y // side))
-    return [rng.permutation(cells[owner == tap]) for tap in range(len(n_units))]
+    return y // side * (shape[1] // side + 1) + x // side, owner
 
 
 def _free(n_units: Sequence[int], shape: tuple[int, int], rng: np.random.Generator) -> list[Int[np.ndarray, " units"]]:

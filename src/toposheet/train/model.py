@@ -12,6 +12,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from toposheet.architectures import FAMILIES
 from toposheet.recipes import Model, Recipe, Sheets
+from toposheet.settings import Layout
+from toposheet.sheet import layout_of
 from toposheet.subject import Subject
 from toposheet.text.tokenizer import end_of_text
 from toposheet.topography import Topography
@@ -85,10 +87,12 @@ def recipe_for(subject: Subject, recipe: Recipe) -> Recipe:
             context=recipe.model.context,
             vocabulary=config.vocab_size,
         )
-    layouts = {(sheet.shape, sheet.spacing_mm) for sheet in subject.topography.sheets.values()}
-    shape, spacing_mm = layouts.pop() if len(layouts) == 1 else (None, 1.0)
-    shared = any(len(sheet.places) > 1 for sheet in subject.topography.sheets.values())
-    sheets = Sheets(tuple(subject.topography.taps), "free" if shared else "per_tap", shape, spacing_mm)
+    sheets_of_taps = subject.topography.sheets.values()
+    layouts: set[Layout] = {layout_of(sheet) for sheet in sheets_of_taps}
+    forms = {(sheet.shape, sheet.spacing_mm) for sheet in sheets_of_taps}
+    layout = layouts.pop() if len(layouts) == 1 else "free"
+    shape, spacing_mm = forms.pop() if len(forms) == 1 else (None, 1.0)
+    sheets = Sheets(tuple(subject.topography.taps), layout, shape, spacing_mm)
     return replace(recipe, subject=subject.fingerprint, model=model_part, sheets=sheets)
 
 
