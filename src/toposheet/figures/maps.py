@@ -18,6 +18,7 @@ from toposheet.figures.sheets import (
     size_of,
     stretch_of,
     symmetric,
+    trimmed,
     write,
 )
 from toposheet.figures.style import HEIGHT, SMALL, STYLE, TINY, WIDTH, broken
@@ -72,16 +73,24 @@ def draw_contrast_maps(
     names = {panel: broken(panel, int(14 * min(across, 0.3 + columns)), 2) for panel in panels}
     heading = _HEADING * (1 + max(name.count("\n") for name in names.values()))
     down = (HEIGHT - _TITLE - 3 * _LEGEND - len(rows) * heading) / (len(rows) * len(readouts)) - _GAP - 2 * _NOTE
-    cell = min(cell_size(panel_lines, across, down) for panel_lines in lines.values())
-    sizes = {panel: size_of(panel_lines, cell) for panel, panel_lines in lines.items()}
+    largest = {panel: cell_size(panel_lines, across, down) for panel, panel_lines in lines.items()}
+    cells = {p: min(largest[q] for q in panels if stretch[q] == stretch[p]) for p in panels}
+    sizes = {panel: size_of(panel_lines, cells[panel]) for panel, panel_lines in lines.items()}
     noted = {key: broken(note, max(12, int(17 * (sizes[key[0]][0] - LEFT))), 2) for key, note in notes.items()}
     noting = _NOTE * (1 + max(note.count("\n") for note in noted.values()))
     bands = [noting + max(sizes[panel][1] for panel in row) + _GAP for row in rows]
     wide = max(sum(sizes[panel][0] for panel in row) for row in rows)
     full = _READOUT + wide + _SCALE
     one, none = marked or (f"q < {q:g}", "no significant unit")
-    fine = is_fine(t.shape[-2:], cell * max(stretch.values()))
-    legend = f"{f'full colour: {one}' if fine else f'outlines: {one}; pale map: {none}'}; below each map: {below}"
+    fine = {
+        is_fine(
+            trimmed(t.sel(panel=panel, fwhm_mm=readouts[0], sheet=sheet).values).shape, cells[panel] * stretch[panel]
+        )
+        for panel in panels
+        for sheet in sheets[panel]
+    }
+    marks = "full colour" if all(fine) else "outlines, or full colour on small maps" if any(fine) else "outlines"
+    legend = f"{marks}: {one}{'' if all(fine) else f'; pale map: {none}'}; below each map: {below}"
     legend = broken(legend, int(20 * full), 3)
     head = _TITLE + _LEGEND * (2 + legend.count("\n"))
     height = head + sum(heading + len(readouts) * band for band in bands)
@@ -102,7 +111,7 @@ def draw_contrast_maps(
                     y += noting
                     mask = significant.sel(panel=panel, fwhm_mm=fwhm)
                     groups = {sheet: mask.sel(sheet=sheet) for sheet in sheets[panel]}
-                    drawn = draw_sheets(figure, lines[panel], panel_maps, groups, norms[fwhm], cell, left, y)
+                    drawn = draw_sheets(figure, lines[panel], panel_maps, groups, norms[fwhm], cells[panel], left, y)
                     for sheet, axes in drawn.items():
                         value = number(morans_i[panel, fwhm, sheet]).replace("-", "−")
                         axes.set_xlabel(value, fontsize=TINY, labelpad=1.5)

@@ -75,7 +75,7 @@ def stretch_of(maps: Iterable[xr.DataArray]) -> float:
     Args:
         maps: The maps. Empty rows and columns at their ends do not count.
     """
-    ratios = [width / height for height, width in (_trimmed(grid.values).shape for grid in maps)]
+    ratios = [width / height for height, width in (trimmed(grid.values).shape for grid in maps)]
     widest = max(ratios, default=1.0)
     return widest if widest >= _WIDE else 1.0
 
@@ -119,7 +119,8 @@ def symmetric(t: np.ndarray) -> Normalize:
 def cell_size(lines: Sequence[Line], width: float, height: float) -> float:
     """Return the largest height of a map, in inches, such that all lines fit in a space.
 
-    It is at least 0.2 inches, unless maps are wide. If the space is too small, the maps take more than the space.
+    It is at least 0.2 inches, unless maps are wide; wide maps take at least half of the width. If the space is too
+    small, the maps take more than the space.
 
     Args:
         lines: The lines, from `lines_of`.
@@ -129,7 +130,9 @@ def cell_size(lines: Sequence[Line], width: float, height: float) -> float:
     columns, heads = len(lines[0].sheets), sum(bool(line.layers) for line in lines)
     wide = ((width - LEFT) / columns - _GAP) / lines[0].stretch
     high = (height - heads * HEAD) / len(lines) - FOOT
-    return max(_SMALLEST if lines[0].stretch == 1 else _LOWEST, min(wide, high, _LARGEST))
+    if lines[0].stretch > 1:
+        return max(_LOWEST, min(wide, max(high, wide / 2), _LARGEST))
+    return max(_SMALLEST, min(wide, high, _LARGEST))
 
 
 def size_of(lines: Sequence[Line], cell: float) -> tuple[float, float]:
@@ -197,7 +200,7 @@ def draw_sheets(
             if sheet is None or sheet not in t:
                 continue
             axes = drawn[sheet] = place(figure, left + LEFT + column * (wide + _GAP), top, wide, cell)
-            values = _trimmed(t[sheet].values)
+            values = trimmed(t[sheet].values)
             grouped = _grouped(groups[sheet])[: values.shape[0], : values.shape[1]] > 0
             fine = is_fine(values.shape, wide)
             opacity = np.where(grouped, 1.0, _PALE) if fine else 1.0 if grouped.any() else _PALE
@@ -212,10 +215,10 @@ def draw_sheets(
             x = left + LEFT + column * (wide + _GAP)
             name = f"layer {layer}" if layer and cell >= _NAMED else layer
             write(figure, x + wide / 2, top - 0.03, name, ha="center", va="bottom", fontsize=SMALL)
-        if line.layers and cell < _NAMED:
+        if any(line.layers) and cell < _NAMED:
             write(figure, left + LEFT - 0.04, top - 0.03, "layer", ha="right", va="bottom", fontsize=SMALL)
         words = line.kind.replace(".", ". ").replace("_", "_ ")
-        name = broken(words, max(5, int((cell + FOOT) / _LETTER)), 2).replace(". ", ".").replace("_ ", "_")
+        name = broken(words, max(6, int((cell + FOOT) / _LETTER)), 2).replace(". ", ".").replace("_ ", "_")
         write(figure, left + LEFT - 0.05, top + cell / 2, name, ha="right", va="center", ma="center", rotation=90,
               fontsize=SMALL if cell > 0.5 else TINY)  # fmt: skip
         top += cell + FOOT
@@ -303,7 +306,7 @@ def draw_scale(figure: Figure, norm: Normalize, label: str, left: float, top: fl
     bar.outline.set_linewidth(0)
 
 
-def _trimmed(grid: np.ndarray) -> np.ndarray:
+def trimmed(grid: np.ndarray) -> np.ndarray:
     """Return a map without empty rows and columns at its end. Files pad all sheets to the size of the largest sheet."""
     occupied = np.argwhere(np.isfinite(grid))
     y, x = occupied.max(axis=0) + 1 if len(occupied) else grid.shape
