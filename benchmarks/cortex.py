@@ -42,13 +42,11 @@ def _windows(pairs: int) -> list[dict[str, Any]]:
         together = Topography({"cortex": one_sheet(alone.widths, layout, None, 1.0, rng)})
         activations = noise(alone, TOKENS)
 
-        def backward(topo: Topography, windows: int, x: dict[str, torch.Tensor] = activations) -> None:
-            loss = spatial_loss(x, topo, windows, RADIUS, generator=torch.Generator().manual_seed(0))
+        def backward(topo: Topography, x: dict[str, torch.Tensor] = activations) -> None:
+            loss = spatial_loss(x, topo, WINDOWS, RADIUS, generator=torch.Generator().manual_seed(0))
             torch.autograd.grad(loss, list(x.values()))
 
-        pair = paired(
-            lambda: backward(alone, WINDOWS), lambda topo=together: backward(topo, TAPS * WINDOWS), pairs=pairs
-        )
+        pair = paired(lambda: backward(alone), lambda topo=together: backward(topo), pairs=pairs)
         rows.append({"what": layout, "tokens": TOKENS, "windows": TAPS * WINDOWS, "alone": pair.first,
                      "together": pair.second, "ratio": pair.ratio, "at_most": AT_MOST})  # fmt: skip
     return rows

@@ -1,4 +1,6 @@
+import itertools
 import json
+import shutil
 from itertools import permutations
 
 import numpy as np
@@ -286,17 +288,21 @@ def test_negative_controls_stand_beside_each_measured_statistic(written, statist
 
 
 def test_losses_of_the_training_stand_beside_the_published(written, tmp_path):
+    result = read_result(SHIPPED / "small")
+    sheets = result["validation_spatial_losses"]
     losses = {"validation_task_loss": 5.0, "validation_spatial_loss": 0.02}
-    losses["validation_spatial_losses"] = {"one": 0.01, "two": 0.03}
-    (tmp_path / "training.json").write_text(json.dumps(read_result(SHIPPED / "small") | losses))
+    losses["validation_spatial_losses"] = dict(zip(sheets, itertools.cycle([0.01, 0.03])))
+    (tmp_path / "training.json").write_text(json.dumps(result | losses))
+    for file in SHIPPED.glob("small/topography.*"):
+        shutil.copy(file, tmp_path)
     table = written(topographic=tmp_path).set_index("quantity")
     task, spatial = table.loc["task loss (nats per token)"], table.loc["spatial loss, mean over taps"]
     assert [float(task["published"]), float(task["measured"])] == [3.075, 5.0]
     assert [float(spatial["published"]), float(spatial["measured"])] == [0.108, 0.02]
-    assert float(spatial["as_published"]) == pytest.approx(2.5 * 0.04)
+    assert float(spatial["as_published"]) == pytest.approx(2.5 * 0.02 * len(sheets))
     assert spatial["verdict"] == (
-        "as published: alpha (2.5) times the sum over 2 sheets, which the published code logs; if the published value "
-        "is that, its mean over 24 taps is 0.0018"
+        f"as published: alpha (2.5) times the sum over taps ({len(sheets)} sheets), which the published code logs; if "
+        "the published value is that, its mean over 24 taps is 0.0018"
     )
 
 

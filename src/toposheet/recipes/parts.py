@@ -87,14 +87,15 @@ class Objective:
             cosine similarity of two units approaches their nearness (arXiv:2211.13152). topoloss: the weights approach
             their blur over the sheet, so that neighbouring units get similar weights (arXiv:2501.16396). all_tnn: units
             in adjacent cells get similar weights (doi:10.1038/s41562-025-02220-7). Plug-ins can register more.
-        alpha: Strength of the objective: the spatial loss is multiplied by alpha. TopoLM used 2.5; 0 trains a control.
+        alpha: Strength of the objective: the spatial loss, summed over taps, is multiplied by alpha. The loss of a sheet
+            with several taps counts once for each of them. TopoLM used 2.5; 0 trains a control.
         alpha_schedule: How alpha changes after its warm-up. constant: it does not change. linear, cosine: it moves
             along this curve to final_alpha.
         final_alpha: Value of alpha in the last update. Only for linear and cosine.
         alpha_warmup_updates: Number of updates in which alpha rises linearly from 0 to its value. 0: no warm-up.
-        neighborhoods: Number of windows that are drawn at random on each sheet, in each micro-batch (TopoLM used 5).
-            all: use all windows, which is exact but slower on large sheets. auto: use all windows on sheets with at
-            most 16 windows, and 5 on larger sheets.
+        neighborhoods: Number of windows that are drawn at random for each tap, in each micro-batch (TopoLM used 5). On a
+            sheet with several taps, windows lie anywhere. all: use all windows, which is exact but slower on large
+            sheets. auto: use all windows on sheets with at most 16 windows, and 5 for each tap on larger sheets.
         radius: Radius of a window, in cells (TopoLM used 5).
         metric: Distance between two places. chebyshev: the larger of the row distance and the column distance, as in
             the paper of TopoLM. euclidean: the straight line, as in the published code of TopoLM.

@@ -33,7 +33,7 @@ from toposheet.report.published import (
 from toposheet.report.readings import readings_in_words, readings_of_models
 from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS
 from toposheet.report.sections.published_steps import STEPS_OF_MODELS
-from toposheet.report.sections.training import alpha_of, weighted_spatial_loss
+from toposheet.report.sections.training import alpha_of, weighted_spatial_losses
 from toposheet.results import Table, paragraph, rows_with
 from toposheet.settings import NO_GROUPS, PUBLISHED_STEPS
 from toposheet.stimuli.studies import PUBLISHED
@@ -213,7 +213,7 @@ def _other_rows(
 ) -> list[dict[str, Any]]:
     rows = [_significant(*entry, role, statistics, all_steps, analysis.facts) for entry in SIGNIFICANT_FRACTION]
     rows += profile_rows(role, name, analysis, no_values="" if len(all_steps) else NO_PADDING)
-    rows += _losses(role, analysis.trained.get(name))
+    rows += _losses(role, analysis.trained.get(name), weighted_spatial_losses(analysis).get(name))
     rows += [
         {"quantity": quantity, "published": values[role], "verdict": "not measured by this command"}
         for quantity, values in BENCHMARKS.items()
@@ -221,7 +221,7 @@ def _other_rows(
     return rows
 
 
-def _losses(role: str, result: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+def _losses(role: str, result: Mapping[str, Any] | None, weighted: float | None) -> list[dict[str, Any]]:
     """Return the row of the task loss and, for a topographic model, the row of the spatial loss."""
     task: dict[str, Any] = {"quantity": "task loss (nats per token)", "published": TASK_LOSS[role]}
     spatial: dict[str, Any] = {"quantity": "spatial loss, mean over taps", "published": SPATIAL_LOSS}
@@ -229,10 +229,10 @@ def _losses(role: str, result: Mapping[str, Any] | None) -> list[dict[str, Any]]
         task["measured"] = result["validation_task_loss"]
         task["verdict"] = "comparable only if the text and the tokenizer are those of the paper"
         spatial["measured"] = result["validation_spatial_loss"]
-        spatial["as_published"] = weighted_spatial_loss(result)
+        spatial["as_published"] = weighted
         n_sheets = counted(len(result["validation_spatial_losses"]), "sheet")
         spatial["verdict"] = (
-            f"as published: alpha ({alpha_of(result):g}) times the sum over {n_sheets}, which the published code logs; "
+            f"as published: alpha ({alpha_of(result):g}) times the sum over taps ({n_sheets}), which the published code logs; "
             f"if the published value is that, its mean over {N_TAPS} taps is {SPATIAL_LOSS / ALPHA / N_TAPS:.4f}"
         )
     else:

@@ -239,7 +239,7 @@ def _metrics_row(measured: Measured, update: int, recipe: Recipe) -> dict[str, A
             "spatial_loss": float(np.mean(values)),
             "spatial_losses": measured.spatial_losses,
             "alpha": measured.alpha,
-            "weighted_spatial_loss": measured.alpha * sum(values),  # what TopoLM's published code logs
+            "weighted_spatial_loss": measured.weighted_spatial_loss,
         }
     return row
 

@@ -35,6 +35,8 @@ class Measured:
         gradient_norm: Norm of the gradient over all parameters, before clipping.
         spatial_losses: The spatial loss of each sheet, as the mean over micro-batches. Empty without objective.
         alpha: The number that multiplied the sum of the spatial losses.
+        weighted_spatial_loss: Alpha times the sum of the spatial losses over taps, which TopoLM's published code logs.
+            The loss of a sheet with several taps counts once for each of them.
     """
 
     task_loss: float
@@ -42,6 +44,7 @@ class Measured:
     gradient_norm: float
     spatial_losses: dict[str, float]
     alpha: float
+    weighted_spatial_loss: float
 
 
 class Updater:
@@ -71,6 +74,7 @@ class Updater:
         self._topo, self._activations = topo, activations
         self._recipe, self._accelerator = recipe, accelerator
         self._names = list(topo.sheets) if recipe.has_objective else []
+        self._n_taps = [len(topo.sheets[name].places) for name in self._names]
         share = recipe.optimisation.distillation
         self._shares = [1 - share, share] if share else [1.0]  # of the losses of the task
         self._on_weights = OBJECTIVES[recipe.objective.name].on_weights
@@ -88,7 +92,7 @@ class Updater:
         """
         set_learning_rates(self._optimizers, update, self._recipe)
         alpha, n_task = strength(update, self._recipe), len(self._shares)
-        factors = torch.tensor([*self._shares, *[alpha] * len(self._names)], device=batch.device)
+        factors = torch.tensor([*self._shares, *(alpha * n for n in self._n_taps)], device=batch.device)
         sums = torch.zeros_like(factors)
         for index, blocks in enumerate(batch):
             seed = self._seed(update, index)
@@ -112,7 +116,10 @@ class Updater:
             optimizer.step()
             optimizer.zero_grad()
         divergence = task[1] if n_task > 1 else None
-        return Measured(task[0], divergence, gradient_norm, dict(zip(self._names, spatial, strict=True)), alpha)
+        weighted = alpha * sum(n * loss for n, loss in zip(self._n_taps, spatial, strict=True))
+        return Measured(
+            task[0], divergence, gradient_norm, dict(zip(self._names, spatial, strict=True)), alpha, weighted
+        )
 
     def _seed(self, update: int, index: int) -> int:
         """Return the seed of a micro-batch. It does not depend on the number of processes.

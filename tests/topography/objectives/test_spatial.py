@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toposheet as ts
-from toposheet.sheet import Sheet, distances, random_places
+from toposheet.sheet import Sheet, distances, one_sheet, random_places
 from toposheet.topography import OBJECTIVES
 from toposheet.topography.objectives import moments
 
@@ -181,7 +181,7 @@ def test_the_parts_of_a_batch_share_the_loss_and_the_gradient_of_the_whole(rng):
         for part in parts:
             statistics.add(part)
         for part in parts:
-            value = statistics.losses(part)["cortex"]
+            value = 2 * statistics.losses(part)["cortex"]  # once for each tap
             assert value.item() == pytest.approx(exact.item(), abs=1e-6)
             value.backward()
         for tap, value in whole.items():
@@ -285,7 +285,7 @@ def test_smooth_responses_have_less_loss_than_their_shuffle_and_noise_has_half(r
     assert 0.4 < ts.spatial_loss({"tap": shuffled}, topo, "all").item() < 0.6
 
 
-def test_the_loss_is_the_sum_over_sheets(model, topo):
+def test_the_loss_is_the_sum_over_taps(model, topo):
     with topo.record(model) as activations:
         model(torch.arange(40)[None])
     each = ts.spatial_losses(activations, topo, "all", radius=2)
@@ -300,13 +300,49 @@ def test_several_taps_on_one_sheet_share_its_windows(rng):
     shared = ts.Topography({"cortex": Sheet((6, 6), {"a": places[:20], "b": places[20:]})})
     whole = ts.Topography({"tap": Sheet((6, 6), {"tap": places})})
     x = torch.from_numpy(rng.normal(size=(1, 30, 36)).astype(np.float32))
-    for neighborhoods in ("all", 2):
+    for of_shared, of_whole in (("all", "all"), (2, 4)):  # a sheet has 2 windows for each of its taps
         losses = []
-        for topo, activations in ((shared, {"a": x[..., :20], "b": x[..., 20:]}), (whole, {"tap": x})):
+        parts = ((shared, of_shared, {"a": x[..., :20], "b": x[..., 20:]}), (whole, of_whole, {"tap": x}))
+        for topo, neighborhoods, activations in parts:
             leaves = {tap: value.clone().requires_grad_() for tap, value in activations.items()}
             loss = ts.spatial_loss(leaves, topo, neighborhoods, 2, generator=torch.Generator().manual_seed(0))
-            losses.append((loss, torch.cat(torch.autograd.grad(loss, list(leaves.values())), dim=-1)))
+            gradient = torch.cat(torch.autograd.grad(loss, list(leaves.values())), dim=-1)
+            losses.append((loss / len(topo.taps), gradient / len(topo.taps)))  # it counts once for each tap
         torch.testing.assert_close(losses[0], losses[1], rtol=1e-5, atol=1e-8)
+
+
+def test_windows_in_parts_have_the_losses_and_gradients_of_all_together(rng, monkeypatch):
+    sheet = one_sheet({"a": 200, "b": 100}, "bands", None, 1.0, rng)
+    x = {
+        tap: torch.from_numpy(rng.normal(size=(1, 600, n)).astype(np.float32))
+        for tap, n in {"a": 200, "b": 100}.items()
+    }
+
+    def measured(neighborhoods):
+        leaves = {tap: value.clone().requires_grad_() for tap, value in x.items()}
+        generator = torch.Generator().manual_seed(0)
+        loss = ts.spatial_loss(leaves, ts.Topography({"cortex": sheet}), neighborhoods, 2, generator=generator)
+        return loss, *torch.autograd.grad(loss, list(leaves.values()))
+
+    expected = [measured(neighborhoods) for neighborhoods in (30, "all")]
+    monkeypatch.setattr(moments, "_RESPONSES", {"cpu": 7 * 9 * 512})  # 7 windows at a time
+    for neighborhoods, wanted in zip((30, "all"), expected, strict=True):
+        torch.testing.assert_close(measured(neighborhoods), wanted, rtol=1e-5, atol=1e-8)
+
+
+def test_a_loss_that_is_only_measured_keeps_no_gradient_and_can_be_learned_from_later(rng):
+    topo = ts.Topography({"s": Sheet((6, 6), {"tap": random_places(36, (6, 6), rng)})})
+    x = torch.from_numpy(rng.normal(size=(1, 30, 36)).astype(np.float32))
+    statistics = ts.SpatialStatistics(topo, "all", 2)
+    statistics.add({"tap": x})
+    with torch.no_grad():
+        measured = statistics.losses({"tap": x})["s"]
+    leaf = x.clone().requires_grad_()
+    learned = statistics.losses({"tap": leaf})["s"]
+    assert learned.item() == measured.item()
+    other = x.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(ts.spatial_loss({"tap": other}, topo, "all", 2), other)
+    torch.testing.assert_close(torch.autograd.grad(learned, leaf)[0], expected)
 
 
 @pytest.mark.parametrize("max_samples", [None, 800])

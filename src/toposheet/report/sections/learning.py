@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import pandas as pd
 
@@ -11,7 +10,7 @@ from toposheet.cortex import SIGNIFICANT
 from toposheet.figures.curves import loss_curves, trajectory
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, Section
-from toposheet.report.sections.training import weighted_spatial_loss
+from toposheet.report.sections.training import weighted_spatial_losses
 from toposheet.stimuli.studies import SYNTHETIC
 from toposheet.train.log import METRICS, read_metrics
 from toposheet.train.snapshots import means_over_taps, read_snapshots
@@ -30,7 +29,7 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
     validated = {"validation_task_loss", "validation_spatial_loss"}
     if metrics := {name: table for name, table in logged.items() if validated <= set(table)}:
         bigram = next((result["bigram_loss"] for result in analysis.trained.values()), None)
-        yield Drawing("losses", "Training", _loss_sentence(analysis.trained), loss_curves(metrics, bigram), stimuli="")
+        yield Drawing("losses", "Training", _loss_sentence(analysis), loss_curves(metrics, bigram), stimuli="")
     snapshots = {name: read_snapshots(folder) for name, folder in analysis.folders.items()}
     taken = {name: means_over_taps(table) for name, table in snapshots.items() if len(set(table["update"])) > 1}
     if taken:
@@ -40,11 +39,12 @@ def _drawings(analysis: Analysis) -> Iterable[Drawing]:
         )
 
 
-def _loss_sentence(trained: Mapping[str, Any]) -> str:
+def _loss_sentence(analysis: Analysis) -> str:
+    trained, weighted = analysis.trained, weighted_spatial_losses(analysis)
     parts = [
         f"{name} has a task loss of {number(r['validation_task_loss'])} and a spatial loss of "
-        f"{number(r['validation_spatial_loss'], 3)}, mean over sheets (alpha times the sum: "
-        f"{number(weighted_spatial_loss(r), 3)})"
+        f"{number(r['validation_spatial_loss'], 3)}, mean over sheets (alpha times the sum over taps: "
+        f"{number(weighted[name], 3)})"
         for name, r in trained.items()
     ]
     bigram = next((r["bigram_loss"] for r in trained.values()), None)

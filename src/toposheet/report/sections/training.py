@@ -25,8 +25,8 @@ was short. It can show topography, not linguistics. Read the maps as a demonstra
 {% endfor %}
 <tr><td class="left">bigram model of the same tokens</td><td>{{ bigram | number(3) }}</td><td>–</td><td class="left"></td><td>–</td><td>–</td><td>–</td><td>{{ "{:,}".format(tokens) }}</td><td></td></tr>
 </table></div>
-<p class="lead">Both losses are measured on held-out text. The task loss is the cross-entropy in nats per token. The spatial loss is the mean over taps and all windows. The method is the
-objective of the training, or the mechanism in the weights of attention; a control has neither. Alpha is the strength of the spatial objective; 0 means no spatial objective. Alpha × sum is alpha times the sum of the spatial losses of all sheets, which TopoLM's published code logs.</p>
+<p class="lead">Both losses are measured on held-out text. The task loss is the cross-entropy in nats per token. The spatial loss is the mean over sheets and all their windows. The method is the
+objective of the training, or the mechanism in the weights of attention; a control has neither. Alpha is the strength of the spatial objective; 0 means no spatial objective. Alpha × sum is alpha times the sum of the spatial losses over taps (that of a sheet with several taps counts once for each of them), which TopoLM's published code logs.</p>
 """
 
 
@@ -38,7 +38,7 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
         "trained": analysis.trained,
         "methods": {name: _recipe(result).method for name, result in analysis.trained.items()},
         "alphas": {name: alpha_of(result) for name, result in analysis.trained.items()},
-        "weighted": {name: weighted_spatial_loss(result) for name, result in analysis.trained.items()},
+        "weighted": weighted_spatial_losses(analysis),
         "worst": max(result["validation_task_loss"] for result in analysis.trained.values()),
         "bigram": first["bigram_loss"],
         "tokens": first["tokens"],
@@ -50,9 +50,17 @@ def alpha_of(result: Mapping[str, Any]) -> float:
     return _recipe(result).objective.alpha
 
 
-def weighted_spatial_loss(result: Mapping[str, Any]) -> float:
-    """Return alpha times the sum of the held-out spatial losses of all sheets. TopoLM's published code logs this sum."""
-    return alpha_of(result) * sum(result["validation_spatial_losses"].values())
+def weighted_spatial_losses(analysis: Analysis) -> dict[str, float]:
+    """Return, for each trained model, alpha times the sum of its held-out spatial losses over taps.
+
+    TopoLM's published code logs this sum. The loss of a sheet with several taps counts once for each of them.
+    """
+    sums = {}
+    for model in analysis.models:
+        if (result := analysis.trained.get(model.name)) is not None:
+            sheets, losses = model.topography.sheets, result["validation_spatial_losses"]
+            sums[model.name] = alpha_of(result) * sum(len(sheets[name].places) * loss for name, loss in losses.items())
+    return sums
 
 
 def _recipe(result: Mapping[str, Any]) -> Recipe:

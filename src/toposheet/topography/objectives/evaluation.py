@@ -88,6 +88,7 @@ class View(NamedTuple):
         weights: Tensor | None,
         part: Moments,
         pairs: Tensor | None,
+        block: slice,
         window_weights: Float[Tensor, "sheets block _ _"],
     ) -> Tensor:
         """Return the gradient with respect to the products, with that of some more windows.
@@ -96,11 +97,16 @@ class View(NamedTuple):
             weights: The gradient so far. None: these are the first windows.
             part: The moments of the sheets.
             pairs: The pairs of these windows.
+            block: Which windows.
             window_weights: The gradient with respect to the products of the units of these windows.
         """
         if pairs is None:
             (window_weights,) = window_weights
-            return window_weights if weights is None else torch.cat([weights, window_weights])
+            if window_weights.shape == part.products.shape:
+                return window_weights
+            weights = torch.empty_like(part.products) if weights is None else weights
+            weights[block] = window_weights
+            return weights
         weights = torch.zeros_like(part.products) if weights is None else weights
         weights.flatten(1).scatter_add_(1, pairs, window_weights.flatten(1))
         return weights
@@ -168,7 +174,7 @@ def moments_of(
 
 
 def evaluate(
-    views: Sequence[View], parts: Sequence[Moments], objective: OnActivations
+    views: Sequence[View], parts: Sequence[Moments], objective: OnActivations, learning: bool = True
 ) -> tuple[Float[Tensor, " sheets"], list[Float[Tensor, "_ _ _"]]]:
     """Return the loss of each sheet, and the gradient of the losses of each view with respect to its products.
 
@@ -178,6 +184,7 @@ def evaluate(
         views: The windows of the sheets.
         parts: The moments of each view.
         objective: The objective.
+        learning: Whether the gradient is needed. False: the list of gradients is empty.
     """
     losses: list[Tensor] = [part.mean.new_zeros(len(view.windows)) for view, part in zip(views, parts, strict=True)]
     weights: list[Tensor | None] = [None for _ in parts]
@@ -197,11 +204,12 @@ def evaluate(
                 present, nearness = (_stacked(list(itertools.chain(*of_views))) for of_views in (presents, near))
                 r, scale = similarities_(products, mean, parts[0].n, present)  # n is the same for all sheets
                 values, gradient = objective.losses(r, WindowPairs.of(present, nearness))
-                gradient = through_norms_(gradient, r, scale / n_windows**0.5)
-                of_views = zip((values.sum(dim=1) / n_windows).split(counts), gradient.split(counts), strict=True)
-                for i, p, (loss, window_weights) in zip(group, pairs, of_views, strict=True):
+                for i, loss in zip(group, (values.sum(dim=1) / n_windows).split(counts), strict=True):
                     losses[i] = losses[i] + loss
-                    weights[i] = views[i].put(weights[i], parts[i], p, window_weights)
+                if learning:
+                    gradient = through_norms_(gradient, r, scale / n_windows**0.5).split(counts)
+                    for i, p, window_weights in zip(group, pairs, gradient, strict=True):
+                        weights[i] = views[i].put(weights[i], parts[i], p, block, window_weights)
     return torch.cat(losses), [w for w in weights if w is not None]
 
 

@@ -22,6 +22,11 @@ _CHUNK_ELSEWHERE = 8192
 # cache of a CPU core.
 _PIECE = {"cpu": 64}
 
+# The most responses of the units of windows in memory at once, in numbers: 0.3 GB on a CPU, 2 GB on a GPU. More windows
+# are computed in several parts.
+_RESPONSES = {"cpu": 2**26}
+_RESPONSES_ELSEWHERE = 2**29
+
 # Matrices with at least this number of rows are multiplied with their transpose in halves. With fewer rows, this saves
 # no time.
 _HALVES_FROM = 192
@@ -110,6 +115,9 @@ def moments(
         NotFiniteError: A response is nan or infinite. This is checked on a CPU only, where the check is cheap.
     """
     first = sheets[0][0]
+    if read is not None and len(parts := _few_windows(read, first)) > 1:
+        each = [moments(sheets, tokens, some, scratch, centred) for some in parts]
+        return Moments(each[0].n, torch.cat([m.mean for m in each]), torch.cat([m.products for m in each]))
     total, checking, chunk = None, can_read_values(first), _chunk(first)
     keep = first.requires_grad and (len(first) if tokens is None else len(tokens)) <= chunk
     scratch = Scratch() if keep else scratch  # what is kept must not be overwritten
@@ -153,6 +161,13 @@ def gradients_of_products(
         scratch: Working memory.
     """
     taps, widths = [x for taps in sheets for x in taps], [x.shape[1] for x in sheets[0]]
+    if read is not None and len(parts := _few_windows(read, taps[0])) > 1:
+        total = None
+        for some, *of_some in zip(parts, *(x.split([len(part) for part in parts]) for x in (mean, twice)), strict=True):
+            gradients = gradients_of_products(sheets, tokens, some, of_some[0], None, of_some[1], scratch)
+            total = gradients if total is None else [a.add_(b) for a, b in zip(total, gradients, strict=True)]
+        assert total is not None
+        return total
     shape, device = (len(sheets), len(taps[0]), sum(widths)), mean.device
     direct = tokens is None and all(x.dtype == torch.float32 for x in taps)
     whole = torch.empty(shape, device=device) if direct else None
@@ -310,6 +325,12 @@ def _of_taps(x: Float[Tensor, "sheets samples units"], widths: Sequence[int]) ->
 
 def _chunk(x: Tensor) -> int:
     return _CHUNK.get(x.device.type, _CHUNK_ELSEWHERE)
+
+
+def _few_windows(read: Int[Tensor, "windows cells"], x: Tensor) -> tuple[Int[Tensor, "_ cells"], ...]:
+    """Return windows in parts whose responses to a chunk of tokens fit in memory."""
+    most = _RESPONSES.get(x.device.type, _RESPONSES_ELSEWHERE)
+    return read.split(max(1, most // (read.shape[1] * min(len(x), _chunk(x)))))
 
 
 def _piece(n_taps: int, samples: int, device: torch.device) -> int:

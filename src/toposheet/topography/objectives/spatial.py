@@ -87,15 +87,17 @@ def spatial_losses(
     skip_first: bool = False,
     reduce: Literal["local", "global"] = "local",
 ) -> dict[str, Float[Tensor, ""]]:
-    """Return the spatial loss of each sheet: {sheet: loss}. `spatial_loss` is the sum of these losses.
+    """Return the spatial loss of each sheet: {sheet: loss}.
 
-    In TopoLM every tap has one sheet. For the meaning of all options, see `spatial_loss`, which has the same arguments.
+    `spatial_loss` is the sum of these losses, each times the number of taps of its sheet. In TopoLM every tap has one
+    sheet. For the meaning of all options, see `spatial_loss`, which has the same arguments.
 
     Args:
         activations: {tap: (batch, time, units)} from `topo.record` or `subject.record`; for an objective on weights,
             `topo.weights(model)`.
         topo: The topography: the sheets, and the place of each unit.
-        neighborhoods: Which windows of each sheet count: a number of random windows, `"all"` or `"auto"`.
+        neighborhoods: Which windows of each sheet count: a number of random windows for each of its taps, `"all"` or
+            `"auto"`.
         radius: Size of the windows, in cells.
         metric: Distance between two places: `"chebyshev"` or `"euclidean"`.
         window: Whether cells at exactly the distance `radius` belong to a window: `"open"` (no) or `"closed"` (yes).
@@ -154,11 +156,11 @@ def spatial_loss(
     skip_first: bool = False,
     reduce: Literal["local", "global"] = "local",
 ) -> Float[Tensor, ""]:
-    """Return the spatial loss of a network: the sum of the spatial losses of its sheets (TopoLM, arXiv:2410.11516).
+    """Return the spatial loss of a network: the sum of the spatial losses of its taps (TopoLM, arXiv:2410.11516).
 
     Training minimises task loss + alpha * spatial loss. The loss of a sheet is the mean over windows (neighborhoods) of
-    the sheet. In TopoLM every tap has one sheet, so the sum runs over taps. `spatial_losses` returns the loss of each
-    sheet.
+    the sheet. In TopoLM every tap has one sheet. The loss of a sheet with several taps counts once for each of them, so
+    that alpha means the same with every layout. `spatial_losses` returns the loss of each sheet.
 
     Objectives on activations compare the units of a window:
 
@@ -183,12 +185,12 @@ def spatial_loss(
             sample.
         topo: The topography: the sheets, and the place of each unit.
         neighborhoods: Which windows of each sheet count.
-            - A number: this number of random windows, drawn again in each call, with replacement. Few windows cost
-              little, but then the loss is a noisy estimate of the mean over all windows. The paper draws 5 windows.
+            - A number: this number of random windows for each tap of the sheet, drawn again in each call, with
+              replacement. Few windows cost little, but then the loss is a noisy estimate of the mean over all windows. The paper draws 5 windows.
             - `"all"`: every window of the sheet. The loss then has no noise from drawing. Choose it to measure a model,
               or if the cost does not matter.
             - `"auto"`: every window if the sheet has at most 16 windows (16 cost little more than 5), otherwise 5
-              random windows.
+              random windows for each tap.
         radius: Distance from the centre of a window to its edge, in cells. A larger radius compares units over larger
             distances and costs more. The paper uses 5.
         metric: Distance between two places, from which nearness is computed. Windows are squares with either metric.
@@ -217,7 +219,7 @@ def spatial_loss(
 
     Returns:
         A scalar in float32, also under autocast. For the correlation objectives it lies between 0 and the number of
-        sheets. Half the number of sheets means that the correlation of two units does not depend on their distance.
+        taps. Half the number of taps means that the correlation of two units does not depend on their distance.
 
     Raises:
         UserError: A tap is missing, its number of units or of tokens is wrong, an activation is nan or infinite, or an
@@ -243,7 +245,7 @@ def spatial_loss(
         skip_first=skip_first,
         reduce=reduce,
     )
-    return torch.stack(list(losses.values())).sum()
+    return torch.stack([len(topo.sheets[name].places) * loss for name, loss in losses.items()]).sum()
 
 
 def _used_tokens(

@@ -46,8 +46,8 @@ class SpatialStatistics:
 
     Args:
         topo: The topography: the sheets, and the place of each unit.
-        neighborhoods: Which windows of each sheet count: a number of random windows, `"all"` or `"auto"`; see
-            `spatial_loss`.
+        neighborhoods: Which windows of each sheet count: a number of random windows for each of its taps, `"all"` or
+            `"auto"`; see `spatial_loss`.
         radius: Size of the windows, in cells; see `spatial_loss`.
         metric: Distance between two places, `"chebyshev"` or `"euclidean"`; see `spatial_loss`.
         window: `"open"` or `"closed"`; see `spatial_loss`.
@@ -150,18 +150,25 @@ class SpatialStatistics:
                 "batch, then call losses() with every part"
             )
         refuse_without_gradient(activations, self._topo)
+        learning = torch.is_grad_enabled() and any(x.requires_grad for taps in sheets for x in taps)
         with full_precision(sheets[0][0].device):
-            if self._losses is None:
-                with torch.no_grad():
-                    if self._processes > 1:
-                        self._moments = all_reduce(self._moments)
-                    self._losses, self._weights = evaluate(self._views, self._moments, self._objective)
+            losses = self._evaluated(activations, learning)
+            if learning:
+                losses = with_gradient(
+                    losses, sheets, tokens, self._views, self._moments, self._weights, self._processes
+                )
+        return dict(zip(self._topo.sheets, losses.unbind(), strict=True))
+
+    def _evaluated(self, activations: Mapping[str, Tensor], learning: bool) -> Float[Tensor, " sheets"]:
+        """Return the loss of each sheet. The gradient with respect to products is kept, if it is needed."""
+        with torch.no_grad():
+            if self._losses is None and self._processes > 1:
+                self._moments = all_reduce(self._moments)
+            if self._losses is None or (learning and not self._weights):
+                self._losses, self._weights = evaluate(self._views, self._moments, self._objective, learning)
                 if can_read_values(self._losses) and not math.isfinite(self._losses.sum()):
                     raise _not_finite(activations, self._topo)
-            losses = with_gradient(
-                self._losses, sheets, tokens, self._views, self._moments, self._weights, self._processes
-            )
-        return dict(zip(self._topo.sheets, losses.unbind(), strict=True))
+        return self._losses
 
     def _responses(self, activations: Mapping[str, Tensor]) -> list[list[Float[Tensor, "samples _"]]]:
         sheets = responses_of(activations, self._topo)
@@ -178,15 +185,16 @@ class SpatialStatistics:
         tables = [windows_of(sheet, *self._options, self._objective.shuffled, device) for sheet in sheets]
         on = self._generator.device if self._generator is not None else torch.device("cpu")
         drawn = {
-            i: torch.randint(len(table.units), (self._n_drawn,), generator=self._generator, device=on)
-            for i, table in enumerate(tables)
+            i: torch.randint(len(table.units), (self._n_drawn * len(taps),), generator=self._generator, device=on)
+            for i, (table, taps) in enumerate(zip(tables, responses, strict=True))
             if len(table.units) > self._whole_up_to
         }
         if drawn:
-            gathered = torch.stack(list(drawn.values())).to(device, non_blocking=True)
+            gathered = torch.cat(list(drawn.values())).to(device, non_blocking=True)
             if self._processes > 1:
                 distributed.broadcast(gathered, src=0)
-            for i, windows in zip(drawn, gathered, strict=True):
+            of_sheets = gathered.split([len(windows) for windows in drawn.values()])
+            for i, windows in zip(drawn, of_sheets, strict=True):
                 tables[i] = tables[i].chosen_windows(windows)
         return together([View.of(table, taps) for table, taps in zip(tables, responses, strict=True)], responses)
 
