@@ -10,7 +10,9 @@ import xarray as xr
 from toposheet.cortex.comparison import Comparison
 from toposheet.cortex.readout import check_raw
 from toposheet.provenance import reading_attributes
-from toposheet.sheet import stacked
+from toposheet.sheet import Shared, stacked
+
+_SHARED: dict[str, Shared] = {"q": "smallest", "d_low": "largest", "d_high": "smallest"}
 
 
 def comparison_maps(
@@ -18,7 +20,9 @@ def comparison_maps(
 ) -> xr.Dataset:
     """Return t, q and d of a comparison over (contrast, negative_control, fwhm_mm, sheet, y, x).
 
-    `d_low` and `d_high` are the ends of the 95 % interval of d in each unit; negative controls do not have them. The
+    `d_low` and `d_high` are the ends of the 95 % interval of d in each unit; negative controls do not have them. Where
+    units share a cell, t and d are the means of its units. q and `d_high` are the smallest and `d_low` the largest of
+    its units, so that a cell is significant, or its interval excludes 0, if this is so for any of its units. The
     attributes are those of the reading.
 
     Args:
@@ -36,7 +40,8 @@ def comparison_maps(
     reading, variables = reading_attributes(comparison.reading), {}
     for name in ("t", "q", "d", *(() if comparison.negative_control else ("d_low", "d_high"))):
         over_units = [getattr(readout, name) for readout in comparisons]
-        maps = xr.concat([stacked(values, shapes) for values in over_units], dim=readouts)
+        shared = _SHARED.get(name, "mean")
+        maps = xr.concat([stacked(values, shapes, shared) for values in over_units], dim=readouts)
         variables[name] = maps.expand_dims(names).assign_attrs(long_name=over_units[0].attrs["long_name"], **reading)
     return xr.Dataset(variables, attrs=reading)
 

@@ -3,10 +3,11 @@ from toposheet.sheet.layout import on_sheets, stacked
 from toposheet.sheet.layouts import layout_of, one_sheet
 from toposheet.sheet.neighborhoods import Neighborhoods
 from toposheet.sheet.placement import random_places
-from toposheet.sheet.sheet import Sheet, lay_out
+from toposheet.sheet.sheet import Shared, Sheet, lay_out
 
 __all__ = [
     "Neighborhoods",
+    "Shared",
     "Sheet",
     "check_shape",
     "distances",

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from toposheet.sheet.sheet import lay_out
+from toposheet.sheet.sheet import Shared, lay_out
 
 
-def on_sheets(values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None = None) -> dict[str, xr.DataArray]:
+def on_sheets(
+    values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None = None, shared: Shared = "mean"
+) -> dict[str, xr.DataArray]:
     """Return values of units as one map for each sheet: {sheet: (..., y, x)}.
 
     Args:
@@ -18,6 +20,7 @@ def on_sheets(values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None
             `spacing_mm`.
         shapes: Height and width of each sheet. None: each grid starts at row 0 and column 0 and ends at the last row
             and the last column that have a unit.
+        shared: What a cell that several units share shows, see `lay_out`: not the mean for labels and masks.
 
     Returns:
         Maps of floating-point numbers, with the attributes of the values. Cells without a unit are nan. A map of a
@@ -32,7 +35,7 @@ def on_sheets(values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None
         shape = tuple((cells.max(axis=0) + 1).tolist()) if shapes is None else shapes[name]
         array = on_sheet.values if on_sheet.dtype.kind == "f" else on_sheet.values.astype(float)
         maps[name] = xr.DataArray(
-            lay_out(array, cells, (shape[0], shape[1])),
+            lay_out(array, cells, (shape[0], shape[1]), shared),
             dims=(*on_sheet.dims[:-1], "y", "x"),
             coords={c: on_sheet[c] for c in on_sheet.coords if "unit" not in on_sheet[c].dims},
             attrs=values.attrs | {"spacing_mm": float(on_sheet["spacing_mm"].values[0])},
@@ -54,17 +57,20 @@ def _taps_of_cells(taps: np.ndarray, cells: np.ndarray, shape: tuple[int, ...]) 
     return xr.Variable(("y", "x"), grid, {"names": ", ".join(names)})
 
 
-def stacked(values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None = None) -> xr.DataArray:
+def stacked(
+    values: xr.DataArray, shapes: Mapping[str, tuple[int, int]] | None = None, shared: Shared = "mean"
+) -> xr.DataArray:
     """Return the maps of all sheets as one array (..., sheet, y, x). Smaller sheets are padded with nan.
 
     Args:
         values: Values of units, see `on_sheets`.
         shapes: Height and width of each sheet, see `on_sheets`.
+        shared: What a cell that several units share shows, see `lay_out`.
 
     Returns:
         The maps. If a sheet has several taps, they have the coordinate `tap` over (sheet, y, x), see `on_sheets`.
     """
-    maps = on_sheets(values, shapes)
+    maps = on_sheets(values, shapes, shared)
     height, width = np.max([grid.shape[-2:] for grid in maps.values()], axis=0).tolist()
     padded = [_padded(grid, height, width) for grid in maps.values()]
     first = next(iter(maps.values()))
