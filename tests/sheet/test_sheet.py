@@ -70,3 +70,12 @@ def test_labels_numbers_of_units_and_false_discovery_rates_of_a_shared_cell_are_
         np.testing.assert_array_equal(grid[:, 1, 1], [1, 2])
         assert np.isnan(grid[:, 0, 1]).all()
     np.testing.assert_array_equal(lay_out(values[1], places, (2, 2), "sum"), [[8, np.nan], [np.nan, 2]])
+
+
+def test_a_sheet_whose_units_moved_has_no_stored_windows():
+    places = np.stack(np.divmod(np.arange(6), 3), axis=1)
+    sheet = Sheet((2, 3), {"a": places}, windows=np.array([[0, 1, 3]]))
+    assert sheet.moved({"a": places.copy()}, shared_cells=False).windows is sheet.windows
+    moved = sheet.moved({"a": places[::-1]}, shared_cells=True)
+    assert (moved.windows, moved.shared_cells) == (None, True)
+    np.testing.assert_array_equal(moved.coordinates, places[::-1])

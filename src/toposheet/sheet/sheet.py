@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -31,7 +31,8 @@ class Sheet:
             then shows.
         windows: The windows (neighborhoods) within which an objective compares units, if they are stored with the
             sheet: the numbers of the units of each window, or -1 where a window has fewer units. Units are numbered tap
-            after tap, in the order of `coordinates`. None: windows are all squares of the grid, see `Neighborhoods.of`.
+            after tap, in the order of `coordinates`. They fit these places only, see `moved`. None: windows are all
+            squares of the grid, see `Neighborhoods.of`.
 
     Raises:
         UserError: A place is outside the grid, or two units have the same cell although cells are not shared: the
@@ -75,6 +76,19 @@ class Sheet:
         more = f", {shared:,} of them in the cell of another unit" if shared else ""
         more += f", {len(stored):,} stored windows" if stored is not None else ""
         return f"Sheet({grid}, {counted(self.n_units, 'unit')} of {', '.join(self.places)}{more})"
+
+    def moved(self, places: Mapping[str, Int[np.ndarray, "units 2"]], shared_cells: bool) -> Sheet:
+        """Return the sheet with its units at other places.
+
+        Stored windows are the numbers of units that were neighbours. After a unit has moved, they are windows of units
+        that may be far apart, so the sheet then has no stored windows: its windows are squares.
+
+        Args:
+            places: The new places, for the same taps.
+            shared_cells: Whether several units may have one cell now.
+        """
+        stays = all(np.array_equal(places[tap], before) for tap, before in self.places.items())
+        return replace(self, places=places, shared_cells=shared_cells, windows=self.windows if stays else None)
 
     @property
     def coordinates(self) -> Int[np.ndarray, "units 2"]:
