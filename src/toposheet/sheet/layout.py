@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -68,7 +68,8 @@ def stacked(
         shared: What a cell that several units share shows, see `lay_out`.
 
     Returns:
-        The maps. If a sheet has several taps, they have the coordinate `tap` over (sheet, y, x), see `on_sheets`.
+        The maps. If a sheet has several taps, they have the coordinate `tap` over (sheet, y, x), see `on_sheets`. Its
+        numbers count the taps of all such sheets; sheets with one tap are nan.
     """
     maps = on_sheets(values, shapes, shared)
     height, width = np.max([grid.shape[-2:] for grid in maps.values()], axis=0).tolist()
@@ -77,12 +78,15 @@ def stacked(
     spacing_mm = [grid.attrs["spacing_mm"] for grid in maps.values()]
     several = {}
     if any("tap" in grid.coords for grid in maps.values()):
+        names = all_tap_names(grid["tap"] for grid in maps.values() if "tap" in grid.coords)
         taps = [
-            grid["tap"] if "tap" in grid.coords else grid.isel(dict.fromkeys(grid.dims[:-2], 0)) * np.nan
+            renumbered(grid["tap"], names)
+            if "tap" in grid.coords
+            else grid.isel(dict.fromkeys(grid.dims[:-2], 0)) * np.nan
             for grid in maps.values()
         ]
-        names = {"names": taps[0].attrs.get("names", "")} if len(taps) == 1 else {}
-        several = {"tap": (("sheet", "y", "x"), np.stack([_padded(one, height, width) for one in taps]), names)}
+        of_cells = np.stack([_padded(one, height, width) for one in taps])
+        several = {"tap": (("sheet", "y", "x"), of_cells, {"names": ", ".join(names)})}
     return xr.DataArray(
         np.stack(padded, axis=-3),
         dims=(*first.dims[:-2], "sheet", "y", "x"),
@@ -95,6 +99,32 @@ def stacked(
         },
         name=values.name,
     )
+
+
+def _tap_names(taps: xr.DataArray) -> list[str]:
+    """Return the names of the coordinate `tap` of maps, in the order of their numbers."""
+    return [name for name in taps.attrs.get("names", "").split(", ") if name]
+
+
+def all_tap_names(several: Iterable[xr.DataArray]) -> list[str]:
+    """Return the names of the taps of several maps, each name once, in the order of first appearance.
+
+    Args:
+        several: The coordinates `tap` of these maps.
+    """
+    return list(dict.fromkeys(name for taps in several for name in _tap_names(taps)))
+
+
+def renumbered(taps: xr.DataArray, names: Sequence[str]) -> xr.DataArray:
+    """Return the coordinate `tap` of maps, with numbers that count in another list of names.
+
+    Args:
+        taps: The coordinate `tap`, see `on_sheets`.
+        names: All names, with those of these taps among them.
+    """
+    numbers = np.array([names.index(name) for name in _tap_names(taps)] + [np.nan])
+    of_cells = np.where(np.isfinite(taps.values), taps.values, -1).astype(int)
+    return taps.copy(data=numbers[of_cells]).assign_attrs(names=", ".join(names))
 
 
 def _padded(grid: xr.DataArray, height: int, width: int) -> np.ndarray:
