@@ -1,9 +1,11 @@
 """Placing the units of a model: the model is unchanged, and the spatial loss falls, on other text too."""
 
 import copy
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -187,3 +189,15 @@ def test_shuffled_distances_leave_no_more_order_on_a_shared_sheet_than_random_pl
     topo = ts.Topography.of(subject.model, layout="interleaved")
     placed = place(subject.with_topography(topo), *text, radius=3, shuffled=True)
     assert placed.table["loss"].item() > placed.table["loss_before"].item() - 0.1
+
+
+@pytest.mark.parametrize("layout", ["per_tap", "bands"])
+def test_losses_before_and_after_have_the_same_windows_also_if_windows_were_stored(subject, text, layout):
+    topo = ts.Topography.of(subject.model, layout=layout)
+    windows = np.arange(36).reshape(4, 9)
+    stored = {name: replace(sheet, windows=windows) for name, sheet in topo.sheets.items()}
+    placed, expected = (
+        place(subject.with_topography(of), *text, method="random", radius=2) for of in (ts.Topography(stored), topo)
+    )
+    assert all(sheet.windows is None for sheet in placed.subject.topography.sheets.values())
+    pd.testing.assert_frame_equal(placed.table, expected.table)

@@ -5,6 +5,7 @@ import itertools
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -262,3 +263,19 @@ def test_a_basis_that_all_taps_share_is_a_rotation_of_the_residual_stream(text):
     of_weights, of_bases = recorded(plain, text[0]), recorded(rebased, text[0])
     for tap, values in of_bases.items():
         torch.testing.assert_close(of_weights[tap], values, rtol=1e-4, atol=1e-5)
+
+
+def test_stored_windows_stay_where_units_stay_and_both_losses_have_the_windows_after(subject, text):
+    topo = subject.topography
+    stored = ts.Topography({n: replace(s, windows=np.arange(36).reshape(4, 9)) for n, s in topo.sheets.items()})
+    first, *others = topo.sheets
+    own = rebase(subject.with_topography(stored), *text, radius=2, updates=1)
+    assert all(sheet.windows is not None for sheet in own.subject.topography.sheets.values())
+    shared = rebase(subject.with_topography(stored), *text, radius=2, updates=1, share="width")
+    windows = {name: sheet.windows for name, sheet in shared.subject.topography.sheets.items()}
+    assert windows[first] is not None
+    assert [windows[name] for name in others] == [None] * len(others)
+    squares = rebase(subject, *text, radius=2, updates=1, share="width").table.set_index("sheet")
+    before = shared.table.set_index("sheet")[["loss_before", "loss_fitted_before"]]
+    pd.testing.assert_frame_equal(before.loc[others], squares.loc[others, before.columns])
+    assert before.loc[first].tolist() != squares.loc[first, before.columns].tolist()

@@ -34,11 +34,13 @@ def over_units(topo, values, *dims, **coordinates):
 def test_an_exported_sheet_has_a_vertex_for_each_unit_at_its_place_with_its_value(two_taps, tmp_path):
     values = over_units(two_taps, np.arange(13.0) + 1)
     files = export_sheet(two_taps, values, tmp_path / "new" / "folder")
-    names = ["layers-0.surf.gii", "layers-0.func.gii", "h-1-mlp.surf.gii", "h-1-mlp.func.gii"]
+    shared = ["layers-0.surf.gii", "layers-0.func.gii", "layers-0.label.gii"]
+    names = [*shared, "h-1-mlp.surf.gii", "h-1-mlp.func.gii"]
     assert [file.name for file in files] == names
     assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == sorted(names)
     for number, (name, sheet) in enumerate(two_taps.sheets.items()):
-        mesh, data = load_surf_mesh(files[2 * number]), load_surf_data(files[2 * number + 1])
+        surf, func = files[3 * number : 3 * number + 2]
+        mesh, data = load_surf_mesh(surf), load_surf_data(func)
         assert data.dtype == np.float32
         assert len(mesh.coordinates) == len(data) == sheet.n_units
         on_sheet = values.isel(unit=values["sheet"].values == name)
@@ -47,7 +49,7 @@ def test_an_exported_sheet_has_a_vertex_for_each_unit_at_its_place_with_its_valu
             for y, x, value in zip(on_sheet["y"].values, on_sheet["x"].values, on_sheet.values, strict=True)
         }
         assert dict(zip(map(tuple, mesh.coordinates.tolist()), data.tolist(), strict=True)) == expected
-        SurfaceImage(mesh={"left": files[2 * number]}, data={"left": files[2 * number + 1]})
+        SurfaceImage(mesh={"left": surf}, data={"left": func})
 
 
 def test_triangles_fill_squares_halve_those_with_one_hole_and_leave_out_others(two_taps, tmp_path):
@@ -72,7 +74,7 @@ def test_every_map_of_a_stack_is_a_data_array_with_its_name(two_taps, tmp_path, 
     stack = rng.normal(size=(2, 3, 13))
     names = {"model": ["topographic", "control"], "contrast": ["a:b", "<a & b>", "noun-verb"]}
     values = over_units(two_taps, stack, "model", "contrast", **names)
-    _, func, _, _ = export_sheet(two_taps, values, tmp_path)
+    _, func, *_ = export_sheet(two_taps, values, tmp_path)
     image = nibabel.load(func)
     assert [array.meta["Name"] for array in image.darrays] == [
         f"{model}, {contrast}" for model in names["model"] for contrast in names["contrast"]
@@ -87,9 +89,21 @@ def test_every_map_of_a_stack_is_a_data_array_with_its_name(two_taps, tmp_path, 
     assert nibabel.load(surf).darrays[0].meta["GeometricType"] == "Flat"
 
 
+def test_a_sheet_with_several_taps_has_the_name_of_the_tap_of_each_vertex(two_taps, tmp_path):
+    surf, _, label, *_ = export_sheet(two_taps, over_units(two_taps, np.ones(13)).isel(unit=slice(2, None)), tmp_path)
+    image = nibabel.load(label)
+    names = image.labeltable.get_labels_as_dict()
+    assert list(names.values()) == ["???", "h.0.attn", "h.0.mlp"]
+    vertices = load_surf_mesh(surf).coordinates
+    for tap, places in two_taps.sheets["layers/0"].places.items():
+        of_tap = vertices[[names[number] == tap for number in image.darrays[0].data]]
+        cells = (np.stack([-of_tap[:, 1], of_tap[:, 0]], axis=1) / 2).astype(int)
+        assert sorted(cells.tolist()) == sorted(places.tolist())
+
+
 def test_units_that_were_left_out_are_nan_and_not_holes(two_taps, tmp_path):
     values = over_units(two_taps, np.ones(13)).isel(unit=slice(2, None))
-    surf, func, _, _ = export_sheet(two_taps, values, tmp_path)
+    surf, func, *_ = export_sheet(two_taps, values, tmp_path)
     assert len(load_surf_mesh(surf).coordinates) == 9
     assert np.isnan(load_surf_data(func)).sum() == 2
 

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+import xarray as xr
 from tests.cortex.planted import SIDE, cortex, responses, to_stimuli
 
 import toposheet as ts
-from toposheet.cortex.maps import comparison_maps
+from toposheet.cortex.maps import comparison_maps, joined_maps, maps_of_models
 from toposheet.sheet import random_places
 from toposheet.stimuli.contrasts import Contrast
 
@@ -80,3 +81,40 @@ def test_maps_say_how_far_apart_cells_are(spacing_mm):
     topo = ts.Topography({"s": ts.Sheet((4, 4), {"tap": random_places(16, (4, 4), rng)}, spacing_mm)})
     data = to_stimuli(topo, rng.normal(size=(10, 16)), ["a", "b"] * 5)
     assert comparison_maps(ts.Comparison(data, "a", "b"), shapes(topo))["spacing_mm"].values.tolist() == [spacing_mm]
+
+
+def on_shared_sheets(layers, prefix=""):
+    """The maps of noise in a model with two shared sheets: 2x2 cells for attention, 1x4 for MLP, two units a tap."""
+    cells = {"attn": ((2, 2), [[0, 0], [0, 1], [1, 0], [1, 1]]), "mlp": ((1, 4), [[0, 0], [0, 1], [0, 2], [0, 3]])}
+    topo = ts.Topography(
+        {
+            kind: ts.Sheet(
+                shape, {f"{prefix}{n}.{kind}": np.array(at[2 * i : 2 * i + 2]) for i, n in enumerate(layers)}
+            )
+            for kind, (shape, at) in cells.items()
+        }
+    )
+    data = to_stimuli(topo, np.random.default_rng(0).normal(size=(10, 8)), ["a", "b"] * 5)
+    return comparison_maps(ts.Comparison(data, "a", "b"), shapes(topo))
+
+
+def taps_by_name(maps):
+    """The name of the tap of each cell with a unit."""
+    names = maps["tap"].attrs["names"].split(", ")
+    numbers = maps["tap"].values
+    return [names[int(number)] for number in numbers[np.isfinite(numbers)]]
+
+
+def test_several_shared_sheets_keep_the_names_of_their_taps_also_beside_other_models(tmp_path):
+    one, other = on_shared_sheets((0, 1)), on_shared_sheets((1, 2), "h.")
+    attn, mlp = ([f"{n}.{kind}" for n in (0, 0, 1, 1)] for kind in ("attn", "mlp"))
+    assert taps_by_name(one) == [*attn, *mlp]
+    alone = comparison_maps(ts.Comparison(responses(cortex()), "a", "b"), {"tap0": (SIDE, SIDE), "tap1": (SIDE, SIDE)})
+    together = maps_of_models({name: joined_maps([maps]) for name, maps in (("x", one), ("y", other), ("z", alone))})
+    together.to_netcdf(tmp_path / "maps.nc")
+    stored = xr.load_dataset(tmp_path / "maps.nc")
+    assert taps_by_name(stored.sel(model="x")) == [*attn, *mlp]
+    assert taps_by_name(stored.sel(model="y")) == [f"h.{n}.{kind}" for kind in ("attn", "mlp") for n in (1, 1, 2, 2)]
+    assert stored["tap"].sel(model="z").isnull().all()
+    grid = stored["t"].sel(model="y", contrast="a:b", negative_control="", fwhm_mm=0.0, sheet="mlp")
+    assert grid["tap"].attrs["names"].split(", ")[int(grid["tap"][0, 3])] == "h.2.mlp"

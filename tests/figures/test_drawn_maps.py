@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -116,3 +118,45 @@ def test_outlines_run_between_cells_inside_and_outside():
         ((1.5, 0.5), (2.5, 0.5)), ((2.5, 0.5), (3.5, 0.5)), ((1.5, 1.5), (2.5, 1.5)), ((2.5, 1.5), (3.5, 1.5)),
         ((1.5, 0.5), (1.5, 1.5)), ((3.5, 0.5), (3.5, 1.5)),
     }  # fmt: skip
+
+
+def drawn_bands(numbers, names):
+    """The axes of a map of a sheet whose cells (y, x) have these numbers of taps."""
+    taps = xr.Variable(("y", "x"), numbers.astype(float), {"names": ", ".join(names)})
+    t = xr.DataArray(np.random.default_rng(0).normal(size=numbers.shape), dims=("y", "x"), coords={"tap": taps})
+    (axes,) = images(outlined_maps({"cortex": t}, {"cortex": xr.zeros_like(t)}, "a:b", "0 units"))
+    return axes
+
+
+@pytest.mark.parametrize("bands", ["rows", "columns"])
+def test_bands_of_taps_have_borders_between_them(bands):
+    numbers = np.repeat([0, 1, 2], 8)[:, None] * np.ones((1, 24))
+    axes = drawn_bands(numbers if bands == "rows" else numbers.T, ["h.0.mlp", "h.1.mlp", "h.2.mlp"])
+    (borders,) = axes.collections
+    edges = {tuple(sorted(map(tuple, ends.tolist()))) for ends in borders.get_segments()}
+    expected = {((x - 0.5, y), (x + 0.5, y)) for x in range(24) for y in (7.5, 15.5)}
+    if bands == "columns":
+        expected = {tuple(end[::-1] for end in ends) for ends in expected}
+    assert edges == expected
+
+
+@pytest.mark.parametrize(("n_bands", "rows", "named"), [(3, 8, 3), (36, 4, 9)])
+def test_names_of_bands_of_rows_stand_on_their_rows_and_do_not_overlap(n_bands, rows, named):
+    numbers = np.repeat(np.arange(n_bands), rows)[:, None] * np.ones((1, 512 if n_bands == 36 else 24))
+    axes = drawn_bands(numbers, [f"model.layers.{n}" for n in range(n_bands)])
+    canvas = FigureCanvasAgg(axes.figure)
+    canvas.draw()
+    assert len(axes.texts) == named
+    boxes = [text.get_window_extent(canvas.get_renderer()) for text in axes.texts]
+    assert all(one.y0 >= other.y1 for one, other in itertools.pairwise(boxes))
+    for text in axes.texts:
+        number = int(text.get_text().removeprefix("layer "))
+        assert text.get_position()[1] == number * rows + (rows - 1) / 2
+
+
+def test_names_of_bands_of_columns_stand_above_the_map():
+    axes = drawn_bands(np.repeat([[0, 1]], 12, axis=0).repeat(12, axis=1), ["h.0.mlp", "h.0.attn"])
+    assert [(text.get_text(), text.get_position()) for text in axes.texts] == [
+        ("0 mlp", (5.5, -0.8)),
+        ("0 attn", (17.5, -0.8)),
+    ]

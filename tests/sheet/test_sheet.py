@@ -59,3 +59,23 @@ def test_units_share_cells_only_if_this_is_said_and_the_sheet_counts_them():
 def test_stored_windows_that_do_not_fit_the_units_are_refused(windows, message):
     with pytest.raises(ValueError, match=message):
         Sheet((2, 2), {"a": np.argwhere(np.ones((2, 2)))}, windows=windows)
+
+
+def test_labels_numbers_of_units_and_false_discovery_rates_of_a_shared_cell_are_no_means():
+    places = np.array([[0, 0], [1, 1], [0, 0], [0, 0]])
+    values = np.array([[0.0, 1.0, 1.0, np.nan], [3.0, 2.0, 5.0, 0.0]])
+    for shared, first in (("largest", [1, 5]), ("smallest", [0, 0])):
+        grid = lay_out(values, places, (2, 2), shared)
+        np.testing.assert_array_equal(grid[:, 0, 0], first)
+        np.testing.assert_array_equal(grid[:, 1, 1], [1, 2])
+        assert np.isnan(grid[:, 0, 1]).all()
+    np.testing.assert_array_equal(lay_out(values[1], places, (2, 2), "sum"), [[8, np.nan], [np.nan, 2]])
+
+
+def test_a_sheet_whose_units_moved_has_no_stored_windows():
+    places = np.stack(np.divmod(np.arange(6), 3), axis=1)
+    sheet = Sheet((2, 3), {"a": places}, windows=np.array([[0, 1, 3]]))
+    assert sheet.moved({"a": places.copy()}, shared_cells=False).windows is sheet.windows
+    moved = sheet.moved({"a": places[::-1]}, shared_cells=True)
+    assert (moved.windows, moved.shared_cells) == (None, True)
+    np.testing.assert_array_equal(moved.coordinates, places[::-1])

@@ -48,7 +48,8 @@ class Placed:
     Args:
         subject: The subject with its new topography. Its model is the model of the subject before.
         table: A row for each sheet, the columns of `PLACEMENT`: the spatial loss (all windows) before and after, on the
-            text on which the topography was fitted, and on other text.
+            text on which the topography was fitted, and on other text. The windows are the same before and after: those
+            of the sheet after. Where units moved, these are squares, also if the sheet had stored windows before.
     """
 
     subject: Subject
@@ -76,8 +77,9 @@ def place(
     trained model, and a placed model is no evidence that training has found a topography.
 
     Args:
-        subject: The subject. Its sheets stay as they are; a unit stays on its sheet. On a sheet with several taps, the
-            units of a tap keep the cells of this tap, so bands remain bands.
+        subject: The subject. A unit stays on its sheet. Sheets keep their shape, but lose stored windows, which fit the
+            old places only (`Sheet.moved`). On a sheet with several taps, the units of a tap keep the cells of this
+            tap, so bands remain bands.
         fitted: Token ids of the text on which places are fitted.
         other: Token ids of other text, on which the loss is computed as well.
         method: How places are found.
@@ -108,7 +110,7 @@ def place(
     how = _METHODS[method]
     how = how._replace(start="random") if shuffled else how
     gains: dict[tuple[int, int], np.ndarray] = {}
-    sheets, rows = dict(subject.topography.sheets), []
+    sheets, olds, rows = dict(subject.topography.sheets), dict[str, Sheet](), []
 
     def loss(name: str, sheet: Sheet, activations: Mapping[str, Tensor]) -> float:
         batch = {tap: values[None] for tap, values in activations.items()}
@@ -129,12 +131,13 @@ def place(
             if sheet.shape not in gains and how.rounds:
                 gains[sheet.shape] = pair_gains(sheet.shape, radius, metric, window, shuffled)
             sheets[name] = _placed(sheet, activations, how, gains.get(sheet.shape), rng)
-        before, after = (loss(name, one, activations) for one in (sheet, sheets[name]))
+        olds[name] = replace(sheet, windows=sheets[name].windows)
+        before, after = (loss(name, one, activations) for one in (olds[name], sheets[name]))
         rows.append({"sheet": name, "method": method, "loss_fitted": after, "loss_fitted_before": before})
         part_of(progress, 1, 2)("placing units, sheet", number + 1, 2 * len(sheets))
     table = pd.DataFrame(rows).set_index("sheet", drop=False)
     for number, (name, activations) in enumerate(activations_on(subject, other, skip_first=skip_first)):
-        for column, one in (("loss_before", subject.topography.sheets[name]), ("loss", sheets[name])):
+        for column, one in (("loss_before", olds[name]), ("loss", sheets[name])):
             table.loc[name, column] = loss(name, one, activations)
         part_of(progress, 1, 2)("other text, sheet", len(sheets) + number + 1, 2 * len(sheets))
     placed = subject.with_topography(replace(subject.topography, sheets=sheets))
@@ -173,4 +176,4 @@ def _placed(
         if gains is not None:
             cell = reassigned(r, gains, cell, rng, block=how.block_of(len(gains)), rounds=how.rounds)
     places = dict.fromkeys(sheet.places, np.stack(np.divmod(cell, width), axis=1))
-    return replace(sheet, places=places, shared_cells=False, windows=None)
+    return sheet.moved(places, shared_cells=False)

@@ -66,7 +66,8 @@ def rebase(
         share: Which taps share a basis.
             - `"tap"`: each tap has a basis of its own, and units keep their places.
             - `"width"`: all taps of one width have the same basis, which makes the mean loss of their sheets small.
-              Their units get the places of the first of these taps. Each sheet must have one tap.
+              Their units get the places of the first of these taps. Each sheet must have one tap. Where units move,
+              stored windows are left out (`Sheet.moved`), from both losses.
         radius: Size of the windows of the spatial loss that is made small, in cells, see `spatial_loss`.
         metric: Distance between two places.
         window: Which cells belong to a window.
@@ -96,7 +97,8 @@ def rebase(
     sheets = _with_shared_places(old.sheets) if share == "width" else dict(old.sheets)
     device = next(subject.model.parameters()).device
     options = (radius, metric, window)
-    before, after = ({n: windows_of(s, *options, False, device) for n, s in of.items()} for of in (old.sheets, sheets))
+    olds = {name: replace(sheet, windows=sheets[name].windows) for name, sheet in old.sheets.items()}
+    before, after = ({n: windows_of(s, *options, False, device) for n, s in of.items()} for of in (olds, sheets))
     wanted = {n: windows_of(s, *options, shuffled, device) for n, s in sheets.items()}
     reading, learning, scoring = (part_of(progress, number, 3) for number in range(3))
 
@@ -165,7 +167,7 @@ def _with_shared_places(sheets: Mapping[str, Sheet]) -> dict[str, Sheet]:
                 f"taps of {sheet.n_units} units are on sheets of {like.shape} and of {sheet.shape} cells, and can "
                 "share a basis only on sheets of one shape: use share='tap'"
             )
-        shared[name] = replace(sheet, places=dict.fromkeys(sheet.places, like.coordinates))
+        shared[name] = sheet.moved(dict.fromkeys(sheet.places, like.coordinates), like.shared_cells)
     return shared
 
 

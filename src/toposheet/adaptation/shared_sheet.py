@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -81,7 +80,7 @@ def placed_together(
                 order = reassigned(r, gains(own, own), order, rng, **blocks, outside=outside)
             places[tap] = own[order]
             placed.append(tap)
-    return replace(sheet, places=places)
+    return sheet.moved(places, shared_cells=False)
 
 
 def _from_others(

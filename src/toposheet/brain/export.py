@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from toposheet.packages import import_package
 from toposheet.progress import Progress
 from toposheet.provenance import reading_attributes, reading_of
 from toposheet.settings import READING, Reading
+from toposheet.sheet import Sheet
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.subject import Subject, respond
 from toposheet.topography import Topography
@@ -28,12 +30,13 @@ from toposheet.topography import Topography
 def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> list[Path]:
     """Write maps of units as GIFTI surfaces, the format of Connectome Workbench, nilearn and FreeSurfer.
 
-    Each sheet gives two files: a flat mesh `SHEET.surf.gii`, and its maps `SHEET.func.gii`. Each cell with a unit, of
-    any tap of the sheet, is a vertex. Vertices are numbered row by row. The vertex of row y and column x lies at (x *
-    spacing, -y * spacing, 0) mm, so from above the sheet looks as in our figures, with the first row on top. Four units
-    in a square of cells make two triangles; three units make one triangle. Cells without a unit are holes. The programs
-    do not know sheets, so the files are labelled `CortexLeft`. The metadata of the maps have the reading, if the values
-    have it.
+    Each sheet gives two files: a flat mesh `SHEET.surf.gii`, and its maps `SHEET.func.gii`. A sheet with several taps
+    has a third file, `SHEET.label.gii`, with the tap of each vertex (if units share a cell, the first tap). Each cell
+    with a unit, of any tap of the sheet, is a vertex. Vertices are numbered row by row. The vertex of row y and column
+    x lies at (x * spacing, -y * spacing, 0) mm, so from above the sheet looks as in our figures, with the first row on
+    top. Four units in a square of cells make two triangles; three units make one triangle. Cells without a unit are
+    holes. The programs do not know sheets, so the files are labelled `CortexLeft`. The metadata of the maps have the
+    reading, if the values have it.
 
     Args:
         topo: The topography, with the place of each unit.
@@ -44,7 +47,7 @@ def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> 
             the name of its sheet, see `free_file_name`.
 
     Returns:
-        The files: mesh and maps of each sheet.
+        The files: mesh and maps of each sheet, and its labels if it has several taps.
 
     Raises:
         UserError: The values do not belong to units of this topography, or a sheet has no three units in a square of
@@ -84,6 +87,10 @@ def export_sheet(topo: Topography, values: xr.DataArray, folder: str | Path) -> 
         name = free_file_name(sheet, taken)
         files[f"{name}.surf.gii"] = mesh.to_bytes()
         files[f"{name}.func.gii"] = gifti.GiftiImage(darrays=maps, meta=meta).to_bytes()
+        if len(topo.sheets[sheet].places) > 1:
+            taps = [array(_numbers_of_taps(topo.sheets[sheet])[occupied], "LABEL", Name="tap")]
+            table, meta = _label_table(gifti, list(topo.sheets[sheet].places)), gifti.GiftiMetaData(structure)
+            files[f"{name}.label.gii"] = gifti.GiftiImage(darrays=taps, labeltable=table, meta=meta).to_bytes()
     with folder_aside(folder) as aside:
         for name, content in files.items():
             (aside / name).write_bytes(content)
@@ -128,6 +135,25 @@ def _triangles(occupied: Bool[np.ndarray, "y x"]) -> Int[np.ndarray, "faces 3"]:
     corners = (squares >= 0).sum(axis=1)
     whole, cut = squares[corners == 4], squares[corners == 3]
     return np.concatenate([whole[:, [0, 1, 2]], whole[:, [0, 2, 3]], cut[cut >= 0].reshape(-1, 3)])
+
+
+def _numbers_of_taps(sheet: Sheet) -> Int[np.ndarray, "y x"]:
+    """Return the number of the tap of each cell of a sheet, from 1; 0 where no unit is."""
+    numbers = np.zeros(sheet.shape, dtype=np.int64)
+    for number, places in reversed(list(enumerate(sheet.places.values(), 1))):
+        numbers[tuple(places.T)] = number
+    return numbers
+
+
+def _label_table(gifti: Any, taps: Sequence[str]) -> Any:
+    """Return a table with the name and a colour of each number: the taps from 1, and 0 for none."""
+    table = gifti.GiftiLabelTable()
+    for number, name in enumerate(["???", *taps]):  # Workbench calls what has no label ???
+        rgb = colorsys.hsv_to_rgb((number - 1) / len(taps), 0.6, 0.9) if number else (1.0, 1.0, 1.0)
+        label = gifti.GiftiLabel(number, *rgb, 1.0 if number else 0.0)
+        label.label = name
+        table.labels.append(label)
+    return table
 
 
 def _map_names(grid: xr.DataArray) -> list[str]:

@@ -96,7 +96,7 @@ def export(
 
     Args:
         model: A model folder, a hub id, or the name of a shipped model.
-        out: Folder for the files (.surf.gii and .func.gii).
+        out: Folder for the files (.surf.gii, .func.gii, and .label.gii for sheets with several taps).
         stimuli: A CSV file, or the name of a set. None: the stimuli that are saved with the model.
         contrast: Contrasts, each written as A:B. Without contrasts, sentence:nonword or S:N is used.
         reading: How a model reads a text.

@@ -91,7 +91,8 @@ def selective_clusters(
     Returns:
         A table and a dataset. The table has a row for each cluster, sorted by absolute mass, with the columns
         `contrast, negative_control, sheet, tap, fwhm_mm, cluster, sign, n_units, mass, p, peak_t, y, x`; y and x are
-        the cell with the largest |t|. The dataset has three variables over `unit`: `cluster`, the number of the unit's
+        the cell with the largest |t|. Where units share a cell, n_units counts each of them, and mass and peak_t belong
+        to the mean t of each cell. The dataset has three variables over `unit`: `cluster`, the number of the unit's
         cluster (0: none); `p`, the familywise p of the unit's cluster (1: no cluster), or with `"tfce"` the p of the
         unit; and `t`. Where t is skewed, or texts are not independent (`Reading.mixes_texts`), every p in the table and
         in the dataset is nan.
@@ -150,7 +151,8 @@ def selective_clusters(
         for cluster in range(1, labelled.max() + 1):
             units = sheet.units[sheet.at_units(labelled == cluster)]
             tap = tap_of(comparison.unit_coordinates["tap"].values[units])
-            rows.append(_row(sheet, grid, cell_p, labelled == cluster) | {"tap": tap})
+            of_cells = _row(sheet, grid, cell_p, labelled == cluster)
+            rows.append(of_cells | {"tap": tap, "n_units": len(units)})
             number[units] = len(rows)
     order = sorted(range(len(rows)), key=lambda row: -abs(rows[row]["mass"]))
     rank = np.zeros(len(rows) + 1, dtype=np.int64)
@@ -222,7 +224,6 @@ def _row(layout: TapLayout, grid: np.ndarray, p: np.ndarray, cells: np.ndarray) 
     return {
         "sheet": layout.sheet,
         "sign": int(np.sign(grid[y, x])),
-        "n_units": int(cells.sum()),
         "mass": float(grid[cells].sum()),
         "p": float(p[cells].min()),
         "peak_t": float(grid[y, x]),

@@ -51,7 +51,9 @@ def grow_clusters(
     t, selective, sheets = selection["t"], selection["mask"].values, sheet_layouts(selection)
     labels, n = np.zeros(t.sizes["unit"], dtype=np.int64), 0
     for sheet in sheets:
-        numbers = sheet.at_units(clusters(sheet.map(selective) > 0, contiguity, min_size)) * selective[sheet.units]
+        n_units = sheet.map(selective, "sum")
+        of_cells = clusters(n_units > 0, contiguity, min_size, n_units)
+        numbers = sheet.at_units(of_cells) * selective[sheet.units]
         heights = t.values[sheet.units]
         by_peak = sorted(set(numbers.tolist()) - {0}, key=lambda cluster: -heights[numbers == cluster].max())
         for cluster in by_peak:

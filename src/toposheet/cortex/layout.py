@@ -10,7 +10,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from toposheet.errors import UserError, check_type, did_you_mean, listed
-from toposheet.sheet import lay_out
+from toposheet.sheet import Shared, lay_out
 from toposheet.stats import shuffled
 
 ALL_TAPS = "*"
@@ -23,8 +23,8 @@ MEAN_OVER_TAPS = {"sheet": ALL_TAPS, "tap": ALL_TAPS}
 class TapLayout:
     """The units of one tap and their cells, or those of a whole sheet with several taps.
 
-    In a map of one tap, the cells of other taps on the same sheet are holes. A cell that several units share shows the
-    mean of its units.
+    In a map of one tap, the cells of other taps on the same sheet are holes. What a cell that several units
+    share shows, `map` is told.
 
     Args:
         name: Name of the tap, or `*` for all taps of the sheet.
@@ -49,14 +49,16 @@ class TapLayout:
         """Whether these are the units of a whole sheet with several taps."""
         return self.name == ALL_TAPS
 
-    def map(self, values: np.ndarray) -> np.ndarray:
+    def map(self, values: np.ndarray, shared: Shared = "mean") -> np.ndarray:
         """Return values (..., all units) as maps of these units (..., y, x). The maps have floating-point numbers.
 
         Args:
             values: Values of all units of all taps; the last axis is the units.
+            shared: What a cell that several units share shows, see `sheet.lay_out`: not the mean for labels and masks.
         """
-        tap_values = values[..., self.units]
-        return lay_out(tap_values if tap_values.dtype.kind == "f" else tap_values.astype(float), self.cells, self.shape)
+        of_units = values[..., self.units]
+        of_units = of_units if of_units.dtype.kind == "f" else of_units.astype(float)
+        return lay_out(of_units, self.cells, self.shape, shared)
 
     def at_units(self, grid: np.ndarray) -> np.ndarray:
         """Return the values of maps (..., y, x) at the units: (..., units of the tap or sheet).

@@ -10,7 +10,9 @@ import xarray as xr
 from toposheet.cortex.comparison import Comparison
 from toposheet.cortex.readout import check_raw
 from toposheet.provenance import reading_attributes
-from toposheet.sheet import stacked
+from toposheet.sheet import Shared, all_tap_names, renumbered, stacked
+
+_SHARED: dict[str, Shared] = {"q": "smallest", "d_low": "largest", "d_high": "smallest"}
 
 
 def comparison_maps(
@@ -18,7 +20,9 @@ def comparison_maps(
 ) -> xr.Dataset:
     """Return t, q and d of a comparison over (contrast, negative_control, fwhm_mm, sheet, y, x).
 
-    `d_low` and `d_high` are the ends of the 95 % interval of d in each unit; negative controls do not have them. The
+    `d_low` and `d_high` are the ends of the 95 % interval of d in each unit; negative controls do not have them. Where
+    units share a cell, t and d are the means of its units. q and `d_high` are the smallest and `d_low` the largest of
+    its units, so that a cell is significant, or its interval excludes 0, if this is so for any of its units. The
     attributes are those of the reading.
 
     Args:
@@ -36,7 +40,8 @@ def comparison_maps(
     reading, variables = reading_attributes(comparison.reading), {}
     for name in ("t", "q", "d", *(() if comparison.negative_control else ("d_low", "d_high"))):
         over_units = [getattr(readout, name) for readout in comparisons]
-        maps = xr.concat([stacked(values, shapes) for values in over_units], dim=readouts)
+        shared = _SHARED.get(name, "mean")
+        maps = xr.concat([stacked(values, shapes, shared) for values in over_units], dim=readouts)
         variables[name] = maps.expand_dims(names).assign_attrs(long_name=over_units[0].attrs["long_name"], **reading)
     return xr.Dataset(variables, attrs=reading)
 
@@ -70,7 +75,8 @@ def maps_of_models(maps: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
 
     Args:
         maps: For each model, a dataset from `joined_maps`. If a model lacks a sheet, its values are nan. If the models
-            have different readings, the parts that differ are coordinates of the models instead of attributes.
+            have different readings, the parts that differ are coordinates of the models instead of attributes. The
+            coordinate `tap` counts the taps of all models.
     """
     if not any(maps.values()):
         return None
@@ -78,7 +84,8 @@ def maps_of_models(maps: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
     orders = {dim: _in_order(every, dim) for dim in ("contrast", "negative_control", "sheet")}
     names = xr.DataArray(list(maps), dims="model", name="model")
     if any("tap" in one.coords for one in every):
-        every = [one if "tap" in one.coords else _with_unknown_taps(one) for one in every]
+        taps = all_tap_names(one["tap"] for one in every if "tap" in one.coords)
+        every = [_with_numbers_of_taps(one, taps) for one in every]
     # An outer join sorts labels by letters, with layer 10 before layer 2. `sel` restores the order.
     joined = xr.concat(every, dim=names, join="outer", combine_attrs="drop_conflicts").sel(orders)
     differing = {
@@ -87,10 +94,12 @@ def maps_of_models(maps: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
     return joined.assign_coords(differing)
 
 
-def _with_unknown_taps(maps: xr.Dataset) -> xr.Dataset:
-    """Return maps with the coordinate `tap` of sheets with several taps, which these maps do not have: nan."""
+def _with_numbers_of_taps(maps: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
+    """Return maps with the coordinate `tap` that counts in a list of names. It is nan if no sheet has several taps."""
+    if "tap" in maps.coords:
+        return maps.assign_coords(tap=renumbered(maps["tap"], names))
     shape = tuple(maps.sizes[dim] for dim in ("sheet", "y", "x"))
-    return maps.assign_coords(tap=(("sheet", "y", "x"), np.full(shape, np.nan)))
+    return maps.assign_coords(tap=(("sheet", "y", "x"), np.full(shape, np.nan), {"names": ", ".join(names)}))
 
 
 def _in_order(datasets: list[xr.Dataset], dim: str) -> list[str]:

@@ -37,8 +37,10 @@ def plot(comparison: Comparison, fwhm_mm: float = 0.0, *, value: str = "t") -> F
         raise UserError(f"the value to plot is {value!r}: it must be 't' (Welch's t) or 'd' (Cohen's d)")
     comparison = comparison.readout(fwhm_mm)
     if value == "t":
+        significant = on_sheets(comparison.q < SIGNIFICANT, shared="largest")
         note = f"{count_of_units(comparison.n_significant, comparison.n_units)} (q < {SIGNIFICANT:g})"
-        return outlined_maps(comparison.maps(), on_sheets(comparison.q < SIGNIFICANT), comparison.name, note)
+        return outlined_maps(comparison.maps(), significant, comparison.name, note)
     excludes_0 = (comparison.d_low > 0) | (comparison.d_high < 0)
     note = f"{int(excludes_0.sum()):,} of {counted(comparison.n_units, 'unit')}: the 95 % interval of d excludes 0"
-    return outlined_maps(on_sheets(comparison.d), on_sheets(excludes_0), comparison.name, note, "Cohen's d")
+    outlined = on_sheets(excludes_0, shared="largest")
+    return outlined_maps(on_sheets(comparison.d), outlined, comparison.name, note, "Cohen's d")

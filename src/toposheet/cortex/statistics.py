@@ -138,11 +138,13 @@ def _statistics(
 ) -> dict[str, Float[np.ndarray, "*draws layouts"]]:
     """Return each statistic for each tap and each sheet with several taps: {statistic: (..., layouts)}."""
     entries: list[tuple[str, MapStatistic]] = sorted(MAP_STATISTICS.items(), key=lambda item: item[1].position)
-    columns = []
+    columns, significant = [], maps.q < SIGNIFICANT
     for layout in layouts:
-        t, q, n_significant = layout.map(maps.t), layout.map(maps.q), (maps.q[..., layout.units] < SIGNIFICANT).sum(-1)
+        t, q = layout.map(maps.t), layout.map(maps.q, "smallest")
+        n_positive, n_negative = (layout.map(significant & (sign * maps.t > 0), "sum") for sign in (1, -1))
+        n_significant = np.asarray(significant[..., layout.units].sum(-1))
         tap_maps = TapMaps(
-            t, q, q < SIGNIFICANT, np.asarray(n_significant), len(layout.units), contiguity, min_size, weights
+            t, q, n_positive, n_negative, n_significant, len(layout.units), contiguity, min_size, weights
         )
         columns.append([entry.values(tap_maps) for _, entry in entries])
     return {name: np.stack([column[n] for column in columns], axis=-1) for n, (name, _) in enumerate(entries)}

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
@@ -25,6 +26,8 @@ _BAR = 0.1  # inches: width of the colour bar
 _SMALLEST, _LARGEST = 0.2, 1.0  # inches: edge of a map
 _NAMED = 0.47  # inches: width of the text "layer 10"
 _LETTER = 0.065  # inches: width of a letter of the name of a kind
+_NAME, _INSIDE = 0.1, 0.02  # inches: height of the name of a tap on a map, and its distance from the left
+_BEHIND = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.3}  # a name of a tap on a map
 _PALE = 0.3  # opacity of a map without an outlined unit, so that it does not look like a finding
 _LINE, _EDGE = 0.7, 0.5  # points: width of an outline, and of its white edge on each side
 _WIDE = 2.0  # width of a sheet, divided by its height, above which maps get more space in width
@@ -210,7 +213,7 @@ def draw_sheets(
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
             if "tap" in t[sheet].coords:
-                _draw_borders(axes, t[sheet]["tap"], wide / values.shape[1])
+                _draw_borders(axes, t[sheet]["tap"], min(wide / values.shape[1], cell / values.shape[0]))
         for column, layer in enumerate(line.layers):
             x = left + LEFT + column * (wide + _GAP)
             name = f"layer {layer}" if layer and cell >= _NAMED else layer
@@ -225,31 +228,68 @@ def draw_sheets(
     return drawn
 
 
-def _draw_borders(axes: Axes, taps: xr.DataArray, column_inches: float) -> None:
-    """Draw thin lines between the taps of a sheet, and write the layer and the kind of each tap above its cells.
+def _draw_borders(axes: Axes, taps: xr.DataArray, cell_inches: float) -> None:
+    """Draw thin lines between the taps of a sheet, and write the layer and the kind of each tap.
 
-    Where most neighbours are of different taps, as on a sheet whose taps are interleaved, nothing is drawn.
+    The names stand above the cells of the taps if all taps begin in the first row. Otherwise, as with bands of rows,
+    they stand on the left of the cells, on the map. A name without space is left out. Where most neighbours are of
+    different taps, as on a sheet whose taps are interleaved, nothing is drawn.
 
     Args:
         axes: The axes of the map.
         taps: The number of the tap of each cell, over (y, x), with the names of the taps as an attribute.
-        column_inches: Width of a column of cells, in inches.
+        cell_inches: Width and height of a cell, in inches.
     """
     numbers = taps.values
-    present = np.isfinite(numbers)
-    borders = (numbers[:, 1:] != numbers[:, :-1]) & present[:, 1:] & present[:, :-1]
-    if borders.mean() > _MOST_BORDERS:
+    across, down = _differ(numbers), _differ(numbers.T).T
+    if max(edges.sum() / max(1, edges.size) for edges in (across, down)) > _MOST_BORDERS:
         return
-    for y, x in np.argwhere(borders):
-        axes.plot([x + 0.5] * 2, [y - 0.5, y + 0.5], color=INK, lw=0.4, solid_capstyle="butt")
-    names = [name for name in taps.attrs.get("names", "").split(", ") if name]
-    short = (
-        {tap: f"{layer} {kind}" for kind, of in by_kind(names).items() for layer, tap in of.items()} if names else {}
+    corners = np.concatenate([np.argwhere(across)[:, ::-1] + [0.5, -0.5], np.argwhere(down)[:, ::-1] + [-0.5, 0.5]])
+    ends = corners + np.repeat([[0, 1], [1, 0]], [across.sum(), down.sum()], axis=0)
+    axes.add_collection(
+        LineCollection(list(np.stack([corners, ends], axis=1)), colors=INK, linewidths=0.4, capstyle="butt")
     )
-    for number, name in enumerate(names):
-        columns = np.flatnonzero((numbers == number).any(axis=0))
-        if len(columns) * column_inches >= _LETTER * len(short[name]):
-            axes.text(columns.mean(), -0.8, short[name], ha="center", va="bottom", fontsize=TINY)
+    of_cells = {
+        name: np.argwhere(numbers == number)
+        for number, name in enumerate(taps.attrs.get("names", "").split(", "))
+        if name and (numbers == number).any()
+    }
+    if of_cells:
+        _name_taps(axes, of_cells, cell_inches)
+
+
+def _differ(numbers: np.ndarray) -> np.ndarray:
+    """Return whether the tap of each cell (y, x) is another than that of its right neighbour. Empty cells have none."""
+    left, right = numbers[:, :-1], numbers[:, 1:]
+    return (left != right) & np.isfinite(left) & np.isfinite(right)
+
+
+def _name_taps(axes: Axes, of_cells: Mapping[str, np.ndarray], cell_inches: float) -> None:
+    """Write the layer and the kind of each tap above its cells or on them, see `_draw_borders`.
+
+    A kind without a name of its own, as of `model.layers.3`, is left out: "layer 3".
+
+    Args:
+        axes: The axes of the map.
+        of_cells: Row and column of the cells of each tap: {tap: (cells, 2)}.
+        cell_inches: Width and height of a cell, in inches.
+    """
+    above = all(cells[:, 0].min() == 0 for cells in of_cells.values())
+    written: list[np.ndarray] = []  # the places of the names, in inches
+    for kind, layers in by_kind(list(of_cells)).items():
+        for layer, tap in layers.items():
+            name = f"{layer} {kind}" if "*" not in kind else f"layer {layer}"
+            (top, left), (bottom, right) = of_cells[tap].min(axis=0), of_cells[tap].max(axis=0)
+            size = np.array([_LETTER * len(name), _NAME])
+            middle = np.array([left - 0.5, (top + bottom) / 2]) * cell_inches + size / 2 * [1, 0]
+            if (right - left + 1) * cell_inches < size[0]:
+                continue
+            if above:
+                axes.text((left + right) / 2, -0.8, name, ha="center", va="bottom", fontsize=TINY)
+            elif all((abs(middle - other) >= (size + of_other) / 2).any() for other, of_other in written):
+                axes.text(left - 0.5 + _INSIDE / cell_inches, (top + bottom) / 2, name, va="center_baseline",
+                          fontsize=TINY, bbox=_BEHIND)  # fmt: skip
+                written.append(np.stack([middle, size]))
 
 
 def is_fine(shape: tuple[int, ...], cell: float) -> bool:

@@ -1,13 +1,15 @@
 from toposheet.sheet.grid import check_shape, distances, square_shape
-from toposheet.sheet.layout import on_sheets, stacked
+from toposheet.sheet.layout import all_tap_names, on_sheets, renumbered, stacked
 from toposheet.sheet.layouts import layout_of, one_sheet
 from toposheet.sheet.neighborhoods import Neighborhoods
 from toposheet.sheet.placement import random_places
-from toposheet.sheet.sheet import Sheet, lay_out
+from toposheet.sheet.sheet import Shared, Sheet, lay_out
 
 __all__ = [
     "Neighborhoods",
+    "Shared",
     "Sheet",
+    "all_tap_names",
     "check_shape",
     "distances",
     "lay_out",
@@ -15,6 +17,7 @@ __all__ = [
     "on_sheets",
     "one_sheet",
     "random_places",
+    "renumbered",
     "square_shape",
     "stacked",
 ]

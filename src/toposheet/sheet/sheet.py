@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,6 +13,10 @@ from toposheet.errors import UserError, check_type
 from toposheet.settings import check_spacing
 from toposheet.sheet.grid import cell_numbers, check_shape
 from toposheet.wording import counted
+
+Shared = Literal["mean", "largest", "smallest", "sum"]
+"""What a map shows in a cell that several units share, see `lay_out`."""
+_OF_CELLS = {"largest": np.fmax, "smallest": np.fmin, "sum": np.add}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -23,11 +27,12 @@ class Sheet:
         shape: Height and width of the grid, in cells.
         places: Row and column of each unit of each tap: {tap: integers (units, 2)}.
         spacing_mm: Distance between the centres of adjacent cells, in mm.
-        shared_cells: Whether several units may have one cell, as on imported sheets. A map then shows the mean of the
-            units of each cell.
+        shared_cells: Whether several units may have one cell, as on imported sheets. See `lay_out` for what a map
+            then shows.
         windows: The windows (neighborhoods) within which an objective compares units, if they are stored with the
             sheet: the numbers of the units of each window, or -1 where a window has fewer units. Units are numbered tap
-            after tap, in the order of `coordinates`. None: windows are all squares of the grid, see `Neighborhoods.of`.
+            after tap, in the order of `coordinates`. They fit these places only, see `moved`. None: windows are all
+            squares of the grid, see `Neighborhoods.of`.
 
     Raises:
         UserError: A place is outside the grid, or two units have the same cell although cells are not shared: the
@@ -72,6 +77,19 @@ class Sheet:
         more += f", {len(stored):,} stored windows" if stored is not None else ""
         return f"Sheet({grid}, {counted(self.n_units, 'unit')} of {', '.join(self.places)}{more})"
 
+    def moved(self, places: Mapping[str, Int[np.ndarray, "units 2"]], shared_cells: bool) -> Sheet:
+        """Return the sheet with its units at other places.
+
+        Stored windows are the numbers of units that were neighbours. After a unit has moved, they are windows of units
+        that may be far apart, so the sheet then has no stored windows: its windows are squares.
+
+        Args:
+            places: The new places, for the same taps.
+            shared_cells: Whether several units may have one cell now.
+        """
+        stays = all(np.array_equal(places[tap], before) for tap, before in self.places.items())
+        return replace(self, places=places, shared_cells=shared_cells, windows=self.windows if stays else None)
+
     @property
     def coordinates(self) -> Int[np.ndarray, "units 2"]:
         """Row and column of each unit of the sheet, tap after tap."""
@@ -108,30 +126,36 @@ def lay_out(
     values: Float[np.ndarray, "*maps units"],
     coordinates: Int[np.ndarray, "units 2"],
     shape: tuple[int, int],
+    shared: Shared = "mean",
 ) -> Float[np.ndarray, "*maps y x"]:
     """Return values of units as maps on a grid. Cells without a unit are nan.
 
-    A cell that several units share shows the mean of its units. Units whose value is nan are left out of this mean.
+    The mean of the units of a cell is for values only: the mean of two numbers of clusters is the number of another
+    cluster, and a cell is significant if any of its units is. So labels and masks are laid out as `"largest"`, false
+    discovery rates as `"smallest"`, and numbers of units as `"sum"`.
 
     Args:
         values: One value for each unit, or a stack of such values. The last axis is the units.
         coordinates: Row and column of each unit.
         shape: Height and width of the grid, in cells.
+        shared: What a cell that several units share shows: the mean, largest or smallest value of its units, or their
+            sum. Units whose value is nan are left out, except from the sum.
     """
     grid = np.full((*values.shape[:-1], *shape), np.nan, dtype=values.dtype)
-    cells, values = means_of_cells(values, cell_numbers(coordinates, shape))
+    cells, values = _of_cells(values, cell_numbers(coordinates, shape), shared)
     grid.reshape(*values.shape[:-1], -1)[..., cells] = values
     return grid
 
 
-def means_of_cells(
-    values: Float[np.ndarray, "*maps units"], cells: Int[np.ndarray, " units"]
+def _of_cells(
+    values: Float[np.ndarray, "*maps units"], cells: Int[np.ndarray, " units"], shared: Shared
 ) -> tuple[Int[np.ndarray, " occupied"], Float[np.ndarray, "*maps occupied"]]:
-    """Return the occupied cells, and the mean of the units of each of them. Values that are nan are left out.
+    """Return the occupied cells, and the value of each of them: the mean of its units, for example.
 
     Args:
         values: One value for each unit, or a stack of such values.
         cells: The number of the cell of each unit.
+        shared: What a cell that several units share shows, see `lay_out`.
     """
     if np.bincount(cells).max(initial=0) <= 1:
         return cells, values
@@ -139,6 +163,8 @@ def means_of_cells(
     order = np.argsort(cell_of, kind="stable")
     starts = np.flatnonzero(np.diff(cell_of[order], prepend=-1))
     values = values[..., order]
+    if shared != "mean":
+        return occupied, _OF_CELLS[shared].reduceat(values, starts, axis=-1)
     present = np.isfinite(values)
     total = np.add.reduceat(np.where(present, values, 0), starts, axis=-1)
     n = np.add.reduceat(present, starts, axis=-1, dtype=np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 from scipy import ndimage
 
 from toposheet.errors import UserError
@@ -14,7 +14,10 @@ _LARGEST_T, _MOST_HEIGHTS = 1e3, 1000
 
 
 def clusters(
-    mask: Bool[np.ndarray, "*maps y x"], contiguity: str = "queen", min_size: int = 1
+    mask: Bool[np.ndarray, "*maps y x"],
+    contiguity: str = "queen",
+    min_size: int = 1,
+    n_units: Float[np.ndarray, "*maps y x"] | None = None,
 ) -> Int[np.ndarray, "*maps y x"]:
     """Return the number of the cluster that each cell belongs to; 0 means that the cell is in no cluster.
 
@@ -26,7 +29,8 @@ def clusters(
         mask: One map or a stack of maps: True for each significant cell (of one sign).
         contiguity: Which cells are neighbours. `"queen"`: cells that share an edge or a corner. `"rook"`: cells that
             share an edge.
-        min_size: Number of cells of the smallest cluster to keep. Smaller clusters get the number 0.
+        min_size: Number of units of the smallest cluster to keep. Smaller clusters get the number 0.
+        n_units: Number of units that each cell of the mask adds to the size of its cluster. None: one in each cell.
 
     Returns:
         Cluster numbers from 1. The numbering continues from map to map of a stack.
@@ -34,21 +38,24 @@ def clusters(
     Raises:
         UserError: `contiguity` is neither `"queen"` nor `"rook"`.
     """
-    labels, sizes = _components(mask, contiguity)
+    labels, sizes = _components(mask, contiguity, n_units)
     kept = sizes >= min_size
     kept[0] = False
     return np.where(kept, np.cumsum(kept), 0)[labels]
 
 
 def count_and_largest(
-    mask: Bool[np.ndarray, "*maps y x"], contiguity: str = "queen", min_size: int = MIN_SIZE
+    mask: Bool[np.ndarray, "*maps y x"],
+    contiguity: str = "queen",
+    min_size: int = MIN_SIZE,
+    n_units: Float[np.ndarray, "*maps y x"] | None = None,
 ) -> tuple[Float[np.ndarray, "*maps"], Float[np.ndarray, "*maps"]]:
-    """Return the number of clusters of each map, and the size of its largest cluster in cells.
+    """Return the number of clusters of each map, and the size of its largest cluster in units.
 
-    The number counts the clusters of at least `min_size` cells. The largest cluster may have any size; without a
-    cluster its size is 0.
+    The number counts the clusters of at least `min_size` units. The largest cluster may have any size; without a
+    cluster its size is 0. `n_units` is the number of units of each cell, see `clusters`.
     """
-    labels, sizes = _components(mask, contiguity)
+    labels, sizes = _components(mask, contiguity, n_units)
     flat = labels.reshape(-1, labels.shape[-2] * labels.shape[-1])
     count, largest = np.zeros(len(flat)), np.zeros(len(flat))
     map_numbers = _map_numbers(flat, len(sizes))
@@ -128,11 +135,12 @@ def tfce(
 
 
 def _components(
-    mask: Bool[np.ndarray, "*maps y x"], contiguity: str
-) -> tuple[Int[np.ndarray, "*maps y x"], Int[np.ndarray, " components"]]:
+    mask: Bool[np.ndarray, "*maps y x"], contiguity: str, n_units: Float[np.ndarray, "*maps y x"] | None = None
+) -> tuple[Int[np.ndarray, "*maps y x"], Num[np.ndarray, " components"]]:
     """Return the connected component of each cell, numbered from 1 through all maps, and the size of each component.
 
-    Cells outside the mask have the number 0. Entry 0 of the sizes counts these cells.
+    Cells outside the mask have the number 0; entry 0 of the sizes belongs to them. The size is the number of cells or,
+    with `n_units`, of their units.
     """
     plane = {"queen": ndimage.generate_binary_structure(2, 2), "rook": ndimage.generate_binary_structure(2, 1)}
     if contiguity not in plane:
@@ -142,7 +150,9 @@ def _components(
     stack = mask.reshape(-1, *mask.shape[-2:])
     labels = np.zeros(stack.shape, dtype=np.int32)
     ndimage.label(stack, structure, output=labels)
-    return labels.reshape(mask.shape), np.bincount(labels.ravel(), minlength=1)
+    labels = labels.reshape(mask.shape)
+    weights = None if n_units is None else np.where(mask, n_units, 0.0).ravel()
+    return labels, np.bincount(labels.ravel(), weights, minlength=1)
 
 
 def _map_numbers(flat: np.ndarray, n: int) -> np.ndarray:

@@ -264,7 +264,9 @@ class Topography:
                 result of `respond`. It may lack some units of a sheet.
 
         Returns:
-            A map for each sheet. A cell is nan if it has no unit, or if `values` lacks its unit.
+            A map for each sheet. A cell is nan if it has no unit, or if `values` lacks its unit. A cell that several
+            units share shows their mean, or their largest number if the values are integers or booleans (labels and
+            masks).
 
         Raises:
             UserError: `values` has units on a sheet that this topography does not have.
@@ -273,4 +275,4 @@ class Topography:
         for name in dict.fromkeys(values["sheet"].values.tolist()):
             if name not in self.sheets:
                 raise UserError(f"the values have a sheet {name!r}; the topography has the sheets {list(self.sheets)}")
-        return on_sheets(values, self.shapes)
+        return on_sheets(values, self.shapes, "mean" if values.dtype.kind == "f" else "largest")

@@ -18,8 +18,9 @@ class TapMaps:
 
     Args:
         t: Welch's t.
-        q: False discovery rate over all units of all taps.
-        significant: True for each significant cell.
+        q: False discovery rate over all units of all taps; the smallest one of the units of a cell.
+        n_positive: Number of significant units with t > 0 in each cell.
+        n_negative: Number of significant units with t < 0 in each cell.
         n_significant: Number of significant units. Units that share a cell count one by one.
         n_units: Number of units, with silent units.
         contiguity: Which cells are neighbours in a cluster. `"queen"`: cells that share an edge or a corner. `"rook"`:
@@ -30,22 +31,28 @@ class TapMaps:
 
     t: Float[np.ndarray, "*draws y x"]
     q: Float[np.ndarray, "*draws y x"]
-    significant: Bool[np.ndarray, "*draws y x"]
+    n_positive: Float[np.ndarray, "*draws y x"]
+    n_negative: Float[np.ndarray, "*draws y x"]
     n_significant: Int[np.ndarray, "*draws"]
     n_units: int
     contiguity: str
     min_size: int
     weights: str = "binary"
 
+    @property
+    def significant(self) -> Bool[np.ndarray, "*draws y x"]:
+        """True for each significant cell: any of its units is significant."""
+        return self.n_positive + self.n_negative > 0
+
     @cached_property
     def clusters_of_signs(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
         """The number of clusters and the size of the largest cluster.
 
-        The first pair counts positive significant cells, the second pair counts negative significant cells.
+        The first pair counts clusters of positive significant units, the second pair those of negative ones.
         """
         positive, negative = (
-            count_and_largest(self.significant & (sign * self.t > 0), self.contiguity, self.min_size)
-            for sign in (1, -1)
+            count_and_largest(n_units > 0, self.contiguity, self.min_size, n_units)
+            for n_units in (self.n_positive, self.n_negative)
         )
         return positive, negative
 

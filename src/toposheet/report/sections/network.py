@@ -198,7 +198,7 @@ def _figure(analysis: Analysis) -> Figure:
         where = {column: ("unit", rows[column].to_numpy()) for column in ("sheet", "y", "x")}
         where["spacing_mm"] = ("unit", np.ones(len(rows)))
         numbers = xr.DataArray(rows["cluster"].to_numpy(dtype=float), dims="unit", coords=where)
-        clusters[name] = stacked(numbers).reindex_like(t.isel(model=0, drop=True))
+        clusters[name] = stacked(numbers, shared="largest").reindex_like(t.isel(model=0, drop=True))
     responses = {name: profiles[profiles["model"] == name] for name in analysis.names}
     return network_figure(t, clusters, responses, contrast, NETWORK, _MEASURES)
 
