@@ -6,9 +6,11 @@ from torch.nn import functional
 from toposheet import Topography, recipes
 from toposheet.architectures import architecture_of
 from toposheet.architectures.attention import BLOCK_ATTENTION, attend_within_blocks, attention
+from toposheet.errors import UserError
 from toposheet.train import task as task_module
 from toposheet.train.model import build_model, new_subject, recipe_for
 from toposheet.train.optimizer import learning_rate
+from toposheet.train.preconditions import check_sheets
 from toposheet.train.task import NextToken
 
 ARCHITECTURES = {
@@ -203,3 +205,10 @@ def test_the_operations_of_a_token_are_those_counted_one_by_one(paper):
 def test_the_recipe_of_a_subject_names_the_layout_of_its_sheets(recipe, layout):
     subject = new_subject(recipe.changed(layout=layout), None)
     assert recipe_for(subject, recipe).sheets.layout == layout
+
+
+@pytest.mark.parametrize("objective", ["topoloss", "all_tnn"])
+def test_an_objective_on_weights_is_refused_on_the_residual_stream_before_the_training(objective):
+    recipe = recipes.named("tiny", alpha=1.0, objective=objective, taps=("transformer.h.*.attn>residual",))
+    with pytest.raises(UserError, match=r"h\.0\.attn>residual is a sum .* no input weights: use transformer"):
+        check_sheets(recipe)
