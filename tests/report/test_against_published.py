@@ -290,13 +290,13 @@ def test_losses_of_the_training_stand_beside_the_published(written, tmp_path):
     losses["validation_spatial_losses"] = {"one": 0.01, "two": 0.03}
     (tmp_path / "training.json").write_text(json.dumps(read_result(SHIPPED / "small") | losses))
     table = written(topographic=tmp_path).set_index("quantity")
-    task, spatial = table.loc["task loss (nats per token)"], table.loc["spatial loss, mean over taps"]
+    task, spatial = table.loc["task loss (nats per token)"], table.loc["spatial loss, mean over sheets"]
     assert [float(task["published"]), float(task["measured"])] == [3.075, 5.0]
     assert [float(spatial["published"]), float(spatial["measured"])] == [0.108, 0.02]
     assert float(spatial["as_published"]) == pytest.approx(2.5 * 0.04)
     assert spatial["verdict"] == (
         "as published: alpha (2.5) times the sum over 2 sheets, which the published code logs; if the published value "
-        "is that, its mean over 24 taps is 0.0018"
+        "is that, its mean over 24 sheets is 0.0018"
     )
 
 

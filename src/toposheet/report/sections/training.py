@@ -25,7 +25,7 @@ was short. It can show topography, not linguistics. Read the maps as a demonstra
 {% endfor %}
 <tr><td class="left">bigram model of the same tokens</td><td>{{ bigram | number(3) }}</td><td>–</td><td class="left"></td><td>–</td><td>–</td><td>–</td><td>{{ "{:,}".format(tokens) }}</td><td></td></tr>
 </table></div>
-<p class="lead">Both losses are measured on held-out text. The task loss is the cross-entropy in nats per token. The spatial loss is the mean over taps and all windows. The method is the
+<p class="lead">Both losses are measured on held-out text. The task loss is the cross-entropy in nats per token. The spatial loss is the mean over sheets and all windows. The method is the
 objective of the training, or the mechanism in the weights of attention; a control has neither. Alpha is the strength of the spatial objective; 0 means no spatial objective. Alpha × sum is alpha times the sum of the spatial losses of all sheets, which TopoLM's published code logs.</p>
 """
 
