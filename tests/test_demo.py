@@ -212,7 +212,7 @@ def test_expectations_are_computed_from_the_files(out):
     checks = {check.claim: check for check in expected(out)}
     assert len(checks) == 10
     result = json.loads((out / "topographic" / "training.json").read_text())
-    spatial = checks["topographic model: spatial loss, mean over taps"]
+    spatial = checks["topographic model: spatial loss, mean over sheets"]
     assert spatial.value == result["validation_spatial_loss"]
     assert spatial.holds == (spatial.value < 0.1)
     summary = pd.read_csv(out / "summary.csv", keep_default_na=False)

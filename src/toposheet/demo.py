@@ -135,7 +135,10 @@ def expectations(results: Results, trained: Mapping[str, Any]) -> list[Check]:
         return summary.query("model == @model and contrast == @contrast")
 
     check(
-        "topographic model: spatial loss, mean over taps", trained["topographic"]["validation_spatial_loss"], "<", 0.10
+        "topographic model: spatial loss, mean over sheets",
+        trained["topographic"]["validation_spatial_loss"],
+        "<",
+        0.10,
     )
     for name in (contrast.name for contrast in CONTRASTS):
         z = np.median(rows("topographic", name)["z"])

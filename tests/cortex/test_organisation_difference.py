@@ -27,7 +27,7 @@ def test_the_values_are_those_of_organisation_and_the_interval_is_the_jackknife(
         first[:, 5] = 1.0
     options = {} if pairs is None else {"pairs": pairs}
     table = ts.organisation_difference(*(ts.Comparison(data, "a", "b", **options) for data in (first, second)))
-    assert table["tap"].tolist() == ["tap0", "tap1", "*"]
+    assert table["tap"].tolist() == table["sheet"].tolist() == ["tap0", "tap1", "*"]
     rows = table.set_index("tap")
     whole = [organisation_of(data, **options) for data in (first, second)]
     np.testing.assert_allclose(rows["value"], whole[0], rtol=1e-6)
@@ -52,6 +52,16 @@ def test_the_values_are_those_of_organisation_and_the_interval_is_the_jackknife(
     half = np.sqrt(variance) * scipy_stats.t.ppf(0.975, min(sizes) - 1)
     np.testing.assert_allclose(rows["high"] - rows["difference"], half, rtol=1e-6)
     np.testing.assert_allclose(rows["difference"] - rows["low"], half, rtol=1e-6)
+
+
+def test_the_mean_over_taps_has_no_sheet_where_taps_share_one():
+    topo = cortex()
+    places = {tap: sheet.places[tap] + [0, SIDE * n] for n, (tap, sheet) in enumerate(topo.sheets.items())}
+    shared = ts.Topography({"cortex": ts.Sheet((SIDE, 2 * SIDE), places)})
+    noise = np.random.default_rng(0).normal(size=(2, 12, 2 * SIDE**2))
+    two = [ts.Comparison(to_stimuli(shared, values, ["a", "b"] * 6), "a", "b") for values in noise]
+    table = ts.organisation_difference(*two)
+    assert table[["sheet", "tap"]].values.tolist() == [["cortex", "tap0"], ["cortex", "tap1"], ["*", "*"]]
 
 
 def test_a_subject_differs_from_itself_by_nothing():

@@ -60,6 +60,16 @@ def test_taps_are_in_the_order_of_their_numbers(written, tmp_path):
     assert subject.topography.taps == taps
 
 
+def test_taps_of_a_layer_are_in_the_order_of_the_network_on_the_sheet_that_layouts_give_too(llama, written):
+    taps = [f"model.layers.{n}.{kind}" for n in range(2) for kind in ("self_attn", "mlp")]
+    arrays = {tap: np.stack([np.full(36, n), np.arange(36)], axis=1) for n, tap in enumerate(taps)}
+    topography = ts.import_grid(llama, written(dict(sorted(arrays.items())))).topography
+    assert topography.taps == ts.Topography.of(random_model("llama"), taps).taps == taps
+    assert list(topography.sheets) == list(ts.Topography.of(random_model("llama"), taps, layout="free").sheets)
+    for tap, places in arrays.items():
+        np.testing.assert_array_equal(topography.sheets["cortex"].places[tap], places)
+
+
 def test_a_shape_and_shared_cells(llama, written):
     arrays = grid_of()
     arrays[TAPS[1]][:3] = arrays[TAPS[0]][:3]

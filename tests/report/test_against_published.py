@@ -296,7 +296,7 @@ def test_losses_of_the_training_stand_beside_the_published(written, tmp_path):
     for file in SHIPPED.glob("small/topography.*"):
         shutil.copy(file, tmp_path)
     table = written(topographic=tmp_path).set_index("quantity")
-    task, spatial = table.loc["task loss (nats per token)"], table.loc["spatial loss, mean over taps"]
+    task, spatial = table.loc["task loss (nats per token)"], table.loc["spatial loss, mean over sheets"]
     assert [float(task["published"]), float(task["measured"])] == [3.075, 5.0]
     assert [float(spatial["published"]), float(spatial["measured"])] == [0.108, 0.02]
     assert float(spatial["as_published"]) == pytest.approx(2.5 * 0.02 * len(sheets))

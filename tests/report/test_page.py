@@ -176,6 +176,20 @@ def test_only_a_significant_p_of_a_contrast_is_bold_among_the_clusters():
     assert re.findall("<b>(.*?)</b>", html) == ["0.010"]
 
 
+@pytest.mark.parametrize("kinds", [("module",), ("stream",), ("module", "stream")])
+def test_the_methods_say_where_the_taps_of_these_models_are(results, models, kinds):
+    taps = {"module": "h.0.attn", "stream": "h.0.attn>residual"}
+    studied = {
+        name: model | {"taps": [taps[kind] for kind in kinds]} for name, model in results.facts["models"].items()
+    }
+    analysis = Analysis(type(results)(results.tables, results.maps, {**results.facts, "models": studied}), models)
+    section = SECTIONS["methods"]
+    view = section.view(analysis)
+    methods = page._environment().from_string(section.partial).render(facts=analysis.facts, significant=0.05, **view)
+    assert ("before the residual addition" in methods) == ("module" in kinds)
+    assert ("ends with &gt;residual is the residual stream after the output" in methods) == ("stream" in kinds)
+
+
 def test_a_box_that_is_wider_than_the_screen_says_that_it_scrolls(html):
     assert 'content: "scroll sideways →"' in html
     assert 'box.classList.toggle("wide", box.scrollWidth > box.clientWidth + 1)' in html

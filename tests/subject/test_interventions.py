@@ -315,12 +315,12 @@ def test_an_intervention_on_a_residual_stream_changes_what_the_rest_of_the_model
     for tap in ("transformer.h.0.attn>residual", "transformer.h.0.mlp>residual"):
         lesioned = subject.intervened(silenced(tap))
         before, after = recorded(subject)[tap], recorded(lesioned)[tap]
-        assert after[..., some_units()].abs().max() <= 1e-6 * before.abs().max()  # what is added is the difference
-        torch.testing.assert_close(after[..., ~some_units()], before[..., ~some_units()])
+        assert (after[..., some_units()] == 0).all()
+        assert torch.equal(after[..., ~some_units()], before[..., ~some_units()])
         read = []
         reader = subject.model.transformer.h[0].ln_2 if ".attn" in tap else subject.model.transformer.h[1]
         handle = reader.register_forward_pre_hook(lambda _, inputs, read=read: read.append(inputs[0].clone()))
         with torch.no_grad(), lesioned.running() as model:
             model(IDS)
         handle.remove()
-        torch.testing.assert_close(read[0], after)
+        assert torch.equal(read[0], after)

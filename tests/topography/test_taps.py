@@ -1,9 +1,11 @@
 import pytest
 import torch
+import transformers
 from transformers import CanineConfig, CanineModel, LlamaConfig, LlamaForCausalLM
 
+from toposheet.architectures import architecture_of
 from toposheet.topography import find_taps, record, tap_widths
-from toposheet.topography.taps import check_run_once
+from toposheet.topography.taps import check_run_once, output_weights
 
 TAPS = ("transformer.h.*.attn", "transformer.h.*.mlp")
 
@@ -110,16 +112,46 @@ def test_only_attention_and_mlp_have_a_residual_stream(model, pattern):
         find_taps(model, [pattern])
 
 
-@pytest.mark.parametrize("family", ["GPTNeoX", "Gemma2"])
-def test_a_model_without_the_stream_after_attention_is_refused(family):
-    # GPT-NeoX adds attention and MLP together; Gemma 2 normalises the output of attention before it is added.
-    import transformers
-
+def residual_taps(family, **options):
+    """Return a small model of a family and its taps after attention and after the MLP of the layers."""
     torch.manual_seed(0)
     sizes = {"vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
-    heads = {"num_attention_heads": 2} | ({"num_key_value_heads": 2, "head_dim": 8} if family == "Gemma2" else {})
-    config = getattr(transformers, f"{family}Config")(**sizes, **heads)
-    network = getattr(transformers, f"{family}ForCausalLM")(config)
-    name = "gpt_neox.layers.*.attention" if family == "GPTNeoX" else "model.layers.*.self_attn"
-    with pytest.raises(ValueError, match="does not add the output of"):
-        tap_widths(network, find_taps(network, [f"{name}>residual"]))
+    config = getattr(transformers, f"{family}Config")(**sizes, num_attention_heads=2, **options)
+    network = getattr(transformers, f"{family}For{'MaskedLM' if family == 'Bert' else 'CausalLM'}")(config).eval()
+    return network, [find_taps(network, [f"{name}>residual"]) for name in architecture_of(network).taps(network)]
+
+
+GEMMA = {"num_key_value_heads": 2, "head_dim": 8}
+
+
+@pytest.mark.parametrize(
+    ("family", "options"), [("GPTNeoX", {}), ("Gemma2", GEMMA), ("Olmo2", {}), ("Granite", {"residual_multiplier": 2})]
+)
+def test_models_without_the_stream_after_attention_and_the_mlp_are_refused(family, options):
+    # GPT-NeoX adds attention and MLP together; Gemma 2 and OLMo 2 normalise outputs before they are added.
+    network, (attention, mlp) = residual_taps(family, **options)
+    with pytest.raises(ValueError, match=r"does not add the output of .* before the rest of the layer reads it"):
+        tap_widths(network, attention)
+    with pytest.raises(ValueError, match=r"does not add the output of .* as the last step of the layer, so .*mlp>res"):
+        tap_widths(network, mlp)
+
+
+def test_a_layer_that_normalises_the_sum_has_a_stream_after_attention_alone():
+    network, (attention, mlp) = residual_taps("Bert")
+    assert tap_widths(network, attention) == dict.fromkeys(attention, 16)
+    with pytest.raises(ValueError, match=r"BertForMaskedLM does not add the output of bert\.encoder\.layer\.0\.output"):
+        tap_widths(network, mlp)
+
+
+@pytest.mark.parametrize("family", ["Llama", "OPT", "Bloom", "GPTNeoX"])
+def test_models_with_both_streams_have_them(family):
+    options = {"GPTNeoX": {"use_parallel_residual": False}, "OPT": {"ffn_dim": 24, "word_embed_proj_dim": 16}}
+    network, taps = residual_taps(family, **options.get(family, {}))
+    for of_kind in taps:
+        assert tap_widths(network, of_kind) == dict.fromkeys(of_kind, 16)
+
+
+def test_a_residual_stream_has_no_input_weights(model):
+    taps = find_taps(model, ["transformer.h.*.attn>residual"])
+    with pytest.raises(ValueError, match=r"h.0.attn>residual is a sum .* no input weights: use transformer.h.0.attn,"):
+        output_weights(model, tap_widths(model, taps))

@@ -172,6 +172,20 @@ def test_attention_that_is_no_tap_is_refused_by_name(plain):
         add_topoformer(plain, topo, RADIUS)
 
 
+def test_patches_on_a_shared_sheet_hold_units_of_their_own_tap(plain):
+    topo = ts.Topography.of(plain, layout="interleaved", seed=0)
+    (sheet,) = topo.sheets.values()
+    assert sheet.n_units == sheet.shape[0] * sheet.shape[1]  # no cell is empty
+    tap = "transformer.h.0.attn"
+    places = sheet.places[tap].tolist()
+    expected = [[math.dist(one, other) <= 4 for other in places] for one in places]
+    np.testing.assert_array_equal(patches(topo, tap, 4.0), expected)
+    with pytest.raises(
+        ts.UserError, match=r"no other unit of transformer\.h\.0\.attn in its patch: use a larger radius"
+    ):
+        patches(topo, tap, 1.0)
+
+
 def test_a_patch_of_one_unit_is_refused(plain):
     topo = ts.Topography.per_tap(plain, shape=(12, 12))
     with pytest.raises(ts.UserError, match=r"mechanism_radius is 1, but transformer\.h\.0\.attn has a unit with"):

@@ -48,9 +48,20 @@ def test_a_card_names_the_mechanism_and_only_an_objective_that_acts(tmp_path, al
     assert ("2410.11516" in card) == ("topolm" in card) == (alpha > 0)
 
 
-@pytest.mark.parametrize("layout", ["per_tap", "bands"])
-def test_a_card_does_not_count_a_sheet_that_all_taps_share_as_one_tap(tmp_path, layout):
-    write_card(tmp_path, recipes.named("tiny", layout=layout), read_result(SHIPPED / "small"), read_snapshots(tmp_path))
+@pytest.mark.parametrize(
+    ("layout", "sheets", "sentence"),
+    [
+        ("per_tap", 10, "Every unit of its 10 taps has a place on a two-dimensional sheet."),
+        ("bands", 1, "Every unit of its taps has a place on one two-dimensional sheet, which all taps share."),
+        ("bands", 2, "Every unit of its taps has a place on one of 2 two-dimensional sheets. Some taps share a sheet."),
+        ("free", 3, "Every unit of its taps has a place on one of 3 two-dimensional sheets. Some taps share a sheet."),
+    ],
+)
+def test_a_card_says_how_many_sheets_there_are_and_whether_taps_share_them(tmp_path, layout, sheets, sentence):
+    losses = {"validation_spatial_losses": {f"sheet {number}": 0.1 for number in range(sheets)}}
+    result = read_result(SHIPPED / "small") | losses
+    write_card(tmp_path, recipes.named("tiny", layout=layout), result, read_snapshots(tmp_path))
     card = (tmp_path / "README.md").read_text()
-    assert ("one two-dimensional sheet, which all taps share" in card) == (layout == "bands")
-    assert ("Every unit of its 10 taps" in card) == (layout == "per_tap")
+    assert sentence in card
+    assert card.count("Every unit of its") == 1
+    assert "| spatial loss (mean over sheets, all windows) |" in card

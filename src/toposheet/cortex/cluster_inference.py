@@ -65,7 +65,7 @@ def selective_clusters(
     units of several taps (tap `*` in the table).
 
     A small p means that the responses in the cluster depend on the labels. It does not mean that the borders of the
-    cluster are exact. All taps are compared with the same maximum, so the smoothest tap decides how large a cluster
+    cluster are exact. All sheets are compared with the same maximum, so the smoothest sheet decides how large a cluster
     must be.
 
     The maps of the draws are symmetric: large positive and large negative t are equally likely. t itself is not, if the
@@ -113,7 +113,7 @@ def selective_clusters(
     threshold = float(scipy_stats.t.isf(forming_p / 2, design.n_items - len(design.samples)))
 
     def largest(t: np.ndarray) -> np.ndarray:
-        """Return the largest statistic of each draw, over all taps; t is (draws, units)."""
+        """Return the largest statistic of each draw, over all sheets; t is (draws, units)."""
         if inference == "mass":
             return np.max([largest_mass(sheet.map(t), threshold, contiguity) for sheet in sheets], axis=0)
         return np.max([tfce(sheet.map(t), contiguity).max(axis=(-2, -1)) for sheet in sheets], axis=0)

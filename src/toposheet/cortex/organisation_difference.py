@@ -9,15 +9,15 @@ from scipy import stats
 
 from toposheet.cortex.comparison import Comparison, check_comparison
 from toposheet.cortex.design import Design, stimuli_of
-from toposheet.cortex.layout import ALL_TAPS
+from toposheet.cortex.layout import row_names
 from toposheet.errors import UserError
 from toposheet.results import Table
 from toposheet.stats import lagged_inner_products
 
 ORGANISATION_DIFFERENCE = Table(
     "organisation_difference.csv",
-    {"tap": "text", "value": "number", "other_value": "number", "difference": "number", "low": "number",
-     "high": "number"},
+    {"sheet": "text", "tap": "text", "value": "number", "other_value": "number", "difference": "number",
+     "low": "number", "high": "number"},
     "the difference of the spatial organisation of one effect between two subjects, in one tap",
 )  # fmt: skip
 _CONFIDENCE = 0.95
@@ -41,9 +41,9 @@ def organisation_difference(comparison: Comparison, other: Comparison) -> pd.Dat
         other: The raw comparison of the other subject, with the same texts, contrast, groups and pairs.
 
     Returns:
-        A row for each tap, and a row with the tap `*` for the mean over taps, with the columns `tap, value,
-        other_value, difference, low, high`. All are nan if a map is constant, or if texts are not independent
-        (`Reading.mixes_texts`).
+        A row for each tap, and a row for the mean over taps (sheet and tap `*`), with the columns `sheet, tap, value,
+        other_value, difference, low, high`. The sheets are those of the first subject. The values are nan if a map is
+        constant, or if texts are not independent (`Reading.mixes_texts`).
 
     Raises:
         UserError: The subjects read other texts, or have other taps; or a comparison is a readout.
@@ -56,16 +56,15 @@ def organisation_difference(comparison: Comparison, other: Comparison) -> pd.Dat
         if one.fwhm_mm:
             raise UserError("the comparison is a readout: give the raw comparisons, without readout()")
     _check_alike(comparison, other)
-    names = [*(tap.name for tap in comparison.layouts), ALL_TAPS]
     values = np.stack([_values(one) for one in (comparison, other)])
     difference = values[0] - values[1]
     half = _standard_errors(difference[1:], comparison.design) * _quantile(comparison.design)
     table = pd.DataFrame(
-        {"tap": names, "value": values[0, 0], "other_value": values[1, 0], "difference": difference[0],
-         "low": difference[0] - half, "high": difference[0] + half}
+        {**row_names(comparison.layouts), "value": values[0, 0], "other_value": values[1, 0],
+         "difference": difference[0], "low": difference[0] - half, "high": difference[0] + half}
     )  # fmt: skip
     if comparison.mixes_texts or other.mixes_texts:
-        table[table.columns[1:]] = np.nan
+        table[["value", "other_value", "difference", "low", "high"]] = np.nan
     return ORGANISATION_DIFFERENCE.frame(table)
 
 

@@ -40,8 +40,8 @@ def noise_smoothness(comparison: Comparison, *, fwhm_mm: float | Sequence[float]
         A row for each readout, tap, condition and distance (1, 2, ... 10 cells along rows and columns). The columns are
         `contrast, sheet, tap, condition, fwhm_mm` (the readout), `distance_mm`, `autocorrelation` (mean correlation of
         two units over items), and two widths of the noise, the same in all rows of a condition: `neighbour_fwhm_mm`
-        (`stats.neighbour_fwhm`) and `half_width_fwhm_mm` (`stats.half_width_fwhm`). Tap `*` has the mean over taps of
-        the autocorrelation, if all taps have one spacing of cells.
+        (`stats.neighbour_fwhm`) and `half_width_fwhm_mm` (`stats.half_width_fwhm`). The sheet `*` with the tap `*` has
+        the mean over taps of the autocorrelation, if all taps have one spacing of cells.
 
     Raises:
         UserError: The comparison is a readout, or a width is negative or not a finite number.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,14 @@ from toposheet.importing.unreadable import Unreadable
 from toposheet.sheet import Sheet, check_shape
 from toposheet.subject import Subject
 from toposheet.subject.checkpoint import attach_topography
-from toposheet.topography import Topography
-
-_NAME = "sheet"
+from toposheet.topography import Topography, find_taps
+from toposheet.topography.topography import CORTEX
 
 
 def import_grid(model: str | Path, coordinates: str | Path, *, shape: tuple[int, int] | None = None) -> Subject:
-    """Return a subject: a causal language model, with one sheet on which all of its taps lie.
+    """Return a subject: a causal language model, with one sheet, named `cortex`, on which all of its taps lie.
+
+    The taps get the order of the network, whatever their order in the file is.
 
     Args:
         model: A folder, the id of a model on the Hugging Face hub, or a GGUF file of llama.cpp.
@@ -52,7 +54,11 @@ def import_grid(model: str | Path, coordinates: str | Path, *, shape: tuple[int,
         sheet = _sheet(arrays, shape)
     except Unreadable as error:
         raise UserError(f"{path} {error}") from None
-    return attach_topography(model, Topography({_NAME: sheet}))
+    subject = attach_topography(model, Topography({CORTEX: sheet}))
+    with subject.running() as network:
+        taps = find_taps(network, list(sheet.places))
+    in_order = replace(sheet, places={tap: sheet.places[tap] for tap in taps})
+    return subject.with_topography(Topography({CORTEX: in_order}))
 
 
 def _sheet(arrays: dict[str, np.ndarray], shape: tuple[int, int] | None) -> Sheet:
@@ -65,15 +71,9 @@ def _sheet(arrays: dict[str, np.ndarray], shape: tuple[int, int] | None) -> Shee
             )
     if not arrays:
         raise Unreadable("holds no coordinates")
-    taps = sorted(arrays, key=_steps)
-    places = {tap: whole_numbers(arrays[tap], f"coordinates of {tap}") for tap in taps}
+    places = {tap: whole_numbers(array, f"coordinates of {tap}") for tap, array in arrays.items()}
     all_places = np.concatenate(list(places.values()))
     height, width = (all_places.max(axis=0) + 1).tolist() if shape is None else shape
     check_within(all_places, (height, width), len(all_places))
     shared = len(np.unique(all_places, axis=0)) < len(all_places)
     return Sheet((height, width), places, shared_cells=shared)
-
-
-def _steps(tap: str) -> list[tuple[int, str]]:
-    """Return the steps of the path of a module, by which `model.layers.2` comes before `model.layers.10`."""
-    return [(int(step), "") if step.isdecimal() else (-1, step) for step in tap.split(".")]

@@ -59,7 +59,8 @@ class Sheets:
             >residual (transformer.h.*.attn>residual) stands for the residual stream after this module.
         layout: per_tap: each tap has a sheet of its own, as in TopoLM. bands: one sheet on which the taps lie side by
             side in bands of whole columns. interleaved: one sheet on which the units of all taps are mixed evenly.
-            free: one sheet on which each unit has a random place.
+            free: one sheet on which each unit has a random place. If a subject is trained further, this is the layout
+            of each of its sheets, of which there may be several; free: they have no layout, or different ones.
         sheet_shape: Number of rows and of columns of each sheet. None: in per_tap a square with one cell for each unit;
             in bands as many rows as a sheet of the first tap has; otherwise about as many rows as columns.
         spacing_mm: Distance between neighbouring cells, in mm.
@@ -87,14 +88,14 @@ class Objective:
             cosine similarity of two units approaches their nearness (arXiv:2211.13152). topoloss: the weights approach
             their blur over the sheet, so that neighbouring units get similar weights (arXiv:2501.16396). all_tnn: units
             in adjacent cells get similar weights (doi:10.1038/s41562-025-02220-7). Plug-ins can register more.
-        alpha: Strength of the objective: the spatial loss, summed over taps, is multiplied by alpha. The loss of a sheet
-            with several taps counts once for each of them. TopoLM used 2.5; 0 trains a control.
+        alpha: Strength of the objective: the spatial loss, summed over taps, is multiplied by alpha. The loss of a
+            sheet with several taps counts once for each of them. TopoLM used 2.5; 0 trains a control.
         alpha_schedule: How alpha changes after its warm-up. constant: it does not change. linear, cosine: it moves
             along this curve to final_alpha.
         final_alpha: Value of alpha in the last update. Only for linear and cosine.
         alpha_warmup_updates: Number of updates in which alpha rises linearly from 0 to its value. 0: no warm-up.
-        neighborhoods: Number of windows that are drawn at random for each tap, in each micro-batch (TopoLM used 5). On a
-            sheet with several taps, windows lie anywhere. all: use all windows, which is exact but slower on large
+        neighborhoods: Number of windows that are drawn at random for each tap, in each micro-batch (TopoLM used 5). On
+            a sheet with several taps, windows lie anywhere. all: use all windows, which is exact but slower on large
             sheets. auto: use all windows on sheets with at most 16 windows, and 5 for each tap on larger sheets.
         radius: Radius of a window, in cells (TopoLM used 5).
         metric: Distance between two places. chebyshev: the larger of the row distance and the column distance, as in

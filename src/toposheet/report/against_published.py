@@ -224,7 +224,7 @@ def _other_rows(
 def _losses(role: str, result: Mapping[str, Any] | None, weighted: float | None) -> list[dict[str, Any]]:
     """Return the row of the task loss and, for a topographic model, the row of the spatial loss."""
     task: dict[str, Any] = {"quantity": "task loss (nats per token)", "published": TASK_LOSS[role]}
-    spatial: dict[str, Any] = {"quantity": "spatial loss, mean over taps", "published": SPATIAL_LOSS}
+    spatial: dict[str, Any] = {"quantity": "spatial loss, mean over sheets", "published": SPATIAL_LOSS}
     if result is not None:
         task["measured"] = result["validation_task_loss"]
         task["verdict"] = "comparable only if the text and the tokenizer are those of the paper"
@@ -232,8 +232,8 @@ def _losses(role: str, result: Mapping[str, Any] | None, weighted: float | None)
         spatial["as_published"] = weighted
         n_sheets = counted(len(result["validation_spatial_losses"]), "sheet")
         spatial["verdict"] = (
-            f"as published: alpha ({alpha_of(result):g}) times the sum over taps ({n_sheets}), which the published code logs; "
-            f"if the published value is that, its mean over {N_TAPS} taps is {SPATIAL_LOSS / ALPHA / N_TAPS:.4f}"
+            f"as published: alpha ({alpha_of(result):g}) times the sum over taps ({n_sheets}), which the published code "
+            f"logs; if the published value is that, its mean over {N_TAPS} taps is {SPATIAL_LOSS / ALPHA / N_TAPS:.4f}"
         )
     else:
         task["verdict"] = spatial["verdict"] = f"not measured: the model folder has no {RESULT}"

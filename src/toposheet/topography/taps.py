@@ -94,9 +94,17 @@ def on_tap(model: nn.Module, tap: str, function: Callable[[Any], Any]) -> list[R
 
     def add(_module: nn.Module, _inputs: object, output: Any) -> Any:
         x = activation_in(output)
-        before = entered.pop() + x if entered and isinstance(x, Tensor) else x
+        if not entered or not isinstance(x, Tensor):
+            after = function(x)
+            return None if after is None else with_activation(output, after)
+        stream = entered.pop()
+        before = stream + x
         after = function(before)
-        return None if after is None else with_activation(output, x + (after - before))
+        if after is None:
+            return None
+        # The block adds the stream again. Both forms are equal but for rounding: the first keeps an unchanged unit to
+        # the bit, and the second makes a silenced unit exactly 0.
+        return with_activation(output, torch.where(after == before, x + (after - before), after - stream))
 
     return [block.register_forward_pre_hook(enter, with_kwargs=True), module.register_forward_hook(add)]
 
@@ -345,7 +353,7 @@ def _short_pass(model: nn.Module, taps: Sequence[str]) -> dict[str, Tensor]:
             torch.no_grad(),
             in_mode(model, training=False),
             record(model, taps) as activations,
-            _read_after(model, [tap for tap in taps if tap.endswith(RESIDUAL)]) as inputs,
+            _streams(model, [tap for tap in taps if tap.endswith(RESIDUAL)]) as streams,
         ):
             model(ids.to(device), **options)
     except (UserError, MemoryError, torch.OutOfMemoryError):
@@ -361,12 +369,12 @@ def _short_pass(model: nn.Module, taps: Sequence[str]) -> dict[str, Tensor]:
                 f"the tap {tap} did not run when the model ran: choose a module that runs in every forward pass"
             )
     check_shapes(activations, ids.shape)
-    for tap, read in inputs.items() if has_weights else ():
-        if not any(_alike(x, activations[tap]) for x in read):
-            raise UserError(
-                f"{type(model).__name__} does not add the output of {module_path(tap)} to the residual stream before "
-                f"the rest of the layer reads it, so {tap} is no tensor of this model: use {module_path(tap)}"
-            )
+    for tap, tensors in streams.items() if has_weights else ():
+        if not any(_alike(x, activations[tap]) for x in tensors):
+            _, attention = _block_of(model, tap)
+            sum_of_both = f"{type(model).__name__} does not add the output of {module_path(tap)} to the residual stream"
+            where = " before the rest of the layer reads it" if attention else " as the last step of the layer"
+            raise UserError(f"{sum_of_both}{where}, so {tap} is no tensor of this model: use {module_path(tap)}")
     known = _PADDING_REACHES.setdefault(model, {})
     for tap in taps if has_weights else ():
         one, other = activations[tap][:, :n_own].float()
@@ -375,26 +383,37 @@ def _short_pass(model: nn.Module, taps: Sequence[str]) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _read_after(model: nn.Module, taps: Sequence[str]) -> Generator[dict[str, list[Tensor]], None, None]:
-    """Give the tensors that modules of the block of a tap read after the tap, while the model runs: {tap: tensors}.
+def _streams(model: nn.Module, taps: Sequence[str]) -> Generator[dict[str, list[Tensor]], None, None]:
+    """Give the tensors that can be the residual stream at a tap, while the model runs: {tap: tensors}.
 
-    Only the residual streams after attention are in the result. The stream after the MLP is the output of the block.
+    The stream after attention must be a tensor that another module of the block reads. The stream after the MLP must be
+    the sum of the output of the MLP and a tensor that the block, or another module of it, read before.
+
+    Args:
+        model: The network.
+        taps: Taps of the residual stream.
     """
-    inputs: dict[str, list[Tensor]] = {}
+    streams: dict[str, list[Tensor]] = {}
     handles = []
     for tap in taps:
         block, attention = _block_of(model, tap)
+        module = model.get_submodule(module_path(tap))
+        own = streams.setdefault(tap, [])
+
+        def read(_module: nn.Module, args: Any, options: dict[str, Any], own: list[Tensor] = own) -> None:
+            own.extend(x.detach().clone() for x in (*args, *options.values()) if isinstance(x, Tensor))
+
+        def add(_module: nn.Module, _inputs: object, output: Any, own: list[Tensor] = own) -> None:
+            y = activation_in(output)
+            own[:] = [x.reshape(y.shape) + y for x in own if isinstance(y, Tensor) and x.numel() == y.numel()]
+
+        inside = set(module.modules())
+        readers = [m for m in block.modules() if m not in inside and not (attention and m is block)]
+        handles += [m.register_forward_pre_hook(read, with_kwargs=True) for m in readers]
         if not attention:
-            continue
-        own = inputs.setdefault(tap, [])
-
-        def read(_module: nn.Module, args: tuple[Any, ...], own: list[Tensor] = own) -> None:
-            own.extend(x.detach().clone() for x in args if isinstance(x, Tensor))
-
-        inside = set(model.get_submodule(module_path(tap)).modules())
-        handles += [m.register_forward_pre_hook(read) for m in block.modules() if m not in inside and m is not block]
+            handles.append(module.register_forward_hook(add))
     try:
-        yield inputs
+        yield streams
     finally:
         for handle in handles:
             handle.remove()
@@ -449,10 +468,15 @@ def output_weights(model: nn.Module, widths: Mapping[str, int]) -> dict[str, Ten
         widths: Number of units of each tap.
 
     Raises:
-        UserError: A tap contains no such linear layer. The message names the tap.
+        UserError: A tap contains no such linear layer, or it is a residual stream. The message names the tap.
     """
     weights = {}
     for tap, width in widths.items():
+        if tap.endswith(RESIDUAL):
+            raise UserError(
+                f"the tap {tap} is a sum over many modules, so its units have no input weights: use "
+                f"{module_path(tap)}, or an objective on responses, such as 'correlation'"
+            )
         for module in model.get_submodule(module_path(tap)).modules():
             if isinstance(module, nn.Linear) and module.out_features == width:
                 weights[tap] = module.weight.T

@@ -22,7 +22,8 @@ _TRAINED, _PLAIN = ".parametrizations.weight.original", ".weight"
 def add_topoformer(model: nn.Module, topo: Topography, radius: float) -> None:
     """Constrain the weights of every attention of a model as in Topoformer (BinHuraib et al. 2025, arXiv:2510.18745).
 
-    The patch of a unit consists of the unit and of all units whose cells are at most `radius` away from its cell.
+    The patch of a unit consists of the unit and of all units of its tap whose cells are at most `radius` away from its
+    cell. Units of other taps are not in it, also where taps share a sheet: an attention does not read them.
 
     - Spatial querying: unit i of a pooled query is the mean of the query over the patch of unit i, q' = M q. Attention
       is softmax(q' k / sqrt(width)). The mean is linear, so it becomes a part of the weights: W_q' = M W_q.
@@ -60,7 +61,7 @@ def add_topoformer(model: nn.Module, topo: Topography, radius: float) -> None:
 
 
 def patches(topo: Topography, tap: str, radius: float) -> Bool[np.ndarray, "units units"]:
-    """Return which units (columns) are in the patch of each unit (rows) of a tap.
+    """Return which units (columns) of a tap are in the patch of each unit (rows) of this tap.
 
     Args:
         topo: The topography.
@@ -80,8 +81,8 @@ def patches(topo: Topography, tap: str, radius: float) -> Bool[np.ndarray, "unit
     within = distances(places, "euclidean") <= radius
     if (within.sum(axis=1) == 1).any():
         raise UserError(
-            f"mechanism_radius is {radius:g}, but {tap} has a unit with no other unit in its patch: use a larger "
-            "radius, or a sheet with fewer empty cells"
+            f"mechanism_radius is {radius:g}, but {tap} has a unit with no other unit of {tap} in its patch: use a "
+            f"larger radius, or a sheet on which the units of {tap} are nearer to each other"
         )
     return within
 

@@ -216,7 +216,7 @@ class Topography:
         the tap has a basis Q, these weights W (inputs, coordinates) become those of its units, W Q'.
 
         Raises:
-            UserError: A tap contains no such linear layer. The message names the tap.
+            UserError: A tap contains no such linear layer, or it is a residual stream. The message names the tap.
         """
         weights = output_weights(model, self.widths)
         for tap, basis in self.bases_for(model).items():

@@ -58,7 +58,8 @@ def write_card(
     environment.filters |= {"counted": counted, "number": number, "signed": signed}
     page = environment.get_template("card.md.jinja").render(
         result=result,
-        one_sheet=recipe.sheets.layout != "per_tap",
+        shared_sheets=recipe.sheets.layout != "per_tap",
+        n_sheets=len(result["validation_spatial_losses"]),
         recipe={name: json.dumps(value) for name, value in (recipe.fields() | divided).items() if value is not None},
         name=recipe.name,
         is_control=recipe.is_control,

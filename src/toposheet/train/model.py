@@ -70,7 +70,9 @@ def recipe_for(subject: Subject, recipe: Recipe) -> Recipe:
     """Return the recipe of a run that trains a subject further.
 
     The parts `model` and `sheets` of the returned recipe describe the subject (without the width of its MLPs), and its
-    field `subject` holds the fingerprint of the subject.
+    field `subject` holds the fingerprint of the subject. The layout is that of every sheet, whatever the number of
+    sheets is. If sheets have different layouts, it is `"free"`; if they have different shapes or spacings, the recipe
+    has no shape, and a spacing of 1 mm.
 
     Args:
         subject: The subject before the run.
@@ -87,9 +89,9 @@ def recipe_for(subject: Subject, recipe: Recipe) -> Recipe:
             context=recipe.model.context,
             vocabulary=config.vocab_size,
         )
-    sheets_of_taps = subject.topography.sheets.values()
-    layouts: set[Layout] = {layout_of(sheet) for sheet in sheets_of_taps}
-    forms = {(sheet.shape, sheet.spacing_mm) for sheet in sheets_of_taps}
+    of_subject = subject.topography.sheets.values()
+    layouts: set[Layout] = {layout_of(sheet) for sheet in of_subject}
+    forms = {(sheet.shape, sheet.spacing_mm) for sheet in of_subject}
     layout = layouts.pop() if len(layouts) == 1 else "free"
     shape, spacing_mm = forms.pop() if len(forms) == 1 else (None, 1.0)
     sheets = Sheets(tuple(subject.topography.taps), layout, shape, spacing_mm)

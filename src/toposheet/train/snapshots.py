@@ -31,7 +31,8 @@ from toposheet.wording import count_of_units, counted
 SNAPSHOTS = Table(
     "snapshots.csv",
     {"update": "count", **{name: kind for name, kind in SUMMARY.columns.items() if name != "negative_control"}},
-    "the statistics of the map of the language contrast in one tap (or their mean, `*`), after a number of updates",
+    "the statistics of the map of the language contrast after a number of updates: in one tap, on a sheet with several "
+    "taps (tap `*`), or the mean over taps (sheet and tap `*`)",
 )
 PICTURES = "snapshots"
 CONDITIONS = ("sentence", "nonword")
@@ -153,8 +154,9 @@ class Snapshots:
 def read_snapshots(out: Path) -> pd.DataFrame:
     """Return the snapshots of a run, with one row for each update and tap. Without snapshots the table has no rows.
 
-    The columns are `update` and the columns of `map_statistics` except `negative_control`. The tap `*` has the mean
-    over taps, with the null of this mean; files of earlier versions have no such rows.
+    The columns are `update` and the columns of `map_statistics` except `negative_control`. A sheet with several taps
+    has a row too (tap `*`). The row with the sheet `*` and the tap `*` has the mean over taps, with the null of this
+    mean; files of earlier versions have no such rows.
 
     Raises:
         UserError: The table is damaged. The message names the file.
@@ -171,8 +173,9 @@ def read_snapshots(out: Path) -> pd.DataFrame:
 def means_over_taps(snapshots: pd.DataFrame) -> pd.DataFrame:
     """Return the means over taps in the snapshots of a run, with the place-null of the mean: a row for each update.
 
-    Without a row for the mean (tap `*`), as in files of earlier versions, the place-null of the mean is not known: taps
-    with equal places move together. Then `null_sd` is the mean over taps, which is the largest possible value.
+    Without a row for the mean (sheet and tap `*`), as in files of earlier versions, the place-null of the mean is not
+    known: taps with equal places move together. Then `null_sd` is the mean over taps, which is the largest possible
+    value.
 
     Args:
         snapshots: The table, from `read_snapshots`.

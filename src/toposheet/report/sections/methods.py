@@ -9,11 +9,12 @@ from toposheet.report.analysis import Analysis
 from toposheet.report.draws import fewer_draws_in_words
 from toposheet.report.readings import readings_in_words
 from toposheet.report.section import Section
+from toposheet.topography.taps import RESIDUAL
 
 PARTIAL = """
 <h2>Methods</h2>
-<p class="lead"><b>Responses.</b> The response of a unit to a text is made from its activations at the tokens of the text. Reading: {{ reading }}. {% if facts.reading.pooling == "padded-mean" %}The padding is that of batches of 12 texts in the order of the table, as in the published code of TopoLM. Special tokens do not{% else %}Padding and special tokens do not{% endif %} count. Activations are recorded in float32, at the output of the tapped
-modules. At a sub-layer (attention or MLP), this is before the residual addition.{% for name, model in facts.models.items() %} Taps of {{ name }}: {{ model.taps | join(", ") }}, with {{ model.units | counted("unit") }} in total.{% endfor %}</p>
+<p class="lead"><b>Responses.</b> The response of a unit to a text is made from its activations at the tokens of the text. Reading: {{ reading }}. {% if facts.reading.pooling == "padded-mean" %}The padding is that of batches of 12 texts in the order of the table, as in the published code of TopoLM. Special tokens do not{% else %}Padding and special tokens do not{% endif %} count. Activations are recorded in float32.{% if of_modules %} A tap is the output of a module;
+at a sub-layer (attention or MLP), this is before the residual addition.{% endif %}{% if of_stream %} A tap that ends with &gt;residual is the residual stream after the output of the module was added to it.{% endif %}{% for name, model in facts.models.items() %} Taps of {{ name }}: {{ model.taps | join(", ") }}, with {{ model.units | counted("unit") }} in total.{% endfor %}</p>
 <p class="lead"><b>Contrasts.</b> {% if facts.confounds %}A linear regression removes {{ facts.confounds | join(", ") }} from the responses of each contrast, also of the localizer. Each half of the texts has a
 separate regression. If such a confound is nearly the same as the condition, little of the contrast remains. {% endif %}The map of a contrast is Welch's t of each unit. A unit is significant if its false
 discovery rate q is below {{ significant }} (Benjamini–Hochberg, over all units of all taps together). {% if facts.groups == "none" %}All texts count singly, also those that share words.{% else %}Some sets have a column {{ facts.groups }} ({{ facts.grouped | join(", ") or "none in this report" }}); texts with the same value
@@ -29,8 +30,8 @@ Organisation compares the product of each unit's effect with the effects of its 
 the readout comes afterwards.</p>
 <p class="lead"><b>Clusters.</b> Clusters of significant units are connected units of one sign, with at least {{ facts.min_size | counted("unit") }} and {{ facts.contiguity }} contiguity. TopoLM grows its clusters from the most selective unit
 and arrives at connected units too (with rook contiguity). The section on selective clusters compares {% if facts.inference == "mass" %}the mass (sum of t) of each cluster of cells above the two-sided p = {{ facts.forming_p }} threshold with
-the largest mass{% else %}the threshold-free enhancement (E 0.5, H 2) of each cell with the largest enhancement{% endif %} in any tap under shuffled labels. So its p is familywise over
-taps.{% if facts.measured %} The language network is all clusters of units with t &gt; 0 and q &lt; {{ significant }} in {{ facts.language }}. For cross-validation, the odd texts (in alphabetical order) select units and the even texts measure the
+the largest mass{% else %}the threshold-free enhancement (E 0.5, H 2) of each cell with the largest enhancement{% endif %} on any sheet under shuffled labels. So its p is familywise over
+sheets.{% if facts.measured %} The language network is all clusters of units with t &gt; 0 and q &lt; {{ significant }} in {{ facts.language }}. For cross-validation, the odd texts (in alphabetical order) select units and the even texts measure the
 effect. The response of the network to a text of {{ facts.measured }} has two measures. Mean |response|: the mean absolute activation of its units. Signed response: the activation of each unit is standardised over these texts (minus its mean, divided by its standard deviation;
 units without variance are left out), and the response is the mean over units. Intervals are Student's 95 % intervals over texts{% if facts.measured in facts.grouped %}, or over groups{% endif %}; those of signed responses count that their 0 varies as well. Tests matched in tokens compare the texts of two conditions within each number of tokens: a regression with one intercept for each number of tokens, whose standard error (CR2) allows different variances and groups. With pairs, they use the pairs whose two texts have equally many tokens.{% endif %}</p>
 <p class="lead"><b>Sources.</b> Stimuli, with the start of the SHA-256 of each table: {% for name, hash in facts.stimuli.items() %}{{ name }} {{ hash[:12] }}{{ ", " if not loop.last }}{% endfor %}. The analyses
@@ -54,7 +55,10 @@ def _corpora(analysis: Analysis) -> list[dict[str, str]]:
 
 def _view(analysis: Analysis) -> Mapping[str, Any]:
     facts = analysis.facts
+    in_stream = [tap.endswith(RESIDUAL) for model in facts["models"].values() for tap in model["taps"]]
     return {
+        "of_stream": any(in_stream),
+        "of_modules": not all(in_stream),
         "corpora": _corpora(analysis),
         "reading": readings_in_words(facts),
         "fewer_draws": fewer_draws_in_words(facts),

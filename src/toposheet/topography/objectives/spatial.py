@@ -186,7 +186,8 @@ def spatial_loss(
         topo: The topography: the sheets, and the place of each unit.
         neighborhoods: Which windows of each sheet count.
             - A number: this number of random windows for each tap of the sheet, drawn again in each call, with
-              replacement. Few windows cost little, but then the loss is a noisy estimate of the mean over all windows. The paper draws 5 windows.
+              replacement. Few windows cost little, but then the loss is a noisy estimate of the mean over all windows.
+              The paper draws 5 windows.
             - `"all"`: every window of the sheet. The loss then has no noise from drawing. Choose it to measure a model,
               or if the cost does not matter.
             - `"auto"`: every window if the sheet has at most 16 windows (16 cost little more than 5), otherwise 5
