@@ -58,7 +58,7 @@ def loss_curves(metrics: Mapping[str, pd.DataFrame], bigram_loss: float | None) 
                          xytext=(0, 2), textcoords="offset points", color=MUTED, fontsize=SMALL)  # fmt: skip
         spatial.set_ylim(0, 0.6)
         task.set(title="Task loss", xlabel="update", ylabel="cross-entropy (nats per token)")
-        spatial.set(title="Spatial loss, mean over taps", xlabel="update", ylabel="(1 − corr(r, d)) / 2")
+        spatial.set(title="Spatial loss, mean over sheets", xlabel="update", ylabel="(1 − corr(r, d)) / 2")
         task.legend(title="held-out text (dots), training text (faint)", title_fontsize=SMALL)
         return figure
 
