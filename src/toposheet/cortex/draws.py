@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, Shaped
 
 from toposheet.cortex.comparison import SIGNIFICANT, Comparison
 from toposheet.cortex.layout import shuffled_places
-from toposheet.cortex.readout import sheet_readouts
+from toposheet.cortex.readout import tap_readouts
 from toposheet.stats import MeanAndVariance, small_q_values, t_of, t_test
 
 DRAWS_AT_ONCE = 50  # limits memory: two arrays (draws, units), and working memory
@@ -95,7 +95,7 @@ def _shuffled_then_sampled(
     deviations = np.concatenate([x[sample] - mean for sample, mean in zip(samples, means, strict=True)])
     deviations = np.ascontiguousarray(deviations.T, dtype=np.float32)
     sizes = [int(sample.sum()) for sample in samples]
-    readouts = sheet_readouts(comparison.raw.responses, comparison.fwhm_mm)
+    readouts = tap_readouts(comparison.raw.responses, comparison.fwhm_mm)
     for orders in chunks:
         mean, squares = np.empty((2, len(samples), *orders.shape))
         for units, readout in readouts:

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from toposheet.cortex.comparison import Comparison, check_comparison
 from toposheet.cortex.design import Design
 from toposheet.cortex.layout import ALL_TAPS, TapLayout, row_names, shuffled_places
-from toposheet.cortex.readout import sheet_readouts
+from toposheet.cortex.readout import tap_readouts
 from toposheet.progress import Progress, part_of
 from toposheet.results import Table
 from toposheet.settings import PERMUTATIONS, check_permutations, check_seed, readouts_of
@@ -345,7 +345,7 @@ def _sampled(raw: Comparison, x: Float[np.ndarray, "rows units"], fwhm_mm: float
     if fwhm_mm == 0:
         return x
     voxels = np.empty(x.shape)
-    for units, readout in sheet_readouts(raw.responses, fwhm_mm):
+    for units, readout in tap_readouts(raw.responses, fwhm_mm):
         voxels[:, units] = readout.sample(x[:, units].T).T
     return voxels
 

@@ -19,27 +19,29 @@ if TYPE_CHECKING:
 def sampled(responses: xr.DataArray, fwhm_mm: float) -> xr.DataArray:
     """Return the responses as voxels would see them, with one voxel at the place of each unit.
 
-    The readout comes before any contrast, as in TopoLM (arXiv:2410.11516).
+    The readout comes before any contrast, as in TopoLM (arXiv:2410.11516). A voxel averages the units of one tap, also
+    on a sheet with several taps: otherwise the map of a tap would show the effects of other taps.
 
     Args:
         responses: Responses from `respond`.
         fwhm_mm: Full width at half maximum of the Gaussian, in mm. 0 returns the responses without a change.
 
     Returns:
-        An array like `responses`. The weights of each voxel sum to 1, also at the edge of a sheet and beside a hole.
+        An array like `responses`. The weights of each voxel sum to 1, also at the edge of a sheet or tap and beside a
+        hole.
 
     Raises:
         UserError: The width is negative or not finite, or the responses lack the coordinates of the units.
     """
-    check_coordinates(responses, "sheet", "spacing_mm")
+    check_coordinates(responses, "tap", "spacing_mm")
     responses = responses.transpose(..., "unit")
     voxels = responses.copy(data=responses.values.copy())
-    for sheet in dict.fromkeys(responses["sheet"].values.tolist()):
-        units = np.flatnonzero(responses["sheet"].values == sheet)
-        on_sheet = responses.isel(unit=units)
-        cells, shape = cells_of(on_sheet)
-        spacing_mm = float(on_sheet["spacing_mm"].values[0])
-        smooth = gaussian_readout(lay_out(on_sheet.values, cells, shape), fwhm_mm / spacing_mm)
+    for tap in dict.fromkeys(responses["tap"].values.tolist()):
+        units = np.flatnonzero(responses["tap"].values == tap)
+        of_tap = responses.isel(unit=units)
+        cells, shape = cells_of(of_tap)
+        spacing_mm = float(of_tap["spacing_mm"].values[0])
+        smooth = gaussian_readout(lay_out(of_tap.values, cells, shape), fwhm_mm / spacing_mm)
         voxels.values[..., units] = smooth[..., cells[:, 0], cells[:, 1]]
     return voxels
 
@@ -62,17 +64,17 @@ def check_raw(comparison: Comparison, option: str) -> None:
         )
 
 
-def sheet_readouts(responses: xr.DataArray, fwhm_mm: float) -> list[tuple[np.ndarray, SheetReadout]]:
-    """Return the readout of each sheet, prepared for many draws, with the indices of the units on the sheet.
+def tap_readouts(responses: xr.DataArray, fwhm_mm: float) -> list[tuple[np.ndarray, SheetReadout]]:
+    """Return the readout of each tap, prepared for many draws, with the indices of the units of the tap.
 
     Args:
         responses: Responses from `respond`; only the coordinates of the units count.
         fwhm_mm: Full width at half maximum of the Gaussian, in mm. It is not 0.
     """
-    sheets, readouts = responses["sheet"].values, []
-    for sheet in dict.fromkeys(sheets.tolist()):
-        units = np.flatnonzero(sheets == sheet)
-        on_sheet = responses.isel(unit=units)
-        fwhm = fwhm_mm / float(on_sheet["spacing_mm"].values[0])
-        readouts.append((units, SheetReadout(*cells_of(on_sheet), fwhm)))
+    taps, readouts = responses["tap"].values, []
+    for tap in dict.fromkeys(taps.tolist()):
+        units = np.flatnonzero(taps == tap)
+        of_tap = responses.isel(unit=units)
+        fwhm = fwhm_mm / float(of_tap["spacing_mm"].values[0])
+        readouts.append((units, SheetReadout(*cells_of(of_tap), fwhm)))
     return readouts

@@ -232,8 +232,8 @@ def _losses(role: str, result: Mapping[str, Any] | None, weighted: float | None)
         spatial["as_published"] = weighted
         n_sheets = counted(len(result["validation_spatial_losses"]), "sheet")
         spatial["verdict"] = (
-            f"as published: alpha ({alpha_of(result):g}) times the sum over taps ({n_sheets}), which the published code "
-            f"logs; if the published value is that, its mean over {N_TAPS} taps is "
+            f"as published: alpha ({alpha_of(result):g}) times the sum over taps ({n_sheets}), which the published "
+            f"code logs; if the published value is that, its mean over {N_TAPS} taps is "
             f"{SPATIAL_LOSS / ALPHA / N_TAPS:.4f}"
         )
     else:

@@ -48,7 +48,8 @@ def frontier(analysis: Analysis) -> pd.DataFrame:
         (`attention`, `MLP`). The table is empty if fewer than two models have a training result.
         `method` names the mechanism and the objective, or is `control`. `strength` is the largest alpha, or the radius
         of a mechanism without objective. `setting` names the fields of the recipe in which the models differ otherwise,
-        for example `heads 1`, and the text if it differs. `task_loss` is that of held-out text, in nats per token.
+        for example `heads 1`, and the text if it differs. Fields that do not act on a model are not named: the options
+        of an objective where there is none, and those of sheets where nothing makes units topographic. `task_loss` is that of held-out text, in nats per token.
         `organisation`, `morans_i` and `cross_half_i` are means over `n_taps` taps of the raw map. `p` is that of the
         test of organisation; it is nan for one kind of taps, whose mean is not tested. `n_ordered` is the number of
         taps whose effect is ordered (`p_familywise` <= 0.05).
@@ -112,9 +113,24 @@ def _settings(recipes: Mapping[str, Recipe], texts: Mapping[str, str]) -> dict[s
         recipes: The recipe of each model.
         texts: The checksum of the training text of each model.
     """
-    fields = {name: recipe.fields() | {"text": texts[name][:6]} for name, recipe in recipes.items()}
-    first, *others = fields.values()
-    differing = [
-        field for field in first if field not in _NO_SETTING and any(other[field] != first[field] for other in others)
-    ]
-    return {name: ", ".join(f"{field} {of_model[field]}" for field in differing) for name, of_model in fields.items()}
+    fields = {name: _acting_fields(recipe) | {"text": texts[name][:6]} for name, recipe in recipes.items()}
+    values: dict[str, set[str]] = {}
+    for of_model in fields.values():
+        for field, value in of_model.items():
+            values.setdefault(field, set()).add(repr(value))
+    return {
+        name: ", ".join(f"{field} {value}" for field, value in of_model.items() if len(values[field]) > 1)
+        for name, of_model in fields.items()
+    }
+
+
+def _acting_fields(recipe: Recipe) -> dict[str, Any]:
+    """Return the fields of a recipe that change the model, apart from its method, strength and seed."""
+    left_out = set(_NO_SETTING)
+    if recipe.has_objective and recipe.mechanism.name is not None:
+        left_out.remove("mechanism_radius")  # the strength is alpha
+    if not recipe.has_objective:
+        left_out |= set(vars(recipe.objective))
+    if recipe.is_control:
+        left_out |= set(vars(recipe.sheets))
+    return {field: value for field, value in recipe.fields().items() if field not in left_out}
