@@ -105,7 +105,7 @@ def test_without_updates_the_components_are_waves_the_largest_ones_the_longest(s
     for name, sheet in subject.topography.sheets.items():
         x = recorded(subject, text[0])[name].flatten(0, 1).double().numpy()
         units = x @ table.subject.topography.bases[name].astype(np.float64).T
-        waves = smooth_modes(sheet.coordinates, (6, 6))
+        waves = smooth_modes(sheet.coordinates)
         covariance = np.cov((units @ waves).T)
         variances = np.linalg.eigvalsh(np.cov(x.T))[::-1]
         np.testing.assert_allclose(covariance, np.diag(variances), atol=1e-4 * variances[0])

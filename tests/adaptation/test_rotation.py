@@ -39,7 +39,7 @@ def loss(x, sheet=SHEET):
 @pytest.mark.parametrize("shape", [(6, 6), (3, 8)])
 def test_modes_of_a_full_sheet_are_the_waves_of_scipy_from_long_to_short(shape):
     cells = np.random.default_rng(0).permutation(np.argwhere(np.ones(shape)))
-    modes = smooth_modes(cells, shape)
+    modes = smooth_modes(cells)
     np.testing.assert_allclose(modes.T @ modes, np.eye(len(cells)), atol=1e-12)
     frequencies = []
     for mode in modes.T:
@@ -54,7 +54,7 @@ def test_modes_of_a_full_sheet_are_the_waves_of_scipy_from_long_to_short(shape):
 
 def test_modes_of_a_part_of_a_sheet_are_orthonormal_and_the_first_ones_are_the_long_waves():
     cells = np.random.default_rng(0).permutation(np.argwhere(np.ones((7, 7))))[:36]
-    modes, whole = smooth_modes(cells, (7, 7)), smooth_modes(np.argwhere(np.ones((7, 7))), (7, 7))
+    modes, whole = smooth_modes(cells), smooth_modes(np.argwhere(np.ones((7, 7))))
     np.testing.assert_allclose(modes.T @ modes, np.eye(36), atol=1e-12)
     restricted = whole[cells[:, 0] * 7 + cells[:, 1]]
     for k in (1, 3, 10):  # the first k modes span the first k waves, and no mode is turned round
@@ -81,7 +81,7 @@ def test_losses_of_moments_are_the_spatial_losses_also_after_a_rotation():
 
 def test_descent_makes_the_loss_small_step_by_step_and_stays_orthogonal():
     part = rotated(measured(falling()), principal_components(measured(falling()).products[0]).T)
-    start = torch.from_numpy(smooth_modes(CELLS, (6, 6)))
+    start = torch.from_numpy(smooth_modes(CELLS))
     everyone = torch.ones(36, 36, dtype=torch.bool)
     values = []
     for updates in (0, 10, 20, 40):
@@ -111,7 +111,7 @@ def test_from_a_random_start_descent_follows_the_gradient_of_the_loss():
 
 def test_the_loss_depends_on_the_variances_of_components_alone():
     """Sources are mixed into units in two ways; other variances give another loss."""
-    start, values = torch.from_numpy(smooth_modes(CELLS, (6, 6))), []
+    start, values = torch.from_numpy(smooth_modes(CELLS)), []
     for power, seed in ((1, 0), (1, 1), (3, 0)):
         sources = np.linalg.svd(falling() - falling().mean(axis=0), full_matrices=False)
         mixing = np.linalg.qr(np.random.default_rng(seed).normal(size=(36, 36)))[0]
@@ -126,7 +126,7 @@ def test_no_rotation_makes_responses_smooth_whose_components_have_equal_variance
     x = np.linalg.qr(np.random.default_rng(0).normal(size=(500, 37)))[0][:, :36]
     x = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)[0]  # white: all rotations have the same covariance
     part = measured(1000 * x)
-    start = torch.from_numpy(smooth_modes(CELLS, (6, 6)))
+    start = torch.from_numpy(smooth_modes(CELLS))
     u = refined(start, [part], [windows()], torch.ones(36, 36, dtype=torch.bool), 40)
     assert abs(loss(1000 * x @ u.numpy().T) - 0.5) < 0.02
 
@@ -139,3 +139,8 @@ def test_taps_of_one_sheet_are_not_mixed():
     assert (u[:20, 20:] == 0).all()
     assert (u[20:, :20] == 0).all()
     assert (u != start).any()
+
+
+def test_the_waves_of_a_band_are_those_of_its_own_rectangle():
+    band = np.argwhere(np.ones((6, 6))) + np.array([0, 12])
+    np.testing.assert_array_equal(smooth_modes(band), smooth_modes(np.argwhere(np.ones((6, 6)))))

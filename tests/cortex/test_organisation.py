@@ -10,7 +10,7 @@ import toposheet as ts
 from toposheet.cortex.layout import shuffled_places, tap_layouts
 from toposheet.cortex.organisation import _Effect, _TapEffect, _without_noise
 from toposheet.cortex.verdicts import order_verdict
-from toposheet.sheet import random_places
+from toposheet.sheet import one_sheet, random_places
 from toposheet.stats import gaussian_readout
 
 SHAPE = (7, 9)
@@ -389,3 +389,24 @@ def test_no_p_is_given_where_a_response_depends_on_other_texts():
 
 
 POOLINGS = ("mean", "padded-mean")
+
+
+def test_a_tap_of_two_units_is_not_tested(rng):
+    topo = ts.Topography({"cortex": one_sheet({"a": 30, "b": 2}, "bands", None, 1.0, rng)})
+    data = to_stimuli(topo, rng.normal(size=(20, 32)), ["x", "y"] * 10)
+    table = ts.organisation(ts.Comparison(data, "x", "y"), fwhm_mm=0.0, permutations=19).set_index(["sheet", "tap"])
+    assert table.loc[("cortex", "b"), ["value", "p"]].isna().all()
+    assert table.loc[("*", "*"), "value"] == table.loc[("cortex", "a"), "value"]
+
+
+def test_the_border_of_two_taps_does_not_make_a_map_smoother():
+    rng, smoother = np.random.default_rng(0), []
+    topo = ts.Topography({"cortex": one_sheet(dict.fromkeys("abc", 36), "bands", None, 1.0, rng)})
+    for _ in range(30):  # taps with effects of their own mean and spread, without order within taps
+        values = rng.normal(size=(20, 108))
+        shift, spread = np.repeat(rng.normal(size=3) * 2, 36), np.repeat([0.2, 1.0, 3.0], 36)
+        values[::2] += shift + spread * rng.normal(size=108)
+        comparison = ts.Comparison(to_stimuli(topo, values, ["x", "y"] * 10), "x", "y")
+        table = ts.organisation(comparison, fwhm_mm=0.0, permutations=19).set_index(["sheet", "tap"])
+        smoother.append(table.loc[("cortex", "*"), "smoother_p"] <= 0.05)
+    assert np.mean(smoother) < 0.3

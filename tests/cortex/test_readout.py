@@ -7,16 +7,16 @@ from tests.cortex.planted import SIDE, compared, cortex, responses, to_stimuli
 
 import toposheet as ts
 from toposheet.cortex.maps import comparison_maps
-from toposheet.sheet import random_places
+from toposheet.sheet import one_sheet, random_places
 from toposheet.stats import gaussian_readout
 
 
 def dense(data, fwhm_mm):
-    """Every unit sees every unit of its sheet by a Gaussian of their distance: one weight after another."""
+    """Every unit sees every unit of its tap by a Gaussian of their distance: one weight after another."""
     sigma = fwhm_mm / np.sqrt(8 * np.log(2))
     place = np.stack([data["y"].values, data["x"].values], axis=1) * data["spacing_mm"].values[:, None]
     squared = ((place[:, None] - place[None]) ** 2).sum(axis=-1)
-    weights = np.exp(-squared / (2 * sigma**2)) * (data["sheet"].values[:, None] == data["sheet"].values)
+    weights = np.exp(-squared / (2 * sigma**2)) * (data["tap"].values[:, None] == data["tap"].values)
     return data.values.astype(float) @ (weights / weights.sum(axis=1, keepdims=True)).T
 
 
@@ -114,3 +114,13 @@ def test_functions_that_make_readouts_refuse_a_comparison_that_is_one(function, 
     expected = f"comparison is a readout of 2 mm: give the raw comparison (comparison.raw), and {option}"
     with pytest.raises(ts.UserError, match=f"^{re.escape(expected)}$"):
         function(compared().readout(2.0))
+
+
+def test_an_effect_in_one_tap_of_a_sheet_is_not_seen_in_another(rng):
+    topo = ts.Topography({"cortex": one_sheet({"a": 72, "b": 72}, "interleaved", None, 1.0, rng)})
+    values = rng.normal(size=(40, 144))
+    values[::2, 72:] += 3.0
+    comparison = ts.Comparison(to_stimuli(topo, values, ["x", "y"] * 20), "x", "y")
+    significant = (comparison.readout(2.0).q.values < 0.05).reshape(2, 72).mean(axis=1)
+    assert significant[0] < 0.1
+    assert significant[1] == 1

@@ -3,7 +3,7 @@ import pytest
 from tests.cortex.planted import compared, noise, to_stimuli
 
 import toposheet as ts
-from toposheet.sheet import random_places
+from toposheet.sheet import one_sheet, random_places
 from toposheet.stats import gaussian_readout, grid_autocorrelation, half_width_fwhm, neighbour_fwhm
 
 
@@ -93,3 +93,14 @@ def test_wrong_arguments_are_refused():
         ts.noise_smoothness(comparison, fwhm_mm=(-1.0,))
     with pytest.raises(ValueError, match=r"give the raw comparison .*noise_smoothness\(\.\.\., fwhm_mm=\(1,\)\)"):
         ts.noise_smoothness(comparison.readout(1.0))
+
+
+def test_taps_of_different_extent_have_curves_of_their_own_length_and_a_mean(rng):
+    topo = ts.Topography({"cortex": one_sheet({"a": 36, "b": 144}, "bands", None, 1.0, rng)})
+    comparison = ts.Comparison(to_stimuli(topo, rng.normal(size=(20, 180)), ["x", "y"] * 10), "x", "y")
+    table = ts.noise_smoothness(comparison, fwhm_mm=0.0)
+    table = table[table["condition"] == "x"].groupby(["sheet", "tap"])["autocorrelation"]
+    a, b, mean = (table.get_group(key).tolist() for key in (("cortex", "a"), ("cortex", "b"), ("*", "*")))
+    assert [len(a), len(b), len(mean)] == [5, 10, 10]  # 6x6 and 6x24 cells
+    assert mean[:5] == pytest.approx(np.mean([a, b[:5]], axis=0).tolist())
+    assert mean[5:] == b[5:]

@@ -17,6 +17,7 @@ from toposheet.report.models import StudiedModel, with_control
 from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS
 from toposheet.report.sections.training import SECTION
 from toposheet.results import Results, rows_with
+from toposheet.topography.storage import write_topography
 
 TAPS = [f"transformer.h.{layer}.{kind}" for layer in range(2) for kind in ("attn", "mlp")]
 OTHERS = {"corpora": [], "split": {}, "tokens": 99, "validation_spatial_loss": 0.5, "bigram_loss": 6.0, "machine": {}}
@@ -35,6 +36,7 @@ def trained(folder, recipe, task_loss, text="a" * 64):
         "recipe": stored_form(recipe), "text": text, "updates": 9, "validation_task_loss": task_loss,
     }  # fmt: skip
     (folder / RESULT).write_text(json.dumps(result))
+    write_topography(ts.Topography({"sheet": ts.Sheet((1, 3), {"tap": np.argwhere(np.ones((1, 3)))})}), folder)
     return folder
 
 
@@ -127,6 +129,23 @@ def test_the_setting_names_what_differs_apart_from_method_strength_and_seed(tmp_
     }
     alike = Analysis(measured("ac", rng), [model for model in models if model.name in "ac"])
     assert set(frontier(alike)["setting"]) == {""}
+
+
+def test_the_setting_names_no_field_that_does_not_act(tmp_path, rng):
+    changes = {
+        "control": {"alpha": 0.0, "radius": 3},
+        "bands": {"layout": "bands", "radius": 3},
+        "near": {"radius": 3, "mechanism": "topoformer", "mechanism_radius": 2.0, "heads": 1},
+        "far": {"radius": 3, "mechanism": "topoformer", "mechanism_radius": 6.0, "heads": 1},
+    }
+    folders = {name: trained(tmp_path / name, RUNS["topo"].changed(**fields), 5.0) for name, fields in changes.items()}
+    models = [StudiedModel(name, folder) for name, folder in folders.items()]
+    rows = frontier(Analysis(measured(folders, rng), models)).drop_duplicates("model").set_index("model")
+    setting = rows["setting"].to_dict()
+    assert setting["control"] == "heads 4"
+    assert "layout bands" in setting["bands"]
+    assert "mechanism_radius 2.0" in setting["near"]
+    assert "mechanism_radius 6.0" in setting["far"]
 
 
 @pytest.fixture

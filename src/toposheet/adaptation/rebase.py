@@ -205,7 +205,7 @@ def _rotation(
     for number, cells in enumerate(sheet.places.values()):
         tap = slice(len(of_tap), len(of_tap) + len(cells))
         components.append(principal_components(mean[tap, tap]))
-        start = smooth_modes(cells, sheet.shape) if rng is None else np.linalg.qr(rng.normal(size=(len(cells),) * 2))[0]
+        start = smooth_modes(cells) if rng is None else np.linalg.qr(rng.normal(size=(len(cells),) * 2))[0]
         modes.append(torch.from_numpy(start).to(mean.device))
         of_tap += [number] * len(cells)
     taps = torch.tensor(of_tap, device=mean.device)

@@ -30,18 +30,19 @@ _FIRST, _SECOND = 0.9, 0.99  # how much of the means of gradients and of their s
 _LEAST = 1e-6  # an entry whose gradient is a smaller part of the root mean square is rounding, and gets small steps
 
 
-def smooth_modes(cells: Int[np.ndarray, "units 2"], shape: tuple[int, int]) -> Float[np.ndarray, "units units"]:
+def smooth_modes(cells: Int[np.ndarray, "units 2"]) -> Float[np.ndarray, "units units"]:
     """Return orthonormal patterns on the cells of a tap, from smooth to rough. Column k is the pattern k.
 
-    On a full sheet they are the two-dimensional cosine waves of the discrete cosine transform (DCT-II, Ahmed et al.
-    1974, doi:10.1109/T-C.1974.223784), in the order of their spatial frequency. If the tap has only some cells of the
-    sheet, the waves are restricted to these cells, and each is made orthogonal to the waves before it.
+    On the smallest rectangle that holds all cells, they are the two-dimensional cosine waves of the discrete cosine
+    transform (DCT-II, Ahmed et al. 1974, doi:10.1109/T-C.1974.223784), in the order of their spatial frequency. If the
+    tap has only some cells of the rectangle, the waves are restricted to these cells, and each is made orthogonal to
+    the waves before it.
 
     Args:
         cells: Row and column of each unit of the tap.
-        shape: Height and width of the sheet, in cells.
     """
-    height, width = shape
+    cells = cells - cells.min(axis=0)
+    height, width = (cells.max(axis=0) + 1).tolist()
     ky, kx = np.divmod(np.arange(height * width), width)
     order = np.lexsort((kx, ky, (ky / height) ** 2 + (kx / width) ** 2))
     along_y, along_x = _cosines(height), _cosines(width)

@@ -34,6 +34,7 @@ class TapLayout:
         shape: Height and width of this grid, in cells.
         origin: Row and column on the sheet of the first cell of this grid.
         spacing_mm: Distance between adjacent cells, in mm.
+        units_of_taps: Indices among all units of the units of each tap.
     """
 
     name: str
@@ -43,6 +44,7 @@ class TapLayout:
     shape: tuple[int, int]
     origin: tuple[int, int]
     spacing_mm: float
+    units_of_taps: tuple[np.ndarray, ...]
 
     @property
     def is_sheet(self) -> bool:
@@ -59,6 +61,28 @@ class TapLayout:
         of_units = values[..., self.units]
         of_units = of_units if of_units.dtype.kind == "f" else of_units.astype(float)
         return lay_out(of_units, self.cells, self.shape, shared)
+
+    def standardised(self, values: np.ndarray) -> np.ndarray:
+        """Return values (..., all units); those of a sheet with several taps have mean 0 and sd 1 in each tap.
+
+        Taps differ in the mean and the spread of their values. A border between them is no topography, so it must not
+        count in the spatial autocorrelation of the sheet. In one tap, neither changes the autocorrelation.
+
+        Args:
+            values: Values of all units of all taps; the last axis is the units. Silent units are nan.
+        """
+        if not self.is_sheet:
+            return values
+        values = values.astype(float)
+        for units in self.units_of_taps:
+            of_tap = values[..., units]
+            live = np.isfinite(of_tap)
+            n, of_live = np.maximum(live.sum(axis=-1, keepdims=True), 1), np.where(live, of_tap, 0.0)
+            deviations = np.where(live, of_tap - of_live.sum(axis=-1, keepdims=True) / n, 0.0)
+            spread = np.sqrt((deviations**2).sum(axis=-1, keepdims=True) / n)
+            scaled = np.divide(deviations, spread, out=np.zeros_like(deviations), where=spread > 0)
+            values[..., units] = np.where(live, scaled, np.nan)
+        return values
 
     def at_units(self, grid: np.ndarray) -> np.ndarray:
         """Return the values of maps (..., y, x) at the units: (..., units of the tap or sheet).
@@ -143,7 +167,9 @@ def _layout(name: str, values: xr.DataArray | xr.Dataset, units: np.ndarray) -> 
     sheet, spacing = str(of_units["sheet"].values[0]), float(of_units["spacing_mm"].values[0])
     cells, shape = cells_of(of_units)
     origin = (int(of_units["y"].min()), int(of_units["x"].min()))
-    return TapLayout(name, sheet, units, cells, shape, origin, spacing)
+    taps = of_units["tap"].values
+    units_of_taps = tuple(units[taps == tap] for tap in dict.fromkeys(taps.tolist()))
+    return TapLayout(name, sheet, units, cells, shape, origin, spacing, units_of_taps)
 
 
 def cells_of(values: xr.DataArray | xr.Dataset) -> tuple[np.ndarray, tuple[int, int]]:

@@ -33,6 +33,7 @@ ORGANISATION = Table(
     "the spatial organisation of the effect of a contrast, in one tap and readout",
 )
 _NOISE_QUANTILE = 0.95
+_FEWEST_UNITS = 3  # of a map; any effect in two units lies in the two effects that stay in place
 _COLLINEAR = 1e-6  # two shifts count as one if their difference is smaller than this part of them
 
 
@@ -203,8 +204,10 @@ class _Effect:
             products[1:] -= of_both[0] - of_noise[0] + of_errors[0]
             squares[1:] -= of_both[1] - of_noise[1] + of_errors[1]
             with np.errstate(divide="ignore", invalid="ignore"):
-                ordered.append(products / squares)
-            smooth.append(np.asarray(morans_i(layout.map(t))))
+                value = products / squares
+            few = np.count_nonzero(~silent[layout.units]) < _FEWEST_UNITS
+            ordered.append(np.full_like(value, np.nan) if few else value)
+            smooth.append(np.asarray(morans_i(layout.map(layout.standardised(t)))))
         return _with_mean(np.stack(ordered, axis=1), raw.map_layouts), _with_mean(np.stack(smooth, 1), raw.map_layouts)
 
 

@@ -61,7 +61,11 @@ def noise_smoothness(comparison: Comparison, *, fwhm_mm: float | Sequence[float]
             for layout, r in zip(seen.map_layouts, curves, strict=True):
                 tables.append(_rows(r, layout.spacing_mm, known | {"sheet": layout.sheet, "tap": layout.name}))
             if len({tap.spacing_mm for tap in seen.layouts}) == 1:
-                mean = mean_over_taps(np.moveaxis(np.stack(curves[: len(seen.layouts)]), 0, -1))[:, 0]
+                of_taps = curves[: len(seen.layouts)]
+                padded = np.full((max(map(len, of_taps)), len(of_taps)), np.nan)  # small taps have no large distances
+                for number, r in enumerate(of_taps):
+                    padded[: len(r), number] = r
+                mean = mean_over_taps(padded)[:, 0]
                 tables.append(_rows(mean, seen.layouts[0].spacing_mm, known | MEAN_OVER_TAPS))
     return SMOOTHNESS.frame(pd.concat(tables, ignore_index=True))
 

@@ -141,10 +141,11 @@ def _statistics(
     columns, significant = [], maps.q < SIGNIFICANT
     for layout in layouts:
         t, q = layout.map(maps.t), layout.map(maps.q, "smallest")
+        standardised = layout.map(layout.standardised(maps.t)) if layout.is_sheet else t
         n_positive, n_negative = (layout.map(significant & (sign * maps.t > 0), "sum") for sign in (1, -1))
         n_significant = np.asarray(significant[..., layout.units].sum(-1))
         tap_maps = TapMaps(
-            t, q, n_positive, n_negative, n_significant, len(layout.units), contiguity, min_size, weights
+            t, standardised, q, n_positive, n_negative, n_significant, len(layout.units), contiguity, min_size, weights
         )
         columns.append([entry.values(tap_maps) for _, entry in entries])
     return {name: np.stack([column[n] for column in columns], axis=-1) for n, (name, _) in enumerate(entries)}

@@ -49,7 +49,8 @@ def frontier(analysis: Analysis) -> pd.DataFrame:
         `method` names the mechanism and the objective, or is `control`. `strength` is the largest alpha, or the radius
         of a mechanism without objective. `setting` names the fields of the recipe in which the models differ otherwise,
         for example `heads 1`, and the text if it differs. Fields that do not act on a model are not named: the options
-        of an objective where there is none, and those of sheets where nothing makes units topographic. `task_loss` is that of held-out text, in nats per token.
+        of an objective where there is none, and those of sheets where nothing makes units topographic.
+        `task_loss` is that of held-out text, in nats per token.
         `organisation`, `morans_i` and `cross_half_i` are means over `n_taps` taps of the raw map. `p` is that of the
         test of organisation; it is nan for one kind of taps, whose mean is not tested. `n_ordered` is the number of
         taps whose effect is ordered (`p_familywise` <= 0.05).

@@ -297,8 +297,8 @@ def check_objective(subject: Subject, recipe: Recipe) -> None:
     silence = {tap: torch.zeros(1, 2, width) for tap, width in topo.widths.items()}
     spatial_losses(silence, topo, "all", objective.radius, objective.metric, objective.window)
     if OBJECTIVES[objective.name].on_weights:
-        with subject.running() as model:
-            topo.weights(model)
+        with subject.running() as model, torch.no_grad():
+            spatial_losses(topo.weights(model), topo, objective=objective.name)
 
 
 def check_checkpoint(checkpoint: Checkpoint, manifest: Manifest, here: dict[str, Any], on_other_machine: bool) -> None:

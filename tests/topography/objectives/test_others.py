@@ -5,9 +5,12 @@ import pytest
 import torch
 
 import toposheet as ts
+from toposheet import recipes
+from toposheet.errors import UserError
 from toposheet.sheet import Sheet, random_places
 from toposheet.topography.objectives.known.all_tnn import all_tnn
 from toposheet.topography.objectives.known.topoloss import topoloss
+from toposheet.train.preconditions import check_sheets
 
 
 def test_squared_difference_is_the_mean_over_pairs(rng):
@@ -182,3 +185,10 @@ def test_what_was_recorded_is_refused_by_an_objective_on_weights(subject):
         subject(torch.zeros((1, 4), dtype=torch.long))
     with pytest.raises(ValueError, match="topoloss is an objective on weights"):
         ts.spatial_loss(activations, subject.topography, objective="topoloss")
+
+
+@pytest.mark.parametrize("objective", ["topoloss", "all_tnn"])
+def test_taps_of_one_sheet_with_other_inputs_are_refused_before_training(objective):
+    recipe = recipes.named("tiny", vocabulary=300, layout="bands", objective=objective)
+    with pytest.raises(UserError, match=r"on the sheet cortex the units of .* have 36 inputs and those of .* 144"):
+        check_sheets(recipe)

@@ -138,3 +138,18 @@ def test_a_silent_unit_has_no_gradient():
     (gradient,) = torch.autograd.grad(ts.spatial_loss(activations, topo, "all", 3), activations[tap])
     assert gradient.isfinite().all()
     assert not gradient[..., 7].any()
+
+
+def test_tokens_that_are_left_out_change_nothing():
+    topo = topography()
+    activations, first = responses(topo, n_tokens=4096), slice(None, None, 16)
+    (x,) = activations.values()
+    tokens = torch.arange(4096).view(-1, 16)[:, 1:].flatten().to(DEVICE)
+    losses = []
+    for outlier in (1.0, 3000.0):  # the first token of each text is an attention sink
+        with torch.no_grad():
+            x[:, first] *= outlier
+        statistics = ts.SpatialStatistics(topo, "all", 3)
+        statistics.add(activations, tokens)
+        losses.append(sum(statistics.losses(activations, tokens).values()).item())
+    assert losses[1] == losses[0]

@@ -18,6 +18,7 @@ class TapMaps:
 
     Args:
         t: Welch's t.
+        standardised: Welch's t; on a sheet with several taps standardised in each tap (`TapLayout.standardised`).
         q: False discovery rate over all units of all taps; the smallest one of the units of a cell.
         n_positive: Number of significant units with t > 0 in each cell.
         n_negative: Number of significant units with t < 0 in each cell.
@@ -30,6 +31,7 @@ class TapMaps:
     """
 
     t: Float[np.ndarray, "*draws y x"]
+    standardised: Float[np.ndarray, "*draws y x"]
     q: Float[np.ndarray, "*draws y x"]
     n_positive: Float[np.ndarray, "*draws y x"]
     n_negative: Float[np.ndarray, "*draws y x"]

@@ -10,7 +10,7 @@ from toposheet.stats import islands_morans_i
 
 
 def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
-    return islands_morans_i(maps.t, maps.significant)
+    return islands_morans_i(maps.standardised, maps.significant)
 
 
 STATISTIC = MapStatistic(

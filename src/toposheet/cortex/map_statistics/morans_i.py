@@ -10,11 +10,12 @@ from toposheet.stats import morans_i
 
 
 def _values(maps: TapMaps) -> Float[np.ndarray, "*draws"]:
-    return np.asarray(morans_i(maps.t, weights=maps.weights))
+    return np.asarray(morans_i(maps.standardised, weights=maps.weights))
 
 
 STATISTIC = MapStatistic(
     values=_values,
-    description="spatial autocorrelation of t over all units (Moran 1950), queen contiguity, no threshold",
+    description="spatial autocorrelation of t over all units (Moran 1950), queen contiguity, no threshold; on a "
+    "sheet with several taps, t is standardised in each tap first",
     position=10,
 )

@@ -121,6 +121,7 @@ def spatial_losses(
             raise UserError(
                 f"{objective} is an objective on weights: give it topography.weights(model), not activations"
             )
+        _refuse_other_inputs(activations, topo, objective)
         weights = responses_of(activations, topo)
         refuse_without_gradient(activations, topo)
         losses = {}
@@ -247,6 +248,24 @@ def spatial_loss(
         reduce=reduce,
     )
     return torch.stack([len(topo.sheets[name].places) * loss for name, loss in losses.items()]).sum()
+
+
+def _refuse_other_inputs(weights: Mapping[str, Tensor], topo: Topography, objective: str) -> None:
+    """Refuse sheets whose taps have different inputs: their weights cannot be compared.
+
+    Raises:
+        UserError: Two taps of one sheet have different numbers of inputs. The message names them.
+    """
+    for name, sheet in topo.sheets.items():
+        n_inputs = {tap: len(weights[tap].flatten(0, -2)) for tap in sheet.places if tap in weights}
+        if len(set(n_inputs.values())) > 1:
+            first, *others = n_inputs
+            other = next(tap for tap in others if n_inputs[tap] != n_inputs[first])
+            raise UserError(
+                f"{objective} compares the weights of neighbouring units, but on the sheet {name} the units of {first} "
+                f"have {n_inputs[first]} inputs and those of {other} {n_inputs[other]}: give each tap a sheet (layout "
+                "per_tap), choose taps with equally many inputs, or use an objective on responses ('correlation')"
+            )
 
 
 def _used_tokens(

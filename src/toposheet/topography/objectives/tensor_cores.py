@@ -35,7 +35,9 @@ def moments_of_sheet(
     """Return the moments of all units of a sheet, as one window. The arguments are those of `moments.moments`."""
     units = sum(x.shape[1] for x in taps)
     if centred:
-        shift = torch.cat([x[:: max(1, len(x) // _SHIFT_SAMPLES)].mean(dim=0) for x in taps])
+        step = max(1, (len(taps[0]) if tokens is None else len(tokens)) // _SHIFT_SAMPLES)
+        some = slice(None, None, step) if tokens is None else tokens[::step]  # tokens that are left out do not count
+        shift = torch.cat([x[some].mean(dim=0) for x in taps])
     else:
         shift = taps[0].new_zeros(units)
     n, sums = 0, None
