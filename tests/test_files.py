@@ -183,3 +183,16 @@ def test_files_of_a_folder_aside_come_together_and_what_they_replace_goes(tmp_pa
     list(write())
     assert files() == {"figures/kept.png": "earlier", "figures/new.png": "new", "facts.json": "new"}
     assert not list(tmp_path.glob(".writing*"))
+
+
+def test_a_folder_that_was_to_be_made_is_not_left_empty(tmp_path):
+    def fail(folder):
+        with folder_aside(folder) as aside:
+            (aside / "half").write_text("written")
+            raise ZeroDivisionError
+
+    (tmp_path / "old").mkdir()
+    for folder in (tmp_path / "new", tmp_path / "old"):
+        with pytest.raises(ZeroDivisionError):
+            fail(folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import unicodedata
 from collections.abc import Collection, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from toposheet.errors import UserError, check_type
@@ -65,7 +65,7 @@ def folder_aside(
 ) -> Generator[Path, None, None]:
     """Yield a temporary folder. When the block ends without an error, the files in it are moved into `folder`.
 
-    If the block ends with an error or is interrupted, `folder` stays as it was.
+    If the block ends with an error or is interrupted, `folder` stays as it was, or is not made.
 
     Args:
         folder: The final folder of the files. It is made if it does not exist.
@@ -76,6 +76,7 @@ def folder_aside(
     Raises:
         UserError: A folder cannot be made: a file has its name, or this user has no permission.
     """
+    existed = folder.exists()
     _make(folder)
     aside = Path(tempfile.mkdtemp(dir=folder, prefix=prefix))
     try:
@@ -95,6 +96,9 @@ def folder_aside(
             _sync(changed)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+        if not existed:
+            with suppress(OSError):
+                folder.rmdir()  # this removes an empty folder only
 
 
 def _make(folder: Path) -> None:

@@ -8,8 +8,11 @@ from toposheet import save
 from toposheet.cortex.criteria import names_of_tests
 from toposheet.errors import UserError
 from toposheet.report import SECTIONS, Analysis, Check, StudiedModel, compute, page, write_figures, write_report
-from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS, SUMMARY_OF_MODELS
+from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS, SUMMARY_OF_MODELS
 from toposheet.report.sections.network import CRITERIA_OF_MODELS
+from toposheet.settings import Settings
+from toposheet.subject import Subject
+from toposheet.topography import Topography
 from toposheet.wording import number
 
 
@@ -214,3 +217,18 @@ def test_the_page_has_the_effect_sizes_of_each_contrast_of_which_it_has_maps(ana
         n_units = maps["d"].notnull().sum(dim=("sheet", "y", "x")).values.tolist()
         texts = [text.get_text() for text in drawing.figure.texts]
         assert [f"{a:,} of {b:,} units marked" in texts for a, b in zip(outlined, n_units, strict=True)] == [True] * 2
+
+
+def test_a_sheet_with_several_taps_has_a_table_of_its_own(subjects, battery, html, tmp_path):
+    model = subjects["007"].model
+    subject = Subject(model, Topography.of(model, layout="bands"), subjects["007"].tokenizer)
+    models = [StudiedModel("one sheet", subject)]
+    analysis = Analysis(compute(models, battery, settings=Settings(permutations=3, min_size=2)).results, models)
+    write_report(analysis, tmp_path)
+    table = (tmp_path / "report.html").read_text().split("<h3>Whole sheets</h3>")[1].split("</table>")[0]
+    (row,) = re.findall(r"<tr.*?>S:N</td><td>0</td>.*?</tr>", table.replace("\n", ""))
+    ordered = analysis.results[ORGANISATION_OF_MODELS].query("sheet == 'cortex' and tap == '*' and fwhm_mm == 0")
+    (value,) = ordered.loc[(ordered["contrast"] == "S:N") & (ordered["negative_control"] == ""), "value"]
+    assert f"<td>{number(value)}</td>" in row
+    assert '<td class="left">cortex</td><td>144</td>' in row
+    assert "Whole sheets" not in html

@@ -68,6 +68,19 @@ Moran's I says how smooth a map is. Its place-null shuffles the places of the un
 <td>{{ mean_and_sd(row.label_null_mean, row.label_null_sd) }}</td><td>{{ row.label_p | p }}</td></tr>
 {% endfor %}
 </table></div>
+{% if whole_sheets %}
+<h3>Whole sheets</h3>
+<p class="lead">These sheets hold several taps. A map of a whole sheet has the units of all its taps, and its places are shuffled within taps. Moran's I is computed from t that is standardised in each tap, so a border between taps does not count.
+The organisation of a sheet is computed from differences of responses, so taps with large responses decide its value.</p>
+<div class="scroll"><table>
+<tr><th class="left">contrast</th><th>readout (mm)</th><th class="left">model</th><th class="left">sheet</th><th>units</th><th>significant units</th><th>organisation</th><th>p (ordered)</th><th>p (smoother)</th><th>Moran's I</th><th>place-null</th><th>p (place)</th><th>label-null</th><th>p (label)</th></tr>
+{% for row in whole_sheets %}
+<tr{% if loop.changed(row.contrast) %} class="new"{% endif %}><td class="left">{{ row.contrast }}</td><td>{{ "%g" | format(row.fwhm_mm) }}</td><td class="left">{{ row.model }}</td><td class="left">{{ row.sheet }}</td><td>{{ "{:,}".format(row.n_units) }}</td>
+<td>{{ row.significant_fraction | percent }}</td><td>{{ row.organisation | number }}</td><td>{{ row.ordered_p | p }}</td><td>{{ row.smoother_p | p }}</td><td>{{ row.morans_i | number }}</td><td>{{ mean_and_sd(row.null_mean, row.null_sd) }}</td><td>{{ row.p | p }}</td>
+<td>{{ mean_and_sd(row.label_null_mean, row.label_null_sd) }}</td><td>{{ row.label_p | p }}</td></tr>
+{% endfor %}
+</table></div>
+{% endif %}
 {{ figure("morans-i-mean") }}
 <h3>Maps</h3>
 <p class="lead">A map shows Welch's t of each unit. Red units respond more to the condition that is named first; blue units respond more to the other condition. Outlines enclose the significant
@@ -132,6 +145,7 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
     table = pd.DataFrame([row | _means_over_taps(analysis, row) for row in rows])
     return {
         "medians": table,
+        "whole_sheets": _whole_sheets(analysis),
         "few": not_tested(analysis.facts["permutations"]),
         "fewer_draws": fewer_draws_in_words(analysis.facts),
         "n_contrasts": len(_contrasts(analysis)),
@@ -141,6 +155,17 @@ def _view(analysis: Analysis) -> Mapping[str, Any] | None:
 
 
 _MAP_KEYS = ("contrast", "negative_control", "fwhm_mm", "model")  # the columns that name a map
+
+
+def _whole_sheets(analysis: Analysis) -> list[dict[Any, Any]]:
+    """Return the statistics of each sheet with several taps, a row for each contrast, readout and model."""
+    keys = ["contrast", "negative_control", "fwhm_mm", "model", "sheet"]
+    summary, ordered = (
+        of_sheets(without_negative_controls(analysis.results[table]))
+        for table in (SUMMARY_OF_MODELS, ORGANISATION_OF_MODELS)
+    )
+    tests = ordered.rename(columns={"value": "organisation", "p": "ordered_p"})
+    return summary.merge(tests[[*keys, "organisation", "ordered_p", "smoother_p"]], on=keys).to_dict("records")
 
 
 def _means_over_taps(analysis: Analysis, row: Mapping[Any, Any]) -> dict[str, float]:
