@@ -4,6 +4,7 @@ import math
 import pickle
 import sys
 import types
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,23 @@ def write_checkpoint(path: Path, weights: Any = None, arguments: Any = None, **m
         "iter_num": 500, "best_val_loss": torch.tensor(3.1), "config": {"radius": 5, "dtype": "bfloat16"},
     }  # fmt: skip
     torch.save(content | more, path)
+    return path
+
+
+def endless(levels: int = 6) -> list[Any]:
+    """Return a list that takes few bytes in a file, and whose text has more than 10**levels words."""
+    value: list[Any] = ["ha"] * 10
+    for _ in range(levels):
+        value = [value] * 10
+    return value
+
+
+def write_program(path: Path, program: bytes) -> Path:
+    """Write a file of torch whose pickle is this program."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02" + program)
+        archive.writestr("archive/version", "3\n")
+        archive.writestr("archive/byteorder", "little")
     return path
 
 

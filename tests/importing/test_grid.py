@@ -87,6 +87,8 @@ def test_a_shape_and_shared_cells(llama, written):
     [
         ({}, "holds no coordinates"),
         ({TAPS[0]: np.zeros((36, 3), int)}, r"an array model.layers.0 of int64 of shape \(36, 3\): it must be whole"),
+        ({"line\nbreak": grid_of()[TAPS[0]]}, r"an array 'line\\nbreak', which is no path of a module"),
+        ({"x" * 10**6: grid_of()[TAPS[0]]}, r"an array 'x{80}', which is no path of a module"),
         ({TAPS[0]: np.zeros(36, int)}, r"of shape \(36,\)"),
         ({TAPS[0]: np.zeros((36, 2), bool)}, "an array model.layers.0 of bool"),
         ({TAPS[0]: grid_of()[TAPS[0]] + 0.5}, "coordinates of model.layers.0 that are not whole numbers"),

@@ -12,11 +12,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.importing.published import coordinates_of, fields_of, pickled
+from tests.importing.published import coordinates_of, endless, fields_of, pickled
 
 from toposheet.errors import UserError
 from toposheet.importing.pickled_arrays import NAMES, array_of
-from toposheet.importing.pickles import Made, read_pickle
+from toposheet.importing.pickles import Made, check_pickle, read_pickle
 from toposheet.importing.positions import read_positions
 from toposheet.importing.unreadable import Unreadable
 
@@ -50,7 +50,7 @@ def test_a_record_of_positions_is_read_with_its_plain_fields():
     assert "positions" not in sys.modules
 
 
-@pytest.mark.parametrize("protocol", [3, 4, 5])
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "int32", "int64", "float16", "float32", "float64"])
 def test_arrays_and_tensors_are_those_that_were_pickled(protocol, dtype):
     array = np.arange(24).reshape(2, 3, 4).astype(dtype)
@@ -143,6 +143,9 @@ DOUBLE = Made("numpy.dtype", ("f8", False, True), (3, "<", None, None, None, -1,
         rebuilt("numpy.core.multiarray._reconstruct", (), None),
         rebuilt("numpy.core.numeric._frombuffer", (b"12345678", DOUBLE, (2, 2**62), "C")),
         rebuilt("numpy.core.numeric._frombuffer", (b"12345678",)),
+        rebuilt("numpy.core.numeric._frombuffer", (b"12345678", Made("numpy.dtype", ("f8",), {}), (1,), "C")),
+        rebuilt("numpy.core.numeric._frombuffer", (b"12345678", Made("numpy.dtype", (endless(),)), (1,), "C")),
+        rebuilt("numpy.core.numeric._frombuffer", (b"12345678", DOUBLE, (10**1000,) * 10**6, "C")),
     ],
 )
 def test_arrays_whose_bytes_do_not_fit_their_shape_are_refused(made):
@@ -227,8 +230,31 @@ def test_keys_that_are_deeply_nested_do_not_end_the_process():
     system = stored.index(b"\x80\x02}")  # the third pickle, which describes the system that wrote the file
     for data in (stored[:system] + program, stored[:system] + b"\x80\x02}." + program):
         storage = Made("torch.storage._load_from_bytes", (data,))
-        with pytest.raises(Unreadable, match="is no complete pickle"):
+        with pytest.raises(Unreadable, match="holds tuples that are nested too deeply"):
             array_of(Made("torch._utils._rebuild_tensor_v2", (storage, 0, (3, 2), (2, 1), False)))
+
+
+def test_the_version_of_a_storage_must_be_a_number():
+    """The reader of torch writes any other value in its message, also one that never ends."""
+    stored = bytes_of_storage()
+    version = b"\x80\x02M\xe9\x03."
+    assert version in stored
+    storage = Made("torch.storage._load_from_bytes", (stored.replace(version, pickle.dumps(endless(), 2), 1),))
+    with pytest.raises(Unreadable, match="holds a tensor whose file is damaged"):
+        array_of(Made("torch._utils._rebuild_tensor_v2", (storage, 0, (3, 2), (2, 1), False)))
+
+
+@pytest.mark.parametrize("arguments", [("\u1234" * 8, "latin1"), ("12345678", "utf-8"), (["a"], "latin1"), ("a",), ()])
+def test_texts_become_bytes_only_in_latin1(arguments):
+    encoded = Made("_codecs.encode", arguments)
+    with pytest.raises(Unreadable, match="damaged"):
+        array_of(rebuilt("numpy.core.multiarray._reconstruct", (), (1, (1,), DOUBLE, False, encoded)))
+
+
+def test_a_long_name_is_refused():
+    program = b"X" + struct.pack("<I", 10**6) + b"a" * 10**6 + b"q\x00h\x00\x93."
+    with pytest.raises(Unreadable, match="refers to 'aaa"):
+        check_pickle(io.BytesIO(b"\x80\x04" + program))
 
 
 def test_every_beginning_of_a_file_is_refused(canary):

@@ -1,5 +1,8 @@
 """A checkpoint of TopoLM with its positions becomes a subject that computes the same and has the same places."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +14,7 @@ from tests.importing.published import (
     WIDTH,
     arguments_of,
     coordinates_of,
+    endless,
     expected_windows,
     fields_of,
     forward,
@@ -52,7 +56,7 @@ def test_the_subject_computes_what_the_published_model_computes_also_after_savin
                 assert difference.abs().max() < 1e-4
 
 
-@pytest.mark.parametrize("protocol", [3, 4, 5])
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("arrays", ["torch", "numpy", "integers", "lists of units"])
 def test_coordinates_and_windows_are_those_of_the_files(checkpoint, positions, words, tmp_path, protocol, arrays):
     for number, name in enumerate(["layer.0.attn", "layer.0.mlp", "layer.1.attn", "layer.1.mlp"]):
@@ -190,7 +194,7 @@ def test_the_padded_vocabulary_stays_and_the_tokenizer_is_saved(checkpoint, posi
         ({"block_size": 64}, r"transformer.wpe.weight has the shape \(48, 36\), and the sizes ask for \(64, 36\)"),
         ({"bias": True}, "weights missing, transformer.h.0.attn.c_attn.bias"),
         ({"n_head": 5}, "n_embed 36 and n_head 5 .* the width must be a multiple of the number of heads"),
-        ({"n_head": "many"}, "has n_head many in 'model_args', which must be a whole number of at least 1"),
+        ({"n_head": "many"}, "has n_head 'many' in 'model_args', which must be a whole number of at least 1"),
         ({"n_layer": None}, "has n_layer None"),
         ({"n_layer": True}, "has n_layer True"),
         ({"n_layer": 10**9}, "the file is too small for them"),
@@ -245,6 +249,23 @@ def without(*names):
     return change
 
 
+def in_place_of_the_file(make):
+    """Make something else at the place of the file layer.1.mlp.pkl."""
+
+    def change(folder):
+        (folder / "layer.1.mlp.pkl").unlink()
+        make(folder / "layer.1.mlp.pkl")
+
+    return change
+
+
+def record_with_name(program):
+    """Return a pickle of positions whose name is the value of a program."""
+    data = pickled("here", 4, **fields_of(3))
+    start = data.index(b"\x8c\x04here")
+    return b"\x80\x04" + data[11:start] + program + data[start + 6 :]  # without its frame
+
+
 COORDINATES = coordinates_of(3)
 
 
@@ -276,6 +297,18 @@ COORDINATES = coordinates_of(3)
         (changed(neighborhood_indices=torch.tensor([[1, 2, 2, 3]])), "a window .* that names a unit twice"),
         (changed(neighborhood_indices=torch.zeros(36)), r"windows \(neighborhood_indices\) of shape \(36,\)"),
         (lambda folder: (folder / "layer.1.mlp.pkl").write_text("places"), "is no complete pickle"),
+        (changed(dims=(2**31, 1 << 20_000)), "has dims that are too large"),
+        (changed(name=endless()), "holds the positions of a value of type list: it must hold those of 'layer.1.mlp'"),
+        (in_place_of_the_file(Path.mkdir), "layer.1.mlp.pkl is a folder: there must be the file of positions"),
+        (in_place_of_the_file(os.mkfifo), "layer.1.mlp.pkl is no file: there must be the file of positions"),
+        (
+            in_place_of_the_file(lambda path: path.symlink_to("nowhere")),
+            "layer.1.mlp.pkl is no file: there must be the file of positions",
+        ),
+        (
+            in_place_of_the_file(lambda path: path.write_bytes(record_with_name(b"](" * 5000 + b"e" * 5000))),
+            "layer.1.mlp.pkl holds the positions of a value of type list",
+        ),
     ],
 )
 def test_positions_that_do_not_fit_are_refused_with_the_name_of_the_file(checkpoint, positions, words, change, message):

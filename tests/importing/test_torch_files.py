@@ -1,12 +1,13 @@
 """Files of torch: nothing in them runs, and what is no checkpoint is refused in one line."""
 
 import os
+import struct
 import zipfile
 
 import numpy as np
 import pytest
 import torch
-from tests.importing.published import arguments_of, weights_of, write_checkpoint
+from tests.importing.published import arguments_of, endless, weights_of, write_checkpoint, write_program
 from tests.importing.test_pickles import refusal_of
 
 from toposheet.errors import NotFound, UserError
@@ -85,11 +86,115 @@ def test_compressed_archives_are_refused_before_they_are_unpacked(tmp_path):
     ],
 )
 def test_nested_checkpoints_end_without_recursion(tmp_path, program):
-    with zipfile.ZipFile(tmp_path / "nested.pt", "w") as archive:
-        archive.writestr("archive/data.pkl", b"\x80\x02" + program)
-        archive.writestr("archive/version", "3\n")
-    with pytest.raises(UserError, match=r"nested.pt (is no complete pickle|has no entry)"):
-        read_checkpoint(tmp_path / "nested.pt")
+    path = write_program(tmp_path / "nested.pt", program)
+    with pytest.raises(UserError, match=r"nested.pt (is no complete pickle|has no entry|holds tuples that are nested)"):
+        read_checkpoint(path)
+
+
+NESTED = b")" + b"\x85" * 200_000
+TWICE = b")q\x00" + b"".join(b"h\x00h\x00\x86q\x00" for _ in range(45))
+
+
+@pytest.mark.parametrize("value", [NESTED, TWICE])
+@pytest.mark.parametrize(
+    "call",
+    [
+        (b"ccollections\nOrderedDict\n](", b"N\x86e\x85R."),
+        (b"c__builtin__\nset\n](", b"e\x85R."),
+        (b"ctorch.serialization\n_get_layout\n", b"\x85R."),
+        (b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\n", b"X\x03\x00\x00\x00cpuK\x06tQ."),
+    ],
+)
+def test_nested_tuples_whose_hash_torch_needs_do_not_end_the_process(tmp_path, call, value):
+    path = write_program(tmp_path / "nested.pt", call[0] + value + call[1])
+    with pytest.raises(UserError, match=r"nested.pt holds tuples that are nested too deeply"):
+        read_checkpoint(path)
+
+
+def test_calls_that_would_take_any_memory_are_refused(tmp_path):
+    large = b"\x8a\x08" + (2**61).to_bytes(8, "little")
+    path = write_program(tmp_path / "large.pt", b"c__builtin__\nbytearray\n" + large + b"\x85R.")
+    with pytest.raises(UserError, match=r"large.pt is no complete pickle"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (endless(), "a value of type list"),
+        (10**500, "a number of 1,661 bits"),
+        ("x" * 10**6, f"'{'x' * 80}'"),
+        ([1] * 10**6, "a value of type list"),
+    ],
+    ids=["endless", "number", "text", "list"],
+)
+@pytest.mark.parametrize("name", ["n_layer", "n_head", "n_embed", "block_size", "bias", "dropout"])
+def test_values_that_are_endless_or_long_are_refused_in_a_short_line(tmp_path, name, size, words):
+    path = write_checkpoint(tmp_path / "long.pt", arguments=arguments_of(**{name: size}))
+    with pytest.raises(UserError, match=rf"long.pt has .*{words}.* in 'model_args'") as refusal:
+        read_checkpoint(path)
+    assert len(str(refusal.value)) < 400 + len(str(path))
+
+
+@pytest.mark.parametrize("name", ["n_layer", "bias"])
+def test_a_value_that_is_nested_100000_deep_is_refused(tmp_path, name):
+    sizes = b"".join(
+        b"X" + struct.pack("<I", len(key)) + key.encode() + b"K\x03"
+        for key in arguments_of()
+        if key not in (name, "bias")
+    )
+    deep = b"X" + struct.pack("<I", len(name)) + name.encode() + b"](" + b"](" * 100_000 + b"e" * 100_001
+    arguments = b"X\x0a\x00\x00\x00model_args}(" + sizes + deep + b"u"
+    path = write_program(tmp_path / "deep.pt", b"}(X\x05\x00\x00\x00model}" + arguments + b"u.")
+    with pytest.raises(UserError, match=rf"deep.pt has {name} a value of type list"):
+        read_checkpoint(path)
+
+
+def test_a_weight_without_numbers_is_refused(tmp_path):
+    weights = weights_of()
+    weights["transformer.ln_f.weight"] = weights["transformer.ln_f.weight"].to("meta")
+    path = write_checkpoint(tmp_path / "meta.pt", weights)
+    with pytest.raises(UserError, match=r"no numbers of the weight 'transformer.ln_f.weight' .*device meta"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf"), 1e300])
+def test_weights_that_are_not_finite_are_refused_by_the_name_of_the_first(tmp_path, number):
+    weights = weights_of()
+    for name in ("transformer.h.1.attn.c_proj.weight", "transformer.ln_f.weight"):
+        weights[name] = weights[name].double()
+        weights[name].view(-1)[7] = number
+    path = write_checkpoint(tmp_path / "nan.pt", weights)
+    with pytest.raises(UserError, match=r"nan.pt has nan, inf or numbers .* in transformer.h.1.attn.c_proj.weight: "):
+        read_checkpoint(path)
+
+
+def test_one_weight_under_two_names_is_refused_with_both(tmp_path):
+    name = "transformer.ln_f.weight"
+    path = write_checkpoint(tmp_path / "twice.pt", weights_of() | {f"_orig_mod.{name}": torch.zeros(36)})
+    with pytest.raises(UserError, match=rf"two names, '{name}' and '_orig_mod.{name}'"):
+        read_checkpoint(path)
+
+
+def test_attributes_of_weights_do_not_replace_their_methods(tmp_path):
+    weights = weights_of()
+    weight = weights["transformer.ln_f.weight"]
+    path, plain = tmp_path / "attributes.pt", weight.clone()
+    vars(weight).update({"float": 3, "numel": 3, "detach": 3})
+    assert torch.equal(read_checkpoint(write_checkpoint(path, weights)).weights["transformer.ln_f.weight"], plain)
+
+
+def test_a_weight_with_many_axes_is_refused_in_a_short_line(tmp_path):
+    weights = weights_of() | {"transformer.ln_f.weight": torch.zeros((1,) * 5000)}
+    with pytest.raises(UserError, match="has the shape a value of type tuple") as refusal:
+        read_checkpoint(write_checkpoint(tmp_path / "axes.pt", weights))
+    assert len(str(refusal.value)) < 600
+
+
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.pt")
+    with pytest.raises(UserError, match=r"pipe.pt is no ordinary file"):
+        read_checkpoint(tmp_path / "pipe.pt")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +206,7 @@ def test_nested_checkpoints_end_without_recursion(tmp_path, program):
         ({"model_args": {}}, "has no entry 'model'"),
         ({"model": {}}, "has no entry 'model_args'"),
         ({"model": torch.zeros(3), "model_args": {}}, "has no entry 'model'"),
-        ({"model": {3: torch.zeros(3)}, "model_args": {}}, "an entry '3' of 'model' that is no weight"),
+        ({"model": {3: torch.zeros(3)}, "model_args": {}}, "an entry 3 of 'model' that is no weight"),
         ({"model": {"a": torch.zeros(3).to_sparse()}, "model_args": {}}, "an entry 'a' of 'model' that is no weight"),
         ({"model": {}, "model_args": {}}, "has n_layer None in 'model_args'"),
         ({"model": {}, "model_args": arguments_of()}, "the file is too small|wte.weight is missing"),

@@ -15,9 +15,12 @@ from transformers.pytorch_utils import Conv1D
 from toposheet.architectures.families.gpt2 import hold_biases_at_zero
 from toposheet.errors import UserError, listed
 from toposheet.importing.torch_files import read_torch_file
+from toposheet.importing.unreadable import shown
 from toposheet.wording import counted
 
 _COMPILED = "_orig_mod."  # torch.compile puts it before the names of weights
+_LARGEST_SIZE = 2**63
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _TOKENS, _POSITIONS, _HEAD = "transformer.wte.weight", "transformer.wpe.weight", "lm_head.weight"
 
 
@@ -67,14 +70,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 f"{path} has no entry {entry!r}: give a checkpoint of nanoGPT, a dict with the weights in 'model' and "
                 "the sizes in 'model_args'"
             )
-    weights = {}
-    for name, weight in content["model"].items():
-        if not isinstance(name, str) or not isinstance(weight, Tensor) or weight.layout != torch.strided:
-            raise UserError(
-                f"{path} has an entry {str(name)[:80]!r} of 'model' that is no weight: give another checkpoint"
-            )
-        if not name.endswith((".attn.bias", ".attn.masked_bias")):  # the causal mask, which older versions store
-            weights[name.replace(_COMPILED, "")] = weight
+    weights = _weights(path, content["model"])
     arguments = content["model_args"]
     # TopoLM's published code writes n_embed where nanoGPT writes n_embd.
     width = "n_embd" if "n_embd" in arguments else "n_embed"
@@ -85,7 +81,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     }  # fmt: skip
     biases, dropout = arguments.get("bias", True), arguments.get("dropout", 0.0)
     if not isinstance(biases, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
-        raise UserError(f"{path} has bias {biases!r} and dropout {dropout!r} in 'model_args': it is damaged")
+        raise UserError(f"{path} has bias {shown(biases)} and dropout {shown(dropout)} in 'model_args': it is damaged")
     if sizes["width"] % sizes["heads"]:
         raise UserError(
             f"{path} has {width} {sizes['width']} and n_head {sizes['heads']} in 'model_args': the width must be a "
@@ -148,17 +144,52 @@ def _transposed(model: GPT2LMHeadModel) -> set[str]:
     return {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, Conv1D)}
 
 
+def _weights(path: Path, stored: Mapping[Any, Any]) -> dict[str, Tensor]:
+    """Return the weights in the entry `model` of a checkpoint by their names in nanoGPT.
+
+    Raises:
+        UserError: An entry is no weight, has no numbers, or stands there twice, once under the name that torch.compile
+            gives it.
+    """
+    weights: dict[str, Tensor] = {}
+    names: dict[str, str] = {}
+    for name, weight in stored.items():
+        if (
+            not isinstance(name, str)
+            or not isinstance(weight, Tensor)
+            or weight.layout != torch.strided
+            or weight.is_nested
+        ):
+            raise UserError(f"{path} has an entry {shown(name)} of 'model' that is no weight: give another checkpoint")
+        if name.endswith((".attn.bias", ".attn.masked_bias")):  # the causal mask, which older versions store
+            continue
+        if weight.device.type != "cpu":
+            raise UserError(
+                f"{path} has no numbers of the weight {shown(name)} (it was saved on the device {weight.device.type}): "
+                "save the checkpoint again with all of its weights"
+            )
+        plain = name.replace(_COMPILED, "")
+        if plain in weights:
+            raise UserError(
+                f"{path} has one weight under two names, {shown(names[plain])} and {shown(name)}: remove the one that "
+                "is not of the trained model"
+            )
+        # A tensor in a file can have attributes that hide its methods. Its detached form has none.
+        weights[plain], names[plain] = Tensor.detach(weight), name
+    return weights
+
+
 def _size(path: Path, arguments: Mapping[str, Any], name: str) -> int:
     """Return a size from the entry `model_args` of a checkpoint.
 
     Raises:
-        UserError: It is missing, or it is no whole number of at least 1.
+        UserError: It is missing, or it is no whole number of at least 1 that fits into 64 bits.
     """
     size = arguments.get(name)
-    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+    if type(size) is not int or not 1 <= size < _LARGEST_SIZE:
         raise UserError(
-            f"{path} has {name} {str(size)[:40]} in 'model_args', which must be a whole number of at least 1: give a "
-            "checkpoint of nanoGPT"
+            f"{path} has {name} {shown(size)} in 'model_args', which must be a whole number of at least 1 and below "
+            "2**63: give a checkpoint of nanoGPT"
         )
     return size
 
@@ -190,7 +221,7 @@ def _check_weights(checkpoint: Checkpoint) -> None:
     """Refuse weights that are not those of a GPT-2 of the sizes of the checkpoint.
 
     Raises:
-        UserError: A weight is missing, is not a part of GPT-2, or has another shape.
+        UserError: A weight is missing, is not a part of GPT-2, or has another shape, or holds nan or inf.
     """
     model = _without_weights(checkpoint)
     transposed = _transposed(model)
@@ -206,6 +237,12 @@ def _check_weights(checkpoint: Checkpoint) -> None:
         raise _unfit(checkpoint, f"{n_unknown} that this GPT-2 does not have, {listed(unknown, at_most=2)}")
     for name, shape in shapes.items():
         _check_shape(checkpoint, name, shape)
+    for name, weight in checkpoint.weights.items():
+        if not torch.isfinite(weight.float()).all():
+            raise UserError(
+                f"{checkpoint.path} has nan, inf or numbers too large for float32 in {name}: its training diverged, or "
+                "it is damaged; give another checkpoint"
+            )
 
 
 def _check_shape(checkpoint: Checkpoint, name: str, shape: tuple[int, ...]) -> None:
@@ -214,9 +251,9 @@ def _check_shape(checkpoint: Checkpoint, name: str, shape: tuple[int, ...]) -> N
     if weight is None:
         return
     if weight.shape != shape:
-        raise _unfit(checkpoint, f"{name} has the shape {tuple(weight.shape)}, and the sizes ask for {shape}")
-    if not weight.is_floating_point():
-        raise _unfit(checkpoint, f"{name} holds {weight.dtype}, which are no floating-point numbers")
+        raise _unfit(checkpoint, f"{name} has the shape {shown(tuple(weight.shape))}, and the sizes ask for {shape}")
+    if weight.dtype not in _FLOATS:
+        raise _unfit(checkpoint, f"{name} holds {weight.dtype}, which are no floating-point numbers of 16 to 64 bits")
 
 
 def _unfit(checkpoint: Checkpoint, why: str) -> UserError:

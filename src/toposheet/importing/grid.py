@@ -12,12 +12,14 @@ from safetensors.numpy import load_file
 from toposheet.errors import NotFound, UserError
 from toposheet.files import path_of
 from toposheet.importing.places import check_within, whole_numbers
-from toposheet.importing.unreadable import Unreadable
+from toposheet.importing.unreadable import Unreadable, shown
 from toposheet.sheet import Sheet, check_shape
 from toposheet.subject import Subject
 from toposheet.subject.checkpoint import attach_topography
 from toposheet.topography import Topography, find_taps
 from toposheet.topography.topography import CORTEX
+
+_LONGEST_PATH = 200
 
 
 def import_grid(model: str | Path, coordinates: str | Path, *, shape: tuple[int, int] | None = None) -> Subject:
@@ -64,6 +66,8 @@ def import_grid(model: str | Path, coordinates: str | Path, *, shape: tuple[int,
 def _sheet(arrays: dict[str, np.ndarray], shape: tuple[int, int] | None) -> Sheet:
     """Return the sheet on which the units of all taps have their coordinates."""
     for tap, array in arrays.items():
+        if not tap.isprintable() or len(tap) > _LONGEST_PATH:
+            raise Unreadable(f"has an array {shown(tap)}, which is no path of a module")
         if array.ndim != 2 or array.shape[1] != 2 or not len(array) or array.dtype.kind not in "iuf":
             raise Unreadable(
                 f"has an array {tap} of {array.dtype} of shape {array.shape}: it must be whole numbers (units, 2), row "

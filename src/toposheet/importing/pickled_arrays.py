@@ -14,16 +14,21 @@ from torch.storage import TypedStorage
 
 from toposheet.importing.pickles import Made, Name
 from toposheet.importing.torch_files import read_torch_bytes
-from toposheet.importing.unreadable import Unreadable
+from toposheet.importing.unreadable import Unreadable, shown
 
 _TENSOR, _STORAGE = "torch._utils._rebuild_tensor_v2", "torch.storage._load_from_bytes"
+_ENCODED = "_codecs.encode"  # protocol 2 has no bytes, but texts
 _DTYPE, _ARRAY = "numpy.dtype", "numpy.ndarray"
 _CORES = ("numpy.core", "numpy._core")  # NumPy 1 and NumPy 2
 _WITH_STATE = tuple(f"{core}.multiarray._reconstruct" for core in _CORES)
 _FROM_BUFFER = tuple(f"{core}.numeric._frombuffer" for core in _CORES)
 _SCALAR = tuple(f"{core}.multiarray.scalar" for core in _CORES)
 
-NAMES = frozenset({_TENSOR, _STORAGE, "collections.OrderedDict", _DTYPE, _ARRAY, *_WITH_STATE, *_FROM_BUFFER, *_SCALAR})
+_MOST_AXES = 64  # as in NumPy
+
+NAMES = frozenset(
+    {_TENSOR, _STORAGE, _ENCODED, "collections.OrderedDict", _DTYPE, _ARRAY, *_WITH_STATE, *_FROM_BUFFER, *_SCALAR}
+)
 """The names in pickles of arrays, of numbers of NumPy, and of tensors."""
 
 
@@ -45,7 +50,7 @@ def array_of(value: Any) -> Num[np.ndarray, ...]:
         array = _numpy_array(value)
     except Unreadable:
         raise
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError):
         raise Unreadable("holds a damaged array") from None
     if array is None:
         raise Unreadable(f"holds {_in_words(value)} where an array of numbers must be")
@@ -72,11 +77,20 @@ def _numpy_array(value: Any) -> np.ndarray | None:
 
 def _from_bytes(data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
     """Return an array from its bytes, with a shape that they fill exactly."""
-    kind = _dtype(dtype)
+    kind, data = _dtype(dtype), _bytes(data)
     n = math.prod(_whole_numbers(shape))
     if not isinstance(data, bytes | bytearray) or n * kind.itemsize != len(data):
         raise Unreadable("holds an array whose bytes do not fill its shape: it is damaged")
     return np.frombuffer(bytes(data), kind).reshape(shape, order=order)
+
+
+def _bytes(value: Any) -> Any:
+    """Return the bytes that a pickle would make from a text. Any other value is returned as it is."""
+    if isinstance(value, Made) and value.maker == _ENCODED and len(value.arguments) == 2:
+        text, encoding = value.arguments
+        if isinstance(text, str) and encoding == "latin1":
+            return text.encode("latin1")
+    return value
 
 
 def _dtype(value: Any) -> np.dtype:
@@ -86,7 +100,7 @@ def _dtype(value: Any) -> np.dtype:
         code = value.arguments[0]
         order = value.state[1] if value.state is not None else "="
     if not isinstance(code, str) or not re.fullmatch(r"b1|[iu][1248]|f[248]", code) or order not in tuple("<>|="):
-        raise Unreadable(f"holds an array of {code!r}, which are no numbers")
+        raise Unreadable(f"holds an array of {shown(code)}, which are no numbers")
     return np.dtype(code).newbyteorder(order)
 
 
@@ -100,9 +114,10 @@ def _tensor(made: Any, offset: Any, size: Any, stride: Any) -> np.ndarray:
         stride: Steps in the storage from one number to the next, for each dimension.
     """
     size, stride = _whole_numbers(size), _whole_numbers(stride)
-    if not isinstance(made, Made) or made.maker != _STORAGE or not isinstance(made.arguments[0], bytes):
+    data = _bytes(made.arguments[0]) if isinstance(made, Made) and made.maker == _STORAGE else None
+    if not isinstance(data, bytes):
         raise Unreadable("holds a tensor without its numbers")
-    storage = read_torch_bytes(made.arguments[0])
+    storage = read_torch_bytes(data)
     if not isinstance(storage, TypedStorage):
         raise Unreadable("holds a tensor whose numbers are no storage of torch")
     try:
@@ -120,11 +135,15 @@ def _tensor(made: Any, offset: Any, size: Any, stride: Any) -> np.ndarray:
 
 
 def _whole_numbers(values: Any) -> Sequence[int]:
-    """Return a tuple of whole numbers of at least 0.
+    """Return a short tuple of whole numbers of at least 0.
 
     Raises:
         Unreadable: It is no such tuple.
     """
-    if not isinstance(values, tuple) or not all(type(n) is int and n >= 0 for n in values):
+    if not isinstance(values, tuple) or len(values) > _MOST_AXES or not all(map(_is_size, values)):
         raise Unreadable("holds an array whose shape is damaged")
     return values
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63

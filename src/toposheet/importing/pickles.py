@@ -48,6 +48,9 @@ _PLAIN = {
 }  # fmt: skip
 _CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_MOST_NESTED, _MOST_IN_NESTED = 50, 2**16
+_LONGEST_NAME = 1000
+_IN_STORAGES = (str, int, Name, tuple, type(None))
 
 
 def read_pickle(data: bytes, names: Collection[str]) -> Any:
@@ -65,16 +68,16 @@ def read_pickle(data: bytes, names: Collection[str]) -> Any:
     return _read(io.BytesIO(data), names)
 
 
-def check_keys(file: io.BytesIO) -> None:
-    """Refuse a pickle whose dicts have other keys than texts and numbers, before torch reads it.
+def check_pickle(file: io.BytesIO) -> Any:
+    """Return what a pickle holds, in which all names are allowed. Refuse what torch must not read.
 
-    A dict needs the hash of its key, and the hash of deeply nested tuples ends the process. Reading stops after the
-    pickle.
+    Dicts, sets and torch itself need hashes of values, and the hash of deeply nested tuples ends the process. Such
+    tuples are refused, and so are keys of dicts that are no texts or numbers. Reading stops after the pickle.
 
     Raises:
-        Unreadable: There is such a key, or the pickle is damaged. The message begins with a verb.
+        Unreadable: There is such a tuple or key, or the pickle is damaged. The message begins with a verb.
     """
-    _read(file, None)
+    return _read(file, None)
 
 
 def _read(file: io.BytesIO, names: Collection[str] | None) -> Any:
@@ -93,6 +96,7 @@ def _run(file: io.BytesIO, names: Collection[str] | None) -> Any:
     stack: list[Any] = []
     marks: list[int] = []
     memo: dict[int, Any] = {}
+    nested: dict[int, tuple[tuple[Any, ...], int, int]] = {}
 
     def above_mark() -> list[Any]:
         start = marks.pop()
@@ -108,9 +112,9 @@ def _run(file: io.BytesIO, names: Collection[str] | None) -> Any:
             stack.append(_CONSTANTS[operation])
         elif operation in _TUPLES:
             last_first = [stack.pop() for _ in range(_TUPLES[operation])]
-            stack.append(tuple(reversed(last_first)))
+            stack.append(_tuple(last_first[::-1], nested))
         elif operation == "TUPLE":
-            stack.append(tuple(above_mark()))
+            stack.append(_tuple(above_mark(), nested))
         elif operation in ("EMPTY_LIST", "EMPTY_DICT"):
             stack.append([] if operation == "EMPTY_LIST" else {})
         elif operation == "MARK":
@@ -134,9 +138,13 @@ def _run(file: io.BytesIO, names: Collection[str] | None) -> Any:
             stack.append(Name(_known(".".join(parts), names)))
         elif operation in ("REDUCE", "NEWOBJ"):
             arguments = _of_type(stack.pop(), tuple)
-            stack.append(Made(_of_type(stack.pop(), Name).name, arguments))
+            maker = _of_type(stack.pop(), Name).name
+            if maker.endswith(".bytearray"):  # the call with a number would take any memory
+                arguments = tuple(_of_type(argument, (bytes, bytearray, str, Made)) for argument in arguments)
+            stack.append(Made(maker, arguments))
         elif operation == "BINPERSID":  # a storage of torch, which is beside the pickle
-            stack.append(Made("storage", (stack.pop(),)))
+            parts = _of_type(stack.pop(), tuple)
+            stack.append(Made("storage", tuple(_of_type(part, _IN_STORAGES) for part in parts)))
         elif operation == "BUILD":
             state = stack.pop()
             _of_type(stack[-1], Made).state = state
@@ -147,13 +155,34 @@ def _run(file: io.BytesIO, names: Collection[str] | None) -> Any:
     raise Unreadable("is no complete pickle: its end is missing")
 
 
+def _tuple(values: list[Any], nested: dict[int, tuple[tuple[Any, ...], int, int]]) -> tuple[Any, ...]:
+    """Return values as a tuple.
+
+    Args:
+        values: The values.
+        nested: The tuples so far that hold tuples, each with its depth and its number of values in all depths, by id.
+            If the new tuple holds tuples, it is added.
+
+    Raises:
+        Unreadable: The new tuple is nested too deeply, or it has too many values.
+    """
+    made = tuple(values)
+    inner = [nested.get(id(value), (value, 1, len(value))) for value in made if type(value) is tuple]
+    if inner:
+        depth, n = 1 + max(depth for _, depth, _ in inner), len(made) + sum(n for _, _, n in inner)
+        if depth > _MOST_NESTED or n > _MOST_IN_NESTED:
+            raise Unreadable("holds tuples that are nested too deeply: it is damaged, or it was made to do harm")
+        nested[id(made)] = (made, depth, n)
+    return made
+
+
 def _known(name: str, names: Collection[str] | None) -> str:
     """Return a name that may be in the file.
 
     Raises:
         Unreadable: The name is another one.
     """
-    if names is not None and name not in names:
+    if (names is not None and name not in names) or len(name) > _LONGEST_NAME:
         raise Unreadable(
             f"refers to {name[:80]!r}, which such files do not hold: it is refused, and nothing of it was run"
         )

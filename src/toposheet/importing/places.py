@@ -7,7 +7,9 @@ from jaxtyping import Int, Num
 
 from toposheet.importing.unreadable import Unreadable
 
-_LARGEST = 2**31
+LARGEST = 2**31
+"""Coordinates and the sides of sheets are smaller."""
+
 _MOST_CELLS = 1000
 """A sheet has at most this number of cells for each unit. A damaged coordinate would ask for a sheet of any size."""
 
@@ -22,7 +24,7 @@ def whole_numbers(array: Num[np.ndarray, ...], what: str) -> Int[np.ndarray, ...
     Raises:
         Unreadable: A number is not whole, or far too large. The message begins with a verb.
     """
-    if not np.isfinite(array).all() or (np.abs(array.astype(np.float64)) >= _LARGEST).any():
+    if not np.isfinite(array).all() or (np.abs(array.astype(np.float64)) >= LARGEST).any():
         raise Unreadable(f"has {what} that are no numbers, or too large")
     numbers = array.astype(np.int64)
     if (numbers != array).any():

@@ -13,8 +13,8 @@ from jaxtyping import Int, Num
 from toposheet.errors import NotFound, UserError, listed
 from toposheet.importing.pickled_arrays import NAMES, array_of
 from toposheet.importing.pickles import Made, read_pickle
-from toposheet.importing.places import check_within, whole_numbers
-from toposheet.importing.unreadable import Unreadable
+from toposheet.importing.places import LARGEST, check_within, whole_numbers
+from toposheet.importing.unreadable import Unreadable, shown
 from toposheet.sheet import Sheet
 from toposheet.sheet.neighborhoods import table_of_windows
 from toposheet.wording import counted
@@ -66,10 +66,13 @@ def _read_sheet(path: Path, name: str, width: int, tap: str) -> Sheet:
         width: Number of units of the tap in the model.
         tap: The tap.
     """
+    if not path.is_file():  # a pipe would wait for ever
+        what = "a folder" if path.is_dir() else "no file"
+        raise UserError(f"{path} is {what}: there must be the file of positions that has this name")
     try:
         fields = _fields(read_pickle(path.read_bytes(), NAMES | {_RECORD}))
         if fields["name"] != name:
-            raise Unreadable(f"holds the positions of {str(fields['name'])[:80]!r}: it must hold those of {name!r}")
+            raise Unreadable(f"holds the positions of {shown(fields['name'])}: it must hold those of {name!r}")
         coordinates = array_of(fields["coordinates"])
         if coordinates.shape != (width, 2):
             raise Unreadable(
@@ -110,6 +113,8 @@ def _places(coordinates: Num[np.ndarray, "units 2"], dims: Any) -> tuple[Int[np.
     places = whole_numbers(coordinates, "coordinates")
     side = math.isqrt(len(places))
     if isinstance(dims, tuple | list) and len(dims) == 2 and all(type(n) is int and n > 0 for n in dims):
+        if max(dims) >= LARGEST:
+            raise Unreadable("has dims that are too large")
         shape = (dims[0], dims[1])
     elif side * side == len(places):
         shape = (side, side)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from toposheet.errors import NotFound, UserError
-from toposheet.importing.pickles import check_keys
+from toposheet.importing.pickles import check_pickle
 from toposheet.importing.unreadable import Unreadable
 
 _AGAIN = "copy the file again"
@@ -27,13 +27,15 @@ def read_torch_file(path: Path) -> Any:
 
     Raises:
         NotFound: The file does not exist.
-        UserError: It is a folder, it is no file of torch, it is damaged, or it holds other objects than tensors and
-            plain values.
+        UserError: It is a folder or a pipe, it is no file of torch, it is damaged, or it holds other objects than
+            tensors and plain values.
     """
     if path.is_dir():
         raise UserError(f"{path} is a folder: give the checkpoint in it, a file that ends in .pt")
     if not path.exists():
         raise NotFound(f"there is no file {path}: give the checkpoint, a file that ends in .pt")
+    if not path.is_file():  # a pipe would wait for ever
+        raise UserError(f"{path} is no ordinary file: give the checkpoint, a file that ends in .pt")
     try:
         if not zipfile.is_zipfile(path):
             raise Unreadable(
@@ -48,7 +50,7 @@ def read_torch_file(path: Path) -> Any:
                 )
             for record in records:
                 if record.filename.lower().endswith("data.pkl"):  # torch does not tell capitals apart
-                    check_keys(io.BytesIO(archive.read(record)))
+                    check_pickle(io.BytesIO(archive.read(record)))
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (MemoryError, PermissionError):
         raise
@@ -68,8 +70,9 @@ def read_torch_bytes(data: bytes) -> Any:
         raise Unreadable("holds a tensor in a format that pickles of tensors do not have")
     file = io.BytesIO(data)
     try:
-        for _ in range(_PICKLES):
-            check_keys(file)
+        numbers = [check_pickle(file) for _ in range(_PICKLES)][:2]
+        if not all(type(n) is int and n.bit_length() < 100 for n in numbers):  # torch would write them in its message
+            raise Unreadable("is damaged")
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Unreadable as error:
         raise Unreadable(f"holds a tensor whose file {error}") from None
