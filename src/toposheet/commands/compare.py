@@ -12,7 +12,7 @@ import tyro
 from toposheet.commands._command import REQUIRED, Analysis, Command, check_out, deferred
 from toposheet.commands._stimuli import AS_USUAL, Contrasts, Options, check_model, opening, read_battery
 from toposheet.errors import UserError
-from toposheet.model_folders import groups_and_models
+from toposheet.model_folders import groups_and_models, local_folder
 from toposheet.settings import DEFAULT, check_margin
 
 
@@ -56,6 +56,8 @@ def compare(
     with shown() as progress:
         stages = Stages(progress, [Stage("preparing", 15.0), Stage("computing", 80.0), Stage("comparing", 5.0)])
         preparing = stages.begin("preparing")
+        for source in sources:  # a model that does not exist is named before any work
+            local_folder(source)
         subject = opening(sources[0], preparing, settings.reading)
         battery = read_battery(stimuli, subject, contrast, options, settings.confounds, progress=preparing)
         from toposheet.commands._report import analysed, print_notes

@@ -117,7 +117,7 @@ def correlation_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
             _draw_band(axes, means, colour(n))
         axes.axhline(0, color=MUTED, lw=0.6)
         axes.set(xlabel="distance on the sheet (mm)", ylabel="mean correlation of two units")
-        bands = Patch(**_BAND, color=MUTED, label="place-null of the mean ± 2 sd")
+        bands = Patch(**_BAND, color=MUTED, label="band of each model: place-null of the mean ± 2 sd")
         axes.legend(handles=[*axes.get_legend_handles_labels()[0], bands])
         return figure
 

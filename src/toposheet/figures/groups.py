@@ -11,8 +11,22 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from toposheet.figures.style import HEIGHT, LABEL, MUTED, PLACE, STYLE, WIDTH, broken, colour, key, keys_below
+from toposheet.figures.style import (
+    HEIGHT,
+    LABEL,
+    MUTED,
+    PLACE,
+    SMALL,
+    STYLE,
+    TINY,
+    WIDTH,
+    broken,
+    colour,
+    key,
+    keys_below,
+)
 
+_MOST_KEYS = 6  # groups that colours tell apart
 _MARKS = "o^s"  # one for each negative control
 _NULLS = (("null_mean", PLACE, "place"), ("label_null_mean", LABEL, "label"))
 
@@ -23,7 +37,7 @@ def group_intervals(
     """Return a figure of statistics of groups of models, for the raw map of each contrast.
 
     It shows the mean of each group with its 95 % interval over models, the means of the nulls, and the
-    values of the negative controls.
+    values of the negative controls. More than 6 groups have their names beside their rows, so that colours may repeat.
 
     Args:
         table: The rows of the raw maps in the table of `report.groups.group_statistics`.
@@ -36,6 +50,7 @@ def group_intervals(
     marks = {name: mark for name, mark in known if name in table and table[name].notna().any()}
     hollow = {"ls": "", "mfc": "none", "mew": 0.7, "ms": 4}
     at, step = np.arange(len(contrasts)), 0.7 / len(groups)
+    offsets, named = step * (np.arange(len(groups)) - (len(groups) - 1) / 2), len(groups) > _MOST_KEYS
     with mpl.rc_context(STYLE):
         height = max(0.3, 0.13 * len(groups) + 0.08) * len(contrasts) + 1.0
         figure = Figure(figsize=(WIDTH, min(HEIGHT, height)), layout="constrained")
@@ -44,7 +59,7 @@ def group_intervals(
             rows = table[table["statistic"] == statistic]
             for n, group in enumerate(groups):
                 group_rows = rows[rows["group"] == group].set_index("contrast").reindex(contrasts)
-                y = at + step * (n - (len(groups) - 1) / 2)
+                y = at + offsets[n]
                 for null, shade, _ in _NULLS:
                     axes.plot(group_rows[null], y, "|", color=shade, ms=7, mew=1.5, zorder=3)
                 for negative_control, mark in marks.items():
@@ -53,9 +68,19 @@ def group_intervals(
                 axes.errorbar(group_rows["value"], y, xerr=np.nan_to_num(error), fmt="o", ms=3, lw=1.2, color=colour(n))
             axes.axvline(0, color=MUTED, lw=0.6, zorder=0)
             axes.set_title(title)
-        panels[0].set_yticks(at, [broken(contrast, 24, 2) for contrast in contrasts])
+        if named:
+            several = len(contrasts) > 1
+            names = [
+                f"{contrast}, {key(group)}" if several else key(group) for contrast in contrasts for group in groups
+            ]
+            panels[0].set_yticks(np.add.outer(at, offsets).ravel(), names, fontsize=TINY)
+        else:
+            panels[0].set_yticks(at, [broken(contrast, 24, 2) for contrast in contrasts])
+        if named and len(contrasts) == 1:
+            figure.suptitle(contrasts[0], fontsize=SMALL)
         panels[0].set_ylim(len(contrasts) - 0.5, -0.5)
         keys = [Line2D([], [], color=colour(n), marker="o", ms=3, label=key(group)) for n, group in enumerate(groups)]
+        keys = [] if named else keys
         nulls = [
             Line2D([], [], ls="", marker="|", ms=6, mew=1.5, color=shade, label=f"mean of the {name}-null")
             for null, shade, name in _NULLS

@@ -13,7 +13,10 @@ WIDTH, HEIGHT = 7.1, 8.8  # inches, at most: two columns (180 mm), and a page wi
 COLUMN = 3.5  # inches: one column (89 mm)
 DPI = 300
 INK, MUTED = "#222222", "#777777"
-_COLOURS = ("#b2182b", "#5b6770", "#2166ac", "#c78c00", "#1b7837", "#762a83")
+_COLOURS = (
+    "#b2182b", "#5b6770", "#2166ac", "#c78c00", "#1b7837", "#762a83",
+    "#35978f", "#e7298a", "#8c510a", "#1a1a1a", "#66a61e", "#80b1d3",
+)  # fmt: skip
 PLACE, LABEL = "#555555", "#2166ac"  # the two nulls
 SMALL, TINY = 7, 6  # points; no text is smaller
 STYLE: Any = {
@@ -42,7 +45,7 @@ STYLE: Any = {
 
 
 def colour(n: int) -> str:
-    """Return the colour of the n-th model. With more than 6 models, colours repeat."""
+    """Return the colour of the n-th model. With more than 12 models, colours repeat."""
     return _COLOURS[n % len(_COLOURS)]
 
 
