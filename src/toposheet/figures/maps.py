@@ -90,7 +90,8 @@ def draw_contrast_maps(
         for sheet in sheets[panel]
     }
     marks = "full colour" if all(fine) else "outlines, or full colour on small maps" if any(fine) else "outlines"
-    legend = f"{marks}: {one}{'' if all(fine) else f'; pale map: {none}'}; below each map: {below}"
+    borders = "; dashed: borders of taps" if "tap" in t.coords else ""
+    legend = f"{marks}: {one}{'' if all(fine) else f'; pale map: {none}'}{borders}; below each map: {below}"
     legend = broken(legend, int(20 * full), 3)
     head = _TITLE + _LEGEND * (2 + legend.count("\n"))
     height = head + sum(heading + len(readouts) * band for band in bands)

@@ -247,7 +247,7 @@ def _draw_borders(axes: Axes, taps: xr.DataArray, cell_inches: float) -> None:
     corners = np.concatenate([np.argwhere(across)[:, ::-1] + [0.5, -0.5], np.argwhere(down)[:, ::-1] + [-0.5, 0.5]])
     ends = corners + np.repeat([[0, 1], [1, 0]], [across.sum(), down.sum()], axis=0)
     axes.add_collection(
-        LineCollection(list(np.stack([corners, ends], axis=1)), colors=INK, linewidths=0.4, capstyle="butt")
+        LineCollection(list(np.stack([corners, ends], axis=1)), colors=INK, linewidths=0.6, linestyles=(0, (2, 1.5)))
     )
     of_cells = {
         name: np.argwhere(numbers == number)
