@@ -122,9 +122,7 @@ def moments(
     keep = first.requires_grad and (len(first) if tokens is None else len(tokens)) <= chunk
     scratch = Scratch() if keep else scratch  # what is kept must not be overwritten
     for part in _parts(sheets, tokens, chunk):
-        if checking and read is not None and not all(math.isfinite(x.sum(dtype=torch.float32)) for x in part[0]):
-            raise NotFiniteError
-        rows = _gather(part, read, scratch)
+        rows = _gather(part, read, scratch, checking)
         mean = rows.mean(dim=2)
         if checking and read is None and not math.isfinite(mean.sum()):
             raise NotFiniteError
@@ -267,7 +265,7 @@ def _parts(
 
 
 def _gather(
-    sheets: Sequence[Responses], read: Int[Tensor, "windows cells"] | None, scratch: Scratch
+    sheets: Sequence[Responses], read: Int[Tensor, "windows cells"] | None, scratch: Scratch, checking: bool = False
 ) -> Float[Tensor, "windows cells samples"]:
     """Return a copy of the responses of the units of each window, in working memory.
 
@@ -275,6 +273,10 @@ def _gather(
         sheets: The responses of the taps of each sheet.
         read: The numbers of the units of each window of one sheet. None: each sheet is one window.
         scratch: Working memory.
+        checking: Whether responses are checked while they are in the cache, if windows are read.
+
+    Raises:
+        NotFiniteError: A response is nan or infinite.
     """
     samples, units, device = len(sheets[0][0]), sum(x.shape[1] for x in sheets[0]), sheets[0][0].device
     if read is None:
@@ -289,6 +291,8 @@ def _gather(
         x = part[0]
         if len(part) > 1:
             x = torch.cat(part, dim=1, out=scratch("units", (len(x), units), device))
+        if checking and not math.isfinite(x.sum(dtype=torch.float32)):
+            raise NotFiniteError
         if x.dtype == torch.float32:
             torch.index_select(x, 1, read.flatten(), out=of_part)
         else:
