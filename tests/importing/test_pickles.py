@@ -294,6 +294,10 @@ def test_no_change_of_the_bytes_leads_to_a_call_or_another_error(monkeypatch, ch
         assert "\n" not in refusal_of(arrays_in, bytes(data))
 
 
+def test_odd_escapes_are_refused_without_a_warning():
+    assert refusal_of(arrays_in, b"i\\" + pickled(NAME, **fields_of(0))[2:])
+
+
 def test_the_file_and_the_field_are_named(tmp_path, hostile):
     (tmp_path / "layer.0.attn.pkl").write_bytes(pickle.dumps(hostile))
     with pytest.raises(ValueError, match=r"layer.0.attn.pkl refers to 'posix.system'"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import pickletools
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -83,7 +84,9 @@ def check_pickle(file: io.BytesIO) -> Any:
 def _read(file: io.BytesIO, names: Collection[str] | None) -> Any:
     """Return what the next pickle of a file holds. Names: see `read_pickle`; None allows all."""
     try:
-        return _run(file, names)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the standard library warns of odd escapes in texts
+            return _run(file, names)
     except Unreadable:
         raise
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError):
