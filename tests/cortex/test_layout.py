@@ -25,7 +25,7 @@ def of(data):
         (lambda data: consistency(data, one_cluster(data), permutations=3), "condition tap"),
         (lambda data: ts.response_statistics(data, permutations=3), "tap sheet y x spacing_mm"),
         (lambda data: ts.correlation_curve(data, permutations=3), "tap sheet y x spacing_mm"),
-        (lambda data: of(data).readout(), "tap y x spacing_mm"),
+        (lambda data: of(data).readout(), "tap sheet y x spacing_mm"),
     ],
 )
 def test_responses_that_lack_a_coordinate_are_refused_by_its_name(analysis, needed):

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from toposheet.cortex.layout import cells_of, check_coordinates
+from toposheet.cortex.layout import tap_layouts
 from toposheet.errors import UserError
-from toposheet.sheet import lay_out
 from toposheet.stats import SheetReadout, gaussian_readout
 
 if TYPE_CHECKING:
@@ -33,16 +32,11 @@ def sampled(responses: xr.DataArray, fwhm_mm: float) -> xr.DataArray:
     Raises:
         UserError: The width is negative or not finite, or the responses lack the coordinates of the units.
     """
-    check_coordinates(responses, "tap", "spacing_mm")
     responses = responses.transpose(..., "unit")
     voxels = responses.copy(data=responses.values.copy())
-    for tap in dict.fromkeys(responses["tap"].values.tolist()):
-        units = np.flatnonzero(responses["tap"].values == tap)
-        of_tap = responses.isel(unit=units)
-        cells, shape = cells_of(of_tap)
-        spacing_mm = float(of_tap["spacing_mm"].values[0])
-        smooth = gaussian_readout(lay_out(of_tap.values, cells, shape), fwhm_mm / spacing_mm)
-        voxels.values[..., units] = smooth[..., cells[:, 0], cells[:, 1]]
+    for tap in tap_layouts(responses):
+        smooth = gaussian_readout(tap.map(responses.values), fwhm_mm / tap.spacing_mm)
+        voxels.values[..., tap.units] = tap.at_units(smooth)
     return voxels
 
 
@@ -71,10 +65,5 @@ def tap_readouts(responses: xr.DataArray, fwhm_mm: float) -> list[tuple[np.ndarr
         responses: Responses from `respond`; only the coordinates of the units count.
         fwhm_mm: Full width at half maximum of the Gaussian, in mm. It is not 0.
     """
-    taps, readouts = responses["tap"].values, []
-    for tap in dict.fromkeys(taps.tolist()):
-        units = np.flatnonzero(taps == tap)
-        of_tap = responses.isel(unit=units)
-        fwhm = fwhm_mm / float(of_tap["spacing_mm"].values[0])
-        readouts.append((units, SheetReadout(*cells_of(of_tap), fwhm)))
-    return readouts
+    taps = tap_layouts(responses)
+    return [(tap.units, SheetReadout(tap.cells, tap.shape, fwhm_mm / tap.spacing_mm)) for tap in taps]

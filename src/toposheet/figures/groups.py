@@ -69,18 +69,16 @@ def group_intervals(
             axes.axvline(0, color=MUTED, lw=0.6, zorder=0)
             axes.set_title(title)
         if named:
-            several = len(contrasts) > 1
-            names = [
-                f"{contrast}, {key(group)}" if several else key(group) for contrast in contrasts for group in groups
-            ]
+            firsts = [f"{contrast}, " if len(contrasts) > 1 else "" for contrast in contrasts]
+            names = [f"{first}{key(group)}" for first in firsts for group in groups]
             panels[0].set_yticks(np.add.outer(at, offsets).ravel(), names, fontsize=TINY)
+            if len(contrasts) == 1:
+                figure.suptitle(contrasts[0], fontsize=SMALL)
+            keys = []
         else:
             panels[0].set_yticks(at, [broken(contrast, 24, 2) for contrast in contrasts])
-        if named and len(contrasts) == 1:
-            figure.suptitle(contrasts[0], fontsize=SMALL)
+            keys = [Line2D([], [], color=colour(n), marker="o", ms=3, label=key(name)) for n, name in enumerate(groups)]
         panels[0].set_ylim(len(contrasts) - 0.5, -0.5)
-        keys = [Line2D([], [], color=colour(n), marker="o", ms=3, label=key(group)) for n, group in enumerate(groups)]
-        keys = [] if named else keys
         nulls = [
             Line2D([], [], ls="", marker="|", ms=6, mew=1.5, color=shade, label=f"mean of the {name}-null")
             for null, shade, name in _NULLS

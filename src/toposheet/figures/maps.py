@@ -13,6 +13,7 @@ from toposheet.figures.sheets import (
     cell_size,
     draw_scale,
     draw_sheets,
+    has_borders,
     is_fine,
     lines_of,
     size_of,
@@ -82,15 +83,11 @@ def draw_contrast_maps(
     wide = max(sum(sizes[panel][0] for panel in row) for row in rows)
     full = _READOUT + wide + _SCALE
     one, none = marked or (f"q < {q:g}", "no significant unit")
-    fine = {
-        is_fine(
-            trimmed(t.sel(panel=panel, fwhm_mm=readouts[0], sheet=sheet).values).shape, cells[panel] * stretch[panel]
-        )
-        for panel in panels
-        for sheet in sheets[panel]
-    }
+    first = t.sel(fwhm_mm=readouts[0])
+    maps = [(panel, first.sel(panel=panel, sheet=sheet)) for panel in panels for sheet in sheets[panel]]
+    fine = [is_fine(trimmed(grid.values).shape, cells[panel] * stretch[panel]) for panel, grid in maps]
     marks = "full colour" if all(fine) else "outlines, or full colour on small maps" if any(fine) else "outlines"
-    borders = "; dashed: borders of taps" if "tap" in t.coords else ""
+    borders = "; dashed: borders of taps" if any(has_borders(grid) for _, grid in maps) else ""
     legend = f"{marks}: {one}{'' if all(fine) else f'; pale map: {none}'}{borders}; below each map: {below}"
     legend = broken(legend, int(20 * full), 3)
     head = _TITLE + _LEGEND * (2 + legend.count("\n"))

@@ -212,7 +212,7 @@ def draw_sheets(
                 outline(axes, groups[sheet], min(1, cell / 0.6))
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
-            if "tap" in t[sheet].coords:
+            if has_borders(t[sheet]):
                 _draw_borders(axes, t[sheet]["tap"], min(wide / values.shape[1], cell / values.shape[0]))
         for column, layer in enumerate(line.layers):
             x = left + LEFT + column * (wide + _GAP)
@@ -232,8 +232,7 @@ def _draw_borders(axes: Axes, taps: xr.DataArray, cell_inches: float) -> None:
     """Draw thin lines between the taps of a sheet, and write the layer and the kind of each tap.
 
     The names stand above the cells of the taps if all taps begin in the first row. Otherwise, as with bands of rows,
-    they stand on the left of the cells, on the map. A name without space is left out. Where most neighbours are of
-    different taps, as on a sheet whose taps are interleaved, nothing is drawn.
+    they stand on the left of the cells, on the map. A name without space is left out.
 
     Args:
         axes: The axes of the map.
@@ -241,9 +240,7 @@ def _draw_borders(axes: Axes, taps: xr.DataArray, cell_inches: float) -> None:
         cell_inches: Width and height of a cell, in inches.
     """
     numbers = taps.values
-    across, down = _differ(numbers), _differ(numbers.T).T
-    if max(edges.sum() / max(1, edges.size) for edges in (across, down)) > _MOST_BORDERS:
-        return
+    across, down = _borders(taps)
     corners = np.concatenate([np.argwhere(across)[:, ::-1] + [0.5, -0.5], np.argwhere(down)[:, ::-1] + [-0.5, 0.5]])
     ends = corners + np.repeat([[0, 1], [1, 0]], [across.sum(), down.sum()], axis=0)
     axes.add_collection(
@@ -256,6 +253,23 @@ def _draw_borders(axes: Axes, taps: xr.DataArray, cell_inches: float) -> None:
     }
     if of_cells:
         _name_taps(axes, of_cells, cell_inches)
+
+
+def has_borders(grid: xr.DataArray) -> bool:
+    """Return whether the borders of taps are drawn on a map (y, x).
+
+    They are not drawn on a sheet with one tap, nor where many neighbours are of different taps, as on a sheet whose
+    taps are interleaved.
+    """
+    if "tap" not in grid.coords:
+        return False
+    shares = [edges.sum() / max(1, edges.size) for edges in _borders(grid["tap"])]
+    return 0 < max(shares) <= _MOST_BORDERS
+
+
+def _borders(taps: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether the tap of each cell is another than that of its right neighbour, and of its lower neighbour."""
+    return _differ(taps.values), _differ(taps.values.T).T
 
 
 def _differ(numbers: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from toposheet.files import path_of
@@ -45,7 +46,7 @@ class StudiedModel:
         """The folder of the model. None: the model has no local folder."""
         return self.source.folder if isinstance(self.source, Subject) else local_folder(self.source)
 
-    @property
+    @cached_property
     def topography(self) -> Topography:
         """The topography of the model. It is read from the folder of the model if the model is not open.
 
