@@ -23,8 +23,8 @@ MEAN_OVER_TAPS = {"sheet": ALL_TAPS, "tap": ALL_TAPS}
 class TapLayout:
     """The units of one tap and their cells, or those of a whole sheet with several taps.
 
-    In a map of one tap, the cells of other taps on the same sheet are holes. What a cell that several units
-    share shows, `map` is told.
+    In a map of one tap, the cells of other taps on the same sheet are holes. If several units share a cell, the
+    argument `shared` of `map` decides what the cell shows.
 
     Args:
         name: Name of the tap, or `*` for all taps of the sheet.

@@ -59,8 +59,8 @@ class Sheets:
             >residual (transformer.h.*.attn>residual) stands for the residual stream after this module.
         layout: per_tap: each tap has a sheet of its own, as in TopoLM. bands: one sheet on which the taps lie side by
             side in bands of whole columns. interleaved: one sheet on which the units of all taps are mixed evenly.
-            free: one sheet on which each unit has a random place. If a subject is trained further, this is the layout
-            of each of its sheets, of which there may be several; free: they have no layout, or different ones.
+            free: one sheet on which each unit has a random place. If a subject is trained further, its sheets decide:
+            this is the layout of each of them, or free if they have other layouts or different ones.
         sheet_shape: Number of rows and of columns of each sheet. None: in per_tap a square with one cell for each unit;
             in bands as many rows as a sheet of the first tap has; otherwise about as many rows as columns.
         spacing_mm: Distance between neighbouring cells, in mm.
