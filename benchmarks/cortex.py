@@ -28,7 +28,7 @@ LAYERS, WIDTH, TEXTS, DRAWS = 30, 2500, 100, 99
 ATTACHED, MAPPED, MEMORY = 2.0, 180.0, 6000.0  # seconds, seconds, MB
 
 
-def measure(pairs: int = 15) -> list[dict[str, Any]]:
+def measure(pairs: int = 60) -> list[dict[str, Any]]:
     """Return one row for each measurement."""
     return [*_windows(pairs), _attached(), _mapped()]
 

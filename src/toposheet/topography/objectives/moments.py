@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
@@ -18,9 +18,10 @@ from toposheet.errors import UserError
 _CHUNK = {"cpu": 512}
 _CHUNK_ELSEWHERE = 8192
 
-# Number of tokens of which the responses of several taps are put side by side at a time. More would not fit into the
-# cache of a CPU core.
-_PIECE = {"cpu": 64}
+# Number of tokens at a time: of which the responses of several taps are put side by side, and for which the gradient of
+# windows is added up unit by unit. More would not fit into the cache of a CPU core.
+_SIDE_BY_SIDE = {"cpu": 64}
+_ADDED_UP = {"cpu": 16}
 
 # The most responses of the units of windows in memory at once, in numbers: 0.3 GB on a CPU, 2 GB on a GPU. More windows
 # are computed in several parts.
@@ -192,7 +193,7 @@ def gradients_of_products(
             cell_gradients = scratch("cell_gradient", (len(place), *mean.shape), device).transpose(0, 1)
             torch.bmm(rows.mT, twice, out=cell_gradients)
         if read is not None:
-            size = _piece(len(widths), len(place), device)
+            size = _piece(_ADDED_UP, len(widths), len(place), device)
             by_sample = cell_gradients.transpose(0, 1).flatten(1).split(size)
             for some, of_cells in zip(unit_gradients[0].split(size), by_sample, strict=True):
                 some.zero_().index_add_(1, read.flatten(), of_cells)
@@ -286,7 +287,7 @@ def _gather(
         return rows.mT
     (taps,) = sheets
     rows = scratch("rows", (samples, read.numel()), device)
-    size = _piece(len(taps), samples, device)
+    size = _piece(_SIDE_BY_SIDE, len(taps), samples, device)
     for part, of_part in zip(selected_parts(taps, None, size), rows.split(size), strict=True):
         x = part[0]
         if len(part) > 1:
@@ -337,6 +338,6 @@ def _few_windows(read: Int[Tensor, "windows cells"], x: Tensor) -> tuple[Int[Ten
     return read.split(max(1, most // (read.shape[1] * min(len(x), _chunk(x)))))
 
 
-def _piece(n_taps: int, samples: int, device: torch.device) -> int:
-    """Return the number of samples whose responses are gathered or spread at a time."""
-    return _PIECE.get(device.type, samples) if n_taps > 1 else samples
+def _piece(sizes: Mapping[str, int], n_taps: int, samples: int, device: torch.device) -> int:
+    """Return the number of samples at a time: all of them, except on some devices if there are several taps."""
+    return sizes.get(device.type, samples) if n_taps > 1 else samples
