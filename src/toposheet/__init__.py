@@ -16,8 +16,10 @@ from toposheet.version import __version__ as __version__
 _MODULES = {
     "Comparison": "cortex",
     "Contrast": "stimuli.contrasts",
+    "Disc": "interventions",
     "Effect": "subject",
     "Intervention": "subject",
+    "Mask": "interventions",
     "Reading": "settings",
     "Settings": "settings",
     "Sheet": "sheet",
@@ -26,6 +28,8 @@ _MODULES = {
     "SurfaceMap": "brain.files",
     "Topography": "topography",
     "UserError": "errors",
+    "WholeSheet": "interventions",
+    "WholeTap": "interventions",
     "adapt": "adaptation",
     "attach": "subject",
     "correlation_curve": "cortex",
@@ -35,6 +39,7 @@ _MODULES = {
     "import_nanogpt": "importing",
     "import_topolm": "importing",
     "language_network": "cortex",
+    "lesion": "interventions",
     "load": "subject",
     "load_localizer": "cortex",
     "localize": "cortex",
@@ -58,9 +63,11 @@ _MODULES = {
     "spatial_correlation_loss": "topography",
     "spatial_loss": "topography",
     "spatial_losses": "topography",
+    "stimulate": "interventions",
     "stimulus_set": "stimuli.stimulus_set",
     "surface_morans_i": "brain.moran",
     "topography_statistics": "cortex",
+    "unit_activity": "interventions",
 }
 
 __all__ = sorted(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -24,6 +24,13 @@ from toposheet.errors import UserError as UserError
 from toposheet.importing import import_grid as import_grid
 from toposheet.importing import import_nanogpt as import_nanogpt
 from toposheet.importing import import_topolm as import_topolm
+from toposheet.interventions import Disc as Disc
+from toposheet.interventions import Mask as Mask
+from toposheet.interventions import WholeSheet as WholeSheet
+from toposheet.interventions import WholeTap as WholeTap
+from toposheet.interventions import lesion as lesion
+from toposheet.interventions import stimulate as stimulate
+from toposheet.interventions import unit_activity as unit_activity
 from toposheet.plugins import register as register
 from toposheet.settings import Reading as Reading
 from toposheet.settings import Settings as Settings
