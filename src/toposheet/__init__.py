@@ -58,6 +58,7 @@ _MODULES = {
     "respond": "subject",
     "response_statistics": "cortex",
     "save": "subject",
+    "score": "subject",
     "selective_clusters": "cortex",
     "sinks": "subject",
     "spatial_correlation_loss": "topography",

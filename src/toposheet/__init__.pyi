@@ -46,6 +46,7 @@ from toposheet.subject import attach as attach
 from toposheet.subject import load as load
 from toposheet.subject import respond as respond
 from toposheet.subject import save as save
+from toposheet.subject import score as score
 from toposheet.subject import sinks as sinks
 from toposheet.topography import SpatialStatistics as SpatialStatistics
 from toposheet.topography import Topography as Topography
