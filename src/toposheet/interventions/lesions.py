@@ -11,15 +11,14 @@ import torch
 
 from toposheet.architectures import architecture_of
 from toposheet.errors import UserError, check_type
-from toposheet.interventions.activity import unit_activity
-from toposheet.interventions.regions import Region
+from toposheet.interventions.activity import Activity, unit_activity
+from toposheet.interventions.regions import Region, Units
 from toposheet.progress import Progress
 from toposheet.settings import READING, Reading, check_choice, check_seed
 from toposheet.subject import Effect, Intervention, Subject
 from toposheet.topography.taps import Point, module_path, on_following_input
 
 To = Literal["zero", "mean", "noise"]
-_WORDS = {"zero": "silenced", "mean": "held at their mean", "noise": "replaced by noise"}
 
 
 def lesion(
@@ -70,16 +69,37 @@ def lesion(
     if as_published:
         for tap in units:
             _check_read_next(subject, tap)
-    if to == "zero":
+    activity = None if to == "zero" else unit_activity(subject, texts, reading=reading, progress=progress)
+    return subject.intervened(lesion_of(region.name, units, activity, noise=to == "noise", seed=seed, point=point))
+
+
+def lesion_of(
+    name: str,
+    units: Units,
+    activity: Activity | None = None,
+    *,
+    noise: bool = False,
+    seed: int = 0,
+    point: Point = "output",
+) -> Intervention:
+    """Return the intervention that replaces what units put out.
+
+    Args:
+        name: Name of the region.
+        units: The units, from `Region.units`.
+        activity: The activity of the units. They are held at their mean. None: they are silenced.
+        noise: Whether noise with their standard deviation is added to the mean.
+        seed: Seed of the noise.
+        point: Where the lesion acts, see `Effect`.
+    """
+    if activity is None:
         effects = {tap: Effect.silence(mask, point) for tap, mask in units.items()}
-    else:
-        activity = unit_activity(subject, texts, reading=reading, progress=progress)
-        effects = {}
-        for tap, mask in units.items():
-            noise = np.where(mask, activity.sd[tap], 0.0) if to == "noise" else None
-            effects[tap] = Effect(np.where(mask, 0.0, 1.0), np.where(mask, activity.mean[tap], 0.0), noise, seed)
-    how = "not read by the next module" if as_published else _WORDS[to]
-    return subject.intervened(Intervention(f"{region.name} {how}", effects))
+        return Intervention(f"{name} {'silenced' if point == 'output' else 'not read by the next module'}", effects)
+    effects = {}
+    for tap, mask in units.items():
+        sd = np.where(mask, activity.sd[tap], 0.0) if noise else None
+        effects[tap] = Effect(np.where(mask, 0.0, 1.0), np.where(mask, activity.mean[tap], 0.0), sd, seed, point)
+    return Intervention(f"{name} {'replaced by noise' if noise else 'held at its mean'}", effects)
 
 
 def _check_read_next(subject: Subject, tap: str) -> None:
