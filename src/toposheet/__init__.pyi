@@ -21,6 +21,9 @@ from toposheet.cortex import response_statistics as response_statistics
 from toposheet.cortex import selective_clusters as selective_clusters
 from toposheet.cortex import topography_statistics as topography_statistics
 from toposheet.errors import UserError as UserError
+from toposheet.evaluation import accuracy as accuracy
+from toposheet.evaluation import accuracy_difference as accuracy_difference
+from toposheet.evaluation import evaluate as evaluate
 from toposheet.importing import import_grid as import_grid
 from toposheet.importing import import_nanogpt as import_nanogpt
 from toposheet.importing import import_topolm as import_topolm
