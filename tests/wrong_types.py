@@ -21,6 +21,8 @@ of_comparisons = (
     "map_statistics", "topography_statistics", "selective_clusters", "localize", "negative_controls", "organisation",
     "plot", "grow_clusters", "noise_smoothness",
 )  # fmt: skip
+disc = ts.Disc(topo.taps[0], 2, 2, 2)
+pairs = ts.Measure.pairs(subject, ["It is good."], ["It are good."])
 clusters = ts.grow_clusters(comparison, min_size=1)
 draws, readouts = "seed permutations", "seed permutations fwhm_mm"
 TAKERS = {
@@ -75,6 +77,29 @@ CALLS = {
     "Subject(tokenizer)": lambda: ts.Subject(model, topo, "small"),
     "intervened": lambda: subject.intervened(ts.Effect.silence(np.ones(3, bool))),
     "Intervention": lambda: subject.intervened(ts.Intervention("x", {topo.taps[0]: 1})),
+    "lesion(region)": lambda: ts.lesion(subject, topo.taps[0]),
+    "lesion(subject)": lambda: ts.lesion(model, disc),
+    "lesion(to)": lambda: ts.lesion(subject, disc, to="one"),
+    "lesion(texts)": lambda: ts.lesion(subject, disc, to="mean", texts="a text"),
+    "lesion(texts, numbers)": lambda: ts.lesion(subject, disc, to="mean", texts=[1]),
+    "lesion(seed)": lambda: ts.lesion(subject, disc, seed=-1),
+    "lesion(another tap)": lambda: ts.lesion(subject, ts.WholeTap("model")),
+    "stimulate(strength)": lambda: ts.stimulate(subject, disc, "2"),
+    "stimulate(region)": lambda: ts.stimulate(subject, 3, 2),
+    "unit_activity": lambda: ts.unit_activity("small"),
+    "Disc(y)": lambda: ts.Disc(topo.taps[0], "2", 2, 2),
+    "Disc(sheet)": lambda: ts.Disc(3, 2, 2, 2).units(subject),
+    "Disc or name": lambda: disc | topo.taps[0],
+    "Mask(list)": lambda: ts.Mask.of([1]),
+    "Mask.top": lambda: ts.Mask.top(comparison.t, "1"),
+    "Mask.top(0)": lambda: ts.Mask.top(comparison.t, 0),
+    "Measure.pairs": lambda: ts.Measure.pairs(subject, ["a"], []),
+    "lesion_effects(region)": lambda: ts.lesion_effects(subject, "disc", pairs),
+    "lesion_effects(nothing)": lambda: ts.lesion_effects(subject, [], pairs),
+    "lesion_effects(measure)": lambda: ts.lesion_effects(subject, disc, "blimp"),
+    "lesion_effects(draws)": lambda: ts.lesion_effects(subject, disc, pairs, draws=1),
+    "lesion_effects(to)": lambda: ts.lesion_effects(subject, disc, pairs, to="one"),
+    "lesion_effects(comparison)": lambda: ts.lesion_effects(subject, disc, pairs, comparison=responses),
     "load(model)": lambda: ts.load(model),
     "attach(model)": lambda: ts.attach(model),
     "attach(taps)": lambda: ts.attach("small", "model.layers.*.mlp"),

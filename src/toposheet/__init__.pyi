@@ -24,14 +24,17 @@ from toposheet.errors import UserError as UserError
 from toposheet.evaluation import accuracy as accuracy
 from toposheet.evaluation import accuracy_difference as accuracy_difference
 from toposheet.evaluation import evaluate as evaluate
+from toposheet.evaluation import measure as measure
 from toposheet.importing import import_grid as import_grid
 from toposheet.importing import import_nanogpt as import_nanogpt
 from toposheet.importing import import_topolm as import_topolm
 from toposheet.interventions import Disc as Disc
 from toposheet.interventions import Mask as Mask
+from toposheet.interventions import Measure as Measure
 from toposheet.interventions import WholeSheet as WholeSheet
 from toposheet.interventions import WholeTap as WholeTap
 from toposheet.interventions import lesion as lesion
+from toposheet.interventions import lesion_effects as lesion_effects
 from toposheet.interventions import stimulate as stimulate
 from toposheet.interventions import unit_activity as unit_activity
 from toposheet.plugins import register as register

@@ -223,9 +223,7 @@ def test_a_published_lesion_exists_only_where_the_next_module_reads_the_tap(fami
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"to": "one"}, "to is 'one': it must be one of zero, mean, noise"),
         ({"to": "mean", "texts": []}, "the table of stimuli is empty"),
-        ({"to": "mean", "texts": "a text"}, "texts"),
         ({"to": "mean", "as_published": True}, "leave out one of the two"),
         ({"to": "noise", "seed": -1}, "seed"),
     ],

@@ -63,7 +63,6 @@ def test_stimulations_and_lesions_compose(subject, texts):
         (float("nan"), "the strength is nan: it must be a finite number"),
         (float("inf"), "the strength is inf: it must be a finite number"),
         (1e60, r"the strength 1e\+60 makes activations of .* infinite: give a smaller one"),
-        ("2", "strength"),
     ],
 )
 def test_a_strength_that_cannot_be_is_refused_in_one_line(subject, texts, strength, message):

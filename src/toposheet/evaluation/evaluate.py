@@ -69,7 +69,7 @@ def evaluate(
     if limit is not None:
         check_count("limit", limit, 1)
     subject.check_tokenizer()
-    parts = _finest_groups(entry.read(None if path is None else path_of(path)), limit)
+    parts = items_of_finest_groups(entry.read(None if path is None else path_of(path)), limit)
     folder = path_of(cache) if cache is not None and subject.can_be_cached else None
     fingerprint = "" if folder is None else subject.fingerprint
     rows = []
@@ -86,7 +86,7 @@ def evaluate(
     return items_table(task).frame(rows)
 
 
-def _finest_groups(items: Sequence[Item], limit: int | None) -> dict[tuple[str, ...], list[Item]]:
+def items_of_finest_groups(items: Sequence[Item], limit: int | None) -> dict[tuple[str, ...], list[Item]]:
     """Return the items of each finest group: the first `limit` of them."""
     parts: dict[tuple[str, ...], list[Item]] = {}
     for item in items:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,8 @@ import xarray as xr
 from jaxtyping import Float
 
 from toposheet.cortex import Comparison
-from toposheet.errors import check_type
+from toposheet.cortex.comparison import check_comparison
+from toposheet.errors import UserError, check_type
 from toposheet.files import path_of
 from toposheet.interventions import controls
 from toposheet.interventions.activity import Activity, unit_activity
@@ -23,8 +25,8 @@ from toposheet.interventions.regions import Region, count_units
 from toposheet.interventions.scoring import sums_with
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
-from toposheet.settings import READING, Reading, check_count
-from toposheet.stats import against_null, familywise_p
+from toposheet.settings import READING, Reading, check_choice, check_count
+from toposheet.stats import against_null, familywise_p, interval_of_mean
 from toposheet.stats.intervals import mean_interval
 from toposheet.subject import Subject
 from toposheet.subject.log_probabilities import BATCH_SIZE
@@ -84,17 +86,24 @@ def lesion_effects(
 
     Returns:
         A row for each region (`control` is empty), and a row for each kind of control. `drop` is the measure of the
-        intact subject minus that of the lesioned subject, averaged over draws, with the 95 % interval over items (or
-        over groups of items). `difference` is the drop of the region minus that of the controls, with its interval.
-        `null_mean`, `null_sd`, `z` and `p` compare the drop of the region with those of the draws: p is one-sided, the
-        lesion of the region is at least as bad. `p_corrected` corrects p for the number of regions (maximum statistic
-        over regions).
+        intact subject minus that of the lesioned subject, averaged over draws, with its 95 % interval over items.
+        `difference` is the drop of the region minus that of the controls, with its interval. `null_mean`, `null_sd`,
+        `z` and `p` compare the drop of the region with those of the draws: p is one-sided, the lesion of the region is
+        at least as bad. `p_corrected` corrects p for the number of regions (maximum statistic over regions).
 
     Raises:
         UserError: The subject does not have a region, or a sheet has not as many other units. Or the model computes
             numbers that are not finite.
     """
-    regions = [regions] if isinstance(regions, Region) else list(regions)
+    regions = [regions] if isinstance(regions, Region) else regions
+    check_type("regions", regions, (list, tuple), "a region such as toposheet.Disc(...), or a list of regions")
+    for region in regions:
+        check_type("a region", region, Region, "a region such as toposheet.Disc(sheet, y, x, radius_mm)")
+    if not regions:
+        raise UserError("there are no regions: give at least one")
+    if comparison is not None:
+        check_comparison(comparison)
+    check_choice("to", to, get_args(To))
     check_type("measure", measure, Measure, "a toposheet.Measure, such as Measure.pairs(subject, good, bad)")
     check_count("draws", draws, 2)
     needs_activity = to != "zero" or comparison is not None
@@ -114,25 +123,27 @@ def lesion_effects(
     lesioned, start = np.stack(rest), 0
     rows, drops = [], {SCATTERED: [], ELSEWHERE: []}
     for one in wanted:
-        mine = intact - lesioned[start : start + len(one.all)]
+        by_region = intact - lesioned[start : start + len(one.all)]
         start += len(one.all)
-        n_units, focal = count_units(one.region.units(subject)), mine[0]
-        common = {"model": subject.name, "measure": measure.name, "region": one.region.name, "n_units": n_units}
-        rows.append(common | _drop(intact, focal, measure) | {"draws": 1})
-        begin = 1
+        focal, begin = by_region[0], 1
+        region = {"model": subject.name, "measure": measure.name, "region": one.region.name}
+        region |= {"n_units": count_units(one.region.units(subject)), "intact": float(_mean(intact, measure))}
+        rows.append(region | _drop(focal, measure) | {"draws": 1})
         for kind, of_kind in one.kinds.items():
-            of_draws = mine[begin : begin + len(of_kind)]
+            of_draws = by_region[begin : begin + len(of_kind)]
             begin += len(of_kind)
-            row = common | _drop(intact, of_draws.mean(axis=0), measure) | {"control": kind, "draws": len(of_kind)}
-            low, high = _interval(focal - of_draws.mean(axis=0), measure)
-            row |= {"difference": focal.mean() - of_draws.mean(), "difference_low": low, "difference_high": high}
+            difference = focal - of_draws.mean(axis=0)
+            low, high = _interval(difference, measure)
+            row = region | _drop(of_draws.mean(axis=0), measure) | {"control": kind, "draws": len(of_kind)}
+            row |= {"difference": float(_mean(difference, measure)), "difference_low": low, "difference_high": high}
             if kind in drops:
-                null = against_null(focal.mean(), of_draws.mean(axis=1))
-                row |= {name: float(value) for name, value in null.columns().items()}
-                drops[kind].append(np.array([focal.mean(), *of_draws.mean(axis=1)]))
+                observed, null = float(_mean(focal, measure)), _mean(of_draws, measure)
+                row |= {name: float(value) for name, value in against_null(observed, null).columns().items()}
+                drops[kind].append(np.array([observed, *null]))
             rows.append(row)
+    for row in rows:
+        row["lesioned"] = row["intact"] - row["drop"]
     frame = LESIONS.frame(rows)
-    frame["p_corrected"] = np.nan
     for kind, of_regions in drops.items():
         frame.loc[frame["control"] == kind, "p_corrected"] = familywise_p(np.stack(of_regions, axis=1))
     return frame
@@ -175,16 +186,19 @@ def _controls(
     return kinds
 
 
-def _drop(intact: Float[np.ndarray, " items"], drop: Float[np.ndarray, " items"], measure: Measure) -> dict[str, float]:
+def _drop(drop: Float[np.ndarray, " items"], measure: Measure) -> dict[str, float]:
+    """Return the columns of a drop: its mean, and its interval."""
     low, high = _interval(drop, measure)
-    mean = float(drop.mean())
-    return {"intact": float(intact.mean()), "lesioned": float(intact.mean()) - mean, "drop": mean, "drop_low": low,
-            "drop_high": high}  # fmt: skip
+    return {"drop": float(_mean(drop, measure)), "drop_low": low, "drop_high": high}
+
+
+def _mean(values: Float[np.ndarray, "*draws items"], measure: Measure) -> Float[np.ndarray, "*draws"]:
+    """Return the mean over items; with groups, the mean over the means of groups."""
+    return np.asarray(np.mean([values[..., items].mean(axis=-1) for items in measure.items_of_groups], axis=0))
 
 
 def _interval(values: Float[np.ndarray, " items"], measure: Measure) -> tuple[float, float]:
-    """Return the 95 % interval of a mean over items, or over the means of groups of items."""
-    if measure.groups is not None:
-        values = pd.Series(values).groupby(np.asarray(measure.groups), sort=False).mean().to_numpy()
-    low, high = mean_interval(values)
-    return float(low), float(high)
+    """Return the 95 % interval of the mean. It is over items: the groups are fixed, as the paradigms of BLiMP are."""
+    parts = [values[items] for items in measure.items_of_groups]
+    intervals = [mean_interval(part) for part in parts]
+    return interval_of_mean(np.array([part.mean() for part in parts]), [(float(a), float(b)) for a, b in intervals])

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from toposheet.errors import UserError
 from toposheet.subject import Request, Subject, TokenisedRequests, tokenise
+from toposheet.wording import counted
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Measure:
     """A number for each item, computed from the log-probabilities of the spans of texts.
 
@@ -21,14 +23,17 @@ class Measure:
         requests: The texts with their spans, from `tokenise`.
         value: A function of the log-probabilities of all spans (spans). It returns the number of each item (items),
             for example 1 if the good sentence of a pair is more probable, and 0 otherwise.
-        groups: The group of each item. Items of one group, such as the pairs of one BLiMP paradigm, are made alike, so
-            intervals count each group as one value. None: items are independent.
+        groups: The group of each item, such as the BLiMP paradigm of a pair. The mean is then that of the means of the
+            groups, which all count alike, as in `accuracy`. None: the mean is over items.
     """
 
     name: str
     requests: TokenisedRequests
     value: Callable[[Float[np.ndarray, " spans"]], Float[np.ndarray, " items"]]
     groups: Sequence[str] | None = None
+
+    def __repr__(self) -> str:
+        return f"Measure({self.name}: {counted(len(self.requests), 'text')})"
 
     @classmethod
     def pairs(
@@ -60,6 +65,15 @@ class Measure:
             raise UserError(f"there are {len(good)} good and {len(bad)} bad sentences: give pairs, at least one")
         requests = tokenise(subject, [Request(text) for pair in zip(good, bad, strict=True) for text in pair], bos)
         return cls(name, requests, correct_pairs, groups)
+
+    @cached_property
+    def items_of_groups(self) -> list[Int[np.ndarray, " items"]]:
+        """The numbers of the items of each group; without groups, those of all items."""
+        n_items = len(self.value(np.zeros(self.requests.n_spans)))
+        if self.groups is None:
+            return [np.arange(n_items)]
+        of_item = np.asarray(self.groups)
+        return [np.flatnonzero(of_item == group) for group in dict.fromkeys(self.groups)]
 
 
 def correct_pairs(sums: Float[np.ndarray, " spans"]) -> Float[np.ndarray, " items"]:

@@ -89,9 +89,9 @@ class Disc(Region):
     """
 
     sheet: str
-    y: float
-    x: float
-    radius_mm: float
+    y: float | int
+    x: float | int
+    radius_mm: float | int
 
     def __post_init__(self) -> None:
         for what, value in (("y", self.y), ("x", self.x), ("radius_mm", self.radius_mm)):
@@ -234,7 +234,7 @@ class Mask(Region):
         return cls(label, {tap: mask.values[taps == tap] for tap in dict.fromkeys(taps.tolist())}, model)
 
     @classmethod
-    def top(cls, values: xr.DataArray, percent: float, label: str = "") -> Mask:
+    def top(cls, values: xr.DataArray, percent: float | int, label: str = "") -> Mask:
         """Return the units with the largest values, of all taps together.
 
         Args:
@@ -246,6 +246,7 @@ class Mask(Region):
             UserError: The percentage is out of range, or so small that no unit is selected.
         """
         check_coordinates(values, "tap")
+        check_type("percent", percent, (int, float), "a number")
         n_units = values.sizes["unit"]
         n_selected = round(percent / 100 * n_units) if 0 < percent <= 100 else 0
         if not n_selected:
@@ -292,6 +293,10 @@ class Combined(Region):
     first: Region
     second: Region
     how: str
+
+    def __post_init__(self) -> None:
+        for region in (self.first, self.second):
+            check_type(f"a part of a {self.how} b", region, Region, "a region such as toposheet.Disc(...)")
 
     @property
     def name(self) -> str:

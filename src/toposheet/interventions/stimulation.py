@@ -18,7 +18,7 @@ from toposheet.subject import Effect, Intervention, Subject
 def stimulate(
     subject: Subject,
     region: Region,
-    strength: float,
+    strength: float | int,
     *,
     texts: Sequence[str] | pd.DataFrame | None = None,
     reading: Reading = READING,
