@@ -15,9 +15,10 @@ NOUNS = ("child", "river", "engineer", "mill", "road", "stone", "letter", "city"
 def pair(paradigm: str, number: int) -> dict[str, object]:
     """Return a line of a file of BLiMP, with all its columns."""
     field, term = PARADIGMS[paradigm]
-    noun = NOUNS[number % len(NOUNS)]
+    noun, verbs = NOUNS[number % len(NOUNS)], ("ran", "run") if number % 3 else ("run", "ran")
+    good, bad = (f"The {noun} {verb} past the {paradigm}." for verb in verbs)
     return {
-        "sentence_good": f"The {noun} ran past the {paradigm}.", "sentence_bad": f"The {noun} run past the {paradigm}.",
+        "sentence_good": good, "sentence_bad": bad,
         "field": field, "linguistics_term": term, "UID": paradigm, "simple_LM_method": True,
         "one_prefix_method": False, "two_prefix_method": False, "lexically_identical": False, "pairID": str(number),
     }  # fmt: skip

@@ -76,7 +76,7 @@ def chance_p(values: Float[np.ndarray, " items"], chance: Float[np.ndarray, " it
     return float(stats.binomtest(whole, len(values), expected / len(values)).pvalue)
 
 
-def paired_p(parts: Sequence[Float[np.ndarray, " _"]], permutations: int, rng: np.random.Generator) -> float:
+def paired_p(parts: Sequence[np.ndarray], permutations: int, rng: np.random.Generator) -> float:
     """Return the two-sided p of the mean over parts of the mean difference of paired items (sign-flip test).
 
     In each draw, every difference gets a random sign, as if the two values of the item were exchanged at random.
