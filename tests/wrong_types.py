@@ -89,6 +89,8 @@ CALLS = {
     "unit_activity": lambda: ts.unit_activity("small"),
     "Disc(y)": lambda: ts.Disc(topo.taps[0], "2", 2, 2),
     "Disc(sheet)": lambda: ts.Disc(3, 2, 2, 2).units(subject),
+    "WholeSheet": lambda: ts.WholeSheet(3).units(subject),
+    "WholeTap": lambda: ts.WholeTap(3).units(subject),
     "Disc or name": lambda: disc | topo.taps[0],
     "Mask(list)": lambda: ts.Mask.of([1]),
     "Mask.top": lambda: ts.Mask.top(comparison.t, "1"),

@@ -142,6 +142,7 @@ def test_with_groups_all_groups_count_alike(subject, margins):
     drop = by_hand(subject) - by_hand(ts.lesion(subject, ts.Disc(TAP, 2, 2, 1)))
     row = ts.lesion_effects(subject, ts.Disc(TAP, 2, 2, 1), grouped, draws=2).iloc[0]
     assert row["drop"] == pytest.approx((drop[:3].mean() + drop[3]) / 2, abs=1e-5)
+    assert np.isnan(row["drop_low"])  # one item says nothing about others of its group
 
 
 def test_the_test_of_a_place_keeps_its_level(subject, margins):

@@ -61,6 +61,7 @@ def unit_activity(
         UserError: There are no texts, the subject cannot read them, or an activation is not finite.
         NotFound: `texts` is None, and the subject has no stimuli.
     """
+    check_type("subject", subject, Subject, "a toposheet.Subject, for example from toposheet.load(...)")
     tokens = tokenised(subject, _table(subject, texts), reading)
     counts = [np.array(text.counts) for text in tokens]
     totals: dict[str, list[np.ndarray]] = {}

@@ -26,8 +26,8 @@ from toposheet.interventions.scoring import sums_with
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
 from toposheet.settings import READING, Reading, check_choice, check_count
-from toposheet.stats import against_null, familywise_p, interval_of_mean
-from toposheet.stats.intervals import mean_interval
+from toposheet.stats import against_null, familywise_p
+from toposheet.stats.intervals import mean_of_means_interval
 from toposheet.subject import Subject
 from toposheet.subject.log_probabilities import BATCH_SIZE
 
@@ -199,6 +199,4 @@ def _mean(values: Float[np.ndarray, "*draws items"], measure: Measure) -> Float[
 
 def _interval(values: Float[np.ndarray, " items"], measure: Measure) -> tuple[float, float]:
     """Return the 95 % interval of the mean. It is over items: the groups are fixed, as the paradigms of BLiMP are."""
-    parts = [values[items] for items in measure.items_of_groups]
-    intervals = [mean_interval(part) for part in parts]
-    return interval_of_mean(np.array([part.mean() for part in parts]), [(float(a), float(b)) for a, b in intervals])
+    return mean_of_means_interval([values[items] for items in measure.items_of_groups])

@@ -94,6 +94,7 @@ class Disc(Region):
     radius_mm: float | int
 
     def __post_init__(self) -> None:
+        check_type("sheet", self.sheet, str, "the name of a sheet")
         for what, value in (("y", self.y), ("x", self.x), ("radius_mm", self.radius_mm)):
             check_type(what, value, (int, float, np.number), "a number")
             if not np.isfinite(value):
@@ -152,6 +153,9 @@ class WholeSheet(Region):
 
     sheet: str
 
+    def __post_init__(self) -> None:
+        check_type("sheet", self.sheet, str, "the name of a sheet")
+
     @property
     def name(self) -> str:
         """Name in tables and figures."""
@@ -172,6 +176,9 @@ class WholeTap(Region):
     """
 
     tap: str
+
+    def __post_init__(self) -> None:
+        check_type("tap", self.tap, str, "the name of a tap")
 
     @property
     def name(self) -> str:
