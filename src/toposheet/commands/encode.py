@@ -29,7 +29,7 @@ def encode(
     taps: Contrasts = (),
     fwhm_mm: float = 0.0,
     folds: int = 5,
-    gap: int = 0,
+    gap: int | None = None,
     shuffled: bool = False,
     oasm_width: float = 2.0,
     permutations: int = PERMUTATIONS,
@@ -52,7 +52,8 @@ def encode(
         taps: Names of the taps that are used. Without names, all taps are used.
         fwhm_mm: Width (mm) of the readout through which voxels see the units. 0: no readout.
         folds: Number of folds, at least 3. They are contiguous in time.
-        gap: Stimuli that are at most this number of rows away from a test stimulus do not train.
+        gap: Stimuli that are at most this number of rows away from a test stimulus do not train. None: 5, or 0 with
+            passages.
         shuffled: Put stimuli into folds at random. Anything that is smooth in time then scores high, so such scores are
             not tested.
         oasm_width: Standard deviation, in stimuli, of the Gaussian of the baseline oasm (orthogonal autocorrelated
@@ -101,7 +102,7 @@ def encode(
             progress=stages.begin("encoding"),
         )  # fmt: skip
         comparing = stages.begin("comparing")
-        of_both: dict[str, Any] = {"passages": passages, "permutations": permutations, "seed": seed}
+        of_both: dict[str, Any] = {"passages": passages, "gap": gap, "permutations": permutations, "seed": seed}
         similarity = [
             measure(sampled(responses, fwhm_mm), recorded, **of_both, progress=comparing) for measure in (rsa, cka)
         ]

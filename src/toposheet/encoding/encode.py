@@ -19,7 +19,7 @@ from toposheet.encoding.recording import REPETITION, check_recording, voxel_name
 from toposheet.encoding.result import Encoding, TapFit, encoding_of
 from toposheet.encoding.ridge import BandedRidge, baseline_weights, joint_weights
 from toposheet.encoding.scores import Sums
-from toposheet.encoding.splits import FOLDS, Folds, blocks_of, make_folds
+from toposheet.encoding.splits import FOLDS, Folds, blocks_of, gap_of, make_folds
 from toposheet.errors import UserError
 from toposheet.packages import FOR_ENCODING, check_package
 from toposheet.progress import SILENT, Progress
@@ -36,7 +36,7 @@ def encode(
     untrained: xr.DataArray | None = None,
     fwhm_mm: float = 0.0,
     folds: int = FOLDS,
-    gap: int = 0,
+    gap: int | None = None,
     shuffled: bool = False,
     oasm_width: float = 2.0,
     permutations: int = PERMUTATIONS,
@@ -69,7 +69,8 @@ def encode(
             baseline. None: there is no such baseline.
         fwhm_mm: Width of the readout (mm) through which voxels see the units. 0: no readout.
         folds: Number of folds, at least 3.
-        gap: Stimuli that are at most this number of rows away from a test stimulus do not train.
+        gap: Stimuli that are at most this number of rows away from a test stimulus do not train. None: 5, or 0 with
+            passages.
         shuffled: True: put stimuli into folds at random. This gives high scores to anything that is smooth in time. Use
             it only to see how much it inflates scores: they are not tested.
         oasm_width: Standard deviation (stimuli) of the Gaussian of the baseline `oasm`.
@@ -102,6 +103,7 @@ def encode(
     numbers = passage_numbers(responses, recording, passages)
     blocks = blocks_of(recording.sizes["stimulus"], numbers, folds)
     rng = np.random.default_rng(seed)
+    gap = 0 if shuffled else gap_of(gap, numbers)
     splits = make_folds(blocks, folds, gap, shuffled, rng)
     draws = rearrangements(len(blocks), numbers, 0 if shuffled else permutations, rng)
     rows = np.concatenate([np.arange(len(blocks))[None], draws])

@@ -66,9 +66,9 @@ def check_recording(recording: xr.DataArray) -> tuple[xr.DataArray, int]:
             f"numbers over (stimulus, voxel) or (stimulus, voxel, {REPETITION})"
         )
     recording = recording.transpose("stimulus", "voxel", ...).astype(np.float64)
-    flat = recording.values.reshape(*recording.shape[:2], -1)
-    if not flat.size:
+    if not recording.size:
         raise UserError("the recording is empty: it needs stimuli and voxels")
+    flat = recording.values.reshape(*recording.shape[:2], -1)
     missing = np.all(np.isnan(flat), axis=(0, 2))
     bad = ~np.isfinite(flat) & ~missing[:, None]
     if bad.any():

@@ -8,13 +8,14 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jaxtyping import Float
-from scipy import stats
+from jaxtyping import Bool, Float
+from scipy import linalg, stats
 
 from toposheet.cortex.layout import ALL_TAPS
 from toposheet.encoding.matching import matched, passage_numbers, units_of_taps, usable
 from toposheet.encoding.rearrangements import rearrangements
 from toposheet.encoding.recording import REPETITION, check_recording
+from toposheet.encoding.splits import gap_of
 from toposheet.errors import UserError
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
@@ -29,6 +30,7 @@ SIMILARITY = Table(
     "how similar the stimuli are to each other in one tap and in the recording, by one measure",
 )  # fmt: skip
 Matrix = Float[np.ndarray, "stimuli stimuli"]
+Pairs = Bool[np.ndarray, "stimuli stimuli"]
 
 
 def rsa(
@@ -37,6 +39,7 @@ def rsa(
     *,
     measure: Measure = "spearman",
     passages: str | None = None,
+    gap: int | None = None,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
     progress: Progress | None = None,
@@ -47,13 +50,16 @@ def rsa(
     of stimuli are compared in the model and in the recording (Kriegeskorte et al. 2008, doi:10.3389/neuro.06.004.2008),
     by Spearman's rank correlation or by Kendall's tau a (Nili et al. 2014, doi:10.1371/journal.pcbi.1003553).
 
-    Units and voxels are not standardised, so those with large values decide.
+    Units and voxels are not standardised, so those with large values decide. Pairs that are near each other in time do
+    not count: neighbours are alike in every recording and every model that is smooth in time, whatever the texts say.
 
     Args:
         responses: Responses from `respond`.
         recording: The recording, see `encode`. It needs at least 3 voxels that vary.
         measure: `"spearman"` or `"kendall"`.
-        passages: Name of the column that names passages, which the null keeps whole, see `encode`.
+        passages: Name of the column that names passages, which the null keeps whole, see `encode`. Pairs of stimuli of
+            one passage do not count.
+        gap: Pairs of stimuli that are at most this number of rows apart do not count. None: 5, or 0 with passages.
         permutations: Number of draws of the null, which moves the recording against the texts, as in `encode`.
         seed: Seed of the random draws.
         progress: A function that is called with the number of taps done so far. None: no calls.
@@ -69,12 +75,14 @@ def rsa(
     check_choice("measure", measure, get_args(Measure))
     compare = _spearman if measure == "spearman" else kendall_tau_a
 
-    def compared(of_model: Matrix, of_recording: Matrix) -> float:
-        pairs = np.triu_indices(len(of_model), 1)
-        return compare(of_model[pairs], of_recording[pairs])
+    def compared(of_model: Matrix, of_recording: Matrix, pairs: Pairs) -> float:
+        once = np.triu(pairs)
+        return compare(of_model[once], of_recording[once])
 
     name = f"rsa-{measure}"
-    return _similarity(name, dissimilarities, compared, responses, recording, passages, permutations, seed, progress)
+    return _similarity(
+        name, dissimilarities, compared, responses, recording, passages, gap, permutations, seed, progress
+    )
 
 
 def cka(
@@ -82,6 +90,7 @@ def cka(
     recording: xr.DataArray,
     *,
     passages: str | None = None,
+    gap: int | None = None,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
     progress: Progress | None = None,
@@ -91,12 +100,15 @@ def cka(
     Centered kernel alignment (Kornblith et al. 2019, arXiv:1905.00414) is HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)),
     with the kernels K = X X' of the units and L = Y Y' of the voxels. HSIC is the unbiased estimate of Song et al.
     (2012, jmlr.org/papers/v13/song12a.html): the usual one is high for unrelated data, if there are more units than
-    stimuli. Units and voxels are not standardised, so those with large values decide.
+    stimuli. Units and voxels are not standardised, so those with large values decide. Pairs that are near each other in
+    time do not count, see `rsa`.
 
     Args:
         responses: Responses from `respond`.
         recording: The recording, see `encode`. There must be at least 4 stimuli.
-        passages: Name of the column that names passages, which the null keeps whole, see `encode`.
+        passages: Name of the column that names passages, which the null keeps whole, see `encode`. Pairs of stimuli of
+            one passage do not count.
+        gap: Pairs of stimuli that are at most this number of rows apart do not count. None: 5, or 0 with passages.
         permutations: Number of draws of the null, which moves the recording against the texts, as in `encode`.
         seed: Seed of the random draws.
         progress: A function that is called with the number of taps done so far. None: no calls.
@@ -115,7 +127,7 @@ def cka(
         x = x - x.mean(axis=0)
         return x @ x.T
 
-    return _similarity("cka", kernel, unbiased_cka, responses, recording, passages, permutations, seed, progress)
+    return _similarity("cka", kernel, unbiased_cka, responses, recording, passages, gap, permutations, seed, progress)
 
 
 def dissimilarities(x: Float[np.ndarray, "stimuli features"], what: str = "the array") -> Matrix:
@@ -154,25 +166,29 @@ def kendall_tau_a(a: Float[np.ndarray, " pairs"], b: Float[np.ndarray, " pairs"]
     return float(tau_b * np.sqrt(untied[0] * untied[1]) / n) if all(untied) else 0.0
 
 
-def unbiased_cka(k: Matrix, l: Matrix) -> float:  # noqa: E741
-    """Return the CKA of two kernels, with unbiased estimates of HSIC.
+def unbiased_cka(k: Matrix, other: Matrix, pairs: Pairs) -> float:
+    """Return the CKA of two kernels over pairs of different stimuli.
 
-    HSIC = [tr(K L) + (1' K 1)(1' L 1) / ((n - 1)(n - 2)) - 2 (1' K L 1) / (n - 2)] / (n (n - 3)), with 0 on both
-    diagonals.
+    From each kernel, the best fit k_ij = a_i + a_j over the pairs is removed, by least squares. CKA is the cosine of
+    what is left of both kernels. If the pairs are all pairs of different stimuli, this is the CKA whose HSIC is the
+    unbiased estimate of Song et al. (2012): the fit is then their U-centring (Székely & Rizzo 2014, arXiv:1310.2926).
 
     Args:
         k: The first kernel.
-        l: The second kernel.
+        other: The second kernel.
+        pairs: True for the pairs of stimuli that count.
     """
-    norm = _hsic(k, k) * _hsic(l, l)
-    return float(_hsic(k, l) / np.sqrt(norm)) if norm > 0 else float("nan")
+    left, right = _without_stimuli(k, pairs), _without_stimuli(other, pairs)
+    size = np.sqrt((left**2).sum() * (right**2).sum())
+    return float((left * right).sum() / size) if size > 0 else float("nan")
 
 
-def _hsic(k: np.ndarray, l: np.ndarray) -> float:  # noqa: E741
-    n = len(k)
-    k, l = k - np.diag(np.diag(k)), l - np.diag(np.diag(l))  # noqa: E741
-    sums = k.sum() * l.sum() / ((n - 1) * (n - 2)) - 2 * (k.sum(axis=0) @ l.sum(axis=1)) / (n - 2)
-    return float(((k * l).sum() + sums) / (n * (n - 3)))
+def _without_stimuli(k: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Return a kernel without the effects of single stimuli, at the pairs that count."""
+    counts = pairs.astype(float)
+    equations = counts + np.diag(counts.sum(axis=1))  # singular if there are only two passages
+    of_stimuli, *_ = linalg.lstsq(equations, (counts * k).sum(axis=1), lapack_driver="gelsy")
+    return counts * (k - of_stimuli - of_stimuli[:, None])
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> float:
@@ -182,10 +198,11 @@ def _spearman(a: np.ndarray, b: np.ndarray) -> float:
 def _similarity(
     name: str,
     matrix: Callable[[np.ndarray, str], np.ndarray],
-    compared: Callable[[np.ndarray, np.ndarray], float],
+    compared: Callable[[np.ndarray, np.ndarray, np.ndarray], float],
     responses: xr.DataArray,
     recording: xr.DataArray,
     passages: str | None,
+    gap: int | None,
     permutations: int,
     seed: int,
     progress: Progress | None,
@@ -200,6 +217,9 @@ def _similarity(
         raise UserError(f"there are {n} stimuli: this needs at least 4")
     numbers = passage_numbers(responses, recording, passages)
     draws = rearrangements(n, numbers, permutations, np.random.default_rng(seed))
+    pairs = _distant(n, numbers, gap_of(gap, numbers))
+    if not pairs.any(axis=1).all():
+        raise UserError("some stimuli have no distant stimulus: choose a smaller gap, or leave passages out")
     y = recording.mean(REPETITION) if REPETITION in recording.dims else recording
     of_recording = matrix(y.values, "the recording")
     taps, values = units_of_taps(responses), []
@@ -207,8 +227,11 @@ def _similarity(
     report(f"comparing taps, {name}", 0, len(taps))
     for done, (tap, units) in enumerate(taps.items(), 1):
         of_model = matrix(responses.values[:, units].astype(float), f"tap {tap}")
-        null = [compared(of_model, of_recording[np.ix_(order, order)]) for order in draws]
-        values.append([compared(of_model, of_recording), *null])
+        null = [
+            compared(of_model, of_recording[np.ix_(order, order)], pairs & pairs[np.ix_(order, order)])
+            for order in draws
+        ]
+        values.append([compared(of_model, of_recording, pairs), *null])
         report(f"comparing taps, {name}", done, len(taps))
     observed, null = np.array(values).T[0], np.array(values).T[1:]
     tested = against_null(observed, null)
@@ -217,3 +240,10 @@ def _similarity(
     corrected[single] = familywise_p(np.concatenate([observed[None], null])[:, single])
     columns = {"tap": list(taps), "measure": name, "n_stimuli": n, "value": observed, **tested.columns()}
     return SIMILARITY.frame(pd.DataFrame({**columns, "p_corrected": corrected}))
+
+
+def _distant(n_stimuli: int, passages: np.ndarray | None, gap: int) -> np.ndarray:
+    """Return which pairs of stimuli are of different passages and more than a gap apart."""
+    rows = np.arange(n_stimuli)
+    distant = np.abs(np.subtract.outer(rows, rows)) > gap
+    return distant if passages is None else distant & (passages[:, None] != passages)

@@ -12,6 +12,7 @@ from toposheet.errors import UserError
 from toposheet.settings import check_count
 
 FOLDS = 5
+_GAP = 5  # stimuli
 _PARTS = 4  # blocks of a fold, if there are no passages
 
 
@@ -44,7 +45,7 @@ class Folds:
         Args:
             train: Rows that train. The results are positions in this array.
         """
-        splits = [self._split(train, fold) for fold in np.unique(self.of_stimuli[train])]
+        splits = [self._split(train, fold) for fold in np.unique(self.of_stimuli[train]).tolist()]
         return [(np.searchsorted(train, inner), np.searchsorted(train, left_out)) for inner, left_out in splits]
 
     def training_means(self, y: Float[np.ndarray, "stimuli targets"]) -> Float[np.ndarray, "stimuli targets"]:
@@ -94,6 +95,22 @@ def blocks_of(n_stimuli: int, passages: Int[np.ndarray, " stimuli"] | None, fold
     return _equal_parts(n_stimuli, folds * min(_PARTS, n_stimuli // folds))
 
 
+def gap_of(gap: int | None, passages: Int[np.ndarray, " stimuli"] | None) -> int:
+    """Return the gap between stimuli that count as near each other in time.
+
+    Args:
+        gap: The gap, in stimuli. None: 5, or 0 if there are passages, because whole passages stay together.
+        passages: The passage of each stimulus. None: there are no passages.
+
+    Raises:
+        UserError: The gap is negative, or no whole number.
+    """
+    if gap is None:
+        return _GAP if passages is None else 0
+    check_count("gap", gap, 0, " stimuli")
+    return gap
+
+
 def make_folds(
     blocks: Int[np.ndarray, " stimuli"], folds: int, gap: int, shuffled: bool, rng: np.random.Generator
 ) -> Folds:
@@ -102,17 +119,14 @@ def make_folds(
     Args:
         blocks: The block of each stimulus.
         folds: Number of folds. Each has about the same number of blocks.
-        gap: See `Folds`.
+        gap: See `Folds`. Random folds have no gap.
         shuffled: Whether stimuli are put into folds at random. Neighbours in time are alike in recordings and in
             models, so such folds give high scores to anything that is smooth in time.
         rng: Generator of the random folds.
 
     Raises:
-        UserError: The gap is no whole number, or it leaves too few stimuli to train on.
+        UserError: The gap leaves too few stimuli to train on.
     """
-    check_count("gap", gap, 0, " stimuli")
-    if shuffled and gap:
-        raise UserError(f"gap is {gap} and shuffled is True: a gap needs contiguous folds, so leave one of them out")
     n = len(blocks)
     if shuffled:
         return Folds(rng.permutation(_equal_parts(n, folds)))
