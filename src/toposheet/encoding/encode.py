@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import xarray as xr
@@ -94,7 +95,7 @@ def encode(
     check_permutations(permutations)
     check_seed(seed)
     check_fwhm("fwhm_mm", fwhm_mm)
-    if not 0 < oasm_width < np.inf:
+    if not isinstance(oasm_width, Real) or not 0 < float(oasm_width) < np.inf:
         raise UserError(f"oasm_width is {oasm_width!r}: it must be a positive number of stimuli")
     recording, n_excluded = check_recording(recording)
     responses = usable(matched(responses, recording), "responses")

@@ -7,7 +7,7 @@ import xarray as xr
 from jaxtyping import Int
 
 from toposheet.cortex.layout import ALL_TAPS, check_coordinates, tap_layouts
-from toposheet.errors import UserError, did_you_mean, listed
+from toposheet.errors import UserError, check_type, did_you_mean, listed
 from toposheet.provenance import reading_of
 from toposheet.stimuli.labels import plain_label
 
@@ -63,6 +63,7 @@ def passage_numbers(
     """
     if column is None:
         return None
+    check_type("passages", column, str, "the name of a column, such as 'story'")
     holder = recording if column in _columns(recording) else responses
     if column not in _columns(holder):
         existing = list(dict.fromkeys([*_columns(recording), *_columns(responses)]))

@@ -187,8 +187,9 @@ def _without_stimuli(k: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Return a kernel without the effects of single stimuli, at the pairs that count."""
     counts = pairs.astype(float)
     equations = counts + np.diag(counts.sum(axis=1))  # singular if there are only two passages
-    of_stimuli, *_ = linalg.lstsq(equations, (counts * k).sum(axis=1), lapack_driver="gelsy")
-    return counts * (k - of_stimuli - of_stimuli[:, None])
+    solved = linalg.lstsq(equations, (counts * k).sum(axis=1), lapack_driver="gelsy")
+    assert solved is not None, "SciPy's stubs do not know that only bad arguments give None"
+    return counts * (k - solved[0] - solved[0][:, None])
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> float:
