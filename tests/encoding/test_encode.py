@@ -69,7 +69,7 @@ def test_the_sequences_model_predicts_nothing_in_passages_that_are_left_out():
 @pytest.mark.slow
 @pytest.mark.parametrize("passages", [None, "story"])
 def test_unrelated_data_that_are_smooth_in_time_have_a_small_p_as_rarely_as_it_says(passages):
-    p = p_of((unrelated(seed, ONE_RUN if passages is None else STORIES) for seed in range(100)), passages=passages)
+    p = p_of((unrelated(seed, ONE_RUN if passages is None else STORIES) for seed in range(60)), passages=passages)
     for quantity in ("r", "unique_r2"):
         assert not significant([one[quantity] for one in p]), quantity
 
@@ -85,7 +85,7 @@ def of_length(seed):
 
 @pytest.mark.slow
 def test_a_model_that_knows_the_length_of_texts_alone_scores_but_adds_nothing_to_the_baseline_of_length():
-    p = p_of((of_length(seed) for seed in range(100)), passages="story")
+    p = p_of((of_length(seed) for seed in range(60)), passages="story")
     assert np.mean([one["r"] <= 0.05 for one in p]) > 0.95
     assert not significant([one["unique_r2"] for one in p])
 
