@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
+import xarray as xr
 
 import toposheet as ts
 from toposheet.cortex.profiles import consistency
@@ -17,6 +18,11 @@ responses = ts.respond(subject, texts)
 comparison = ts.Comparison(responses, "a", "b")
 network_texts = responses.assign_coords(condition=("stimulus", [*"SWJN"] * 3))
 network = ts.Comparison(network_texts.assign_coords(condition=("stimulus", ["S", "N"] * 6)), "S", "N")
+recorded = xr.DataArray(
+    np.random.default_rng(0).normal(size=(12, 4)),
+    dims=("stimulus", "voxel"),
+    coords={"text": ("stimulus", texts["text"].to_numpy())},
+)
 of_comparisons = (
     "map_statistics", "topography_statistics", "selective_clusters", "localize", "negative_controls", "organisation",
     "plot", "grow_clusters", "noise_smoothness",
@@ -39,6 +45,9 @@ TAKERS = {
     "halves": (lambda n=1, seed=0: next(comparison.halves(n, seed)), "seed n"),
     "grow_clusters": (partial(ts.grow_clusters, comparison), "min_size"),
     "per_tap": (partial(ts.Topography.per_tap, model), "seed"),
+    "encode": (partial(ts.encode, responses, recorded), draws),
+    "rsa": (partial(ts.rsa, responses, recorded), draws),
+    "cka": (partial(ts.cka, responses, recorded), draws),
     "surface_morans_i": (partial(ts.surface_morans_i, ts.SurfaceMap(np.arange(10_242.0), "left", "fsaverage5")), draws),
 }
 CALLS = {
@@ -131,6 +140,24 @@ CALLS = {
     "read_surface_map": lambda: ts.read_surface_map(None),
     "surface_morans_i": lambda: ts.surface_morans_i(np.ones(3)),
     "export_sheet": lambda: ts.export_sheet(topo, comparison, "x"),
+    **{
+        f"{name}({what})": lambda name=name, pair=pair: getattr(ts, name)(*pair)
+        for name in ("encode", "rsa", "cka")
+        for what, pair in {
+            "comparison": (comparison, recorded),
+            "table": (texts, recorded),
+            "array": (responses, recorded.values),
+            "responses": (responses, responses),
+            "swapped": (recorded, responses),
+        }.items()
+    },
+    "encode(passages)": lambda: ts.encode(responses, recorded, passages=3),
+    "encode(untrained)": lambda: ts.encode(responses, recorded, untrained=subject),
+    "encode(folds)": lambda: ts.encode(responses, recorded, folds="5"),
+    "encode(gap)": lambda: ts.encode(responses, recorded, gap=1.5),
+    "encode(oasm_width)": lambda: ts.encode(responses, recorded, oasm_width="2"),
+    "rsa(measure)": lambda: ts.rsa(responses, recorded, measure="pearson"),
+    "read_recording": lambda: ts.read_recording(recorded),
     "to_grid": lambda: topo.to_grid(np.ones(3)),
     **{
         f"{name}({option}={value!r})": lambda call=call, option=option, value=value: call(**{option: value})

@@ -20,6 +20,11 @@ from toposheet.cortex import profiles as profiles
 from toposheet.cortex import response_statistics as response_statistics
 from toposheet.cortex import selective_clusters as selective_clusters
 from toposheet.cortex import topography_statistics as topography_statistics
+from toposheet.encoding import Encoding as Encoding
+from toposheet.encoding import cka as cka
+from toposheet.encoding import encode as encode
+from toposheet.encoding import read_recording as read_recording
+from toposheet.encoding import rsa as rsa
 from toposheet.errors import UserError as UserError
 from toposheet.evaluation import accuracy as accuracy
 from toposheet.evaluation import accuracy_difference as accuracy_difference
