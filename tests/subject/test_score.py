@@ -137,7 +137,7 @@ def test_wrong_texts_are_refused_by_number(subject):
         ts.score(subject, ["Snow", ""])
     with pytest.raises(ts.UserError, match=r"text 1 has \d+ tokens, but the model reads at most 48"):
         ts.score(subject, ["Snow", "river " * 100])
-    with pytest.raises(ts.UserError, match="texts is one text"):
+    with pytest.raises(ts.UserError, match="texts is a str: it must be a list of texts"):
         ts.score(subject, "Snow")
     with pytest.raises(ts.UserError, match="batch_size"):
         ts.score(subject, TEXTS, batch_size=0)
@@ -160,7 +160,7 @@ def test_a_subject_without_tokenizer_is_refused(model, topo):
         (
             hf.BertConfig(**_SMALL, intermediate_size=48),
             hf.BertForMaskedLM,
-            "sees the tokens after",
+            "is an encoder, whose tokens see the tokens after them",
         ),
         (
             hf.BartConfig(vocab_size=300, d_model=36, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,

@@ -20,11 +20,11 @@ from toposheet.subject.log_probabilities import (
     BATCH_SIZE,
     Batch,
     batches_of,
-    check_predicts_next_token,
     logits_of,
     span_sums,
 )
 from toposheet.subject.midway import Midway
+from toposheet.subject.next_token import check_predicts
 from toposheet.topography.taps import padding_reaches
 
 _TEXTS, _INTERVENTIONS = 4096, 32  # in a part
@@ -66,7 +66,7 @@ def sums_with(
     if not len(requests):
         return sums
     with subject.running() as model, in_mode(model, training=False), torch.inference_mode():
-        check_predicts_next_token(subject)
+        check_predicts(subject)
         equal = padding_reaches(model, subject.topography.taps)
     device, vocabulary = subject.intact.model.device, subject.limits.vocabulary
     batches = batches_of(requests, batch_size, device, vocabulary=vocabulary, equal=equal)

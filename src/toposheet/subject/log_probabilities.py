@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from toposheet.errors import UserError
 from toposheet.progress import SILENT, Progress
 from toposheet.settings import check_count
 from toposheet.subject.batches import batches_by_length, padded
+from toposheet.subject.next_token import check_predicts
 from toposheet.subject.requests import NOWHERE, TokenisedRequests
 from toposheet.subject.subject import Subject
 from toposheet.topography.taps import padding_reaches
@@ -25,8 +25,6 @@ from toposheet.topography.taps import padding_reaches
 BATCH_SIZE = 64
 _MOST_LOGITS = 2**26  # in one forward pass: 256 MB in float32
 _LOGITS_AT_ONCE = 2**20  # of which the probabilities are computed together, so that they stay in the cache of a CPU
-# A later token changes earlier logits by 0 in causal models, and by 0.012 of their spread in an untrained BERT.
-_SAME = 1e-3
 
 
 def score_requests(
@@ -52,7 +50,7 @@ def score_requests(
     if not len(requests):
         return np.zeros(0)
     with subject.running() as model, in_mode(model, training=False), torch.inference_mode():
-        check_predicts_next_token(subject)
+        check_predicts(subject)
         equal = padding_reaches(model, subject.topography.taps)
         batches = batches_of(requests, batch_size, model.device, vocabulary=subject.limits.vocabulary, equal=equal)
         return span_sums(requests, batches, lambda batch: logits_of(model, batch), progress or SILENT)
@@ -178,35 +176,3 @@ def _refuse_not_finite(requests: TokenisedRequests, batch: Batch, sums: np.ndarr
         f"the log-probability of {requests.names[row]} is not a finite number: the model computes nan or inf; check "
         "its weights, its data type and its interventions"
     )
-
-
-_PREDICTS: weakref.WeakSet[nn.Module] = weakref.WeakSet()
-"""Models that are known to predict the next token from the tokens before it."""
-
-
-def check_predicts_next_token(subject: Subject) -> None:
-    """Refuse a model whose logits are no log-probabilities of the next token. The subject must be running.
-
-    A model sees later tokens if two texts that differ only in their last token have different logits before it.
-
-    Raises:
-        UserError: The model has an encoder and a decoder, has no language-model head, or sees later tokens.
-    """
-    model = subject.model
-    if model in _PREDICTS:
-        return
-    name = type(model).__name__
-    if getattr(model.config, "is_encoder_decoder", False):
-        raise UserError(
-            f"{name} has an encoder and a decoder, so its texts have no probability of their own: give a model that "
-            "predicts the next token"
-        )
-    subject.architecture.head(model)
-    ids = torch.tensor([[1, 2, 3, 4], [1, 2, 3, 5]], device=model.device) % subject.limits.vocabulary
-    one, other = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits[:, :-1].float()
-    if (one - other).abs().max() > _SAME * one.std():
-        raise UserError(
-            f"{name} sees the tokens after the one that it predicts, as models of masked words do, so its texts have "
-            "no probability: give a model that predicts the next token"
-        )
-    _PREDICTS.add(model)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 
-from toposheet.errors import UserError, check_type
+from toposheet.errors import check_type
 from toposheet.progress import Progress
 from toposheet.subject.log_probabilities import BATCH_SIZE, score_requests
 from toposheet.subject.requests import Request, tokenise
@@ -50,7 +51,6 @@ def score(
         good, bad = ts.score(subject, ["The cats sleep.", "The cats sleeps."])
     """
     check_type("subject", subject, Subject, "a toposheet.Subject, for example from toposheet.load(...)")
-    if isinstance(texts, str):
-        raise UserError(f"texts is one text: give a list of texts, such as [{texts[:20]!r}]")
+    check_type("texts", texts, (list, tuple, np.ndarray, pd.Series), "a list of texts")
     requests = [Request(text, name=f"text {number}") for number, text in enumerate(texts)]
     return score_requests(subject, tokenise(subject, requests, bos), batch_size=batch_size, progress=progress)
