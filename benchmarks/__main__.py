@@ -14,6 +14,7 @@ from benchmarks import (
     accumulation,
     analysis,
     cortex,
+    evaluating,
     exactness,
     importing,
     language_models,
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "importing": importing,
     "cortex": cortex,
     "analysis": analysis,
+    "evaluating": evaluating,
 }
 ON_GPU = ("objective", "training_step", "language_models", "accumulation", "exactness", "memory")
 

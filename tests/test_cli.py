@@ -13,6 +13,10 @@ from toposheet.commands import COMMANDS, Command
 from toposheet.commands._command import deferred
 from toposheet.errors import NotFound, RunError, UserError
 
+COMMANDS = (
+    "demo, data, train, adapt, import, stimuli, map, localize, encode, evaluate, lesion, report, ledger, compare, brain"
+)
+
 
 def toposheet(*arguments, cwd=None):
     return subprocess.run(
@@ -61,10 +65,13 @@ def test_the_size_of_an_analysis_decides_the_number_of_draws_unless_one_is_asked
             [
                 "Unrecognized",
                 "nonsense",
-                "demo, data, train, adapt, import, stimuli, map, localize, report, ledger, compare, brain",
+                COMMANDS,
             ],
         ),
-        ([], ["demo, data, train, adapt, import, stimuli, map, localize, report, ledger, compare, brain"]),
+        (
+            [],
+            [COMMANDS],
+        ),
         (["demo", "--outt", "x"], ["--outt", "did you mean --out?"]),
         (["demo", "--permutations", "many"], ["--permutations", "many"]),
         (["demo", "--recipe", "dem"], ["no recipe 'dem'", "Did you mean demo?", "demo, fast", "tiny"]),

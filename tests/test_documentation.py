@@ -26,8 +26,16 @@ def test_every_public_name_is_there_and_documented():
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "docs/analyses.md", "docs/importing.md", "docs/models.md", "docs/python.md", "docs/training.md"],
-)
+    [
+        "README.md",
+        "docs/analyses.md",
+        "docs/evaluating.md",
+        "docs/importing.md",
+        "docs/models.md",
+        "docs/python.md",
+        "docs/training.md",
+    ],
+)  # fmt: skip
 def test_every_name_that_a_page_gives_is_there(page):
     named = re.findall(r"\bts\.([A-Za-z_]+)", (Path(__file__).parents[1] / page).read_text())
     assert set(named) <= set(ts.__all__)

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
+import xarray as xr
 
 import toposheet as ts
 from toposheet.cortex.profiles import consistency
@@ -17,10 +18,17 @@ responses = ts.respond(subject, texts)
 comparison = ts.Comparison(responses, "a", "b")
 network_texts = responses.assign_coords(condition=("stimulus", [*"SWJN"] * 3))
 network = ts.Comparison(network_texts.assign_coords(condition=("stimulus", ["S", "N"] * 6)), "S", "N")
+recorded = xr.DataArray(
+    np.random.default_rng(0).normal(size=(12, 4)),
+    dims=("stimulus", "voxel"),
+    coords={"text": ("stimulus", texts["text"].to_numpy())},
+)
 of_comparisons = (
     "map_statistics", "topography_statistics", "selective_clusters", "localize", "negative_controls", "organisation",
     "plot", "grow_clusters", "noise_smoothness",
 )  # fmt: skip
+disc = ts.Disc(topo.taps[0], 2, 2, 2)
+pairs = ts.Measure.pairs(subject, ["It is good."], ["It are good."])
 clusters = ts.grow_clusters(comparison, min_size=1)
 draws, readouts = "seed permutations", "seed permutations fwhm_mm"
 TAKERS = {
@@ -37,6 +45,9 @@ TAKERS = {
     "halves": (lambda n=1, seed=0: next(comparison.halves(n, seed)), "seed n"),
     "grow_clusters": (partial(ts.grow_clusters, comparison), "min_size"),
     "per_tap": (partial(ts.Topography.per_tap, model), "seed"),
+    "encode": (partial(ts.encode, responses, recorded), draws),
+    "rsa": (partial(ts.rsa, responses, recorded), draws),
+    "cka": (partial(ts.cka, responses, recorded), draws),
     "surface_morans_i": (partial(ts.surface_morans_i, ts.SurfaceMap(np.arange(10_242.0), "left", "fsaverage5")), draws),
 }
 CALLS = {
@@ -46,6 +57,20 @@ CALLS = {
     "respond(reading)": lambda: ts.respond(subject, texts, reading="mean"),
     "respond(batch_size)": lambda: ts.respond(subject, texts, batch_size=0),
     "respond(half a character)": lambda: ts.respond(subject, half),
+    "score(name)": lambda: ts.score("small", ["a"]),
+    "score(one text)": lambda: ts.score(subject, "a"),
+    "score(table)": lambda: ts.score(subject, texts),
+    "score(numbers)": lambda: ts.score(subject, [3]),
+    "score(half a character)": lambda: ts.score(subject, half["text"].tolist()),
+    "score(batch_size)": lambda: ts.score(subject, ["a"], batch_size=0),
+    "score(bos)": lambda: ts.score(subject, ["a"], bos=3),
+    "evaluate(name)": lambda: ts.evaluate("small", "blimp"),
+    "evaluate(task)": lambda: ts.evaluate(subject, ["blimp"]),
+    "evaluate(path)": lambda: ts.evaluate(subject, "blimp", path=3),
+    "evaluate(limit)": lambda: ts.evaluate(subject, "blimp", limit="3"),
+    "accuracy": lambda: ts.accuracy(texts),
+    "accuracy(list)": lambda: ts.accuracy([1]),
+    "accuracy_difference": lambda: ts.accuracy_difference(texts, texts),
     "Comparison(table)": lambda: ts.Comparison(texts, "a", "b"),
     "Comparison(array)": lambda: ts.Comparison(responses.values, "a", "b"),
     "Comparison(one axis)": lambda: ts.Comparison(responses.mean("unit"), "a", "b"),
@@ -75,6 +100,31 @@ CALLS = {
     "Subject(tokenizer)": lambda: ts.Subject(model, topo, "small"),
     "intervened": lambda: subject.intervened(ts.Effect.silence(np.ones(3, bool))),
     "Intervention": lambda: subject.intervened(ts.Intervention("x", {topo.taps[0]: 1})),
+    "lesion(region)": lambda: ts.lesion(subject, topo.taps[0]),
+    "lesion(subject)": lambda: ts.lesion(model, disc),
+    "lesion(to)": lambda: ts.lesion(subject, disc, to="one"),
+    "lesion(texts)": lambda: ts.lesion(subject, disc, to="mean", texts="a text"),
+    "lesion(texts, numbers)": lambda: ts.lesion(subject, disc, to="mean", texts=[1]),
+    "lesion(seed)": lambda: ts.lesion(subject, disc, seed=-1),
+    "lesion(another tap)": lambda: ts.lesion(subject, ts.WholeTap("model")),
+    "stimulate(strength)": lambda: ts.stimulate(subject, disc, "2"),
+    "stimulate(region)": lambda: ts.stimulate(subject, 3, 2),
+    "unit_activity": lambda: ts.unit_activity("small"),
+    "Disc(y)": lambda: ts.Disc(topo.taps[0], "2", 2, 2),
+    "Disc(sheet)": lambda: ts.Disc(3, 2, 2, 2).units(subject),
+    "WholeSheet": lambda: ts.WholeSheet(3).units(subject),
+    "WholeTap": lambda: ts.WholeTap(3).units(subject),
+    "Disc or name": lambda: disc | topo.taps[0],
+    "Mask(list)": lambda: ts.Mask.of([1]),
+    "Mask.top": lambda: ts.Mask.top(comparison.t, "1"),
+    "Mask.top(0)": lambda: ts.Mask.top(comparison.t, 0),
+    "Measure.pairs": lambda: ts.Measure.pairs(subject, ["a"], []),
+    "lesion_effects(region)": lambda: ts.lesion_effects(subject, "disc", pairs),
+    "lesion_effects(nothing)": lambda: ts.lesion_effects(subject, [], pairs),
+    "lesion_effects(measure)": lambda: ts.lesion_effects(subject, disc, "blimp"),
+    "lesion_effects(draws)": lambda: ts.lesion_effects(subject, disc, pairs, draws=1),
+    "lesion_effects(to)": lambda: ts.lesion_effects(subject, disc, pairs, to="one"),
+    "lesion_effects(comparison)": lambda: ts.lesion_effects(subject, disc, pairs, comparison=responses),
     "load(model)": lambda: ts.load(model),
     "attach(model)": lambda: ts.attach(model),
     "attach(taps)": lambda: ts.attach("small", "model.layers.*.mlp"),
@@ -104,6 +154,24 @@ CALLS = {
     "read_surface_map": lambda: ts.read_surface_map(None),
     "surface_morans_i": lambda: ts.surface_morans_i(np.ones(3)),
     "export_sheet": lambda: ts.export_sheet(topo, comparison, "x"),
+    **{
+        f"{name}({what})": lambda name=name, pair=pair: getattr(ts, name)(*pair)
+        for name in ("encode", "rsa", "cka")
+        for what, pair in {
+            "comparison": (comparison, recorded),
+            "table": (texts, recorded),
+            "array": (responses, recorded.values),
+            "responses": (responses, responses),
+            "swapped": (recorded, responses),
+        }.items()
+    },
+    "encode(passages)": lambda: ts.encode(responses, recorded, passages=3),
+    "encode(untrained)": lambda: ts.encode(responses, recorded, untrained=subject),
+    "encode(folds)": lambda: ts.encode(responses, recorded, folds="5"),
+    "encode(gap)": lambda: ts.encode(responses, recorded, gap=1.5),
+    "encode(oasm_width)": lambda: ts.encode(responses, recorded, oasm_width="2"),
+    "rsa(measure)": lambda: ts.rsa(responses, recorded, measure="pearson"),
+    "read_recording": lambda: ts.read_recording(recorded),
     "to_grid": lambda: topo.to_grid(np.ones(3)),
     **{
         f"{name}({option}={value!r})": lambda call=call, option=option, value=value: call(**{option: value})

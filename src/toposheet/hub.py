@@ -33,15 +33,16 @@ def may_be_on_hub(source: str | Path, bare: bool = False) -> bool:
     return re.fullmatch(rf"[A-Za-z0-9][\w.-]*(/[\w.-]+){'?' if bare else ''}", source) is not None
 
 
-def snapshot(name: str, patterns: list[str] | None = None) -> Path:
-    """Return the local folder of a hub model. The files are downloaded, or taken from the cache without a network.
+def snapshot(name: str, patterns: list[str] | None = None, dataset: bool = False) -> Path:
+    """Return the local folder of a hub model or data set. Its files are downloaded, or taken from the cache if offline.
 
     Args:
         name: The id of the model: `organisation/name`, or the name of an old model without an organisation.
         patterns: Patterns of the files to download, for example `*.json`. None: all files.
+        dataset: Whether it is a data set, and not a model.
 
     Raises:
-        NotFound: The hub has no such model, or it cannot be reached and the cache does not hold the model. Or there is
+        NotFound: The hub has no such entry, or it cannot be reached and the cache does not hold it. Or there is
             no folder for the cache.
     """
     if home_folder() is None and not any(os.environ.get(name) for name in _CACHE_VARIABLES):
@@ -52,10 +53,11 @@ def snapshot(name: str, patterns: list[str] | None = None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    kind = "dataset" if dataset else "model"
     try:
-        return Path(snapshot_download(name, etag_timeout=5, allow_patterns=patterns))
+        return Path(snapshot_download(name, repo_type=kind, etag_timeout=5, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise NotFound(
-            f"{name} is not a local folder, and the hub cannot be reached or has no such model ({first_line(error)}): "
+            f"{name} is not a local folder, and the hub cannot be reached or has no such {kind} ({first_line(error)}): "
             "give a folder, or try again with a network connection"
         ) from None

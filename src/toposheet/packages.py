@@ -9,6 +9,9 @@ from typing import Any
 
 from toposheet.errors import NotFound
 
+FOR_ENCODING = "encoding models need", "toposheet[encoding]"
+"""What needs himalaya, and how to install it: arguments of `check_package` and `import_package`."""
+
 
 class MissingPackage(NotFound):
     """An optional package is not installed. The message says how to install it."""

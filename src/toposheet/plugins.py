@@ -20,6 +20,7 @@ REGISTRIES = {
     "recipe": ("recipes", "RECIPES"),
     "report section": ("report", "SECTIONS"),
     "stimulus set": ("stimuli.stimulus_set", "SETS"),
+    "task": ("evaluation", "TASKS"),
 }
 
 
@@ -28,7 +29,7 @@ def register(kind: str, name: str, entry: Any) -> None:
 
     Args:
         kind: The registry: architecture, command, data source, file format, map statistic, objective, recipe, report
-            section or stimulus set.
+            section, stimulus set or task.
         name: The name of the new entry.
         entry: The object to add. CONTRIBUTING.md says which object each kind needs.
 

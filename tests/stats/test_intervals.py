@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from toposheet.stats.intervals import difference_interval, effect_size_interval, mean_interval
+from toposheet.stats.intervals import difference_interval, effect_size_interval, mean_interval, mean_of_means_interval
 
 
 def test_intervals_of_a_mean_are_those_of_scipy(rng):
@@ -66,3 +66,20 @@ def test_effect_sizes_without_a_value_or_out_of_all_proportion_have_the_ends_tha
         assert ends[4] / ends[3] == pytest.approx(259 / 258, rel=1e-4)
         assert ends[5] / ends[4] == pytest.approx(1e9 / 259, rel=1e-4)
     assert (low[6], high[6]) == (-high[5], -low[5])
+
+
+def test_the_interval_of_a_mean_of_means_is_welchs_for_two_groups_and_students_for_one(rng):
+    a, b = rng.normal(size=12), rng.normal(2, 3, size=7)
+    expected = stats.ttest_ind(a, -b, equal_var=False).confidence_interval()  # of mean(a) + mean(b)
+    assert mean_of_means_interval([a, b]) == pytest.approx((expected.low / 2, expected.high / 2))
+    assert mean_of_means_interval([a]) == pytest.approx(tuple(map(float, mean_interval(a))))
+    assert np.isnan(mean_of_means_interval([a, b[:1]])).all()
+    assert mean_of_means_interval([np.ones(3), np.zeros(2)]) == (0.5, 0.5)
+
+
+def test_the_interval_of_a_mean_of_many_small_groups_covers_the_mean(rng):
+    covered = 0
+    for _ in range(1000):
+        low, high = mean_of_means_interval(list((rng.random((40, 2)) < 0.5).astype(float)))
+        covered += low <= 0.5 <= high
+    assert 0.93 < covered / 1000 < 0.975

@@ -25,11 +25,12 @@ from toposheet.recipes.result import read_result
 from toposheet.settings import PERMUTATIONS, check_choice, check_count, check_permutations
 from toposheet.subject import Subject, load, save
 from toposheet.subject.checkpoint import check_can_be_saved, check_source
+from toposheet.subject.next_token import check_predicts
 from toposheet.topography.storage import read_topography, write_topography
 from toposheet.train.distillation import stays
 from toposheet.train.loop import train
 from toposheet.train.model import recipe_for
-from toposheet.train.preconditions import check_learner, check_lora, check_objective, check_predicts, lora_option
+from toposheet.train.preconditions import check_learner, check_lora, check_objective, lora_option
 
 NULLS: tuple[str, ...] = get_args(Null)
 _START, _REBASED, _TWIN, _BASE = "start", "rebased", "twin", "base"

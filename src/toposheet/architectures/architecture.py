@@ -251,6 +251,42 @@ class Architecture:
         chosen = [next((name for name in self.attention if name in names), None) for names in inside]
         return [f"{path}.{number}.{name}" for number, name in enumerate(chosen) if name is not None]
 
+    def following(self, model: nn.Module, path: str) -> nn.Module:
+        """Return the module that reads the residual stream next, after the output of a module was added to it.
+
+        After attention this is the MLP of the block, after the MLP it is the attention of the next block, and after the
+        last MLP it is the output layer.
+
+        Args:
+            model: The model.
+            path: The path of the attention or the MLP of a block.
+
+        Raises:
+            UserError: The module is neither attention nor MLP of a block. Or the next one is not a module: the blocks
+                of BART and OPT, for example, compute their MLP themselves.
+        """
+        from torch import nn
+
+        of_blocks, blocks = self._layers(model)
+        readers, place = [], None
+        for number, block in enumerate(blocks):
+            names = {name for name, _ in block.named_modules()}
+            for kind in (self.attention, self.mlp):
+                if (name := next((name for name in kind if name in names), None)) is not None:
+                    if f"{of_blocks}.{number}.{name}" == path:
+                        place = len(readers)
+                    readers.append(block.get_submodule(name))
+        if place is None:
+            raise UserError(f"toposheet does not know which module reads {path} next: it is no attention and no MLP")
+        last = place + 1 == len(readers)
+        reader = self.head(model) if last else readers[place + 1]
+        # A tap that is a linear layer is the last layer of its module (BERT), so the tap after it is no reader either.
+        if isinstance(readers[place], nn.Linear) or (isinstance(reader, nn.Linear) and not last):
+            raise UserError(
+                f"what reads {path} next is not one module of {type(model).__name__}: act on the output of the tap"
+            )
+        return reader
+
     def kind_of(self, tap: str) -> str:
         """Return the kind of a tap: `attention`, `MLP`, or empty if the tap is another module.
 

@@ -19,6 +19,7 @@ from toposheet.stats.nulls import (
     shuffled,
     shuffled_labels,
 )
+from toposheet.stats.proportions import chance_p, interval_of_mean, paired_interval, paired_p, wilson_interval
 from toposheet.stats.readout import SheetReadout, gaussian_readout
 from toposheet.stats.skewness import skewness_of_t
 from toposheet.stats.smoothness import grid_autocorrelation, half_width_fwhm, neighbour_fwhm
@@ -32,6 +33,7 @@ __all__ = [
     "against_null",
     "bimodality",
     "centred",
+    "chance_p",
     "cluster_masses",
     "clusters",
     "count_and_largest",
@@ -42,6 +44,7 @@ __all__ = [
     "half_width_fwhm",
     "halves",
     "holm",
+    "interval_of_mean",
     "islands_morans_i",
     "lagged_inner_products",
     "largest_mass",
@@ -49,6 +52,8 @@ __all__ = [
     "morans_i_on_graph",
     "morans_i_parts",
     "neighbour_fwhm",
+    "paired_interval",
+    "paired_p",
     "participation_ratio",
     "q_values",
     "random_signs",
@@ -62,4 +67,5 @@ __all__ = [
     "t_of",
     "t_test",
     "tfce",
+    "wilson_interval",
 ]

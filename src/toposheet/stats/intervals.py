@@ -28,6 +28,30 @@ def mean_interval(values: Float[np.ndarray, "items ..."]) -> tuple[np.ndarray, n
     return np.asarray(mean - half), np.asarray(mean + half)
 
 
+def mean_of_means_interval(parts: Sequence[Float[np.ndarray, " _"]]) -> tuple[float, float]:
+    """Return the ends of the 95 % interval of the mean over groups of the means of their items.
+
+    The items of each group are a sample; the groups are fixed. The squared error is the sum over groups of s^2 / n,
+    divided by the squared number of groups, and t has the degrees of freedom of Welch and Satterthwaite.
+
+    Args:
+        parts: The values of the items of each group.
+
+    Returns:
+        The two ends. They are nan if a group has fewer than 2 items.
+    """
+    sizes = np.array([len(part) for part in parts])
+    if sizes.min() < 2:
+        return np.nan, np.nan
+    errors = np.array([part.var(ddof=1) for part in parts]) / sizes
+    mean = float(np.mean([part.mean() for part in parts]))
+    if errors.sum() == 0:
+        return mean, mean
+    df = errors.sum() ** 2 / (errors**2 / (sizes - 1)).sum()
+    half = float(special.stdtrit(df, 0.975) * np.sqrt(errors.sum())) / len(parts)
+    return mean - half, mean + half
+
+
 def difference_interval(
     a: Float[np.ndarray, " first"], b: Float[np.ndarray, " second"], level: float = 0.95
 ) -> tuple[float, float]:

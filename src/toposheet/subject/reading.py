@@ -48,6 +48,31 @@ def resolved(reading: Reading, tokenizer: Any, recipe: Recipe | None, name: str)
     return replace(reading, bos=" ".join(tokens) or NO_BOS), before
 
 
+def tokens_before_scored(bos: str | None, tokenizer: Any, name: str) -> tuple[int, ...]:
+    """Return the ids of the tokens that stand before every text whose probability is wanted.
+
+    A token has a probability only after another token. So the rule is not that of `resolved`: if the tokenizer itself
+    puts no token before texts, its beginning-of-text token stands there, or else its end-of-text token, or else none.
+    lm-evaluation-harness has the same rule.
+
+    Args:
+        bos: The token. none: no token. None: the rule decides.
+        tokenizer: The tokenizer of the model.
+        name: Name of the model, for error messages.
+
+    Raises:
+        UserError: The tokenizer has no such token.
+    """
+    if bos == NO_BOS:
+        return ()
+    if bos is not None:
+        return (_token_id(bos, tokenizer, name),)
+    if own := own_tokens_before(tokenizer):
+        return own
+    known = (tokenizer.bos_token_id, tokenizer.eos_token_id)
+    return tuple(id_ for id_ in known if id_ is not None)[:1]
+
+
 def own_tokens_before(tokenizer: Any) -> tuple[int, ...]:
     """Return the ids of the special tokens that a tokenizer itself puts before every text."""
     encoded = tokenizer("a", return_special_tokens_mask=True, return_attention_mask=False)

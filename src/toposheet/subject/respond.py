@@ -28,8 +28,10 @@ from toposheet.settings import READING, Reading
 from toposheet.stimuli.confounds import N_TOKENS
 from toposheet.stimuli.finite import check_finite_responses
 from toposheet.stimuli.naming import check_column, row_name, source_name
+from toposheet.subject.batches import batches_by_length, padded
 from toposheet.subject.reading import own_tokens_before, padding_id, resolved
 from toposheet.subject.subject import Subject
+from toposheet.subject.tokens import check_text
 from toposheet.topography import Topography
 from toposheet.topography.taps import check_shapes, on_tap, padding_reaches, within_base_model
 
@@ -178,7 +180,7 @@ def text_tokens(
         raise UserError("the table of stimuli is empty: give at least one stimulus")
     texts, n_own = stimuli["text"].tolist(), len(own_tokens_before(tokenizer))
     for row, text in enumerate(texts):
-        _check_text(text, lambda row=row: _name(stimuli, row))
+        check_text(text, lambda row=row: _name(stimuli, row))
     encoded = tokenizer(texts, return_special_tokens_mask=True, return_attention_mask=False, verbose=False)
     for row, (ids, special) in enumerate(zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)):
         is_text = [False] * len(before) + [not flag for flag in special[n_own:]]
@@ -187,20 +189,6 @@ def text_tokens(
                 f"{_name(stimuli, row)} has no tokens: remove it, or give it words; its text is {texts[row]!r}"
             )
         yield [*before, *ids[n_own:]], is_text
-
-
-def _check_text(text: object, where: Callable[[], str]) -> None:
-    """Refuse a value that is not a str, and a str with half of a surrogate pair, which no tokenizer can read."""
-    if not isinstance(text, str):
-        shown = " ".join(repr(text).split())[:60]
-        raise UserError(f"{where()} has the text {shown}, which is a {type(text).__name__}: it must be a str")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(
-            f"{where()} has half a character, {text[error.start]!r}, at position {error.start + 1} of its text: "
-            "remove it, or read the file again with the right encoding"
-        ) from None
 
 
 def _check_columns(stimuli: pd.DataFrame, taken: Collection[str]) -> None:
@@ -232,7 +220,7 @@ def _responses(
     padding = padding_id(subject.tokenizer, subject.limits.vocabulary) if pooling == "padded-mean" else None
     with contextlib.closing(read(subject, [text.ids for text in texts], batch_size, progress, padding)) as batches:
         for rows, activations in batches:
-            counts = _padded([texts[row].counts for row in rows], padding is not None, torch.float32)
+            counts = padded([texts[row].counts for row in rows], padding is not None, torch.float32)
             weights = _TOKEN_WEIGHTS[pooling](counts)[:, None, :].to(next(iter(activations.values())).device)
             pooled = [(weights @ activations[tap].float()).squeeze(1) for tap in topo.taps]
             responses[rows] = torch.cat(pooled, dim=1).cpu().numpy()
@@ -265,7 +253,7 @@ def read(
         # A sharded model gathers its weights during a forward pass, so the forward pass must not stop early.
         may_stop = not any(isinstance(parameter, DTensor) for parameter in model.parameters())
         if padding is None:
-            batches = _batches(lengths, batch_size, equal=padding_reaches(model, topo.taps))
+            batches = batches_by_length(lengths, batch_size, equal=padding_reaches(model, topo.taps))
         else:
             batches = sorted(_in_order(len(texts), PADDED_BATCH), key=lambda rows: max(lengths[row] for row in rows))
         n_read = 0
@@ -273,8 +261,8 @@ def read(
             # An early stop would hide a second run of a tap, so the batch with the longest texts is read to the end.
             stops = may_stop and n_read > 0
             batch = [texts[row] for row in rows]
-            ids = _padded(batch, padding or 0, torch.long).to(model.device)
-            attended = _padded([[1] * len(one) for one in batch], int(padding is not None), torch.long)
+            ids = padded(batch, padding or 0, torch.long).to(model.device)
+            attended = padded([[1] * len(one) for one in batch], int(padding is not None), torch.long)
             with (
                 torch.inference_mode(),
                 subject.record() as activations,
@@ -289,19 +277,6 @@ def read(
 
 def _in_order(n: int, batch_size: int) -> list[np.ndarray]:
     return [np.arange(start, min(start + batch_size, n)) for start in range(0, n, batch_size)]
-
-
-def _batches(lengths: Sequence[int], batch_size: int, equal: bool) -> list[np.ndarray]:
-    """Return the rows of the texts of each batch, from the shortest texts to the longest.
-
-    Args:
-        lengths: Number of tokens of each text.
-        batch_size: Largest number of texts in a batch.
-        equal: Whether all texts of a batch must have the same number of tokens.
-    """
-    order = np.argsort(lengths, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(np.asarray(lengths)[order])) + 1) if equal else [order]
-    return [group[start : start + batch_size] for group in groups for start in range(0, len(group), batch_size)]
 
 
 class _AllRecorded(Exception):
@@ -344,9 +319,3 @@ _TOKEN_WEIGHTS: dict[str, Callable[[Tensor], Tensor]] = {
 
 def _name(stimuli: pd.DataFrame, position: int) -> str:
     return f"{source_name(stimuli)}, {row_name(stimuli, position)}"
-
-
-def _padded(rows: Sequence[Sequence[int]], padding: int, dtype: torch.dtype) -> Tensor:
-    """Return rows of numbers as a tensor (batch, time). Short rows are filled up on the right."""
-    longest = max(len(row) for row in rows)
-    return torch.tensor([[*row, *[padding] * (longest - len(row))] for row in rows], dtype=dtype)

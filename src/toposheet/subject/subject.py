@@ -197,6 +197,13 @@ class Subject:
         """Return a subject with the same model and more interventions. They act after the present interventions."""
         return Subject(self._model, self.topography, self.tokenizer, (*self.interventions, *interventions), self.source)
 
+    @property
+    def intact(self) -> Subject:
+        """The subject with the same model and without interventions."""
+        if not self.interventions:
+            return self
+        return Subject(self._model, self.topography, self.tokenizer, (), self.source)
+
     def with_tokenizer(self, tokenizer: Any) -> Subject:
         """Return a subject with the same model, topography and interventions, and another tokenizer."""
         return Subject(self._model, self.topography, tokenizer, self.interventions, self.source)

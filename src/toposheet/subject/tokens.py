@@ -56,3 +56,17 @@ def tokenizer_digest(tokenizer: Any) -> bytes:
     special = {name: str(token) for name, token in sorted(tokenizer.special_tokens_map.items())}
     content = [type(tokenizer).__name__, rules, special]
     return hashlib.sha256(json.dumps(content).encode()).digest()
+
+
+def check_text(text: object, where: Callable[[], str]) -> None:
+    """Refuse a value that is not a str, and a str with half of a surrogate pair, which no tokenizer can read."""
+    if not isinstance(text, str):
+        shown = " ".join(repr(text).split())[:60]
+        raise UserError(f"{where()} has the text {shown}, which is a {type(text).__name__}: it must be a str")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{where()} has half a character, {text[error.start]!r}, at position {error.start + 1} of its text: "
+            "remove it, or read the file again with the right encoding"
+        ) from None

@@ -11,7 +11,7 @@ import re
 import weakref
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -27,6 +27,9 @@ from toposheet.wording import counted
 
 RESIDUAL = ">residual"
 """The end of the name of a tap that is the residual stream after the output of a module was added to it."""
+
+Point = Literal["output", "input"]
+"""Where an intervention on a tap acts: on its activation, or on what the next module reads in place of it."""
 
 
 def find_taps(model: nn.Module, patterns: Sequence[str]) -> list[str]:
@@ -109,6 +112,38 @@ def on_tap(model: nn.Module, tap: str, function: Callable[[Any], Any]) -> list[R
     return [block.register_forward_pre_hook(enter, with_kwargs=True), module.register_forward_hook(add)]
 
 
+def on_following_input(model: nn.Module, tap: str, function: Callable[[Tensor], Tensor]) -> list[RemovableHandle]:
+    """Change what the next module reads in place of the activation of a tap, and return the handles of the hooks.
+
+    Args:
+        model: The network.
+        tap: The tap. The next module is that of `Architecture.following`.
+        function: It gets the input of the next module, and returns the input with which this module goes on.
+
+    Raises:
+        UserError: It is not known which module reads the residual stream next.
+    """
+    following = architecture_of(model).following(model, module_path(tap))
+
+    def enter(_module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        if inputs:
+            return (function(inputs[0]), *inputs[1:]), options
+        name = next(iter(options))
+        return inputs, options | {name: function(options[name])}
+
+    return [following.register_forward_pre_hook(enter, with_kwargs=True)]
+
+
+def is_flat(model: nn.Module, tap: str) -> bool:
+    """Return whether the output of a tap can have the shape (tokens, units), with the tokens of all texts in a row."""
+    return tap.rpartition(".")[2] in architecture_of(model).flat
+
+
+def is_time_first(model: nn.Module, tap: str) -> bool:
+    """Return whether the output of a tap has the shape (time, batch, units)."""
+    return architecture_of(model).time_first and within_base_model(model, [tap])
+
+
 def _block_of(model: nn.Module, tap: str) -> tuple[nn.Module, bool]:
     """Return the block whose residual stream is a tap, and whether the tap is the stream after attention.
 
@@ -165,30 +200,51 @@ class Activations(dict[str, Tensor]):
         self.training = training
 
 
-class _ForwardPass:
-    """Keeps track of whether a forward pass is running, and of the shape of the tokens that it reads.
+class ForwardPass:
+    """Keeps track of the forward passes of a model.
 
-    A forward pass is a call of one of the modules of `Architecture.entrances`. The depth of a module is its position in
-    that list: the outermost module has depth 0.
+    A forward pass is a call of one of the modules of `Architecture.entrances`. Calls of further entrances inside it
+    belong to the same pass.
     """
 
     def __init__(self) -> None:
-        self.depth: int | None = None  # of the called module; None: no forward pass is running
-        self.shape: torch.Size | None = None  # (batch, time) of the tokens; None: unknown
+        # The position of the called module in the list of entrances; the outermost has depth 0. None: no pass runs.
+        self._depth: int | None = None
 
-    def begins(self, depth: int) -> bool:
-        """Return whether a call of the module at this depth begins a new pass. False: it is part of a running pass."""
-        if self.depth is not None and self.depth < depth:
-            return False
-        self.depth = depth
-        return True
+    @property
+    def runs(self) -> bool:
+        """Whether a forward pass is running."""
+        return self._depth is not None
 
-    def ends(self, depth: int) -> bool:
-        """Return whether the pass ends when the module at this depth returns. False: it goes on."""
-        if depth != self.depth:
-            return False
-        self.depth = None
-        return True
+    def watch(
+        self,
+        model: nn.Module,
+        begin: Callable[[tuple[Any, ...], dict[str, Any]], None],
+        end: Callable[[bool], None] = lambda _failed: None,
+    ) -> list[RemovableHandle]:
+        """Call functions whenever a forward pass begins and ends, and return the handles of the hooks.
+
+        Args:
+            model: The network.
+            begin: It gets the arguments of the called module, without and with names.
+            end: It gets whether the pass failed.
+        """
+        handles = []
+        for depth, entrance in enumerate(architecture_of(model).entrances(model)):
+
+            def enter(_module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any], depth: int = depth) -> None:
+                if self._depth is None or depth <= self._depth:
+                    self._depth = depth
+                    begin(inputs, options)
+
+            def leave(_module: nn.Module, _inputs: object, output: object, depth: int = depth) -> None:
+                if depth == self._depth:
+                    self._depth = None
+                    end(output is None)
+
+            handles.append(entrance.register_forward_pre_hook(enter, with_kwargs=True))
+            handles.append(entrance.register_forward_hook(leave, always_call=True))  # also after a pass that fails
+        return handles
 
 
 @contextmanager
@@ -216,9 +272,10 @@ def record(
             model(input_ids)
     """
     activations = Activations(training=model.training and torch.is_grad_enabled())
-    family, forward_pass = architecture_of(model), _ForwardPass()
-    flat = [tap for tap in taps if tap.rpartition(".")[2] in family.flat]
-    time_first = [tap for tap in taps if family.time_first and within_base_model(model, [tap])]
+    family, forward_pass = architecture_of(model), ForwardPass()
+    shape: list[torch.Size | None] = [None]  # (batch, time) of the tokens; None: unknown
+    flat = [tap for tap in taps if is_flat(model, tap)]
+    time_first = [tap for tap in taps if is_time_first(model, tap)]
     reads: dict[str, torch.Size] = {}  # shape (batch, time) of the tokens that the present block reads
     # The encoder and the decoder of one model can read different tokens.
     one_text = not getattr(getattr(model, "config", None), "is_encoder_decoder", False)
@@ -227,7 +284,7 @@ def record(
         basis = None if bases is None else bases.get(tap)
 
         def hook(x: Any) -> None:
-            if tap in activations and forward_pass.depth is not None:
+            if tap in activations and forward_pass.runs:
                 raise UserError(
                     f"the tap {tap} runs more than once in a forward pass, so its units do not have a single "
                     "response: choose taps that run once"
@@ -240,30 +297,20 @@ def record(
 
         return hook
 
-    def begin(depth: int):
-        def hook(_module: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
-            if forward_pass.begins(depth):
-                activations.clear()
-                forward_pass.shape = _text_shape(inputs, options) if one_text else None
+    def begin(inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
+        activations.clear()
+        shape[0] = shape_of_text(inputs, options) if one_text else None
 
-        return hook
-
-    def end(depth: int):
-        def hook(_module: nn.Module, _inputs: object, output: object) -> None:
-            failed = output is None
-            if forward_pass.ends(depth) and not failed and forward_pass.shape is not None:
-                check_shapes(activations, forward_pass.shape)
-
-        return hook
+    def end(failed: bool) -> None:
+        if not failed and shape[0] is not None:
+            check_shapes(activations, shape[0])
 
     def note(_module: nn.Module, inputs: tuple[Tensor, ...], options: dict[str, Any]) -> None:
         first = next(iter((*inputs, *options.values())))  # (batch, time, width), from token ids or from inputs_embeds
         reads["block"] = first.shape[:2]
 
     handles = [handle for tap in taps for handle in on_tap(model, tap, keep(tap))]
-    for depth, entrance in enumerate(family.entrances(model)):
-        handles.append(entrance.register_forward_pre_hook(begin(depth), with_kwargs=True))
-        handles.append(entrance.register_forward_hook(end(depth), always_call=True))  # also after a pass that fails
+    handles += forward_pass.watch(model, begin, end)
     if flat:
         handles += [block.register_forward_pre_hook(note, with_kwargs=True) for block in family.blocks(model)]
     try:
@@ -446,7 +493,7 @@ def check_shapes(activations: Mapping[str, Any], shape: torch.Size) -> None:
             )
 
 
-def _text_shape(inputs: Sequence[Any], options: Mapping[str, Any]) -> torch.Size | None:
+def shape_of_text(inputs: Sequence[Any], options: Mapping[str, Any]) -> torch.Size | None:
     """Return the shape (batch, time) of the token ids that a model gets, or of the vectors in their place.
 
     None: the model gets neither, for example only sound.

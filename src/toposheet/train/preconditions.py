@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from toposheet.architectures.mode import in_mode
 from toposheet.errors import UserError
 from toposheet.fields import differences
 from toposheet.files import refuse_other_files
@@ -18,6 +17,7 @@ from toposheet.recipes import RECIPE_FILE, Recipe, read_recipe, recipe_of
 from toposheet.recipes.result import RESULT, read_result
 from toposheet.subject import Subject
 from toposheet.subject.adapter import ADAPTER_WEIGHTS, BASE, check_peft, linear_layers
+from toposheet.subject.next_token import check_predicts
 from toposheet.text.shards import MANIFEST, Manifest
 from toposheet.topography import OBJECTIVES, spatial_losses
 from toposheet.topography.storage import ARRAYS, DESCRIPTION
@@ -31,7 +31,6 @@ from toposheet.train.snapshots import SNAPSHOTS
 from toposheet.train.task import relative_loss_difference
 from toposheet.wording import counted
 
-_SAME_LOGITS = 1e-4  # relative difference of the logits of one token in two rows of a batch, by rounding
 _SAME_LOSS = 1e-3  # relative difference of two losses that rounding in different kernels can cause
 
 # Some of the files that training writes.
@@ -133,22 +132,6 @@ def check_reads(subject: Subject, recipe: Recipe, text: RunText) -> None:
     subject.limits.check_vocabulary(tokens)
 
 
-def check_predicts(subject: Subject) -> None:
-    """Refuse a subject that does not predict the next token. This needs no text.
-
-    Raises:
-        UserError: The model is an encoder, or an encoder with a decoder, or it has no language-model head.
-    """
-    with subject.running() as model:
-        kind = type(model).__name__
-        decoder = "the task is to predict the next token, so give a causal decoder, such as GPT-2 or Llama"
-        if getattr(model.config, "is_encoder_decoder", False):
-            raise UserError(f"{kind} has an encoder and a decoder: {decoder}")
-        subject.architecture.head(model)
-        if _sees_next_tokens(model):
-            raise UserError(f"{kind} is an encoder, whose tokens see the tokens after them: {decoder}")
-
-
 def check_learner(subject: Subject) -> None:
     """Refuse a subject whose weights cannot be trained to predict the next token. This needs no text.
 
@@ -176,15 +159,6 @@ def _is_quantised(model: PreTrainedModel) -> bool:
 
 
 @torch.no_grad()
-def _sees_next_tokens(model: PreTrainedModel) -> bool:
-    """Return whether a model reads the tokens after a token. Two texts are read that differ in their last token."""
-    ids = torch.zeros((2, 3), dtype=torch.long, device=model.device)
-    ids[1, -1] = 1
-    with in_mode(model, training=False):
-        one, other = model(input_ids=ids, use_cache=False).logits[:, 0].float()
-    return bool((one - other).abs().max() > _SAME_LOGITS * one.abs().max())
-
-
 def check_subject(subject: Subject, recipe: Recipe, text: RunText) -> None:
     """Refuse a subject that cannot be trained further on a text.
 

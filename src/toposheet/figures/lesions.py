@@ -1,0 +1,47 @@
+"""Figure of the effects of lesions, beside those of control regions."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from toposheet.figures.style import HEIGHT, MUTED, STYLE, WIDTH, broken, colour, keys_below
+
+
+def lesions(table: pd.DataFrame, measure: str) -> Figure:
+    """Return a figure of how much the lesions of regions and of their controls change a measure.
+
+    Args:
+        table: The rows of one measure: `region, control, drop, drop_low, drop_high, null_mean, null_sd, p_corrected`.
+            Rows without a control are the regions.
+        measure: Name of the measure.
+    """
+    regions = list(dict.fromkeys(table["region"]))
+    with mpl.rc_context(STYLE):
+        height = 0.16 * len(table) + 0.35 * len(regions) + 0.8
+        figure = Figure(figsize=(WIDTH * 0.7, min(HEIGHT, height)), layout="constrained")
+        sizes = [int((table["region"] == region).sum()) for region in regions]
+        panels = figure.subplots(len(regions), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": sizes})
+        for axes, region in zip(panels[:, 0], regions, strict=True):
+            rows = table[table["region"] == region].reset_index(drop=True)
+            for at, row in rows.iterrows():
+                if np.isfinite(row["null_sd"]):
+                    low, high = row["null_mean"] - 2 * row["null_sd"], row["null_mean"] + 2 * row["null_sd"]
+                    axes.barh(at, high - low, left=low, height=0.6, color=MUTED, alpha=0.35, lw=0)
+                error = np.array([[row["drop"] - row["drop_low"]], [row["drop_high"] - row["drop"]]])
+                shade = colour(1) if row["control"] == "" else colour(0)
+                axes.errorbar(row["drop"], at, xerr=error, fmt="o", ms=3, lw=1.2, color=shade)
+            axes.axvline(0, color=MUTED, lw=0.6)
+            axes.set_yticks(range(len(rows)), [broken(name or "the region", 30, 1) for name in rows["control"]])
+            axes.set_ylim(len(rows) - 0.5, -0.5)
+            axes.set_title(broken(region, 70, 2), loc="left")
+        panels[-1, 0].set_xlabel(f"drop of {measure}: intact - lesioned")
+        keys = [Line2D([], [], color=colour(1), marker="o", ms=3, label="lesion of the region, 95 % over items"),
+                Line2D([], [], color=colour(0), marker="o", ms=3, label="as many units elsewhere"),
+                Patch(color=MUTED, alpha=0.35, lw=0, label="mean ± 2 sd of the draws")]  # fmt: skip
+        keys_below(figure, keys)
+        return figure

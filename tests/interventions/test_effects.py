@@ -1,0 +1,178 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+import toposheet as ts
+from toposheet.errors import UserError
+from toposheet.interventions import scoring
+from toposheet.interventions.controls import elsewhere, scattered
+from toposheet.interventions.lesions import lesion_of
+from toposheet.interventions.scoring import sums_with
+
+TAP = "transformer.h.0.mlp"
+GOOD = [
+    "The river ran past the old mill.",
+    "Snow covered every road.",
+    "A clever engineer wrote letters.",
+    "Children threw stones.",
+]
+BAD = [
+    "The river past ran old the mill.",
+    "Snow every covered road.",
+    "A engineer clever letters wrote.",
+    "Stones threw children the.",
+]
+
+
+@pytest.fixture
+def subject(subject):
+    with torch.no_grad():  # make what the taps put out matter
+        for name, weight in subject.model.named_parameters():
+            if "c_proj" in name:
+                weight.mul_(30)
+    return subject
+
+
+@pytest.fixture
+def margins(subject):
+    """The log-probability of the good sentence minus that of the bad one: it changes with every lesion."""
+    pairs = ts.Measure.pairs(subject, GOOD, BAD)
+    return ts.Measure("margin", pairs.requests, lambda sums: sums[::2] - sums[1::2])
+
+
+def by_hand(subject):
+    scores = ts.score(subject, [text for pair in zip(GOOD, BAD, strict=True) for text in pair])
+    return scores[::2] - scores[1::2]
+
+
+def test_pairs_are_right_if_the_good_sentence_is_more_probable(subject):
+    measure = ts.Measure.pairs(subject, GOOD, BAD)
+    np.testing.assert_array_equal(measure.value(np.array([-1.0, -2, -3, -2, -5, -5])), [1, 0, 0.5])
+    sums = sums_with(subject, [], measure.requests)
+    np.testing.assert_array_equal(measure.value(sums[0]), by_hand(subject) > 0)
+
+
+def test_sums_with_interventions_are_those_of_the_intervened_subjects(subject, margins):
+    discs = [ts.Disc(tap, 2, 2, 2) for tap in subject.topography.taps]
+    interventions = [lesion_of(disc.name, disc.units(subject)) for disc in discs]
+    for base in (subject, ts.lesion(subject, ts.Disc(TAP, 4, 4, 1))):
+        sums = sums_with(base, interventions, margins.requests, batch_size=3)
+        np.testing.assert_allclose(margins.value(sums[0]), by_hand(base), atol=1e-5)
+        for row, disc in zip(sums[1:], discs, strict=True):
+            np.testing.assert_allclose(margins.value(row), by_hand(ts.lesion(base, disc)), atol=1e-5)
+            assert np.abs(row - sums[0]).max() > 1e-3
+
+
+def test_an_interrupted_call_goes_on_and_equal_calls_compute_nothing(subject, margins, tmp_path, monkeypatch):
+    monkeypatch.setattr(scoring, "_INTERVENTIONS", 2)
+    monkeypatch.setattr(scoring, "_TEXTS", 3)
+    interventions = [lesion_of("x", ts.Disc(tap, 2, 2, 2).units(subject)) for tap in subject.topography.taps]
+    expected = sums_with(subject, interventions, margins.requests, batch_size=2)
+    calls, compute = [], scoring._sums
+
+    def counted(*args):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return compute(*args)
+
+    monkeypatch.setattr(scoring, "_sums", counted)
+    shown = []
+    with pytest.raises(KeyboardInterrupt):
+        sums_with(subject, interventions, margins.requests, batch_size=2, cache=tmp_path)
+    for _ in range(2):
+        shown.clear()
+        result = sums_with(
+            subject, interventions, margins.requests, batch_size=2, cache=tmp_path,
+            progress=lambda _, done, total: shown.append((done, total)),
+        )  # fmt: skip
+        np.testing.assert_array_equal(result, expected)
+        assert len(calls) == 5  # of four parts three were done before, and one was interrupted
+        assert shown[0] == (0, 48)
+        assert shown[-1] == (48, 48)
+    other = ts.lesion(subject, ts.Disc(TAP, 0, 0, 0))
+    sums_with(other, interventions, margins.requests, batch_size=2, cache=tmp_path)
+    assert len(calls) == 9
+
+
+def test_effects_are_those_of_lesions_one_by_one(subject, margins, stimuli):
+    region = ts.Disc(TAP, 2, 2, 1)
+    table = ts.lesion_effects(subject, region, margins, draws=9, seed=4).set_index("control")
+    assert list(table.index) == ["", "scattered", "elsewhere"]
+    intact, drop = by_hand(subject), by_hand(subject) - by_hand(ts.lesion(subject, region))
+    row = table.loc[""]
+    assert row["n_units"] == 5
+    assert row["intact"] == pytest.approx(intact.mean(), abs=1e-5)
+    assert row["lesioned"] == pytest.approx((intact - drop).mean(), abs=1e-5)
+    assert row["drop"] == pytest.approx(drop.mean(), abs=1e-5)
+    interval = stats.t.interval(0.95, 3, drop.mean(), stats.sem(drop))
+    assert (row["drop_low"], row["drop_high"]) == pytest.approx(interval, abs=1e-4)
+    for kind, make in (("scattered", scattered), ("elsewhere", elsewhere)):
+        drops = np.stack([intact - by_hand(ts.lesion(subject, r)) for r in make(subject, region, 9, 4)])
+        row, means = table.loc[kind], drops.mean(axis=1)
+        assert row["drop"] == pytest.approx(drops.mean(), abs=1e-5)
+        assert row["difference"] == pytest.approx(drop.mean() - drops.mean(), abs=1e-5)
+        interval = stats.t.interval(0.95, 3, row["difference"], stats.sem(drop - drops.mean(axis=0)))
+        assert (row["difference_low"], row["difference_high"]) == pytest.approx(interval, abs=1e-4)
+        assert row["null_sd"] == pytest.approx(means.std(ddof=1), abs=1e-5)
+        assert row["z"] == pytest.approx((drop.mean() - means.mean()) / means.std(ddof=1), abs=1e-3)
+        assert row["p"] == (1 + (means >= drop.mean()).sum()) / 10
+        assert row["p_corrected"] == row["p"]
+
+
+def test_all_controls_are_measured_and_p_is_corrected_over_regions(subject, margins, stimuli):
+    comparison = ts.Comparison(ts.respond(subject, stimuli), "long", "short")
+    other = ts.localize(comparison, percent=30.0)
+    regions = [ts.Disc(TAP, 2, 2, 1), ts.Disc(TAP, 4, 4, 1), ts.WholeTap(TAP) & ts.Disc(TAP, 1, 4, 1)]
+    table = ts.lesion_effects(
+        subject, regions, margins, to="mean", draws=19, comparison=comparison, networks=[other], texts=stimuli
+    )
+    kinds = ["", "scattered", "elsewhere", "least selective", "matched", f"other network: {comparison.name}"]
+    assert table["control"].tolist() == kinds * 3
+    tested = table[table["control"] == "scattered"]
+    assert (tested["p_corrected"] >= tested["p"]).all()
+    assert (tested["p_corrected"] > tested["p"]).any()
+    assert table[~table["control"].isin(["scattered", "elsewhere"])]["p"].isna().all()
+
+
+def test_with_groups_all_groups_count_alike(subject, margins):
+    grouped = ts.Measure("margin", margins.requests, margins.value, ["a", "a", "a", "b"])
+    drop = by_hand(subject) - by_hand(ts.lesion(subject, ts.Disc(TAP, 2, 2, 1)))
+    row = ts.lesion_effects(subject, ts.Disc(TAP, 2, 2, 1), grouped, draws=2).iloc[0]
+    assert row["drop"] == pytest.approx((drop[:3].mean() + drop[3]) / 2, abs=1e-5)
+    assert np.isnan(row["drop_low"])  # one item says nothing about others of its group
+
+
+def test_the_test_of_a_place_keeps_its_level(subject, margins):
+    """Random sets of units are no better than other random sets: p <= 0.1 in a tenth of them."""
+    rng, interventions, draws = np.random.default_rng(0), [], 9
+    sets = [rng.permutation(36)[:5] for _ in range(60 * (1 + draws))]
+    for units in sets:
+        interventions.append(lesion_of("x", {TAP: np.isin(np.arange(36), units)}))
+    sums = sums_with(subject, interventions, margins.requests)
+    intact, *lesioned = (margins.value(row).mean() for row in sums)
+    drops = intact - np.array(lesioned).reshape(60, 1 + draws)
+    p = (1 + (drops[:, 1:] >= drops[:, :1]).sum(axis=1)) / (1 + draws)
+    assert stats.binomtest(int((p <= 0.1).sum()), 60, 0.1).pvalue > 1e-3
+
+
+def test_what_makes_nan_is_refused_with_its_name(subject, margins):
+    huge = ts.Effect(np.ones(36), np.full(36, 3e38))  # two of them are infinite
+    huge = ts.Intervention("too much", dict.fromkeys(subject.topography.taps, huge))
+    with pytest.raises(UserError, match=r"too much: the log-probability of .* is not a finite number"):
+        sums_with(subject, [huge], margins.requests)
+
+
+def test_pairs_need_partners(subject):
+    with pytest.raises(UserError, match="there are 4 good and 3 bad sentences"):
+        ts.Measure.pairs(subject, GOOD, BAD[:3])
+
+
+def test_the_table_has_its_declared_columns(subject, margins, tmp_path):
+    from toposheet.interventions import LESIONS
+
+    table = ts.lesion_effects(subject, ts.Disc(TAP, 2, 2, 1), margins, draws=2)
+    LESIONS.write(table, tmp_path)
+    pd.testing.assert_frame_equal(LESIONS.read(tmp_path), table)
