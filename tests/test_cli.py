@@ -61,10 +61,10 @@ def test_the_size_of_an_analysis_decides_the_number_of_draws_unless_one_is_asked
             [
                 "Unrecognized",
                 "nonsense",
-                "demo, data, train, adapt, import, stimuli, map, localize, report, ledger, compare, brain",
+                "demo, data, train, adapt, import, stimuli, map, localize, evaluate, report, ledger, compare, brain",
             ],
         ),
-        ([], ["demo, data, train, adapt, import, stimuli, map, localize, report, ledger, compare, brain"]),
+        ([], ["demo, data, train, adapt, import, stimuli, map, localize, evaluate, report, ledger, compare, brain"]),
         (["demo", "--outt", "x"], ["--outt", "did you mean --out?"]),
         (["demo", "--permutations", "many"], ["--permutations", "many"]),
         (["demo", "--recipe", "dem"], ["no recipe 'dem'", "Did you mean demo?", "demo, fast", "tiny"]),
