@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from transformers import PreTrainedTokenizerFast
 
 import toposheet as ts
 from toposheet.errors import UserError
@@ -101,10 +102,12 @@ def test_generation_and_rolling_probabilities_run_with_the_interventions(subject
 def test_the_model_and_the_tokenizer_of_the_subject_stay_as_they_are(subject, model):
     from toposheet.evaluation.lm_eval import HarnessModel
 
-    fingerprint, padding = subject.fingerprint, subject.tokenizer.pad_token
+    backend = subject.tokenizer.backend_tokenizer
+    subject = subject.with_tokenizer(PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|endoftext|>"))
+    fingerprint = subject.fingerprint
     model.train()
     HarnessModel(subject)
-    assert (subject.fingerprint, subject.tokenizer.pad_token) == (fingerprint, padding)
+    assert (subject.fingerprint, subject.tokenizer.pad_token) == (fingerprint, None)
     assert model.training
 
 
