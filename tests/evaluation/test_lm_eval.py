@@ -124,6 +124,36 @@ def test_arguments_of_the_command_line_name_a_model(harness, subject, folder):
         HarnessModel("./nowhere")
 
 
+def test_arguments_of_the_command_line_name_a_lesion_and_a_stimulation(harness, subject, folder, stimuli):
+    from toposheet.evaluation.lm_eval import HarnessModel
+
+    stimuli.assign(condition="sentence").to_csv(folder / "stimuli.csv", index=False)
+    tap = subject.topography.taps[1]
+    disc, text = ts.Disc(tap, 2, 2, 2), f"disc:{tap}:2:2:2"
+    lesioned = harness("toposheet", model_args=f"pretrained={folder},lesion={text}")
+    np.testing.assert_allclose(lesioned, harness(HarnessModel(ts.lesion(subject, disc))), atol=1e-6)
+    driven = harness("toposheet", model_args=f"pretrained={folder},stimulate={text},strength=20")
+    expected = ts.stimulate(subject, disc, 20, texts=stimuli["text"].tolist())
+    np.testing.assert_allclose(driven, harness(HarnessModel(expected)), atol=1e-5)
+    assert np.abs(driven - lesioned).max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"lesion": "disc:nowhere:1:1:1"}, "there is no sheet 'nowhere'"),
+        ({"lesion": "ball"}, "is no region"),
+        ({"stimulate": "tap:transformer.h.0.mlp"}, "stimulate and strength go together"),
+        ({"stimulate": "tap:transformer.h.0.mlp", "strength": "much"}, "strength is 'much'"),
+    ],
+)
+def test_wrong_interventions_of_the_command_line_are_refused(folder, arguments, message):
+    from toposheet.evaluation.lm_eval import HarnessModel
+
+    with pytest.raises(UserError, match=message):
+        HarnessModel(str(folder), **arguments)
+
+
 def test_a_subject_without_tokenizer_is_refused(model, topo):
     from toposheet.evaluation.lm_eval import HarnessModel
 
