@@ -13,7 +13,7 @@ from toposheet.commands import COMMANDS, Command
 from toposheet.commands._command import deferred
 from toposheet.errors import NotFound, RunError, UserError
 
-COMMANDS = (
+NAMES = (
     "demo, data, train, adapt, import, stimuli, map, localize, encode, evaluate, lesion, report, ledger, compare, brain"
 )
 
@@ -65,12 +65,12 @@ def test_the_size_of_an_analysis_decides_the_number_of_draws_unless_one_is_asked
             [
                 "Unrecognized",
                 "nonsense",
-                COMMANDS,
+                NAMES,
             ],
         ),
         (
             [],
-            [COMMANDS],
+            [NAMES],
         ),
         (["demo", "--outt", "x"], ["--outt", "did you mean --out?"]),
         (["demo", "--permutations", "many"], ["--permutations", "many"]),

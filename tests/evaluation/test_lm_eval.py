@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from transformers import PreTrainedTokenizerFast
 
 import toposheet as ts
 from toposheet.errors import UserError
@@ -101,10 +102,12 @@ def test_generation_and_rolling_probabilities_run_with_the_interventions(subject
 def test_the_model_and_the_tokenizer_of_the_subject_stay_as_they_are(subject, model):
     from toposheet.evaluation.lm_eval import HarnessModel
 
-    fingerprint, padding = subject.fingerprint, subject.tokenizer.pad_token
+    backend = subject.tokenizer.backend_tokenizer
+    subject = subject.with_tokenizer(PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|endoftext|>"))
+    fingerprint = subject.fingerprint
     model.train()
     HarnessModel(subject)
-    assert (subject.fingerprint, subject.tokenizer.pad_token) == (fingerprint, padding)
+    assert (subject.fingerprint, subject.tokenizer.pad_token) == (fingerprint, None)
     assert model.training
 
 
@@ -119,6 +122,36 @@ def test_arguments_of_the_command_line_name_a_model(harness, subject, folder):
         HarnessModel(str(folder), dtype="float7")
     with pytest.raises(UserError, match="nowhere does not exist"):
         HarnessModel("./nowhere")
+
+
+def test_arguments_of_the_command_line_name_a_lesion_and_a_stimulation(harness, subject, folder, stimuli):
+    from toposheet.evaluation.lm_eval import HarnessModel
+
+    stimuli.assign(condition="sentence").to_csv(folder / "stimuli.csv", index=False)
+    tap = subject.topography.taps[1]
+    disc, text = ts.Disc(tap, 2, 2, 2), f"disc:{tap}:2:2:2"
+    lesioned = harness("toposheet", model_args=f"pretrained={folder},lesion={text}")
+    np.testing.assert_allclose(lesioned, harness(HarnessModel(ts.lesion(subject, disc))), atol=1e-6)
+    driven = harness("toposheet", model_args=f"pretrained={folder},stimulate={text},strength=20")
+    expected = ts.stimulate(subject, disc, 20, texts=stimuli["text"].tolist())
+    np.testing.assert_allclose(driven, harness(HarnessModel(expected)), atol=1e-5)
+    assert np.abs(driven - lesioned).max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"lesion": "disc:nowhere:1:1:1"}, "there is no sheet 'nowhere'"),
+        ({"lesion": "ball"}, "is no region"),
+        ({"stimulate": "tap:transformer.h.0.mlp"}, "stimulate and strength go together"),
+        ({"stimulate": "tap:transformer.h.0.mlp", "strength": "much"}, "strength is 'much'"),
+    ],
+)
+def test_wrong_interventions_of_the_command_line_are_refused(folder, arguments, message):
+    from toposheet.evaluation.lm_eval import HarnessModel
+
+    with pytest.raises(UserError, match=message):
+        HarnessModel(str(folder), **arguments)
 
 
 def test_a_subject_without_tokenizer_is_refused(model, topo):

@@ -24,6 +24,8 @@ def test_the_token_before_a_text_is_the_tokenizers_own_or_else_bos_or_else_eos(m
     backend = tokenizer.backend_tokenizer
     assert ids(hf.PreTrainedTokenizerFast(tokenizer_object=backend, bos_token=other, eos_token=END)) == [7, *plain]
     assert ids(with_template(tokenizer, f"{END} $A")) == [0, *plain]
+    assert ids(with_template(tokenizer, f"{END} $A", bos=other)) == [0, *plain]
+    assert ids(with_template(tokenizer, f"{END} $A {END}")) == [0, *plain]
     assert ids(with_template(tokenizer, f"{END} $A"), NO_BOS) == plain
     assert ids(with_template(tokenizer, f"{END} $A"), other) == [7, *plain]
     assert ids(hf.PreTrainedTokenizerFast(tokenizer_object=backend)) == plain

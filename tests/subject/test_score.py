@@ -33,11 +33,11 @@ def expected_scores(model, tokenizer, texts, before=(0,)):
     return [oracle(model, [*before, *tokenizer(text, add_special_tokens=False).input_ids]).sum() for text in texts]
 
 
-def with_template(tokenizer, template):
+def with_template(tokenizer, template, bos=END):
     """Return the tokenizer with special tokens around texts, as its own post-processor puts them."""
     backend = type(tokenizer.backend_tokenizer).from_str(tokenizer.backend_tokenizer.to_str())
     backend.post_processor = TemplateProcessing(single=template, special_tokens=[(END, 0)])
-    return hf.PreTrainedTokenizerFast(tokenizer_object=backend, bos_token=END, eos_token=END)
+    return hf.PreTrainedTokenizerFast(tokenizer_object=backend, bos_token=bos, eos_token=END)
 
 
 @pytest.fixture(params=CONFIGS)

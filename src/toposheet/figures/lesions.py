@@ -33,15 +33,15 @@ def lesions(table: pd.DataFrame, measure: str) -> Figure:
                     low, high = row["null_mean"] - 2 * row["null_sd"], row["null_mean"] + 2 * row["null_sd"]
                     axes.barh(at, high - low, left=low, height=0.6, color=MUTED, alpha=0.35, lw=0)
                 error = np.array([[row["drop"] - row["drop_low"]], [row["drop_high"] - row["drop"]]])
-                shade = colour(1) if row["control"] == "" else colour(0)
+                shade = colour(0) if row["control"] == "" else colour(1)
                 axes.errorbar(row["drop"], at, xerr=error, fmt="o", ms=3, lw=1.2, color=shade)
             axes.axvline(0, color=MUTED, lw=0.6)
             axes.set_yticks(range(len(rows)), [broken(name or "the region", 30, 1) for name in rows["control"]])
             axes.set_ylim(len(rows) - 0.5, -0.5)
             axes.set_title(broken(region, 70, 2), loc="left")
         panels[-1, 0].set_xlabel(f"drop of {measure}: intact - lesioned")
-        keys = [Line2D([], [], color=colour(1), marker="o", ms=3, label="lesion of the region, 95 % over items"),
-                Line2D([], [], color=colour(0), marker="o", ms=3, label="as many units elsewhere"),
+        keys = [Line2D([], [], color=colour(0), marker="o", ms=3, label="lesion of the region, 95 % over items"),
+                Line2D([], [], color=colour(1), marker="o", ms=3, label="as many units elsewhere"),
                 Patch(color=MUTED, alpha=0.35, lw=0, label="mean ± 2 sd of the draws")]  # fmt: skip
         keys_below(figure, keys)
         return figure

@@ -73,6 +73,16 @@ def test_an_item_is_right_if_all_predictions_hold_of_hand_computed_surprisals(su
         assert row["value"] == all(held)
 
 
+def test_one_prediction_that_does_not_hold_makes_an_item_wrong(suites):
+    item = SYNTAXGYM.read(suites)[0]
+    surprisals = np.array([1.0, 2.0, 9.0, 1.0, 3.0, 4.0])  # of the three regions of match, then of mismatch
+    outcome = SYNTAXGYM.outcome(item, -surprisals * np.log(2))
+    assert (outcome["predictions"], outcome["value"]) == ("1 0", 0.0)
+    assert outcome["surprisals"] == "1.0000 2.0000 9.0000 1.0000 3.0000 4.0000"
+    surprisals[2] = 4.5
+    assert SYNTAXGYM.outcome(item, -surprisals * np.log(2))["value"] == 1.0
+
+
 def test_chance_is_the_probability_that_all_predictions_hold_of_random_surprisals(suites):
     (suites / "more.json").write_text(json.dumps(SUITE | {
         "meta": {"name": "independent", "metric": "sum"},
