@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 
 import numpy as np
@@ -15,7 +15,7 @@ from toposheet.cortex.readout import sampled
 from toposheet.encoding.baselines import Features, baseline_features
 from toposheet.encoding.ceiling import noise_ceiling
 from toposheet.encoding.matching import matched, passage_numbers, units_of_taps, usable
-from toposheet.encoding.rearrangements import null_in_words, rearrangements
+from toposheet.encoding.rearrangements import null_in_words, orders_passages, rearrangements
 from toposheet.encoding.recording import REPETITION, check_recording, voxel_names
 from toposheet.encoding.result import Encoding, TapFit, encoding_of
 from toposheet.encoding.ridge import BandedRidge, baseline_weights, joint_weights
@@ -123,7 +123,9 @@ def encode(
             features, baselines = baseline_features(responses, numbers, oasm_width, of_tap), None
         baselines = baselines or _fit_baselines(features, y, splits, rows)
         model = Features(responses.values[:, units].astype(float))
-        fits[tap] = _fit_model(model, features, baselines, y, splits, rows, blocks)
+        fit = _fit_model(model, features, baselines, y, splits, rows, blocks)
+        # With shifts, p of what a model adds was at most 0.05 in 14 of 120 unrelated recordings, so it is not tested.
+        fits[tap] = fit if orders_passages(numbers) else replace(fit, unique_draws=fit.unique_draws[:0])
         report("fitting taps", n, len(taps))
     facts = {
         "n_stimuli": len(blocks), "n_voxels": y.shape[1], "n_excluded": n_excluded, "passages": passages or "",

@@ -29,7 +29,7 @@ def rearrangements(
         rng: Generator of the random draws.
     """
     runs = _runs(n_stimuli, passages)
-    if len(runs) >= _ENOUGH:
+    if orders_passages(passages):
         orders = [rng.permutation(len(runs)) for _ in range(permutations)]
         return _stacked([np.concatenate([runs[n] for n in order]) for order in orders], n_stimuli)
     sizes = [len(run) for run in runs]
@@ -45,10 +45,15 @@ def rearrangements(
     )
 
 
+def orders_passages(passages: Int[np.ndarray, " stimuli"] | None) -> bool:
+    """Return whether the draws are orders of whole passages. Otherwise they are shifts in a circle."""
+    return passages is not None and int(passages.max()) + 1 >= _ENOUGH
+
+
 def null_in_words(n_stimuli: int, passages: Int[np.ndarray, " stimuli"] | None) -> str:
     """Return what the draws of `rearrangements` do, for a sentence."""
     n = len(_runs(n_stimuli, passages))
-    if n >= _ENOUGH:
+    if orders_passages(passages):
         return f"the {counted(n, 'passage')} of the recording in random orders"
     return "the recording shifted in a circle" + (f" within each of {n} passages" if n > 1 else "")
 

@@ -54,18 +54,19 @@ class TapFit:
     Args:
         sums: The sums of the predictions of each set of features: `model`, each baseline, `baselines` and `joint`.
         r_draws: The r of the model in each draw of the null of the score.
-        unique_draws: What the model adds to the r2 of its baselines, in each draw of the null of this quantity.
+        unique_draws: What the model adds to the r2 of its baselines, in each draw of the null of this quantity. There
+            are none if this quantity is not tested.
     """
 
     sums: Mapping[str, Sums]
     r_draws: Float[np.ndarray, "permutations voxels"]
-    unique_draws: Float[np.ndarray, "permutations voxels"]
+    unique_draws: Float[np.ndarray, "tested voxels"]
 
     def values(self, quantity: str) -> Float[np.ndarray, " voxels"]:
         """Return a tested quantity in each voxel: `r`, or `unique_r2`."""
         return self.sums["model"].r if quantity == R else self.sums["joint"].r2 - self.sums["baselines"].r2
 
-    def draws(self, quantity: str) -> Float[np.ndarray, "permutations voxels"]:
+    def draws(self, quantity: str) -> Float[np.ndarray, "draws voxels"]:
         """Return a tested quantity in each draw of its null."""
         return self.r_draws if quantity == R else self.unique_draws
 
@@ -87,8 +88,8 @@ class Encoding:
             baselines). `normalised_r` is the mean of r divided by its ceiling, over voxels with a ceiling of at least
             0.3; nan without repetitions.
         tests: A row for each tap and each tested quantity: `r` of the model, and `unique_r2`, what the model adds to
-            the r2 of its baselines. p is one-sided, of the mean over voxels; `p_corrected` is corrected for the number
-            of taps (`familywise_p`). `n_significant` voxels have a false discovery rate below 0.05 over the voxels of
+            the r2 of its baselines (p is nan with fewer than 6 passages). p is one-sided, of the mean over voxels;
+            `p_corrected` is corrected for the number of taps (`familywise_p`). `n_significant` voxels have a false discovery rate below 0.05 over the voxels of
             the row.
         voxels: A row for each tap and each voxel, with its p and q of both quantities.
         facts: What determines the numbers: sizes, folds, nulls and options.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from toposheet.cortex.comparison import SIGNIFICANT
@@ -81,6 +82,12 @@ def _sentences(tests: pd.DataFrame, tap: str, facts: Mapping[str, Any]) -> list[
     sentences = []
     for quantity, claim in _CLAIMS.items():
         row = rows_with(tests, tap=tap, quantity=quantity).iloc[0]
+        if np.isnan(row["p_corrected"]):
+            sentences.append(
+                f"{where}: not tested, whether {claim} ({quantity.replace('_', ' ')} {number(row['value'], 3)}). This "
+                "test needs at least 6 passages: with shifts its p is too small"
+            )
+            continue
         shown = row["p_corrected"] <= SIGNIFICANT and row["value"] > 0
         sentences.append(
             f"{where}: {'' if shown else 'it is not shown that '}{claim} ({quantity.replace('_', ' ')} "
