@@ -89,8 +89,8 @@ class Encoding:
             0.3; nan without repetitions.
         tests: A row for each tap and each tested quantity: `r` of the model, and `unique_r2`, what the model adds to
             the r2 of its baselines (p is nan with fewer than 6 passages). p is one-sided, of the mean over voxels;
-            `p_corrected` is corrected for the number of taps (`familywise_p`). `n_significant` voxels have a false discovery rate below 0.05 over the voxels of
-            the row.
+            `p_corrected` is corrected for the number of taps (`familywise_p`). `n_significant` voxels have a false
+            discovery rate below 0.05 over the voxels of the row.
         voxels: A row for each tap and each voxel, with its p and q of both quantities.
         facts: What determines the numbers: sizes, folds, nulls and options.
     """
