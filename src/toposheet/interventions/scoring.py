@@ -78,16 +78,19 @@ def sums_with(
     progress("scoring texts", 0, total)
     for group in groups:
         for part in _parts(batches):
+            spans = np.unique(np.concatenate([batch.spans for batch in part]))
 
             def count(n: int) -> None:
                 nonlocal n_done
                 n_done += n
                 progress("scoring texts", n_done, total)
 
-            def compute(group: Sequence[Intervention] = group, part: Sequence[Batch] = part) -> np.ndarray:
-                return _sums(subject, group, requests, part, count)
+            def compute(
+                group: Sequence[Intervention] = group, part: Sequence[Batch] = part, spans: np.ndarray = spans
+            ) -> np.ndarray:
+                return _sums(subject, group, requests, part, count)[:, spans]
 
-            n_before, spans = n_done, np.unique(np.concatenate([batch.spans for batch in part]))
+            n_before = n_done
             if store is None:
                 of_part = compute()
             else:
@@ -109,7 +112,7 @@ def _sums(
     batches: Sequence[Batch],
     count: Callable[[int], None],
 ) -> Float[np.ndarray, "variants spans"]:
-    """Return the log-probabilities of the spans of some batches, in the order of the spans.
+    """Return the log-probabilities of all spans; 0 for spans that are in none of the batches.
 
     Args:
         subject: The subject.
@@ -131,7 +134,7 @@ def _sums(
                     except UserError as error:
                         raise UserError(f"{intervention.name}: {error}") from None
                     count(len(batch.rows))
-    return sums[:, np.unique(np.concatenate([batch.spans for batch in batches]))]
+    return sums
 
 
 def _parts(batches: Sequence[Batch]) -> list[list[Batch]]:

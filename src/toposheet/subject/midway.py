@@ -34,6 +34,7 @@ class Midway:
     def __init__(self, model: PreTrainedModel, topography: Topography, present: Sequence[Intervention] = ()) -> None:
         self._model, self._topography, self._present = model, topography, tuple(present)
         self._blocks = architecture_of(model).blocks(model)
+        self._numbers = {module: n for n, block in enumerate(self._blocks) for module in block.modules()}
 
     @contextmanager
     def batch(
@@ -74,12 +75,8 @@ class Midway:
         module: nn.Module = self._model.get_submodule(module_path(tap))
         if point == "input":
             module = architecture_of(self._model).following(self._model, module_path(tap))
-        for number, block in enumerate(self._blocks):
-            if any(inside is module for inside in block.modules()):
-                return number
-        after = {id(inside) for block in self._blocks for inside in block.modules()}
-        head = self._model.get_output_embeddings()
-        return len(self._blocks) if module is head and id(module) not in after else 0
+        after_all = module is self._model.get_output_embeddings()
+        return self._numbers.get(module, len(self._blocks) if after_all else 0)
 
 
 def _from_block(intervention: Intervention, first: int, block_of: Callable[[str, Point], int]) -> Intervention:
