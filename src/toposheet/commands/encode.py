@@ -68,8 +68,10 @@ def encode(
     check_fwhm("--fwhm-mm", fwhm_mm)
     check_out(out)
     check_package("himalaya", *FOR_ENCODING)
+    from toposheet.encoding.recording import recording_file
     from toposheet.progress import Stage, Stages, shown
 
+    recording_file(recording)  # a missing file is named before the model is opened
     with shown() as progress:
         plan = {"preparing": 15.0, "responses": 15.0, "encoding": 60.0, "comparing": 10.0}
         stages = Stages(progress, [Stage(kind, seconds) for kind, seconds in plan.items()])

@@ -38,13 +38,23 @@ def read_recording(path: str | Path, *, labels: Collection[str] = ("text",)) -> 
         UserError: The file cannot be read. A voxel has a cell that is no number. No column describes stimuli, or none
             is a voxel. A repetition of a stimulus is missing or occurs twice.
     """
+    file = recording_file(path)
+    recording = _from_netcdf(file) if file.suffix == ".nc" else _from_csv(file, {*labels, REPETITION})
+    recording.attrs["source"] = str(file)
+    return recording
+
+
+def recording_file(path: str | Path) -> Path:
+    """Return the path of the file of a recording. The file is not read.
+
+    Raises:
+        NotFound: The file does not exist.
+    """
     check_type("path", path, (str, Path), "the path of a CSV or NetCDF file")
     file = path_of(path)
     if not file.is_file():
         raise NotFound(f"there is no recording {file}: check the path")
-    recording = _from_netcdf(file) if file.suffix == ".nc" else _from_csv(file, {*labels, REPETITION})
-    recording.attrs["source"] = str(file)
-    return recording
+    return file
 
 
 def check_recording(recording: xr.DataArray) -> tuple[xr.DataArray, int]:
