@@ -38,8 +38,10 @@ from toposheet.interventions import Mask as Mask
 from toposheet.interventions import Measure as Measure
 from toposheet.interventions import WholeSheet as WholeSheet
 from toposheet.interventions import WholeTap as WholeTap
+from toposheet.interventions import dose_curve as dose_curve
+from toposheet.interventions import intervention_effects as intervention_effects
 from toposheet.interventions import lesion as lesion
-from toposheet.interventions import lesion_effects as lesion_effects
+from toposheet.interventions import searchlight as searchlight
 from toposheet.interventions import stimulate as stimulate
 from toposheet.interventions import unit_activity as unit_activity
 from toposheet.plugins import register as register

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 import toposheet as ts
-from toposheet.interventions import LESIONS
+from toposheet.errors import UserError
+from toposheet.interventions import DOSES, EFFECTS, SEARCHLIGHT
 
 TAP = "transformer.h.0.mlp"
 
@@ -28,30 +29,31 @@ def items(tmp_path):
 def arguments(folder, sentences, items, tmp_path, monkeypatch):
     monkeypatch.setenv("TOPOSHEET_CACHE", str(tmp_path / "cache"))
 
-    def arguments(region=f"disc:{TAP}:2:2:1", path=items):
-        settings = ["--path", path, "--draws", "3", "--stimuli", sentences, "--out", tmp_path / "out"]
-        return ["lesion", folder, "--region", region, *settings]
+    def arguments(region=f"disc:{TAP}:2:2:1", path=items, command="lesion", draws=3):
+        settings = ["--path", path, "--draws", draws, "--stimuli", sentences, "--out", tmp_path / "out"]
+        return [command, folder, *(["--region", region] if region else []), *settings]
 
     return arguments
 
 
 def test_a_lesion_is_written_beside_all_its_controls(ran, arguments, tmp_path):
     printed = ran(*arguments(), "--to", "mean")
-    table = LESIONS.read(tmp_path / "out")
+    table = EFFECTS.read(tmp_path / "out")
     assert table["control"].tolist() == ["", "scattered", "elsewhere", "least selective", "matched"]
     assert (table["n_units"] == 5).all()
-    assert "its lesion is not shown to do more than lesions of as many units scattered over the same taps" in printed
-    assert (tmp_path / "out" / "figures" / "lesions.png").is_file()
+    sentence = "its lesion to mean is not shown to change more than the same with as many units"
+    assert sentence in " ".join(printed.split())
+    assert (tmp_path / "out" / "figures" / "effects.png").is_file()
 
 
 def test_the_table_is_that_of_the_library(ran, arguments, folder, sentences, items, tmp_path):
     ran(*arguments())
     subject, stimuli = ts.load(folder), pd.read_csv(sentences)
-    expected = ts.lesion_effects(
+    expected = ts.intervention_effects(
         subject, ts.Disc(TAP, 2, 2, 1), ts.measure(subject, "blimp", path=items), draws=3,
         comparison=ts.Comparison(ts.respond(subject, stimuli), "S", "N"), texts=stimuli[stimuli["condition"] == "S"],
     )  # fmt: skip
-    pd.testing.assert_frame_equal(LESIONS.read(tmp_path / "out"), expected, rtol=1e-5)
+    pd.testing.assert_frame_equal(EFFECTS.read(tmp_path / "out"), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,7 @@ def test_the_table_is_that_of_the_library(ran, arguments, folder, sentences, ite
         ("disc:nowhere:2:2:1", (), "there is no sheet 'nowhere'"),
         (f"disc:{TAP}:99:2:1", (), "is not on the sheet"),
         (f"disc:{TAP}:2:2", (), "is no region: write disc:SHEET:ROW:COLUMN:RADIUS_MM"),
-        (f"sheet:{TAP}", (), "there are not as many units elsewhere"),
+        (f"sheet:{TAP}", (), "there are not as many units outside of the region"),
         (f"tap:{TAP}", ("--task", "blimp", "--limit", "0"), "limit"),
         (f"tap:{TAP}", ("--task", "blimpp"), "there is no task 'blimpp'"),
         ("localizer:nowhere.nc", (), "there is no localizer nowhere.nc"),
@@ -90,3 +92,72 @@ def test_a_mask_of_another_model_is_refused(ran, refused, arguments, folder, sen
     other.model.get_input_embeddings().weight.data[0] += 1
     ts.save(folder, other)
     assert "were selected with another model" in refused(*arguments(region))
+
+
+def test_a_stimulation_is_that_of_the_library(ran, arguments, folder, sentences, items, tmp_path):
+    printed = ran(*arguments(command="stimulate"), "--strength", "-2")
+    subject, stimuli = ts.load(folder), pd.read_csv(sentences)
+    expected = ts.intervention_effects(
+        subject, ts.Disc(TAP, 2, 2, 1), ts.measure(subject, "blimp", path=items), draws=3, strength=-2,
+        comparison=ts.Comparison(ts.respond(subject, stimuli), "S", "N"), texts=stimuli[stimuli["condition"] == "S"],
+    )  # fmt: skip
+    pd.testing.assert_frame_equal(EFFECTS.read(tmp_path / "out"), expected, rtol=1e-5)
+    assert "its stimulation by -2 sd" in " ".join(printed.split())
+
+
+def test_a_searchlight_is_that_of_the_library(ran, arguments, folder, items, tmp_path):
+    printed = ran(*arguments("", command="searchlight"), "--radius-mm", "3", "--sheet", TAP)
+    subject = ts.load(folder)
+    measure = ts.measure(subject, "blimp", path=items)
+    expected = ts.searchlight(subject, measure, radius_mm=3, sheets=[TAP], draws=3)
+    pd.testing.assert_frame_equal(SEARCHLIGHT.read(tmp_path / "out"), expected, rtol=1e-5)
+    assert "all: 0 of 4 discs change more than as many scattered units do" in printed
+    assert (tmp_path / "out" / "figures" / "searchlight.png").is_file()
+    ran(*arguments("", command="searchlight", draws=0), "--sheet", TAP, "--strength", "2")
+    assert SEARCHLIGHT.read(tmp_path / "out")["act"].iloc[0] == "stimulation by 2 sd"
+
+
+def test_margins_are_measured_in_nats(ran, refused, arguments, folder, items, tmp_path):
+    printed = ran(*arguments(command="lesion"), "--value", "margin")
+    subject = ts.load(folder)
+    pairs = ts.evaluate(subject, "blimp", path=items)
+    row = EFFECTS.read(tmp_path / "out").iloc[0]
+    assert row["intact"] == pytest.approx((pairs["good"] - pairs["bad"]).mean(), abs=1e-4)
+    assert f"{row['intact']:.3f}" in printed
+    assert "nats" in printed
+    with pytest.raises(UserError, match="the task syntaxgym has no margin"):
+        ts.measure(subject, "syntaxgym", value="margin")
+
+
+def test_a_dose_curve_is_that_of_the_library(ran, arguments, folder, sentences, items, tmp_path):
+    place = ["--sheet", TAP, "--row", "2", "--column", "2"]
+    ran(*arguments("", command="dose"), *place, "--radius-mm", "1", "2", "--strength", "-2", "2")
+    subject, stimuli = ts.load(folder), pd.read_csv(sentences)
+    measure, texts = ts.measure(subject, "blimp", path=items), stimuli[stimuli["condition"] == "S"]
+    expected = ts.dose_curve(subject, measure, TAP, 2, 2, radii_mm=[1, 2], strengths=[-2, 2], draws=3, texts=texts)
+    pd.testing.assert_frame_equal(DOSES.read(tmp_path / "out"), expected, rtol=1e-5)
+    assert (tmp_path / "out" / "figures" / "dose_curve.png").is_file()
+    ran(*arguments("", command="dose"), *place)
+    assert DOSES.read(tmp_path / "out")["act"].iloc[0] == "lesion to zero"
+
+
+def test_a_single_draw_is_refused(refused, arguments):
+    assert "draws is 1: it must be a whole number of at least 2" in refused(
+        *arguments("", command="searchlight", draws=1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "more", "message"),
+    [
+        ("searchlight", ("--radius-mm", "0"), "--radius-mm is 0: it must be a positive number of mm"),
+        ("searchlight", ("--sheet", "nowhere"), "there is no sheet 'nowhere'"),
+        ("searchlight", ("--strength", "nan"), "the strength is nan"),
+        ("dose", ("--sheet", TAP, "--row", "9", "--column", "2"), "is not on the sheet"),
+        ("dose", ("--sheet", "nowhere", "--row", "2", "--column", "2"), "there is no sheet 'nowhere'"),
+        ("stimulate", ("--region", f"disc:{TAP}:2:2:1", "--strength", "1e45"), "makes activations of"),
+    ],
+)
+def test_wrong_places_and_doses_end_in_one_line(refused, arguments, tmp_path, command, more, message):
+    assert message in refused(*arguments("", command=command), *more)
+    assert not (tmp_path / "out").exists()

@@ -7,9 +7,15 @@ from scipy import stats
 import toposheet as ts
 from toposheet.errors import UserError
 from toposheet.interventions import scoring
+from toposheet.interventions.acts import acts_of
 from toposheet.interventions.controls import elsewhere, scattered
 from toposheet.interventions.lesions import lesion_of
-from toposheet.interventions.scoring import sums_with
+from toposheet.interventions.regions import Mask
+
+
+def sums_with(*args, **kwargs):
+    return np.stack(list(scoring.sums_with(*args, **kwargs)))
+
 
 TAP = "transformer.h.0.mlp"
 GOOD = [
@@ -97,36 +103,83 @@ def test_an_interrupted_call_goes_on_and_equal_calls_compute_nothing(subject, ma
     assert len(calls) == 9
 
 
+def moved(subject, region, draws, seed):
+    """The control regions of a region by kind, made by hand from the draws of the library."""
+    weights = region.units(subject)
+    drawn = {"scattered": scattered(subject, [weights], draws, seed)[0]}
+    drawn["elsewhere"] = elsewhere(subject, region.name, weights, draws, seed)
+    return {kind: [Mask("control", {t: w > 0 for t, w in one.items()}) for one in ws] for kind, ws in drawn.items()}
+
+
 def test_effects_are_those_of_lesions_one_by_one(subject, margins, stimuli):
     region = ts.Disc(TAP, 2, 2, 1)
-    table = ts.lesion_effects(subject, region, margins, draws=9, seed=4).set_index("control")
+    table = ts.intervention_effects(subject, region, margins, draws=9, seed=4).set_index("control")
     assert list(table.index) == ["", "scattered", "elsewhere"]
-    intact, drop = by_hand(subject), by_hand(subject) - by_hand(ts.lesion(subject, region))
+    intact, change = by_hand(subject), by_hand(ts.lesion(subject, region)) - by_hand(subject)
     row = table.loc[""]
     assert row["n_units"] == 5
+    assert row["act"] == "lesion to zero"
     assert row["intact"] == pytest.approx(intact.mean(), abs=1e-5)
-    assert row["lesioned"] == pytest.approx((intact - drop).mean(), abs=1e-5)
-    assert row["drop"] == pytest.approx(drop.mean(), abs=1e-5)
-    interval = stats.t.interval(0.95, 3, drop.mean(), stats.sem(drop))
-    assert (row["drop_low"], row["drop_high"]) == pytest.approx(interval, abs=1e-4)
-    for kind, make in (("scattered", scattered), ("elsewhere", elsewhere)):
-        drops = np.stack([intact - by_hand(ts.lesion(subject, r)) for r in make(subject, region, 9, 4)])
-        row, means = table.loc[kind], drops.mean(axis=1)
-        assert row["drop"] == pytest.approx(drops.mean(), abs=1e-5)
-        assert row["difference"] == pytest.approx(drop.mean() - drops.mean(), abs=1e-5)
-        interval = stats.t.interval(0.95, 3, row["difference"], stats.sem(drop - drops.mean(axis=0)))
+    assert row["after"] == pytest.approx((intact + change).mean(), abs=1e-5)
+    assert row["change"] == pytest.approx(change.mean(), abs=1e-5)
+    interval = stats.t.interval(0.95, 3, change.mean(), stats.sem(change))
+    assert (row["change_low"], row["change_high"]) == pytest.approx(interval, abs=1e-4)
+    for kind, regions in moved(subject, region, 9, 4).items():
+        changes = np.stack([by_hand(ts.lesion(subject, r)) - intact for r in regions])
+        row, means = table.loc[kind], changes.mean(axis=1)
+        assert row["change"] == pytest.approx(changes.mean(), abs=1e-5)
+        assert row["difference"] == pytest.approx(change.mean() - changes.mean(), abs=1e-5)
+        interval = stats.t.interval(0.95, 3, row["difference"], stats.sem(change - changes.mean(axis=0)))
         assert (row["difference_low"], row["difference_high"]) == pytest.approx(interval, abs=1e-4)
         assert row["null_sd"] == pytest.approx(means.std(ddof=1), abs=1e-5)
-        assert row["z"] == pytest.approx((drop.mean() - means.mean()) / means.std(ddof=1), abs=1e-3)
-        assert row["p"] == (1 + (means >= drop.mean()).sum()) / 10
+        assert row["z"] == pytest.approx((change.mean() - means.mean()) / means.std(ddof=1), abs=1e-3)
+        assert row["p"] == (1 + (means <= change.mean()).sum()) / 10
         assert row["p_corrected"] == row["p"]
+
+
+@pytest.mark.parametrize("alternative", ["less", "greater", "two-sided"])
+def test_p_is_that_of_the_alternative(subject, margins, alternative):
+    region = ts.Disc(TAP, 2, 2, 1)
+    table = ts.intervention_effects(subject, region, margins, draws=19, alternative=alternative).set_index("control")
+    values = [by_hand(ts.lesion(subject, region)).mean()]
+    values += [by_hand(ts.lesion(subject, r)).mean() for r in moved(subject, region, 19, 0)["scattered"]]
+    values = np.array(values) - np.mean(values)
+    extreme = {"less": -values, "greater": values, "two-sided": np.abs(values)}[alternative]
+    assert table.loc["scattered", "p"] == (extreme >= extreme[0] - 1e-9).sum() / 20
+
+
+def test_a_stimulation_is_that_of_the_stimulated_subject_beside_as_strong_currents(subject, margins, stimuli):
+    disc = ts.Disc(TAP, 2, 2, 1)
+    table = ts.intervention_effects(subject, disc, margins, strength=3, draws=9, texts=stimuli).set_index("control")
+    driven = ts.stimulate(subject, disc, 3, texts=stimuli)
+    assert table.loc["", "change"] == pytest.approx((by_hand(driven) - by_hand(subject)).mean(), abs=1e-5)
+    assert table.loc["", "act"] == "stimulation by 3 sd"
+    assert table.loc["", "n_units"] == 5
+    (act,) = acts_of(subject, "zero", [3], texts=stimuli)
+    weights, changes = disc.current(subject), []
+    for draw in scattered(subject, [weights], 9)[0]:
+        assert sorted(draw[TAP]) == pytest.approx(sorted(weights[TAP]))
+        changes.append((by_hand(subject.intervened(act.intervention("draw", draw))) - by_hand(subject)).mean())
+    row = table.loc["scattered"]
+    assert (row["null_mean"], row["null_sd"]) == pytest.approx((np.mean(changes), np.std(changes, ddof=1)), abs=1e-5)
+
+
+def test_effects_are_also_those_of_each_part(subject, margins):
+    parts = ["a", "b", "a", "b"]
+    measure = ts.Measure("margin", margins.requests, margins.value, ["g", "g", "h", "h"], parts)
+    region = ts.Disc(TAP, 2, 2, 1)
+    change = by_hand(ts.lesion(subject, region)) - by_hand(subject)
+    table = ts.intervention_effects(subject, region, measure, draws=9)
+    assert table["part"].tolist() == ["all", "a", "b"] * 3
+    found = table[table["control"] == ""]["change"].tolist()
+    assert found == pytest.approx([change.mean(), change[[0, 2]].mean(), change[[1, 3]].mean()], abs=1e-5)
 
 
 def test_all_controls_are_measured_and_p_is_corrected_over_regions(subject, margins, stimuli):
     comparison = ts.Comparison(ts.respond(subject, stimuli), "long", "short")
     other = ts.localize(comparison, percent=30.0)
     regions = [ts.Disc(TAP, 2, 2, 1), ts.Disc(TAP, 4, 4, 1), ts.WholeTap(TAP) & ts.Disc(TAP, 1, 4, 1)]
-    table = ts.lesion_effects(
+    table = ts.intervention_effects(
         subject, regions, margins, to="mean", draws=19, comparison=comparison, networks=[other], texts=stimuli
     )
     kinds = ["", "scattered", "elsewhere", "least selective", "matched", f"other network: {comparison.name}"]
@@ -134,15 +187,16 @@ def test_all_controls_are_measured_and_p_is_corrected_over_regions(subject, marg
     tested = table[table["control"] == "scattered"]
     assert (tested["p_corrected"] >= tested["p"]).all()
     assert (tested["p_corrected"] > tested["p"]).any()
+    assert (table["act"] == "lesion to mean").all()
     assert table[~table["control"].isin(["scattered", "elsewhere"])]["p"].isna().all()
 
 
 def test_with_groups_all_groups_count_alike(subject, margins):
     grouped = ts.Measure("margin", margins.requests, margins.value, ["a", "a", "a", "b"])
-    drop = by_hand(subject) - by_hand(ts.lesion(subject, ts.Disc(TAP, 2, 2, 1)))
-    row = ts.lesion_effects(subject, ts.Disc(TAP, 2, 2, 1), grouped, draws=2).iloc[0]
-    assert row["drop"] == pytest.approx((drop[:3].mean() + drop[3]) / 2, abs=1e-5)
-    assert np.isnan(row["drop_low"])  # one item says nothing about others of its group
+    change = by_hand(ts.lesion(subject, ts.Disc(TAP, 2, 2, 1))) - by_hand(subject)
+    row = ts.intervention_effects(subject, ts.Disc(TAP, 2, 2, 1), grouped, draws=2).iloc[0]
+    assert row["change"] == pytest.approx((change[:3].mean() + change[3]) / 2, abs=1e-5)
+    assert np.isnan(row["change_low"])  # one item says nothing about others of its group
 
 
 def test_the_test_of_a_place_keeps_its_level(subject, margins):
@@ -165,14 +219,20 @@ def test_what_makes_nan_is_refused_with_its_name(subject, margins):
         sums_with(subject, [huge], margins.requests)
 
 
+def test_a_measure_needs_a_part_for_each_item(subject, margins):
+    measure = ts.Measure("margin", margins.requests, margins.value, parts=["a", "b"])
+    with pytest.raises(UserError, match="the measure margin has 2 parts for 4 items: give one for each item"):
+        ts.intervention_effects(subject, ts.Disc(TAP, 2, 2, 1), measure, draws=2)
+
+
 def test_pairs_need_partners(subject):
     with pytest.raises(UserError, match="there are 4 good and 3 bad sentences"):
         ts.Measure.pairs(subject, GOOD, BAD[:3])
 
 
 def test_the_table_has_its_declared_columns(subject, margins, tmp_path):
-    from toposheet.interventions import LESIONS
+    from toposheet.interventions import EFFECTS
 
-    table = ts.lesion_effects(subject, ts.Disc(TAP, 2, 2, 1), margins, draws=2)
-    LESIONS.write(table, tmp_path)
-    pd.testing.assert_frame_equal(LESIONS.read(tmp_path), table)
+    table = ts.intervention_effects(subject, ts.Disc(TAP, 2, 2, 1), margins, draws=2)
+    EFFECTS.write(table, tmp_path)
+    pd.testing.assert_frame_equal(EFFECTS.read(tmp_path), table)

@@ -41,3 +41,36 @@ def test_a_test_without_value_does_not_count_and_one_that_never_varies_is_not_ex
 def test_the_familywise_p_holds_its_level_with_few_draws(rng):
     smallest = [familywise_p(rng.normal(size=(20, 16))).min() for _ in range(2000)]
     assert np.mean(np.array(smallest) <= 0.05) == pytest.approx(0.05, abs=3 * np.sqrt(0.05 * 0.95 / 2000))
+
+
+def test_the_familywise_p_of_each_alternative(rng):
+    values = rng.normal(size=(50, 4))
+    np.testing.assert_allclose(familywise_p(values, "less"), familywise_p(-values, "greater"))
+    one = values[:, :1]
+    far = np.abs(one - one.mean())
+    assert familywise_p(one, "two-sided") == pytest.approx([(far >= far[0]).mean()])
+
+
+def test_tests_that_are_alike_are_standardised_together(rng):
+    values = rng.normal(size=(30, 3)) * [1, 1, 5]
+    scaled = values / np.array([values[:, :2].std(), values[:, :2].std(), values[:, 2].std()])
+    scaled -= np.array([scaled[:, :2].mean(), scaled[:, :2].mean(), scaled[:, 2].mean()])
+    largest = scaled.max(axis=1)[1:]
+    expected = [(1 + (largest >= value).sum()) / 30 for value in scaled[0]]
+    np.testing.assert_allclose(familywise_p(values, alike=np.array([7, 7, 2])), expected)
+
+
+@pytest.mark.parametrize("alternative", ["greater", "two-sided"])
+def test_the_familywise_p_of_tests_that_are_alike_holds_its_level(rng, alternative):
+    alike = np.repeat([0, 1], 8)
+    smallest = [familywise_p(rng.normal(size=(20, 16)), alternative, alike).min() for _ in range(2000)]
+    assert np.mean(np.array(smallest) <= 0.05) == pytest.approx(0.05, abs=3 * np.sqrt(0.05 * 0.95 / 2000))
+
+
+def test_tests_that_are_alike_find_more_with_few_draws(rng):
+    found = np.zeros(2)
+    for _ in range(200):
+        values = rng.normal(size=(20, 16))
+        values[0, 0] += 5
+        found += [familywise_p(values)[0] <= 0.05, familywise_p(values, alike=np.zeros(16, dtype=int))[0] <= 0.05]
+    assert found[1] > 1.2 * found[0]

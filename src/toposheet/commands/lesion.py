@@ -1,15 +1,20 @@
-"""`toposheet lesion`."""
+"""`toposheet lesion` and what it shares with `toposheet stimulate`."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
+
+import tyro
 
 from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._stimuli import AS_USUAL, Model, Options, opening, read_contrasts, read_table
-from toposheet.errors import NotFound, UserError
+from toposheet.commands._interventions import TaskOptions, To, prepare
+from toposheet.commands._stimuli import AS_USUAL, Model, Options, StimulusOptions
+from toposheet.errors import UserError
 from toposheet.settings import READING, Reading, check_count
+
+Task = Annotated[TaskOptions, tyro.conf.arg(name="")]
+BLIMP = TaskOptions()
 
 
 @deferred
@@ -17,10 +22,8 @@ def lesion(
     model: Model,
     out: Path,
     region: tuple[str, ...],
-    task: str = "blimp",
-    path: Path | None = None,
-    limit: int | None = None,
-    to: Literal["zero", "mean", "noise"] = "zero",
+    task: Task = BLIMP,
+    to: To = "zero",
     draws: int = 99,
     stimuli: str | None = None,
     contrast: str | None = None,
@@ -37,12 +40,10 @@ def lesion(
 
     Args:
         model: A model folder, a hub id, or the name of a shipped model.
-        out: Folder for lesions.csv and a figure.
+        out: Folder for effects.csv and a figure.
         region: The regions, each as disc:SHEET:ROW:COLUMN:RADIUS_MM, sheet:NAME, tap:NAME, localizer:PATH or
             cluster:PATH:NUMBER. "A | B" has the units of both, "A & B" the units in both, "A - B" those of A only.
-        task: Name of the task: blimp or syntaxgym.
-        path: The file or folder of its items. None: see toposheet evaluate.
-        limit: Use only so many items of each paradigm or suite: the first ones. None: use all.
+        task: The task that is measured.
         to: What lesioned units put out. zero: nothing. mean: always their mean. noise: noise with their variance.
         draws: Number of scattered regions, and of regions elsewhere. With 99 draws the smallest p is 0.01.
         stimuli: The stimuli of the contrast: a CSV file, or the name of a set. None: the stimuli that are saved with
@@ -53,58 +54,56 @@ def lesion(
         options: How stimuli are read.
         seed: Seed of the random draws.
     """
+    act_on(model, out, region, task, to, None, draws, stimuli, contrast, network, reading, options, seed)
+
+
+def act_on(
+    model: str,
+    out: Path,
+    region: tuple[str, ...],
+    task: TaskOptions,
+    to: To,
+    strength: float | None,
+    draws: int,
+    stimuli: str | None,
+    contrast: str | None,
+    network: tuple[str, ...],
+    reading: Reading,
+    options: StimulusOptions,
+    seed: int,
+) -> None:
+    """Lesion or stimulate regions, write what it does to a task, and print it. The arguments are those of `lesion`."""
     if not region:
         raise UserError("--region names no region: give at least one, such as --region disc:SHEET:ROW:COLUMN:RADIUS")
     check_count("draws", draws, 2)
-    if limit is not None:
-        check_count("limit", limit, 1)
+    task.check()
     check_out(out)
-    from toposheet.progress import Stage, Stages, shown
+    from toposheet.progress import shown
 
     with shown() as progress:
-        stages = Stages(progress, [Stage("preparing", 15.0), Stage("lesioning", 300.0)])
-        preparing = stages.begin("preparing")
-        opened = opening(model, preparing)
-        from toposheet.evaluation import TASKS, measure
-
-        TASKS[task].read(path)  # missing files are named before the model is opened
         from toposheet.cache import cache_folder
-        from toposheet.cortex import Comparison, load_localizer
-        from toposheet.evaluation.lesioned import Lesioned
-        from toposheet.interventions import lesion_effects
+        from toposheet.cortex import load_localizer
+        from toposheet.evaluation.outcomes import RegionOutcome
+        from toposheet.interventions import intervention_effects
         from toposheet.interventions.named import read_region
-        from toposheet.stimuli.naming import labels
-        from toposheet.subject import respond
 
         regions = [read_region(text) for text in region]
-        subject = opened()
-        for one in regions:
-            one.units(subject)
-        networks = [load_localizer(name, subject.fingerprint) for name in network]
-        comparison, texts = None, None
-        try:
-            table = read_table(stimuli, opened, options, preparing)
-        except NotFound as error:
-            if stimuli is not None or to != "zero":
-                raise
-            print(f"note: no least selective and no matched units: {error}", file=sys.stderr)
-        else:
-            (parsed,) = read_contrasts(table, [contrast] if contrast else [], options, or_language=True)
-            comparison = Comparison(respond(subject, table, reading=reading, cache=cache_folder()), parsed)
-            texts = table[labels(table, parsed.column) == parsed.a].reset_index(drop=True)
-        measured = measure(subject, task, path=path, limit=limit, bos=reading.bos)
-        effects = lesion_effects(
-            subject, regions, measured, to=to, draws=draws, comparison=comparison, networks=networks, texts=texts,
-            reading=reading, seed=seed, cache=cache_folder(), progress=stages.begin("lesioning"),
+        prepared = prepare(
+            model, task, reading, stimuli, options, progress, needs_activity=to != "zero" or strength is not None,
+            contrast=contrast, compares=True, checked=lambda subject: [one.units(subject) for one in regions],
         )  # fmt: skip
-        facts = {"model": {"source": str(subject.source), "fingerprint": subject.fingerprint}, "task": task,
-                 "path": None if path is None else str(path), "limit": limit, "bos": reading.bos, "to": to,
-                 "draws": draws, "contrast": None if comparison is None else comparison.name, "seed": seed}  # fmt: skip
-        lesioned = Lesioned(effects, facts)
-        lesioned.write(out)
-        stages.end("lesioning")
-    print(lesioned)
-    print(f"\nThe lesions: {out.resolve()} (lesions.csv, figures)")
+        subject = prepared.subject
+        effects = intervention_effects(
+            subject, regions, prepared.measure, to=to, strength=strength, draws=draws, comparison=prepared.comparison,
+            networks=[load_localizer(name, subject.fingerprint) for name in network], texts=prepared.texts,
+            reading=reading, seed=seed, cache=cache_folder(), progress=progress,
+        )  # fmt: skip
+        outcome = RegionOutcome(
+            effects, prepared.facts | {"to": to, "strength": strength, "draws": draws, "seed": seed}
+        )
+        outcome.write(out)
+    print(outcome)
+    print(f"\nThe effects: {out.resolve()} ({outcome.definition.file}, figures)")
 
 
 COMMAND = Command(position=66, parser=lesion, goes_on=True)

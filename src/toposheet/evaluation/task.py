@@ -46,6 +46,8 @@ class Task:
         read: A function that returns all items. Its argument is the path that the user gave, or None.
         outcome: A function of an item and of the log-probabilities of its spans, in order. It returns the value of the
             item (`value`: 1 for right, 0 for wrong, 0.5 for a tie), and the other columns.
+        margin: A function of the same arguments: by how many nats an item is right; negative if it is wrong. None: the
+            task has no such number.
 
     Example:
         ts.register("task", "mine", Task("...", "...", ("kind",), {}, read=my_items, outcome=my_outcome))
@@ -57,6 +59,7 @@ class Task:
     columns: Mapping[str, Kind]
     read: Callable[[Path | None], list[Item]]
     outcome: Callable[[Item, np.ndarray], Mapping[str, Any]]
+    margin: Callable[[Item, np.ndarray], float] | None = None
 
 
 TASKS = Registry[Task]("toposheet.evaluation.tasks", "TASK", "task", entry=f"{__name__}:Task")

@@ -1,12 +1,15 @@
 from toposheet.interventions.activity import Activity, unit_activity
-from toposheet.interventions.effects import LESIONS, lesion_effects
+from toposheet.interventions.effects import EFFECTS, intervention_effects
 from toposheet.interventions.lesions import lesion
 from toposheet.interventions.measure import Measure
 from toposheet.interventions.regions import Combined, Disc, Mask, Region, WholeSheet, WholeTap
+from toposheet.interventions.searchlight import DOSES, SEARCHLIGHT, dose_curve, searchlight
 from toposheet.interventions.stimulation import stimulate
 
 __all__ = [
-    "LESIONS",
+    "DOSES",
+    "EFFECTS",
+    "SEARCHLIGHT",
     "Activity",
     "Combined",
     "Disc",
@@ -15,8 +18,10 @@ __all__ = [
     "Region",
     "WholeSheet",
     "WholeTap",
+    "dose_curve",
+    "intervention_effects",
     "lesion",
-    "lesion_effects",
+    "searchlight",
     "stimulate",
     "unit_activity",
 ]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Bool
 
 from toposheet.architectures import architecture_of
 from toposheet.errors import UserError, check_type
 from toposheet.interventions.activity import Activity, unit_activity
-from toposheet.interventions.regions import Region, Units
+from toposheet.interventions.regions import Region
 from toposheet.progress import Progress
 from toposheet.settings import READING, Reading, check_choice, check_seed
 from toposheet.subject import Effect, Intervention, Subject
@@ -75,7 +76,7 @@ def lesion(
 
 def lesion_of(
     name: str,
-    units: Units,
+    units: Mapping[str, Bool[np.ndarray, " units"]],
     activity: Activity | None = None,
     *,
     noise: bool = False,

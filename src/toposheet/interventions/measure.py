@@ -1,4 +1,4 @@
-"""What a lesion is measured by: a number for each item, computed from the log-probabilities of texts."""
+"""What an intervention is measured by: a number for each item, computed from the log-probabilities of texts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from toposheet.errors import UserError
+from toposheet.stats.intervals import mean_of_means_interval
 from toposheet.subject import Request, Subject, TokenisedRequests, tokenise
 from toposheet.wording import counted
+
+ALL = "all"  # the part with all items
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -25,12 +28,15 @@ class Measure:
             for example 1 if the good sentence of a pair is more probable, and 0 otherwise.
         groups: The group of each item, such as the BLiMP paradigm of a pair. The mean is then that of the means of the
             groups, which all count alike, as in `accuracy`. None: the mean is over items.
+        parts: The part of each item, such as the field of a pair. Effects are then given for all items together, and
+            for each part. None: only for all items.
     """
 
     name: str
     requests: TokenisedRequests
     value: Callable[[Float[np.ndarray, " spans"]], Float[np.ndarray, " items"]]
     groups: Sequence[str] | None = None
+    parts: Sequence[str] | None = None
 
     def __repr__(self) -> str:
         return f"Measure({self.name}: {counted(len(self.requests), 'text')})"
@@ -44,6 +50,7 @@ class Measure:
         *,
         name: str = "accuracy",
         groups: Sequence[str] | None = None,
+        parts: Sequence[str] | None = None,
         bos: str | None = None,
     ) -> Measure:
         """Return the measure of minimal pairs: 1 if the good sentence is more probable than the bad one, else 0.
@@ -56,6 +63,7 @@ class Measure:
             bad: The bad sentence of each pair.
             name: Name in tables and figures.
             groups: The group of each pair, see `Measure`.
+            parts: The part of each pair, see `Measure`.
             bos: The token that stands before every sentence, see `score`.
 
         Raises:
@@ -64,16 +72,59 @@ class Measure:
         if len(good) != len(bad) or not len(good):
             raise UserError(f"there are {len(good)} good and {len(bad)} bad sentences: give pairs, at least one")
         requests = tokenise(subject, [Request(text) for pair in zip(good, bad, strict=True) for text in pair], bos)
-        return cls(name, requests, correct_pairs, groups)
+        return cls(name, requests, correct_pairs, groups, parts)
 
     @cached_property
-    def items_of_groups(self) -> list[Int[np.ndarray, " items"]]:
-        """The numbers of the items of each group; without groups, those of all items."""
-        n_items = len(self.value(np.zeros(self.requests.n_spans)))
-        if self.groups is None:
-            return [np.arange(n_items)]
-        of_item = np.asarray(self.groups)
-        return [np.flatnonzero(of_item == group) for group in dict.fromkeys(self.groups)]
+    def n_items(self) -> int:
+        """Number of items."""
+        return len(self.value(np.zeros(self.requests.n_spans)))
+
+    @cached_property
+    def items(self) -> dict[str, list[Int[np.ndarray, " items"]]]:
+        """The numbers of the items of each group of each part: {part: a list with an array for each group}.
+
+        The first part is `all`. A measure with a single part has only this.
+
+        Raises:
+            UserError: There is not one group, or not one part, for each item.
+        """
+        labels = {"groups": self.groups, "parts": self.parts}
+        of_item = {}
+        for what, of_items in labels.items():
+            of_item[what] = np.asarray([""] * self.n_items if of_items is None else of_items)
+            if of_item[what].shape != (self.n_items,):
+                raise UserError(
+                    f"the measure {self.name} has {len(of_item[what])} {what} for {counted(self.n_items, 'item')}: "
+                    f"give one for each item"
+                )
+        parts = {ALL: np.ones(self.n_items, dtype=bool)}
+        names = list(dict.fromkeys(of_item["parts"].tolist()))
+        if len(names) > 1:
+            parts |= {name: of_item["parts"] == name for name in names}
+        groups = list(dict.fromkeys(of_item["groups"].tolist()))
+        within = {part: [np.flatnonzero(inside & (of_item["groups"] == group)) for group in groups]
+                  for part, inside in parts.items()}  # fmt: skip
+        return {part: [items for items in of_part if len(items)] for part, of_part in within.items()}
+
+    @cached_property
+    def _weights(self) -> Float[np.ndarray, "parts items"]:
+        """The weight of each item in the mean of each part."""
+        weights = np.zeros((len(self.items), self.n_items))
+        for row, groups in zip(weights, self.items.values(), strict=True):
+            for items in groups:
+                row[items] += 1 / (len(items) * len(groups))
+        return weights
+
+    def means(self, values: Float[np.ndarray, " items"]) -> Float[np.ndarray, " parts"]:
+        """Return the mean of each part: that over items or, with groups, that over the means of groups."""
+        return self._weights @ values
+
+    def intervals(self, values: Float[np.ndarray, " items"]) -> Float[np.ndarray, "parts 2"]:
+        """Return the 95 % interval of the mean of each part.
+
+        It is over items: the groups are fixed, as the paradigms of BLiMP are.
+        """
+        return np.array([mean_of_means_interval([values[i] for i in groups]) for groups in self.items.values()])
 
 
 def correct_pairs(sums: Float[np.ndarray, " spans"]) -> Float[np.ndarray, " items"]:

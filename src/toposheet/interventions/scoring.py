@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,32 +39,31 @@ def sums_with(
     batch_size: int = BATCH_SIZE,
     cache: Path | None = None,
     progress: Progress = SILENT,
-) -> Float[np.ndarray, "variants spans"]:
-    """Return the log-probability of each span for a subject as it is, and with each of several interventions.
+) -> Iterator[Float[np.ndarray, " spans"]]:
+    """Give the log-probability of each span for a subject as it is, and then with each of several interventions.
 
     For each batch of texts, what an intervention does not change is computed only once.
 
     Args:
         subject: The subject.
-        interventions: The interventions. Each acts alone, after those of the subject.
+        interventions: The interventions. Each acts alone, after those of the subject. They are taken in slices, so they
+            can be made when they are needed.
         requests: The texts with their spans, from `tokenise`.
         batch_size: Largest number of texts in one forward pass.
         cache: A folder for finished parts of the result. It is not used for a model with hooks from other code. None:
             nothing is stored.
         progress: A function that is called with the number of texts done so far, counted once for each intervention.
 
-    Returns:
-        The first row is the subject as it is. Each further row is one intervention.
+    Yields:
+        First the log-probabilities of the subject as it is, then those with each intervention.
 
     Raises:
         UserError: The subject does not predict the next token. Or a probability is not finite; the message names the
             intervention and the request.
     """
-    for intervention in interventions:
-        intervention.check(subject.topography)
-    sums = np.zeros((1 + len(interventions), requests.n_spans))
     if not len(requests):
-        return sums
+        yield from np.zeros((1 + len(interventions), 0))
+        return
     with subject.running() as model, in_mode(model, training=False), torch.inference_mode():
         check_predicts(subject)
         equal = padding_reaches(model, subject.topography.taps)
@@ -72,11 +71,14 @@ def sums_with(
     batches = batches_of(requests, batch_size, device, vocabulary=vocabulary, equal=equal)
     store = cache if subject.can_be_cached else None
     fingerprint = subject.fingerprint if store is not None else ""
-    groups = [interventions[start : start + _INTERVENTIONS] for start in range(0, len(interventions), _INTERVENTIONS)]
-    groups = groups or [()]
-    total, n_done, first = len(requests) * (len(interventions) + len(groups)), 0, 1
+    starts = range(0, max(1, len(interventions)), _INTERVENTIONS)
+    total, n_done = len(requests) * (len(interventions) + len(starts)), 0
     progress("scoring texts", 0, total)
-    for group in groups:
+    for start in starts:
+        group = interventions[start : start + _INTERVENTIONS]
+        for intervention in group:
+            intervention.check(subject.topography)
+        sums = np.zeros((1 + len(group), requests.n_spans))
         for part in _parts(batches):
             spans = np.unique(np.concatenate([batch.spans for batch in part]))
 
@@ -98,11 +100,10 @@ def sums_with(
                 asked = [_CACHE_FORMAT, fingerprint, batch_size, rows, [i.digest().hex() for i in group]]
                 name = f"lesions-{hashlib.sha256(json.dumps(asked).encode()).hexdigest()}.npy"
                 of_part = recall(store, name, (1 + len(group), len(spans)), compute)
-            sums[0, spans], sums[first : first + len(group), spans] = of_part[0], of_part[1:]
+            sums[:, spans] = of_part
             n_done = n_before + sum(len(batch.rows) for batch in part) * (1 + len(group))
             progress("scoring texts", n_done, total)
-        first += len(group)
-    return sums
+        yield from sums if start == 0 else sums[1:]
 
 
 def _sums(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from toposheet.errors import UserError, check_type
-from toposheet.interventions.activity import unit_activity
+from toposheet.interventions.activity import Activity, unit_activity
 from toposheet.interventions.regions import Region
 from toposheet.progress import Progress
 from toposheet.settings import READING, Reading
@@ -48,21 +49,40 @@ def stimulate(
         driven = ts.stimulate(subject, ts.Disc("model.layers.2.mlp", y=8, x=8, radius_mm=2), strength=3)
     """
     check_type("region", region, Region, "a region such as toposheet.Disc(sheet, y, x, radius_mm)")
+    check_strength(strength)
+    current = region.current(subject)
+    activity = unit_activity(subject, texts, reading=reading, progress=progress)
+    return subject.intervened(stimulation_of(region.name, current, float(strength), activity))
+
+
+def check_strength(strength: float | int) -> None:
+    """Refuse a strength that is not a finite number."""
     check_type("strength", strength, (int, float, np.number), "a number of standard deviations")
     if not np.isfinite(strength):
         raise UserError(f"the strength is {strength}: it must be a finite number of standard deviations")
-    current = region.current(subject)
-    sd = unit_activity(subject, texts, reading=reading, progress=progress).sd
+
+
+def stimulation_of(
+    name: str, current: Mapping[str, Float[np.ndarray, " units"]], strength: float, activity: Activity
+) -> Intervention:
+    """Return the intervention that adds current to the activations of units.
+
+    Args:
+        name: Name of the region.
+        current: The current that a strength of 1 gives to each unit, from `Region.current`.
+        strength: The strength, in standard deviations of each unit.
+        activity: The activity of the units.
+    """
     largest = np.finfo(np.float32).max
     effects = {}
     for tap, of_tap in current.items():
-        shift = float(strength) * of_tap * sd[tap]
+        shift = strength * of_tap * activity.sd[tap]
         if not (np.abs(shift) < largest).all():
             raise UserError(f"the strength {strength:g} makes activations of {tap} infinite: give a smaller one")
         effects[tap] = Effect(np.ones(len(shift)), shift)
     if strength and not any(effect.shift.any() for effect in effects.values()):
         raise UserError(
-            f"all units of {region.name} have standard deviation 0 over the texts, so a strength in standard "
-            "deviations changes nothing: choose other units, or other texts"
+            f"all units of {name} have standard deviation 0 over the texts, so a strength in standard deviations "
+            "changes nothing: choose other units, or other texts"
         )
-    return subject.intervened(Intervention(f"{region.name} stimulated by {strength:g} sd", effects))
+    return Intervention(f"{name} stimulated by {strength:g} sd", effects)

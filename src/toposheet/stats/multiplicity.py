@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from toposheet.stats.nulls import reaches
 
+Alternative = Literal["greater", "less", "two-sided"]
 
-def familywise_p(values: Float[np.ndarray, "observed_and_draws tests"]) -> Float[np.ndarray, " tests"]:
+
+def familywise_p(
+    values: Float[np.ndarray, "observed_and_draws tests"],
+    alternative: Alternative = "greater",
+    alike: Int[np.ndarray, " tests"] | None = None,
+) -> Float[np.ndarray, " tests"]:
     """Return the p of each of several tests that share their draws, corrected for the number of tests.
 
     p = (1 + b) / (1 + B), where in b of the B draws the largest statistic of all tests is at least the statistic of
@@ -18,7 +26,11 @@ def familywise_p(values: Float[np.ndarray, "observed_and_draws tests"]) -> Float
     deviation of the draws alone would call noise significant too often.
 
     Args:
-        values: The statistic of each test; large values are extreme. The first row is observed, the others are draws.
+        values: The statistic of each test. The first row is observed, the others are draws.
+        alternative: Which values are extreme. `greater`: large ones. `less`: small ones. `two-sided`: those far from
+            the mean of the test.
+        alike: A number for each test. Tests with the same number have the same null. They are standardised with their
+            common mean and standard deviation, which are more precise with few draws. None: no tests are alike.
 
     Returns:
         One p for each test. The chance that any test without effect has p <= 0.05 is at most 0.05. A test whose
@@ -30,8 +42,14 @@ def familywise_p(values: Float[np.ndarray, "observed_and_draws tests"]) -> Float
         return p
     tests = np.where(np.isfinite(values), values, np.nan)[:, defined]
     mean, sd = np.nanmean(tests, axis=0), np.nanstd(tests, axis=0)
+    if alike is not None:
+        groups = alike[defined]
+        for group in np.unique(groups):
+            together = tests[:, groups == group]
+            mean[groups == group], sd[groups == group] = np.nanmean(together), np.nanstd(together)
     varies = sd > 1e-9 * np.abs(mean)
     standardised = np.divide(tests - mean, sd, out=np.zeros_like(tests), where=varies)
+    standardised = {"greater": standardised, "less": -standardised, "two-sided": np.abs(standardised)}[alternative]
     largest = np.where(np.isnan(standardised), -np.inf, standardised).max(axis=1)
     p[defined] = (1 + reaches(largest[1:, None], standardised[0]).sum(axis=0)) / len(values)
     return p

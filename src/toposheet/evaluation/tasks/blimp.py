@@ -100,6 +100,12 @@ def _outcome(_item: Item, sums: np.ndarray) -> Mapping[str, float]:
     return {"good": good, "bad": bad, "value": 0.5 * (1 + np.sign(good - bad))}
 
 
+def _margin(_item: Item, sums: np.ndarray) -> float:
+    """Return the log-probability of the grammatical sentence minus that of the other one."""
+    good, bad = sums
+    return float(good - bad)
+
+
 TASK = Task(
     description="grammatical against ungrammatical sentences, 67 paradigms of 1,000 pairs",
     source="Warstadt et al. 2020, doi:10.1162/tacl_a_00321; CC-BY 4.0",
@@ -107,4 +113,5 @@ TASK = Task(
     columns={"good": "number", "bad": "number"},
     read=_items,
     outcome=_outcome,
+    margin=_margin,
 )

@@ -1,4 +1,4 @@
-"""Figure of the effects of lesions, beside those of control regions."""
+"""Figure of the effects of interventions on regions, beside those on control regions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from matplotlib.patches import Patch
 from toposheet.figures.style import HEIGHT, MUTED, STYLE, WIDTH, broken, colour, keys_below
 
 
-def lesions(table: pd.DataFrame, measure: str) -> Figure:
-    """Return a figure of how much the lesions of regions and of their controls change a measure.
+def interventions(table: pd.DataFrame, measure: str) -> Figure:
+    """Return a figure of how much acting on regions and on their controls changes a measure.
 
     Args:
-        table: The rows of one measure: `region, control, drop, drop_low, drop_high, null_mean, null_sd, p_corrected`.
+        table: The rows of one measure: `region, control, act, change, change_low, change_high, null_mean, null_sd`.
             Rows without a control are the regions.
         measure: Name of the measure.
     """
@@ -32,15 +32,15 @@ def lesions(table: pd.DataFrame, measure: str) -> Figure:
                 if np.isfinite(row["null_sd"]):
                     low, high = row["null_mean"] - 2 * row["null_sd"], row["null_mean"] + 2 * row["null_sd"]
                     axes.barh(at, high - low, left=low, height=0.6, color=MUTED, alpha=0.35, lw=0)
-                error = np.array([[row["drop"] - row["drop_low"]], [row["drop_high"] - row["drop"]]])
+                error = np.array([[row["change"] - row["change_low"]], [row["change_high"] - row["change"]]])
                 shade = colour(0) if row["control"] == "" else colour(1)
-                axes.errorbar(row["drop"], at, xerr=error, fmt="o", ms=3, lw=1.2, color=shade)
+                axes.errorbar(row["change"], at, xerr=error, fmt="o", ms=3, lw=1.2, color=shade)
             axes.axvline(0, color=MUTED, lw=0.6)
             axes.set_yticks(range(len(rows)), [broken(name or "the region", 30, 1) for name in rows["control"]])
             axes.set_ylim(len(rows) - 0.5, -0.5)
             axes.set_title(broken(region, 70, 2), loc="left")
-        panels[-1, 0].set_xlabel(f"drop of {measure}: intact - lesioned")
-        keys = [Line2D([], [], color=colour(0), marker="o", ms=3, label="lesion of the region, 95 % over items"),
+        panels[-1, 0].set_xlabel(f"change of {measure}: {table['act'].iloc[0]} − intact")
+        keys = [Line2D([], [], color=colour(0), marker="o", ms=3, label="the region, 95 % over items"),
                 Line2D([], [], color=colour(1), marker="o", ms=3, label="as many units elsewhere"),
                 Patch(color=MUTED, alpha=0.35, lw=0, label="mean ± 2 sd of the draws")]  # fmt: skip
         keys_below(figure, keys)

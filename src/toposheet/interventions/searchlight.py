@@ -1,0 +1,228 @@
+"""The searchlight: a lesion or a stimulation of a disc at every place of the sheets, and the map of what changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from toposheet.errors import UserError, check_type
+from toposheet.interventions.acts import acts_of
+from toposheet.interventions.controls import SCATTERED
+from toposheet.interventions.effects import EFFECTS, Acted, check_measure, effects_of
+from toposheet.interventions.lesions import To
+from toposheet.interventions.measure import Measure
+from toposheet.interventions.regions import Disc, sheet_of
+from toposheet.progress import Progress
+from toposheet.results import Kind, Table
+from toposheet.settings import READING, Reading, check_count
+from toposheet.sheet import Sheet
+from toposheet.stats.multiplicity import Alternative
+from toposheet.subject import Subject
+from toposheet.subject.log_probabilities import BATCH_SIZE
+
+_PLACE: dict[str, Kind] = {"sheet": "text", "y": "number", "x": "number", "radius_mm": "number"}
+_TEST = ("null_mean", "null_sd", "z", "p", "p_corrected")
+_LEFT_OUT = ("region", "control", "difference", "difference_low", "difference_high")
+_COLUMNS: dict[str, Kind] = {**EFFECTS.columns, **_PLACE}
+
+SEARCHLIGHT = Table(
+    "searchlight.csv",
+    {name: kind for name, kind in _COLUMNS.items() if name not in _LEFT_OUT},
+    "the effect of acting on a disc of a sheet, and the null of as many units scattered over the same taps",
+)
+DOSES = Table(
+    "dose_curve.csv",
+    {**SEARCHLIGHT.columns, "strength": "number"},
+    "the effect of acting on a disc with one radius and one strength, and the null of as many scattered units",
+)
+
+
+def searchlight(
+    subject: Subject,
+    measure: Measure,
+    *,
+    radius_mm: float | int = 3.0,
+    step_mm: float | int | None = None,
+    sheets: Sequence[str] | None = None,
+    to: To = "zero",
+    strength: float | int | None = None,
+    alternative: Alternative | None = None,
+    draws: int = 39,
+    texts: Sequence[str] | pd.DataFrame | None = None,
+    reading: Reading = READING,
+    seed: int = 0,
+    batch_size: int = BATCH_SIZE,
+    cache: str | Path | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Return how much a lesion or a stimulation of a disc changes a measure, for discs all over the sheets.
+
+    The null is the same searchlight with the places of units exchanged within each tap: in each draw, each disc acts on
+    as many scattered units of the same taps. `p_corrected` compares each disc with the largest effect of all discs and
+    parts in each draw (maximum statistic, see `familywise_p`). So one disc with a small `p_corrected` shows that its
+    units matter more than as many units of these taps usually do. Discs with as many units of the same taps have the
+    same null, and are standardised together. All draws together take `draws` times as long as the map itself.
+
+    Args:
+        subject: The subject.
+        measure: What is measured, for example `toposheet.measure(subject, "blimp")`, whose parts are the fields.
+        radius_mm: Radius of the discs, in mm.
+        step_mm: Largest distance between the centres of neighbouring discs, in mm. The centres are a regular grid that
+            fills the sheet. None: radius_mm * sqrt(2), with which each unit is in some disc.
+        sheets: Names of the sheets. None: all of them.
+        to: What lesioned units put out, see `lesion`.
+        strength: The strength of a stimulation, see `stimulate`. None: discs are lesioned.
+        alternative: See `intervention_effects`.
+        draws: Number of draws of the null. With 39 draws the smallest p is 0.025. 0: no null, and no p.
+        texts: Texts for the activity of units, see `unit_activity`. A lesion to zero needs none.
+        reading: How these texts are read.
+        seed: Seed of the draws and of the noise.
+        batch_size: Largest number of texts in one forward pass.
+        cache: A folder for parts of the results, so that an interrupted call goes on. None: nothing is stored.
+        progress: A function that is called with the number of texts done so far. None: no calls.
+
+    Returns:
+        A row for each part of the measure and each disc: sheet, centre (`y, x`, in cells), radius, number of units,
+        the measure of the intact subject and after the intervention, their difference `change` with its 95 % interval
+        over items, and the comparison with the null.
+
+    Raises:
+        UserError: A sheet is unknown, a radius or step is not a positive number, or no disc has a unit. Or the model
+            computes numbers that are not finite.
+
+    Example:
+        table = ts.searchlight(subject, ts.measure(subject, "blimp", limit=8), radius_mm=3)
+    """
+    check_measure(measure)
+    radius_mm = _positive("radius_mm", radius_mm)
+    step_mm = radius_mm * math.sqrt(2) if step_mm is None else _positive("step_mm", step_mm)
+    if draws:
+        check_count("draws", draws, 2)
+    check_type("subject", subject, Subject, "a toposheet.Subject, for example from toposheet.load(...)")
+    topography = subject.topography
+    if sheets is not None:
+        check_type("sheets", sheets, (list, tuple), "a list of names of sheets")
+    discs = []
+    for name in topography.sheets if sheets is None else dict.fromkeys(sheets):
+        sheet = sheet_of(topography, name)
+        for y, x in _centres(sheet, step_mm):
+            distances = np.hypot(*(sheet.coordinates - [y, x]).T) * sheet.spacing_mm
+            if (distances <= radius_mm).any():  # there may be holes
+                discs.append(Disc(name, y, x, radius_mm))
+    if not discs:
+        raise UserError("no disc has a unit: give a larger radius, or at least one sheet")
+    (act,) = acts_of(subject, to, [strength], texts=texts, reading=reading, seed=seed)
+    acted = [Acted(disc.name, act, act.weights(subject, disc)) for disc in discs]
+    effects = effects_of(
+        subject, acted, measure, alternative, draws=draws, seed=seed, batch_size=batch_size, cache=cache,
+        progress=progress,
+    )  # fmt: skip
+    return SEARCHLIGHT.frame(_with_places(effects, discs, measure))
+
+
+def dose_curve(
+    subject: Subject,
+    measure: Measure,
+    sheet: str,
+    y: float | int,
+    x: float | int,
+    *,
+    radii_mm: Sequence[float | int] = (1.0, 2.0, 3.0, 4.0, 5.0),
+    strengths: Sequence[float | int] | None = None,
+    to: To = "zero",
+    alternative: Alternative | None = None,
+    draws: int = 99,
+    texts: Sequence[str] | pd.DataFrame | None = None,
+    reading: Reading = READING,
+    seed: int = 0,
+    batch_size: int = BATCH_SIZE,
+    cache: str | Path | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Return how the effect of acting on a place grows with the dose: with the radius, and the strength of stimulation.
+
+    The null of each dose acts on as many scattered units of the same taps. In each draw, scattered units of a smaller
+    dose are among those of a larger dose, as they are in the discs.
+
+    Args:
+        subject: The subject.
+        measure: What is measured.
+        sheet: Name of the sheet.
+        y: Row of the centre, in cells.
+        x: Column of the centre, in cells.
+        radii_mm: The radii, in mm.
+        strengths: The strengths of a stimulation, each with each radius. None: the discs are lesioned.
+        to: What lesioned units put out, see `lesion`.
+        alternative: See `intervention_effects`.
+        draws: Number of draws of the null.
+        texts: Texts for the activity of units, see `unit_activity`. A lesion to zero needs none.
+        reading: How these texts are read.
+        seed: Seed of the draws and of the noise.
+        batch_size: Largest number of texts in one forward pass.
+        cache: A folder for parts of the results, so that an interrupted call goes on. None: nothing is stored.
+        progress: A function that is called with the number of texts done so far. None: no calls.
+
+    Returns:
+        The columns of `searchlight`, and `strength` (nan for a lesion). `p_corrected` corrects for all doses and parts.
+
+    Raises:
+        UserError: As for `searchlight`, or there is no dose.
+
+    Example:
+        curve = ts.dose_curve(subject, measure, "model.layers.2.mlp", 8, 8, radii_mm=[1, 2, 3, 4])
+    """
+    check_measure(measure)
+    check_count("draws", draws, 2)
+    check_type("radii_mm", radii_mm, (list, tuple), "a list of radii in mm")
+    if strengths is not None:
+        check_type("strengths", strengths, (list, tuple), "a list of strengths")
+    discs = [Disc(sheet, y, x, radius) for radius in radii_mm]
+    for disc in discs:
+        disc.units(subject)
+    acts = acts_of(subject, to, [None] if strengths is None else strengths, texts=texts, reading=reading, seed=seed)
+    doses = [(disc, act) for disc in discs for act in acts]
+    if not doses:
+        raise UserError("there is no dose: give at least one radius, and at least one strength of a stimulation")
+    acted = [Acted(f"{disc.name}, {act.name}", act, act.weights(subject, disc)) for disc, act in doses]
+    effects = effects_of(
+        subject, acted, measure, alternative, draws=draws, seed=seed, batch_size=batch_size, cache=cache,
+        progress=progress,
+    )  # fmt: skip
+    rows = _with_places(effects, [disc for disc, _ in doses], measure)
+    strengths_of = [np.nan if act.strength is None else act.strength for _, act in doses]
+    return DOSES.frame(rows.assign(strength=np.tile(strengths_of, len(measure.items))))
+
+
+def _positive(what: str, value: float | int) -> float:
+    check_type(what, value, (int, float, np.number), "a number of mm")
+    if not (np.isfinite(value) and value > 0):
+        raise UserError(f"{what} is {value:g}: it must be a positive number of mm")
+    return float(value)
+
+
+def _centres(sheet: Sheet, step_mm: float) -> list[tuple[float, float]]:
+    """Return the centres of discs, in cells: a regular grid that fills a sheet, with steps of at most a length."""
+    numbers = [max(1, math.ceil(cells * sheet.spacing_mm / step_mm - 1e-9)) for cells in sheet.shape]
+    rows, columns = ((np.arange(n) + 0.5) * cells / n - 0.5 for n, cells in zip(numbers, sheet.shape, strict=True))
+    return [(float(y), float(x)) for y in rows for x in columns]
+
+
+def _with_places(effects: pd.DataFrame, discs: Sequence[Disc], measure: Measure) -> pd.DataFrame:
+    """Return a row for each part and disc: the effect, its null and its place.
+
+    Args:
+        effects: The table of `effects_of`, for these discs in this order.
+        discs: The discs.
+        measure: What was measured.
+    """
+    number = {part: number for number, part in enumerate(measure.items)}
+    effects = effects.sort_values("part", kind="stable", key=lambda parts: parts.map(number))
+    rows = effects[effects["control"] == ""].drop(columns=list(_LEFT_OUT)).assign(draws=0).reset_index(drop=True)
+    null = effects[effects["control"] == SCATTERED]
+    if len(null):
+        rows[["draws", *_TEST]] = null[["draws", *_TEST]].to_numpy()
+    return rows.assign(**{name: [getattr(disc, name) for disc in discs] * len(number) for name in _PLACE})
