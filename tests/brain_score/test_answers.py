@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from transformers import PreTrainedTokenizerFast
+from transformers import BertConfig, BertLMHeadModel, PreTrainedTokenizerFast
 
 import toposheet as ts
 from toposheet.brain_score.answers import Part, next_words, parts_of, responses, rows_of, surprisals
@@ -106,6 +106,21 @@ def test_an_end_of_text_token_of_the_tokenizer_is_not_read(subject):
     finally:
         backend.post_processor = processor
     assert with_end == parts_of(subject, so_far(PARTS))
+
+
+def test_the_responses_of_an_encoder_do_not_depend_on_later_parts(tokenizer):
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=300, hidden_size=36, num_hidden_layers=1, num_attention_heads=2, intermediate_size=36
+    )
+    model = BertLMHeadModel(config).eval()
+    topo = ts.Topography.per_tap(model, ["bert.encoder.layer.0.output.dense"])
+    encoder = ts.Subject(model, topo, tokenizer)
+    together = responses(encoder, parts_of(encoder, so_far(PARTS)))
+    for number, context in enumerate(so_far(PARTS)):
+        np.testing.assert_allclose(together[number], responses(encoder, parts_of(encoder, [context]))[0], atol=1e-5)
+    with pytest.raises(UserError, match="is an encoder"):
+        next_words(encoder, parts_of(encoder, ["the mill"]))
 
 
 def test_an_encoder_reads_each_part_alone_because_later_words_would_change_it():

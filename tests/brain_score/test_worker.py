@@ -58,12 +58,15 @@ def test_a_region_has_the_units_of_all_its_places_in_the_order_of_the_topography
     regions = {
         "one": ["transformer.h.1.mlp", "disc:transformer.h.0.mlp:2:2:1"],
         "ring": [f"tap:{TAP} - disc:{TAP}:2:2:1"],
+        "two": [f"disc:{TAP}:2:2:1", f"disc:{TAP}:5:5:0"],
     }
     answer = told(Worker(), opening(folder, regions))["answer"]
     taps = subject.topography.taps
     assert taps.index(TAP) == 1
     inside = np.flatnonzero(disc.units(subject)[TAP])
     assert answer["regions"]["one"] == [*(36 + inside), *range(108, 144)]
+    corner = np.flatnonzero(ts.Disc(TAP, 5, 5, 0).units(subject)[TAP])
+    assert answer["regions"]["two"] == sorted([*(36 + inside), *(36 + corner)])
     assert answer["regions"]["ring"] == [36 + unit for unit in range(36) if unit not in inside]
 
 
