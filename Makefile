@@ -1,8 +1,12 @@
 # All commands of the project. In a fresh clone, each target first creates the environment .venv that it needs.
+# brainscore-language needs older packages than toposheet, so test-brain creates a second environment, .venv-brain.
 PYTHON ?= python3
 BIN := .venv/bin
+BRAIN_PYTHON ?= $(PYTHON)
+BRAIN_BIN := .venv-brain/bin
+BRAIN_TESTS := tests/brain_score/installed
 
-.PHONY: demo test test-slow test-wheel check format bench docs families clean
+.PHONY: demo test test-slow test-wheel test-brain check format bench docs families clean
 
 demo: .venv/demo.stamp
 	$(BIN)/toposheet demo
@@ -15,6 +19,9 @@ test-slow: .venv/dev.stamp
 
 test-wheel:
 	$(PYTHON) tools/test_wheel.py
+
+test-brain: .venv/dev.stamp .venv-brain/brain.stamp
+	OMP_NUM_THREADS=1 TOPOSHEET_PYTHON=$(abspath $(BIN)/python) $(BRAIN_BIN)/python -m pytest -q -c $(BRAIN_TESTS)/pytest.ini $(BRAIN_TESTS)
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .
@@ -37,7 +44,7 @@ families: .venv/dev.stamp
 	$(BIN)/python -m tests.architectures.supported
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv .venv-brain runs
 
 .venv/venv.stamp:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "toposheet needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
@@ -51,3 +58,11 @@ clean:
 .venv/dev.stamp: pyproject.toml constraints.txt | .venv/venv.stamp
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
 	touch $@ .venv/demo.stamp
+
+# Of toposheet it gets the code alone: its packages are in .venv, where the subjects run.
+.venv-brain/brain.stamp: constraints-brain.txt pyproject.toml
+	$(BRAIN_PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12) and "brainscore-language 2.3 needs Python 3.11 or 3.12, this is " + sys.version.split()[0] + ": make BRAIN_PYTHON=python3.12 ...")'
+	$(BRAIN_PYTHON) -m venv .venv-brain
+	$(BRAIN_BIN)/python -m pip install --quiet --constraint constraints-brain.txt brainscore-language==2.3.0 pytest
+	$(BRAIN_BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
