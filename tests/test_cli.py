@@ -14,7 +14,8 @@ from toposheet.commands._command import deferred
 from toposheet.errors import NotFound, RunError, UserError
 
 NAMES = (
-    "demo, data, train, adapt, import, stimuli, map, localize, encode, evaluate, lesion, report, ledger, compare, brain"
+    "demo, data, train, adapt, import, stimuli, map, localize, encode, evaluate, finetune, lesion, report, ledger, "
+    "compare, brain"
 )
 
 
