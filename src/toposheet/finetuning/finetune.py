@@ -122,7 +122,7 @@ class Finetuned:
         lines = []
         for row in self.scores[self.scores["metric"] == SCORE].to_dict("records"):
             lines.append(
-                f"{row['model']}, {row['task']} ({row['split']}, {row['n_items']:,} examples): {number(row['value'])}, "
+                f"{row['model']}, {row['task']} ({row['split']}, {row['n_items']:,} examples): {number(row['value'], 3)}, "
                 f"95 % interval {interval(row['low'], row['high'])}, baseline {number(row['baseline'])}"
             )
         (losses,) = self.finetunings.to_dict("records")
