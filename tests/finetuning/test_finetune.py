@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,10 +19,13 @@ from torch import nn
 import toposheet as ts
 from toposheet.errors import NotFound, RunError, UserError
 from toposheet.finetuning import finetune, load_finetuned, training
+from toposheet.finetuning.classifier import new_layer
+from toposheet.finetuning.examples import Example
 from toposheet.finetuning.finetune import _set_dropout
+from toposheet.finetuning.folder import CLASSIFIER
+from toposheet.finetuning.tokens import tokens_of
 from toposheet.finetuning.training import batch_of
 from toposheet.model_folders import check_model_folder
-from toposheet.train.checkpoints import save_checkpoint
 from toposheet.train.log import METRICS, read_metrics
 from toposheet.train.run import CHECKPOINTS
 from toposheet.train.validation import Validation
@@ -215,6 +220,53 @@ def test_it_ends_after_three_increases_in_a_row_and_keeps_the_best_weights(
     assert torch.equal(next(iter(finetuned.subject.model.parameters())), stub.states[kept])
 
 
+def test_the_best_weights_outlive_an_interruption(tmp_path, sst2, tokenizer, monkeypatch):
+    settings, out = replace(QUICK, updates=10, validate_every=1), tmp_path / "out"
+    with monkeypatch.context() as patch, happening(3, lambda: os.kill(os.getpid(), signal.SIGINT)):
+        stub = _Losses(patch, [1.0, 0.5, 0.6, 0.7])
+        with pytest.raises(KeyboardInterrupt):
+            finetune(tiny(tokenizer), "sst2", out, path=sst2, settings=settings)
+    _Losses(monkeypatch, [1.0, 0.8])
+    finetuned = finetune(tiny(tokenizer), "sst2", out, path=sst2, settings=settings)
+    assert finetuned.finetunings[["updates", "kept_update"]].iloc[0].tolist() == [4, 1]
+    assert torch.equal(next(iter(finetuned.subject.model.parameters())), stub.states[1])
+
+
+def test_the_losses_are_those_of_the_validation_examples(tuned):
+    finetuned, *_ = tuned
+    rows, losses = sentiment(27)[2:], []
+    for row in rows:
+        ids = tokens_of(finetuned.subject, [Example((row["sentence"],), 0.0, "0", "here")]).ids[0]
+        state = finetuned.subject.model.transformer(torch.tensor([ids])).last_hidden_state[0, -1]
+        losses.append(nn.functional.cross_entropy(finetuned.layer(state), torch.tensor(row["label"])).item())
+    assert finetuned.finetunings["task_loss"][0] == pytest.approx(np.mean(losses), rel=1e-4)
+
+
+def test_seed_and_dropout_of_the_settings_act(tuned, tmp_path, sst2, tokenizer):
+    *_, out = tuned
+    still = replace(QUICK, updates=1, learning_rate=0.0, seed=3)
+    finetuned = finetune(tiny(tokenizer), "sst2", tmp_path / "seed", path=sst2, settings=still)
+    assert torch.equal(finetuned.layer.weight, new_layer(finetuned.subject.model, 2, seed=3).weight)
+    finetune(tiny(tokenizer), "sst2", tmp_path / "out", path=sst2, settings=replace(QUICK, updates=1, dropout=0.5))
+    first = [read_metrics(folder / METRICS)["task_loss"].dropna().iloc[0] for folder in (out, tmp_path / "out")]
+    assert first[0] != first[1]
+
+
+def test_the_classifier_is_the_last_file_that_is_written(tuned, tmp_path, sst2, tokenizer, monkeypatch):
+    replaced = Path.replace
+
+    def dying(path, target):
+        return killed() if path.name == "scores.csv" else replaced(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", dying)
+        with pytest.raises(KilledError):
+            finetune(tiny(tokenizer), "sst2", tmp_path / "out", path=sst2, settings=QUICK)
+    assert not (tmp_path / "out" / CLASSIFIER).exists()
+    finetune(tiny(tokenizer), "sst2", tmp_path / "out", path=sst2, settings=QUICK)
+    assert_same(tmp_path / "out", tuned)
+
+
 def test_two_tasks_with_pairs_and_a_regression_run(tmp_path, tokenizer):
     settings = replace(QUICK, updates=4, validate_every=2)
     rte = finetune(tiny(tokenizer), "rte", tmp_path / "rte", path=write(tmp_path / "data", 30, 10), settings=settings)
@@ -352,8 +404,6 @@ def test_a_fine_tuning_that_diverges_ends_in_one_line(tmp_path, sst2, tokenizer,
 
 
 def test_a_damaged_plan_and_a_damaged_classifier_are_named(tmp_path, tuned, sst2):
-    import shutil
-
     _, subject, _, out = tuned
     folder = tmp_path / "copy"
     shutil.copytree(out, folder)
@@ -363,7 +413,6 @@ def test_a_damaged_plan_and_a_damaged_classifier_are_named(tmp_path, tuned, sst2
     (folder / "finetuning.json").write_text("{")
     with pytest.raises(UserError, match=r"finetuning.json is damaged"):
         finetune(subject, "sst2", folder, path=sst2, settings=QUICK)
-    assert save_checkpoint  # the checkpoints themselves are tested with the training of language models
 
 
 @pytest.mark.slow

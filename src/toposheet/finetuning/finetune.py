@@ -122,8 +122,9 @@ class Finetuned:
         lines = []
         for row in self.scores[self.scores["metric"] == SCORE].to_dict("records"):
             lines.append(
-                f"{row['model']}, {row['task']} ({row['split']}, {row['n_items']:,} examples): {number(row['value'], 3)}, "
-                f"95 % interval {interval(row['low'], row['high'])}, baseline {number(row['baseline'])}"
+                f"{row['model']}, {row['task']} ({row['split']}, {row['n_items']:,} examples): "
+                f"{number(row['value'], 3)}, 95 % interval {interval(row['low'], row['high'])}, "
+                f"baseline {number(row['baseline'])}"
             )
         (losses,) = self.finetunings.to_dict("records")
         before, after = number(losses["spatial_loss_before"], 3), number(losses["spatial_loss"], 3)
