@@ -14,8 +14,8 @@ from toposheet.commands._command import deferred
 from toposheet.errors import NotFound, RunError, UserError
 
 NAMES = (
-    "demo, data, train, adapt, import, stimuli, map, localize, encode, evaluate, lesion, stimulate, searchlight, "
-    "dose, report, ledger, compare, brain"
+    "demo, data, train, adapt, import, stimuli, map, localize, encode, evaluate, finetune, lesion, stimulate, "
+    "searchlight, dose, report, ledger, compare, brain"
 )
 
 

@@ -30,6 +30,7 @@ def test_every_public_name_is_there_and_documented():
         "README.md",
         "docs/analyses.md",
         "docs/evaluating.md",
+        "docs/finetuning.md",
         "docs/importing.md",
         "docs/models.md",
         "docs/python.md",

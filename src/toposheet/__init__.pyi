@@ -30,6 +30,9 @@ from toposheet.evaluation import accuracy as accuracy
 from toposheet.evaluation import accuracy_difference as accuracy_difference
 from toposheet.evaluation import evaluate as evaluate
 from toposheet.evaluation import measure as measure
+from toposheet.finetuning import finetune as finetune
+from toposheet.finetuning import glue_scores as glue_scores
+from toposheet.finetuning import load_finetuned as load_finetuned
 from toposheet.importing import import_grid as import_grid
 from toposheet.importing import import_nanogpt as import_nanogpt
 from toposheet.importing import import_topolm as import_topolm
@@ -45,6 +48,7 @@ from toposheet.interventions import searchlight as searchlight
 from toposheet.interventions import stimulate as stimulate
 from toposheet.interventions import unit_activity as unit_activity
 from toposheet.plugins import register as register
+from toposheet.recipes.finetuning import Finetuning as Finetuning
 from toposheet.settings import Reading as Reading
 from toposheet.settings import Settings as Settings
 from toposheet.sheet import Sheet as Sheet

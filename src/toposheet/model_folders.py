@@ -16,7 +16,7 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 CONFIG, ADAPTER_CONFIG = "config.json", "adapter_config.json"
 """The file that a folder with a whole model holds, and the file that a folder with low-rank changes (LoRA) holds."""
-_OF_TRAININGS = ("recipe.json", "adaptation.json")  # written when a training or an adaptation begins
+_OF_TRAININGS = ("recipe.json", "adaptation.json", "finetuning.json")  # written when a training begins
 
 
 _MOVED = {

@@ -11,13 +11,15 @@ from matplotlib.lines import Line2D
 from toposheet.figures.style import HEIGHT, MUTED, STYLE, TINY, WIDTH, broken, colour, key, keys_below
 
 
-def accuracies(table: pd.DataFrame, title: str) -> Figure:
+def accuracies(table: pd.DataFrame, title: str, *, value: str = "accuracy", line: str = "chance") -> Figure:
     """Return a figure of the accuracy of one or several models in each group, with 95 % intervals and the chance level.
 
     Args:
         table: The rows to show: `model, level, group, accuracy, low, high, chance`. Groups are drawn in the order of
             the rows; the group `*` is called `all`.
         title: Title of the axes.
+        value: Name of what is drawn, for the axis.
+        line: Name of the dashed line.
     """
     models = list(dict.fromkeys(table["model"]))
     groups = list(dict.fromkeys(zip(table["level"], table["group"], strict=True)))
@@ -41,9 +43,9 @@ def accuracies(table: pd.DataFrame, title: str) -> Figure:
         names = ["all" if group == "*" else broken(group.replace("_", " "), 40, 1) for _, group in groups]
         axes.set_yticks(at, names, fontsize=TINY if len(groups) > 30 else None)
         axes.set_ylim(len(groups) - 0.5, -0.5)
-        axes.set_xlim(0, 1)
-        axes.set_xlabel("accuracy")
+        axes.set_xlim(min(0.0, table["low"].min()), 1)
+        axes.set_xlabel(value)
         axes.set_title(title)
         keys = [Line2D([], [], color=colour(n), marker="o", ms=3, label=key(name)) for n, name in enumerate(models)]
-        keys_below(figure, [*keys, Line2D([], [], color=MUTED, lw=0.8, ls="dashed", label="chance")])
+        keys_below(figure, [*keys, Line2D([], [], color=MUTED, lw=0.8, ls="dashed", label=line)])
         return figure

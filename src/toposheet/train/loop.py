@@ -129,7 +129,7 @@ def updates(
         return
     keep_freed_memory()
     with ExitStack() as stack:
-        stack.enter_context(_full_disk_reported(lambda: run.good))
+        stack.enter_context(full_disk_reported(lambda: run.good))
         run.accelerator.init_trackers("toposheet", config=_tracker_config(run.recipe))
         for tracker in run.accelerator.trackers:
             stack.callback(tracker.finish)
@@ -208,7 +208,7 @@ def _remaining_updates(run: Run, speed: Speed, stop_request: StopRequest) -> Gen
 
 
 @contextmanager
-def _full_disk_reported(good_state: Callable[[], str]) -> Generator[None, None, None]:
+def full_disk_reported(good_state: Callable[[], str]) -> Generator[None, None, None]:
     """Turn the OSError of a full disk into a RunError that names the last checkpoint."""
     try:
         yield

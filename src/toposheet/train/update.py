@@ -52,7 +52,8 @@ class Updater:
 
     Args:
         model: The model inside `task`.
-        task: The model with its loss, distributed over the processes (`parallel.parallelise`).
+        task: The model with its loss, distributed over the processes (`parallel.parallelise`). It can have weights of
+            its own, which are trained too.
         optimizers: The optimizers of the run.
         topo: The topography of the model.
         activations: The activations of the taps. Every forward pass fills this dict again.
@@ -79,12 +80,13 @@ class Updater:
         self._shares = [1 - share, share] if share else [1.0]  # of the losses of the task
         self._on_weights = OBJECTIVES[recipe.objective.name].on_weights
 
-    def __call__(self, update: int, batch: Int[Tensor, "micro_batches batch time_and_next"]) -> Measured:
+    def __call__(self, update: int, batch: Int[Tensor, "micro_batches batch columns"]) -> Measured:
         """Change the weights by one update, and return its losses.
 
         Args:
             update: The number of the update, counted from 0.
-            batch: The token ids of the micro-batches of this process (`batches.prefetched`).
+            batch: What the task reads: the micro-batches of this process, for text its token ids
+                (`batches.prefetched`).
 
         Raises:
             RunError: A loss or a gradient is nan or inf. The weights are not changed. The message names the first tap,
@@ -103,7 +105,7 @@ class Updater:
                 (losses @ factors / len(batch)).backward()
             self._activations.clear()
             sums += losses.detach()
-        gradients = {name: p.grad for name, p in self._model.named_parameters() if p.grad is not None}
+        gradients = {_plain(name): p.grad for name, p in self._task.named_parameters() if p.grad is not None}
         norm = _whole(get_total_norm(list(gradients.values())))
         means = over_processes(sums / len(batch), self._accelerator, "mean")
         measured = torch.cat([norm[None], means])
@@ -111,7 +113,7 @@ class Updater:
         task, spatial = values[:n_task], values[n_task:]
         if not measured.isfinite().all():
             raise RunError(self._not_finite(measured, batch, gradients))
-        clip_grads_with_norm_(self._model.parameters(), self._recipe.optimisation.clip, norm)
+        clip_grads_with_norm_(self._task.parameters(), self._recipe.optimisation.clip, norm)
         for optimizer in self._optimizers:
             optimizer.step()
             optimizer.zero_grad()
@@ -194,6 +196,11 @@ def _seeded(seed: int, device: torch.device) -> Generator[None, None, None]:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
+
+
+def _plain(name: str) -> str:
+    """Return the name of a parameter of the task without the names of the modules around the model."""
+    return name.removeprefix("module.").removeprefix("model.")
 
 
 def _whole(tensor: Tensor) -> Tensor:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from toposheet.errors import NotFound, UserError, first_line
+from toposheet.errors import NotFound, UserError
+from toposheet.evaluation.rows import rows
 from toposheet.evaluation.task import Item, Task
 from toposheet.files import path_of
 from toposheet.hub import snapshot
-from toposheet.packages import import_package
 from toposheet.subject import Request
 
 HUB = "nyu-mll/blimp"
@@ -29,7 +28,7 @@ def _items(path: Path | None) -> list[Item]:
             `$TOPOSHEET_DATA`, or else the hub.
     """
     files = _files(_found() if path is None else path)
-    return [_item(row, where, number) for file in files for number, (where, row) in enumerate(_rows(file))]
+    return [_item(row, where, number) for file in files for number, (where, row) in enumerate(rows(file))]
 
 
 def _found() -> Path:
@@ -53,29 +52,6 @@ def _files(path: Path) -> list[Path]:
     if not files:
         raise NotFound(f"{path} holds no .jsonl and no .parquet files: give the folder of the files of BLiMP")
     return files
-
-
-def _rows(file: Path) -> Iterator[tuple[str, Any]]:
-    """Yield the rows of a file, each with its name for error messages."""
-    if file.suffix == ".parquet":
-        parquet = import_package("pyarrow.parquet", "files of the hub need", "toposheet[data]")
-        try:
-            rows = parquet.read_table(file).to_pylist()
-        except Exception as error:  # pyarrow raises many kinds
-            raise UserError(f"{file} cannot be read: {first_line(error)}; copy the file again") from None
-        yield from ((f"{file}, row {number}", row) for number, row in enumerate(rows, 1))
-        return
-    try:
-        lines = file.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read: {first_line(error)}; copy the file again") from None
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            where = f"{file}, line {number}"
-            try:
-                yield where, json.loads(line)
-            except ValueError as error:
-                raise UserError(f"{where} is no JSON: {first_line(error)}; copy the file again") from None
 
 
 def _item(row: Any, where: str, number: int) -> Item:
