@@ -17,6 +17,7 @@ from benchmarks import (
     evaluating,
     exactness,
     importing,
+    intervening,
     language_models,
     memory,
     objective,
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "cortex": cortex,
     "analysis": analysis,
     "evaluating": evaluating,
+    "intervening": intervening,
 }
 ON_GPU = ("objective", "training_step", "language_models", "accumulation", "exactness", "memory")
 

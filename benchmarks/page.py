@@ -242,6 +242,20 @@ def _evaluating(rows: Rows) -> str:
     ])  # fmt: skip
 
 
+def _intervening(rows: Rows) -> str:
+    head = ("measurement", "intact", "with the intervention", "ratio (quartiles)", "target")
+    lines = []
+    for r in rows:
+        if r["what"] == "searchlight":
+            asked = _bar(r["at_most"], r["minutes"] < r["at_most"], "<")
+            lines.append(("searchlight of 100 discs with 500 pairs", "", f"{r['minutes']:.1f} min", "", asked))
+        else:
+            times = (f"{1000 * r['beside_seconds']:.0f} ms", f"{1000 * r['seconds']:.0f} ms")
+            asked = _bar(r["at_most"], r["ratio"][1] <= r["at_most"], "≤")
+            lines.append((f"forward pass, {r['what']}", *times, _ratio(r["ratio"]), asked))
+    return _markdown(head, lines)
+
+
 _TABLES = {
     "objective": _objective,
     "training_step": _training_step,
@@ -255,6 +269,7 @@ _TABLES = {
     "cortex": _cortex,
     "analysis": _analysis,
     "evaluating": _evaluating,
+    "intervening": _intervening,
 }
 _AXES = {"windows": "windows of a sheet", "units": "units of the sheet", "taps": "taps", "tokens": "tokens"}
 _TITLES = {
@@ -270,6 +285,7 @@ _TITLES = {
     "cortex": "One sheet for all taps",
     "analysis": "Analyses",
     "evaluating": "Answers to BLiMP",
+    "intervening": "Interventions",
 }
 _HEAD = """# What it costs
 
@@ -322,6 +338,9 @@ _WORDS = {
     "evaluating": "The table shows the time in which the shipped model `small` scores the sentences of BLiMP. In the "
     "second row, the same sentences are scored by the class of lm-evaluation-harness for `transformers` models, "
     "alternately, in batches of the same size.",
+    "intervening": "The table shows the time of a forward pass of a Llama of the size of SmolLM2-135M (float32, random "
+    "weights, 4 blocks of 128 tokens), as it is and with a lesion of a disc of 4 mm in one or in all of its 60 taps. "
+    "The last row is a searchlight on the shipped model `small` with pairs of BLiMP, without draws of the null.",
     "cortex": "The first rows show the time of the spatial loss and its gradient for 24 taps of 784 units and 2,048 "
     "tokens: with 5 windows on a sheet for each tap, and with 120 windows on one sheet, which cross the borders of "
     "taps. The program keeps freed memory, as training does. "

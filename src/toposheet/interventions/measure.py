@@ -8,8 +8,9 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy import special
 
-from toposheet.errors import UserError
+from toposheet.errors import UserError, check_type
 from toposheet.stats.intervals import mean_of_means_interval
 from toposheet.subject import Request, Subject, TokenisedRequests, tokenise
 from toposheet.wording import counted
@@ -73,6 +74,60 @@ class Measure:
             raise UserError(f"there are {len(good)} good and {len(bad)} bad sentences: give pairs, at least one")
         requests = tokenise(subject, [Request(text) for pair in zip(good, bad, strict=True) for text in pair], bos)
         return cls(name, requests, correct_pairs, groups, parts)
+
+    @classmethod
+    def words(
+        cls,
+        subject: Subject,
+        contexts: Sequence[str],
+        words: Sequence[str],
+        other_words: Sequence[str],
+        *,
+        name: str = "preference",
+        groups: Sequence[str] | None = None,
+        parts: Sequence[str] | None = None,
+        bos: str | None = None,
+    ) -> Measure:
+        """Return the measure of next words: by how many nats some words are more probable than others after a context.
+
+        The number of a context is log(mean P(word | context)) - log(mean P(other word | context)), with the probability
+        of all tokens of a word, after a space. It says nothing about whether the word ends there.
+
+        Args:
+            subject: The subject, whose tokenizer is used.
+            contexts: The contexts, such as `The boy saw the`. Each is an item.
+            words: Words, such as nouns.
+            other_words: Other words, such as verbs.
+            name: Name in tables and figures.
+            groups: The group of each context, see `Measure`.
+            parts: The part of each context, see `Measure`.
+            bos: The token that stands before every context, see `score`.
+
+        Raises:
+            UserError: A list is empty, a word stands in both lists, or a text cannot be read.
+
+        Example:
+            ts.Measure.words(subject, ["They saw the", "We like the"], ["house", "river"], ["go", "bring"])
+        """
+        for what, given in (("contexts", contexts), ("words", words), ("other_words", other_words)):
+            check_type(what, given, (list, tuple), "a list of str")
+            if not given:
+                raise UserError(f"{what} is empty: give at least one")
+        if both := sorted({*words} & {*other_words}):
+            raise UserError(f"{both[0]!r} is among words and among other_words: leave it out of one of them")
+        requests = [
+            Request(f"{context} {word}", ((len(context) + 1, len(context) + 1 + len(word)),))
+            for context in contexts
+            for word in (*words, *other_words)
+        ]
+
+        def preference(sums: Float[np.ndarray, " spans"]) -> Float[np.ndarray, " items"]:
+            of_contexts = sums.reshape(len(contexts), -1)
+            of_words, of_others = np.split(of_contexts, [len(words)], axis=1)
+            first = special.logsumexp(of_words, axis=1) - np.log(len(words))
+            return first - special.logsumexp(of_others, axis=1) + np.log(len(other_words))
+
+        return cls(name, tokenise(subject, requests, bos), preference, groups, parts)
 
     @cached_property
     def n_items(self) -> int:
