@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.language_models import SMALL, language_model
 from benchmarks.timing import device, once, paired
-from toposheet.evaluation import measure as measure_of
+from toposheet.evaluation import task_measure
 from toposheet.interventions import Disc, lesion, searchlight
 from toposheet.subject import Subject, load
 from toposheet.topography import Topography
@@ -48,7 +48,7 @@ def costs(pairs: int = 40) -> list[dict[str, Any]]:
 def light() -> dict[str, Any]:
     """Return the time of a searchlight."""
     subject = load("small", device=device())
-    measured = measure_of(subject, "blimp", limit=1)
+    measured = task_measure(subject, "blimp", limit=1)
     n_discs = 0
 
     def run() -> None:

@@ -57,7 +57,6 @@ _MODULES = {
     "load_localizer": "cortex",
     "localize": "cortex",
     "map_statistics": "cortex",
-    "measure": "evaluation",
     "morans_i": "stats",
     "negative_controls": "cortex",
     "noise_smoothness": "cortex",
@@ -84,6 +83,7 @@ _MODULES = {
     "stimulate": "interventions",
     "stimulus_set": "stimuli.stimulus_set",
     "surface_morans_i": "brain.moran",
+    "task_measure": "evaluation",
     "topography_statistics": "cortex",
     "unit_activity": "interventions",
 }

@@ -29,7 +29,7 @@ from toposheet.errors import UserError as UserError
 from toposheet.evaluation import accuracy as accuracy
 from toposheet.evaluation import accuracy_difference as accuracy_difference
 from toposheet.evaluation import evaluate as evaluate
-from toposheet.evaluation import measure as measure
+from toposheet.evaluation import task_measure as task_measure
 from toposheet.finetuning import finetune as finetune
 from toposheet.finetuning import glue_scores as glue_scores
 from toposheet.finetuning import load_finetuned as load_finetuned

@@ -77,7 +77,7 @@ def test_what_is_put_out_is_what_the_subject_answers_in_toposheet(folder, subjec
     one = Worker()
     answer = told(one, opening(folder, {"a": ["transformer.h.1.attn"], "b": [TAP]}, lesion=f"tap:{TAP}"))["answer"]
     assert answer["fingerprint"] == lesioned.fingerprint
-    assert answer["interventions"] == [lesioned.interventions[0].name]
+    assert lesioned.interventions[0].name in answer["name"]
     contexts = ["the river", "the river ran"]
     question = {"ask": "digest", "contexts": contexts, "regions": ["b", "a"], "behavior": "reading_times"}
     parts = parts_of(lesioned, contexts)

@@ -29,9 +29,9 @@ def items(tmp_path):
 def arguments(folder, sentences, items, tmp_path, monkeypatch):
     monkeypatch.setenv("TOPOSHEET_CACHE", str(tmp_path / "cache"))
 
-    def arguments(region=f"disc:{TAP}:2:2:1", path=items, command="lesion", draws=3):
-        settings = ["--path", path, "--draws", draws, "--stimuli", sentences, "--out", tmp_path / "out"]
-        return [command, folder, *(["--region", region] if region else []), *settings]
+    def arguments(region=f"disc:{TAP}:2:2:1", path=items, command="lesion", draws=3, stimuli=sentences):
+        settings = ["--path", path, "--draws", draws, *(["--stimuli", stimuli] if stimuli else [])]
+        return [command, folder, *(["--region", region] if region else []), *settings, "--out", tmp_path / "out"]
 
     return arguments
 
@@ -41,7 +41,7 @@ def test_a_lesion_is_written_beside_all_its_controls(ran, arguments, tmp_path):
     table = EFFECTS.read(tmp_path / "out")
     assert table["control"].tolist() == ["", "scattered", "elsewhere", "least selective", "matched"]
     assert (table["n_units"] == 5).all()
-    sentence = "its lesion to mean is not shown to change more than the same with as many units"
+    sentence = "is not shown to lower it more than the same act on as many units scattered over the same taps"
     assert sentence in " ".join(printed.split())
     assert (tmp_path / "out" / "figures" / "effects.png").is_file()
 
@@ -50,7 +50,7 @@ def test_the_table_is_that_of_the_library(ran, arguments, folder, sentences, ite
     ran(*arguments())
     subject, stimuli = ts.load(folder), pd.read_csv(sentences)
     expected = ts.intervention_effects(
-        subject, ts.Disc(TAP, 2, 2, 1), ts.measure(subject, "blimp", path=items), draws=3,
+        subject, ts.Disc(TAP, 2, 2, 1), ts.task_measure(subject, "blimp", path=items), draws=3,
         comparison=ts.Comparison(ts.respond(subject, stimuli), "S", "N"), texts=stimuli[stimuli["condition"] == "S"],
     )  # fmt: skip
     pd.testing.assert_frame_equal(EFFECTS.read(tmp_path / "out"), expected, rtol=1e-5)
@@ -62,7 +62,6 @@ def test_the_table_is_that_of_the_library(ran, arguments, folder, sentences, ite
         ("disc:nowhere:2:2:1", (), "there is no sheet 'nowhere'"),
         (f"disc:{TAP}:99:2:1", (), "is not on the sheet"),
         (f"disc:{TAP}:2:2", (), "is no region: write disc:SHEET:ROW:COLUMN:RADIUS_MM"),
-        (f"sheet:{TAP}", (), "there are not as many units outside of the region"),
         (f"tap:{TAP}", ("--task", "blimp", "--limit", "0"), "limit"),
         (f"tap:{TAP}", ("--task", "blimpp"), "there is no task 'blimpp'"),
         ("localizer:nowhere.nc", (), "there is no localizer nowhere.nc"),
@@ -98,20 +97,20 @@ def test_a_stimulation_is_that_of_the_library(ran, arguments, folder, sentences,
     printed = ran(*arguments(command="stimulate"), "--strength", "-2")
     subject, stimuli = ts.load(folder), pd.read_csv(sentences)
     expected = ts.intervention_effects(
-        subject, ts.Disc(TAP, 2, 2, 1), ts.measure(subject, "blimp", path=items), draws=3, strength=-2,
+        subject, ts.Disc(TAP, 2, 2, 1), ts.task_measure(subject, "blimp", path=items), draws=3, strength=-2,
         comparison=ts.Comparison(ts.respond(subject, stimuli), "S", "N"), texts=stimuli[stimuli["condition"] == "S"],
     )  # fmt: skip
     pd.testing.assert_frame_equal(EFFECTS.read(tmp_path / "out"), expected, rtol=1e-5)
-    assert "its stimulation by -2 sd" in " ".join(printed.split())
+    assert "The stimulation by -2 sd of disc of 1 mm at (2, 2)" in " ".join(printed.split())
 
 
 def test_a_searchlight_is_that_of_the_library(ran, arguments, folder, items, tmp_path):
-    printed = ran(*arguments("", command="searchlight"), "--radius-mm", "3", "--sheet", TAP)
+    printed = ran(*arguments("", command="searchlight", stimuli=None), "--radius-mm", "3", "--sheet", TAP)
     subject = ts.load(folder)
-    measure = ts.measure(subject, "blimp", path=items)
+    measure = ts.task_measure(subject, "blimp", path=items)
     expected = ts.searchlight(subject, measure, radius_mm=3, sheets=[TAP], draws=3)
     pd.testing.assert_frame_equal(SEARCHLIGHT.read(tmp_path / "out"), expected, rtol=1e-5)
-    assert "all: 0 of 4 discs change more than as many scattered units do" in printed
+    assert "all: 0 of 4 discs lower it more than as many scattered units" in printed
     assert (tmp_path / "out" / "figures" / "searchlight.png").is_file()
     ran(*arguments("", command="searchlight", draws=0), "--sheet", TAP, "--strength", "2")
     assert SEARCHLIGHT.read(tmp_path / "out")["act"].iloc[0] == "stimulation by 2 sd"
@@ -126,18 +125,18 @@ def test_margins_are_measured_in_nats(ran, refused, arguments, folder, items, tm
     assert f"{row['intact']:.3f}" in printed
     assert "nats" in printed
     with pytest.raises(UserError, match="the task syntaxgym has no margin"):
-        ts.measure(subject, "syntaxgym", value="margin")
+        ts.task_measure(subject, "syntaxgym", value="margin")
 
 
 def test_a_dose_curve_is_that_of_the_library(ran, arguments, folder, sentences, items, tmp_path):
     place = ["--sheet", TAP, "--row", "2", "--column", "2"]
     ran(*arguments("", command="dose"), *place, "--radius-mm", "1", "2", "--strength", "-2", "2")
     subject, stimuli = ts.load(folder), pd.read_csv(sentences)
-    measure, texts = ts.measure(subject, "blimp", path=items), stimuli[stimuli["condition"] == "S"]
+    measure, texts = ts.task_measure(subject, "blimp", path=items), stimuli[stimuli["condition"] == "S"]
     expected = ts.dose_curve(subject, measure, TAP, 2, 2, radii_mm=[1, 2], strengths=[-2, 2], draws=3, texts=texts)
     pd.testing.assert_frame_equal(DOSES.read(tmp_path / "out"), expected, rtol=1e-5)
     assert (tmp_path / "out" / "figures" / "dose_curve.png").is_file()
-    ran(*arguments("", command="dose"), *place)
+    ran(*arguments("", command="dose", stimuli=None), *place)
     assert DOSES.read(tmp_path / "out")["act"].iloc[0] == "lesion to zero"
 
 
@@ -159,5 +158,26 @@ def test_a_single_draw_is_refused(refused, arguments):
     ],
 )
 def test_wrong_places_and_doses_end_in_one_line(refused, arguments, tmp_path, command, more, message):
-    assert message in refused(*arguments("", command=command), *more)
+    stimuli = {"stimuli": None} if command != "stimulate" and "--strength" not in more else {}
+    assert message in refused(*arguments("", command=command, **stimuli), *more)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_has_no_effect_is_refused(refused, arguments, tmp_path):
+    assert "a lesion to zero needs no texts: leave --stimuli out" in refused(*arguments("", command="searchlight"))
+    wrong = refused(*arguments(), "--value", "margin", "--task", "syntaxgym")
+    assert "the task syntaxgym has no margin" in wrong
+    assert "leave out one of the two" in refused(
+        *arguments("", command="searchlight"), "--to", "mean", "--strength", "2"
+    )
+    with pytest.raises(UserError, match="limit is -1"):
+        ts.task_measure(ts.load(arguments()[1]), "blimp", path=arguments()[5], limit=-1)
+
+
+def test_the_facts_say_what_determines_the_numbers(ran, arguments, tmp_path):
+    ran(*arguments())
+    facts = json.loads((tmp_path / "out" / "analysis.json").read_text())
+    assert facts["regions"] == [f"disc:{TAP}:2:2:1"]
+    assert facts["contrast"] == "S:N"
+    assert facts["reading"]["pooling"] == "mean"
+    assert {"version", "stimuli", "where", "value", "networks", "to", "draws", "seed"} <= {*facts}

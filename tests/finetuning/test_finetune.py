@@ -15,13 +15,22 @@ from tests.finetuning.conftest import QUICK, sentiment, write_rows
 from tests.finetuning.made_up import write
 from tests.train.test_loop import KilledError, happening, killed
 from torch import nn
+from transformers import (
+    AutoModelForCausalLM,
+    BloomConfig,
+    FalconConfig,
+    GPT2Config,
+    LlamaConfig,
+    OPTConfig,
+    Starcoder2Config,
+)
 
 import toposheet as ts
 from toposheet.errors import NotFound, RunError, UserError
 from toposheet.finetuning import finetune, load_finetuned, training
 from toposheet.finetuning.classifier import new_layer
 from toposheet.finetuning.examples import Example
-from toposheet.finetuning.finetune import _set_dropout
+from toposheet.finetuning.finetune import _dropout
 from toposheet.finetuning.folder import CLASSIFIER
 from toposheet.finetuning.tokens import tokens_of
 from toposheet.finetuning.training import batch_of
@@ -121,7 +130,9 @@ def test_a_lesion_changes_what_a_fine_tuned_subject_answers(tuned):
     nothing = {tap: ts.Effect.silence(np.zeros(36, dtype=bool))}
     lesioned, same = (finetuned.subject.intervened(ts.Intervention("x", one)) for one in (everything, nothing))
     assert ts.glue_scores(finetuned.answers(lesioned))["value"][0] < score_of(finetuned)["value"]
-    pd.testing.assert_frame_equal(finetuned.answers(same), finetuned.items)
+    of_same = finetuned.answers(same)
+    assert (of_same["model"] == f"{finetuned.items['model'][0]} (x)").all()
+    pd.testing.assert_frame_equal(of_same.drop(columns="model"), finetuned.items.drop(columns="model"))
 
 
 def assert_same(folder, tuned):
@@ -271,7 +282,7 @@ def test_two_tasks_with_pairs_and_a_regression_run(tmp_path, tokenizer):
     settings = replace(QUICK, updates=4, validate_every=2)
     rte = finetune(tiny(tokenizer), "rte", tmp_path / "rte", path=write(tmp_path / "data", 30, 10), settings=settings)
     assert set(rte.items["prediction"]) <= {0.0, 1.0}
-    rows = [{"sentence1": "a " * (i % 5), "sentence2": "river", "label": i / 8, "idx": i} for i in range(40)]
+    rows = [{"sentence1": "a " * (i % 5 + 1), "sentence2": "river", "label": i / 8, "idx": i} for i in range(40)]
     for split in ("train", "validation"):
         write_rows(tmp_path / "stsb" / f"{split}.jsonl", rows)
     settings = replace(QUICK, updates=60, validate_every=20, learning_rate=5e-3)
@@ -312,12 +323,38 @@ def test_the_examples_of_updates_come_in_random_order_and_all_before_one_comes_a
     assert (batch_of(2, 8, 20, seed=4) != batch_of(2, 8, 20, seed=3)).any()
 
 
-def test_dropout_is_set_where_a_model_has_it(model):
-    _set_dropout(model, 0.25)
-    assert {module.p for module in model.modules() if isinstance(module, nn.Dropout)} == {0.25}
-    small = ts.load("small").model
-    _set_dropout(small, 0.25)
-    assert {m.attention_dropout for m in small.modules() if hasattr(m, "attention_dropout")} == {0.25}
+@pytest.mark.parametrize(
+    "config",
+    [
+        GPT2Config(n_embd=16, n_layer=2, n_head=2),
+        OPTConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, ffn_dim=32, word_embed_proj_dim=16),
+        FalconConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, hidden_dropout=0.3),
+        BloomConfig(hidden_size=16, n_layer=2, n_head=2, hidden_dropout=0.3, attention_dropout=0.3),
+        LlamaConfig(hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2),
+        Starcoder2Config(
+            hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2,
+            residual_dropout=0.3, embedding_dropout=0.3,
+        ),
+    ],
+    ids=lambda config: config.model_type,
+)  # fmt: skip
+def test_the_dropout_of_the_settings_replaces_that_of_every_model(config):
+    config.vocab_size = 50
+    model = AutoModelForCausalLM.from_config(config).train()
+    ids = torch.arange(24).reshape(2, 12)
+
+    def noise():
+        return float((model(input_ids=ids).logits - model(input_ids=ids).logits).abs().max())
+
+    with torch.no_grad():
+        torch.manual_seed(0)
+        own = noise()
+        with _dropout(model, 0.0):
+            assert noise() == 0
+        with _dropout(model, 0.5):
+            assert noise() > 1e-4
+        torch.manual_seed(0)
+        assert noise() == own
 
 
 @pytest.mark.parametrize(

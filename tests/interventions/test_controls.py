@@ -29,27 +29,28 @@ def of_tap(comparison, tap):
 
 def test_scattered_units_are_as_many_in_each_tap_and_every_unit_is_drawn_equally_often(subject, region):
     weights = region.units(subject)
-    (draws,) = controls.scattered(subject, [weights], 2000, seed=1)
+    draws = [controls.scattered(weights, order) for order in controls.orders(subject, 2000, seed=1)]
     assert all(numbers(draw) == numbers(weights) for draw in draws)
     counts = sum(draw[TAP].astype(int) for draw in draws)
     assert chisquare(counts).pvalue > 1e-3
-    again = controls.scattered(subject, [weights], 2, seed=1)
-    np.testing.assert_array_equal(again[0][1][TAP], draws[1][TAP])
+    again = controls.scattered(weights, controls.orders(subject, 2, seed=1)[1])
+    np.testing.assert_array_equal(again[TAP], draws[1][TAP])
 
 
 def test_scattered_units_of_regions_that_overlap_overlap_as_much(subject):
-    small, large = (ts.Disc(TAP, 2, 2, radius).units(subject) for radius in (1, 2))
-    other = ts.Disc(TAP, 5, 5, 1).units(subject)
-    for a, b, c in zip(*controls.scattered(subject, [small, large, other], 20), strict=True):
-        assert (a[TAP] & b[TAP]).sum() == (small[TAP] & large[TAP]).sum() == a[TAP].sum()
-        assert (b[TAP] & c[TAP]).sum() == (large[TAP] & other[TAP]).sum()
+    regions = [ts.Disc(TAP, 2, 2, 1), ts.Disc(TAP, 2, 2, 2), ts.Disc(TAP, 5, 5, 1)]
+    small, large, other = (region.units(subject) for region in regions)
+    for order in controls.orders(subject, 20):
+        a, b, c = (controls.scattered(weights, order)[TAP] for weights in (small, large, other))
+        assert (a & b).sum() == (small[TAP] & large[TAP]).sum() == a.sum()
+        assert (b & c).sum() == (large[TAP] & other[TAP]).sum()
 
 
 def test_regions_elsewhere_are_compact_as_large_and_outside(subject, region):
     inside = region.units(subject)
     places = subject.topography.sheets[TAP].places[TAP]
     reached = np.zeros(36, dtype=bool)
-    for units in controls.elsewhere(subject, region.name, inside, 200, seed=1):
+    for units in controls.elsewhere(subject, region.name, inside, inside, 200, seed=1):
         assert numbers(units) == numbers(inside)
         for tap, mask in units.items():
             assert not (mask & inside[tap]).any()
@@ -68,7 +69,9 @@ def test_currents_elsewhere_are_as_strong_and_fall_off_around_a_centre(subject):
     disc = ts.Disc(TAP, 1, 1, 1)
     current, inside = disc.current(subject), disc.units(subject)[TAP]
     places = subject.topography.sheets[TAP].places[TAP]
-    for (given,) in (one.values() for one in controls.elsewhere(subject, disc.name, current, 20, seed=1)):
+    for (given,) in (
+        one.values() for one in controls.elsewhere(subject, disc.name, disc.units(subject), current, 20, seed=1)
+    ):
         assert not given[inside].any()
         strongest = np.sort(current[TAP])[::-1][: (~inside).sum()]
         np.testing.assert_allclose(np.sort(given[~inside])[::-1], strongest)
@@ -81,14 +84,14 @@ def test_on_one_sheet_regions_elsewhere_may_reach_other_layers(subject):
     topo = ts.Topography.of(subject.model, layout="bands", seed=0)
     together = ts.Subject(subject.model, topo, subject.tokenizer)
     disc = ts.Disc("cortex", 3, 2, 2)
-    draws = controls.elsewhere(together, disc.name, disc.units(together), 50)
+    draws = controls.elsewhere(together, disc.name, disc.units(together), disc.units(together), 50)
     assert {sum(numbers(draw).values()) for draw in draws} == {13}
     assert any(len(draw) > 1 for draw in draws)
 
 
 def test_the_least_selective_units_have_the_smallest_t(subject, region, comparison):
     weights = region.units(subject)
-    control = controls.least_selective(subject, region.name, weights, comparison)
+    control = controls.least_selective(subject, region.name, weights, weights, comparison)
     assert numbers(control) == numbers(weights)
     for tap, inside in weights.items():
         size, chosen = np.abs(of_tap(comparison, tap)), control[tap]
@@ -99,7 +102,7 @@ def test_the_least_selective_units_have_the_smallest_t(subject, region, comparis
 def test_matched_units_are_the_assignment_with_the_smallest_difference(subject, comparison, stimuli):
     activity = ts.unit_activity(subject, stimuli)
     few = ts.Disc(TAP, 1, 1, 0) | ts.Disc(TAP, 1, 2, 0)
-    control = controls.matched(subject, few.name, few.units(subject), comparison, activity)
+    control = controls.matched(subject, few.name, few.units(subject), few.units(subject), comparison, activity)
     features = np.stack([activity.mean[TAP], of_tap(comparison, TAP)])
     features /= features.std(axis=1, keepdims=True)
     a, b = np.flatnonzero(few.units(subject)[TAP])
@@ -117,8 +120,9 @@ def test_a_matched_unit_gets_the_current_of_its_unit(subject, comparison, stimul
     a, b = np.flatnonzero((ts.Disc(TAP, 1, 1, 0) | ts.Disc(TAP, 1, 2, 0)).units(subject)[TAP])
     current = np.zeros(36)
     current[[a, b]] = 1.0, 0.75
-    control = controls.matched(subject, "two", {TAP: current}, comparison, activity)[TAP]
-    booleans = controls.matched(subject, "two", {TAP: current > 0}, comparison, activity)[TAP]
+    units = {TAP: current > 0}
+    control = controls.matched(subject, "two", units, {TAP: current}, comparison, activity)[TAP]
+    booleans = controls.matched(subject, "two", units, units, comparison, activity)[TAP]
     np.testing.assert_array_equal(control > 0, booleans)
     assert sorted(control[booleans]) == [0.75, 1.0]
 
@@ -126,7 +130,7 @@ def test_a_matched_unit_gets_the_current_of_its_unit(subject, comparison, stimul
 def test_another_network_has_the_largest_t_of_its_localizer_outside(subject, region, comparison):
     localizer = ts.localize(comparison, percent=30.0, model=subject.fingerprint)
     weights = region.units(subject)
-    control = controls.other_network(subject, weights, localizer)
+    control = controls.other_network(subject, region.name, weights, weights, localizer)
     nothing = np.zeros(36, dtype=bool)
     outside, chosen = (
         np.concatenate([of.get(tap, nothing) for tap in subject.topography.taps]) for of in (weights, control)
@@ -141,13 +145,13 @@ def test_a_region_without_as_many_units_elsewhere_is_refused(subject, comparison
     large = ts.Disc(TAP, 2, 2, 3)
     message = r"has 27 units .*, and 9 other units are left: there are not as many units outside of the region"
     with pytest.raises(UserError, match=message):
-        controls.elsewhere(subject, large.name, large.units(subject), 2)
+        controls.elsewhere(subject, large.name, large.units(subject), large.units(subject), 2)
     with pytest.raises(UserError, match=message):
-        controls.least_selective(subject, large.name, large.units(subject), comparison)
+        controls.least_selective(subject, large.name, large.units(subject), large.units(subject), comparison)
 
 
 def test_a_comparison_of_another_model_is_refused(subject, region, comparison):
     topo = ts.Topography.per_tap(subject.model, [TAP, OTHER], seed=0)
     other = ts.Subject(subject.model, topo, subject.tokenizer)
     with pytest.raises(UserError, match="has other units than"):
-        controls.least_selective(other, region.name, region.units(subject), comparison)
+        controls.least_selective(other, region.name, region.units(subject), region.units(subject), comparison)

@@ -8,9 +8,10 @@ import toposheet as ts
 from toposheet.errors import UserError
 from toposheet.interventions import scoring
 from toposheet.interventions.acts import acts_of
-from toposheet.interventions.controls import elsewhere, scattered
+from toposheet.interventions.controls import elsewhere, orders, scattered
 from toposheet.interventions.lesions import lesion_of
 from toposheet.interventions.regions import Mask
+from toposheet.stats.proportions import interval_of_mean, paired_interval
 
 
 def sums_with(*args, **kwargs):
@@ -45,7 +46,7 @@ def subject(subject):
 def margins(subject):
     """The log-probability of the good sentence minus that of the bad one: it changes with every lesion."""
     pairs = ts.Measure.pairs(subject, GOOD, BAD)
-    return ts.Measure("margin", pairs.requests, lambda sums: sums[::2] - sums[1::2])
+    return ts.Measure("margin", pairs.requests, lambda sums: sums[::2] - sums[1::2], unit="nats")
 
 
 def by_hand(subject):
@@ -106,8 +107,8 @@ def test_an_interrupted_call_goes_on_and_equal_calls_compute_nothing(subject, ma
 def moved(subject, region, draws, seed):
     """The control regions of a region by kind, made by hand from the draws of the library."""
     weights = region.units(subject)
-    drawn = {"scattered": scattered(subject, [weights], draws, seed)[0]}
-    drawn["elsewhere"] = elsewhere(subject, region.name, weights, draws, seed)
+    drawn = {"scattered": [scattered(weights, order) for order in orders(subject, draws, seed)]}
+    drawn["elsewhere"] = elsewhere(subject, region.name, weights, weights, draws, seed)
     return {kind: [Mask("control", {t: w > 0 for t, w in one.items()}) for one in ws] for kind, ws in drawn.items()}
 
 
@@ -126,11 +127,15 @@ def test_effects_are_those_of_lesions_one_by_one(subject, margins, stimuli):
     assert (row["change_low"], row["change_high"]) == pytest.approx(interval, abs=1e-4)
     for kind, regions in moved(subject, region, 9, 4).items():
         changes = np.stack([by_hand(ts.lesion(subject, r)) - intact for r in regions])
-        row, means = table.loc[kind], changes.mean(axis=1)
+        row = table.loc[kind]
         assert row["change"] == pytest.approx(changes.mean(), abs=1e-5)
         assert row["difference"] == pytest.approx(change.mean() - changes.mean(), abs=1e-5)
         interval = stats.t.interval(0.95, 3, row["difference"], stats.sem(change - changes.mean(axis=0)))
         assert (row["difference_low"], row["difference_high"]) == pytest.approx(interval, abs=1e-4)
+        if kind == "elsewhere":  # its draws leave out the region, so it is not one of them
+            assert np.isnan([row["z"], row["p"], row["p_corrected"]]).all()
+            continue
+        means = changes.mean(axis=1)
         assert row["null_sd"] == pytest.approx(means.std(ddof=1), abs=1e-5)
         assert row["z"] == pytest.approx((change.mean() - means.mean()) / means.std(ddof=1), abs=1e-3)
         assert row["p"] == (1 + (means <= change.mean()).sum()) / 10
@@ -144,6 +149,7 @@ def test_p_is_that_of_the_alternative(subject, margins, alternative):
     values = [by_hand(ts.lesion(subject, region)).mean()]
     values += [by_hand(ts.lesion(subject, r)).mean() for r in moved(subject, region, 19, 0)["scattered"]]
     values = np.array(values) - np.mean(values)
+    assert (table["alternative"] == alternative).all()
     extreme = {"less": -values, "greater": values, "two-sided": np.abs(values)}[alternative]
     assert table.loc["scattered", "p"] == (extreme >= extreme[0] - 1e-9).sum() / 20
 
@@ -157,7 +163,7 @@ def test_a_stimulation_is_that_of_the_stimulated_subject_beside_as_strong_curren
     assert table.loc["", "n_units"] == 5
     (act,) = acts_of(subject, "zero", [3], texts=stimuli)
     weights, changes = disc.current(subject), []
-    for draw in scattered(subject, [weights], 9)[0]:
+    for draw in (scattered(weights, order) for order in orders(subject, 9)):
         assert sorted(draw[TAP]) == pytest.approx(sorted(weights[TAP]))
         changes.append((by_hand(subject.intervened(act.intervention("draw", draw))) - by_hand(subject)).mean())
     row = table.loc["scattered"]
@@ -166,11 +172,12 @@ def test_a_stimulation_is_that_of_the_stimulated_subject_beside_as_strong_curren
 
 def test_effects_are_also_those_of_each_part(subject, margins):
     parts = ["a", "b", "a", "b"]
-    measure = ts.Measure("margin", margins.requests, margins.value, ["g", "g", "h", "h"], parts)
+    measure = ts.Measure("margin", margins.requests, margins.value, ["g", "g", "h", "h"], parts, "nats")
     region = ts.Disc(TAP, 2, 2, 1)
     change = by_hand(ts.lesion(subject, region)) - by_hand(subject)
     table = ts.intervention_effects(subject, region, measure, draws=9)
     assert table["part"].tolist() == ["all", "a", "b"] * 3
+    assert (table["unit"] == "nats").all()
     found = table[table["control"] == ""]["change"].tolist()
     assert found == pytest.approx([change.mean(), change[[0, 2]].mean(), change[[1, 3]].mean()], abs=1e-5)
 
@@ -188,11 +195,11 @@ def test_all_controls_are_measured_and_p_is_corrected_over_regions(subject, marg
     assert (tested["p_corrected"] >= tested["p"]).all()
     assert (tested["p_corrected"] > tested["p"]).any()
     assert (table["act"] == "lesion to mean").all()
-    assert table[~table["control"].isin(["scattered", "elsewhere"])]["p"].isna().all()
+    assert table[~table["control"].isin(["scattered"])]["p"].isna().all()
 
 
 def test_with_groups_all_groups_count_alike(subject, margins):
-    grouped = ts.Measure("margin", margins.requests, margins.value, ["a", "a", "a", "b"])
+    grouped = ts.Measure("margin", margins.requests, margins.value, ["a", "a", "a", "b"], unit="nats")
     change = by_hand(ts.lesion(subject, ts.Disc(TAP, 2, 2, 1))) - by_hand(subject)
     row = ts.intervention_effects(subject, ts.Disc(TAP, 2, 2, 1), grouped, draws=2).iloc[0]
     assert row["change"] == pytest.approx((change[:3].mean() + change[3]) / 2, abs=1e-5)
@@ -236,3 +243,50 @@ def test_the_table_has_its_declared_columns(subject, margins, tmp_path):
     table = ts.intervention_effects(subject, ts.Disc(TAP, 2, 2, 1), margins, draws=2)
     EFFECTS.write(table, tmp_path)
     pd.testing.assert_frame_equal(EFFECTS.read(tmp_path), table)
+
+
+def test_regions_with_one_name_and_a_part_called_all_are_refused(subject, margins):
+    regions = [Mask("mask", {TAP: np.arange(36) == unit}) for unit in (1, 2)]
+    with pytest.raises(UserError, match="two regions are called 'mask'"):
+        ts.intervention_effects(subject, regions, margins, draws=2)
+    measure = ts.Measure("margin", margins.requests, margins.value, parts=["all", "all", "b", "b"])
+    with pytest.raises(UserError, match="a part of the measure margin is called 'all'"):
+        ts.intervention_effects(subject, regions[0], measure, draws=2)
+
+
+def test_two_networks_of_one_contrast_are_two_controls(subject, margins, stimuli):
+    comparison = ts.Comparison(ts.respond(subject, stimuli), "long", "short")
+    networks = [ts.localize(comparison, percent=percent) for percent in (20.0, 30.0)]
+    table = ts.intervention_effects(subject, ts.Disc(TAP, 2, 2, 1), margins, draws=2, networks=networks)
+    name = f"other network: {comparison.name}"
+    assert table["control"].tolist()[3:] == [name, f"{name} (2)"]
+
+
+def test_a_stimulated_disc_has_the_units_of_the_disc_on_every_layout(subject, margins, stimuli):
+    topo = ts.Topography.of(subject.model, layout="bands", seed=0)
+    together = ts.Subject(subject.model, topo, subject.tokenizer)
+    disc = ts.Disc("cortex", 3, 2, 2)
+    n_units = sum(int(mask.sum()) for mask in disc.units(together).values())
+    table = ts.intervention_effects(together, disc, margins, strength=2, draws=2, texts=stimuli)
+    assert (table["n_units"] == n_units).all()
+    assert len(disc.current(together)) > len(disc.units(together))
+
+
+def test_a_change_of_accuracy_has_the_interval_of_paired_accuracies(subject):
+    groups = ["a", "a", "b", "b"]
+    measure = ts.Measure.pairs(subject, GOOD, BAD, groups=groups)
+    row = ts.intervention_effects(subject, ts.Disc(TAP, 2, 2, 2), measure, draws=2).iloc[0]
+    lesioned = ts.lesion(subject, ts.Disc(TAP, 2, 2, 2))
+    difference = (by_hand(lesioned) > 0) * 1.0 - (by_hand(subject) > 0)
+    parts = [difference[:2], difference[2:]]
+    means = np.array([part.mean() for part in parts])
+    expected = interval_of_mean(means, [paired_interval(part) for part in parts])
+    assert (row["change_low"], row["change_high"]) == pytest.approx(expected)
+    assert -1 <= row["change_low"] < row["change_high"] <= 1
+
+
+def test_a_whole_sheet_has_no_regions_elsewhere(subject, margins, stimuli):
+    comparison = ts.Comparison(ts.respond(subject, stimuli), "long", "short")
+    table = ts.intervention_effects(subject, ts.WholeSheet(TAP), margins, draws=2, comparison=comparison, texts=stimuli)
+    assert table["control"].tolist() == ["", "scattered"]
+    assert table["p_corrected"].iloc[1] == 1  # all its units are lesioned in each draw

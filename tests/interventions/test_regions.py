@@ -62,8 +62,20 @@ def test_the_current_of_a_disc_spreads_across_layers_on_one_sheet(subject):
 
 
 def test_other_regions_have_the_same_current_everywhere(subject):
-    ring = ts.Disc(TAP, 2, 2, 2) - ts.Disc(TAP, 2, 2, 1)
-    np.testing.assert_array_equal(ring.current(subject)[TAP], ring.units(subject)[TAP].astype(float))
+    tap = ts.WholeTap(TAP)
+    np.testing.assert_array_equal(tap.current(subject)[TAP], np.ones(36))
+
+
+def test_combined_discs_keep_their_bumps(subject):
+    a, b = ts.Disc(TAP, 2, 2, 2), ts.Disc(TAP, 2, 4, 1)
+    one, two, inside = a.current(subject)[TAP], b.current(subject)[TAP], b.units(subject)[TAP]
+    np.testing.assert_array_equal((a | a).current(subject)[TAP], one)
+    np.testing.assert_array_equal((a | b).current(subject)[TAP], np.maximum(one, two))
+    np.testing.assert_array_equal((a & b).current(subject)[TAP], np.minimum(one, two))
+    np.testing.assert_array_equal((a - b).current(subject)[TAP], np.where(inside, 0, one))
+    other = ts.WholeTap(OTHER)
+    assert sorted((a | other).current(subject)) == sorted([TAP, OTHER])
+    assert sorted((a - other).current(subject)) == [TAP]
 
 
 def test_regions_are_combined_unit_by_unit(subject):
@@ -75,8 +87,8 @@ def test_regions_are_combined_unit_by_unit(subject):
     np.testing.assert_array_equal((a - b).units(subject)[TAP], one & ~two)
     assert list((a | other).units(subject)) == [TAP, OTHER]
     assert list((a - other).units(subject)) == [TAP]
-    assert ((a | b) - a).name == "disc of 2 mm at (2, 2) on transformer.h.0.mlp and disc of 2 mm at (2, 4) on " + (
-        "transformer.h.0.mlp without disc of 2 mm at (2, 2) on transformer.h.0.mlp"
+    assert ((a | b) - a).name == "(disc of 2 mm at (2, 2) on transformer.h.0.mlp and disc of 2 mm at (2, 4) on " + (
+        "transformer.h.0.mlp) without disc of 2 mm at (2, 2) on transformer.h.0.mlp"
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 import toposheet as ts
 from toposheet.errors import UserError
 from toposheet.interventions import DOSES, SEARCHLIGHT
-from toposheet.interventions.controls import scattered
+from toposheet.interventions.controls import orders, scattered
 from toposheet.interventions.regions import Mask
 
 TAP = "transformer.h.0.mlp"
@@ -41,7 +41,7 @@ def test_the_null_is_the_same_searchlight_with_exchanged_places(subject, measure
     table = ts.searchlight(subject, measure, radius_mm=2, sheets=[TAP], draws=9, seed=3)
     rows = table[table["part"] == "all"].reset_index(drop=True)
     discs = [ts.Disc(TAP, y, x, 2) for y, x in zip(rows["y"], rows["x"], strict=True)]
-    draws = scattered(subject, [disc.units(subject) for disc in discs], 9, seed=3)
+    draws = [[scattered(disc.units(subject), order) for order in orders(subject, 9, seed=3)] for disc in discs]
     intact, null = by_hand(subject).mean(), np.empty((9, len(discs)))
     for disc, of_disc in enumerate(draws):
         for draw, units in enumerate(of_disc):
@@ -59,7 +59,7 @@ def test_p_is_corrected_over_discs_and_parts_and_equal_discs_are_standardised_to
     assert len(np.unique(n_units)) == 3  # corners, edges and the middle
     rows = table[table["part"] == "all"]
     discs = [ts.Disc(TAP, y, x, 2) for y, x in zip(rows["y"], rows["x"], strict=True)]
-    draws = scattered(subject, [disc.units(subject) for disc in discs], 9, seed=3)
+    draws = [[scattered(disc.units(subject), order) for order in orders(subject, 9, seed=3)] for disc in discs]
     values = np.empty((10, 3, len(discs)))  # draws, parts, discs; the first draw is observed
     values[0] = table["change"].to_numpy().reshape(3, -1)
     for disc, of_disc in enumerate(draws):

@@ -17,7 +17,7 @@ import numpy as np
 
 from toposheet.brain_score.messages import PROTOCOL, Message, array_in
 from toposheet.brain_score.process import SubjectProcess, find_python
-from toposheet.errors import NotFound, UserError, did_you_mean
+from toposheet.errors import NotFound, RunError, UserError, did_you_mean
 
 try:
     _ArtificialSubject: Any = import_module("brainscore_language.artificial_subject").ArtificialSubject
@@ -108,8 +108,7 @@ class BrainScoreSubject(_ArtificialSubject):
         self._opened = self._open()
         self._units = {name: np.array(self._opened["neuroids"][name]) for name in _COORDINATES[:3]}
         self._units |= {name: array_in(self._opened["neuroids"][name]) for name in _COORDINATES[3:]}
-        acting = ", ".join(self._opened["interventions"])
-        self._identifier = identifier or self._opened["name"] + (f" ({acting})" if acting else "")
+        self._identifier = identifier or self._opened["name"]
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name}: {len(units):,} units" for name, units in self._opened["regions"].items())
@@ -236,8 +235,11 @@ class BrainScoreSubject(_ArtificialSubject):
 
     def _ask(self, question: Message) -> Message:
         """Return the answer of the process of the subject, which is started if there is none."""
-        if self._process is None or not self._process.runs:
-            self._open()
+        if (self._process is None or not self._process.runs) and self._open()["fingerprint"] != self.fingerprint:
+            self.close()
+            raise RunError(
+                f"{self._opening['model']} has changed since this subject was made: make a new BrainScoreSubject"
+            )
         assert self._process is not None
         return self._process.ask(question)
 

@@ -61,10 +61,9 @@ class Worker:
         parts_of(subject, ["a"], question["bos"])
         self._subject, self._bos = subject, question["bos"]
         self._regions = {name: units_in(subject, name, at).tolist() for name, at in question["regions"].items()}
-        interventions = [intervention.name for intervention in subject.interventions]
         return {
-            "name": subject.name, "interventions": interventions, "fingerprint": subject.fingerprint,
-            "neuroids": neuroids(subject), "regions": self._regions,
+            "name": subject.name, "fingerprint": subject.fingerprint, "neuroids": neuroids(subject),
+            "regions": self._regions,
         }  # fmt: skip
 
     def _digest(self, question: Message) -> Message:

@@ -1,23 +1,27 @@
-"""What the commands of interventions share: the subject, the task that is measured, and the texts for the activity."""
+"""What the commands of interventions share: their options, the subject, and the task that is measured."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
 
 from toposheet.commands._stimuli import StimulusOptions, opening, read_contrasts, read_table
-from toposheet.errors import NotFound
-from toposheet.progress import Progress
+from toposheet.errors import NotFound, UserError
 from toposheet.settings import Reading, check_count
+from toposheet.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
     from toposheet.cortex import Comparison
     from toposheet.interventions import Measure
+    from toposheet.progress import Progress
     from toposheet.subject import Subject
 
 To = Literal["zero", "mean", "noise"]
@@ -45,79 +49,152 @@ class TaskOptions:
             check_count("limit", self.limit, 1)
 
 
+Task = Annotated[TaskOptions, tyro.conf.arg(name="")]
+BLIMP = TaskOptions()
+
+
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """A subject with what is measured.
 
     Args:
         subject: The subject.
-        measure: The accuracy in the task.
+        measure: The accuracy in the task, or its margin.
         texts: The texts over which the activity of units is measured. None: they are not needed, or there are none.
         comparison: The contrast that says how selective a unit is. None: it is not wanted, or there are no stimuli.
-        facts: The model, the task and the stimuli.
+        networks: The localizers whose networks are controls.
+        facts: What determines the numbers: the model, the task, the stimuli and how they are read.
     """
 
     subject: Subject
     measure: Measure
     texts: pd.DataFrame | None
     comparison: Comparison | None
+    networks: list[xr.Dataset]
     facts: dict[str, Any]
 
 
 def prepare(
     model: str,
     task: TaskOptions,
+    to: To,
+    strengths: Sequence[float | None],
     reading: Reading,
     stimuli: str | None,
     options: StimulusOptions,
     progress: Progress,
     *,
-    needs_activity: bool,
     contrast: str | None = None,
+    networks: Sequence[str] = (),
     compares: bool = False,
     checked: Callable[[Subject], object] = lambda _: None,
 ) -> Prepared:
-    """Open a model and read a task and stimuli. What is missing on the disk is named before the model is opened.
+    """Open a model and read a task and stimuli. What is wrong in the options or missing on the disk is named first.
 
     Args:
         model: A model folder, a hub id, or the name of a shipped model.
         task: The task.
+        to: What lesioned units put out.
+        strengths: The strengths of stimulations. None: a lesion.
         reading: How the model reads the stimuli. A bos also stands before every text of the task.
         stimuli: A CSV file, or the name of a set. None: the stimuli that are saved with the model.
         options: How stimuli are read.
         progress: A function that is called with the progress.
-        needs_activity: Whether the activity of units is needed. Missing stimuli are then an error.
         contrast: The contrast, written as A:B. None: that of language.
-        compares: Whether the comparison is wanted. Missing stimuli are then a note.
+        networks: Paths of localizers.
+        compares: Whether the comparison is wanted.
         checked: A function of the subject that refuses regions which the subject does not have.
     """
-    opened = opening(model, progress)
-    from toposheet.evaluation import TASKS, measure
+    from toposheet.interventions.acts import check_act
 
-    TASKS[task.task].read(task.path)  # missing files are named before the model is opened
+    for strength in strengths:
+        check_act(to, strength)
+    needs_activity = to != "zero" or any(strength is not None for strength in strengths)
+    if stimuli is not None and not (needs_activity or compares):
+        raise UserError(f"--stimuli is {stimuli}, but a lesion to zero needs no texts: leave --stimuli out")
+    opened = opening(model, progress, reading if needs_activity or compares else None)
     from toposheet.cache import cache_folder
-    from toposheet.cortex import Comparison
+    from toposheet.cortex import Comparison, load_localizer
+    from toposheet.evaluation import TASKS, task_measure
+    from toposheet.evaluation.evaluate import read_items
+    from toposheet.interventions import Mask
     from toposheet.stimuli.naming import labels
     from toposheet.subject import respond
+    from toposheet.subject.respond import resolved_reading
 
+    if task.value == "margin" and TASKS[task.task].margin is None:
+        raise UserError(f"--value is margin, but the task {task.task} has no margin: measure its accuracy")
+    read_items(task.task, task.path, task.limit)  # missing files are named before the model is opened
+    localizers = [load_localizer(path) for path in networks]
     subject = opened()
     checked(subject)
-    comparison, texts, name = None, None, None
+    for localizer in localizers:
+        Mask.of(localizer).units(subject)
+    comparison, texts, facts = None, None, {}
     if needs_activity or compares:
         try:
             table = read_table(stimuli, opened, options, progress)
         except NotFound as error:
-            if stimuli is not None or needs_activity:
+            if stimuli is not None or contrast is not None or needs_activity:
                 raise
             print(f"note: no least selective and no matched units: {error}", file=sys.stderr)
         else:
             (parsed,) = read_contrasts(table, [contrast] if contrast else [], options, or_language=True)
-            texts, name = table[labels(table, parsed.column) == parsed.a].reset_index(drop=True), str(parsed)
+            texts = table[labels(table, parsed.column) == parsed.a].reset_index(drop=True)
+            facts = {"stimuli": stimuli or "those of the model", "where": options.where, "contrast": parsed.name}
+            facts["reading"] = asdict(resolved_reading(subject, reading)[0])
             if compares:
                 comparison = Comparison(respond(subject, table, reading=reading, cache=cache_folder()), parsed)
-                name = comparison.name
-    facts = {"model": {"source": str(subject.source), "fingerprint": subject.fingerprint}, "task": task.task,
-             "path": None if task.path is None else str(task.path), "limit": task.limit, "value": task.value,
-             "bos": reading.bos, "contrast": name}  # fmt: skip
-    measured = measure(subject, task.task, value=task.value, path=task.path, limit=task.limit, bos=reading.bos)
-    return Prepared(subject, measured, texts, comparison, facts)
+    identity = {"source": str(subject.source or subject.name), "fingerprint": subject.fingerprint}
+    facts = {"version": __version__, "model": identity, "task": task.task, "value": task.value,
+             "path": None if task.path is None else str(task.path), "limit": task.limit, "bos": reading.bos,
+             **facts, "networks": list(networks)}  # fmt: skip
+    measured = task_measure(subject, task.task, value=task.value, path=task.path, limit=task.limit, bos=reading.bos)
+    return Prepared(subject, measured, texts, comparison, localizers, facts)
+
+
+def act_on(
+    model: str,
+    out: Path,
+    regions: Sequence[str],
+    task: TaskOptions,
+    to: To,
+    strength: float | None,
+    *,
+    draws: int,
+    stimuli: str | None,
+    contrast: str | None,
+    networks: Sequence[str],
+    reading: Reading,
+    options: StimulusOptions,
+    seed: int,
+) -> None:
+    """Lesion or stimulate regions, write what it does to a task, and print it. The arguments are those of `lesion`."""
+    if not regions:
+        raise UserError("--region names no region: give at least one, such as --region disc:SHEET:ROW:COLUMN:RADIUS")
+    check_count("draws", draws, 2)
+    task.check()
+    from toposheet.progress import shown
+
+    with shown() as progress:
+        from toposheet.cache import cache_folder
+        from toposheet.interventions import intervention_effects
+        from toposheet.interventions.named import read_region
+        from toposheet.interventions.outcomes import RegionOutcome
+
+        named = [read_region(text) for text in regions]
+        prepared = prepare(
+            model, task, to, [strength], reading, stimuli, options, progress, contrast=contrast, networks=networks,
+            compares=True, checked=lambda subject: [region.units(subject) for region in named],
+        )  # fmt: skip
+        effects = intervention_effects(
+            prepared.subject, named, prepared.measure, to=to, strength=strength, draws=draws,
+            comparison=prepared.comparison, networks=prepared.networks, texts=prepared.texts, reading=reading,
+            seed=seed, cache=cache_folder(), progress=progress,
+        )  # fmt: skip
+        to_value = to if strength is None else None
+        facts = {"regions": list(regions), "to": to_value, "strength": strength, "draws": draws, "seed": seed}
+        outcome = RegionOutcome(effects, prepared.facts | facts)
+        outcome.write(out)
+    print(outcome)
+    print(f"\nThe effects: {out.resolve()} ({outcome.definition.file}, figures)")

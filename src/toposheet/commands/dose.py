@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._interventions import To, prepare
+from toposheet.commands._interventions import BLIMP, Task, To, prepare
 from toposheet.commands._stimuli import AS_USUAL, Model, Options
-from toposheet.commands.lesion import BLIMP, Task
 from toposheet.settings import READING, Reading, check_count
 
 
@@ -58,12 +57,11 @@ def dose(
 
     with shown() as progress:
         from toposheet.cache import cache_folder
-        from toposheet.evaluation.outcomes import DoseOutcome
         from toposheet.interventions import Disc, dose_curve
+        from toposheet.interventions.outcomes import DoseOutcome
 
-        needs_activity = to != "zero" or bool(strength)
         prepared = prepare(
-            model, task, reading, stimuli, options, progress, needs_activity=needs_activity,
+            model, task, to, strength or [None], reading, stimuli, options, progress,
             checked=lambda subject: [Disc(sheet, row, column, radius).units(subject) for radius in radius_mm],
         )  # fmt: skip
         table = dose_curve(
@@ -79,4 +77,4 @@ def dose(
     print(f"\nThe dose curve: {out.resolve()} ({outcome.definition.file}, figures)")
 
 
-COMMAND = Command(position=69, parser=dose, goes_on=True)
+COMMAND = Command(position=70, parser=dose, goes_on=True)

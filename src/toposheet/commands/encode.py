@@ -134,4 +134,4 @@ def _of_taps(responses: xr.DataArray, taps: Sequence[str]) -> xr.DataArray:
     return responses[:, responses["tap"].isin(list(taps) or existing).values]
 
 
-COMMAND = Command(position=65, parser=encode)
+COMMAND = Command(position=64, parser=encode)

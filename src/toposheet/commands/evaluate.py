@@ -51,11 +51,11 @@ def evaluate(
 
     with shown() as progress:
         from toposheet.cache import cache_folder
-        from toposheet.evaluation import TASKS
         from toposheet.evaluation.answers import answers
+        from toposheet.evaluation.evaluate import read_items
 
         for task in tasks:
-            TASKS[task].read(path)  # missing files are named before a model is opened
+            read_items(task, path, limit)  # missing files are named before a model is opened
         stages = Stages(progress, [Stage("preparing", 10.0), Stage("evaluating", 200.0)])
         preparing = stages.begin("preparing")
         subjects = [opening(name, preparing)() for name in (model, control) if name is not None]

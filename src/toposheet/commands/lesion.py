@@ -1,20 +1,13 @@
-"""`toposheet lesion` and what it shares with `toposheet stimulate`."""
+"""`toposheet lesion`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._interventions import TaskOptions, To, prepare
-from toposheet.commands._stimuli import AS_USUAL, Model, Options, StimulusOptions
-from toposheet.errors import UserError
-from toposheet.settings import READING, Reading, check_count
-
-Task = Annotated[TaskOptions, tyro.conf.arg(name="")]
-BLIMP = TaskOptions()
+from toposheet.commands._interventions import BLIMP, Task, To, act_on
+from toposheet.commands._stimuli import AS_USUAL, Model, Options
+from toposheet.settings import READING, Reading
 
 
 @deferred
@@ -54,56 +47,11 @@ def lesion(
         options: How stimuli are read.
         seed: Seed of the random draws.
     """
-    act_on(model, out, region, task, to, None, draws, stimuli, contrast, network, reading, options, seed)
-
-
-def act_on(
-    model: str,
-    out: Path,
-    region: tuple[str, ...],
-    task: TaskOptions,
-    to: To,
-    strength: float | None,
-    draws: int,
-    stimuli: str | None,
-    contrast: str | None,
-    network: tuple[str, ...],
-    reading: Reading,
-    options: StimulusOptions,
-    seed: int,
-) -> None:
-    """Lesion or stimulate regions, write what it does to a task, and print it. The arguments are those of `lesion`."""
-    if not region:
-        raise UserError("--region names no region: give at least one, such as --region disc:SHEET:ROW:COLUMN:RADIUS")
-    check_count("draws", draws, 2)
-    task.check()
     check_out(out)
-    from toposheet.progress import shown
-
-    with shown() as progress:
-        from toposheet.cache import cache_folder
-        from toposheet.cortex import load_localizer
-        from toposheet.evaluation.outcomes import RegionOutcome
-        from toposheet.interventions import intervention_effects
-        from toposheet.interventions.named import read_region
-
-        regions = [read_region(text) for text in region]
-        prepared = prepare(
-            model, task, reading, stimuli, options, progress, needs_activity=to != "zero" or strength is not None,
-            contrast=contrast, compares=True, checked=lambda subject: [one.units(subject) for one in regions],
-        )  # fmt: skip
-        subject = prepared.subject
-        effects = intervention_effects(
-            subject, regions, prepared.measure, to=to, strength=strength, draws=draws, comparison=prepared.comparison,
-            networks=[load_localizer(name, subject.fingerprint) for name in network], texts=prepared.texts,
-            reading=reading, seed=seed, cache=cache_folder(), progress=progress,
-        )  # fmt: skip
-        outcome = RegionOutcome(
-            effects, prepared.facts | {"to": to, "strength": strength, "draws": draws, "seed": seed}
-        )
-        outcome.write(out)
-    print(outcome)
-    print(f"\nThe effects: {out.resolve()} ({outcome.definition.file}, figures)")
+    act_on(
+        model, out, region, task, to, None, draws=draws, stimuli=stimuli, contrast=contrast, networks=network,
+        reading=reading, options=options, seed=seed,
+    )  # fmt: skip
 
 
-COMMAND = Command(position=66, parser=lesion, goes_on=True)
+COMMAND = Command(position=67, parser=lesion, goes_on=True)

@@ -68,4 +68,4 @@ def report(
     print(f"\nThe report: {(out / page.name).resolve()}")
 
 
-COMMAND = Command(position=70, parser=report, parser_for=with_published_defaults(report))
+COMMAND = Command(position=75, parser=report, parser_for=with_published_defaults(report))

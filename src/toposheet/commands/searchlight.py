@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._interventions import To, prepare
+from toposheet.commands._interventions import BLIMP, Task, To, prepare
 from toposheet.commands._stimuli import AS_USUAL, Model, Options
-from toposheet.commands.lesion import BLIMP, Task
+from toposheet.errors import UserError
 from toposheet.settings import READING, Reading, check_count
 
 
@@ -50,18 +51,24 @@ def searchlight(
         seed: Seed of the random draws.
     """
     if draws:
-        check_count("draws", draws, 2)
+        check_count("draws", draws, 2, " (or 0, for a map without a test)")
+    for name, length in (("radius-mm", radius_mm), ("step-mm", step_mm)):
+        if length is not None and not 0 < length < math.inf:
+            raise UserError(f"--{name} is {length:g}: it must be a positive number of mm")
     task.check()
     check_out(out)
     from toposheet.progress import shown
 
     with shown() as progress:
         from toposheet.cache import cache_folder
-        from toposheet.evaluation.outcomes import SearchlightOutcome
         from toposheet.interventions import searchlight
+        from toposheet.interventions.outcomes import SearchlightOutcome
+        from toposheet.interventions.regions import sheet_of
 
-        needs_activity = to != "zero" or strength is not None
-        prepared = prepare(model, task, reading, stimuli, options, progress, needs_activity=needs_activity)
+        prepared = prepare(
+            model, task, to, [strength], reading, stimuli, options, progress,
+            checked=lambda subject: [sheet_of(subject.topography, name) for name in sheet],
+        )  # fmt: skip
         table = searchlight(
             prepared.subject, prepared.measure, radius_mm=radius_mm, step_mm=step_mm, sheets=sheet or None, to=to,
             strength=strength, draws=draws, texts=prepared.texts, reading=reading, seed=seed, cache=cache_folder(),
@@ -75,4 +82,4 @@ def searchlight(
     print(f"\nThe searchlight: {out.resolve()} ({outcome.definition.file}, figures)")
 
 
-COMMAND = Command(position=68, parser=searchlight, goes_on=True)
+COMMAND = Command(position=69, parser=searchlight, goes_on=True)

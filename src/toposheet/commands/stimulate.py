@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toposheet.commands._command import Command, deferred
+from toposheet.commands._command import Command, check_out, deferred
+from toposheet.commands._interventions import BLIMP, Task, act_on
 from toposheet.commands._stimuli import AS_USUAL, Model, Options
-from toposheet.commands.lesion import BLIMP, Task, act_on
 from toposheet.settings import READING, Reading
 
 
@@ -45,7 +45,11 @@ def stimulate(
         options: How stimuli are read.
         seed: Seed of the random draws.
     """
-    act_on(model, out, region, task, "zero", strength, draws, stimuli, contrast, network, reading, options, seed)
+    check_out(out)
+    act_on(
+        model, out, region, task, "zero", strength, draws=draws, stimuli=stimuli, contrast=contrast, networks=network,
+        reading=reading, options=options, seed=seed,
+    )  # fmt: skip
 
 
-COMMAND = Command(position=67, parser=stimulate, goes_on=True)
+COMMAND = Command(position=68, parser=stimulate, goes_on=True)

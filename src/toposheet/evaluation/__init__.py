@@ -3,7 +3,7 @@
 from toposheet.evaluation.accuracy import ACCURACY, accuracy
 from toposheet.evaluation.difference import ACCURACY_DIFFERENCE, accuracy_difference
 from toposheet.evaluation.evaluate import evaluate
-from toposheet.evaluation.measures import measure
+from toposheet.evaluation.measures import task_measure
 from toposheet.evaluation.task import TASKS, Item, Task, items_table
 
 __all__ = [
@@ -16,5 +16,5 @@ __all__ = [
     "accuracy_difference",
     "evaluate",
     "items_table",
-    "measure",
+    "task_measure",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from toposheet.cache import recall
-from toposheet.errors import check_type
+from toposheet.errors import UserError, check_type
 from toposheet.evaluation.task import TASKS, Item, items_table
 from toposheet.files import path_of
 from toposheet.progress import Progress, part_of
@@ -66,10 +66,8 @@ def evaluate(
     check_type("subject", subject, Subject, "a toposheet.Subject, for example from toposheet.load(...)")
     check_type("task", task, str, f"the name of a task: {', '.join(TASKS)}")
     entry = TASKS[task]
-    if limit is not None:
-        check_count("limit", limit, 1)
     subject.check_tokenizer()
-    parts = items_of_finest_groups(entry.read(None if path is None else path_of(path)), limit)
+    parts = read_items(task, path, limit)
     folder = path_of(cache) if cache is not None and subject.can_be_cached else None
     fingerprint = "" if folder is None else subject.fingerprint
     rows = []
@@ -86,8 +84,18 @@ def evaluate(
     return items_table(task).frame(rows)
 
 
-def items_of_finest_groups(items: Sequence[Item], limit: int | None) -> dict[tuple[str, ...], list[Item]]:
-    """Return the items of each finest group: the first `limit` of them."""
+def read_items(task: str, path: str | Path | None, limit: int | None) -> dict[tuple[str, ...], list[Item]]:
+    """Return the items of each finest group of a task: the first `limit` of them.
+
+    Raises:
+        UserError: The limit is not a whole number of at least 1, or there is no item. Or the items cannot be read.
+        NotFound: The items are not found.
+    """
+    if limit is not None:
+        check_count("limit", limit, 1)
+    items = TASKS[task].read(None if path is None else path_of(path))
+    if not items:
+        raise UserError(f"{path or task} has no items of {task}: give the files of the task")
     parts: dict[tuple[str, ...], list[Item]] = {}
     for item in items:
         parts.setdefault(item.groups, []).append(item)

@@ -9,17 +9,17 @@ import numpy as np
 from jaxtyping import Float
 
 from toposheet.errors import UserError
-from toposheet.evaluation.evaluate import items_of_finest_groups
+from toposheet.evaluation.evaluate import read_items
 from toposheet.evaluation.task import TASKS, Item
-from toposheet.files import path_of
 from toposheet.interventions import Measure
+from toposheet.interventions.measure import Unit
 from toposheet.settings import check_choice
 from toposheet.subject import Subject, tokenise
 
 Value = Literal["accuracy", "margin"]
 
 
-def measure(
+def task_measure(
     subject: Subject,
     task: str,
     *,
@@ -48,14 +48,14 @@ def measure(
         NotFound: The items are not found.
 
     Example:
-        blimp = ts.measure(subject, "blimp", path="blimp", limit=20)
+        blimp = ts.task_measure(subject, "blimp", path="blimp", limit=20)
         ts.intervention_effects(subject, ts.Disc("model.layers.2.mlp", 8, 8, 3), blimp)
     """
     entry = TASKS[task]
     check_choice("value", value, get_args(Value))
     if value == "margin" and entry.margin is None:
         raise UserError(f"the task {task} has no margin: measure its accuracy")
-    by_group = items_of_finest_groups(entry.read(None if path is None else path_of(path)), limit)
+    by_group = read_items(task, path, limit)
     items = [item for of_group in by_group.values() for item in of_group]
     requests = tokenise(subject, [request for item in items for request in item.requests], bos)
     ends = np.cumsum([sum(request.n_spans for request in item.requests) for item in items])[:-1]
@@ -71,4 +71,5 @@ def measure(
 
     groups, parts = ["/".join(item.groups) for item in items], [item.groups[0] for item in items]
     name = task if value == "accuracy" else f"margin of {task}"
-    return Measure(name, requests, values, groups, parts if len(entry.groups) > 1 else None)
+    unit: Unit = "accuracy" if value == "accuracy" else "nats"
+    return Measure(name, requests, values, groups, parts if len(entry.groups) > 1 else None, unit)

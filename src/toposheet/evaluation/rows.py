@@ -50,11 +50,11 @@ def _of_jsonl(file: Path) -> Iterator[tuple[str, Any]]:
             try:
                 yield where, json.loads(line)
             except ValueError as error:
-                raise UserError(f"{where} is no JSON: {first_line(error)}; copy the file again") from None
+                raise UserError(f"{where} is no JSON: {first_line(error)}; correct the line") from None
 
 
 def _of_csv(file: Path) -> Iterator[tuple[str, Any]]:
-    lines = io.StringIO(_text(file).removeprefix("\ufeff"), newline="")
+    lines = io.StringIO(_text(file), newline="")
     reader = csv.reader(lines, "excel-tab" if file.suffix == ".tsv" else "excel", strict=True)
     names: list[str] | None = None
     while True:
@@ -62,7 +62,8 @@ def _of_csv(file: Path) -> Iterator[tuple[str, Any]]:
         try:
             values = next(reader, None)
         except csv.Error as error:
-            raise UserError(f"{where} cannot be read: {error}; quote its texts as CSV asks") from None
+            advice = "separate values by commas (in .tsv by tabs), and put quotes around texts that hold one"
+            raise UserError(f"{where} cannot be read: {error}; {advice}") from None
         if values is None:
             return
         if names is None:
@@ -75,6 +76,8 @@ def _of_csv(file: Path) -> Iterator[tuple[str, Any]]:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read: {first_line(error)}; copy the file again") from None
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is no UTF-8 text: {first_line(error)}; save it as UTF-8") from None
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {first_line(error)}; give a file that can be read") from None

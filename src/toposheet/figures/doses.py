@@ -15,7 +15,7 @@ from toposheet.figures.style import HEIGHT, MUTED, STYLE, WIDTH, broken, colour,
 _ACROSS = 3  # panels in a row
 
 
-def doses(table: pd.DataFrame) -> Figure:
+def dose_figure(table: pd.DataFrame) -> Figure:
     """Return a figure of dose curves, with a panel for each part of the measure.
 
     The dose is the strength if there are several strengths, with a curve for each radius; otherwise it is the radius.

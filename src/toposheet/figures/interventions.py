@@ -12,13 +12,12 @@ from matplotlib.patches import Patch
 from toposheet.figures.style import HEIGHT, MUTED, STYLE, WIDTH, broken, colour, keys_below
 
 
-def interventions(table: pd.DataFrame, measure: str) -> Figure:
+def effects_figure(table: pd.DataFrame) -> Figure:
     """Return a figure of how much acting on regions and on their controls changes a measure.
 
     Args:
-        table: The rows of one measure: `region, control, act, change, change_low, change_high, null_mean, null_sd`.
-            Rows without a control are the regions.
-        measure: Name of the measure.
+        table: The rows of one part of a measure: `measure, region, control, act, change, change_low, change_high,
+            null_mean, null_sd`. Rows without a control are the regions.
     """
     regions = list(dict.fromkeys(table["region"]))
     with mpl.rc_context(STYLE):
@@ -39,7 +38,7 @@ def interventions(table: pd.DataFrame, measure: str) -> Figure:
             axes.set_yticks(range(len(rows)), [broken(name or "the region", 30, 1) for name in rows["control"]])
             axes.set_ylim(len(rows) - 0.5, -0.5)
             axes.set_title(broken(region, 70, 2), loc="left")
-        panels[-1, 0].set_xlabel(f"change of {measure}: {table['act'].iloc[0]} − intact")
+        panels[-1, 0].set_xlabel(f"change of {table['measure'].iloc[0]}: {table['act'].iloc[0]} − intact")
         keys = [Line2D([], [], color=colour(0), marker="o", ms=3, label="the region, 95 % over items"),
                 Line2D([], [], color=colour(1), marker="o", ms=3, label="as many units elsewhere"),
                 Patch(color=MUTED, alpha=0.35, lw=0, label="mean ± 2 sd of the draws")]  # fmt: skip

@@ -16,14 +16,15 @@ _TITLE, _LEGEND = 0.26, 0.26  # inches: title; the legend below it
 _NAME, _GAP, _SCALE = 0.16, 0.1, 0.65  # inches: name of a part; space below its maps; colour bar, right of the maps
 
 
-def searchlight(table: pd.DataFrame) -> Figure:
+def searchlight_figure(table: pd.DataFrame) -> Figure:
     """Return a figure of a searchlight: a panel for each part of the measure, and in it all sheets.
 
     Each square stands for one disc, in the middle of the square. Discs that are significant are outlined; a sheet
     without one is pale. All panels share the colour scale.
 
     Args:
-        table: `measure, part, act, sheet, y, x, radius_mm, draws, change, p_corrected`, a row for each part and disc.
+        table: A row for each part and disc: `measure, part, act, sheet, y, x, radius_mm, draws, change, alternative,
+            p_corrected`.
     """
     parts, sheets = list(dict.fromkeys(table["part"])), list(dict.fromkeys(table["sheet"]))
     maps = {(part, sheet): _grid(rows) for (part, sheet), rows in table.groupby(["part", "sheet"], sort=False)}
@@ -42,7 +43,8 @@ def searchlight(table: pd.DataFrame) -> Figure:
     full = max(columns * panel + _SCALE, 3.6)
     legend = "each square: one disc; "
     if first["draws"]:
-        legend += f"outlined: p < 0.05 against {first['draws']} draws of as many scattered units, corrected for all "
+        side = {"less": "lower than", "greater": "higher than", "two-sided": "other than"}[first["alternative"]]
+        legend += f"outlined: {side} as many scattered units, p < 0.05 with {first['draws']} draws, corrected for all "
         legend += "discs and parts; pale: no such disc"
     else:
         legend += "not tested against scattered units"

@@ -148,8 +148,10 @@ def _example(task: GlueTask, row: Any, where: str, number: int) -> Example:
             wanted = ", ".join((*task.columns, "label"))
             raise UserError(f"{where} has no {column!r}: the file must have the columns {wanted}")
     texts = tuple(row[column] for column in task.columns)
-    for text in texts:
+    for column, text in zip(task.columns, texts, strict=True):
         check_text(text, lambda: where)
+        if not text.strip():
+            raise UserError(f"{where} has an empty {column!r}: give a text, or leave the row out")
     return Example(texts, _label(task, row["label"], where), str(row.get("idx", number)), where)
 
 
@@ -163,7 +165,9 @@ def _label(task: GlueTask, value: Any, where: str) -> float:
             f"{where} has the label -1, which means that it has none, as in the test files of GLUE: give labelled "
             "examples, or remove the row"
         )
-    if task.is_regression and math.isfinite(label):
+    if task.is_regression:
+        if not 0 <= label <= 5:
+            raise UserError(f"{where} has the label {value!r}: it must be a number from 0 to 5")
         return label
     if label not in range(len(task.labels)):
         names = ", ".join(f"{number} ({name})" for number, name in enumerate(task.labels)) or "a number"

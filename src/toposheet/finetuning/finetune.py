@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
 from toposheet.architectures.mode import in_mode
 from toposheet.errors import UserError, check_type
@@ -115,7 +117,14 @@ class Finetuned:
         tokens = _tokens(subject, [example for of_split in splits.values() for example in of_split], self.plan)
         outputs = _outputs(subject, self.layer, tokens, entry.is_regression, progress or SILENT)
         baseline = baseline_of(entry, np.array([example.label for example in examples.train]))
-        return _items(self.plan["model"], self.task, splits, predictions(entry, outputs), baseline)
+        name = self.plan["model"] + subject.name.removeprefix(subject.intact.name)
+        items = _items(name, self.task, splits, predictions(entry, outputs), baseline)
+        same = ["split", "item", "label"]
+        if path is None and not items[same].equals(self.items[same]):
+            raise UserError(
+                f"the examples of {self.task} have changed since the fine-tuning: give the folder of those (path)"
+            )
+        return items
 
     def __str__(self) -> str:
         """Return the score of the task in words, with its interval and its baseline."""
@@ -187,7 +196,8 @@ def finetune(
     examples = read_examples(task, path)
     plan = {
         "model": subject.name, "task": task, "recipe": stored_form(recipe), "dropout": settings.dropout,
-        "separator": settings.separator, "bos": settings.bos, "path": None if path is None else str(path),
+        "separator": settings.separator, "bos": settings.bos, 
+        "path": None if path is None else str(path_of(path).resolve()),
     }  # fmt: skip
     train = _tokens(subject, examples.train, plan)
     validation = _tokens(subject, [one for of_split in examples.validation.values() for one in of_split], plan)
@@ -196,13 +206,12 @@ def finetune(
     if not (out / CLASSIFIER).is_file():
         write_recipe(out / RECIPE_FILE, recipe)
         copied = Subject(copy.deepcopy(subject.model), subject.topography, subject.tokenizer, source=subject.source)
-        with copied.running() as model:
-            _set_dropout(model, settings.dropout)
-            layer = new_layer(model, entry.n_outputs, settings.seed)
-        trained = train_classifier(
-            copied, layer, train, validation, recipe, out, regression=entry.is_regression, checksum=plan["examples"],
-            progress=progress,
-        )  # fmt: skip
+        layer = new_layer(copied.model, entry.n_outputs, settings.seed)
+        with _dropout(copied.model, settings.dropout):
+            trained = train_classifier(
+                copied, layer, train, validation, recipe, out, regression=entry.is_regression,
+                checksum=plan["examples"], progress=progress,
+            )  # fmt: skip
         _write(out, plan, copied, trained, entry, examples, recipe, train.n_shortened + validation.n_shortened)
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     return load_finetuned(out)
@@ -304,10 +313,28 @@ def _outputs(
     return outputs
 
 
-def _set_dropout(model: nn.Module, probability: float) -> None:
-    """Set the probability of dropout in all layers that have dropout."""
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = probability
-        if isinstance(vars(module).get("attention_dropout"), float):  # Llama and its kin keep it as a number
-            vars(module)["attention_dropout"] = probability
+@contextmanager
+def _dropout(model: PreTrainedModel, probability: float) -> Generator[None, None, None]:
+    """Set the probability of all dropout of a model inside this context, and its own values afterwards.
+
+    Layers of dropout keep it as `p`. Other modules keep it as a number (`attention_dropout` in Llama, `dropout` in
+    OPT), or read it from the configuration (Falcon).
+    """
+    owners: list[Any] = [model.config, *model.modules()]
+    before = [
+        (owner, name, value)
+        for owner in owners
+        for name, value in vars(owner).items()
+        if isinstance(value, float) and _is_dropout(owner, name)
+    ]
+    for owner, name, _ in before:
+        setattr(owner, name, probability)
+    try:
+        yield
+    finally:
+        for owner, name, value in before:
+            setattr(owner, name, value)
+
+
+def _is_dropout(owner: Any, name: str) -> bool:
+    return "dropout" in name or "pdrop" in name or (name == "p" and isinstance(owner, nn.Dropout))

@@ -76,9 +76,10 @@ def score_interval(
 ) -> tuple[float, float]:
     """Return the ends of the 95 % interval of a score over examples.
 
-    It says how far the score may be another one with as many other examples. An accuracy has Wilson's interval. Other
-    scores have the percentile bootstrap: they are computed again for 999 samples of the examples, drawn with
-    replacement.
+    In 95 of 100 cases it holds the score on all possible examples. An accuracy has Wilson's interval. Other scores have
+    the percentile bootstrap: they are computed again for 999 samples of the examples, drawn with replacement. It is too
+    narrow with few examples that a model gets wrong: with 70 examples, 98 % of them right, it held accuracy and F1 in
+    74 % of simulations, with 277 in 91 %.
 
     Args:
         metrics: Names of the metrics; the score is their mean.
@@ -101,7 +102,8 @@ def difference_interval(
 ) -> tuple[float, float]:
     """Return the ends of the 95 % interval of the difference of the scores of two models on the same examples.
 
-    In each draw of the bootstrap, both models get the same examples.
+    In each draw of the bootstrap, both models get the same examples. It is too narrow with few examples on which the
+    models differ: two models with equal predictions have 0 to 0.
 
     Args:
         metrics: Names of the metrics; the score is their mean.

@@ -61,6 +61,20 @@ class Act:
         return stimulation_of(name, weights, self.strength, self.activity)
 
 
+def check_act(to: str, strength: float | int | None) -> None:
+    """Refuse a lesion or a stimulation that cannot be done.
+
+    Raises:
+        UserError: The strength is not a finite number. Or `to` is unknown, or other than zero with a stimulation.
+    """
+    check_choice("to", to, get_args(To))
+    if strength is None:
+        return
+    check_strength(strength)
+    if to != "zero":
+        raise UserError(f"to is {to!r}, but a strength asks for a stimulation: leave out one of the two")
+
+
 def acts_of(
     subject: Subject,
     to: To,
@@ -85,14 +99,9 @@ def acts_of(
     Raises:
         UserError: A strength is not a finite number. Or `to` is unknown, or other than zero with a stimulation.
     """
-    check_choice("to", to, get_args(To))
     check_seed(seed)
     for strength in strengths:
-        if strength is None:
-            continue
-        check_strength(strength)
-        if to != "zero":
-            raise UserError(f"to is {to!r}, but a strength asks for a stimulation: leave out one of the two")
+        check_act(to, strength)
     needed = with_activity or to != "zero" or any(strength is not None for strength in strengths)
     activity = unit_activity(subject, texts, reading=reading) if needed else None
     return [Act(to, None if strength is None else float(strength), activity, seed) for strength in strengths]

@@ -42,6 +42,8 @@ def subject_of_arguments(
     subject = load(pretrained, dtype=dtype, device=device)
     lesioned, to = options.pop("lesion", None), options.pop("lesion_to", "zero")
     stimulated, strength = options.pop("stimulate", None), options.pop("strength", None)
+    if lesioned is None and to != "zero":
+        raise UserError(f"lesion_to is {to!r}, but there is no lesion: give lesion, such as lesion=disc:SHEET:8:8:3")
     if lesioned is not None:
         subject = lesion(subject, read_region(str(lesioned)), to=to, reading=reading)
     if (stimulated is None) != (strength is None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args, overload
@@ -21,7 +22,7 @@ from toposheet.interventions.acts import Act, Weights, acts_of
 from toposheet.interventions.controls import ELSEWHERE, SCATTERED
 from toposheet.interventions.lesions import To
 from toposheet.interventions.measure import Measure
-from toposheet.interventions.regions import Region
+from toposheet.interventions.regions import Region, Units
 from toposheet.interventions.scoring import sums_with
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
@@ -34,11 +35,11 @@ from toposheet.subject.log_probabilities import BATCH_SIZE
 EFFECTS = Table(
     "effects.csv",
     {
-        "model": "text", "measure": "text", "part": "text", "region": "text", "act": "text", "control": "text",
-        "n_units": "count", "draws": "count", "intact": "number", "after": "number", "change": "number",
-        "change_low": "number", "change_high": "number", "difference": "number", "difference_low": "number",
-        "difference_high": "number", "null_mean": "number", "null_sd": "number", "z": "number", "p": "number",
-        "p_corrected": "number",
+        "model": "text", "measure": "text", "unit": "text", "part": "text", "region": "text", "act": "text",
+        "control": "text", "n_units": "count", "draws": "count", "intact": "number", "after": "number",
+        "change": "number", "change_low": "number", "change_high": "number", "difference": "number",
+        "difference_low": "number", "difference_high": "number", "alternative": "text", "null_mean": "number",
+        "null_sd": "number", "z": "number", "p": "number", "p_corrected": "number",
     },
     "the effect of an intervention on a region, or on the control regions of one kind",
 )  # fmt: skip
@@ -67,8 +68,11 @@ def intervention_effects(
     A region matters as a *place* only if acting on it does more than acting on as many units at random places of the
     same taps (`scattered`), which is tested here. The test asks whether this set of units is special among all sets of
     as many units. It does not say why: units of a region may also be special because of their activity or selectivity,
-    so those are controls of their own. `elsewhere`: compact regions at other places. `least selective` and `matched`
-    need a comparison, `other network` needs other localizers.
+    so those are controls of their own (`least selective` and `matched` need a comparison). If near units do alike
+    things, many compact regions do more than scattered units, so compact regions at other places stand beside the
+    region too (`elsewhere`). They have no p: places that overlap with the region are left out, so the region is not one
+    of the places that can be drawn. `other network` needs other localizers. A control is left out if there are not as
+    many units outside of the region as inside, as for a whole sheet.
 
     Args:
         subject: The subject.
@@ -95,12 +99,14 @@ def intervention_effects(
         For each part of the measure (`Measure.parts`; the first is `all`), a row for each region (`control` is empty),
         and a row for each kind of control. `change` is the measure after the intervention minus that of the intact
         subject, averaged over draws, with its 95 % interval over items. `difference` is the change by the region minus
-        that by the controls, with its interval. `null_mean`, `null_sd`, `z` and `p` compare the change by the region
-        with those by the draws. `p_corrected` corrects p for the number of regions and parts (maximum statistic).
+        that by the controls, with its interval. The row of scattered units has the test: `null_mean` and `null_sd` of
+        the changes by the draws, and `z`, the change by the region minus this mean, divided by this standard deviation.
+        `p` is the probability that `alternative` names, (1 + b) / (1 + B), and `p_corrected` corrects it for the number
+        of regions and parts (maximum statistic, see `familywise_p`).
 
     Raises:
-        UserError: The subject does not have a region, or a sheet has not as many other units. Or the model computes
-            numbers that are not finite.
+        UserError: The subject does not have a region, or two regions have the same name. Or the model computes numbers
+            that are not finite.
     """
     regions = [regions] if isinstance(regions, Region) else regions
     check_type("regions", regions, (list, tuple), "a region such as toposheet.Disc(...), or a list of regions")
@@ -108,6 +114,9 @@ def intervention_effects(
         check_type("a region", region, Region, "a region such as toposheet.Disc(sheet, y, x, radius_mm)")
     if not regions:
         raise UserError("there are no regions: give at least one")
+    names = [region.name for region in regions]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"two regions are called {twice[0]!r}: give one of them another label (Mask.of(mask, label))")
     if comparison is not None:
         check_comparison(comparison)
     check_measure(measure)
@@ -117,18 +126,21 @@ def intervention_effects(
     )
     all_acted = []
     for number, region in enumerate(regions):
-        acted = Acted(region.name, act, act.weights(subject, region))
-        name, weights = acted.region, acted.weights
-        acted.controls[ELSEWHERE] = controls.elsewhere(subject, name, weights, draws, seed + number)
+        acted = Acted.of(subject, region, act)
+        all_acted.append(acted)
+        region_of = (subject, acted.region, acted.units, acted.weights)
+        with suppress(controls.TooFewUnits):
+            acted.controls[ELSEWHERE] = controls.elsewhere(*region_of, draws, seed + number)
         if comparison is not None:
             assert act.activity is not None
-            least = controls.least_selective(subject, name, weights, comparison)
-            acted.controls[controls.LEAST_SELECTIVE] = [least]
-            matched = controls.matched(subject, name, weights, comparison, act.activity)
-            acted.controls[controls.MATCHED] = [matched]
+            with suppress(controls.TooFewUnits):
+                acted.controls[controls.LEAST_SELECTIVE] = [controls.least_selective(*region_of, comparison)]
+                acted.controls[controls.MATCHED] = [controls.matched(*region_of, comparison, act.activity)]
         for network in networks:
-            acted.controls[controls.name_of_other(network)] = [controls.other_network(subject, weights, network)]
-        all_acted.append(acted)
+            name = controls.name_of_other(network)
+            name += f" ({sum(kind.startswith(name) for kind in acted.controls) + 1})" if name in acted.controls else ""
+            with suppress(controls.TooFewUnits):
+                acted.controls[name] = [controls.other_network(*region_of, network)]
     return effects_of(
         subject, all_acted, measure, alternative, draws=draws, seed=seed, batch_size=batch_size, cache=cache,
         progress=progress,
@@ -142,14 +154,21 @@ class Acted:
     Args:
         region: Name of the region.
         act: What is done to it.
-        weights: How strongly each unit is acted on.
+        units: The units of the region.
+        weights: How strongly each unit is acted on. The current of a disc reaches beyond its units.
         controls: Control regions by kind, beside the scattered ones: {kind: their weights}.
     """
 
     region: str
     act: Act
+    units: Units
     weights: Weights
     controls: dict[str, list[Weights]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, subject: Subject, region: Region, act: Act) -> Acted:
+        """Return a region of a subject with what is done to it, without controls."""
+        return cls(region.name, act, region.units(subject), act.weights(subject, region))
 
     def exchangeable(self) -> tuple[object, ...]:
         """Return a key that two regions share if their scattered units are drawn from the same sets."""
@@ -195,29 +214,29 @@ def effects_of(
     check_choice("alternative", alternative, get_args(Alternative))
     for acted in all_acted:
         acted.act.intervention(acted.region, acted.weights)  # what cannot be done is refused before all computations
-    moved = controls.scattered(subject, [acted.weights for acted in all_acted], draws, seed) if draws else []
-    by_kind = [
-        {"": [acted.weights]} | ({SCATTERED: moved[number]} if draws else {}) | acted.controls
-        for number, acted in enumerate(all_acted)
-    ]
+    orders = controls.orders(subject, draws, seed)
     variants = [
-        _Variant((number, kind), acted.region if not kind else f"{acted.region}, {kind}", acted.act, weights)
+        _Variant((number, kind), acted, weights, order)
         for number, acted in enumerate(all_acted)
-        for kind, of_kind in by_kind[number].items()
-        for weights in of_kind
+        for kind, weights, order in [
+            ("", acted.weights, None),
+            *((SCATTERED, acted.weights, order) for order in orders),
+            *((kind, weights, None) for kind, of_kind in acted.controls.items() for weights in of_kind),
+        ]
     ]
     changes = _changes(subject, variants, measure, batch_size, None if cache is None else path_of(cache), progress)
     intact = measure.means(changes.intact)
     rows = []
-    for (number, kind), of_items in changes.items.items():
+    for (number, kind), of_items in changes.of_items.items():
         acted = all_acted[number]
         change, interval = measure.means(of_items), measure.intervals(of_items)
-        focal = changes.items[number, ""]
+        focal = changes.of_items[number, ""]
         difference, difference_interval = measure.means(focal - of_items), measure.intervals(focal - of_items)
         for part, name in enumerate(measure.items):
-            row = {"model": subject.name, "measure": measure.name, "part": name, "region": acted.region}
-            row |= {"act": acted.act.name, "control": kind, "draws": len(by_kind[number][kind])}
-            row |= {"n_units": int(sum(controls.core(of_tap).sum() for of_tap in acted.weights.values()))}
+            row = {"model": subject.name, "measure": measure.name, "unit": measure.unit, "part": name}
+            row |= {"region": acted.region, "act": acted.act.name, "control": kind}
+            row |= {"n_units": int(sum(mask.sum() for mask in acted.units.values()))}
+            row |= {"draws": len(changes.means[number, kind]), "alternative": alternative}
             row |= {"intact": intact[part], "after": intact[part] + change[part], "change": change[part]}
             row |= {"change_low": interval[part, 0], "change_high": interval[part, 1]}
             if kind:
@@ -225,32 +244,40 @@ def effects_of(
                 row |= {"difference": difference[part], "difference_low": low, "difference_high": high}
             rows.append(row)
     frame = EFFECTS.frame(rows)
-    for kind in (SCATTERED, ELSEWHERE):
-        tested = [number for number in range(len(all_acted)) if len(by_kind[number].get(kind, [])) > 1]
-        if not tested:
-            continue
-        values = np.stack([np.concatenate([changes.means[n, ""], changes.means[n, kind]]) for n in tested], axis=1)
-        keys = [all_acted[n].exchangeable() if kind == SCATTERED else n for n in tested]
-        alike = np.array([keys.index(key) for key in keys])[:, None] * len(measure.items) + np.arange(
-            len(measure.items)
-        )
-        flat = values.reshape(len(values), -1)
-        null = against_null(flat[0], flat[1:])
+    if draws:
+        tests = [np.concatenate([changes.means[n, ""], changes.means[n, SCATTERED]]) for n in range(len(all_acted))]
+        values = np.stack(tests, axis=1).reshape(1 + draws, -1)  # the first row is observed; regions, then parts
+        keys, n_parts = [acted.exchangeable() for acted in all_acted], len(measure.items)
+        alike = np.array([keys.index(key) for key in keys])[:, None] * n_parts + np.arange(n_parts)
+        null = against_null(values[0], values[1:])
         columns = {"null_mean": null.mean, "null_sd": null.sd, "z": null.z}
-        columns["p"] = np.concatenate([familywise_p(flat[:, [test]], alternative) for test in range(flat.shape[1])])
-        columns["p_corrected"] = familywise_p(flat, alternative, alike.ravel())
-        frame.loc[frame["control"] == kind, list(columns)] = np.stack(list(columns.values()), axis=1)
+        columns["p"] = np.concatenate([familywise_p(values[:, [n]], alternative) for n in range(values.shape[1])])
+        columns["p_corrected"] = familywise_p(values, alternative, alike.ravel())
+        frame.loc[frame["control"] == SCATTERED, list(columns)] = np.stack(list(columns.values()), axis=1)
     return frame
 
 
 @dataclass(frozen=True, eq=False)
 class _Variant:
-    """An intervention: on a region, or on one of its control regions."""
+    """An intervention: on a region, or on one of its control regions.
+
+    Args:
+        key: The number of the region, and the kind of the control region.
+        acted: The region with what is done to it.
+        weights: How strongly each unit is acted on.
+        order: The draw that scatters them. None: they stay.
+    """
 
     key: tuple[int, str]
-    name: str
-    act: Act
+    acted: Acted
     weights: Weights
+    order: controls.Order | None
+
+    def intervention(self) -> Intervention:
+        """Return the intervention. The weights of scattered units exist only from here on."""
+        weights = self.weights if self.order is None else controls.scattered(self.weights, self.order)
+        _, kind = self.key
+        return self.acted.act.intervention(f"{self.acted.region}, {kind}" if kind else self.acted.region, weights)
 
 
 class _Interventions(Sequence[Intervention]):
@@ -271,8 +298,7 @@ class _Interventions(Sequence[Intervention]):
     def __getitem__(self, at: int | slice) -> Intervention | list[Intervention]:
         if isinstance(at, slice):
             return [self[number] for number in range(*at.indices(len(self)))]
-        variant = self._variants[at]
-        return variant.act.intervention(variant.name, variant.weights)
+        return self._variants[at].intervention()
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,12 +307,12 @@ class _Changes:
 
     Args:
         intact: The value of each item of the intact subject.
-        items: The change of each item, averaged over the variants with the same key: {key: (items)}.
+        of_items: The change of each item, averaged over the variants with the same key: {key: (items)}.
         means: The mean change of each part by each variant with a key: {key: (variants, parts)}.
     """
 
     intact: Float[np.ndarray, " items"]
-    items: Mapping[tuple[int, str], Float[np.ndarray, " items"]]
+    of_items: Mapping[tuple[int, str], Float[np.ndarray, " items"]]
     means: Mapping[tuple[int, str], Float[np.ndarray, "variants parts"]]
 
 
@@ -304,11 +330,11 @@ def _changes(
         progress=progress or SILENT,
     )  # fmt: skip
     intact = measure.value(next(sums))
-    items: dict[tuple[int, str], np.ndarray] = {}
+    totals: dict[tuple[int, str], np.ndarray] = {}
     means: dict[tuple[int, str], list[np.ndarray]] = {}
     for variant, of_spans in zip(variants, sums, strict=True):
         change = measure.value(of_spans) - intact
-        items[variant.key] = items.get(variant.key, 0) + change
+        totals[variant.key] = totals.get(variant.key, 0) + change
         means.setdefault(variant.key, []).append(measure.means(change))
-    averages = {key: total / len(means[key]) for key, total in items.items()}
+    averages = {key: total / len(means[key]) for key, total in totals.items()}
     return _Changes(intact, averages, {key: np.stack(of_key) for key, of_key in means.items()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -12,9 +13,11 @@ from scipy import special
 
 from toposheet.errors import UserError, check_type
 from toposheet.stats.intervals import mean_of_means_interval
+from toposheet.stats.proportions import interval_of_mean, paired_interval
 from toposheet.subject import Request, Subject, TokenisedRequests, tokenise
 from toposheet.wording import counted
 
+Unit = Literal["accuracy", "nats"]
 ALL = "all"  # the part with all items
 
 
@@ -31,6 +34,7 @@ class Measure:
             groups, which all count alike, as in `accuracy`. None: the mean is over items.
         parts: The part of each item, such as the field of a pair. Effects are then given for all items together, and
             for each part. None: only for all items.
+        unit: The unit of the numbers: `accuracy` (printed in percent) or `nats`.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Measure:
     value: Callable[[Float[np.ndarray, " spans"]], Float[np.ndarray, " items"]]
     groups: Sequence[str] | None = None
     parts: Sequence[str] | None = None
+    unit: Unit = "accuracy"
 
     def __repr__(self) -> str:
         return f"Measure({self.name}: {counted(len(self.requests), 'text')})"
@@ -127,7 +132,7 @@ class Measure:
             first = special.logsumexp(of_words, axis=1) - np.log(len(words))
             return first - special.logsumexp(of_others, axis=1) + np.log(len(other_words))
 
-        return cls(name, tokenise(subject, requests, bos), preference, groups, parts)
+        return cls(name, tokenise(subject, requests, bos), preference, groups, parts, "nats")
 
     @cached_property
     def n_items(self) -> int:
@@ -154,6 +159,8 @@ class Measure:
                 )
         parts = {ALL: np.ones(self.n_items, dtype=bool)}
         names = list(dict.fromkeys(of_item["parts"].tolist()))
+        if ALL in names:
+            raise UserError(f"a part of the measure {self.name} is called {ALL!r}, as all items are: rename it")
         if len(names) > 1:
             parts |= {name: of_item["parts"] == name for name in names}
         groups = list(dict.fromkeys(of_item["groups"].tolist()))
@@ -177,9 +184,20 @@ class Measure:
     def intervals(self, values: Float[np.ndarray, " items"]) -> Float[np.ndarray, "parts 2"]:
         """Return the 95 % interval of the mean of each part.
 
-        It is over items: the groups are fixed, as the paradigms of BLiMP are.
+        It is over items: the groups are fixed, as the paradigms of BLiMP are. Changes of accuracies have the interval
+        of `accuracy_difference` (`paired_interval` and `interval_of_mean`), others that of `mean_of_means_interval`,
+        which is nan if a group has a single item.
+
+        Args:
+            values: The change of each item.
         """
-        return np.array([mean_of_means_interval([values[i] for i in groups]) for groups in self.items.values()])
+        return np.array([self._interval([values[of_group] for of_group in groups]) for groups in self.items.values()])
+
+    def _interval(self, groups: list[Float[np.ndarray, " _"]]) -> tuple[float, float]:
+        if self.unit == "nats":
+            return mean_of_means_interval(groups)
+        means = np.array([of_group.mean() for of_group in groups])
+        return interval_of_mean(means, [paired_interval(of_group) for of_group in groups])
 
 
 def correct_pairs(sums: Float[np.ndarray, " spans"]) -> Float[np.ndarray, " items"]:

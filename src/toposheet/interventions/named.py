@@ -45,6 +45,8 @@ def _one(part: str, whole: str) -> Region:
     kind, _, rest = part.partition(":")
     if kind not in _READERS or not rest:
         raise UserError(f"{whole!r} is no region: write one of {', '.join(FORMS.values())}")
+    if re.search(r"[|&]", rest):
+        raise UserError(f"{part!r} has an operator without spaces: write A | B, A & B or A - B, with spaces")
     try:
         return _READERS[kind](rest)
     except (ValueError, IndexError) as error:

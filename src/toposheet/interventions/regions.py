@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 
 from toposheet.cortex.layout import check_coordinates
 from toposheet.errors import UserError, check_type, did_you_mean
+from toposheet.settings import check_choice
 from toposheet.sheet import Sheet
 from toposheet.subject import Subject
 from toposheet.topography import Topography
@@ -60,6 +61,11 @@ class Region(ABC):
         if not units:
             raise UserError(f"the region {self.name} has no unit of {subject.name}: choose a larger region")
         return units
+
+    @final
+    def is_empty(self, subject: Subject) -> bool:
+        """Return whether no unit of the subject is in the region, as in a disc on a hole of a sheet."""
+        return not any(mask.any() for mask in self._masks(subject).values())
 
     def current(self, subject: Subject) -> dict[str, Float[np.ndarray, " units"]]:
         """Return the current that a stimulation of strength 1 gives to each unit: 1 in the region, and 0 elsewhere."""
@@ -302,6 +308,7 @@ class Combined(Region):
     how: str
 
     def __post_init__(self) -> None:
+        check_choice("how", self.how, ("|", "&", "-"))
         for region in (self.first, self.second):
             check_type(f"a part of a {self.how} b", region, Region, "a region such as toposheet.Disc(...)")
 
@@ -309,7 +316,25 @@ class Combined(Region):
     def name(self) -> str:
         """Name in tables and figures."""
         words = {"|": "and", "&": "within", "-": "without"}
-        return f"{self.first.name} {words[self.how]} {self.second.name}"
+        first, second = (f"({r.name})" if isinstance(r, Combined) else r.name for r in (self.first, self.second))
+        return f"{first} {words[self.how]} {second}"
+
+    def current(self, subject: Subject) -> dict[str, Float[np.ndarray, " units"]]:
+        """Return the current that a stimulation of strength 1 gives to each unit.
+
+        `|`: the larger of the two currents. `&`: the smaller one. `-`: the current of the first region, but 0 in the
+        units of the second.
+        """
+        self.units(subject)
+        first, second = self.first.current(subject), self.second.current(subject)
+        cut = self.second._masks(subject)
+        currents = {}
+        for tap in dict.fromkeys([*first, *second]):
+            nothing = np.zeros(subject.topography.widths[tap])
+            a, b = first.get(tap, nothing), second.get(tap, nothing)
+            outside = ~cut.get(tap, nothing.astype(bool))
+            currents[tap] = {"|": np.maximum(a, b), "&": np.minimum(a, b), "-": a * outside}[self.how]
+        return {tap: current for tap, current in currents.items() if current.any()}
 
     def _masks(self, subject: Subject) -> Units:
         first, second = self.first._masks(subject), self.second._masks(subject)
@@ -333,8 +358,3 @@ def sheet_of(topography: Topography, name: str) -> Sheet:
             f"{did_you_mean(name, topography.sheets)}"
         )
     return topography.sheets[name]
-
-
-def count_units(units: Units) -> int:
-    """Return the number of units of a region."""
-    return int(sum(mask.sum() for mask in units.values()))

@@ -69,7 +69,7 @@ def searchlight(
 
     Args:
         subject: The subject.
-        measure: What is measured, for example `toposheet.measure(subject, "blimp")`, whose parts are the fields.
+        measure: What is measured, for example `toposheet.task_measure(subject, "blimp")`, whose parts are the fields.
         radius_mm: Radius of the discs, in mm.
         step_mm: Largest distance between the centres of neighbouring discs, in mm. The centres are a regular grid that
             fills the sheet. None: radius_mm * sqrt(2), with which each unit is in some disc.
@@ -95,28 +95,25 @@ def searchlight(
             computes numbers that are not finite.
 
     Example:
-        table = ts.searchlight(subject, ts.measure(subject, "blimp", limit=8), radius_mm=3)
+        table = ts.searchlight(subject, ts.task_measure(subject, "blimp", limit=8), radius_mm=3)
     """
     check_measure(measure)
     radius_mm = _positive("radius_mm", radius_mm)
     step_mm = radius_mm * math.sqrt(2) if step_mm is None else _positive("step_mm", step_mm)
     if draws:
-        check_count("draws", draws, 2)
+        check_count("draws", draws, 2, " (or 0, for a map without a test)")
     check_type("subject", subject, Subject, "a toposheet.Subject, for example from toposheet.load(...)")
     topography = subject.topography
     if sheets is not None:
         check_type("sheets", sheets, (list, tuple), "a list of names of sheets")
     discs = []
     for name in topography.sheets if sheets is None else dict.fromkeys(sheets):
-        sheet = sheet_of(topography, name)
-        for y, x in _centres(sheet, step_mm):
-            distances = np.hypot(*(sheet.coordinates - [y, x]).T) * sheet.spacing_mm
-            if (distances <= radius_mm).any():  # there may be holes
-                discs.append(Disc(name, y, x, radius_mm))
+        centres = _centres(sheet_of(topography, name), step_mm)
+        discs += [disc for y, x in centres if not (disc := Disc(name, y, x, radius_mm)).is_empty(subject)]
     if not discs:
         raise UserError("no disc has a unit: give a larger radius, or at least one sheet")
     (act,) = acts_of(subject, to, [strength], texts=texts, reading=reading, seed=seed)
-    acted = [Acted(disc.name, act, act.weights(subject, disc)) for disc in discs]
+    acted = [Acted.of(subject, disc, act) for disc in discs]
     effects = effects_of(
         subject, acted, measure, alternative, draws=draws, seed=seed, batch_size=batch_size, cache=cache,
         progress=progress,
@@ -187,7 +184,7 @@ def dose_curve(
     doses = [(disc, act) for disc in discs for act in acts]
     if not doses:
         raise UserError("there is no dose: give at least one radius, and at least one strength of a stimulation")
-    acted = [Acted(f"{disc.name}, {act.name}", act, act.weights(subject, disc)) for disc, act in doses]
+    acted = [Acted.of(subject, disc, act) for disc, act in doses]
     effects = effects_of(
         subject, acted, measure, alternative, draws=draws, seed=seed, batch_size=batch_size, cache=cache,
         progress=progress,

@@ -88,7 +88,7 @@ class Subject:
         self._fingerprint: tuple[Any, str] | None = None
 
     def __repr__(self) -> str:
-        lines = [f"Subject({self.name}: {type(self._model).__name__})", f"  {self.topography}"]
+        lines = [f"Subject({self.intact.name}: {type(self._model).__name__})", f"  {self.topography}"]
         limit = "texts of any length" if self.context is None else f"texts of at most {self.context:,} tokens"
         vocabulary = "no tokenizer" if self.tokenizer is None else f"tokenizer with {len(self.tokenizer):,} tokens"
         lines.append(f"  {vocabulary}; the model reads {limit}")
@@ -106,7 +106,7 @@ class Subject:
         cells = "".join(
             f"<tr><th style='text-align:left'>{name}</th><td>{escape(value)}</td></tr>" for name, value in rows
         )
-        return f"<table><caption>{escape(self.name)}</caption>{cells}</table>"
+        return f"<table><caption>{escape(self.intact.name)}</caption>{cells}</table>"
 
     # --- running ---
 
@@ -220,8 +220,12 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """The name in tables: the last part of `source`. Without a source it is the class of the model."""
-        return type(self._model).__name__ if self.source is None else name_of(self.source)
+        """The name in tables: the last part of `source`, and the interventions.
+
+        Without a source it begins with the class of the model.
+        """
+        model = type(self._model).__name__ if self.source is None else name_of(self.source)
+        return f"{model} ({', '.join(one.name for one in self.interventions)})" if self.interventions else model
 
     @property
     def folder(self) -> Path | None:

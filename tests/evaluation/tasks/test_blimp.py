@@ -100,5 +100,5 @@ def test_missing_files_are_refused(tmp_path):
     with pytest.raises(ts.UserError, match=r"broken\.parquet cannot be read"):
         BLIMP.read(tmp_path / "broken.parquet")
     (tmp_path / "broken.jsonl").write_bytes(b"\xff\xfe")
-    with pytest.raises(ts.UserError, match=r"broken\.jsonl cannot be read"):
+    with pytest.raises(ts.UserError, match=r"broken\.jsonl is no UTF-8 text"):
         BLIMP.read(tmp_path / "broken.jsonl")

@@ -1,10 +1,10 @@
-"""What interventions do to how well a task is done: tables, figures and sentences of three kinds of experiments."""
+"""The tables, figures and sentences of experiments with interventions."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -12,32 +12,42 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from toposheet.figures.doses import doses
+from toposheet.figures.doses import dose_figure
 from toposheet.figures.files import save_figure
-from toposheet.figures.interventions import interventions
-from toposheet.figures.searchlight import searchlight
+from toposheet.figures.interventions import effects_figure
+from toposheet.figures.searchlight import searchlight_figure
 from toposheet.files import folder_aside, path_of
-from toposheet.interventions import DOSES, EFFECTS, SEARCHLIGHT
 from toposheet.interventions.controls import SCATTERED
+from toposheet.interventions.effects import EFFECTS
 from toposheet.interventions.measure import ALL
+from toposheet.interventions.searchlight import DOSES, SEARCHLIGHT
 from toposheet.results import FACTS, Results, Table, paragraph, text_table
-from toposheet.wording import counted, p_value
+from toposheet.wording import counted, equals_p, p_value
 
 FIGURES = "figures"
+_DOES = {"less": "lower it more than", "greater": "raise it more than", "two-sided": "change it more than"}
+_SIDE = {
+    "less": "the probability of a change at least as far down by scattered units",
+    "greater": "the probability of a change at least as far up by scattered units",
+    "two-sided": "the probability of a change by scattered units that is at least as far from their mean change",
+}
 _SHOWN = 5  # discs of a searchlight in the printed table
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome(ABC):
-    """What interventions do to the accuracy in a task, or to its margins (`measure`).
+    """The effects of interventions on a measure, which can be printed, drawn and written.
 
     Args:
         table: The table.
-        facts: The model and the settings that determine the numbers: with `value`, `accuracy` or `margin`.
+        facts: The model and the settings that determine the numbers. They are written beside the table.
+
+    Example:
+        print(SearchlightOutcome(ts.searchlight(subject, measure)))
     """
 
     table: pd.DataFrame
-    facts: Mapping[str, Any]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     definition: ClassVar[Table]
 
@@ -50,14 +60,20 @@ class Outcome(ABC):
         """Return a short table, and sentences that say what was shown."""
 
     @final
+    @property
+    def _in_nats(self) -> bool:
+        """Whether the numbers are in nats. Otherwise they are accuracies, which are printed in percent."""
+        return bool((self.table["unit"] == "nats").all())
+
+    @final
     def _value(self, value: float) -> str:
-        """Return a value as text: an accuracy in percent, a margin in nats."""
-        return f"{value:.3f}" if self.facts["value"] == "margin" else f"{value:.1%}"
+        """Return a value as text: an accuracy in percent, or a number of nats."""
+        return f"{value:.3f}" if self._in_nats else f"{value:.1%}"
 
     @final
     def _change(self, change: float) -> str:
-        """Return a change as text: of an accuracy in percentage points, of a margin in nats."""
-        return f"{change:+.3f}" if self.facts["value"] == "margin" else f"{change * 100:+.1f}"
+        """Return a change as text: of an accuracy in percentage points, or in nats."""
+        return f"{change:+.3f}" if self._in_nats else f"{change * 100:+.1f}"
 
     @final
     def _columns(self, rows: pd.DataFrame) -> dict[str, list[str]]:
@@ -94,7 +110,7 @@ class RegionOutcome(Outcome):
 
     def figure(self) -> Figure:
         """Return the figure of the changes by all regions and controls."""
-        return interventions(self.table[self.table["part"] == ALL], self.table["measure"].iloc[0])
+        return effects_figure(self.table[self.table["part"] == ALL])
 
     def __str__(self) -> str:
         """Return the rows of all items, and a sentence for each region."""
@@ -108,19 +124,18 @@ class RegionOutcome(Outcome):
             "draws": [f"{n:,}" for n in rows["draws"]],
             **self._columns(rows),
         }
-        lines, unit = (
-            [text_table(columns, ("region", "control"))],
-            "nats" if self.facts["value"] == "margin" else "points",
-        )
+        lines = [text_table(columns, ("region", "control"))]
         for row in rows[rows["control"] == SCATTERED].to_dict("records"):
-            more = "changes more than" if row["p_corrected"] < 0.05 else "is not shown to change more than"
+            lower, more = _DOES[row["alternative"]].split(" ", 1)
+            does = f"{lower}s {more}" if row["p_corrected"] < 0.05 else f"is not shown to {lower} {more}"
+            difference = f"{self._change(row['difference'])} {'nats' if self._in_nats else 'points'}"
             lines.append(
                 paragraph(
-                    f"{row['region']}: its {row['act']} {more} the same with as many units scattered over the same "
-                    f"taps (difference of the changes {self._change(row['difference'])} {unit}, p = "
-                    f"{p_value(row['p_corrected'])} with {row['draws']} draws)."
+                    f"The {row['act']} of {row['region']} {does} the same act on as many units scattered over the same "
+                    f"taps: the changes differ by {difference}, {equals_p(row['p_corrected'], row['draws'])}."
                 )
             )
+        lines.append(f"p: {_SIDE[rows['alternative'].iloc[0]]}; corrected for all regions and parts")
         return "\n".join(lines)
 
 
@@ -132,30 +147,35 @@ class SearchlightOutcome(Outcome):
 
     def figure(self) -> Figure:
         """Return the maps of the changes."""
-        return searchlight(self.table)
+        return searchlight_figure(self.table)
 
     def __str__(self) -> str:
         """Return the discs that change the accuracy most, and a sentence for each part."""
         rows, tested = self.table, self.table["draws"].max() > 0
-        strength = "z" if tested else "change"
-        strongest = rows[rows["part"] == ALL].sort_values(strength, key=abs, ascending=False).head(_SHOWN)
+        alternative = rows["alternative"].iloc[0]
+        effect = rows.loc[rows["part"] == ALL, "z" if tested else "change"]
+        extreme = {"less": -effect, "greater": effect, "two-sided": effect.abs()}[alternative]
+        strongest = rows.loc[extreme.sort_values(ascending=False).index[:_SHOWN]]
         columns = {
             "sheet": strongest["sheet"].tolist(),
-            "centre": [f"{y:g}, {x:g}" for y, x in zip(strongest["y"], strongest["x"], strict=True)],
+            "centre": [f"{y:.1f}, {x:.1f}" for y, x in zip(strongest["y"], strongest["x"], strict=True)],
             "units": [f"{n:,}" for n in strongest["n_units"]],
             **self._columns(strongest),
+            **({"z": [f"{z:+.1f}" if np.isfinite(z) else "" for z in strongest["z"]]} if tested else {}),
         }
-        lines = [f"the {len(strongest)} discs that change it most:", text_table(columns, ("sheet",))]
+        verb, measure = _DOES[alternative].split(" ")[0], rows["measure"].iloc[0]
+        beside = ", beside scattered units (z)" if tested else ""
+        lines = [f"the {len(strongest)} discs that {verb} {measure} most{beside}:", text_table(columns, ("sheet",))]
         if not tested:
             lines.append("no draws: whether a disc changes more than scattered units do was not tested")
             return "\n".join(lines)
         for part, of_part in rows.groupby("part", sort=False):
             n_discs, n_changed = len(of_part), int((of_part["p_corrected"] < 0.05).sum())
             lines.append(
-                f"{part}: {n_changed} of {counted(n_discs, 'disc')} change more than as many scattered units do "
+                f"{part}: {n_changed} of {counted(n_discs, 'disc')} {_DOES[alternative]} as many scattered units "
                 f"(smallest p {p_value(of_part['p_corrected'].min())})"
             )
-        lines.append(f"p is corrected for all discs and parts, with {rows['draws'].max()} draws")
+        lines.append(f"p: {_SIDE[alternative]}; corrected for all discs and parts, with {rows['draws'].max()} draws")
         return "\n".join(lines)
 
 
@@ -167,7 +187,7 @@ class DoseOutcome(Outcome):
 
     def figure(self) -> Figure:
         """Return the curves."""
-        return doses(self.table)
+        return dose_figure(self.table)
 
     def __str__(self) -> str:
         """Return the rows of all items."""
@@ -180,5 +200,6 @@ class DoseOutcome(Outcome):
             "scattered": [f"{self._change(mean)} ± {self._change(sd)[1:]}"
                           for mean, sd in zip(rows["null_mean"], rows["null_sd"], strict=True)],
         }  # fmt: skip
-        last = f"p is corrected for all doses and parts, with {rows['draws'].max()} draws"
+        side = _SIDE[rows["alternative"].iloc[0]]
+        last = f"p: {side}; corrected for all doses and parts, with {rows['draws'].max()} draws"
         return f"{text_table(columns, ('act',))}\n{last}"
