@@ -41,7 +41,7 @@ def test_a_lesion_is_written_beside_all_its_controls(ran, arguments, tmp_path):
     table = EFFECTS.read(tmp_path / "out")
     assert table["control"].tolist() == ["", "scattered", "elsewhere", "least selective", "matched"]
     assert (table["n_units"] == 5).all()
-    sentence = "is not shown to lower it more than the same act on as many units scattered over the same taps"
+    sentence = "is not shown to lower the measure more than the same act on as many units scattered over the same taps"
     assert sentence in " ".join(printed.split())
     assert (tmp_path / "out" / "figures" / "effects.png").is_file()
 
@@ -110,7 +110,7 @@ def test_a_searchlight_is_that_of_the_library(ran, arguments, folder, items, tmp
     measure = ts.task_measure(subject, "blimp", path=items)
     expected = ts.searchlight(subject, measure, radius_mm=3, sheets=[TAP], draws=3)
     pd.testing.assert_frame_equal(SEARCHLIGHT.read(tmp_path / "out"), expected, rtol=1e-5)
-    assert "all: 0 of 4 discs lower it more than as many scattered units" in printed
+    assert "all: 0 of 4 discs lower the measure more than as many scattered units" in printed
     assert (tmp_path / "out" / "figures" / "searchlight.png").is_file()
     ran(*arguments("", command="searchlight", draws=0), "--sheet", TAP, "--strength", "2")
     assert SEARCHLIGHT.read(tmp_path / "out")["act"].iloc[0] == "stimulation by 2 sd"
