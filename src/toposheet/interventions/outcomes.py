@@ -25,7 +25,11 @@ from toposheet.results import FACTS, Results, Table, paragraph, text_table
 from toposheet.wording import counted, equals_p, p_value
 
 FIGURES = "figures"
-_DOES = {"less": "lower the measure more than", "greater": "raise the measure more than", "two-sided": "change the measure more than"}
+_DOES = {
+    "less": "lower the measure more than",
+    "greater": "raise the measure more than",
+    "two-sided": "change the measure more than",
+}
 _SIDE = {
     "less": "the probability of a change at least as far down by scattered units",
     "greater": "the probability of a change at least as far up by scattered units",
