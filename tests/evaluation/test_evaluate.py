@@ -108,3 +108,27 @@ def test_wrong_arguments_are_refused(subject, model, topo, blimp):
         ts.evaluate(ts.Subject(model, topo), "blimp", path=blimp)
     with pytest.raises(ts.UserError, match="a task must be a Task"):
         ts.register("task", "mine", 3)
+
+
+@pytest.mark.parametrize("content", ["", " \n\n"])
+def test_a_task_without_items_is_refused(subject, tmp_path, content):
+    (tmp_path / "none.jsonl").write_text(content)
+    for read in (ts.evaluate, ts.task_measure):
+        with pytest.raises(ts.UserError, match=r"has no items of blimp: give the files of the task"):
+            read(subject, "blimp", path=tmp_path)
+
+
+def test_a_file_with_a_byte_order_mark_is_read(subject, blimp):
+    file = sorted(blimp.glob("*.jsonl"))[0]
+    expected = ts.evaluate(subject, "blimp", path=file)
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    pd.testing.assert_frame_equal(ts.evaluate(subject, "blimp", path=file), expected)
+
+
+def test_a_lesioned_subject_is_a_model_of_its_own_in_tables(subject, blimp):
+    lesioned = ts.lesion(subject, ts.Disc(subject.topography.taps[0], 2, 2, 1))
+    items = pd.concat([ts.evaluate(one, "blimp", path=blimp) for one in (subject, lesioned)])
+    assert items["model"].nunique() == 2
+    assert lesioned.name in ts.accuracy(items)["model"].unique()
+    with pytest.raises(ts.UserError, match="is there twice for"):
+        ts.accuracy(pd.concat([items, items]))

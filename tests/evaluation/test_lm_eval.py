@@ -143,6 +143,7 @@ def test_arguments_of_the_command_line_name_a_lesion_and_a_stimulation(harness, 
     [
         ({"lesion": "disc:nowhere:1:1:1"}, "there is no sheet 'nowhere'"),
         ({"lesion": "ball"}, "is no region"),
+        ({"lesion_to": "mean"}, "lesion_to is 'mean', but there is no lesion"),
         ({"stimulate": "tap:transformer.h.0.mlp"}, "stimulate and strength go together"),
         ({"stimulate": "tap:transformer.h.0.mlp", "strength": "much"}, "strength is 'much'"),
     ],

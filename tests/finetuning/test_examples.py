@@ -57,6 +57,15 @@ def test_the_similarity_of_stsb_is_a_number(tmp_path):
     assert read_examples("stsb", tmp_path).train[0].label == 3.75
 
 
+@pytest.mark.parametrize("label", [-0.5, 9.0, "nan"])
+def test_a_similarity_of_stsb_is_from_0_to_5(tmp_path, label):
+    for split in ("train", "validation"):
+        row = {"sentence1": "a", "sentence2": "b", "label": label}
+        (tmp_path / f"{split}.jsonl").write_text(json.dumps(row))
+    with pytest.raises(UserError, match=r"line 1 has the label .*: it must be a number from 0 to 5"):
+        read_examples("stsb", tmp_path)
+
+
 def test_the_tasks_are_those_of_glue():
     columns = {name: task.columns for name, task in GLUE.items()}
     assert len(columns) == 9
@@ -80,6 +89,7 @@ def test_the_tasks_are_those_of_glue():
         ({"sentence1": "a", "sentence2": "b", "label": 2}, ["line 3 has the label 2", "0 (entailment), 1 (not_ent"]),
         ({"sentence1": "a", "sentence2": "b", "label": "yes"}, ["line 3 has the label 'yes'"]),
         ([1, 2], ["line 3 has no 'sentence1'"]),
+        ({"sentence1": " ", "sentence2": "b", "label": 0}, ["line 3 has an empty 'sentence1'"]),
     ],
 )
 def test_a_wrong_row_is_named(tmp_path, row, words):

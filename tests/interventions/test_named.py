@@ -61,6 +61,11 @@ def test_what_is_no_region_is_refused_in_one_line(text, tmp_path, monkeypatch):
     assert "\n" not in str(refused.value)
 
 
+def test_an_operator_without_spaces_is_named():
+    with pytest.raises(UserError, match=r"has an operator without spaces: write A \| B"):
+        read_region("tap:a|tap:b")
+
+
 def test_a_missing_localizer_is_named(tmp_path):
     with pytest.raises(NotFound, match="there is no localizer"):
         read_region(f"localizer:{tmp_path / 'none.nc'}")

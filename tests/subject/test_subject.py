@@ -56,6 +56,8 @@ def test_an_intervention_makes_another_subject_and_leaves_this_one_as_it_is(subj
     lesioned = subject.intervened(silenced())
     assert subject.interventions == ()
     assert [i.name for i in lesioned.interventions] == ["half silent"]
+    assert lesioned.name == f"{subject.name} (half silent)"
+    assert lesioned.intact.name == subject.name
     assert (lesioned.topography, lesioned.tokenizer) == (subject.topography, subject.tokenizer)
     assert torch.equal(subject(IDS), before)
     assert not torch.equal(lesioned(IDS), before)

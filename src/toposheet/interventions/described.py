@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -25,7 +26,8 @@ def subject_of_arguments(
         options: All other arguments. Those that describe the subject are taken out: `dtype`, the data type of the
             weights, such as `bfloat16`; `lesion`, a region that is lesioned, as `toposheet.interventions.named` reads
             it, and `lesion_to` (zero, mean or noise); `stimulate`, a region that is stimulated, and `strength`, in
-            standard deviations of each unit.
+            standard deviations of each unit; `bos`, the token before the texts over which means and standard deviations
+            are computed.
         reading: How the texts are read over which means and standard deviations are computed.
 
     Raises:
@@ -40,6 +42,8 @@ def subject_of_arguments(
     if not isinstance(dtype, torch.dtype):
         raise UserError(f"dtype is {name!r}: it must be a data type of torch, such as float32 or bfloat16")
     subject = load(pretrained, dtype=dtype, device=device)
+    if "bos" in options:
+        reading = replace(reading, bos=options.pop("bos"))
     lesioned, to = options.pop("lesion", None), options.pop("lesion_to", "zero")
     stimulated, strength = options.pop("stimulate", None), options.pop("strength", None)
     if lesioned is None and to != "zero":

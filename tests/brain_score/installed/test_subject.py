@@ -292,6 +292,19 @@ def test_a_killed_process_is_an_error_and_the_next_call_starts_another_one(opene
     assert subject.pid != killed
 
 
+def test_a_process_of_another_model_is_not_asked(models, tmp_path):
+    script = tmp_path / "changing.py"
+    source = f"import toposheet as ts\nsubject = ts.load({str(models / 'model')!r})\n"
+    script.write_text(source)
+    with BrainScoreSubject(script) as subject:
+        os.kill(subject.pid, signal.SIGKILL)
+        script.write_text(source + "subject = ts.lesion(subject, ts.WholeTap(subject.topography.taps[0]))\n")
+        with pytest.raises(RunError, match="was ended by SIGKILL"):
+            subject.digest_text(SENTENCES)
+        with pytest.raises(RunError, match=r"changing\.py has changed since this subject was made"):
+            subject.digest_text(SENTENCES)
+
+
 def test_a_call_that_is_interrupted_ends_the_process_and_the_next_answer_is_the_right_one(opened):
     subject = opened("model", {LANGUAGE: TAPS})
     subject.start_neural_recording(LANGUAGE, FMRI)
