@@ -297,6 +297,7 @@ def test_a_process_of_another_model_is_not_asked(models, tmp_path):
     source = f"import toposheet as ts\nsubject = ts.load({str(models / 'model')!r})\n"
     script.write_text(source)
     with BrainScoreSubject(script) as subject:
+        subject.start_behavioral_task("next_word")
         os.kill(subject.pid, signal.SIGKILL)
         script.write_text(source + "subject = ts.lesion(subject, ts.WholeTap(subject.topography.taps[0]))\n")
         with pytest.raises(RunError, match="was ended by SIGKILL"):
