@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
-from toposheet.errors import UserError
+from toposheet.errors import UserError, check_type
 
 Pooling = Literal["mean", "last", "sum", "padded-mean"]
 Inference = Literal["mass", "tfce"]
@@ -352,6 +352,21 @@ def check_count(name: str, value: int, least: int, why: str = "") -> None:
     """
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise UserError(f"{name} is {value!r}: it must be a whole number of at least {least}{why}")
+
+
+def check_length(name: str, value: Any) -> None:
+    """Refuse a value that is not a finite length above 0.
+
+    Args:
+        name: Name of the argument, for the error message.
+        value: The value, in mm.
+
+    Raises:
+        UserError: It is not.
+    """
+    check_type(name, value, (Real,), "a number of mm")
+    if not 0 < value < math.inf:
+        raise UserError(f"{name} is {value:g}: it must be a positive number of mm")
 
 
 def check_between_0_and_1(name: str, value: float) -> None:

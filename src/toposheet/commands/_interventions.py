@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from toposheet.cortex import Comparison
     from toposheet.interventions import Measure
+    from toposheet.interventions.outcomes import Outcome
     from toposheet.progress import Progress
     from toposheet.subject import Subject
 
@@ -109,7 +110,8 @@ def prepare(
 
     for strength in strengths:
         check_act(to, strength)
-    needs_activity = to != "zero" or any(strength is not None for strength in strengths)
+    stimulating = [strength for strength in strengths if strength is not None]
+    needs_activity = to != "zero" or bool(stimulating)
     if stimuli is not None and not (needs_activity or compares):
         raise UserError(f"--stimuli is {stimuli}, but a lesion to zero needs no texts: leave --stimuli out")
     opened = opening(model, progress, reading if needs_activity or compares else None)
@@ -148,7 +150,8 @@ def prepare(
     identity = {"source": str(subject.source or subject.name), "fingerprint": subject.fingerprint}
     facts = {"version": __version__, "model": identity, "task": task.task, "value": task.value,
              "path": None if task.path is None else str(task.path), "limit": task.limit, "bos": reading.bos,
-             **facts, "networks": list(networks)}  # fmt: skip
+             **facts, "networks": list(networks), "to": None if stimulating else to,
+             "strengths": stimulating}  # fmt: skip
     measured = task_measure(subject, task.task, value=task.value, path=task.path, limit=task.limit, bos=reading.bos)
     return Prepared(subject, measured, texts, comparison, localizers, facts)
 
@@ -192,9 +195,19 @@ def act_on(
             comparison=prepared.comparison, networks=prepared.networks, texts=prepared.texts, reading=reading,
             seed=seed, cache=cache_folder(), progress=progress,
         )  # fmt: skip
-        to_value = to if strength is None else None
-        facts = {"regions": list(regions), "to": to_value, "strength": strength, "draws": draws, "seed": seed}
+        facts = {"regions": list(regions), "draws": draws, "seed": seed}
         outcome = RegionOutcome(effects, prepared.facts | facts)
         outcome.write(out)
+    show(outcome, "effects", out)
+
+
+def show(outcome: Outcome, what: str, out: Path) -> None:
+    """Print an outcome and the place of its files.
+
+    Args:
+        outcome: The outcome, which was written.
+        what: What the files hold, in one or two words.
+        out: Their folder.
+    """
     print(outcome)
-    print(f"\nThe effects: {out.resolve()} ({outcome.definition.file}, figures)")
+    print(f"\nThe {what}: {out.resolve()} ({outcome.definition.file}, figures)")

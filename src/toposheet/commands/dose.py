@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._interventions import BLIMP, Task, To, prepare
+from toposheet.commands._interventions import BLIMP, Task, To, prepare, show
 from toposheet.commands._stimuli import AS_USUAL, Model, Options
 from toposheet.settings import READING, Reading, check_count
 
@@ -69,12 +69,11 @@ def dose(
             to=to, draws=draws, texts=prepared.texts, reading=reading, seed=seed, cache=cache_folder(),
             progress=progress,
         )  # fmt: skip
-        facts = {"sheet": sheet, "row": row, "column": column, "radii_mm": list(radius_mm), "to": to,
-                 "strengths": list(strength), "draws": draws, "seed": seed}  # fmt: skip
+        facts = {"sheet": sheet, "row": row, "column": column, "radii_mm": list(radius_mm), "draws": draws,
+                 "seed": seed}  # fmt: skip
         outcome = DoseOutcome(table, prepared.facts | facts)
         outcome.write(out)
-    print(outcome)
-    print(f"\nThe dose curve: {out.resolve()} ({outcome.definition.file}, figures)")
+    show(outcome, "dose curve", out)
 
 
 COMMAND = Command(position=70, parser=dose, goes_on=True)

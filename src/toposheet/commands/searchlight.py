@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._interventions import BLIMP, Task, To, prepare
+from toposheet.commands._interventions import BLIMP, Task, To, prepare, show
 from toposheet.commands._stimuli import AS_USUAL, Model, Options
-from toposheet.errors import UserError
-from toposheet.settings import READING, Reading, check_count
+from toposheet.settings import READING, Reading, check_count, check_length
 
 
 @deferred
@@ -52,9 +50,9 @@ def searchlight(
     """
     if draws:
         check_count("draws", draws, 2, " (or 0, for a map without a test)")
-    for name, length in (("radius-mm", radius_mm), ("step-mm", step_mm)):
-        if length is not None and not 0 < length < math.inf:
-            raise UserError(f"--{name} is {length:g}: it must be a positive number of mm")
+    check_length("radius_mm", radius_mm)
+    if step_mm is not None:
+        check_length("step_mm", step_mm)
     task.check()
     check_out(out)
     from toposheet.progress import shown
@@ -74,12 +72,10 @@ def searchlight(
             strength=strength, draws=draws, texts=prepared.texts, reading=reading, seed=seed, cache=cache_folder(),
             progress=progress,
         )  # fmt: skip
-        facts = {"radius_mm": radius_mm, "step_mm": step_mm, "sheets": list(sheet), "to": to, "strength": strength,
-                 "draws": draws, "seed": seed}  # fmt: skip
+        facts = {"radius_mm": radius_mm, "step_mm": step_mm, "sheets": list(sheet), "draws": draws, "seed": seed}
         outcome = SearchlightOutcome(table, prepared.facts | facts)
         outcome.write(out)
-    print(outcome)
-    print(f"\nThe searchlight: {out.resolve()} ({outcome.definition.file}, figures)")
+    show(outcome, "searchlight", out)
 
 
 COMMAND = Command(position=69, parser=searchlight, goes_on=True)

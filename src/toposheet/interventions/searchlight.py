@@ -18,7 +18,7 @@ from toposheet.interventions.measure import Measure
 from toposheet.interventions.regions import Disc, sheet_of
 from toposheet.progress import Progress
 from toposheet.results import Kind, Table
-from toposheet.settings import READING, Reading, check_count
+from toposheet.settings import READING, Reading, check_count, check_length
 from toposheet.sheet import Sheet
 from toposheet.stats.multiplicity import Alternative
 from toposheet.subject import Subject
@@ -98,8 +98,9 @@ def searchlight(
         table = ts.searchlight(subject, ts.task_measure(subject, "blimp", limit=8), radius_mm=3)
     """
     check_measure(measure)
-    radius_mm = _positive("radius_mm", radius_mm)
-    step_mm = radius_mm * math.sqrt(2) if step_mm is None else _positive("step_mm", step_mm)
+    check_length("radius_mm", radius_mm)
+    step_mm = radius_mm * math.sqrt(2) if step_mm is None else step_mm
+    check_length("step_mm", step_mm)
     if draws:
         check_count("draws", draws, 2, " (or 0, for a map without a test)")
     check_type("subject", subject, Subject, "a toposheet.Subject, for example from toposheet.load(...)")
@@ -194,14 +195,7 @@ def dose_curve(
     return DOSES.frame(rows.assign(strength=np.tile(strengths_of, len(measure.items))))
 
 
-def _positive(what: str, value: float | int) -> float:
-    check_type(what, value, (int, float, np.number), "a number of mm")
-    if not (np.isfinite(value) and value > 0):
-        raise UserError(f"{what} is {value:g}: it must be a positive number of mm")
-    return float(value)
-
-
-def _centres(sheet: Sheet, step_mm: float) -> list[tuple[float, float]]:
+def _centres(sheet: Sheet, step_mm: float | int) -> list[tuple[float, float]]:
     """Return the centres of discs, in cells: a regular grid that fills a sheet, with steps of at most a length."""
     numbers = [max(1, math.ceil(cells * sheet.spacing_mm / step_mm - 1e-9)) for cells in sheet.shape]
     rows, columns = ((np.arange(n) + 0.5) * cells / n - 0.5 for n, cells in zip(numbers, sheet.shape, strict=True))

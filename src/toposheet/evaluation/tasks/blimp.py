@@ -14,6 +14,7 @@ from toposheet.evaluation.rows import rows
 from toposheet.evaluation.task import Item, Task
 from toposheet.files import path_of
 from toposheet.hub import snapshot
+from toposheet.interventions.measure import correct_pairs
 from toposheet.subject import Request
 
 HUB = "nyu-mll/blimp"
@@ -73,7 +74,7 @@ def _item(row: Any, where: str, number: int) -> Item:
 def _outcome(_item: Item, sums: np.ndarray) -> Mapping[str, float]:
     """Return 1 if the grammatical sentence has the higher log-probability, and 0.5 if both have the same."""
     good, bad = sums
-    return {"good": good, "bad": bad, "value": 0.5 * (1 + np.sign(good - bad))}
+    return {"good": good, "bad": bad, "value": correct_pairs(sums)[0]}
 
 
 def _margin(_item: Item, sums: np.ndarray) -> float:
