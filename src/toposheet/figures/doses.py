@@ -21,7 +21,7 @@ def dose_figure(table: pd.DataFrame) -> Figure:
     The dose is the strength if there are several strengths, with a curve for each radius; otherwise it is the radius.
 
     Args:
-        table: `measure, part, act, sheet, y, x, radius_mm, strength, change, change_low, change_high, null_mean,
+        table: `model, measure, part, act, sheet, y, x, radius_mm, strength, change, change_low, change_high, null_mean,
             null_sd, p_corrected`, a row for each part and dose.
     """
     by_strength = table["strength"].nunique() > 1
@@ -55,7 +55,7 @@ def dose_figure(table: pd.DataFrame) -> Figure:
         for axes in panels[:, 0]:
             axes.set_ylabel(broken(f"change of {first['measure']}", 30, 2))
         act = "stimulation" if np.isfinite(first["strength"]) else first["act"]
-        place = f"{act} at ({first['y']:g}, {first['x']:g}) on {first['sheet']}"
+        place = f"{first['model']}: {act} at ({first['y']:g}, {first['x']:g}) on {first['sheet']}"
         figure.suptitle(broken(place, int(13 * width), 2), fontsize=9, x=0.02, ha="left")
         keys: list[Artist] = [Line2D([], [], color=colour(2 * n), marker="o", ms=3, label=_curve_name(other, curve))
                 for n, curve in enumerate(curves)]  # fmt: skip

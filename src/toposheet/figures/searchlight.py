@@ -23,8 +23,8 @@ def searchlight_figure(table: pd.DataFrame) -> Figure:
     without one is pale. All panels share the colour scale.
 
     Args:
-        table: A row for each part and disc: `measure, part, act, sheet, y, x, radius_mm, draws, change, alternative,
-            p_corrected`.
+        table: A row for each part and disc: `model, measure, part, act, sheet, y, x, radius_mm, draws, change,
+            alternative, p_corrected`.
     """
     parts, sheets = list(dict.fromkeys(table["part"])), list(dict.fromkeys(table["sheet"]))
     maps = {(part, sheet): _grid(rows) for (part, sheet), rows in table.groupby(["part", "sheet"], sort=False)}
@@ -51,7 +51,7 @@ def searchlight_figure(table: pd.DataFrame) -> Figure:
     legend = broken(legend, int(19 * full), 2)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(full, _TITLE + _LEGEND + rows * (_NAME + height + _GAP)))
-        title = f"{first['measure']}: {first['act']}, discs of {first['radius_mm']:g} mm"
+        title = f"{first['model']}, {first['measure']}: {first['act']}, discs of {first['radius_mm']:g} mm"
         write(figure, 0.06, 0.06, broken(title, int(12 * full), 1), fontsize=9)
         write(figure, 0.06, _TITLE, legend, fontsize=TINY)
         for number, part in enumerate(parts):
