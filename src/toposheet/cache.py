@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import logging
 import os
 import zipfile
@@ -40,7 +42,9 @@ def _warn_not_stored(reason: str) -> None:
     logging.getLogger(__name__).warning(message, reason)
 
 
-def recall(folder: Path, name: str, shape: tuple[int, ...], compute: Callable[[], np.ndarray]) -> np.ndarray:
+def recall(
+    folder: Path, kind: str, asked: object, shape: tuple[int, ...], compute: Callable[[], np.ndarray]
+) -> np.ndarray:
     """Return an array from a cache folder, or compute it and store it there.
 
     A stored file that cannot be read, or has another shape, is computed and written again. If the folder cannot be
@@ -49,11 +53,13 @@ def recall(folder: Path, name: str, shape: tuple[int, ...], compute: Callable[[]
 
     Args:
         folder: The cache folder.
-        name: The name of the file, with the ending `.npy`.
+        kind: What is stored, such as `responses`. The name of the file begins with it.
+        asked: All that the array depends on, as values that JSON can hold. A file is used only for equal values.
         shape: The shape that the array must have.
         compute: A function that computes the array.
     """
-    path = folder / name
+    key = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+    path = folder / f"{kind}-{key}.npy"
     try:
         with path.open("rb") as file:
             array = np.load(file, allow_pickle=False)

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from matplotlib.patches import Rectangle
 
 from toposheet.figures.interventions import effects_figure
+from toposheet.figures.searchlight import searchlight_figure
 
 
 def test_the_bars_of_the_draws_are_inside_the_axes_and_the_model_is_named():
@@ -17,3 +19,17 @@ def test_the_bars_of_the_draws_are_inside_the_axes_and_the_model_is_named():
     assert low < bar.get_x() == -6.0
     assert high > bar.get_x() + bar.get_width() == 6.0
     assert "my model: lesion to zero" in figure.get_suptitle()
+
+
+@pytest.mark.parametrize(("p", "legend"), [(0.2, "none is lower"), (0.01, "outlined: lower")])
+def test_discs_of_a_searchlight_have_full_colours_also_without_a_finding(p, legend):
+    rows = pd.DataFrame({"y": [4.0, 4.0, 12.0, 12.0], "x": [4.0, 12.0, 4.0, 12.0], "change": [-0.1, 0.0, 0.1, 0.2]})
+    rows = rows.assign(model="my model", measure="blimp", unit="nats", part="all", act="lesion to zero", sheet="mlp")
+    table = rows.assign(radius_mm=4.0, draws=39, alternative="less", p_corrected=[p, 1.0, 1.0, 1.0])
+    figure = searchlight_figure(table)
+    (drawn,) = (axes.images[0] for axes in figure.axes if axes.images)
+    assert drawn.get_alpha() in (None, 1.0)
+    np.testing.assert_array_equal(drawn.get_array(), [[-0.1, 0.0], [0.1, 0.2]])
+    words = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
+    assert legend in words
+    assert "my model, blimp" in words

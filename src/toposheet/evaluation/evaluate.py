@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -120,5 +118,4 @@ def _sums(
     if folder is None:
         return iter(compute())
     asked = [CACHE_FORMAT, fingerprint, requests.ids, requests.spans]
-    key = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
-    return iter(recall(folder, f"scores-{key}.npy", (requests.n_spans,), compute))
+    return iter(recall(folder, "scores", asked, (requests.n_spans,), compute))

@@ -19,11 +19,11 @@ _NAME, _GAP, _SCALE = 0.16, 0.1, 0.65  # inches: name of a part; space below its
 def searchlight_figure(table: pd.DataFrame) -> Figure:
     """Return a figure of a searchlight: a panel for each part of the measure, and in it all sheets.
 
-    Each square stands for one disc, in the middle of the square. Discs that are significant are outlined; a sheet
-    without one is pale. All panels share the colour scale.
+    Each square stands for one disc, in the middle of the square. Discs that are significant are outlined. All panels
+    share the colour scale.
 
     Args:
-        table: A row for each part and disc: `model, measure, part, act, sheet, y, x, radius_mm, draws, change,
+        table: A row for each part and disc: `model, measure, unit, part, act, sheet, y, x, radius_mm, draws, change,
             alternative, p_corrected`.
     """
     parts, sheets = list(dict.fromkeys(table["part"])), list(dict.fromkeys(table["sheet"]))
@@ -43,9 +43,10 @@ def searchlight_figure(table: pd.DataFrame) -> Figure:
     full = max(columns * panel + _SCALE, 3.6)
     legend = "each square: one disc; "
     if first["draws"]:
+        outlined = "outlined:" if (table["p_corrected"] < 0.05).any() else "none is"
         side = {"less": "lower than", "greater": "higher than", "two-sided": "other than"}[first["alternative"]]
-        legend += f"outlined: {side} as many scattered units, p < 0.05 with {first['draws']} draws, corrected for all "
-        legend += "discs and parts; pale: no such disc"
+        legend += f"{outlined} {side} as many scattered units (p < 0.05 with {first['draws']} draws, corrected for all "
+        legend += "discs and parts)"
     else:
         legend += "not tested against scattered units"
     legend = broken(legend, int(19 * full), 2)
@@ -60,9 +61,10 @@ def searchlight_figure(table: pd.DataFrame) -> Figure:
             write(figure, left + LEFT, top, broken(part, int(14 * panel), 1), fontweight="bold", fontsize=SMALL)
             grids = {sheet: maps[part, sheet]["change"] for sheet in sheets}
             found = {sheet: maps[part, sheet]["found"] for sheet in sheets}
-            draw_sheets(figure, lines, grids, found, norm, cell, left, top + _NAME)
+            draw_sheets(figure, lines, grids, found, norm, cell, left, top + _NAME, fades=False)
         middle = _TITLE + _LEGEND
-        draw_scale(figure, norm, f"change of {first['measure']}", columns * panel + 0.08, middle, _NAME + height)
+        label = "change (nats)" if first["unit"] == "nats" else "change"
+        draw_scale(figure, norm, label, columns * panel + 0.08, middle, _NAME + height)
         return figure
 
 

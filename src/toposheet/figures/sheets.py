@@ -179,12 +179,12 @@ def write(figure: Figure, left: float, top: float, text: str, **look: object) ->
 
 def draw_sheets(
     figure: Figure, lines: Sequence[Line], t: Mapping[str, xr.DataArray], groups: Mapping[str, xr.DataArray],
-    norm: Normalize, cell: float, left: float, top: float,
+    norm: Normalize, cell: float, left: float, top: float, fades: bool = True,
 ) -> dict[str, Axes]:  # fmt: skip
     """Draw the maps of one model with outlines of groups of units, and return the axes of each sheet.
 
-    A map without a unit in a group is pale. Where units are too small for outlines (`is_fine`), all units outside of
-    the groups are pale instead.
+    If maps fade, a map without a unit in a group is pale. Where units are too small for outlines (`is_fine`), all units
+    outside of the groups are pale instead.
 
     Args:
         figure: The figure.
@@ -195,6 +195,7 @@ def draw_sheets(
         cell: Height of a map, in inches.
         left: Left edge of the kinds of taps, in inches from the left edge of the figure.
         top: Upper edge of the names of layers, in inches from the upper edge of the figure.
+        fades: Whether maps fade.
     """
     drawn: dict[str, Axes] = {}
     for line in lines:
@@ -207,6 +208,7 @@ def draw_sheets(
             grouped = _grouped(groups[sheet])[: values.shape[0], : values.shape[1]] > 0
             fine = is_fine(values.shape, wide)
             opacity = np.where(grouped, 1.0, _PALE) if fine else 1.0 if grouped.any() else _PALE
+            opacity = opacity if fades else 1.0
             axes.imshow(values, cmap="RdBu_r", norm=norm, interpolation="nearest", alpha=opacity)
             if not fine:
                 outline(axes, groups[sheet], min(1, cell / 0.6))

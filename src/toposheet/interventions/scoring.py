@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -98,8 +96,7 @@ def sums_with(
             else:
                 rows = [(list(requests.ids[row]), list(requests.spans[row])) for batch in part for row in batch.rows]
                 asked = [_CACHE_FORMAT, fingerprint, batch_size, rows, [i.digest().hex() for i in group]]
-                name = f"lesions-{hashlib.sha256(json.dumps(asked).encode()).hexdigest()}.npy"
-                of_part = recall(store, name, (1 + len(group), len(spans)), compute)
+                of_part = recall(store, "lesions", asked, (1 + len(group), len(spans)), compute)
             sums[:, spans] = of_part
             n_done = n_before + sum(len(batch.rows) for batch in part) * (1 + len(group))
             progress("scoring texts", n_done, total)

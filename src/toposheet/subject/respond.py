@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -101,8 +99,7 @@ def respond(
         responses = compute()
     else:
         asked = [CACHE_FORMAT, subject.fingerprint, [[text.ids, text.counts] for text in texts], asdict(reading)]
-        key = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
-        responses = recall(path_of(cache), f"responses-{key}.npy", (len(texts), sum(topo.widths.values())), compute)
+        responses = recall(path_of(cache), "responses", asked, (len(texts), sum(topo.widths.values())), compute)
     (progress or SILENT)("reading texts", len(texts), len(texts))  # responses from the cache are complete at once
     check_finite_responses(responses, stimuli, coordinates["tap"][1])
     coordinates[N_TOKENS] = ("stimulus", np.array([sum(text.is_text) for text in texts]))
