@@ -116,7 +116,10 @@ def intervention_effects(
         raise UserError("there are no regions: give at least one")
     names = [region.name for region in regions]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise UserError(f"two regions are called {twice[0]!r}: give one of them another label (Mask.of(mask, label))")
+        raise UserError(
+            f"two regions are called {twice[0]!r}: leave one of them out or, in Python, give it another label "
+            "(Mask.of(mask, label))"
+        )
     if comparison is not None:
         check_comparison(comparison)
     check_measure(measure)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import xarray as xr
+
 from toposheet.cortex import grow_clusters, load_localizer
 from toposheet.errors import UserError
 from toposheet.interventions.regions import Combined, Disc, Mask, Region, WholeSheet, WholeTap
@@ -62,7 +64,7 @@ def _disc(rest: str) -> Region:
 
 def _localizer(path: str) -> Region:
     localizer = load_localizer(path)
-    return Mask.of(localizer, f"network {localizer.attrs.get('contrast', path)}")
+    return Mask.of(localizer, _name(localizer, path))
 
 
 def _cluster(rest: str) -> Region:
@@ -71,8 +73,13 @@ def _cluster(rest: str) -> Region:
     clusters = grow_clusters(localizer)
     if not 1 <= wanted <= int(clusters.max()):
         raise UserError(f"there is no cluster {wanted} in {path}: it has {int(clusters.max())}, counted from 1")
-    name = f"cluster {wanted} of {localizer.attrs.get('contrast', path)}"
+    name = f"cluster {wanted} of {_name(localizer, path)}"
     return Mask.of(clusters == wanted, name, str(localizer.attrs.get("model", "")))
+
+
+def _name(localizer: xr.Dataset, path: str) -> str:
+    """Return the name of the network of a localizer. Networks of different files have different names."""
+    return f"network {localizer.attrs.get('contrast', '')} ({path})"
 
 
 _READERS: dict[str, Callable[[str], Region]] = {
