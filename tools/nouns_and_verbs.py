@@ -38,7 +38,8 @@ CONTEXTS = {
     ],
 }  # fmt: skip
 PERCENT = 2.0  # of all units: those that prefer nouns, and those that prefer verbs
-DRAWS, STRENGTHS = 39, (None, -4.0, 4.0)  # None: a lesion
+DRAWS = 39
+ACTS = (ts.Lesion(), ts.Stimulation(-4.0), ts.Stimulation(4.0))
 
 
 def main(out: Path) -> None:
@@ -49,14 +50,14 @@ def main(out: Path) -> None:
         parts = [part for part, of_part in CONTEXTS.items() for _ in of_part]
         measure = ts.Measure.words(subject, contexts, NOUNS, VERBS, name="preference for nouns (nats)", parts=parts)
         regions = preferring(subject)
-        for strength in STRENGTHS:
+        for act in ACTS:
             with shown() as progress:
                 effects = ts.intervention_effects(
-                    subject, regions, measure, strength=strength, draws=DRAWS, alternative="two-sided",
+                    subject, regions, measure, act=act, draws=DRAWS, alternative="two-sided",
                     cache=cache_folder(), progress=progress,
                 )  # fmt: skip
-            outcome = RegionOutcome(effects, {"model": subject.fingerprint, "draws": DRAWS, "strength": strength})
-            outcome.write(out / f"{name}-{effects['act'].iloc[0].replace(' ', '-')}")
+            outcome = RegionOutcome(effects, {"model": subject.fingerprint, "draws": DRAWS, "act": act.name})
+            outcome.write(out / f"{name}-{act.name.replace(' ', '-')}")
             print(f"{name}\n{outcome}\n")
 
 

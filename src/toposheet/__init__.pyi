@@ -37,8 +37,10 @@ from toposheet.importing import import_grid as import_grid
 from toposheet.importing import import_nanogpt as import_nanogpt
 from toposheet.importing import import_topolm as import_topolm
 from toposheet.interventions import Disc as Disc
+from toposheet.interventions import Lesion as Lesion
 from toposheet.interventions import Mask as Mask
 from toposheet.interventions import Measure as Measure
+from toposheet.interventions import Stimulation as Stimulation
 from toposheet.interventions import WholeSheet as WholeSheet
 from toposheet.interventions import WholeTap as WholeTap
 from toposheet.interventions import dose_curve as dose_curve

@@ -97,7 +97,7 @@ def test_a_stimulation_is_that_of_the_library(ran, arguments, folder, sentences,
     printed = ran(*arguments(command="stimulate"), "--strength", "-2")
     subject, stimuli = ts.load(folder), pd.read_csv(sentences)
     expected = ts.intervention_effects(
-        subject, ts.Disc(TAP, 2, 2, 1), ts.task_measure(subject, "blimp", path=items), draws=3, strength=-2,
+        subject, ts.Disc(TAP, 2, 2, 1), ts.task_measure(subject, "blimp", path=items), draws=3, act=ts.Stimulation(-2),
         comparison=ts.Comparison(ts.respond(subject, stimuli), "S", "N"), texts=stimuli[stimuli["condition"] == "S"],
     )  # fmt: skip
     pd.testing.assert_frame_equal(EFFECTS.read(tmp_path / "out"), expected, rtol=1e-5)
@@ -133,7 +133,9 @@ def test_a_dose_curve_is_that_of_the_library(ran, arguments, folder, sentences, 
     ran(*arguments("", command="dose"), *place, "--radius-mm", "1", "2", "--strength", "-2", "2")
     subject, stimuli = ts.load(folder), pd.read_csv(sentences)
     measure, texts = ts.task_measure(subject, "blimp", path=items), stimuli[stimuli["condition"] == "S"]
-    expected = ts.dose_curve(subject, measure, TAP, 2, 2, radii_mm=[1, 2], strengths=[-2, 2], draws=3, texts=texts)
+    expected = ts.dose_curve(
+        subject, measure, TAP, 2, 2, radii_mm=[1, 2], acts=[ts.Stimulation(-2), ts.Stimulation(2)], draws=3, texts=texts
+    )
     pd.testing.assert_frame_equal(DOSES.read(tmp_path / "out"), expected, rtol=1e-5)
     assert (tmp_path / "out" / "figures" / "dose_curve.png").is_file()
     ran(*arguments("", command="dose", stimuli=None), *place)
@@ -170,6 +172,9 @@ def test_what_has_no_effect_is_refused(refused, arguments, tmp_path):
     assert "leave out one of the two" in refused(
         *arguments("", command="searchlight"), "--to", "mean", "--strength", "2"
     )
+    searchlight = arguments("", command="searchlight", stimuli=None)
+    assert "leave --skip-first out" in refused(*searchlight, "--skip-first")
+    assert "--pooling is last, but no response is made" in refused(*searchlight, "--pooling", "last")
     with pytest.raises(UserError, match="limit is -1"):
         ts.task_measure(ts.load(arguments()[1]), "blimp", path=arguments()[5], limit=-1)
 
@@ -180,4 +185,4 @@ def test_the_facts_say_what_determines_the_numbers(ran, arguments, tmp_path):
     assert facts["regions"] == [f"disc:{TAP}:2:2:1"]
     assert facts["contrast"] == "S:N"
     assert facts["reading"]["pooling"] == "mean"
-    assert {"version", "stimuli", "where", "value", "networks", "to", "draws", "seed"} <= {*facts}
+    assert {"version", "stimuli", "where", "value", "networks", "acts", "draws", "seed"} <= {*facts}

@@ -5,6 +5,7 @@ from scipy.stats import chisquare
 import toposheet as ts
 from toposheet.errors import UserError
 from toposheet.interventions import controls
+from toposheet.interventions.acts import Target
 
 TAP, OTHER = "transformer.h.0.mlp", "transformer.h.1.attn"
 
@@ -17,6 +18,10 @@ def region():
 @pytest.fixture
 def comparison(subject, stimuli):
     return ts.Comparison(ts.respond(subject, stimuli), "long", "short")
+
+
+def lesioned(subject, region, activity=None):
+    return Target.of(subject, region, ts.Lesion(), activity)
 
 
 def numbers(weights):
@@ -50,7 +55,7 @@ def test_regions_elsewhere_are_compact_as_large_and_outside(subject, region):
     inside = region.units(subject)
     places = subject.topography.sheets[TAP].places[TAP]
     reached = np.zeros(36, dtype=bool)
-    for units in controls.elsewhere(subject, region.name, inside, inside, 200, seed=1):
+    for units in controls.elsewhere(lesioned(subject, region), 200, seed=1):
         assert numbers(units) == numbers(inside)
         for tap, mask in units.items():
             assert not (mask & inside[tap]).any()
@@ -69,9 +74,8 @@ def test_currents_elsewhere_are_as_strong_and_fall_off_around_a_centre(subject):
     disc = ts.Disc(TAP, 1, 1, 1)
     current, inside = disc.current(subject), disc.units(subject)[TAP]
     places = subject.topography.sheets[TAP].places[TAP]
-    for (given,) in (
-        one.values() for one in controls.elsewhere(subject, disc.name, disc.units(subject), current, 20, seed=1)
-    ):
+    target = Target.of(subject, disc, ts.Stimulation(1))
+    for (given,) in (one.values() for one in controls.elsewhere(target, 20, seed=1)):
         assert not given[inside].any()
         strongest = np.sort(current[TAP])[::-1][: (~inside).sum()]
         np.testing.assert_allclose(np.sort(given[~inside])[::-1], strongest)
@@ -84,14 +88,14 @@ def test_on_one_sheet_regions_elsewhere_may_reach_other_layers(subject):
     topo = ts.Topography.of(subject.model, layout="bands", seed=0)
     together = ts.Subject(subject.model, topo, subject.tokenizer)
     disc = ts.Disc("cortex", 3, 2, 2)
-    draws = controls.elsewhere(together, disc.name, disc.units(together), disc.units(together), 50)
+    draws = controls.elsewhere(lesioned(together, disc), 50)
     assert {sum(numbers(draw).values()) for draw in draws} == {13}
     assert any(len(draw) > 1 for draw in draws)
 
 
 def test_the_least_selective_units_have_the_smallest_t(subject, region, comparison):
     weights = region.units(subject)
-    control = controls.least_selective(subject, region.name, weights, weights, comparison)
+    control = controls.least_selective(lesioned(subject, region), comparison)
     assert numbers(control) == numbers(weights)
     for tap, inside in weights.items():
         size, chosen = np.abs(of_tap(comparison, tap)), control[tap]
@@ -102,7 +106,7 @@ def test_the_least_selective_units_have_the_smallest_t(subject, region, comparis
 def test_matched_units_are_the_assignment_with_the_smallest_difference(subject, comparison, stimuli):
     activity = ts.unit_activity(subject, stimuli)
     few = ts.Disc(TAP, 1, 1, 0) | ts.Disc(TAP, 1, 2, 0)
-    control = controls.matched(subject, few.name, few.units(subject), few.units(subject), comparison, activity)
+    control = controls.matched(lesioned(subject, few, activity), comparison)
     features = np.stack([activity.mean[TAP], of_tap(comparison, TAP)])
     features /= features.std(axis=1, keepdims=True)
     a, b = np.flatnonzero(few.units(subject)[TAP])
@@ -121,8 +125,9 @@ def test_a_matched_unit_gets_the_current_of_its_unit(subject, comparison, stimul
     current = np.zeros(36)
     current[[a, b]] = 1.0, 0.75
     units = {TAP: current > 0}
-    control = controls.matched(subject, "two", units, {TAP: current}, comparison, activity)[TAP]
-    booleans = controls.matched(subject, "two", units, units, comparison, activity)[TAP]
+    driven = Target(subject, "two", ts.Stimulation(1), activity, units, {TAP: current})
+    silenced = Target(subject, "two", ts.Lesion(), activity, units, units)
+    control, booleans = (controls.matched(target, comparison)[TAP] for target in (driven, silenced))
     np.testing.assert_array_equal(control > 0, booleans)
     assert sorted(control[booleans]) == [0.75, 1.0]
 
@@ -130,7 +135,7 @@ def test_a_matched_unit_gets_the_current_of_its_unit(subject, comparison, stimul
 def test_another_network_has_the_largest_t_of_its_localizer_outside(subject, region, comparison):
     localizer = ts.localize(comparison, percent=30.0, model=subject.fingerprint)
     weights = region.units(subject)
-    control = controls.other_network(subject, region.name, weights, weights, localizer)
+    control = controls.other_network(lesioned(subject, region), localizer)
     nothing = np.zeros(36, dtype=bool)
     outside, chosen = (
         np.concatenate([of.get(tap, nothing) for tap in subject.topography.taps]) for of in (weights, control)
@@ -145,13 +150,13 @@ def test_a_region_without_as_many_units_elsewhere_is_refused(subject, comparison
     large = ts.Disc(TAP, 2, 2, 3)
     message = r"has 27 units .*, and 9 other units are left: there are not as many units outside of the region"
     with pytest.raises(UserError, match=message):
-        controls.elsewhere(subject, large.name, large.units(subject), large.units(subject), 2)
+        controls.elsewhere(lesioned(subject, large), 2)
     with pytest.raises(UserError, match=message):
-        controls.least_selective(subject, large.name, large.units(subject), large.units(subject), comparison)
+        controls.least_selective(lesioned(subject, large), comparison)
 
 
 def test_a_comparison_of_another_model_is_refused(subject, region, comparison):
     topo = ts.Topography.per_tap(subject.model, [TAP, OTHER], seed=0)
     other = ts.Subject(subject.model, topo, subject.tokenizer)
     with pytest.raises(UserError, match="has other units than"):
-        controls.least_selective(other, region.name, region.units(subject), region.units(subject), comparison)
+        controls.least_selective(lesioned(other, region), comparison)

@@ -7,9 +7,9 @@ from scipy import stats
 import toposheet as ts
 from toposheet.errors import UserError
 from toposheet.interventions import scoring
-from toposheet.interventions.acts import acts_of
+from toposheet.interventions.acts import Target
 from toposheet.interventions.controls import elsewhere, orders, scattered
-from toposheet.interventions.lesions import lesion_of
+from toposheet.interventions.lesions import LESION
 from toposheet.interventions.regions import Mask
 from toposheet.stats.proportions import interval_of_mean, paired_interval
 
@@ -63,7 +63,7 @@ def test_pairs_are_right_if_the_good_sentence_is_more_probable(subject):
 
 def test_sums_with_interventions_are_those_of_the_intervened_subjects(subject, margins):
     discs = [ts.Disc(tap, 2, 2, 2) for tap in subject.topography.taps]
-    interventions = [lesion_of(disc.name, disc.units(subject)) for disc in discs]
+    interventions = [LESION.intervention(disc.name, disc.units(subject)) for disc in discs]
     for base in (subject, ts.lesion(subject, ts.Disc(TAP, 4, 4, 1))):
         sums = sums_with(base, interventions, margins.requests, batch_size=3)
         np.testing.assert_allclose(margins.value(sums[0]), by_hand(base), atol=1e-5)
@@ -75,7 +75,7 @@ def test_sums_with_interventions_are_those_of_the_intervened_subjects(subject, m
 def test_an_interrupted_call_goes_on_and_equal_calls_compute_nothing(subject, margins, tmp_path, monkeypatch):
     monkeypatch.setattr(scoring, "_INTERVENTIONS", 2)
     monkeypatch.setattr(scoring, "_TEXTS", 3)
-    interventions = [lesion_of("x", ts.Disc(tap, 2, 2, 2).units(subject)) for tap in subject.topography.taps]
+    interventions = [LESION.intervention("x", ts.Disc(tap, 2, 2, 2).units(subject)) for tap in subject.topography.taps]
     expected = sums_with(subject, interventions, margins.requests, batch_size=2)
     calls, compute = [], scoring._sums
 
@@ -108,7 +108,7 @@ def moved(subject, region, draws, seed):
     """The control regions of a region by kind, made by hand from the draws of the library."""
     weights = region.units(subject)
     drawn = {"scattered": [scattered(weights, order) for order in orders(subject, draws, seed)]}
-    drawn["elsewhere"] = elsewhere(subject, region.name, weights, weights, draws, seed)
+    drawn["elsewhere"] = elsewhere(Target.of(subject, region, LESION), draws, seed)
     return {kind: [Mask("control", {t: w > 0 for t, w in one.items()}) for one in ws] for kind, ws in drawn.items()}
 
 
@@ -156,16 +156,18 @@ def test_p_is_that_of_the_alternative(subject, margins, alternative):
 
 def test_a_stimulation_is_that_of_the_stimulated_subject_beside_as_strong_currents(subject, margins, stimuli):
     disc = ts.Disc(TAP, 2, 2, 1)
-    table = ts.intervention_effects(subject, disc, margins, strength=3, draws=9, texts=stimuli).set_index("control")
+    table = ts.intervention_effects(subject, disc, margins, act=ts.Stimulation(3), draws=9, texts=stimuli)
+    table = table.set_index("control")
     driven = ts.stimulate(subject, disc, 3, texts=stimuli)
     assert table.loc["", "change"] == pytest.approx((by_hand(driven) - by_hand(subject)).mean(), abs=1e-5)
     assert table.loc["", "act"] == "stimulation by 3 sd"
     assert table.loc["", "n_units"] == 5
-    (act,) = acts_of(subject, "zero", [3], texts=stimuli)
+    act, activity = ts.Stimulation(3), ts.unit_activity(subject, stimuli)
     weights, changes = disc.current(subject), []
     for draw in (scattered(weights, order) for order in orders(subject, 9)):
         assert sorted(draw[TAP]) == pytest.approx(sorted(weights[TAP]))
-        changes.append((by_hand(subject.intervened(act.intervention("draw", draw))) - by_hand(subject)).mean())
+        drawn = subject.intervened(act.intervention("draw", draw, activity))
+        changes.append((by_hand(drawn) - by_hand(subject)).mean())
     row = table.loc["scattered"]
     assert (row["null_mean"], row["null_sd"]) == pytest.approx((np.mean(changes), np.std(changes, ddof=1)), abs=1e-5)
 
@@ -187,7 +189,14 @@ def test_all_controls_are_measured_and_p_is_corrected_over_regions(subject, marg
     other = ts.localize(comparison, percent=30.0)
     regions = [ts.Disc(TAP, 2, 2, 1), ts.Disc(TAP, 4, 4, 1), ts.WholeTap(TAP) & ts.Disc(TAP, 1, 4, 1)]
     table = ts.intervention_effects(
-        subject, regions, margins, to="mean", draws=19, comparison=comparison, networks=[other], texts=stimuli
+        subject,
+        regions,
+        margins,
+        act=ts.Lesion("mean"),
+        draws=19,
+        comparison=comparison,
+        networks=[other],
+        texts=stimuli,
     )
     kinds = ["", "scattered", "elsewhere", "least selective", "matched", f"other network: {comparison.name}"]
     assert table["control"].tolist() == kinds * 3
@@ -211,7 +220,7 @@ def test_the_test_of_a_place_keeps_its_level(subject, margins):
     rng, interventions, draws = np.random.default_rng(0), [], 9
     sets = [rng.permutation(36)[:5] for _ in range(60 * (1 + draws))]
     for units in sets:
-        interventions.append(lesion_of("x", {TAP: np.isin(np.arange(36), units)}))
+        interventions.append(LESION.intervention("x", {TAP: np.isin(np.arange(36), units)}))
     sums = sums_with(subject, interventions, margins.requests)
     intact, *lesioned = (margins.value(row).mean() for row in sums)
     drops = intact - np.array(lesioned).reshape(60, 1 + draws)
@@ -267,7 +276,7 @@ def test_a_stimulated_disc_has_the_units_of_the_disc_on_every_layout(subject, ma
     together = ts.Subject(subject.model, topo, subject.tokenizer)
     disc = ts.Disc("cortex", 3, 2, 2)
     n_units = sum(int(mask.sum()) for mask in disc.units(together).values())
-    table = ts.intervention_effects(together, disc, margins, strength=2, draws=2, texts=stimuli)
+    table = ts.intervention_effects(together, disc, margins, act=ts.Stimulation(2), draws=2, texts=stimuli)
     assert (table["n_units"] == n_units).all()
     assert len(disc.current(together)) > len(disc.units(together))
 

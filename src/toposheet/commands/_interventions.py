@@ -12,7 +12,7 @@ import tyro
 
 from toposheet.commands._stimuli import StimulusOptions, opening, read_contrasts, read_table
 from toposheet.errors import NotFound, UserError
-from toposheet.settings import Reading, check_count
+from toposheet.settings import READING, Reading, check_count
 from toposheet.version import __version__
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from toposheet.cortex import Comparison
-    from toposheet.interventions import Measure
+    from toposheet.interventions import Act, Measure
     from toposheet.interventions.outcomes import Outcome
     from toposheet.progress import Progress
     from toposheet.subject import Subject
@@ -75,11 +75,21 @@ class Prepared:
     facts: dict[str, Any]
 
 
+def act_of(to: To, strength: float | None, seed: int) -> Act:
+    """Return the act that two options describe: a lesion, or with a strength a stimulation."""
+    from toposheet.interventions import Lesion, Stimulation
+
+    if strength is None:
+        return Lesion(to, seed)
+    if to != "zero":
+        raise UserError(f"--to is {to}, but --strength asks for a stimulation: leave out one of the two")
+    return Stimulation(strength)
+
+
 def prepare(
     model: str,
     task: TaskOptions,
-    to: To,
-    strengths: Sequence[float | None],
+    acts: Sequence[Act],
     reading: Reading,
     stimuli: str | None,
     options: StimulusOptions,
@@ -95,8 +105,7 @@ def prepare(
     Args:
         model: A model folder, a hub id, or the name of a shipped model.
         task: The task.
-        to: What lesioned units put out.
-        strengths: The strengths of stimulations. None: a lesion.
+        acts: What is done to regions.
         reading: How the model reads the stimuli. A bos also stands before every text of the task.
         stimuli: A CSV file, or the name of a set. None: the stimuli that are saved with the model.
         options: How stimuli are read.
@@ -106,20 +115,21 @@ def prepare(
         compares: Whether the comparison is wanted.
         checked: A function of the subject that refuses regions which the subject does not have.
     """
-    from toposheet.interventions.acts import check_act
-
-    for strength in strengths:
-        check_act(to, strength)
-    stimulating = [strength for strength in strengths if strength is not None]
-    needs_activity = to != "zero" or bool(stimulating)
-    if stimuli is not None and not (needs_activity or compares):
+    needs_activity = any(act.needs_activity for act in acts)
+    reads = needs_activity or compares
+    if stimuli is not None and not reads:
         raise UserError(f"--stimuli is {stimuli}, but a lesion to zero needs no texts: leave --stimuli out")
-    opened = opening(model, progress, reading if needs_activity or compares else None)
+    if reading.skip_first and not reads:
+        raise UserError("--skip-first is given, but a lesion to zero needs no texts: leave --skip-first out")
+    if reading.pooling != READING.pooling and not compares:
+        raise UserError(f"--pooling is {reading.pooling}, but no response is made from tokens here: leave it out")
+    opened = opening(model, progress, reading if reads else None)
     from toposheet.cache import cache_folder
     from toposheet.cortex import Comparison, load_localizer
     from toposheet.evaluation import TASKS, task_measure
     from toposheet.evaluation.evaluate import read_items
     from toposheet.interventions import Mask
+    from toposheet.interventions.activity import sentences_among
     from toposheet.stimuli.naming import labels
     from toposheet.subject import respond
     from toposheet.subject.respond import resolved_reading
@@ -133,7 +143,7 @@ def prepare(
     for localizer in localizers:
         Mask.of(localizer).units(subject)
     comparison, texts, facts = None, None, {}
-    if needs_activity or compares:
+    if reads:
         try:
             table = read_table(stimuli, opened, options, progress)
         except NotFound as error:
@@ -141,17 +151,19 @@ def prepare(
                 raise
             print(f"note: no least selective and no matched units: {error}", file=sys.stderr)
         else:
-            (parsed,) = read_contrasts(table, [contrast] if contrast else [], options, or_language=True)
-            texts = table[labels(table, parsed.column) == parsed.a].reset_index(drop=True)
-            facts = {"stimuli": stimuli or "those of the model", "where": options.where, "contrast": parsed.name}
+            facts = {"stimuli": stimuli or "those of the model", "where": options.where}
             facts["reading"] = asdict(resolved_reading(subject, reading)[0])
+            texts = sentences_among(table)
             if compares:
-                comparison = Comparison(respond(subject, table, reading=reading, cache=cache_folder()), parsed)
+                (parsed,) = read_contrasts(table, [contrast] if contrast else [], options, or_language=True)
+                texts = table[labels(table, parsed.column) == parsed.a].reset_index(drop=True)
+                responses = respond(subject, table, reading=reading, cache=cache_folder())
+                comparison = Comparison(responses, parsed)
+                facts["contrast"] = parsed.name
     identity = {"source": str(subject.source or subject.name), "fingerprint": subject.fingerprint}
     facts = {"version": __version__, "model": identity, "task": task.task, "value": task.value,
              "path": None if task.path is None else str(task.path), "limit": task.limit, "bos": reading.bos,
-             **facts, "networks": list(networks), "to": None if stimulating else to,
-             "strengths": stimulating}  # fmt: skip
+             **facts, "networks": list(networks), "acts": [act.name for act in acts]}  # fmt: skip
     measured = task_measure(subject, task.task, value=task.value, path=task.path, limit=task.limit, bos=reading.bos)
     return Prepared(subject, measured, texts, comparison, localizers, facts)
 
@@ -161,8 +173,7 @@ def act_on(
     out: Path,
     regions: Sequence[str],
     task: TaskOptions,
-    to: To,
-    strength: float | None,
+    act: Act,
     *,
     draws: int,
     stimuli: str | None,
@@ -187,13 +198,13 @@ def act_on(
 
         named = [read_region(text) for text in regions]
         prepared = prepare(
-            model, task, to, [strength], reading, stimuli, options, progress, contrast=contrast, networks=networks,
+            model, task, [act], reading, stimuli, options, progress, contrast=contrast, networks=networks,
             compares=True, checked=lambda subject: [region.units(subject) for region in named],
         )  # fmt: skip
         effects = intervention_effects(
-            prepared.subject, named, prepared.measure, to=to, strength=strength, draws=draws,
-            comparison=prepared.comparison, networks=prepared.networks, texts=prepared.texts, reading=reading,
-            seed=seed, cache=cache_folder(), progress=progress,
+            prepared.subject, named, prepared.measure, act=act, draws=draws, comparison=prepared.comparison,
+            networks=prepared.networks, texts=prepared.texts, reading=reading, seed=seed, cache=cache_folder(),
+            progress=progress,
         )  # fmt: skip
         facts = {"regions": list(regions), "draws": draws, "seed": seed}
         outcome = RegionOutcome(effects, prepared.facts | facts)

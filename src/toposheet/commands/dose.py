@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._interventions import BLIMP, Task, To, prepare, show
+from toposheet.commands._interventions import BLIMP, Task, To, act_of, prepare, show
 from toposheet.commands._stimuli import AS_USUAL, Model, Options
 from toposheet.settings import READING, Reading, check_count
 
@@ -44,7 +44,7 @@ def dose(
             lesioned.
         to: What lesioned units put out. zero: nothing. mean: always their mean. noise: noise with their variance.
         draws: Number of draws of scattered units. With 99 draws the smallest p is 0.01.
-        stimuli: The stimuli whose first condition gives the texts over which means and standard deviations are
+        stimuli: The stimuli over whose sentences (or over all, if there are none) means and standard deviations are
             computed: a CSV file, or the name of a set. None: the stimuli that are saved with the model.
         reading: How the model reads the stimuli. A bos that is given also stands before every text of the task.
         options: How stimuli are read.
@@ -53,6 +53,7 @@ def dose(
     check_count("draws", draws, 2)
     task.check()
     check_out(out)
+    acts = [act_of(to, one, seed) for one in strength or [None]]
     from toposheet.progress import shown
 
     with shown() as progress:
@@ -61,13 +62,12 @@ def dose(
         from toposheet.interventions.outcomes import DoseOutcome
 
         prepared = prepare(
-            model, task, to, strength or [None], reading, stimuli, options, progress,
+            model, task, acts, reading, stimuli, options, progress,
             checked=lambda subject: [Disc(sheet, row, column, radius).units(subject) for radius in radius_mm],
         )  # fmt: skip
         table = dose_curve(
-            prepared.subject, prepared.measure, sheet, row, column, radii_mm=radius_mm, strengths=strength or None,
-            to=to, draws=draws, texts=prepared.texts, reading=reading, seed=seed, cache=cache_folder(),
-            progress=progress,
+            prepared.subject, prepared.measure, sheet, row, column, radii_mm=radius_mm, acts=acts, draws=draws,
+            texts=prepared.texts, reading=reading, seed=seed, cache=cache_folder(), progress=progress,
         )  # fmt: skip
         facts = {"sheet": sheet, "row": row, "column": column, "radii_mm": list(radius_mm), "draws": draws,
                  "seed": seed}  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._interventions import BLIMP, Task, To, act_on
+from toposheet.commands._interventions import BLIMP, Task, To, act_of, act_on
 from toposheet.commands._stimuli import AS_USUAL, Model, Options
 from toposheet.settings import READING, Reading
 
@@ -49,8 +49,8 @@ def lesion(
     """
     check_out(out)
     act_on(
-        model, out, region, task, to, None, draws=draws, stimuli=stimuli, contrast=contrast, networks=network,
-        reading=reading, options=options, seed=seed,
+        model, out, region, task, act_of(to, None, seed), draws=draws, stimuli=stimuli, contrast=contrast,
+        networks=network, reading=reading, options=options, seed=seed,
     )  # fmt: skip
 
 

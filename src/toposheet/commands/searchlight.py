@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._interventions import BLIMP, Task, To, prepare, show
+from toposheet.commands._interventions import BLIMP, Task, To, act_of, prepare, show
 from toposheet.commands._stimuli import AS_USUAL, Model, Options
 from toposheet.settings import READING, Reading, check_count, check_length
 
@@ -42,7 +42,7 @@ def searchlight(
         to: What lesioned units put out. zero: nothing. mean: always their mean. noise: noise with their variance.
         strength: Stimulate the discs with so many standard deviations of each unit. None: lesion them.
         draws: Number of draws of the null. With 39 draws the smallest p is 0.025.
-        stimuli: The stimuli whose first condition gives the texts over which means and standard deviations are
+        stimuli: The stimuli over whose sentences (or over all, if there are none) means and standard deviations are
             computed: a CSV file, or the name of a set. None: the stimuli that are saved with the model.
         reading: How the model reads the stimuli. A bos that is given also stands before every text of the task.
         options: How stimuli are read.
@@ -55,6 +55,7 @@ def searchlight(
         check_length("step_mm", step_mm)
     task.check()
     check_out(out)
+    act = act_of(to, strength, seed)
     from toposheet.progress import shown
 
     with shown() as progress:
@@ -64,13 +65,12 @@ def searchlight(
         from toposheet.interventions.regions import sheet_of
 
         prepared = prepare(
-            model, task, to, [strength], reading, stimuli, options, progress,
+            model, task, [act], reading, stimuli, options, progress,
             checked=lambda subject: [sheet_of(subject.topography, name) for name in sheet],
         )  # fmt: skip
         table = searchlight(
-            prepared.subject, prepared.measure, radius_mm=radius_mm, step_mm=step_mm, sheets=sheet or None, to=to,
-            strength=strength, draws=draws, texts=prepared.texts, reading=reading, seed=seed, cache=cache_folder(),
-            progress=progress,
+            prepared.subject, prepared.measure, radius_mm=radius_mm, step_mm=step_mm, sheets=sheet or None, act=act,
+            draws=draws, texts=prepared.texts, reading=reading, seed=seed, cache=cache_folder(), progress=progress,
         )  # fmt: skip
         facts = {"radius_mm": radius_mm, "step_mm": step_mm, "sheets": list(sheet), "draws": draws, "seed": seed}
         outcome = SearchlightOutcome(table, prepared.facts | facts)

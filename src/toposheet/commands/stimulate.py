@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._interventions import BLIMP, Task, act_on
+from toposheet.commands._interventions import BLIMP, Task, act_of, act_on
 from toposheet.commands._stimuli import AS_USUAL, Model, Options
 from toposheet.settings import READING, Reading
 
@@ -47,8 +47,8 @@ def stimulate(
     """
     check_out(out)
     act_on(
-        model, out, region, task, "zero", strength, draws=draws, stimuli=stimuli, contrast=contrast, networks=network,
-        reading=reading, options=options, seed=seed,
+        model, out, region, task, act_of("zero", strength, seed), draws=draws, stimuli=stimuli, contrast=contrast,
+        networks=network, reading=reading, options=options, seed=seed,
     )  # fmt: skip
 
 

@@ -90,6 +90,12 @@ def unit_activity(
     )
 
 
+def sentences_among(stimuli: pd.DataFrame) -> pd.DataFrame:
+    """Return the sentences among stimuli: the first condition of their language contrast. Without one, all stimuli."""
+    language = language_contrast(stimuli)
+    return stimuli if language is None else stimuli[stimuli["condition"] == language.a].reset_index(drop=True)
+
+
 def _merged(
     before: list[np.ndarray] | None, n: int, mean: np.ndarray, squares: np.ndarray, n_new: int
 ) -> list[np.ndarray]:
@@ -103,9 +109,7 @@ def _merged(
 def _table(subject: Subject, texts: Sequence[str] | pd.DataFrame | None) -> pd.DataFrame:
     """Return texts as a table of stimuli."""
     if texts is None:
-        stimuli = subject.stimuli()
-        language = language_contrast(stimuli)
-        return stimuli if language is None else stimuli[stimuli["condition"] == language.a].reset_index(drop=True)
+        return sentences_among(subject.stimuli())
     if isinstance(texts, pd.DataFrame):
         return texts if "condition" in texts else texts.assign(condition="text")
     check_type("texts", texts, (list, tuple), "a list of str, or a table with the column text")

@@ -1,107 +1,130 @@
-"""Acts: what is done to the units of a region, and to those of its controls. They are lesioned, or stimulated."""
+"""Acts: what can be done to any region of a subject, and to its controls."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from toposheet.errors import UserError
+from toposheet.errors import check_type
 from toposheet.interventions.activity import Activity, unit_activity
-from toposheet.interventions.lesions import To, lesion_of
-from toposheet.interventions.regions import Region
-from toposheet.interventions.stimulation import check_strength, stimulation_of
-from toposheet.settings import READING, Reading, check_choice, check_seed
+from toposheet.interventions.regions import Region, Units
+from toposheet.progress import Progress
+from toposheet.settings import READING, Reading
+from toposheet.stats.multiplicity import Alternative
 from toposheet.subject import Intervention, Subject
 
-Weights = dict[str, Bool[np.ndarray, " units"] | Float[np.ndarray, " units"]]
+Weights = Mapping[str, Bool[np.ndarray, " units"] | Float[np.ndarray, " units"]]
 """How strongly each unit is acted on: {tap: array}. A lesion needs booleans, a stimulation the current of each unit."""
 
 
-@dataclass(frozen=True, eq=False)
-class Act:
-    """A lesion or a stimulation, which can be done to any region of a subject.
+class Act(ABC):
+    """What is done to the units of a region: `Lesion` or `Stimulation`."""
 
-    Args:
-        to: What lesioned units put out, see `lesion`.
-        strength: The strength of a stimulation, see `stimulate`. None: a lesion.
-        activity: The activity of the units. A lesion to zero needs none.
-        seed: Seed of the noise of a lesion.
-    """
-
-    to: To
-    strength: float | None
-    activity: Activity | None
-    seed: int
+    alternative: ClassVar[Alternative]
+    """What p is the probability of if nothing else is asked for, see `intervention_effects`."""
 
     @property
+    @abstractmethod
     def name(self) -> str:
-        """Name in tables: `lesion to zero`, or `stimulation by 2 sd`."""
-        return f"lesion to {self.to}" if self.strength is None else f"stimulation by {self.strength:g} sd"
+        """Name in tables."""
 
+    @property
+    @abstractmethod
+    def needs_activity(self) -> bool:
+        """Whether the usual activity of the units must be known."""
+
+    @abstractmethod
     def weights(self, subject: Subject, region: Region) -> Weights:
         """Return how strongly each unit of a region is acted on."""
-        return dict(region.units(subject)) if self.strength is None else dict(region.current(subject))
 
-    def intervention(self, name: str, weights: Weights) -> Intervention:
+    @abstractmethod
+    def intervention(self, name: str, weights: Weights, activity: Activity | None) -> Intervention:
         """Return the intervention on units.
 
         Args:
             name: Name of the region.
             weights: How strongly each unit is acted on.
+            activity: The activity of the units, from `unit_activity`. None: the act does not need it.
         """
-        if self.strength is None:
-            held_at = None if self.to == "zero" else self.activity
-            return lesion_of(name, weights, held_at, noise=self.to == "noise", seed=self.seed)
-        assert self.activity is not None
-        return stimulation_of(name, weights, self.strength, self.activity)
 
 
-def check_act(to: str, strength: float | int | None) -> None:
-    """Refuse a lesion or a stimulation that cannot be done.
-
-    Raises:
-        UserError: The strength is not a finite number. Or `to` is unknown, or other than zero with a stimulation.
-    """
-    check_choice("to", to, get_args(To))
-    if strength is None:
-        return
-    check_strength(strength)
-    if to != "zero":
-        raise UserError(f"to is {to!r}, but a strength asks for a stimulation: leave out one of the two")
+def check_act(act: object) -> None:
+    """Refuse what is no act."""
+    check_type("act", act, Act, "a toposheet.Lesion(...) or a toposheet.Stimulation(strength)")
 
 
-def acts_of(
+def activity_for(
+    acts: Sequence[Act],
     subject: Subject,
-    to: To,
-    strengths: Sequence[float | int | None],
-    *,
     texts: Sequence[str] | pd.DataFrame | None = None,
     reading: Reading = READING,
-    seed: int = 0,
-    with_activity: bool = False,
-) -> list[Act]:
-    """Return an act for each strength. The activity of the units is measured once, if an act needs it.
+    progress: Progress | None = None,
+) -> Activity | None:
+    """Return the activity of the units if an act needs it, else None. See `unit_activity` for the arguments."""
+    needed = any(act.needs_activity for act in acts)
+    return unit_activity(subject, texts, reading=reading, progress=progress) if needed else None
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A region of a subject with what is done to it.
 
     Args:
         subject: The subject.
-        to: What lesioned units put out.
-        strengths: The strength of each stimulation. None: a lesion.
-        texts: Texts for the activity of units, see `unit_activity`.
-        reading: How these texts are read.
-        seed: Seed of the noise of lesions.
-        with_activity: Whether the activity is measured even if no act needs it.
-
-    Raises:
-        UserError: A strength is not a finite number. Or `to` is unknown, or other than zero with a stimulation.
+        region: Name of the region.
+        act: What is done to it.
+        activity: The activity of the units of the subject. None: it is not needed.
+        units: The units of the region.
+        weights: How strongly each unit is acted on. The current of a disc reaches beyond its units.
     """
-    check_seed(seed)
-    for strength in strengths:
-        check_act(to, strength)
-    needed = with_activity or to != "zero" or any(strength is not None for strength in strengths)
-    activity = unit_activity(subject, texts, reading=reading) if needed else None
-    return [Act(to, None if strength is None else float(strength), activity, seed) for strength in strengths]
+
+    subject: Subject
+    region: str
+    act: Act
+    activity: Activity | None
+    units: Units
+    weights: Weights
+
+    @classmethod
+    def of(cls, subject: Subject, region: Region, act: Act, activity: Activity | None = None) -> Target:
+        """Return a region of a subject with what is done to it.
+
+        Raises:
+            UserError: The subject does not have the region.
+        """
+        return cls(subject, region.name, act, activity, region.units(subject), act.weights(subject, region))
+
+    def intervention(self, weights: Weights | None = None, control: str = "") -> Intervention:
+        """Return the intervention on the region, or on a control of it.
+
+        Args:
+            weights: How strongly each unit of the control is acted on. None: the region itself is acted on.
+            control: Kind of the control.
+        """
+        name = f"{self.region}, {control}" if control else self.region
+        return self.act.intervention(name, self.weights if weights is None else weights, self.activity)
+
+    def exchangeable(self) -> tuple[object, ...]:
+        """Return a key that two targets share if their scattered units are drawn from the same sets."""
+        return self.act, *((tap, np.sort(of_tap).tobytes()) for tap, of_tap in sorted(self.weights.items()))
+
+
+def acted_on(
+    subject: Subject,
+    region: Region,
+    act: Act,
+    texts: Sequence[str] | pd.DataFrame | None,
+    reading: Reading,
+    progress: Progress | None,
+) -> Subject:
+    """Return the subject with an act on a region. See `unit_activity` for the last three arguments."""
+    check_type("region", region, Region, "a region such as toposheet.Disc(sheet, y, x, radius_mm)")
+    weights = act.weights(subject, region)  # an unknown region is refused before texts are read
+    activity = activity_for([act], subject, texts, reading, progress)
+    return subject.intervened(act.intervention(region.name, weights, activity))

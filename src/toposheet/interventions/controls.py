@@ -16,9 +16,8 @@ from scipy.spatial.distance import cdist
 
 from toposheet.cortex import Comparison
 from toposheet.errors import UserError, check_type
-from toposheet.interventions.activity import Activity
-from toposheet.interventions.acts import Weights
-from toposheet.interventions.regions import Mask, Units
+from toposheet.interventions.acts import Target, Weights
+from toposheet.interventions.regions import Mask
 from toposheet.settings import check_count, check_seed
 from toposheet.subject import Subject
 from toposheet.wording import counted
@@ -63,7 +62,7 @@ class TooFewUnits(UserError):
     """There are not as many units outside of a region as inside, so a control region cannot be as large."""
 
 
-def elsewhere(subject: Subject, name: str, units: Units, weights: Weights, draws: int, seed: int = 0) -> list[Weights]:
+def elsewhere(target: Target, draws: int, seed: int = 0) -> list[Weights]:
     """Return compact regions with as many units, around random centres on the same sheets, outside of a region.
 
     On each sheet, the centre is the place of a random unit outside of the region, and the units are those nearest to
@@ -71,10 +70,7 @@ def elsewhere(subject: Subject, name: str, units: Units, weights: Weights, draws
     nearest unit gets the strongest current.
 
     Args:
-        subject: The subject.
-        name: Name of the region.
-        units: The units of the region.
-        weights: How strongly each unit is acted on.
+        target: The region with what is done to it.
         draws: Number of regions.
         seed: Seed of the draws.
 
@@ -84,45 +80,40 @@ def elsewhere(subject: Subject, name: str, units: Units, weights: Weights, draws
     check_count("draws", draws, 1)
     check_seed(seed)
     rng = np.random.default_rng(seed)
-    chosen: list[Weights] = [{} for _ in range(draws)]
-    for sheet_name, sheet in subject.topography.sheets.items():
-        of_sheet = np.concatenate([_of_tap(weights, tap, len(places)) for tap, places in sheet.places.items()])
+    chosen: list[dict[str, np.ndarray]] = [{} for _ in range(draws)]
+    for sheet_name, sheet in target.subject.topography.sheets.items():
+        of_sheet = np.concatenate([_of_tap(target.weights, tap, len(places)) for tap, places in sheet.places.items()])
         if not of_sheet.any():
             continue
-        inside = np.concatenate([_of_tap(units, tap, len(places)) for tap, places in sheet.places.items()])
-        free = _outside(inside, name, f"on the sheet {sheet_name}")
+        inside = np.concatenate([_of_tap(target.units, tap, len(places)) for tap, places in sheet.places.items()])
+        free = _outside(inside, target, f"on the sheet {sheet_name}")
         places, ends = sheet.coordinates, np.cumsum([len(places) for places in sheet.places.values()])[:-1]
         for draw in chosen:
             distances = np.hypot(*(places[free] - places[rng.choice(free)]).T) + 1e-9 * rng.random(len(free))
             given = np.split(_given(of_sheet, free[np.argsort(distances)]), ends)
             draw |= {tap: of_tap for tap, of_tap in zip(sheet.places, given, strict=True) if of_tap.any()}
-    return chosen
+    return [*chosen]
 
 
-def least_selective(subject: Subject, name: str, units: Units, weights: Weights, comparison: Comparison) -> Weights:
+def least_selective(target: Target, comparison: Comparison) -> Weights:
     """Return as many units of the same taps outside of a region: those with the smallest |t| of a comparison.
 
     Args:
-        subject: The subject.
-        name: Name of the region.
-        units: The units of the region.
-        weights: How strongly each unit is acted on.
+        target: The region with what is done to it.
         comparison: The comparison, of responses of this subject.
 
     Raises:
         TooFewUnits: A tap has too few units outside of the region.
     """
-    t, chosen = _by_tap(subject, comparison.t), {}
-    for tap, of_tap in weights.items():
-        free = _outside(_of_tap(units, tap, len(of_tap)), name, f"of {tap}")
+    t, chosen = _by_tap(target.subject, comparison.t), {}
+    for tap, of_tap in target.weights.items():
+        free = _outside(_of_tap(target.units, tap, len(of_tap)), target, f"of {tap}")
         size = np.nan_to_num(np.abs(t[tap][free]), nan=np.inf)  # a silent unit has no t; it is taken last
         chosen[tap] = _given(of_tap, free[np.argsort(size, kind="stable")])
     return chosen
 
 
-def matched(
-    subject: Subject, name: str, units: Units, weights: Weights, comparison: Comparison, activity: Activity
-) -> Weights:
+def matched(target: Target, comparison: Comparison) -> Weights:
     """Return as many units of the same taps outside of a region, matched in mean activation and in selectivity.
 
     Each unit of the region gets one other unit, which gets its current. The sum of their squared differences is as
@@ -130,20 +121,18 @@ def matched(
     deviation over the tap.
 
     Args:
-        subject: The subject.
-        name: Name of the region.
-        units: The units of the region.
-        weights: How strongly each unit is acted on.
+        target: The region with what is done to it, and with the activity of the units.
         comparison: The comparison whose t is the selectivity, of responses of this subject.
-        activity: The activity of the units, from `unit_activity`.
 
     Raises:
         TooFewUnits: A tap has too few units outside of the region.
     """
-    t, chosen = _by_tap(subject, comparison.t), {}
-    for tap, of_tap in weights.items():
-        free = _outside(_of_tap(units, tap, len(of_tap)), name, f"of {tap}")
-        features = np.stack([activity.mean[tap], np.nan_to_num(t[tap])], axis=1)
+    assert target.activity is not None, "matched units need the activity"
+    mean = target.activity.mean
+    t, chosen = _by_tap(target.subject, comparison.t), {}
+    for tap, of_tap in target.weights.items():
+        free = _outside(_of_tap(target.units, tap, len(of_tap)), target, f"of {tap}")
+        features = np.stack([mean[tap], np.nan_to_num(t[tap])], axis=1)
         spread = features.std(axis=0)
         features = features / np.where(spread > 0, spread, 1.0)
         acted_on = np.argsort(-of_tap.astype(float), kind="stable")[: min(np.count_nonzero(of_tap), len(free))]
@@ -153,14 +142,11 @@ def matched(
     return chosen
 
 
-def other_network(subject: Subject, name: str, units: Units, weights: Weights, localizer: xr.Dataset) -> Weights:
+def other_network(target: Target, localizer: xr.Dataset) -> Weights:
     """Return as many units of another localizer: those with its largest t, of all taps, outside of a region.
 
     Args:
-        subject: The subject.
-        name: Name of the region.
-        units: The units of the region.
-        weights: How strongly each unit is acted on.
+        target: The region with what is done to it.
         localizer: The other localizer, from `localize` or `load_localizer`.
 
     Raises:
@@ -168,11 +154,11 @@ def other_network(subject: Subject, name: str, units: Units, weights: Weights, l
         TooFewUnits: There are too few units outside of the region.
     """
     check_type("localizer", localizer, xr.Dataset, "what toposheet.localize returns")
-    Mask.of(localizer).units(subject)  # this refuses a localizer of another model
-    t = _by_tap(subject, localizer["t"])
-    of_all = np.concatenate([_of_tap(weights, tap, len(of_tap)) for tap, of_tap in t.items()])
-    inside = np.concatenate([_of_tap(units, tap, len(of_tap)) for tap, of_tap in t.items()])
-    free = _outside(inside, name, f"of {subject.name}")
+    Mask.of(localizer).units(target.subject)  # this refuses a localizer of another model
+    t = _by_tap(target.subject, localizer["t"])
+    of_all = np.concatenate([_of_tap(target.weights, tap, len(of_tap)) for tap, of_tap in t.items()])
+    inside = np.concatenate([_of_tap(target.units, tap, len(of_tap)) for tap, of_tap in t.items()])
+    free = _outside(inside, target, f"of {target.subject.name}")
     values = np.nan_to_num(np.concatenate(list(t.values()))[free], nan=-np.inf)
     ends = np.cumsum([len(of_tap) for of_tap in t.values()])[:-1]
     given = np.split(_given(of_all, free[np.argsort(-values, kind="stable")]), ends)
@@ -184,7 +170,7 @@ def name_of_other(localizer: xr.Dataset) -> str:
     return f"{OTHER_NETWORK}: {localizer.attrs.get('contrast', '')}"
 
 
-def _outside(inside: Bool[np.ndarray, " units"], name: str, where: str) -> Int[np.ndarray, " free"]:
+def _outside(inside: Bool[np.ndarray, " units"], target: Target, where: str) -> Int[np.ndarray, " free"]:
     """Return the numbers of the units outside of a region.
 
     Raises:
@@ -193,8 +179,8 @@ def _outside(inside: Bool[np.ndarray, " units"], name: str, where: str) -> Int[n
     free, n_units = np.flatnonzero(~inside), int(inside.sum())
     if len(free) < n_units:
         raise TooFewUnits(
-            f"{name} has {counted(n_units, 'unit')} {where}, and {counted(len(free), 'other unit')} are left: there "
-            "are not as many units outside of the region"
+            f"{target.region} has {counted(n_units, 'unit')} {where}, and {counted(len(free), 'other unit')} are left: "
+            "there are not as many units outside of the region"
         )
     return free
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args, overload
 
@@ -18,11 +18,12 @@ from toposheet.cortex.comparison import check_comparison
 from toposheet.errors import UserError, check_type
 from toposheet.files import path_of
 from toposheet.interventions import controls
-from toposheet.interventions.acts import Act, Weights, acts_of
+from toposheet.interventions.activity import unit_activity
+from toposheet.interventions.acts import Act, Target, Weights, activity_for, check_act
 from toposheet.interventions.controls import ELSEWHERE, SCATTERED
-from toposheet.interventions.lesions import To
+from toposheet.interventions.lesions import LESION
 from toposheet.interventions.measure import Measure
-from toposheet.interventions.regions import Region, Units
+from toposheet.interventions.regions import Region
 from toposheet.interventions.scoring import sums_with
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
@@ -50,8 +51,7 @@ def intervention_effects(
     regions: Region | Sequence[Region],
     measure: Measure,
     *,
-    to: To = "zero",
-    strength: float | int | None = None,
+    act: Act = LESION,
     alternative: Alternative | None = None,
     draws: int = 99,
     comparison: Comparison | None = None,
@@ -78,8 +78,7 @@ def intervention_effects(
         subject: The subject.
         regions: The regions.
         measure: What is measured, for example `Measure.pairs(...)`.
-        to: What lesioned units put out, see `lesion`.
-        strength: The strength of a stimulation, see `stimulate`. None: the regions are lesioned.
+        act: What is done to the regions: `Lesion(to)` or `Stimulation(strength)`.
         alternative: What p is the probability of. `less`: a change at least as far down as that of the region.
             `greater`: at least as far up. `two-sided`: at least as far from the mean of the draws. None: `less` for a
             lesion, `two-sided` for a stimulation.
@@ -87,10 +86,10 @@ def intervention_effects(
         comparison: A comparison of responses of this subject, whose t is the selectivity of units. None: there are no
             least selective and no matched units.
         networks: Other localizers. Each gives as many units as the region has.
-        texts: Texts for the activity of units, see `unit_activity`. They are needed for a stimulation, for `to="mean"`,
-            for `to="noise"`, and for matched units.
+        texts: Texts for the activity of units, see `unit_activity`. They are needed for matched units, and for all acts
+            but a lesion to zero.
         reading: How these texts are read.
-        seed: Seed of the draws and of the noise.
+        seed: Seed of the draws.
         batch_size: Largest number of texts in one forward pass.
         cache: A folder for parts of the results, so that an interrupted call goes on. None: nothing is stored.
         progress: A function that is called with the progress. None: no calls.
@@ -112,6 +111,7 @@ def intervention_effects(
     check_type("regions", regions, (list, tuple), "a region such as toposheet.Disc(...), or a list of regions")
     for region in regions:
         check_type("a region", region, Region, "a region such as toposheet.Disc(sheet, y, x, radius_mm)")
+        region.units(subject)  # an unknown region is refused before texts are read
     if not regions:
         raise UserError("there are no regions: give at least one")
     names = [region.name for region in regions]
@@ -124,58 +124,42 @@ def intervention_effects(
         check_comparison(comparison)
     check_measure(measure)
     check_count("draws", draws, 2)
-    (act,) = acts_of(
-        subject, to, [strength], texts=texts, reading=reading, seed=seed, with_activity=comparison is not None
-    )
-    all_acted = []
-    for number, region in enumerate(regions):
-        acted = Acted.of(subject, region, act)
-        all_acted.append(acted)
-        region_of = (subject, acted.region, acted.units, acted.weights)
-        with suppress(controls.TooFewUnits):
-            acted.controls[ELSEWHERE] = controls.elsewhere(*region_of, draws, seed + number)
-        if comparison is not None:
-            assert act.activity is not None
-            with suppress(controls.TooFewUnits):
-                acted.controls[controls.LEAST_SELECTIVE] = [controls.least_selective(*region_of, comparison)]
-                acted.controls[controls.MATCHED] = [controls.matched(*region_of, comparison, act.activity)]
-        for network in networks:
-            name = controls.name_of_other(network)
-            name += f" ({sum(kind.startswith(name) for kind in acted.controls) + 1})" if name in acted.controls else ""
-            with suppress(controls.TooFewUnits):
-                acted.controls[name] = [controls.other_network(*region_of, network)]
+    check_act(act)
+    if comparison is None:
+        activity = activity_for([act], subject, texts, reading)
+    else:
+        activity = unit_activity(subject, texts, reading=reading)
+    targets = [Target.of(subject, region, act, activity) for region in regions]
+    others = [_other_units(target, draws, seed + number, comparison, networks)
+              for number, target in enumerate(targets)]  # fmt: skip
     return effects_of(
-        subject, all_acted, measure, alternative, draws=draws, seed=seed, batch_size=batch_size, cache=cache,
+        targets, measure, alternative, others, draws=draws, seed=seed, batch_size=batch_size, cache=cache,
         progress=progress,
     )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class Acted:
-    """A region with what is done to it.
-
-    Args:
-        region: Name of the region.
-        act: What is done to it.
-        units: The units of the region.
-        weights: How strongly each unit is acted on. The current of a disc reaches beyond its units.
-        controls: Control regions by kind, beside the scattered ones: {kind: their weights}.
-    """
-
-    region: str
-    act: Act
-    units: Units
-    weights: Weights
-    controls: dict[str, list[Weights]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, subject: Subject, region: Region, act: Act) -> Acted:
-        """Return a region of a subject with what is done to it, without controls."""
-        return cls(region.name, act, region.units(subject), act.weights(subject, region))
-
-    def exchangeable(self) -> tuple[object, ...]:
-        """Return a key that two regions share if their scattered units are drawn from the same sets."""
-        return self.act.strength, *((tap, np.sort(of_tap).tobytes()) for tap, of_tap in sorted(self.weights.items()))
+def _other_units(
+    target: Target,
+    draws: int,
+    seed: int,
+    comparison: Comparison | None,
+    networks: Sequence[xr.Dataset],
+) -> dict[str, list[Weights]]:
+    """Return the controls of a target but the scattered units: {kind: their weights}. See `intervention_effects`."""
+    makers: dict[str, Callable[[], list[Weights]]] = {ELSEWHERE: lambda: controls.elsewhere(target, draws, seed)}
+    if comparison is not None:
+        makers[controls.LEAST_SELECTIVE] = lambda: [controls.least_selective(target, comparison)]
+        makers[controls.MATCHED] = lambda: [controls.matched(target, comparison)]
+    names = [controls.name_of_other(network) for network in networks]
+    for number, network in enumerate(networks):
+        again = names[:number].count(names[number])
+        name = f"{names[number]} ({again + 1})" if again else names[number]
+        makers[name] = lambda network=network: [controls.other_network(target, network)]
+    made = {}
+    for kind, make in makers.items():
+        with suppress(controls.TooFewUnits):
+            made[kind] = make()
+    return made
 
 
 def check_measure(measure: Measure) -> None:
@@ -184,10 +168,10 @@ def check_measure(measure: Measure) -> None:
 
 
 def effects_of(
-    subject: Subject,
-    all_acted: Sequence[Acted],
+    targets: Sequence[Target],
     measure: Measure,
     alternative: Alternative | None,
+    others: Sequence[Mapping[str, Sequence[Weights]]] | None = None,
     *,
     draws: int,
     seed: int,
@@ -202,44 +186,47 @@ def effects_of(
     which effects are standardised.
 
     Args:
-        subject: The subject.
-        all_acted: The regions with what is done to them, and with their controls but the scattered ones.
+        targets: The regions with what is done to them, at least one, all of the same subject.
         measure: What is measured.
         alternative: See `intervention_effects`.
+        others: The controls of each target but the scattered units: {kind: their weights}. None: there are none.
         draws: Number of draws of scattered units. 0: none, and nothing is tested.
         seed: Seed of these draws.
         batch_size: Largest number of texts in one forward pass.
         cache: A folder for parts of the results. None: nothing is stored.
         progress: A function that is called with the progress. None: no calls.
     """
-    if alternative is None:
-        alternative = "less" if all(acted.act.strength is None for acted in all_acted) else "two-sided"
-    check_choice("alternative", alternative, get_args(Alternative))
-    for acted in all_acted:
-        acted.act.intervention(acted.region, acted.weights)  # what cannot be done is refused before all computations
+    if alternative is not None:
+        check_choice("alternative", alternative, get_args(Alternative))
+    side: Alternative = alternative or targets[0].act.alternative
+    if alternative is None and any(target.act.alternative != side for target in targets):
+        side = "two-sided"
+    for target in targets:
+        target.intervention()  # what cannot be done is refused before all computations
+    subject = targets[0].subject
     orders = controls.orders(subject, draws, seed)
     variants = [
-        _Variant((number, kind), acted, weights, order)
-        for number, acted in enumerate(all_acted)
+        _Variant((number, kind), target, weights, order)
+        for number, (target, other) in enumerate(zip(targets, others or [{}] * len(targets), strict=True))
         for kind, weights, order in [
-            ("", acted.weights, None),
-            *((SCATTERED, acted.weights, order) for order in orders),
-            *((kind, weights, None) for kind, of_kind in acted.controls.items() for weights in of_kind),
+            ("", target.weights, None),
+            *((SCATTERED, target.weights, order) for order in orders),
+            *((kind, weights, None) for kind, of_kind in other.items() for weights in of_kind),
         ]
     ]
     changes = _changes(subject, variants, measure, batch_size, None if cache is None else path_of(cache), progress)
     intact = measure.means(changes.intact)
     rows = []
     for (number, kind), of_items in changes.of_items.items():
-        acted = all_acted[number]
+        target = targets[number]
         change, interval = measure.means(of_items), measure.intervals(of_items)
         focal = changes.of_items[number, ""]
         difference, difference_interval = measure.means(focal - of_items), measure.intervals(focal - of_items)
         for part, name in enumerate(measure.items):
             row = {"model": subject.name, "measure": measure.name, "unit": measure.unit, "part": name}
-            row |= {"region": acted.region, "act": acted.act.name, "control": kind}
-            row |= {"n_units": int(sum(mask.sum() for mask in acted.units.values()))}
-            row |= {"draws": len(changes.means[number, kind]), "alternative": alternative}
+            row |= {"region": target.region, "act": target.act.name, "control": kind}
+            row |= {"n_units": int(sum(mask.sum() for mask in target.units.values()))}
+            row |= {"draws": len(changes.means[number, kind]), "alternative": side}
             row |= {"intact": intact[part], "after": intact[part] + change[part], "change": change[part]}
             row |= {"change_low": interval[part, 0], "change_high": interval[part, 1]}
             if kind:
@@ -248,14 +235,14 @@ def effects_of(
             rows.append(row)
     frame = EFFECTS.frame(rows)
     if draws:
-        tests = [np.concatenate([changes.means[n, ""], changes.means[n, SCATTERED]]) for n in range(len(all_acted))]
+        tests = [np.concatenate([changes.means[n, ""], changes.means[n, SCATTERED]]) for n in range(len(targets))]
         values = np.stack(tests, axis=1).reshape(1 + draws, -1)  # the first row is observed; regions, then parts
-        keys, n_parts = [acted.exchangeable() for acted in all_acted], len(measure.items)
+        keys, n_parts = [target.exchangeable() for target in targets], len(measure.items)
         alike = np.array([keys.index(key) for key in keys])[:, None] * n_parts + np.arange(n_parts)
         null = against_null(values[0], values[1:])
         columns = {"null_mean": null.mean, "null_sd": null.sd, "z": null.z}
-        columns["p"] = np.concatenate([familywise_p(values[:, [n]], alternative) for n in range(values.shape[1])])
-        columns["p_corrected"] = familywise_p(values, alternative, alike.ravel())
+        columns["p"] = np.concatenate([familywise_p(values[:, [n]], side) for n in range(values.shape[1])])
+        columns["p_corrected"] = familywise_p(values, side, alike.ravel())
         frame.loc[frame["control"] == SCATTERED, list(columns)] = np.stack(list(columns.values()), axis=1)
     return frame
 
@@ -266,13 +253,13 @@ class _Variant:
 
     Args:
         key: The number of the region, and the kind of the control region.
-        acted: The region with what is done to it.
+        target: The region with what is done to it.
         weights: How strongly each unit is acted on.
         order: The draw that scatters them. None: they stay.
     """
 
     key: tuple[int, str]
-    acted: Acted
+    target: Target
     weights: Weights
     order: controls.Order | None
 
@@ -280,7 +267,7 @@ class _Variant:
         """Return the intervention. The weights of scattered units exist only from here on."""
         weights = self.weights if self.order is None else controls.scattered(self.weights, self.order)
         _, kind = self.key
-        return self.acted.act.intervention(f"{self.acted.region}, {kind}" if kind else self.acted.region, weights)
+        return self.target.intervention(weights, kind)
 
 
 class _Interventions(Sequence[Intervention]):

@@ -2,24 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, final, get_args
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool
 
 from toposheet.architectures import architecture_of
 from toposheet.errors import UserError, check_type
-from toposheet.interventions.activity import Activity, unit_activity
-from toposheet.interventions.regions import Region
+from toposheet.interventions.activity import Activity
+from toposheet.interventions.acts import Act, Weights, acted_on
+from toposheet.interventions.regions import Region, Units
 from toposheet.progress import Progress
 from toposheet.settings import READING, Reading, check_choice, check_seed
+from toposheet.stats.multiplicity import Alternative
 from toposheet.subject import Effect, Intervention, Subject
-from toposheet.topography.taps import Point, module_path, on_following_input
+from toposheet.topography.taps import module_path, on_following_input
 
 To = Literal["zero", "mean", "noise"]
+
+
+@final
+@dataclass(frozen=True)
+class Lesion(Act):
+    """A lesion, which can be done to any region.
+
+    Args:
+        to: What the units put out. `"zero"`: 0. `"mean"`: always their mean over the tokens of texts. `"noise"`: normal
+            noise with their mean and standard deviation. It depends on the seed, on the unit and on the position of a
+            token in its text; it does not depend on other texts.
+        seed: Seed of the noise.
+
+    Raises:
+        UserError: `to` or the seed is not possible.
+    """
+
+    to: To = "zero"
+    seed: int = 0
+
+    alternative: ClassVar[Alternative] = "less"
+
+    def __post_init__(self) -> None:
+        check_choice("to", self.to, get_args(To))
+        check_seed(self.seed)
+
+    @property
+    def name(self) -> str:
+        """Name in tables."""
+        return f"lesion to {self.to}"
+
+    @property
+    def needs_activity(self) -> bool:
+        """Whether the usual activity of the units must be known."""
+        return self.to != "zero"
+
+    def weights(self, subject: Subject, region: Region) -> Weights:
+        """Return the units of a region."""
+        return region.units(subject)
+
+    def intervention(self, name: str, weights: Weights, activity: Activity | None = None) -> Intervention:
+        """Return the intervention that replaces what units put out. See `Act.intervention`."""
+        if self.to == "zero":
+            return Intervention(f"{name} silenced", {tap: Effect.silence(mask) for tap, mask in weights.items()})
+        assert activity is not None, "a lesion to mean or noise needs the activity"
+        effects = {}
+        for tap, mask in weights.items():
+            sd = np.where(mask, activity.sd[tap], 0.0) if self.to == "noise" else None
+            effects[tap] = Effect(np.where(mask, 0.0, 1.0), np.where(mask, activity.mean[tap], 0.0), sd, self.seed)
+        return Intervention(f"{name} {'replaced by noise' if self.to == 'noise' else 'held at its mean'}", effects)
+
+
+LESION = Lesion()
 
 
 def lesion(
@@ -41,9 +96,7 @@ def lesion(
     Args:
         subject: The subject. Its own interventions act before the lesion.
         region: The units, for example `ts.Disc(sheet, y, x, radius_mm)`.
-        to: What the units put out. `"zero"`: 0. `"mean"`: always their mean over the tokens of `texts`. `"noise"`:
-            normal noise with their mean and standard deviation. It depends on the seed, on the unit and on the position
-            of a token in its text; it does not depend on other texts.
+        to: What the units put out, see `Lesion`.
         texts: Texts over which the means are computed. None: the sentences among the stimuli of the subject. They are
             not needed for `"zero"`.
         reading: How these texts are read, see `unit_activity`.
@@ -61,46 +114,19 @@ def lesion(
         lesioned = ts.lesion(subject, ts.Disc("model.layers.2.mlp", y=8, x=8, radius_mm=3))
     """
     check_type("region", region, Region, "a region such as toposheet.Disc(sheet, y, x, radius_mm)")
-    check_choice("to", to, get_args(To))
-    check_seed(seed)
-    units = region.units(subject)
-    if as_published and to != "zero":
-        raise UserError(f"to is {to!r}, but the published lesion sets units to zero: leave out one of the two")
-    point: Point = "input" if as_published else "output"
     if as_published:
-        for tap in units:
-            _check_read_next(subject, tap)
-    activity = None if to == "zero" else unit_activity(subject, texts, reading=reading, progress=progress)
-    return subject.intervened(lesion_of(region.name, units, activity, noise=to == "noise", seed=seed, point=point))
+        if to != "zero":
+            raise UserError(f"to is {to!r}, but the published lesion sets units to zero: leave out one of the two")
+        return subject.intervened(_not_read(subject, region.name, region.units(subject)))
+    return acted_on(subject, region, Lesion(to, seed), texts, reading, progress)
 
 
-def lesion_of(
-    name: str,
-    units: Mapping[str, Bool[np.ndarray, " units"]],
-    activity: Activity | None = None,
-    *,
-    noise: bool = False,
-    seed: int = 0,
-    point: Point = "output",
-) -> Intervention:
-    """Return the intervention that replaces what units put out.
-
-    Args:
-        name: Name of the region.
-        units: The units, from `Region.units`.
-        activity: The activity of the units. They are held at their mean. None: they are silenced.
-        noise: Whether noise with their standard deviation is added to the mean.
-        seed: Seed of the noise.
-        point: Where the lesion acts, see `Effect`.
-    """
-    if activity is None:
-        effects = {tap: Effect.silence(mask, point) for tap, mask in units.items()}
-        return Intervention(f"{name} {'silenced' if point == 'output' else 'not read by the next module'}", effects)
-    effects = {}
-    for tap, mask in units.items():
-        sd = np.where(mask, activity.sd[tap], 0.0) if noise else None
-        effects[tap] = Effect(np.where(mask, 0.0, 1.0), np.where(mask, activity.mean[tap], 0.0), sd, seed, point)
-    return Intervention(f"{name} {'replaced by noise' if noise else 'held at its mean'}", effects)
+def _not_read(subject: Subject, name: str, units: Units) -> Intervention:
+    """Return the lesion of TopoLM's published code: what the next module reads in place of the units is 0."""
+    for tap in units:
+        _check_read_next(subject, tap)
+    effects = {tap: Effect.silence(mask, "input") for tap, mask in units.items()}
+    return Intervention(f"{name} not read by the next module", effects)
 
 
 def _check_read_next(subject: Subject, tap: str) -> None:

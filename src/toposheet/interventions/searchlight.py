@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from toposheet.errors import UserError, check_type
-from toposheet.interventions.acts import acts_of
+from toposheet.interventions.acts import Act, Target, activity_for, check_act
 from toposheet.interventions.controls import SCATTERED
-from toposheet.interventions.effects import EFFECTS, Acted, check_measure, effects_of
-from toposheet.interventions.lesions import To
+from toposheet.interventions.effects import EFFECTS, check_measure, effects_of
+from toposheet.interventions.lesions import LESION
 from toposheet.interventions.measure import Measure
 from toposheet.interventions.regions import Disc, sheet_of
+from toposheet.interventions.stimulation import Stimulation
 from toposheet.progress import Progress
 from toposheet.results import Kind, Table
 from toposheet.settings import READING, Reading, check_count, check_length
@@ -48,8 +49,7 @@ def searchlight(
     radius_mm: float | int = 3.0,
     step_mm: float | int | None = None,
     sheets: Sequence[str] | None = None,
-    to: To = "zero",
-    strength: float | int | None = None,
+    act: Act = LESION,
     alternative: Alternative | None = None,
     draws: int = 39,
     texts: Sequence[str] | pd.DataFrame | None = None,
@@ -74,13 +74,12 @@ def searchlight(
         step_mm: Largest distance between the centres of neighbouring discs, in mm. The centres are a regular grid that
             fills the sheet. None: radius_mm * sqrt(2), with which each unit is in some disc.
         sheets: Names of the sheets. None: all of them.
-        to: What lesioned units put out, see `lesion`.
-        strength: The strength of a stimulation, see `stimulate`. None: discs are lesioned.
+        act: What is done to the discs: `Lesion(to)` or `Stimulation(strength)`.
         alternative: See `intervention_effects`.
         draws: Number of draws of the null. With 39 draws the smallest p is 0.025. 0: no null, and no p.
-        texts: Texts for the activity of units, see `unit_activity`. A lesion to zero needs none.
+        texts: Texts for the activity of units, see `unit_activity`. A lesion to zero does not need them.
         reading: How these texts are read.
-        seed: Seed of the draws and of the noise.
+        seed: Seed of the draws.
         batch_size: Largest number of texts in one forward pass.
         cache: A folder for parts of the results, so that an interrupted call goes on. None: nothing is stored.
         progress: A function that is called with the number of texts done so far. None: no calls.
@@ -113,10 +112,11 @@ def searchlight(
         discs += [disc for y, x in centres if not (disc := Disc(name, y, x, radius_mm)).is_empty(subject)]
     if not discs:
         raise UserError("no disc has a unit: give a larger radius, or at least one sheet")
-    (act,) = acts_of(subject, to, [strength], texts=texts, reading=reading, seed=seed)
-    acted = [Acted.of(subject, disc, act) for disc in discs]
+    check_act(act)
+    activity = activity_for([act], subject, texts, reading)
+    targets = [Target.of(subject, disc, act, activity) for disc in discs]
     effects = effects_of(
-        subject, acted, measure, alternative, draws=draws, seed=seed, batch_size=batch_size, cache=cache,
+        targets, measure, alternative, draws=draws, seed=seed, batch_size=batch_size, cache=cache,
         progress=progress,
     )  # fmt: skip
     return SEARCHLIGHT.frame(_with_places(effects, discs, measure))
@@ -130,8 +130,7 @@ def dose_curve(
     x: float | int,
     *,
     radii_mm: Sequence[float | int] = (1.0, 2.0, 3.0, 4.0, 5.0),
-    strengths: Sequence[float | int] | None = None,
-    to: To = "zero",
+    acts: Sequence[Act] = (LESION,),
     alternative: Alternative | None = None,
     draws: int = 99,
     texts: Sequence[str] | pd.DataFrame | None = None,
@@ -153,13 +152,12 @@ def dose_curve(
         y: Row of the centre, in cells.
         x: Column of the centre, in cells.
         radii_mm: The radii, in mm.
-        strengths: The strengths of a stimulation, each with each radius. None: the discs are lesioned.
-        to: What lesioned units put out, see `lesion`.
+        acts: What is done to the discs, each act with each radius: for example a `Stimulation` for each strength.
         alternative: See `intervention_effects`.
         draws: Number of draws of the null.
-        texts: Texts for the activity of units, see `unit_activity`. A lesion to zero needs none.
+        texts: Texts for the activity of units, see `unit_activity`. A lesion to zero does not need them.
         reading: How these texts are read.
-        seed: Seed of the draws and of the noise.
+        seed: Seed of the draws.
         batch_size: Largest number of texts in one forward pass.
         cache: A folder for parts of the results, so that an interrupted call goes on. None: nothing is stored.
         progress: A function that is called with the number of texts done so far. None: no calls.
@@ -176,23 +174,24 @@ def dose_curve(
     check_measure(measure)
     check_count("draws", draws, 2)
     check_type("radii_mm", radii_mm, (list, tuple), "a list of radii in mm")
-    if strengths is not None:
-        check_type("strengths", strengths, (list, tuple), "a list of strengths")
+    check_type("acts", acts, (list, tuple), "a list of acts, such as [toposheet.Stimulation(2)]")
+    for act in acts:
+        check_act(act)
     discs = [Disc(sheet, y, x, radius) for radius in radii_mm]
     for disc in discs:
         disc.units(subject)
-    acts = acts_of(subject, to, [None] if strengths is None else strengths, texts=texts, reading=reading, seed=seed)
     doses = [(disc, act) for disc in discs for act in acts]
     if not doses:
-        raise UserError("there is no dose: give at least one radius, and at least one strength of a stimulation")
-    acted = [Acted.of(subject, disc, act) for disc, act in doses]
+        raise UserError("there is no dose: give at least one radius, and at least one act")
+    activity = activity_for(acts, subject, texts, reading)
+    targets = [Target.of(subject, disc, act, activity) for disc, act in doses]
     effects = effects_of(
-        subject, acted, measure, alternative, draws=draws, seed=seed, batch_size=batch_size, cache=cache,
+        targets, measure, alternative, draws=draws, seed=seed, batch_size=batch_size, cache=cache,
         progress=progress,
     )  # fmt: skip
     rows = _with_places(effects, [disc for disc, _ in doses], measure)
-    strengths_of = [np.nan if act.strength is None else act.strength for _, act in doses]
-    return DOSES.frame(rows.assign(strength=np.tile(strengths_of, len(measure.items))))
+    strengths = [act.strength if isinstance(act, Stimulation) else np.nan for _, act in doses]
+    return DOSES.frame(rows.assign(strength=np.tile(strengths, len(measure.items))))
 
 
 def _centres(sheet: Sheet, step_mm: float | int) -> list[tuple[float, float]]:

@@ -2,18 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, final
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from toposheet.errors import UserError, check_type
-from toposheet.interventions.activity import Activity, unit_activity
+from toposheet.interventions.activity import Activity
+from toposheet.interventions.acts import Act, Weights, acted_on
 from toposheet.interventions.regions import Region
 from toposheet.progress import Progress
 from toposheet.settings import READING, Reading
+from toposheet.stats.multiplicity import Alternative
 from toposheet.subject import Effect, Intervention, Subject
+
+
+@final
+@dataclass(frozen=True)
+class Stimulation(Act):
+    """A stimulation, which can be done to any region.
+
+    Args:
+        strength: The added current, in standard deviations of each unit. Negative: activations are lowered.
+
+    Raises:
+        UserError: The strength is not a finite number.
+    """
+
+    strength: float | int
+
+    alternative: ClassVar[Alternative] = "two-sided"
+
+    def __post_init__(self) -> None:
+        check_type("strength", self.strength, (int, float, np.number), "a number of standard deviations")
+        if not np.isfinite(self.strength):
+            raise UserError(f"the strength is {self.strength}: it must be a finite number of standard deviations")
+
+    @property
+    def name(self) -> str:
+        """Name in tables."""
+        return f"stimulation by {self.strength:g} sd"
+
+    @property
+    def needs_activity(self) -> bool:
+        """Whether the usual activity of the units must be known."""
+        return True
+
+    def weights(self, subject: Subject, region: Region) -> Weights:
+        """Return the current that a strength of 1 gives to each unit."""
+        return region.current(subject)
+
+    def intervention(self, name: str, weights: Weights, activity: Activity | None) -> Intervention:
+        """Return the intervention that adds current to the activations of units. See `Act.intervention`.
+
+        Raises:
+            UserError: The strength makes activations infinite. Or all units have standard deviation 0.
+        """
+        assert activity is not None, "a stimulation needs the activity"
+        largest = np.finfo(np.float32).max
+        effects = {}
+        for tap, current in weights.items():
+            shift = float(self.strength) * current * activity.sd[tap]
+            if not (np.abs(shift) < largest).all():
+                raise UserError(
+                    f"the strength {self.strength:g} makes activations of {tap} infinite: give a smaller one"
+                )
+            effects[tap] = Effect(np.ones(len(shift)), shift)
+        if self.strength and not any(effect.shift.any() for effect in effects.values()):
+            raise UserError(
+                f"all units of {name} have standard deviation 0 over the texts, so a strength in standard deviations "
+                "changes nothing: choose other units, or other texts"
+            )
+        return Intervention(f"{name} stimulated by {self.strength:g} sd", effects)
 
 
 def stimulate(
@@ -48,41 +110,4 @@ def stimulate(
     Example:
         driven = ts.stimulate(subject, ts.Disc("model.layers.2.mlp", y=8, x=8, radius_mm=2), strength=3)
     """
-    check_type("region", region, Region, "a region such as toposheet.Disc(sheet, y, x, radius_mm)")
-    check_strength(strength)
-    current = region.current(subject)
-    activity = unit_activity(subject, texts, reading=reading, progress=progress)
-    return subject.intervened(stimulation_of(region.name, current, float(strength), activity))
-
-
-def check_strength(strength: float | int) -> None:
-    """Refuse a strength that is not a finite number."""
-    check_type("strength", strength, (int, float, np.number), "a number of standard deviations")
-    if not np.isfinite(strength):
-        raise UserError(f"the strength is {strength}: it must be a finite number of standard deviations")
-
-
-def stimulation_of(
-    name: str, current: Mapping[str, Float[np.ndarray, " units"]], strength: float, activity: Activity
-) -> Intervention:
-    """Return the intervention that adds current to the activations of units.
-
-    Args:
-        name: Name of the region.
-        current: The current that a strength of 1 gives to each unit, from `Region.current`.
-        strength: The strength, in standard deviations of each unit.
-        activity: The activity of the units.
-    """
-    largest = np.finfo(np.float32).max
-    effects = {}
-    for tap, of_tap in current.items():
-        shift = strength * of_tap * activity.sd[tap]
-        if not (np.abs(shift) < largest).all():
-            raise UserError(f"the strength {strength:g} makes activations of {tap} infinite: give a smaller one")
-        effects[tap] = Effect(np.ones(len(shift)), shift)
-    if strength and not any(effect.shift.any() for effect in effects.values()):
-        raise UserError(
-            f"all units of {name} have standard deviation 0 over the texts, so a strength in standard deviations "
-            "changes nothing: choose other units, or other texts"
-        )
-    return Intervention(f"{name} stimulated by {strength:g} sd", effects)
+    return acted_on(subject, region, Stimulation(strength), texts, reading, progress)
