@@ -28,6 +28,7 @@ from toposheet.cortex.maps import comparison_maps
 from toposheet.figures.files import write_figure
 from toposheet.figures.maps import draw_contrast_maps
 from toposheet.interventions import Region
+from toposheet.interventions.controls import orders, scattered
 from toposheet.recipes import Recipe, named
 from toposheet.stats import holm
 from toposheet.stimuli.stimulus_set import SYNTHETIC
@@ -101,9 +102,9 @@ def lesioned(subject: ts.Subject, lesion: str, number: int) -> ts.Subject:
     focal = functools.reduce(operator.or_, (disc(s, p, RADIUS_MM) for s, p in places(subject, number).items()))
     if lesion == FOCAL:
         return ts.lesion(subject, focal)
-    rng = np.random.default_rng(number)
-    scattered = {tap: ts.Effect.silence(rng.permutation(units)) for tap, units in focal.units(subject).items()}
-    return subject.intervened(ts.Intervention(f"{SCATTERED} {number}", scattered))
+    (order,) = orders(subject, 1, seed=number)
+    act = ts.Lesion()
+    return subject.intervened(act.intervention(f"{SCATTERED} {number}", scattered(act.weights(subject, focal), order)))
 
 
 def places(subject: ts.Subject, number: int) -> dict[str, int]:
@@ -154,18 +155,29 @@ def tests_of_rings(
             ring_region = disc(sheets[sheet], place, RING_MM) - disc(sheets[sheet], place, RADIUS_MM)
             ring = ring_region.units(subject)[sheets[sheet]]
             changes[number, sheet, place] = np.nanmean(change.values[ring]) - np.nanmean(change.values[~ring])
-        near = around(changes, drawn)
-        null = np.array([around(changes, rng.permuted(drawn, axis=0)) for _ in range(ORDERS)])
-        far = np.sum(np.abs(null - null.mean()) >= np.abs(near - null.mean()) - 1e-12)
-        yield {
-            "stage": stage, "around lesions": near, "orders": null.mean(), "sd": null.std(),
-            "p": (1 + far) / (1 + ORDERS),
-        }  # fmt: skip
+        yield {"stage": stage, **compared_with_orders(changes, drawn, rng)}
 
 
-def around(changes: np.ndarray, at: np.ndarray) -> float:
-    """Return the mean of the changes (lesion, sheet, place) in the rings at the places of each lesion and sheet."""
-    return float(np.take_along_axis(changes, at[:, :, None], axis=2).mean())
+def compared_with_orders(changes: np.ndarray, drawn: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
+    """Return the mean change around the lesions, and that with other orders of the lesions on each sheet.
+
+    Args:
+        changes: The change of each ring, shape (lesions, sheets, places).
+        drawn: The place of each lesion on each sheet, shape (lesions, sheets).
+        rng: Random numbers for the orders.
+    """
+
+    def around(at: np.ndarray) -> float:
+        return float(np.take_along_axis(changes, at[:, :, None], axis=2).mean())
+
+    near, null = around(drawn), np.array([around(rng.permuted(drawn, axis=0)) for _ in range(ORDERS)])
+    far = np.sum(np.abs(null - null.mean()) >= np.abs(near - null.mean()) - 1e-12)
+    return {
+        "around lesions": near,
+        "orders": float(null.mean()),
+        "sd": float(null.std()),
+        "p": float((1 + far) / (1 + ORDERS)),
+    }
 
 
 def draw(name: str, comparisons: Mapping[State, ts.Comparison], out: Path) -> None:

@@ -126,9 +126,9 @@ def intervention_effects(
     check_count("draws", draws, 2)
     check_act(act)
     if comparison is None:
-        activity = activity_for([act], subject, texts, reading)
+        activity = activity_for([act], subject, texts, reading, progress)
     else:
-        activity = unit_activity(subject, texts, reading=reading)
+        activity = unit_activity(subject, texts, reading=reading, progress=progress)
     targets = [Target.of(subject, region, act, activity) for region in regions]
     others = [_other_units(target, draws, seed + number, comparison, networks)
               for number, target in enumerate(targets)]  # fmt: skip

@@ -113,7 +113,7 @@ def searchlight(
     if not discs:
         raise UserError("no disc has a unit: give a larger radius, or at least one sheet")
     check_act(act)
-    activity = activity_for([act], subject, texts, reading)
+    activity = activity_for([act], subject, texts, reading, progress)
     targets = [Target.of(subject, disc, act, activity) for disc in discs]
     effects = effects_of(
         targets, measure, alternative, draws=draws, seed=seed, batch_size=batch_size, cache=cache,
@@ -183,7 +183,7 @@ def dose_curve(
     doses = [(disc, act) for disc in discs for act in acts]
     if not doses:
         raise UserError("there is no dose: give at least one radius, and at least one act")
-    activity = activity_for(acts, subject, texts, reading)
+    activity = activity_for(acts, subject, texts, reading, progress)
     targets = [Target.of(subject, disc, act, activity) for disc, act in doses]
     effects = effects_of(
         targets, measure, alternative, draws=draws, seed=seed, batch_size=batch_size, cache=cache,
