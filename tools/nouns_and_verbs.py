@@ -48,7 +48,7 @@ def main(out: Path) -> None:
         subject = ts.load(name)
         contexts = [context for of_part in CONTEXTS.values() for context in of_part]
         parts = [part for part, of_part in CONTEXTS.items() for _ in of_part]
-        measure = ts.Measure.words(subject, contexts, NOUNS, VERBS, name="preference for nouns (nats)", parts=parts)
+        measure = ts.Measure.words(subject, contexts, NOUNS, VERBS, name="preference for nouns", parts=parts)
         regions = preferring(subject)
         for act in ACTS:
             with shown() as progress:

@@ -54,8 +54,8 @@ def readout_name(fwhm_mm: float, prefix: str = "readout ") -> str:
     return "raw" if fwhm_mm == 0 else f"{prefix}{fwhm_mm:g} mm"
 
 
-def listed(words: Iterable[str]) -> str:
-    """Return words as a list: `a, b or c`."""
+def either(words: Iterable[str]) -> str:
+    """Return words as alternatives: `a, b or c`."""
     *first, last = words
     return f"{', '.join(first)} or {last}" if first else last
 

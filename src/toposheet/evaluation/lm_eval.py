@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from toposheet.architectures.mode import in_mode
 from toposheet.interventions.described import subject_of_arguments
 from toposheet.packages import import_package
 from toposheet.subject import Subject
@@ -45,10 +46,8 @@ class HarnessModel(_HFLM):
         )
         self.subject.check_tokenizer()
         tokenizer = copy.deepcopy(self.subject.tokenizer)  # the harness sets its padding
-        with self.subject.running() as model:
-            training = model.training
+        with self.subject.running() as model, in_mode(model, training=False):
             super().__init__(pretrained=model, tokenizer=tokenizer, batch_size=batch_size or 1, **options)
-            model.train(training)
 
     def loglikelihood(self, requests: Any, disable_tqdm: bool = False) -> Any:
         """Return the log-probability of a continuation of each text, and whether it is the most probable one."""
@@ -63,10 +62,5 @@ class HarnessModel(_HFLM):
         return self._answered("generate_until", requests, disable_tqdm)
 
     def _answered(self, method: str, requests: Any, disable_tqdm: bool) -> Any:
-        with self.subject.running() as model:
-            training = model.training
-            model.eval()
-            try:
-                return getattr(super(), method)(requests, disable_tqdm=disable_tqdm)
-            finally:
-                model.train(training)
+        with self.subject.running() as model, in_mode(model, training=False):
+            return getattr(super(), method)(requests, disable_tqdm=disable_tqdm)

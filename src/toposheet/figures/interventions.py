@@ -16,7 +16,7 @@ def effects_figure(table: pd.DataFrame) -> Figure:
     """Return a figure of how much acting on regions and on their controls changes a measure.
 
     Args:
-        table: The rows of one part of a measure: `model, measure, region, control, act, change, change_low,
+        table: The rows of one part of a measure: `model, measure, unit, part, region, control, act, change, change_low,
             change_high, null_mean, null_sd`. Rows without a control are the regions.
     """
     regions = list(dict.fromkeys(table["region"]))
@@ -40,7 +40,9 @@ def effects_figure(table: pd.DataFrame) -> Figure:
             axes.set_ylim(len(rows) - 0.5, -0.5)
             axes.set_title(broken(region, 70, 2), loc="left")
         first = table.iloc[0]
-        panels[-1, 0].set_xlabel(broken(f"change of {first['measure']}", 60, 2))
+        part = "" if first["part"] == "all" else f", {first['part']}"
+        unit = " (nats)" if first["unit"] == "nats" else ""
+        panels[-1, 0].set_xlabel(broken(f"change of {first['measure']}{part}{unit}", 60, 2))
         figure.suptitle(broken(f"{first['model']}: {first['act']} − intact", 70, 2), fontsize=9, x=0.02, ha="left")
         keys = [Line2D([], [], color=colour(0), marker="o", ms=3, label="the region, 95 % over items"),
                 Line2D([], [], color=colour(1), marker="o", ms=3, label="controls, 95 % over items"),

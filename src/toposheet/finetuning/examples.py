@@ -16,7 +16,7 @@ from toposheet.files import path_of
 from toposheet.finetuning.glue import GLUE, GlueTask
 from toposheet.hub import snapshot
 from toposheet.subject.tokens import check_text
-from toposheet.wording import listed
+from toposheet.wording import either
 
 HUB = "nyu-mll/glue"
 TRAIN = "train"
@@ -119,7 +119,7 @@ def _files(folder: Path, split: str) -> list[Path]:
     name = re.compile(rf"{split}(-\d+-of-\d+)?({'|'.join(map(re.escape, FORMATS))})")
     files = sorted(file for file in folder.glob(f"{split}*") if name.fullmatch(file.name))
     if not files:
-        names = listed(split + ending for ending in FORMATS)
+        names = either(split + ending for ending in FORMATS)
         raise NotFound(f"{folder} has no {split} examples: give a folder with {names}, in the schema of {HUB}")
     if len(kinds := {file.suffix for file in files}) > 1:
         raise UserError(f"{folder} has {split} examples in several formats ({', '.join(sorted(kinds))}): keep one")

@@ -22,7 +22,7 @@ from toposheet.interventions.effects import EFFECTS
 from toposheet.interventions.measure import ALL
 from toposheet.interventions.searchlight import DOSES, SEARCHLIGHT
 from toposheet.results import FACTS, Results, Table, paragraph, text_table
-from toposheet.wording import counted, equals_p, p_value
+from toposheet.wording import counted, equals_p, p_value, signed
 
 FIGURES = "figures"
 _DOES = {
@@ -77,7 +77,7 @@ class Outcome(ABC):
     @final
     def _change(self, change: float) -> str:
         """Return a change as text: of an accuracy in percentage points, or in nats."""
-        return f"{change:+.3f}" if self._in_nats else f"{change * 100:+.1f}"
+        return signed(change, 3) if self._in_nats else signed(change * 100)
 
     @final
     def _columns(self, rows: pd.DataFrame) -> dict[str, list[str]]:
@@ -201,7 +201,7 @@ class DoseOutcome(Outcome):
             "radius (mm)": [f"{radius:g}" for radius in rows["radius_mm"]],
             "units": [f"{n:,}" for n in rows["n_units"]],
             **self._columns(rows),
-            "scattered": [f"{self._change(mean)} ± {self._change(sd)[1:]}"
+            "scattered": [f"{self._change(mean)} ± {self._change(sd).removeprefix('+')}"
                           for mean, sd in zip(rows["null_mean"], rows["null_sd"], strict=True)],
         }  # fmt: skip
         side = _SIDE[rows["alternative"].iloc[0]]
