@@ -17,7 +17,7 @@ from pathlib import Path
 from toposheet import demo, recipes
 from toposheet.cache import cache_folder
 from toposheet.progress import shown
-from toposheet.report import Analysis, StudiedModel, compute, folder, with_control, write_report
+from toposheet.report import Analysis, StudiedModel, compute, with_control, write_report
 from toposheet.settings import DEFAULT, Reading
 from toposheet.stimuli.studies import synthetic_battery
 from toposheet.subject import attach, load
@@ -50,7 +50,7 @@ def report_of_small(out: Path) -> None:
 
 def write(analysis: Analysis, out: Path) -> None:
     """Write the tables, the page and the figures of an analysis."""
-    folder.write(analysis.results, out)
+    analysis.results.write(out)
     write_report(analysis, out)
 
 

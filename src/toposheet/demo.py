@@ -99,16 +99,15 @@ def run(
     decides = what_decides(battery, with_draws(settings, models, battery))
     trained = [model / RESULT for model in folders.values()]
     computed = [
-        out / name
-        for name in (SUMMARY_OF_MODELS.file, MAPS, STATISTICS_OF_MODELS.file, ORGANISATION_OF_MODELS.file, FACTS)
+        out / name for name in (SUMMARY_OF_MODELS.file, MAPS, STATISTICS_OF_MODELS.file, ORGANISATION_OF_MODELS.file)
     ]
-    if _missing_or_older(computed, trained) or _were_computed_otherwise(decides, read_facts(out)):
-        folder.write(compute(models, battery, settings=settings).results, out)
+    if _missing_or_older([*computed, out / FACTS], trained) or _were_computed_otherwise(decides, read_facts(out)):
+        compute(models, battery, settings=settings).results.write(out)
 
     say("5/5 report: figures and page")
     results = folder.read(out)
     checks = expectations(results, {name: read_result(model) for name, model in folders.items()})
-    if _missing_or_older([out / REPORT], computed):
+    if _missing_or_older([out / REPORT], computed):  # FACTS names the report, so it is newer than the report
         write_report(Analysis(results, models, checks), out)
     return checks
 

@@ -8,6 +8,8 @@ from importlib import import_module
 
 import pandas as pd
 import pytest
+from tests.evaluation.conftest import blimp  # noqa: F401
+from tests.finetuning.conftest import sst2  # noqa: F401
 
 from toposheet.cli import main
 from toposheet.figures.files import save_figure
@@ -104,7 +106,7 @@ def test_a_command_that_is_interrupted_while_it_draws_changes_nothing(
     command, tmp_path, folder, sentences, monkeypatch
 ):
     out = tmp_path / "out"
-    earlier = ("analysis.json", "summary.csv", "localizer.nc", "report.html", "figures/.figures", "figures/map-a-b.png")
+    earlier = ("analysis.json", "summary.csv", "localizer.nc", "report.html", "figures/map-a-b.png")
     (out / "figures").mkdir(parents=True)
     for name in earlier:
         (out / name).write_text(f"{name}, earlier")
@@ -119,3 +121,73 @@ def test_a_command_that_is_interrupted_while_it_draws_changes_nothing(
     assert stop.value.code == 130
     left = {path.relative_to(out).as_posix(): path.read_text() for path in out.rglob("*") if path.is_file()}
     assert left == {name: f"{name}, earlier" for name in earlier}
+
+
+@pytest.fixture
+def command(folder, sentences, blimp, sst2, tmp_path, monkeypatch):  # noqa: F811
+    """The arguments of short commands that all write to the same folder."""
+    monkeypatch.setenv("TOPOSHEET_CACHE", str(tmp_path / "cache"))
+    quick = ["--learning-rate", "1e-2", "--batch", "8", "--micro-batch", "8", "--updates", "2", "--validate-every", "1"]
+    texts = ["--stimuli", sentences, "--contrast", "S:N"]
+    items, disc = ["--path", blimp, "--draws", "2"], ["--region", "disc:transformer.h.0.mlp:2:2:1"]
+    options = {
+        "evaluate": ["--path", blimp],
+        "finetune": ["--tasks", "sst2", "--path", sst2, *quick],
+        "lesion": [*items, *texts, *disc],
+        "searchlight": [*items, "--sheet", "transformer.h.0.mlp"],
+        "map": [*texts, "--permutations", "2", "--no-negative-controls"],
+        "localize": texts,
+    }
+    return lambda name: [name, folder, *options[name], "--out", tmp_path / "out"]
+
+
+FILES = {
+    "evaluate": {"accuracy.csv", "items_blimp.csv", *(f"figures/accuracy-blimp.{ending}" for ending in ("pdf", "png"))},
+    "finetune": {"scores.csv", "finetunings.csv", "items_sst2.csv",
+                 *(f"figures/{name}.{ending}" for name in ("scores", "losses-sst2") for ending in ("pdf", "png"))},
+    "lesion": {"effects.csv", "figures/effects.pdf", "figures/effects.png"},
+    "searchlight": {"searchlight.csv", "figures/searchlight.pdf", "figures/searchlight.png"},
+}  # fmt: skip
+
+
+def files(out):
+    """Return the names of the files of results, and those of the user, in a folder and in its folder of figures."""
+    return {path.relative_to(out).as_posix() for folder in (out, out / "figures") for path in folder.glob("*.*")}
+
+
+@pytest.mark.parametrize("order", [("evaluate", "finetune"), ("finetune", "evaluate")])
+def test_an_evaluation_and_a_fine_tuning_replace_each_other_and_keep_the_files_of_the_user(
+    ran, command, tmp_path, order
+):
+    out = tmp_path / "out"
+    first, second = order
+    ran(*command(first))
+    mine = {"items_mine.csv", "figures/mine.png", "figures/accuracy-mine.png"}
+    for name in mine:
+        (out / name).write_text("mine")
+    assert files(out) == {"analysis.json", *FILES[first], *mine}
+    ran(*command(second))
+    assert files(out) == {"analysis.json", *FILES[second], *mine}
+    assert {(out / name).read_text() for name in mine} == {"mine"}
+    assert (out / "sst2" / "classifier.safetensors").is_file()
+
+
+def test_a_folder_holds_the_results_of_one_analysis(ran, command, tmp_path):
+    out = tmp_path / "out"
+    ran(*command("lesion"))
+    ran(*command("localize"))
+    localizer = files(out) - {"analysis.json", *FILES["lesion"]}
+    assert {"localizer.nc", "cross_validated.csv", "figures/localizer.png"} <= localizer
+    for name in ("searchlight", "lesion"):
+        ran(*command(name))
+        assert files(out) == {"analysis.json", *FILES[name], *localizer}
+
+
+def test_maps_replace_a_lesion_and_a_lesion_replaces_maps(ran, command, tmp_path):
+    out = tmp_path / "out"
+    ran(*command("lesion"))
+    ran(*command("map"))
+    assert {"analysis.json", "summary.csv", "maps.nc", "figures/map-S-N.png"} <= files(out)
+    assert not FILES["lesion"] & files(out)
+    ran(*command("lesion"))
+    assert files(out) == {"analysis.json", *FILES["lesion"]}

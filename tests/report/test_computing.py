@@ -389,7 +389,7 @@ def test_a_condition_that_keeps_too_few_texts_is_refused_before_the_first_model_
 
 
 def test_results_are_read_from_a_folder_as_they_were_written(results, tmp_path):
-    folder.write(results, tmp_path)
+    results.write(tmp_path)
     read = folder.read(tmp_path)
     assert {table.file for table in read.tables} == {table.file for table in results.tables}
     for table, frame in results.tables.items():
@@ -399,7 +399,7 @@ def test_results_are_read_from_a_folder_as_they_were_written(results, tmp_path):
 
 
 def test_a_folder_that_lacks_a_table_is_said_to(results, tmp_path):
-    folder.write(results, tmp_path)
+    results.write(tmp_path)
     (tmp_path / "summary.csv").unlink()
     with pytest.raises(UserError, match=r"has no summary\.csv, which belongs to its results: make the results again"):
         folder.read(tmp_path)

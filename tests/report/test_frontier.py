@@ -10,7 +10,6 @@ from toposheet.figures.frontier import frontier_curves
 from toposheet.recipes import RECIPE_FILE, stored_form, write_recipe
 from toposheet.recipes.result import RESULT
 from toposheet.report.analysis import Analysis
-from toposheet.report.folder import written_together
 from toposheet.report.frontier import ALL, FRONTIER, frontier
 from toposheet.report.groups import side_by_side
 from toposheet.report.models import StudiedModel, with_control
@@ -169,7 +168,7 @@ def test_compare_writes_table_and_figure_for_two_trained_models_and_removes_them
     (out / "figures" / "mine.png").write_text("mine")
     for runs in ([RUNS["plain"], RUNS["topo"]], [RUNS["topo"]], []):
         compared = side_by_side(of_report(*runs))
-        with written_together(compared.results, out) as aside:
+        with compared.results.written_together(out) as aside:
             compared.write(aside)
         files = [out / FRONTIER.file, *(out / "figures" / f"frontier.{ending}" for ending in ("pdf", "png"))]
         assert [file.is_file() for file in files] == [len(runs) == 2] * 3

@@ -10,6 +10,7 @@ from toposheet.errors import UserError
 from toposheet.report import SECTIONS, Analysis, Check, StudiedModel, compute, page, write_figures, write_report
 from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS, SUMMARY_OF_MODELS
 from toposheet.report.sections.network import CRITERIA_OF_MODELS
+from toposheet.results import FACTS, Results, files_of_results, read_facts
 from toposheet.settings import Settings
 from toposheet.subject import Subject
 from toposheet.topography import Topography
@@ -108,14 +109,26 @@ def test_a_damaged_history_is_named_before_anything_is_computed(subjects, batter
     assert not told
 
 
-def test_figures_of_an_earlier_report_go_and_nothing_outside_of_their_folder(analysis, tmp_path):
-    (tmp_path / "figures").mkdir()
-    for name in ("figures/map-old.png", "figures/mine.png", "mine.txt"):
+def test_figures_of_an_earlier_report_go_and_no_other_file(analysis, tmp_path):
+    with Results({SUMMARY_OF_MODELS: analysis.results[SUMMARY_OF_MODELS]}).written_together(tmp_path) as aside:
+        (aside / "figures").mkdir()
+        (aside / "figures" / "map-old.png").write_text("before")
+    for name in ("figures/mine.png", "mine.txt"):
         (tmp_path / name).write_text("before")
-    (tmp_path / "figures" / ".figures").write_text("map-old.png\n../mine.txt\n\n")
     write_figures(analysis, tmp_path)
     assert not (tmp_path / "figures" / "map-old.png").exists()
     assert (tmp_path / "figures" / "mine.png").read_text() == (tmp_path / "mine.txt").read_text() == "before"
+    assert (tmp_path / SUMMARY_OF_MODELS.file).is_file()
+
+
+def test_the_page_and_its_figures_belong_to_the_results_beside_them(analysis, tmp_path):
+    Results({}, facts={"seed": 3}).write(tmp_path)
+    write_report(analysis, tmp_path)
+    (tmp_path / "figures" / "mine.png").write_text("mine")
+    assert {"report.html", "figures/network.png", "figures/network.pdf"} <= set(files_of_results(tmp_path))
+    assert read_facts(tmp_path) == {"seed": 3}
+    Results({}).write(tmp_path)
+    assert {path.name for path in tmp_path.rglob("*")} == {FACTS, "figures", "mine.png"}
 
 
 def test_a_null_that_was_not_computed_is_one_dash(html):

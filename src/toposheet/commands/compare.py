@@ -61,13 +61,13 @@ def compare(
         subject = opening(sources[0], preparing, settings.reading)
         battery = read_battery(stimuli, subject, contrast, options, settings.confounds, progress=preparing)
         from toposheet.commands._report import analysed, print_notes
-        from toposheet.report import folder, grouped, side_by_side
+        from toposheet.report import grouped, side_by_side
 
         first, *others = grouped(models)
         analysis = analysed([replace(first, source=subject()), *others], battery, settings, stages.begin("computing"))
         stages.begin("comparing", "intervals over models")
         comparison = side_by_side(analysis, margin=margin)
-        with folder.written_together(analysis.results, out) as aside:
+        with analysis.results.written_together(out) as aside:
             comparison.write(aside)
         stages.end("intervals over models")
     print(comparison)

@@ -51,12 +51,12 @@ def ledger(
         options = StimulusOptions(data=data)
         battery = read_battery(stimuli, subject, (), options, settings.confounds, pairs, preparing)
         from toposheet.commands._report import analysed, print_notes
-        from toposheet.report import folder, with_control
         from toposheet.report import ledger as against_published
+        from toposheet.report import with_control
 
         analysis = analysed(with_control(subject(), control), battery, settings, stages.begin("computing"))
     ledger = against_published(analysis)
-    with folder.written_together(analysis.results, out) as aside:
+    with analysis.results.written_together(out) as aside:
         page = ledger.write(aside)
     print(ledger)
     print_notes(analysis.results)

@@ -43,11 +43,11 @@ def map_contrasts(
         opened = opening(model, preparing)
         battery = read_study(stimuli, opened, contrast, options, settings.confounds, preparing)
         from toposheet.commands._report import analysed, print_summary
-        from toposheet.report import StudiedModel, folder, write_figures
+        from toposheet.report import StudiedModel, write_figures
 
         subject = opened()
         analysis = analysed([StudiedModel(subject.name, subject)], battery, settings, stages.begin("computing"))
-        with folder.written_together(analysis.results, out) as aside:
+        with analysis.results.written_together(out) as aside:
             write_figures(analysis, aside, stages.begin("drawing"))
     print_summary(analysis.results)
     print(f"\nThe maps: {out.resolve()} (summary.csv, statistics.csv, maps.nc, clusters.csv, figures)")

@@ -59,10 +59,10 @@ def report(
         subject = opening(model, preparing, settings.reading)
         battery = read_battery(stimuli, subject, contrast, options, settings.confounds, pairs, preparing)
         from toposheet.commands._report import analysed, print_summary
-        from toposheet.report import folder, with_control, write_report
+        from toposheet.report import with_control, write_report
 
         analysis = analysed(with_control(subject(), control), battery, settings, stages.begin("computing"))
-        with folder.written_together(analysis.results, out) as aside:
+        with analysis.results.written_together(out) as aside:
             page = write_report(analysis, aside, stages.begin("drawing"))
     print_summary(analysis.results)
     print(f"\nThe report: {(out / page.name).resolve()}")

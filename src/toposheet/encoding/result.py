@@ -19,9 +19,7 @@ from toposheet.encoding.scores import Sums, mean_interval, resamples
 from toposheet.encoding.similarity import SIMILARITY
 from toposheet.encoding.verdict import verdict
 from toposheet.figures.encoding import encoding_scores
-from toposheet.figures.files import save_figure
-from toposheet.files import folder_aside, path_of
-from toposheet.results import FACTS, Results, Table
+from toposheet.results import Results, Table
 from toposheet.stats import Null, against_null, familywise_p, q_values
 
 SCORES = Table(
@@ -110,20 +108,16 @@ class Encoding:
     def write(
         self, out: str | Path, *, similarity: pd.DataFrame | None = None, facts: Mapping[str, Any] | None = None
     ) -> None:
-        """Write the tables and the figure to a folder. If an error occurs, the folder stays as it was.
+        """Write the tables, the figure and the facts to a folder (`Results.write`).
 
         Args:
             out: The folder. It is created if it does not exist.
             similarity: The tables of `rsa` and `cka`, one after the other. None: they are not written.
             facts: Facts on the model and the recording that are written beside those of the analysis.
         """
-        out = path_of(out)
         tables = {SCORES: self.scores, TESTS: self.tests, VOXELS: self.voxels}
         tables |= {} if similarity is None else {SIMILARITY: similarity}
-        with folder_aside(out, last=FACTS, replaces=[SIMILARITY.file]) as aside:
-            Results(tables, facts={**(facts or {}), **self.facts}).write(aside)
-            (aside / "figures").mkdir()
-            save_figure(self.plot(), aside / "figures", "encoding")
+        Results(tables, facts={**(facts or {}), **self.facts}, figures={"encoding": self.plot()}).write(out)
 
 
 def encoding_of(

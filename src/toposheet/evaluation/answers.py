@@ -14,15 +14,11 @@ from toposheet.evaluation.difference import ACCURACY_DIFFERENCE, accuracy_differ
 from toposheet.evaluation.evaluate import evaluate
 from toposheet.evaluation.task import TASKS, items_table
 from toposheet.figures.accuracies import accuracies
-from toposheet.figures.files import save_figure
-from toposheet.files import folder_aside, path_of
 from toposheet.progress import Progress, part_of
-from toposheet.results import FACTS, Results, paragraph, text_table
+from toposheet.results import Results, paragraph, text_table
 from toposheet.settings import check_seed
 from toposheet.subject import Subject
 from toposheet.wording import equals_p, p_value, signed
-
-FIGURES = "figures"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +39,7 @@ class Answers:
     facts: Mapping[str, Any]
 
     def write(self, folder: str | Path) -> None:
-        """Write the tables, a figure for each task, and the facts. If an error occurs, nothing is written.
+        """Write the tables, a figure for each task, and the facts to a folder (`Results.write`).
 
         Args:
             folder: The folder. It is created if it does not exist.
@@ -51,14 +47,8 @@ class Answers:
         tables = {items_table(task): items for task, items in self.items.items()} | {ACCURACY: self.accuracy}
         if not self.difference.empty:
             tables[ACCURACY_DIFFERENCE] = self.difference
-        folder = path_of(folder)
-        patterns = ("items_*.csv", ACCURACY_DIFFERENCE.file, f"{FIGURES}/accuracy-*")
-        earlier = [str(path.relative_to(folder)) for pattern in patterns for path in folder.glob(pattern)]
-        with folder_aside(folder, last=FACTS, replaces=earlier) as aside:
-            Results(tables, facts=self.facts).write(aside)
-            (aside / FIGURES).mkdir()
-            for task in self.items:
-                save_figure(self.figure(task), aside / FIGURES, f"accuracy-{task}")
+        figures = {f"accuracy-{task}": self.figure(task) for task in self.items}
+        Results(tables, facts=self.facts, figures=figures).write(folder)
 
     def figure(self, task: str) -> Any:
         """Return the figure of the accuracies of a task: all items, and all groups but the finest ones."""

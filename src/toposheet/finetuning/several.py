@@ -10,21 +10,18 @@ from typing import Any
 import pandas as pd
 
 from toposheet.figures.accuracies import accuracies
-from toposheet.figures.files import save_figure
 from toposheet.figures.finetunings import validation_losses
-from toposheet.files import folder_aside, path_of
+from toposheet.files import path_of
 from toposheet.finetuning.finetune import Finetuned, finetune
 from toposheet.finetuning.folder import FINETUNINGS
 from toposheet.finetuning.glue import GLUE
 from toposheet.finetuning.scores import SCORE, SCORE_DIFFERENCES, SCORES, predictions_table, score_differences
 from toposheet.progress import Progress, part_of
 from toposheet.recipes.finetuning import Finetuning
-from toposheet.results import FACTS, Results, paragraph, rows_with, text_table
+from toposheet.results import Results, paragraph, rows_with, text_table
 from toposheet.subject import Subject
 from toposheet.train.log import METRICS, read_metrics
 from toposheet.wording import counted, interval, number, signed
-
-FIGURES = "figures"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,21 +47,16 @@ class Finetunings:
     folders: Sequence[Path]
 
     def write(self, folder: str | Path) -> None:
-        """Write the tables, the figures and the facts. If an error occurs, nothing is written."""
-        folder = path_of(folder)
+        """Write the tables, the figures and the facts to a folder (`Results.write`)."""
         tables = {predictions_table(task): items for task, items in self.items.items()}
         tables |= {SCORES: self.scores, FINETUNINGS: self.finetunings}
         if not self.differences.empty:
             tables[SCORE_DIFFERENCES] = self.differences
-        patterns = ("items_*.csv", SCORE_DIFFERENCES.file, f"{FIGURES}/*")
-        earlier = [str(path.relative_to(folder)) for pattern in patterns for path in folder.glob(pattern)]
-        with folder_aside(folder, last=FACTS, replaces=earlier) as aside:
-            Results(tables, facts=self.facts).write(aside)
-            (aside / FIGURES).mkdir()
-            save_figure(self.figure(), aside / FIGURES, "scores")
-            for task, curves in self.curves.items():
-                kept = self.finetunings[self.finetunings["task"] == task].set_index("model")["kept_update"]
-                save_figure(validation_losses(curves, dict(kept), task), aside / FIGURES, f"losses-{task}")
+        figures = {"scores": self.figure()}
+        for task, curves in self.curves.items():
+            kept = self.finetunings[self.finetunings["task"] == task].set_index("model")["kept_update"]
+            figures[f"losses-{task}"] = validation_losses(curves, dict(kept), task)
+        Results(tables, facts=self.facts, figures=figures).write(folder)
 
     def figure(self) -> Any:
         """Return the figure of the scores of all tasks, with their baselines."""

@@ -13,18 +13,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from toposheet.figures.doses import dose_figure
-from toposheet.figures.files import save_figure
 from toposheet.figures.interventions import effects_figure
 from toposheet.figures.searchlight import searchlight_figure
-from toposheet.files import folder_aside, path_of
 from toposheet.interventions.controls import SCATTERED
 from toposheet.interventions.effects import EFFECTS
 from toposheet.interventions.measure import ALL
 from toposheet.interventions.searchlight import DOSES, SEARCHLIGHT
-from toposheet.results import FACTS, Results, Table, paragraph, text_table
+from toposheet.results import Results, Table, paragraph, text_table
 from toposheet.wording import counted, equals_p, p_value, signed
 
-FIGURES = "figures"
 _DOES = {
     "less": "lower the measure more than",
     "greater": "raise the measure more than",
@@ -95,15 +92,13 @@ class Outcome(ABC):
 
     @final
     def write(self, folder: str | Path) -> None:
-        """Write the table, its figure and the facts. If an error occurs, nothing is written.
+        """Write the table, its figure and the facts to a folder (`Results.write`).
 
         Args:
             folder: The folder. It is created if it does not exist.
         """
-        with folder_aside(path_of(folder), last=FACTS) as aside:
-            Results({self.definition: self.table}, facts=self.facts).write(aside)
-            (aside / FIGURES).mkdir()
-            save_figure(self.figure(), aside / FIGURES, Path(self.definition.file).stem)
+        figures = {Path(self.definition.file).stem: self.figure()}
+        Results({self.definition: self.table}, facts=self.facts, figures=figures).write(folder)
 
 
 @final

@@ -15,7 +15,7 @@ from toposheet.cortex.layout import MEAN_OVER_TAPS
 from toposheet.cortex.negative_controls import NEGATIVE_CONTROLS
 from toposheet.cortex.published import AS_PUBLISHED, MAP_I, PUBLISHED_FWHM_MM, SIGNIFICANT_UNITS, worth_of_steps
 from toposheet.cortex.verdicts import not_tested, order_verdict
-from toposheet.files import folder_aside, path_of
+from toposheet.files import path_of
 from toposheet.recipes.result import RESULT
 from toposheet.report.analysis import Analysis
 from toposheet.report.draws import draws_of
@@ -34,7 +34,7 @@ from toposheet.report.readings import readings_in_words, readings_of_models
 from toposheet.report.sections.contrasts import ORGANISATION_OF_MODELS, STATISTICS_OF_MODELS
 from toposheet.report.sections.published_steps import STEPS_OF_MODELS
 from toposheet.report.sections.training import alpha_of, weighted_spatial_losses
-from toposheet.results import Table, paragraph, rows_with
+from toposheet.results import Table, added_to_results, paragraph, rows_with
 from toposheet.settings import NO_GROUPS, PUBLISHED_STEPS
 from toposheet.stimuli.studies import PUBLISHED
 from toposheet.wording import counted, number, readout_name
@@ -83,7 +83,7 @@ class Ledger:
         If an error occurs, neither file is written.
         """
         out = path_of(out)
-        with folder_aside(out) as aside:
+        with added_to_results(out) as aside:
             LEDGER.write(self.table, aside)
             (aside / LEDGER_MD).write_text(f"{self.markdown}\n", encoding="utf-8")
         return out / LEDGER_MD

@@ -44,7 +44,7 @@ from toposheet.train.log import METRICS, read_metrics
 from toposheet.train.snapshots import read_snapshots
 from toposheet.version import __version__
 
-ANALYSIS = 1  # increase it when numbers change on purpose, so that results of earlier code are not used again
+ANALYSIS = 2  # increase it when numbers or files change on purpose, so that results of earlier code are not used again
 _EXTRA = "toposheet[stimuli]"  # installs the packages that the negative controls need
 
 

@@ -21,15 +21,13 @@ from toposheet.cortex.summary import of_taps, raw_rows, without_negative_control
 from toposheet.figures.files import save_figure, stamp
 from toposheet.figures.frontier import frontier_curves
 from toposheet.figures.groups import group_intervals, group_profiles
-from toposheet.files import folder_aside, path_of
 from toposheet.report.analysis import Analysis
 from toposheet.report.frontier import ALL, FRONTIER, frontier
 from toposheet.report.group_networks import GROUP_PROFILES, network_lines, network_tables
-from toposheet.report.page import FIGURES, figures_in, list_figures
 from toposheet.report.sections.contrasts import STATISTICS_OF_MODELS
 from toposheet.report.sections.stimuli import TEXTS
 from toposheet.report.verdicts import verdict_lines
-from toposheet.results import Results, Table, paragraph, rows_with, text_table
+from toposheet.results import FIGURES, Results, Table, added_to_results, paragraph, rows_with, text_table
 from toposheet.settings import check_margin
 from toposheet.stats.intervals import difference_interval, mean_interval
 from toposheet.wording import interval, number, readout_name, signed
@@ -113,11 +111,14 @@ class SideBySide:
         return text_table(_first_columns(rows) | columns, ("statistic", "group"))
 
     def write(self, out: str | Path) -> None:
-        """Write `compare.csv`, the tables of the language networks, the frontier and the figures to a folder."""
-        out = path_of(out)
+        """Write `compare.csv`, the tables of the language networks, the frontier and the figures to a folder.
+
+        Args:
+            out: The folder of the results of all models.
+        """
         figure = group_intervals(raw_rows(self.table), COMPARED, [*NEGATIVE_CONTROLS])
         stimuli = stamp(self.results[TEXTS], self.results.facts["battery"])
-        with folder_aside(out) as aside:
+        with added_to_results(out) as aside:
             (aside / FIGURES).mkdir()
             save_figure(figure, aside / FIGURES, "compare", stimuli)
             SIDE_BY_SIDE.write(self.table, aside)
@@ -130,7 +131,6 @@ class SideBySide:
                 first = rows_with(self.frontier, contrast=self.frontier["contrast"].iloc[0], taps=ALL)
                 curves = frontier_curves(first, _ON_FRONTIER, SIGNIFICANT)
                 save_figure(curves, aside / FIGURES, "frontier", stimuli)
-            list_figures(aside / FIGURES, [Path(path).name for path in figures_in(out)])
 
 
 def side_by_side(analysis: Analysis, *, margin: float | None = None) -> SideBySide:

@@ -19,9 +19,8 @@ from toposheet.figures.network import outlined_maps
 from toposheet.files import folder_aside, path_of
 from toposheet.progress import Progress, Stage, Stages
 from toposheet.provenance import reading_in_words, reading_of
-from toposheet.report.page import FIGURES
 from toposheet.report.sinks import SINKS, sink_notes, sinks_of_taps
-from toposheet.results import paragraph
+from toposheet.results import FIGURES, paragraph
 from toposheet.settings import DEFAULT, Reading, Settings
 from toposheet.stimuli.contrasts import Contrast
 from toposheet.subject import Subject, respond

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +14,16 @@ from markupsafe import Markup, escape
 
 from toposheet.cortex import SIGNIFICANT
 from toposheet.figures.files import save_figure, stamp
-from toposheet.files import folder_aside, free_file_name, path_of
+from toposheet.files import free_file_name, path_of
 from toposheet.progress import SILENT, Progress
 from toposheet.report.analysis import Analysis
 from toposheet.report.section import Drawing, no_drawings, sections_in_order
 from toposheet.report.sections.stimuli import TEXTS
+from toposheet.results import FIGURES, added_to_results, files_of_results
 from toposheet.version import __version__
 from toposheet.wording import counted, mean_and_sd, number, p_value
 
-REPORT, FIGURES = "report.html", "figures"
+REPORT = "report.html"
 _LONG = 40  # characters; longer cells below a figure have line breaks
 
 
@@ -50,8 +51,8 @@ class Picture:
 def write_figures(analysis: Analysis, out: str | Path, progress: Progress | None = None) -> dict[str, list[Picture]]:
     """Write the figures of all sections as PNG and PDF, and return the pictures of each section.
 
-    Each figure has a separate pair of files, even if two contrasts or models have similar names. Figures of an earlier
-    report are removed if the new report does not have them. Other files stay.
+    Each figure has a separate pair of files, even if two contrasts or models have similar names. Earlier figures of the
+    results in the folder are removed. Other files stay.
 
     Args:
         analysis: The analysis, from `compute`.
@@ -65,7 +66,7 @@ def write_figures(analysis: Analysis, out: str | Path, progress: Progress | None
     stimuli = stamp(analysis.results[TEXTS], analysis.facts["battery"])
     pictures: dict[str, list[Picture]] = {}
     taken: set[str] = set()
-    with folder_aside(out, replaces=figures_in(out)) as whole:
+    with added_to_results(out, replaces=_earlier_figures(out)) as whole:
         aside = whole / FIGURES
         aside.mkdir()
         tell = progress or SILENT
@@ -76,29 +77,12 @@ def write_figures(analysis: Analysis, out: str | Path, progress: Progress | None
             tell(f"drawing figures: {name}, section", number, len(sections))
             pictures[name] = [_saved_picture(drawing, aside, stimuli, taken) for drawing in section.drawings(analysis)]
         tell("drawing figures: section", len(sections), len(sections))
-        list_figures(aside)
     return pictures
 
 
-def list_figures(folder: Path, others: Iterable[str] = ()) -> None:
-    """Write the list of the figures in a folder, so that the next report removes them.
-
-    Args:
-        folder: The folder `figures`, with figures of this report alone.
-        others: Names of further figures for the list.
-    """
-    written = {path.name for path in folder.iterdir()} | set(others)
-    (folder / _LISTED).write_text("".join(f"{name}\n" for name in sorted(written)), encoding="utf-8")
-
-
-def figures_in(out: Path) -> list[str]:
-    """Return the paths, in a folder of results, of the figures that the last report wrote to it."""
-    listed = out / FIGURES / _LISTED
-    lines = listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else []
-    return [f"{FIGURES}/{Path(line).name}" for line in lines if (out / FIGURES / Path(line).name).is_file()]
-
-
-_LISTED = ".figures"  # lists the files that the last report wrote to the folder
+def _earlier_figures(out: Path) -> list[str]:
+    """Return the names of the figures of the results in a folder."""
+    return [name for name in files_of_results(out) if name.startswith(f"{FIGURES}/")]
 
 
 def _saved_picture(drawing: Drawing, folder: Path, stimuli: str, taken: set[str]) -> Picture:
@@ -118,7 +102,7 @@ def write_report(analysis: Analysis, out: str | Path, progress: Progress | None 
         progress: See `write_figures`.
     """
     out = path_of(out)
-    with folder_aside(out, last=REPORT, replaces=figures_in(out)) as aside:
+    with added_to_results(out, last=REPORT, replaces=_earlier_figures(out)) as aside:
         pictures = write_figures(analysis, aside, progress)
         (aside / REPORT).write_text(_page(analysis, pictures), encoding="utf-8")
     return out / REPORT
