@@ -134,9 +134,7 @@ def comparison_of(subject: ts.Subject, stimuli: pd.DataFrame) -> ts.Comparison:
     return ts.Comparison(ts.respond(subject, stimuli, reading=READING, cache=cache_folder()), "sentence", "nonword")
 
 
-def tests_of_rings(
-    subject: ts.Subject, comparisons: Mapping[State, ts.Comparison]
-) -> Iterator[dict[str, str | float | int]]:
+def tests_of_rings(subject: ts.Subject, comparisons: Mapping[State, ts.Comparison]) -> Iterator[dict[str, str | float]]:
     """Test whether the selectivity around a focal lesion changes otherwise than at the other places of its sheet.
 
     The change of a unit is its |t|, minus its |t| in the intact model of the same stage. A ring has the mean change of
@@ -150,11 +148,11 @@ def tests_of_rings(
     for stage in (BEFORE, AFTER):
         intact = abs(comparisons[State(INTACT, 0, stage)].t)
         changes = np.empty((LESIONS, len(sheets), len(PLACES)))
-        for (number, sheet), place in itertools.product(np.ndindex(drawn.shape), range(len(PLACES))):
-            change = (abs(comparisons[State(FOCAL, number, stage)].t) - intact).sel(tap=sheets[sheet])
-            ring_region = disc(sheets[sheet], place, RING_MM) - disc(sheets[sheet], place, RADIUS_MM)
-            ring = ring_region.units(subject)[sheets[sheet]]
-            changes[number, sheet, place] = np.nanmean(change.values[ring]) - np.nanmean(change.values[~ring])
+        for number, (sheet, tap) in itertools.product(range(LESIONS), enumerate(sheets)):
+            change = (abs(comparisons[State(FOCAL, number, stage)].t) - intact).sel(tap=tap).values
+            for place in range(len(PLACES)):
+                ring = (disc(tap, place, RING_MM) - disc(tap, place, RADIUS_MM)).units(subject)[tap]
+                changes[number, sheet, place] = np.nanmean(change[ring]) - np.nanmean(change[~ring])
         yield {"stage": stage, **compared_with_orders(changes, drawn, rng)}
 
 

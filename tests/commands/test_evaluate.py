@@ -4,28 +4,15 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from tests.evaluation.conftest import blimp, broken_line  # noqa: F401
 
 import toposheet as ts
 from toposheet.evaluation import ACCURACY, ACCURACY_DIFFERENCE, items_table
 from toposheet.results import read_facts
 
-
-@pytest.fixture
-def control(tmp_path, model, topo, tokenizer):
-    with torch.no_grad():
-        model.transformer.wte.weight.add_(0.1 * torch.randn(300, 36, generator=torch.Generator().manual_seed(1)))
-    ts.save(tmp_path / "control", ts.Subject(model, topo, tokenizer))
-    return tmp_path / "control"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("TOPOSHEET_CACHE", str(tmp_path / "cache"))
-
-
-def test_it_leaves_tables_and_a_figure_and_prints_accuracies(ran, tmp_path, folder, blimp):  # noqa: F811
+def test_it_leaves_tables_and_a_figure_and_prints_accuracies(ran, tmp_path, folder, blimp):
     out = tmp_path / "out"
     printed = ran("evaluate", folder, "--path", blimp, "--out", out)
     expected = ts.evaluate(ts.load(folder), "blimp", path=blimp)
@@ -42,7 +29,7 @@ def test_it_leaves_tables_and_a_figure_and_prints_accuracies(ran, tmp_path, fold
     assert facts["tasks"] == ["blimp"]
 
 
-def test_with_a_control_the_items_are_compared_in_pairs(ran, tmp_path, folder, control, blimp):  # noqa: F811
+def test_with_a_control_the_items_are_compared_in_pairs(ran, tmp_path, folder, control, blimp):
     out = tmp_path / "out"
     printed = ran("evaluate", folder, "--control", control, "--path", blimp, "--limit", "4", "--out", out)
     one, other = (ts.evaluate(ts.load(name), "blimp", path=blimp, limit=4) for name in (folder, control))
@@ -54,14 +41,14 @@ def test_with_a_control_the_items_are_compared_in_pairs(ran, tmp_path, folder, c
     assert not (out / ACCURACY_DIFFERENCE.file).exists()  # it would not match the new results
 
 
-def test_models_with_one_name_are_told_apart(ran, tmp_path, folder, control, blimp):  # noqa: F811
+def test_models_with_one_name_are_told_apart(ran, tmp_path, folder, control, blimp):
     (tmp_path / "b").mkdir()
     control.rename(tmp_path / "b" / "model")
     ran("evaluate", folder, "--control", tmp_path / "b" / "model", "--path", blimp, "--out", tmp_path / "out")
     assert set(ACCURACY.read(tmp_path / "out")["model"]) == {"model", "model (2)"}
 
 
-def test_finished_paradigms_are_not_scored_again(ran, tmp_path, folder, blimp, monkeypatch):  # noqa: F811
+def test_finished_paradigms_are_not_scored_again(ran, tmp_path, folder, blimp, monkeypatch):
     first = ran("evaluate", folder, "--path", blimp, "--out", tmp_path / "out")
     monkeypatch.setattr("toposheet.subject.log_probabilities.span_sums", lambda *_: pytest.fail("scored again"))
     assert ran("evaluate", folder, "--path", blimp, "--out", tmp_path / "out") == first
@@ -82,7 +69,7 @@ def test_wrong_options_are_refused_before_anything_is_written(refused, tmp_path,
     assert not (tmp_path / "out").exists()
 
 
-def test_wrong_files_and_wrong_bos_are_refused(refused, tmp_path, folder, blimp, broken_line):  # noqa: F811
+def test_wrong_files_and_wrong_bos_are_refused(refused, tmp_path, folder, blimp, broken_line):
     arguments = ["evaluate", folder, "--path", blimp, "--out", tmp_path / "out"]
     assert "has no such token" in refused(*arguments, "--bos", "<start>")
     file = broken_line(json.dumps({"sentence_good": "A cat."}))
@@ -94,7 +81,7 @@ def test_wrong_files_and_wrong_bos_are_refused(refused, tmp_path, folder, blimp,
     assert not (tmp_path / "out").exists()
 
 
-def test_a_model_that_computes_nan_is_refused(refused, tmp_path, folder, blimp):  # noqa: F811
+def test_a_model_that_computes_nan_is_refused(refused, tmp_path, folder, blimp):
     subject = ts.load(folder)
     subject.model.transformer.h[0].mlp.c_fc.weight.data[0] = np.nan
     ts.save(folder, subject)

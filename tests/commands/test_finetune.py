@@ -2,8 +2,7 @@ import re
 
 import pandas as pd
 import pytest
-from tests.commands.test_evaluate import cache, control  # noqa: F401
-from tests.finetuning.conftest import sentiment, sst2, write_rows  # noqa: F401
+from tests.finetuning.conftest import sentiment, write_rows
 from tests.finetuning.made_up import write
 
 import toposheet as ts
@@ -12,8 +11,10 @@ from toposheet.results import read_facts
 
 QUICK = ["--learning-rate", "1e-2", "--batch", "8", "--micro-batch", "8", "--updates", "6", "--validate-every", "3"]
 
+pytestmark = pytest.mark.usefixtures("cache")
 
-def test_a_model_beside_its_control_leaves_tables_figures_and_models(ran, tmp_path, folder, control, sst2):  # noqa: F811
+
+def test_a_model_beside_its_control_leaves_tables_figures_and_models(ran, tmp_path, folder, control, sst2):
     out = tmp_path / "out"
     printed = ran("finetune", folder, "--control", control, "--tasks", "sst2", "--path", sst2, "--out", out, *QUICK)
     one, other = (ts.load_finetuned(out / name) for name in ("sst2", "sst2-control"))
@@ -37,7 +38,7 @@ def test_a_model_beside_its_control_leaves_tables_figures_and_models(ran, tmp_pa
     assert again == printed
 
 
-def test_several_tasks_are_read_from_folders_of_their_names(ran, tmp_path, folder, sst2):  # noqa: F811
+def test_several_tasks_are_read_from_folders_of_their_names(ran, tmp_path, folder, sst2):
     write(sst2.parent / "rte", 30, 10)
     out = tmp_path / "out"
     printed = ran("finetune", folder, "--tasks", "sst2", "rte", "--path", sst2.parent, "--out", out, *QUICK)
@@ -47,7 +48,7 @@ def test_several_tasks_are_read_from_folders_of_their_names(ran, tmp_path, folde
     assert not (out / SCORE_DIFFERENCES.file).exists()
 
 
-def test_both_splits_of_mnli_have_a_row_and_count_as_one_task(ran, tmp_path, folder, sst2):  # noqa: F811
+def test_both_splits_of_mnli_have_a_row_and_count_as_one_task(ran, tmp_path, folder, sst2):
     rows = [{"premise": "the river", "hypothesis": "a mill", "label": i % 3, "idx": i} for i in range(12)]
     for split in ("train", "validation_matched", "validation_mismatched"):
         write_rows(tmp_path / "glue" / "mnli" / f"{split}.jsonl", rows)
@@ -75,7 +76,7 @@ def test_both_splits_of_mnli_have_a_row_and_count_as_one_task(ran, tmp_path, fol
         (["--control", "MODEL"], ["is the model itself"]),
     ],
 )
-def test_mistakes_are_one_line(refused, tmp_path, folder, sst2, change, words):  # noqa: F811
+def test_mistakes_are_one_line(refused, tmp_path, folder, sst2, change, words):
     arguments = {"--tasks": ["sst2"], "--path": [sst2], "--out": [tmp_path / "out"]} | {"--micro-batch": ["8"]}
     arguments |= {change[0]: [str(folder) if value == "MODEL" else value for value in change[1:]]}
     said = refused("finetune", folder, *(word for name, values in arguments.items() for word in (name, *values)))

@@ -8,8 +8,6 @@ from importlib import import_module
 
 import pandas as pd
 import pytest
-from tests.evaluation.conftest import blimp  # noqa: F401
-from tests.finetuning.conftest import sst2  # noqa: F401
 
 from toposheet.cli import main
 from toposheet.figures.files import save_figure
@@ -124,9 +122,8 @@ def test_a_command_that_is_interrupted_while_it_draws_changes_nothing(
 
 
 @pytest.fixture
-def command(folder, sentences, blimp, sst2, tmp_path, monkeypatch):  # noqa: F811
+def command(folder, sentences, blimp, sst2, cache, tmp_path):
     """The arguments of short commands that all write to the same folder."""
-    monkeypatch.setenv("TOPOSHEET_CACHE", str(tmp_path / "cache"))
     quick = ["--learning-rate", "1e-2", "--batch", "8", "--micro-batch", "8", "--updates", "2", "--validate-every", "1"]
     texts = ["--stimuli", sentences, "--contrast", "S:N"]
     items, disc = ["--path", blimp, "--draws", "2"], ["--region", "disc:transformer.h.0.mlp:2:2:1"]

@@ -153,8 +153,9 @@ def prepare(
         else:
             facts = {"stimuli": stimuli or "those of the model", "where": options.where}
             facts["reading"] = asdict(resolved_reading(subject, reading)[0])
-            texts = sentences_among(table)
-            if compares:
+            if not compares:
+                texts = sentences_among(table)
+            else:
                 (parsed,) = read_contrasts(table, [contrast] if contrast else [], options, or_language=True)
                 texts = table[labels(table, parsed.column) == parsed.a].reset_index(drop=True)
                 responses = respond(subject, table, reading=reading, cache=cache_folder())
@@ -166,6 +167,14 @@ def prepare(
              **facts, "networks": list(networks), "acts": [act.name for act in acts]}  # fmt: skip
     measured = task_measure(subject, task.task, value=task.value, path=task.path, limit=task.limit, bos=reading.bos)
     return Prepared(subject, measured, texts, comparison, localizers, facts)
+
+
+def check_acting(regions: Sequence[str], draws: int, task: TaskOptions) -> None:
+    """Refuse what can be refused before PyTorch is imported: no region, too few draws, or a limit below 1."""
+    if not regions:
+        raise UserError("--region names no region: give at least one, such as --region disc:SHEET:ROW:COLUMN:RADIUS")
+    check_count("draws", draws, 2)
+    task.check()
 
 
 def act_on(
@@ -183,11 +192,7 @@ def act_on(
     options: StimulusOptions,
     seed: int,
 ) -> None:
-    """Lesion or stimulate regions, write what it does to a task, and print it. The arguments are those of `lesion`."""
-    if not regions:
-        raise UserError("--region names no region: give at least one, such as --region disc:SHEET:ROW:COLUMN:RADIUS")
-    check_count("draws", draws, 2)
-    task.check()
+    """Act on regions, write what it does to a task, and print it. The other arguments are those of `lesion`."""
     from toposheet.progress import shown
 
     with shown() as progress:

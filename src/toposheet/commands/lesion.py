@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toposheet.commands._command import Command, check_out, deferred
-from toposheet.commands._interventions import BLIMP, Task, To, act_of, act_on
+from toposheet.commands._interventions import BLIMP, Task, To, act_on, check_acting
 from toposheet.commands._stimuli import AS_USUAL, Model, Options
 from toposheet.settings import READING, Reading
 
@@ -48,8 +48,11 @@ def lesion(
         seed: Seed of the random draws.
     """
     check_out(out)
+    check_acting(region, draws, task)
+    from toposheet.interventions import Lesion
+
     act_on(
-        model, out, region, task, act_of(to, None, seed), draws=draws, stimuli=stimuli, contrast=contrast,
+        model, out, region, task, Lesion(to, seed), draws=draws, stimuli=stimuli, contrast=contrast,
         networks=network, reading=reading, options=options, seed=seed,
     )  # fmt: skip
 

@@ -207,10 +207,11 @@ def draw_sheets(
             values = trimmed(t[sheet].values)
             grouped = _grouped(groups[sheet])[: values.shape[0], : values.shape[1]] > 0
             fine = is_fine(values.shape, wide)
-            opacity = np.where(grouped, 1.0, _PALE) if fine else 1.0 if grouped.any() else _PALE
-            opacity = opacity if fades else 1.0
+            opacity = 1.0
+            if fades:
+                opacity = np.where(grouped, 1.0, _PALE) if fine else 1.0 if grouped.any() else _PALE
             axes.imshow(values, cmap="RdBu_r", norm=norm, interpolation="nearest", alpha=opacity)
-            if not fine:
+            if not (fine and fades):
                 outline(axes, groups[sheet], min(1, cell / 0.6))
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)

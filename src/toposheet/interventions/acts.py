@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 
 from toposheet.errors import check_type
 from toposheet.interventions.activity import Activity, unit_activity
-from toposheet.interventions.regions import Region, Units
+from toposheet.interventions.regions import Region, Units, check_region
 from toposheet.progress import Progress
 from toposheet.settings import READING, Reading
 from toposheet.stats.multiplicity import Alternative
@@ -124,7 +124,7 @@ def acted_on(
     progress: Progress | None,
 ) -> Subject:
     """Return the subject with an act on a region. See `unit_activity` for the last three arguments."""
-    check_type("region", region, Region, "a region such as toposheet.Disc(sheet, y, x, radius_mm)")
+    check_region(region)
     weights = act.weights(subject, region)  # an unknown region is refused before texts are read
     activity = activity_for([act], subject, texts, reading, progress)
     return subject.intervened(act.intervention(region.name, weights, activity))

@@ -6,7 +6,7 @@ may be fewer units outside of the disc than it has currents. The weakest current
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -62,7 +62,7 @@ class TooFewUnits(UserError):
     """There are not as many units outside of a region as inside, so a control region cannot be as large."""
 
 
-def elsewhere(target: Target, draws: int, seed: int = 0) -> list[Weights]:
+def elsewhere(target: Target, draws: int, seed: int = 0) -> Sequence[Weights]:
     """Return compact regions with as many units, around random centres on the same sheets, outside of a region.
 
     On each sheet, the centre is the place of a random unit outside of the region, and the units are those nearest to
@@ -92,7 +92,7 @@ def elsewhere(target: Target, draws: int, seed: int = 0) -> list[Weights]:
             distances = np.hypot(*(places[free] - places[rng.choice(free)]).T) + 1e-9 * rng.random(len(free))
             given = np.split(_given(of_sheet, free[np.argsort(distances)]), ends)
             draw |= {tap: of_tap for tap, of_tap in zip(sheet.places, given, strict=True) if of_tap.any()}
-    return [*chosen]
+    return chosen
 
 
 def least_selective(target: Target, comparison: Comparison) -> Weights:

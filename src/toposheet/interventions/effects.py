@@ -23,7 +23,7 @@ from toposheet.interventions.acts import Act, Target, Weights, activity_for, che
 from toposheet.interventions.controls import ELSEWHERE, SCATTERED
 from toposheet.interventions.lesions import LESION
 from toposheet.interventions.measure import Measure
-from toposheet.interventions.regions import Region
+from toposheet.interventions.regions import Region, check_region
 from toposheet.interventions.scoring import sums_with
 from toposheet.progress import SILENT, Progress
 from toposheet.results import Table
@@ -110,7 +110,7 @@ def intervention_effects(
     regions = [regions] if isinstance(regions, Region) else regions
     check_type("regions", regions, (list, tuple), "a region such as toposheet.Disc(...), or a list of regions")
     for region in regions:
-        check_type("a region", region, Region, "a region such as toposheet.Disc(sheet, y, x, radius_mm)")
+        check_region(region)
         region.units(subject)  # an unknown region is refused before texts are read
     if not regions:
         raise UserError("there are no regions: give at least one")
@@ -144,9 +144,9 @@ def _other_units(
     seed: int,
     comparison: Comparison | None,
     networks: Sequence[xr.Dataset],
-) -> dict[str, list[Weights]]:
+) -> dict[str, Sequence[Weights]]:
     """Return the controls of a target but the scattered units: {kind: their weights}. See `intervention_effects`."""
-    makers: dict[str, Callable[[], list[Weights]]] = {ELSEWHERE: lambda: controls.elsewhere(target, draws, seed)}
+    makers: dict[str, Callable[[], Sequence[Weights]]] = {ELSEWHERE: lambda: controls.elsewhere(target, draws, seed)}
     if comparison is not None:
         makers[controls.LEAST_SELECTIVE] = lambda: [controls.least_selective(target, comparison)]
         makers[controls.MATCHED] = lambda: [controls.matched(target, comparison)]

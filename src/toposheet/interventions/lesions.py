@@ -11,10 +11,10 @@ import pandas as pd
 import torch
 
 from toposheet.architectures import architecture_of
-from toposheet.errors import UserError, check_type
+from toposheet.errors import UserError
 from toposheet.interventions.activity import Activity
 from toposheet.interventions.acts import Act, Weights, acted_on
-from toposheet.interventions.regions import Region, Units
+from toposheet.interventions.regions import Region, Units, check_region
 from toposheet.progress import Progress
 from toposheet.settings import READING, Reading, check_choice, check_seed
 from toposheet.stats.multiplicity import Alternative
@@ -113,8 +113,8 @@ def lesion(
     Example:
         lesioned = ts.lesion(subject, ts.Disc("model.layers.2.mlp", y=8, x=8, radius_mm=3))
     """
-    check_type("region", region, Region, "a region such as toposheet.Disc(sheet, y, x, radius_mm)")
     if as_published:
+        check_region(region)
         if to != "zero":
             raise UserError(f"to is {to!r}, but the published lesion sets units to zero: leave out one of the two")
         return subject.intervened(_not_read(subject, region.name, region.units(subject)))

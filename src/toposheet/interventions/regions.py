@@ -81,6 +81,11 @@ class Region(ABC):
         return Combined(self, other, "-")
 
 
+def check_region(region: object) -> None:
+    """Refuse what is no region."""
+    check_type("region", region, Region, "a region such as toposheet.Disc(sheet, y, x, radius_mm)")
+
+
 @final
 @dataclass(frozen=True)
 class Disc(Region):
